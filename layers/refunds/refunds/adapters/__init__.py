@@ -1,0 +1,1 @@
+"""DynamoDB, SQS, SSM and Stripe, behind the ports."""

@@ -1,0 +1,159 @@
+"""What can go wrong, as callers are told of it.
+
+::
+
+    RefundBridgeError                     code, message, details, retry_after_s
+    ├── InvalidRequestError               400 invalid_request
+    ├── IdempotencyKeyRequiredError       400 idempotency_key_required
+    ├── PaymentNotLinkedError             400 payment_not_linked
+    ├── RefundRejectedError               402 refund_rejected          the key is spent
+    ├── PaymentNotFoundError              404 payment_not_found
+    ├── RefundNotFoundError               404 refund_not_found
+    ├── KeyInUseError                     409 idempotency_key_in_use   outcome: unknown
+    ├── PaymentBusyError                  409 payment_busy
+    ├── PaymentLinkConflictError          409 payment_link_conflict
+    ├── PaymentNotRefundableError         412 payment_not_refundable
+    ├── RefundAmountExceededError         422 refund_amount_exceeded
+    ├── CurrencyMismatchError             422 currency_mismatch
+    ├── AmountRefusedError                422 amount_not_representable
+    ├── IdempotencyKeyReusedError         422 idempotency_key_reused
+    ├── ProcessorUnavailableError         503 processor_unavailable    nothing was executed
+    ├── StripeUnavailableError            503 stripe_unavailable       nothing was executed
+    └── OutcomeUnknownError               500 internal_error           outcome: unknown
+
+Every class but ``KeyInUseError`` and ``OutcomeUnknownError`` promises that nothing moved. The HTTP
+status is the edge's business (``functions/refund_api``); the code is the contract's.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class RefundBridgeError(Exception):
+    """An answer of the contract that is not a refund.
+
+    Attributes:
+        code: the contract's machine-readable code.
+        message: one sentence for a person.
+        details: facts that help to act; never a secret, never a customer's data.
+        retry_after_s: seconds after which the same call may be worth repeating, if it may.
+    """
+
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        details: Mapping[str, Any] | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: dict[str, Any] = dict(details or {})
+        self.retry_after_s = retry_after_s
+
+
+class InvalidRequestError(RefundBridgeError):
+    """The request is not of the contract's form; ``details.fields`` lists path and reason."""
+
+    code = "invalid_request"
+
+
+class IdempotencyKeyRequiredError(RefundBridgeError):
+    """Neither the header nor the body names the refund."""
+
+    code = "idempotency_key_required"
+
+
+class IdempotencyKeyReusedError(RefundBridgeError):
+    """The key names a refund that was asked for with another request."""
+
+    code = "idempotency_key_reused"
+
+
+class KeyInUseError(RefundBridgeError):
+    """Another call is sending this very refund right now."""
+
+    code = "idempotency_key_in_use"
+
+
+class PaymentNotFoundError(RefundBridgeError):
+    """Stripe or the processor does not know the payment."""
+
+    code = "payment_not_found"
+
+
+class PaymentNotLinkedError(RefundBridgeError):
+    """The Stripe object does not say which payment of the processor it books."""
+
+    code = "payment_not_linked"
+
+
+class PaymentLinkConflictError(RefundBridgeError):
+    """Stripe, the processor and the ledger disagree on which charge this is; nothing was sent."""
+
+    code = "payment_link_conflict"
+
+
+class PaymentNotRefundableError(RefundBridgeError):
+    """Never captured, canceled, failed, or nothing left."""
+
+    code = "payment_not_refundable"
+
+
+class PaymentBusyError(RefundBridgeError):
+    """Another refund of this payment may be moving money; nothing was stored."""
+
+    code = "payment_busy"
+
+
+class RefundAmountExceededError(RefundBridgeError):
+    """More than remains refundable."""
+
+    code = "refund_amount_exceeded"
+
+
+class CurrencyMismatchError(RefundBridgeError):
+    """The currency asked for, or the processor's, is not the payment's."""
+
+    code = "currency_mismatch"
+
+
+class AmountRefusedError(RefundBridgeError):
+    """An amount that the processor or Stripe cannot be told exactly."""
+
+    code = "amount_not_representable"
+
+
+class RefundRejectedError(RefundBridgeError):
+    """The processor refused; final, and the key is spent."""
+
+    code = "refund_rejected"
+
+
+class RefundNotFoundError(RefundBridgeError):
+    """No refund of that id."""
+
+    code = "refund_not_found"
+
+
+class ProcessorUnavailableError(RefundBridgeError):
+    """The processor cannot be asked now; it is certain that nothing was executed."""
+
+    code = "processor_unavailable"
+
+
+class StripeUnavailableError(RefundBridgeError):
+    """Stripe cannot be asked now; it is certain that nothing was executed."""
+
+    code = "stripe_unavailable"
+
+
+class OutcomeUnknownError(RefundBridgeError):
+    """Whether the refund was accepted cannot be said now: repeat with the same key."""
+
+    code = "internal_error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, details={"outcome": "unknown"})

@@ -1,0 +1,136 @@
+"""The arithmetic of one payment: what was captured, what is held, what may still be refunded.
+
+Pure. Amounts are integers in the payment's minor unit. Every function returns the payment as it
+would be after the step; the ledger writes it together with the refund, in one transaction, and only
+over the revision that it was computed from.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from refunds.refund import Refund
+from refunds.state_machine import FREED, UNBOUND, ReportState, State
+
+SCHEMA_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentKey:
+    """A payment's identity: the processor's name and the charge id as it spells it itself."""
+
+    processor: str
+    charge_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """A payment as the ledger keeps it.
+
+    Attributes:
+        payment_record: the Stripe Payment Record that books this charge; the two claim each other.
+        captured: what the customer paid, minor units.
+        held: sum of all our refunds of it that moved money or may (imported ones included).
+        moved: the part of ``held`` that succeeded.
+        foreign: refunds made by others that no refund of ours stands for; never lowered.
+        slot: id of the one refund that may have a movement without a bound id.
+        bound_count: refunds of ours that are bound to a processor refund id.
+        bound_amount: their sum.
+        booked: what Stripe shows of ours: reported by us, or there before we first saw it.
+        report_due_count: reports owed but not confirmed.
+        report_due_amount: their sum.
+    """
+
+    key: PaymentKey
+    payment_record: str | None
+    currency: str
+    captured: int
+    held: int = 0
+    moved: int = 0
+    foreign: int = 0
+    slot: str | None = None
+    bound_count: int = 0
+    bound_amount: int = 0
+    booked: int = 0
+    report_due_count: int = 0
+    report_due_amount: int = 0
+    revision: int = 0
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def refundable(self) -> int:
+        """What may still be asked for, minor units; never negative."""
+        return max(0, self.captured - self.held - self.foreign)
+
+    @property
+    def refunded(self) -> int:
+        """What went back to the customer, as far as is known."""
+        return self.moved + self.foreign
+
+    @property
+    def status(self) -> str:
+        """``succeeded``, ``partially_refunded`` or ``refunded``."""
+        if self.refunded == 0:
+            return "succeeded"
+        return "refunded" if self.refunded >= self.captured else "partially_refunded"
+
+
+def follow(payment: Payment, before: Refund | None, after: Refund) -> Payment:
+    """The payment after one of its refunds went from ``before`` to ``after``.
+
+    All of the bookkeeping hangs on this one function, so that holding, freeing, binding and
+    reporting can neither be forgotten nor be done twice: each counter follows from the two states.
+    """
+    return replace(
+        payment,
+        held=payment.held + _held(after) - _held(before),
+        moved=payment.moved + _moved(after) - _moved(before),
+        bound_count=payment.bound_count + _is_bound(after) - _is_bound(before),
+        bound_amount=payment.bound_amount + _bound(after) - _bound(before),
+        booked=payment.booked + _booked(after) - _booked(before),
+        report_due_count=payment.report_due_count + _is_due(after) - _is_due(before),
+        report_due_amount=payment.report_due_amount + _due(after) - _due(before),
+        slot=_slot(payment, after),
+    )
+
+
+def learn_foreign(payment: Payment, foreign: int) -> Payment:
+    """The payment with ``foreign`` minor units refunded by others; never lowered."""
+    return payment if foreign <= payment.foreign else replace(payment, foreign=foreign)
+
+
+def _held(refund: Refund | None) -> int:
+    return 0 if refund is None or refund.state in FREED else refund.amount
+
+
+def _moved(refund: Refund | None) -> int:
+    return refund.amount if refund is not None and refund.state is State.SUCCEEDED else 0
+
+
+def _is_bound(refund: Refund | None) -> int:
+    return int(refund is not None and refund.processor_refund_id is not None)
+
+
+def _bound(refund: Refund | None) -> int:
+    return refund.amount if refund is not None and refund.processor_refund_id is not None else 0
+
+
+def _is_due(refund: Refund | None) -> int:
+    return int(refund is not None and refund.report.state is ReportState.DUE)
+
+
+def _due(refund: Refund | None) -> int:
+    return refund.amount if refund is not None and refund.report.state is ReportState.DUE else 0
+
+
+def _booked(refund: Refund | None) -> int:
+    """What Stripe shows of a refund: reported, or imported as older than our first sight."""
+    if refund is None:
+        return 0
+    adopted = refund.state is State.SUCCEEDED and refund.report.state is ReportState.NOT_DUE
+    return refund.amount if adopted or refund.report.state is ReportState.REPORTED else 0
+
+
+def _slot(payment: Payment, after: Refund) -> str | None:
+    if after.state in UNBOUND and after.processor_refund_id is None:
+        return after.id
+    return None if payment.slot == after.id else payment.slot

@@ -1,0 +1,1 @@
+"""The processors that move the money, one file each, behind one port."""

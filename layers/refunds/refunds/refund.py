@@ -1,0 +1,243 @@
+"""A refund: the request as stored, its facts, its history, and how an event changes it.
+
+Pure: standard library only, no clock, no randomness; times are Unix milliseconds given by the
+caller. Every change goes through ``transition`` or ``report_transition``, which consult the one
+table in ``state_machine.py`` and append to the history.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Final
+
+from refunds.state_machine import (
+    FREED,
+    Event,
+    ReportEvent,
+    ReportState,
+    State,
+    next_report_state,
+    next_state,
+)
+
+SCHEMA_VERSION: Final = 1
+
+
+class ReferenceType(StrEnum):
+    """How a caller may name a payment."""
+
+    PAYMENT_RECORD = "payment_record"
+    PAYMENT_INTENT = "payment_intent"
+    INVOICE = "invoice"
+
+
+class RefundType(StrEnum):
+    """When a refund is executed: within the call, or in the background."""
+
+    INSTANT = "instant"
+    SCHEDULED = "scheduled"
+
+
+class Source(StrEnum):
+    """Who asked for the refund; ``processor`` is its own dashboard."""
+
+    API = "api"
+    EVENT = "event"
+    PROCESSOR = "processor"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundRequest:
+    """What was asked, normalised, exactly as it is compared when the key comes again.
+
+    ``amount`` is ``None`` where the caller left it out: absent is not the same request as given.
+    """
+
+    reference_type: ReferenceType
+    reference_id: str
+    amount: int | None = None
+    currency: str | None = None
+    reason: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    refund_type: RefundType = RefundType.INSTANT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why no money moved. ``code`` is ours or the processor's, ``message`` is its sentence."""
+
+    code: str
+    message: str
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportParameters:
+    """What Stripe is told, frozen when the refund succeeded. Times are Unix *seconds*."""
+
+    payment_record: str
+    amount: int
+    currency: str
+    refund_reference: str
+    initiated_at_s: int
+    refunded_at_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Where the report to Stripe stands.
+
+    Attributes:
+        epoch: part of Stripe's idempotency key; a new epoch gets past an answer stored under the
+            old key.
+        attempts: how often Stripe was asked, over all epochs.
+        lease_until_ms: until when one worker has this report to itself.
+    """
+
+    state: ReportState = ReportState.NOT_DUE
+    parameters: ReportParameters | None = None
+    epoch: int = 0
+    attempts: int = 0
+    lease_until_ms: int | None = None
+    reported_at_ms: int | None = None
+    last_error: str | None = None
+    last_ring_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of the append-only history. ``evidence`` holds ids, amounts, statuses and times."""
+
+    seq: int
+    at_ms: int
+    before: str | None
+    after: str
+    cause: str
+    actor: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """A refund as the ledger keeps it.
+
+    Attributes:
+        id: derived from the idempotency key alone (``refund_id_of``).
+        amount: minor units; fixed when first reserved and never changed.
+        attempt: counts the times that money was asked to move; fences late writers.
+        lease_until_ms: until when only the attempt's own call may write its outcome.
+        started_at_ms: when the current attempt was written, before the processor was asked.
+        snapshot: processor refund ids that were on the charge, unclaimed, when it was read before
+            sending; ``None`` if the charge was not read.
+        processor_refund_id: the movement this refund is bound to, if any.
+        next_check_ms: when settling looks at the refund again; ``None`` when nothing is owed.
+        revision: counts the writes of this item; every write names the one it replaces.
+    """
+
+    id: str
+    request: RefundRequest
+    source: Source
+    state: State
+    processor: str
+    processor_payment_id: str
+    payment_record: str | None
+    payment_intent: str | None
+    invoice: str | None
+    amount: int
+    currency: str
+    created_at_ms: int
+    updated_at_ms: int
+    attempt: int = 0
+    lease_until_ms: int | None = None
+    started_at_ms: int | None = None
+    snapshot: tuple[str, ...] | None = None
+    processor_refund_id: str | None = None
+    failure: Failure | None = None
+    report: Report = field(default_factory=Report)
+    next_check_ms: int | None = None
+    history: tuple[Entry, ...] = ()
+    revision: int = 0
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def holds_headroom(self) -> bool:
+        """Whether the amount counts against what may still be refunded."""
+        return self.state not in FREED
+
+
+def refund_id_of(idempotency_key: str, stage: str) -> str:
+    """The id of the refund that ``idempotency_key`` names in ``stage``: one key, one refund.
+
+    The caller's API key and channel are left out on purpose: a retry through another channel or
+    with a rotated key must meet the same refund.
+    """
+    digest = hashlib.sha256(f"refund-bridge\0{stage}\0{idempotency_key}".encode()).digest()
+    return "rfd_" + base64.b32encode(digest[:20]).decode("ascii").lower()
+
+
+def imported_refund_id(processor: str, processor_refund_id: str, stage: str) -> str:
+    """The id under which a refund made in the processor's own dashboard is kept."""
+    # A caller's key is at most 255 printable characters, so it never meets this namespace.
+    return refund_id_of(f"\0processor\0{processor}\0{processor_refund_id}", stage)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """What a line of history says beside the states: when, why, by whom, and on what evidence."""
+
+    at_ms: int
+    cause: str
+    actor: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+def born(refund: Refund, event: Event, why: Why) -> Refund:
+    """The new refund in the state that ``event`` leads to, with the first line of its history."""
+    after = next_state(None, event)
+    return replace(refund, state=after, history=(_entry(refund, None, after, why),))
+
+
+def transition(refund: Refund, event: Event, why: Why, **facts: Any) -> Refund:
+    """The refund after ``event``: new state, one more line of history, and ``facts`` replaced.
+
+    Raises:
+        IllegalTransitionError: the table has no such step.
+    """
+    after = next_state(refund.state, event)
+    return replace(
+        refund,
+        state=after,
+        updated_at_ms=why.at_ms,
+        history=(*refund.history, _entry(refund, refund.state, after, why)),
+        **facts,
+    )
+
+
+def report_transition(refund: Refund, event: ReportEvent, why: Why, **facts: Any) -> Refund:
+    """The refund after its report's ``event``; ``facts`` are replaced on the report.
+
+    Raises:
+        IllegalTransitionError: the table has no such step.
+    """
+    before = refund.report.state
+    after = next_report_state(before, event)
+    return replace(
+        refund,
+        report=replace(refund.report, state=after, **facts),
+        updated_at_ms=why.at_ms,
+        history=(*refund.history, _entry(refund, f"report:{before}", f"report:{after}", why)),
+    )
+
+
+def _entry(refund: Refund, before: str | None, after: str, why: Why) -> Entry:
+    return Entry(
+        seq=len(refund.history) + 1,
+        at_ms=why.at_ms,
+        before=before,
+        after=after,
+        cause=why.cause,
+        actor=why.actor,
+        evidence=dict(why.evidence),
+    )

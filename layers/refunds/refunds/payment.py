@@ -31,7 +31,9 @@ class Payment:
         captured: what the customer paid, minor units.
         held: sum of all our refunds of it that moved money or may (imported ones included).
         moved: the part of ``held`` that succeeded.
-        foreign: refunds made by others that no refund of ours stands for; never lowered.
+        foreign_in_book: what Stripe shows as refunded that no report of ours stands for.
+        foreign_on_charge: what the processor shows as refunded that no refund of ours stands for.
+            Neither is ever lowered.
         slot: id of the one refund that may have a movement without a bound id.
         bound_count: refunds of ours that are bound to a processor refund id.
         bound_amount: their sum.
@@ -46,7 +48,8 @@ class Payment:
     captured: int
     held: int = 0
     moved: int = 0
-    foreign: int = 0
+    foreign_in_book: int = 0
+    foreign_on_charge: int = 0
     slot: str | None = None
     bound_count: int = 0
     bound_amount: int = 0
@@ -55,6 +58,11 @@ class Payment:
     report_due_amount: int = 0
     revision: int = 0
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def foreign(self) -> int:
+        """What others refunded: two views of the same movements, so the larger one counts."""
+        return max(self.foreign_in_book, self.foreign_on_charge)
 
     @property
     def refundable(self) -> int:
@@ -72,6 +80,11 @@ class Payment:
         if self.refunded == 0:
             return "succeeded"
         return "refunded" if self.refunded >= self.captured else "partially_refunded"
+
+
+def payment_key_of(refund: Refund) -> PaymentKey:
+    """The key of the payment that the refund belongs to."""
+    return PaymentKey(refund.processor, refund.processor_payment_id)
 
 
 def follow(payment: Payment, before: Refund | None, after: Refund) -> Payment:
@@ -93,9 +106,13 @@ def follow(payment: Payment, before: Refund | None, after: Refund) -> Payment:
     )
 
 
-def learn_foreign(payment: Payment, foreign: int) -> Payment:
-    """The payment with ``foreign`` minor units refunded by others; never lowered."""
-    return payment if foreign <= payment.foreign else replace(payment, foreign=foreign)
+def learn_foreign(payment: Payment, *, in_book: int, on_charge: int) -> Payment:
+    """The payment with what others refunded, minor units, by Stripe's and the processor's sums."""
+    return replace(
+        payment,
+        foreign_in_book=max(payment.foreign_in_book, in_book),
+        foreign_on_charge=max(payment.foreign_on_charge, on_charge),
+    )
 
 
 def _held(refund: Refund | None) -> int:

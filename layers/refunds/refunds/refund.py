@@ -127,6 +127,7 @@ class Refund:
         id: derived from the idempotency key alone (``refund_id_of``).
         amount: minor units; fixed when first reserved and never changed.
         attempt: counts the times that money was asked to move; fences late writers.
+        token: names the call that wrote the current attempt, so that it knows its own write.
         lease_until_ms: until when only the attempt's own call may write its outcome.
         started_at_ms: when the current attempt was written, before the processor was asked.
         snapshot: processor refund ids that were on the charge, unclaimed, when it was read before
@@ -150,6 +151,7 @@ class Refund:
     created_at_ms: int
     updated_at_ms: int
     attempt: int = 0
+    token: str = ""
     lease_until_ms: int | None = None
     started_at_ms: int | None = None
     snapshot: tuple[str, ...] | None = None

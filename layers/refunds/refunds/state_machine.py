@@ -82,6 +82,20 @@ FREED: Final = frozenset({State.REJECTED, State.ABORTED, State.FAILED})
 FINAL: Final = frozenset({State.SUCCEEDED, State.REJECTED, State.FAILED})
 
 
+# What callers are told: four words for nine states (API.md, the refund object).
+PUBLIC_STATUS: Final[dict[State, str]] = {
+    State.REQUESTED: "pending",
+    State.SUBMITTING: "pending",
+    State.UNKNOWN: "pending",
+    State.PENDING: "pending",
+    State.SUCCEEDED: "succeeded",
+    State.REJECTED: "failed",
+    State.ABORTED: "failed",
+    State.FAILED: "failed",
+    State.REVIEW: "review",
+}
+
+
 class ReportState(StrEnum):
     """What Stripe has been told."""
 

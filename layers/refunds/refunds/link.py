@@ -1,0 +1,271 @@
+"""Which charge of which processor does a Stripe object book? Asked before anything is reserved.
+
+Step 1 and 2 of the flow: Stripe's Payment Record is read, the processor's charge is read (beside it
+once the link is known), and the two must agree before money is asked to move.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from refunds.agreement import (
+    require_agreement,
+    require_currency,
+    require_mode,
+    require_refundable_record,
+)
+from refunds.errors import (
+    PaymentLinkConflictError,
+    PaymentNotFoundError,
+    PaymentNotLinkedError,
+    ProcessorUnavailableError,
+    StripeUnavailableError,
+)
+from refunds.payment import PaymentKey
+from refunds.ports import (
+    Book,
+    Charge,
+    ChargeNotFoundError,
+    Deadline,
+    Ledger,
+    PaymentRecord,
+    Processor,
+    ProviderUnavailableError,
+    StripeObjectNotFoundError,
+    StripeReference,
+    Together,
+)
+from refunds.refund import ReferenceType, RefundRequest
+
+RECORD_ID_KEY: Final = "stripe_payment_record_id"
+
+# What a caller is told to wait when a provider is down and did not say how long.
+UNAVAILABLE_RETRY_AFTER_S: Final = 5
+
+
+class VerifyCharge(StrEnum):
+    """When the processor's charge is read before a refund: always, at first sight, or never."""
+
+    ALWAYS = "always"
+    FIRST = "first"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """A payment as Stripe and the processor showed it a moment ago; the two agree.
+
+    Attributes:
+        charge: ``None`` if the charge was not read (see ``VerifyCharge``).
+    """
+
+    record: PaymentRecord
+    key: PaymentKey
+    charge: Charge | None
+    payment_intent: str | None
+    invoice: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Lead:
+    """Where the caller's reference leads: a record, and a charge if something already names one."""
+
+    record_id: str
+    key: PaymentKey | None
+    known: bool
+    payment_intent: str | None = None
+    invoice: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkResolver:
+    """Follows a caller's reference to the Payment Record and the charge behind it."""
+
+    ledger: Ledger
+    book: Book
+    processors: Mapping[str, Processor]
+    together: Together
+    verify_charge: VerifyCharge
+    livemode: bool
+
+    def sight(
+        self, request: RefundRequest, claimed: PaymentKey | None, deadline: Deadline
+    ) -> Sighting:
+        """The payment that ``request`` names, read at Stripe and at the processor, and checked.
+
+        ``claimed`` is the payment that the ledger knows for the Payment Record, if any. Nothing is
+        written and nothing is sent that moves money.
+
+        Raises:
+            PaymentNotFoundError, PaymentNotLinkedError, PaymentLinkConflictError,
+            PaymentNotRefundableError, CurrencyMismatchError: as the contract says.
+            StripeUnavailableError, ProcessorUnavailableError: no usable answer in time.
+            LedgerUnavailableError: the ledger could not be read.
+        """
+        try:
+            lead = self._lead(request, claimed, deadline)
+            record, key, charge = self._read(lead, deadline)
+        except ChargeNotFoundError as error:
+            raise PaymentNotFoundError(
+                "The processor knows no payment of the id that the Stripe object carries."
+            ) from error
+        require_mode(record.livemode, livemode=self.livemode, named="The Payment Record")
+        require_refundable_record(record)
+        require_currency(request.currency, record)
+        if charge is not None:
+            key = PaymentKey(key.processor, charge.id)
+            require_agreement(record, charge)
+        return Sighting(
+            record=record,
+            key=key,
+            charge=charge,
+            payment_intent=lead.payment_intent,
+            invoice=lead.invoice,
+        )
+
+    def _lead(
+        self, request: RefundRequest, claimed: PaymentKey | None, deadline: Deadline
+    ) -> _Lead:
+        reference = request.reference_id
+        if request.reference_type is ReferenceType.PAYMENT_RECORD:
+            return _Lead(reference, claimed, known=claimed is not None)
+        if request.reference_type is ReferenceType.PAYMENT_INTENT:
+            with asking_stripe():
+                intent = self.book.payment_intent(reference, deadline)
+            record_id = self._record_id(intent, "PaymentIntent")
+            claimed = self.ledger.payment_of_record(record_id)
+            return _Lead(record_id, claimed, claimed is not None, payment_intent=intent.id)
+        with asking_stripe():
+            invoice = self.book.invoice(reference, deadline)
+        record_id = self._record_id(invoice, "Invoice")
+        named = self._named(invoice.metadata)
+        return _Lead(record_id, named, known=False, invoice=invoice.id)
+
+    def _record_id(self, reference: StripeReference, kind: str) -> str:
+        require_mode(reference.livemode, livemode=self.livemode, named=f"The {kind}")
+        record_id = reference.metadata.get(RECORD_ID_KEY)
+        if not record_id:
+            raise PaymentNotLinkedError(
+                f"The {kind} does not name a Payment Record.",
+                details={
+                    "object": reference.id,
+                    "missing": "Payment Record id",
+                    "expected_in": [f"metadata.{RECORD_ID_KEY}"],
+                },
+            )
+        return record_id
+
+    def _read(
+        self, lead: _Lead, deadline: Deadline
+    ) -> tuple[PaymentRecord, PaymentKey, Charge | None]:
+        """The record and the charge; side by side when the charge's id is known beforehand."""
+        named = lead.key
+        if named is None:
+            record = self._record(lead.record_id, deadline)
+            key, charge = self._resolve(record, deadline)
+        elif self._reads_charge(lead):
+            record, charge = self.together.both(
+                lambda: self._record(lead.record_id, deadline),
+                lambda: self._charge(named, deadline),
+            )
+            key = self._agreed(named, record)
+        else:
+            record = self._record(lead.record_id, deadline)
+            key, charge = self._agreed(named, record), None
+        return record, key, charge
+
+    def _reads_charge(self, lead: _Lead) -> bool:
+        if self.verify_charge is VerifyCharge.FIRST:
+            return not lead.known
+        return self.verify_charge is VerifyCharge.ALWAYS
+
+    def _agreed(self, key: PaymentKey, record: PaymentRecord) -> PaymentKey:
+        """``key``, unless the record's metadata names another charge."""
+        named = self._named(record.metadata)
+        if named is not None and named != key:
+            raise PaymentLinkConflictError(
+                "The Payment Record names another charge than the one that it is linked to.",
+                details={
+                    "payment_record": record.id,
+                    "linked": key.charge_id,
+                    "named": named.charge_id,
+                },
+            )
+        return key
+
+    def _named(self, metadata: Mapping[str, str]) -> PaymentKey | None:
+        for name in self.processors:
+            for metadata_key in (f"{name}_payment_id", f"{name}_charge_id"):
+                if metadata.get(metadata_key):
+                    return PaymentKey(name, metadata[metadata_key])
+        return None
+
+    def _resolve(
+        self, record: PaymentRecord, deadline: Deadline
+    ) -> tuple[PaymentKey, Charge | None]:
+        """The charge by the record's own metadata, else by its payment reference."""
+        named = self._named(record.metadata)
+        reads = self.verify_charge is not VerifyCharge.NEVER
+        if named is not None:
+            return named, self._charge(named, deadline) if reads else None
+        default = next(iter(self.processors))
+        if not record.payment_reference:
+            raise PaymentNotLinkedError(
+                "The Payment Record does not name the processor's payment.",
+                details={
+                    "payment_record": record.id,
+                    "missing": "processor payment id",
+                    "expected_in": [
+                        f"metadata.{default}_payment_id",
+                        f"metadata.{default}_charge_id",
+                        "processor_details.custom.payment_reference",
+                    ],
+                },
+            )
+        # The reference holds a charge id in some integrations and a payment request's in others,
+        # so only the processor can tell: it is read whatever ``verify_charge`` says.
+        reference = PaymentKey(default, record.payment_reference)
+        try:
+            return reference, self._charge(reference, deadline)
+        except ChargeNotFoundError:
+            processor = self.processors[default]
+            with asking_processor():
+                charge_id = processor.charge_id_of(record.payment_reference, deadline)
+            key = PaymentKey(default, charge_id)
+            return key, self._charge(key, deadline)
+
+    def _record(self, record_id: str, deadline: Deadline) -> PaymentRecord:
+        with asking_stripe():
+            return self.book.payment_record(record_id, deadline)
+
+    def _charge(self, key: PaymentKey, deadline: Deadline) -> Charge:
+        with asking_processor():
+            return self.processors[key.processor].charge(key.charge_id, deadline)
+
+
+@contextmanager
+def asking_stripe() -> Iterator[None]:
+    """Say a failure to read at Stripe in the contract's words: nothing was executed."""
+    try:
+        yield
+    except StripeObjectNotFoundError as error:
+        raise PaymentNotFoundError(str(error)) from error
+    except ProviderUnavailableError as error:
+        raise StripeUnavailableError(
+            "Stripe could not be asked; nothing was executed. Repeat with the same key.",
+            retry_after_s=error.retry_after_s or UNAVAILABLE_RETRY_AFTER_S,
+        ) from error
+
+
+@contextmanager
+def asking_processor() -> Iterator[None]:
+    """Say a failure to read at the processor in the contract's words: nothing was executed."""
+    try:
+        yield
+    except ProviderUnavailableError as error:
+        raise ProcessorUnavailableError(
+            "The processor could not be asked; nothing was executed. Repeat with the same key.",
+            retry_after_s=error.retry_after_s or UNAVAILABLE_RETRY_AFTER_S,
+        ) from error

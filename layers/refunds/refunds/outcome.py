@@ -1,0 +1,157 @@
+"""From the processor's answer to the refund's next state: pure, and the only such place."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from refunds.ports import (
+    Aborted,
+    Accepted,
+    Claim,
+    Movement,
+    MovementClaim,
+    MovementStatus,
+    Outcome,
+    Rejected,
+    Unknown,
+)
+from refunds.refund import (
+    Failure,
+    Refund,
+    RefundType,
+    Report,
+    ReportParameters,
+    Why,
+    report_transition,
+    transition,
+)
+from refunds.state_machine import Event, ReportEvent, State
+
+# A report is rung for at once; a row still due after this long is rung for again by settling.
+RING_AGAIN_MS: Final = 600_000
+# A pending or unknown refund is first looked up after a minute (DESIGN.md, settling's backoff).
+FIRST_LOOK_UP_MS: Final = 60_000
+ABORTED_CODE: Final = "processor_unavailable"
+
+
+def after_outcome(refund: Refund, outcome: Outcome, *, at_ms: int, actor: str) -> Refund:
+    """The refund after the answer to its own call; unchanged if the answer tells nothing new.
+
+    An answer that comes after settling has moved the refund to ``unknown`` or ``review`` is still
+    the best evidence there is, so it moves the refund on from there.
+    """
+    match outcome:
+        case Accepted(movement):
+            return after_movement(refund, movement, at_ms=at_ms, cause="accepted", actor=actor)
+        case Rejected(message, status, code):
+            failure = Failure(code=code or "refund_rejected", message=message, status=status)
+            event = Event.REJECT if refund.state is State.SUBMITTING else Event.FAIL
+            return _without_movement(refund, event, failure, _why(at_ms, "rejected", actor))
+        case Aborted(reason):
+            failure = Failure(code=ABORTED_CODE, message=reason)
+            return _without_movement(
+                refund, _abort_event(refund), failure, _why(at_ms, "aborted", actor)
+            )
+        case Unknown(reason):
+            if refund.state is not State.SUBMITTING:
+                return refund
+            why = _why(at_ms, "no_usable_answer", actor, {"reason": reason})
+            return transition(
+                refund,
+                Event.LOSE,
+                why,
+                lease_until_ms=None,
+                next_check_ms=at_ms + FIRST_LOOK_UP_MS,
+            )
+
+
+def after_movement(
+    refund: Refund, movement: Movement, *, at_ms: int, cause: str, actor: str
+) -> Refund:
+    """The refund bound to ``movement``, in the state that the movement is in.
+
+    A success is entered together with the report that it owes, its parameters frozen.
+    """
+    why = _why(at_ms, cause, actor, evidence_of(movement))
+    bound = {"processor_refund_id": movement.id, "lease_until_ms": None}
+    if movement.status is MovementStatus.SUCCEEDED:
+        succeeded = transition(refund, Event.SUCCEED, why, next_check_ms=None, **bound)
+        return owing_report(succeeded, movement, why)
+    if movement.status is MovementStatus.FAILED:
+        failure = Failure(
+            code="refund_failed",
+            message=f"The processor shows the refund as {movement.processor_status}.",
+        )
+        return transition(refund, Event.FAIL, why, failure=failure, next_check_ms=None, **bound)
+    if refund.state is State.PENDING:
+        return replace(refund, next_check_ms=at_ms + FIRST_LOOK_UP_MS)
+    return transition(refund, Event.PEND, why, next_check_ms=at_ms + FIRST_LOOK_UP_MS, **bound)
+
+
+def owing_report(refund: Refund, movement: Movement, why: Why) -> Refund:
+    """The succeeded refund with its report due; unchanged if no Payment Record books it."""
+    if refund.payment_record is None:
+        return refund
+    parameters = report_parameters(refund, movement, at_ms=why.at_ms)
+    with_parameters = replace(refund, report=replace(Report(), parameters=parameters))
+    owing = report_transition(
+        with_parameters, ReportEvent.OWE, replace(why, evidence={}), last_ring_ms=why.at_ms
+    )
+    return replace(owing, next_check_ms=why.at_ms + RING_AGAIN_MS)
+
+
+def report_parameters(refund: Refund, movement: Movement, *, at_ms: int) -> ReportParameters:
+    """What Stripe will be told, in Unix seconds; the time of refund is never before its start."""
+    if refund.payment_record is None:
+        raise ValueError(f"{refund.id} is booked by no Payment Record")
+    moved_at_ms = movement.refunded_at_ms or movement.created_at_ms or at_ms
+    initiated_at_s = (refund.started_at_ms or moved_at_ms) // 1000
+    return ReportParameters(
+        payment_record=refund.payment_record,
+        amount=refund.amount,
+        currency=refund.currency,
+        refund_reference=movement.id,
+        initiated_at_s=initiated_at_s,
+        refunded_at_s=max(initiated_at_s, moved_at_ms // 1000),
+    )
+
+
+def claims_of(refund: Refund) -> tuple[Claim, ...]:
+    """The claim that binds the refund to its movement, if it is bound."""
+    if refund.processor_refund_id is None:
+        return ()
+    return (MovementClaim(refund.processor, refund.processor_refund_id, refund.id),)
+
+
+def evidence_of(movement: Movement) -> dict[str, Any]:
+    """What the history keeps of a movement: ids, amounts, statuses and times only."""
+    return {
+        "processor_refund_id": movement.id,
+        "amount": movement.money.amount,
+        "currency": movement.money.currency,
+        "processor_status": movement.processor_status,
+        "refunded_at_ms": movement.refunded_at_ms,
+        "created_at_ms": movement.created_at_ms,
+    }
+
+
+def _without_movement(refund: Refund, event: Event, failure: Failure, why: Why) -> Refund:
+    evidence = {"code": failure.code, "status": failure.status}
+    return transition(
+        refund,
+        event,
+        replace(why, evidence=evidence),
+        failure=failure,
+        lease_until_ms=None,
+        next_check_ms=why.at_ms + FIRST_LOOK_UP_MS if event is Event.DEFER else None,
+    )
+
+
+def _abort_event(refund: Refund) -> Event:
+    if refund.state is not State.SUBMITTING:
+        return Event.FAIL
+    return Event.DEFER if refund.request.refund_type is RefundType.SCHEDULED else Event.ABORT
+
+
+def _why(at_ms: int, cause: str, actor: str, evidence: Mapping[str, Any] | None = None) -> Why:
+    return Why(at_ms=at_ms, cause=cause, actor=actor, evidence=evidence or {})

@@ -1,0 +1,235 @@
+"""Tell Stripe of a refund that succeeded: exactly once, with the parameters frozen at success.
+
+::
+
+    take     due → due, leased to this worker          one conditional write that also reads
+    tell     Stripe report_refund                      key = refund id + epoch
+    confirm  due → reported                            refund and payment in one transaction
+
+Called for every message of the report queue: duplicated, late, replayed from the dead-letter queue
+or for a refund that owes nothing. The ledger decides, never the message.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from refunds.payment import follow, payment_key_of
+from refunds.ports import (
+    Book,
+    Clock,
+    Commit,
+    Deadline,
+    Ledger,
+    LedgerConflictError,
+    PaymentWrite,
+    ProviderUnavailableError,
+    RefundWrite,
+    ReportAccepted,
+    ReportOutcome,
+    ReportRefused,
+    ReportUnclear,
+    StripeObjectNotFoundError,
+    Trail,
+)
+from refunds.refund import Refund, Why, report_transition
+from refunds.state_machine import ReportEvent, ReportState
+
+ACTOR: Final = "report_refund"
+WRITE_ATTEMPTS: Final = 5
+
+
+class Reported(StrEnum):
+    """How a message ended well; it may leave the queue."""
+
+    REPORTED = "reported"
+    NOTHING_DUE = "nothing_due"
+
+
+class ReportDeferredError(Exception):
+    """Not reported yet; the message must come back.
+
+    Attributes:
+        reason: for logs.
+        retry_after_s: Stripe's wish, if it gave one.
+        leased: whether another worker has the report now, so nothing was tried here.
+    """
+
+    def __init__(
+        self, reason: str, *, retry_after_s: int | None = None, leased: bool = False
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+        self.leased = leased
+
+
+class ReportFailedError(Exception):
+    """The report became ``failed``: the message belongs in the dead-letter queue."""
+
+
+class UnknownRefundError(Exception):
+    """A message names a refund that the ledger does not have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRefund:
+    """Reports one refund to Stripe.
+
+    Attributes:
+        lease_ms: how long one worker has a report to itself; longer than the function may run.
+    """
+
+    ledger: Ledger
+    book: Book
+    clock: Clock
+    trail: Trail
+    lease_ms: int
+
+    def __call__(self, refund_id: str, deadline: Deadline, *, receive: int, last: bool) -> Reported:
+        """Report the refund, if it owes a report; ``reported`` is durable on return.
+
+        ``receive`` says how often this message was received; on the ``last`` allowed receive a
+        report that still fails becomes ``failed``.
+
+        Raises:
+            ReportDeferredError: try again later.
+            ReportFailedError: the report is ``failed`` now, durably; a person must look.
+            UnknownRefundError: the ledger has no such refund.
+            LedgerUnavailableError: the ledger gave no answer; try again later.
+        """
+        refund = self._take(refund_id, first_receive=receive == 1)
+        if refund is None:
+            return Reported.NOTHING_DUE
+        outcome = self._tell(refund, deadline)
+        match outcome:
+            case ReportAccepted():
+                self._confirm(refund)
+                return Reported.REPORTED
+            case ReportRefused(reason, code):
+                if self._is_booked(refund, deadline, last=last):
+                    self._confirm(refund)
+                    return Reported.REPORTED
+                self._give_up(refund, f"refused: {code or reason}")
+                raise ReportFailedError(reason)
+            case ReportUnclear(reason, new_epoch, retry_after_s):
+                if last:
+                    self._give_up(refund, f"unclear: {reason}")
+                    raise ReportFailedError(reason)
+                self._release(refund, reason, new_epoch=new_epoch)
+                raise ReportDeferredError(reason, retry_after_s=retry_after_s)
+
+    def _take(self, refund_id: str, *, first_receive: bool) -> Refund | None:
+        """The report, leased to this worker; ``None`` if nothing is owed."""
+        now_ms = self.clock.now_ms()
+        until_ms = now_ms + self.lease_ms
+        taken = self.ledger.take_report(refund_id, now_ms=now_ms, lease_until_ms=until_ms)
+        if taken is not None:
+            return taken
+        refund = self.ledger.refund(refund_id)
+        if refund is None:
+            raise UnknownRefundError(refund_id)
+        if refund.report.state is ReportState.DUE:
+            raise ReportDeferredError("another worker has this report", leased=True)
+        if refund.report.state is ReportState.FAILED and first_receive:
+            # Nothing rings for a failed report by itself: this message was put there on purpose,
+            # by a redrive of the dead-letter queue.
+            self._replay(refund)
+            return self.ledger.take_report(refund_id, now_ms=now_ms, lease_until_ms=until_ms)
+        self.trail.note("nothing_due", refund_id=refund_id, report=refund.report.state)
+        return None
+
+    def _tell(self, refund: Refund, deadline: Deadline) -> ReportOutcome:
+        parameters = refund.report.parameters
+        if parameters is None:
+            raise ReportFailedError(f"{refund.id} owes a report that has no parameters")
+        key = idempotency_key_of(refund)
+        return self.book.report_refund(parameters, key, deadline)
+
+    def _is_booked(self, refund: Refund, deadline: Deadline, *, last: bool) -> bool:
+        """After a refusal: does the record show this refund all the same?
+
+        A refusal may mean that an earlier attempt was booked and its answer lost: the reference is
+        unique, so Stripe refuses the second. Stripe cannot be asked for a reference, but what the
+        record shows as refunded must then have risen by just this amount over what the ledger
+        knows to be in the book. Anything else is for a person.
+        """
+        payment = self.ledger.payment(payment_key_of(refund))
+        if payment is None or refund.payment_record is None:
+            return False
+        if payment.report_due_count > 1 and not last:
+            # Another report of this payment may be at Stripe just now: no sum would be conclusive.
+            self._release(refund, "refused while another report is due", new_epoch=False)
+            raise ReportDeferredError("refused while another report of the payment is due")
+        try:
+            record = self.book.payment_record(refund.payment_record, deadline)
+        except (ProviderUnavailableError, StripeObjectNotFoundError) as error:
+            if last:
+                return False
+            self._release(refund, "refused, record not readable", new_epoch=False)
+            raise ReportDeferredError("refused, and the record could not be read") from error
+        unchanged = self.ledger.payment(payment.key) == payment
+        in_book = payment.booked + payment.foreign_in_book
+        risen = record.amount_refunded - in_book
+        self.trail.note("refusal_judged", refund_id=refund.id, risen=risen, unchanged=unchanged)
+        return unchanged and payment.report_due_count == 1 and risen == refund.amount
+
+    def _confirm(self, refund: Refund) -> None:
+        now_ms = self.clock.now_ms()
+        self._step(refund, ReportEvent.CONFIRM, "stripe_accepted", reported_at_ms=now_ms)
+
+    def _give_up(self, refund: Refund, reason: str) -> None:
+        self._step(refund, ReportEvent.GIVE_UP, reason, last_error=reason)
+        self.trail.note("report_failed", refund_id=refund.id, reason=reason)
+
+    def _replay(self, refund: Refund) -> None:
+        # Answers stored at Stripe under the old key must not decide a replay.
+        self._step(refund, ReportEvent.REPLAY, "redriven", epoch=refund.report.epoch + 1)
+
+    def _release(self, refund: Refund, reason: str, *, new_epoch: bool) -> None:
+        """Give the lease back and note the error, so that the next receive may try at once."""
+        report = refund.report
+        epoch = report.epoch + 1 if new_epoch else report.epoch
+        released = replace(
+            refund,
+            report=replace(report, lease_until_ms=None, last_error=reason, epoch=epoch),
+            updated_at_ms=self.clock.now_ms(),
+        )
+        try:
+            self.ledger.commit(Commit(refunds=(RefundWrite(refund, released),)))
+        except LedgerConflictError:
+            # Somebody else wrote meanwhile; the lease then simply ends by itself.
+            self.trail.note("lease_not_released", refund_id=refund.id)
+
+    def _step(
+        self, refund: Refund, event: ReportEvent, cause: str, **facts: str | int | None
+    ) -> None:
+        """Write one step of the report, and what it means for the payment, in one transaction."""
+        due = refund.report.state
+        for _ in range(WRITE_ATTEMPTS):
+            why = Why(at_ms=self.clock.now_ms(), cause=cause, actor=ACTOR)
+            after = report_transition(refund, event, why, lease_until_ms=None, **facts)
+            after = replace(after, next_check_ms=None)
+            payment = self.ledger.payment(payment_key_of(refund))
+            if payment is None:
+                raise UnknownRefundError(f"{refund.id} has no payment in the ledger")
+            try:
+                self.ledger.commit(
+                    Commit(
+                        refunds=(RefundWrite(refund, after),),
+                        payments=(PaymentWrite(payment, follow(payment, refund, after)),),
+                    )
+                )
+            except LedgerConflictError:
+                again = self.ledger.refund(refund.id)
+                if again is None or again.report.state is not due:
+                    return
+                refund = again
+            else:
+                return
+        raise ReportDeferredError("the payment is too busy to write the report")
+
+
+def idempotency_key_of(refund: Refund) -> str:
+    """Stripe's idempotency key of this refund's report: stable within an epoch."""
+    return f"{refund.id}:{refund.report.epoch}"

@@ -1,0 +1,270 @@
+"""Step 3: reserve the amount, take the payment's slot and write the intent, in one transaction.
+
+What the ledger says and what Stripe and the processor showed a moment ago are put together here.
+The arithmetic is optimistic: it is computed from a payment as read, and written only over that very
+revision, so two refunds that race for one payment can never both be right.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from refunds.adopt import Adopter, Adoption, revision_after
+from refunds.errors import (
+    AmountRefusedError,
+    OutcomeUnknownError,
+    PaymentBusyError,
+    PaymentLinkConflictError,
+    PaymentNotRefundableError,
+    RefundAmountExceededError,
+)
+from refunds.link import Sighting
+from refunds.money import AmountNotRepresentableError, Money, require_representable
+from refunds.payment import Payment, follow, payment_key_of
+from refunds.ports import (
+    ClaimConflictError,
+    Clock,
+    Commit,
+    Ledger,
+    LedgerConflictError,
+    LedgerUnavailableError,
+    PaymentWrite,
+    RecordClaim,
+    RefundWrite,
+    Trail,
+)
+from refunds.refund import Refund, RefundRequest, Source, Why, born, transition
+from refunds.state_machine import PUBLIC_STATUS, Event, State
+
+# Losing this many races in a row means that the payment is busy, and the caller is told so.
+RESERVE_ATTEMPTS: Final = 8
+BUSY_RETRY_AFTER_S: Final = 2
+# After its lease a row is looked at by settling; until then only its own call may write.
+SKEW_MS: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateRefund:
+    """The intention: this request, under this id, asked for by this caller.
+
+    Attributes:
+        token: names this very call, so that it recognises its own write when a reply is lost.
+    """
+
+    refund_id: str
+    request: RefundRequest
+    source: Source
+    actor: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """The intent is durable: the refund is ``submitting``, its amount held, the slot its own."""
+
+    refund: Refund
+    payment: Payment
+
+
+class TakenByAnotherCallError(Exception):
+    """Another call with the same key has reserved, or finished, this refund in the meantime.
+
+    Attributes:
+        refund: as the other call left it.
+    """
+
+    def __init__(self, refund: Refund) -> None:
+        super().__init__(refund.id)
+        self.refund = refund
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """Reserves refunds against payments."""
+
+    ledger: Ledger
+    adopter: Adopter
+    clock: Clock
+    trail: Trail
+    lease_ms: int
+
+    def reserve(self, command: CreateRefund, before: Refund | None, seen: Sighting) -> Reserved:
+        """Hold the amount and write the intent; on return both are durable.
+
+        ``before`` is the refund if it was aborted earlier: the same amount is held again.
+
+        Raises:
+            PaymentBusyError, PaymentLinkConflictError, PaymentNotRefundableError,
+            RefundAmountExceededError, AmountRefusedError: nothing was written for this refund.
+            TakenByAnotherCallError: the key is another call's now.
+            OutcomeUnknownError: the ledger did not say whether the intent was written.
+            LedgerUnavailableError: the ledger could not be read; nothing was written.
+        """
+        for _ in range(RESERVE_ATTEMPTS):
+            payment = self.ledger.payment(seen.key)
+            if payment is not None:
+                self._require_link(payment, seen)
+                self._require_free_slot(payment, command)
+            adoption = self.adopter.plan(payment, seen)
+            amount = self._amount(command, before, adoption.current)
+            try:
+                adoption = self.adopter.carry_out(adoption, seen)
+                after = self._intent(command, before, seen, amount, adoption.snapshot)
+                return self._commit(command, before, after, adoption, seen)
+            except ClaimConflictError as error:
+                raise PaymentLinkConflictError(
+                    "The Payment Record is linked to another charge.",
+                    details={"payment_record": seen.record.id, "charge": seen.key.charge_id},
+                ) from error
+            except LedgerConflictError:
+                before = self._still_ours(command, before)
+        raise PaymentBusyError(
+            "The payment is too busy; repeat with the same key.",
+            details={"blocking_refund": None},
+            retry_after_s=BUSY_RETRY_AFTER_S,
+        )
+
+    def _commit(
+        self,
+        command: CreateRefund,
+        before: Refund | None,
+        after: Refund,
+        adoption: Adoption,
+        seen: Sighting,
+    ) -> Reserved:
+        stored = adoption.stored
+        reserved = follow(adoption.current, before, after)
+        write = Commit(
+            refunds=(RefundWrite(before, after),),
+            payments=(PaymentWrite(stored, reserved),),
+            claims=(RecordClaim(seen.record.id, seen.key),) if stored is None else (),
+        )
+        try:
+            self.ledger.commit(write)
+        except LedgerUnavailableError as error:
+            return self._read_back(command, error)
+        return Reserved(
+            replace(after, revision=revision_after(before)),
+            replace(reserved, revision=revision_after(stored)),
+        )
+
+    def _read_back(self, command: CreateRefund, error: LedgerUnavailableError) -> Reserved:
+        """Our own write, if it was applied and only the reply was lost."""
+        try:
+            refund = self.ledger.refund(command.refund_id)
+            if refund is not None and refund.token == command.token:
+                payment = self.ledger.payment(payment_key_of(refund))
+                if payment is not None and refund.state is State.SUBMITTING:
+                    return Reserved(refund, payment)
+        except LedgerUnavailableError:
+            self.trail.note("intent_not_read_back", refund_id=command.refund_id)
+        raise OutcomeUnknownError(
+            "The ledger did not confirm the refund; repeat with the same key."
+        ) from error
+
+    def _amount(self, command: CreateRefund, before: Refund | None, payment: Payment) -> int:
+        """The amount to hold, minor units: resolved once, and then never changed."""
+        fixed = before.amount if before is not None else command.request.amount
+        amount = payment.refundable if fixed is None else fixed
+        facts = {
+            "original_amount": payment.captured,
+            "already_refunded": payment.captured - payment.refundable,
+            "remaining_refundable": payment.refundable,
+            "requested_refund": fixed,
+        }
+        if payment.refundable <= 0 and before is None:
+            raise PaymentNotRefundableError("Nothing is left to refund.", details=facts)
+        if amount > payment.refundable:
+            raise RefundAmountExceededError(
+                "The amount exceeds what remains refundable.", details=facts
+            )
+        try:
+            require_representable(Money(amount, payment.currency))
+        except AmountNotRepresentableError as error:
+            raise AmountRefusedError(str(error), details=facts) from error
+        return amount
+
+    def _intent(
+        self,
+        command: CreateRefund,
+        before: Refund | None,
+        seen: Sighting,
+        amount: int,
+        snapshot: tuple[str, ...] | None,
+    ) -> Refund:
+        now_ms = self.clock.now_ms()
+        why = Why(
+            at_ms=now_ms,
+            cause="reserved",
+            actor=command.actor,
+            evidence={"amount": amount, "currency": seen.record.currency},
+        )
+        lease_until_ms = now_ms + self.lease_ms
+        attempt: dict[str, Any] = {
+            "attempt": 1 if before is None else before.attempt + 1,
+            "token": command.token,
+            "lease_until_ms": lease_until_ms,
+            "started_at_ms": now_ms,
+            "snapshot": snapshot,
+            "next_check_ms": lease_until_ms + SKEW_MS,
+        }
+        if before is not None:
+            return transition(before, Event.START, why, failure=None, **attempt)
+        new = Refund(
+            id=command.refund_id,
+            request=command.request,
+            source=command.source,
+            state=State.SUBMITTING,
+            processor=seen.key.processor,
+            processor_payment_id=seen.key.charge_id,
+            payment_record=seen.record.id,
+            payment_intent=seen.payment_intent,
+            invoice=seen.invoice,
+            amount=amount,
+            currency=seen.record.currency,
+            created_at_ms=now_ms,
+            updated_at_ms=now_ms,
+        )
+        return born(replace(new, **attempt), Event.ACCEPT_INSTANT, why)
+
+    def _require_link(self, payment: Payment, seen: Sighting) -> None:
+        record = seen.record
+        if payment.payment_record != record.id:
+            raise PaymentLinkConflictError(
+                "The charge is linked to another Payment Record.",
+                details={
+                    "charge": seen.key.charge_id,
+                    "linked": payment.payment_record,
+                    "named": record.id,
+                },
+            )
+        if (payment.currency, payment.captured) != (record.currency, record.captured):
+            raise PaymentLinkConflictError(
+                "Stripe shows another captured amount than when the payment was first seen.",
+                details={
+                    "payment_record": record.id,
+                    "first_seen": payment.captured,
+                    "captured_amount": record.captured,
+                },
+            )
+
+    def _require_free_slot(self, payment: Payment, command: CreateRefund) -> None:
+        if payment.slot is None or payment.slot == command.refund_id:
+            return
+        blocking = self.ledger.refund(payment.slot)
+        raise PaymentBusyError(
+            "Another refund of this payment may be moving money.",
+            details={
+                "blocking_refund": {
+                    "id": payment.slot,
+                    "status": PUBLIC_STATUS[blocking.state] if blocking else "pending",
+                }
+            },
+            retry_after_s=BUSY_RETRY_AFTER_S,
+        )
+
+    def _still_ours(self, command: CreateRefund, before: Refund | None) -> Refund | None:
+        """The refund to start from again after a lost race."""
+        current = self.ledger.refund(command.refund_id)
+        if current is not None and (before is None or current.revision != before.revision):
+            raise TakenByAnotherCallError(current)
+        return before

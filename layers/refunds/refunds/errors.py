@@ -6,13 +6,19 @@
     ├── InvalidRequestError               400 invalid_request
     ├── IdempotencyKeyRequiredError       400 idempotency_key_required
     ├── PaymentNotLinkedError             400 payment_not_linked
+    ├── UnauthorizedError                 401 unauthorized
     ├── RefundRejectedError               402 refund_rejected          the key is spent
+    ├── ForbiddenError                    403 forbidden
     ├── PaymentNotFoundError              404 payment_not_found
     ├── RefundNotFoundError               404 refund_not_found
+    ├── NotFoundError                     404 not_found
+    ├── MethodNotAllowedError             405 method_not_allowed
     ├── KeyInUseError                     409 idempotency_key_in_use   outcome: unknown
     ├── PaymentBusyError                  409 payment_busy
     ├── PaymentLinkConflictError          409 payment_link_conflict
     ├── PaymentNotRefundableError         412 payment_not_refundable
+    ├── PayloadTooLargeError              413 payload_too_large
+    ├── UnsupportedMediaTypeError         415 unsupported_media_type
     ├── RefundAmountExceededError         422 refund_amount_exceeded
     ├── CurrencyMismatchError             422 currency_mismatch
     ├── AmountRefusedError                422 amount_not_representable
@@ -76,6 +82,42 @@ class KeyInUseError(RefundBridgeError):
     """Another call is sending this very refund right now."""
 
     code = "idempotency_key_in_use"
+
+
+class UnauthorizedError(RefundBridgeError):
+    """No key, or one that is not known."""
+
+    code = "unauthorized"
+
+
+class ForbiddenError(RefundBridgeError):
+    """The key may not do this."""
+
+    code = "forbidden"
+
+
+class NotFoundError(RefundBridgeError):
+    """No such route."""
+
+    code = "not_found"
+
+
+class MethodNotAllowedError(RefundBridgeError):
+    """The route has no such method."""
+
+    code = "method_not_allowed"
+
+
+class PayloadTooLargeError(RefundBridgeError):
+    """The body is larger than the contract allows."""
+
+    code = "payload_too_large"
+
+
+class UnsupportedMediaTypeError(RefundBridgeError):
+    """The body is not declared as JSON in UTF-8."""
+
+    code = "unsupported_media_type"
 
 
 class PaymentNotFoundError(RefundBridgeError):

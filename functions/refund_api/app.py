@@ -1,0 +1,187 @@
+"""``refund_api``: HTTP through API Gateway → command → use case → answer.
+
+Thin on purpose: authorise, check, call once, say the answer. What a refund is and how it happens
+stands in ``refunds.execute``.
+"""
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from refunds.answers import HttpAnswer, answer_of, error_answer, refund_object
+from refunds.bootstrap import RefundApi, refund_api
+from refunds.errors import (
+    ForbiddenError,
+    InvalidRequestError,
+    MethodNotAllowedError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PayloadTooLargeError,
+    RefundBridgeError,
+    RefundNotFoundError,
+    UnauthorizedError,
+    UnsupportedMediaTypeError,
+)
+from refunds.payment import payment_key_of
+from refunds.ports import Deadline, LedgerUnavailableError
+from refunds.refund import Source, refund_id_of
+from refunds.requests import idempotency_key, parse_body
+from refunds.reserve import CreateRefund
+
+# All provider calls of one request together; under the gateway's 29 s with room to answer.
+PROVIDER_BUDGET_MS = 24_000
+BODY_BYTES_MAX = 256 * 1024
+READ, WRITE = "refunds:read", "refunds:write"
+
+# Which methods a path has, so that another one is answered 405 and another path 404.
+METHODS = {
+    "/health": {"GET"},
+    "/v1/refunds": {"POST"},
+    "/v1/refunds/<refund_id>": {"GET"},
+}
+
+logger = Logger()
+app = APIGatewayRestResolver()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one request of API Gateway; every path ends in an answer of the contract's shape."""
+    logger.append_keys(request_id=event.get("requestContext", {}).get("requestId"))
+    return app.resolve(event, context)
+
+
+@app.get("/health")
+def health() -> Response[str]:
+    """Say that the function runs; no secret is read and nobody is called."""
+    return _response(HttpAnswer(200, {"status": "ok"}))
+
+
+@app.post("/v1/refunds")
+def create_refund() -> Response[str]:
+    """Execute a refund, or answer what became of it."""
+    world = refund_api(logger)
+    caller = _authorised(world, WRITE)
+    body = parse_body(_json_text())
+    key = idempotency_key(_header("Idempotency-Key"), body)
+    command = CreateRefund(
+        refund_id=refund_id_of(key, world.stage),
+        request=body.normalised(),
+        source=Source.API,
+        actor=caller,
+        token=world.new_token(),
+    )
+    logger.append_keys(refund_id=command.refund_id)
+    answer = world.execute(command, Deadline.after(world.clock, PROVIDER_BUDGET_MS))
+    return _response(answer_of(answer, _request_id()))
+
+
+@app.get("/v1/refunds/<refund_id>")
+def read_refund(refund_id: str) -> Response[str]:
+    """Answer a refund from the ledger."""
+    world = refund_api(logger)
+    _authorised(world, READ)
+    refund = world.ledger.refund(refund_id)
+    if refund is None:
+        raise RefundNotFoundError("There is no refund of this id.", details={"refund": refund_id})
+    payment = world.ledger.payment(payment_key_of(refund))
+    return _response(HttpAnswer(200, refund_object(refund, payment)))
+
+
+@app.not_found
+def no_such_route(_: Exception) -> Response[str]:
+    """Tell a path that is not there from a method that it does not have."""
+    path, method = app.current_event.path, app.current_event.http_method
+    for pattern, methods in METHODS.items():
+        if _matches(pattern, path):
+            answer = error_answer(
+                MethodNotAllowedError(f"{path} has no {method}."), _request_id()
+            )
+            allow = ", ".join(sorted(methods))
+            return _response(HttpAnswer(answer.status, answer.body, {"Allow": allow}))
+    return _response(error_answer(NotFoundError(f"There is no {path}."), _request_id()))
+
+
+@app.exception_handler(RefundBridgeError)
+def told(error: RefundBridgeError) -> Response[str]:
+    """Say one of the contract's errors."""
+    logger.info("answered_with_error", code=error.code)
+    return _response(error_answer(error, _request_id()))
+
+
+@app.exception_handler(LedgerUnavailableError)
+def ledger_unavailable(_: LedgerUnavailableError) -> Response[str]:
+    """Nothing was sent by this call, but what an earlier one did cannot be said now."""
+    logger.exception("ledger_unavailable")
+    error = OutcomeUnknownError("The ledger gave no answer; repeat with the same key.")
+    return _response(error_answer(error, _request_id()))
+
+
+@app.exception_handler(Exception)
+def defect(_: Exception) -> Response[str]:
+    """A defect of ours: logged whole, told without its text."""
+    logger.exception("internal_error")
+    error = OutcomeUnknownError("Something went wrong here; repeat with the same key.")
+    return _response(error_answer(error, _request_id()))
+
+
+def _authorised(world: RefundApi, scope: str) -> str:
+    """The caller's name, as it goes into the history."""
+    scheme, _, key = (_header("Authorization") or "").partition(" ")
+    holder = world.api_keys.holder_of(key.strip()) if scheme.lower() == "bearer" else None
+    if holder is None:
+        raise UnauthorizedError("Give a valid key: Authorization: Bearer <api key>.")
+    if scope not in holder.scopes:
+        raise ForbiddenError(f"This key may not do this; it needs {scope}.")
+    return f"api_key:{holder.name}"
+
+
+def _json_text() -> str:
+    """The request's body, if it is declared as JSON and small enough."""
+    media_type, _, parameters = (_header("Content-Type") or "").partition(";")
+    charset = parameters.strip().lower()
+    if media_type.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
+        raise UnsupportedMediaTypeError("Send Content-Type: application/json.")
+    # Four thirds: what base64 adds, so that a huge body is refused before it is decoded.
+    if len(app.current_event.body or "") > BODY_BYTES_MAX * 4 // 3 + 4:
+        raise PayloadTooLargeError("The body is larger than 256 KB.")
+    try:
+        body = app.current_event.decoded_body or ""
+    except ValueError as error:
+        raise InvalidRequestError(
+            "The body is not UTF-8.", details={"fields": [{"path": "", "reason": "not UTF-8"}]}
+        ) from error
+    if len(body.encode("utf-8", "surrogatepass")) > BODY_BYTES_MAX:
+        raise PayloadTooLargeError("The body is larger than 256 KB.")
+    return body
+
+
+def _header(name: str) -> str | None:
+    return app.current_event.headers.get(name)
+
+
+def _request_id() -> str:
+    return str(app.current_event.request_context.request_id)
+
+
+def _matches(pattern: str, path: str) -> bool:
+    expected, given = pattern.strip("/").split("/"), path.strip("/").split("/")
+    return len(expected) == len(given) and all(
+        part.startswith("<") or part == actual for part, actual in zip(expected, given, strict=True)
+    )
+
+
+def _response(answer: HttpAnswer) -> Response[str]:
+    headers: dict[str, str | list[str]] = {"Cache-Control": "no-store", **answer.headers}
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(
+        status_code=answer.status,
+        content_type="application/json",
+        body=json.dumps(answer.body),
+        headers=headers,
+    )

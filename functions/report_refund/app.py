@@ -1,0 +1,69 @@
+"""``report_refund``: the report queue → one report to Stripe per message → partial batch failures.
+
+What a report is and when it may be made stands in ``refunds.report``. A message that must come back
+is hidden for longer each time; after the last allowed receive the queue moves it to its dead-letter
+queue, and the report in the ledger is ``failed``.
+"""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch import EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from refunds.adapters.sqs_doorbell import parse_doorbell
+from refunds.bootstrap import ReportRefundWorld, report_refund
+from refunds.adapters.threaded_batch import ThreadedBatchProcessor
+from refunds.ports import Deadline
+from refunds.report import ReportDeferredError
+
+# One attempt at Stripe: connect 2 s and answer 8 s, and one look at the record after a refusal.
+ATTEMPT_BUDGET_MS = 15_000
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Report every refund of the batch; the ids of those to come back are returned."""
+    world = report_refund(logger)
+    processor = ThreadedBatchProcessor(
+        EventType.SQS, threads=world.concurrency
+    )
+    return process_partial_response(
+        event=event,
+        record_handler=lambda record: report_one(world, record),
+        processor=processor,
+        context=context,
+    )
+
+
+def report_one(world: ReportRefundWorld, record: SQSRecord) -> None:
+    """Report the refund that one message names.
+
+    Raises:
+        Exception: the message must come back; it is hidden for its backoff.
+    """
+    receive = int(record.attributes.approximate_receive_count)
+    try:
+        refund_id = parse_doorbell(record.body)
+        world.pace.wait()
+        world.report(
+            refund_id,
+            Deadline.after(world.clock, ATTEMPT_BUDGET_MS),
+            receive=receive,
+            last=receive >= world.max_receives,
+        )
+    except Exception as error:
+        logger.warning(
+            "report_not_made",
+            message_id=record.message_id,
+            receive=receive,
+            error=type(error).__name__,
+            reason=str(error),
+        )
+        wish = error.retry_after_s if isinstance(error, ReportDeferredError) else None
+        world.backoff.hide(record.receipt_handle, receive=receive, at_least_s=wish)
+        raise

@@ -1,0 +1,206 @@
+"""Refunds and payments as items of the ledger's table, and back.
+
+An item holds every fact under the name that it has in ``refund.py`` and ``payment.py``; a fact that
+is ``None`` is absent. Beside the facts stand the indexes' attributes, each derived from them.
+Reading tolerates absent optional facts and ignores unknown attributes, whatever ``schema_version``
+says: a release that another has overtaken during a deploy still reads what it understands, and
+writes nothing but what it changed (``ledger_writes.py``).
+"""
+
+import zlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from refunds.adapters.attribute_values import plain
+from refunds.adapters.ledger_keys import (
+    UnreadableItemError,
+    payment_item_key,
+    payment_key_text,
+    refund_key,
+)
+from refunds.payment import Payment, PaymentKey
+from refunds.refund import (
+    Entry,
+    Failure,
+    ReferenceType,
+    Refund,
+    RefundRequest,
+    RefundType,
+    Report,
+    ReportParameters,
+    Source,
+)
+from refunds.state_machine import ReportState, State
+
+DUE_SHARDS: Final = 8
+
+# What a caller may know of a state; the list by status is kept in these words.
+PUBLIC_STATUS: Final = {
+    State.REQUESTED: "pending",
+    State.SUBMITTING: "pending",
+    State.UNKNOWN: "pending",
+    State.PENDING: "pending",
+    State.SUCCEEDED: "succeeded",
+    State.REJECTED: "failed",
+    State.FAILED: "failed",
+    State.ABORTED: "failed",
+    State.REVIEW: "review",
+}
+
+Item = dict[str, Any]
+
+
+# --- refunds ------------------------------------------------------------------------------------
+
+
+def refund_item(refund: Refund) -> Item:
+    """The item of a refund: key, facts and index attributes."""
+    facts: Item = {
+        name: getattr(refund, name)
+        for name in Refund.__dataclass_fields__
+        if name not in ("request", "failure", "report", "history", "snapshot")
+    }
+    facts |= {
+        "request": _set(_fields(refund.request)),
+        "failure": None if refund.failure is None else _set(_fields(refund.failure)),
+        "report": _report_item(refund.report),
+        "history": [entry_item(entry) for entry in refund.history],
+        "snapshot": None if refund.snapshot is None else list(refund.snapshot),
+    }
+    item: Item = plain(_set(refund_key(refund.id) | facts | _index_attributes(refund)))
+    return item
+
+
+def entry_item(entry: Entry) -> Item:
+    """One line of history, as stored."""
+    item: Item = plain(_set(_fields(entry)))
+    return item
+
+
+def refund_of(item: Mapping[str, Any]) -> Refund:
+    """The refund that an item holds.
+
+    Raises:
+        UnreadableItemError: it holds none that this release understands.
+    """
+    try:
+        return _refund_of(item)
+    except (KeyError, TypeError, ValueError) as error:
+        # The error's own text may hold a value of the item, so it is neither shown nor chained.
+        name = type(error).__name__
+        raise UnreadableItemError(f"{item.get('pk')} cannot be read ({name})") from None
+
+
+def due_shards() -> tuple[str, ...]:
+    """Every partition of the due index."""
+    return tuple(f"due#{number}" for number in range(DUE_SHARDS))
+
+
+def due_shard_of(refund_id: str) -> str:
+    """The partition of the due index that a refund belongs to."""
+    return f"due#{zlib.crc32(refund_id.encode()) % DUE_SHARDS}"
+
+
+def _index_attributes(refund: Refund) -> Item:
+    created = datetime.fromtimestamp(refund.created_at_ms // 1000, tz=UTC)
+    month = f"{created:%Y-%m}"
+    payment = PaymentKey(refund.processor, refund.processor_payment_id)
+    due = refund.next_check_ms is not None
+    return {
+        "payment_key": payment_key_text(payment),
+        "created_sort": f"{refund.created_at_ms:015d}#{refund.id}",
+        "list_month": month,
+        "status_month": f"{PUBLIC_STATUS[refund.state]}#{month}",
+        "due_shard": due_shard_of(refund.id) if due else None,
+        "due_at": refund.next_check_ms,
+    }
+
+
+def _report_item(report: Report) -> Item:
+    parameters = None if report.parameters is None else _fields(report.parameters)
+    return _set(_fields(report) | {"parameters": parameters})
+
+
+def _refund_of(item: Mapping[str, Any]) -> Refund:
+    known = {name: item[name] for name in Refund.__dataclass_fields__ if name in item}
+    for name in ("payment_record", "payment_intent", "invoice"):
+        known.setdefault(name, None)
+    known.setdefault("updated_at_ms", item["created_at_ms"])
+    request = _known(RefundRequest, item["request"])
+    request["reference_type"] = ReferenceType(request["reference_type"])
+    request["refund_type"] = RefundType(request.get("refund_type", RefundType.INSTANT))
+    known["request"] = RefundRequest(**request)
+    known["source"] = Source(item["source"])
+    known["state"] = State(item["state"])
+    known["revision"] = item["revision"]
+    known["report"] = _report_of(item.get("report", {}))
+    known["history"] = tuple(_entry_of(e) for e in item.get("history", ()))
+    if "snapshot" in item:
+        known["snapshot"] = tuple(item["snapshot"])
+    if "failure" in item:
+        known["failure"] = Failure(**_known(Failure, item["failure"]))
+    _require_int(known, "amount", "created_at_ms", "revision")
+    return Refund(**known)
+
+
+def _entry_of(item: Mapping[str, Any]) -> Entry:
+    return Entry(**({"before": None} | _known(Entry, item)))
+
+
+def _report_of(item: Mapping[str, Any]) -> Report:
+    known = _known(Report, item)
+    known["state"] = ReportState(known.get("state", ReportState.NOT_DUE))
+    if "parameters" in known:
+        known["parameters"] = ReportParameters(**_known(ReportParameters, known["parameters"]))
+    return Report(**known)
+
+
+# --- payments -----------------------------------------------------------------------------------
+
+
+def payment_item(payment: Payment) -> Item:
+    """The item of a payment: key and facts."""
+    facts = {name: value for name, value in _fields(payment).items() if name != "key"}
+    facts |= {"processor": payment.key.processor, "charge_id": payment.key.charge_id}
+    item: Item = plain(_set(payment_item_key(payment.key) | facts))
+    return item
+
+
+def payment_of(item: Mapping[str, Any]) -> Payment:
+    """The payment that an item holds.
+
+    Raises:
+        UnreadableItemError: it holds none that this release understands.
+    """
+    try:
+        known = _known(Payment, item)
+        known.setdefault("payment_record", None)
+        known["key"] = PaymentKey(item["processor"], item["charge_id"])
+        known["revision"] = item["revision"]
+        _require_int(known, "captured", "revision")
+        return Payment(**known)
+    except (KeyError, TypeError, ValueError) as error:
+        name = type(error).__name__
+        raise UnreadableItemError(f"{item.get('pk')} cannot be read ({name})") from None
+
+
+# --- dataclasses and maps -----------------------------------------------------------------------
+
+
+def _fields(fact: Any) -> Item:
+    return {name: getattr(fact, name) for name in fact.__dataclass_fields__}
+
+
+def _known(kind: Any, item: Mapping[str, Any]) -> Item:
+    return {name: item[name] for name in kind.__dataclass_fields__ if name in item}
+
+
+def _set(item: Mapping[str, Any]) -> Item:
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def _require_int(known: Mapping[str, Any], *names: str) -> None:
+    for name in names:
+        if type(known[name]) is not int:
+            raise TypeError(f"{name} is not an integer")

@@ -1,0 +1,175 @@
+"""Stripe's objects and errors, read as its API reference describes them and no more freely.
+
+https://docs.stripe.com/api/payment-record, https://docs.stripe.com/api/errors,
+https://docs.stripe.com/api/idempotent_requests
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import stripe
+
+from refunds.adapters.api_key import sentence
+from refunds.adapters.http_messages import retry_after_of
+from refunds.money import is_currency
+from refunds.ports import (
+    PaymentRecord,
+    ReportOutcome,
+    ReportRefused,
+    ReportUnclear,
+    StripeReference,
+    UnreadableAnswerError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StripeRefusal:
+    """What an error of the SDK says, without what must not be repeated.
+
+    Attributes:
+        status: ``None`` if no whole answer came.
+        in_form: whether the answer had Stripe's error body; without it, Stripe did not speak.
+    """
+
+    status: int | None
+    in_form: bool
+    type: str | None
+    code: str | None
+    message: str
+    retry_after_s: int | None
+
+    @classmethod
+    def read(cls, error: stripe.StripeError, *, secret: str) -> "StripeRefusal":
+        """The facts of an SDK error; ``secret`` is kept out of Stripe's words."""
+        body = error.json_body
+        told = body.get("error") if isinstance(body, dict) else None
+        facts = told if isinstance(told, dict) else {}
+        if error.http_status is None:
+            message = f"Stripe: {error.user_message}"
+        elif error.http_status == 401:
+            message = "Stripe does not accept the API key (401)"  # its own words show a part of it
+        else:
+            message = _text_or_none(facts.get("message")) or f"Stripe answered {error.http_status}"
+        return cls(
+            status=error.http_status,
+            in_form=bool(facts),
+            type=_text_or_none(facts.get("type")),
+            code=_text_or_none(facts.get("code")),
+            message=sentence(message, secret=secret),
+            retry_after_s=retry_after_of(error.headers or {}),
+        )
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether Stripe says that it knows no such object with this key."""
+        return self.in_form and (self.status == 404 or self.code == "resource_missing")
+
+    @property
+    def is_worth_another_read(self) -> bool:
+        """Whether a read may fare better at once: no whole answer, or Stripe's own failure."""
+        return self.status is None or self.status >= 500
+
+    def of_report(self) -> ReportOutcome:
+        """What the error means for a report.
+
+        Stripe keeps the answer of a call that it began to execute under its idempotency key, 500s
+        included, so a received 5xx needs a new key. A 409 (``lock_timeout``,
+        ``idempotency_key_in_use``) and a 429 come before that and are not kept.
+        """
+        status = self.status
+        if status is None or status < 400 or status in (401, 408, 409, 429):
+            return self._unclear(new_epoch=False)
+        if status >= 500 or self.type == "idempotency_error":
+            return self._unclear(new_epoch=True)
+        if not self.in_form or self.code in ("lock_timeout", "rate_limit"):
+            return self._unclear(new_epoch=False)
+        return ReportRefused(self.message, self.code)
+
+    def _unclear(self, *, new_epoch: bool) -> ReportUnclear:
+        return ReportUnclear(self.message, new_epoch, self.retry_after_s)
+
+
+def read_payment_record(source: Mapping[str, Any]) -> PaymentRecord:
+    """A Payment Record. Amounts that are null or absent are 0; the requested one must be there.
+
+    Raises:
+        UnreadableAnswerError: a member that is needed is missing or of a wrong type, or the
+            amounts are of two currencies.
+    """
+    requested = source.get("amount_requested")
+    currency = requested.get("currency") if isinstance(requested, dict) else None
+    if not isinstance(currency, str) or not is_currency(currency.lower()):
+        raise UnreadableAnswerError("a Payment Record has no requested amount with a currency")
+    currency = currency.lower()
+    return PaymentRecord(
+        id=_text(source, "id"),
+        livemode=_flag(source, "livemode"),
+        currency=currency,
+        amount_requested=_value(source, "amount_requested", currency),
+        amount_guaranteed=_value(source, "amount_guaranteed", currency),
+        amount_refunded=_value(source, "amount_refunded", currency),
+        amount_canceled=_value(source, "amount_canceled", currency),
+        metadata=_metadata(source),
+        payment_reference=_payment_reference(source.get("processor_details")),
+    )
+
+
+def read_reference(source: Mapping[str, Any]) -> StripeReference:
+    """A PaymentIntent or an Invoice.
+
+    Raises:
+        UnreadableAnswerError: a member that is needed is missing or of a wrong type.
+    """
+    return StripeReference(
+        id=_text(source, "id"), livemode=_flag(source, "livemode"), metadata=_metadata(source)
+    )
+
+
+def _value(source: Mapping[str, Any], name: str, currency: str) -> int:
+    amount = source.get(name)
+    if amount is None:
+        return 0
+    if not isinstance(amount, dict):
+        raise UnreadableAnswerError(f"{name} of a Payment Record is not an object")
+    value, unit = amount.get("value"), amount.get("currency")
+    if type(value) is not int or value < 0:
+        raise UnreadableAnswerError(f"{name} of a Payment Record is not a whole number")
+    if not isinstance(unit, str) or unit.lower() != currency:
+        raise UnreadableAnswerError(f"{name} of a Payment Record has another currency")
+    return value
+
+
+def _payment_reference(details: Any) -> str | None:
+    custom = details.get("custom") if isinstance(details, dict) else None
+    reference = custom.get("payment_reference") if isinstance(custom, dict) else None
+    if reference is not None and not isinstance(reference, str):
+        raise UnreadableAnswerError("payment_reference of a Payment Record is not a text")
+    return reference or None
+
+
+def _metadata(source: Mapping[str, Any]) -> dict[str, str]:
+    metadata = source.get("metadata")
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise UnreadableAnswerError("metadata of a Stripe object is not an object of texts")
+    return {str(key): value for key, value in metadata.items()}
+
+
+def _flag(source: Mapping[str, Any], name: str) -> bool:
+    value = source.get(name)
+    if not isinstance(value, bool):
+        raise UnreadableAnswerError(f"{name} of a Stripe object is not true or false")
+    return value
+
+
+def _text(source: Mapping[str, Any], name: str) -> str:
+    value = source.get(name)
+    if not isinstance(value, str) or not value:
+        raise UnreadableAnswerError(f"{name} of a Stripe object is not a text")
+    return value
+
+
+def _text_or_none(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

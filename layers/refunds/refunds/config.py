@@ -1,0 +1,79 @@
+"""Typed settings, per function, from the environment that the template declares; no secrets."""
+
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from refunds.link import VerifyCharge
+
+
+class ConfigurationError(Exception):
+    """The service is set up in a way that it refuses to work with; the sentence says which."""
+
+
+class Mode(StrEnum):
+    """Whether money is real."""
+
+    TEST = "test"
+    LIVE = "live"
+
+
+_Seconds = Annotated[int, Field(ge=1, le=86_400)]
+
+
+class _Settings(BaseModel):
+    """What every function reads."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    stage: Annotated[str, Field(min_length=1, max_length=32)]
+    mode: Mode
+    secrets_prefix: Annotated[str, Field(pattern=r"^/[\w./-]+$")]
+    secrets_cache_seconds: _Seconds
+    ledger_table: str
+    stripe_url: Annotated[str, Field(pattern=r"^https?://")]
+    report_queue_url: str
+
+    @property
+    def livemode(self) -> bool:
+        """Stripe's word for the mode."""
+        return self.mode is Mode.LIVE
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """The settings that the environment holds.
+
+        Raises:
+            ConfigurationError: a variable is missing or out of range; the sentence names it.
+        """
+        source = os.environ if environment is None else environment
+        given = {name: source[name.upper()] for name in cls.model_fields if name.upper() in source}
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in error.errors()
+            )
+            raise ConfigurationError(f"The function's environment is wrong: {problems}") from None
+
+
+class RefundApiSettings(_Settings):
+    """What ``refund_api`` reads."""
+
+    hitpay_url: Annotated[str, Field(pattern=r"^https?://")]
+    hitpay_zero_decimal_form: Literal["integer", "decimal"]
+    verify_charge: VerifyCharge
+    lease_seconds: _Seconds
+
+
+class ReportRefundSettings(_Settings):
+    """What ``report_refund`` reads."""
+
+    report_max_receives: Annotated[int, Field(ge=1, le=1000)]
+    report_lease_seconds: _Seconds
+    report_backoff_seconds: _Seconds
+    report_concurrency: Annotated[int, Field(ge=1, le=10)]
+    stripe_reports_per_second: Annotated[int, Field(ge=1, le=100)]

@@ -1,0 +1,172 @@
+"""What a caller may ask, checked: from bytes to the normalised request that the ledger stores.
+
+The same model serves HTTP and events. Nothing is guessed: an unknown field, a member given twice,
+an explicit null or an amount that is not a JSON integer is refused, since each of them could turn a
+slip of the caller into a full refund.
+"""
+
+import json
+from typing import Annotated, Any, Final, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from refunds.errors import IdempotencyKeyRequiredError, InvalidRequestError
+from refunds.money import AMOUNT_MAX
+from refunds.refund import ReferenceType, RefundRequest, RefundType
+
+FIELDS_REPORTED_MAX: Final = 20
+REASON_ALIASES: Final = {"customer_requested": "requested_by_customer"}
+
+# Printable ASCII, so that a key means the same in a header, a body and an event.
+_Key = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[ -~]+$")]
+_Reference = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[!-~]+$")]
+_Text = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+_MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40)]
+_MetadataValue = Annotated[str, StringConstraints(max_length=500)]
+_Currency = Annotated[str, StringConstraints(pattern=r"^[a-z]{3}$")]
+_KEY_FIELDS: Final = ("refund_id", "merchant_transaction_id")
+
+
+class RefundBody(BaseModel):
+    """The body of ``POST /v1/refunds`` and the detail of a ``Refund Requested`` event."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    payment_record: _Reference | None = None
+    payment_intent: _Reference | None = None
+    invoice: _Reference | None = None
+    amount: Annotated[int, Field(ge=1, le=AMOUNT_MAX)] | None = None
+    currency: _Currency | None = None
+    reason: _Text | None = None
+    metadata: Annotated[dict[_MetadataKey, _MetadataValue], Field(max_length=50)] | None = None
+    refund_type: Annotated[RefundType, Field(strict=False)] = RefundType.INSTANT
+    refund_id: _Key | None = None
+    merchant_transaction_id: _Key | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_nulls(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            nulls = [name for name, value in data.items() if value is None]
+            if nulls:
+                raise ValueError(f"{', '.join(nulls)} must not be null; leave it out instead")
+        return data
+
+    @model_validator(mode="after")
+    def _exactly_one_reference(self) -> Self:
+        if len(self._references()) != 1:
+            raise ValueError("give exactly one of payment_record, payment_intent and invoice")
+        return self
+
+    def _references(self) -> list[tuple[ReferenceType, str]]:
+        given = ((kind, getattr(self, kind.value)) for kind in ReferenceType)
+        return [(kind, value) for kind, value in given if value is not None]
+
+    def normalised(self) -> RefundRequest:
+        """The request as it is stored and compared: aliases resolved, defaults filled."""
+        ((reference_type, reference_id),) = self._references()
+        return RefundRequest(
+            reference_type=reference_type,
+            reference_id=reference_id,
+            amount=self.amount,
+            currency=self.currency,
+            reason=None if self.reason is None else REASON_ALIASES.get(self.reason, self.reason),
+            metadata=dict(self.metadata or {}),
+            refund_type=self.refund_type,
+        )
+
+
+def parse_body(text: str) -> RefundBody:
+    """The body, checked.
+
+    Raises:
+        InvalidRequestError: not JSON, or not of the contract's form; ``details.fields`` says where.
+    """
+    try:
+        data = json.loads(
+            text, object_pairs_hook=_members_given_once, parse_constant=_refuse_constant
+        )
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequestError(
+            "The body is not valid JSON.",
+            details={"fields": [{"path": "", "reason": _reason_of(error)}]},
+        ) from error
+    return validate_body(data)
+
+
+def validate_body(data: object) -> RefundBody:
+    """The body from parsed JSON, checked; raises ``InvalidRequestError`` as ``parse_body`` does."""
+    if not isinstance(data, dict):
+        raise InvalidRequestError(
+            "The body must be a JSON object.",
+            details={"fields": [{"path": "", "reason": "must be an object"}]},
+        )
+    try:
+        return RefundBody.model_validate(data)
+    except ValidationError as error:
+        raise InvalidRequestError(
+            "The request is not of the contract's form.",
+            details={"fields": _fields_of(error)},
+        ) from error
+
+
+def idempotency_key(header: str | None, body: RefundBody) -> str:
+    """The one key that names the refund, from the header or the body.
+
+    Raises:
+        IdempotencyKeyRequiredError: none was given.
+        InvalidRequestError: not 1–255 printable ASCII characters, or several that differ.
+    """
+    given = {name: getattr(body, name) for name in _KEY_FIELDS if getattr(body, name) is not None}
+    if header is not None:
+        if not (1 <= len(header) <= 255 and header.isascii() and header.isprintable()):
+            raise InvalidRequestError(
+                "The Idempotency-Key must be 1 to 255 printable ASCII characters.",
+                details={"fields": [{"path": "Idempotency-Key", "reason": "not printable ASCII"}]},
+            )
+        given["Idempotency-Key"] = header
+    if not given:
+        raise IdempotencyKeyRequiredError(
+            "Name the refund with an Idempotency-Key header, or refund_id in the body."
+        )
+    if len(set(given.values())) > 1:
+        raise InvalidRequestError(
+            "The keys that name the refund differ.",
+            details={"fields": [{"path": name, "reason": "differs"} for name in sorted(given)]},
+        )
+    return str(next(iter(given.values())))
+
+
+def _members_given_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member is given twice")
+    return members
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _reason_of(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at line {error.lineno}, column {error.colno}"
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+def _fields_of(error: ValidationError) -> list[dict[str, str]]:
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    return [
+        {
+            "path": ".".join(str(part) for part in problem["loc"]),
+            "reason": problem["msg"].removeprefix("Value error, "),
+        }
+        for problem in problems[:FIELDS_REPORTED_MAX]
+    ]

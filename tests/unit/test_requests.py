@@ -1,0 +1,164 @@
+"""What a caller may ask: the contract's form, and nothing that only looks like it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from refunds.errors import IdempotencyKeyRequiredError, InvalidRequestError
+from refunds.refund import ReferenceType, RefundRequest, RefundType
+from refunds.requests import idempotency_key, parse_body
+
+PLAIN: dict[str, Any] = {"payment_record": "pr_1"}
+
+
+def parsed(**fields: Any) -> RefundRequest:
+    return parse_body(json.dumps({**PLAIN, **fields})).normalised()
+
+
+def test_only_the_payment_is_required_and_the_rest_has_defaults() -> None:
+    assert parsed() == RefundRequest(
+        reference_type=ReferenceType.PAYMENT_RECORD, reference_id="pr_1"
+    )
+
+
+def test_a_full_request_is_kept_as_sent() -> None:
+    request = parse_body(
+        json.dumps(
+            {
+                "payment_intent": "pi_1",
+                "amount": 2500,
+                "currency": "sgd",
+                "reason": "duplicate",
+                "metadata": {"order": "1007"},
+                "refund_type": "scheduled",
+            }
+        )
+    ).normalised()
+    assert request == RefundRequest(
+        reference_type=ReferenceType.PAYMENT_INTENT,
+        reference_id="pi_1",
+        amount=2500,
+        currency="sgd",
+        reason="duplicate",
+        metadata={"order": "1007"},
+        refund_type=RefundType.SCHEDULED,
+    )
+
+
+def test_an_alias_of_a_reason_is_the_same_request() -> None:
+    assert parsed(reason="customer_requested") == parsed(reason="requested_by_customer")
+
+
+def test_the_order_of_members_does_not_make_another_request() -> None:
+    one = parse_body('{"payment_record": "pr_1", "amount": 5}').normalised()
+    other = parse_body('{"amount": 5, "payment_record": "pr_1"}').normalised()
+    assert one == other
+
+
+def test_an_amount_left_out_is_another_request_than_one_given() -> None:
+    assert parsed() != parsed(amount=9999)
+
+
+REFUSED: list[tuple[str, str]] = [
+    ("malformed", '{"payment_record": "pr_1"'),
+    ("empty", ""),
+    ("not an object", "[]"),
+    ("a string", '"pr_1"'),
+    ("nested too deeply", "[" * 100_000),
+    (
+        "a number of ten thousand digits",
+        '{"payment_record": "pr_1", "amount": 1' + "0" * 9999 + "}",
+    ),
+    ("NaN", '{"payment_record": "pr_1", "amount": NaN}'),
+    ("a member given twice", '{"payment_record": "pr_1", "amount": 1, "amount": 9999}'),
+    ("no payment", "{}"),
+    ("two payments", '{"payment_record": "pr_1", "invoice": "in_1"}'),
+    ("a misspelt field", '{"payment_record": "pr_1", "amuont": 100}'),
+    ("a field with a lone surrogate", '{"payment_record": "pr_1", "reason": "\\ud800"}'),
+    ("an empty reference", '{"payment_record": ""}'),
+    ("a reference with a space", '{"payment_record": "pr 1"}'),
+    ("a reference with a line feed", '{"payment_record": "pr_1\\n"}'),
+    ("a reference that is a number", '{"payment_record": 1}'),
+    *(
+        (f"amount {value}", json.dumps({**PLAIN, "amount": value}))
+        for value in (0, -1, 1.5, 1.0, "100", True, None, [1], {"v": 1}, 10**30, 10**12)
+    ),
+    *(
+        (f"currency {value!r}", json.dumps({**PLAIN, "currency": value}))
+        for value in ("SGD", "sg", "sgdx", "", 1, None, "sgd\n")
+    ),
+    ("a reason of 256 characters", json.dumps({**PLAIN, "reason": "x" * 256})),
+    ("an empty reason", json.dumps({**PLAIN, "reason": ""})),
+    ("51 metadata keys", json.dumps({**PLAIN, "metadata": {str(n): "" for n in range(51)}})),
+    ("a metadata key of 41 characters", json.dumps({**PLAIN, "metadata": {"k" * 41: "v"}})),
+    ("an empty metadata key", json.dumps({**PLAIN, "metadata": {"": "v"}})),
+    ("a metadata value of 501", json.dumps({**PLAIN, "metadata": {"k": "v" * 501}})),
+    ("a metadata value that is a number", json.dumps({**PLAIN, "metadata": {"k": 1}})),
+    ("metadata that is a list", json.dumps({**PLAIN, "metadata": ["k"]})),
+    ("an unknown refund type", json.dumps({**PLAIN, "refund_type": "later"})),
+    ("a key of 256 characters in the body", json.dumps({**PLAIN, "refund_id": "k" * 256})),
+    ("a key with a control character", json.dumps({**PLAIN, "refund_id": "a\u0007b"})),
+    ("a key outside ASCII", json.dumps({**PLAIN, "merchant_transaction_id": "schlüssel"})),
+    ("a key with a trailing line feed", json.dumps({**PLAIN, "refund_id": "key\n"})),
+]
+
+
+@pytest.mark.parametrize("text", [text for _, text in REFUSED], ids=[name for name, _ in REFUSED])
+def test_what_is_not_of_the_contracts_form_is_refused_with_its_place(text: str) -> None:
+    # When a body that is not of the contract's form is read
+    with pytest.raises(InvalidRequestError) as refused:
+        parse_body(text)
+    # Then the error lists where and why, in a form that can be sent
+    fields = refused.value.details["fields"]
+    assert fields
+    assert all(set(field) == {"path", "reason"} for field in fields)
+    json.dumps(refused.value.details)
+
+
+def test_what_is_refused_is_not_repeated_to_the_caller() -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        parse_body(json.dumps({**PLAIN, "amount": "4111111111111111"}))
+    assert "4111111111111111" not in json.dumps(refused.value.details)
+
+
+def test_a_long_list_of_problems_is_cut() -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        parse_body(json.dumps({**PLAIN, **{f"unknown{n}": 1 for n in range(1000)}}))
+    assert len(refused.value.details["fields"]) == 20
+
+
+@pytest.mark.parametrize(
+    ("header", "fields"),
+    [
+        ("key-1", {}),
+        (None, {"refund_id": "key-1"}),
+        (None, {"merchant_transaction_id": "key-1"}),
+        ("key-1", {"refund_id": "key-1", "merchant_transaction_id": "key-1"}),
+    ],
+)
+def test_the_key_is_taken_from_the_header_or_the_body(
+    header: str | None, fields: dict[str, str]
+) -> None:
+    assert idempotency_key(header, parse_body(json.dumps({**PLAIN, **fields}))) == "key-1"
+
+
+def test_no_key_at_all_is_refused() -> None:
+    with pytest.raises(IdempotencyKeyRequiredError):
+        idempotency_key(None, parse_body(json.dumps(PLAIN)))
+
+
+def test_keys_that_differ_are_refused() -> None:
+    body = parse_body(json.dumps({**PLAIN, "refund_id": "key-2"}))
+    with pytest.raises(InvalidRequestError):
+        idempotency_key("key-1", body)
+
+
+@pytest.mark.parametrize("header", ["", "k" * 256, "a\x07b", "schlüssel", "a\tb"])
+def test_a_header_that_is_not_printable_ascii_is_refused(header: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        idempotency_key(header, parse_body(json.dumps(PLAIN)))
+
+
+def test_a_header_of_255_characters_is_a_key() -> None:
+    assert idempotency_key("k" * 255, parse_body(json.dumps(PLAIN))) == "k" * 255

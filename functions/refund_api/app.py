@@ -98,22 +98,20 @@ def no_such_route(_: Exception) -> Response[str]:
     path, method = app.current_event.path, app.current_event.http_method
     for pattern, methods in METHODS.items():
         if _matches(pattern, path):
-            answer = error_answer(
-                MethodNotAllowedError(f"{path} has no {method}."), _request_id()
-            )
+            answer = error_answer(MethodNotAllowedError(f"{path} has no {method}."), _request_id())
             allow = ", ".join(sorted(methods))
             return _response(HttpAnswer(answer.status, answer.body, {"Allow": allow}))
     return _response(error_answer(NotFoundError(f"There is no {path}."), _request_id()))
 
 
-@app.exception_handler(RefundBridgeError)
+@app.exception_handler(RefundBridgeError)  # type: ignore[untyped-decorator]
 def told(error: RefundBridgeError) -> Response[str]:
     """Say one of the contract's errors."""
     logger.info("answered_with_error", code=error.code)
     return _response(error_answer(error, _request_id()))
 
 
-@app.exception_handler(LedgerUnavailableError)
+@app.exception_handler(LedgerUnavailableError)  # type: ignore[untyped-decorator]
 def ledger_unavailable(_: LedgerUnavailableError) -> Response[str]:
     """Nothing was sent by this call, but what an earlier one did cannot be said now."""
     logger.exception("ledger_unavailable")
@@ -121,7 +119,7 @@ def ledger_unavailable(_: LedgerUnavailableError) -> Response[str]:
     return _response(error_answer(error, _request_id()))
 
 
-@app.exception_handler(Exception)
+@app.exception_handler(Exception)  # type: ignore[untyped-decorator]
 def defect(_: Exception) -> Response[str]:
     """A defect of ours: logged whole, told without its text."""
     logger.exception("internal_error")

@@ -14,8 +14,8 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from refunds.adapters.sqs_doorbell import parse_doorbell
-from refunds.bootstrap import ReportRefundWorld, report_refund
 from refunds.adapters.threaded_batch import ThreadedBatchProcessor
+from refunds.bootstrap import ReportRefundWorld, report_refund
 from refunds.ports import Deadline
 from refunds.report import ReportDeferredError
 
@@ -29,9 +29,7 @@ logger = Logger()
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Report every refund of the batch; the ids of those to come back are returned."""
     world = report_refund(logger)
-    processor = ThreadedBatchProcessor(
-        EventType.SQS, threads=world.concurrency
-    )
+    processor = ThreadedBatchProcessor(EventType.SQS, threads=world.concurrency)
     return process_partial_response(
         event=event,
         record_handler=lambda record: report_one(world, record),

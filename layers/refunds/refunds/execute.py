@@ -50,8 +50,10 @@ from refunds.refund import ReferenceType, Refund
 from refunds.reserve import CreateRefund, Reservation, Reserved, TakenByAnotherCallError
 from refunds.state_machine import ReportState, State
 
-# The money call may take 2 s to connect and 18 s to answer; with less time left it is not begun.
-SEND_BUDGET_MS: Final = 20_000
+# The money call may take 2 s to connect and 18 s to answer. With less than this left it is not
+# begun: cutting its patience shorter would only make more outcomes unknown.
+SEND_MS_MAX: Final = 20_000
+SEND_MS_MIN: Final = 12_000
 # A call in flight ends within the provider budget; its key is worth trying again soon.
 IN_USE_RETRY_AFTER_S: Final = 2
 RECORD_ATTEMPTS: Final = 5
@@ -100,8 +102,9 @@ class ExecuteRefund:
             require_same_request(before, command)
             if before.state is not State.ABORTED:
                 return self._found(before)
-        seen = self.resolver.sight(command.request, known.payment, deadline)
-        if deadline.remaining_ms() < SEND_BUDGET_MS:
+        reading = deadline.at_most(deadline.remaining_ms() - SEND_MS_MIN)
+        seen = self.resolver.sight(command.request, known.payment, reading)
+        if deadline.remaining_ms() < SEND_MS_MIN:
             raise ProcessorUnavailableError(
                 "The providers were too slow to begin; nothing was executed.",
                 retry_after_s=UNAVAILABLE_RETRY_AFTER_S,
@@ -131,9 +134,9 @@ class ExecuteRefund:
 
     def _send(self, refund: Refund, deadline: Deadline) -> Outcome:
         """Ask the processor, if the lease still covers the longest that the call may take."""
-        if self.clock.now_ms() + SEND_BUDGET_MS > (refund.lease_until_ms or 0):
+        if self.clock.now_ms() + SEND_MS_MAX > (refund.lease_until_ms or 0):
             return Aborted("The lease ran out before the refund was sent.")
-        if deadline.remaining_ms() < SEND_BUDGET_MS:
+        if deadline.remaining_ms() < SEND_MS_MIN:
             return Aborted("The time ran out before the refund was sent.")
         self.trail.note("refund_sending", refund_id=refund.id, attempt=refund.attempt)
         outcome = self.processors[refund.processor].refund(_order(refund), deadline)

@@ -1,0 +1,1 @@
+"""HitPay and Stripe as real, stateful HTTP servers with switchable faults, for demos and tests."""

@@ -1,0 +1,47 @@
+"""Serve both simulators: python -m local.simulators --announce FILE."""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+
+from local.simulators.server import Simulators
+
+
+def main() -> None:
+    """Read the command line and serve until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="python -m local.simulators", description=__doc__)
+    parser.add_argument("--hitpay-port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--stripe-port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--announce", type=Path, help="write the URLs here once listening")
+    asyncio.run(_serve(parser.parse_args()))
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, over.set)
+    simulators = Simulators()
+    try:
+        await simulators.start(options.hitpay_port, options.stripe_port)
+        urls = {"hitpay_url": simulators.hitpay_url, "stripe_url": simulators.stripe_url}
+        if options.announce:
+            _announce(options.announce, {**urls, "pid": os.getpid()})
+        print(f"HitPay {urls['hitpay_url']}  Stripe {urls['stripe_url']}", flush=True)
+        await over.wait()
+    finally:
+        await simulators.stop()
+
+
+def _announce(path: Path, facts: dict[str, str | int]) -> None:
+    """Write the file in one step: whoever sees it sees all of it."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(facts))
+    draft.replace(path)
+
+
+if __name__ == "__main__":
+    main()

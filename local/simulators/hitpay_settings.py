@@ -1,0 +1,36 @@
+"""The switches of the HitPay simulator: one for every point its documents leave open."""
+
+from dataclasses import dataclass
+
+from local.simulators.settings import choice
+
+
+@dataclass(frozen=True)
+class HitPaySettings:
+    """How HitPay behaves where its documents are silent or disagree.
+
+    created_status: of a refund's answer, 200 documented, 201 seen in an older description.
+    refund_status: "null" is what older samples show for a refund that has succeeded.
+    charge_refunds: items of a charge's `refunds`: whole refund objects, a part of them, or no such
+        member. charge_refunded_amount: whether the member is there.
+    number_form: amounts as 50.00 ("fixed") or 50 ("shortest"), both JSON numbers.
+    zero_decimal_form: 5000 ("integer") or 5000.00 ("two_decimals"), for JPY and its like.
+    pending_counts: whether a pending refund is already in the charge's refunded amount.
+    list_paging: "page" with current_page and next_page_url, or "cursor" with meta.next_cursor.
+    """
+
+    created_status: int = choice(200, 201)
+    refund_status: str = choice("as_is", "null")
+    charge_refunds: str = choice("full", "brief", "absent")
+    charge_refunded_amount: str = choice("present", "absent")
+    number_form: str = choice("fixed", "shortest")
+    zero_decimal_form: str = choice("integer", "two_decimals")
+    one_refund_per_payment: bool = False
+    pending_counts: bool = False
+    list_paging: str = choice("page", "cursor")
+    clock_offset_seconds: int = 0
+    webhook_url: str | None = None
+    webhook_salt: str = "simulator-webhook-salt"
+    webhook_copies: int = 1
+    webhook_attempts: int = 3
+    webhook_delay_ms: int = 0

@@ -1,0 +1,162 @@
+"""HitPay's answers: the same fields, the same printed forms of amounts and times."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from urllib.parse import urlencode
+
+from local.simulators.calls import View
+from local.simulators.clock import SINGAPORE, singapore_text, utc_text
+from local.simulators.currency import exponent
+from local.simulators.hitpay_book import Charge, HitPayBook, PaymentRequest, Refund
+from local.simulators.hitpay_settings import HitPaySettings
+from local.simulators.json_text import JsonObject
+
+
+def printed(amount: Decimal, currency: str, settings: HitPaySettings) -> Decimal:
+    """Give an amount the decimals that the settings ask for; never another value."""
+    places = exponent(currency)
+    if places == 0 and settings.zero_decimal_form == "two_decimals":
+        places = 2
+    if settings.number_form == "shortest":
+        whole = amount.to_integral_value()
+        return whole if amount == whole else amount.normalize()
+    return amount.quantize(Decimal(1).scaleb(-places))
+
+
+def refund_body(refund: Refund, charge: Charge, settings: HitPaySettings) -> JsonObject:
+    """Return the refund object, with the documented members and no other."""
+    hides_status = settings.refund_status == "null" and refund.status == "succeeded"
+    return {
+        "id": refund.id,
+        "refunded_by": None,
+        "payment_id": refund.payment_id,
+        "amount_refunded": printed(refund.amount, charge.currency, settings),
+        "total_amount": printed(charge.amount, charge.currency, settings),
+        "currency": charge.currency,
+        "status": None if hides_status else refund.status,
+        "payment_method": charge.payment_method,
+        "provider_fee": None,
+        "provider_fee_currency": None,
+        "refunded_at": utc_text(refund.refunded_at) if refund.refunded_at else None,
+        "created_at": singapore_text(refund.created_at),
+    }
+
+
+def charge_body(charge: Charge, settings: HitPaySettings, view: View) -> JsonObject:
+    """Return the charge as far as this view knows it."""
+    refunded = charge.refunded(view, with_pending=settings.pending_counts)
+    visible = [refund for refund in charge.refunds if view.shows(refund.recorded)]
+    times = [refund.refunded_at for refund in visible if refund.refunded_at]
+    body: JsonObject = {
+        "id": charge.id,
+        "currency": charge.currency,
+        "home_currency": charge.currency,
+        "exchange_rate": "1.00000",
+        "amount": printed(charge.amount, charge.currency, settings),
+        "status": charge.shown_status(refunded),
+        "payment_method": {"name": charge.payment_method},
+        "payment_request_id": charge.payment_request_id,
+        "order_reference_number": charge.order_reference_number,
+        "channel": "api_custom",
+        "refunded_at": utc_text(max(times)) if times else None,
+        "closed_at": _with_offset(charge.created_at),
+        "created_at": _with_offset(charge.created_at),
+        "updated_at": _with_offset(charge.created_at),
+    }
+    if settings.charge_refunded_amount == "present":
+        body["refunded_amount"] = printed(refunded, charge.currency, settings)
+    if settings.charge_refunds != "absent":
+        whole = [refund_body(refund, charge, settings) for refund in visible]
+        body["refunds"] = [_brief(item) for item in whole] if _is_brief(settings) else whole
+    return body
+
+
+def request_body(request: PaymentRequest, book: HitPayBook, settings: HitPaySettings) -> JsonObject:
+    """Return the payment request with its payments."""
+    charges = [book.charges[key] for key in request.payment_ids if key in book.charges]
+    return {
+        "id": request.id,
+        "reference_number": request.reference_number,
+        "amount": printed(request.amount, request.currency, settings),
+        "currency": request.currency,
+        "status": request.status,
+        "payments": [
+            {
+                "id": charge.id,
+                "quantity": 1,
+                "status": charge.status,
+                "buyer_name": None,
+                "buyer_phone": None,
+                "buyer_email": None,
+                "currency": charge.currency,
+                "amount": printed(charge.amount, charge.currency, settings),
+                "refunded_amount": printed(
+                    charge.refunded(_ALL, with_pending=settings.pending_counts),
+                    charge.currency,
+                    settings,
+                ),
+                "payment_type": charge.payment_method,
+                "fees": None,
+                "created_at": singapore_text(charge.created_at),
+            }
+            for charge in charges
+        ],
+    }
+
+
+def numbered_page(items: Sequence[JsonObject], page: int, size: int, url: str) -> JsonObject:
+    """Return one page as Laravel's paginator does."""
+    last = max(1, -(-len(items) // size))
+    first = (page - 1) * size
+
+    def link(number: int) -> str | None:
+        query = urlencode({"page": number, "per_page": size})
+        return f"{url}?{query}" if 1 <= number <= last else None
+
+    shown = items[first : first + size]
+    return {
+        "current_page": page,
+        "data": shown,
+        "first_page_url": link(1),
+        "from": first + 1 if shown else None,
+        "last_page": last,
+        "last_page_url": link(last),
+        "next_page_url": link(page + 1),
+        "path": url,
+        "per_page": size,
+        "prev_page_url": link(page - 1),
+        "to": first + len(shown) if shown else None,
+        "total": len(items),
+    }
+
+
+def cursor_page(items: Sequence[JsonObject], cursor: str, size: int, url: str) -> JsonObject:
+    """Return one page as HitPay's reference describes it: meta.next_cursor leads on."""
+    ids = [item["id"] for item in items]
+    start = ids.index(cursor) + 1 if cursor in ids else 0
+    shown = items[start : start + size]
+    more = start + size < len(items)
+    following = shown[-1]["id"] if shown and more else None
+    query = urlencode({"cursor": following or "", "per_page": size})
+    return {
+        "data": shown,
+        "links": {"first": None, "last": None, "prev": None}
+        | {"next": f"{url}?{query}" if following else None},
+        "meta": {"path": url, "per_page": size, "next_cursor": following, "prev_cursor": None},
+    }
+
+
+_ALL = View()
+
+
+def _is_brief(settings: HitPaySettings) -> bool:
+    return settings.charge_refunds == "brief"
+
+
+def _brief(refund: JsonObject) -> JsonObject:
+    return {key: refund[key] for key in ("id", "amount_refunded", "status", "created_at")}
+
+
+def _with_offset(moment: datetime) -> str:
+    return moment.astimezone(SINGAPORE).isoformat(timespec="seconds")

@@ -1,0 +1,168 @@
+"""One payment as both providers know it, and what it takes to seed it on both sides."""
+
+import uuid
+from dataclasses import dataclass, field
+
+from local.simulators.currency import major
+from local.simulators.json_text import JsonObject
+
+_NAMESPACE = uuid.UUID("6f0c7a52-52ab-5d1c-9d0e-0a5c3c1f7b11")
+
+
+@dataclass(frozen=True)
+class Seed:
+    """Objects to put into both simulators, as POST /_control/seed takes them."""
+
+    charges: tuple[JsonObject, ...] = ()
+    payment_requests: tuple[JsonObject, ...] = ()
+    payment_records: tuple[JsonObject, ...] = ()
+    payment_intents: tuple[JsonObject, ...] = ()
+    invoices: tuple[JsonObject, ...] = ()
+
+    def __add__(self, other: "Seed") -> "Seed":
+        return Seed(
+            self.charges + other.charges,
+            self.payment_requests + other.payment_requests,
+            self.payment_records + other.payment_records,
+            self.payment_intents + other.payment_intents,
+            self.invoices + other.invoices,
+        )
+
+    def for_hitpay(self) -> JsonObject:
+        """Return HitPay's part."""
+        return {"charges": self.charges, "payment_requests": self.payment_requests}
+
+    def for_stripe(self) -> JsonObject:
+        """Return Stripe's part."""
+        return {
+            "payment_records": self.payment_records,
+            "payment_intents": self.payment_intents,
+            "invoices": self.invoices,
+        }
+
+
+@dataclass(frozen=True)
+class DemoPayment:
+    """One payment on both sides; amounts in minor units, as Stripe counts them.
+
+    linked_by: "payment_id" or "charge_id" (metadata), "reference" (processor_details holds the
+    charge id), "request" (it holds the payment-request id), or "nothing".
+    """
+
+    name: str
+    amount: int
+    currency: str = "sgd"
+    about: str = ""
+    payment_method: str = "card"
+    refunded: int = 0
+    linked_by: str = "payment_id"
+    livemode: bool = False
+    charge_name: str | None = None
+    has_intent: bool = False
+    has_invoice: bool = False
+    on_charge: JsonObject = field(default_factory=dict)
+    on_record: JsonObject = field(default_factory=dict)
+
+    @property
+    def record_id(self) -> str:
+        """Stripe's Payment Record."""
+        return f"pr_{self.name}"
+
+    @property
+    def intent_id(self) -> str:
+        """Stripe's PaymentIntent, where there is one."""
+        return f"pi_{self.name}"
+
+    @property
+    def invoice_id(self) -> str:
+        """Stripe's Invoice, where there is one."""
+        return f"in_{self.name}"
+
+    @property
+    def charge_id(self) -> str:
+        """HitPay's charge; two payments may name one."""
+        return hitpay_id(f"charge/{self.charge_name or self.name}")
+
+    @property
+    def request_id(self) -> str:
+        """HitPay's payment request."""
+        return hitpay_id(f"request/{self.charge_name or self.name}")
+
+    def seed(self) -> Seed:
+        """Return the objects of this payment on both sides."""
+        link = {"hitpay_payment_id": self.charge_id, "stripe_payment_record_id": self.record_id}
+        common: JsonObject = {
+            "amount": self.amount,
+            "currency": self.currency,
+            "livemode": self.livemode,
+        }
+        intent = {"id": self.intent_id, **common}
+        intent["metadata"] = {"stripe_payment_record_id": self.record_id}
+        invoice = {"id": self.invoice_id, **common, "metadata": link}
+        return Seed(
+            charges=(self._charge(),) if self.charge_name is None else (),
+            payment_requests=(self._request(),) if self.charge_name is None else (),
+            payment_records=(self._record(common),),
+            payment_intents=(intent,) if self.has_intent else (),
+            invoices=(invoice,) if self.has_invoice else (),
+        )
+
+    def _charge(self) -> JsonObject:
+        return {
+            "id": self.charge_id,
+            "amount": str(major(self.amount, self.currency)),
+            "currency": self.currency,
+            "payment_method": self.payment_method,
+            "payment_request_id": self.request_id,
+            "order_reference_number": self.name,
+            "refunds": [
+                {"id": self._refund_id(), "amount": str(major(self.refunded, self.currency))}
+            ]
+            if self.refunded
+            else [],
+            **self.on_charge,
+        }
+
+    def _request(self) -> JsonObject:
+        return {
+            "id": self.request_id,
+            "reference_number": self.intent_id if self.has_intent else self.name,
+            "amount": str(major(self.amount, self.currency)),
+            "currency": self.currency,
+            "payment_ids": [self.charge_id],
+        }
+
+    def _record(self, common: JsonObject) -> JsonObject:
+        metadata: dict[str, str] = {}
+        reference: str | None = None
+        if self.linked_by == "payment_id":
+            metadata = {
+                "hitpay_payment_id": self.charge_id,
+                "hitpay_payment_request_id": self.request_id,
+            }
+            reference = self.charge_id
+            if self.has_intent:
+                metadata["stripe_payment_intent_id"] = self.intent_id
+        elif self.linked_by == "charge_id":
+            metadata = {"hitpay_charge_id": self.charge_id}
+        elif self.linked_by == "reference":
+            reference = self.charge_id
+        elif self.linked_by == "request":
+            reference = self.request_id
+        reported = [{"refund_reference": self._refund_id(), "amount": self.refunded}]
+        return {
+            "id": self.record_id,
+            **common,
+            "metadata": metadata,
+            "payment_reference": reference,
+            "refunds": reported if self.refunded else [],
+            **self.on_record,
+        }
+
+    def _refund_id(self) -> str:
+        return hitpay_id(f"refund/{self.name}")
+
+
+def hitpay_id(name: str) -> str:
+    """Return the HitPay-like id that always belongs to this name."""
+    return str(uuid.uuid5(_NAMESPACE, name))

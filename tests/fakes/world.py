@@ -1,0 +1,165 @@
+"""The production use cases, unmodified, in a world in memory."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from itertools import count
+from typing import Any, TypeVar
+
+from refunds.adopt import Adopter
+from refunds.execute import Answer, ExecuteRefund
+from refunds.link import LinkResolver, VerifyCharge
+from refunds.money import Money
+from refunds.payment import Payment, PaymentKey
+from refunds.ports import DoorbellError
+from refunds.refund import ReferenceType, Refund, RefundRequest, Source, refund_id_of
+from refunds.report import Reported, ReportRefund
+from refunds.reserve import CreateRefund, Reservation
+from tests.fakes.book import FakeBook
+from tests.fakes.book_records import FakeRecord
+from tests.fakes.ledger import MemoryLedger
+from tests.fakes.processor import FakeProcessor
+from tests.fakes.virtual_clock import VirtualClock
+
+STAGE = "test"
+LEASE_MS = 60_000
+REPORT_LEASE_MS = 90_000
+PROVIDER_BUDGET_MS = 24_000
+
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+
+
+class OneAfterTheOther:
+    """``ports.Together`` without threads."""
+
+    def both(self, first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
+        one = first()
+        return one, second()
+
+
+class FakeDoorbell:
+    """``ports.Doorbell``: remembers who was rung for; can be broken."""
+
+    def __init__(self) -> None:
+        self.rung: list[str] = []
+        self.is_broken = False
+
+    def ring(self, refund_id: str) -> None:
+        if self.is_broken:
+            raise DoorbellError("the queue gave no answer")
+        self.rung.append(refund_id)
+
+
+class FakeTrail:
+    """``ports.Trail``: remembers what was noted."""
+
+    def __init__(self) -> None:
+        self.notes: list[tuple[str, dict[str, str | int | bool | Decimal | None]]] = []
+
+    def note(self, event: str, **facts: str | int | bool | Decimal | None) -> None:
+        self.notes.append((event, facts))
+
+    @property
+    def events(self) -> list[str]:
+        """The names of what was noted, in order."""
+        return [event for event, _ in self.notes]
+
+
+class World:
+    """One payment of SGD 99.99 by default, a caller's verbs, and everything behind them."""
+
+    def __init__(self, *, verify_charge: VerifyCharge = VerifyCharge.ALWAYS) -> None:
+        self.clock = VirtualClock()
+        self.ledger = MemoryLedger()
+        self.book = FakeBook(self.clock)
+        self.processor = FakeProcessor(self.clock)
+        self.doorbell = FakeDoorbell()
+        self.trail = FakeTrail()
+        self._tokens = count(1)
+        processors = {self.processor.name: self.processor}
+        self.execute = ExecuteRefund(
+            ledger=self.ledger,
+            resolver=LinkResolver(
+                ledger=self.ledger,
+                book=self.book,
+                processors=processors,
+                together=OneAfterTheOther(),
+                verify_charge=verify_charge,
+                livemode=False,
+            ),
+            reservation=Reservation(
+                ledger=self.ledger,
+                adopter=Adopter(
+                    ledger=self.ledger, clock=self.clock, trail=self.trail, stage=STAGE
+                ),
+                clock=self.clock,
+                trail=self.trail,
+                lease_ms=LEASE_MS,
+            ),
+            processors=processors,
+            doorbell=self.doorbell,
+            clock=self.clock,
+            trail=self.trail,
+        )
+        self.report_refund = ReportRefund(
+            ledger=self.ledger,
+            book=self.book,
+            clock=self.clock,
+            trail=self.trail,
+            lease_ms=REPORT_LEASE_MS,
+        )
+
+    def pay(self, name: str = "1", amount: int = 9999, currency: str = "sgd") -> str:
+        """A customer pays; returns the Payment Record's id."""
+        self.processor.add_charge(f"charge-{name}", Money(amount, currency))
+        self.book.add_record(
+            FakeRecord(
+                id=f"pr_{name}",
+                currency=currency,
+                requested=amount,
+                guaranteed=amount,
+                metadata={"hitpay_payment_id": f"charge-{name}"},
+            )
+        )
+        return f"pr_{name}"
+
+    def refund(self, key: str, *, record: str = "pr_1", **asked: Any) -> Answer:
+        """A caller asks for a refund under ``key``."""
+        return self.execute(self.command(key, record=record, **asked), self.deadline())
+
+    def command(self, key: str, *, record: str = "pr_1", **asked: Any) -> CreateRefund:
+        """The intention behind such a call; each is a call of its own."""
+        request: dict[str, Any] = {
+            "reference_type": ReferenceType.PAYMENT_RECORD,
+            "reference_id": record,
+        }
+        return CreateRefund(
+            refund_id=refund_id_of(key, STAGE),
+            request=RefundRequest(**(request | asked)),
+            source=Source.API,
+            actor="api_key:test",
+            token=f"call-{next(self._tokens)}",
+        )
+
+    def report(self, refund_id: str, *, receive: int = 1, last: bool = False) -> Reported:
+        """The reporter handles one message for the refund."""
+        deadline = self.clock.deadline(15_000)
+        return self.report_refund(refund_id, deadline, receive=receive, last=last)
+
+    def stored(self, key: str) -> Refund:
+        """The refund of ``key`` as the ledger holds it."""
+        refund = self.ledger.refund(refund_id_of(key, STAGE))
+        if refund is None:
+            raise LookupError(key)
+        return refund
+
+    def payment(self, name: str = "1") -> Payment:
+        """The payment as the ledger holds it."""
+        payment = self.ledger.payment(PaymentKey("hitpay", f"charge-{name}"))
+        if payment is None:
+            raise LookupError(name)
+        return payment
+
+    def deadline(self) -> Any:
+        """The provider budget of one call."""
+        return self.clock.deadline(PROVIDER_BUDGET_MS)

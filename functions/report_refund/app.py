@@ -13,14 +13,17 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from refunds.adapters.sqs_doorbell import parse_doorbell
+from refunds.adapters.sqs_doorbell import PoisonMessageError, parse_doorbell
 from refunds.adapters.threaded_batch import ThreadedBatchProcessor
 from refunds.bootstrap import ReportRefundWorld, report_refund
 from refunds.ports import Deadline
-from refunds.report import ReportDeferredError
+from refunds.report import ReportDeferredError, ReportFailedError, UnknownRefundError
 
 # One attempt at Stripe: connect 2 s and answer 8 s, and one look at the record after a refusal.
 ATTEMPT_BUDGET_MS = 15_000
+
+# What no waiting mends: such a message goes through its receives quickly, to where a person looks.
+HOPELESS = (PoisonMessageError, ReportFailedError, UnknownRefundError)
 
 logger = Logger()
 
@@ -62,6 +65,9 @@ def report_one(world: ReportRefundWorld, record: SQSRecord) -> None:
             error=type(error).__name__,
             reason=str(error),
         )
-        wish = error.retry_after_s if isinstance(error, ReportDeferredError) else None
-        world.backoff.hide(record.receipt_handle, receive=receive, at_least_s=wish)
+        if isinstance(error, HOPELESS):
+            world.backoff.hurry(record.receipt_handle)
+        else:
+            wish = error.retry_after_s if isinstance(error, ReportDeferredError) else None
+            world.backoff.hide(record.receipt_handle, receive=receive, at_least_s=wish)
         raise

@@ -25,6 +25,10 @@ WHOLE_UNIT_CURRENCIES = frozenset({"isk", "ugx"})
 # Stripe's amounts have at most twelve digits; nothing larger can be a real amount.
 AMOUNT_MAX = 999_999_999_999
 
+# More decimals, or an exponent further out, than any processor prints an amount with: beyond this a
+# short text such as 1E-99999999999 would make exact arithmetic unbounded.
+PLACES_MAX = 40
+
 _CURRENCY = re.compile(r"[a-z]{3}", re.ASCII)
 
 
@@ -113,7 +117,8 @@ def money_from_major(value: Decimal | str, currency: str) -> Money:
         decimal = Decimal(value)
     except InvalidOperation as error:
         raise AmountNotRepresentableError(f"{value!r} is not a decimal number.") from error
-    if not decimal.is_finite() or abs(decimal) > AMOUNT_MAX:
+    exponent = decimal.as_tuple().exponent
+    if not isinstance(exponent, int) or abs(exponent) > PLACES_MAX or abs(decimal) > AMOUNT_MAX:
         raise AmountNotRepresentableError(f"{value!r} is not an amount.")
     with localcontext() as context:
         context.prec = 60

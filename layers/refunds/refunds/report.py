@@ -131,7 +131,9 @@ class ReportRefund:
             raise UnknownRefundError(refund_id)
         if refund.report.state is ReportState.DUE:
             raise ReportDeferredError("another worker has this report", leased=True)
-        if refund.report.state is ReportState.FAILED and first_receive:
+        if refund.report.state is ReportState.FAILED:
+            if not first_receive:
+                raise ReportFailedError(refund.report.last_error or "failed before")
             # Nothing rings for a failed report by itself: this message was put there on purpose,
             # by a redrive of the dead-letter queue.
             self._replay(refund)

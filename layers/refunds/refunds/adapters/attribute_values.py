@@ -1,4 +1,4 @@
-"""Plain values and DynamoDB's typed ones: strings, integers, booleans, null, lists and maps only."""
+"""Plain values and DynamoDB's typed ones: strings, integers, booleans, null, lists and maps."""
 
 import re
 from collections.abc import Mapping, Sequence

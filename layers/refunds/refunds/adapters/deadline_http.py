@@ -115,6 +115,7 @@ class DeadlineHttp:
         else:
             connection = PlainConnection(host, port)
         connection.connect_by = deadline.at_most(self._limits.connect_ms)
+        connection.auto_open = 0  # sending must never connect by itself: the two are told apart
         try:
             connection.connect()
         except (OSError, HTTPError) as error:

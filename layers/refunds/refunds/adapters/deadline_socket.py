@@ -73,6 +73,7 @@ def tls_context(ca_file: str | None = None) -> ssl.SSLContext:
     it is done once per process.
     """
     context = ssl.create_default_context(cafile=ca_file or certifi.where())
+    context.hostname_checks_common_name = False  # as urllib3 has it: only the alternative names
     context.sslsocket_class = TimedTlsSocket
     return context
 

@@ -3,24 +3,15 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from random import SystemRandom
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from botocore.exceptions import BotoCoreError, ParamValidationError
-
-from refunds.adapters.attribute_values import decode_item, encode_item
-from refunds.adapters.dynamodb_refusals import (
-    CONDITION_FAILED,
-    CONFLICT,
-    INVALID,
-    PAUSES_S,
-    RefusedError,
-    ask_again_if_busy,
-)
-from refunds.adapters.ledger_checks import LedgerDefectError, require_sound
+from refunds.adapters.attribute_values import decode_item
+from refunds.adapters.dynamodb_refusals import CONDITION_FAILED, CONFLICT, INVALID, RefusedError
+from refunds.adapters.dynamodb_table import DynamoDbTable, unavailable_or_defect
+from refunds.adapters.ledger_checks import require_sound
 from refunds.adapters.ledger_items import payment_of, refund_of
 from refunds.adapters.ledger_keys import (
-    Item,
     can_exist,
     held_payment,
     movement_claim_key,
@@ -29,7 +20,7 @@ from refunds.adapters.ledger_keys import (
     record_claim_key,
     refund_key,
 )
-from refunds.adapters.ledger_writes import ConditionalWrite, Expression, conditional_writes
+from refunds.adapters.ledger_writes import ConditionalWrite, conditional_writes, report_taken
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import (
     ClaimConflictError,
@@ -39,15 +30,15 @@ from refunds.ports import (
     LedgerUnavailableError,
 )
 from refunds.refund import Refund
-from refunds.state_machine import ReportState
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_T = TypeVar("_T")
-
-_BATCH_MAX: Final = 100  # DynamoDB's own limit on one BatchGetItem
 CLAIMED_MAX: Final = 1000
+
+
+# Both draw on the system, not on a state that every copy of a restored snapshot would share.
+_random: Final = SystemRandom().random
 
 
 def _new_write_id() -> str:
@@ -67,20 +58,17 @@ class DynamoDbLedger:
         table: str,
         *,
         sleep: Callable[[float], None] = time.sleep,
-        random: Callable[[], float] = SystemRandom().random,
+        random: Callable[[], float] = _random,
         new_write_id: Callable[[], str] = _new_write_id,
     ) -> None:
-        self._client: Any = client  # its arguments are built as maps, which the stubs cannot follow
-        self._table = table
-        self._sleep = sleep
-        self._random = random
+        self._table = DynamoDbTable(client, table, sleep, random)
         self._new_write_id = new_write_id
 
     # --- reading ----------------------------------------------------------------------------
 
     def refund(self, refund_id: str) -> Refund | None:
         """The refund of that id, with everything that is durable now."""
-        item = self._get(refund_key(refund_id))
+        item = self._table.get(refund_key(refund_id))
         return None if item is None else refund_of(item)
 
     def look_up(self, refund_id: str, payment_record: str | None) -> Known:
@@ -88,7 +76,7 @@ class DynamoDbLedger:
         if payment_record is None:
             return Known(self.refund(refund_id), None)
         keys = (refund_key(refund_id), record_claim_key(payment_record))
-        found = {item["pk"]: item for item in self._batch_get(keys)}
+        found = {item["pk"]: item for item in self._table.batch_get(keys)}
         refund, claim = (found.get(key["pk"]) for key in keys)
         return Known(
             None if refund is None else refund_of(refund),
@@ -97,12 +85,12 @@ class DynamoDbLedger:
 
     def payment_of_record(self, payment_record: str) -> PaymentKey | None:
         """The payment that the Payment Record is claimed by."""
-        item = self._get(record_claim_key(payment_record))
+        item = self._table.get(record_claim_key(payment_record))
         return None if item is None else held_payment(item)
 
     def payment(self, key: PaymentKey) -> Payment | None:
         """The payment of that key."""
-        item = self._get(payment_item_key(key))
+        item = self._table.get(payment_item_key(key))
         return None if item is None else payment_of(item)
 
     def claimed(self, processor: str, processor_refund_ids: Sequence[str]) -> Mapping[str, str]:
@@ -115,37 +103,7 @@ class DynamoDbLedger:
         if len(ids) > CLAIMED_MAX:
             raise ValueError(f"at most {CLAIMED_MAX} ids can be looked up at once")
         keys = [movement_claim_key(processor, one) for one in ids]
-        return dict(
-            movement_holder(item)
-            for start in range(0, len(keys), _BATCH_MAX)
-            for item in self._batch_get(keys[start : start + _BATCH_MAX])
-        )
-
-    def _get(self, key: Item) -> Item | None:
-        if not can_exist(key):
-            return None
-        answer = self._ask(
-            lambda: self._client.get_item(
-                TableName=self._table, Key=encode_item(key), ConsistentRead=True
-            )
-        )
-        return decode_item(answer["Item"]) if "Item" in answer else None
-
-    def _batch_get(self, keys: Sequence[Item]) -> list[Item]:
-        wanted = [encode_item(key) for key in keys if can_exist(key)]
-        found: list[Item] = []
-        for pause in (*PAUSES_S, None):
-            if not wanted:
-                break
-            request = {self._table: {"Keys": wanted, "ConsistentRead": True}}
-            answer = self._ask(lambda r=request: self._client.batch_get_item(RequestItems=r))
-            found += map(decode_item, answer.get("Responses", {}).get(self._table, ()))
-            wanted = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
-            if wanted and pause is not None:
-                self._sleep(pause * (1 - self._random() / 2))
-        if wanted:
-            raise LedgerUnavailableError(f"BatchGetItem left {len(wanted)} keys unread")
-        return found
+        return dict(map(movement_holder, self._table.batch_get(keys)))
 
     # --- writing ----------------------------------------------------------------------------
 
@@ -161,7 +119,7 @@ class DynamoDbLedger:
         """
         require_sound(commit)
         write_id = self._new_write_id()
-        writes = conditional_writes(commit, self._table, write_id)
+        writes = conditional_writes(commit, self._table.name, write_id)
         if len(writes) == 1:
             self._write_one(writes[0], write_id)
         elif writes:
@@ -172,29 +130,32 @@ class DynamoDbLedger:
         if not can_exist(refund_key(refund_id)):
             return None
         write_id = self._new_write_id()
-        update = _report_taken(refund_id, now_ms, lease_until_ms, write_id)
+        update = report_taken(
+            refund_id,
+            self._table.name,
+            now_ms=now_ms,
+            lease_until_ms=lease_until_ms,
+            write_id=write_id,
+        )
         try:
-            answer = self._ask(
-                lambda: self._client.update_item(TableName=self._table, **update),
-            )
+            answer = self._table.ask("update_item", **update)
         except RefusedError as refusal:
             if not refusal.objects(CONDITION_FAILED):
-                _unavailable_or_defect(refusal)
-            if not _left_by(refusal.stored, write_id):
-                return None
-            return refund_of(decode_item(refusal.stored or {}))
+                unavailable_or_defect(refusal)
+            # As in ``_write_one``, the condition may have failed on our own first copy.
+            return refund_of(refusal.stored) if refusal.stored_by(write_id) else None
         return refund_of(decode_item(answer["Attributes"]))
 
     def _write_one(self, write: ConditionalWrite, write_id: str) -> None:
-        operation = self._client.put_item if write.kind == "Put" else self._client.update_item
+        operation = "put_item" if write.kind == "Put" else "update_item"
         try:
-            self._ask(
-                lambda: operation(**write.arguments, ReturnValuesOnConditionCheckFailure="ALL_OLD")
+            self._table.ask(
+                operation, **write.arguments, ReturnValuesOnConditionCheckFailure="ALL_OLD"
             )
         except RefusedError as refusal:
             if not refusal.objects(CONDITION_FAILED, CONFLICT):
-                _unavailable_or_defect(refusal)
-            if _left_by(refusal.stored, write_id):
+                unavailable_or_defect(refusal)
+            if refusal.stored_by(write_id):
                 return  # botocore sent it twice, and the condition failed on our own first copy
             if refusal.sent_again and not _is_anothers(refusal, write):
                 raise LedgerUnavailableError(f"{refusal}, after being sent again") from refusal
@@ -204,10 +165,8 @@ class DynamoDbLedger:
         items = [{write.kind: write.arguments} for write in writes]
         try:
             # The token makes every copy of this request one transaction, botocore's and ours alike.
-            self._ask(
-                lambda: self._client.transact_write_items(
-                    TransactItems=items, ClientRequestToken=write_id
-                )
+            self._table.ask(
+                "transact_write_items", TransactItems=items, ClientRequestToken=write_id
             )
         except RefusedError as refusal:
             failed = [
@@ -220,42 +179,7 @@ class DynamoDbLedger:
                 raise _conflict(next((w for w in failed if w.claim), failed[0])) from refusal
             if refusal.objects(CONFLICT) and not refusal.objects(INVALID):
                 raise LedgerConflictError(str(refusal)) from refusal
-            _unavailable_or_defect(refusal)
-
-    def _ask(self, ask: Callable[[], _T]) -> _T:
-        try:
-            return ask_again_if_busy(ask, self._sleep, self._random)
-        except ParamValidationError as error:
-            # Its text repeats the request.
-            raise LedgerDefectError(f"botocore refused the request: {type(error)}") from None
-        except BotoCoreError as error:
-            raise LedgerUnavailableError(f"DynamoDB: {type(error).__name__}") from error
-
-
-def _report_taken(refund_id: str, now_ms: int, lease_until_ms: int, write_id: str) -> Item:
-    of = Expression()
-    revision, one, zero = of.path("revision"), of.value(1), of.value(0)
-    attempts, lease = of.path("report", "attempts"), of.path("report", "lease_until_ms")
-    return {
-        "Key": encode_item(refund_key(refund_id)),
-        "UpdateExpression": (
-            f"SET {lease} = {of.value(lease_until_ms)}, {revision} = {revision} + {one},"
-            f" {attempts} = if_not_exists({attempts}, {zero}) + {one},"
-            f" {of.path('write_id')} = {of.value(write_id)}"
-        ),
-        "ConditionExpression": (
-            f"{of.path('report', 'state')} = {of.value(ReportState.DUE.value)}"
-            f" AND (attribute_not_exists({lease}) OR {lease} <= {of.value(now_ms)})"
-        ),
-        "ExpressionAttributeNames": of.names,
-        "ExpressionAttributeValues": of.values,
-        "ReturnValues": "ALL_NEW",
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-    }
-
-
-def _left_by(stored: Mapping[str, Any] | None, write_id: str) -> bool:
-    return stored is not None and stored.get("write_id") == {"S": write_id}
+            unavailable_or_defect(refusal)
 
 
 def _is_anothers(refusal: RefusedError, write: ConditionalWrite) -> bool:
@@ -267,18 +191,10 @@ def _is_anothers(refusal: RefusedError, write: ConditionalWrite) -> bool:
     """
     if not refusal.objects(CONDITION_FAILED):
         return False
-    if write.claim is not None or refusal.stored is None:
-        return True
-    return int(decode_item(refusal.stored).get("revision", 0)) <= write.revision
+    return write.claim is not None or refusal.stored.get("revision", 0) <= write.revision
 
 
 def _conflict(write: ConditionalWrite) -> LedgerConflictError:
     if write.claim is not None:
         return ClaimConflictError(write.claim)
     return LedgerConflictError(f"{write.subject} has changed")
-
-
-def _unavailable_or_defect(refusal: RefusedError) -> NoReturn:
-    if refusal.objects(INVALID):
-        raise LedgerDefectError(f"DynamoDB finds the request not valid: {refusal}") from refusal
-    raise LedgerUnavailableError(str(refusal)) from refusal

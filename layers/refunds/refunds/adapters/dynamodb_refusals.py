@@ -21,6 +21,8 @@ from typing import Any, Final, TypeVar
 
 from botocore.exceptions import ClientError
 
+from refunds.adapters.attribute_values import decode_item
+
 _T = TypeVar("_T")
 
 CONDITION_FAILED: Final = frozenset({"ConditionalCheckFailed", "ConditionalCheckFailedException"})
@@ -58,8 +60,8 @@ class RefusedError(Exception):
 
     Attributes:
         code: of the refusal, or ``TransactionCanceledException``.
-        reasons: for a cancelled transaction, one code per write, ``None`` where it had no objection.
-        stored: the item that a condition failed on, if it was asked for and exists; typed.
+        reasons: for a cancelled transaction, one code per write, ``None`` where nothing was wrong.
+        stored: the item that a condition failed on, if it was asked for and exists, else empty.
         sent_again: whether botocore sent a request more than once by itself, so that an earlier
             copy may have been executed.
     """
@@ -69,8 +71,13 @@ class RefusedError(Exception):
         super().__init__(f"{error.operation_name}: {', '.join(_codes(error)) or 'refused'}")
         self.code = _code(error)
         self.reasons = _reasons(error)
-        self.stored: dict[str, Any] | None = error.response.get("Item")  # type: ignore[assignment]
+        stored: Any = error.response.get("Item", {})
+        self.stored = decode_item(stored)
         self.sent_again = sent_again
+
+    def stored_by(self, write_id: str) -> bool:
+        """Whether the item that the condition failed on is as the write of that name left it."""
+        return bool(self.stored.get("write_id") == write_id)
 
     def objects(self, *kinds: frozenset[str]) -> bool:
         """Whether the code, or any write's reason, is of one of these kinds."""

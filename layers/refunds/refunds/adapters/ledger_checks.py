@@ -10,9 +10,9 @@ from typing import Any, Final
 from refunds.adapters.attribute_values import plain, size_of
 from refunds.adapters.ledger_items import payment_item, refund_item
 from refunds.adapters.ledger_keys import claim_key, payment_item_key, refund_key
-from refunds.payment import Payment
+from refunds.payment import Payment, payment_key_of
 from refunds.ports import Commit
-from refunds.refund import Entry, Refund
+from refunds.refund import Refund
 from refunds.state_machine import TRANSITIONS, IllegalTransitionError, may_follow
 
 ITEM_BYTES_MAX: Final = 100 * 1024
@@ -42,14 +42,31 @@ def require_sound(commit: Commit) -> None:
         IllegalTransitionError: the transition table has no step from ``before`` to ``after``.
         TypeError: a value that cannot be stored exactly, such as a float.
     """
+    require_legal(commit)
+    require_storable(commit)
+
+
+def require_legal(commit: Commit) -> None:
+    """Refuse steps that are not in the table, and changes of what can never change."""
     _require_distinct(commit)
+    _require_own_payment(commit)
     for write in commit.refunds:
         _require_step(write.before, write.after)
-        _require_evidence(write.before, write.after)
-        _require_size(f"refund {write.after.id}", refund_item(write.after))
     for payment in commit.payments:
         _require_same_payment(payment.before, payment.after)
-        _require_size("payment", payment_item(payment.after))
+
+
+def require_storable(commit: Commit) -> None:
+    """Refuse values that cannot be stored exactly, and more of them than an item should hold."""
+    for write in commit.refunds:
+        known = 0 if write.before is None else len(write.before.history)
+        for entry in write.after.history[known:]:
+            _require_small(
+                f"evidence of {write.after.id}", plain(entry.evidence), EVIDENCE_BYTES_MAX
+            )
+        _require_small(f"refund {write.after.id}", refund_item(write.after), ITEM_BYTES_MAX)
+    for payment in commit.payments:
+        _require_small("payment", payment_item(payment.after), ITEM_BYTES_MAX)
 
 
 def _require_distinct(commit: Commit) -> None:
@@ -67,6 +84,14 @@ def _require_distinct(commit: Commit) -> None:
         raise LedgerDefectError("a commit writes one item twice")
 
 
+def _require_own_payment(commit: Commit) -> None:
+    """The amount of a refund must never be held on, or given back to, another payment."""
+    keys = {write.after.key for write in commit.payments}
+    for write in commit.refunds:
+        if keys and payment_key_of(write.after) not in keys:
+            raise LedgerDefectError(f"refund {write.after.id} is written with another's payment")
+
+
 def _require_step(before: Refund | None, after: Refund) -> None:
     if before is None:
         if after.state not in BIRTH_STATES:
@@ -81,22 +106,11 @@ def _require_step(before: Refund | None, after: Refund) -> None:
         raise LedgerDefectError(f"history of refund {before.id} can only be appended to")
 
 
-def _require_evidence(before: Refund | None, after: Refund) -> None:
-    known = len(before.history) if before is not None else 0
-    for entry in after.history[known:]:
-        _require_entry(after.id, entry)
-
-
-def _require_entry(refund_id: str, entry: Entry) -> None:
-    if size_of(plain(entry.evidence)) > EVIDENCE_BYTES_MAX:
-        raise ItemTooLargeError(f"line {entry.seq} of refund {refund_id}: evidence over 2 KB")
-
-
 def _require_same_payment(before: Payment | None, after: Payment) -> None:
     if before is not None and (before.key, before.currency) != (after.key, after.currency):
         raise LedgerDefectError("a payment's key and currency can never change")
 
 
-def _require_size(subject: str, item: dict[str, Any]) -> None:
-    if size_of(item) > ITEM_BYTES_MAX:
-        raise ItemTooLargeError(f"{subject} is larger than {ITEM_BYTES_MAX} bytes")
+def _require_small(subject: str, value: Any, bytes_max: int) -> None:
+    if size_of(value) > bytes_max:
+        raise ItemTooLargeError(f"{subject} is larger than {bytes_max} bytes")

@@ -19,7 +19,7 @@ from refunds.adapters.ledger_keys import (
     payment_key_text,
     refund_key,
 )
-from refunds.payment import Payment, PaymentKey
+from refunds.payment import Payment, PaymentKey, payment_key_of
 from refunds.refund import (
     Entry,
     Failure,
@@ -31,22 +31,9 @@ from refunds.refund import (
     ReportParameters,
     Source,
 )
-from refunds.state_machine import ReportState, State
+from refunds.state_machine import PUBLIC_STATUS, ReportState, State
 
 DUE_SHARDS: Final = 8
-
-# What a caller may know of a state; the list by status is kept in these words.
-PUBLIC_STATUS: Final = {
-    State.REQUESTED: "pending",
-    State.SUBMITTING: "pending",
-    State.UNKNOWN: "pending",
-    State.PENDING: "pending",
-    State.SUCCEEDED: "succeeded",
-    State.REJECTED: "failed",
-    State.FAILED: "failed",
-    State.ABORTED: "failed",
-    State.REVIEW: "review",
-}
 
 Item = dict[str, Any]
 
@@ -105,10 +92,9 @@ def due_shard_of(refund_id: str) -> str:
 def _index_attributes(refund: Refund) -> Item:
     created = datetime.fromtimestamp(refund.created_at_ms // 1000, tz=UTC)
     month = f"{created:%Y-%m}"
-    payment = PaymentKey(refund.processor, refund.processor_payment_id)
     due = refund.next_check_ms is not None
     return {
-        "payment_key": payment_key_text(payment),
+        "payment_key": payment_key_text(payment_key_of(refund)),
         "created_sort": f"{refund.created_at_ms:015d}#{refund.id}",
         "list_month": month,
         "status_month": f"{PUBLIC_STATUS[refund.state]}#{month}",
@@ -145,7 +131,9 @@ def _refund_of(item: Mapping[str, Any]) -> Refund:
 
 
 def _entry_of(item: Mapping[str, Any]) -> Entry:
-    return Entry(**({"before": None} | _known(Entry, item)))
+    known = _known(Entry, item)
+    known.setdefault("before", None)
+    return Entry(**known)
 
 
 def _report_of(item: Mapping[str, Any]) -> Report:

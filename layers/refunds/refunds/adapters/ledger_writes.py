@@ -11,15 +11,22 @@ from typing import Any, Final, Literal
 
 from refunds.adapters.attribute_values import encode, encode_item
 from refunds.adapters.ledger_items import entry_item, payment_item, refund_item
-from refunds.adapters.ledger_keys import CLAIM_SCHEMA_VERSION, Item, claim_holder, claim_key
+from refunds.adapters.ledger_keys import (
+    CLAIM_SCHEMA_VERSION,
+    Item,
+    claim_holder,
+    claim_key,
+    payment_item_key,
+    refund_key,
+)
 from refunds.ports import Claim, Commit, PaymentWrite, RefundWrite
-from refunds.state_machine import State, may_follow
+from refunds.state_machine import ReportState, State, may_follow
 
 # The maps whose members are facts of their own; any other map is one value (a caller's metadata).
 _MAPS_OF_FACTS: Final = frozenset(
     {("request",), ("failure",), ("report",), ("report", "parameters")}
 )
-_KEYS: Final = ("pk", "sk")
+_WRITTEN_APART: Final = frozenset({("revision",), ("history",)})
 
 _Path = tuple[str, ...]
 
@@ -43,7 +50,11 @@ class ConditionalWrite:
 
 
 def conditional_writes(commit: Commit, table: str, write_id: str) -> list[ConditionalWrite]:
-    """The writes of a commit; each leaves ``write_id`` on its item, to be recognised by."""
+    """The writes of a commit.
+
+    Each leaves ``write_id`` on its item, to be recognised by; but for a claim, which says the same
+    however often it is made.
+    """
     return [
         *(_refund_write(write, table, write_id) for write in commit.refunds),
         *(_payment_write(write, table, write_id) for write in commit.payments),
@@ -56,30 +67,78 @@ def states_before(after: State) -> tuple[State, ...]:
     return tuple(state for state in State if may_follow(state, after))
 
 
-class Expression:
-    """An expression's parts, with the names and values that they stand for."""
+def report_taken(
+    refund_id: str, table: str, *, now_ms: int, lease_until_ms: int, write_id: str
+) -> dict[str, Any]:
+    """The arguments of the ``UpdateItem`` that takes a due report for one attempt."""
+    update = _Update()
+    revision, one, none = update.path("revision"), update.value(1), update.value(0)
+    attempts = update.path("report", "attempts")
+    lease = update.path("report", "lease_until_ms")
+    update.set_value(("report", "lease_until_ms"), lease_until_ms)
+    update.set_value(("write_id",), write_id)
+    update.sets.append(f"{revision} = {revision} + {one}")
+    update.sets.append(f"{attempts} = if_not_exists({attempts}, {none}) + {one}")
+    due = f"{update.path('report', 'state')} = {update.value(ReportState.DUE.value)}"
+    free = f"attribute_not_exists({lease}) OR {lease} <= {update.value(now_ms)}"
+    return {
+        **update.arguments(table, refund_key(refund_id), f"{due} AND ({free})"),
+        "ReturnValues": "ALL_NEW",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+
+
+class _Update:
+    """An ``UpdateItem`` in the making: what it sets and removes, its names and values.
+
+    Every name is aliased, since some are reserved words.
+    """
 
     def __init__(self) -> None:
-        self.names: dict[str, str] = {}
-        self.values: dict[str, Any] = {}
+        self.sets: list[str] = []
+        self.removes: list[str] = []
+        self._aliases: dict[str, str] = {}
+        self._values: dict[str, Any] = {}
 
     def path(self, *parts: str) -> str:
-        """A place in the item. Every name is aliased: some are reserved words."""
-        return ".".join(self._name(part) for part in parts)
+        """A place in the item."""
+        return ".".join(self._aliases.setdefault(p, f"#n{len(self._aliases)}") for p in parts)
 
     def value(self, value: Any) -> str:
-        """A value."""
-        alias = f":v{len(self.values)}"
-        self.values[alias] = encode(value)
+        """A plain value."""
+        alias = f":v{len(self._values)}"
+        self._values[alias] = encode(value)
         return alias
 
-    def _name(self, part: str) -> str:
-        for alias, name in self.names.items():
-            if name == part:
-                return alias
-        alias = f"#n{len(self.names)}"
-        self.names[alias] = part
-        return alias
+    def set_value(self, path: _Path, value: Any) -> None:
+        """Put ``value`` there."""
+        self.sets.append(f"{self.path(*path)} = {self.value(value)}")
+
+    def bring(self, old: Item, new: Item) -> None:
+        """Set and remove what differs between the two."""
+        for path, value in _differences(old, new):
+            if value is None:
+                self.removes.append(self.path(*path))
+            else:
+                self.set_value(path, value)
+
+    def mark(self, revision: int, write_id: str) -> None:
+        """Count the write, and leave what it can be recognised by."""
+        self.set_value(("revision",), revision)
+        self.set_value(("write_id",), write_id)
+
+    def arguments(self, table: str, key: Item, condition: str) -> dict[str, Any]:
+        """The finished request."""
+        sets = f"SET {', '.join(self.sets)}"
+        removes = f" REMOVE {', '.join(self.removes)}" if self.removes else ""
+        return {
+            "TableName": table,
+            "Key": encode_item(key),
+            "UpdateExpression": sets + removes,
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": {a: name for name, a in self._aliases.items()},
+            "ExpressionAttributeValues": self._values,
+        }
 
 
 def _refund_write(write: RefundWrite, table: str, write_id: str) -> ConditionalWrite:
@@ -87,21 +146,21 @@ def _refund_write(write: RefundWrite, table: str, write_id: str) -> ConditionalW
     subject = f"refund {after.id}"
     if before is None:
         return _new(subject, table, refund_item(after), write_id)
-    expression = Expression()
-    revision = expression.path("revision")
-    states = ", ".join(expression.value(state.value) for state in states_before(after.state))
+    update = _Update()
+    states = ", ".join(update.value(state.value) for state in states_before(after.state))
     condition = (
-        f"{revision} = {expression.value(before.revision)}"
-        f" AND {expression.path('state')} IN ({states})"
+        f"{update.path('revision')} = {update.value(before.revision)}"
+        f" AND {update.path('state')} IN ({states})"
     )
-    old, new = refund_item(before), refund_item(after)
     new_lines = [entry_item(entry) for entry in after.history[len(before.history) :]]
-    sets = []
     if new_lines:
-        history = expression.path("history")
-        stored = f"if_not_exists({history}, {expression.value([])})"
-        sets.append(f"{history} = list_append({stored}, {expression.value(new_lines)})")
-    return _change(subject, table, old, new, expression, condition, sets, write_id)
+        history = update.path("history")
+        stored = f"if_not_exists({history}, {update.value([])})"
+        update.sets.append(f"{history} = list_append({stored}, {update.value(new_lines)})")
+    update.bring(refund_item(before), refund_item(after))
+    update.mark(before.revision + 1, write_id)
+    arguments = update.arguments(table, refund_key(after.id), condition)
+    return ConditionalWrite(subject, "Update", arguments, before.revision + 1)
 
 
 def _payment_write(write: PaymentWrite, table: str, write_id: str) -> ConditionalWrite:
@@ -109,79 +168,33 @@ def _payment_write(write: PaymentWrite, table: str, write_id: str) -> Conditiona
     subject = f"payment {after.key.processor} {after.key.charge_id}"
     if before is None:
         return _new(subject, table, payment_item(after), write_id)
-    expression = Expression()
-    condition = f"{expression.path('revision')} = {expression.value(before.revision)}"
-    old, new = payment_item(before), payment_item(after)
-    return _change(subject, table, old, new, expression, condition, [], write_id)
+    update = _Update()
+    condition = f"{update.path('revision')} = {update.value(before.revision)}"
+    update.bring(payment_item(before), payment_item(after))
+    update.mark(before.revision + 1, write_id)
+    arguments = update.arguments(table, payment_item_key(after.key), condition)
+    return ConditionalWrite(subject, "Update", arguments, before.revision + 1)
 
 
 def _claim_write(claim: Claim, table: str) -> ConditionalWrite:
     # An update and no put: confirming a claim must not remove what a newer release wrote on it.
-    expression = Expression()
-    holder, schema = expression.path("holder"), expression.path("schema_version")
-    value, version = expression.value(claim_holder(claim)), expression.value(CLAIM_SCHEMA_VERSION)
-    return ConditionalWrite(
-        subject=f"claim {claim_key(claim)['pk']}",
-        kind="Update",
-        arguments={
-            "TableName": table,
-            "Key": encode_item(claim_key(claim)),
-            "UpdateExpression": f"SET {holder} = {value}, {schema} = if_not_exists({schema}, {version})",
-            "ConditionExpression": f"attribute_not_exists(pk) OR {holder} = {value}",
-            "ExpressionAttributeNames": expression.names,
-            "ExpressionAttributeValues": expression.values,
-        },
-        revision=0,
-        claim=claim,
-    )
+    update, key = _Update(), claim_key(claim)
+    holder, same = update.path("holder"), update.value(claim_holder(claim))
+    schema, version = update.path("schema_version"), update.value(CLAIM_SCHEMA_VERSION)
+    update.sets.append(f"{holder} = {same}")
+    update.sets.append(f"{schema} = if_not_exists({schema}, {version})")
+    condition = f"attribute_not_exists(pk) OR {holder} = {same}"
+    arguments = update.arguments(table, key, condition)
+    return ConditionalWrite(f"claim {key['pk']}", "Update", arguments, revision=0, claim=claim)
 
 
 def _new(subject: str, table: str, item: Item, write_id: str) -> ConditionalWrite:
-    return ConditionalWrite(
-        subject=subject,
-        kind="Put",
-        arguments={
-            "TableName": table,
-            "Item": encode_item(item | {"revision": 1, "write_id": write_id}),
-            "ConditionExpression": "attribute_not_exists(pk)",
-        },
-        revision=1,
-    )
-
-
-def _change(
-    subject: str,
-    table: str,
-    old: Item,
-    new: Item,
-    expression: Expression,
-    condition: str,
-    sets: list[str],
-    write_id: str,
-) -> ConditionalWrite:
-    revision = old["revision"] + 1
-    sets.append(f"{expression.path('revision')} = {expression.value(revision)}")
-    sets.append(f"{expression.path('write_id')} = {expression.value(write_id)}")
-    removes = []
-    for path, value in _differences(old, new):
-        if value is None:
-            removes.append(expression.path(*path))
-        else:
-            sets.append(f"{expression.path(*path)} = {expression.value(value)}")
-    update = "SET " + ", ".join(sets) + (" REMOVE " + ", ".join(removes) if removes else "")
-    return ConditionalWrite(
-        subject=subject,
-        kind="Update",
-        arguments={
-            "TableName": table,
-            "Key": encode_item({name: old[name] for name in _KEYS}),
-            "UpdateExpression": update,
-            "ConditionExpression": condition,
-            "ExpressionAttributeNames": expression.names,
-            "ExpressionAttributeValues": expression.values,
-        },
-        revision=revision,
-    )
+    arguments = {
+        "TableName": table,
+        "Item": encode_item(item | {"revision": 1, "write_id": write_id}),
+        "ConditionExpression": "attribute_not_exists(pk)",
+    }
+    return ConditionalWrite(subject, "Put", arguments, revision=1)
 
 
 def _differences(old: Item, new: Item, path: _Path = ()) -> Iterator[tuple[_Path, Any]]:
@@ -189,7 +202,7 @@ def _differences(old: Item, new: Item, path: _Path = ()) -> Iterator[tuple[_Path
     for name in dict.fromkeys((*old, *new)):
         here = (*path, name)
         was, now = old.get(name), new.get(name)
-        if was == now or here in (("revision",), ("history",)):
+        if was == now or here in _WRITTEN_APART:
             continue
         if here in _MAPS_OF_FACTS and was is not None and now is not None:
             yield from _differences(was, now, here)

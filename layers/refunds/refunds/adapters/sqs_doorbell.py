@@ -16,7 +16,7 @@ _ID_LENGTH_MAX: Final = 255
 
 
 class PoisonMessageError(ValueError):
-    """A message that no retry can make readable. Its text is never repeated, it may hold anything."""
+    """A message that no retry makes readable. Its text may hold anything, so it is not repeated."""
 
 
 class SqsDoorbell:

@@ -83,7 +83,7 @@ class Secrets:
 
     def _fetch_past_cache(self) -> None:
         kept = dict(self._provider.store)
-        self._provider.clear_cache()
+        self._provider.clear_cache()  # type: ignore[no-untyped-call]
         try:
             self._fetch()
         except KeyUnavailableError:

@@ -1,7 +1,7 @@
 """How long a message that must come back stays hidden: longer each time, never in step."""
 
 from collections.abc import Callable
-from random import SystemRandom
+from secrets import randbelow
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -27,22 +27,30 @@ class VisibilityBackoff:
         *,
         base_seconds: int,
         trail: Trail,
-        random: Callable[[], float] = SystemRandom().random,
+        below: Callable[[int], int] = randbelow,
     ) -> None:
-        """``base_seconds`` hides a message after its first receive; each further one doubles it."""
+        """``base_seconds`` hides a message after its first receive; each further one doubles it.
+
+        ``below`` draws the jitter: an int from 0 to one below its argument.
+        """
         self._client = client
         self._queue_url = queue_url
         self._base_seconds = base_seconds
         self._trail = trail
-        self._random = random
+        self._below = below
 
     def hide(self, receipt_handle: str, *, receive: int, at_least_s: int | None = None) -> None:
-        """Hide the message for its backoff, and for ``at_least_s`` if a provider asked for that.
+        """Hide the message for its backoff, and for ``at_least_s`` if a provider asked for that."""
+        self._hide(receipt_handle, self.seconds(receive, at_least_s=at_least_s))
 
-        Never raises: where the queue cannot be told, the message comes back after the queue's own
-        visibility timeout.
-        """
-        seconds = self.seconds(receive, at_least_s=at_least_s)
+    def hurry(self, receipt_handle: str) -> None:
+        """Let the message come back at once: waiting will not help it, and it is on its way to the
+        dead-letter queue."""
+        self._hide(receipt_handle, 1)
+
+    def _hide(self, receipt_handle: str, seconds: int) -> None:
+        # Where the queue cannot be told, the message comes back after the queue's own visibility
+        # timeout: later, not never.
         try:
             self._client.change_message_visibility(
                 QueueUrl=self._queue_url,
@@ -54,6 +62,6 @@ class VisibilityBackoff:
 
     def seconds(self, receive: int, *, at_least_s: int | None = None) -> int:
         """Between half and all of ``base × 2^(receive - 1)``, at most 15 minutes."""
-        whole = min(self._base_seconds * 2 ** min(receive - 1, 16), HIDDEN_SECONDS_MAX)
-        jittered = whole - int(whole * self._random()) // 2
+        whole = min(self._base_seconds << min(receive - 1, 16), HIDDEN_SECONDS_MAX)
+        jittered = whole - self._below(whole // 2 + 1)
         return min(max(jittered, at_least_s or 0, 1), HIDDEN_SECONDS_MAX)

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from refunds.adapters.api_key import ApiKey, KeyUnavailableError, other_key
 from refunds.adapters.deadline_http import DeadlineHttp
-from refunds.adapters.exact_json import NotJsonError, loads
+from refunds.adapters.exact_json import json_object
 from refunds.adapters.http_messages import (
     ExchangeError,
     HttpAnswer,
@@ -38,6 +38,8 @@ from refunds.processors.hitpay_shapes import (
 )
 
 _FORM: Final = "application/x-www-form-urlencoded"
+# To connect and to be answered, a second sending after a 401 included: leases are built on this.
+REFUND_MS_MAX: Final = 20_000
 
 
 class HitPay:
@@ -106,16 +108,17 @@ class HitPay:
         Sent a second time only after 401, which is certain not to have executed, and only if the
         key read anew is another one.
         """
+        limited = deadline.at_most(REFUND_MS_MAX)
         printed = order.money.decimal_string(
             zero_decimals_as_integer=self._zero_decimals_as_integer
         )
         form = urlencode({"payment_id": order.payment_id, "amount": printed}).encode()
         try:
             key = self._key.current()
-            answer = self._post(form, key, deadline)
+            answer = self._post(form, key, limited)
             if answer.status == 401 and (rotated := other_key(self._key, key)):
                 key = rotated
-                answer = self._post(form, key, deadline)
+                answer = self._post(form, key, limited)
         except (KeyUnavailableError, NotSentError) as error:
             return Aborted(error.reason)
         except UnclearError as error:
@@ -127,16 +130,16 @@ class HitPay:
         request = HttpRequest("POST", f"{self._base_url}/v1/refund", headers, form)
         return self._http.send(request, deadline)
 
-    def _get(self, folder: str, name: str, deadline: Deadline) -> Any | None:
-        """The JSON of an object, ``None`` if HitPay says that it knows none of that name."""
+    def _get(self, folder: str, name: str, deadline: Deadline) -> dict[str, Any] | None:
+        """An object's members, ``None`` if HitPay says that it knows none of that name."""
         if not name.strip("."):
             return None  # as a path, "", "." and ".." would name something else than an object
         answer, key = self._ask_twice(folder + quote(name, safe=""), deadline)
         if answer.is_success:
-            try:
-                return loads(answer.body)
-            except NotJsonError as error:
-                raise UnreadableAnswerError(f"HitPay answered {answer.status}: {error}") from error
+            members = json_object(answer.body)
+            if members is None:
+                raise UnreadableAnswerError(f"HitPay answered {answer.status} without an object")
+            return members
         message = message_of(answer, secret=key)
         if answer.status == 404 and message:
             return None

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from refunds.adapters.api_key import sentence
-from refunds.adapters.exact_json import NotJsonError, json_object, loads
+from refunds.adapters.exact_json import json_object
 from refunds.adapters.http_messages import HttpAnswer, retry_after_of
 from refunds.ports import (
     Aborted,
@@ -59,9 +59,7 @@ def message_of(answer: HttpAnswer, *, secret: str) -> str | None:
 
 def _accepted(body: bytes, order: RefundOrder) -> Outcome:
     try:
-        movement = read_movement(loads(body))
-    except NotJsonError:
-        return Unknown("HitPay's answer is a success without readable JSON")
+        movement = read_movement(json_object(body))
     except UnreadableAnswerError as error:
         return Unknown(f"HitPay's answer is a success that cannot be read: {error.reason}")
     if (movement.payment_id, movement.money) != (order.payment_id, order.money):

@@ -182,7 +182,8 @@ def _money(value: Any, currency: str) -> Money:
     if isinstance(written, str):
         # Decimal() alone would also take "1_0", " 5 ", "NaN" and other scripts' digits.
         written = Decimal(written) if _AMOUNT.fullmatch(written) else None
-    if not isinstance(written, Decimal) or written < 0:
+    # JSON allows 1e99999999999, on which arithmetic overflows, and 1e-99999999999, which it rounds.
+    if not isinstance(written, Decimal) or abs(written.adjusted()) > 20 or written < 0:
         raise UnreadableAnswerError("an amount in HitPay's answer is no decimal number")
     try:
         return money_from_major(written, currency)

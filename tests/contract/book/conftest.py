@@ -1,0 +1,26 @@
+"""Every test of this folder runs in both worlds."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.simulators.server import RunningSimulators
+from tests.contract.book.worlds import BookWorld, MemoryBookWorld, SimulatedBookWorld
+
+
+@pytest.fixture(scope="session")
+def simulators() -> Iterator[RunningSimulators]:
+    with RunningSimulators() as running:
+        yield running
+
+
+@pytest.fixture(params=["memory", "simulator"])
+def world(request: pytest.FixtureRequest) -> Iterator[BookWorld]:
+    if request.param == "memory":
+        yield MemoryBookWorld()
+        return
+    running: RunningSimulators = request.getfixturevalue("simulators")
+    running.control.reset()
+    simulated = SimulatedBookWorld(running.control)
+    yield simulated
+    simulated.close()

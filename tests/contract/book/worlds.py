@@ -1,0 +1,191 @@
+"""Two worlds behind ``ports.Book``: the one in memory, and Stripe's simulator over HTTP."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from local.simulators.client import SimulatorControl
+from local.simulators.json_text import JsonObject
+from local.simulators.seeding import Seed
+from local.simulators.stripe import DEFAULT_TEST_KEY
+from refunds.adapters.deadline_http import DeadlineHttp, Limits
+from refunds.adapters.stripe_book import StripeBook
+from refunds.ports import Book, Deadline
+from tests.contract.real_time import FixedKey, RealClock, closed_port_url, wait_until
+from tests.fakes.book import FakeBook
+from tests.fakes.book_fates import AnswerLost, BookedLate, Fails, ReportLost, TurnedAway
+from tests.fakes.book_records import FakeRecord
+from tests.fakes.virtual_clock import VirtualClock
+
+REPORT = "payment_record.report_refund"
+
+
+class BookWorld(Protocol):
+    """A book and the hands that reach behind it."""
+
+    @property
+    def book(self) -> Book: ...
+
+    def now_s(self) -> int: ...
+
+    def deadline(self) -> Deadline: ...
+
+    def add_record(self, record: FakeRecord) -> None: ...
+
+    def add_intent(self, name: str, metadata: Mapping[str, str]) -> None: ...
+
+    def add_invoice(self, name: str, metadata: Mapping[str, str]) -> None: ...
+
+    def unreachable(self) -> Book:
+        """The book, with nobody listening for the next report."""
+
+    def lose_report(self) -> None: ...
+
+    def lose_answer(self) -> None: ...
+
+    def book_late(self) -> None: ...
+
+    def wait_for_late(self) -> None: ...
+
+    def fail(self, *, booked: bool) -> None: ...
+
+    def turn_away(self, status: int) -> None: ...
+
+    def fail_reads(self) -> None: ...
+
+    def forget_keys(self) -> None: ...
+
+    def references(self, record: str) -> list[str]:
+        """The refund references that are booked on a record."""
+
+
+class MemoryBookWorld:
+    """The book in memory, on a clock that stands still."""
+
+    def __init__(self) -> None:
+        self._clock = VirtualClock()
+        self.book = FakeBook(self._clock)
+
+    def now_s(self) -> int:
+        return self._clock.now_ms() // 1000
+
+    def deadline(self) -> Deadline:
+        return self._clock.deadline()
+
+    def add_record(self, record: FakeRecord) -> None:
+        self.book.add_record(record)
+
+    def add_intent(self, name: str, metadata: Mapping[str, str]) -> None:
+        self.book.add_reference(name, metadata)
+
+    def add_invoice(self, name: str, metadata: Mapping[str, str]) -> None:
+        self.book.add_reference(name, metadata)
+
+    def unreachable(self) -> Book:
+        self.lose_report()
+        return self.book
+
+    def lose_report(self) -> None:
+        self.book.fates.append(ReportLost())
+
+    def lose_answer(self) -> None:
+        self.book.fates.append(AnswerLost())
+
+    def book_late(self) -> None:
+        self.book.fates.append(BookedLate(60_000))
+
+    def wait_for_late(self) -> None:
+        self._clock.advance(60_000)
+        self.book.catch_up()
+
+    def fail(self, *, booked: bool) -> None:
+        self.book.fates.append(Fails(booked=booked))
+
+    def turn_away(self, status: int) -> None:
+        self.book.fates.append(TurnedAway(1 if status == 429 else None))
+
+    def fail_reads(self) -> None:
+        self.book.is_down = True
+
+    def forget_keys(self) -> None:
+        self.book.forget_keys()
+
+    def references(self, record: str) -> list[str]:
+        return [item.parameters.refund_reference for item in self.book.books.reports_of(record)]
+
+
+class SimulatedBookWorld:
+    """The Stripe adapter against Stripe's simulator."""
+
+    def __init__(self, control: SimulatorControl) -> None:
+        self._control = control
+        self._clock = RealClock()
+        self._http = DeadlineHttp(self._clock, limits=Limits(exchange_ms=2_000))
+        self.book = self._stripe(control.stripe_url)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _stripe(self, url: str) -> StripeBook:
+        return StripeBook(base_url=url, key=FixedKey(DEFAULT_TEST_KEY), http=self._http)
+
+    def unreachable(self) -> StripeBook:
+        return self._stripe(closed_port_url())
+
+    def now_s(self) -> int:
+        return self._clock.now_ms() // 1000
+
+    def deadline(self) -> Deadline:
+        return Deadline.after(self._clock, 10_000)
+
+    def add_record(self, record: FakeRecord) -> None:
+        source: JsonObject = {
+            "id": record.id,
+            "amount": record.requested,
+            "guaranteed": record.guaranteed,
+            "canceled": record.canceled,
+            "currency": record.currency,
+            "livemode": record.livemode,
+            "metadata": dict(record.metadata),
+            "payment_reference": record.payment_reference,
+        }
+        self._control.seed(Seed(payment_records=(source,)))
+
+    def add_intent(self, name: str, metadata: Mapping[str, str]) -> None:
+        self._control.seed(Seed(payment_intents=(_reference(name, metadata),)))
+
+    def add_invoice(self, name: str, metadata: Mapping[str, str]) -> None:
+        self._control.seed(Seed(invoices=(_reference(name, metadata),)))
+
+    def lose_report(self) -> None:
+        self._control.add_fault("stripe", REPORT, "lost_request")
+
+    def lose_answer(self) -> None:
+        self._control.add_fault("stripe", REPORT, "commit_then_reset")
+
+    def book_late(self) -> None:
+        self._control.add_fault("stripe", REPORT, "late_commit", seconds=0.1, hold_seconds=0)
+
+    def wait_for_late(self) -> None:
+        wait_until(lambda: self._control.calls("stripe", REPORT)[-1].processed)
+
+    def fail(self, *, booked: bool) -> None:
+        fault = "status_after_commit" if booked else "status"
+        self._control.add_fault("stripe", REPORT, fault, status=500)
+
+    def turn_away(self, status: int) -> None:
+        self._control.add_fault("stripe", REPORT, "status", status=status)
+
+    def fail_reads(self) -> None:
+        for operation in ("payment_record.read", "payment_intent.read", "invoice.read"):
+            self._control.add_fault("stripe", operation, "status", times=None, status=503)
+
+    def forget_keys(self) -> None:
+        self._control.forget_idempotency_keys()
+
+    def references(self, record: str) -> list[str]:
+        return [report.refund_reference for report in self._control.reports(record)]
+
+
+def _reference(name: str, metadata: Mapping[str, str]) -> JsonObject:
+    common: JsonObject = {"amount": 9999, "currency": "sgd", "livemode": False}
+    return {"id": name, "metadata": dict(metadata), **common}

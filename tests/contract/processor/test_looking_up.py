@@ -1,0 +1,154 @@
+"""The promises of ``Processor``'s look-ups: what they show, and what they admit not to know."""
+
+import pytest
+
+from refunds.money import Money
+from refunds.ports import (
+    Accepted,
+    ChargeNotFoundError,
+    ChargeStatus,
+    MovementStatus,
+    ProviderUnavailableError,
+)
+from tests.contract.processor.test_refunding import PAID, order
+from tests.contract.processor.worlds import ProcessorWorld
+
+
+def refund_one(world: ProcessorWorld, amount: int = 2500) -> str:
+    outcome = world.processor.refund(order(amount), world.deadline())
+    assert isinstance(outcome, Accepted)
+    return outcome.movement.id
+
+
+def test_an_untouched_charge_lists_no_refunds(world: ProcessorWorld) -> None:
+    world.add_charge("pay-1", PAID)
+    charge = world.processor.charge("pay-1", world.deadline())
+    assert (charge.id, charge.money, charge.refunded) == ("pay-1", PAID, 0)
+    assert charge.status is ChargeStatus.REFUNDABLE
+    assert charge.movements == ()
+
+
+def test_a_charge_shows_its_refunds_whoever_made_them(world: ProcessorWorld) -> None:
+    world.add_charge("pay-1", PAID)
+    ours = refund_one(world)
+    theirs = world.refund_in_dashboard("pay-1", Money(1000, "sgd"))
+    charge = world.processor.charge("pay-1", world.deadline())
+    assert charge.status is ChargeStatus.REFUNDABLE
+    assert charge.processor_status == "partially_refunded"
+    assert charge.refunded == 3500
+    assert charge.movements is not None
+    shown = {item.id: item.money.amount for item in charge.movements}
+    assert shown == {ours: 2500, theirs: 1000}
+
+
+def test_a_charge_that_was_refunded_in_full_is_refunded(world: ProcessorWorld) -> None:
+    world.add_charge("pay-1", PAID)
+    refund_one(world, 9999)
+    charge = world.processor.charge("pay-1", world.deadline())
+    assert (charge.status, charge.refunded) == (ChargeStatus.REFUNDED, 9999)
+
+
+@pytest.mark.parametrize("status", ["pending", "failed", "void"])
+def test_a_charge_that_was_never_captured_is_not_refundable(
+    world: ProcessorWorld, status: str
+) -> None:
+    world.add_charge("pay-1", PAID, status=status)
+    charge = world.processor.charge("pay-1", world.deadline())
+    assert (charge.status, charge.processor_status) == (ChargeStatus.NOT_REFUNDABLE, status)
+
+
+def test_a_refund_of_unknown_outcome_is_found_on_the_charge(world: ProcessorWorld) -> None:
+    world.add_charge("pay-1", PAID)
+    world.lose_reply()
+    world.processor.refund(order(), world.deadline())
+    charge = world.processor.charge("pay-1", world.deadline())
+    assert charge.movements is not None
+    (movement,) = charge.movements
+    assert (movement.money, movement.payment_id) == (Money(2500, "sgd"), "pay-1")
+    assert movement.created_at_ms is not None
+
+
+def test_a_look_up_may_lag_behind_what_was_executed(world: ProcessorWorld) -> None:
+    world.add_charge("pay-1", PAID)
+    world.hide_refunds()
+    refund_id = refund_one(world)
+    charge = world.processor.charge("pay-1", world.deadline())
+    assert (charge.refunded, charge.movements) == (0, ())
+    assert world.processor.movement(refund_id, world.deadline()) is None
+    assert world.moved("pay-1") == [2500]
+    world.show_refunds()
+    assert world.processor.charge("pay-1", world.deadline()).refunded == 2500
+    assert world.processor.movement(refund_id, world.deadline()) is not None
+
+
+def test_a_charge_that_lists_nothing_does_not_pretend_to(world: ProcessorWorld) -> None:
+    world.add_charge("pay-1", PAID)
+    refund_one(world)
+    world.list_no_refunds()
+    charge = world.processor.charge("pay-1", world.deadline())
+    assert (charge.refunded, charge.movements) == (2500, None)
+
+
+@pytest.mark.parametrize("end", [MovementStatus.SUCCEEDED, MovementStatus.FAILED])
+def test_a_pending_refund_comes_to_an_end(world: ProcessorWorld, end: MovementStatus) -> None:
+    world.add_charge("pay-1", PAID, comes_back="pending")
+    outcome = world.processor.refund(order(), world.deadline())
+    assert isinstance(outcome, Accepted)
+    assert outcome.movement.status is MovementStatus.PENDING
+    assert outcome.movement.refunded_at_ms is None
+    world.set_status(outcome.movement.id, end)
+    movement = world.processor.movement(outcome.movement.id, world.deadline())
+    assert movement is not None
+    assert movement.status is end
+    assert (movement.refunded_at_ms is not None) == (end is MovementStatus.SUCCEEDED)
+
+
+def test_a_pending_refund_takes_from_what_remains(world: ProcessorWorld) -> None:
+    world.add_charge("pay-1", PAID, comes_back="pending")
+    refund_one(world, 9000)
+    assert not isinstance(world.processor.refund(order(1000), world.deadline()), Accepted)
+
+
+def test_a_refund_that_comes_back_is_failed_from_then_on(world: ProcessorWorld) -> None:
+    world.add_charge("pay-1", PAID)
+    refund_id = refund_one(world)
+    world.set_status(refund_id, MovementStatus.FAILED)
+    movement = world.processor.movement(refund_id, world.deadline())
+    assert movement is not None
+    assert movement.status is MovementStatus.FAILED
+    charge = world.processor.charge("pay-1", world.deadline())
+    assert charge.refunded == 0
+    assert charge.movements is not None
+    assert [item.status for item in charge.movements] == [MovementStatus.FAILED]
+
+
+def test_what_does_not_exist_is_said_not_to(world: ProcessorWorld) -> None:
+    with pytest.raises(ChargeNotFoundError):
+        world.processor.charge("pay-9", world.deadline())
+    with pytest.raises(ChargeNotFoundError):
+        world.processor.charge_id_of("req-9", world.deadline())
+    assert world.processor.movement("ref-9", world.deadline()) is None
+
+
+def test_a_payment_request_leads_to_its_one_succeeded_payment(world: ProcessorWorld) -> None:
+    world.add_charge("pay-1", PAID, status="failed")
+    world.add_charge("pay-2", PAID)
+    world.add_charge("pay-3", PAID)
+    world.add_payment_request("one", ["pay-1", "pay-2"])
+    world.add_payment_request("none", ["pay-1"])
+    world.add_payment_request("two", ["pay-2", "pay-3"])
+    assert world.processor.charge_id_of("one", world.deadline()) == "pay-2"
+    for name in ("none", "two"):
+        with pytest.raises(ChargeNotFoundError):
+            world.processor.charge_id_of(name, world.deadline())
+
+
+def test_a_processor_that_is_down_says_nothing_about_its_charges(world: ProcessorWorld) -> None:
+    world.add_charge("pay-1", PAID)
+    world.fail_look_ups()
+    with pytest.raises(ProviderUnavailableError):
+        world.processor.charge("pay-1", world.deadline())
+    with pytest.raises(ProviderUnavailableError):
+        world.processor.charge_id_of("req-1", world.deadline())
+    with pytest.raises(ProviderUnavailableError):
+        world.processor.movement("ref-1", world.deadline())

@@ -1,0 +1,139 @@
+"""The ledger in memory; tests/contract/ledger holds it to the promises of the real one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from threading import Lock
+
+from refunds.adapters.ledger_checks import require_legal, require_storable
+from refunds.adapters.ledger_items import payment_item, payment_of, refund_item, refund_of
+from refunds.payment import Payment, PaymentKey
+from refunds.ports import (
+    Claim,
+    ClaimConflictError,
+    Commit,
+    Known,
+    LedgerConflictError,
+    MovementClaim,
+    RecordClaim,
+)
+from refunds.refund import Refund
+from refunds.state_machine import ReportState, may_follow
+
+CLAIMED_MAX = 1000
+
+
+class MemoryLedger:
+    """``ports.Ledger`` in dictionaries. What is stored can be looked at and be tampered with.
+
+    With ``as_stored=False`` values are kept as they were handed over, rather than as they would
+    come back from a table, and are not measured: faster, for worlds made by the thousand.
+    """
+
+    def __init__(self, *, as_stored: bool = True) -> None:
+        self.refunds: dict[str, Refund] = {}
+        self.payments: dict[PaymentKey, Payment] = {}
+        self.records: dict[str, PaymentKey] = {}
+        self.movements: dict[tuple[str, str], str] = {}
+        self._as_stored = as_stored
+        self._lock = Lock()
+
+    def refund(self, refund_id: str) -> Refund | None:
+        with self._lock:
+            return self.refunds.get(refund_id)
+
+    def look_up(self, refund_id: str, payment_record: str | None) -> Known:
+        with self._lock:
+            payment = None if payment_record is None else self.records.get(payment_record)
+            return Known(self.refunds.get(refund_id), payment)
+
+    def payment_of_record(self, payment_record: str) -> PaymentKey | None:
+        with self._lock:
+            return self.records.get(payment_record)
+
+    def payment(self, key: PaymentKey) -> Payment | None:
+        with self._lock:
+            return self.payments.get(key)
+
+    def claimed(self, processor: str, processor_refund_ids: Sequence[str]) -> Mapping[str, str]:
+        if len(set(processor_refund_ids)) > CLAIMED_MAX:
+            raise ValueError(f"at most {CLAIMED_MAX} ids can be looked up at once")
+        with self._lock:
+            return {
+                one: self.movements[processor, one]
+                for one in processor_refund_ids
+                if (processor, one) in self.movements
+            }
+
+    def commit(self, commit: Commit) -> None:
+        require_legal(commit)
+        if self._as_stored:
+            require_storable(commit)
+        with self._lock:
+            for claim in commit.claims:
+                self._require_free(claim)
+            for write in commit.refunds:
+                self._require_refund(write.before, write.after)
+            for payment_write in commit.payments:
+                self._require_payment(payment_write.before, payment_write.after)
+            for claim in commit.claims:
+                self._claim(claim)
+            for write in commit.refunds:
+                self._store_refund(write.after, _next(write.before))
+            for payment_write in commit.payments:
+                self._store_payment(payment_write.after, _next(payment_write.before))
+
+    def take_report(self, refund_id: str, *, now_ms: int, lease_until_ms: int) -> Refund | None:
+        with self._lock:
+            refund = self.refunds.get(refund_id)
+            if refund is None or refund.report.state is not ReportState.DUE:
+                return None
+            report = refund.report
+            if report.lease_until_ms is not None and report.lease_until_ms > now_ms:
+                return None
+            taken = replace(report, lease_until_ms=lease_until_ms, attempts=report.attempts + 1)
+            self.refunds[refund_id] = replace(refund, report=taken, revision=refund.revision + 1)
+            return self.refunds[refund_id]
+
+    def _require_free(self, claim: Claim) -> None:
+        match claim:
+            case RecordClaim(record, payment):
+                free = self.records.get(record, payment) == payment
+            case MovementClaim(processor, movement, refund_id):
+                free = self.movements.get((processor, movement), refund_id) == refund_id
+        if not free:
+            raise ClaimConflictError(claim)
+
+    def _claim(self, claim: Claim) -> None:
+        match claim:
+            case RecordClaim(record, payment):
+                self.records[record] = payment
+            case MovementClaim(processor, movement, refund_id):
+                self.movements[processor, movement] = refund_id
+
+    def _require_refund(self, before: Refund | None, after: Refund) -> None:
+        stored = self.refunds.get(after.id)
+        if before is None:
+            same = stored is None
+        else:
+            same = stored is not None and stored.revision == before.revision
+        if not same or (stored is not None and not may_follow(stored.state, after.state)):
+            raise LedgerConflictError(f"refund {after.id} has changed")
+
+    def _require_payment(self, before: Payment | None, after: Payment) -> None:
+        stored = self.payments.get(after.key)
+        was, now = (one.revision if one is not None else None for one in (before, stored))
+        if was != now:
+            raise LedgerConflictError(f"payment {after.key} has changed")
+
+    def _store_refund(self, refund: Refund, revision: int) -> None:
+        stored = replace(refund, revision=revision)
+        self.refunds[refund.id] = refund_of(refund_item(stored)) if self._as_stored else stored
+
+    def _store_payment(self, payment: Payment, revision: int) -> None:
+        stored = replace(payment, revision=revision)
+        item = payment_item(stored) if self._as_stored else None
+        self.payments[payment.key] = stored if item is None else payment_of(item)
+
+
+def _next(before: Refund | Payment | None) -> int:
+    return 1 if before is None else before.revision + 1

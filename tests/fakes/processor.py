@@ -1,0 +1,185 @@
+"""A processor in memory that does to each call what it is told; harsher than HitPay.
+
+Pure: no threads, no randomness, no time but the clock's. ``tests/contract/processor`` holds it to
+what the real adapter does against the HTTP simulator. It never de-duplicates: every order that
+arrives moves money.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from refunds.money import Money
+from refunds.ports import (
+    Aborted,
+    Accepted,
+    Charge,
+    ChargeNotFoundError,
+    ChargeStatus,
+    Clock,
+    Deadline,
+    Movement,
+    MovementStatus,
+    Outcome,
+    ProviderUnavailableError,
+    RefundOrder,
+    Rejected,
+    Unknown,
+)
+from tests.fakes.processor_books import FakeCharge, ProcessorBooks
+from tests.fakes.processor_fates import (
+    Answered,
+    Executed,
+    ExecutedLate,
+    Fate,
+    NotSent,
+    ReplyLost,
+    RequestLost,
+)
+
+_CHARGE_STATUS: Mapping[str, ChargeStatus] = {
+    "succeeded": ChargeStatus.REFUNDABLE,
+    "partially_refunded": ChargeStatus.REFUNDABLE,
+    "refunded": ChargeStatus.REFUNDED,
+}
+
+
+class FakeProcessor:
+    """``ports.Processor`` in memory.
+
+    Attributes:
+        books: the truth: charges, refunds, and how refunds are executed and shown.
+        fates: what happens to the next orders, first come first served; then ``decide``.
+        decide: what happens to an order when ``fates`` is empty.
+        lists_refunds: whether a charge shows its refunds one by one.
+        is_down: whether look-ups fail.
+        orders: every order that was handed over, whatever became of it.
+    """
+
+    def __init__(self, clock: Clock, *, name: str = "hitpay") -> None:
+        self._clock = clock
+        self._name = name
+        self._requests: dict[str, tuple[str, ...]] = {}
+        self._late: list[tuple[int, RefundOrder]] = []
+        self.books = ProcessorBooks(clock, name)
+        self.fates: deque[Fate] = deque()
+        self.decide: Callable[[RefundOrder], Fate] = lambda _: Executed()
+        self.lists_refunds = True
+        self.is_down = False
+        self.orders: list[RefundOrder] = []
+
+    # --- the port ------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def charge(self, charge_id: str, deadline: Deadline) -> Charge:
+        self._look_up()
+        charge = self.books.charges.get(charge_id)
+        if charge is None:
+            raise ChargeNotFoundError(f"no charge {charge_id!r}")
+        shown = [item.movement for item in self.books.of(charge_id) if self.books.shows(item)]
+        refunded = sum(
+            item.money.amount for item in shown if item.status is MovementStatus.SUCCEEDED
+        )
+        word = _charge_word(charge, refunded)
+        return Charge(
+            id=charge.id,
+            status=_CHARGE_STATUS.get(word, ChargeStatus.NOT_REFUNDABLE),
+            processor_status=word,
+            money=charge.money,
+            refunded=refunded,
+            movements=tuple(shown) if self.lists_refunds else None,
+            method=charge.method,
+        )
+
+    def charge_id_of(self, payment_reference: str, deadline: Deadline) -> str:
+        self._look_up()
+        asked = self._requests.get(payment_reference, ())
+        paid = [name for name in asked if self.books.charges[name].status == "succeeded"]
+        if len(paid) != 1:
+            raise ChargeNotFoundError(f"{payment_reference!r} has {len(paid)} succeeded payments")
+        return paid[0]
+
+    def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
+        self._look_up()
+        refund = self.books.refunds.get(processor_refund_id)
+        return refund.movement if refund is not None and self.books.shows(refund) else None
+
+    def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
+        self.catch_up()
+        self.orders.append(order)
+        fate = self.fates.popleft() if self.fates else self.decide(order)
+        match fate:
+            case NotSent():
+                return Aborted("the connection was refused")
+            case RequestLost():
+                return Unknown("no whole answer: TimeoutError")
+            case Answered():
+                return fate.meaning
+            case ExecutedLate(after_ms):
+                self._late.append((self._clock.monotonic_ms() + after_ms, order))
+                return Unknown("no whole answer: TimeoutError")
+            case ReplyLost():
+                self.books.arrive(order)
+                return Unknown("no whole answer: ConnectionResetError")
+            case Executed():
+                return _as_answered(self.books.arrive(order), order)
+
+    # --- what happens behind the caller's back -------------------------------------------------
+
+    def add_charge(
+        self, charge_id: str, money: Money, *, status: str = "succeeded", method: str = "card"
+    ) -> None:
+        """A payment that a customer made."""
+        self.books.charges[charge_id] = FakeCharge(charge_id, money, status, method)
+
+    def add_payment_request(self, request_id: str, charge_ids: Sequence[str]) -> None:
+        """A payment request with the payments that were tried for it."""
+        self._requests[request_id] = tuple(charge_ids)
+
+    def refund_in_dashboard(self, charge_id: str, amount: int) -> Movement | Rejected:
+        """A person refunds ``amount`` minor units in the processor's own dashboard."""
+        self.catch_up()
+        charge = self.books.charges[charge_id]
+        return self.books.move(charge, Money(amount, charge.money.currency), None)
+
+    def catch_up(self) -> None:
+        """Let happen what is due by the clock: late orders, and ends of pending refunds."""
+        now_ms = self._clock.monotonic_ms()
+        due = [order for due_ms, order in self._late if due_ms <= now_ms]
+        self._late = [entry for entry in self._late if entry[0] > now_ms]
+        for order in due:
+            self.books.arrive(order)
+        self.books.end_pending()
+
+    @property
+    def late_orders(self) -> int:
+        """How many orders have still to arrive."""
+        return len(self._late)
+
+    def moved_by(self, order_id: str) -> list[Movement]:
+        """The movements that the refund of that id caused; more than one is a double payment."""
+        return [item.movement for item in self.books.refunds.values() if item.order_id == order_id]
+
+    def _look_up(self) -> None:
+        self.catch_up()
+        if self.is_down:
+            raise ProviderUnavailableError(f"{self._name}: no whole answer")
+
+
+def _charge_word(charge: FakeCharge, refunded: int) -> str:
+    if charge.status != "succeeded" or refunded == 0:
+        return charge.status
+    return "refunded" if refunded >= charge.money.amount else "partially_refunded"
+
+
+def _as_answered(arrived: Movement | Rejected, order: RefundOrder) -> Outcome:
+    if isinstance(arrived, Rejected):
+        return arrived
+    if arrived.money != order.money:
+        return Unknown("a success with another currency")
+    if arrived.status is MovementStatus.SUCCEEDED:
+        return Accepted(arrived)
+    return Accepted(replace(arrived, status=MovementStatus.PENDING))

@@ -1,0 +1,64 @@
+"""What may happen to one order that is handed to the processor in memory."""
+
+from dataclasses import dataclass
+
+from refunds.ports import Aborted, MovementStatus, Outcome, Rejected, Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """The order arrives, is executed or refused as the books say, and the answer comes back."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The connection fails before anything is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLost:
+    """Nothing arrives, and no answer comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyLost:
+    """The order is executed, and its answer is lost, is a 5xx, or cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutedLate:
+    """No answer comes, and the order is executed ``after_ms`` later by the monotonic clock."""
+
+    after_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Nothing is executed, and this status comes back; with ``message`` in the processor's form."""
+
+    status: int
+    message: str | None = None
+    retry_after_s: int | None = None
+
+    @property
+    def meaning(self) -> Outcome:
+        """The outcome by DESIGN.md's table."""
+        if self.status in (401, 429):
+            return Aborted(f"answered {self.status}", self.retry_after_s)
+        if self.status in (400, 402, 403, 404, 422) and self.message:
+            return Rejected(self.message, self.status)
+        if self.status in (403, 404):
+            return Aborted(f"answered {self.status}")
+        return Unknown(f"answered {self.status}")
+
+
+Fate = Executed | NotSent | RequestLost | ReplyLost | ExecutedLate | Answered
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """What an executed refund looks like: ``first``, and ``after_ms`` later ``last``, if given."""
+
+    first: MovementStatus = MovementStatus.SUCCEEDED
+    last: MovementStatus | None = None
+    after_ms: int = 0

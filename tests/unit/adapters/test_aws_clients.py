@@ -1,0 +1,47 @@
+import subprocess
+import sys
+
+import pytest
+
+from refunds.adapters import aws_clients
+
+
+@pytest.fixture(autouse=True)
+def _somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-southeast-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    aws_clients.forget_clients()
+
+
+def test_every_client_is_impatient_and_follows_the_environment() -> None:
+    for client in (
+        aws_clients.dynamodb_client(),
+        aws_clients.sqs_client(),
+        aws_clients.ssm_client(),
+    ):
+        config = client.meta.config
+        assert (config.connect_timeout, config.read_timeout) == (1, 3)  # type: ignore[attr-defined]
+        retries = config.retries  # type: ignore[attr-defined]
+        assert (retries["mode"], retries["total_max_attempts"]) == ("standard", 3)
+        assert client.meta.endpoint_url == "http://127.0.0.1:9"
+        client.close()
+    aws_clients.forget_clients()
+
+
+def test_a_client_is_made_once_until_it_is_forgotten() -> None:
+    first = aws_clients.sqs_client()
+    assert aws_clients.sqs_client() is first
+    aws_clients.forget_clients()
+    second = aws_clients.sqs_client()
+    assert second is not first
+    first.close()
+    second.close()
+    aws_clients.forget_clients()
+
+
+def test_importing_costs_no_boto3() -> None:
+    code = "import sys, refunds.adapters.aws_clients; sys.exit('boto3' in sys.modules)"
+    done = subprocess.run(  # noqa: S603 - our own interpreter and text
+        [sys.executable, "-c", code], env={"PYTHONPATH": "layers/refunds"}, check=False
+    )
+    assert done.returncode == 0

@@ -1,0 +1,239 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refunds.adapters.attribute_values import decode, decode_item, encode, encode_item, plain
+from refunds.adapters.ledger_items import payment_item, payment_of, refund_item, refund_of
+from refunds.adapters.ledger_keys import (
+    UnreadableItemError,
+    can_exist,
+    claim_holder,
+    held_payment,
+    movement_claim_key,
+    movement_holder,
+    payment_item_key,
+    payment_key_text,
+)
+from refunds.adapters.ledger_writes import states_before
+from refunds.payment import Payment, PaymentKey
+from refunds.ports import MovementClaim, RecordClaim
+from refunds.refund import (
+    Entry,
+    Failure,
+    ReferenceType,
+    Refund,
+    RefundRequest,
+    RefundType,
+    Report,
+    ReportParameters,
+    Source,
+)
+from refunds.state_machine import ReportState, State
+from tests.contract.ledger.examples import a_payment, a_refund
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+INTS = st.integers(min_value=-(10**38) + 1, max_value=10**38 - 1)
+TIMES = st.integers(min_value=0, max_value=4 * 10**12)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | INTS | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+REQUESTS = st.builds(
+    RefundRequest,
+    reference_type=st.sampled_from(ReferenceType),
+    reference_id=IDS,
+    amount=st.none() | INTS,
+    currency=st.none() | TEXT,
+    reason=st.none() | TEXT,
+    metadata=st.dictionaries(TEXT, TEXT, max_size=3),
+    refund_type=st.sampled_from(RefundType),
+)
+PARAMETERS = st.builds(
+    ReportParameters,
+    payment_record=IDS,
+    amount=INTS,
+    currency=TEXT,
+    refund_reference=IDS,
+    initiated_at_s=INTS,
+    refunded_at_s=INTS,
+)
+REPORTS = st.builds(
+    Report,
+    state=st.sampled_from(ReportState),
+    parameters=st.none() | PARAMETERS,
+    epoch=INTS,
+    attempts=INTS,
+    lease_until_ms=st.none() | INTS,
+    reported_at_ms=st.none() | INTS,
+    last_error=st.none() | TEXT,
+    last_ring_ms=st.none() | INTS,
+)
+ENTRIES = st.builds(
+    Entry,
+    seq=INTS,
+    at_ms=INTS,
+    before=st.none() | TEXT,
+    after=TEXT,
+    cause=TEXT,
+    actor=TEXT,
+    evidence=st.dictionaries(TEXT, PLAIN, max_size=3),
+)
+REFUNDS = st.builds(
+    Refund,
+    id=IDS,
+    request=REQUESTS,
+    source=st.sampled_from(Source),
+    state=st.sampled_from(State),
+    processor=st.sampled_from(["hitpay", "other"]),
+    processor_payment_id=IDS,
+    payment_record=st.none() | IDS,
+    payment_intent=st.none() | IDS,
+    invoice=st.none() | IDS,
+    amount=INTS,
+    currency=TEXT,
+    created_at_ms=TIMES,
+    updated_at_ms=TIMES,
+    attempt=INTS,
+    token=TEXT,
+    lease_until_ms=st.none() | INTS,
+    started_at_ms=st.none() | INTS,
+    snapshot=st.none() | st.lists(IDS, max_size=3).map(tuple),
+    processor_refund_id=st.none() | IDS,
+    failure=st.none() | st.builds(Failure, code=TEXT, message=TEXT, status=st.none() | INTS),
+    report=REPORTS,
+    next_check_ms=st.none() | INTS,
+    history=st.lists(ENTRIES, max_size=3).map(tuple),
+    revision=INTS,
+    schema_version=INTS,
+)
+PAYMENTS = st.builds(
+    Payment,
+    key=st.builds(PaymentKey, st.sampled_from(["hitpay", "other"]), IDS),
+    payment_record=st.none() | IDS,
+    currency=TEXT,
+    slot=st.none() | IDS,
+    **{
+        name: INTS
+        for name, field in Payment.__dataclass_fields__.items()
+        if field.type in (int, "int")
+    },
+)
+
+
+@given(REFUNDS)
+def test_a_refund_comes_back_as_it_was(refund: Refund) -> None:
+    assert refund_of(decode_item(encode_item(refund_item(refund)))) == refund
+
+
+@given(PAYMENTS)
+def test_a_payment_comes_back_as_it_was(payment: Payment) -> None:
+    assert payment_of(decode_item(encode_item(payment_item(payment)))) == payment
+
+
+def test_every_fact_is_tried() -> None:
+    built = {"key", "payment_record", "currency", "slot"}
+    ints = {n for n, f in Payment.__dataclass_fields__.items() if f.type in (int, "int")}
+    assert built | ints == set(Payment.__dataclass_fields__)
+
+
+@given(PLAIN)
+def test_a_plain_value_comes_back_as_it_was(value: Any) -> None:
+    assert plain(value) == value
+    back = decode(encode(value))
+    assert back == value
+    assert type(back) is type(value)
+
+
+@pytest.mark.parametrize("value", [1.0, 0.1, b"x", {1}, object(), {1: "a"}, [[1.5]]])
+def test_what_cannot_be_stored_exactly_is_refused(value: Any) -> None:
+    with pytest.raises(TypeError):
+        plain(value)
+
+
+@pytest.mark.parametrize("value", [10**38, -(10**38)])
+def test_numbers_that_dynamodb_would_round_are_refused(value: int) -> None:
+    with pytest.raises(TypeError):
+        encode(value)
+
+
+@pytest.mark.parametrize("value", [1.0, b"x", (1,)])
+def test_only_plain_values_are_encoded(value: Any) -> None:
+    with pytest.raises(TypeError):
+        encode(value)
+
+
+def test_a_fact_that_is_none_is_absent() -> None:
+    item = refund_item(a_refund())
+    assert not {"payment_intent", "failure", "snapshot", "due_at", "lease_until_ms"} & set(item)
+    assert "parameters" not in item["report"]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"state": "dreaming"},
+        {"amount": "2500"},
+        {"amount": True},
+        {"history": [{"seq": 1}]},
+        {"report": {"state": "dreaming"}},
+        {"report": 7},
+        {"request": {"reference_type": "payment_record"}},
+        {"created_at_ms": None},
+    ],
+)
+def test_what_is_not_understood_is_no_answer_and_not_repeated(broken: dict[str, Any]) -> None:
+    with pytest.raises(UnreadableItemError) as refused:
+        refund_of(refund_item(a_refund()) | broken)
+    assert "dreaming" not in str(refused.value)
+    assert refused.value.__suppress_context__
+
+
+@pytest.mark.parametrize("broken", [{"captured": "1"}, {"revision": None}])
+def test_a_payment_that_is_not_understood_is_no_answer(broken: dict[str, Any]) -> None:
+    with pytest.raises(UnreadableItemError):
+        payment_of(payment_item(a_payment()) | broken)
+
+
+def test_the_time_of_creation_sorts_as_text() -> None:
+    early = refund_item(replace(a_refund(), created_at_ms=9))["created_sort"]
+    late = refund_item(replace(a_refund(), created_at_ms=10**12))["created_sort"]
+    assert early < late
+
+
+@given(st.builds(PaymentKey, st.sampled_from(["hitpay", "other"]), IDS), IDS)
+def test_a_claim_tells_its_holder(key: PaymentKey, name: str) -> None:
+    record, movement = RecordClaim(name, key), MovementClaim(key.processor, name, "rfd_1")
+    assert held_payment({"holder": claim_holder(record)}) == key
+    item = movement_claim_key(key.processor, name) | {"holder": claim_holder(movement)}
+    assert movement_holder(item) == (name, "rfd_1")
+
+
+def test_a_processor_cannot_be_named_so_that_two_payments_share_a_key() -> None:
+    for name in ("", "hit#pay"):
+        with pytest.raises(ValueError, match="processor"):
+            payment_key_text(PaymentKey(name, "charge"))
+
+
+def test_keys_are_as_long_as_dynamodb_takes_them() -> None:
+    key = payment_item_key(PaymentKey("hitpay", ""))
+    room = 2048 - len(key["pk"])
+    assert can_exist(key | {"pk": key["pk"] + "x" * room})
+    assert not can_exist(key | {"pk": key["pk"] + "x" * (room - 1) + "é"})
+
+
+def test_conditions_name_the_states_that_the_table_lets_a_state_follow() -> None:
+    assert set(states_before(State.SUBMITTING)) == {"submitting", "requested", "aborted"}
+    assert set(states_before(State.SUCCEEDED)) == {
+        "succeeded",
+        "submitting",
+        "unknown",
+        "pending",
+        "review",
+    }
+    assert states_before(State.REJECTED) == (State.SUBMITTING, State.REJECTED)
+    assert states_before(State.REVIEW) == (State.UNKNOWN, State.REVIEW)

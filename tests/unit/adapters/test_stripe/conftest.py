@@ -1,0 +1,47 @@
+"""Stripe's adapter on a clock of its own, against whatever listens at a URL."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from refunds.adapters.deadline_http import DeadlineHttp, Limits
+from refunds.adapters.stripe_book import StripeBook
+from refunds.ports import (
+    ReportOutcome,
+)
+from tests.unit.adapters.test_stripe.bodies import PARAMETERS
+from tests.unit.processors.doubles import FrozenWallClock, StoredKey
+from tests.unit.processors.raw_server import (
+    RawServer,
+    Script,
+)
+
+MakeBook = Callable[[str], StripeBook]
+
+
+@pytest.fixture
+def clock() -> FrozenWallClock:
+    return FrozenWallClock()
+
+
+@pytest.fixture
+def key() -> StoredKey:
+    return StoredKey("sk_test_one")
+
+
+@pytest.fixture
+def make_book(clock: FrozenWallClock, key: StoredKey) -> Iterator[MakeBook]:
+    http = DeadlineHttp(clock, limits=Limits(exchange_ms=5_000))
+    yield lambda url: StripeBook(base_url=url, key=key, http=http)
+    http.close()
+
+
+@pytest.fixture
+def report(make_book: MakeBook, clock: FrozenWallClock) -> Any:
+    def tell(*scripts: Script, milliseconds: int = 10_000) -> tuple[ReportOutcome, RawServer]:
+        with RawServer(*scripts) as server:
+            book = make_book(server.url)
+            return book.report_refund(PARAMETERS, "rfd_1-0", clock.deadline(milliseconds)), server
+
+    return tell

@@ -1,0 +1,63 @@
+"""The habits of Stripe's SDK, and how far they are let."""
+
+import logging
+import threading
+
+import pytest
+import stripe
+
+from refunds.ports import (
+    ProviderUnavailableError,
+)
+from tests.unit.adapters.test_stripe.bodies import error_body, record_body
+from tests.unit.adapters.test_stripe.conftest import MakeBook
+from tests.unit.processors.doubles import FrozenWallClock
+from tests.unit.processors.raw_server import (
+    RawServer,
+    answer,
+)
+
+
+def test_stripes_notices_do_not_become_warnings(
+    make_book: MakeBook, clock: FrozenWallClock
+) -> None:
+    noticed = answer(200, record_body(), {"Stripe-Notice": "Have you seen our new API?"})
+    with RawServer(noticed) as server:
+        make_book(server.url).payment_record("pr_1", clock.deadline())
+
+
+def test_the_sdk_sends_no_telemetry(make_book: MakeBook, clock: FrozenWallClock) -> None:
+    scripts = [answer(200, record_body(), {"Request-Id": "req_1"})] * 2
+    with RawServer(*scripts) as server:
+        book = make_book(server.url)
+        book.payment_record("pr_1", clock.deadline())
+        book.payment_record("pr_1", clock.deadline())
+    assert stripe.enable_telemetry is False
+    assert all("x-stripe-client-telemetry" not in arrival.headers for arrival in server.arrived)
+    assert all("telemetry_id" not in str(arrival.headers) for arrival in server.arrived)
+
+
+def test_no_secret_and_no_customer_reaches_a_log_or_an_error(
+    make_book: MakeBook, clock: FrozenWallClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    told = error_body(message="No: sk_test_one", payment_method={"email": "anna@example.com"})
+    with RawServer(answer(400, told)) as server:
+        book = make_book(server.url)
+        with pytest.raises(ProviderUnavailableError) as caught:
+            book.payment_record("pr_1", clock.deadline())
+    chain: BaseException | None = caught.value
+    while chain is not None:
+        assert "sk_test_one" not in repr(chain)
+        assert "anna" not in repr((chain, chain.args))
+        chain = chain.__cause__
+    assert "sk_test_one" not in repr(book)
+    # The SDK itself logs Stripe's message at INFO; the key it was sent with is not a part of it.
+    assert "anna" not in caplog.text
+
+
+def test_no_thread_is_left_behind(make_book: MakeBook, clock: FrozenWallClock) -> None:
+    before = threading.active_count()
+    with RawServer(answer(200, record_body())) as server:
+        make_book(server.url).payment_record("pr_1", clock.deadline())
+    assert threading.active_count() == before

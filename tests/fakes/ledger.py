@@ -5,7 +5,13 @@ from dataclasses import replace
 from threading import Lock
 
 from refunds.adapters.ledger_checks import require_legal, require_storable
-from refunds.adapters.ledger_items import payment_item, payment_of, refund_item, refund_of
+from refunds.adapters.ledger_items import (
+    due_shard_of,
+    payment_item,
+    payment_of,
+    refund_item,
+    refund_of,
+)
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import (
     Claim,
@@ -54,6 +60,11 @@ class MemoryLedger:
         with self._lock:
             return self.payments.get(key)
 
+    def payment_and_claims(
+        self, key: PaymentKey, processor_refund_ids: Sequence[str]
+    ) -> tuple[Payment | None, Mapping[str, str]]:
+        return self.payment(key), self.claimed(key.processor, processor_refund_ids)
+
     def claimed(self, processor: str, processor_refund_ids: Sequence[str]) -> Mapping[str, str]:
         if len(set(processor_refund_ids)) > CLAIMED_MAX:
             raise ValueError(f"at most {CLAIMED_MAX} ids can be looked up at once")
@@ -81,6 +92,28 @@ class MemoryLedger:
                 self._store_refund(write.after, _next(write.before))
             for payment_write in commit.payments:
                 self._store_payment(payment_write.after, _next(payment_write.before))
+
+    def due(
+        self, shard: int, *, before_ms: int, limit: int, newest_first: bool = False
+    ) -> Sequence[str]:
+        with self._lock:
+            rows = [
+                (refund.next_check_ms, refund.id)
+                for refund in self.refunds.values()
+                if refund.next_check_ms is not None
+                and refund.next_check_ms < before_ms
+                and due_shard_of(refund.id) == shard
+            ]
+        return [refund_id for _, refund_id in sorted(rows, reverse=newest_first)[:limit]]
+
+    def take_check(self, refund_id: str, *, now_ms: int, until_ms: int) -> Refund | None:
+        with self._lock:
+            refund = self.refunds.get(refund_id)
+            if refund is None or refund.next_check_ms is None or refund.next_check_ms > now_ms:
+                return None
+            taken = replace(refund, next_check_ms=until_ms, revision=refund.revision + 1)
+            self.refunds[refund_id] = taken
+            return taken
 
     def take_report(self, refund_id: str, *, now_ms: int, lease_until_ms: int) -> Refund | None:
         with self._lock:

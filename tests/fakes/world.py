@@ -1,6 +1,7 @@
 """The production use cases, unmodified, in a world in memory."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 from typing import Any, TypeVar
@@ -9,11 +10,14 @@ from refunds.adopt import Adopter
 from refunds.execute import Answer, ExecuteRefund
 from refunds.link import LinkResolver, VerifyCharge
 from refunds.money import Money
+from refunds.observe import ObservePayment
 from refunds.payment import Payment, PaymentKey
-from refunds.ports import DoorbellError
+from refunds.ports import DUE_SHARDS, DoorbellError
+from refunds.record import Recorder
 from refunds.refund import ReferenceType, Refund, RefundRequest, Source, refund_id_of
 from refunds.report import Reported, ReportRefund
 from refunds.reserve import CreateRefund, Reservation
+from refunds.settle import AfterHold, SettleRefund, SettleSettings
 from tests.fakes.book import FakeBook
 from tests.fakes.book_records import FakeRecord
 from tests.fakes.ledger import MemoryLedger
@@ -24,6 +28,15 @@ STAGE = "test"
 LEASE_MS = 60_000
 REPORT_LEASE_MS = 90_000
 PROVIDER_BUDGET_MS = 24_000
+STEP_MS = 60_000
+HOLD_MS = 24 * 60 * STEP_MS
+SETTLE_SETTINGS = SettleSettings(
+    step_ms=STEP_MS,
+    hold_ms=HOLD_MS,
+    after_hold=AfterHold.REVIEW,
+    take_ms=90_000,
+    unheard_ms=7_200_000,
+)
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -68,7 +81,12 @@ class FakeTrail:
 class World:
     """One payment of SGD 99.99 by default, a caller's verbs, and everything behind them."""
 
-    def __init__(self, *, verify_charge: VerifyCharge = VerifyCharge.ALWAYS) -> None:
+    def __init__(
+        self,
+        *,
+        verify_charge: VerifyCharge = VerifyCharge.ALWAYS,
+        after_hold: AfterHold = AfterHold.REVIEW,
+    ) -> None:
         self.clock = VirtualClock()
         self.ledger = MemoryLedger()
         self.book = FakeBook(self.clock)
@@ -77,27 +95,50 @@ class World:
         self.trail = FakeTrail()
         self._tokens = count(1)
         processors = {self.processor.name: self.processor}
+        adopter = Adopter(ledger=self.ledger, clock=self.clock, trail=self.trail, stage=STAGE)
+        resolver = LinkResolver(
+            ledger=self.ledger,
+            book=self.book,
+            processors=processors,
+            together=OneAfterTheOther(),
+            verify_charge=verify_charge,
+            livemode=False,
+        )
+        recorder = Recorder(ledger=self.ledger, clock=self.clock, trail=self.trail)
         self.execute = ExecuteRefund(
             ledger=self.ledger,
-            resolver=LinkResolver(
-                ledger=self.ledger,
-                book=self.book,
-                processors=processors,
-                together=OneAfterTheOther(),
-                verify_charge=verify_charge,
-                livemode=False,
-            ),
+            resolver=resolver,
             reservation=Reservation(
                 ledger=self.ledger,
-                adopter=Adopter(
-                    ledger=self.ledger, clock=self.clock, trail=self.trail, stage=STAGE
-                ),
+                adopter=adopter,
                 clock=self.clock,
                 trail=self.trail,
                 lease_ms=LEASE_MS,
             ),
+            recorder=recorder,
             processors=processors,
             doorbell=self.doorbell,
+            clock=self.clock,
+            trail=self.trail,
+            new_token=self.new_token,
+        )
+        self.settle = SettleRefund(
+            ledger=self.ledger,
+            processors=processors,
+            recorder=recorder,
+            execute=self.execute,
+            doorbell=self.doorbell,
+            clock=self.clock,
+            trail=self.trail,
+            settings=replace(SETTLE_SETTINGS, after_hold=after_hold),
+        )
+        self.observe = ObservePayment(
+            ledger=self.ledger,
+            resolver=resolver,
+            adopter=adopter,
+            recorder=recorder,
+            settle=self.settle,
+            execute=self.execute,
             clock=self.clock,
             trail=self.trail,
         )
@@ -138,8 +179,25 @@ class World:
             request=RefundRequest(**(request | asked)),
             source=Source.API,
             actor="api_key:test",
-            token=f"call-{next(self._tokens)}",
+            token=self.new_token(),
         )
+
+    def new_token(self) -> str:
+        """A name for one call."""
+        return f"call-{next(self._tokens)}"
+
+    def settle_due(self) -> None:
+        """One run of settling over everything that is due, oldest first."""
+        now_ms = self.clock.now_ms()
+        for shard in range(DUE_SHARDS):
+            for refund_id in self.ledger.due(shard, before_ms=now_ms + 1, limit=100):
+                self.settle(refund_id, self.deadline())
+
+    def settle_for(self, milliseconds: int, *, every_ms: int = STEP_MS) -> None:
+        """Let time pass, with a run of settling every minute."""
+        for _ in range(milliseconds // every_ms):
+            self.clock.advance(every_ms)
+            self.settle_due()
 
     def report(self, refund_id: str, *, receive: int = 1, last: bool = False) -> Reported:
         """The reporter handles one message for the refund."""

@@ -354,6 +354,24 @@ class TestLinks:
             world.refund("other", amount=1)
         assert len(world.processor.orders) == 1
 
+    def test_an_aborted_refund_stays_with_the_charge_that_it_was_reserved_on(
+        self, world: World
+    ) -> None:
+        # Given an aborted refund by an intent, which then leads to another record and charge
+        world.pay("2")
+        world.book.add_reference("pi_1", {"stripe_payment_record_id": "pr_1"})
+        by_intent: dict[str, Any] = {
+            "record": "pi_1",
+            "reference_type": ReferenceType.PAYMENT_INTENT,
+        }
+        world.processor.fates.append(NotSent())
+        world.refund("k", amount=1, **by_intent)
+        world.book.add_reference("pi_1", {"stripe_payment_record_id": "pr_2"})
+        # When its key comes again, then nothing is sent
+        with pytest.raises(PaymentLinkConflictError):
+            world.refund("k", amount=1, **by_intent)
+        assert len(world.processor.orders) == 1
+
     @pytest.mark.parametrize("verify", list(VerifyCharge))
     def test_the_charge_is_read_as_often_as_the_stage_wants(self, verify: VerifyCharge) -> None:
         world = World(verify_charge=verify)
@@ -401,4 +419,4 @@ class TestRefundsOfOthers:
         for _ in range(95):
             world.processor.refund_in_dashboard("charge-1", 100)
         assert world.refund("rest").refund.amount == 9999 - 9500
-        assert world.payment().bound_count == 96
+        assert len(world.ledger.movements) == 96

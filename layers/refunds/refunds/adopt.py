@@ -74,24 +74,33 @@ def revision_after(before: Refund | Payment | None) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adopter:
-    """Brings the ledger's view of a payment up to what was just read. Only for a payment whose slot
-    is free: while a movement may exist that is not bound yet, it must not be imported."""
+    """Brings the ledger's view of a payment up to what was just read.
+
+    While the payment's slot is taken nothing is imported: what the charge lists may be the very
+    movement that is not bound yet.
+    """
 
     ledger: Ledger
     clock: Clock
     trail: Trail
     stage: str
 
-    def plan(self, payment: Payment | None, seen: Sighting) -> Adoption:
-        """What would have to be imported; reads only, and in the usual case not even that.
+    def plan(self, seen: Sighting) -> Adoption:
+        """The payment as it is now, and what would have to be imported; one look at the ledger.
 
         Raises:
             LedgerUnavailableError: the ledger could not be read.
         """
-        unclaimed = self._unclaimed(payment, seen)
+        listed = seen.charge.movements or () if seen.charge is not None else ()
+        payment, claimed = self.ledger.payment_and_claims(
+            seen.key, [movement.id for movement in listed]
+        )
         current = payment or first_seen(seen)
+        if current.slot is not None:
+            return Adoption(stored=payment, imports=(), current=current, snapshot=None)
+        unclaimed = [movement for movement in listed if movement.id not in claimed]
         imports = tuple(
-            self._imported(movement, seen, before_adoption=payment is None)
+            self._imported(movement, seen, payment)
             for movement in unclaimed
             if _is_importable(movement, current)
         )
@@ -119,19 +128,9 @@ class Adopter:
         current = replace(adoption.current, revision=revision)
         return replace(adoption, stored=stored, imports=(), current=current)
 
-    def _unclaimed(self, payment: Payment | None, seen: Sighting) -> list[Movement]:
-        """The listed movements that belong to no refund here; no ledger call in the usual case."""
-        if seen.charge is None or not seen.charge.movements:
-            return []
-        listed = seen.charge.movements
-        total = sum(movement.money.amount for movement in listed)
-        if payment and (payment.bound_count, payment.bound_amount) == (len(listed), total):
-            return []
-        claimed = self.ledger.claimed(seen.key.processor, [movement.id for movement in listed])
-        return [movement for movement in listed if movement.id not in claimed]
-
-    def _imported(self, movement: Movement, seen: Sighting, *, before_adoption: bool) -> Refund:
+    def _imported(self, movement: Movement, seen: Sighting, payment: Payment | None) -> Refund:
         now_ms = self.clock.now_ms()
+        before_adoption = payment is None
         why = Why(
             at_ms=now_ms,
             cause="before_adoption" if before_adoption else "found_on_charge",
@@ -158,7 +157,10 @@ class Adopter:
             created_at_ms=movement.created_at_ms or movement.refunded_at_ms or now_ms,
             updated_at_ms=now_ms,
             processor_refund_id=movement.id,
+            contradicts=None if payment is None else self._contradicted(payment, movement),
         )
+        if refund.contradicts is not None:
+            self.trail.note("movement_contradicts", refund_id=refund.id, failed=refund.contradicts)
         if movement.status is MovementStatus.PENDING:
             return replace(born(refund, Event.IMPORT_PENDING, why), next_check_ms=now_ms)
         succeeded = born(refund, Event.IMPORT_SUCCEEDED, why)
@@ -166,6 +168,14 @@ class Adopter:
             return succeeded
         # Due at once for settling: nobody has rung for it yet.
         return replace(owing_report(succeeded, movement, why), next_check_ms=now_ms)
+
+    def _contradicted(self, payment: Payment, movement: Movement) -> str | None:
+        """The refund that failed without evidence and may be this movement after all, if any."""
+        for refund_id in payment.doubtful:
+            failed = self.ledger.refund(refund_id)
+            if failed is not None and failed.amount == movement.money.amount:
+                return failed.id
+        return None
 
     def _write(self, stored: Payment | None, imports: Sequence[Refund], seen: Sighting) -> Payment:
         claims: list[Claim] = []

@@ -30,6 +30,7 @@ from refunds.execute import ExecuteRefund
 from refunds.link import LinkResolver
 from refunds.ports import Clock, Ledger
 from refunds.processors.hitpay import HitPay
+from refunds.record import Recorder
 from refunds.report import ReportRefund
 from refunds.reserve import Reservation
 
@@ -59,6 +60,10 @@ class ReportRefundWorld:
     backoff: VisibilityBackoff
     concurrency: int
     max_receives: int
+
+
+def _new_token() -> str:
+    return uuid4().hex
 
 
 @cache
@@ -109,10 +114,12 @@ def refund_api(logger: Logger) -> RefundApi:
             trail=trail,
             lease_ms=settings.lease_seconds * 1000,
         ),
+        recorder=Recorder(ledger=ledger, clock=clock, trail=trail),
         processors=processors,
         doorbell=SqsDoorbell(sqs_client(), settings.report_queue_url),
         clock=clock,
         trail=trail,
+        new_token=_new_token,
     )
     api_keys = ApiKeys(
         ssm_client(),
@@ -126,7 +133,7 @@ def refund_api(logger: Logger) -> RefundApi:
         ledger=ledger,
         api_keys=api_keys,
         clock=clock,
-        new_token=lambda: uuid4().hex,
+        new_token=_new_token,
     )
 
 

@@ -15,21 +15,22 @@ sends for a refund that has been ``submitting`` unless it is ``aborted``, which 
 moved nothing.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from refunds.adopt import revision_after
-from refunds.errors import IdempotencyKeyReusedError, KeyInUseError, ProcessorUnavailableError
+from refunds.errors import (
+    IdempotencyKeyReusedError,
+    KeyInUseError,
+    ProcessorUnavailableError,
+)
 from refunds.link import UNAVAILABLE_RETRY_AFTER_S, LinkResolver
 from refunds.money import Money
-from refunds.outcome import after_movement, after_outcome, claims_of
-from refunds.payment import Payment, follow, payment_key_of
+from refunds.outcome import after_movement
+from refunds.payment import Payment, payment_key_of
 from refunds.ports import (
     Aborted,
-    ClaimConflictError,
     Clock,
-    Commit,
     Deadline,
     Doorbell,
     DoorbellError,
@@ -38,16 +39,14 @@ from refunds.ports import (
     LedgerUnavailableError,
     MovementStatus,
     Outcome,
-    PaymentWrite,
     Processor,
     ProviderUnavailableError,
     RefundOrder,
-    RefundWrite,
     Trail,
-    Unknown,
 )
-from refunds.refund import ReferenceType, Refund
-from refunds.reserve import CreateRefund, Reservation, Reserved, TakenByAnotherCallError
+from refunds.record import Recorder, Stored
+from refunds.refund import ReferenceType, Refund, RefundRequest
+from refunds.reserve import CreateRefund, Reservation, TakenByAnotherCallError
 from refunds.state_machine import ReportState, State
 
 # The money call may take 2 s to connect and 18 s to answer. With less than this left it is not
@@ -56,7 +55,6 @@ SEND_MS_MAX: Final = 20_000
 SEND_MS_MIN: Final = 12_000
 # A call in flight ends within the provider budget; its key is worth trying again soon.
 IN_USE_RETRY_AFTER_S: Final = 2
-RECORD_ATTEMPTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,45 +78,75 @@ class ExecuteRefund:
     ledger: Ledger
     resolver: LinkResolver
     reservation: Reservation
+    recorder: Recorder
     processors: Mapping[str, Processor]
     doorbell: Doorbell
     clock: Clock
     trail: Trail
+    new_token: Callable[[], str]
 
     def __call__(self, command: CreateRefund, deadline: Deadline) -> Answer:
         """Execute the refund, or find what an earlier call with its key has done.
 
         ``deadline`` bounds all provider calls. On return the refund is durable in the state that
-        the answer shows; where the outcome could not be recorded, it shows ``submitting``.
+        the answer shows; where the outcome could not be recorded, it shows ``submitting``. A
+        scheduled refund is accepted here and executed by ``run_scheduled``.
 
         Raises:
             RefundBridgeError: the contract's errors; see ``errors.py`` for what each promises.
             LedgerUnavailableError: the ledger could not be read or written before sending.
         """
-        record_id = _record_id(command)
-        known = self.ledger.look_up(command.refund_id, record_id)
+        known = self.ledger.look_up(command.refund_id, _record_id(command.request))
         before = known.refund
         if before is not None:
             require_same_request(before, command)
             if before.state is not State.ABORTED:
                 return self._found(before)
-        reading = deadline.at_most(deadline.remaining_ms() - SEND_MS_MIN)
-        seen = self.resolver.sight(command.request, known.payment, reading)
-        if deadline.remaining_ms() < SEND_MS_MIN:
-            raise ProcessorUnavailableError(
-                "The providers were too slow to begin; nothing was executed.",
-                retry_after_s=UNAVAILABLE_RETRY_AFTER_S,
-            )
+        seen = self.resolver.sight(command.request, known.payment, _reading(deadline))
+        self._require_time_to_send(deadline)
         try:
             reserved = self.reservation.reserve(command, before, seen)
         except TakenByAnotherCallError as taken:
             require_same_request(taken.refund, command)
             return self._found(taken.refund)
+        if reserved.refund.state is State.SUBMITTING:
+            reserved = self._move_money(reserved, deadline, command.actor)
+        return Answer(refund=reserved.refund, payment=reserved.payment, replayed=False)
+
+    def run_scheduled(self, stored: Stored, deadline: Deadline, actor: str) -> Stored:
+        """Execute a scheduled refund whose turn it is; what it comes to is durable on return.
+
+        Raises:
+            RefundBridgeError: nothing was sent; the refund is as it was.
+            TakenByAnotherCallError, LedgerUnavailableError: the same, or somebody else has it.
+        """
+        refund = stored.refund
+        claimed = payment_key_of(refund)
+        seen = self.resolver.sight(refund.request, claimed, _reading(deadline))
+        self._require_time_to_send(deadline)
+        command = CreateRefund(
+            refund_id=refund.id,
+            request=refund.request,
+            source=refund.source,
+            actor=actor,
+            token=self.new_token(),
+        )
+        return self._move_money(self.reservation.reserve(command, refund, seen), deadline, actor)
+
+    def _move_money(self, reserved: Stored, deadline: Deadline, actor: str) -> Stored:
+        """Steps 4 to 6, for a refund whose intent is durable and whose lease is this call's."""
         outcome = self._send(reserved.refund, deadline)
-        recorded = self._record(reserved, outcome, command.actor)
-        recorded = self._read_once(recorded, deadline, command.actor)
-        self._ring(recorded.refund)
-        return Answer(refund=recorded.refund, payment=recorded.payment, replayed=False)
+        recorded = self.recorder.outcome(reserved, outcome, actor)
+        recorded = self._read_once(recorded, deadline, actor)
+        self.ring(recorded.refund)
+        return recorded
+
+    def _require_time_to_send(self, deadline: Deadline) -> None:
+        if deadline.remaining_ms() < SEND_MS_MIN:
+            raise ProcessorUnavailableError(
+                "The providers were too slow to begin; nothing was executed.",
+                retry_after_s=UNAVAILABLE_RETRY_AFTER_S,
+            )
 
     def _found(self, refund: Refund) -> Answer:
         """The answer that the ledger alone gives."""
@@ -145,33 +173,7 @@ class ExecuteRefund:
         )
         return outcome
 
-    def _record(self, reserved: Reserved, outcome: Outcome, actor: str) -> Reserved:
-        """Write the outcome; where the ledger cannot, what was written before still stands."""
-        sent = current = reserved
-        for _ in range(RECORD_ATTEMPTS):
-            after = after_outcome(current.refund, outcome, at_ms=self.clock.now_ms(), actor=actor)
-            try:
-                return self._write(current, after)
-            except ClaimConflictError as error:
-                # The id in the answer already belongs to another refund, so it is no evidence.
-                self.trail.note("movement_already_claimed", refund_id=after.id)
-                outcome = Unknown(str(error))
-            except LedgerConflictError:
-                current = self._read_again(current)
-                if current.refund.attempt != sent.refund.attempt or _is_settled(current.refund):
-                    self.trail.note("outcome_too_late", refund_id=sent.refund.id)
-                    return current
-            except LedgerUnavailableError:
-                self.trail.note("outcome_not_recorded", refund_id=sent.refund.id)
-                try:
-                    current = self._read_again(current)
-                except LedgerUnavailableError:
-                    continue
-                if current.refund.state is not State.SUBMITTING:
-                    return current
-        return current
-
-    def _read_once(self, recorded: Reserved, deadline: Deadline, actor: str) -> Reserved:
+    def _read_once(self, recorded: Stored, deadline: Deadline, actor: str) -> Stored:
         """Ask once, at once, what became of a pending movement; settling asks again later."""
         refund = recorded.refund
         if refund.state is not State.PENDING or refund.processor_refund_id is None:
@@ -182,38 +184,15 @@ class ExecuteRefund:
             )
             if movement is None or movement.status is MovementStatus.PENDING:
                 return recorded
-            after = after_movement(
-                refund, movement, at_ms=self.clock.now_ms(), cause="looked_up", actor=actor
-            )
-            return self._write(recorded, after)
+            now_ms = self.clock.now_ms()
+            after = after_movement(refund, movement, at_ms=now_ms, cause="looked_up", actor=actor)
+            return self.recorder.write(recorded, after)
         except (ProviderUnavailableError, LedgerConflictError, LedgerUnavailableError) as error:
             self.trail.note("pending_not_read", refund_id=refund.id, reason=type(error).__name__)
             return recorded
 
-    def _write(self, current: Reserved, after: Refund) -> Reserved:
-        if after is current.refund:
-            return current
-        payment = follow(current.payment, current.refund, after)
-        self.ledger.commit(
-            Commit(
-                refunds=(RefundWrite(current.refund, after),),
-                payments=(PaymentWrite(current.payment, payment),),
-                claims=claims_of(after),
-            )
-        )
-        return Reserved(
-            replace(after, revision=revision_after(current.refund)),
-            replace(payment, revision=revision_after(current.payment)),
-        )
-
-    def _read_again(self, current: Reserved) -> Reserved:
-        refund = self.ledger.refund(current.refund.id)
-        payment = self.ledger.payment(current.payment.key)
-        if refund is None or payment is None:
-            raise LedgerUnavailableError("the ledger does not show what it made durable")
-        return Reserved(refund, payment)
-
-    def _ring(self, refund: Refund) -> None:
+    def ring(self, refund: Refund) -> None:
+        """Step 6: wake the reporter, if the refund owes a report."""
         if refund.report.state is not ReportState.DUE:
             return
         try:
@@ -236,8 +215,12 @@ def require_same_request(refund: Refund, command: CreateRefund) -> None:
         )
 
 
-def _record_id(command: CreateRefund) -> str | None:
-    request = command.request
+def _reading(deadline: Deadline) -> Deadline:
+    """The time that reading may take, so that enough is left to send."""
+    return deadline.at_most(deadline.remaining_ms() - SEND_MS_MIN)
+
+
+def _record_id(request: RefundRequest) -> str | None:
     is_record = request.reference_type is ReferenceType.PAYMENT_RECORD
     return request.reference_id if is_record else None
 
@@ -250,7 +233,3 @@ def _order(refund: Refund) -> RefundOrder:
         reason=refund.request.reason,
         metadata=refund.request.metadata,
     )
-
-
-def _is_settled(refund: Refund) -> bool:
-    return refund.state not in (State.SUBMITTING, State.UNKNOWN, State.REVIEW)

@@ -1,4 +1,8 @@
-"""From the processor's answer to the refund's next state: pure, and the only such place."""
+"""From the processor's answer to the refund's next state: pure, and the only such place.
+
+What is not final is due for settling at once (``next_check_ms``): whoever comes first, the next run
+of settling or the reporter that was rung for, finds the refund as it is here.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,15 +26,12 @@ from refunds.refund import (
     Report,
     ReportParameters,
     Why,
+    noted,
     report_transition,
     transition,
 )
-from refunds.state_machine import Event, ReportEvent, State
+from refunds.state_machine import Event, ReportEvent, ReportState, State
 
-# A report is rung for at once; a row still due after this long is rung for again by settling.
-RING_AGAIN_MS: Final = 600_000
-# A pending or unknown refund is first looked up after a minute (DESIGN.md, settling's backoff).
-FIRST_LOOK_UP_MS: Final = 60_000
 ABORTED_CODE: Final = "processor_unavailable"
 
 
@@ -61,7 +62,8 @@ def after_outcome(refund: Refund, outcome: Outcome, *, at_ms: int, actor: str) -
                 Event.LOSE,
                 why,
                 lease_until_ms=None,
-                next_check_ms=at_ms + FIRST_LOOK_UP_MS,
+                next_check_ms=at_ms,
+                looks=0,
             )
 
 
@@ -70,22 +72,41 @@ def after_movement(
 ) -> Refund:
     """The refund bound to ``movement``, in the state that the movement is in.
 
-    A success is entered together with the report that it owes, its parameters frozen.
+    A success is entered together with the report that it owes, its parameters frozen. A failure in
+    the very answer that accepted the refund is first kept as pending: the next look decides.
     """
     why = _why(at_ms, cause, actor, evidence_of(movement))
-    bound = {"processor_refund_id": movement.id, "lease_until_ms": None}
+    bound: dict[str, Any] = {"processor_refund_id": movement.id, "lease_until_ms": None}
     if movement.status is MovementStatus.SUCCEEDED:
         succeeded = transition(refund, Event.SUCCEED, why, next_check_ms=None, **bound)
         return owing_report(succeeded, movement, why)
-    if movement.status is MovementStatus.FAILED:
+    if movement.status is MovementStatus.FAILED and refund.state is not State.SUBMITTING:
         failure = Failure(
             code="refund_failed",
             message=f"The processor shows the refund as {movement.processor_status}.",
         )
         return transition(refund, Event.FAIL, why, failure=failure, next_check_ms=None, **bound)
-    if refund.state is State.PENDING:
-        return replace(refund, next_check_ms=at_ms + FIRST_LOOK_UP_MS)
-    return transition(refund, Event.PEND, why, next_check_ms=at_ms + FIRST_LOOK_UP_MS, **bound)
+    if refund.state in (State.PENDING, State.REVIEW):
+        # A review that is bound waits for its movement's end, as a pending refund does.
+        return replace(refund, next_check_ms=at_ms, **bound)
+    return transition(refund, Event.PEND, why, next_check_ms=at_ms, **bound)
+
+
+def taken_back(refund: Refund, movement: Movement, *, at_ms: int, actor: str) -> Refund:
+    """The succeeded refund whose money the processor took back.
+
+    Stripe cannot un-report, so the refund stays ``succeeded`` and its headroom is not given back:
+    paying again is a person's decision. A report that nobody has begun is canceled.
+    """
+    why = _why(at_ms, "taken_back", actor, evidence_of(movement))
+    report = refund.report
+    unbegun = report.state is ReportState.DUE and report.attempts == 0
+    seen = report_transition(refund, ReportEvent.CANCEL, why) if unbegun else noted(refund, why)
+    return replace(
+        seen,
+        late_failure_at_ms=at_ms,
+        next_check_ms=None if unbegun else seen.next_check_ms,
+    )
 
 
 def owing_report(refund: Refund, movement: Movement, why: Why) -> Refund:
@@ -97,7 +118,7 @@ def owing_report(refund: Refund, movement: Movement, why: Why) -> Refund:
     owing = report_transition(
         with_parameters, ReportEvent.OWE, replace(why, evidence={}), last_ring_ms=why.at_ms
     )
-    return replace(owing, next_check_ms=why.at_ms + RING_AGAIN_MS)
+    return replace(owing, next_check_ms=why.at_ms)
 
 
 def report_parameters(refund: Refund, movement: Movement, *, at_ms: int) -> ReportParameters:
@@ -143,7 +164,7 @@ def _without_movement(refund: Refund, event: Event, failure: Failure, why: Why) 
         replace(why, evidence=evidence),
         failure=failure,
         lease_until_ms=None,
-        next_check_ms=why.at_ms + FIRST_LOOK_UP_MS if event is Event.DEFER else None,
+        next_check_ms=why.at_ms if event is Event.DEFER else None,
     )
 
 

@@ -12,6 +12,11 @@ from refunds.refund import Refund
 from refunds.state_machine import FREED, UNBOUND, ReportState, State
 
 SCHEMA_VERSION: Final = 1
+DOUBTFUL_MAX: Final = 50
+
+
+class SlotTakenError(Exception):
+    """Two refunds of one payment would have an unbound movement: a defect, never to be stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +40,10 @@ class Payment:
         foreign_on_charge: what the processor shows as refunded that no refund of ours stands for.
             Neither is ever lowered.
         slot: id of the one refund that may have a movement without a bound id.
-        bound_count: refunds of ours that are bound to a processor refund id.
-        bound_amount: their sum.
+        waiting: ids of the scheduled refunds that await their turn, in that order.
+        doubtful: ids of refunds that failed without evidence: should a movement turn up after all,
+            it may be one of these. The oldest come first, and are let go first.
+        bound_amount: sum of our refunds that are bound to a movement which has not failed.
         booked: what Stripe shows of ours: reported by us, or there before we first saw it.
         report_due_count: reports owed but not confirmed.
         report_due_amount: their sum.
@@ -51,7 +58,8 @@ class Payment:
     foreign_in_book: int = 0
     foreign_on_charge: int = 0
     slot: str | None = None
-    bound_count: int = 0
+    waiting: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
     bound_amount: int = 0
     booked: int = 0
     report_due_count: int = 0
@@ -67,7 +75,11 @@ class Payment:
     @property
     def refundable(self) -> int:
         """What may still be asked for, minor units; never negative."""
-        return max(0, self.captured - self.held - self.foreign)
+        return self.refundable_beside(0)
+
+    def refundable_beside(self, already_held: int) -> int:
+        """What may still be refunded by a refund that holds ``already_held`` of it itself."""
+        return max(0, self.captured - self.held - self.foreign + already_held)
 
     @property
     def refunded(self) -> int:
@@ -92,17 +104,21 @@ def follow(payment: Payment, before: Refund | None, after: Refund) -> Payment:
 
     All of the bookkeeping hangs on this one function, so that holding, freeing, binding and
     reporting can neither be forgotten nor be done twice: each counter follows from the two states.
+
+    Raises:
+        SlotTakenError: another refund has the slot that ``after`` needs.
     """
     return replace(
         payment,
         held=payment.held + _held(after) - _held(before),
         moved=payment.moved + _moved(after) - _moved(before),
-        bound_count=payment.bound_count + _is_bound(after) - _is_bound(before),
         bound_amount=payment.bound_amount + _bound(after) - _bound(before),
         booked=payment.booked + _booked(after) - _booked(before),
         report_due_count=payment.report_due_count + _is_due(after) - _is_due(before),
         report_due_amount=payment.report_due_amount + _due(after) - _due(before),
         slot=_slot(payment, after),
+        waiting=_waiting(payment, before, after),
+        doubtful=_doubtful(payment, before, after),
     )
 
 
@@ -123,12 +139,10 @@ def _moved(refund: Refund | None) -> int:
     return refund.amount if refund is not None and refund.state is State.SUCCEEDED else 0
 
 
-def _is_bound(refund: Refund | None) -> int:
-    return int(refund is not None and refund.processor_refund_id is not None)
-
-
 def _bound(refund: Refund | None) -> int:
-    return refund.amount if refund is not None and refund.processor_refund_id is not None else 0
+    if refund is None or refund.processor_refund_id is None or refund.state in FREED:
+        return 0
+    return refund.amount
 
 
 def _is_due(refund: Refund | None) -> int:
@@ -143,11 +157,34 @@ def _booked(refund: Refund | None) -> int:
     """What Stripe shows of a refund: reported, or imported as older than our first sight."""
     if refund is None:
         return 0
-    adopted = refund.state is State.SUCCEEDED and refund.report.state is ReportState.NOT_DUE
+    adopted = (
+        refund.state is State.SUCCEEDED
+        and refund.report.state is ReportState.NOT_DUE
+        and refund.late_failure_at_ms is None
+    )
     return refund.amount if adopted or refund.report.state is ReportState.REPORTED else 0
 
 
 def _slot(payment: Payment, after: Refund) -> str | None:
     if after.state in UNBOUND and after.processor_refund_id is None:
+        if payment.slot not in (None, after.id):
+            raise SlotTakenError(f"{payment.slot} has the slot that {after.id} needs")
         return after.id
     return None if payment.slot == after.id else payment.slot
+
+
+def _waiting(payment: Payment, before: Refund | None, after: Refund) -> tuple[str, ...]:
+    """In order of acceptance; one that was deferred in the middle of its turn stays first."""
+    if after.state is not State.REQUESTED:
+        return tuple(waiting for waiting in payment.waiting if waiting != after.id)
+    if after.id in payment.waiting:
+        return payment.waiting
+    return (*payment.waiting, after.id) if before is None else (after.id, *payment.waiting)
+
+
+def _doubtful(payment: Payment, before: Refund | None, after: Refund) -> tuple[str, ...]:
+    doubtful = tuple(one for one in payment.doubtful if one != after.contradicts)
+    was_unbound = before is not None and before.state in UNBOUND
+    if was_unbound and after.state is State.FAILED and after.processor_refund_id is None:
+        doubtful = (*doubtful, after.id)
+    return doubtful[-DOUBTFUL_MAX:]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from refunds.money import Money
 from refunds.payment import Payment, PaymentKey
@@ -130,6 +130,9 @@ class Known:
     payment: PaymentKey | None
 
 
+DUE_SHARDS: Final = 8
+
+
 class Ledger(Protocol):
     """The truth. Every read is strongly consistent; every method may raise
     ``LedgerUnavailableError``."""
@@ -149,6 +152,14 @@ class Ledger(Protocol):
     def payment(self, key: PaymentKey) -> Payment | None:
         """The payment of that key."""
 
+    def payment_and_claims(
+        self, key: PaymentKey, processor_refund_ids: Sequence[str]
+    ) -> tuple[Payment | None, Mapping[str, str]]:
+        """``payment(key)`` and ``claimed(key.processor, processor_refund_ids)`` in one look.
+
+        One round trip for up to 99 ids, one more for every further 100.
+        """
+
     def claimed(self, processor: str, processor_refund_ids: Sequence[str]) -> Mapping[str, str]:
         """Of these processor refund ids, those that are claimed, with the refund that claims each.
 
@@ -167,6 +178,24 @@ class Ledger(Protocol):
             ClaimConflictError: a claim is held by somebody else; nothing was written.
             LedgerConflictError: an item has changed; nothing was written.
             LedgerUnavailableError: it is not known whether anything was written.
+            IllegalTransitionError: the transition table has no such step; nothing was sent.
+        """
+
+    def take_check(self, refund_id: str, *, now_ms: int, until_ms: int) -> Refund | None:
+        """Take a refund that is due for settling, in one round trip.
+
+        If its ``next_check_ms`` is set and not after ``now_ms``: it is set to ``until_ms``, the
+        revision raised, both durable, and the refund is returned as stored. Otherwise nothing
+        changes and ``None`` is returned.
+        """
+
+    def due(
+        self, shard: int, *, before_ms: int, limit: int, newest_first: bool = False
+    ) -> Sequence[str]:
+        """Ids of refunds of one of ``DUE_SHARDS`` shards that were due before ``before_ms``.
+
+        From an index, so eventually consistent: an id may be missing for a moment, or be there
+        though nothing is due any more.
         """
 
     def take_report(self, refund_id: str, *, now_ms: int, lease_until_ms: int) -> Refund | None:

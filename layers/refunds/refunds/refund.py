@@ -94,6 +94,8 @@ class Report:
             old key.
         attempts: how often Stripe was asked, over all epochs.
         lease_until_ms: until when one worker has this report to itself.
+        last_ring_ms: when the doorbell was last rung for it.
+        rings: how often settling has rung again.
     """
 
     state: ReportState = ReportState.NOT_DUE
@@ -104,6 +106,7 @@ class Report:
     reported_at_ms: int | None = None
     last_error: str | None = None
     last_ring_ms: int | None = None
+    rings: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +136,11 @@ class Refund:
         snapshot: processor refund ids that were on the charge, unclaimed, when it was read before
             sending; ``None`` if the charge was not read.
         processor_refund_id: the movement this refund is bound to, if any.
+        looks: how often settling looked since the current state was entered; sets its backoff.
+        look_ups: how many of these got a usable answer; the hold counts these only.
+        last_look: what the last one came to.
+        late_failure_at_ms: when it was seen that the processor took a success back.
+        contradicts: the refund, failed without evidence, that this imported movement may be.
         next_check_ms: when settling looks at the refund again; ``None`` when nothing is owed.
         revision: counts the writes of this item; every write names the one it replaces.
     """
@@ -156,6 +164,11 @@ class Refund:
     started_at_ms: int | None = None
     snapshot: tuple[str, ...] | None = None
     processor_refund_id: str | None = None
+    looks: int = 0
+    look_ups: int = 0
+    last_look: str | None = None
+    late_failure_at_ms: int | None = None
+    contradicts: str | None = None
     failure: Failure | None = None
     report: Report = field(default_factory=Report)
     next_check_ms: int | None = None
@@ -231,6 +244,12 @@ def report_transition(refund: Refund, event: ReportEvent, why: Why, **facts: Any
         updated_at_ms=why.at_ms,
         history=(*refund.history, _entry(refund, f"report:{before}", f"report:{after}", why)),
     )
+
+
+def noted(refund: Refund, why: Why) -> Refund:
+    """The refund in the same state, with one more line of history: evidence that came too late."""
+    entry = _entry(refund, refund.state, refund.state, why)
+    return replace(refund, updated_at_ms=why.at_ms, history=(*refund.history, entry))
 
 
 def _entry(refund: Refund, before: str | None, after: str, why: Why) -> Entry:

@@ -1,5 +1,8 @@
 """Step 3: reserve the amount, take the payment's slot and write the intent, in one transaction.
 
+A scheduled refund reserves its amount when it is accepted, waits for its turn without the slot, and
+takes the slot when it is executed.
+
 What the ledger says and what Stripe and the processor showed a moment ago are put together here.
 The arithmetic is optimistic: it is computed from a payment as read, and written only over that very
 revision, so two refunds that race for one payment can never both be right.
@@ -32,12 +35,15 @@ from refunds.ports import (
     RefundWrite,
     Trail,
 )
-from refunds.refund import Refund, RefundRequest, Source, Why, born, transition
+from refunds.record import Stored
+from refunds.refund import Refund, RefundRequest, RefundType, Source, Why, born, transition
 from refunds.state_machine import PUBLIC_STATUS, Event, State
 
 # Losing this many races in a row means that the payment is busy, and the caller is told so.
 RESERVE_ATTEMPTS: Final = 8
 BUSY_RETRY_AFTER_S: Final = 2
+# How many scheduled refunds may await their turn on one payment.
+WAITING_MAX: Final = 100
 # After its lease a row is looked at by settling; until then only its own call may write.
 SKEW_MS: Final = 5_000
 
@@ -55,14 +61,6 @@ class CreateRefund:
     source: Source
     actor: str
     token: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reserved:
-    """The intent is durable: the refund is ``submitting``, its amount held, the slot its own."""
-
-    refund: Refund
-    payment: Payment
 
 
 class TakenByAnotherCallError(Exception):
@@ -87,10 +85,12 @@ class Reservation:
     trail: Trail
     lease_ms: int
 
-    def reserve(self, command: CreateRefund, before: Refund | None, seen: Sighting) -> Reserved:
+    def reserve(self, command: CreateRefund, before: Refund | None, seen: Sighting) -> Stored:
         """Hold the amount and write the intent; on return both are durable.
 
-        ``before`` is the refund if it was aborted earlier: the same amount is held again.
+        ``before`` is the refund if there is one already: aborted earlier, so that the same amount
+        is held again, or scheduled and now to be executed. The result is ``submitting``, the slot
+        its own, except for a scheduled refund that is new: that is ``requested``.
 
         Raises:
             PaymentBusyError, PaymentLinkConflictError, PaymentNotRefundableError,
@@ -99,12 +99,12 @@ class Reservation:
             OutcomeUnknownError: the ledger did not say whether the intent was written.
             LedgerUnavailableError: the ledger could not be read; nothing was written.
         """
+        _require_same_payment(before, seen)
         for _ in range(RESERVE_ATTEMPTS):
-            payment = self.ledger.payment(seen.key)
-            if payment is not None:
-                self._require_link(payment, seen)
-                self._require_free_slot(payment, command)
-            adoption = self.adopter.plan(payment, seen)
+            adoption = self.adopter.plan(seen)
+            if adoption.stored is not None:
+                self._require_link(adoption.stored, seen)
+                self._require_turn(adoption.stored, command, before)
             amount = self._amount(command, before, adoption.current)
             try:
                 adoption = self.adopter.carry_out(adoption, seen)
@@ -130,7 +130,7 @@ class Reservation:
         after: Refund,
         adoption: Adoption,
         seen: Sighting,
-    ) -> Reserved:
+    ) -> Stored:
         stored = adoption.stored
         reserved = follow(adoption.current, before, after)
         write = Commit(
@@ -142,19 +142,19 @@ class Reservation:
             self.ledger.commit(write)
         except LedgerUnavailableError as error:
             return self._read_back(command, error)
-        return Reserved(
+        return Stored(
             replace(after, revision=revision_after(before)),
             replace(reserved, revision=revision_after(stored)),
         )
 
-    def _read_back(self, command: CreateRefund, error: LedgerUnavailableError) -> Reserved:
+    def _read_back(self, command: CreateRefund, error: LedgerUnavailableError) -> Stored:
         """Our own write, if it was applied and only the reply was lost."""
         try:
             refund = self.ledger.refund(command.refund_id)
             if refund is not None and refund.token == command.token:
                 payment = self.ledger.payment(payment_key_of(refund))
-                if payment is not None and refund.state is State.SUBMITTING:
-                    return Reserved(refund, payment)
+                if payment is not None and refund.state in (State.SUBMITTING, State.REQUESTED):
+                    return Stored(refund, payment)
         except LedgerUnavailableError:
             self.trail.note("intent_not_read_back", refund_id=command.refund_id)
         raise OutcomeUnknownError(
@@ -164,16 +164,18 @@ class Reservation:
     def _amount(self, command: CreateRefund, before: Refund | None, payment: Payment) -> int:
         """The amount to hold, minor units: resolved once, and then never changed."""
         fixed = before.amount if before is not None else command.request.amount
-        amount = payment.refundable if fixed is None else fixed
+        already_held = before.amount if before is not None and before.holds_headroom else 0
+        left = payment.refundable_beside(already_held)
+        amount = left if fixed is None else fixed
         facts = {
             "original_amount": payment.captured,
-            "already_refunded": payment.captured - payment.refundable,
-            "remaining_refundable": payment.refundable,
+            "already_refunded": payment.captured - left,
+            "remaining_refundable": left,
             "requested_refund": fixed,
         }
-        if payment.refundable <= 0 and before is None:
+        if left <= 0 and before is None:
             raise PaymentNotRefundableError("Nothing is left to refund.", details=facts)
-        if amount > payment.refundable:
+        if amount > left:
             raise RefundAmountExceededError(
                 "The amount exceeds what remains refundable.", details=facts
             )
@@ -198,16 +200,8 @@ class Reservation:
             actor=command.actor,
             evidence={"amount": amount, "currency": seen.record.currency},
         )
-        lease_until_ms = now_ms + self.lease_ms
-        attempt: dict[str, Any] = {
-            "attempt": 1 if before is None else before.attempt + 1,
-            "token": command.token,
-            "lease_until_ms": lease_until_ms,
-            "started_at_ms": now_ms,
-            "snapshot": snapshot,
-            "next_check_ms": lease_until_ms + SKEW_MS,
-        }
         if before is not None:
+            attempt = self._attempt(command, before.attempt + 1, now_ms, snapshot)
             return transition(before, Event.START, why, failure=None, **attempt)
         new = Refund(
             id=command.refund_id,
@@ -224,7 +218,30 @@ class Reservation:
             created_at_ms=now_ms,
             updated_at_ms=now_ms,
         )
+        if command.request.refund_type is RefundType.SCHEDULED:
+            waiting = replace(new, token=command.token, next_check_ms=now_ms)
+            return born(waiting, Event.ACCEPT_SCHEDULED, why)
+        attempt = self._attempt(command, 1, now_ms, snapshot)
         return born(replace(new, **attempt), Event.ACCEPT_INSTANT, why)
+
+    def _attempt(
+        self,
+        command: CreateRefund,
+        number: int,
+        now_ms: int,
+        snapshot: tuple[str, ...] | None,
+    ) -> dict[str, Any]:
+        """The facts of one attempt to move money."""
+        lease_until_ms = now_ms + self.lease_ms
+        return {
+            "attempt": number,
+            "token": command.token,
+            "lease_until_ms": lease_until_ms,
+            "started_at_ms": now_ms,
+            "snapshot": snapshot,
+            "next_check_ms": lease_until_ms + SKEW_MS,
+            "look_ups": 0,
+        }
 
     def _require_link(self, payment: Payment, seen: Sighting) -> None:
         record = seen.record
@@ -247,7 +264,16 @@ class Reservation:
                 },
             )
 
-    def _require_free_slot(self, payment: Payment, command: CreateRefund) -> None:
+    def _require_turn(self, payment: Payment, command: CreateRefund, before: Refund | None) -> None:
+        """Refuse what has to wait: for the slot, or for a place among the scheduled refunds."""
+        if before is None and command.request.refund_type is RefundType.SCHEDULED:
+            if len(payment.waiting) >= WAITING_MAX:
+                raise PaymentBusyError(
+                    "Too many scheduled refunds of this payment are waiting.",
+                    details={"blocking_refund": None},
+                    retry_after_s=BUSY_RETRY_AFTER_S,
+                )
+            return
         if payment.slot is None or payment.slot == command.refund_id:
             return
         blocking = self.ledger.refund(payment.slot)
@@ -268,3 +294,12 @@ class Reservation:
         if current is not None and (before is None or current.revision != before.revision):
             raise TakenByAnotherCallError(current)
         return before
+
+
+def _require_same_payment(before: Refund | None, seen: Sighting) -> None:
+    """A refund belongs to the charge that it was first reserved on, whatever leads there now."""
+    if before is not None and payment_key_of(before) != seen.key:
+        raise PaymentLinkConflictError(
+            "The payment leads to another charge than when this refund was first asked for.",
+            details={"linked": before.processor_payment_id, "named": seen.key.charge_id},
+        )

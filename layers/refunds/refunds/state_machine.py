@@ -112,6 +112,7 @@ class ReportEvent(StrEnum):
     CONFIRM = "confirm"
     GIVE_UP = "give_up"
     REPLAY = "replay"
+    CANCEL = "cancel"
 
 
 REPORT_TRANSITIONS: Final[dict[tuple[ReportState, ReportEvent], ReportState]] = {
@@ -119,6 +120,8 @@ REPORT_TRANSITIONS: Final[dict[tuple[ReportState, ReportEvent], ReportState]] = 
     (ReportState.DUE, ReportEvent.CONFIRM): ReportState.REPORTED,
     (ReportState.DUE, ReportEvent.GIVE_UP): ReportState.FAILED,
     (ReportState.FAILED, ReportEvent.REPLAY): ReportState.DUE,
+    # The processor took the money back before Stripe was asked: there is nothing to tell.
+    (ReportState.DUE, ReportEvent.CANCEL): ReportState.NOT_DUE,
 }
 
 

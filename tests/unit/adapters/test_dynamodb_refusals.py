@@ -1,105 +1,51 @@
-"""What each refusal of DynamoDB becomes; the emulator never makes most of them."""
+"""What each refusal of a write becomes; the emulator never makes most of them."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import boto3
 import pytest
-from botocore.exceptions import (
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    ParamValidationError,
-    ReadTimeoutError,
-)
-from botocore.stub import ANY, Stubber
+from botocore.stub import ANY
 
-from refunds.adapters.attribute_values import encode_item
 from refunds.adapters.dynamodb_ledger import DynamoDbLedger
 from refunds.adapters.dynamodb_refusals import PAUSES_S
 from refunds.adapters.ledger_checks import LedgerDefectError
-from refunds.adapters.ledger_keys import record_claim_key, refund_key
 from refunds.ports import (
     ClaimConflictError,
     Commit,
     LedgerConflictError,
     LedgerUnavailableError,
-    MovementClaim,
-    PaymentWrite,
-    RefundWrite,
 )
-from tests.contract.ledger.examples import a_payment, a_refund_of, stored
+from tests.unit.adapters.dynamodb_calls import (
+    CHANGED,
+    CLAIM,
+    CLAIMED,
+    CONFLICT,
+    CREATED,
+    FAILED,
+    NONE,
+    THROTTLED,
+    THROTTLING,
+    TOGETHER,
+    TRIES,
+    World,
+    dynamodb_client,
+    scripted_world,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-TRIES = len(PAUSES_S) + 1
-
-PAYMENT = a_payment()
-REFUND = a_refund_of(PAYMENT)
-CLAIM = MovementClaim("hitpay", "hp_1", REFUND.id)
-TOGETHER = Commit(
-    refunds=(RefundWrite(None, REFUND),),
-    payments=(PaymentWrite(None, PAYMENT),),
-    claims=(CLAIM,),
-)
-CREATED = Commit(refunds=(RefundWrite(None, REFUND),))
-CHANGED = Commit(refunds=(RefundWrite(stored(REFUND, 1), stored(REFUND, 1)),))
-CLAIMED = Commit(claims=(CLAIM,))
-
-FAILED, CONFLICT, NONE = "ConditionalCheckFailed", "TransactionConflict", "None"
-THROTTLING = ["ThrottlingError", "ProvisionedThroughputExceeded"]
-THROTTLED = [
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "Throttling",
-    "ThrottlingException",
-]
-
-
-@dataclass
-class World:
-    stub: Stubber
-    ledger: DynamoDbLedger
-    slept: list[float] = field(default_factory=list)
-
-    def cancel(self, *reasons: str) -> None:
-        self.stub.add_client_error(
-            "transact_write_items",
-            "TransactionCanceledException",
-            modeled_fields={"CancellationReasons": [{"Code": reason} for reason in reasons]},
-        )
-
-    def refuse(self, method: str, code: str, *, copies: int = 0, item: Any = None) -> None:
-        self.stub.add_client_error(
-            method,
-            code,
-            response_meta={"RetryAttempts": copies},
-            modeled_fields={} if item is None else {"Item": encode_item(item)},
-        )
-
 
 @pytest.fixture(scope="module")
 def client() -> Iterator["DynamoDBClient"]:
-    made: DynamoDBClient = boto3.session.Session().client(
-        "dynamodb",
-        region_name="ap-southeast-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
-    yield made
-    made.close()
+    with dynamodb_client() as made:
+        yield made
 
 
 @pytest.fixture
 def world(client: "DynamoDBClient") -> Iterator[World]:
-    slept: list[float] = []
-    ledger = DynamoDbLedger(
-        client, "ledger", sleep=slept.append, random=lambda: 0.0, new_write_id=lambda: "mine"
-    )
-    with Stubber(client) as stub:
-        yield World(stub, ledger, slept)
-        stub.assert_no_pending_responses()
+    with scripted_world(client) as made:
+        yield made
 
 
 # --- transactions -------------------------------------------------------------------------------
@@ -306,141 +252,6 @@ def test_a_condition_that_failed_on_anothers_write(
     )
     with pytest.raises(expected):
         world.ledger.commit(CHANGED)
-
-
-# --- taking a report ----------------------------------------------------------------------------
-
-
-def take(world: World) -> object:
-    return world.ledger.take_report(REFUND.id, now_ms=1, lease_until_ms=2)
-
-
-def test_a_report_that_is_not_to_be_had_is_none(world: World) -> None:
-    world.refuse("update_item", "ConditionalCheckFailedException", item={"write_id": "theirs"})
-    assert take(world) is None
-    world.refuse("update_item", "ConditionalCheckFailedException")
-    assert take(world) is None
-
-
-@pytest.mark.parametrize("code", ["TransactionConflictException", "ThrottlingException"])
-def test_a_busy_refund_is_asked_for_again_and_then_unavailable(world: World, code: str) -> None:
-    for _ in range(TRIES):
-        world.refuse("update_item", code)
-    with pytest.raises(LedgerUnavailableError):
-        take(world)
-    assert world.slept == list(PAUSES_S)
-
-
-# --- reading ------------------------------------------------------------------------------------
-
-
-_Read = Callable[[DynamoDbLedger], object]
-
-
-@pytest.mark.parametrize(
-    "read",
-    [
-        lambda ledger: ledger.refund("rfd_1"),
-        lambda ledger: ledger.payment(PAYMENT.key),
-        lambda ledger: ledger.payment_of_record("pr_1"),
-        lambda ledger: ledger.look_up("rfd_1", None),
-    ],
-)
-def test_a_read_is_consistent_and_without_an_answer_unavailable(world: World, read: _Read) -> None:
-    expected = {"TableName": "ledger", "Key": ANY, "ConsistentRead": True}
-    world.stub.add_response("get_item", {}, expected)
-    read(world.ledger)
-    world.refuse("get_item", "InternalServerError")
-    with pytest.raises(LedgerUnavailableError):
-        read(world.ledger)
-
-
-def test_a_look_up_is_one_consistent_read(world: World) -> None:
-    keys = [encode_item(refund_key("rfd_1")), encode_item(record_claim_key("pr_1"))]
-    world.stub.add_response(
-        "batch_get_item",
-        {"Responses": {"ledger": []}},
-        {"RequestItems": {"ledger": {"Keys": keys, "ConsistentRead": True}}},
-    )
-    world.ledger.look_up("rfd_1", "pr_1")
-
-
-def test_keys_that_were_left_unread_are_asked_for_again(world: World) -> None:
-    left: Any = {"ledger": {"Keys": [encode_item(record_claim_key("pr_1"))]}}
-    claim = encode_item(record_claim_key("pr_1") | {"holder": "hitpay#charge_1"})
-    world.stub.add_response("batch_get_item", {"UnprocessedKeys": left})
-    world.stub.add_response(
-        "batch_get_item",
-        {"Responses": {"ledger": [claim]}},
-        {"RequestItems": {"ledger": left["ledger"] | {"ConsistentRead": True}}},
-    )
-    known = world.ledger.look_up("rfd_1", "pr_1")
-    assert known.payment is not None
-    assert known.payment.charge_id == "charge_1"
-    assert world.slept == list(PAUSES_S[:1])
-
-
-def test_keys_that_are_never_read_make_no_answer(world: World) -> None:
-    left: Any = {"ledger": {"Keys": [encode_item(record_claim_key("pr_1"))]}}
-    for _ in range(TRIES):
-        world.stub.add_response("batch_get_item", {"UnprocessedKeys": left})
-    with pytest.raises(LedgerUnavailableError):
-        world.ledger.look_up("rfd_1", "pr_1")
-    assert world.slept == list(PAUSES_S)
-
-
-def test_a_claim_that_names_no_payment_is_no_answer(world: World) -> None:
-    world.stub.add_response("get_item", {"Item": encode_item({"holder": "nobody"})})
-    with pytest.raises(LedgerUnavailableError):
-        world.ledger.payment_of_record("pr_1")
-
-
-# --- without DynamoDB ---------------------------------------------------------------------------
-
-
-class Broken:
-    """A client whose every call fails before any answer."""
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def __getattr__(self, name: str) -> Callable[..., object]:
-        def call(**_: object) -> object:
-            raise self._error
-
-        return call
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        ReadTimeoutError(endpoint_url="https://dynamodb"),
-        ConnectTimeoutError(endpoint_url="https://dynamodb"),
-        EndpointConnectionError(endpoint_url="https://dynamodb"),
-    ],
-    ids=lambda error: type(error).__name__,
-)
-def test_without_an_answer_nothing_is_known(error: Exception) -> None:
-    broken: Any = Broken(error)
-    ledger = DynamoDbLedger(broken, "ledger", sleep=lambda _: None)
-    for commit in (CREATED, CHANGED, CLAIMED, TOGETHER):
-        with pytest.raises(LedgerUnavailableError):
-            ledger.commit(commit)
-    with pytest.raises(LedgerUnavailableError):
-        ledger.refund("rfd_1")
-    with pytest.raises(LedgerUnavailableError):
-        ledger.claimed("hitpay", ["hp_1"])
-    with pytest.raises(LedgerUnavailableError):
-        ledger.take_report("rfd_1", now_ms=1, lease_until_ms=2)
-
-
-def test_the_text_of_a_refused_request_is_not_repeated() -> None:
-    broken: Any = Broken(ParamValidationError(report="Invalid value: 'a customer'"))
-    with pytest.raises(LedgerDefectError) as defect:
-        DynamoDbLedger(broken, "ledger").commit(CREATED)
-    assert "customer" not in str(defect.value)
-    assert defect.value.__cause__ is None
-    assert defect.value.__suppress_context__
 
 
 def test_pauses_are_bounded_and_cut_at_random(client: "DynamoDBClient", world: World) -> None:

@@ -72,6 +72,7 @@ REPORTS = st.builds(
     reported_at_ms=st.none() | INTS,
     last_error=st.none() | TEXT,
     last_ring_ms=st.none() | INTS,
+    rings=INTS,
 )
 ENTRIES = st.builds(
     Entry,
@@ -100,6 +101,11 @@ REFUNDS = st.builds(
     updated_at_ms=TIMES,
     attempt=INTS,
     token=TEXT,
+    looks=INTS,
+    look_ups=INTS,
+    last_look=st.none() | TEXT,
+    late_failure_at_ms=st.none() | INTS,
+    contradicts=st.none() | IDS,
     lease_until_ms=st.none() | INTS,
     started_at_ms=st.none() | INTS,
     snapshot=st.none() | st.lists(IDS, max_size=3).map(tuple),
@@ -117,6 +123,8 @@ PAYMENTS = st.builds(
     payment_record=st.none() | IDS,
     currency=TEXT,
     slot=st.none() | IDS,
+    waiting=st.lists(IDS, max_size=3).map(tuple),
+    doubtful=st.lists(IDS, max_size=3).map(tuple),
     **{
         name: INTS
         for name, field in Payment.__dataclass_fields__.items()
@@ -136,7 +144,7 @@ def test_a_payment_comes_back_as_it_was(payment: Payment) -> None:
 
 
 def test_every_fact_is_tried() -> None:
-    built = {"key", "payment_record", "currency", "slot"}
+    built = {"key", "payment_record", "currency", "slot", "waiting", "doubtful"}
     ints = {n for n, f in Payment.__dataclass_fields__.items() if f.type in (int, "int")}
     assert built | ints == set(Payment.__dataclass_fields__)
 

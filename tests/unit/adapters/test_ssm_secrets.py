@@ -1,29 +1,22 @@
-import hashlib
-import hmac
-import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from decimal import Decimal
 from threading import Barrier
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import boto3
 import pytest
-from botocore.awsrequest import AWSResponse
 
 from refunds.adapters.api_key import ApiKey, KeyUnavailableError
-from refunds.adapters.ssm_secrets import REREAD_EVERY_MS, ApiKeyHolder, ApiKeys, Secret, Secrets
+from refunds.adapters.ssm_secrets import REREAD_EVERY_MS, Secret, Secrets
+from tests.unit.adapters.ssm_calls import PREFIX, Stub, scripted_client
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
-PREFIX = "/refund-bridge/test"
 STRIPE, HITPAY = "stripe-secret-key", "hitpay-api-key"
 NAMES = [f"{PREFIX}/{STRIPE}", f"{PREFIX}/{HITPAY}"]
 
 
 BY_NAME = {"Names": NAMES, "WithDecryption": True}
-BY_PATH = {"Path": f"{PREFIX}/api-keys", "Recursive": False, "WithDecryption": True}
 
 
 class FixedClock:
@@ -37,56 +30,20 @@ class FixedClock:
         return self.monotonic
 
 
-class Notes:
-    def __init__(self) -> None:
-        self.notes: list[tuple[str, dict[str, str | int | bool | Decimal | None]]] = []
-
-    def note(self, event: str, **facts: str | int | bool | Decimal | None) -> None:
-        self.notes.append((event, facts))
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator["SSMClient"]:
-    made: SSMClient = boto3.session.Session().client(
-        "ssm",
-        region_name="ap-southeast-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
-    yield made
-    made.close()
-
-
-class Stub:
-    """Answers the client's calls in order. botocore's own insists on lists that are never empty."""
-
-    def __init__(self) -> None:
-        self._expected: list[tuple[dict[str, Any], int, dict[str, Any]]] = []
-
-    def add_response(self, answer: dict[str, Any], expected: dict[str, Any]) -> None:
-        self._expected.append((expected, 200, answer))
-
-    def add_client_error(self, code: str, expected: dict[str, Any]) -> None:
-        self._expected.append((expected, 400, {"Error": {"Code": code}}))
-
-    def assert_no_pending_responses(self) -> None:
-        assert self._expected == []
-
-    def answer(self, params: dict[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:
-        expected, status, answer = self._expected.pop(0)
-        assert json.loads(params["body"]) == expected
-        headers: Any = {}
-        return AWSResponse("", status, headers, None), answer
+@pytest.fixture
+def scripted() -> Iterator[tuple["SSMClient", Stub]]:
+    with scripted_client() as both:
+        yield both
 
 
 @pytest.fixture
-def stub(client: "SSMClient") -> Iterator[Stub]:
-    active = Stub()
-    events: Any = client.meta.events  # its stubs forbid the answer that it asks for
-    events.register_first("before-call.ssm", active.answer)
-    yield active
-    events.unregister("before-call.ssm", active.answer)
-    active.assert_no_pending_responses()
+def client(scripted: tuple["SSMClient", Stub]) -> "SSMClient":
+    return scripted[0]
+
+
+@pytest.fixture
+def stub(scripted: tuple["SSMClient", Stub]) -> Stub:
+    return scripted[1]
 
 
 @pytest.fixture
@@ -183,6 +140,7 @@ def test_fifty_refused_calls_read_once(stub: Stub, secrets: Secrets) -> None:
     secret = secrets.secret(STRIPE)
     secret.current()
     together = Barrier(50)
+    stub.pause_s = 0.05  # time enough for a second thread to ask too, if nothing held it back
 
     def refused(_: int) -> str | None:
         together.wait()
@@ -240,117 +198,3 @@ def test_no_secret_is_shown(stub: Stub, secrets: Secrets) -> None:
     secret.current()
     assert repr(secret) == f"Secret({PREFIX}/{STRIPE})"
     assert "sk_test_1" not in repr(secrets)
-
-
-# --- our callers' keys --------------------------------------------------------------------------
-
-
-def entry(token: str, name: str = "shop", scopes: Any = ("refunds:read",)) -> str:
-    digest = hashlib.sha256(token.encode()).hexdigest()
-    return json.dumps({"name": name, "scopes": list(scopes), "sha256": digest})
-
-
-def keys_are(stub: Stub, *values: str) -> None:
-    stub.add_response(
-        {
-            "Parameters": [
-                {"Name": f"{PREFIX}/api-keys/{n}", "Value": v} for n, v in enumerate(values)
-            ]
-        },
-        BY_PATH,
-    )
-
-
-@pytest.fixture
-def notes() -> Notes:
-    return Notes()
-
-
-@pytest.fixture
-def api_keys(client: "SSMClient", notes: Notes) -> ApiKeys:
-    return ApiKeys(client, PREFIX, max_age_s=60, trail=notes)
-
-
-def test_a_key_is_known_by_its_digest(stub: Stub, api_keys: ApiKeys) -> None:
-    keys_are(stub, entry("one"), entry("two", "desk", ["refunds:read", "refunds:write"]))
-    assert api_keys.holder_of("one") == ApiKeyHolder("shop", frozenset({"refunds:read"}))
-    found = api_keys.holder_of("two")
-    assert found == ApiKeyHolder("desk", frozenset({"refunds:read", "refunds:write"}))
-
-
-@pytest.mark.parametrize("token", ["", "On", "one ", "\ud800", "é", "x" * 100_000])
-def test_an_unknown_key_is_nobodys(stub: Stub, api_keys: ApiKeys, token: str) -> None:
-    keys_are(stub, entry("one"))
-    assert api_keys.holder_of(token) is None
-
-
-def test_the_digest_itself_is_no_key(stub: Stub, api_keys: ApiKeys) -> None:
-    keys_are(stub, entry("one"))
-    assert api_keys.holder_of(hashlib.sha256(b"one").hexdigest()) is None
-
-
-def test_without_keys_nobody_is_known(stub: Stub, api_keys: ApiKeys) -> None:
-    keys_are(stub)
-    assert api_keys.holder_of("one") is None
-
-
-def test_a_key_can_be_rotated_and_revoked(stub: Stub, client: "SSMClient", notes: Notes) -> None:
-    uncached = ApiKeys(client, PREFIX, max_age_s=0, trail=notes)
-    keys_are(stub, entry("old"))
-    assert uncached.holder_of("old")
-    keys_are(stub, entry("old"), entry("new"))
-    assert uncached.holder_of("new")
-    keys_are(stub, entry("new"))
-    assert uncached.holder_of("old") is None
-
-
-def test_all_keys_are_compared_whichever_matches(
-    stub: Stub, api_keys: ApiKeys, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keys_are(stub, *(entry(f"key-{n}") for n in range(5)))
-    compared: list[bytes] = []
-
-    def compare(known: bytes, given: bytes) -> bool:
-        compared.append(given)
-        return known == given
-
-    monkeypatch.setattr(hmac, "compare_digest", compare)
-    for token in ("key-0", "key-4", "none"):
-        compared.clear()
-        api_keys.holder_of(token)
-        assert compared == [hashlib.sha256(token.encode()).digest()] * 5
-
-
-@pytest.mark.parametrize(
-    "malformed",
-    [
-        "one",
-        "null",
-        "[]",
-        "[" * 100_000,
-        '{"name": "shop", "scopes": []}',
-        json.dumps({"name": "", "scopes": [], "sha256": "0" * 64}),
-        json.dumps({"name": 1, "scopes": [], "sha256": "0" * 64}),
-        json.dumps({"name": "shop", "scopes": "refunds:write", "sha256": "0" * 64}),
-        json.dumps({"name": "shop", "scopes": [1], "sha256": "0" * 64}),
-        json.dumps({"name": "shop", "scopes": [], "sha256": "0" * 63}),
-        json.dumps({"name": "shop", "scopes": [], "sha256": "0" * 63 + "g"}),
-        json.dumps({"name": "shop", "scopes": [], "sha256": 0}),
-    ],
-)
-def test_a_malformed_key_is_skipped_and_counted_once(
-    stub: Stub, api_keys: ApiKeys, notes: Notes, malformed: str
-) -> None:
-    keys_are(stub, malformed, entry("one"))
-    assert api_keys.holder_of("one")
-    assert api_keys.holder_of("two") is None
-    assert notes.notes == [("api_keys_malformed", {"count": 1})]
-
-
-def test_without_an_answer_nobody_is_let_in(stub: Stub, client: "SSMClient", notes: Notes) -> None:
-    uncached = ApiKeys(client, PREFIX, max_age_s=0, trail=notes)
-    keys_are(stub, entry("one"))
-    assert uncached.holder_of("one")
-    stub.add_client_error("ThrottlingException", BY_PATH)
-    with pytest.raises(KeyUnavailableError):
-        uncached.holder_of("one")

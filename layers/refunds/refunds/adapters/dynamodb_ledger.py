@@ -3,14 +3,14 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from random import SystemRandom
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from refunds.adapters.attribute_values import decode_item
+from refunds.adapters.attribute_values import decode_item, encode_item
 from refunds.adapters.dynamodb_refusals import CONDITION_FAILED, CONFLICT, INVALID, RefusedError
 from refunds.adapters.dynamodb_table import DynamoDbTable, unavailable_or_defect
 from refunds.adapters.ledger_checks import require_sound
-from refunds.adapters.ledger_items import payment_of, refund_of
+from refunds.adapters.ledger_items import due_partition, payment_of, refund_of
 from refunds.adapters.ledger_keys import (
     can_exist,
     held_payment,
@@ -18,9 +18,15 @@ from refunds.adapters.ledger_keys import (
     movement_holder,
     payment_item_key,
     record_claim_key,
+    refund_id_in,
     refund_key,
 )
-from refunds.adapters.ledger_writes import ConditionalWrite, conditional_writes, report_taken
+from refunds.adapters.ledger_writes import (
+    ConditionalWrite,
+    check_taken,
+    conditional_writes,
+    report_taken,
+)
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import (
     ClaimConflictError,
@@ -93,17 +99,42 @@ class DynamoDbLedger:
         item = self._table.get(payment_item_key(key))
         return None if item is None else payment_of(item)
 
+    def payment_and_claims(
+        self, key: PaymentKey, processor_refund_ids: Sequence[str]
+    ) -> tuple[Payment | None, Mapping[str, str]]:
+        """``payment`` and ``claimed`` in one look."""
+        ids = _at_most(CLAIMED_MAX, processor_refund_ids)
+        payment_key = payment_item_key(key)
+        keys = [payment_key, *(movement_claim_key(key.processor, one) for one in ids)]
+        found = self._table.batch_get(keys)
+        payment = next((item for item in found if item["pk"] == payment_key["pk"]), None)
+        claims = [item for item in found if item is not payment]
+        return None if payment is None else payment_of(payment), dict(map(movement_holder, claims))
+
     def claimed(self, processor: str, processor_refund_ids: Sequence[str]) -> Mapping[str, str]:
         """Of these processor refund ids, those that are claimed, with the refund that claims each.
 
         Raises:
             ValueError: more than ``CLAIMED_MAX`` ids.
         """
-        ids = list(dict.fromkeys(processor_refund_ids))
-        if len(ids) > CLAIMED_MAX:
-            raise ValueError(f"at most {CLAIMED_MAX} ids can be looked up at once")
+        ids = _at_most(CLAIMED_MAX, processor_refund_ids)
         keys = [movement_claim_key(processor, one) for one in ids]
         return dict(map(movement_holder, self._table.batch_get(keys)))
+
+    def due(
+        self, shard: int, *, before_ms: int, limit: int, newest_first: bool = False
+    ) -> Sequence[str]:
+        """Ids of refunds of one shard that were due before ``before_ms``, at most ``limit``."""
+        keys = self._table.query(
+            IndexName="due",
+            KeyConditionExpression="due_shard = :shard AND due_at < :before",
+            ExpressionAttributeValues=encode_item(
+                {":shard": due_partition(shard), ":before": before_ms}
+            ),
+            Limit=limit,
+            ScanIndexForward=not newest_first,
+        )
+        return [refund_id_in(key) for key in keys]
 
     # --- writing ----------------------------------------------------------------------------
 
@@ -125,10 +156,15 @@ class DynamoDbLedger:
         elif writes:
             self._write_together(writes, write_id)
 
+    def take_check(self, refund_id: str, *, now_ms: int, until_ms: int) -> Refund | None:
+        """Take a refund that is due for settling, in one round trip."""
+        write_id = self._new_write_id()
+        table = self._table.name
+        update = check_taken(refund_id, table, now_ms=now_ms, until_ms=until_ms, write_id=write_id)
+        return self._take(refund_id, update, write_id)
+
     def take_report(self, refund_id: str, *, now_ms: int, lease_until_ms: int) -> Refund | None:
         """Take a due report for one attempt, in one round trip."""
-        if not can_exist(refund_key(refund_id)):
-            return None
         write_id = self._new_write_id()
         update = report_taken(
             refund_id,
@@ -137,8 +173,15 @@ class DynamoDbLedger:
             lease_until_ms=lease_until_ms,
             write_id=write_id,
         )
+        return self._take(refund_id, update, write_id)
+
+    def _take(self, refund_id: str, update: Mapping[str, Any], write_id: str) -> Refund | None:
+        """The refund as the update left it; ``None`` if its condition did not hold."""
+        if not can_exist(refund_key(refund_id)):
+            return None
+        returns = {"ReturnValues": "ALL_NEW", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         try:
-            answer = self._table.ask("update_item", **update)
+            answer = self._table.ask("update_item", **update, **returns)
         except RefusedError as refusal:
             if not refusal.objects(CONDITION_FAILED):
                 unavailable_or_defect(refusal)
@@ -180,6 +223,13 @@ class DynamoDbLedger:
             if refusal.objects(CONFLICT) and not refusal.objects(INVALID):
                 raise LedgerConflictError(str(refusal)) from refusal
             unavailable_or_defect(refusal)
+
+
+def _at_most(limit: int, processor_refund_ids: Sequence[str]) -> list[str]:
+    ids = list(dict.fromkeys(processor_refund_ids))
+    if len(ids) > limit:
+        raise ValueError(f"at most {limit} ids can be looked up at once")
+    return ids
 
 
 def _is_anothers(refusal: RefusedError, write: ConditionalWrite) -> bool:

@@ -58,6 +58,15 @@ class DynamoDbTable:
             for item in self._get_some(possible[start : start + _BATCH_MAX])
         ]
 
+    def query(self, **request: Any) -> list[Item]:
+        """One page of an index, which may lag behind what is durable.
+
+        Raises:
+            LedgerUnavailableError: there was no answer.
+        """
+        answer = self._read("query", TableName=self.name, **request)
+        return [decode_item(item) for item in answer["Items"]]
+
     def ask(self, operation: str, **request: Any) -> dict[str, Any]:
         """The answer to one request, tried again while the table is only busy.
 

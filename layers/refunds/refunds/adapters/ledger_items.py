@@ -10,7 +10,7 @@ writes nothing but what it changed (``ledger_writes.py``).
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from refunds.adapters.attribute_values import plain
 from refunds.adapters.ledger_keys import (
@@ -20,6 +20,7 @@ from refunds.adapters.ledger_keys import (
     refund_key,
 )
 from refunds.payment import Payment, PaymentKey, payment_key_of
+from refunds.ports import DUE_SHARDS
 from refunds.refund import (
     Entry,
     Failure,
@@ -32,8 +33,6 @@ from refunds.refund import (
     Source,
 )
 from refunds.state_machine import PUBLIC_STATUS, ReportState, State
-
-DUE_SHARDS: Final = 8
 
 Item = dict[str, Any]
 
@@ -79,14 +78,14 @@ def refund_of(item: Mapping[str, Any]) -> Refund:
         raise UnreadableItemError(f"{item.get('pk')} cannot be read ({name})") from None
 
 
-def due_shards() -> tuple[str, ...]:
-    """Every partition of the due index."""
-    return tuple(f"due#{number}" for number in range(DUE_SHARDS))
+def due_shard_of(refund_id: str) -> int:
+    """The shard of the due index that a refund belongs to."""
+    return zlib.crc32(refund_id.encode()) % DUE_SHARDS
 
 
-def due_shard_of(refund_id: str) -> str:
-    """The partition of the due index that a refund belongs to."""
-    return f"due#{zlib.crc32(refund_id.encode()) % DUE_SHARDS}"
+def due_partition(shard: int) -> str:
+    """The key of a shard in the due index."""
+    return f"due#{shard}"
 
 
 def _index_attributes(refund: Refund) -> Item:
@@ -98,7 +97,7 @@ def _index_attributes(refund: Refund) -> Item:
         "created_sort": f"{refund.created_at_ms:015d}#{refund.id}",
         "list_month": month,
         "status_month": f"{PUBLIC_STATUS[refund.state]}#{month}",
-        "due_shard": due_shard_of(refund.id) if due else None,
+        "due_shard": due_partition(due_shard_of(refund.id)) if due else None,
         "due_at": refund.next_check_ms,
     }
 
@@ -165,6 +164,8 @@ def payment_of(item: Mapping[str, Any]) -> Payment:
         known = _known(Payment, item)
         known.setdefault("payment_record", None)
         known["key"] = PaymentKey(item["processor"], item["charge_id"])
+        known["waiting"] = tuple(item.get("waiting", ()))
+        known["doubtful"] = tuple(item.get("doubtful", ()))
         known["revision"] = item["revision"]
         _require_int(known, "captured", "revision")
         return Payment(**known)

@@ -44,6 +44,11 @@ def refund_key(refund_id: str) -> Item:
     return {"pk": f"refund#{refund_id}", "sk": "refund"}
 
 
+def refund_id_in(key: Mapping[str, Any]) -> str:
+    """The id in a refund's key."""
+    return str(key["pk"]).removeprefix("refund#")
+
+
 def payment_item_key(key: PaymentKey) -> Item:
     """The key of a payment's item."""
     return {"pk": f"payment#{payment_key_text(key)}", "sk": "payment"}

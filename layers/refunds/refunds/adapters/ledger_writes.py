@@ -81,11 +81,21 @@ def report_taken(
     update.sets.append(f"{attempts} = if_not_exists({attempts}, {none}) + {one}")
     due = f"{update.path('report', 'state')} = {update.value(ReportState.DUE.value)}"
     free = f"attribute_not_exists({lease}) OR {lease} <= {update.value(now_ms)}"
-    return {
-        **update.arguments(table, refund_key(refund_id), f"{due} AND ({free})"),
-        "ReturnValues": "ALL_NEW",
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-    }
+    return update.arguments(table, refund_key(refund_id), f"{due} AND ({free})")
+
+
+def check_taken(
+    refund_id: str, table: str, *, now_ms: int, until_ms: int, write_id: str
+) -> dict[str, Any]:
+    """The arguments of the ``UpdateItem`` that takes a refund for settling."""
+    update = _Update()
+    revision, check = update.path("revision"), update.path("next_check_ms")
+    update.set_value(("next_check_ms",), until_ms)
+    update.set_value(("due_at",), until_ms)
+    update.set_value(("write_id",), write_id)
+    update.sets.append(f"{revision} = {revision} + {update.value(1)}")
+    condition = f"{check} <= {update.value(now_ms)}"
+    return update.arguments(table, refund_key(refund_id), condition)
 
 
 class _Update:

@@ -1,0 +1,87 @@
+"""What a charge's refunds say about one of ours whose outcome is unknown: pure.
+
+HitPay's refund carries no reference of ours, so a movement is recognised by elimination: it is on
+our charge, has our amount and currency, was not there before we sent, and belongs to nobody else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from refunds.ports import Charge, Movement
+from refunds.refund import Refund
+
+# Provider times are whole seconds in two time zones, from clocks that are not ours.
+CLOCK_TOLERANCE_MS: Final = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Exactly one movement can be ours, so it is."""
+
+    movement: Movement
+
+
+@dataclass(frozen=True, slots=True)
+class NoneYet:
+    """No movement can be ours; not found yet is not failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """More than one can be ours, or one that may be older than our attempt: for a person."""
+
+    reason: str
+    movement_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The charge does not list its refunds in a form that can be read: no look-up at all."""
+
+
+Verdict = Found | NoneYet | Ambiguous | Unreadable
+
+
+def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict:
+    """What ``charge`` says of ``refund``; ``claimed`` maps movements to the refunds that own them.
+
+    With a snapshot of the charge from before sending, what is in it is older than our attempt.
+    Without one, only the movement's time can tell, and not exactly.
+    """
+    if charge.movements is None:
+        return Unreadable()
+    candidates = [
+        movement
+        for movement in charge.movements
+        if movement.money.amount == refund.amount
+        and movement.money.currency == refund.currency
+        and movement.id not in (refund.snapshot or ())
+        and claimed.get(movement.id, refund.id) == refund.id
+    ]
+    if refund.snapshot is None:
+        return _by_time(refund, candidates)
+    return _only(candidates)
+
+
+def _by_time(refund: Refund, candidates: list[Movement]) -> Verdict:
+    started_ms = refund.started_at_ms or refund.created_at_ms
+    younger: list[Movement] = []
+    for movement in candidates:
+        created_ms = movement.created_at_ms or movement.refunded_at_ms
+        if created_ms is None:
+            return Ambiguous("a movement without a time", (movement.id,))
+        if created_ms >= started_ms:
+            younger.append(movement)
+        elif created_ms >= started_ms - CLOCK_TOLERANCE_MS:
+            return Ambiguous("a movement shortly before the attempt", (movement.id,))
+    return _only(younger)
+
+
+def _only(candidates: list[Movement]) -> Verdict:
+    if not candidates:
+        return NoneYet()
+    if len(candidates) == 1:
+        return Found(candidates[0])
+    ids = tuple(movement.id for movement in candidates)
+    return Ambiguous(f"{len(ids)} movements of this amount", ids[:10])

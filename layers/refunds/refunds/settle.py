@@ -1,0 +1,325 @@
+"""Move on what is due: find out what became of a refund, ring lost doorbells, run scheduled ones.
+
+Called every minute, by the processor's webhook and on request, for one refund at a time that is
+first taken by a conditional write, so that two runs never work on one refund. Whatever a run does
+not finish stays due in the ledger.
+
+::
+
+    submitting, lease over ─▶ unknown       the call that sent it died
+    unknown, review        ─▶ the charge is read: exactly one movement can be ours → bound to it;
+                              none → held, for as long as an order may still arrive; else → review
+    pending                ─▶ the movement is read
+    requested              ─▶ executed, if the slot is free and it is the payment's oldest
+    succeeded, report due  ─▶ the doorbell is rung again, if nobody seems to have heard it
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
+
+from refunds.errors import (
+    CurrencyMismatchError,
+    PaymentLinkConflictError,
+    PaymentNotFoundError,
+    PaymentNotLinkedError,
+    PaymentNotRefundableError,
+    RefundAmountExceededError,
+    RefundBridgeError,
+)
+from refunds.evidence import Ambiguous, Found, NoneYet, Unreadable, Verdict, judge
+from refunds.execute import ExecuteRefund
+from refunds.outcome import after_movement
+from refunds.ports import (
+    ChargeNotFoundError,
+    ClaimConflictError,
+    Clock,
+    Deadline,
+    Doorbell,
+    DoorbellError,
+    Ledger,
+    LedgerConflictError,
+    MovementStatus,
+    Processor,
+    ProviderUnavailableError,
+    Trail,
+)
+from refunds.record import Recorder, Stored
+from refunds.refund import Failure, Refund, Why, transition
+from refunds.reserve import TakenByAnotherCallError
+from refunds.state_machine import Event, ReportState, State
+
+ACTOR: Final = "settle_refunds"
+# DESIGN.md's backoff of look-ups, in steps of the settle interval (a minute).
+BACKOFF_STEPS: Final = (1, 2, 5, 15, 30, 60)
+REVIEW_STEPS: Final = 24 * 60
+HOLD_LOOK_UPS_MIN: Final = 3
+CLAIMS_MAX: Final = 1000
+# What no waiting mends: a scheduled refund that meets one of these was never sent, nor will be.
+HOPELESS: Final = (
+    CurrencyMismatchError,
+    PaymentLinkConflictError,
+    PaymentNotFoundError,
+    PaymentNotLinkedError,
+    PaymentNotRefundableError,
+    RefundAmountExceededError,
+)
+
+
+class AfterHold(StrEnum):
+    """What becomes of a refund of which no movement was found for the whole hold."""
+
+    REVIEW = "review"
+    FAILED = "failed"
+
+
+class Settled(StrEnum):
+    """What one settling came to."""
+
+    NOTHING_DUE = "nothing_due"
+    MOVED_ON = "moved_on"
+    HELD = "held"
+    RUNG = "rung"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleSettings:
+    """Times of settling, in milliseconds.
+
+    Attributes:
+        step_ms: the settle interval; every backoff is a multiple of it.
+        hold_ms: how long after an attempt its order may still arrive; the late-arrival bound.
+        after_hold: what a person wants done when the hold ends without a movement.
+        take_ms: for how long a taken refund is left to one run.
+        unheard_ms: how old a ring must be, if a worker has heard of it, before it is repeated.
+    """
+
+    step_ms: int
+    hold_ms: int
+    after_hold: AfterHold
+    take_ms: int
+    unheard_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleRefund:
+    """Settles one refund."""
+
+    ledger: Ledger
+    processors: Mapping[str, Processor]
+    recorder: Recorder
+    execute: ExecuteRefund
+    doorbell: Doorbell
+    clock: Clock
+    trail: Trail
+    settings: SettleSettings
+
+    def __call__(self, refund_id: str, deadline: Deadline) -> Settled:
+        """Do what is due for the refund; what it comes to is durable on return.
+
+        Raises:
+            LedgerUnavailableError: the ledger gave no answer; the refund stays due.
+        """
+        now_ms = self.clock.now_ms()
+        refund = self.ledger.take_check(
+            refund_id, now_ms=now_ms, until_ms=now_ms + self.settings.take_ms
+        )
+        if refund is None:
+            return Settled.NOTHING_DUE
+        try:
+            return self._settle(self.recorder.read(refund_id), deadline)
+        except (LedgerConflictError, TakenByAnotherCallError):
+            # Somebody else wrote meanwhile; what is still due then is found by the next run.
+            return Settled.HELD
+
+    def _settle(self, stored: Stored, deadline: Deadline) -> Settled:
+        match stored.refund.state:
+            case State.SUBMITTING:
+                return self._take_over(stored, deadline)
+            case State.PENDING | State.REVIEW if stored.refund.processor_refund_id:
+                return self._follow_up(stored, deadline)
+            case State.UNKNOWN | State.REVIEW:
+                return self._find_out(stored, deadline)
+            case State.REQUESTED:
+                return self._run(stored, deadline)
+            case State.SUCCEEDED if stored.refund.report.state is ReportState.DUE:
+                return self._ring_again(stored)
+            case _:
+                self.recorder.write(stored, replace(stored.refund, next_check_ms=None))
+                return Settled.NOTHING_DUE
+
+    # --- unknown ----------------------------------------------------------------------------------
+
+    def _take_over(self, stored: Stored, deadline: Deadline) -> Settled:
+        """The call that sent it has not written its outcome, and may not after its lease."""
+        lease_until_ms = stored.refund.lease_until_ms or 0
+        if self.clock.now_ms() < lease_until_ms:
+            later = replace(stored.refund, next_check_ms=lease_until_ms)
+            self.recorder.write(stored, later)
+            return Settled.HELD
+        why = self._why("lease_over")
+        lost = transition(stored.refund, Event.LOSE, why, lease_until_ms=None, looks=0)
+        return self._find_out(self.recorder.write(stored, lost), deadline)
+
+    def _find_out(self, stored: Stored, deadline: Deadline) -> Settled:
+        refund = stored.refund
+        processor = self.processors[refund.processor]
+        try:
+            charge = processor.charge(refund.processor_payment_id, deadline)
+        except (ProviderUnavailableError, ChargeNotFoundError) as error:
+            return self._hold(stored, f"no look-up: {type(error).__name__}")
+        listed = [movement.id for movement in charge.movements or ()][:CLAIMS_MAX]
+        claimed = self.ledger.claimed(refund.processor, listed)
+        verdict = judge(refund, charge, claimed)
+        self.trail.note("looked_up", refund_id=refund.id, verdict=type(verdict).__name__)
+        return self._decide(stored, verdict)
+
+    def _decide(self, stored: Stored, verdict: Verdict) -> Settled:
+        refund = stored.refund
+        match verdict:
+            case Unreadable():
+                return self._hold(stored, "no look-up: the charge lists no refunds")
+            case Ambiguous(reason, ids):
+                return self._escalate(stored, reason, {"movements": list(ids)})
+            case NoneYet():
+                return self._none_yet(stored)
+            case Found(movement):
+                after = after_movement(
+                    refund, movement, at_ms=self.clock.now_ms(), cause="found", actor=ACTOR
+                )
+                return self._move_on(stored, after)
+
+    def _none_yet(self, stored: Stored) -> Settled:
+        """Not found yet is not failed: an order may arrive late, and look-ups may lag."""
+        refund = stored.refund
+        if refund.state is State.REVIEW or not self._hold_is_over(refund):
+            return self._hold(stored, "no movement found", looked_up=True)
+        if self.settings.after_hold is AfterHold.REVIEW:
+            return self._escalate(stored, "no movement found during the hold", {})
+        failure = Failure(
+            code="not_executed",
+            message="The processor shows no such refund, long after it was sent.",
+        )
+        why = self._why("hold_over", look_ups=refund.look_ups + 1)
+        after = transition(refund, Event.FAIL, why, failure=failure, next_check_ms=None)
+        self.trail.note("refund_failed_by_hold", refund_id=refund.id)
+        return self._move_on(stored, after)
+
+    def _hold_is_over(self, refund: Refund) -> bool:
+        """Whether enough look-ups found nothing, this one after the end of the hold."""
+        ends_ms = (refund.started_at_ms or refund.created_at_ms) + self.settings.hold_ms
+        return refund.look_ups + 1 >= HOLD_LOOK_UPS_MIN and self.clock.now_ms() >= ends_ms
+
+    def _escalate(self, stored: Stored, reason: str, evidence: Mapping[str, Any]) -> Settled:
+        refund = stored.refund
+        if refund.state is State.REVIEW:
+            return self._hold(stored, reason, looked_up=True)
+        now_ms = self.clock.now_ms()
+        why = self._why(reason, **evidence)
+        self.trail.note("refund_needs_review", refund_id=refund.id, reason=reason)
+        next_check_ms = now_ms + REVIEW_STEPS * self.settings.step_ms
+        return self._move_on(
+            stored, transition(refund, Event.ESCALATE, why, next_check_ms=next_check_ms, looks=0)
+        )
+
+    # --- pending ----------------------------------------------------------------------------------
+
+    def _follow_up(self, stored: Stored, deadline: Deadline) -> Settled:
+        refund = stored.refund
+        processor = self.processors[refund.processor]
+        try:
+            movement = processor.movement(refund.processor_refund_id or "", deadline)
+        except ProviderUnavailableError as error:
+            return self._hold(stored, f"no look-up: {type(error).__name__}")
+        if movement is None:
+            self.trail.note("pending_movement_gone", refund_id=refund.id)
+            return self._hold(stored, "the processor does not show the refund", looked_up=True)
+        if movement.status is MovementStatus.PENDING:
+            return self._hold(stored, "still pending", looked_up=True)
+        after = after_movement(
+            refund, movement, at_ms=self.clock.now_ms(), cause="looked_up", actor=ACTOR
+        )
+        return self._move_on(stored, after)
+
+    # --- scheduled --------------------------------------------------------------------------------
+
+    def _run(self, stored: Stored, deadline: Deadline) -> Settled:
+        """Execute it, if it is its turn."""
+        refund, payment = stored.refund, stored.payment
+        if payment.slot is not None or payment.waiting[:1] != (refund.id,):
+            return self._hold(stored, "waiting for its turn", steps=1)
+        try:
+            done = self.execute.run_scheduled(stored, deadline, ACTOR)
+        except HOPELESS as error:
+            return self._cancel(stored, error)
+        except RefundBridgeError as error:
+            return self._hold(stored, f"not begun: {error.code}")
+        if done.refund.state is State.REQUESTED:
+            return self._hold(done, "deferred")
+        return Settled.MOVED_ON
+
+    def _cancel(self, stored: Stored, error: RefundBridgeError) -> Settled:
+        """What was accepted cannot be sent any more, and never was."""
+        failure = Failure(code=error.code, message=error.message)
+        why = self._why("cannot_be_sent", code=error.code)
+        after = transition(stored.refund, Event.CANCEL, why, failure=failure, next_check_ms=None)
+        return self._move_on(stored, after)
+
+    # --- reports ----------------------------------------------------------------------------------
+
+    def _ring_again(self, stored: Stored) -> Settled:
+        """Ring, unless a worker has heard: then the queue itself brings the message back."""
+        refund, now_ms = stored.refund, self.clock.now_ms()
+        report = refund.report
+        patience_ms = self.settings.unheard_ms if report.attempts else self.settings.step_ms
+        if now_ms < (report.last_ring_ms or 0) + patience_ms:
+            return self._hold(stored, "the queue has it")
+        try:
+            self.doorbell.ring(refund.id)
+        except DoorbellError:
+            return self._hold(stored, "the doorbell is broken")
+        rung = replace(report, last_ring_ms=now_ms, rings=report.rings + 1)
+        self.trail.note("rung_again", refund_id=refund.id, rings=rung.rings)
+        self._hold(replace(stored, refund=replace(refund, report=rung)), "rung", before=stored)
+        return Settled.RUNG
+
+    # --- all --------------------------------------------------------------------------------------
+
+    def _move_on(self, stored: Stored, after: Refund) -> Settled:
+        try:
+            moved = self.recorder.write(stored, replace(after, looks=0, look_ups=0))
+        except ClaimConflictError:
+            # Another refund was bound to it a moment ago; the next look-up will see that.
+            return Settled.HELD
+        if moved.refund.report.state is ReportState.DUE:
+            self.execute.ring(moved.refund)
+        return Settled.MOVED_ON
+
+    def _hold(
+        self,
+        stored: Stored,
+        result: str,
+        *,
+        looked_up: bool = False,
+        steps: int | None = None,
+        before: Stored | None = None,
+    ) -> Settled:
+        """Look again later, each time a little later."""
+        refund = stored.refund
+        if steps is None:
+            review = refund.state is State.REVIEW
+            step = min(refund.looks, len(BACKOFF_STEPS) - 1)
+            steps = REVIEW_STEPS if review else BACKOFF_STEPS[step]
+        after = replace(
+            refund,
+            looks=refund.looks + 1,
+            look_ups=refund.look_ups + int(looked_up),
+            last_look=result,
+            next_check_ms=self.clock.now_ms() + steps * self.settings.step_ms,
+        )
+        self.recorder.write(before or stored, after)
+        return Settled.HELD
+
+    def _why(self, cause: str, **evidence: Any) -> Why:
+        return Why(at_ms=self.clock.now_ms(), cause=cause, actor=ACTOR, evidence=evidence)

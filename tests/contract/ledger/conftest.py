@@ -1,0 +1,134 @@
+"""The two ledgers: the one in memory, and the real one on a table of the embedded cloud."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local import paths
+from local.emulator import REGION, running_emulator
+from local.run_directory import run_directory
+from local.template_yaml import read_template
+from refunds.adapters import aws_clients
+from refunds.adapters.attribute_values import decode_item, encode_item
+from refunds.adapters.dynamodb_ledger import DynamoDbLedger
+from refunds.adapters.ledger_keys import Item, refund_key
+from refunds.ports import Ledger
+from refunds.state_machine import State
+from tests.fakes.ledger import MemoryLedger
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as the template declares it, with a client that knows nothing of the ledger."""
+
+    client: "DynamoDBClient"
+    name: str
+
+    def ledger(self) -> DynamoDbLedger:
+        return DynamoDbLedger(self.client, self.name)
+
+    def item(self, key: Item) -> Item | None:
+        answer = self.client.get_item(TableName=self.name, Key=encode_item(key))
+        return decode_item(answer["Item"]) if "Item" in answer else None
+
+    def put(self, item: Item) -> None:
+        self.client.put_item(TableName=self.name, Item=encode_item(item))
+
+    def keys_in(self, index: str, **partition: str) -> list[str]:
+        ((name, value),) = partition.items()
+        answer = self.client.query(
+            TableName=self.name,
+            IndexName=index,
+            KeyConditionExpression="#name = :value",
+            ExpressionAttributeNames={"#name": name},
+            ExpressionAttributeValues={":value": {"S": value}},
+        )
+        return [item["pk"]["S"] for item in answer["Items"]]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A ledger under test, and a way to change what it holds behind its back."""
+
+    ledger: Ledger
+    overwrite_state: Callable[[str, State], None]
+
+
+@pytest.fixture(scope="session")
+def new_client() -> Iterator[Callable[[], "DynamoDBClient"]]:
+    """Makes clients of the embedded cloud, as the functions make theirs."""
+    made: list[DynamoDBClient] = []
+    with run_directory() as directory, running_emulator(directory) as emulator:
+
+        def make() -> "DynamoDBClient":
+            with pytest.MonkeyPatch.context() as environment:
+                environment.setenv("AWS_ENDPOINT_URL", emulator.url)
+                environment.setenv("AWS_DEFAULT_REGION", REGION)
+                environment.setenv("AWS_ACCESS_KEY_ID", "test")
+                environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
+                aws_clients.forget_clients()
+                made.append(aws_clients.dynamodb_client())
+                aws_clients.forget_clients()
+            return made[-1]
+
+        yield make
+        for client in made:
+            client.close()
+
+
+@pytest.fixture(scope="session")
+def table(new_client: Callable[[], "DynamoDBClient"]) -> Table:
+    dynamodb = new_client()
+    name = f"ledger-{uuid.uuid4().hex}"
+    declared = _declared_ledger()
+    dynamodb.create_table(
+        TableName=name,
+        **{
+            part: declared[part]
+            for part in (
+                "AttributeDefinitions",
+                "BillingMode",
+                "GlobalSecondaryIndexes",
+                "KeySchema",
+            )
+        },
+    )
+    return Table(dynamodb, name)
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def subject(request: pytest.FixtureRequest) -> Subject:
+    if request.param == "memory":
+        memory = MemoryLedger()
+
+        def overwrite_in_memory(refund_id: str, state: State) -> None:
+            memory.refunds[refund_id] = replace(memory.refunds[refund_id], state=state)
+
+        return Subject(memory, overwrite_in_memory)
+    table: Table = request.getfixturevalue("table")
+
+    def overwrite_in_table(refund_id: str, state: State) -> None:
+        table.put((table.item(refund_key(refund_id)) or {}) | {"state": state.value})
+
+    return Subject(table.ledger(), overwrite_in_table)
+
+
+@pytest.fixture
+def ledger(subject: Subject) -> Ledger:
+    return subject.ledger
+
+
+def _declared_ledger() -> dict[str, Any]:
+    tables: list[dict[str, Any]] = [
+        resource["Properties"]
+        for resource in read_template(paths.TEMPLATE)["Resources"].values()
+        if resource["Type"] == "AWS::DynamoDB::Table"
+    ]
+    (ledger,) = tables
+    return ledger

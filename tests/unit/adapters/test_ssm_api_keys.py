@@ -1,0 +1,153 @@
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from refunds.adapters.api_key import KeyUnavailableError
+from refunds.adapters.ssm_secrets import ApiKeyHolder, ApiKeys
+from tests.unit.adapters.ssm_calls import PREFIX, Stub, scripted_client
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+
+BY_PATH = {"Path": f"{PREFIX}/api-keys", "Recursive": False, "WithDecryption": True}
+
+
+class Notes:
+    def __init__(self) -> None:
+        self.notes: list[tuple[str, dict[str, str | int | bool | Decimal | None]]] = []
+
+    def note(self, event: str, **facts: str | int | bool | Decimal | None) -> None:
+        self.notes.append((event, facts))
+
+
+@pytest.fixture
+def scripted() -> Iterator[tuple["SSMClient", Stub]]:
+    with scripted_client() as both:
+        yield both
+
+
+@pytest.fixture
+def client(scripted: tuple["SSMClient", Stub]) -> "SSMClient":
+    return scripted[0]
+
+
+@pytest.fixture
+def stub(scripted: tuple["SSMClient", Stub]) -> Stub:
+    return scripted[1]
+
+
+def entry(token: str, name: str = "shop", scopes: Any = ("refunds:read",)) -> str:
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    return json.dumps({"name": name, "scopes": list(scopes), "sha256": digest})
+
+
+def keys_are(stub: Stub, *values: str) -> None:
+    stub.add_response(
+        {
+            "Parameters": [
+                {"Name": f"{PREFIX}/api-keys/{n}", "Value": v} for n, v in enumerate(values)
+            ]
+        },
+        BY_PATH,
+    )
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()
+
+
+@pytest.fixture
+def api_keys(client: "SSMClient", notes: Notes) -> ApiKeys:
+    return ApiKeys(client, PREFIX, max_age_s=60, trail=notes)
+
+
+def test_a_key_is_known_by_its_digest(stub: Stub, api_keys: ApiKeys) -> None:
+    keys_are(stub, entry("one"), entry("two", "desk", ["refunds:read", "refunds:write"]))
+    assert api_keys.holder_of("one") == ApiKeyHolder("shop", frozenset({"refunds:read"}))
+    found = api_keys.holder_of("two")
+    assert found == ApiKeyHolder("desk", frozenset({"refunds:read", "refunds:write"}))
+
+
+@pytest.mark.parametrize("token", ["", "On", "one ", "\ud800", "é", "x" * 100_000])
+def test_an_unknown_key_is_nobodys(stub: Stub, api_keys: ApiKeys, token: str) -> None:
+    keys_are(stub, entry("one"))
+    assert api_keys.holder_of(token) is None
+
+
+def test_the_digest_itself_is_no_key(stub: Stub, api_keys: ApiKeys) -> None:
+    keys_are(stub, entry("one"))
+    assert api_keys.holder_of(hashlib.sha256(b"one").hexdigest()) is None
+
+
+def test_without_keys_nobody_is_known(stub: Stub, api_keys: ApiKeys) -> None:
+    keys_are(stub)
+    assert api_keys.holder_of("one") is None
+
+
+def test_a_key_can_be_rotated_and_revoked(stub: Stub, client: "SSMClient", notes: Notes) -> None:
+    uncached = ApiKeys(client, PREFIX, max_age_s=0, trail=notes)
+    keys_are(stub, entry("old"))
+    assert uncached.holder_of("old")
+    keys_are(stub, entry("old"), entry("new"))
+    assert uncached.holder_of("new")
+    keys_are(stub, entry("new"))
+    assert uncached.holder_of("old") is None
+
+
+def test_all_keys_are_compared_whichever_matches(
+    stub: Stub, api_keys: ApiKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys_are(stub, *(entry(f"key-{n}") for n in range(5)))
+    compared: list[bytes] = []
+
+    def compare(known: bytes, given: bytes) -> bool:
+        compared.append(given)
+        return known == given
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    for token in ("key-0", "key-4", "none"):
+        compared.clear()
+        api_keys.holder_of(token)
+        assert compared == [hashlib.sha256(token.encode()).digest()] * 5
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        "one",
+        "null",
+        "[]",
+        "[" * 100_000,
+        '{"name": "shop", "scopes": []}',
+        json.dumps({"name": "", "scopes": [], "sha256": "0" * 64}),
+        json.dumps({"name": 1, "scopes": [], "sha256": "0" * 64}),
+        json.dumps({"name": "shop", "scopes": "refunds:write", "sha256": "0" * 64}),
+        json.dumps({"name": "shop", "scopes": [1], "sha256": "0" * 64}),
+        json.dumps({"name": "shop", "scopes": [], "sha256": "0" * 63}),
+        json.dumps({"name": "shop", "scopes": [], "sha256": "0" * 63 + "g"}),
+        json.dumps({"name": "shop", "scopes": [], "sha256": 0}),
+    ],
+)
+def test_a_malformed_key_is_skipped_and_counted_once(
+    stub: Stub, api_keys: ApiKeys, notes: Notes, malformed: str
+) -> None:
+    keys_are(stub, malformed, entry("one"))
+    assert api_keys.holder_of("one")
+    assert api_keys.holder_of("two") is None
+    assert notes.notes == [("api_keys_malformed", {"count": 1})]
+
+
+def test_without_an_answer_nobody_is_let_in(stub: Stub, client: "SSMClient", notes: Notes) -> None:
+    uncached = ApiKeys(client, PREFIX, max_age_s=0, trail=notes)
+    keys_are(stub, entry("one"))
+    assert uncached.holder_of("one")
+    stub.add_client_error("ThrottlingException", BY_PATH)
+    with pytest.raises(KeyUnavailableError):
+        uncached.holder_of("one")

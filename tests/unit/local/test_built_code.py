@@ -1,0 +1,107 @@
+"""What `sam build` makes: complete without anything else, and made for where it will run."""
+
+import os
+import subprocess
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from local import paths
+from local.artifact_check import MAGIC, artifact_problems
+from local.build import Build, Target, aws, build, this_machine
+from local.deploy import build_digest
+from local.stages import load_stage
+
+# Lambda's order of search; no socket may be opened, as in a snapshot, and no secret is there.
+IMPORT = """
+import socket, sys
+def forbidden(*_args, **_kwargs):
+    raise AssertionError("the import wants the network")
+socket.socket.connect = socket.getaddrinfo = socket.create_connection = forbidden
+sys.path[:0] = sys.argv[1:]
+import app
+assert callable(app.handler)
+own = [m.__file__ for m in list(sys.modules.values()) if getattr(m, "__file__", None)]
+strangers = [f for f in own if "site-packages" in f]
+assert not strangers, strangers
+"""
+FUNCTIONS = ("RefundApiFunction", "ReportRefundFunction")
+
+
+@pytest.fixture(scope="module")
+def built() -> Build:
+    return build(this_machine(), load_stage("local"))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_handler_can_be_imported_from_its_layers_alone(built: Build, function: str) -> None:
+    layers = [built.directory / layer / "python" for layer in ("DependenciesLayer", "RefundsLayer")]
+    python = paths.executable(paths.FUNCTIONS_ENVIRONMENT, "python")
+    path = [str(built.directory / function), *map(str, layers)]
+    finished = subprocess.run(  # noqa: S603 - our own interpreter and program
+        [str(python), "-I", "-S", "-B", "-c", textwrap.dedent(IMPORT), *path],
+        env=function_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+
+
+def function_environment() -> dict[str, str]:
+    """What Lambda sets by itself; none of our own variables, no key and no endpoint."""
+    return {"PATH": os.defpath, "AWS_REGION": "ap-southeast-1", "LAMBDA_TASK_ROOT": "/var/task"}
+
+
+def test_the_product_layer_holds_the_product_alone(built: Build) -> None:
+    layer = built.directory / "RefundsLayer"
+    assert [p.name for p in layer.iterdir()] == ["python"]
+    assert [p.name for p in (layer / "python").iterdir()] == ["refunds"]
+
+
+def test_this_machines_build_fits_this_machine_and_is_compiled(built: Build) -> None:
+    assert artifact_problems(built, this_machine()) == []
+    for part in ("DependenciesLayer", "RefundsLayer", *FUNCTIONS):
+        assert list((built.directory / part).rglob("*.pyc")), part
+
+
+def test_the_build_for_aws_fits_aws() -> None:
+    stage = load_stage("production")
+    target = aws(stage)
+    for_aws = build(target, stage)
+    assert artifact_problems(for_aws, target) == []
+    libraries = list((for_aws.directory / "DependenciesLayer").rglob("*.so"))
+    assert libraries
+    assert all("aarch64" in path.name for path in libraries if ".cpython-" in path.name)
+
+
+def test_the_check_notices_code_for_another_target(built: Build) -> None:
+    here = this_machine()
+    version = "3.12" if here.python != "3.12" else "3.13"
+    assert artifact_problems(built, Target(version, here.architecture, "", None))
+
+
+def test_the_check_notices_bytecode_without_source(tmp_path: Path) -> None:
+    here = this_machine()
+    orphan = tmp_path / "module.pyc"
+    orphan.write_bytes(MAGIC[here.python] + b"\r\n" + (1).to_bytes(4, "little") + b"\0" * 8)
+    assert artifact_problems(Build(tmp_path, ""), here) == [
+        "module.pyc: bytecode without its source"
+    ]
+
+
+def test_the_same_sources_are_built_once(built: Build) -> None:
+    again = build(this_machine(), load_stage("local"))
+    assert again == built
+
+
+def test_the_build_digest_depends_on_code_and_on_every_parameter(built: Build) -> None:
+    values = {"LeaseSeconds": "60", "Mode": "test"}
+    digests = {
+        build_digest(built, values),
+        build_digest(built, values | {"LeaseSeconds": "61"}),
+        build_digest(Build(built.directory, "other"), values),
+    }
+    assert len(digests) == 3
+    assert build_digest(built, dict(reversed(values.items()))) in digests

@@ -1,0 +1,188 @@
+"""The whole product of states and events, against DESIGN.md's drawing written out a second time."""
+
+from itertools import product
+
+import pytest
+
+from refunds.state_machine import (
+    FINAL,
+    FREED,
+    PUBLIC_STATUS,
+    REPORT_TRANSITIONS,
+    TRANSITIONS,
+    UNBOUND,
+    Event,
+    IllegalTransitionError,
+    ReportEvent,
+    ReportState,
+    State,
+    may_follow,
+    next_report_state,
+    next_state,
+)
+
+# One row per state ("new": the refund does not exist yet), one column per event, "-" for never.
+DRAWING = """
+            accept_instant accept_scheduled import_succeeded import_pending
+new         submitting     requested        succeeded        pending
+requested   -              -                -                -
+submitting  -              -                -                -
+succeeded   -              -                -                -
+pending     -              -                -                -
+rejected    -              -                -                -
+aborted     -              -                -                -
+unknown     -              -                -                -
+failed      -              -                -                -
+review      -              -                -                -
+
+            start          cancel           succeed          pend
+new         -              -                -                -
+requested   submitting     failed           -                -
+submitting  -              -                succeeded        pending
+succeeded   -              -                -                -
+pending     -              -                succeeded        -
+rejected    -              -                -                -
+aborted     submitting     -                -                -
+unknown     -              -                succeeded        pending
+failed      -              -                -                -
+review      -              -                succeeded        -
+
+            reject         abort            defer            lose
+new         -              -                -                -
+requested   -              -                -                -
+submitting  rejected       aborted          requested        unknown
+succeeded   -              -                -                -
+pending     -              -                -                -
+rejected    -              -                -                -
+aborted     -              -                -                -
+unknown     -              -                -                -
+failed      -              -                -                -
+review      -              -                -                -
+
+            fail           escalate
+new         -              -
+requested   -              -
+submitting  -              -
+succeeded   -              -
+pending     failed         -
+rejected    -              -
+aborted     -              -
+unknown     failed         review
+failed      -              -
+review      failed         -
+"""
+
+REPORT_DRAWING = """
+            owe            confirm          give_up          replay           cancel
+not_due     due            -                -                -                -
+due         -              reported         failed           -                not_due
+reported    -              -                -                -                -
+failed      -              -                -                due              -
+"""
+
+
+def drawn(drawing: str) -> dict[tuple[str, str], str]:
+    """The cells of a drawing: (state, event) → next state."""
+    cells: dict[tuple[str, str], str] = {}
+    for block in drawing.strip("\n").split("\n\n"):
+        header, *rows = block.splitlines()
+        for row in rows:
+            state, *targets = row.split()
+            cells |= {(state, e): t for e, t in zip(header.split(), targets, strict=True)}
+    return cells
+
+
+EXPECTED = drawn(DRAWING)
+EXPECTED_REPORT = drawn(REPORT_DRAWING)
+STATES: list[State | None] = [None, *State]
+
+
+def row_of(state: State | None) -> str:
+    return "new" if state is None else state.value
+
+
+def test_every_state_and_event_is_drawn() -> None:
+    assert set(EXPECTED) == set(product(map(row_of, STATES), (e.value for e in Event)))
+    assert set(EXPECTED_REPORT) == set(
+        product((s.value for s in ReportState), (e.value for e in ReportEvent))
+    )
+
+
+@pytest.mark.parametrize(("state", "event"), list(product(STATES, Event)))
+def test_every_event_leads_from_every_state_where_it_is_drawn(
+    state: State | None, event: Event
+) -> None:
+    expected = EXPECTED[row_of(state), event.value]
+    if expected == "-":
+        with pytest.raises(IllegalTransitionError):
+            next_state(state, event)
+    else:
+        assert next_state(state, event) is State(expected)
+
+
+@pytest.mark.parametrize(("state", "event"), list(product(ReportState, ReportEvent)))
+def test_every_report_event_leads_where_it_is_drawn(state: ReportState, event: ReportEvent) -> None:
+    expected = EXPECTED_REPORT[state.value, event.value]
+    if expected == "-":
+        with pytest.raises(IllegalTransitionError):
+            next_report_state(state, event)
+    else:
+        assert next_report_state(state, event) is ReportState(expected)
+
+
+@pytest.mark.parametrize(("before", "after"), list(product(STATES, State)))
+def test_a_stored_state_may_be_followed_by_itself_and_by_what_is_drawn(
+    before: State | None, after: State
+) -> None:
+    targets = {EXPECTED[row_of(before), event.value] for event in Event}
+    assert may_follow(before, after) == (before is after or after.value in targets)
+
+
+def test_the_tables_hold_no_more_than_the_drawings() -> None:
+    legal = {cell for cell, target in EXPECTED.items() if target != "-"}
+    assert {(row_of(state), event.value) for state, event in TRANSITIONS} == legal
+    assert len(REPORT_TRANSITIONS) == sum(t != "-" for t in EXPECTED_REPORT.values())
+
+
+def test_a_refund_is_never_unborn() -> None:
+    assert all(may_follow(state, state) for state in State)
+    assert not any(may_follow(None, state) for state in FREED | {State.UNKNOWN, State.REVIEW})
+
+
+def test_nothing_leads_out_of_a_final_state() -> None:
+    assert {"succeeded", "rejected", "failed"} == FINAL
+    assert not any(state in FINAL for state, _ in TRANSITIONS)
+
+
+def test_money_is_freed_where_none_moved_and_may_be_unbound_where_it_is_not_known() -> None:
+    assert {"rejected", "aborted", "failed"} == FREED
+    assert {"submitting", "unknown", "review"} == UNBOUND
+    assert not FREED & UNBOUND
+
+
+def test_only_an_aborted_refund_or_a_waiting_one_is_ever_sent() -> None:
+    sent = {state for (state, _), after in TRANSITIONS.items() if after is State.SUBMITTING}
+    assert sent == {None, State.REQUESTED, State.ABORTED}
+
+
+def test_a_refund_whose_outcome_is_not_known_is_never_sent_again() -> None:
+    reachable, frontier = set[State](), {State.UNKNOWN}
+    while frontier:
+        reachable |= frontier
+        frontier = {a for (b, _), a in TRANSITIONS.items() if b in frontier} - reachable
+    assert not reachable & {State.SUBMITTING, State.REQUESTED, State.ABORTED}
+
+
+def test_every_state_has_a_word_for_callers() -> None:
+    assert set(PUBLIC_STATUS) == set(State)
+    assert set(PUBLIC_STATUS.values()) == {"pending", "succeeded", "failed", "review"}
+    assert {s for s, word in PUBLIC_STATUS.items() if word == "failed"} == FREED
+
+
+def test_a_refused_step_says_what_was_asked_of_what() -> None:
+    with pytest.raises(IllegalTransitionError, match="succeed is not possible in rejected"):
+        next_state(State.REJECTED, Event.SUCCEED)
+    with pytest.raises(IllegalTransitionError, match="succeed is not possible in new"):
+        next_state(None, Event.SUCCEED)
+    with pytest.raises(IllegalTransitionError, match="reported cannot owe"):
+        next_report_state(ReportState.REPORTED, ReportEvent.OWE)

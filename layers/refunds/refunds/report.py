@@ -36,7 +36,8 @@ from refunds.refund import Refund, Why, report_transition
 from refunds.state_machine import ReportEvent, ReportState
 
 ACTOR: Final = "report_refund"
-WRITE_ATTEMPTS: Final = 5
+# All refunds of one payment share its item, and of those that write at once one wins each round.
+WRITE_ATTEMPTS: Final = 25
 
 
 class Reported(StrEnum):

@@ -1,0 +1,192 @@
+"""Bad input gets the contract's error; nothing is written and no money is asked to move."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.http_client import Answer, RefundApiClient
+from local.polling import wait_for
+from local.simulators import payments
+from local.stack import RunningStack
+
+RECORD = payments.CARD_SGD.record_id
+
+
+@pytest.fixture(autouse=True)
+def nothing_written_and_nothing_sent(stack: RunningStack) -> Iterator[None]:
+    """What every test of this file ends with."""
+    items_before, sent_before = _items(stack), _sent(stack)
+    yield
+    assert _items(stack) == items_before
+    assert _sent(stack) == sent_before
+
+
+def _items(stack: RunningStack) -> list[Any]:
+    scanned = stack.client("dynamodb").scan(
+        TableName=stack.outputs["LedgerTable"], ConsistentRead=True
+    )
+    assert "LastEvaluatedKey" not in scanned
+    return sorted(scanned["Items"], key=json.dumps)
+
+
+def _sent(stack: RunningStack) -> int:
+    return len(stack.control.calls("hitpay", "refund.create"))
+
+
+def require_error(answer: Answer, status: int, code: str) -> dict[str, Any]:
+    """The details of an error, which is of the contract's shape."""
+    assert answer.status == status, answer.text
+    assert set(answer.body) == {"error"}
+    error = answer.body["error"]
+    assert set(error) == {"code", "message", "details", "request_id"}
+    assert error["code"] == code
+    assert error["message"]
+    assert error["request_id"]
+    details: dict[str, Any] = error["details"]
+    return details
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"pr_card_sgd"',
+        b"\xff\xfe",
+        b"[" * 50_000,
+        b'{"payment_record": "pr_card_sgd", "amount": 1, "amount": 9999}',
+        b'{"payment_record": "pr_card_sgd", "reason": "\\ud800"}',
+        b"{}",
+        b'{"payment_record": "pr_card_sgd", "invoice": "in_subscription"}',
+        b'{"payment_record": "pr_card_sgd", "amuont": 100}',
+        b'{"payment_record": "pr_card_sgd", "currency": "SGD"}',
+        *(
+            b'{"payment_record": "pr_card_sgd", "amount": %s}' % amount
+            for amount in (b"0", b"-1", b"1.5", b'"100"', b"true", b"null", b"1" + b"0" * 30)
+        ),
+        json.dumps(
+            {"payment_record": RECORD, "metadata": {str(n): "" for n in range(51)}}
+        ).encode(),
+        json.dumps({"payment_record": RECORD, "refund_id": "k" * 256}).encode(),
+        json.dumps({"payment_record": RECORD, "refund_id": "a\u0007b"}).encode(),
+        json.dumps({"payment_record": RECORD, "refund_id": "schlüssel"}).encode(),
+    ],
+)
+def test_a_body_that_is_not_of_the_contracts_form(api: RefundApiClient, raw: bytes) -> None:
+    answer = api.request("POST", "/v1/refunds", raw=raw, headers={"Idempotency-Key": "bad-body"})
+    details = require_error(answer, 400, "invalid_request")
+    assert details["fields"]
+
+
+@pytest.mark.parametrize("key", ["k" * 256, "schlüssel".encode().decode("latin-1")])
+def test_a_key_that_is_not_1_to_255_printable_characters(api: RefundApiClient, key: str) -> None:
+    answer = api.create_refund(key, payment_record=RECORD)
+    require_error(answer, 400, "invalid_request")
+
+
+def test_no_key_in_header_or_body(api: RefundApiClient) -> None:
+    answer = api.request("POST", "/v1/refunds", body={"payment_record": RECORD})
+    require_error(answer, 400, "idempotency_key_required")
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "", "application/json5"]
+)
+def test_a_body_that_is_not_declared_as_json(api: RefundApiClient, content_type: str) -> None:
+    answer = api.request(
+        "POST",
+        "/v1/refunds",
+        body={"payment_record": RECORD},
+        headers={"Idempotency-Key": "bad-type", "Content-Type": content_type},
+    )
+    require_error(answer, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("size", [256 * 1024 + 1, 7 * 1024 * 1024])
+def test_a_body_that_is_too_large(api: RefundApiClient, size: int) -> None:
+    raw = json.dumps({"payment_record": RECORD, "reason": "x" * size}).encode()
+    answer = api.request("POST", "/v1/refunds", raw=raw, headers={"Idempotency-Key": "too-large"})
+    require_error(answer, 413, "payload_too_large")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"payment_record": "pr_nowhere"}, 404, "payment_not_found"),
+        ({"payment_intent": "pi_nowhere"}, 404, "payment_not_found"),
+        ({"invoice": "in_nowhere"}, 404, "payment_not_found"),
+        ({"payment_record": "../../v1/charges"}, 404, "payment_not_found"),
+        ({"payment_record": payments.LIVE_MODE.record_id}, 404, "payment_not_found"),
+        ({"payment_record": payments.WITHOUT_LINK.record_id}, 400, "payment_not_linked"),
+        ({"payment_record": payments.NEVER_CAPTURED.record_id}, 412, "payment_not_refundable"),
+        ({"payment_record": payments.CANCELED.record_id}, 412, "payment_not_refundable"),
+        ({"payment_record": payments.OTHER_CURRENCY.record_id}, 422, "currency_mismatch"),
+        ({"payment_record": RECORD, "currency": "usd"}, 422, "currency_mismatch"),
+        ({"payment_record": RECORD, "amount": 10_000}, 422, "refund_amount_exceeded"),
+        ({"payment_record": payments.PARTLY_REFUNDED.record_id, "amount": 7500}, 422,
+         "refund_amount_exceeded"),
+        ({"payment_record": payments.CARD_KWD.record_id, "amount": 1001}, 422,
+         "amount_not_representable"),
+    ],
+)  # fmt: skip
+def test_a_payment_or_amount_that_cannot_be_refunded(
+    api: RefundApiClient, body: dict[str, Any], status: int, code: str
+) -> None:
+    answer = api.create_refund(f"bad-payment-{code}", **body)
+    require_error(answer, status, code)
+
+
+def test_the_amounts_behind_a_refusal_are_told(api: RefundApiClient) -> None:
+    record = payments.PARTLY_REFUNDED.record_id
+    answer = api.create_refund("bad-amounts", payment_record=record, amount=8000)
+    assert require_error(answer, 422, "refund_amount_exceeded") == {
+        "original_amount": 9999,
+        "already_refunded": 2500,
+        "remaining_refundable": 7499,
+        "requested_refund": 8000,
+    }
+
+
+def test_what_is_missing_and_where_it_should_have_been_written(api: RefundApiClient) -> None:
+    answer = api.create_refund("bad-link", payment_record=payments.WITHOUT_LINK.record_id)
+    details = require_error(answer, 400, "payment_not_linked")
+    assert details["missing"] == "processor payment id"
+    assert "metadata.hitpay_payment_id" in details["expected_in"]
+
+
+@pytest.mark.parametrize(
+    "authorization", [None, "", "Bearer", "Bearer ", "Bearer nobody", "Basic cmJrOg==", "nobody"]
+)
+def test_a_call_without_a_valid_key(stack: RunningStack, authorization: str | None) -> None:
+    headers = {"Idempotency-Key": "no-key"}
+    if authorization is not None:
+        headers["Authorization"] = authorization
+    nobody = RefundApiClient(stack.api_url, "rbk_nobody")
+    for method, path in (("POST", "/v1/refunds"), ("GET", "/v1/refunds/rfd_x")):
+        answer = nobody.request(method, path, body={"payment_record": RECORD}, headers=headers)
+        require_error(answer, 401, "unauthorized")
+
+
+def test_a_key_without_the_scope(stack: RunningStack) -> None:
+    reader = RefundApiClient(stack.api_url, stack.new_api_key("reader", ("refunds:read",)))
+    writer = RefundApiClient(stack.api_url, stack.new_api_key("writer", ("refunds:write",)))
+    for caller in (reader, writer):
+        wait_for(
+            lambda caller=caller: caller.request("GET", "/v1/refunds/rfd_x").status != 401,  # type: ignore[misc]
+            "the new keys known to every worker",
+            at_most=30,
+        )
+    require_error(reader.create_refund("scope", payment_record=RECORD), 403, "forbidden")
+    require_error(writer.read_refund("rfd_x"), 403, "forbidden")
+
+
+def test_ids_and_routes_that_do_not_exist(api: RefundApiClient) -> None:
+    require_error(api.read_refund("rfd_nowhere"), 404, "refund_not_found")
+    require_error(api.read_refund("x" * 3000), 404, "refund_not_found")
+    require_error(api.request("GET", "/v1/nowhere"), 404, "not_found")
+    require_error(api.request("DELETE", "/v1/refunds"), 405, "method_not_allowed")
+    require_error(api.request("PUT", "/v1/refunds/rfd_x", body={}), 405, "method_not_allowed")

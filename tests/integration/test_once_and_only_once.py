@@ -1,0 +1,191 @@
+"""Callers that repeat, race and give up: the money moves once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+from local.http_client import Answer, RefundApiClient
+from local.polling import wait_for
+from local.simulators.payments import seed_of
+from local.simulators.seeding import DemoPayment
+from local.stack import RunningStack
+
+CALLERS = 50
+
+
+def paid(stack: RunningStack, name: str, amount: int = 9999) -> DemoPayment:
+    """A payment of the test's own."""
+    payment = DemoPayment(name, amount)
+    stack.control.seed(seed_of(payment))
+    return payment
+
+
+def test_fifty_posts_of_one_key_at_once_are_one_refund(
+    stack: RunningStack, api: RefundApiClient
+) -> None:
+    # Given a payment
+    payment = paid(stack, "once_one_key")
+    # When fifty calls with one key arrive at once
+    with ThreadPoolExecutor(CALLERS) as pool:
+        answers = list(
+            pool.map(
+                lambda _: api.create_refund(
+                    "once-one-key", payment_record=payment.record_id, amount=2500
+                ),
+                range(CALLERS),
+            )
+        )
+    # Then one of them executed it, the others were told so or to repeat
+    statuses = [answer.status for answer in answers]
+    assert statuses.count(201) == 1, statuses
+    assert set(statuses) <= {200, 201, 409}, statuses
+    in_use = [answer for answer in answers if answer.status == 409]
+    assert {answer.body["error"]["code"] for answer in in_use} <= {"idempotency_key_in_use"}
+    assert all("Retry-After" in answer.headers for answer in in_use)
+    # And HitPay moved the money once
+    assert len(stack.control.refunds(payment.charge_id)) == 1
+    # And whoever repeats is told of that one
+    repeated = api.create_refund("once-one-key", payment_record=payment.record_id, amount=2500)
+    assert repeated.status == 200
+    assert repeated.headers["Idempotent-Replayed"] == "true"
+    assert {answer.body["id"] for answer in answers if answer.status < 300} == {repeated.body["id"]}
+
+
+def test_fifty_keys_at_once_never_refund_more_than_was_paid(
+    stack: RunningStack, api: RefundApiClient
+) -> None:
+    # Given a payment of SGD 99.99
+    payment = paid(stack, "once_many_keys")
+
+    def insist(number: int) -> Answer:
+        """Repeat with the same key for as long as the payment is busy."""
+
+        def ask() -> Answer | None:
+            answer = api.create_refund(
+                f"once-many-{number}", payment_record=payment.record_id, amount=300
+            )
+            return None if answer.status == 409 else answer
+
+        return wait_for(ask, f"an answer other than 409 for key {number}", at_most=180)
+
+    # When fifty refunds of SGD 3.00 are asked for at once, under different keys
+    with ThreadPoolExecutor(CALLERS) as pool:
+        answers = list(pool.map(insist, range(CALLERS)))
+    # Then 33 succeed and 17 are too much
+    assert [answer.status for answer in answers].count(201) == 33
+    too_much = [answer.body["error"] for answer in answers if answer.status == 422]
+    assert len(too_much) == 17
+    assert {error["code"] for error in too_much} == {"refund_amount_exceeded"}
+    # And HitPay moved SGD 99.00
+    made = stack.control.refunds(payment.charge_id)
+    assert (len(made), sum(refund.amount for refund in made)) == (33, Decimal("99.00"))
+
+
+def test_a_lost_answer_to_a_full_refund_is_found_again_with_both_providers_down(
+    stack: RunningStack, api: RefundApiClient
+) -> None:
+    # Given a full refund that succeeded, whose answer the caller never saw
+    payment = paid(stack, "once_lost_answer")
+    first = api.create_refund("once-lost-answer", payment_record=payment.record_id)
+    assert first.status == 201, first.text
+    # When both providers go down and the caller repeats
+    for provider in ("hitpay", "stripe"):
+        stack.control.add_fault(provider, "*", "lost_request", times=None)
+    calls_before = len(stack.control.calls())
+    again = api.create_refund("once-lost-answer", payment_record=payment.record_id)
+    # Then it is the same refund, and nobody was asked
+    assert again.status == 200
+    assert again.body["id"] == first.body["id"]
+    assert again.body["processor_refund_id"] == first.body["processor_refund_id"]
+    asked = {call.operation for call in stack.control.calls()[calls_before:]}
+    assert asked <= {"payment_record.report_refund"}  # the background's own work
+
+
+def test_the_same_key_with_another_request_is_refused(
+    stack: RunningStack, api: RefundApiClient
+) -> None:
+    payment = paid(stack, "once_reused")
+    assert (
+        api.create_refund("once-reused", payment_record=payment.record_id, amount=1).status == 201
+    )
+    for other in ({"amount": 2}, {}, {"amount": 1, "reason": "duplicate"}):
+        answer = api.create_refund("once-reused", payment_record=payment.record_id, **other)
+        assert (answer.status, answer.body["error"]["code"]) == (422, "idempotency_key_reused")
+    assert len(stack.control.refunds(payment.charge_id)) == 1
+
+
+def test_an_answer_of_hitpay_that_is_lost_leaves_the_refund_pending_and_unsent_again(
+    stack: RunningStack, api: RefundApiClient
+) -> None:
+    # Given a HitPay that executes the refund and then resets the connection
+    payment = paid(stack, "once_reset")
+    stack.control.add_fault("hitpay", "refund.create", "commit_then_reset", match=payment.charge_id)
+    # When a refund is asked for
+    first = api.create_refund("once-reset", payment_record=payment.record_id, amount=2500)
+    # Then it is pending, with its money held
+    assert (first.status, first.body["status"]) == (202, "pending"), first.text
+    assert first.body["payment"]["refundable_amount"] == 7499
+    # And repeating it sends nothing
+    for _ in range(3):
+        again = api.create_refund("once-reset", payment_record=payment.record_id, amount=2500)
+        assert (again.status, again.body["id"]) == (202, first.body["id"])
+    assert len(stack.control.refunds(payment.charge_id)) == 1
+    # And another refund of the payment has to wait
+    other = api.create_refund("once-reset-other", payment_record=payment.record_id, amount=100)
+    assert (other.status, other.body["error"]["code"]) == (409, "payment_busy")
+    assert other.body["error"]["details"]["blocking_refund"] == {
+        "id": first.body["id"],
+        "status": "pending",
+    }
+    assert "Retry-After" in other.headers
+
+
+def test_a_refusal_of_hitpay_spends_the_key_and_frees_the_money(
+    stack: RunningStack, api: RefundApiClient
+) -> None:
+    payment = paid(stack, "once_rejected")
+    stack.control.add_fault(
+        "hitpay",
+        "refund.create",
+        "status",
+        match=payment.charge_id,
+        status=422,
+        body={"message": "Insufficient balance."},
+    )
+    refused = api.create_refund("once-rejected", payment_record=payment.record_id)
+    assert (refused.status, refused.body["error"]["code"]) == (402, "refund_rejected")
+    assert refused.body["error"]["message"] == "Insufficient balance."
+    again = api.create_refund("once-rejected", payment_record=payment.record_id)
+    assert (again.status, again.body["error"]["code"]) == (402, "refund_rejected")
+    assert again.headers["Idempotent-Replayed"] == "true"
+    other = api.create_refund("once-rejected-2", payment_record=payment.record_id)
+    assert (other.status, other.body["amount"]) == (201, 9999)
+
+
+def test_a_refund_that_hitpay_certainly_did_not_execute_may_be_tried_again_with_its_key(
+    stack: RunningStack, api: RefundApiClient
+) -> None:
+    payment = paid(stack, "once_throttled")
+    stack.control.add_fault(
+        "hitpay", "refund.create", "status", match=payment.charge_id, status=429
+    )
+    turned_away = api.create_refund("once-throttled", payment_record=payment.record_id)
+    assert (turned_away.status, turned_away.body["error"]["code"]) == (503, "processor_unavailable")
+    assert "Retry-After" in turned_away.headers
+    again = api.create_refund("once-throttled", payment_record=payment.record_id)
+    assert (again.status, again.body["status"]) == (201, "succeeded")
+    assert len(stack.control.refunds(payment.charge_id)) == 1
+
+
+def test_providers_that_are_down_before_anything_was_sent_are_told_as_such(
+    stack: RunningStack, api: RefundApiClient
+) -> None:
+    payment = paid(stack, "once_down")
+    stack.control.add_fault("stripe", "payment_record.read", "lost_request", times=None)
+    no_stripe = api.create_refund("once-down", payment_record=payment.record_id)
+    assert (no_stripe.status, no_stripe.body["error"]["code"]) == (503, "stripe_unavailable")
+    stack.control.clear_faults()
+    stack.control.add_fault("hitpay", "charge.read", "status", times=None, status=500)
+    no_hitpay = api.create_refund("once-down", payment_record=payment.record_id)
+    assert (no_hitpay.status, no_hitpay.body["error"]["code"]) == (503, "processor_unavailable")
+    stack.control.clear_faults()
+    assert api.create_refund("once-down", payment_record=payment.record_id).status == 201

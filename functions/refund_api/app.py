@@ -28,8 +28,8 @@ from refunds.errors import (
 )
 from refunds.payment import payment_key_of
 from refunds.ports import Deadline, LedgerUnavailableError
-from refunds.refund import RefundType, Source, refund_id_of
-from refunds.requests import RefundBody, idempotency_key, parse_body
+from refunds.refund import Source, refund_id_of
+from refunds.requests import idempotency_key, parse_body
 from refunds.reserve import CreateRefund
 
 # All provider calls of one request together; under the gateway's 29 s with room to answer.
@@ -67,7 +67,6 @@ def create_refund() -> Response[str]:
     world = refund_api(logger)
     caller = _authorised(world, WRITE)
     body = parse_body(_json_text())
-    _require_instant(body)
     key = idempotency_key(_header("Idempotency-Key"), body)
     command = CreateRefund(
         refund_id=refund_id_of(key, world.stage),
@@ -137,15 +136,6 @@ def _authorised(world: RefundApi, scope: str) -> str:
     if scope not in holder.scopes:
         raise ForbiddenError(f"This key may not do this; it needs {scope}.")
     return f"api_key:{holder.name}"
-
-
-def _require_instant(body: RefundBody) -> None:
-    """Refuse what nothing would execute yet, rather than accept it and let it lie."""
-    if body.refund_type is not RefundType.INSTANT:
-        raise InvalidRequestError(
-            "Scheduled refunds are not executed yet; leave refund_type out.",
-            details={"fields": [{"path": "refund_type", "reason": "only instant is executed"}]},
-        )
 
 
 def _json_text() -> str:

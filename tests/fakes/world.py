@@ -1,6 +1,6 @@
 """The production use cases, unmodified, in a world in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
@@ -12,12 +12,13 @@ from refunds.link import LinkResolver, VerifyCharge
 from refunds.money import Money
 from refunds.observe import ObservePayment
 from refunds.payment import Payment, PaymentKey
-from refunds.ports import DUE_SHARDS, DoorbellError
+from refunds.ports import DUE_SHARDS, Deadline, DoorbellError
 from refunds.record import Recorder
 from refunds.refund import ReferenceType, Refund, RefundRequest, Source, refund_id_of
 from refunds.report import Reported, ReportRefund
 from refunds.reserve import CreateRefund, Reservation
 from refunds.settle import AfterHold, SettleRefund, SettleSettings
+from refunds.settle_run import SettleRun
 from tests.fakes.book import FakeBook
 from tests.fakes.book_records import FakeRecord
 from tests.fakes.ledger import MemoryLedger
@@ -48,6 +49,10 @@ class OneAfterTheOther:
     def both(self, first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
         one = first()
         return one, second()
+
+    def each(self, function: Callable[[str], object], things: Sequence[str]) -> None:
+        for thing in things:
+            function(thing)
 
 
 class FakeDoorbell:
@@ -131,6 +136,13 @@ class World:
             clock=self.clock,
             trail=self.trail,
             settings=replace(SETTLE_SETTINGS, after_hold=after_hold),
+        )
+        self.settle_run = SettleRun(
+            ledger=self.ledger,
+            settle=self.settle,
+            together=OneAfterTheOther(),
+            clock=self.clock,
+            trail=self.trail,
         )
         self.observe = ObservePayment(
             ledger=self.ledger,
@@ -218,6 +230,10 @@ class World:
             raise LookupError(name)
         return payment
 
-    def deadline(self) -> Any:
+    def deadline(self) -> Deadline:
         """The provider budget of one call."""
-        return self.clock.deadline(PROVIDER_BUDGET_MS)
+        return self.deadline_of(PROVIDER_BUDGET_MS)
+
+    def deadline_of(self, milliseconds: int) -> Deadline:
+        """A deadline that many milliseconds from now."""
+        return self.clock.deadline(milliseconds)

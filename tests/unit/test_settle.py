@@ -1,13 +1,17 @@
 """What is due moves on: by evidence, never by a guess."""
 
+from dataclasses import replace
+
 import pytest
 
 from refunds.errors import PaymentBusyError
 from refunds.money import Money
-from refunds.ports import MovementStatus
+from refunds.payment import PaymentKey
+from refunds.ports import Deadline, MovementStatus
 from refunds.refund import RefundType
 from refunds.report import Reported, ReportFailedError
-from refunds.settle import AfterHold
+from refunds.settle import AfterHold, Settled
+from refunds.settle_run import ROW_MS
 from refunds.state_machine import ReportState, State
 from tests.fakes.book_fates import ReportLost
 from tests.fakes.processor_fates import (
@@ -317,3 +321,55 @@ class TestDoorbells:
         assert len(world.doorbell.rung) == rung
         assert world.stored("k").next_check_ms is None
         assert world.stored("k").report.state is ReportState.FAILED
+
+
+class TestRun:
+    """One run of settling, over everything that is due."""
+
+    def test_a_backlog_drains_and_what_is_new_is_not_starved(self, world: World) -> None:
+        # Given far more due refunds than one round takes, and then one more
+        for number in range(300):
+            world.pay(f"old-{number}")
+            world.processor.fates.append(ReplyLost())
+            world.refund(f"old-{number}", record=f"pr_old-{number}")
+        world.clock.advance(1)
+        world.processor.fates.append(ReplyLost())
+        newest = world.refund("newest").refund
+        order: list[str] = []
+        settle = world.settle_run.settle
+
+        def watched(refund_id: str, deadline: Deadline) -> Settled:
+            order.append(refund_id)
+            return settle(refund_id, deadline)
+
+        run = replace(world.settle_run, settle=watched)  # type: ignore[arg-type]
+        # When a run settles
+        assert run(world.deadline_of(75_000)) == 301
+        # Then all moved on, the newest in the first round
+        assert {r.state for r in world.ledger.refunds.values()} == {State.SUCCEEDED}
+        assert order.index(newest.id) < 8 * 16
+
+    def test_a_row_that_cannot_be_settled_stops_nothing(self, world: World) -> None:
+        world.pay("poison")
+        world.processor.fates.extend([ReplyLost(), ReplyLost()])
+        poison = world.refund("poison", record="pr_poison").refund
+        world.refund("k")
+        world.ledger.payments.pop(PaymentKey("hitpay", "charge-poison"))
+        world.settle_run(world.deadline_of(75_000))
+        assert world.stored("k").state is State.SUCCEEDED
+        assert ("settle_failed", poison.id) in [
+            (event, facts.get("refund_id")) for event, facts in world.trail.notes
+        ]
+
+    def test_no_refund_is_begun_that_might_not_end_in_time(self, world: World) -> None:
+        world.processor.fates.append(ReplyLost())
+        world.refund("k")
+        assert world.settle_run(world.deadline_of(ROW_MS)) == 0
+        assert world.stored("k").state is State.UNKNOWN
+
+    def test_two_runs_at_once_settle_each_refund_once(self, world: World) -> None:
+        world.processor.fates.append(ReplyLost())
+        refund = world.refund("k").refund
+        now_ms = world.clock.now_ms()
+        assert world.ledger.take_check(refund.id, now_ms=now_ms, until_ms=now_ms + 1) is not None
+        assert world.settle(refund.id, world.deadline()) is Settled.NOTHING_DUE

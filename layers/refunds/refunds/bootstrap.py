@@ -5,7 +5,7 @@ that a snapshot of an initialised function holds none of them. What is built is 
 the worker: clients and connections are made once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from uuid import uuid4
@@ -23,19 +23,28 @@ from refunds.adapters.sqs_doorbell import SqsDoorbell
 from refunds.adapters.ssm_secrets import ApiKeys, Secrets
 from refunds.adapters.stripe_book import StripeBook
 from refunds.adapters.system_clock import SystemClock
-from refunds.adapters.visibility import VisibilityBackoff
+from refunds.adapters.visibility import HIDDEN_SECONDS_MAX, VisibilityBackoff
 from refunds.adopt import Adopter
-from refunds.config import RefundApiSettings, ReportRefundSettings
+from refunds.config import (
+    MoneySettings,
+    RefundApiSettings,
+    ReportRefundSettings,
+    SettleRefundsSettings,
+)
 from refunds.execute import ExecuteRefund
 from refunds.link import LinkResolver
-from refunds.ports import Clock, Ledger
+from refunds.ports import Clock, Ledger, Processor
 from refunds.processors.hitpay import HitPay
 from refunds.record import Recorder
 from refunds.report import ReportRefund
 from refunds.reserve import Reservation
+from refunds.settle import SettleRefund, SettleSettings
+from refunds.settle_run import SettleRun
 
 STRIPE_SECRET_KEY = "stripe-secret-key"  # noqa: S105 - a parameter's name, not its value
 HITPAY_API_KEY = "hitpay-api-key"
+# Longer than settling one refund can take, shorter than anybody would wait for it.
+SETTLE_TAKE_MS = 90_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +57,15 @@ class RefundApi:
     api_keys: ApiKeys
     clock: Clock
     new_token: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleRefundsWorld:
+    """What ``settle_refunds`` works with."""
+
+    run: SettleRun
+    clock: Clock
+    settle_seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +84,19 @@ def _new_token() -> str:
     return uuid4().hex
 
 
-@cache
-def refund_api(logger: Logger) -> RefundApi:
-    """The world of ``refund_api``, from its environment.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _MoneyPath:
+    """What every function that moves money stands on."""
 
-    Raises:
-        ConfigurationError: the environment is wrong, or mixes real and play money.
-    """
-    settings = RefundApiSettings.from_environment()
+    ledger: DynamoDbLedger
+    processors: Mapping[str, Processor]
+    execute: ExecuteRefund
+    doorbell: SqsDoorbell
+    clock: SystemClock
+    trail: LogTrail
+
+
+def _money_path(settings: MoneySettings, logger: Logger) -> _MoneyPath:
     require_hitpay_url(settings.hitpay_url, settings.mode)
     clock, trail = SystemClock(), LogTrail(logger)
     http = DeadlineHttp(clock)
@@ -91,12 +114,13 @@ def refund_api(logger: Logger) -> RefundApi:
         http=http,
         zero_decimals_as_integer=settings.hitpay_zero_decimal_form == "integer",
     )
-    processors = {hitpay.name: hitpay}
+    processors: dict[str, Processor] = {hitpay.name: hitpay}
     book = StripeBook(
         base_url=settings.stripe_url,
         key=ModeCheckedKey(secrets.secret(STRIPE_SECRET_KEY), settings.mode),
         http=http,
     )
+    doorbell = SqsDoorbell(sqs_client(), settings.report_queue_url)
     execute = ExecuteRefund(
         ledger=ledger,
         resolver=LinkResolver(
@@ -116,25 +140,79 @@ def refund_api(logger: Logger) -> RefundApi:
         ),
         recorder=Recorder(ledger=ledger, clock=clock, trail=trail),
         processors=processors,
-        doorbell=SqsDoorbell(sqs_client(), settings.report_queue_url),
+        doorbell=doorbell,
         clock=clock,
         trail=trail,
         new_token=_new_token,
     )
+    return _MoneyPath(
+        ledger=ledger,
+        processors=processors,
+        execute=execute,
+        doorbell=doorbell,
+        clock=clock,
+        trail=trail,
+    )
+
+
+@cache
+def refund_api(logger: Logger) -> RefundApi:
+    """The world of ``refund_api``, from its environment.
+
+    Raises:
+        ConfigurationError: the environment is wrong, or mixes real and play money.
+    """
+    settings = RefundApiSettings.from_environment()
+    path = _money_path(settings, logger)
     api_keys = ApiKeys(
         ssm_client(),
         settings.secrets_prefix,
         max_age_s=settings.secrets_cache_seconds,
-        trail=trail,
+        trail=path.trail,
     )
     return RefundApi(
         stage=settings.stage,
-        execute=execute,
-        ledger=ledger,
+        execute=path.execute,
+        ledger=path.ledger,
         api_keys=api_keys,
-        clock=clock,
+        clock=path.clock,
         new_token=_new_token,
     )
+
+
+@cache
+def settle_refunds(logger: Logger) -> SettleRefundsWorld:
+    """The world of ``settle_refunds``, from its environment.
+
+    Raises:
+        ConfigurationError: the environment is wrong, or mixes real and play money.
+    """
+    settings = SettleRefundsSettings.from_environment()
+    path = _money_path(settings, logger)
+    settle = SettleRefund(
+        ledger=path.ledger,
+        processors=path.processors,
+        recorder=path.execute.recorder,
+        execute=path.execute,
+        doorbell=path.doorbell,
+        clock=path.clock,
+        trail=path.trail,
+        settings=SettleSettings(
+            step_ms=settings.settle_seconds * 1000,
+            hold_ms=settings.hold_seconds * 1000,
+            after_hold=settings.after_hold,
+            take_ms=SETTLE_TAKE_MS,
+            unheard_ms=settings.report_max_receives * HIDDEN_SECONDS_MAX * 1000,
+        ),
+    )
+    run = SettleRun(
+        ledger=path.ledger,
+        settle=settle,
+        together=SideBySide(settings.settle_concurrency),
+        clock=path.clock,
+        trail=path.trail,
+    )
+    return SettleRefundsWorld(run=run, clock=path.clock, settle_seconds=settings.settle_seconds)
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from refunds.link import VerifyCharge
+from refunds.settle import AfterHold
 
 
 class ConfigurationError(Exception):
@@ -60,13 +61,32 @@ class _Settings(BaseModel):
             raise ConfigurationError(f"The function's environment is wrong: {problems}") from None
 
 
-class RefundApiSettings(_Settings):
-    """What ``refund_api`` reads."""
+class MoneySettings(_Settings):
+    """What the functions that ask HitPay read."""
 
     hitpay_url: Annotated[str, Field(pattern=r"^https?://")]
     hitpay_zero_decimal_form: Literal["integer", "decimal"]
     verify_charge: VerifyCharge
     lease_seconds: _Seconds
+
+
+class RefundApiSettings(MoneySettings):
+    """What ``refund_api`` reads."""
+
+
+class SettleRefundsSettings(MoneySettings):
+    """What ``settle_refunds`` reads.
+
+    Attributes:
+        settle_seconds: the settle interval; every backoff is a multiple of it.
+        hold_seconds: how long after it was sent an order may still arrive.
+    """
+
+    settle_seconds: _Seconds
+    hold_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)]
+    after_hold: AfterHold
+    settle_concurrency: Annotated[int, Field(ge=1, le=32)]
+    report_max_receives: Annotated[int, Field(ge=1, le=1000)]
 
 
 class ReportRefundSettings(_Settings):

@@ -1,7 +1,6 @@
 """From the processor's answer to the refund's next state: pure, and the only such place.
 
-What is not final is due for settling at once (``next_check_ms``): whoever comes first, the next run
-of settling or the reporter that was rung for, finds the refund as it is here.
+What is not final is due for settling at once (``next_check_ms``): the next run takes it up.
 """
 
 from collections.abc import Mapping
@@ -32,6 +31,8 @@ from refunds.refund import (
 )
 from refunds.state_machine import Event, ReportEvent, ReportState, State
 
+# The reporter is rung for at once and usually done within seconds; before that, looking is idle.
+RING_CHECK_MS: Final = 15_000
 ABORTED_CODE: Final = "processor_unavailable"
 
 
@@ -118,7 +119,7 @@ def owing_report(refund: Refund, movement: Movement, why: Why) -> Refund:
     owing = report_transition(
         with_parameters, ReportEvent.OWE, replace(why, evidence={}), last_ring_ms=why.at_ms
     )
-    return replace(owing, next_check_ms=why.at_ms)
+    return replace(owing, next_check_ms=why.at_ms + RING_CHECK_MS)
 
 
 def report_parameters(refund: Refund, movement: Movement, *, at_ms: int) -> ReportParameters:

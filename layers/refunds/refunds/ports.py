@@ -476,10 +476,13 @@ class Doorbell(Protocol):
 
 
 class Together(Protocol):
-    """Runs two calls side by side."""
+    """Runs calls side by side; all have ended on return."""
 
     def both(self, first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
-        """Both results; both calls have ended on return. An error of ``first`` is raised first."""
+        """Both results; an error of ``first`` is raised first."""
+
+    def each(self, function: Callable[[str], object], things: Sequence[str]) -> None:
+        """Call ``function`` for each of ``things``, a bounded number at once."""
 
 
 class Trail(Protocol):

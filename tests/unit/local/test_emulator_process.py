@@ -1,4 +1,4 @@
-"""What is put right in the emulator; that it works there is shown by the integration tests."""
+"""What is put right in the emulator, on stand-ins; test_emulator.py shows that it works there."""
 
 import json
 import sys

@@ -1,7 +1,7 @@
-"""Two calls at once, on two threads, both of which have ended when the caller goes on."""
+"""Calls at once, on threads of their own, all of which have ended when the caller goes on."""
 
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -10,13 +10,24 @@ _B = TypeVar("_B")
 
 
 class SideBySide:
-    """Runs the second call on a thread of its own while the first runs on the caller's."""
+    """Runs calls side by side; no thread outlives a call of this: in a frozen function it would
+    wake up in somebody else's invocation.
+
+    Args:
+        threads: how many calls of ``each`` run at once.
+    """
+
+    def __init__(self, threads: int = 2) -> None:
+        self._threads = threads
+
+    def each(self, function: Callable[[str], object], things: Sequence[str]) -> None:
+        """Call ``function`` for each of ``things``; the first error that it raises is raised."""
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="beside") as pool:
+            for _ in pool.map(function, things):
+                pass
 
     def both(self, first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
-        """Both results; an error of ``first`` is raised first.
-
-        No thread outlives the call: in a frozen function it would wake up in somebody else's.
-        """
+        """Both results, the second from a thread of its own; an error of ``first`` comes first."""
         context = contextvars.copy_context()
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="beside") as pool:
             future = pool.submit(context.run, second)

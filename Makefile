@@ -1,0 +1,38 @@
+# Everything runs in environments of its own, made from the lock files on first use. Variables given
+# on the command line reach the tools: make run ONCE=1, make deploy STAGE=sandbox.
+PYTHON ?= python3
+VENV := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help env run test build deploy lint lock clean
+
+help: ## Show this
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | \
+		awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+env: ## Install the environments, or bring them up to date
+	@$(PYTHON) -m local.environments
+
+run: env ## Start everything on this machine, refund a demo payment, serve (ONCE=1: stop after it)
+	@$(VENV)/python -m local.run
+
+test: lint ## Prove everything: lint, types, template, all tests
+	$(VENV)/python -m pytest
+
+lint: env ## Check style, types and the template
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy .
+	$(VENV)/python -m local.validate
+
+build: env ## Build functions and layers for this machine, as `run` and `test` use them
+	@$(VENV)/python -m local.build
+
+deploy: env ## Deploy to AWS: make deploy STAGE=sandbox
+	@$(VENV)/python -m local.release
+
+lock: env ## Resolve the requirements anew and pin them with their hashes
+	@$(VENV)/python -m local.lock
+
+clean: ## Remove what was built and installed
+	rm -rf .venv .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

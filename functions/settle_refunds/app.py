@@ -1,0 +1,36 @@
+"""``settle_refunds``: the schedule → one run of settling → what is due moves on.
+
+What settling is stands in ``refunds.settle``. With a settle interval below a minute, which only a
+local stage has, one invocation makes several runs: no schedule fires more often.
+"""
+
+import time
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from refunds.bootstrap import settle_refunds
+from refunds.ports import Deadline
+
+# A run begins no refund in the last 24 s of its budget. Two runs may overlap for a moment; they
+# never work on the same refund.
+RUN_BUDGET_MS = 75_000
+ALL_RUNS_MS = 100_000
+SCHEDULE_MS = 60_000
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
+    """Settle what is due; returns how many refunds were worked on."""
+    world = settle_refunds(logger)
+    step_ms = world.settle_seconds * 1000
+    next_schedule = Deadline.after(world.clock, SCHEDULE_MS)
+    end = Deadline.after(world.clock, ALL_RUNS_MS)
+    settled = world.run(end.at_most(RUN_BUDGET_MS))
+    while next_schedule.remaining_ms() > step_ms:
+        time.sleep(world.settle_seconds)
+        settled += world.run(end.at_most(RUN_BUDGET_MS))
+    return {"settled": settled}

@@ -1,0 +1,169 @@
+"""The emulator's own process: MiniStack, with six things put right.
+
+So the template needs no local variant. Runs in the emulator's environment, where nothing of ours is
+installed: only the standard library and MiniStack itself. That is pinned by hash; if a later one
+has other names, this fails at start.
+"""
+
+import copy
+import hashlib
+import json
+import os
+import runpy
+import shutil
+import tempfile
+import threading
+import zipfile
+from collections.abc import Mapping
+from contextvars import ContextVar
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+NAME_SEVERAL = ("ssm:GetParameters", "ssm:GetParametersByPath")
+
+_asked_for: ContextVar[tuple[str, ...]] = ContextVar("asked_for", default=())
+
+
+def ask_about_each_parameter() -> None:
+    """Authorize reading several parameters one by one, as AWS does.
+
+    MiniStack asks about `*`, which would force every role to hold every secret and prove nothing.
+    """
+    actions: Any = import_module("ministack.core.iam_actions")
+    evaluator: Any = import_module("ministack.core.iam_evaluator")
+    extract, enforce = actions.extract_resource_arn, evaluator.enforce
+
+    def extract_resource_arn(*request: Any) -> Any:
+        service, _method, _path, _headers, body, _query, region, account_id = request
+        named = parameter_arns(body or b"", region, account_id) if service == "ssm" else ()
+        _asked_for.set(named)
+        return extract(*request)
+
+    def enforce_each(access_key: str, action: str, service: str, region: str, **about: Any) -> Any:
+        resources = _asked_for.get() if action in NAME_SEVERAL else ()
+        for resource in resources or (about.get("resource_arn", "*"),):
+            if denied := enforce(
+                access_key, action, service, region, **about | {"resource_arn": resource}
+            ):
+                return denied
+        return None
+
+    actions.extract_resource_arn = extract_resource_arn
+    evaluator.enforce = enforce_each
+
+
+def parameter_arns(body: bytes, region: str, account_id: str) -> tuple[str, ...]:
+    """List what a request for several parameters asks for, as a policy names it."""
+    try:
+        request = json.loads(body)
+    except ValueError:
+        return ()
+    if not isinstance(request, Mapping):
+        return ()
+    names = request.get("Names") or [request.get("Path")]
+    prefix = f"arn:aws:ssm:{region}:{account_id}:parameter"
+    return tuple(f"{prefix}/{name.lstrip('/')}" for name in names if isinstance(name, str))
+
+
+def count_loopback_as_secure() -> None:
+    """Make `aws:SecureTransport` true: the template's queues refuse callers without TLS."""
+    evaluator: Any = import_module("ministack.core.iam_evaluator")
+    resolve = evaluator._resolve_condition_key
+
+    def resolve_condition_key(key: str, context: Any) -> Any:
+        return "true" if key.lower() == "aws:securetransport" else resolve(key, context)
+
+    evaluator._resolve_condition_key = resolve_condition_key
+
+
+def expand_sam_with_the_values_given() -> None:
+    """Show SAM the values of the parameters; MiniStack shows it their defaults only."""
+    engine: Any = import_module("ministack.services.cloudformation.engine")
+    apply = engine._apply_transforms
+
+    def apply_transforms(template: Any, provided: Any = None, previous: Any = None) -> Any:
+        values = engine._transform_parameters(template, provided, previous)
+        template = copy.deepcopy(template)
+        for name, value in values.items():
+            template["Parameters"][name]["Default"] = value
+        return apply(template, provided, previous)
+
+    for name in ("handlers", "changesets"):
+        user: Any = import_module(f"ministack.services.cloudformation.{name}")
+        user._apply_transforms = apply_transforms
+
+
+def read_concurrency_as_a_number() -> None:
+    """Let MaximumConcurrency come from a parameter: those are text, and AWS reads the number."""
+    functions: Any = import_module("ministack.services.lambda_svc")
+    allowed = functions._sqs_esm_concurrency
+
+    def concurrency(mapping: dict[str, Any], *more: Any, **named: Any) -> Any:
+        if scaling := mapping.get("ScalingConfig"):
+            mapping = {**mapping, "ScalingConfig": {k: int(v) for k, v in scaling.items()}}
+        return allowed(mapping, *more, **named)
+
+    functions._sqs_esm_concurrency = concurrency
+
+
+def share_what_workers_unpack() -> None:
+    """Unpack each archive once and link to it: like `/opt` on AWS, nobody writes there.
+
+    MiniStack unpacks every layer for every worker; fifty requests at once would write gigabytes.
+    """
+    runtime: Any = import_module("ministack.core.lambda_runtime")
+    together = Path(tempfile.mkdtemp(prefix="unpacked-"))
+    one_at_a_time = threading.Lock()
+
+    class SharedArchive:
+        """The part of ZipFile that MiniStack's workers use."""
+
+        def __init__(self, file: str) -> None:
+            self._file = Path(file)
+            self._unpacked = together / hashlib.sha256(self._file.read_bytes()).hexdigest()
+
+        def __enter__(self) -> "SharedArchive":
+            return self
+
+        def __exit__(self, *_error: object) -> None:
+            return
+
+        def namelist(self) -> list[str]:
+            """List the names to check for ones that lead elsewhere: extracting refuses those."""
+            return []
+
+        def extractall(self, path: str) -> None:
+            with one_at_a_time:
+                if not self._unpacked.is_dir():
+                    shutil.unpack_archive(self._file, self._unpacked, "zip")
+            for entry in self._unpacked.iterdir():
+                (Path(path) / entry.name).symlink_to(entry)
+
+    runtime.zipfile = SimpleNamespace(
+        ZipFile=SharedArchive, BadZipFile=zipfile.BadZipFile, LargeFileError=zipfile.LargeZipFile
+    )
+
+
+def start_no_more_workers_at_once_than_there_are_processors() -> None:
+    """Let a burst of cold starts queue up: starting fifty together starves the ones that work."""
+    worker: Any = import_module("ministack.core.lambda_runtime").Worker
+    spawn = worker._spawn
+    starting = threading.BoundedSemaphore(os.cpu_count() or 1)
+
+    def spawn_in_turn(self: Any) -> None:
+        with starting:
+            spawn(self)
+
+    worker._spawn = spawn_in_turn
+
+
+if __name__ == "__main__":
+    ask_about_each_parameter()
+    count_loopback_as_secure()
+    expand_sam_with_the_values_given()
+    read_concurrency_as_a_number()
+    share_what_workers_unpack()
+    start_no_more_workers_at_once_than_there_are_processors()
+    runpy.run_module("ministack", run_name="__main__", alter_sys=True)

@@ -1,0 +1,31 @@
+"""Wait for something that can be observed, and for no longer than it may take.
+
+The one place in tools and tests that sleeps. A sleep that hopes is a race; this one looks.
+"""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+Seen = TypeVar("Seen")
+
+
+class NotInTimeError(AssertionError):
+    """What was waited for did not come."""
+
+
+def wait_for(
+    look: Callable[[], Seen | None],
+    what: str,
+    *,
+    at_most: float,
+    every: float = 0.05,
+) -> Seen:
+    """Call `look` until it returns something true, and return that."""
+    deadline = time.monotonic() + at_most
+    while True:
+        if seen := look():
+            return seen
+        if time.monotonic() >= deadline:
+            raise NotInTimeError(f"{what}: not within {at_most:g} s")
+        time.sleep(every)

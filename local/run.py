@@ -1,0 +1,195 @@
+"""`make run`: the whole system on this machine, and one refund all the way through it.
+
+The environment may say:
+
+- `ONCE=1`: stop after that refund; exit 0 only if Stripe's simulator shows exactly that one.
+- `HITPAY_URL`, `STRIPE_URL`, `HITPAY_API_KEY`, `STRIPE_SECRET_KEY` (all four): talk to these
+  instead of the simulators. Then `PAYMENT_RECORD` and, for less than all of it, `AMOUNT` name what
+  to refund; without them nothing is refunded.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+
+from local import paths
+from local.build import BuildError
+from local.deploy import DeployError
+from local.emulator import EmulatorError
+from local.http_client import Answer, RefundApiClient
+from local.polling import NotInTimeError, wait_for
+from local.providers import IncompleteProvidersError, external_providers
+from local.simulators.payments import CARD_JPY, CARD_SGD, demo_payments
+from local.stack import RunningStack, running_stack
+from local.trail import calls_table, history_table, last_log_lines, ledger_history
+
+REPORT_SECONDS = 60.0
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+
+class UnclearWishError(ValueError):
+    """The environment asks for a refund that cannot be meant."""
+
+
+SAID_IN_ONE_SENTENCE = (
+    BuildError,
+    DeployError,
+    EmulatorError,
+    IncompleteProvidersError,
+    UnclearWishError,
+)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to refund; no amount means all of it."""
+
+    payment_record: str
+    amount: int | None = None
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The request's body."""
+        amount = {} if self.amount is None else {"amount": self.amount}
+        return {"payment_record": self.payment_record, **amount, "reason": "requested_by_customer"}
+
+
+def main() -> int:
+    """Run it, and say how it went by the exit code."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # the latter is ignored in the background
+        signal.signal(number, _interrupt)
+    once = os.environ.get("ONCE", "") not in ("", "0")
+    try:
+        external = external_providers()
+        wish = _wish(simulated=external is None)
+        with running_stack(external=external, step=_step, announce=paths.STACK_FILE) as stack:
+            if external is None:
+                with _step("Seeding the simulators' demo payments"):
+                    stack.control.seed(demo_payments())
+            fine = wish is None or _refund(stack, wish)
+            if once:
+                return 0 if fine else 1
+            _explain(stack)
+            _serve(stack)
+    except KeyboardInterrupt:
+        console.print("\nStopped; nothing is left running.")
+    except SAID_IN_ONE_SENTENCE as error:
+        console.print(f"[red]{escape(str(error))}[/red]")
+        return 2
+    return 0
+
+
+def _wish(*, simulated: bool) -> Wish | None:
+    record = os.environ.get("PAYMENT_RECORD", "")
+    amount = os.environ.get("AMOUNT", "")
+    if amount and not amount.isdecimal():
+        raise UnclearWishError(f"AMOUNT is a whole number of minor units, not {amount!r}")
+    if record:
+        return Wish(record, int(amount) if amount else None)
+    return Wish(CARD_SGD.record_id, 2500) if simulated else None
+
+
+def _refund(stack: RunningStack, wish: Wish) -> bool:
+    """Refund, wait until Stripe knows, show everything; True if it went as it should."""
+    client = RefundApiClient(stack.api_url, stack.api_key)
+    of = "all" if wish.amount is None else str(wish.amount)
+    with _step(f"POST /v1/refunds: {of} of {wish.payment_record}"):
+        answer = client.create_refund(f"make-run-{uuid.uuid4()}", **wish.body)
+    console.print(f"  answered {answer.status}")
+    if answer.status not in (201, 202):
+        console.print(Panel(escape(answer.text), title="Not refunded", title_align="left"))
+        console.print("The end of the function's log:")
+        console.print(last_log_lines(stack, stack.outputs["RefundApiLogGroup"]), markup=False)
+        return False
+    refund_id = answer.body["id"]
+    try:
+        with _step("Waiting for the report to Stripe"):
+            final = wait_for(
+                lambda: _reported(client.read_refund(refund_id)),
+                "stripe_report.status reported",
+                at_most=REPORT_SECONDS,
+                every=0.1,
+            )
+    except NotInTimeError as error:
+        console.print(f"[red]{error}[/red]")
+        final = client.read_refund(refund_id).body
+    _show(stack, final)
+    return _as_it_should(stack, wish, final)
+
+
+def _reported(answer: Answer) -> Any:
+    report = answer.body["stripe_report"]["status"] if answer.status == 200 else None
+    return answer.body if report in ("reported", "failed") else None
+
+
+def _show(stack: RunningStack, refund: dict[str, Any]) -> None:
+    console.print_json(data=refund)
+    if stack.providers.control:
+        console.print(calls_table(stack.control.calls()))
+    console.print(history_table(ledger_history(stack, refund["id"])))
+
+
+def _as_it_should(stack: RunningStack, wish: Wish, refund: dict[str, Any]) -> bool:
+    if stack.providers.control is None:
+        return bool(refund["stripe_report"]["status"] == "reported")
+    reports = stack.control.reports(wish.payment_record)
+    told = [f"{report.amount} {report.currency}" for report in reports]
+    console.print(f"Stripe was told of {len(told)} refund(s) of {wish.payment_record}: {told}")
+    return [report.amount for report in reports] == [refund["amount"]]
+
+
+def _explain(stack: RunningStack) -> None:
+    record = CARD_JPY.record_id if stack.providers.control else "pr_..."
+    console.rule("Ready")
+    console.print("Refund something yourself:\n")
+    # Printed without rich's wrapping: it is there to be copied.
+    print(f"""curl -sS '{stack.api_url}/v1/refunds' \\
+  -H 'Authorization: Bearer {stack.api_key}' \\
+  -H 'Idempotency-Key: order-1007' \\
+  -H 'Content-Type: application/json' \\
+  -d '{{"payment_record": "{record}", "amount": 1200}}'
+""")
+    console.print(f"HitPay  {stack.providers.hitpay_url}")
+    console.print(f"Stripe  {stack.providers.stripe_url}")
+    console.print(f"AWS     {stack.emulator.url}  (described in .local/stack.json)")
+    console.print("\nServing until Ctrl-C.")
+
+
+def _serve(stack: RunningStack) -> None:
+    waiting = threading.Event()
+    while not waiting.wait(1):
+        if (code := stack.emulator.process.exit_code) is not None:
+            console.print(f"[red]The embedded cloud ended with {code}.[/red]")
+            console.print(stack.emulator.process.last_words())
+            sys.exit(1)
+
+
+@contextmanager
+def _step(what: str) -> Iterator[None]:
+    """Show what is being done while it is done, and how long it took."""
+    started = time.monotonic()
+    with console.status(what):
+        if not console.is_terminal:
+            console.print(f"{what} ...")
+        yield
+    console.print(f"[green]✓[/green] {what} [dim]{time.monotonic() - started:.1f} s[/dim]")
+
+
+def _interrupt(_number: int, _frame: object) -> NoReturn:
+    """End it: everything started is stopped on the way out."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

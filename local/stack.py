@@ -1,0 +1,142 @@
+"""The whole system on this machine: providers, embedded cloud, build and deployment together.
+
+`make run` and the integration tests both stand on `running_stack`.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local import secrets
+from local.build import build, this_machine
+from local.clients import CloudClients
+from local.deploy import deploy, local_parameters
+from local.emulator import Emulator, running_emulator
+from local.providers import Providers, simulated_providers
+from local.run_directory import run_directory
+from local.secrets import ApiKey
+from local.simulators.client import SimulatorControl
+from local.stages import Stage, load_stage
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+Step = Callable[[str], AbstractContextManager[object]]
+"""Wraps one long piece of work, so that whoever watches sees what is going on."""
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """A deployed system, its way in and its insides."""
+
+    stage: Stage
+    emulator: Emulator
+    clients: CloudClients
+    providers: Providers
+    outputs: dict[str, str]
+    api_url: str
+    api_key: str = field(repr=False)
+
+    @property
+    def control(self) -> SimulatorControl:
+        """The simulators' control; an error if real providers are at the other end."""
+        if self.providers.control is None:
+            raise RuntimeError("this stack talks to external providers")
+        return self.providers.control
+
+    def client(self, service: str) -> Any:
+        """Make a boto3 client with all rights, for looking inside."""
+        return self.clients.client(service)
+
+    def new_api_key(self, name: str, scopes: tuple[str, ...] = secrets.ALL_SCOPES) -> str:
+        """Make one more caller's key and return its text."""
+        key = secrets.new_api_key(name, scopes)
+        secrets.put_api_key(self.client("ssm"), self.stage.secrets_prefix, key)
+        return key.text
+
+
+def _quietly(_what: str) -> AbstractContextManager[object]:
+    return nullcontext()
+
+
+@contextmanager
+def running_stack(
+    *,
+    external: Providers | None = None,
+    parameters: Mapping[str, str] | None = None,
+    step: Step = _quietly,
+    announce: Path | None = None,
+) -> Iterator[RunningStack]:
+    """Bring everything up, and take everything down at the end.
+
+    Args:
+        external: real endpoints; without them the simulators are started, empty.
+        parameters: values of template parameters that differ from samconfig.toml's local stage.
+        step: is wrapped around each long piece of work.
+        announce: where to leave a file that says how to reach the stack.
+    """
+    stage, target = load_stage("local"), this_machine()
+    with ExitStack() as stack:
+        directory = stack.enter_context(run_directory())
+        with step("Building the functions and layers (sam build)"):
+            built = build(target, stage)
+        with step("Starting the embedded cloud and the providers"):
+            providers = external or stack.enter_context(simulated_providers(directory))
+            emulator = stack.enter_context(running_emulator(directory))
+        clients = CloudClients(stage.region, emulator.url)
+        with step("Putting the secrets and deploying the template"):
+            key = _put_secrets(clients, stage, providers)
+            urls = {"HitPayUrl": providers.hitpay_url, "StripeUrl": providers.stripe_url}
+            overrides = {"Mode": providers.mode, **urls, **(parameters or {})}
+            values = local_parameters(stage, target, built, overrides)
+            deployed = deploy(clients, stage, built, values)
+        running = RunningStack(
+            stage=stage,
+            emulator=emulator,
+            clients=clients,
+            providers=providers,
+            outputs=deployed.outputs,
+            api_url=deployed.api_url,
+            api_key=key.text,
+        )
+        if announce:
+            stack.enter_context(_announced(running, announce))
+        yield running
+
+
+def _put_secrets(clients: CloudClients, stage: Stage, providers: Providers) -> ApiKey:
+    ssm: SSMClient = clients.client("ssm")
+    prefix = stage.secrets_prefix
+    secrets.put_provider_keys(ssm, prefix, stripe=providers.stripe_key, hitpay=providers.hitpay_key)
+    key = secrets.new_api_key("local")
+    secrets.put_api_key(ssm, prefix, key)
+    return key
+
+
+@contextmanager
+def _announced(running: RunningStack, file: Path) -> Iterator[None]:
+    """Say in a file how to reach the stack. Of two stacks side by side the newer one is told of."""
+    facts = {
+        "api_url": running.api_url,
+        "api_key": running.api_key,
+        "aws_endpoint_url": running.emulator.url,
+        "region": running.stage.region,
+        "stack_name": running.stage.stack_name,
+        "hitpay_url": running.providers.hitpay_url,
+        "stripe_url": running.providers.stripe_url,
+        "outputs": running.outputs,
+    }
+    text = json.dumps(facts, indent=2)
+    draft = file.with_name(f"{file.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    draft.replace(file)
+    try:
+        yield
+    finally:
+        if file.is_file() and file.read_text() == text:
+            file.unlink()

@@ -1,0 +1,13 @@
+"""`sam validate --lint` on the template; part of `make lint`."""
+
+import sys
+
+from local.build import BuildError, validate
+from local.stages import load_stage
+
+if __name__ == "__main__":
+    try:
+        validate(load_stage("local").region)
+    except BuildError as error:
+        sys.exit(str(error))
+    print("template.yaml is valid")

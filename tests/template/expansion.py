@@ -1,0 +1,145 @@
+"""The template as AWS would see it: SAM expanded offline, parameters and conditions worked out.
+
+What only AWS knows becomes a word that reads like what it stands for: `{Ref: Ledger}` is `Ledger`,
+`{GetAtt: Ledger.Arn}` is `Ledger.Arn`. So a rule is a plain look into plain values.
+"""
+
+import copy
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+from samtranslator.translator.transform import transform  # type: ignore[import-untyped]
+
+from local import paths
+from local.stages import load_stage
+from local.template_yaml import read_template
+
+Resource = dict[str, Any]
+CODE = ("CodeUri", "ContentUri")
+NO_VALUE = object()
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "Fn::GetAtt": ".".join,
+    "Fn::Join": lambda given: str(given[0]).join(map(str, given[1])),
+    "Fn::Equals": lambda given: str(given[0]) == str(given[1]),
+    "Fn::Not": lambda given: not given[0],
+    "Fn::And": all,
+    "Fn::Or": any,
+}
+PSEUDO_PARAMETERS = {
+    "AWS::AccountId": "111122223333",
+    "AWS::Partition": "aws",
+    "AWS::Region": "ap-southeast-1",
+    "AWS::URLSuffix": "amazonaws.com",
+    "AWS::NoValue": NO_VALUE,
+}
+
+
+@dataclass
+class Expanded:
+    """One stage's resources. Free to be broken: every test gets its own copy."""
+
+    parameters: dict[str, str]
+    stack_name: str
+    resources: dict[str, Resource]
+    rules: dict[str, Any]
+
+    def of_type(self, kind: str) -> Iterator[tuple[str, Resource]]:
+        """The properties of all resources of one type, by logical id."""
+        for name, resource in self.resources.items():
+            if resource["Type"] == kind:
+                yield name, resource["Properties"]
+
+    def properties(self, name: str) -> Resource:
+        """The properties of one resource."""
+        properties: Resource = self.resources[name]["Properties"]
+        return properties
+
+    def environment(self, function: str) -> dict[str, Any]:
+        """The environment variables of a function."""
+        variables: dict[str, Any] = self.properties(function)["Environment"]["Variables"]
+        return variables
+
+
+def expand(stage_name: str, stack_name: str | None = None, **overrides: str) -> Expanded:
+    """Expand the template for a stage, with some of its parameters changed."""
+    stage = load_stage(stage_name)
+    name = stack_name or stage.stack_name
+    parameters = stage.parameters | {"BuildDigest": "0" * 64} | overrides
+    source = read_template(paths.TEMPLATE)
+    for resource in source["Resources"].values():
+        for code in set(CODE) & set(resource["Properties"]):
+            resource["Properties"][code] = f"s3://bucket/{resource['Properties'][code]}"
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)
+    # The region is all that SAM wants of an AWS session, and the policies all it would ask IAM for.
+    with patch.dict("os.environ", {"AWS_DEFAULT_REGION": stage.region}):
+        expanded = transform(source, dict(parameters), SimpleNamespace(load=lambda: {}))
+    values = _values(expanded, parameters, name)
+    work_out = _Resolver(values, expanded.get("Conditions", {}))
+    return Expanded(
+        parameters={k: str(v) for k, v in values.items() if k in expanded["Parameters"]},
+        stack_name=name,
+        resources={
+            key: work_out(_without_condition(resource))
+            for key, resource in expanded["Resources"].items()
+            if "Condition" not in resource or work_out.condition(resource["Condition"])
+        },
+        rules=work_out(expanded.get("Rules", {})),
+    )
+
+
+def _without_condition(resource: Resource) -> Resource:
+    return {key: value for key, value in resource.items() if key != "Condition"}
+
+
+def _values(
+    template: Mapping[str, Any], parameters: Mapping[str, str], stack_name: str
+) -> dict[str, Any]:
+    defaults = {k: v["Default"] for k, v in template["Parameters"].items() if "Default" in v}
+    return {**PSEUDO_PARAMETERS, "AWS::StackName": stack_name, **defaults, **parameters}
+
+
+class _Resolver:
+    """Works out the functions of CloudFormation."""
+
+    def __init__(self, values: Mapping[str, Any], conditions: Mapping[str, Any]) -> None:
+        self._values = values
+        self._conditions = conditions
+
+    def condition(self, name: str) -> bool:
+        """Whether a condition of the template holds."""
+        return bool(self(self._conditions[name]))
+
+    def __call__(self, node: Any) -> Any:
+        if isinstance(node, list):
+            return [value for value in map(self, node) if value is not NO_VALUE]
+        if not isinstance(node, dict):
+            return copy.deepcopy(node)
+        if len(node) == 1:
+            (name, argument), *_ = node.items()
+            if name == "Ref":
+                return self._values.get(argument, argument)
+            if name == "Condition" and isinstance(argument, str):
+                return self.condition(argument)
+            if name.startswith("Fn::"):
+                return self._function(name, argument)
+        worked_out = {key: self(value) for key, value in node.items()}
+        return {key: value for key, value in worked_out.items() if value is not NO_VALUE}
+
+    def _function(self, name: str, argument: Any) -> Any:
+        if name == "Fn::If":
+            return self(argument[1] if self.condition(argument[0]) else argument[2])
+        if name == "Fn::Sub":
+            return self._sub(self(argument))
+        if name not in FUNCTIONS:
+            raise NotImplementedError(f"{name} is not known here; teach it to FUNCTIONS")
+        return FUNCTIONS[name](self(argument))
+
+    def _sub(self, given: Any) -> str:
+        text, own = given if isinstance(given, list) else (given, {})
+        known = {**self._values, **own}
+        return re.sub(r"\$\{([^!}]+)\}", lambda m: str(known.get(m[1], m[1])), text)

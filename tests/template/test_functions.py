@@ -1,0 +1,204 @@
+"""Rules 11, 12, 15 and 17 of AWS: times in order, no reservations, logs in their place."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.template.expansion import Expanded
+
+PROVIDERS_BUDGET = 24
+GATEWAY_LIMIT = 29
+SKEW = 15
+STRIPE_PER_SECOND = 25
+SHORTEST_RECEIVES = 5
+
+
+def timeout_problems(template: Expanded) -> list[str]:
+    """Rule 11: whoever waits, waits longer than what it waits for."""
+    problems = []
+    api = template.properties("RefundApiFunction")["Timeout"]
+    lease = int(template.environment("RefundApiFunction")["LEASE_SECONDS"])
+    if not PROVIDERS_BUDGET < GATEWAY_LIMIT < api:
+        problems.append(f"the gateway gives up after {GATEWAY_LIMIT} s, the function after {api}")
+    if not api + SKEW <= lease:
+        problems.append(f"a lease of {lease} s can end before the function does")
+    for name, mapping in template.of_type("AWS::Lambda::EventSourceMapping"):
+        function = _function_behind(template, mapping["FunctionName"])
+        queue = template.properties(mapping["EventSourceArn"].removesuffix(".Arn"))
+        needed = 6 * template.properties(function)["Timeout"]
+        if not queue["VisibilityTimeout"] >= needed:
+            problems.append(f"{name}: visibility {queue['VisibilityTimeout']} < {needed}")
+    report = template.properties("ReportRefundFunction")["Timeout"]
+    lease = int(template.environment("ReportRefundFunction")["REPORT_LEASE_SECONDS"])
+    if not report + SKEW <= lease <= template.properties("ReportQueue")["VisibilityTimeout"]:
+        problems.append(f"a report's lease of {lease} s does not fit")
+    return problems
+
+
+def _function_behind(template: Expanded, alias: str) -> str:
+    function: str = template.properties(alias)["FunctionName"]
+    return function
+
+
+def capacity_problems(template: Expanded) -> list[str]:
+    """Rule 12: bounded by concurrency and throttles, never by reserving what an account lacks."""
+    problems = []
+    for name, function in template.of_type("AWS::Lambda::Function"):
+        if "ReservedConcurrentExecutions" in function:
+            problems.append(f"{name} reserves concurrency")
+        if "MemorySize" not in function:
+            problems.append(f"{name} leaves its memory to chance")
+    for name, alias in template.of_type("AWS::Lambda::Alias"):
+        if "ProvisionedConcurrencyConfig" in alias:
+            problems.append(f"{name} provisions concurrency")
+    for name, mapping in template.of_type("AWS::Lambda::EventSourceMapping"):
+        if not int(mapping.get("ScalingConfig", {}).get("MaximumConcurrency", 0)) >= 2:
+            problems.append(f"{name} is not bounded")
+        if mapping.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
+            problems.append(f"{name}: one bad message would fail its whole batch")
+    for name, queue in template.of_type("AWS::SQS::Queue"):
+        redrive = queue.get("RedrivePolicy")
+        if redrive and not int(redrive["maxReceiveCount"]) >= SHORTEST_RECEIVES:
+            problems.append(f"{name} gives up too early")
+    return problems
+
+
+def pace_problems(template: Expanded) -> list[str]:
+    """All workers together stay under Stripe's rate."""
+    workers = template.properties("ReportRefundFunctionReports")["ScalingConfig"]
+    pace = template.environment("ReportRefundFunction")["STRIPE_REPORTS_PER_SECOND"]
+    total = int(workers["MaximumConcurrency"]) * int(pace)
+    return [] if total < STRIPE_PER_SECOND else [f"{total} reports a second"]
+
+
+def snapstart_problems(template: Expanded) -> list[str]:
+    """Rule 15: snapshots of published versions only, and not kept when no longer used."""
+    problems = []
+    for name, function in template.of_type("AWS::Lambda::Function"):
+        if "SnapStart" not in function:
+            continue
+        if function["SnapStart"] != {"ApplyOn": "PublishedVersions"}:
+            problems.append(f"{name}: {function['SnapStart']}")
+        for version, properties in template.of_type("AWS::Lambda::Version"):
+            kept = template.resources[version].get("DeletionPolicy") != "Delete"
+            if properties["FunctionName"] == name and kept:
+                problems.append(f"{version} would be kept, and billed")
+    return problems
+
+
+def log_problems(template: Expanded) -> list[str]:
+    """Rule 17: each function writes to one group of its own, which forgets, and to no other."""
+    problems = []
+    groups = []
+    for name, function in template.of_type("AWS::Lambda::Function"):
+        group = function.get("LoggingConfig", {}).get("LogGroup")
+        groups.append(group)
+        if group not in template.resources:
+            problems.append(f"{name} logs to a group that Lambda makes up")
+            continue
+        if not int(template.properties(group).get("RetentionInDays", 0)) > 0:
+            problems.append(f"{group} never forgets")
+        role = template.properties(function["Role"].removesuffix(".Arn"))
+        written = [
+            (statement["Action"], statement["Resource"])
+            for policy in role["Policies"]
+            for statement in policy["PolicyDocument"]["Statement"]
+            if "logs:" in str(statement["Action"])
+        ]
+        if written != [(["logs:CreateLogStream", "logs:PutLogEvents"], f"{group}.Arn")]:
+            problems.append(f"{name}: {written}")
+        if function.get("TracingConfig"):
+            variables = function["Environment"]["Variables"]
+            silent = ("POWERTOOLS_TRACER_CAPTURE_RESPONSE", "POWERTOOLS_TRACER_CAPTURE_ERROR")
+            problems += [f"{name}: {v}" for v in silent if variables.get(v) != "false"]
+    if len(set(groups)) != len(groups):
+        problems.append("functions share a log group")
+    return problems
+
+
+Check = Callable[[Expanded], list[str]]
+CHECKS: dict[str, Check] = {
+    "rule_11_timeouts_are_in_order": timeout_problems,
+    "rule_12_nothing_is_reserved_and_everything_bounded": capacity_problems,
+    "rule_12_reports_stay_under_stripes_rate": pace_problems,
+    "rule_15_snapshots_of_published_versions_only": snapstart_problems,
+    "rule_17_every_function_has_its_own_log_group": log_problems,
+}
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+def test_rules_of_functions(template: Expanded, check: Check) -> None:
+    assert check(template) == []
+
+
+def _snapstart(template: Expanded, **changes: str) -> None:
+    template.properties("RefundApiFunction")["SnapStart"] = changes
+
+
+def _statement(template: Expanded, role: str, number: int) -> dict[str, Any]:
+    policy = template.properties(role)["Policies"][0]["PolicyDocument"]
+    statement: dict[str, Any] = policy["Statement"][number]
+    return statement
+
+
+@pytest.mark.parametrize(
+    ("check", "breaking"),
+    [
+        (timeout_problems, lambda t: t.properties("RefundApiFunction").update(Timeout=29)),
+        (timeout_problems, lambda t: t.properties("RefundApiFunction").update(Timeout=60)),
+        (timeout_problems, lambda t: t.properties("ReportQueue").update(VisibilityTimeout=300)),
+        (timeout_problems, lambda t: t.environment("RefundApiFunction").update(LEASE_SECONDS="45")),
+        (
+            timeout_problems,
+            lambda t: t.environment("ReportRefundFunction").update(REPORT_LEASE_SECONDS="60"),
+        ),
+        (
+            capacity_problems,
+            lambda t: t.properties("RefundApiFunction").update(ReservedConcurrentExecutions=5),
+        ),
+        (capacity_problems, lambda t: t.properties("RefundApiFunction").pop("MemorySize")),
+        (
+            capacity_problems,
+            lambda t: t.properties("RefundApiFunctionAliaslive").update(
+                ProvisionedConcurrencyConfig={"ProvisionedConcurrentExecutions": 1}
+            ),
+        ),
+        (
+            capacity_problems,
+            lambda t: t.properties("ReportRefundFunctionReports").pop("ScalingConfig"),
+        ),
+        (
+            capacity_problems,
+            lambda t: t.properties("ReportRefundFunctionReports").pop("FunctionResponseTypes"),
+        ),
+        (
+            capacity_problems,
+            lambda t: t.properties("ReportQueue")["RedrivePolicy"].update(maxReceiveCount="4"),
+        ),
+        (
+            pace_problems,
+            lambda t: t.environment("ReportRefundFunction").update(STRIPE_REPORTS_PER_SECOND="13"),
+        ),
+        (snapstart_problems, lambda t: _snapstart(t, ApplyOn="PublishedVersions")),
+        (snapstart_problems, lambda t: _snapstart(t, ApplyOn="Everything")),
+        (log_problems, lambda t: t.properties("RefundApiFunction").pop("LoggingConfig")),
+        (log_problems, lambda t: t.properties("RefundApiLogs").pop("RetentionInDays")),
+        (
+            log_problems,
+            lambda t: t.properties("RefundApiFunction")["LoggingConfig"].update(
+                LogGroup="ReportRefundLogs"
+            ),
+        ),
+        (log_problems, lambda t: _statement(t, "RefundApiRole", 0).update(Resource="*")),
+        (
+            log_problems,
+            lambda t: t.properties("RefundApiFunction").update(TracingConfig={"Mode": "Active"}),
+        ),
+    ],
+)
+def test_their_checks_notice(
+    to_break: Expanded, check: Check, breaking: Callable[[Any], Any]
+) -> None:
+    breaking(to_break)
+    assert check(to_break)

@@ -1,0 +1,93 @@
+"""Rule 5 of AWS, and the template's own rules: what each stage is deployed with."""
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from local import paths
+from local.stages import load_stage, stage_names
+from local.template_yaml import read_template
+from tests.template.expansion import expand
+
+SET_BY_THE_DEPLOY_COMMAND = {"BuildDigest"}
+OF_THE_FIRST_ISSUE = {"local", "sandbox", "production"}
+
+
+def config(stage: str) -> dict[str, Any]:
+    tables: dict[str, Any] = tomllib.loads(paths.SAM_CONFIG.read_text())[stage]
+    return tables
+
+
+def refusals(stage: str, **overrides: str) -> list[str]:
+    """What CloudFormation's rules say to a deployment with these parameters."""
+    return [
+        assertion["AssertDescription"]
+        for rule in expand(stage, **overrides).rules.values()
+        if rule.get("RuleCondition", True)
+        for assertion in rule["Assertions"]
+        if not assertion["Assert"]
+    ]
+
+
+def test_all_stages_are_there() -> None:
+    assert set(stage_names()) == OF_THE_FIRST_ISSUE
+
+
+@pytest.mark.parametrize("stage", stage_names())
+def test_rule_5_a_stage_lists_every_parameter_of_the_template(stage: str) -> None:
+    declared = set(read_template(paths.TEMPLATE)["Parameters"])
+    assert set(load_stage(stage).parameters) == declared - SET_BY_THE_DEPLOY_COMMAND
+
+
+@pytest.mark.parametrize("stage", stage_names())
+def test_rule_5_no_parameter_is_listed_twice(stage: str) -> None:
+    listed = config(stage)["deploy"]["parameters"]["parameter_overrides"]
+    assert len({entry.partition("=")[0] for entry in listed}) == len(listed)
+
+
+@pytest.mark.parametrize("stage", stage_names())
+def test_rule_5_region_bucket_and_capabilities_are_explicit(stage: str) -> None:
+    assert config(stage)["global"]["parameters"]["region"] == "ap-southeast-1"
+    deploy = config(stage)["deploy"]["parameters"]
+    assert deploy["resolve_s3"] is True
+    assert deploy["capabilities"] == "CAPABILITY_IAM"
+
+
+def test_rule_5_production_is_asked_about_first() -> None:
+    assert config("production")["deploy"]["parameters"]["confirm_changeset"] is True
+
+
+@pytest.mark.parametrize("stage", stage_names())
+def test_values_are_ones_that_the_template_allows(stage: str) -> None:
+    parameters = load_stage(stage).parameters
+    for name, declaration in read_template(paths.TEMPLATE)["Parameters"].items():
+        if name in SET_BY_THE_DEPLOY_COMMAND:
+            continue
+        value = parameters[name]
+        assert value in map(str, declaration.get("AllowedValues", [value])), name
+        assert float(declaration.get("MinValue", "-inf")) <= _number(declaration, value), name
+        assert _number(declaration, value) <= float(declaration.get("MaxValue", "inf")), name
+
+
+def _number(declaration: dict[str, Any], value: str) -> float:
+    return float(value) if declaration["Type"] == "Number" else 0.0
+
+
+@pytest.mark.parametrize("stage", stage_names())
+def test_the_template_accepts_its_stages(stage: str) -> None:
+    assert refusals(stage) == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "overrides"),
+    [
+        ("production", {"Mode": "test", "HitPayUrl": "https://api.sandbox.hit-pay.com"}),
+        ("production", {"HitPayUrl": "https://api.sandbox.hit-pay.com"}),
+        ("production", {"StripeUrl": "https://stripe.example"}),
+        ("sandbox", {"HitPayUrl": "https://api.hit-pay.com"}),
+        ("sandbox", {"Mode": "live"}),
+    ],
+)
+def test_the_template_refuses_a_mix_of_test_and_live(stage: str, overrides: dict[str, str]) -> None:
+    assert refusals(stage, **overrides)

@@ -49,9 +49,11 @@ def test_a_closed_port_refuses_connections_and_keeps_the_books(
     # When the port is closed
     control.set_listening("hitpay", False)
 
-    # Then nobody gets through, until it is open again
-    with pytest.raises(NewConnectionError):
+    # Then nobody gets through, on the old connection or a new one, until it is open again
+    with pytest.raises(HTTPError):
         hitpay.refund(payment_id=CHARGE, amount="1.00")
+    with pytest.raises(NewConnectionError):
+        urllib3.PoolManager(retries=False).request("GET", control.hitpay_url)
     control.set_listening("hitpay", True)
     assert len(control.refunds(CHARGE)) == 1
 

@@ -106,7 +106,7 @@ def error_body(code: str, message: str, details: dict[str, Any], request_id: str
 
 def refund_object(refund: Refund, payment: Payment | None) -> dict[str, Any]:
     """The refund as the contract shows it."""
-    return {
+    told = {
         "id": refund.id,
         "object": "refund",
         "status": PUBLIC_STATUS[refund.state],
@@ -133,6 +133,9 @@ def refund_object(refund: Refund, payment: Payment | None) -> dict[str, Any]:
         "created_at": _rfc3339(refund.created_at_ms),
         "updated_at": _rfc3339(refund.updated_at_ms),
     }
+    if refund.late_failure_at_ms is not None:
+        told["late_failure"] = {"seen_at": _rfc3339(refund.late_failure_at_ms)}
+    return told
 
 
 def payment_summary(payment: Payment) -> dict[str, Any]:

@@ -31,6 +31,7 @@ _Text = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 _MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 _MetadataValue = Annotated[str, StringConstraints(max_length=500)]
 _Currency = Annotated[str, StringConstraints(pattern=r"^[a-z]{3}$")]
+_SENTENCES: Final = {"extra_forbidden": "is not a field of this request"}
 _KEY_FIELDS: Final = ("refund_id", "merchant_transaction_id")
 
 
@@ -166,7 +167,7 @@ def _fields_of(error: ValidationError) -> list[dict[str, str]]:
     return [
         {
             "path": ".".join(str(part) for part in problem["loc"]),
-            "reason": problem["msg"].removeprefix("Value error, "),
+            "reason": _SENTENCES.get(problem["type"], problem["msg"].removeprefix("Value error, ")),
         }
         for problem in problems[:FIELDS_REPORTED_MAX]
     ]

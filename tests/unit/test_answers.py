@@ -1,0 +1,135 @@
+"""What callers are told, by what the ledger holds: the contract's two tables."""
+
+from dataclasses import replace
+
+import pytest
+
+from refunds import errors
+from refunds.answers import STATUS_OF_ERROR, answer_of, error_answer, refund_object
+from refunds.errors import PaymentBusyError, RefundBridgeError
+from refunds.execute import Answer
+from refunds.refund import Failure
+from refunds.state_machine import State
+from tests.fakes.processor_fates import Answered, NotSent, RequestLost
+from tests.fakes.world import World
+
+FIELDS = {
+    "id", "object", "status", "amount", "currency", "payment_record", "payment_intent", "invoice",
+    "processor", "processor_payment_id", "processor_refund_id", "reason", "metadata", "failure",
+    "stripe_report", "payment", "refund_type", "source", "created_at", "updated_at",
+}  # fmt: skip
+
+
+@pytest.fixture
+def succeeded() -> Answer:
+    """A first answer to a refund that succeeded."""
+    world = World()
+    world.pay()
+    return world.refund("k", amount=2500)
+
+
+def in_state(answer: Answer, state: State, failure: Failure | None = None) -> Answer:
+    return replace(answer, refund=replace(answer.refund, state=state, failure=failure))
+
+
+def test_a_refund_is_shown_with_every_field_of_the_contract(succeeded: Answer) -> None:
+    shown = refund_object(succeeded.refund, succeeded.payment)
+    assert set(shown) == FIELDS
+    assert shown["created_at"] == "2023-11-14T22:13:20.000Z"
+    assert shown["stripe_report"] == {
+        "status": "due",
+        "attempts": 0,
+        "reported_at": None,
+        "last_error": None,
+    }
+    assert shown["payment"] == {
+        "amount": 9999,
+        "refunded_amount": 2500,
+        "refundable_amount": 7499,
+        "status": "partially_refunded",
+    }
+
+
+def test_a_success_that_was_taken_back_says_so(succeeded: Answer) -> None:
+    taken_back = replace(succeeded.refund, late_failure_at_ms=1_700_000_000_001)
+    shown = refund_object(taken_back, succeeded.payment)
+    assert shown["late_failure"] == {"seen_at": "2023-11-14T22:13:20.001Z"}
+    assert shown["status"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("state", "first", "again"),
+    [
+        (State.SUCCEEDED, 201, 200),
+        (State.REQUESTED, 202, 202),
+        (State.SUBMITTING, 202, 202),
+        (State.UNKNOWN, 202, 202),
+        (State.PENDING, 202, 202),
+        (State.REVIEW, 202, 202),
+        (State.REJECTED, 402, 402),
+        (State.ABORTED, 503, 503),
+        (State.FAILED, 200, 200),
+    ],
+)
+def test_the_status_follows_from_the_state(
+    succeeded: Answer, state: State, first: int, again: int
+) -> None:
+    failure = Failure(code="c", message="m", status=422)
+    answer = in_state(succeeded, state, failure)
+    assert answer_of(answer, "request").status == first
+    replay = answer_of(replace(answer, replayed=True), "request")
+    assert replay.status == again
+    assert replay.headers["Idempotent-Replayed"] == "true"
+    assert "Idempotent-Replayed" not in answer_of(answer, "request").headers
+
+
+@pytest.mark.parametrize(
+    ("fate", "status", "code"),
+    [
+        (Answered(422, "Insufficient balance."), 402, "refund_rejected"),
+        (NotSent(), 503, "processor_unavailable"),
+    ],
+)
+def test_a_refund_that_did_not_happen_is_told_as_an_error(
+    fate: object, status: int, code: str
+) -> None:
+    world = World()
+    world.pay()
+    world.processor.fates.append(fate)  # type: ignore[arg-type]
+    told = answer_of(world.refund("k"), "request-1")
+    assert told.status == status
+    assert told.body["error"]["code"] == code
+    assert told.body["error"]["request_id"] == "request-1"
+    assert ("Retry-After" in told.headers) == (status == 503)
+
+
+def test_what_is_not_known_is_told_as_pending() -> None:
+    world = World()
+    world.pay()
+    world.processor.fates.append(RequestLost())
+    told = answer_of(world.refund("k"), "request-1")
+    assert (told.status, told.body["status"], told.body["failure"]) == (202, "pending", None)
+
+
+def test_an_error_has_the_one_shape() -> None:
+    error = PaymentBusyError("Busy.", details={"blocking_refund": None}, retry_after_s=2)
+    told = error_answer(error, "request-1")
+    assert told.status == 409
+    assert told.headers == {"Retry-After": "2"}
+    assert told.body == {
+        "error": {
+            "code": "payment_busy",
+            "message": "Busy.",
+            "details": {"blocking_refund": None},
+            "request_id": "request-1",
+        }
+    }
+
+
+def test_every_error_of_the_contract_has_a_status() -> None:
+    classes = {
+        found
+        for found in vars(errors).values()
+        if isinstance(found, type) and issubclass(found, RefundBridgeError)
+    }
+    assert set(STATUS_OF_ERROR) == classes - {RefundBridgeError}

@@ -51,7 +51,7 @@ app = APIGatewayRestResolver()
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request of API Gateway; every path ends in an answer of the contract's shape."""
-    logger.append_keys(request_id=event.get("requestContext", {}).get("requestId"))
+    logger.append_keys(request_id=(event.get("requestContext") or {}).get("requestId"))
     return app.resolve(event, context)
 
 
@@ -67,6 +67,7 @@ def create_refund() -> Response[str]:
     world = refund_api(logger)
     caller = _authorised(world, WRITE)
     body = parse_body(_json_text())
+    _require_one_key_header()
     key = idempotency_key(_header("Idempotency-Key"), body)
     command = CreateRefund(
         refund_id=refund_id_of(key, world.stage),
@@ -85,6 +86,7 @@ def read_refund(refund_id: str) -> Response[str]:
     """Answer a refund from the ledger."""
     world = refund_api(logger)
     _authorised(world, READ)
+    _require_no_parameters()
     refund = world.ledger.refund(refund_id)
     if refund is None:
         raise RefundNotFoundError("There is no refund of this id.", details={"refund": refund_id})
@@ -98,6 +100,10 @@ def no_such_route(_: Exception) -> Response[str]:
     path, method = app.current_event.path, app.current_event.http_method
     for pattern, methods in METHODS.items():
         if _matches(pattern, path):
+            if method in methods:
+                # An id of characters that no id has, so the router did not take it for one.
+                error = RefundNotFoundError("There is no refund of this id.")
+                return _response(error_answer(error, _request_id()))
             answer = error_answer(MethodNotAllowedError(f"{path} has no {method}."), _request_id())
             allow = ", ".join(sorted(methods))
             return _response(HttpAnswer(answer.status, answer.body, {"Allow": allow}))
@@ -158,12 +164,34 @@ def _json_text() -> str:
     return body
 
 
+def _require_no_parameters() -> None:
+    """Refuse a parameter that would be ignored: its caller would believe that it was obeyed."""
+    given = app.current_event.raw_event.get("queryStringParameters") or {}
+    if given:
+        raise InvalidRequestError(
+            "This route takes no parameters.",
+            details={"fields": [{"path": name, "reason": "unknown"} for name in sorted(given)]},
+        )
+
+
+def _require_one_key_header() -> None:
+    """Refuse a key that is given twice: which of the two the caller means cannot be known."""
+    several = app.current_event.raw_event.get("multiValueHeaders") or {}
+    for name, values in several.items():
+        if name.lower() == "idempotency-key" and len(set(values or ())) > 1:
+            raise InvalidRequestError(
+                "The Idempotency-Key header is given more than once.",
+                details={"fields": [{"path": "Idempotency-Key", "reason": "given twice"}]},
+            )
+
+
 def _header(name: str) -> str | None:
     return app.current_event.headers.get(name)
 
 
 def _request_id() -> str:
-    return str(app.current_event.request_context.request_id)
+    context = app.current_event.raw_event.get("requestContext") or {}
+    return str(context.get("requestId"))
 
 
 def _matches(pattern: str, path: str) -> bool:

@@ -109,7 +109,7 @@ class World:
             verify_charge=verify_charge,
             livemode=False,
         )
-        recorder = Recorder(ledger=self.ledger, clock=self.clock, trail=self.trail)
+        recorder = Recorder(ledger=self.ledger, clock=self.clock, trail=self.trail, stage=STAGE)
         self.execute = ExecuteRefund(
             ledger=self.ledger,
             resolver=resolver,

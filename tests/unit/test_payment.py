@@ -2,8 +2,15 @@ from dataclasses import replace
 
 import pytest
 
-from refunds.payment import Payment, PaymentKey, follow, learn_foreign, payment_key_of
-from refunds.refund import Refund, report_transition, transition
+from refunds.payment import (
+    Payment,
+    PaymentKey,
+    follow,
+    learn_foreign,
+    no_longer_foreign,
+    payment_key_of,
+)
+from refunds.refund import BEFORE_ADOPTION, Refund, report_transition, transition
 from refunds.state_machine import Event, ReportEvent, State
 from tests.contract.ledger.examples import a_payment, a_refund, why
 
@@ -126,8 +133,28 @@ def test_another_refund_leaves_the_slot_to_its_holder() -> None:
     assert payment.slot == holder.id
 
 
+def adopted(imported: Refund) -> Refund:
+    """The import, made when its payment was first seen."""
+    entry = replace(imported.history[0], cause=BEFORE_ADOPTION)
+    return replace(imported, history=(entry, *imported.history[1:]))
+
+
+def test_what_is_pending_when_we_come_is_booked_until_it_fails() -> None:
+    pending = adopted(a_refund(Event.IMPORT_PENDING, amount=300, processor_refund_id="hp_1"))
+    payment = held(a_payment(captured=300), pending)
+    assert payment.booked == 300
+    assert follow(payment, pending, transition(pending, Event.FAIL, WHY)).booked == 0
+
+
+def test_what_was_known_as_a_sum_only_is_counted_once_when_it_gets_a_refund() -> None:
+    known = learn_foreign(a_payment(captured=9999), in_book=3000, on_charge=3000)
+    imported = adopted(a_refund(Event.IMPORT_SUCCEEDED, amount=3000, processor_refund_id="hp_1"))
+    payment = no_longer_foreign(held(known, imported), imported)
+    assert (payment.foreign, payment.held, payment.refundable) == (0, 3000, 6999)
+
+
 def test_what_was_refunded_before_we_came_is_booked_already() -> None:
-    imported = a_refund(Event.IMPORT_SUCCEEDED, amount=300, processor_refund_id="hp_1")
+    imported = adopted(a_refund(Event.IMPORT_SUCCEEDED, amount=300, processor_refund_id="hp_1"))
     payment = held(a_payment(captured=300), imported)
     assert (payment.booked, payment.moved, payment.held) == (300, 300, 300)
     assert (payment.status, payment.refundable) == ("refunded", 0)
@@ -139,6 +166,7 @@ def test_a_report_that_failed_is_neither_due_nor_booked() -> None:
     failed = report_transition(due, ReportEvent.GIVE_UP, WHY)
     payment = follow(held(a_payment(), due), due, failed)
     assert (payment.report_due_count, payment.report_due_amount, payment.booked) == (0, 0, 0)
+    assert payment.report_failed_amount == refund.amount
     replayed = report_transition(failed, ReportEvent.REPLAY, WHY)
     assert follow(payment, failed, replayed).report_due_amount == refund.amount
 

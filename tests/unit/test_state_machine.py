@@ -64,7 +64,7 @@ new         -              -
 requested   -              -
 submitting  -              -
 succeeded   -              -
-pending     failed         -
+pending     failed         review
 rejected    -              -
 aborted     -              -
 unknown     failed         review

@@ -8,35 +8,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from refunds.imports import Import, is_importable
 from refunds.link import Sighting
-from refunds.outcome import claims_of, evidence_of, owing_report
-from refunds.payment import Payment, follow, learn_foreign
+from refunds.outcome import claims_of
+from refunds.payment import Payment, follow, learn_foreign, no_longer_foreign
 from refunds.ports import (
     Claim,
     Clock,
     Commit,
     Ledger,
     Movement,
-    MovementStatus,
     PaymentWrite,
     RecordClaim,
     RefundWrite,
     Trail,
 )
-from refunds.refund import (
-    ReferenceType,
-    Refund,
-    RefundRequest,
-    Source,
-    Why,
-    born,
-    imported_refund_id,
-)
-from refunds.state_machine import Event, State
+from refunds.refund import Refund
 
 # A transaction takes at most 100 writes, and an import is two of them.
 IMPORTS_PER_COMMIT: Final = 40
-ACTOR: Final = "refund-bridge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +35,7 @@ class Adoption:
 
     Attributes:
         stored: the payment as it is in the ledger; ``None`` if it is not there yet.
+        base: the same, or the payment as it will start.
         imports: the refunds to write.
         current: the payment as it will be after the imports, with what others refunded.
         snapshot: processor refund ids that are listed but stand for no refund here (failed ones,
@@ -52,19 +43,10 @@ class Adoption:
     """
 
     stored: Payment | None
+    base: Payment
     imports: tuple[Refund, ...]
     current: Payment
     snapshot: tuple[str, ...] | None
-
-
-def first_seen(seen: Sighting) -> Payment:
-    """The payment as it starts in the ledger."""
-    return Payment(
-        key=seen.key,
-        payment_record=seen.record.id,
-        currency=seen.record.currency,
-        captured=seen.record.captured,
-    )
 
 
 def revision_after(before: Refund | Payment | None) -> int:
@@ -95,19 +77,30 @@ class Adopter:
         payment, claimed = self.ledger.payment_and_claims(
             seen.key, [movement.id for movement in listed]
         )
-        current = payment or first_seen(seen)
+        current = payment or self._first_seen(seen)
         if current.slot is not None:
-            return Adoption(stored=payment, imports=(), current=current, snapshot=None)
+            return Adoption(
+                stored=payment, base=current, imports=(), current=current, snapshot=None
+            )
         unclaimed = [movement for movement in listed if movement.id not in claimed]
-        imports = tuple(
-            self._imported(movement, seen, payment)
-            for movement in unclaimed
-            if _is_importable(movement, current)
+        importing = Import(
+            stage=self.stage,
+            key=seen.key,
+            payment_record=seen.record.id,
+            first_seen_ms=None if payment is None else payment.first_seen_ms,
+            now_ms=self.clock.now_ms(),
         )
+        imports = tuple(
+            importing.refund_of(movement, contradicts=self._contradicted(current, movement))
+            for movement in unclaimed
+            if is_importable(movement, current.currency)
+        )
+        base = current
         for refund in imports:
-            current = follow(current, None, refund)
+            current = _with_import(current, refund)
         return Adoption(
             stored=payment,
+            base=base,
             imports=imports,
             current=self._with_foreign(current, seen),
             snapshot=_snapshot(unclaimed, imports, seen),
@@ -123,67 +116,39 @@ class Adopter:
         stored = adoption.stored
         for start in range(0, len(adoption.imports), IMPORTS_PER_COMMIT):
             some = adoption.imports[start : start + IMPORTS_PER_COMMIT]
-            stored = self._write(stored, some, seen)
+            stored = self._write(stored, stored or adoption.base, some, seen)
         revision = 0 if stored is None else stored.revision
         current = replace(adoption.current, revision=revision)
         return replace(adoption, stored=stored, imports=(), current=current)
 
-    def _imported(self, movement: Movement, seen: Sighting, payment: Payment | None) -> Refund:
-        now_ms = self.clock.now_ms()
-        before_adoption = payment is None
-        why = Why(
-            at_ms=now_ms,
-            cause="before_adoption" if before_adoption else "found_on_charge",
-            actor=ACTOR,
-            evidence=evidence_of(movement),
-        )
-        refund = Refund(
-            id=imported_refund_id(seen.key.processor, movement.id, self.stage),
-            request=RefundRequest(
-                reference_type=ReferenceType.PAYMENT_RECORD,
-                reference_id=seen.record.id,
-                amount=movement.money.amount,
-                currency=movement.money.currency,
-            ),
-            source=Source.PROCESSOR,
-            state=State.SUCCEEDED,
-            processor=seen.key.processor,
-            processor_payment_id=seen.key.charge_id,
+    def _first_seen(self, seen: Sighting) -> Payment:
+        """The payment as it starts in the ledger."""
+        return Payment(
+            key=seen.key,
             payment_record=seen.record.id,
-            payment_intent=None,
-            invoice=None,
-            amount=movement.money.amount,
-            currency=movement.money.currency,
-            created_at_ms=movement.created_at_ms or movement.refunded_at_ms or now_ms,
-            updated_at_ms=now_ms,
-            processor_refund_id=movement.id,
-            contradicts=None if payment is None else self._contradicted(payment, movement),
+            currency=seen.record.currency,
+            captured=seen.record.captured,
+            first_seen_ms=self.clock.now_ms(),
         )
-        if refund.contradicts is not None:
-            self.trail.note("movement_contradicts", refund_id=refund.id, failed=refund.contradicts)
-        if movement.status is MovementStatus.PENDING:
-            return replace(born(refund, Event.IMPORT_PENDING, why), next_check_ms=now_ms)
-        succeeded = born(refund, Event.IMPORT_SUCCEEDED, why)
-        if before_adoption:
-            return succeeded
-        # Due at once for settling: nobody has rung for it yet.
-        return replace(owing_report(succeeded, movement, why), next_check_ms=now_ms)
 
     def _contradicted(self, payment: Payment, movement: Movement) -> str | None:
         """The refund that failed without evidence and may be this movement after all, if any."""
         for refund_id in payment.doubtful:
             failed = self.ledger.refund(refund_id)
             if failed is not None and failed.amount == movement.money.amount:
+                self.trail.note("movement_contradicts", movement=movement.id, failed=failed.id)
                 return failed.id
         return None
 
-    def _write(self, stored: Payment | None, imports: Sequence[Refund], seen: Sighting) -> Payment:
+    def _write(
+        self, stored: Payment | None, base: Payment, imports: Sequence[Refund], seen: Sighting
+    ) -> Payment:
         claims: list[Claim] = []
         if stored is None:
             claims.append(RecordClaim(seen.record.id, seen.key))
-        after = stored or first_seen(seen)
+        after = base
         for refund in imports:
-            after = follow(after, None, refund)
+            after = _with_import(after, refund)
             claims.extend(claims_of(refund))
         self.ledger.commit(
             Commit(
@@ -208,9 +173,26 @@ class Adopter:
             )
         return learn_foreign(
             payment,
-            in_book=record.amount_refunded - payment.booked - payment.report_due_amount,
-            on_charge=0 if seen.charge is None else seen.charge.refunded - payment.bound_amount,
+            in_book=record.amount_refunded
+            - payment.booked
+            - payment.report_due_amount
+            - payment.report_failed_amount,
+            on_charge=_unlisted(payment, seen),
         )
+
+
+def _with_import(payment: Payment, refund: Refund) -> Payment:
+    return no_longer_foreign(follow(payment, None, refund), refund)
+
+
+def _unlisted(payment: Payment, seen: Sighting) -> int:
+    """What the charge shows as refunded that cannot be imported, since it lists nothing readable.
+
+    A pending refund of ours is not in the processor's sum, so only what succeeded is ours there.
+    """
+    if seen.charge is None or seen.charge.movements is not None:
+        return 0
+    return seen.charge.refunded - payment.moved
 
 
 def _snapshot(
@@ -220,11 +202,3 @@ def _snapshot(
         return None
     imported = {refund.processor_refund_id for refund in imports}
     return tuple(movement.id for movement in unclaimed if movement.id not in imported)
-
-
-def _is_importable(movement: Movement, payment: Payment) -> bool:
-    return (
-        movement.status is not MovementStatus.FAILED
-        and movement.money.amount > 0
-        and movement.money.currency == payment.currency
-    )

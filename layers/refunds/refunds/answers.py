@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from refunds.errors import (
     AmountRefusedError,
+    AttemptsSpentError,
     CurrencyMismatchError,
     ForbiddenError,
     IdempotencyKeyRequiredError,
@@ -45,6 +46,7 @@ STATUS_OF_ERROR: Final[dict[type[RefundBridgeError], int]] = {
     PaymentNotLinkedError: 400,
     UnauthorizedError: 401,
     RefundRejectedError: 402,
+    AttemptsSpentError: 402,
     ForbiddenError: 403,
     PaymentNotFoundError: 404,
     RefundNotFoundError: 404,
@@ -170,9 +172,9 @@ def _error_of(refund: Refund) -> RefundBridgeError | None:
         )
     if refund.state is State.ABORTED:
         return ProcessorUnavailableError(
-            "The processor could not be asked; nothing was executed. Repeat with the same key.",
+            f"{failure.message} Repeat with the same key.",
             details={"refund": refund.id},
-            retry_after_s=UNAVAILABLE_RETRY_AFTER_S,
+            retry_after_s=failure.retry_after_s or UNAVAILABLE_RETRY_AFTER_S,
         )
     return None
 

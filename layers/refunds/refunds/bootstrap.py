@@ -13,8 +13,10 @@ from uuid import uuid4
 from aws_lambda_powertools import Logger
 
 from refunds.adapters.aws_clients import dynamodb_client, sqs_client, ssm_client
+from refunds.adapters.breaker import Breaker
 from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.adapters.dynamodb_ledger import DynamoDbLedger
+from refunds.adapters.guarded_ports import GuardedBook, GuardedProcessor
 from refunds.adapters.log_trail import LogTrail
 from refunds.adapters.mode_check import ModeCheckedKey, require_hitpay_url
 from refunds.adapters.pace import Pace
@@ -108,17 +110,23 @@ def _money_path(settings: MoneySettings, logger: Logger) -> _MoneyPath:
         clock=clock,
     )
     ledger = DynamoDbLedger(dynamodb_client(), settings.ledger_table)
-    hitpay = HitPay(
-        base_url=settings.hitpay_url,
-        key=secrets.secret(HITPAY_API_KEY),
-        http=http,
-        zero_decimals_as_integer=settings.hitpay_zero_decimal_form == "integer",
+    hitpay = GuardedProcessor(
+        HitPay(
+            base_url=settings.hitpay_url,
+            key=secrets.secret(HITPAY_API_KEY),
+            http=http,
+            zero_decimals_as_integer=settings.hitpay_zero_decimal_form == "integer",
+        ),
+        Breaker(HitPay.name, clock, trail),
     )
     processors: dict[str, Processor] = {hitpay.name: hitpay}
-    book = StripeBook(
-        base_url=settings.stripe_url,
-        key=ModeCheckedKey(secrets.secret(STRIPE_SECRET_KEY), settings.mode),
-        http=http,
+    book = GuardedBook(
+        StripeBook(
+            base_url=settings.stripe_url,
+            key=ModeCheckedKey(secrets.secret(STRIPE_SECRET_KEY), settings.mode),
+            http=http,
+        ),
+        Breaker("stripe", clock, trail),
     )
     doorbell = SqsDoorbell(sqs_client(), settings.report_queue_url)
     execute = ExecuteRefund(
@@ -130,6 +138,7 @@ def _money_path(settings: MoneySettings, logger: Logger) -> _MoneyPath:
             together=SideBySide(),
             verify_charge=settings.verify_charge,
             livemode=settings.livemode,
+            in_doubt=lambda _: hitpay.in_doubt,
         ),
         reservation=Reservation(
             ledger=ledger,
@@ -138,7 +147,7 @@ def _money_path(settings: MoneySettings, logger: Logger) -> _MoneyPath:
             trail=trail,
             lease_ms=settings.lease_seconds * 1000,
         ),
-        recorder=Recorder(ledger=ledger, clock=clock, trail=trail),
+        recorder=Recorder(ledger=ledger, clock=clock, trail=trail, stage=settings.stage),
         processors=processors,
         doorbell=doorbell,
         clock=clock,
@@ -233,10 +242,13 @@ def report_refund(logger: Logger) -> ReportRefundWorld:
     )
     report = ReportRefund(
         ledger=DynamoDbLedger(dynamodb_client(), settings.ledger_table),
-        book=StripeBook(
-            base_url=settings.stripe_url,
-            key=ModeCheckedKey(secrets.secret(STRIPE_SECRET_KEY), settings.mode),
-            http=DeadlineHttp(clock),
+        book=GuardedBook(
+            StripeBook(
+                base_url=settings.stripe_url,
+                key=ModeCheckedKey(secrets.secret(STRIPE_SECRET_KEY), settings.mode),
+                http=DeadlineHttp(clock),
+            ),
+            Breaker("stripe", clock, trail),
         ),
         clock=clock,
         trail=trail,

@@ -15,6 +15,7 @@
     ├── MethodNotAllowedError             405 method_not_allowed
     ├── KeyInUseError                     409 idempotency_key_in_use   outcome: unknown
     ├── PaymentBusyError                  409 payment_busy
+    ├── AttemptsSpentError                402 refund_rejected          the key is spent
     ├── PaymentLinkConflictError          409 payment_link_conflict
     ├── PaymentNotRefundableError         412 payment_not_refundable
     ├── PayloadTooLargeError              413 payload_too_large
@@ -27,8 +28,8 @@
     ├── StripeUnavailableError            503 stripe_unavailable       nothing was executed
     └── OutcomeUnknownError               500 internal_error           outcome: unknown
 
-Every class but ``KeyInUseError`` and ``OutcomeUnknownError`` promises that nothing moved. The HTTP
-status is the edge's business (``functions/refund_api``); the code is the contract's.
+Every class but ``KeyInUseError`` and ``OutcomeUnknownError`` promises that nothing moved. The codes
+are the contract's; which HTTP status says them stands in ``answers.py``.
 """
 
 from collections.abc import Mapping
@@ -170,6 +171,12 @@ class AmountRefusedError(RefundBridgeError):
 
 class RefundRejectedError(RefundBridgeError):
     """The processor refused; final, and the key is spent."""
+
+    code = "refund_rejected"
+
+
+class AttemptsSpentError(RefundBridgeError):
+    """Every attempt allowed under this key certainly moved nothing; the key is spent."""
 
     code = "refund_rejected"
 

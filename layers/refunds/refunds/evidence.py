@@ -43,6 +43,15 @@ class Unreadable:
 Verdict = Found | NoneYet | Ambiguous | Unreadable
 
 
+def stands_for(movement: Movement, refund: Refund) -> bool:
+    """Whether what a look-up shows is the movement that the refund is bound to, and no other."""
+    return (
+        movement.id == refund.processor_refund_id
+        and movement.payment_id.casefold() == refund.processor_payment_id.casefold()
+        and (movement.money.amount, movement.money.currency) == (refund.amount, refund.currency)
+    )
+
+
 def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict:
     """What ``charge`` says of ``refund``; ``claimed`` maps movements to the refunds that own them.
 
@@ -65,7 +74,8 @@ def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict
 
 
 def _by_time(refund: Refund, candidates: list[Movement]) -> Verdict:
-    started_ms = refund.started_at_ms or refund.created_at_ms
+    # A provider's whole second may have begun before the millisecond at which we started.
+    started_ms = (refund.started_at_ms or refund.created_at_ms) // 1000 * 1000
     younger: list[Movement] = []
     for movement in candidates:
         created_ms = movement.created_at_ms or movement.refunded_at_ms

@@ -16,14 +16,17 @@ moved nothing.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from refunds.errors import (
     IdempotencyKeyReusedError,
     KeyInUseError,
+    OutcomeUnknownError,
     ProcessorUnavailableError,
+    RefundBridgeError,
 )
+from refunds.evidence import stands_for
 from refunds.link import UNAVAILABLE_RETRY_AFTER_S, LinkResolver
 from refunds.money import Money
 from refunds.outcome import after_movement
@@ -34,6 +37,7 @@ from refunds.ports import (
     Deadline,
     Doorbell,
     DoorbellError,
+    Known,
     Ledger,
     LedgerConflictError,
     LedgerUnavailableError,
@@ -53,6 +57,8 @@ from refunds.state_machine import ReportState, State
 # begun: cutting its patience shorter would only make more outcomes unknown.
 SEND_MS_MAX: Final = 20_000
 SEND_MS_MIN: Final = 12_000
+# How long after the providers' budget the outcome may still be written: 24 s + 3 s < 29 s.
+RECORD_MS: Final = 3_000
 # A call in flight ends within the provider budget; its key is worth trying again soon.
 IN_USE_RETRY_AFTER_S: Final = 2
 
@@ -102,10 +108,8 @@ class ExecuteRefund:
             require_same_request(before, command)
             if before.state is not State.ABORTED:
                 return self._found(before)
-        seen = self.resolver.sight(command.request, known.payment, _reading(deadline))
-        self._require_time_to_send(deadline)
         try:
-            reserved = self.reservation.reserve(command, before, seen)
+            reserved = self._reserve(command, known, deadline)
         except TakenByAnotherCallError as taken:
             require_same_request(taken.refund, command)
             return self._found(taken.refund)
@@ -133,12 +137,33 @@ class ExecuteRefund:
         )
         return self._move_money(self.reservation.reserve(command, refund, seen), deadline, actor)
 
+    def _reserve(self, command: CreateRefund, known: Known, deadline: Deadline) -> Stored:
+        """Steps 1 to 3.
+
+        An error here promises that nothing moved under the key, so before it is told the ledger is
+        asked once more: another call with the same key may have begun while this one was reading.
+        """
+        try:
+            seen = self.resolver.sight(command.request, known.payment, _reading(deadline))
+            self._require_time_to_send(deadline)
+            return self.reservation.reserve(command, known.refund, seen)
+        except OutcomeUnknownError:
+            raise
+        except RefundBridgeError as error:
+            refund, before = self.ledger.refund(command.refund_id), known.refund
+            if refund is None or (before is not None and refund.revision == before.revision):
+                raise
+            raise TakenByAnotherCallError(refund) from error
+
     def _move_money(self, reserved: Stored, deadline: Deadline, actor: str) -> Stored:
         """Steps 4 to 6, for a refund whose intent is durable and whose lease is this call's."""
         outcome = self._send(reserved.refund, deadline)
-        recorded = self.recorder.outcome(reserved, outcome, actor)
+        # The caller is waiting behind a gateway that gives up soon after the providers' budget.
+        answer_by = replace(deadline, ends_ms=deadline.ends_ms + RECORD_MS)
+        recorded = self.recorder.outcome(reserved, outcome, actor, answer_by)
         recorded = self._read_once(recorded, deadline, actor)
-        self.ring(recorded.refund)
+        if answer_by.remaining_ms():
+            self.ring(recorded.refund)
         return recorded
 
     def _require_time_to_send(self, deadline: Deadline) -> None:
@@ -183,6 +208,10 @@ class ExecuteRefund:
                 refund.processor_refund_id, deadline
             )
             if movement is None or movement.status is MovementStatus.PENDING:
+                return recorded
+            if not stands_for(movement, refund):
+                # Settling will see the same, and call a person.
+                self.trail.note("movement_disagrees", refund_id=refund.id)
                 return recorded
             now_ms = self.clock.now_ms()
             after = after_movement(refund, movement, at_ms=now_ms, cause="looked_up", actor=actor)

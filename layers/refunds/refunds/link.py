@@ -4,7 +4,7 @@ Step 1 and 2 of the flow: Stripe's Payment Record is read, the processor's charg
 once the link is known), and the two must agree before money is asked to move.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -81,7 +81,11 @@ class _Lead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkResolver:
-    """Follows a caller's reference to the Payment Record and the charge behind it."""
+    """Follows a caller's reference to the Payment Record and the charge behind it.
+
+    Attributes:
+        in_doubt: whether the processor of that name failed a moment ago.
+    """
 
     ledger: Ledger
     book: Book
@@ -89,6 +93,7 @@ class LinkResolver:
     together: Together
     verify_charge: VerifyCharge
     livemode: bool
+    in_doubt: Callable[[str], bool] = lambda _: False
 
     def sight(
         self, request: RefundRequest, claimed: PaymentKey | None, deadline: Deadline
@@ -165,7 +170,7 @@ class LinkResolver:
         if named is None:
             record = self._record(lead.record_id, deadline)
             key, charge = self._resolve(record, deadline)
-        elif self._reads_charge(lead):
+        elif self._reads_charge(lead, named):
             record, charge = self.together.both(
                 lambda: self._record(lead.record_id, deadline),
                 lambda: self._charge(named, deadline),
@@ -176,7 +181,10 @@ class LinkResolver:
             key, charge = self._agreed(named, record), None
         return record, key, charge
 
-    def _reads_charge(self, lead: _Lead) -> bool:
+    def _reads_charge(self, lead: _Lead, named: PaymentKey) -> bool:
+        if self.in_doubt(named.processor):
+            # A processor that failed a moment ago is asked by a read first, never by the refund.
+            return True
         if self.verify_charge is VerifyCharge.FIRST:
             return not lead.known
         return self.verify_charge is VerifyCharge.ALWAYS
@@ -207,8 +215,9 @@ class LinkResolver:
     ) -> tuple[PaymentKey, Charge | None]:
         """The charge by the record's own metadata, else by its payment reference."""
         named = self._named(record.metadata)
-        reads = self.verify_charge is not VerifyCharge.NEVER
         if named is not None:
+            always = self.verify_charge is not VerifyCharge.NEVER
+            reads = always or self.in_doubt(named.processor)
             return named, self._charge(named, deadline) if reads else None
         default = next(iter(self.processors))
         if not record.payment_reference:

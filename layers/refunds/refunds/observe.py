@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from refunds.adopt import Adopter
+from refunds.evidence import stands_for
 from refunds.execute import ExecuteRefund
-from refunds.link import LinkResolver
+from refunds.link import LinkResolver, VerifyCharge
 from refunds.outcome import after_movement, taken_back
 from refunds.payment import PaymentKey
 from refunds.ports import (
@@ -75,7 +76,9 @@ class ObservePayment:
         request = RefundRequest(
             reference_type=ReferenceType.PAYMENT_RECORD, reference_id=payment.payment_record
         )
-        seen = self.resolver.sight(request, key, deadline)
+        # Whatever is read before refunds are sent: this is for the sake of what the charge shows.
+        reader = replace(self.resolver, verify_charge=VerifyCharge.ALWAYS)
+        seen = reader.sight(request, key, deadline)
         movements = seen.charge.movements if seen.charge is not None else None
         owners = self._owners(key, movements or ())
         for movement in movements or ():
@@ -94,7 +97,9 @@ class ObservePayment:
         stored = self.recorder.read(refund_id)
         refund, now_ms = stored.refund, self.clock.now_ms()
         is_final = movement.status is not MovementStatus.PENDING
-        if refund.state in (State.PENDING, State.REVIEW) and is_final:
+        if not stands_for(movement, refund):
+            self.trail.note("movement_disagrees", refund_id=refund_id)
+        elif refund.state in (State.PENDING, State.REVIEW) and is_final:
             after = after_movement(refund, movement, at_ms=now_ms, cause="observed", actor=ACTOR)
             self._write(stored, after)
         elif (

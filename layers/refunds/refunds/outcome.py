@@ -34,6 +34,9 @@ from refunds.state_machine import Event, ReportEvent, ReportState, State
 # The reporter is rung for at once and usually done within seconds; before that, looking is idle.
 RING_CHECK_MS: Final = 15_000
 ABORTED_CODE: Final = "processor_unavailable"
+ABORTED_MESSAGE: Final = "The processor could not be asked; nothing was executed."
+# Evidence is for reading, and a line of history is bounded.
+REASON_MAX: Final = 300
 
 
 def after_outcome(refund: Refund, outcome: Outcome, *, at_ms: int, actor: str) -> Refund:
@@ -49,15 +52,19 @@ def after_outcome(refund: Refund, outcome: Outcome, *, at_ms: int, actor: str) -
             failure = Failure(code=code or "refund_rejected", message=message, status=status)
             event = Event.REJECT if refund.state is State.SUBMITTING else Event.FAIL
             return _without_movement(refund, event, failure, _why(at_ms, "rejected", actor))
-        case Aborted(reason):
-            failure = Failure(code=ABORTED_CODE, message=reason)
-            return _without_movement(
-                refund, _abort_event(refund), failure, _why(at_ms, "aborted", actor)
+        case Aborted(reason, retry_after_s):
+            failure = Failure(
+                code=ABORTED_CODE, message=ABORTED_MESSAGE, retry_after_s=retry_after_s
             )
+            event, why = (
+                _abort_event(refund),
+                _why(at_ms, "aborted", actor, {"reason": reason[:REASON_MAX]}),
+            )
+            return _without_movement(refund, event, failure, why)
         case Unknown(reason):
             if refund.state is not State.SUBMITTING:
                 return refund
-            why = _why(at_ms, "no_usable_answer", actor, {"reason": reason})
+            why = _why(at_ms, "no_usable_answer", actor, {"reason": reason[:REASON_MAX]})
             return transition(
                 refund,
                 Event.LOSE,
@@ -77,7 +84,11 @@ def after_movement(
     the very answer that accepted the refund is first kept as pending: the next look decides.
     """
     why = _why(at_ms, cause, actor, evidence_of(movement))
-    bound: dict[str, Any] = {"processor_refund_id": movement.id, "lease_until_ms": None}
+    bound: dict[str, Any] = {
+        "processor_refund_id": movement.id,
+        "lease_until_ms": None,
+        "looks": 0,
+    }
     if movement.status is MovementStatus.SUCCEEDED:
         succeeded = transition(refund, Event.SUCCEED, why, next_check_ms=None, **bound)
         return owing_report(succeeded, movement, why)
@@ -111,8 +122,12 @@ def taken_back(refund: Refund, movement: Movement, *, at_ms: int, actor: str) ->
 
 
 def owing_report(refund: Refund, movement: Movement, why: Why) -> Refund:
-    """The succeeded refund with its report due; unchanged if no Payment Record books it."""
-    if refund.payment_record is None:
+    """The succeeded refund with its report due; unchanged if none is owed.
+
+    None is owed where no Payment Record books the refund, and for one that is older than our first
+    sight of its payment.
+    """
+    if refund.payment_record is None or refund.is_adopted:
         return refund
     parameters = report_parameters(refund, movement, at_ms=why.at_ms)
     with_parameters = replace(refund, report=replace(Report(), parameters=parameters))
@@ -158,14 +173,15 @@ def evidence_of(movement: Movement) -> dict[str, Any]:
 
 
 def _without_movement(refund: Refund, event: Event, failure: Failure, why: Why) -> Refund:
-    evidence = {"code": failure.code, "status": failure.status}
+    evidence = {**why.evidence, "code": failure.code, "status": failure.status}
+    is_over = event is not Event.DEFER
     return transition(
         refund,
         event,
         replace(why, evidence=evidence),
-        failure=failure,
+        failure=failure if is_over else None,
         lease_until_ms=None,
-        next_check_ms=why.at_ms if event is Event.DEFER else None,
+        next_check_ms=None if is_over else why.at_ms,
     )
 
 

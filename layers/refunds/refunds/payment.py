@@ -38,7 +38,7 @@ class Payment:
         moved: the part of ``held`` that succeeded.
         foreign_in_book: what Stripe shows as refunded that no report of ours stands for.
         foreign_on_charge: what the processor shows as refunded that no refund of ours stands for.
-            Neither is ever lowered.
+            Lowered only by what gets a refund of its own.
         slot: id of the one refund that may have a movement without a bound id.
         waiting: ids of the scheduled refunds that await their turn, in that order.
         doubtful: ids of refunds that failed without evidence: should a movement turn up after all,
@@ -47,6 +47,9 @@ class Payment:
         booked: what Stripe shows of ours: reported by us, or there before we first saw it.
         report_due_count: reports owed but not confirmed.
         report_due_amount: their sum.
+        report_failed_amount: sum of the reports that failed; Stripe may show them or not.
+        first_seen_ms: when the payment was first seen here; what others had refunded by then is
+            taken to be in Stripe's book already.
     """
 
     key: PaymentKey
@@ -64,6 +67,8 @@ class Payment:
     booked: int = 0
     report_due_count: int = 0
     report_due_amount: int = 0
+    report_failed_amount: int = 0
+    first_seen_ms: int = 0
     revision: int = 0
     schema_version: int = SCHEMA_VERSION
 
@@ -116,6 +121,9 @@ def follow(payment: Payment, before: Refund | None, after: Refund) -> Payment:
         booked=payment.booked + _booked(after) - _booked(before),
         report_due_count=payment.report_due_count + _is_due(after) - _is_due(before),
         report_due_amount=payment.report_due_amount + _due(after) - _due(before),
+        report_failed_amount=payment.report_failed_amount
+        + _undelivered(after)
+        - _undelivered(before),
         slot=_slot(payment, after),
         waiting=_waiting(payment, before, after),
         doubtful=_doubtful(payment, before, after),
@@ -128,6 +136,16 @@ def learn_foreign(payment: Payment, *, in_book: int, on_charge: int) -> Payment:
         payment,
         foreign_in_book=max(payment.foreign_in_book, in_book),
         foreign_on_charge=max(payment.foreign_on_charge, on_charge),
+    )
+
+
+def no_longer_foreign(payment: Payment, imported: Refund) -> Payment:
+    """The payment after a movement that was known as a sum only got a refund of its own."""
+    in_book = imported.amount if imported.is_adopted else 0
+    return replace(
+        payment,
+        foreign_in_book=max(0, payment.foreign_in_book - in_book),
+        foreign_on_charge=max(0, payment.foreign_on_charge - imported.amount),
     )
 
 
@@ -153,16 +171,16 @@ def _due(refund: Refund | None) -> int:
     return refund.amount if refund is not None and refund.report.state is ReportState.DUE else 0
 
 
+def _undelivered(refund: Refund | None) -> int:
+    return refund.amount if refund is not None and refund.report.state is ReportState.FAILED else 0
+
+
 def _booked(refund: Refund | None) -> int:
     """What Stripe shows of a refund: reported, or imported as older than our first sight."""
-    if refund is None:
+    if refund is None or refund.state in FREED:
         return 0
-    adopted = (
-        refund.state is State.SUCCEEDED
-        and refund.report.state is ReportState.NOT_DUE
-        and refund.late_failure_at_ms is None
-    )
-    return refund.amount if adopted or refund.report.state is ReportState.REPORTED else 0
+    in_book = refund.is_adopted or refund.report.state is ReportState.REPORTED
+    return refund.amount if in_book else 0
 
 
 def _slot(payment: Payment, after: Refund) -> str | None:

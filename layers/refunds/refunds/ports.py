@@ -330,7 +330,7 @@ class ProviderUnavailableError(Exception):
 
 
 class UnreadableAnswerError(ProviderUnavailableError):
-    """The provider answered, but not in its documented form."""
+    """The provider answered, but with nothing that can be used; it is there, and no outage."""
 
 
 class Processor(Protocol):

@@ -4,13 +4,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from refunds.adopt import revision_after
+from refunds.imports import Import
 from refunds.outcome import after_outcome, claims_of, evidence_of
-from refunds.payment import Payment, follow, payment_key_of
+from refunds.payment import Payment, SlotTakenError, follow, payment_key_of
 from refunds.ports import (
     Accepted,
     ClaimConflictError,
     Clock,
     Commit,
+    Deadline,
     Ledger,
     LedgerConflictError,
     LedgerUnavailableError,
@@ -21,7 +23,7 @@ from refunds.ports import (
     Unknown,
 )
 from refunds.refund import Refund, Why, noted
-from refunds.state_machine import UNBOUND, State
+from refunds.state_machine import UNBOUND
 
 # All refunds of one payment share its item, and of those that write at once one wins each round.
 RECORD_ATTEMPTS: Final = 25
@@ -42,15 +44,18 @@ class Recorder:
     ledger: Ledger
     clock: Clock
     trail: Trail
+    stage: str
 
-    def outcome(self, sent: Stored, outcome: Outcome, actor: str) -> Stored:
+    def outcome(self, sent: Stored, outcome: Outcome, actor: str, until: Deadline) -> Stored:
         """Write the answer to a call that moved money, over whatever was written meanwhile.
 
-        Where the ledger cannot be written, what it held before still stands and is returned:
-        settling finds out later. An answer is recorded only for the attempt that it belongs to.
+        Where the ledger cannot be written by ``until``, what it held before still stands and is
+        returned: settling finds out later. An answer is recorded only for its own attempt.
         """
         current = sent
-        for _ in range(RECORD_ATTEMPTS):
+        for attempt in range(RECORD_ATTEMPTS):
+            if attempt and not until.remaining_ms():
+                break
             after = after_outcome(current.refund, outcome, at_ms=self.clock.now_ms(), actor=actor)
             try:
                 return self.write(current, after)
@@ -59,43 +64,65 @@ class Recorder:
                 self.trail.note("movement_already_claimed", refund_id=after.id)
                 outcome = Unknown(str(error))
             except LedgerConflictError:
-                current = self.read_again(current)
-                if not _may_still_learn(current.refund, sent.refund):
-                    return self._too_late(current, outcome, actor)
+                self.trail.note("outcome_met_another_write", refund_id=sent.refund.id)
             except LedgerUnavailableError:
                 self.trail.note("outcome_not_recorded", refund_id=sent.refund.id)
-                try:
-                    current = self.read_again(current)
-                except LedgerUnavailableError:
-                    continue
-                if current.refund.state is not State.SUBMITTING:
-                    return current
+            try:
+                current = self.read(sent.refund.id)
+            except LedgerUnavailableError:
+                continue
+            if self._is_recorded(current.refund, outcome):
+                return current
+            if not _may_still_learn(current.refund, sent.refund):
+                return self._too_late(current, outcome, actor)
         return current
 
+    @staticmethod
+    def _is_recorded(refund: Refund, outcome: Outcome) -> bool:
+        """Whether our own write was applied, and only its reply was lost."""
+        return isinstance(outcome, Accepted) and refund.processor_refund_id == outcome.movement.id
+
     def _too_late(self, current: Stored, outcome: Outcome, actor: str) -> Stored:
-        """Keep an answer that comes after the refund was settled, as evidence.
+        """Keep an answer that comes after the refund was settled.
 
         If it shows another movement than the one that the refund was bound to meanwhile, both
-        happened: the other one belongs to no refund, and is imported when the charge is next read.
+        happened and are alike in all that counts: the one in the answer is imported, in the same
+        transaction as the evidence, so that neither is lost.
         """
         refund = current.refund
         self.trail.note("outcome_too_late", refund_id=refund.id)
         if not isinstance(outcome, Accepted):
             return current
         movement = outcome.movement
-        if movement.id == refund.processor_refund_id:
-            return current
         why = Why(
             at_ms=self.clock.now_ms(),
             cause="late_answer",
             actor=actor,
             evidence=evidence_of(movement),
         )
+        after = noted(refund, why)
+        importing = Import(
+            stage=self.stage,
+            key=current.payment.key,
+            payment_record=refund.payment_record,
+            first_seen_ms=0,  # our own call made it: Stripe cannot know it yet
+            now_ms=why.at_ms,
+        )
+        other = importing.refund_of(movement)
+        payment = follow(follow(current.payment, refund, after), None, other)
         try:
-            return self.write(current, noted(refund, why))
+            self.ledger.commit(
+                Commit(
+                    refunds=(RefundWrite(refund, after), RefundWrite(None, other)),
+                    payments=(PaymentWrite(current.payment, payment),),
+                    claims=claims_of(other),
+                )
+            )
         except (LedgerConflictError, LedgerUnavailableError):
+            # The charge still lists it, and whoever reads the charge next imports it.
             self.trail.note("late_answer_not_kept", refund_id=refund.id, movement=movement.id)
             return current
+        return self.read(refund.id)
 
     def write(self, current: Stored, after: Refund) -> Stored:
         """Write ``after`` over the refund, its payment and the claim of its movement, all at once.
@@ -105,7 +132,11 @@ class Recorder:
         """
         if after == current.refund:
             return current
-        payment = follow(current.payment, current.refund, after)
+        try:
+            payment = follow(current.payment, current.refund, after)
+        except SlotTakenError as error:
+            # The payment was read a moment after the refund, which has freed its slot in between.
+            raise LedgerConflictError(f"refund {after.id} has changed") from error
         self.ledger.commit(
             Commit(
                 refunds=(RefundWrite(current.refund, after),),
@@ -123,10 +154,6 @@ class Recorder:
             replace(payment, revision=revision),
         )
 
-    def read_again(self, current: Stored) -> Stored:
-        """Both as the ledger holds them now."""
-        return self.read(current.refund.id)
-
     def read(self, refund_id: str) -> Stored:
         """The refund and its payment.
 
@@ -141,9 +168,10 @@ class Recorder:
 
 
 def _newly_bound(before: Refund, after: Refund) -> bool:
-    return after.processor_refund_id is not None and before.processor_refund_id is None
+    return after.processor_refund_id not in (None, before.processor_refund_id)
 
 
 def _may_still_learn(current: Refund, sent: Refund) -> bool:
     """Whether an answer to the attempt that was sent still tells something new."""
-    return current.attempt == sent.attempt and current.state in UNBOUND
+    unbound = current.state in UNBOUND and current.processor_refund_id is None
+    return current.attempt == sent.attempt and unbound

@@ -23,6 +23,8 @@ from refunds.state_machine import (
 )
 
 SCHEMA_VERSION: Final = 1
+# The cause of an import that Stripe's book is taken to know already.
+BEFORE_ADOPTION: Final = "before_adoption"
 
 
 class ReferenceType(StrEnum):
@@ -66,11 +68,15 @@ class RefundRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why no money moved. ``code`` is ours or the processor's, ``message`` is its sentence."""
+    """Why no money moved. ``code`` is ours or the processor's, ``message`` is its sentence.
+
+    ``retry_after_s`` is the processor's wish, where it gave one.
+    """
 
     code: str
     message: str
     status: int | None = None
+    retry_after_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +181,11 @@ class Refund:
     history: tuple[Entry, ...] = ()
     revision: int = 0
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether it was imported as older than our first sight of its payment."""
+        return bool(self.history) and self.history[0].cause == BEFORE_ADOPTION
 
     @property
     def holds_headroom(self) -> bool:

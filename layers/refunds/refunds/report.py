@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from refunds.outcome import RING_CHECK_MS
 from refunds.payment import follow, payment_key_of
 from refunds.ports import (
     Book,
@@ -108,15 +109,10 @@ class ReportRefund:
                 self._confirm(refund)
                 return Reported.REPORTED
             case ReportRefused(reason, code):
-                if self._is_booked(refund, deadline, last=last):
-                    self._confirm(refund)
-                    return Reported.REPORTED
-                self._give_up(refund, f"refused: {code or reason}")
-                raise ReportFailedError(reason)
+                return self._conclude(refund, deadline, f"refused: {code or reason}", last=last)
             case ReportUnclear(reason, new_epoch, retry_after_s):
                 if last:
-                    self._give_up(refund, f"unclear: {reason}")
-                    raise ReportFailedError(reason)
+                    return self._conclude(refund, deadline, f"unclear: {reason}", last=True)
                 self._release(refund, reason, new_epoch=new_epoch)
                 raise ReportDeferredError(reason, retry_after_s=retry_after_s)
 
@@ -135,8 +131,12 @@ class ReportRefund:
         if refund.report.state is ReportState.FAILED:
             if not first_receive:
                 raise ReportFailedError(refund.report.last_error or "failed before")
-            # Nothing rings for a failed report by itself: this message was put there on purpose,
-            # by a redrive of the dead-letter queue.
+            if refund.late_failure_at_ms is not None:
+                # The money came back meanwhile: there is nothing left to tell.
+                self.trail.note("nothing_due", refund_id=refund_id, report="taken back")
+                return None
+            # Received for the first time though the report failed: redriven from the dead-letter
+            # queue, or a second message of the same refund. Asking once more is right for both.
             self._replay(refund)
             return self.ledger.take_report(refund_id, now_ms=now_ms, lease_until_ms=until_ms)
         self.trail.note("nothing_due", refund_id=refund_id, report=refund.report.state)
@@ -149,16 +149,25 @@ class ReportRefund:
         key = idempotency_key_of(refund)
         return self.book.report_refund(parameters, key, deadline)
 
+    def _conclude(self, refund: Refund, deadline: Deadline, reason: str, *, last: bool) -> Reported:
+        """The end of asking: booked by an earlier attempt after all, or failed."""
+        if self._is_booked(refund, deadline, last=last):
+            self._confirm(refund)
+            return Reported.REPORTED
+        self._give_up(refund, reason)
+        raise ReportFailedError(reason)
+
     def _is_booked(self, refund: Refund, deadline: Deadline, *, last: bool) -> bool:
-        """After a refusal: does the record show this refund all the same?
+        """At the end of asking: does the record show this refund all the same?
 
         A refusal may mean that an earlier attempt was booked and its answer lost: the reference is
-        unique, so Stripe refuses the second. Stripe cannot be asked for a reference, but what the
-        record shows as refunded must then have risen by just this amount over what the ledger
-        knows to be in the book. Anything else is for a person.
+        unique, so Stripe refuses the second. A first attempt has no such excuse. Stripe cannot be
+        asked for a reference, but what the record shows as refunded must then have risen by just
+        this amount over what the ledger knows to be in the book. Anything else is for a person.
         """
         payment = self.ledger.payment(payment_key_of(refund))
-        if payment is None or refund.payment_record is None:
+        first = refund.report.attempts <= 1 and not last
+        if payment is None or refund.payment_record is None or first:
             return False
         if payment.report_due_count > 1 and not last:
             # Another report of this payment may be at Stripe just now: no sum would be conclusive.
@@ -175,7 +184,8 @@ class ReportRefund:
         in_book = payment.booked + payment.foreign_in_book
         risen = record.amount_refunded - in_book
         self.trail.note("refusal_judged", refund_id=refund.id, risen=risen, unchanged=unchanged)
-        return unchanged and payment.report_due_count == 1 and risen == refund.amount
+        alone = payment.report_due_count == 1 and payment.report_failed_amount == 0
+        return unchanged and alone and risen == refund.amount
 
     def _confirm(self, refund: Refund) -> None:
         now_ms = self.clock.now_ms()
@@ -187,7 +197,8 @@ class ReportRefund:
 
     def _replay(self, refund: Refund) -> None:
         # Answers stored at Stripe under the old key must not decide a replay.
-        self._step(refund, ReportEvent.REPLAY, "redriven", epoch=refund.report.epoch + 1)
+        now_ms, epoch = self.clock.now_ms(), refund.report.epoch + 1
+        self._step(refund, ReportEvent.REPLAY, "redriven", epoch=epoch, last_ring_ms=now_ms)
 
     def _release(self, refund: Refund, reason: str, *, new_epoch: bool) -> None:
         """Give the lease back and note the error, so that the next receive may try at once."""
@@ -212,7 +223,8 @@ class ReportRefund:
         for _ in range(WRITE_ATTEMPTS):
             why = Why(at_ms=self.clock.now_ms(), cause=cause, actor=ACTOR)
             after = report_transition(refund, event, why, lease_until_ms=None, **facts)
-            after = replace(after, next_check_ms=None)
+            is_owed = after.report.state is ReportState.DUE
+            after = replace(after, next_check_ms=why.at_ms + RING_CHECK_MS if is_owed else None)
             payment = self.ledger.payment(payment_key_of(refund))
             if payment is None:
                 raise UnknownRefundError(f"{refund.id} has no payment in the ledger")

@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -22,6 +23,9 @@ from refunds.money import AMOUNT_MAX
 from refunds.refund import ReferenceType, RefundRequest, RefundType
 
 FIELDS_REPORTED_MAX: Final = 20
+# A refund is one item of the ledger, with room left for its history: 50 values of 500 characters
+# fit in most scripts, and what does not is refused here rather than after the money has moved.
+METADATA_BYTES_MAX: Final = 48 * 1024
 REASON_ALIASES: Final = {"customer_requested": "requested_by_customer"}
 
 # Printable ASCII, so that a key means the same in a header, a body and an event.
@@ -59,6 +63,14 @@ class RefundBody(BaseModel):
             if nulls:
                 raise ValueError(f"{', '.join(nulls)} must not be null; leave it out instead")
         return data
+
+    @field_validator("metadata")
+    @classmethod
+    def _not_too_large(cls, metadata: dict[str, str] | None) -> dict[str, str] | None:
+        size = sum(len(key.encode()) + len(text.encode()) for key, text in (metadata or {}).items())
+        if size > METADATA_BYTES_MAX:
+            raise ValueError(f"must not be larger than {METADATA_BYTES_MAX // 1024} KB in UTF-8")
+        return metadata
 
     @model_validator(mode="after")
     def _exactly_one_reference(self) -> Self:

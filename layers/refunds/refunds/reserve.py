@@ -14,6 +14,7 @@ from typing import Any, Final
 from refunds.adopt import Adopter, Adoption, revision_after
 from refunds.errors import (
     AmountRefusedError,
+    AttemptsSpentError,
     OutcomeUnknownError,
     PaymentBusyError,
     PaymentLinkConflictError,
@@ -42,6 +43,8 @@ from refunds.state_machine import PUBLIC_STATUS, Event, State
 # Losing this many races in a row means that the payment is busy, and the caller is told so.
 RESERVE_ATTEMPTS: Final = 8
 BUSY_RETRY_AFTER_S: Final = 2
+# So many attempts that certainly moved nothing are enough: the history of a refund is bounded.
+ATTEMPTS_MAX: Final = 100
 # How many scheduled refunds may await their turn on one payment.
 WAITING_MAX: Final = 100
 # After its lease a row is looked at by settling; until then only its own call may write.
@@ -100,6 +103,7 @@ class Reservation:
             LedgerUnavailableError: the ledger could not be read; nothing was written.
         """
         _require_same_payment(before, seen)
+        _require_attempts_left(before)
         for _ in range(RESERVE_ATTEMPTS):
             adoption = self.adopter.plan(seen)
             if adoption.stored is not None:
@@ -294,6 +298,14 @@ class Reservation:
         if current is not None and (before is None or current.revision != before.revision):
             raise TakenByAnotherCallError(current)
         return before
+
+
+def _require_attempts_left(before: Refund | None) -> None:
+    if before is not None and before.attempt >= ATTEMPTS_MAX:
+        raise AttemptsSpentError(
+            f"The processor could not be asked in {ATTEMPTS_MAX} attempts; use a new key.",
+            details={"refund": before.id, "attempts": before.attempt},
+        )
 
 
 def _require_same_payment(before: Refund | None, seen: Sighting) -> None:

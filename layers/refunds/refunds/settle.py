@@ -20,15 +20,15 @@ from enum import StrEnum
 from typing import Any, Final
 
 from refunds.errors import (
+    AttemptsSpentError,
     CurrencyMismatchError,
     PaymentLinkConflictError,
-    PaymentNotFoundError,
     PaymentNotLinkedError,
     PaymentNotRefundableError,
     RefundAmountExceededError,
     RefundBridgeError,
 )
-from refunds.evidence import Ambiguous, Found, NoneYet, Unreadable, Verdict, judge
+from refunds.evidence import Ambiguous, Found, NoneYet, Unreadable, Verdict, judge, stands_for
 from refunds.execute import ExecuteRefund
 from refunds.outcome import after_movement
 from refunds.ports import (
@@ -58,9 +58,9 @@ HOLD_LOOK_UPS_MIN: Final = 3
 CLAIMS_MAX: Final = 1000
 # What no waiting mends: a scheduled refund that meets one of these was never sent, nor will be.
 HOPELESS: Final = (
+    AttemptsSpentError,
     CurrencyMismatchError,
     PaymentLinkConflictError,
-    PaymentNotFoundError,
     PaymentNotLinkedError,
     PaymentNotRefundableError,
     RefundAmountExceededError,
@@ -235,6 +235,8 @@ class SettleRefund:
         if movement is None:
             self.trail.note("pending_movement_gone", refund_id=refund.id)
             return self._hold(stored, "the processor does not show the refund", looked_up=True)
+        if not stands_for(movement, refund):
+            return self._escalate(stored, "the processor shows another refund", {})
         if movement.status is MovementStatus.PENDING:
             return self._hold(stored, "still pending", looked_up=True)
         after = after_movement(
@@ -308,7 +310,8 @@ class SettleRefund:
         """Look again later, each time a little later."""
         refund = stored.refund
         if steps is None:
-            review = refund.state is State.REVIEW
+            # A review that is bound only waits for its movement's end, as a pending refund does.
+            review = refund.state is State.REVIEW and refund.processor_refund_id is None
             step = min(refund.looks, len(BACKOFF_STEPS) - 1)
             steps = REVIEW_STEPS if review else BACKOFF_STEPS[step]
         after = replace(

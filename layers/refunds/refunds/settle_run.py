@@ -16,6 +16,7 @@ OLDEST_PER_SHARD: Final = 12
 NEWEST_PER_SHARD: Final = 4
 # What one refund may take: reading, and the one call that moves money.
 ROW_MS: Final = 24_000
+ERROR_MAX: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,4 +68,9 @@ class SettleRun:
         try:
             outcomes.append(self.settle(refund_id, deadline.at_most(ROW_MS)))
         except Exception as error:  # noqa: BLE001 - one poison row must not stop the others
-            self.trail.note("settle_failed", refund_id=refund_id, error=type(error).__name__)
+            self.trail.note("settle_failed", refund_id=refund_id, error=_named(error))
+
+
+def _named(error: Exception) -> str:
+    """The error for the log; our own errors' sentences hold neither secrets nor customers' data."""
+    return f"{type(error).__name__}: {error}"[:ERROR_MAX]

@@ -6,10 +6,11 @@ conditional writes are derived from it, the tests walk the full product of state
 ::
 
     (new) ─▶ requested ─▶ submitting ─┬─▶ succeeded
-                                      ├─▶ pending ──▶ succeeded | failed
-                                      ├─▶ rejected                         final, headroom freed
-                                      ├─▶ aborted ──▶ submitting           headroom freed, retried
-                                      └─▶ unknown ──▶ succeeded | pending | failed | review
+                │  ▲                  ├─▶ pending ──▶ succeeded | failed | review
+                │  └── certainly not ─┤
+                │      executed       ├─▶ rejected                         final, headroom freed
+                ▼                     ├─▶ aborted ──▶ submitting           headroom freed, retried
+              failed                  └─▶ unknown ──▶ succeeded | pending | failed | review
     review ─▶ succeeded | failed
 """
 
@@ -70,6 +71,8 @@ TRANSITIONS: Final[dict[tuple[State | None, Event], State]] = {
     (State.UNKNOWN, Event.ESCALATE): State.REVIEW,
     (State.PENDING, Event.SUCCEED): State.SUCCEEDED,
     (State.PENDING, Event.FAIL): State.FAILED,
+    # A look-up that shows another amount, payment or refund than the one that it was bound to.
+    (State.PENDING, Event.ESCALATE): State.REVIEW,
     (State.REVIEW, Event.SUCCEED): State.SUCCEEDED,
     (State.REVIEW, Event.FAIL): State.FAILED,
 }

@@ -244,4 +244,4 @@ def test_conditions_name_the_states_that_the_table_lets_a_state_follow() -> None
         "review",
     }
     assert states_before(State.REJECTED) == (State.SUBMITTING, State.REJECTED)
-    assert states_before(State.REVIEW) == (State.UNKNOWN, State.REVIEW)
+    assert states_before(State.REVIEW) == (State.PENDING, State.UNKNOWN, State.REVIEW)

@@ -26,7 +26,7 @@ own = [m.__file__ for m in list(sys.modules.values()) if getattr(m, "__file__", 
 strangers = [f for f in own if "site-packages" in f]
 assert not strangers, strangers
 """
-FUNCTIONS = ("RefundApiFunction", "ReportRefundFunction")
+FUNCTIONS = ("RefundApiFunction", "ReportRefundFunction", "SettleRefundsFunction")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,11 @@ from local.release import ReleaseError
 from local.stages import load_stage
 
 LIVE, LATEST = {"CodeSha256": "new", "Timeout": 45}, {"CodeSha256": "new", "Timeout": 45}
-OUTPUTS = {"RefundApiFunctionName": "api", "ReportRefundFunctionName": "report"}
+OUTPUTS = {
+    "RefundApiFunctionName": "api",
+    "ReportRefundFunctionName": "report",
+    "SettleRefundsFunctionName": "settle",
+}
 
 
 def client(service: str) -> Any:
@@ -70,7 +74,7 @@ def compare(*configurations: dict[str, Any]) -> None:
 
 
 def test_live_that_is_what_was_deployed_is_fine() -> None:
-    compare(LATEST, LIVE, LATEST, LIVE)
+    compare(LATEST, LIVE, LATEST, LIVE, LATEST, LIVE)
 
 
 @pytest.mark.parametrize("old", [{"CodeSha256": "old"}, {"Timeout": 30}, {"Layers": []}])

@@ -113,7 +113,8 @@ class StripeBook:
         try:
             booked = self._ask(ask, deadline)
         except KeyUnavailableError as error:
-            return ReportUnclear(error.reason)
+            # What callers are shown of a report names no parameter; the log has the reason.
+            return ReportUnclear(f"Stripe's key could not be read ({type(error).__name__})")
         except _RefusedError as error:
             return error.refusal.of_report()
         if booked.get("id") != parameters.payment_record:

@@ -143,7 +143,10 @@ class HitPay:
         message = message_of(answer, secret=key)
         if answer.status == 404 and message:
             return None
-        raise ProviderUnavailableError(
+        # A refusal to show this one object says nothing of the others: no outage.
+        refused = 400 <= answer.status < 500 and answer.status not in (401, 408, 429)
+        kind = UnreadableAnswerError if refused else ProviderUnavailableError
+        raise kind(
             f"HitPay answered {answer.status}" + (f": {message}" if message else ""),
             retry_after_s=retry_after_of(answer.headers),
         )

@@ -1,0 +1,159 @@
+"""The processor and Stripe behind circuit breakers: an outage is answered at once, not waited for.
+
+An answer of any kind closes a circuit; no answer in fair time, a 5xx or an unclear outcome counts
+against it. Nothing is concluded from "no such object" (some ids are refused without asking), from
+an answer that cannot be read (it came in time, and may be about one object only), nor from a
+provider that names the time to come back.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from refunds.adapters.breaker import Breaker, CircuitOpenError, Sign
+from refunds.ports import (
+    Aborted,
+    Accepted,
+    Book,
+    Charge,
+    Deadline,
+    Movement,
+    Outcome,
+    PaymentRecord,
+    Processor,
+    ProviderUnavailableError,
+    RefundOrder,
+    Rejected,
+    ReportAccepted,
+    ReportOutcome,
+    ReportRefused,
+    ReportUnclear,
+    StripeReference,
+    Unknown,
+    UnreadableAnswerError,
+)
+from refunds.refund import ReportParameters
+
+# To connect, and a second to answer. One that was given less is not to blame for its silence: the
+# time was spent by somebody else.
+FAIR_MS: Final = 3_000
+
+_T = TypeVar("_T")
+
+
+class GuardedProcessor:
+    """``ports.Processor`` behind ``breaker``.
+
+    A movement of money is never begun while the circuit is open. It is the probe only where no
+    read came before it (``VerifyCharge`` other than ``always``), since a read then was the probe.
+    """
+
+    def __init__(self, processor: Processor, breaker: Breaker) -> None:
+        self._processor = processor
+        self._breaker = breaker
+
+    @property
+    def name(self) -> str:
+        """The processor's own; see ``ports.Processor``."""
+        return self._processor.name
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether it failed too often and has not answered since."""
+        return self._breaker.in_doubt
+
+    def charge(self, charge_id: str, deadline: Deadline) -> Charge:
+        """The payment of that id; see ``ports.Processor``."""
+        return _read(self._breaker, deadline, lambda: self._processor.charge(charge_id, deadline))
+
+    def charge_id_of(self, payment_reference: str, deadline: Deadline) -> str:
+        """The id of the one captured payment of a payment request; see ``ports.Processor``."""
+        return _read(
+            self._breaker,
+            deadline,
+            lambda: self._processor.charge_id_of(payment_reference, deadline),
+        )
+
+    def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
+        """The refund of that id; see ``ports.Processor``."""
+        return _read(
+            self._breaker,
+            deadline,
+            lambda: self._processor.movement(processor_refund_id, deadline),
+        )
+
+    def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
+        """Ask once to move the money; ``Aborted`` without asking while the circuit is open."""
+        try:
+            turn = self._breaker.admit()
+        except CircuitOpenError as turned_away:
+            return Aborted(turned_away.reason, turned_away.retry_after_s)
+        # From here on nothing may become ``Aborted`` that the processor did not call so.
+        with turn:
+            outcome = self._processor.refund(order, deadline)
+            match outcome:
+                case Accepted() | Rejected():
+                    turn.sign = Sign.UP
+                case Unknown() | Aborted(_, None):
+                    turn.sign = Sign.DOWN
+            return outcome
+
+
+class GuardedBook:
+    """``ports.Book`` behind ``breaker``. A report may be the probe: it is safe to repeat."""
+
+    def __init__(self, book: Book, breaker: Breaker) -> None:
+        self._book = book
+        self._breaker = breaker
+
+    def payment_record(self, payment_record: str, deadline: Deadline) -> PaymentRecord:
+        """The Payment Record of that id; see ``ports.Book``."""
+        return _read(
+            self._breaker, deadline, lambda: self._book.payment_record(payment_record, deadline)
+        )
+
+    def payment_intent(self, payment_intent: str, deadline: Deadline) -> StripeReference:
+        """The PaymentIntent of that id; see ``ports.Book``."""
+        return _read(
+            self._breaker, deadline, lambda: self._book.payment_intent(payment_intent, deadline)
+        )
+
+    def invoice(self, invoice: str, deadline: Deadline) -> StripeReference:
+        """The Invoice of that id; see ``ports.Book``."""
+        return _read(self._breaker, deadline, lambda: self._book.invoice(invoice, deadline))
+
+    def report_refund(
+        self, parameters: ReportParameters, idempotency_key: str, deadline: Deadline
+    ) -> ReportOutcome:
+        """Tell Stripe of a refund; ``ReportUnclear`` without asking while the circuit is open."""
+        try:
+            turn = self._breaker.admit()
+        except CircuitOpenError as turned_away:
+            return ReportUnclear(turned_away.reason, retry_after_s=turned_away.retry_after_s)
+        with turn:
+            outcome = self._book.report_refund(parameters, idempotency_key, deadline)
+            match outcome:
+                case ReportAccepted() | ReportRefused():
+                    turn.sign = Sign.UP
+                case ReportUnclear(retry_after_s=None):
+                    turn.sign = Sign.DOWN
+            return outcome
+
+
+def _read(breaker: Breaker, deadline: Deadline, ask: Callable[[], _T]) -> _T:
+    """What ``ask`` reads, if the circuit lets it.
+
+    Raises:
+        CircuitOpenError: it does not; nobody was asked.
+    """
+    with breaker.admit() as turn:
+        had_fair_time = deadline.remaining_ms() >= FAIR_MS
+        try:
+            answer = ask()
+        except UnreadableAnswerError:
+            raise
+        except ProviderUnavailableError as error:
+            if had_fair_time and error.retry_after_s is None:
+                turn.sign = Sign.DOWN
+            raise
+        turn.sign = Sign.UP
+        return answer

@@ -1,0 +1,93 @@
+"""A provider that ends every call as the test says, behind a circuit breaker."""
+
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from typing import Any
+
+from refunds.adapters.breaker import FAILURES_MAX, Breaker
+from refunds.adapters.guarded_ports import GuardedBook, GuardedProcessor
+from refunds.money import Money
+from refunds.ports import (
+    Deadline,
+    Outcome,
+    ProviderUnavailableError,
+    RefundOrder,
+    ReportOutcome,
+)
+from refunds.refund import ReportParameters
+from tests.fakes.virtual_clock import VirtualClock
+from tests.fakes.world import FakeTrail
+
+Read = Callable[[Deadline], object]
+
+ORDER = RefundOrder(refund_id="rf_1", payment_id="charge-1", money=Money(2500, "sgd"))
+PARAMETERS = ReportParameters(
+    payment_record="pr_1",
+    amount=2500,
+    currency="sgd",
+    refund_reference="refund-1",
+    initiated_at_s=1_700_000_000,
+    refunded_at_s=1_700_000_001,
+)
+DOWN = ProviderUnavailableError("no whole answer")
+
+
+class Provider:
+    """Both ports; every call is counted and ends as the test says."""
+
+    name = "hitpay"
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.answer: Any = None
+
+    def _ask(self, *_: object) -> Any:
+        self.asked += 1
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    charge = charge_id_of = movement = refund = _ask
+    payment_record = payment_intent = invoice = report_refund = _ask
+
+
+class Guarded:
+    """A provider behind a breaker, and all ways to read there."""
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.provider = Provider()
+        self.breaker = Breaker("hitpay", self.clock, FakeTrail())
+        self.processor = GuardedProcessor(self.provider, self.breaker)
+        self.book = GuardedBook(self.provider, self.breaker)
+        self.reads: dict[str, Read] = {
+            "charge": lambda deadline: self.processor.charge("charge-1", deadline),
+            "charge_id_of": lambda deadline: self.processor.charge_id_of("request-1", deadline),
+            "movement": lambda deadline: self.processor.movement("refund-1", deadline),
+            "payment_record": lambda deadline: self.book.payment_record("pr_1", deadline),
+            "payment_intent": lambda deadline: self.book.payment_intent("pi_1", deadline),
+            "invoice": lambda deadline: self.book.invoice("in_1", deadline),
+        }
+
+    def read(self, answer: object, *, times: int = 1, within_ms: int = 10_000) -> None:
+        """So many reads, each of which ends by ``answer``."""
+        self.provider.answer = answer
+        for _ in range(times):
+            with suppress(type(answer)) if isinstance(answer, Exception) else nullcontext():
+                self.processor.charge("charge-1", self.clock.deadline(within_ms))
+
+    def refund(self, answer: Outcome) -> Outcome:
+        """One call that moves money."""
+        self.provider.answer = answer
+        return self.processor.refund(ORDER, self.clock.deadline())
+
+    def report(self, answer: ReportOutcome) -> ReportOutcome:
+        """One report."""
+        self.provider.answer = answer
+        return self.book.report_refund(PARAMETERS, "key", self.clock.deadline())
+
+    def open(self) -> None:
+        """The provider has failed too often."""
+        self.read(DOWN, times=FAILURES_MAX)
+        assert self.processor.in_doubt
+        self.provider.asked = 0

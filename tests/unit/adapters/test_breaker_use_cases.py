@@ -1,0 +1,215 @@
+"""An outage, as callers, settling and the reporter meet it behind circuit breakers."""
+
+from dataclasses import replace
+
+import pytest
+
+from refunds.adapters.breaker import FAILURES_MAX, OPEN_MS, Breaker
+from refunds.adapters.guarded_ports import GuardedBook, GuardedProcessor
+from refunds.answers import error_answer
+from refunds.errors import ProcessorUnavailableError, RefundBridgeError, StripeUnavailableError
+from refunds.link import VerifyCharge
+from refunds.ports import Charge, Deadline, PaymentRecord
+from refunds.refund import refund_id_of
+from refunds.report import ReportDeferredError, Reported
+from refunds.state_machine import ReportState, State
+from tests.fakes.book_fates import ReportLost
+from tests.fakes.processor_fates import NotSent, RequestLost
+from tests.fakes.world import STAGE, STEP_MS, World
+
+
+class GuardedWorld(World):
+    """A world of which one worker's use cases ask through circuit breakers."""
+
+    def __init__(self, *, verify_charge: VerifyCharge = VerifyCharge.ALWAYS) -> None:
+        super().__init__(verify_charge=verify_charge)
+        book = GuardedBook(self.book, Breaker("stripe", self.clock, self.trail))
+        hitpay = GuardedProcessor(self.processor, Breaker("hitpay", self.clock, self.trail))
+        processors = {hitpay.name: hitpay}
+        resolver = replace(self.execute.resolver, book=book, processors=processors)
+        self.execute = replace(self.execute, resolver=resolver, processors=processors)
+        self.settle = replace(self.settle, processors=processors, execute=self.execute)
+        self.report_refund = replace(self.report_refund, book=book)
+        self.reads: list[str] = []
+        self.note_reads()
+
+    def note_reads(self) -> None:
+        """Have ``reads`` tell who was really asked."""
+        read_record, read_charge = self.book.payment_record, self.processor.charge
+
+        def noted_record(payment_record: str, deadline: Deadline) -> PaymentRecord:
+            self.reads.append("stripe")
+            return read_record(payment_record, deadline)
+
+        def noted_charge(charge_id: str, deadline: Deadline) -> Charge:
+            self.reads.append("hitpay")
+            return read_charge(charge_id, deadline)
+
+        self.book.payment_record = noted_record  # type: ignore[method-assign]
+        self.processor.charge = noted_charge  # type: ignore[method-assign]
+
+    def fail(self, error: type[RefundBridgeError], times: int = FAILURES_MAX) -> None:
+        """So many callers meet the outage."""
+        for number in range(times):
+            with pytest.raises(error):
+                self.refund(f"lost-{number}")
+
+
+@pytest.fixture
+def world() -> GuardedWorld:
+    """A world with one payment of SGD 99.99, ``pr_1``."""
+    made = GuardedWorld()
+    made.pay()
+    return made
+
+
+class TestCallers:
+    """They are told at once, and before anything is reserved."""
+
+    @pytest.mark.parametrize(
+        ("provider", "error", "code"),
+        [
+            ("processor", ProcessorUnavailableError, "processor_unavailable"),
+            ("book", StripeUnavailableError, "stripe_unavailable"),
+        ],
+    )
+    def test_an_outage_is_503_without_asking_and_without_a_trace(
+        self, world: GuardedWorld, provider: str, error: type[RefundBridgeError], code: str
+    ) -> None:
+        # Given a provider that failed too often, five seconds ago
+        getattr(world, provider).is_down = True
+        world.fail(error)
+        world.clock.advance(5_000)
+        world.reads.clear()
+        # When a caller asks for a refund
+        with pytest.raises(error) as told:
+            world.refund("k", amount=2500)
+        # Then that provider is not asked
+        assert world.reads == ([] if provider == "book" else ["stripe"])
+        # And the answer is the contract's, with the time that is left
+        answer = error_answer(told.value, "request-1")
+        assert (answer.status, answer.body["error"]["code"]) == (503, code)
+        assert answer.headers["Retry-After"] == str((OPEN_MS - 5_000) // 1000)
+        # And nothing is written, reserved or sent
+        assert world.ledger.refund(refund_id_of("k", STAGE)) is None
+        assert world.ledger.payment_of_record("pr_1") is None
+        assert world.processor.orders == []
+
+    def test_after_the_outage_the_same_key_is_executed(self, world: GuardedWorld) -> None:
+        # Given an outage that ended while the circuit was open
+        world.processor.is_down = True
+        world.fail(ProcessorUnavailableError)
+        world.processor.is_down = False
+        with pytest.raises(ProcessorUnavailableError):
+            world.refund("k", amount=2500)
+        # When its time is over
+        world.clock.advance(OPEN_MS)
+        # Then the read of the charge probes, before money is asked to move
+        assert world.refund("k", amount=2500).refund.state is State.SUCCEEDED
+        circuit = [event for event in world.trail.events if event.startswith("circuit")]
+        assert circuit == ["circuit_opened", "circuit_closed"]
+        closed = world.trail.events.index("circuit_closed")
+        assert closed < world.trail.events.index("refund_sending")
+
+    def test_payments_that_are_not_there_close_the_door_for_nobody(
+        self, world: GuardedWorld
+    ) -> None:
+        for number in range(3 * FAILURES_MAX):
+            with pytest.raises(RefundBridgeError, match="No such"):
+                world.refund(f"missing-{number}", record="pr_missing")
+        assert world.refund("k").refund.state is State.SUCCEEDED
+
+    def test_known_refunds_are_answered_throughout(self, world: GuardedWorld) -> None:
+        done = world.refund("k", amount=2500).refund
+        world.processor.is_down = world.book.is_down = True
+        world.fail(StripeUnavailableError)
+        assert world.refund("k", amount=2500).refund == done
+
+
+class TestWithoutAReadBefore:
+    """``VerifyCharge`` is ``never``: only the call that moves money meets the processor."""
+
+    @pytest.fixture
+    def world(self) -> GuardedWorld:
+        """A world in which the processor has just refused five connections."""
+        made = GuardedWorld(verify_charge=VerifyCharge.NEVER)
+        made.pay()
+        made.processor.fates.extend([NotSent()] * FAILURES_MAX)
+        for number in range(FAILURES_MAX):
+            assert made.refund(f"lost-{number}").refund.state is State.ABORTED
+        made.processor.orders.clear()
+        return made
+
+    def test_a_refund_is_aborted_and_frees_what_it_held(self, world: GuardedWorld) -> None:
+        # When a refund meets the open circuit after its reservation
+        refund = world.refund("k", amount=2500).refund
+        # Then the row says that nothing was executed, and nothing was sent
+        assert (refund.state, world.stored("k").state) == (State.ABORTED, State.ABORTED)
+        assert (world.payment().held, world.payment().slot) == (0, None)
+        assert world.processor.orders == []
+
+    def test_the_same_key_is_executed_when_the_time_is_over(self, world: GuardedWorld) -> None:
+        world.refund("k", amount=2500)
+        world.clock.advance(OPEN_MS)
+        again = world.refund("k", amount=2500).refund
+        assert (again.state, again.attempt) == (State.SUCCEEDED, 2)
+        assert len(world.processor.moved_by(again.id)) == 1
+
+
+def test_settling_is_held_without_a_look_up_and_resumes_by_itself(world: GuardedWorld) -> None:
+    # Given a refund of unknown outcome, and a processor that fails
+    world.processor.fates.append(RequestLost())
+    unknown = world.refund("unknown", amount=2500).refund
+    world.processor.is_down = True
+    for name in range(FAILURES_MAX):
+        world.pay(f"other-{name}")
+        with pytest.raises(ProcessorUnavailableError):
+            world.refund(f"lost-{name}", record=f"pr_other-{name}")
+    # When it is due for settling while the circuit is open
+    world.reads.clear()
+    world.clock.wall_ms = world.stored("unknown").next_check_ms or 0
+    world.settle(unknown.id, world.deadline())
+    # Then nobody is asked, and it does not count as a look-up
+    held = world.stored("unknown")
+    assert (world.reads, held.state, held.look_ups) == ([], State.UNKNOWN, 0)
+    # And when the outage is over, it is looked up
+    world.processor.is_down = False
+    world.settle_for(5 * STEP_MS)
+    assert world.stored("unknown").look_ups > 0
+
+
+class TestReports:
+    """They are put off while Stripe is down, and made afterwards."""
+
+    @pytest.fixture
+    def due(self, world: GuardedWorld) -> str:
+        """A refund that owes a report, while Stripe fails at every one."""
+        for number in range(FAILURES_MAX):
+            world.pay(f"{number}")
+            world.refund(f"owed-{number}", record=f"pr_{number}")
+        for number in range(FAILURES_MAX):
+            world.book.fates.append(ReportLost())
+            with pytest.raises(ReportDeferredError, match="no whole answer"):
+                world.report(refund_id_of(f"owed-{number}", STAGE))
+        world.book.asked.clear()
+        return refund_id_of("owed-0", STAGE)
+
+    def test_when_open_they_are_put_off_for_the_time_that_is_left(
+        self, world: GuardedWorld, due: str
+    ) -> None:
+        # When a message comes back while the circuit is open
+        with pytest.raises(ReportDeferredError) as deferred:
+            world.report(due, receive=2)
+        # Then Stripe is not asked, and the message hidden at least until it may be
+        assert world.book.asked == []
+        assert deferred.value.retry_after_s == OPEN_MS // 1000
+        # And the report is as before: due, free for the next receive, under the same key
+        report = world.stored("owed-0").report
+        assert (report.state, report.lease_until_ms, report.epoch) == (ReportState.DUE, None, 0)
+
+    def test_afterwards_they_are_made_once(self, world: GuardedWorld, due: str) -> None:
+        with pytest.raises(ReportDeferredError):
+            world.report(due, receive=2)
+        world.clock.advance(OPEN_MS)
+        assert world.report(due, receive=3) is Reported.REPORTED
+        assert world.book.books.refunded("pr_0") == 9999

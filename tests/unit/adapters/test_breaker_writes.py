@@ -1,0 +1,106 @@
+"""The call that moves money and the report, behind a circuit breaker."""
+
+import pytest
+
+from refunds.adapters.breaker import FAILURES_MAX, OPEN_MS, CircuitOpenError
+from refunds.ports import (
+    Aborted,
+    Accepted,
+    Outcome,
+    Rejected,
+    ReportAccepted,
+    ReportOutcome,
+    ReportRefused,
+    ReportUnclear,
+    Unknown,
+)
+from tests.unit.adapters.guarded_provider import DOWN, ORDER, Guarded
+
+
+@pytest.fixture
+def guarded() -> Guarded:
+    return Guarded()
+
+
+class TestTheCallThatMovesMoney:
+    """It is never turned away in a way that leaves a doubt."""
+
+    @pytest.mark.parametrize("outcome", [Unknown("no whole answer"), Aborted("refused")])
+    def test_without_an_answer_it_counts_against_the_processor(
+        self, guarded: Guarded, outcome: Outcome
+    ) -> None:
+        for _ in range(FAILURES_MAX):
+            assert guarded.refund(outcome) is outcome
+        assert guarded.processor.in_doubt
+
+    @pytest.mark.parametrize("outcome", [Accepted(None), Rejected("Insufficient balance.", 422)])  # type: ignore[arg-type]
+    def test_any_answer_counts_for_the_processor(self, guarded: Guarded, outcome: Outcome) -> None:
+        guarded.read(DOWN, times=FAILURES_MAX - 1)
+        assert guarded.refund(outcome) is outcome
+        guarded.read(DOWN, times=FAILURES_MAX - 1)
+        assert not guarded.processor.in_doubt
+
+    def test_a_limited_rate_is_no_outage(self, guarded: Guarded) -> None:
+        for _ in range(10 * FAILURES_MAX):
+            guarded.refund(Aborted("HitPay limits the rate (429)", 30))
+        assert not guarded.processor.in_doubt
+
+    def test_when_open_nothing_is_sent_and_that_is_certain(self, guarded: Guarded) -> None:
+        guarded.open()
+        outcome = guarded.refund(Accepted(None))  # type: ignore[arg-type]
+        assert outcome == Aborted(
+            "hitpay failed too often just now and was not asked", OPEN_MS // 1000
+        )
+        assert guarded.provider.asked == 0
+
+    def test_it_probes_where_no_read_does(self, guarded: Guarded) -> None:
+        # Given a stage where no read precedes, and a circuit that was open for long enough
+        guarded.open()
+        guarded.clock.advance(OPEN_MS)
+        # When money is to move, then it is sent, or no circuit would ever close there
+        refused = Rejected("Insufficient balance.", 422)
+        assert guarded.refund(refused) is refused
+        assert not guarded.processor.in_doubt
+
+    def test_what_the_processor_itself_raises_never_passes_for_certainty(
+        self, guarded: Guarded
+    ) -> None:
+        # Given a processor that breaks its promise, after it may have sent
+        guarded.provider.answer = CircuitOpenError("from inside")
+        # When money is to move, then that is not taken for an order that was not sent
+        with pytest.raises(CircuitOpenError):
+            guarded.processor.refund(ORDER, guarded.clock.deadline())
+
+
+class TestReports:
+    """A report is repeated until it is clear; an outage is not asked at every turn."""
+
+    def test_without_a_clear_answer_it_counts_against_stripe(self, guarded: Guarded) -> None:
+        for _ in range(FAILURES_MAX):
+            guarded.report(ReportUnclear("Stripe answered 500", new_epoch=True))
+        assert guarded.processor.in_doubt
+
+    @pytest.mark.parametrize("outcome", [ReportAccepted(), ReportRefused("No such record")])
+    def test_any_clear_answer_counts_for_stripe(
+        self, guarded: Guarded, outcome: ReportOutcome
+    ) -> None:
+        guarded.open()
+        guarded.clock.advance(OPEN_MS)
+        assert guarded.report(outcome) is outcome
+        assert not guarded.processor.in_doubt
+
+    def test_a_limited_rate_is_no_outage(self, guarded: Guarded) -> None:
+        for _ in range(10 * FAILURES_MAX):
+            guarded.report(ReportUnclear("Stripe limits the rate", retry_after_s=2))
+        assert not guarded.processor.in_doubt
+
+    def test_when_open_it_is_put_off_without_asking(self, guarded: Guarded) -> None:
+        guarded.open()
+        put_off = guarded.report(ReportAccepted())
+        # The idempotency key stays: Stripe never saw this attempt.
+        assert put_off == ReportUnclear(
+            "hitpay failed too often just now and was not asked",
+            new_epoch=False,
+            retry_after_s=OPEN_MS // 1000,
+        )
+        assert guarded.provider.asked == 0

@@ -2,6 +2,6 @@
 
 Read in the direction of the data: ``money`` and ``refund`` (facts and rules, standard library
 only), ``payment`` (the arithmetic of one payment), ``ports`` (what the use cases ask of the world),
-``execute`` and ``report`` (the use cases), ``processors`` and ``adapters`` (the world),
+``execute``, ``settle``, ``observe`` and ``report`` (the use cases), ``processors`` and ``adapters`` (the world),
 ``bootstrap`` (the only place that puts them together).
 """

@@ -140,6 +140,32 @@ class TestUnknown:
         world.settle_due()
         assert world.stored("k").processor_refund_id == world.processor.moved_by(refund.id)[0].id
 
+    def test_a_failed_movement_of_the_same_amount_frees_nothing_while_ours_may_still_arrive(
+        self, world: World
+    ) -> None:
+        # Given an order that arrives late, and a dashboard refund of its amount that fails
+        world.processor.fates.append(ExecutedLate(6 * 3_600_000))
+        refund = world.refund("k", amount=2500).refund
+        world.processor.books.conduct = Conduct(MovementStatus.FAILED)
+        world.processor.refund_in_dashboard("charge-1", 2500)
+        world.processor.books.conduct = Conduct()
+        # When settling looks, then its money stays held
+        world.settle_for(5 * 3_600_000)
+        assert world.stored("k").state is State.UNKNOWN
+        # And when ours arrives, two can be ours, and a person decides
+        world.settle_for(3 * 3_600_000)
+        assert world.stored("k").state is State.REVIEW
+        assert len(world.processor.moved_by(refund.id)) == 1
+
+    def test_a_failed_movement_that_stays_alone_for_the_whole_hold_is_ours(
+        self, world: World
+    ) -> None:
+        world.processor.books.conduct = Conduct(MovementStatus.FAILED)
+        world.processor.fates.append(ReplyLost())
+        world.refund("k", amount=2500)
+        world.settle_for(HOLD_MS + 2 * 3_600_000)
+        assert (world.stored("k").state, world.payment().refundable) == (State.FAILED, 9999)
+
     def test_a_review_is_settled_by_evidence_that_is_found_later(self, world: World) -> None:
         world.processor.fates.append(ReplyLost())
         world.refund("k", amount=2500)

@@ -40,6 +40,7 @@ from refunds.ports import (
     DoorbellError,
     Ledger,
     LedgerConflictError,
+    Movement,
     MovementStatus,
     Processor,
     ProviderUnavailableError,
@@ -184,11 +185,18 @@ class SettleRefund:
                 return self._escalate(stored, reason, {"movements": list(ids)})
             case NoneYet():
                 return self._none_yet(stored)
+            case Found(movement) if self._decides_nothing_yet(refund, movement):
+                return self._hold(stored, f"only {movement.id}, which failed", looked_up=True)
             case Found(movement):
                 after = after_movement(
                     refund, movement, at_ms=self.clock.now_ms(), cause="found", actor=ACTOR
                 )
                 return self._move_on(stored, after)
+
+    def _decides_nothing_yet(self, refund: Refund, movement: Movement) -> bool:
+        """A failed movement may be somebody else's, while our own order may still arrive."""
+        failed = movement.status is MovementStatus.FAILED
+        return failed and refund.state is State.UNKNOWN and not self._hold_is_over(refund)
 
     def _none_yet(self, stored: Stored) -> Settled:
         """Not found yet is not failed: an order may arrive late, and look-ups may lag."""

@@ -1,0 +1,81 @@
+"""``make simulate``: many worlds (``SEEDS=20000``), or one again with its trace (``SEED=123``)."""
+
+import argparse
+import os
+import sys
+from dataclasses import fields
+
+from tests.simulation.faults import PAIRS
+from tests.simulation.options import draw
+from tests.simulation.runs import STEPS, WORLDS_FOR_ALL, Tally, live_all
+from tests.simulation.world import World
+
+SHOWN_FAILURES = 5
+
+
+def say(line: object = "") -> None:
+    """Print one line."""
+    sys.stdout.write(f"{line}\n")
+
+
+def replay(seed: int) -> bool:
+    """Live the world of one seed again and show it; whether nothing was violated."""
+    options = draw(seed)
+    for option in fields(options):
+        say(f"{option.name:>18}  {getattr(options, option.name)}")
+    say()
+    world = World(options)
+    result = world.run()
+    say(world.stage.trace)
+    say()
+    say(result.failure or "No invariant was violated.")
+    return result.failure is None
+
+
+def show(tally: Tally) -> None:
+    """What many worlds came to."""
+    pace = tally.worlds / tally.seconds if tally.seconds else 0
+    say(f"{tally.worlds} worlds, {pace:.0f} worlds/s over {os.cpu_count()} processors")
+    say(f"{tally.calls} port calls, {sum(tally.faults.values())} faults:")
+    by_kind: dict[str, int] = {}
+    for (_, fault), count in tally.faults.items():
+        by_kind[fault] = by_kind.get(fault, 0) + count
+    for kind, count in sorted(by_kind.items(), key=lambda item: -item[1]):
+        say(f"  {count:>9}  {kind}")
+    share = tally.reviews / tally.refunds if tally.refunds else 0
+    say(f"{tally.refunds} refunds, {tally.reviews} of them ended in review ({share:.2%}), each")
+    say("  because its POST never executed, an equal foreign refund confused, or clocks disagreed")
+    met = f"{len(PAIRS & set(tally.faults))} of {len(PAIRS)} faults × ports"
+    say(f"{met}, {len(STEPS & set(tally.steps))} of {len(STEPS)} transitions occurred")
+
+
+def verdict(tally: Tally) -> bool:
+    """Say whether the worlds prove what they should."""
+    for seed, failure in tally.failures[:SHOWN_FAILURES]:
+        say(f"\nseed {seed} violates {failure[:2000]}")
+        say(f"  again, with its trace: make simulate SEED={seed}")
+    if tally.missing:
+        say("\nnever occurred: " + ", ".join(tally.missing))
+        if tally.worlds < WORLDS_FOR_ALL:
+            say(f"(which fails a run of {WORLDS_FOR_ALL} worlds or more)")
+    vacuous = bool(tally.missing) and tally.worlds >= WORLDS_FOR_ALL
+    say(f"\n{len(tally.failures)} violations")
+    return not tally.failures and not vacuous
+
+
+def main() -> int:
+    """Run as the arguments say; 0 if every invariant held."""
+    parser = argparse.ArgumentParser(prog="make simulate", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=2_000, help="how many worlds")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--seed", type=int, help="one world again, with its trace")
+    asked = parser.parse_args()
+    if asked.seed is not None:
+        return 0 if replay(asked.seed) else 1
+    tally = live_all(asked.first, asked.seeds)
+    show(tally)
+    return 0 if verdict(tally) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""Invariants of what callers are told: the same refund for the same key, and nothing but the truth.
+
+An error of the contract promises that nothing moved under the key, except where its class says that
+the outcome is unknown, and except ``idempotency_key_reused``, which speaks of the second request.
+"""
+
+from refunds.answers import answer_of
+from refunds.errors import (
+    IdempotencyKeyReusedError,
+    KeyInUseError,
+    OutcomeUnknownError,
+    RefundBridgeError,
+)
+from refunds.execute import Answer
+from refunds.ports import MovementStatus
+from refunds.refund import Refund, RefundRequest
+from refunds.reserve import CreateRefund
+from refunds.state_machine import FREED, State
+from tests.fakes.ledger import MemoryLedger
+from tests.simulation.money_watch import MoneyWatch
+from tests.simulation.schedule import Actor
+from tests.simulation.violation import require
+
+_PROMISE_NOTHING = (IdempotencyKeyReusedError, KeyInUseError, OutcomeUnknownError)
+
+
+class AnswerWatch:
+    """Looks at every answer of the product.
+
+    Attributes:
+        acknowledged: ids that callers were told; each must stay readable.
+    """
+
+    def __init__(self, memory: MemoryLedger, money: MoneyWatch) -> None:
+        self.acknowledged: set[str] = set()
+        self._memory = memory
+        self._money = money
+        self._amounts: dict[str, int] = {}
+        self._requests: dict[str, RefundRequest] = {}
+
+    def answered(self, command: CreateRefund, answer: Answer) -> None:
+        """A caller is told of a refund."""
+        told, stored = answer.refund, self._memory.refunds.get(command.refund_id)
+        require(stored is not None, "an_answer_is_durable", told)
+        assert stored is not None
+        durable = stored.history[: len(told.history)] == told.history
+        require(durable, "an_answer_is_durable", (told, stored))
+        self.acknowledged.add(told.id)
+        self._same_refund(command, told)
+        http = answer_of(answer, "req")
+        if http.body.get("status") == "succeeded":
+            moved = told.processor_refund_id in self._money.ever_succeeded
+            durable = stored.state is State.SUCCEEDED
+            require(moved and durable, "success_is_true_and_durable", (told, stored))
+        elif http.status >= 400 or http.body.get("status") == "failed":
+            self._nothing_moved(told, told.attempt)
+
+    def refused(self, caller: Actor, command: CreateRefund, error: RefundBridgeError) -> None:
+        """A caller is told an error of the contract.
+
+        The refund may have begun, by another call, after the last thing that this call could see;
+        so what counts is that it looked into the ledger last of all, and saw nothing moving.
+        """
+        stored = self._memory.refunds.get(command.refund_id)
+        if isinstance(error, _PROMISE_NOTHING) or stored is None:
+            return
+        at_call, seen = caller.looked
+        looked_last = at_call == caller.calls and (seen is None or seen.state in FREED)
+        evidence = (error, error.details, stored)
+        require(looked_last or stored.state in FREED, "an_error_is_true", evidence)
+        self._nothing_moved(stored, 0 if seen is None else seen.attempt)
+
+    def _nothing_moved(self, refund: Refund, attempt: int) -> None:
+        alive = [
+            one
+            for one in self._money.moved_by(refund.id)
+            if one.movement.status is not MovementStatus.FAILED
+        ]
+        # A later attempt under the same key may have moved money since this answer was made.
+        stored = self._memory.refunds[refund.id]
+        if stored.attempt == attempt and not self._money.is_mistaken(stored):
+            require(not alive, "promises_are_true_for_ever", (refund, alive))
+        before = self._money.promised.get(refund.id, 0)
+        self._money.promised[refund.id] = max(before, attempt)
+
+    def _same_refund(self, command: CreateRefund, told: Refund) -> None:
+        """Invariant 8."""
+        same = (told.id, told.request) == (command.refund_id, command.request)
+        require(same, "same_key_same_refund", (command, told))
+        amount = self._amounts.setdefault(told.id, told.amount)
+        require(amount == told.amount, "same_key_same_refund", (amount, told))
+        asked = command.request.amount
+        require(asked is None or asked == told.amount, "same_key_same_refund", (command, told))

@@ -1,0 +1,105 @@
+"""Stripe of the tests behind the gate, with every fate that a report can meet."""
+
+from typing import Final
+
+from refunds.ports import (
+    Deadline,
+    PaymentRecord,
+    ProviderUnavailableError,
+    ReportOutcome,
+    ReportUnclear,
+    StripeReference,
+)
+from refunds.refund import ReportParameters
+from tests.fakes.book import FakeBook
+from tests.fakes.book_fates import (
+    AnswerLost,
+    Arrives,
+    BookedLate,
+    Fails,
+    Fate,
+    ReportLost,
+    TurnedAway,
+)
+from tests.simulation.faults import Fault
+from tests.simulation.gate import Gate
+from tests.simulation.options import HOUR_MS, MINUTE_MS, Options
+from tests.simulation.report_watch import ReportWatch
+
+_FATES: Final[dict[Fault, Fate]] = {
+    Fault.REQUEST_LOST: ReportLost(),
+    Fault.REPLY_LOST: AnswerLost(),
+    Fault.LIMITED: TurnedAway(1),
+    Fault.ERROR_STORED: Fails(),
+    Fault.ERROR_STORED_BOOKED: Fails(booked=True),
+}
+
+
+class SimulatedBook:
+    """``ports.Book``."""
+
+    def __init__(self, gate: Gate, inner: FakeBook, watch: ReportWatch, options: Options) -> None:
+        self.inner = inner
+        self._gate = gate
+        self._watch = watch
+        self._down = [one[1:] for one in options.outages if one[0] == "book"]
+
+    def payment_record(self, payment_record: str, deadline: Deadline) -> PaymentRecord:
+        fault = self._look_up("book.payment_record", payment_record, deadline)
+        record = self.inner.payment_record(payment_record, deadline)
+        self._gate.leave(fault)
+        return record
+
+    def payment_intent(self, payment_intent: str, deadline: Deadline) -> StripeReference:
+        fault = self._look_up("book.payment_intent", payment_intent, deadline)
+        reference = self.inner.payment_intent(payment_intent, deadline)
+        self._gate.leave(fault)
+        return reference
+
+    def invoice(self, invoice: str, deadline: Deadline) -> StripeReference:
+        return self.inner.invoice(invoice, deadline)
+
+    def report_refund(
+        self, parameters: ReportParameters, idempotency_key: str, deadline: Deadline
+    ) -> ReportOutcome:
+        self._watch.telling(parameters, idempotency_key)
+        try:
+            return self._tell(parameters, idempotency_key, deadline)
+        finally:
+            self._watch.told(idempotency_key)
+
+    def _tell(self, parameters: ReportParameters, key: str, deadline: Deadline) -> ReportOutcome:
+        try:
+            fault = self._gate.enter("book.report_refund", key[4:8], deadline)
+        except ProviderUnavailableError as error:
+            return ReportUnclear(str(error))
+        if self._is_down():
+            return ReportUnclear("Stripe: no whole answer")
+        fate = self._fate(fault)
+        self.inner.fates.append(fate)
+        outcome = self.inner.report_refund(parameters, key, deadline)
+        if isinstance(fate, BookedLate):
+            self._gate.scheduler.after(fate.after_ms, self.catch_up)
+        self._watch.look()
+        self._gate.leave(fault)
+        return outcome
+
+    def catch_up(self) -> None:
+        """Let late reports arrive."""
+        self.inner.catch_up()
+        self._watch.look()
+
+    def _fate(self, fault: Fault | None) -> Fate:
+        if fault is Fault.LATE:
+            return BookedLate(self._gate.scheduler.random.choice((30_000, MINUTE_MS, HOUR_MS)))
+        return Arrives() if fault is None else _FATES.get(fault, Arrives())
+
+    def _look_up(self, port: str, about: str, deadline: Deadline) -> Fault | None:
+        fault = self._gate.enter(port, about, deadline)
+        if fault is Fault.UNAVAILABLE or self._is_down():
+            raise ProviderUnavailableError("no whole answer")
+        return fault
+
+    def _is_down(self) -> bool:
+        now_ms = self._gate.scheduler.now_ms
+        return any(start_ms <= now_ms < end_ms for start_ms, end_ms in self._down)

@@ -1,0 +1,205 @@
+"""Defects planted where money is reserved, sent and its outcome recorded."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from refunds import execute, outcome, record, reserve
+from refunds.errors import OutcomeUnknownError
+from refunds.execute import ExecuteRefund
+from refunds.payment import Payment, follow
+from refunds.ports import (
+    Commit,
+    Deadline,
+    LedgerConflictError,
+    LedgerUnavailableError,
+    Outcome,
+    PaymentWrite,
+    RefundWrite,
+    Rejected,
+    Unknown,
+)
+from refunds.record import Recorder, Stored
+from refunds.refund import Refund
+from refunds.reserve import CreateRefund, Reservation
+from refunds.state_machine import State
+from tests.simulation.planting import defect
+
+
+@defect
+def no_reservation() -> Iterator[None]:
+    """The amount is checked, but not held."""
+
+    def left(payment: Payment, already_held: int) -> int:
+        return max(0, payment.captured - already_held * 0)
+
+    with patch.object(Payment, "refundable_beside", left):
+        yield
+
+
+@defect
+def dual_write() -> Iterator[None]:
+    """The outcome is written in two steps: the refund first, its payment afterwards."""
+
+    def write(self: Recorder, current: Stored, after: Refund) -> Stored:
+        payment = follow(current.payment, current.refund, after)
+        claims = outcome.claims_of(after) if current.refund.processor_refund_id is None else ()
+        self.ledger.commit(Commit(refunds=[RefundWrite(current.refund, after)], claims=claims))
+        stored = replace(after, revision=current.refund.revision + 1)
+        if payment == current.payment:
+            return Stored(stored, payment)
+        self.ledger.commit(Commit(payments=[PaymentWrite(current.payment, payment)]))
+        return Stored(stored, replace(payment, revision=current.payment.revision + 1))
+
+    with patch.object(Recorder, "write", write):
+        yield
+
+
+@defect
+def retry_on_timeout() -> Iterator[None]:
+    """The money call is repeated when it gets no answer."""
+    send = ExecuteRefund._send
+
+    def twice(self: ExecuteRefund, refund: Refund, deadline: Deadline) -> Outcome:
+        first = send(self, refund, deadline)
+        return send(self, refund, deadline) if isinstance(first, Unknown) else first
+
+    with patch.object(ExecuteRefund, "_send", twice):
+        yield
+
+
+@defect
+def new_attempt_after_unknown() -> Iterator[None]:
+    """A caller who repeats a refund of unknown outcome gets another attempt."""
+    found = ExecuteRefund._found
+
+    def again(self: ExecuteRefund, refund: Refund) -> execute.Answer:
+        if refund.state is State.UNKNOWN:
+            stored = self.recorder.read(refund.id)
+            done = self._move_money(stored, Deadline.after(self.clock, 24_000), "caller")
+            return execute.Answer(refund=done.refund, payment=done.payment, replayed=False)
+        return found(self, refund)
+
+    with patch.object(ExecuteRefund, "_found", again):
+        yield
+
+
+@defect
+def lease_not_checked() -> Iterator[None]:
+    """The refund is sent however late it is."""
+
+    def send(self: ExecuteRefund, refund: Refund, deadline: Deadline) -> Outcome:
+        order = execute._order(refund)
+        return self.processors[refund.processor].refund(order, deadline)
+
+    with patch.object(ExecuteRefund, "_send", send):
+        yield
+
+
+@defect
+def lease_too_short() -> Iterator[None]:
+    """Settling takes over while the call may still be sending."""
+    attempt = Reservation._attempt
+
+    def short(self: Reservation, *arguments: Any) -> dict[str, Any]:
+        facts = attempt(self, *arguments)
+        until_ms = facts["started_at_ms"] + 5_000
+        return {**facts, "lease_until_ms": until_ms, "next_check_ms": until_ms}
+
+    with patch.object(Reservation, "_attempt", short), patch.object(execute, "SEND_MS_MAX", 0):
+        yield
+
+
+@defect
+def released_twice() -> Iterator[None]:
+    """An aborted refund gives its amount back, and once more when it is started again."""
+
+    def twice(payment: Payment, before: Refund | None, after: Refund) -> Payment:
+        done = follow(payment, before, after)
+        if before is not None and before.state is State.ABORTED:
+            return replace(done, held=done.held - after.amount)
+        return done
+
+    with patch.object(reserve, "follow", twice):
+        yield
+
+
+@defect
+def failed_on_timeout() -> Iterator[None]:
+    """A call without an answer is taken for a refusal."""
+    send = ExecuteRefund._send
+
+    def sure(self: ExecuteRefund, refund: Refund, deadline: Deadline) -> Outcome:
+        answer = send(self, refund, deadline)
+        return Rejected("timed out", 504) if isinstance(answer, Unknown) else answer
+
+    with patch.object(ExecuteRefund, "_send", sure):
+        yield
+
+
+@defect
+def slot_not_held_in_unknown() -> Iterator[None]:
+    """The next refund may go while it is unknown what the last one did."""
+
+    def free(payment: Payment, before: Refund | None, after: Refund) -> Payment:
+        done = follow(payment, before, after)
+        return replace(done, slot=None) if after.state is State.UNKNOWN else done
+
+    with patch.object(record, "follow", free):
+        yield
+
+
+@defect
+def sent_before_the_intent() -> Iterator[None]:
+    """The processor is asked before the intent is durable."""
+    commit = Reservation._commit
+
+    def hasty(self: Reservation, command: CreateRefund, *rest: Any) -> Stored:
+        try:
+            return commit(self, command, *rest)
+        except OutcomeUnknownError:
+            # "It will have been written": the reply was lost, after all.
+            _, after, adoption, _ = rest
+            return Stored(replace(after, revision=1), adoption.current)
+
+    with patch.object(Reservation, "_commit", hasty):
+        yield
+
+
+@defect
+def late_answer_overwrites() -> Iterator[None]:
+    """The reply to our own call is written over whatever settling found meanwhile."""
+
+    def outcome_anyway(
+        self: Recorder, sent: Stored, answer: Outcome, actor: str, *_until: object
+    ) -> Stored:
+        current = sent
+        for _ in range(5):
+            now_ms = self.clock.now_ms()
+            after = outcome.after_outcome(sent.refund, answer, at_ms=now_ms, actor=actor)
+            try:
+                return self.write(current, replace(after, revision=current.refund.revision))
+            except LedgerConflictError:
+                current = self.read(sent.refund.id)
+            except LedgerUnavailableError:
+                break
+        return current
+
+    with patch.object(Recorder, "outcome", outcome_anyway):
+        yield
+
+
+@defect
+def error_told_without_a_second_look() -> Iterator[None]:
+    """A call says that nothing moved though another with its key has begun meanwhile."""
+
+    def reserve_once(
+        self: ExecuteRefund, command: CreateRefund, known: Any, deadline: Deadline
+    ) -> Stored:
+        seen = self.resolver.sight(command.request, known.payment, execute._reading(deadline))
+        self._require_time_to_send(deadline)
+        return self.reservation.reserve(command, known.refund, seen)
+
+    with patch.object(ExecuteRefund, "_reserve", reserve_once):
+        yield

@@ -1,0 +1,150 @@
+"""Defects planted where unknown outcomes are settled and movements of others imported."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from refunds import evidence, observe, outcome, record, settle
+from refunds.adopt import Adopter, Adoption
+from refunds.evidence import Found, NoneYet, Verdict
+from refunds.link import Sighting
+from refunds.observe import ObservePayment
+from refunds.ports import (
+    Charge,
+    Deadline,
+    LedgerConflictError,
+    Outcome,
+)
+from refunds.record import Stored
+from refunds.refund import Failure, Refund, transition
+from refunds.reserve import TakenByAnotherCallError
+from refunds.settle import Settled, SettleRefund
+from refunds.state_machine import Event, State
+from tests.simulation.planting import defect
+
+
+@defect
+def lease_ignored_by_settling() -> Iterator[None]:
+    """Settling takes over a refund whose own call is still at work."""
+
+    def take_over(self: SettleRefund, stored: Stored, deadline: Deadline) -> Settled:
+        why = self._why("lease_over")
+        lost = transition(stored.refund, Event.LOSE, why, lease_until_ms=None, looks=0)
+        return self._find_out(self.recorder.write(stored, lost), deadline)
+
+    with patch.object(SettleRefund, "_take_over", take_over):
+        yield
+
+
+@defect
+def match_ignores_claims() -> Iterator[None]:
+    """A movement that belongs to another refund may be found to be ours."""
+
+    def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict:
+        return evidence.judge(refund, charge, {})
+
+    def claims(_: Refund) -> tuple[()]:
+        return ()
+
+    with patch.object(settle, "judge", judge), patch.object(record, "claims_of", claims):
+        yield
+
+
+@defect
+def match_ignores_snapshot() -> Iterator[None]:
+    """What was on the charge before we sent may be found to be ours."""
+
+    def anything(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict:
+        return evidence.judge(replace(refund, snapshot=()), charge, claimed)
+
+    with patch.object(settle, "judge", anything):
+        yield
+
+
+@defect
+def match_ignores_the_amount() -> Iterator[None]:
+    """Any new movement on the charge is found to be ours."""
+
+    def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict:
+        for movement in charge.movements or ():
+            if claimed.get(movement.id, refund.id) == refund.id:
+                return Found(movement)
+        return NoneYet()
+
+    with patch.object(settle, "judge", judge):
+        yield
+
+
+@defect
+def import_while_slot_is_taken() -> Iterator[None]:
+    """A movement is imported as somebody else's though it may be the one not bound yet."""
+    plan = Adopter.plan
+
+    def reckless(self: Adopter, seen: Sighting) -> Adoption:
+        ledger = self.ledger
+
+        class Free:
+            def payment_and_claims(self, *arguments: Any) -> Any:
+                payment, claimed = ledger.payment_and_claims(*arguments)
+                return payment and replace(payment, slot=None), claimed
+
+        adoption = plan(replace(self, ledger=Free()), seen)  # type: ignore[arg-type]
+        slot = (ledger.payment(seen.key) or adoption.current).slot
+        stored = adoption.stored and replace(adoption.stored, slot=slot)
+        return replace(adoption, stored=stored, current=replace(adoption.current, slot=slot))
+
+    with patch.object(Adopter, "plan", reckless):
+        yield
+
+
+@defect
+def failed_when_not_found() -> Iterator[None]:
+    """Not found yet is taken for failed."""
+
+    def none_yet(self: SettleRefund, stored: Stored) -> Settled:
+        failure = Failure(code="not_executed", message="not found")
+        why = self._why("not_found")
+        after = transition(stored.refund, Event.FAIL, why, failure=failure, next_check_ms=None)
+        return self._move_on(stored, after)
+
+    with patch.object(SettleRefund, "_none_yet", none_yet):
+        yield
+
+
+@defect
+def settle_without_taking() -> Iterator[None]:
+    """Settling reads what is due instead of taking it."""
+
+    def settle_it(self: SettleRefund, refund_id: str, deadline: Deadline) -> Settled:
+        try:
+            return self._settle(self.recorder.read(refund_id), deadline)
+        except (LedgerConflictError, TakenByAnotherCallError):
+            return Settled.HELD
+
+    with patch.object(SettleRefund, "__call__", settle_it):
+        yield
+
+
+@defect
+def due_row_forgotten() -> Iterator[None]:
+    """What became unknown is left without a time at which settling looks."""
+    after = outcome.after_outcome
+
+    def forgetful(refund: Refund, answer: Outcome, *, at_ms: int, actor: str) -> Refund:
+        done = after(refund, answer, at_ms=at_ms, actor=actor)
+        return replace(done, next_check_ms=None) if done.state is State.UNKNOWN else done
+
+    with patch.object(record, "after_outcome", forgetful):
+        yield
+
+
+@defect
+def sweep_reads_no_charge() -> Iterator[None]:
+    """Webhooks and the sweep trust the ledger, and so never learn of the dashboard's refunds."""
+
+    def idle(self: ObservePayment, key: Any, deadline: Deadline) -> None:
+        self.ledger.payment(key)
+
+    with patch.object(observe.ObservePayment, "__call__", idle):
+        yield

@@ -1,0 +1,152 @@
+"""What may go wrong at every call of a port, and the dice that decide when it does.
+
+Every port has its own list. A world enables some of the faults (a swarm: few kinds, often, find
+more than all kinds, seldom) and tallies what really happened, so that a run can show that it was
+not vacuous.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from random import Random
+from typing import Final
+
+
+class Fault(StrEnum):
+    """One thing that may go wrong at a port."""
+
+    # at every port
+    CRASH_BEFORE = "crash_before"
+    CRASH_AFTER = "crash_after"
+    PAUSE_BEFORE = "pause_before"
+    PAUSE_AFTER = "pause_after"
+    SLOW = "slow"
+    # reads and the ledger
+    UNAVAILABLE = "unavailable"
+    REPLY_LOST = "reply_lost"
+    CONFLICT = "conflict"
+    STALE = "stale"
+    LISTS_NOTHING = "lists_nothing"
+    DISAGREES = "disagrees"
+    # the call that moves money
+    NOT_SENT = "not_sent"
+    REQUEST_LOST = "request_lost"
+    LATE = "late"
+    REFUSED = "refused"
+    LIMITED = "limited"
+    UNAUTHORIZED = "unauthorized"
+    ERROR_BEFORE = "error_before"
+    ERROR_AFTER = "error_after"
+    # the call that reports
+    ERROR_STORED = "error_stored"
+    ERROR_STORED_BOOKED = "error_stored_booked"
+    # the queue
+    LOST_SILENTLY = "lost_silently"
+    LOST_WITH_ERROR = "lost_with_error"
+    QUEUED_WITH_ERROR = "queued_with_error"
+    DUPLICATED = "duplicated"
+    DELAYED = "delayed"
+
+
+_F = Fault
+_COMPUTE: Final = (_F.CRASH_BEFORE, _F.CRASH_AFTER, _F.PAUSE_BEFORE, _F.PAUSE_AFTER, _F.SLOW)
+_LEDGER: Final = (*_COMPUTE, _F.UNAVAILABLE)
+_LOOK_UP: Final = (*_COMPUTE, _F.UNAVAILABLE, _F.STALE)
+
+# Every pair of port and fault; a long run must have met each of them.
+POSSIBLE: Final[dict[str, tuple[Fault, ...]]] = {
+    "ledger.refund": _LEDGER,
+    "ledger.look_up": _LEDGER,
+    "ledger.payment_of_record": _LEDGER,
+    "ledger.payment": _LEDGER,
+    "ledger.claimed": _LEDGER,
+    "ledger.payment_and_claims": _LEDGER,
+    "ledger.commit": (*_LEDGER, _F.REPLY_LOST, _F.CONFLICT),
+    "ledger.take_check": (*_LEDGER, _F.REPLY_LOST),
+    "ledger.take_report": (*_LEDGER, _F.REPLY_LOST),
+    "ledger.due": (*_LEDGER, _F.STALE),
+    "processor.charge": (*_LOOK_UP, _F.LISTS_NOTHING),
+    "processor.movement": (*_LOOK_UP, _F.DISAGREES),
+    "processor.refund": (
+        *_COMPUTE,
+        _F.NOT_SENT,
+        _F.REQUEST_LOST,
+        _F.REPLY_LOST,
+        _F.LATE,
+        _F.REFUSED,
+        _F.LIMITED,
+        _F.UNAUTHORIZED,
+        _F.ERROR_BEFORE,
+        _F.ERROR_AFTER,
+    ),
+    "book.payment_record": (*_COMPUTE, _F.UNAVAILABLE),
+    "book.payment_intent": (*_COMPUTE, _F.UNAVAILABLE),
+    "book.report_refund": (
+        *_COMPUTE,
+        _F.REQUEST_LOST,
+        _F.REPLY_LOST,
+        _F.LATE,
+        _F.LIMITED,
+        _F.ERROR_STORED,
+        _F.ERROR_STORED_BOOKED,
+    ),
+    "doorbell.ring": (
+        *_COMPUTE,
+        _F.LOST_SILENTLY,
+        _F.LOST_WITH_ERROR,
+        _F.QUEUED_WITH_ERROR,
+        _F.DUPLICATED,
+        _F.DELAYED,
+    ),
+}
+
+PAIRS: Final = frozenset((port, fault) for port, faults in POSSIBLE.items() for fault in faults)
+
+
+@dataclass(slots=True)
+class Dice:
+    """Decides at each call whether something goes wrong.
+
+    Attributes:
+        rate: the share of calls at which something does.
+        enabled: the kinds that this world knows.
+        script: faults by the index of the port call; if given, nothing else goes wrong.
+        calls: port calls so far.
+        met: how often each fault happened at each port.
+        ports: which port each call was of, if ``remembers``.
+    """
+
+    random: Random
+    rate: float
+    enabled: frozenset[Fault]
+    script: dict[int, Fault] | None = None
+    is_on: bool = True
+    calls: int = 0
+    met: Counter[tuple[str, Fault]] = field(default_factory=Counter)
+    remembers: bool = False
+    ports: list[str] = field(default_factory=list)
+    _choices: dict[str, list[Fault]] = field(default_factory=dict)
+
+    def throw(self, port: str) -> Fault | None:
+        """What goes wrong at this call of ``port``, if anything."""
+        index = self.calls
+        self.calls += 1
+        if self.remembers:
+            self.ports.append(port)
+        if self.script is not None:
+            fault = self.script.get(index)
+            fault = fault if fault in POSSIBLE[port] else None
+        elif not self.is_on or self.random.random() >= self.rate:
+            return None
+        else:
+            fault = self._choose(port)
+        if fault is not None:
+            self.met[port, fault] += 1
+        return fault
+
+    def _choose(self, port: str) -> Fault | None:
+        choices = self._choices.get(port)
+        if choices is None:
+            choices = [fault for fault in POSSIBLE[port] if fault in self.enabled]
+            self._choices[port] = choices
+        return self.random.choice(choices) if choices else None

@@ -1,0 +1,147 @@
+"""The ledger of the tests behind the gate: it crashes callers, loses replies and lags its index."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from refunds.adapters.ledger_items import due_shard_of
+from refunds.payment import Payment, PaymentKey
+from refunds.ports import Commit, Known, LedgerConflictError, LedgerUnavailableError
+from refunds.refund import Refund
+from tests.fakes.ledger import MemoryLedger
+from tests.simulation.faults import Fault
+from tests.simulation.gate import Gate
+from tests.simulation.ledger_watch import LedgerWatch
+
+_T = TypeVar("_T")
+
+
+class SimulatedLedger:
+    """``ports.Ledger``."""
+
+    def __init__(self, gate: Gate, memory: MemoryLedger, watch: LedgerWatch) -> None:
+        self._gate = gate
+        self._memory = memory
+        self._watch = watch
+
+    def refund(self, refund_id: str) -> Refund | None:
+        return self._read("ledger.refund", refund_id, lambda: self._look(refund_id))
+
+    def look_up(self, refund_id: str, payment_record: str | None) -> Known:
+        return self._read(
+            "ledger.look_up", refund_id, lambda: self._memory.look_up(refund_id, payment_record)
+        )
+
+    def payment_of_record(self, payment_record: str) -> PaymentKey | None:
+        return self._read(
+            "ledger.payment_of_record",
+            payment_record,
+            lambda: self._memory.payment_of_record(payment_record),
+        )
+
+    def payment(self, key: PaymentKey) -> Payment | None:
+        return self._read("ledger.payment", key.charge_id, lambda: self._memory.payment(key))
+
+    def claimed(self, processor: str, processor_refund_ids: Sequence[str]) -> Mapping[str, str]:
+        return self._read(
+            "ledger.claimed",
+            processor_refund_ids,
+            lambda: self._memory.claimed(processor, processor_refund_ids),
+        )
+
+    def payment_and_claims(
+        self, key: PaymentKey, processor_refund_ids: Sequence[str]
+    ) -> tuple[Payment | None, Mapping[str, str]]:
+        return self._read(
+            "ledger.payment_and_claims",
+            key.charge_id,
+            lambda: self._memory.payment_and_claims(key, processor_refund_ids),
+        )
+
+    def commit(self, commit: Commit) -> None:
+        about = [f"{write.after.id[4:8]}→{write.after.state}" for write in commit.refunds]
+        fault = self._gate.enter("ledger.commit", about)
+        if fault is Fault.UNAVAILABLE:
+            raise LedgerUnavailableError("not applied")
+        if fault is Fault.CONFLICT:
+            raise LedgerConflictError("another transaction was under way")
+        before = self._watch.before(commit)
+        try:
+            self._memory.commit(commit)
+        except LedgerConflictError as conflict:
+            self._gate.note("", "conflict", conflict)
+            raise
+        self._watch.committed(commit, before)
+        self._gate.leave(fault)
+        if fault is Fault.REPLY_LOST:
+            raise LedgerUnavailableError("applied, and the reply lost")
+
+    def take_check(self, refund_id: str, *, now_ms: int, until_ms: int) -> Refund | None:
+        actor = self._gate.scheduler.current
+        taken = self._take(
+            "ledger.take_check",
+            refund_id,
+            lambda: self._memory.take_check(refund_id, now_ms=now_ms, until_ms=until_ms),
+        )
+        if taken is not None:
+            actor.taken.add(refund_id)
+        return taken
+
+    def take_report(self, refund_id: str, *, now_ms: int, lease_until_ms: int) -> Refund | None:
+        actor = self._gate.scheduler.current
+        taken = self._take(
+            "ledger.take_report",
+            refund_id,
+            lambda: self._memory.take_report(
+                refund_id, now_ms=now_ms, lease_until_ms=lease_until_ms
+            ),
+        )
+        if taken is not None:
+            actor.leases[refund_id] = lease_until_ms
+        return taken
+
+    def due(
+        self, shard: int, *, before_ms: int, limit: int, newest_first: bool = False
+    ) -> Sequence[str]:
+        # An empty shard shows nothing, whatever goes wrong; asking it would only cost time.
+        if all(due_shard_of(refund_id) != shard for refund_id in self._memory.refunds):
+            return []
+        fault = self._gate.enter("ledger.due", shard)
+        if fault is Fault.UNAVAILABLE:
+            raise LedgerUnavailableError("no answer")
+        # Stale: what has become due since is not there, and what is no longer due still is.
+        if fault is Fault.STALE:
+            found: Sequence[str] = sorted(self._memory.refunds)[:limit]
+        else:
+            found = self._memory.due(
+                shard, before_ms=before_ms, limit=limit, newest_first=newest_first
+            )
+        self._gate.leave(fault)
+        return found
+
+    def _look(self, refund_id: str) -> Refund | None:
+        actor, refund = self._gate.scheduler.current, self._memory.refund(refund_id)
+        actor.looked = (actor.calls, refund)
+        return refund
+
+    def _read(self, port: str, about: object, effect: Callable[[], _T]) -> _T:
+        fault = self._gate.enter(port, about)
+        if fault is Fault.UNAVAILABLE:
+            raise LedgerUnavailableError("no answer")
+        found = effect()
+        self._gate.leave(fault)
+        return found
+
+    def _take(
+        self, port: str, refund_id: str, effect: Callable[[], Refund | None]
+    ) -> Refund | None:
+        fault = self._gate.enter(port, refund_id)
+        if fault is Fault.UNAVAILABLE:
+            raise LedgerUnavailableError("not applied")
+        before = self._memory.refunds.get(refund_id)
+        taken = effect()
+        if taken is not None:
+            self._watch.took(before, taken)
+        self._gate.leave(fault)
+        if fault is Fault.REPLY_LOST:
+            raise LedgerUnavailableError("applied, and the reply lost")
+        return taken

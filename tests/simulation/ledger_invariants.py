@@ -1,0 +1,130 @@
+"""Invariants of single items of the ledger, each by its name over what was stored and what is."""
+
+from typing import Final
+
+from refunds.payment import Payment
+from refunds.ports import MovementStatus
+from refunds.refund import Refund
+from refunds.state_machine import FREED, UNBOUND, ReportState, State
+from tests.fakes.book_records import BookRecords
+from tests.fakes.processor_books import FakeRefund
+from tests.simulation.violation import require
+
+_FIXED: Final = (
+    "id",
+    "request",
+    "source",
+    "processor",
+    "processor_payment_id",
+    "payment_record",
+    "payment_intent",
+    "amount",
+    "currency",
+    "created_at_ms",
+)
+
+
+def facts_never_change(old: Refund, new: Refund) -> None:
+    """Invariant 4: what was asked, what is bound and what Stripe is told stay as they are."""
+    for fact in _FIXED:
+        require(getattr(old, fact) == getattr(new, fact), "facts_never_change", (fact, old, new))
+    if old.processor_refund_id is not None:
+        same = old.processor_refund_id == new.processor_refund_id
+        require(same, "a_binding_never_changes", (old, new))
+    if old.report.parameters is not None:
+        same = old.report.parameters == new.report.parameters
+        require(same, "report_parameters_are_frozen", (old, new))
+    require(new.attempt >= old.attempt, "attempts_only_grow", (old, new))
+    require(new.revision == old.revision + 1, "a_write_replaces_what_it_read", (old, new))
+
+
+def success_owes_its_report_in_one_write(old: Refund | None, new: Refund) -> None:
+    """Invariant 13; what was there before our first sight is in the book or for ``reconcile``."""
+    entered = new.state is State.SUCCEEDED and (old is None or old.state is not State.SUCCEEDED)
+    if not entered or new.history[0].cause == "before_adoption":
+        return
+    owes = new.report.state is ReportState.DUE and new.report.parameters is not None
+    require(owes and new.next_check_ms is not None, "success_owes_its_report_in_one_write", new)
+
+
+def no_movement_behind_a_failure(refund: Refund, movements: list[FakeRefund]) -> None:
+    """Invariant 6, as far as money has moved by now; ``MoneyWatch`` watches what moves later."""
+    alive = [one for one in movements if one.movement.status is not MovementStatus.FAILED]
+    require(not alive, "failed_means_nothing_moved", (refund, alive))
+
+
+def report_follows_success(refund: Refund) -> None:
+    """Invariant 7: a report is owed, made or given up for a final success only."""
+    if refund.report.state is not ReportState.NOT_DUE:
+        require(refund.state is State.SUCCEEDED, "only_successes_are_reported", refund)
+
+
+def what_is_open_is_due(refund: Refund) -> None:
+    """Invariant 17: from the table alone settling finds everything that is not at its end."""
+    is_open = refund.state not in (*FREED, State.SUCCEEDED)
+    if is_open or refund.report.state is ReportState.DUE:
+        require(refund.next_check_ms is not None, "what_is_open_is_due", refund)
+
+
+def reported_is_in_the_book(refund: Refund, stripe: BookRecords) -> None:
+    """``reported`` says that Stripe has it: once, with our reference and amount.
+
+    After a refusal Stripe can be asked for a sum only, never for a reference (DESIGN.md, *Reporting
+    to Stripe*: risen by ours → reported). So somebody else's report of the same amount on the same
+    record, by another reference, can be taken for ours; nothing but this excuses its absence.
+    """
+    if refund.report.state is not ReportState.REPORTED:
+        return
+    booked = [
+        item.parameters.amount
+        for item in stripe.reports
+        if item.parameters.refund_reference == refund.processor_refund_id
+    ]
+    mistaken = any(
+        item.idempotency_key is None
+        and item.parameters.payment_record == refund.payment_record
+        and item.parameters.amount == refund.amount
+        for item in stripe.reports
+    )
+    told = booked == [refund.amount] or (not booked and mistaken)
+    require(told, "reported_is_in_the_book", (booked, refund))
+
+
+def only_legal_payment_changes(old: Payment | None, new: Payment, imported: int) -> None:
+    """What was captured stays; what others refunded is lowered only by what is imported of it."""
+    if old is None:
+        return
+    fixed = (old.key, old.payment_record, old.currency, old.captured)
+    same = fixed == (new.key, new.payment_record, new.currency, new.captured)
+    require(same, "a_payments_facts_never_change", (old, new))
+    grows = (
+        new.foreign_in_book + imported >= old.foreign_in_book
+        and new.foreign_on_charge + imported >= old.foreign_on_charge
+    )
+    require(grows, "foreign_is_never_lowered", (old, new))
+
+
+def payment_counts_its_refunds(payment: Payment, refunds: list[Refund]) -> None:
+    """Invariants 10 and 12: every counter is what its refunds say; one unbound movement at most."""
+    unbound = [one.id for one in refunds if one.state in UNBOUND and not one.processor_refund_id]
+    require(len(unbound) <= 1, "one_unbound_movement_per_payment", (payment, refunds))
+    slot = unbound[0] if unbound else None
+    due = [one.amount for one in refunds if one.report.state is ReportState.DUE]
+    bound = [
+        one.amount
+        for one in refunds
+        if one.processor_refund_id is not None and one.state is not State.FAILED
+    ]
+    waiting = {one.id for one in refunds if one.state is State.REQUESTED}
+    expected = {
+        "held": sum(one.amount for one in refunds if one.state not in FREED),
+        "moved": sum(one.amount for one in refunds if one.state is State.SUCCEEDED),
+        "bound_amount": sum(bound),
+        "report_due_count": len(due),
+        "report_due_amount": sum(due),
+        "slot": slot,
+    }
+    for name, value in expected.items():
+        stored = getattr(payment, name)
+        require(stored == value, "payment_counts_its_refunds", (name, stored, value, refunds))
+    require(set(payment.waiting) == waiting, "payment_counts_its_refunds", (payment, waiting))

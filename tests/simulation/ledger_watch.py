@@ -1,0 +1,163 @@
+"""Invariants of the ledger's contents, checked after every write.
+
+Each works on what was stored before and after, and on the true books of the processor and Stripe;
+none on what the product believes. Those of single items stand in ``ledger_invariants``.
+"""
+
+from collections import Counter
+from typing import Final
+
+from refunds.payment import Payment, PaymentKey, payment_key_of
+from refunds.ports import Commit
+from refunds.refund import Refund, Source
+from refunds.state_machine import (
+    FREED,
+    REPORT_TRANSITIONS,
+    TRANSITIONS,
+    ReportState,
+    State,
+)
+from tests.fakes.book_records import BookRecords
+from tests.fakes.ledger import MemoryLedger
+from tests.simulation.ledger_invariants import (
+    facts_never_change,
+    no_movement_behind_a_failure,
+    only_legal_payment_changes,
+    payment_counts_its_refunds,
+    report_follows_success,
+    reported_is_in_the_book,
+    success_owes_its_report_in_one_write,
+    what_is_open_is_due,
+)
+from tests.simulation.money_watch import MoneyWatch
+from tests.simulation.schedule import SKEW_MAX_MS, Actor, Scheduler, SkewedClock
+from tests.simulation.violation import require
+
+_LEGAL: Final = {(before, after) for (before, _), after in TRANSITIONS.items()} | {
+    (f"report:{before}", f"report:{after}") for (before, _), after in REPORT_TRANSITIONS.items()
+}
+
+Before = tuple[list[Refund | None], list[Payment | None]]
+
+
+class LedgerWatch:
+    """Looks at each write of the ledger.
+
+    Attributes:
+        steps: how often each legal step was taken.
+    """
+
+    def __init__(
+        self, memory: MemoryLedger, money: MoneyWatch, stripe: BookRecords, scheduler: Scheduler
+    ) -> None:
+        self._scheduler = scheduler
+        self._sender: dict[str, Actor] = {}
+        self.steps: Counter[tuple[str | None, str]] = Counter()
+        self._memory = memory
+        self._money = money
+        self._stripe = stripe
+        self._owner: dict[str, str] = {}
+        self._of_payment: dict[PaymentKey, set[str]] = {}
+
+    def before(self, commit: Commit) -> Before:
+        """What is stored where ``commit`` is about to write."""
+        return (
+            [self._memory.refunds.get(write.after.id) for write in commit.refunds],
+            [self._memory.payments.get(write.after.key) for write in commit.payments],
+        )
+
+    def committed(self, commit: Commit, before: Before) -> None:
+        """Check what is stored now."""
+        for old, write in zip(before[0], commit.refunds, strict=True):
+            new = self._memory.refunds[write.after.id]
+            self._refund_written(old, new)
+        for known, payment_write in zip(before[1], commit.payments, strict=True):
+            now = self._memory.payments[payment_write.after.key]
+            imported = sum(
+                write.after.amount
+                for write in commit.refunds
+                if write.before is None and write.after.source is Source.PROCESSOR
+            )
+            only_legal_payment_changes(known, now, imported)
+        for write in commit.refunds:
+            self._of_payment.setdefault(payment_key_of(write.after), set()).add(write.after.id)
+        for key in {payment_key_of(write.after) for write in commit.refunds}:
+            self._payment_adds_up(key)
+
+    def took(self, before: Refund | None, after: Refund) -> None:
+        """Check a refund that was taken for settling or reporting."""
+        self._refund_written(before, after)
+
+    def _refund_written(self, old: Refund | None, new: Refund) -> None:
+        self._only_legal_steps(old, new)
+        self._only_its_call_writes_the_outcome(old, new)
+        if old is not None:
+            facts_never_change(old, new)
+        success_owes_its_report_in_one_write(old, new)
+        self._bound_to_exactly_one(new)
+        if new.state in FREED and not self._money.is_mistaken(new):
+            no_movement_behind_a_failure(new, self._money.moved_by(new.id))
+        report_follows_success(new)
+        what_is_open_is_due(new)
+        reported_is_in_the_book(new, self._stripe)
+
+    def _only_legal_steps(self, old: Refund | None, new: Refund) -> None:
+        """Invariant 11: steps of the table only; the history is appended to."""
+        known = () if old is None else old.history
+        require(new.history[: len(known)] == known, "history_is_append_only", new)
+        state: str | None = None if old is None else old.state
+        report = f"report:{old.report.state if old is not None else ReportState.NOT_DUE}"
+        for entry in new.history[len(known) :]:
+            if entry.before == entry.after:
+                continue
+            step = (entry.before, entry.after)
+            if entry.after.startswith("report:"):
+                require(entry.before == report, "only_legal_transitions", step)
+                report = entry.after
+            else:
+                require(entry.before == state, "only_legal_transitions", step)
+                state = entry.after
+            require(step in _LEGAL, "only_legal_transitions", step)
+            self.steps[step] += 1
+        same = state == new.state and report == f"report:{new.report.state}"
+        require(same, "history_tells_every_transition", (state, report, new))
+
+    def _only_its_call_writes_the_outcome(self, old: Refund | None, new: Refund) -> None:
+        """*Who may write*: while an attempt's lease is live, its outcome is its own call's."""
+        actor = self._scheduler.current
+        if new.state is State.SUBMITTING and (old is None or old.attempt != new.attempt):
+            self._sender[new.id] = actor
+        elif old is not None and old.state is State.SUBMITTING and new.state is not old.state:
+            now_ms = SkewedClock.EPOCH_MS + self._scheduler.now_ms
+            is_over = now_ms + SKEW_MAX_MS >= (old.lease_until_ms or 0)
+            alone = is_over or self._sender.get(new.id) is actor
+            require(alone, "only_its_call_writes_the_outcome", (actor, old, new))
+
+    def _bound_to_exactly_one(self, refund: Refund) -> None:
+        """Invariants 4 and 5: a success has one movement, its own, of its amount and payment."""
+        movement_id = refund.processor_refund_id
+        if movement_id is None:
+            bound = refund.state not in (State.SUCCEEDED, State.PENDING)
+            require(bound, "succeeded_is_bound", refund)
+            return
+        owner = self._owner.setdefault(movement_id, refund.id)
+        require(owner == refund.id, "no_two_refunds_share_a_movement", (movement_id, owner, refund))
+        actual = self._money.books.refunds.get(movement_id)
+        require(actual is not None, "bound_to_a_movement_that_exists", refund)
+        assert actual is not None
+        matches = (
+            actual.movement.payment_id == refund.processor_payment_id
+            and actual.movement.money.amount == refund.amount
+            and actual.movement.money.currency == refund.currency
+        )
+        require(matches, "movement_is_as_asked", (actual, refund))
+        if refund.state is State.SUCCEEDED:
+            really = movement_id in self._money.ever_succeeded
+            require(really, "succeeded_only_when_money_moved", (actual, refund))
+
+    def _payment_adds_up(self, key: PaymentKey) -> None:
+        payment = self._memory.payments.get(key)
+        require(payment is not None, "refund_has_its_payment", key)
+        assert payment is not None
+        refunds = [self._memory.refunds[one] for one in self._of_payment[key]]
+        payment_counts_its_refunds(payment, refunds)

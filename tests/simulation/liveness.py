@@ -1,0 +1,152 @@
+"""What must have become of everything, once faults have stopped and time has passed."""
+
+from refunds.outcome import after_movement
+from refunds.payment import PaymentKey, payment_key_of
+from refunds.ports import MovementStatus
+from refunds.record import Stored
+from refunds.refund import Failure, Refund, Why, transition
+from refunds.state_machine import Event, ReportState, State
+from tests.fakes.ledger import MemoryLedger
+from tests.simulation.stage import Stage
+from tests.simulation.violation import require
+
+_SETTLED = frozenset({State.SUCCEEDED, State.REJECTED, State.ABORTED, State.FAILED})
+
+
+class Ending:
+    """Looks at a world that has come to rest.
+
+    Attributes:
+        reviews: refunds that wait for a person.
+        unexplained: those of them that DESIGN.md's invariant 15 does not allow for.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._books = stage.processor.inner.books
+        refunds = list(stage.memory.refunds.values())
+        self.reviews = [one for one in refunds if awaits_a_person(one)]
+        self.unexplained = [one for one in self.reviews if not self._is_explained(one)]
+
+    def check(self) -> None:
+        """Invariants 15 and 16, but for movements that a review keeps from being imported."""
+        for refund in self._stage.memory.refunds.values():
+            self._came_to_an_end(refund)
+            self._is_its_own(refund)
+        require(not self.unexplained, "reviews_have_a_reason", self.unexplained)
+        for refund_id in self._stage.answers.acknowledged:
+            kept = refund_id in self._stage.memory.refunds
+            require(kept, "acknowledged_stays_readable", refund_id)
+
+    def check_movements(self) -> None:
+        """Invariant 16: every movement on a charge that we know ends in the ledger.
+
+        And 15 once more, for what had to wait for a person.
+        """
+        memory = self._stage.memory
+        for one in memory.refunds.values():
+            self._came_to_an_end(one)
+        for refund in self._books.refunds.values():
+            movement = refund.movement
+            key = PaymentKey(self._stage.processor.name, movement.payment_id)
+            known = key in memory.payments and movement.status is not MovementStatus.FAILED
+            if known:
+                claimed = (key.processor, movement.id) in memory.movements
+                require(claimed, "every_movement_ends_in_the_ledger", refund)
+
+    def check_redriven(self) -> None:
+        """A report that was redriven in peace is made, unless Stripe's own book refuses it.
+
+        Nor is one made of money that came back before Stripe was told (*Late failure*).
+        """
+        stripe = self._stage.book.inner.books
+        for refund in self._stage.memory.refunds.values():
+            failed = refund.report.state is ReportState.FAILED
+            if failed and refund.payment_record and refund.late_failure_at_ms is None:
+                record = stripe.records[refund.payment_record]
+                left = record.guaranteed - stripe.refunded(record.id)
+                references = [one.parameters.refund_reference for one in stripe.reports]
+                refuses = left < refund.amount or refund.processor_refund_id in references
+                require(refuses, "a_redriven_report_is_made", refund)
+
+    def _came_to_an_end(self, refund: Refund) -> None:
+        alarms, dead = self._stage.trail.alarms, self._stage.queue.dead
+        if awaits_a_person(refund):
+            alarmed = refund.id in alarms["refund_needs_review"]
+            require(alarmed, "reviews_are_alarmed", refund)
+            return
+        if is_behind_a_review(refund, self._stage.memory):
+            return
+        require(refund.state in _SETTLED, "every_refund_comes_to_an_end", refund)
+        if refund.report.state is ReportState.FAILED:
+            alarmed = refund.id in alarms["report_failed"] or refund.id in [
+                message.refund_id for message in dead
+            ]
+            require(alarmed, "failed_reports_are_alarmed", refund)
+        require(refund.report.state is not ReportState.DUE, "every_report_comes_to_an_end", refund)
+
+    def _is_its_own(self, refund: Refund) -> None:
+        """A refund that ended with a movement has its own, if nothing of its amount was foreign.
+
+        HitPay's refunds carry no reference of ours: a dashboard refund of the same amount, after
+        our order, can be told from ours by nobody. Worlds without one have no such excuse.
+        """
+        mine = self._stage.money.moved_by(refund.id)
+        if refund.history[0].before is None and refund.attempt == 0:
+            return
+        if self._equal_foreign(refund):
+            return
+        own = mine[0].movement.id if mine else None
+        bound = refund.processor_refund_id
+        require(bound in (None, own), "bound_to_its_own_movement", (refund, mine))
+        if own is not None and refund.state is not State.REVIEW:
+            require(bound == own, "bound_to_its_own_movement", (refund, mine))
+
+    def _equal_foreign(self, refund: Refund) -> bool:
+        return any(
+            one.order_id is None
+            and one.movement.money.amount == refund.amount
+            and one.movement.id not in (refund.snapshot or ())
+            for one in self._books.of(refund.processor_payment_id)
+        )
+
+    def _is_explained(self, refund: Refund) -> bool:
+        """Invariant 15: the POST never executed, or an equal foreign refund confuses.
+
+        Besides, without a snapshot only times can tell ours from older ones, and DESIGN.md sends
+        what seems to be from just before our start to a person: so it is when clocks disagree.
+        """
+        never_executed = not self._stage.money.moved_by(refund.id)
+        options = self._stage.options
+        clocks_agree = options.skew_ms == 0 and options.processor_skew_ms >= 0
+        by_time = refund.snapshot is None and not clocks_agree
+        return never_executed or by_time or self._equal_foreign(refund)
+
+
+def is_behind_a_review(refund: Refund, memory: MemoryLedger) -> bool:
+    """Whether a scheduled refund waits for a slot that only a person can free."""
+    payment = memory.payments[payment_key_of(refund)]
+    if refund.state is not State.REQUESTED or payment.slot is None:
+        return False
+    return memory.refunds[payment.slot].state is State.REVIEW
+
+
+def awaits_a_person(refund: Refund) -> bool:
+    """Whether nothing but a person's decision, or evidence found later, moves the refund on."""
+    return refund.state is State.REVIEW and refund.processor_refund_id is None
+
+
+def settle_by_hand(stage: Stage, reviews: list[Refund]) -> None:
+    """A person decides each review by what the processor's own books say."""
+    for refund in reviews:
+        payment = stage.memory.payments[payment_key_of(refund)]
+        mine = stage.money.moved_by(refund.id)
+        now_ms = stage.true_clock.now_ms()
+        if mine and (stage.processor.name, mine[0].movement.id) not in stage.memory.movements:
+            movement = mine[0].movement
+            after = after_movement(refund, movement, at_ms=now_ms, cause="by_hand", actor="person")
+        else:
+            why = Why(at_ms=now_ms, cause="by_hand", actor="person")
+            failure = Failure(code="by_hand", message="The processor has no such refund.")
+            after = transition(refund, Event.FAIL, why, failure=failure, next_check_ms=None)
+        stage.recorder.write(Stored(refund, payment), after)

@@ -1,0 +1,166 @@
+"""The processor of the tests behind the gate: every fate of an order and of a look-up."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from refunds.money import Money
+from refunds.ports import (
+    Charge,
+    Deadline,
+    Movement,
+    MovementStatus,
+    Outcome,
+    ProviderUnavailableError,
+    RefundOrder,
+    Unknown,
+)
+from tests.fakes.processor import FakeProcessor
+from tests.fakes.processor_fates import (
+    Answered,
+    Conduct,
+    Executed,
+    ExecutedLate,
+    Fate,
+    NotSent,
+    ReplyLost,
+    RequestLost,
+)
+from tests.simulation.faults import Fault
+from tests.simulation.gate import Gate
+from tests.simulation.money_watch import MoneyWatch
+from tests.simulation.options import HOUR_MS, MINUTE_MS, Options
+
+READ_MS: Final = 18_000
+LAG_MS: Final = 10 * MINUTE_MS
+# The late-arrival bound is the hold; pauses, skew and lagging look-ups take their part of it.
+BOUND_MARGIN_MS: Final = 30 * MINUTE_MS
+
+_FATES: Final[dict[Fault, Fate]] = {
+    Fault.NOT_SENT: NotSent(),
+    Fault.REQUEST_LOST: RequestLost(),
+    Fault.REPLY_LOST: ReplyLost(),
+    Fault.ERROR_AFTER: ReplyLost(),
+    Fault.ERROR_BEFORE: Answered(502),
+    Fault.REFUSED: Answered(422, "Insufficient balance."),
+    Fault.LIMITED: Answered(429),
+    Fault.UNAUTHORIZED: Answered(401),
+}
+
+
+class SimulatedProcessor:
+    """``ports.Processor``."""
+
+    def __init__(
+        self, gate: Gate, inner: FakeProcessor, watch: MoneyWatch, options: Options
+    ) -> None:
+        self.inner = inner
+        self.on_news: Callable[[Movement], None] = lambda _: None
+        self._gate = gate
+        self._watch = watch
+        self._options = options
+        self._down = [one[1:] for one in options.outages if one[0] == "processor"]
+        self._listless = [one[1:] for one in options.outages if one[0] == "lists"]
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    def charge(self, charge_id: str, deadline: Deadline) -> Charge:
+        self._watch.looking_up()
+        fault = self._look_up("processor.charge", charge_id, deadline)
+        self.inner.lists_refunds = fault is not Fault.LISTS_NOTHING and not self._is(self._listless)
+        charge = self.inner.charge(charge_id, deadline)
+        self._watch.showed(charge)
+        self._gate.leave(fault)
+        return charge
+
+    def charge_id_of(self, payment_reference: str, deadline: Deadline) -> str:
+        return self.inner.charge_id_of(payment_reference, deadline)
+
+    def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
+        self._watch.looking_up()
+        fault = self._look_up("processor.movement", processor_refund_id, deadline)
+        movement = self.inner.movement(processor_refund_id, deadline)
+        if movement is not None and fault is Fault.DISAGREES:
+            movement = replace(movement, money=Money(movement.money.amount + 1, "sgd"))
+        self._gate.leave(fault)
+        return movement
+
+    def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
+        self._watch.handed_over(order)
+        try:
+            fault = self._gate.enter("processor.refund", order.refund_id[4:8], deadline)
+        except ProviderUnavailableError as error:
+            return Unknown(str(error))
+        fate = self._fate(fault)
+        self.inner.books.conduct = self._conduct()
+        self.inner.fates.append(fate)
+        outcome = self.inner.refund(order, deadline)
+        if isinstance(fate, ExecutedLate):
+            self._gate.scheduler.after(fate.after_ms, self.catch_up)
+        self.catch_up()
+        silent = isinstance(fate, RequestLost | ExecutedLate)
+        self._gate.leave(fault, min(READ_MS, deadline.remaining_ms()) if silent else None)
+        return outcome
+
+    # --- what happens behind the product's back ------------------------------------------------
+
+    def refund_in_dashboard(
+        self, charge_id: str, amount: int, *, fails: bool = False
+    ) -> Movement | None:
+        """A person refunds in the dashboard, if the charge has that much left."""
+        books = self.inner.books
+        books.conduct = Conduct(MovementStatus.FAILED) if fails else self._conduct()
+        left = books.charges[charge_id].money.amount - sum(
+            item.movement.money.amount
+            for item in books.of(charge_id)
+            if item.movement.status is not MovementStatus.FAILED
+        )
+        if amount > left:
+            return None
+        made = self.inner.refund_in_dashboard(charge_id, amount)
+        self.catch_up()
+        return made if isinstance(made, Movement) else None
+
+    def catch_up(self) -> None:
+        """Let happen what is due, look at it, and send webhooks for it."""
+        self._news()
+        self.inner.catch_up()
+        self._news()
+
+    def _news(self) -> None:
+        for refund in self._watch.look():
+            self.on_news(refund.movement)
+            if refund.last is not None:
+                self._gate.scheduler.at(refund.last_ms, self.catch_up)
+
+    def _fate(self, fault: Fault | None) -> Fate:
+        random = self._gate.scheduler.random
+        if fault is Fault.LATE:
+            longest_ms = self._options.hold_ms - BOUND_MARGIN_MS
+            return ExecutedLate(random.choice((30_000, random.randrange(longest_ms), longest_ms)))
+        return Executed() if fault is None else _FATES.get(fault, Executed())
+
+    def _conduct(self) -> Conduct:
+        random, options = self._gate.scheduler.random, self._options
+        if random.random() >= options.odd_conduct:
+            return Conduct()
+        after_ms = random.choice((0, 1_000, MINUTE_MS, HOUR_MS, 3 * HOUR_MS))
+        if options.takes_back and random.random() < 0.3:
+            return Conduct(MovementStatus.SUCCEEDED, MovementStatus.FAILED, after_ms)
+        last = random.choice((MovementStatus.SUCCEEDED, MovementStatus.FAILED))
+        return Conduct(random.choice((MovementStatus.PENDING, last)), last, after_ms)
+
+    def _look_up(self, port: str, about: str, deadline: Deadline) -> Fault | None:
+        fault = self._gate.enter(port, about, deadline)
+        self.catch_up()
+        if fault is Fault.UNAVAILABLE or self._is(self._down):
+            raise ProviderUnavailableError("no whole answer")
+        lag_ms = self._gate.scheduler.random.choice((1_000, MINUTE_MS, LAG_MS))
+        self.inner.books.lag_ms = lag_ms if fault is Fault.STALE else 0
+        return fault
+
+    def _is(self, spans: list[tuple[int, int]]) -> bool:
+        now_ms = self._gate.scheduler.now_ms
+        return any(start_ms <= now_ms < end_ms for start_ms, end_ms in spans)

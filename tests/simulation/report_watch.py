@@ -1,0 +1,93 @@
+"""Invariants of what Stripe is told: successes only, each once, the right amount and seconds."""
+
+from typing import Final
+
+from refunds.refund import Refund, ReportParameters
+from refunds.state_machine import State
+from tests.fakes.book_records import BookRecords
+from tests.fakes.ledger import MemoryLedger
+from tests.simulation.money_watch import MoneyWatch
+from tests.simulation.schedule import SKEW_MAX_MS, Actor, Scheduler, SkewedClock
+from tests.simulation.violation import require
+
+# Clocks of several parties, whole seconds, and how long an end of a pending refund may take.
+SECONDS_OFF_MAX: Final = 10
+
+
+class ReportWatch:
+    """Looks at every report that is handed over and at everything that Stripe books."""
+
+    def __init__(
+        self,
+        stripe: BookRecords,
+        memory: MemoryLedger,
+        money: MoneyWatch,
+        scheduler: Scheduler,
+        clock: SkewedClock,
+    ) -> None:
+        self._stripe = stripe
+        self._memory = memory
+        self._money = money
+        self._scheduler = scheduler
+        self._clock = clock
+        self._seen = 0
+        self._first: dict[str, ReportParameters] = {}
+        self._in_flight: dict[str, Actor] = {}
+
+    def telling(self, parameters: ReportParameters, key: str) -> None:
+        """A report is about to be sent."""
+        refund_id, _, _ = key.rpartition(":")
+        refund = self._memory.refunds.get(refund_id)
+        require(refund is not None, "only_successes_are_reported", key)
+        assert refund is not None
+        require(refund.state is State.SUCCEEDED, "only_successes_are_reported", refund)
+        self._same_every_time(refund, parameters)
+        self._one_worker_at_a_time(refund)
+
+    def told(self, key: str) -> None:
+        """The answer to a report is back."""
+        self._in_flight.pop(key.rpartition(":")[0], None)
+
+    def look(self) -> None:
+        """Check what Stripe has booked since the last look."""
+        for item in self._stripe.reports[self._seen :]:
+            if item.idempotency_key is not None:
+                self._booked_rightly(item.parameters)
+            reference = item.parameters.refund_reference
+            times = [one.parameters.refund_reference for one in self._stripe.reports]
+            require(times.count(reference) == 1, "reported_once_per_reference", item)
+        self._seen = len(self._stripe.reports)
+
+    def _booked_rightly(self, parameters: ReportParameters) -> None:
+        """Invariant 7, over the true movement."""
+        reference = parameters.refund_reference
+        movement = self._money.books.refunds.get(reference)
+        moved = movement is not None and reference in self._money.ever_succeeded
+        require(moved, "only_successes_are_reported", parameters)
+        assert movement is not None
+        right = movement.movement.money.amount == parameters.amount
+        require(right, "the_right_amount_is_reported", (movement, parameters))
+        now_s = self._clock.now_ms() // 1000
+        executed_s = (SkewedClock.EPOCH_MS + movement.executed_ms) // 1000
+        seconds = (
+            executed_s - SECONDS_OFF_MAX <= parameters.refunded_at_s <= now_s + SECONDS_OFF_MAX
+            and parameters.initiated_at_s <= parameters.refunded_at_s
+        )
+        require(seconds, "the_right_seconds_are_reported", (movement, parameters, now_s))
+
+    def _same_every_time(self, refund: Refund, parameters: ReportParameters) -> None:
+        first = self._first.setdefault(refund.id, parameters)
+        require(first == parameters, "report_parameters_are_frozen", (first, parameters))
+        stored = refund.report.parameters
+        require(stored == parameters, "report_parameters_are_frozen", (stored, parameters))
+
+    def _one_worker_at_a_time(self, refund: Refund) -> None:
+        """Two workers may be at Stripe for one refund only if one was paused past its lease."""
+        actor, now_ms = self._scheduler.current, self._clock.now_ms()
+        until_ms = actor.leases.get(refund.id)
+        require(until_ms is not None, "one_worker_reports_a_refund", (actor, refund))
+        assert until_ms is not None
+        other = self._in_flight.get(refund.id, actor)
+        live = now_ms + SKEW_MAX_MS < min(until_ms, other.leases[refund.id])
+        require(other is actor or not live, "one_worker_reports_a_refund", (other, actor, refund))
+        self._in_flight[refund.id] = actor

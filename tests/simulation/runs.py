@@ -1,0 +1,93 @@
+"""Many worlds, over several processes, and what they came to together."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final
+
+from refunds.state_machine import REPORT_TRANSITIONS, TRANSITIONS
+from tests.simulation.faults import PAIRS, Fault
+from tests.simulation.options import draw
+from tests.simulation.world import Result, World
+
+# From so many worlds on, every legal transition and every fault at every port must have occurred.
+WORLDS_FOR_ALL: Final = 3_000
+CHUNK: Final = 250
+
+Step = tuple[str | None, str]
+STEPS: Final[frozenset[Step]] = frozenset(
+    [(before, after) for (before, _), after in TRANSITIONS.items()]
+    + [(f"report:{before}", f"report:{after}") for (before, _), after in REPORT_TRANSITIONS.items()]
+)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What worlds came to.
+
+    Attributes:
+        failures: the seeds of the worlds in which an invariant was violated, and which.
+    """
+
+    worlds: int = 0
+    calls: int = 0
+    refunds: int = 0
+    reviews: int = 0
+    seconds: float = 0.0
+    faults: Counter[tuple[str, Fault]] = field(default_factory=Counter)
+    steps: Counter[Step] = field(default_factory=Counter)
+    failures: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, result: Result) -> None:
+        """Count one world."""
+        self.worlds += 1
+        self.calls += result.calls
+        self.refunds += result.refunds
+        self.reviews += result.reviews
+        self.faults.update(result.faults)
+        self.steps.update(result.steps)
+        if result.failure is not None:
+            self.failures.append((result.seed, result.failure))
+
+    def join(self, other: "Tally") -> None:
+        """Count the worlds of another tally."""
+        self.worlds += other.worlds
+        self.calls += other.calls
+        self.refunds += other.refunds
+        self.reviews += other.reviews
+        self.faults.update(other.faults)
+        self.steps.update(other.steps)
+        self.failures.extend(other.failures)
+
+    @property
+    def missing(self) -> list[str]:
+        """Faults and transitions that never occurred: what these worlds prove nothing about."""
+        faults = [f"{fault} at {port}" for port, fault in PAIRS - set(self.faults)]
+        steps = [f"{before} → {after}" for before, after in STEPS - set(self.steps)]
+        return sorted(faults + steps)
+
+
+def live(seeds: Iterable[int]) -> Tally:
+    """Live the worlds of these seeds, here."""
+    tally = Tally()
+    for seed in seeds:
+        tally.add(World(draw(seed)).run())
+    return tally
+
+
+def live_all(first: int, count: int, *, processes: int | None = None) -> Tally:
+    """Live ``count`` worlds from seed ``first`` on, over the machine's processors."""
+    began = time.perf_counter()
+    total = Tally()
+    chunks = [
+        range(start, min(start + CHUNK, first + count))
+        for start in range(first, first + count, CHUNK)
+    ]
+    with ProcessPoolExecutor(processes or os.cpu_count()) as pool:
+        for tally in pool.map(live, chunks):
+            total.join(tally)
+    total.seconds = time.perf_counter() - began
+    return total

@@ -1,0 +1,202 @@
+"""One simulated world: the production use cases, unmodified, on simulated ports."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from itertools import count
+from random import Random
+from typing import Final, TypeVar
+
+from refunds.adopt import Adopter
+from refunds.execute import ExecuteRefund
+from refunds.link import LinkResolver
+from refunds.money import Money
+from refunds.observe import ObservePayment
+from refunds.ports import LedgerUnavailableError
+from refunds.record import Recorder
+from refunds.report import ReportRefund
+from refunds.reserve import Reservation
+from refunds.settle import SettleRefund, SettleSettings
+from refunds.settle_run import SettleRun
+from tests.fakes.book import FakeBook
+from tests.fakes.book_records import FakeRecord
+from tests.fakes.ledger import MemoryLedger
+from tests.fakes.processor import FakeProcessor
+from tests.simulation.answer_watch import AnswerWatch
+from tests.simulation.book import SimulatedBook
+from tests.simulation.faults import Dice, Fault
+from tests.simulation.gate import Gate, Trace
+from tests.simulation.ledger import SimulatedLedger
+from tests.simulation.ledger_watch import LedgerWatch
+from tests.simulation.money_watch import MoneyWatch
+from tests.simulation.options import CAPTURED, MINUTE_MS, Options
+from tests.simulation.processor import SimulatedProcessor
+from tests.simulation.report_queue import ReportQueue
+from tests.simulation.report_watch import ReportWatch
+from tests.simulation.schedule import Actor, Scheduler, SkewedClock
+from tests.simulation.violation import require
+
+STAGE: Final = "sim"
+LEASE_MS: Final = 60_000
+REPORT_LEASE_MS: Final = 90_000
+# A person must look into each of these.
+ALARMS: Final = frozenset({"refund_needs_review", "report_failed"})
+
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+
+
+class OneAfterTheOther:
+    """``ports.Together`` without threads, for a scheduler of its own decides who is next."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+
+    def both(self, first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
+        one = first()
+        return one, second()
+
+    def each(self, function: Callable[[str], object], things: Sequence[str]) -> None:
+        actor = self._scheduler.current
+        for thing in things:
+            actor.subject = thing
+            function(thing)
+        actor.subject = None
+
+
+class SimulatedTrail:
+    """``ports.Trail``: counts what was noted, and keeps who was alarmed about what."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.counts: Counter[str] = Counter()
+        self.alarms: defaultdict[str, set[object]] = defaultdict(set)
+        self._gate = gate
+
+    def note(self, event: str, **facts: str | int | bool | Decimal | None) -> None:
+        self.counts[event] += 1
+        if event == "settle_failed":
+            expected = str(facts["error"]).startswith(LedgerUnavailableError.__name__)
+            require(expected, "settling_raises_only_what_it_promises", facts)
+        if event in ALARMS:
+            self.alarms[event].add(facts["refund_id"])
+        self._gate.note("note", event, facts)
+
+
+class Stage:
+    """Everything of one world but its people."""
+
+    def __init__(self, options: Options, *, script: dict[int, Fault] | None = None) -> None:
+        self.options = options
+        self.random = Random(options.seed ^ 0x5EED)  # noqa: S311 - reproducible on purpose
+        self.scheduler = Scheduler(self.random)
+        self.trace = Trace()
+        self.dice = Dice(self.random, options.rate, options.faults, script)
+        self.gate = Gate(self.scheduler, self.dice, self.trace)
+        self.clock = SkewedClock(self.scheduler)
+        self.true_clock = SkewedClock(self.scheduler, 0)
+        self._names = count(1)
+        self._ports()
+        self._use_cases()
+        for number in range(options.payments):
+            self._pay(number)
+
+    def actor(self, name: str, kind: str) -> Actor:
+        """Somebody with a clock of their own."""
+        skew_ms = self.options.skew_ms
+        skew_ms = self.random.randint(-skew_ms, skew_ms) if skew_ms else 0
+        return Actor(name, kind, skew_ms)
+
+    def new_token(self) -> str:
+        """A name for one call."""
+        return f"call-{next(self._names)}"
+
+    def _ports(self) -> None:
+        options, gate = self.options, self.gate
+        self.memory = MemoryLedger(as_stored=False)
+        processor = FakeProcessor(SkewedClock(self.scheduler, options.processor_skew_ms))
+        processor.books.checks_amounts = options.checks_amounts
+        processor.books.one_refund_per_payment = options.one_refund_only
+        book = FakeBook(self.true_clock)
+        self.money = MoneyWatch(processor.books, self.memory, self.scheduler, self.clock)
+        self.writes = LedgerWatch(self.memory, self.money, book.books, self.scheduler)
+        reports = ReportWatch(book.books, self.memory, self.money, self.scheduler, self.true_clock)
+        self.answers = AnswerWatch(self.memory, self.money)
+        self.ledger = SimulatedLedger(gate, self.memory, self.writes)
+        self.processor = SimulatedProcessor(gate, processor, self.money, options)
+        self.book = SimulatedBook(gate, book, reports, options)
+        self.queue = ReportQueue(gate, options.max_receives)
+        self.trail = SimulatedTrail(gate)
+
+    def _use_cases(self) -> None:
+        self._together = OneAfterTheOther(self.scheduler)
+        ledger, clock, trail, options = self.ledger, self.clock, self.trail, self.options
+        processors = {self.processor.name: self.processor}
+        adopter = Adopter(ledger=ledger, clock=clock, trail=trail, stage=STAGE)
+        resolver = LinkResolver(
+            ledger=ledger,
+            book=self.book,
+            processors=processors,
+            together=self._together,
+            verify_charge=options.verify,
+            livemode=False,
+        )
+        self.recorder = recorder = Recorder(ledger=ledger, clock=clock, trail=trail, stage=STAGE)
+        self.execute = ExecuteRefund(
+            ledger=ledger,
+            resolver=resolver,
+            reservation=Reservation(
+                ledger=ledger, adopter=adopter, clock=clock, trail=trail, lease_ms=LEASE_MS
+            ),
+            recorder=recorder,
+            processors=processors,
+            doorbell=self.queue,
+            clock=clock,
+            trail=trail,
+            new_token=self.new_token,
+        )
+        self.settle = SettleRefund(
+            ledger=ledger,
+            processors=processors,
+            recorder=recorder,
+            execute=self.execute,
+            doorbell=self.queue,
+            clock=clock,
+            trail=trail,
+            settings=SettleSettings(
+                step_ms=MINUTE_MS,
+                hold_ms=options.hold_ms,
+                after_hold=options.after_hold,
+                take_ms=90_000,
+                unheard_ms=120 * MINUTE_MS,
+            ),
+        )
+        self.settle_run = SettleRun(
+            ledger=ledger, settle=self.settle, together=self._together, clock=clock, trail=trail
+        )
+        self.observe = ObservePayment(
+            ledger=ledger,
+            resolver=resolver,
+            adopter=adopter,
+            recorder=recorder,
+            settle=self.settle,
+            execute=self.execute,
+            clock=clock,
+            trail=trail,
+        )
+        self.report = ReportRefund(
+            ledger=ledger, book=self.book, clock=clock, trail=trail, lease_ms=REPORT_LEASE_MS
+        )
+
+    def _pay(self, number: int) -> None:
+        """A customer pays."""
+        self.processor.inner.add_charge(f"charge-{number}", Money(CAPTURED, "sgd"))
+        self.book.inner.add_record(
+            FakeRecord(
+                id=f"pr_{number}",
+                currency="sgd",
+                requested=CAPTURED,
+                guaranteed=CAPTURED,
+                metadata={"hitpay_payment_id": f"charge-{number}"},
+            )
+        )
+        self.book.inner.add_reference(f"pi_{number}", {"stripe_payment_record_id": f"pr_{number}"})

@@ -1,0 +1,252 @@
+"""Every order of steps of two refunds of one payment, two workers and two crashes: exhaustively.
+
+Over the pure functions alone (``transition``, ``follow``, ``after_outcome``, ``judge``): no ports,
+no time, no chance. What a worker or the processor may do next is a set; all of it is walked.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from refunds.evidence import Found, NoneYet, judge
+from refunds.money import Money
+from refunds.outcome import after_movement, after_outcome
+from refunds.payment import Payment, PaymentKey, follow
+from refunds.ports import (
+    Aborted,
+    Accepted,
+    Charge,
+    ChargeStatus,
+    Movement,
+    MovementStatus,
+    Outcome,
+    Rejected,
+    Unknown,
+)
+from refunds.refund import (
+    Failure,
+    ReferenceType,
+    Refund,
+    RefundRequest,
+    Source,
+    Why,
+    born,
+    transition,
+)
+from refunds.state_machine import FREED, UNBOUND, Event, State
+
+CAPTURED = 10
+AT_MS = 1_700_000_000_000
+WHY = Why(at_ms=AT_MS, cause="test", actor="test")
+FAILURE = Failure(code="not_executed", message="none")
+KEY = PaymentKey("hitpay", "charge-1")
+Made = tuple[int, Movement]
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that is true at one moment; ``replies`` holds what each worker has to record."""
+
+    payment: Payment
+    refunds: tuple[Refund | None, Refund | None]
+    ready: tuple[bool, bool] = (False, False)
+    replies: tuple[Outcome | None, Outcome | None] = (None, None)
+    made: tuple[Made, ...] = ()
+    crashes: int = 2
+
+    @property
+    def gist(self) -> object:
+        """What tells this situation from others; histories and times do not."""
+        refunds = tuple(
+            one and (one.state, min(one.attempt, 2), one.processor_refund_id)
+            for one in self.refunds
+        )
+        payment = (self.payment.held, self.payment.moved, self.payment.slot)
+        replies = tuple(type(one).__name__ for one in self.replies)
+        made = tuple((who, one.id, one.status) for who, one in self.made)
+        return refunds, payment, self.ready, replies, made, self.crashes
+
+    def write(self, who: int, after: Refund) -> "Situation":
+        """The refund and its payment, in one transaction."""
+        payment = follow(self.payment, self.refunds[who], after)
+        return replace(self, payment=payment, refunds=_put(self.refunds, who, after))
+
+
+def _put(pair: tuple, who: int, value: object) -> tuple:  # type: ignore[type-arg]
+    return (value, pair[1]) if who == 0 else (pair[0], value)
+
+
+def steps(now: Situation, amount: int) -> Iterator[Situation]:
+    """Everything that may happen next."""
+    for who in (0, 1):
+        yield from reserving(now, who, amount)
+        if now.ready[who]:
+            yield from sending(now, who)
+        yield from recording(now, who)
+        yield from settling(now, who)
+        if now.crashes and (now.ready[who] or now.replies[who]):
+            lost = _put(now.replies, who, None)
+            ready = _put(now.ready, who, False)
+            yield replace(now, ready=ready, replies=lost, crashes=now.crashes - 1)
+
+
+def reserving(now: Situation, who: int, amount: int) -> Iterator[Situation]:
+    refund = now.refunds[who]
+    is_open = refund is None or (refund.state is State.ABORTED and refund.attempt < 2)
+    if not is_open or now.payment.slot or now.ready[who] or now.payment.refundable < amount:
+        return
+    snapshot = tuple(one.id for _, one in now.made if one.status is MovementStatus.FAILED)
+    facts = {"started_at_ms": AT_MS, "snapshot": snapshot}
+    if refund is None:
+        fresh = replace(_new(who, amount), attempt=1, snapshot=snapshot)
+        after = born(fresh, Event.ACCEPT_INSTANT, WHY)
+    else:
+        after = transition(refund, Event.START, WHY, attempt=2, **facts)
+    yield replace(now.write(who, after), ready=_put(now.ready, who, True))
+
+
+def sending(now: Situation, who: int) -> Iterator[Situation]:
+    refund = now.refunds[who]
+    assert refund is not None
+    sent = replace(now, ready=_put(now.ready, who, False))
+
+    def hearing(reply: Outcome, made: Movement | None = None) -> Situation:
+        more = () if made is None else ((who, made),)
+        return replace(sent, replies=_put(sent.replies, who, reply), made=(*sent.made, *more))
+
+    if refund.state is not State.SUBMITTING:
+        yield hearing(Aborted("the lease ran out"))
+        return
+    yield hearing(Aborted("refused connection"))
+    yield hearing(Rejected("no", 422))
+    yield hearing(Unknown("lost"))
+    for status in (MovementStatus.SUCCEEDED, MovementStatus.PENDING):
+        made = Movement(
+            id=f"movement-{len(now.made) + 1}",
+            payment_id=KEY.charge_id,
+            money=Money(refund.amount, "sgd"),
+            status=status,
+            created_at_ms=AT_MS,
+        )
+        yield hearing(Accepted(made), made)
+        yield hearing(Unknown("reply lost"), made)
+
+
+def recording(now: Situation, who: int) -> Iterator[Situation]:
+    refund, reply = now.refunds[who], now.replies[who]
+    if refund is None or reply is None:
+        return
+    heard = replace(now, replies=_put(now.replies, who, None))
+    if refund.state not in UNBOUND:
+        yield heard
+        return
+    yield heard.write(who, after_outcome(refund, reply, at_ms=AT_MS, actor="test"))
+
+
+def settling(now: Situation, who: int) -> Iterator[Situation]:
+    refund = now.refunds[who]
+    if refund is None:
+        return
+    if refund.state is State.SUBMITTING:
+        yield now.write(who, transition(refund, Event.LOSE, WHY))
+    if refund.state is State.PENDING:
+        yield from ending(now, who, refund)
+    if refund.state not in (State.UNKNOWN, State.REVIEW):
+        return
+    verdict = judge(refund, _charge(now), _claims(now))
+    if isinstance(verdict, Found):
+        movement = verdict.movement
+        yield now.write(
+            who, after_movement(refund, movement, at_ms=AT_MS, cause="found", actor="test")
+        )
+    # The hold is over only when no order can arrive any more.
+    over = not now.ready[who] and now.replies[who] is None
+    if isinstance(verdict, NoneYet) and over and refund.state is State.UNKNOWN:
+        yield now.write(who, transition(refund, Event.FAIL, WHY, failure=FAILURE))
+        yield now.write(who, transition(refund, Event.ESCALATE, WHY))
+
+
+def ending(now: Situation, who: int, refund: Refund) -> Iterator[Situation]:
+    """The pending movement ends, and its refund follows it."""
+    for status in (MovementStatus.SUCCEEDED, MovementStatus.FAILED):
+        made = tuple(
+            (owner, replace(one, status=status) if one.id == refund.processor_refund_id else one)
+            for owner, one in now.made
+        )
+        (movement,) = [one for _, one in made if one.id == refund.processor_refund_id]
+        after = after_movement(refund, movement, at_ms=AT_MS, cause="ended", actor="test")
+        yield replace(now, made=made).write(who, after)
+
+
+def check(now: Situation) -> None:
+    """The invariants that two refunds and a charge can break."""
+    alive = [(who, one) for who, one in now.made if one.status is not MovementStatus.FAILED]
+    assert sum(one.money.amount for _, one in alive) <= CAPTURED
+    refunds = [one for one in now.refunds if one is not None]
+    assert now.payment.held == sum(one.amount for one in refunds if one.state not in FREED)
+    unbound = [one.id for one in refunds if one.state in UNBOUND and not one.processor_refund_id]
+    assert unbound == ([now.payment.slot] if now.payment.slot else [])
+    bound = [one.processor_refund_id for one in refunds if one.processor_refund_id]
+    assert len(bound) == len(set(bound))
+    for who, refund in enumerate(now.refunds):
+        mine = [one for owner, one in now.made if owner == who]
+        assert len(mine) <= 1
+        if refund is None or refund.state in FREED:
+            assert all(one.status is MovementStatus.FAILED for one in mine)
+        elif refund.processor_refund_id is not None:
+            assert [one.id for one in mine] == [refund.processor_refund_id]
+
+
+def _new(who: int, amount: int) -> Refund:
+    return Refund(
+        id=f"refund-{who}",
+        request=RefundRequest(reference_type=ReferenceType.PAYMENT_RECORD, reference_id="pr_1"),
+        source=Source.API,
+        state=State.SUBMITTING,
+        processor=KEY.processor,
+        processor_payment_id=KEY.charge_id,
+        payment_record="pr_1",
+        payment_intent=None,
+        invoice=None,
+        amount=amount,
+        currency="sgd",
+        created_at_ms=AT_MS,
+        updated_at_ms=AT_MS,
+        started_at_ms=AT_MS,
+    )
+
+
+def _charge(now: Situation) -> Charge:
+    return Charge(
+        id=KEY.charge_id,
+        status=ChargeStatus.REFUNDABLE,
+        processor_status="succeeded",
+        money=Money(CAPTURED, "sgd"),
+        refunded=0,
+        movements=tuple(one for _, one in now.made),
+    )
+
+
+def _claims(now: Situation) -> dict[str, str]:
+    bound = [one for one in now.refunds if one is not None and one.processor_refund_id]
+    return {one.processor_refund_id or "": one.id for one in bound}
+
+
+@pytest.mark.parametrize("amount", [4, 5, 6, 10])
+def test_no_order_of_steps_breaks_an_invariant(amount: int) -> None:
+    payment = Payment(key=KEY, payment_record="pr_1", currency="sgd", captured=CAPTURED)
+    begin = Situation(payment, (None, None))
+    seen, waiting = {begin.gist}, deque([begin])
+    reached: set[State] = set()
+    while waiting:
+        now = waiting.popleft()
+        for after in steps(now, amount):
+            if after.gist not in seen:
+                check(after)
+                reached.update(one.state for one in after.refunds if one is not None)
+                seen.add(after.gist)
+                waiting.append(after)
+    assert len(seen) > 500
+    assert reached == set(State) - {State.REQUESTED}

@@ -1,9 +1,12 @@
 # Everything runs in environments of its own, made from the lock files on first use. Variables given
-# on the command line reach the tools: make run ONCE=1, make deploy STAGE=sandbox.
+# on the command line reach the tools: make run ONCE=1, make run SETTLE_SECONDS=1 HOLD_SECONDS=60
+# (how often unknown refunds are looked up, and for how long), make deploy STAGE=sandbox.
 PYTHON ?= python3
 VENV := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help env run test build deploy lint lock clean
+# What a simulation is asked: SEEDS=20000 worlds, or SEED=123, one again with its trace.
+SIMULATION = $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000))
+.PHONY: help env run test simulate build deploy lint lock clean
 
 help: ## Show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | \
@@ -17,6 +20,9 @@ run: env ## Start everything on this machine, refund a demo payment, serve (ONCE
 
 test: lint ## Prove everything: lint, types, template, all tests
 	$(VENV)/python -m pytest
+
+simulate: env ## Refund in simulated worlds where everything fails: SEEDS=20000, or SEED=123 again
+	@PYTHONPATH=layers/refunds $(VENV)/python -m tests.simulation $(SIMULATION)
 
 lint: env ## Check style, types and the template
 	$(VENV)/ruff check .

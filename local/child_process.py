@@ -66,6 +66,11 @@ class ChildProcess:
                 process.stdin.close()
 
     @property
+    def pid(self) -> int | None:
+        """The process's id, which is its group's too; None if it was not started."""
+        return self._process.pid if self._process else None
+
+    @property
     def exit_code(self) -> int | None:
         """The code that it ended with, or None while it runs."""
         return self._process.poll() if self._process else None

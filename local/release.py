@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_ssm import SSMClient
 
-FUNCTIONS = ("RefundApiFunctionName", "ReportRefundFunctionName")
+FUNCTIONS = (
+    "RefundApiFunctionName",
+    "ReportRefundFunctionName",
+    "SettleRefundsFunctionName",
+)
 # What makes a version: if one of these differs, `live` runs something else than was deployed.
 COMPARED = ("CodeSha256", "Layers", "Environment", "Runtime", "Timeout", "MemorySize", "Role")
 

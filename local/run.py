@@ -3,6 +3,8 @@
 The environment may say:
 
 - `ONCE=1`: stop after that refund; exit 0 only if Stripe's simulator shows exactly that one.
+- `SETTLE_SECONDS`, `HOLD_SECONDS`: the settle interval and the hold of refunds that HitPay does not
+  show, in whole seconds, instead of samconfig.toml's. Elsewhere than here they cannot be short.
 - `HITPAY_URL`, `STRIPE_URL`, `HITPAY_API_KEY`, `STRIPE_SECRET_KEY` (all four): talk to these
   instead of the simulators. Then `PAYMENT_RECORD` and, for less than all of it, `AMOUNT` name what
   to refund; without them nothing is refunded.
@@ -14,7 +16,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -35,11 +37,12 @@ from local.stack import RunningStack, running_stack
 from local.trail import calls_table, history_table, last_log_lines, ledger_history
 
 REPORT_SECONDS = 60.0
+TIMES = {"SETTLE_SECONDS": "SettleSeconds", "HOLD_SECONDS": "HoldSeconds"}
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 class UnclearWishError(ValueError):
-    """The environment asks for a refund that cannot be meant."""
+    """The environment asks for something that cannot be meant."""
 
 
 SAID_IN_ONE_SENTENCE = (
@@ -72,8 +75,10 @@ def main() -> int:
     once = os.environ.get("ONCE", "") not in ("", "0")
     try:
         external = external_providers()
-        wish = _wish(simulated=external is None)
-        with running_stack(external=external, step=_step, announce=paths.STACK_FILE) as stack:
+        wish, times = _wish(simulated=external is None), wished_times(os.environ)
+        with running_stack(
+            external=external, parameters=times, step=_step, announce=paths.STACK_FILE
+        ) as stack:
             if external is None:
                 with _step("Seeding the simulators' demo payments"):
                     stack.control.seed(demo_payments())
@@ -98,6 +103,15 @@ def _wish(*, simulated: bool) -> Wish | None:
     if record:
         return Wish(record, int(amount) if amount else None)
     return Wish(CARD_SGD.record_id, 2500) if simulated else None
+
+
+def wished_times(environment: Mapping[str, str]) -> dict[str, str]:
+    """Read the times that differ from the stage's, as template parameters."""
+    given = {name: environment[name] for name in TIMES if environment.get(name)}
+    for name, value in given.items():
+        if not value.isdecimal() or not int(value):
+            raise UnclearWishError(f"{name} is a whole number of seconds, not {value!r}")
+    return {TIMES[name]: str(int(value)) for name, value in given.items()}
 
 
 def _refund(stack: RunningStack, wish: Wish) -> bool:
@@ -163,7 +177,11 @@ def _explain(stack: RunningStack) -> None:
     console.print(f"HitPay  {stack.providers.hitpay_url}")
     console.print(f"Stripe  {stack.providers.stripe_url}")
     console.print(f"AWS     {stack.emulator.url}  (described in .local/stack.json)")
-    console.print("\nServing until Ctrl-C.")
+    console.print(
+        "\nEvery minute settle_refunds is started: it runs scheduled refunds and finds out about"
+        " pending ones."
+    )
+    console.print("Serving until Ctrl-C.")
 
 
 def _serve(stack: RunningStack) -> None:

@@ -1,4 +1,4 @@
-"""One deployed system for the whole session: starting it costs more than what is asked of it."""
+"""Two deployed systems for the whole session: starting one costs more than what is asked of it."""
 
 from collections.abc import Iterator
 
@@ -7,13 +7,43 @@ import pytest
 from local.http_client import RefundApiClient
 from local.simulators.payments import demo_payments
 from local.stack import RunningStack, running_stack
+from tests.integration.background import start_settling
+
+# Settling that runs once a minute leaves the tests of other things alone.
+CALM = {"SettleSeconds": "60"}
+# What takes minutes to days elsewhere takes seconds. A report may come back as often as it likes.
+HASTY = {
+    "SettleSeconds": "1",
+    "HoldSeconds": "6",
+    "AfterHold": "failed",
+    "LeaseSeconds": "25",
+    "ReportLeaseSeconds": "15",
+    "ReportBackoffSeconds": "1",
+    "ReportMaxReceives": "100",
+    "ThrottleRate": "500",
+    "ThrottleBurst": "500",
+}
+# The template's six minutes are how long the messages of a killed worker stay away.
+HASTY_VISIBILITY = "20"
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[RunningStack]:
     """The template on the embedded cloud, the simulators at the other end, roles enforced."""
-    with running_stack() as running:
+    with running_stack(parameters=CALM) as running:
         running.control.seed(demo_payments())
+        yield running
+
+
+@pytest.fixture(scope="session")
+def hasty_stack() -> Iterator[RunningStack]:
+    """Another one, with cloud and simulators of its own, whose times are short."""
+    with running_stack(parameters=HASTY) as running:
+        running.client("sqs").set_queue_attributes(
+            QueueUrl=running.outputs["ReportQueueUrl"],
+            Attributes={"VisibilityTimeout": HASTY_VISIBILITY},
+        )
+        start_settling(running)  # the schedule takes over in a minute
         yield running
 
 
@@ -29,3 +59,9 @@ def no_faults(stack: RunningStack) -> Iterator[None]:
 def api(stack: RunningStack) -> RefundApiClient:
     """A caller with every right."""
     return RefundApiClient(stack.api_url, stack.api_key)
+
+
+@pytest.fixture
+def hasty_api(hasty_stack: RunningStack) -> RefundApiClient:
+    """A caller of the hasty stack with every right."""
+    return RefundApiClient(hasty_stack.api_url, hasty_stack.api_key)

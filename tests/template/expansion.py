@@ -29,6 +29,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "Fn::Not": lambda given: not given[0],
     "Fn::And": all,
     "Fn::Or": any,
+    "Fn::Contains": lambda given: str(given[1]) in map(str, given[0]),
 }
 PSEUDO_PARAMETERS = {
     "AWS::AccountId": "111122223333",

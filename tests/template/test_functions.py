@@ -5,13 +5,24 @@ from typing import Any
 
 import pytest
 
+from refunds.bootstrap import SETTLE_TAKE_MS
+from refunds.config import RefundApiSettings, ReportRefundSettings, SettleRefundsSettings
+from refunds.settle_run import ROW_MS
 from tests.template.expansion import Expanded
 
 PROVIDERS_BUDGET = 24
 GATEWAY_LIMIT = 29
 SKEW = 15
+SETTLE_RUNS = 100  # functions/settle_refunds/app.py begins nothing that could end later
 STRIPE_PER_SECOND = 25
 SHORTEST_RECEIVES = 5
+SETTINGS: dict[str, type[RefundApiSettings | ReportRefundSettings | SettleRefundsSettings]] = {
+    "RefundApiFunction": RefundApiSettings,
+    "ReportRefundFunction": ReportRefundSettings,
+    "SettleRefundsFunction": SettleRefundsSettings,
+}
+RECEIVES = "REPORT_MAX_RECEIVES"
+READ_BY_LIBRARIES = ("LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE")
 
 
 def timeout_problems(template: Expanded) -> list[str]:
@@ -33,6 +44,37 @@ def timeout_problems(template: Expanded) -> list[str]:
     lease = int(template.environment("ReportRefundFunction")["REPORT_LEASE_SECONDS"])
     if not report + SKEW <= lease <= template.properties("ReportQueue")["VisibilityTimeout"]:
         problems.append(f"a report's lease of {lease} s does not fit")
+    return problems
+
+
+def settling_problems(template: Expanded) -> list[str]:
+    """Rule 11: a refund in settling is its run's own until it is done, and is then soon free."""
+    problems = []
+    settle = template.properties("SettleRefundsFunction")["Timeout"]
+    variables = template.environment("SettleRefundsFunction")
+    lease, row, taken = int(variables["LEASE_SECONDS"]), ROW_MS // 1000, SETTLE_TAKE_MS // 1000
+    if settle < SETTLE_RUNS + SKEW:
+        problems.append(f"runs of {SETTLE_RUNS} s are cut off after {settle} s")
+    if not row + SKEW <= min(lease, taken):
+        problems.append(f"one refund takes {row} s, is leased for {lease} s and taken for {taken}")
+    for name in ("LEASE_SECONDS", "HITPAY_URL", "VERIFY_CHARGE", "HITPAY_ZERO_DECIMAL_FORM"):
+        if variables.get(name) != template.environment("RefundApiFunction")[name]:
+            problems.append(f"{name} differs between the two functions that move money")
+    if variables[RECEIVES] != template.environment("ReportRefundFunction")[RECEIVES]:
+        problems.append("who rings expects other receives than who hears")
+    return problems
+
+
+def environment_problems(template: Expanded) -> list[str]:
+    """Each function is given exactly the settings that it reads."""
+    problems = []
+    for name, settings in SETTINGS.items():
+        given = {key for key in template.environment(name) if key not in READ_BY_LIBRARIES}
+        read = {field.upper() for field in settings.model_fields}
+        problems += [f"{name} lacks {key}" for key in sorted(read - given)]
+        problems += [f"{name} never reads {key}" for key in sorted(given - read)]
+        if not problems:
+            settings.from_environment(template.environment(name))
     return problems
 
 
@@ -120,6 +162,8 @@ def log_problems(template: Expanded) -> list[str]:
 Check = Callable[[Expanded], list[str]]
 CHECKS: dict[str, Check] = {
     "rule_11_timeouts_are_in_order": timeout_problems,
+    "rule_11_settling_fits_its_times": settling_problems,
+    "settings_are_those_that_are_read": environment_problems,
     "rule_12_nothing_is_reserved_and_everything_bounded": capacity_problems,
     "rule_12_reports_stay_under_stripes_rate": pace_problems,
     "rule_15_snapshots_of_published_versions_only": snapstart_problems,
@@ -152,6 +196,23 @@ def _statement(template: Expanded, role: str, number: int) -> dict[str, Any]:
         (
             timeout_problems,
             lambda t: t.environment("ReportRefundFunction").update(REPORT_LEASE_SECONDS="60"),
+        ),
+        (settling_problems, lambda t: t.properties("SettleRefundsFunction").update(Timeout=100)),
+        (
+            settling_problems,
+            lambda t: t.environment("SettleRefundsFunction").update(LEASE_SECONDS="30"),
+        ),
+        (
+            settling_problems,
+            lambda t: t.environment("SettleRefundsFunction").update(REPORT_MAX_RECEIVES="9"),
+        ),
+        (
+            environment_problems,
+            lambda t: t.environment("SettleRefundsFunction").pop("HOLD_SECONDS"),
+        ),
+        (
+            environment_problems,
+            lambda t: t.environment("ReportRefundFunction").update(HITPAY_URL="https://x"),
         ),
         (
             capacity_problems,

@@ -79,6 +79,43 @@ def test_the_template_accepts_its_stages(stage: str) -> None:
     assert refusals(stage) == []
 
 
+@pytest.mark.parametrize("stage", ["sandbox", "production"])
+@pytest.mark.parametrize(
+    "hasty",
+    [
+        {"SettleSeconds": "59"},
+        {"SettleSeconds": "1"},
+        {"HoldSeconds": "86399"},
+        {"HoldSeconds": "600"},
+        {"LeaseSeconds": "59"},
+        {"ReportLeaseSeconds": "74"},
+    ],
+)
+def test_only_local_stages_may_be_hasty(stage: str, hasty: dict[str, str]) -> None:
+    assert refusals(stage, **hasty)
+    assert refusals("local", **hasty) == []
+
+
+@pytest.mark.parametrize(
+    "patient",
+    [
+        {"SettleSeconds": "300"},
+        {"HoldSeconds": "604800"},
+        {"LeaseSeconds": "120"},
+        {"AfterHold": "failed"},
+    ],
+)
+def test_and_every_stage_may_be_more_patient(patient: dict[str, str]) -> None:
+    assert refusals("production", **patient) == []
+
+
+@pytest.mark.parametrize("stage", ["sandbox", "production"])
+def test_a_refund_that_hitpay_never_showed_is_for_a_person_for_a_day_at_least(stage: str) -> None:
+    parameters = load_stage(stage).parameters
+    assert parameters["AfterHold"] == "review"
+    assert int(parameters["HoldSeconds"]) >= 86_400
+
+
 @pytest.mark.parametrize(
     ("stage", "overrides"),
     [

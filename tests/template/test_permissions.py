@@ -136,11 +136,19 @@ def _statements_to_change(template: Expanded) -> list[dict[str, Any]]:
     return statements
 
 
+def _query(template: Expanded) -> dict[str, Any]:
+    statements = _statements(template.properties("SettleRefundsRole"))
+    (statement,) = [s for s in statements if s["Action"] == "dynamodb:Query"]
+    return statement
+
+
 @pytest.mark.parametrize(
     ("check", "breaking"),
     [
         (permission_problems, lambda t: _grant(t, "sqs:SendMessage", "ReportQueue.Arn")),
         (permission_problems, lambda t: _grant(t, "dynamodb:GetItem", "Ledger.Arn/index/*")),
+        (permission_problems, lambda t: _query(t).update(Resource="Ledger.Arn/index/*")),
+        (permission_problems, lambda t: _query(t).update(Action="dynamodb:Scan")),
         (permission_problems, lambda t: _statements_to_change(t).pop()),
         (permission_problems, lambda t: t.resources.pop("ReportRefundFunction")),
         (role_problems, lambda t: _grant(t, "dynamodb:DeleteItem", "Ledger.Arn")),

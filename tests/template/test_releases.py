@@ -25,6 +25,9 @@ def alias_problems(template: Expanded) -> list[str]:
     for mapping, properties in template.of_type("AWS::Lambda::EventSourceMapping"):
         if properties["FunctionName"] not in aliases.values():
             problems.append(f"{mapping} invokes {properties['FunctionName']}, not an alias")
+    for schedule, properties in template.of_type("AWS::Scheduler::Schedule"):
+        if properties["Target"]["Arn"] not in aliases.values():
+            problems.append(f"{schedule} invokes {properties['Target']['Arn']}, not an alias")
     for api, properties in template.of_type("AWS::ApiGateway::RestApi"):
         for path, methods in properties["Body"]["paths"].items():
             for method, operation in methods.items():
@@ -80,6 +83,9 @@ def test_rule_1_every_way_in_uses_the_alias_live(template: Expanded) -> None:
         lambda t: t.properties("ReportRefundFunctionAliaslive").update(Name="dead"),
         lambda t: t.properties("ReportRefundFunctionReports").update(
             FunctionName="ReportRefundFunction"
+        ),
+        lambda t: t.properties("SettleRefundsFunctionEveryMinute")["Target"].update(
+            Arn="SettleRefundsFunction.Arn"
         ),
     ],
 )

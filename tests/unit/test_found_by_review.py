@@ -16,12 +16,12 @@ from refunds.ports import (
 )
 from refunds.record import Stored
 from refunds.refund import RefundType, noted
-from refunds.report import Reported, ReportFailedError
+from refunds.report import ReportDeferredError, Reported, ReportFailedError
 from refunds.requests import validate_body
 from refunds.reserve import ATTEMPTS_MAX
 from refunds.state_machine import ReportState, State
 from tests.contract.ledger.examples import why
-from tests.fakes.book_fates import AnswerLost, ReportLost
+from tests.fakes.book_fates import AnswerLost, Fails, ReportLost
 from tests.fakes.processor_fates import Answered, Conduct, NotSent, ReplyLost
 from tests.fakes.world import STEP_MS, World
 
@@ -139,6 +139,20 @@ class TestReports:
         # Then the headroom is that of the two
         assert other.payment is not None
         assert other.payment.refundable == 9999 - 4100
+
+    def test_two_reports_of_one_payment_that_stripe_booked_without_telling_end_reported(
+        self, world: World
+    ) -> None:
+        # Given two reports of one payment, both booked and answered with a 500
+        one, two = (world.refund(key, amount=1000).refund for key in ("one", "two"))
+        world.book.fates.extend([Fails(booked=True), Fails(booked=True)])
+        for refund in (one, two):
+            with pytest.raises(ReportDeferredError):
+                world.report(refund.id)
+        # When each is refused as a repeat, then the sum tells that both are booked
+        assert world.report(one.id, receive=2) is Reported.REPORTED
+        assert world.report(two.id, receive=2) is Reported.REPORTED
+        assert len(world.book.books.reports_of("pr_1")) == 2
 
     def test_an_unclear_report_that_the_record_shows_is_not_given_up(self, world: World) -> None:
         refund = world.refund("k", amount=4000).refund

@@ -162,17 +162,13 @@ class ReportRefund:
 
         A refusal may mean that an earlier attempt was booked and its answer lost: the reference is
         unique, so Stripe refuses the second. A first attempt has no such excuse. Stripe cannot be
-        asked for a reference, but what the record shows as refunded must then have risen by just
-        this amount over what the ledger knows to be in the book. Anything else is for a person.
+        asked for a reference, but if the record has risen by just what is due over what the ledger
+        knows to be in the book, then all that is due is booked. Anything else is for a person.
         """
         payment = self.ledger.payment(payment_key_of(refund))
         first = refund.report.attempts <= 1 and not last
         if payment is None or refund.payment_record is None or first:
             return False
-        if payment.report_due_count > 1 and not last:
-            # Another report of this payment may be at Stripe just now: no sum would be conclusive.
-            self._release(refund, "refused while another report is due", new_epoch=False)
-            raise ReportDeferredError("refused while another report of the payment is due")
         try:
             record = self.book.payment_record(refund.payment_record, deadline)
         except (ProviderUnavailableError, StripeObjectNotFoundError) as error:
@@ -181,11 +177,15 @@ class ReportRefund:
             self._release(refund, "refused, record not readable", new_epoch=False)
             raise ReportDeferredError("refused, and the record could not be read") from error
         unchanged = self.ledger.payment(payment.key) == payment
-        in_book = payment.booked + payment.foreign_in_book
-        risen = record.amount_refunded - in_book
+        risen = record.amount_refunded - payment.booked - payment.foreign_in_book
         self.trail.note("refusal_judged", refund_id=refund.id, risen=risen, unchanged=unchanged)
-        alone = payment.report_due_count == 1 and payment.report_failed_amount == 0
-        return unchanged and alone and risen == refund.amount
+        if unchanged and not payment.report_failed_amount and risen == payment.report_due_amount:
+            return True
+        if payment.report_due_count > 1 and not last:
+            # Another report of this payment may be at Stripe just now: look again when it is not.
+            self._release(refund, "refused while another report is due", new_epoch=False)
+            raise ReportDeferredError("refused while another report of the payment is due")
+        return False
 
     def _confirm(self, refund: Refund) -> None:
         now_ms = self.clock.now_ms()

@@ -1,0 +1,280 @@
+"""What a call leaves open is settled in the background, by the schedule and with its own role."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from local.http_client import Answer, RefundApiClient
+from local.polling import wait_for
+from local.simulators.payments import seed_of
+from local.simulators.records import RecordedCall
+from local.simulators.seeding import DemoPayment
+from local.stack import RunningStack
+from local.workers import kill_worker, worker_pids
+from tests.integration.background import causes, ledger_refund
+
+SOON = 30
+# The hasty stack's lease and what follows it.
+AFTER_THE_LEASE = 60
+# The schedule fires every minute, and the emulator looks at it every ten seconds.
+SCHEDULED = 90
+
+
+@pytest.fixture(autouse=True)
+def no_faults(hasty_stack: RunningStack) -> Iterator[None]:
+    """Each test switches on the faults it wants, and none of another's."""
+    hasty_stack.control.clear_faults()
+    yield
+    hasty_stack.control.clear_faults()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def left_to_the_schedule(stack: RunningStack) -> tuple[DemoPayment, str]:
+    """A refund of unknown outcome on the other stack, where nobody starts settling by hand.
+
+    It is made first and looked at last: meanwhile a minute passes.
+    """
+    api = RefundApiClient(stack.api_url, stack.api_key)
+    payment = paid(stack, "settle_schedule")
+    stack.control.add_fault("hitpay", "refund.create", "commit_then_reset", match=payment.charge_id)
+    return payment, pending(api.create_refund("settle-schedule", payment_record=payment.record_id))
+
+
+def paid(stack: RunningStack, name: str, **more: Any) -> DemoPayment:
+    """A payment of the test's own."""
+    payment = DemoPayment(name, 5000, **more)
+    stack.control.seed(seed_of(payment))
+    return payment
+
+
+def pending(answer: Answer) -> str:
+    """The id of a refund that was accepted without being final."""
+    assert (answer.status, answer.body["status"]) == (202, "pending"), answer.text
+    return str(answer.body["id"])
+
+
+def reported(api: RefundApiClient, refund_id: str, at_most: float = SOON) -> dict[str, Any]:
+    """The refund, once it has succeeded and Stripe has heard of it."""
+
+    def look() -> dict[str, Any] | None:
+        body: dict[str, Any] = api.read_refund(refund_id).body
+        is_reported = body["stripe_report"]["status"] == "reported"
+        return body if body["status"] == "succeeded" and is_reported else None
+
+    return wait_for(look, f"{refund_id} succeeded and reported", at_most=at_most, every=0.2)
+
+
+def orders(stack: RunningStack, payment: DemoPayment) -> list[RecordedCall]:
+    """The calls that asked HitPay to refund this payment, in their order."""
+    return [
+        call
+        for call in stack.control.calls("hitpay", "refund.create")
+        if call.parameters.get("payment_id") == payment.charge_id
+    ]
+
+
+def wait_until_seen_waiting(stack: RunningStack, refund_id: str) -> None:
+    """Settling has looked at a scheduled refund, and left it to wait."""
+    wait_for(
+        lambda: ledger_refund(stack, refund_id).get("last_look") == "waiting for its turn",
+        f"settling has seen {refund_id}",
+        at_most=SOON,
+    )
+
+
+def moved_and_told_once(stack: RunningStack, payment: DemoPayment, amount: int) -> None:
+    """HitPay was asked once and moved once, Stripe was told once."""
+    (made,) = stack.control.refunds(payment.charge_id)
+    (report,) = stack.control.reports(payment.record_id)
+    assert (report.amount, report.refund_reference) == (amount, made.id)
+    assert len(orders(stack, payment)) == 1
+
+
+def test_an_unknown_outcome_is_found_out_and_reported(
+    hasty_stack: RunningStack, hasty_api: RefundApiClient
+) -> None:
+    # Given a HitPay that executes a refund and then resets the connection
+    payment = paid(hasty_stack, "settle_unknown")
+    hasty_stack.control.add_fault(
+        "hitpay", "refund.create", "commit_then_reset", match=payment.charge_id
+    )
+    # When a refund is asked for
+    refund_id = pending(hasty_api.create_refund("settle-unknown", payment_record=payment.record_id))
+    # Then it is found at HitPay, bound, and reported, and nothing was sent again
+    reported(hasty_api, refund_id)
+    assert causes(ledger_refund(hasty_stack, refund_id))[:3] == [
+        "reserved",
+        "no_usable_answer",
+        "found",
+    ]
+    moved_and_told_once(hasty_stack, payment, 5000)
+
+
+def test_a_refund_that_hitpay_never_shows_fails_after_the_hold_and_frees_its_amount(
+    hasty_stack: RunningStack, hasty_api: RefundApiClient
+) -> None:
+    # Given a HitPay that never gets the order
+    payment = paid(hasty_stack, "settle_lost")
+    hasty_stack.control.add_fault(
+        "hitpay", "refund.create", "lost_request", match=payment.charge_id
+    )
+    refund_id = pending(hasty_api.create_refund("settle-lost", payment_record=payment.record_id))
+    # When nothing is found for the whole hold, the operator having chosen "failed" for that
+    body = wait_for(
+        lambda: (
+            found
+            if (found := hasty_api.read_refund(refund_id).body)["status"] == "failed"
+            else None
+        ),
+        "the refund failed",
+        at_most=SOON,
+    )
+    # Then it says so, is spent, and another refund may have the amount
+    assert body["failure"]["code"] == "not_executed"
+    assert ledger_refund(hasty_stack, refund_id)["history"][-1]["evidence"]["look_ups"] >= 3
+    again = hasty_api.create_refund("settle-lost-2", payment_record=payment.record_id)
+    assert (again.status, again.body["amount"]) == (201, 5000), again.text
+
+
+def test_a_crash_after_the_order_is_settled(
+    hasty_stack: RunningStack, hasty_api: RefundApiClient
+) -> None:
+    # Given a refund that HitPay has executed and not yet answered
+    payment = paid(hasty_stack, "settle_crash")
+    hasty_stack.control.add_fault(
+        "hitpay", "refund.create", "commit_then_timeout", match=payment.charge_id
+    )
+    with ThreadPoolExecutor(1) as caller:
+        call = caller.submit(
+            hasty_api.create_refund, "settle-crash", payment_record=payment.record_id, amount=1200
+        )
+        wait_for(
+            lambda: [order for order in orders(hasty_stack, payment) if order.processed],
+            "HitPay has executed it",
+            at_most=SOON,
+        )
+        # When every worker of the function is killed
+        function = hasty_stack.outputs["RefundApiFunctionName"]
+        killed = [kill_worker(pid) for pid in worker_pids(hasty_stack.emulator, function)]
+        assert any(killed)
+        assert call.result().status >= 500
+    # Then the key is in use for as long as the attempt could still be alive
+    again = hasty_api.create_refund("settle-crash", payment_record=payment.record_id, amount=1200)
+    assert (again.status, again.body["error"]["code"]) == (409, "idempotency_key_in_use")
+    refund_id = again.body["error"]["details"]["refund"]
+    # And then it is found, bound and reported
+    reported(hasty_api, refund_id, at_most=AFTER_THE_LEASE)
+    assert causes(ledger_refund(hasty_stack, refund_id))[:3] == ["reserved", "lease_over", "found"]
+    moved_and_told_once(hasty_stack, payment, 1200)
+    final = hasty_api.create_refund("settle-crash", payment_record=payment.record_id, amount=1200)
+    assert (final.status, final.body["status"]) == (200, "succeeded")
+
+
+def test_a_lost_doorbell_is_rung_again(
+    hasty_stack: RunningStack, hasty_api: RefundApiClient
+) -> None:
+    # Given a report queue that nobody listens to, and that loses what is in it
+    functions = hasty_stack.client("lambda")
+    (listener,) = functions.list_event_source_mappings(
+        FunctionName=hasty_stack.outputs["ReportRefundFunctionName"] + ":live"
+    )["EventSourceMappings"]
+    functions.update_event_source_mapping(UUID=listener["UUID"], Enabled=False)
+    try:
+        payment = paid(hasty_stack, "settle_doorbell")
+        answer = hasty_api.create_refund("settle-doorbell", payment_record=payment.record_id)
+        assert (answer.status, answer.body["status"]) == (201, "succeeded"), answer.text
+        hasty_stack.client("sqs").purge_queue(QueueUrl=hasty_stack.outputs["ReportQueueUrl"])
+    finally:
+        functions.update_event_source_mapping(UUID=listener["UUID"], Enabled=True)
+    # Then the ledger still knows that the report is due, and rings again
+    reported(hasty_api, answer.body["id"], at_most=AFTER_THE_LEASE)
+    assert ledger_refund(hasty_stack, answer.body["id"])["report"]["rings"] >= 1
+    moved_and_told_once(hasty_stack, payment, 5000)
+
+
+def test_scheduled_refunds_are_executed_in_order_behind_a_busy_one(
+    hasty_stack: RunningStack, hasty_api: RefundApiClient
+) -> None:
+    # Given a refund that HitPay takes seconds to answer
+    payment = paid(hasty_stack, "settle_scheduled")
+    hasty_stack.control.add_fault(
+        "hitpay", "refund.create", "commit_then_timeout", match=payment.charge_id, seconds=6
+    )
+    with ThreadPoolExecutor(1) as caller:
+        busy = caller.submit(
+            hasty_api.create_refund, "settle-busy", payment_record=payment.record_id, amount=1000
+        )
+        wait_for(lambda: orders(hasty_stack, payment), "the order at HitPay", at_most=SOON)
+        # When two more are asked for, to be executed in the background
+        waiting = [
+            pending(
+                hasty_api.create_refund(
+                    f"settle-scheduled-{amount}",
+                    payment_record=payment.record_id,
+                    amount=amount,
+                    refund_type="scheduled",
+                )
+            )
+            for amount in (300, 200)
+        ]
+        # Then they wait for their turn
+        for refund_id in waiting:
+            wait_until_seen_waiting(hasty_stack, refund_id)
+        assert len(orders(hasty_stack, payment)) == 1
+        assert busy.result().status == 201
+    # And then they are executed, each once and in the order in which they were accepted
+    for refund_id in waiting:
+        reported(hasty_api, refund_id)
+    assert [order.parameters["amount"] for order in orders(hasty_stack, payment)] == [
+        "10.00",
+        "3.00",
+        "2.00",
+    ]
+    assert len(hasty_stack.control.refunds(payment.charge_id)) == 3
+
+
+def test_a_refund_that_hitpay_holds_back_is_reported_once_it_is_final(
+    hasty_stack: RunningStack, hasty_api: RefundApiClient
+) -> None:
+    # Given a PayNow refund, which HitPay accepts and does not finish
+    payment = paid(
+        hasty_stack,
+        "settle_paynow",
+        payment_method="paynow_online",
+        on_charge={"refunds_come_back": "pending"},
+    )
+    refund_id = pending(
+        hasty_api.create_refund("settle-paynow", payment_record=payment.record_id, amount=700)
+    )
+    # When settling has looked at it more than once
+    wait_for(
+        lambda: ledger_refund(hasty_stack, refund_id)["looks"] >= 2, "two look-ups", at_most=SOON
+    )
+    # Then Stripe has not been told of anything
+    assert ledger_refund(hasty_stack, refund_id)["state"] == "pending"
+    assert hasty_stack.control.reports(payment.record_id) == []
+    # And when the wallet has got the money
+    (made,) = hasty_stack.control.refunds(payment.charge_id)
+    hasty_stack.control.set_refund_status(made.id, "succeeded")
+    # Then it is succeeded, and Stripe hears of it once
+    assert reported(hasty_api, refund_id)["processor_refund_id"] == made.id
+    moved_and_told_once(hasty_stack, payment, 700)
+
+
+def test_the_schedule_itself_settles_through_the_alias_with_the_functions_role(
+    stack: RunningStack, api: RefundApiClient, left_to_the_schedule: tuple[DemoPayment, str]
+) -> None:
+    # Given a refund of unknown outcome, and nobody who starts settling by hand
+    payment, refund_id = left_to_the_schedule
+    # Then the schedule has settled it, within a minute or so
+    reported(api, refund_id, at_most=SCHEDULED)
+    found = ledger_refund(stack, refund_id)["history"][2]
+    assert (found["cause"], found["actor"]) == ("found", "settle_refunds")
+    moved_and_told_once(stack, payment, 5000)
+    # And it is the alias that the schedule names
+    scheduler = stack.client("scheduler")
+    (schedule,) = scheduler.list_schedules()["Schedules"]
+    function = stack.outputs["SettleRefundsFunctionName"]
+    assert schedule["Target"]["Arn"].endswith(f":function:{function}:live")

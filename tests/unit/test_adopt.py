@@ -1,0 +1,243 @@
+"""What others refunded is counted when a payment is next read: once, and for ever."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from refunds.link import VerifyCharge
+from refunds.money import Money
+from refunds.payment import PaymentKey
+from refunds.ports import (
+    Commit,
+    Movement,
+    MovementStatus,
+    RecordClaim,
+)
+from refunds.refund import Refund, Source
+from refunds.report import ReportFailedError
+from refunds.state_machine import State
+from tests.fakes.book_fates import ReportLost
+from tests.fakes.processor_fates import Conduct, RequestLost
+from tests.fakes.world import STEP_MS, World
+
+CHARGE = PaymentKey("hitpay", "charge-1")
+NOW = 1_709_251_199_999
+SEEN = NOW - 3_600_000
+
+
+@pytest.fixture
+def world() -> World:
+    """A world with one payment of SGD 99.99, ``pr_1``."""
+    made = World()
+    made.pay()
+    return made
+
+
+def noted(world: World, event: str) -> list[dict[str, Any]]:
+    """What was said each time that the event was noted."""
+    return [facts for name, facts in world.trail.notes if name == event]
+
+
+def movement(**facts: Any) -> Movement:
+    plain = Movement(
+        id="m1",
+        payment_id="charge-1",
+        money=Money(2500, "sgd"),
+        status=MovementStatus.SUCCEEDED,
+        processor_status="succeeded",
+        created_at_ms=SEEN + 1,
+        refunded_at_ms=SEEN + 2,
+    )
+    return replace(plain, **facts)
+
+
+def imported(world: World) -> list[Refund]:
+    return [one for one in world.ledger.refunds.values() if one.source is Source.PROCESSOR]
+
+
+def in_dashboard(world: World, amount: int) -> str:
+    """Somebody refunds that much in the processor's dashboard; the movement's id."""
+    moved = world.processor.refund_in_dashboard("charge-1", amount)
+    assert isinstance(moved, Movement)
+    return moved.id
+
+
+class TestAdoption:
+    """A payment is brought up to what was just read."""
+
+    def test_at_first_sight_it_is_what_stripe_shows_and_starts_now(self, world: World) -> None:
+        world.refund("k", amount=1)
+        payment = world.payment()
+        assert (payment.payment_record, payment.currency) == ("pr_1", "sgd")
+        assert (payment.captured, payment.first_seen_ms) == (9999, world.clock.now_ms())
+
+    def test_what_the_charge_lists_first_is_written_with_the_claims(self, world: World) -> None:
+        # Given a refund in the dashboard before we came
+        name = in_dashboard(world, 2500)
+        commits: list[Commit] = []
+        commit = world.ledger.commit
+
+        def watched(written: Commit) -> None:
+            commits.append(written)
+            commit(written)
+
+        world.ledger.commit = watched  # type: ignore[method-assign, assignment]
+        # When the payment is first refunded
+        world.refund("k", amount=1)
+        # Then link and movement are claimed with the import, and it is told to the log
+        (refund,) = imported(world)
+        assert RecordClaim("pr_1", CHARGE) in commits[0].claims
+        assert world.ledger.claimed("hitpay", [name]) == {name: refund.id}
+        assert noted(world, "refund_imported") == [{"refund_id": refund.id, "amount": 2500}]
+        assert commits[1].claims == ()
+        assert world.payment() == replace(world.payment(), held=2501, booked=2500)
+
+    def test_a_failed_movement_is_remembered_as_older_than_the_attempt(self, world: World) -> None:
+        world.processor.books.conduct = Conduct(MovementStatus.FAILED)
+        name = in_dashboard(world, 2500)
+        world.processor.books.conduct = Conduct()
+        imports = in_dashboard(world, 100)
+        refund = world.refund("k", amount=1).refund
+        assert refund.snapshot == (name,)
+        assert imports in world.ledger.claimed("hitpay", [imports])
+
+    def test_without_a_list_there_is_no_snapshot(self, world: World) -> None:
+        world.processor.lists_refunds = False
+        assert world.refund("k", amount=1).refund.snapshot is None
+
+    def test_without_reading_the_charge_there_is_no_snapshot(self) -> None:
+        world = World(verify_charge=VerifyCharge.NEVER)
+        world.pay()
+        assert world.refund("k", amount=1).refund.snapshot is None
+        assert world.payment().foreign == 0
+
+    def test_a_list_whose_sum_is_larger_is_not_guessed_at(self, world: World) -> None:
+        # Given what was refunded by us and by others, all of it listed
+        world.refund("one", amount=1000)
+        in_dashboard(world, 500)
+        world.refund("two", amount=1)
+        assert world.payment().foreign == 0
+
+    def test_a_list_that_knows_more_than_we_do_of_ours_counts_nothing_twice(
+        self, world: World
+    ) -> None:
+        # Given a pending refund of ours that has ended at the processor, which we have yet to hear
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.refund("one", amount=1000)
+        world.processor.books.set_status("hitpay-refund-1", MovementStatus.SUCCEEDED)
+        # When another one is asked for, then it stands for itself only
+        world.refund("two", amount=1)
+        assert (world.payment().foreign, world.payment().held) == (0, 1001)
+
+    def test_a_failed_report_may_be_what_stripe_shows(self, world: World) -> None:
+        # Given a report that failed, so that Stripe may show it or not
+        refund = world.refund("one", amount=1000).refund
+        assert refund.report.parameters is not None
+        world.book.fates.append(ReportLost())
+        with pytest.raises(ReportFailedError):
+            world.report(refund.id, receive=8, last=True)
+        # When Stripe shows less than that as refunded
+        world.book.report_elsewhere(
+            replace(refund.report.parameters, amount=700, refund_reference="somebody-else")
+        )
+        # Then nothing of it is surely somebody else's
+        world.refund("two", amount=1)
+        assert world.payment().foreign_in_book == 0
+
+    def test_what_was_carried_out_is_what_the_ledger_holds(self, world: World) -> None:
+        # Given a payment whose charge lists more than one transaction takes
+        world.refund("k", amount=1)
+        world.clock.advance(STEP_MS)
+        for _ in range(41):
+            in_dashboard(world, 1)
+        request = world.command("other").request
+        seen = world.execute.resolver.sight(request, CHARGE, world.deadline())
+        adopter = world.execute.reservation.adopter
+        # When that is written
+        planned = adopter.plan(seen)
+        done = adopter.carry_out(planned, seen)
+        # Then nothing is left to write, and what was planned is written over what is stored now
+        assert (len(planned.imports), done.imports) == (41, ())
+        assert done.stored == world.payment()
+        assert done.current == world.payment()
+        assert done.snapshot == planned.snapshot == ()
+
+    def test_what_shows_as_a_sum_only_counts_beside_what_is_ours(self, world: World) -> None:
+        world.refund("one", amount=1000)
+        world.processor.lists_refunds = False
+        in_dashboard(world, 500)
+        world.refund("two", amount=1)
+        assert world.payment().foreign_on_charge == 500
+
+    def test_while_the_slot_is_taken_nothing_is_imported(self, world: World) -> None:
+        world.processor.fates.append(RequestLost())
+        world.refund("k", amount=2500)
+        in_dashboard(world, 1)
+        world.observe(CHARGE, world.deadline())
+        assert imported(world) == []
+
+    def test_what_stripe_shows_beyond_our_reports_is_somebody_elses(self, world: World) -> None:
+        # Given a report that is booked, one that is due, and one of somebody else
+        first = world.refund("one", amount=1000).refund
+        world.report(first.id)
+        second = world.refund("two", amount=500).refund
+        assert second.report.parameters is not None
+        world.book.report_elsewhere(
+            replace(second.report.parameters, amount=700, refund_reference="somebody-else")
+        )
+        # Then what is beyond both is foreign
+        world.refund("three", amount=1)
+        assert world.payment().foreign_in_book == 700 - 500
+
+    def test_stripe_showing_less_than_we_reported_is_told_to_the_log(self, world: World) -> None:
+        refund = world.refund("one", amount=1000).refund
+        world.report(refund.id)
+        world.book.books.reports.clear()
+        world.refund("two", amount=1)
+        assert noted(world, "stripe_shows_less_than_ledger") == [
+            {"payment_record": "pr_1", "booked": 1000, "amount_refunded": 0}
+        ]
+
+    def test_stripe_showing_just_what_we_reported_is_not(self, world: World) -> None:
+        refund = world.refund("one", amount=1000).refund
+        world.report(refund.id)
+        world.refund("two", amount=1)
+        assert noted(world, "stripe_shows_less_than_ledger") == []
+
+    @pytest.mark.parametrize(("amount", "linked"), [(2500, True), (2499, False)])
+    def test_one_that_a_failed_refund_may_be_after_all_is_linked_to_it(
+        self, world: World, amount: int, linked: bool
+    ) -> None:
+        # Given a refund of SGD 25.00 that failed without evidence
+        world.processor.fates.append(RequestLost())
+        failed = world.refund("k", amount=2500).refund
+        payment = replace(world.payment(), slot=None, doubtful=("rfd_gone", failed.id))
+        world.ledger.payments[CHARGE] = payment
+        world.ledger.refunds[failed.id] = replace(failed, state=State.FAILED)
+        world.clock.advance(STEP_MS)
+        # When a movement shows up
+        name = in_dashboard(world, amount)
+        world.observe(CHARGE, world.deadline())
+        # Then it is linked if it may be the same
+        (refund,) = imported(world)
+        assert refund.contradicts == (failed.id if linked else None)
+        told = [{"movement": name, "failed": failed.id}] if linked else []
+        assert noted(world, "movement_contradicts") == told
+
+    def test_forty_imports_fit_into_one_transaction(self, world: World) -> None:
+        for _ in range(41):
+            in_dashboard(world, 1)
+        sizes, sums = list[int](), list[int]()
+        commit = world.ledger.commit
+
+        def counted(written: Commit) -> None:
+            sizes.append(len(written.refunds))
+            sums.append(written.payments[0].after.moved)
+            commit(written)
+
+        world.ledger.commit = counted  # type: ignore[method-assign, assignment]
+        world.refund("k", amount=1)
+        # And each leaves a payment that counts all that was imported until then
+        assert (sizes[:2], sums[:2]) == ([40, 1], [40, 41])
+        assert (world.payment().moved, world.payment().booked) == (42, 41)

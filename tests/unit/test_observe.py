@@ -1,0 +1,265 @@
+"""A hint of the processor: what the charge shows now is learnt, once."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from refunds.link import VerifyCharge
+from refunds.money import Money
+from refunds.payment import Payment, PaymentKey
+from refunds.ports import (
+    Commit,
+    LedgerConflictError,
+    Movement,
+    MovementStatus,
+)
+from refunds.refund import Refund, Source
+from refunds.state_machine import ReportState, State
+from tests.fakes.processor_fates import Conduct, RequestLost
+from tests.fakes.world import LEASE_MS, STEP_MS, World
+
+CHARGE = PaymentKey("hitpay", "charge-1")
+NOW = 1_709_251_199_999
+SEEN = NOW - 3_600_000
+
+
+@pytest.fixture
+def world() -> World:
+    """A world with one payment of SGD 99.99, ``pr_1``."""
+    made = World()
+    made.pay()
+    return made
+
+
+def noted(world: World, event: str) -> list[dict[str, Any]]:
+    """What was said each time that the event was noted."""
+    return [facts for name, facts in world.trail.notes if name == event]
+
+
+def movement(**facts: Any) -> Movement:
+    plain = Movement(
+        id="m1",
+        payment_id="charge-1",
+        money=Money(2500, "sgd"),
+        status=MovementStatus.SUCCEEDED,
+        processor_status="succeeded",
+        created_at_ms=SEEN + 1,
+        refunded_at_ms=SEEN + 2,
+    )
+    return replace(plain, **facts)
+
+
+def imported(world: World) -> list[Refund]:
+    return [one for one in world.ledger.refunds.values() if one.source is Source.PROCESSOR]
+
+
+def in_dashboard(world: World, amount: int) -> str:
+    """Somebody refunds that much in the processor's dashboard; the movement's id."""
+    moved = world.processor.refund_in_dashboard("charge-1", amount)
+    assert isinstance(moved, Movement)
+    return moved.id
+
+
+class TestObserving:
+    """A webhook hints that something has changed."""
+
+    def observe(self, world: World) -> None:
+        world.observe(CHARGE, world.deadline())
+
+    def payment(self, world: World) -> Payment:
+        world.refund("k", amount=1)
+        return world.payment()
+
+    def test_a_payment_that_is_not_known_is_left_alone(self, world: World) -> None:
+        self.observe(world)
+        assert world.ledger.payments == {}
+
+    def test_a_payment_that_no_record_books_is_left_alone(self, world: World) -> None:
+        payment = replace(self.payment(world), payment_record=None)
+        world.ledger.payments[CHARGE] = payment
+        in_dashboard(world, 1)
+        self.observe(world)
+        assert imported(world) == []
+
+    def test_what_is_found_owes_a_report_and_is_rung_for(self, world: World) -> None:
+        self.payment(world)
+        world.doorbell.rung.clear()
+        world.clock.advance(STEP_MS)
+        in_dashboard(world, 2500)
+        self.observe(world)
+        (refund,) = imported(world)
+        assert refund.report.state is ReportState.DUE
+        assert world.doorbell.rung == [refund.id]
+        # And the second hint finds nothing new
+        self.observe(world)
+        assert world.doorbell.rung == [refund.id]
+
+    def test_an_unknown_refund_is_settled_without_waiting(self, world: World) -> None:
+        # Given an unknown refund that is looked at in an hour
+        world.processor.fates.append(RequestLost())
+        refund = world.refund("k", amount=2500).refund
+        later = world.clock.now_ms() + 3_600_000
+        world.ledger.refunds[refund.id] = replace(refund, next_check_ms=later)
+        # When it shows on the charge, and the processor hints at it
+        in_dashboard(world, 2500)
+        self.observe(world)
+        assert world.stored("k").state is State.SUCCEEDED
+
+    def test_without_a_record_not_even_the_slot_is_settled(self, world: World) -> None:
+        world.processor.fates.append(RequestLost())
+        world.refund("k", amount=2500)
+        world.ledger.payments[CHARGE] = replace(world.payment(), payment_record=None)
+        self.observe(world)
+        assert world.stored("k").looks == 0
+
+    def test_one_that_is_due_anyway_is_not_hurried(self, world: World) -> None:
+        world.processor.fates.append(RequestLost())
+        world.refund("k", amount=2500)
+        world.clock.advance(STEP_MS)
+        self.races(world, 1)
+        self.observe(world)
+        assert noted(world, "not_hurried") == []
+
+    def test_a_refund_that_nobody_may_settle_yet_is_not_settled(self, world: World) -> None:
+        # Given a review that a person has put aside, due never
+        world.processor.fates.append(RequestLost())
+        refund = world.refund("k", amount=2500).refund
+        world.ledger.refunds[refund.id] = replace(refund, next_check_ms=None)
+        self.observe(world)
+        assert world.stored("k").looks == 0
+
+    def test_a_call_that_still_has_its_lease_keeps_it(self, world: World) -> None:
+        def hinted(_: object) -> RequestLost:
+            self.observe(world)
+            seen.append(world.stored("k"))
+            return RequestLost()
+
+        seen: list[Refund] = []
+        world.processor.decide = hinted
+        world.refund("k", amount=2500)
+        assert [one.state for one in seen] == [State.SUBMITTING]
+        assert seen[0].next_check_ms == world.clock.now_ms() + LEASE_MS
+
+    def test_somebody_else_who_hurries_it_too_is_told_to_the_log(self, world: World) -> None:
+        world.processor.fates.append(RequestLost())
+        refund = world.refund("k", amount=2500).refund
+        later = world.clock.now_ms() + 3_600_000
+        world.ledger.refunds[refund.id] = replace(refund, next_check_ms=later)
+        self.races(world, 1)
+        self.observe(world)
+        assert noted(world, "not_hurried") == [{"refund_id": refund.id}]
+
+    def test_the_end_of_a_pending_refund_is_written_with_who_saw_it(self, world: World) -> None:
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        refund = world.refund("k", amount=2500).refund
+        world.processor.books.set_status("hitpay-refund-1", MovementStatus.SUCCEEDED)
+        self.observe(world)
+        stored = world.stored("k")
+        line = stored.history[-2]
+        assert (stored.state, line.cause, line.actor) == (State.SUCCEEDED, "observed", "observe")
+        assert line.at_ms == world.clock.now_ms()
+        assert world.doorbell.rung == [refund.id]
+
+    def test_a_success_that_is_still_one_is_left_alone(self, world: World) -> None:
+        refund = world.refund("k", amount=2500).refund
+        self.observe(world)
+        assert world.stored("k") == refund
+
+    def test_a_failure_is_not_taken_back(self, world: World) -> None:
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.refund("k", amount=2500)
+        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+        self.observe(world)
+        failed = world.stored("k")
+        assert failed.state is State.FAILED
+        self.observe(world)
+        assert world.stored("k") == failed
+
+    def test_one_that_is_still_pending_is_left_alone(self, world: World) -> None:
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        refund = world.refund("k", amount=2500).refund
+        world.clock.advance(STEP_MS)
+        self.observe(world)
+        assert world.stored("k") == refund
+
+    def test_a_bound_review_follows_its_movement(self, world: World) -> None:
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        refund = world.refund("k", amount=2500).refund
+        world.ledger.refunds[refund.id] = replace(refund, state=State.REVIEW)
+        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+        self.observe(world)
+        assert world.stored("k").state is State.FAILED
+        assert world.doorbell.rung == []
+
+    def test_what_is_taken_back_is_noted_once_with_who_saw_it(self, world: World) -> None:
+        refund = world.refund("k", amount=2500).refund
+        world.report(refund.id)
+        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+        for _ in range(2):
+            self.observe(world)
+        stored = world.stored("k")
+        assert stored.late_failure_at_ms == world.clock.now_ms()
+        assert (stored.history[-1].cause, stored.history[-1].actor) == ("taken_back", "observe")
+        assert noted(world, "refund_taken_back") == [{"refund_id": refund.id}]
+        assert world.doorbell.rung == [refund.id]
+
+    def test_a_report_that_was_due_already_is_not_rung_for_again(self, world: World) -> None:
+        # Given a success whose report a worker has begun, and that is then taken back
+        refund = world.refund("k", amount=2500).refund
+        world.ledger.take_report(refund.id, now_ms=world.clock.now_ms(), lease_until_ms=0)
+        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+        self.observe(world)
+        assert world.stored("k").report.state is ReportState.DUE
+        assert world.doorbell.rung == [refund.id]
+
+    def test_a_movement_that_shows_another_sum_changes_nothing(self, world: World) -> None:
+        refund = world.refund("k", amount=2500).refund
+        shown = world.processor.books.refunds["hitpay-refund-1"]
+        shown.movement = replace(
+            shown.movement, money=Money(1, "sgd"), status=MovementStatus.FAILED
+        )
+        self.observe(world)
+        assert world.stored("k").late_failure_at_ms is None
+        assert noted(world, "movement_disagrees") == [{"refund_id": refund.id}]
+
+    @pytest.mark.parametrize(("lost", "ends"), [(4, True), (5, False)])
+    def test_it_is_tried_five_times(self, world: World, lost: int, ends: bool) -> None:
+        self.payment(world)
+        world.clock.advance(STEP_MS)
+        in_dashboard(world, 2500)
+        self.races(world, lost)
+        if ends:
+            self.observe(world)
+        else:
+            with pytest.raises(LedgerConflictError, match="charge-1 is too busy"):
+                self.observe(world)
+        assert len(imported(world)) == int(ends)
+
+    def test_the_charge_is_read_even_where_refunds_do_not_read_it(self) -> None:
+        world = World(verify_charge=VerifyCharge.NEVER)
+        world.pay()
+        self.payment(world)
+        world.clock.advance(STEP_MS)
+        in_dashboard(world, 2500)
+        self.observe(world)
+        assert len(imported(world)) == 1
+
+    def test_a_charge_that_lists_nothing_readable_teaches_its_sum(self, world: World) -> None:
+        self.payment(world)
+        world.processor.lists_refunds = False
+        self.observe(world)
+        assert imported(world) == []
+
+    def races(self, world: World, times: int) -> None:
+        """Somebody else is faster that many times."""
+        commit = world.ledger.commit
+        left = [True] * times
+
+        def raced(written: Commit) -> None:
+            if left:
+                left.pop()
+                raise LedgerConflictError("race")
+            commit(written)
+
+        world.ledger.commit = raced  # type: ignore[method-assign, assignment]

@@ -6,7 +6,7 @@ VENV := .venv/bin
 .DEFAULT_GOAL := help
 # What a simulation is asked: SEEDS=20000 worlds, or SEED=123, one again with its trace.
 SIMULATION = $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000))
-.PHONY: help env run test simulate build deploy lint lock clean
+.PHONY: help env run test simulate mutate build deploy lint lock clean
 
 help: ## Show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | \
@@ -23,6 +23,9 @@ test: lint ## Prove everything: lint, types, template, all tests
 
 simulate: env ## Refund in simulated worlds where everything fails: SEEDS=20000, or SEED=123 again
 	@PYTHONPATH=layers/refunds $(VENV)/python -m tests.simulation $(SIMULATION)
+
+mutate: env ## Change the money's code bit by bit, some test must notice: MODULES="settle report"
+	@PYTHONPATH=layers/refunds $(VENV)/python -m tests.mutation $(MODULES)
 
 lint: env ## Check style, types and the template
 	$(VENV)/ruff check .

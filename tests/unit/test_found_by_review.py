@@ -19,11 +19,12 @@ from refunds.refund import RefundType, noted
 from refunds.report import ReportDeferredError, Reported, ReportFailedError
 from refunds.requests import validate_body
 from refunds.reserve import ATTEMPTS_MAX
+from refunds.settle import AfterHold
 from refunds.state_machine import ReportState, State
 from tests.contract.ledger.examples import why
 from tests.fakes.book_fates import AnswerLost, Fails, ReportLost
 from tests.fakes.processor_fates import Answered, Conduct, NotSent, ReplyLost
-from tests.fakes.world import STEP_MS, World
+from tests.fakes.world import HOLD_MS, STEP_MS, World
 
 
 @pytest.fixture
@@ -206,6 +207,29 @@ class TestLateAnswers:
         due = [r for r in world.ledger.refunds.values() if r.report.state is ReportState.DUE]
         assert len(due) == 2
         assert world.payment().refundable == 9999 - 5000
+
+    def test_a_movement_of_a_refund_that_failed_by_the_hold_is_linked_and_alarmed(self) -> None:
+        # Given a refund that was never found and failed, as the operator chose
+        world = World(after_hold=AfterHold.FAILED)
+        world.pay()
+        world.processor.fates.append(Answered(500))
+        refund = world.refund("k", amount=2500).refund
+        world.settle_for(HOLD_MS + 2 * 3_600_000)
+        failed = Stored(world.stored("k"), world.payment())
+        assert (failed.refund.state, failed.payment.doubtful) == (State.FAILED, (refund.id,))
+        # When the answer to its own call comes after all
+        ours = world.processor.books.move(
+            world.processor.books.charges["charge-1"], Money(2500, "sgd"), refund.id
+        )
+        assert isinstance(ours, Movement)
+        sent = replace(failed, refund=refund)
+        world.execute.recorder.outcome(sent, Accepted(ours), "test", world.deadline())
+        # Then its movement is in the ledger, linked, due at Stripe, and somebody is told
+        (linked,) = [r for r in world.ledger.refunds.values() if r.contradicts == refund.id]
+        assert linked.report.state is ReportState.DUE
+        assert world.payment().doubtful == ()
+        told = {"movement": ours.id, "failed": refund.id}
+        assert ("movement_contradicts", told) in world.trail.notes
 
     def test_a_conflict_and_then_no_answer_of_the_ledger_lose_nothing(self, world: World) -> None:
         failures: list[str] = []

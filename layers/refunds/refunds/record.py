@@ -23,7 +23,7 @@ from refunds.ports import (
     Unknown,
 )
 from refunds.refund import Refund, Why, noted
-from refunds.state_machine import UNBOUND
+from refunds.state_machine import UNBOUND, State
 
 # All refunds of one payment share its item, and of those that write at once one wins each round.
 RECORD_ATTEMPTS: Final = 25
@@ -108,7 +108,10 @@ class Recorder:
             first_seen_ms=0,  # our own call made it: Stripe cannot know it yet
             now_ms=why.at_ms,
         )
-        other = importing.refund_of(movement)
+        failed = refund.id if refund.state is State.FAILED else None
+        if failed is not None:
+            self.trail.note("movement_contradicts", movement=movement.id, failed=failed)
+        other = importing.refund_of(movement, contradicts=failed)
         payment = follow(follow(current.payment, refund, after), None, other)
         try:
             self.ledger.commit(

@@ -118,3 +118,23 @@ def test_a_review_that_is_bound_is_followed_as_closely_as_a_pending_refund(world
     world.processor.books.set_status(movement.id, MovementStatus.SUCCEEDED)
     world.settle_for(10 * STEP_MS)
     assert world.stored("k").state is State.SUCCEEDED
+
+
+def test_what_others_reported_is_not_taken_for_a_report_that_was_refused(world: World) -> None:
+    # Given a report that is due, and much that somebody else has reported of the same payment
+    due = world.refund("one", amount=1000).refund
+    assert due.report.parameters is not None
+    world.book.report_elsewhere(
+        replace(due.report.parameters, amount=9500, refund_reference="somebody-else")
+    )
+    # And that was learnt while nobody could say whether our report was part of Stripe's sum
+    second = world.refund("two", amount=1).refund
+    world.report(second.id)
+    # When the report gets no answer, and is then refused since too little is left
+    world.book.fates.append(ReportLost())
+    with pytest.raises(ReportDeferredError):
+        world.report(due.id)
+    # Then it is not taken for booked, though the sum has risen by just as much
+    with pytest.raises(ReportFailedError):
+        world.report(due.id, receive=2)
+    assert world.stored("one").report.state is ReportState.FAILED

@@ -8,6 +8,7 @@ over the revision that it was computed from.
 from dataclasses import dataclass, replace
 from typing import Final
 
+from refunds.arrival import Arrival
 from refunds.refund import Refund
 from refunds.state_machine import FREED, UNBOUND, ReportState, State
 
@@ -37,6 +38,8 @@ class Payment:
         held: sum of all our refunds of it that moved money or may (imported ones included).
         moved: the part of ``held`` that succeeded.
         foreign_in_book: what Stripe shows as refunded that no report of ours stands for.
+        foreign_doubt: by how much ``foreign_in_book`` may be too low, since reports of ours that were
+            due or had failed may or may not have been in Stripe's sum when it was learnt.
         foreign_on_charge: what the processor shows as refunded that no refund of ours stands for.
             Lowered only by what gets a refund of its own.
         slot: id of the one refund that may have a movement without a bound id.
@@ -50,6 +53,7 @@ class Payment:
         report_failed_amount: sum of the reports that failed; Stripe may show them or not.
         first_seen_ms: when the payment was first seen here; what others had refunded by then is
             taken to be in Stripe's book already.
+        arrival: when the money of its refunds reaches the customer, if the processor says so.
     """
 
     key: PaymentKey
@@ -59,6 +63,7 @@ class Payment:
     held: int = 0
     moved: int = 0
     foreign_in_book: int = 0
+    foreign_doubt: int = 0
     foreign_on_charge: int = 0
     slot: str | None = None
     waiting: tuple[str, ...] = ()
@@ -69,6 +74,7 @@ class Payment:
     report_due_amount: int = 0
     report_failed_amount: int = 0
     first_seen_ms: int = 0
+    arrival: Arrival | None = None
     revision: int = 0
     schema_version: int = SCHEMA_VERSION
 
@@ -130,13 +136,28 @@ def follow(payment: Payment, before: Refund | None, after: Refund) -> Payment:
     )
 
 
-def learn_foreign(payment: Payment, *, in_book: int, on_charge: int) -> Payment:
-    """The payment with what others refunded, minor units, by Stripe's and the processor's sums."""
-    return replace(
-        payment,
-        foreign_in_book=max(payment.foreign_in_book, in_book),
-        foreign_on_charge=max(payment.foreign_on_charge, on_charge),
-    )
+def learn_arrival(payment: Payment, arrival: Arrival | None) -> Payment:
+    """The payment with what the processor says of its method now; nothing said changes nothing."""
+    return payment if arrival is None else replace(payment, arrival=arrival)
+
+
+def learn_foreign(payment: Payment, *, in_book: int | None, on_charge: int) -> Payment:
+    """The payment with what others refunded, minor units.
+
+    ``in_book`` is all that Stripe shows as refunded, if it was asked; ``on_charge`` what the
+    processor shows beyond the refunds that are known here.
+    """
+    learnt = replace(payment, foreign_on_charge=max(payment.foreign_on_charge, on_charge))
+    if in_book is None:
+        return learnt
+    # Whether these are in Stripe's sum is not known, so they are not counted as somebody else's.
+    doubt = payment.report_due_amount + payment.report_failed_amount
+    foreign = in_book - payment.booked - doubt
+    if foreign > payment.foreign_in_book:
+        return replace(learnt, foreign_in_book=foreign, foreign_doubt=doubt)
+    if foreign == payment.foreign_in_book and not doubt:
+        return replace(learnt, foreign_doubt=0)
+    return learnt
 
 
 def no_longer_foreign(payment: Payment, imported: Refund) -> Payment:

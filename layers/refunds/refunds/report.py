@@ -4,7 +4,8 @@
 
     take     due → due, leased to this worker          one conditional write that also reads
     tell     Stripe report_refund                      key = refund id + epoch
-    confirm  due → reported                            refund and payment in one transaction
+    confirm  due → reported                            refund and payment in one transaction;
+                                                       a refunded invoice owes its credit note now
 
 Called for every message of the report queue: duplicated, late, replayed from the dead-letter queue
 or for a refund that owes nothing. The ledger decides, never the message.
@@ -14,6 +15,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from refunds.adopt import revision_after
+from refunds.credit_note import IssueCreditNote, owing_credit_note
 from refunds.outcome import RING_CHECK_MS
 from refunds.payment import follow, payment_key_of
 from refunds.ports import (
@@ -80,6 +83,7 @@ class ReportRefund:
 
     Attributes:
         lease_ms: how long one worker has a report to itself; longer than the function may run.
+        credit_notes: issues credit notes on refunded invoices; ``None``: none are issued.
     """
 
     ledger: Ledger
@@ -87,6 +91,7 @@ class ReportRefund:
     clock: Clock
     trail: Trail
     lease_ms: int
+    credit_notes: IssueCreditNote | None = None
 
     def __call__(self, refund_id: str, deadline: Deadline, *, receive: int, last: bool) -> Reported:
         """Report the refund, if it owes a report; ``reported`` is durable on return.
@@ -106,7 +111,7 @@ class ReportRefund:
         outcome = self._tell(refund, deadline)
         match outcome:
             case ReportAccepted():
-                self._confirm(refund)
+                self._confirm(refund, deadline)
                 return Reported.REPORTED
             case ReportRefused(reason, code):
                 return self._conclude(refund, deadline, f"refused: {code or reason}", last=last)
@@ -129,7 +134,8 @@ class ReportRefund:
         if refund.report.state is ReportState.DUE:
             raise ReportDeferredError("another worker has this report", leased=True)
         if refund.report.state is ReportState.FAILED:
-            if not first_receive:
+            if not first_receive or refund.report.parameters is None:
+                # Without parameters there is nothing to ask: no Payment Record books the refund.
                 raise ReportFailedError(refund.report.last_error or "failed before")
             if refund.late_failure_at_ms is not None:
                 # The money came back meanwhile: there is nothing left to tell.
@@ -152,7 +158,7 @@ class ReportRefund:
     def _conclude(self, refund: Refund, deadline: Deadline, reason: str, *, last: bool) -> Reported:
         """The end of asking: booked by an earlier attempt after all, or failed."""
         if self._is_booked(refund, deadline, last=last):
-            self._confirm(refund)
+            self._confirm(refund, deadline)
             return Reported.REPORTED
         self._give_up(refund, reason)
         raise ReportFailedError(reason)
@@ -163,7 +169,8 @@ class ReportRefund:
         A refusal may mean that an earlier attempt was booked and its answer lost: the reference is
         unique, so Stripe refuses the second. A first attempt has no such excuse. Stripe cannot be
         asked for a reference, but if the record has risen by just what is due over what the ledger
-        knows to be in the book, then all that is due is booked. Anything else is for a person.
+        surely knows to be in the book, then all that is due is booked. Anything else is for a
+        person.
         """
         payment = self.ledger.payment(payment_key_of(refund))
         first = refund.report.attempts <= 1 and not last
@@ -179,7 +186,8 @@ class ReportRefund:
         unchanged = self.ledger.payment(payment.key) == payment
         risen = record.amount_refunded - payment.booked - payment.foreign_in_book
         self.trail.note("refusal_judged", refund_id=refund.id, risen=risen, unchanged=unchanged)
-        if unchanged and not payment.report_failed_amount and risen == payment.report_due_amount:
+        in_doubt = payment.report_failed_amount or payment.foreign_doubt
+        if unchanged and not in_doubt and risen == payment.report_due_amount:
             return True
         if payment.report_due_count > 1 and not last:
             # Another report of this payment may be at Stripe just now: look again when it is not.
@@ -187,9 +195,19 @@ class ReportRefund:
             raise ReportDeferredError("refused while another report of the payment is due")
         return False
 
-    def _confirm(self, refund: Refund) -> None:
+    def _confirm(self, refund: Refund, deadline: Deadline) -> None:
         now_ms = self.clock.now_ms()
-        self._step(refund, ReportEvent.CONFIRM, "stripe_accepted", reported_at_ms=now_ms)
+        confirmed = self._step(
+            refund, ReportEvent.CONFIRM, "stripe_accepted", reported_at_ms=now_ms
+        )
+        if confirmed is not None:
+            lag_ms = now_ms - (refund.succeeded_at_ms or now_ms)
+            attempts = refund.report.attempts
+            self.trail.note(
+                "refund_reported", refund_id=refund.id, lag_ms=lag_ms, attempts=attempts
+            )
+        if confirmed is not None and self.credit_notes is not None:
+            self.credit_notes.at_once(confirmed, deadline)
 
     def _give_up(self, refund: Refund, reason: str) -> None:
         self._step(refund, ReportEvent.GIVE_UP, reason, last_error=reason)
@@ -202,12 +220,14 @@ class ReportRefund:
 
     def _release(self, refund: Refund, reason: str, *, new_epoch: bool) -> None:
         """Give the lease back and note the error, so that the next receive may try at once."""
-        report = refund.report
+        report, now_ms = refund.report, self.clock.now_ms()
+        age_ms = now_ms - (refund.report_due_at_ms or now_ms)
+        self.trail.note("report_delayed", refund_id=refund.id, age_ms=age_ms, reason=reason)
         epoch = report.epoch + 1 if new_epoch else report.epoch
         released = replace(
             refund,
             report=replace(report, lease_until_ms=None, last_error=reason, epoch=epoch),
-            updated_at_ms=self.clock.now_ms(),
+            updated_at_ms=now_ms,
         )
         try:
             self.ledger.commit(Commit(refunds=(RefundWrite(refund, released),)))
@@ -217,14 +237,19 @@ class ReportRefund:
 
     def _step(
         self, refund: Refund, event: ReportEvent, cause: str, **facts: str | int | None
-    ) -> None:
-        """Write one step of the report, and what it means for the payment, in one transaction."""
+    ) -> Refund | None:
+        """Write one step of the report, and what it means for the payment, in one transaction.
+
+        Returns the refund as stored; ``None`` if somebody else has moved its report on.
+        """
         due = refund.report.state
         for _ in range(WRITE_ATTEMPTS):
             why = Why(at_ms=self.clock.now_ms(), cause=cause, actor=ACTOR)
             after = report_transition(refund, event, why, lease_until_ms=None, **facts)
             is_owed = after.report.state is ReportState.DUE
             after = replace(after, next_check_ms=why.at_ms + RING_CHECK_MS if is_owed else None)
+            if event is ReportEvent.CONFIRM and self.credit_notes is not None:
+                after = owing_credit_note(after, why)
             payment = self.ledger.payment(payment_key_of(refund))
             if payment is None:
                 raise UnknownRefundError(f"{refund.id} has no payment in the ledger")
@@ -238,10 +263,10 @@ class ReportRefund:
             except LedgerConflictError:
                 again = self.ledger.refund(refund.id)
                 if again is None or again.report.state is not due:
-                    return
+                    return None
                 refund = again
             else:
-                return
+                return replace(after, revision=revision_after(refund))
         raise ReportDeferredError("the payment is too busy to write the report")
 
 

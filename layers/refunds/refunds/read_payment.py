@@ -1,0 +1,67 @@
+"""Reads one payment: what was captured, what went back, what may still be refunded.
+
+A payment that the ledger knows is answered from the ledger alone. Any other is looked at, at Stripe
+and at the processor, as it would be for its first refund, and nothing is written: what others have
+refunded counts in its sums, but becomes refunds with ids only when the ledger meets the payment.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from refunds.adopt import Adopter
+from refunds.link import LinkResolver, VerifyCharge
+from refunds.listing import ListRefunds, Page
+from refunds.payment import Payment
+from refunds.ports import Deadline, Ledger, LedgerUnavailableError
+from refunds.refund import ReferenceType, RefundRequest
+from refunds.reserve import require_link
+
+NO_REFUNDS: Final = Page(refunds=(), payments={}, has_more=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRead:
+    """A payment and its newest refunds."""
+
+    payment: Payment
+    newest: Page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadPayment:
+    """Reads payments by the Payment Record that books them."""
+
+    ledger: Ledger
+    list_refunds: ListRefunds
+    resolver: LinkResolver
+    adopter: Adopter
+
+    def __call__(self, payment_record: str, deadline: Deadline) -> PaymentRead:
+        """The payment that the Payment Record books. ``deadline`` bounds all provider calls.
+
+        Raises:
+            RefundBridgeError: the contract's errors, where Stripe and the processor are asked.
+            LedgerUnavailableError: the ledger could not be read.
+        """
+        key = self.ledger.payment_of_record(payment_record)
+        if key is None:
+            return self._first_sight(payment_record, deadline)
+        payment = self.ledger.payment(key)
+        if payment is None:
+            # Both were written in one transaction, so this is no answer.
+            raise LedgerUnavailableError(f"the ledger does not show {payment_record} whole")
+        return PaymentRead(payment, self.list_refunds.newest_of(key))
+
+    def _first_sight(self, payment_record: str, deadline: Deadline) -> PaymentRead:
+        request = RefundRequest(
+            reference_type=ReferenceType.PAYMENT_RECORD, reference_id=payment_record
+        )
+        # Whatever is read before refunds are sent: this is for the sake of what the charge shows.
+        reader = replace(self.resolver, verify_charge=VerifyCharge.ALWAYS)
+        seen = reader.sight(request, None, deadline)
+        adoption = self.adopter.plan(seen.view)
+        if adoption.stored is None:
+            return PaymentRead(adoption.current, NO_REFUNDS)
+        # The charge is known, but this record has not been linked to it.
+        require_link(adoption.base, seen)
+        return PaymentRead(adoption.current, self.list_refunds.newest_of(seen.key))

@@ -1,4 +1,4 @@
-"""The emulator's own process: MiniStack, with six things put right.
+"""The emulator's own process: MiniStack, with eight things put right.
 
 So the template needs no local variant. Runs in the emulator's environment, where nothing of ours is
 installed: only the standard library and MiniStack itself. That is pinned by hash; if a later one
@@ -13,6 +13,7 @@ import runpy
 import shutil
 import tempfile
 import threading
+import time
 import zipfile
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -21,6 +22,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+STREAM_PAUSE_SECONDS = 0.1  # AWS looks four times a second
 NAME_SEVERAL = ("ssm:GetParameters", "ssm:GetParametersByPath")
 
 _asked_for: ContextVar[tuple[str, ...]] = ContextVar("asked_for", default=())
@@ -108,6 +110,68 @@ def read_concurrency_as_a_number() -> None:
     functions._sqs_esm_concurrency = concurrency
 
 
+def show_again_what_failed_of_a_stream() -> None:
+    """Go on with the first record that the function reports as failed, as AWS does.
+
+    MiniStack looks for ReportBatchItemFailures in a queue's batch only: what failed of a stream
+    would never be shown again, and a test of what is lost would prove nothing.
+    """
+    functions: Any = import_module("ministack.services.lambda_svc")
+    tables: Any = import_module("ministack.services.dynamodb")
+    execute = functions._execute_function
+
+    def execute_batch(function: Any, event: Any) -> Any:
+        result = execute(function, event)
+        failed = first_failed_of_a_stream(event, result)
+        if failed is None:
+            return result
+        source = failed["eventSourceARN"]
+        table = source.split("/")[1]
+        numbers = [r["dynamodb"]["SequenceNumber"] for r in tables.stream_live_records(table)]
+        position = tables.stream_start_position(table)
+        position += numbers.index(failed["dynamodb"]["SequenceNumber"])
+        for _account, _region, mapping in functions._iter_all_esms():
+            if mapping.get("EventSourceArn") == source:
+                functions._dynamodb_stream_positions[mapping["UUID"]] = position
+        return {**result, "error": True}
+
+    functions._execute_function = execute_batch
+
+
+def first_failed_of_a_stream(event: Any, result: Mapping[str, Any]) -> Any:
+    """Find the record of a stream from which on the batch has failed by the function's own word."""
+    records = event.get("Records") if isinstance(event, Mapping) else None
+    if result.get("error") or not records or records[0].get("eventSource") != "aws:dynamodb":
+        return None
+    body = result.get("body")
+    answer = json.loads(body or "null") if isinstance(body, str) else body
+    failures = answer.get("batchItemFailures") if isinstance(answer, Mapping) else None
+    if not failures:
+        return None
+    named = {failure.get("itemIdentifier") for failure in failures}
+    # A failure that names no record of the batch fails all of it.
+    failed = [record for record in records if record["dynamodb"]["SequenceNumber"] in named]
+    return (failed or records)[0]
+
+
+def read_streams_beside_queues() -> None:
+    """Give streams a thread of their own.
+
+    MiniStack waits for their function on the one thread that looks at all queues, so a slow one
+    would hold up every report.
+    """
+    functions: Any = import_module("ministack.services.lambda_svc")
+    poll = functions._poll_dynamodb_streams
+    functions._poll_dynamodb_streams = lambda: False
+
+    def read() -> None:
+        while True:
+            if not poll():
+                time.sleep(STREAM_PAUSE_SECONDS)
+
+    threading.Thread(target=read, name="streams", daemon=True).start()
+
+
 def share_what_workers_unpack() -> None:
     """Unpack each archive once and link to it: like `/opt` on AWS, nobody writes there.
 
@@ -164,6 +228,8 @@ if __name__ == "__main__":
     count_loopback_as_secure()
     expand_sam_with_the_values_given()
     read_concurrency_as_a_number()
+    show_again_what_failed_of_a_stream()
+    read_streams_beside_queues()
     share_what_workers_unpack()
     start_no_more_workers_at_once_than_there_are_processors()
     runpy.run_module("ministack", run_name="__main__", alter_sys=True)

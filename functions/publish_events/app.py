@@ -1,0 +1,34 @@
+"""``publish_events``: the ledger's stream → events on the bus → partial batch failures.
+
+Which change is told by which event stands in ``refunds.announcements``; what the bus does not take
+is kept in the ledger and published from there (``refunds.announce``), so that only a ledger that
+cannot be written makes the stream show a change again.
+"""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes import DynamoDBStreamEvent
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from refunds.adapters.ledger_stream import changes_in
+from refunds.bootstrap import metered, publish_events
+from refunds.ports import Deadline
+
+# Under the function's 60 s. What is not published by then is kept, too.
+PUBLISH_BUDGET_MS = 45_000
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metered
+def handler(event: dict[str, Any], _context: LambdaContext) -> PartialItemFailureResponse:
+    """Publish what the batch tells; returned are the changes to be shown again, with all later."""
+    world = publish_events(logger)
+    records = [record.raw_event for record in DynamoDBStreamEvent(event).records]
+    again = world.announce(
+        list(changes_in(records)), Deadline.after(world.clock, PUBLISH_BUDGET_MS)
+    )
+    return {"batchItemFailures": [{"itemIdentifier": one} for one in sorted(again)]}

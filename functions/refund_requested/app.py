@@ -1,0 +1,82 @@
+"""``refund_requested``: the request queue, filled by a rule of the event bus → scheduled refunds.
+
+What a request may ask stands in ``refunds.request_events``, and what becomes of it in
+``refunds.accept``. A message that must come back is hidden for longer each time; one that cannot be
+accepted is put among the dead letters here, with its reason, which the queue itself could not add.
+"""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch import EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from refunds.adapters.threaded_batch import ThreadedBatchProcessor
+from refunds.bootstrap import RefundRequestedWorld, metered, refund_requested
+from refunds.errors import RefundBridgeError
+from refunds.ports import Deadline, LedgerUnavailableError
+from refunds.request_events import asked_by, letter_of, parse_event
+
+# All provider calls of one request together, as for a call over HTTP; the messages of a batch are
+# handled side by side. Then there is time to tell of a refusal.
+PROVIDER_BUDGET_MS = 24_000
+TELL_BUDGET_MS = 14_000
+BATCH_SIZE = 5
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metered
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Accept every request of the batch; the ids of the messages to come back are returned."""
+    world = refund_requested(logger)
+    return process_partial_response(
+        event=event,
+        record_handler=lambda record: accept_one(world, record),
+        processor=ThreadedBatchProcessor(EventType.SQS, threads=BATCH_SIZE),
+        context=context,
+    )
+
+
+def accept_one(world: RefundRequestedWorld, record: SQSRecord) -> None:
+    """Accept the request that one message holds, or set it aside.
+
+    Raises:
+        Exception: the message must come back; it is hidden for its backoff.
+    """
+    receive = int(record.attributes.approximate_receive_count)
+    try:
+        asked = asked_by(parse_event(record.body))
+        answer = world.accept(asked, Deadline.after(world.clock, PROVIDER_BUDGET_MS))
+        logger.info("request_accepted", event_id=asked.id, refund_id=answer.refund.id)
+    except Exception as error:
+        if _is_dealt_with(world, record, error, receive):
+            return
+        logger.warning(
+            "request_not_accepted",
+            message_id=record.message_id,
+            receive=receive,
+            error=type(error).__name__,
+            exc_info=not isinstance(error, RefundBridgeError | LedgerUnavailableError),
+        )
+        wish = error.retry_after_s if isinstance(error, RefundBridgeError) else None
+        world.backoff.hide(record.receipt_handle, receive=receive, at_least_s=wish)
+        raise
+
+
+def _is_dealt_with(
+    world: RefundRequestedWorld, record: SQSRecord, error: Exception, receive: int
+) -> bool:
+    """Whether the message lies among the dead letters now, and may leave the queue."""
+    letter = letter_of(record.body, receive=receive, stage=world.stage)
+    deadline = Deadline.after(world.clock, TELL_BUDGET_MS)
+    last = receive >= world.max_receives
+    try:
+        return world.refuse(letter, error, deadline, last=last)
+    except Exception:
+        # After its last receive the queue itself moves it there.
+        logger.exception("request_not_set_aside", message_id=record.message_id)
+        return False

@@ -1,0 +1,56 @@
+"""The two event buses: the one in memory, and EventBridge's on the embedded cloud."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from local.clients import CloudClients
+from local.emulator import REGION, running_emulator
+from local.event_client import listening
+from local.run_directory import run_directory
+from refunds.adapters import aws_clients
+from refunds.adapters.eventbridge import EventBridgeBus
+from refunds.ports import EventBus
+from tests.fakes.event_bus import FakeEventBus
+from tests.fakes.world import FakeTrail
+
+BUS = "refund-bridge-test"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A bus under test, and what a subscriber has had from it: names and details."""
+
+    bus: EventBus
+    heard: Callable[[], list[tuple[str, object]]]
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[CloudClients]:
+    with run_directory() as directory, running_emulator(directory) as emulator:
+        clients = CloudClients(REGION, emulator.url)
+        clients.client("events").create_event_bus(Name=BUS)
+        yield clients
+
+
+@pytest.fixture(params=["memory", "eventbridge"])
+def subject(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Subject]:
+    if request.param == "memory":
+        memory = FakeEventBus()
+        yield Subject(memory, lambda: [(one.name, one.detail) for one in memory.taken])
+        return
+    cloud: CloudClients = request.getfixturevalue("cloud")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.endpoint_url or "")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    aws_clients.forget_clients()
+    client = aws_clients.events_client()
+    aws_clients.forget_clients()
+    with listening(cloud, BUS) as listener:
+        yield Subject(
+            EventBridgeBus(client, BUS, FakeTrail()),
+            lambda: [(one.name, one.detail) for one in listener.heard()],
+        )
+    client.close()

@@ -1,0 +1,91 @@
+"""The event bus of a running stack: what must be heard there, and what keeps it from that."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from local.event_client import EventListener, Heard
+from local.polling import wait_for
+from local.stack import RunningStack
+from refunds.announcements import name_of
+from refunds.refund import Entry
+from tests.integration.background import ledger_refund
+
+SOON = 30.0
+
+
+def expected(stack: RunningStack, refund_id: str) -> set[tuple[str, str]]:
+    """The events of a refund by the ledger's own history: names and ids."""
+    lines = [
+        Entry(
+            seq=int(line["seq"]),
+            at_ms=int(line["at_ms"]),
+            before=line.get("before"),
+            after=line["after"],
+            cause=line["cause"],
+            actor=line["actor"],
+        )
+        for line in ledger_refund(stack, refund_id)["history"]
+    ]
+    return {(name, f"{refund_id}:{one.seq}") for one in lines if (name := name_of(one)) is not None}
+
+
+def wait_until_all_is_told(
+    stack: RunningStack, listener: EventListener, *refund_ids: str, at_most: float = SOON
+) -> list[Heard]:
+    """Everything that was heard of some refunds, once every line of their history was."""
+
+    def look() -> list[Heard] | None:
+        heard = [event for event in listener.heard() if event.detail.get("id") in refund_ids]
+        wanted = set().union(*(expected(stack, refund_id) for refund_id in refund_ids))
+        return heard if {(event.name, event.id) for event in heard} == wanted else None
+
+    return wait_for(look, f"all events of {refund_ids}", at_most=at_most, every=0.2)
+
+
+@contextmanager
+def forbidden(stack: RunningStack, action: str, *functions: str) -> Iterator[None]:
+    """Take a right away from the roles of some functions for a while."""
+    iam = stack.client("iam")
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}],
+    }
+    name = f"no-{action.replace(':', '-')}"
+    roles = [_role_of(stack, function) for function in functions]
+    for role in roles:
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+    try:
+        yield
+    finally:
+        for role in roles:
+            iam.delete_role_policy(RoleName=role, PolicyName=name)
+
+
+def _role_of(stack: RunningStack, function: str) -> str:
+    name = stack.outputs[f"{function}FunctionName"]
+    configuration = stack.client("lambda").get_function_configuration(FunctionName=name)
+    return str(configuration["Role"]).rpartition("/")[2]
+
+
+def owed(stack: RunningStack, refund_id: str) -> dict[str, Any] | None:
+    """What the ledger holds as not yet published of a refund; ``None`` if nothing is owed."""
+    answer = stack.client("dynamodb").get_item(
+        TableName=stack.outputs["LedgerTable"],
+        Key={"pk": {"S": f"refund#{refund_id}"}, "sk": {"S": "announcements"}},
+        ConsistentRead=True,
+    )
+    item: dict[str, Any] = answer.get("Item", {})
+    return item if "from_seq" in item else None
+
+
+def said(stack: RunningStack, function: str, event: str, about: str) -> int:
+    """How often a function has logged an event about something."""
+    pages = (
+        stack.client("logs")
+        .get_paginator("filter_log_events")
+        .paginate(logGroupName=stack.outputs[f"{function}LogGroup"])
+    )
+    lines = [line["message"] for page in pages for line in page["events"]]
+    return sum(f'"{event}"' in line and about in line for line in lines)

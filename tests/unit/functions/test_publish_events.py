@@ -1,0 +1,74 @@
+"""A batch of the ledger's stream: what is answered to Lambda, in good times and bad."""
+
+import json
+from typing import Any
+
+import pytest
+
+from functions.publish_events.app import handler
+from local import paths
+from refunds.announce import AnnounceChanges
+from refunds.bootstrap import PublishEventsWorld
+from tests.fakes.backlog import MemoryBacklog
+from tests.fakes.event_bus import FakeEventBus
+from tests.fakes.world import World
+
+SAMPLE = paths.ROOT / "events" / "publish_events_dynamodb.json"
+
+
+class Publishing:
+    """The function's world, with everything that it talks to in memory."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.bus = FakeEventBus()
+        self.backlog = MemoryBacklog()
+        announce = AnnounceChanges(
+            payments=lambda _: {},
+            bus=self.bus,
+            backlog=self.backlog,
+            clock=self.world.clock,
+            trail=self.world.trail,
+        )
+        self.function = PublishEventsWorld(announce=announce, clock=self.world.clock)
+
+    def handle(self) -> Any:
+        context: Any = type(
+            "Context",
+            (),
+            {
+                "function_name": "f",
+                "memory_limit_in_mb": 1,
+                "invoked_function_arn": "arn",
+                "aws_request_id": "r",
+            },
+        )()
+        return handler(json.loads(SAMPLE.read_text()), context)
+
+
+@pytest.fixture
+def publishing(monkeypatch: pytest.MonkeyPatch) -> Publishing:
+    publishing = Publishing()
+    monkeypatch.setattr(
+        "functions.publish_events.app.publish_events", lambda _: publishing.function
+    )
+    return publishing
+
+
+def test_a_change_is_told_and_nothing_comes_back(publishing: Publishing) -> None:
+    assert publishing.handle() == {"batchItemFailures": []}
+    assert publishing.bus.names == ["Refund Succeeded"]
+
+
+def test_with_the_bus_away_it_is_kept_and_nothing_comes_back(publishing: Publishing) -> None:
+    publishing.bus.is_away = True
+    assert publishing.handle() == {"batchItemFailures": []}
+    assert len(publishing.backlog.rows) == 1
+
+
+def test_with_the_ledger_away_too_the_stream_shows_it_again(publishing: Publishing) -> None:
+    publishing.bus.is_away = publishing.backlog.is_away = True
+    (number,) = [
+        record["dynamodb"]["SequenceNumber"] for record in json.loads(SAMPLE.read_text())["Records"]
+    ]
+    assert publishing.handle() == {"batchItemFailures": [{"itemIdentifier": number}]}

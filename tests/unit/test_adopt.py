@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from refunds.arrival import Arrival
 from refunds.link import VerifyCharge
 from refunds.money import Money
 from refunds.payment import PaymentKey
@@ -37,6 +38,34 @@ def world() -> World:
 def noted(world: World, event: str) -> list[dict[str, Any]]:
     """What was said each time that the event was noted."""
     return [facts for name, facts in world.trail.notes if name == event]
+
+
+class TestArrival:
+    """The processor says it of the payment's method; whoever reads the charge learns it."""
+
+    def test_it_is_learnt_when_the_payment_is_first_seen(self, world: World) -> None:
+        world.refund("k", amount=1)
+        assert world.payment().arrival == Arrival(3, 5)
+
+    def test_it_is_learnt_later_if_the_charge_was_not_read_before(self) -> None:
+        # Given a payment whose charge is never read
+        world = World(verify_charge=VerifyCharge.NEVER)
+        world.pay()
+        world.refund("k", amount=1)
+        assert world.payment().arrival is None
+        # When it is read after all
+        world.observe(CHARGE, world.deadline())
+        in_dashboard(world, 1)
+        world.observe(CHARGE, world.deadline())
+        # Then it is known
+        assert world.payment().arrival == Arrival(3, 5)
+
+    def test_a_processor_that_says_nothing_takes_nothing_back(self, world: World) -> None:
+        world.refund("k", amount=1)
+        charge = world.processor.books.charges["charge-1"]
+        world.processor.books.charges["charge-1"] = replace(charge, method=None)
+        world.refund("k2", amount=1)
+        assert world.payment().arrival == Arrival(3, 5)
 
 
 def movement(**facts: Any) -> Movement:
@@ -89,7 +118,9 @@ class TestAdoption:
         (refund,) = imported(world)
         assert RecordClaim("pr_1", CHARGE) in commits[0].claims
         assert world.ledger.claimed("hitpay", [name]) == {name: refund.id}
-        assert noted(world, "refund_imported") == [{"refund_id": refund.id, "amount": 2500}]
+        assert noted(world, "refund_imported") == [
+            {"refund_id": refund.id, "amount": 2500, "currency": "sgd", "adopted": True}
+        ]
         assert commits[1].claims == ()
         assert world.payment() == replace(world.payment(), held=2501, booked=2500)
 
@@ -155,8 +186,8 @@ class TestAdoption:
         seen = world.execute.resolver.sight(request, CHARGE, world.deadline())
         adopter = world.execute.reservation.adopter
         # When that is written
-        planned = adopter.plan(seen)
-        done = adopter.carry_out(planned, seen)
+        planned = adopter.plan(seen.view)
+        done = adopter.carry_out(planned)
         # Then nothing is left to write, and what was planned is written over what is stored now
         assert (len(planned.imports), done.imports) == (41, ())
         assert done.stored == world.payment()

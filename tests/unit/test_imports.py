@@ -95,9 +95,15 @@ class TestImport:
         assert (refund.state, refund.next_check_ms) == (State.PENDING, NOW)
         assert refund.report.state is ReportState.NOT_DUE
 
-    def test_one_that_no_record_books_owes_nothing(self) -> None:
+    def test_one_that_no_record_books_has_failed_to_be_reported(self) -> None:
         refund = self.of(movement(), payment_record=None)
-        assert (refund.report.state, refund.next_check_ms) == (ReportState.NOT_DUE, None)
+        assert (refund.report.state, refund.next_check_ms) == (ReportState.FAILED, None)
+        assert refund.report.last_error == "payment_not_linked"
+        assert [entry.after for entry in refund.history] == [
+            "succeeded",
+            "report:due",
+            "report:failed",
+        ]
 
     @pytest.mark.parametrize(
         ("made", "expected_ms"),

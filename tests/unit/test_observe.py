@@ -75,13 +75,6 @@ class TestObserving:
         self.observe(world)
         assert world.ledger.payments == {}
 
-    def test_a_payment_that_no_record_books_is_left_alone(self, world: World) -> None:
-        payment = replace(self.payment(world), payment_record=None)
-        world.ledger.payments[CHARGE] = payment
-        in_dashboard(world, 1)
-        self.observe(world)
-        assert imported(world) == []
-
     def test_what_is_found_owes_a_report_and_is_rung_for(self, world: World) -> None:
         self.payment(world)
         world.doorbell.rung.clear()
@@ -105,13 +98,6 @@ class TestObserving:
         in_dashboard(world, 2500)
         self.observe(world)
         assert world.stored("k").state is State.SUCCEEDED
-
-    def test_without_a_record_not_even_the_slot_is_settled(self, world: World) -> None:
-        world.processor.fates.append(RequestLost())
-        world.refund("k", amount=2500)
-        world.ledger.payments[CHARGE] = replace(world.payment(), payment_record=None)
-        self.observe(world)
-        assert world.stored("k").looks == 0
 
     def test_one_that_is_due_anyway_is_not_hurried(self, world: World) -> None:
         world.processor.fates.append(RequestLost())

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refunds.imports import Import, is_importable
-from refunds.link import Sighting
+from refunds.imports import Import, is_importable, owed_at_first_sight
+from refunds.link import PaymentView
 from refunds.outcome import claims_of
-from refunds.payment import Payment, follow, learn_foreign, no_longer_foreign
+from refunds.payment import Payment, follow, learn_arrival, learn_foreign, no_longer_foreign
 from refunds.ports import (
     Claim,
     Clock,
@@ -24,6 +24,7 @@ from refunds.ports import (
     Trail,
 )
 from refunds.refund import Refund
+from refunds.state_machine import ReportState
 
 # A transaction takes at most 100 writes, and an import is two of them.
 IMPORTS_PER_COMMIT: Final = 40
@@ -35,7 +36,7 @@ class Adoption:
 
     Attributes:
         stored: the payment as it is in the ledger; ``None`` if it is not there yet.
-        base: the same, or the payment as it will start.
+        base: the same, or the payment as it will start; linked to its record in either case.
         imports: the refunds to write.
         current: the payment as it will be after the imports, with what others refunded.
         snapshot: processor refund ids that are listed but stand for no refund here (failed ones,
@@ -67,28 +68,35 @@ class Adopter:
     trail: Trail
     stage: str
 
-    def plan(self, seen: Sighting) -> Adoption:
+    def plan(self, view: PaymentView, *, since_ms: int | None = None) -> Adoption:
         """The payment as it is now, and what would have to be imported; one look at the ledger.
+
+        What a payment lists when it is first seen is taken to be in Stripe's book already; but with
+        ``since_ms`` (Unix milliseconds) not what was made after it and Stripe does not show.
 
         Raises:
             LedgerUnavailableError: the ledger could not be read.
         """
-        listed = seen.charge.movements or () if seen.charge is not None else ()
-        payment, claimed = self.ledger.payment_and_claims(
-            seen.key, [movement.id for movement in listed]
+        listed = view.charge.movements or () if view.charge is not None else ()
+        stored, claimed = self.ledger.payment_and_claims(
+            view.key, [movement.id for movement in listed]
         )
-        current = payment or self._first_seen(seen)
+        current = self._first_seen(view) if stored is None else _linked(stored, view)
+        if view.charge is not None:
+            current = learn_arrival(current, view.charge.arrival)
         if current.slot is not None:
-            return Adoption(
-                stored=payment, base=current, imports=(), current=current, snapshot=None
-            )
+            return Adoption(stored=stored, base=current, imports=(), current=current, snapshot=None)
         unclaimed = [movement for movement in listed if movement.id not in claimed]
+        is_first = stored is None and since_ms is not None
         importing = Import(
             stage=self.stage,
-            key=seen.key,
-            payment_record=seen.record.id,
-            first_seen_ms=None if payment is None else payment.first_seen_ms,
+            key=view.key,
+            payment_record=current.payment_record,
+            first_seen_ms=None if stored is None else stored.first_seen_ms,
             now_ms=self.clock.now_ms(),
+            owed=owed_at_first_sight(unclaimed, view.in_book, since_ms or 0)
+            if is_first
+            else frozenset(),
         )
         imports = tuple(
             importing.refund_of(movement, contradicts=self._contradicted(current, movement))
@@ -99,35 +107,39 @@ class Adopter:
         for refund in imports:
             current = _with_import(current, refund)
         return Adoption(
-            stored=payment,
+            stored=stored,
             base=base,
             imports=imports,
-            current=self._with_foreign(current, seen),
-            snapshot=_snapshot(unclaimed, imports, seen),
+            current=self._with_foreign(current, view),
+            snapshot=_snapshot(unclaimed, imports, view),
         )
 
-    def carry_out(self, adoption: Adoption, seen: Sighting) -> Adoption:
-        """Write the imports; on return they are durable, and the result has none left.
+    def carry_out(self, adoption: Adoption) -> Adoption:
+        """Write the imports, and the link of a payment that had none.
+
+        On return they are durable, and the result has nothing left to write.
 
         Raises:
             ClaimConflictError, LedgerConflictError: something changed meanwhile; plan again.
             LedgerUnavailableError: an import may or may not be durable; planning again is safe.
         """
-        stored = adoption.stored
+        stored, base = adoption.stored, adoption.base
         for start in range(0, len(adoption.imports), IMPORTS_PER_COMMIT):
             some = adoption.imports[start : start + IMPORTS_PER_COMMIT]
-            stored = self._write(stored, stored or adoption.base, some, seen)
+            stored = base = self._write(stored, base, some)
+        if stored is not None and stored.payment_record != base.payment_record:
+            stored = self._write(stored, base, ())
         revision = 0 if stored is None else stored.revision
         current = replace(adoption.current, revision=revision)
         return replace(adoption, stored=stored, imports=(), current=current)
 
-    def _first_seen(self, seen: Sighting) -> Payment:
+    def _first_seen(self, view: PaymentView) -> Payment:
         """The payment as it starts in the ledger."""
         return Payment(
-            key=seen.key,
-            payment_record=seen.record.id,
-            currency=seen.record.currency,
-            captured=seen.record.captured,
+            key=view.key,
+            payment_record=view.payment_record,
+            currency=view.currency,
+            captured=view.captured,
             first_seen_ms=self.clock.now_ms(),
         )
 
@@ -136,16 +148,13 @@ class Adopter:
         for refund_id in payment.doubtful:
             failed = self.ledger.refund(refund_id)
             if failed is not None and failed.amount == movement.money.amount:
-                self.trail.note("movement_contradicts", movement=movement.id, failed=failed.id)
                 return failed.id
         return None
 
-    def _write(
-        self, stored: Payment | None, base: Payment, imports: Sequence[Refund], seen: Sighting
-    ) -> Payment:
+    def _write(self, stored: Payment | None, base: Payment, imports: Sequence[Refund]) -> Payment:
         claims: list[Claim] = []
-        if stored is None:
-            claims.append(RecordClaim(seen.record.id, seen.key))
+        if base.payment_record and (stored is None or stored.payment_record is None):
+            claims.append(RecordClaim(base.payment_record, base.key))
         after = base
         for refund in imports:
             after = _with_import(after, refund)
@@ -158,47 +167,61 @@ class Adopter:
             )
         )
         for refund in imports:
-            self.trail.note("refund_imported", refund_id=refund.id, amount=refund.amount)
+            self._tell(refund)
         return replace(after, revision=revision_after(stored))
 
-    def _with_foreign(self, payment: Payment, seen: Sighting) -> Payment:
+    def _tell(self, refund: Refund) -> None:
+        self.trail.note(
+            "refund_imported",
+            refund_id=refund.id,
+            amount=refund.amount,
+            currency=refund.currency,
+            adopted=refund.is_adopted,
+        )
+        if refund.contradicts is not None:
+            movement, failed = refund.processor_refund_id, refund.contradicts
+            self.trail.note("movement_contradicts", movement=movement, failed=failed)
+        if refund.report.state is ReportState.FAILED:
+            reason = refund.report.last_error
+            self.trail.note("report_failed", refund_id=refund.id, reason=reason)
+
+    def _with_foreign(self, payment: Payment, view: PaymentView) -> Payment:
         """The payment with what others refunded that no refund here stands for."""
-        record = seen.record
-        if record.amount_refunded < payment.booked:
+        if view.in_book is not None and view.in_book < payment.booked:
             self.trail.note(
                 "stripe_shows_less_than_ledger",
-                payment_record=record.id,
+                payment_record=payment.payment_record,
                 booked=payment.booked,
-                amount_refunded=record.amount_refunded,
+                amount_refunded=view.in_book,
             )
-        return learn_foreign(
-            payment,
-            in_book=record.amount_refunded
-            - payment.booked
-            - payment.report_due_amount
-            - payment.report_failed_amount,
-            on_charge=_unlisted(payment, seen),
-        )
+        return learn_foreign(payment, in_book=view.in_book, on_charge=_unlisted(payment, view))
 
 
 def _with_import(payment: Payment, refund: Refund) -> Payment:
     return no_longer_foreign(follow(payment, None, refund), refund)
 
 
-def _unlisted(payment: Payment, seen: Sighting) -> int:
+def _linked(stored: Payment, view: PaymentView) -> Payment:
+    """The payment with the Payment Record that books it, if that has become known only now."""
+    if stored.payment_record is not None or view.payment_record is None:
+        return stored
+    return replace(stored, payment_record=view.payment_record, captured=view.captured)
+
+
+def _unlisted(payment: Payment, view: PaymentView) -> int:
     """What the charge shows as refunded that cannot be imported, since it lists nothing readable.
 
     A pending refund of ours is not in the processor's sum, so only what succeeded is ours there.
     """
-    if seen.charge is None or seen.charge.movements is not None:
+    if view.charge is None or view.charge.movements is not None:
         return 0
-    return seen.charge.refunded - payment.moved
+    return view.charge.refunded - payment.moved
 
 
 def _snapshot(
-    unclaimed: Sequence[Movement], imports: Sequence[Refund], seen: Sighting
+    unclaimed: Sequence[Movement], imports: Sequence[Refund], view: PaymentView
 ) -> tuple[str, ...] | None:
-    if seen.charge is None or seen.charge.movements is None:
+    if view.charge is None or view.charge.movements is None:
         return None
     imported = {refund.processor_refund_id for refund in imports}
     return tuple(movement.id for movement in unclaimed if movement.id not in imported)

@@ -1,5 +1,6 @@
 """A movement that somebody else made, as a refund of its own: pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,7 +17,7 @@ from refunds.refund import (
     born,
     imported_refund_id,
 )
-from refunds.state_machine import Event, State
+from refunds.state_machine import Event, ReportState, State
 
 ACTOR: Final = "refund-bridge"
 
@@ -28,6 +29,8 @@ class Import:
     Attributes:
         first_seen_ms: when the payment was first seen; a movement from before then is taken to be
             in Stripe's book already. ``None``: it is first seen now, and so is all that it lists.
+        owed: of what is first seen now, the movements that Stripe does not know
+            (``owed_at_first_sight``).
     """
 
     stage: str
@@ -35,6 +38,7 @@ class Import:
     payment_record: str | None
     first_seen_ms: int | None
     now_ms: int
+    owed: frozenset[str] = frozenset()
 
     def refund_of(self, movement: Movement, *, contradicts: str | None = None) -> Refund:
         """The refund that stands for ``movement``, bound to it, its report due if one is owed.
@@ -73,16 +77,42 @@ class Import:
             return replace(born(refund, Event.IMPORT_PENDING, why), next_check_ms=self.now_ms)
         succeeded = born(refund, Event.IMPORT_SUCCEEDED, why)
         owing = owing_report(succeeded, movement, why)
-        if owing is succeeded:
-            return succeeded
+        if owing.report.state is not ReportState.DUE:
+            return owing
         unrung = replace(owing.report, last_ring_ms=None)
         return replace(owing, report=unrung, next_check_ms=self.now_ms)
 
     def _is_old(self, movement: Movement) -> bool:
         if self.first_seen_ms is None:
-            return True
-        made_ms = movement.created_at_ms or movement.refunded_at_ms
+            return movement.id not in self.owed
+        made_ms = _made_ms(movement)
         return made_ms is not None and made_ms <= self.first_seen_ms
+
+
+def owed_at_first_sight(
+    movements: Sequence[Movement], in_book: int | None, since_ms: int
+) -> frozenset[str]:
+    """Of the movements on a charge that is first seen, the ids of those that Stripe is owed.
+
+    They were made after ``since_ms`` (Unix milliseconds), when this service began to look, and
+    Stripe's sum ``in_book`` (minor units) lacks just the newest of all, which are then the ones
+    that were not reported. Where the sums do not fit nobody can tell which are missing, so none is
+    owed. ``None``: nothing is in Stripe's book, since no record books the charge.
+    """
+    recent = {one.id for one in movements if (_made_ms(one) or 0) > since_ms}
+    pending = {one.id for one in movements if one.status is MovementStatus.PENDING}
+    booked = in_book or 0
+    done = [one for one in movements if one.status is MovementStatus.SUCCEEDED]
+    done.sort(key=lambda one: _made_ms(one) or 0)
+    told = 0
+    while done and told < booked:
+        told += done.pop(0).money.amount
+    missing = {one.id for one in done} if told == booked else set()
+    return frozenset(recent & (pending | missing))
+
+
+def _made_ms(movement: Movement) -> int | None:
+    return movement.created_at_ms or movement.refunded_at_ms
 
 
 def is_importable(movement: Movement, currency: str) -> bool:

@@ -1,0 +1,25 @@
+"""``sweep_charges``: the daily schedule → walk through the processor's payments → learn.
+
+What a sweep is stands in ``refunds.sweep``.
+"""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from refunds.bootstrap import metered, sweep_charges
+from refunds.ports import Deadline
+
+# The function's timeout is 300 s; a run begins nothing in its last 24 s and less.
+SWEEP_BUDGET_MS = 270_000
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metered
+def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
+    """Sweep for as long as one run may; returns how many payments had to be looked at."""
+    world = sweep_charges(logger)
+    return {"differing": world.sweep(Deadline.after(world.clock, SWEEP_BUDGET_MS))}

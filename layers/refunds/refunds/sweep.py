@@ -1,0 +1,120 @@
+"""Walk through the processor's payments for refunds that nobody told us of: the daily sweep.
+
+A webhook may be lost or never be set up. Every run goes on where the last one ended, newest payment
+first, and begins anew when it has come to the end: what a run may cost is bounded, and no payment
+is left out for ever.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from refunds.errors import RefundBridgeError
+from refunds.link import asking_processor
+from refunds.observe import SINCE_MARGIN_MS, ObservePayment
+from refunds.payment import Payment, PaymentKey
+from refunds.ports import (
+    ChargePage,
+    Clock,
+    Deadline,
+    LedgerConflictError,
+    LedgerUnavailableError,
+    ListedCharge,
+    Processor,
+    Sweep,
+    SweepLog,
+    Together,
+    Trail,
+    UnreadableAnswerError,
+)
+
+# What one payment, or one page, may take.
+STEP_MS: Final = 24_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepPayments:
+    """Compares the processor's list of payments with the ledger, and looks where they differ.
+
+    Attributes:
+        payments: the payments of those keys that the ledger knows, at most a page of them.
+    """
+
+    processors: Mapping[str, Processor]
+    sweeps: SweepLog
+    payments: Callable[[Sequence[PaymentKey]], Mapping[PaymentKey, Payment]]
+    observe: ObservePayment
+    together: Together
+    clock: Clock
+    trail: Trail
+
+    def __call__(self, deadline: Deadline) -> int:
+        """Sweep until the end of the list or ``deadline``; returns how many payments differed.
+
+        How far it came is durable after every page.
+
+        Raises:
+            ProcessorUnavailableError: the list could not be read now.
+            LedgerUnavailableError: the ledger gave no answer.
+        """
+        return sum(self._sweep(processor, deadline) for processor in self.processors.values())
+
+    def _sweep(self, processor: Processor, deadline: Deadline) -> int:
+        begin_ms = self.clock.now_ms() - SINCE_MARGIN_MS
+        sweep = self.sweeps.sweep(processor.name, begin_ms=begin_ms)
+        pages = seen = differing = 0
+        # A page, and then each of its payments, must have the time that it may take.
+        while deadline.remaining_ms() > 2 * STEP_MS:
+            page = self._page(processor, sweep, deadline)
+            if page is None:
+                break
+            found = self._differing(processor.name, page.charges)
+            self.together.each(partial(self._look, processor.name, deadline), found)
+            if found and deadline.remaining_ms() <= STEP_MS:
+                # Some may have been left out: the next run begins with this page.
+                break
+            pages, seen, differing = pages + 1, seen + len(page.charges), differing + len(found)
+            try:
+                sweep = self.sweeps.move_sweep(sweep, page.cursor)
+            except LedgerConflictError:
+                break  # another run is under way
+            if page.cursor is None:
+                break
+        self.trail.note(
+            "swept", processor=processor.name, pages=pages, payments=seen, differing=differing
+        )
+        return differing
+
+    def _page(self, processor: Processor, sweep: Sweep, deadline: Deadline) -> ChargePage | None:
+        """The next page; ``None`` if the kept place is no place any more, and is forgotten."""
+        try:
+            with asking_processor():
+                return processor.charges(sweep.cursor, deadline.at_most(STEP_MS))
+        except RefundBridgeError as error:
+            if isinstance(error.__cause__, UnreadableAnswerError) and sweep.cursor is not None:
+                self.trail.note("sweep_begins_anew", processor=processor.name)
+                with suppress(LedgerConflictError):  # another run has moved it
+                    self.sweeps.move_sweep(sweep, None)
+                return None
+            raise
+
+    def _differing(self, processor: str, charges: Sequence[ListedCharge]) -> list[str]:
+        """Ids of the payments whose refunds are not what the ledger knows."""
+        keys = [PaymentKey(processor, charge.id) for charge in charges]
+        known = self.payments(keys)
+        return [
+            charge.id
+            for charge, key in zip(charges, keys, strict=True)
+            if charge.refunded != (known[key].refunded if key in known else 0)
+        ]
+
+    def _look(self, processor: str, deadline: Deadline, charge_id: str) -> None:
+        if deadline.remaining_ms() <= STEP_MS:
+            return
+        try:
+            self.observe(PaymentKey(processor, charge_id), deadline.at_most(STEP_MS))
+        except (RefundBridgeError, LedgerConflictError, LedgerUnavailableError) as error:
+            # The next sweep comes by again.
+            self.trail.note("sweep_missed", charge=charge_id, error=type(error).__name__)

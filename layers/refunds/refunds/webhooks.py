@@ -1,0 +1,49 @@
+"""A webhook of HitPay: is it genuine, and which charge does it speak of? Pure.
+
+Its body is only a hint, so nothing but the charge's id is taken from it. Facts:
+https://docs.hitpayapp.com (event webhooks): ``Hitpay-Signature`` is the hex HMAC-SHA256 of the raw
+body under the webhook's salt, and the headers say of which kind of object the body is.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from refunds.errors import InvalidRequestError
+
+CHARGE: Final = "charge"
+_ID_MAX: Final = 255
+
+
+def is_signed(body: bytes, signature: str | None, salts: Sequence[str]) -> bool:
+    """Whether ``signature`` is that of the raw ``body`` under one of ``salts``.
+
+    Every salt is tried, whichever fits, so that time tells nothing.
+    """
+    given = (signature or "").strip().lower().encode("utf-8", "surrogatepass")
+    fits = False
+    for salt in salts:
+        expected = hmac.new(salt.encode(), body, hashlib.sha256).hexdigest().encode()
+        fits |= hmac.compare_digest(expected, given)
+    return fits
+
+
+def charge_id_in(body: bytes) -> str:
+    """The id of the charge that a genuine webhook speaks of.
+
+    Raises:
+        InvalidRequestError: the body names none.
+    """
+    try:
+        charge = json.loads(body)
+    except (ValueError, RecursionError):
+        charge = None
+    charge_id = charge.get("id") if isinstance(charge, dict) else None
+    if not isinstance(charge_id, str) or not 0 < len(charge_id) <= _ID_MAX:
+        raise InvalidRequestError(
+            "The body is not a charge.",
+            details={"fields": [{"path": "id", "reason": "a charge's id is expected"}]},
+        )
+    return charge_id

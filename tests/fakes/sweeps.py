@@ -1,0 +1,24 @@
+"""Sweeps in memory; tests/contract/ledger holds them to the promises of the real ones."""
+
+from dataclasses import replace
+
+from refunds.ports import LedgerConflictError, Sweep
+
+
+class MemorySweeps:
+    """``ports.SweepLog`` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.sweeps: dict[str, Sweep] = {}
+
+    def sweep(self, processor: str, *, begin_ms: int) -> Sweep:
+        begun = Sweep(processor=processor, since_ms=begin_ms, revision=1)
+        return self.sweeps.setdefault(processor, begun)
+
+    def move_sweep(self, before: Sweep, cursor: str | None) -> Sweep:
+        stored = self.sweeps[before.processor]
+        if stored.revision != before.revision:
+            raise LedgerConflictError(f"the sweep of {before.processor} has moved")
+        moved = replace(stored, cursor=cursor, revision=stored.revision + 1)
+        self.sweeps[before.processor] = moved
+        return moved

@@ -1,0 +1,211 @@
+"""The sweep compares every payment of the processor with the ledger, a bounded walk at a time."""
+
+from dataclasses import replace
+
+import pytest
+
+from refunds.errors import ProcessorUnavailableError
+from refunds.observe import SINCE_MARGIN_MS
+from refunds.payment import PaymentKey
+from refunds.ports import (
+    ChargePage,
+    Deadline,
+    LedgerConflictError,
+    Movement,
+    MovementStatus,
+    ProviderUnavailableError,
+    StripeReference,
+    UnreadableAnswerError,
+)
+from refunds.refund import Refund, Source
+from refunds.state_machine import ReportState
+from refunds.sweep import STEP_MS
+from tests.fakes.world import World
+
+LONG_MS = 240_000
+
+
+@pytest.fixture
+def world() -> World:
+    """Three payments, each with its PaymentIntent, on pages of two."""
+    made = World()
+    for name in ("1", "2", "3"):
+        made.pay(name)
+        made.processor.references[f"charge-{name}"] = f"pi_{name}"
+        made.book.references[f"pi_{name}"] = StripeReference(
+            id=f"pi_{name}", livemode=False, metadata={"stripe_payment_record_id": f"pr_{name}"}
+        )
+    made.processor.page_size = 2
+    return made
+
+
+def in_dashboard(world: World, name: str, amount: int) -> Movement:
+    moved = world.processor.refund_in_dashboard(f"charge-{name}", amount)
+    assert isinstance(moved, Movement)
+    return moved
+
+
+def sweep(world: World, milliseconds: int = LONG_MS) -> int:
+    return world.sweep(world.deadline_of(milliseconds))
+
+
+def imported(world: World) -> list[Refund]:
+    return [one for one in world.ledger.refunds.values() if one.source is Source.PROCESSOR]
+
+
+def swept(world: World) -> dict[str, object]:
+    """What the last run said of itself."""
+    return dict([facts for event, facts in world.trail.notes if event == "swept"][-1])
+
+
+def cursor(world: World) -> str | None:
+    return world.sweeps.sweeps["hitpay"].cursor
+
+
+def test_refunds_of_the_dashboard_are_found_without_a_webhook(world: World) -> None:
+    # Given refunds in the dashboard on the first and on the last page
+    in_dashboard(world, "1", 2500)
+    in_dashboard(world, "3", 100)
+    # When it sweeps
+    assert sweep(world) == 2
+    # Then both are refunds here whose reports are due
+    assert [one.report.state for one in imported(world)] == [ReportState.DUE] * 2
+    assert swept(world) == {"processor": "hitpay", "pages": 2, "payments": 3, "differing": 2}
+
+
+def test_what_the_ledger_knows_is_not_looked_at_again(world: World) -> None:
+    in_dashboard(world, "1", 2500)
+    world.refund("k", record="pr_2", amount=100)
+    sweep(world)
+    assert sweep(world) == 0
+
+
+def test_a_success_that_was_taken_back_is_seen(world: World) -> None:
+    world.refund("k", record="pr_2", amount=100)
+    world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+    assert sweep(world) == 1
+    assert world.stored("k").late_failure_at_ms is not None
+
+
+def test_it_begins_at_the_newest_again_when_it_has_come_to_the_end(world: World) -> None:
+    sweep(world)
+    assert cursor(world) is None
+    in_dashboard(world, "3", 100)
+    assert sweep(world) == 1
+
+
+def test_a_short_run_is_gone_on_with_by_the_next(world: World) -> None:
+    # Given time for a page, as the clock runs
+    in_dashboard(world, "1", 100)
+    charges = world.processor.charges
+
+    def slow(at: str | None, deadline: Deadline) -> ChargePage:
+        world.clock.advance(STEP_MS)
+        return charges(at, deadline)
+
+    world.processor.charges = slow  # type: ignore[method-assign, assignment]
+    assert sweep(world, 3 * STEP_MS) == 0
+    assert cursor(world) == "2"
+    # When the next run comes, then it finds what the first did not reach
+    assert sweep(world, 3 * STEP_MS) == 1
+    assert cursor(world) is None
+
+
+def test_a_page_that_was_not_finished_is_begun_again(world: World) -> None:
+    in_dashboard(world, "3", 100)
+    in_dashboard(world, "2", 100)
+    charge = world.processor.charge
+
+    def slow(charge_id: str, deadline: Deadline) -> object:
+        world.clock.advance(STEP_MS)
+        return charge(charge_id, deadline)
+
+    page = replace(world.processor.charges(None, world.deadline()), cursor=None)
+    world.processor.charges = lambda *_: page  # type: ignore[method-assign]
+    world.processor.charge = slow  # type: ignore[method-assign, assignment]
+    sweep(world, 2 * STEP_MS + 1)
+    assert (world.sweeps.sweeps["hitpay"].revision, len(imported(world))) == (1, 1)
+    sweep(world, 10 * STEP_MS)
+    assert len(imported(world)) == 2
+
+
+def test_without_time_for_a_page_and_its_payments_nothing_is_begun(world: World) -> None:
+    world.processor.is_down = True
+    assert sweep(world, 2 * STEP_MS) == 0
+
+
+def test_a_place_that_is_none_any_more_is_forgotten(world: World) -> None:
+    # Given a kept place that the processor refuses
+    world.sweeps.sweep("hitpay", begin_ms=0)
+    world.sweeps.sweeps["hitpay"] = replace(world.sweeps.sweeps["hitpay"], cursor="999")
+    # When it sweeps, then the next run begins at the newest
+    assert sweep(world) == 0
+    assert cursor(world) is None
+    assert "sweep_begins_anew" in world.trail.events
+
+
+def test_a_first_page_that_cannot_be_read_is_an_error(world: World) -> None:
+    def unreadable(_at: str | None, _deadline: Deadline) -> ChargePage:
+        raise UnreadableAnswerError("no data")
+
+    world.processor.charges = unreadable  # type: ignore[method-assign, assignment]
+    with pytest.raises(ProcessorUnavailableError):
+        sweep(world)
+
+
+def test_an_outage_keeps_the_place(world: World) -> None:
+    world.sweeps.sweep("hitpay", begin_ms=0)
+    world.sweeps.sweeps["hitpay"] = replace(world.sweeps.sweeps["hitpay"], cursor="2")
+    world.processor.is_down = True
+    with pytest.raises(ProcessorUnavailableError):
+        sweep(world)
+    assert cursor(world) == "2"
+
+
+def test_one_payment_that_cannot_be_looked_at_stops_no_other(world: World) -> None:
+    in_dashboard(world, "3", 100)
+    in_dashboard(world, "2", 100)
+    charge = world.processor.charge
+
+    def broken(charge_id: str, deadline: Deadline) -> object:
+        if charge_id == "charge-3" and deadline.remaining_ms() < LONG_MS:
+            raise ProviderUnavailableError("no whole answer")
+        return charge(charge_id, deadline)
+
+    page = world.processor.charges(None, world.deadline())
+    world.processor.charges = lambda *_: replace(page, cursor=None)  # type: ignore[method-assign]
+    world.processor.charge = broken  # type: ignore[method-assign, assignment]
+    sweep(world)
+    assert [one.processor_payment_id for one in imported(world)] == ["charge-2"]
+    missed = [facts for event, facts in world.trail.notes if event == "sweep_missed"]
+    assert missed == [{"charge": "charge-3", "error": "ProcessorUnavailableError"}]
+
+
+def test_a_payment_whose_sum_cannot_be_read_is_looked_at(world: World) -> None:
+    in_dashboard(world, "3", 100)
+    page = world.processor.charges(None, world.deadline())
+    unread = tuple(replace(charge, refunded=None) for charge in page.charges)
+    world.processor.charges = lambda *_: ChargePage(unread, None)  # type: ignore[method-assign]
+    assert sweep(world) == 2
+    assert len(imported(world)) == 1
+
+
+def test_another_run_that_goes_on_from_there_ends_this_one(world: World) -> None:
+    move = world.sweeps.move_sweep
+
+    def raced(*_: object) -> None:
+        raise LedgerConflictError("moved")
+
+    world.sweeps.move_sweep = raced  # type: ignore[method-assign, assignment]
+    assert sweep(world) == 0
+    assert swept(world)["pages"] == 1
+    world.sweeps.move_sweep = move  # type: ignore[method-assign]
+
+
+def test_it_remembers_when_it_began(world: World) -> None:
+    sweep(world)
+    began = world.clock.now_ms() - SINCE_MARGIN_MS
+    world.clock.advance(STEP_MS)
+    sweep(world)
+    assert world.sweeps.sweeps["hitpay"].since_ms == began
+    assert PaymentKey("hitpay", "charge-1") not in world.ledger.payments

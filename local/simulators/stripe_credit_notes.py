@@ -1,16 +1,24 @@
-"""Credit notes on paid invoices, tied to refunds that were reported on Payment Records."""
+"""Credit notes on paid invoices, tied to refunds that were reported on Payment Records.
+
+https://docs.stripe.com/api/credit_notes: no Stripe balance, no lines, no taxes. Two notes for one
+refund are issued if they are asked for; whether Stripe would is not documented.
+"""
 
 from local.simulators import stripe_parameters as read
 from local.simulators.json_text import JsonObject
 from local.simulators.stripe_book import CreditNote, NotedRefund, StripeBook
-from local.simulators.stripe_errors import invalid, refused
+from local.simulators.stripe_errors import invalid, no_such, refused
 from local.simulators.stripe_shapes import note_body
 
 _REASONS = ("duplicate", "fraudulent", "order_change", "product_unsatisfactory")
 # fmt: off
 _KNOWN = frozenset([
-    "amount", "credit_amount", "email_type", "expand", "invoice", "lines", "memo", "metadata",
-    "out_of_band_amount", "reason", "refund_amount", "refunds",
+    "amount", "credit_amount", "effective_at", "email_type", "expand", "invoice", "lines", "memo",
+    "metadata", "out_of_band_amount", "reason", "refund_amount", "refunds", "shipping_cost",
+])
+_KNOWN_OF_LIST = frozenset([
+    "created", "customer", "customer_account", "ending_before", "expand", "invoice", "limit",
+    "starting_after",
 ])
 # fmt: on
 
@@ -34,11 +42,12 @@ def create_note(book: StripeBook, parameters: JsonObject, *, livemode: bool) -> 
     asked = [_refund(item, position) for position, item in enumerate(_items(parameters))]
     invoice = book.invoice(invoice_id, livemode)
     refunds = tuple(_known(book, item, livemode) for item in asked)
-    whole = read.optional_integer(parameters, "amount")
+    amount = read.optional_integer(parameters, "amount")
     covered = sum(parts) + sum(refund.amount for refund in refunds)
-    amount = covered if whole is None else whole
-    if amount < 1:
+    if amount is None:
         raise refused("You must specify at least one of amount, lines or shipping_cost.")
+    if amount < 1:
+        raise invalid("Invalid amount: it must be positive.", param="amount")
     if amount != covered:
         raise refused(
             "The sum of credit_amount, refund_amount, out_of_band_amount and refunds must equal "
@@ -67,8 +76,12 @@ def create_note(book: StripeBook, parameters: JsonObject, *, livemode: bool) -> 
 
 def list_notes(book: StripeBook, parameters: JsonObject, *, livemode: bool) -> JsonObject:
     """List credit notes, newest first, of one invoice or of all."""
+    read.only(parameters, _KNOWN_OF_LIST)
     invoice_id = read.optional_string(parameters, "invoice")
-    limit = read.optional_integer(parameters, "limit") or 10
+    asked = read.optional_integer(parameters, "limit")
+    limit = 10 if asked is None else asked
+    if not 1 <= limit <= 100:
+        raise invalid("Invalid limit: it must be between 1 and 100.", param="limit")
     notes = [
         note
         for note in reversed(book.notes.values())
@@ -76,7 +89,9 @@ def list_notes(book: StripeBook, parameters: JsonObject, *, livemode: bool) -> J
     ]
     after = read.optional_string(parameters, "starting_after")
     ids = [note.id for note in notes]
-    start = ids.index(after) + 1 if after in ids else 0
+    if after is not None and after not in ids:
+        raise no_such("credit_note", after, livemode=livemode, exists_in_other=False)
+    start = 0 if after is None else ids.index(after) + 1
     return {
         "object": "list",
         "data": [note_body(note) for note in notes[start : start + limit]],

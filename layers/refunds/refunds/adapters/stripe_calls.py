@@ -1,0 +1,118 @@
+"""One call of Stripe's SDK: under a deadline, with a rotated key if need be, its errors read."""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import stripe
+from stripe import StripeClient
+
+from refunds.adapters.api_key import ApiKey, KeyUnavailableError, other_key
+from refunds.adapters.deadline_http import DeadlineHttp
+from refunds.adapters.stripe_answers import StripeRefusal
+from refunds.adapters.stripe_http import DeadlineStripeHttp
+from refunds.ports import (
+    Deadline,
+    ProviderUnavailableError,
+    StripeObjectNotFoundError,
+    UnreadableAnswerError,
+)
+
+Ask = Callable[[StripeClient], stripe.StripeObject]
+
+# Anything else would be quoted into the path by the SDK, or name a folder instead of an object.
+_ID: Final = re.compile(r"[A-Za-z0-9_]{1,255}", re.ASCII)
+
+
+class RefusedError(Exception):
+    """Stripe's error, read; ends an attempt."""
+
+    def __init__(self, refusal: StripeRefusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+class StripeCalls:
+    """Calls Stripe by the SDK's ``StripeClient``.
+
+    Args:
+        base_url: ``https://api.stripe.com`` or a simulator's.
+        key: the secret key; read anew once when Stripe answers 401.
+        http: the caller whose limits and deadline bound every exchange.
+    """
+
+    def __init__(self, *, base_url: str, key: ApiKey, http: DeadlineHttp) -> None:
+        # The SDK knows this only as a global. Telemetry would report the times of our calls in
+        # later ones, and read an id from the home directory.
+        stripe.enable_telemetry = False
+        self._base_url = base_url.rstrip("/")
+        self._key = key
+        self._http = http
+
+    def read(self, name: str, ask: Ask, deadline: Deadline) -> dict[str, Any]:
+        """The members of what is read about the object ``name``, after at most two requests.
+
+        Raises:
+            StripeObjectNotFoundError: Stripe knows no such object with this key.
+            ProviderUnavailableError: no usable answer.
+        """
+        if not _ID.fullmatch(name):
+            raise StripeObjectNotFoundError(f"{name!r} is not an id of a Stripe object")
+        try:
+            return self._ask(ask, deadline, reads=True)
+        except KeyUnavailableError as error:
+            raise ProviderUnavailableError(error.reason) from error
+        except RefusedError as error:
+            refusal = error.refusal
+            if refusal.is_missing:
+                raise StripeObjectNotFoundError(refusal.message) from error
+            if refusal.status is not None and refusal.status < 300:
+                raise UnreadableAnswerError("Stripe's answer is no JSON object") from error
+            raise ProviderUnavailableError(
+                refusal.message, retry_after_s=refusal.retry_after_s
+            ) from error
+
+    def write(self, ask: Ask, deadline: Deadline) -> dict[str, Any]:
+        """The members of what Stripe answers to one attempt at a change.
+
+        Sent a second time only after 401, which changes nothing, and only if the key read anew is
+        another one.
+
+        Raises:
+            RefusedError: it is not known to be done; the refusal says more.
+        """
+        try:
+            return self._ask(ask, deadline, reads=False)
+        except KeyUnavailableError as error:
+            # What callers are shown names no parameter; the log has the reason.
+            reason = f"Stripe's key could not be read ({type(error).__name__})"
+            raise RefusedError(StripeRefusal.unasked(reason)) from error
+
+    def _ask(self, ask: Ask, deadline: Deadline, *, reads: bool) -> dict[str, Any]:
+        """One SDK call, and at most one more: with a rotated key, or to repeat a failed read."""
+        key = self._key.current()
+        try:
+            return self._once(ask, key, deadline, fresh=False)
+        except RefusedError as error:
+            if error.refusal.status == 401:
+                rotated = other_key(self._key, key)
+                if rotated is None:
+                    raise
+                key = rotated
+            elif not (reads and error.refusal.is_worth_another_read and deadline.remaining_ms()):
+                raise
+        return self._once(ask, key, deadline, fresh=reads)
+
+    def _once(self, ask: Ask, key: str, deadline: Deadline, *, fresh: bool) -> dict[str, Any]:
+        client = StripeClient(
+            key,
+            base_addresses={"api": self._base_url},
+            http_client=DeadlineStripeHttp(self._http, deadline, fresh=fresh),
+            max_network_retries=0,
+        )
+        try:
+            members: dict[str, Any] = ask(client).to_dict()
+        except stripe.StripeError as error:
+            # Not chained: the SDK's error carries the whole body, which may hold a customer's data.
+            raise RefusedError(StripeRefusal.read(error, secret=key)) from None
+        return members

@@ -1,0 +1,204 @@
+"""Issue the credit note that a refunded invoice owes: best effort, retried, never twice.
+
+::
+
+    owe      not_due → due            in the write that confirms the report
+    begin    the attempt is counted   durable before Stripe is asked
+    look     a note on the invoice whose metadata names the refund   → issued
+    issue    else one is created, tied to the reported refund        → issued | due, later | failed
+
+The reporter tries once, settling goes on. One worker has the note at a time, since settling takes
+what is due, and a note that is owed is not due while the reporter tries. Should two meet all the
+same, one of them paused for long, their idempotency key is one: Stripe issues one note.
+
+Nothing here is a reason to fail or to repeat a refund or its report.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from refunds.backoff import backoff_steps
+from refunds.ports import (
+    Clock,
+    Commit,
+    CreditNoteIssued,
+    CreditNoteOrder,
+    CreditNoteOutcome,
+    CreditNoteRefused,
+    CreditNotes,
+    CreditNoteUnclear,
+    Deadline,
+    Ledger,
+    LedgerConflictError,
+    ProviderUnavailableError,
+    RefundWrite,
+    StripeObjectNotFoundError,
+    Trail,
+)
+from refunds.refund import Refund, Why, credit_note_transition
+from refunds.state_machine import CreditNoteEvent, CreditNoteState
+
+ATTEMPTS_MAX: Final = 8
+# Longer than the reporter may work on one message, so that settling does not try beside it.
+REPORTERS_MS: Final = 60_000
+WRITE_ATTEMPTS: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueCreditNote:
+    """Makes attempts at credit notes, and writes down what they came to.
+
+    Attributes:
+        actor: which function does it, for the history.
+        step_ms: the settle interval, of which the pauses between attempts are multiples.
+    """
+
+    ledger: Ledger
+    notes: CreditNotes
+    clock: Clock
+    trail: Trail
+    actor: str
+    step_ms: int
+
+    def __call__(self, refund: Refund, deadline: Deadline) -> bool:
+        """One attempt, which ``begun`` or ``owing_credit_note`` has made durable already.
+
+        Returns whether the end is known, and durable: issued, failed, or nothing to credit.
+
+        Raises:
+            LedgerUnavailableError: the outcome may not be durable; the note is looked for later.
+        """
+        outcome = self._ask(refund, deadline)
+        for _ in range(WRITE_ATTEMPTS):
+            after = self._after(refund, outcome)
+            try:
+                self.ledger.commit(Commit(refunds=(RefundWrite(refund, after),)))
+            except LedgerConflictError:
+                again = self.ledger.refund(refund.id)
+                if again is None or not _is_same_attempt(again, refund):
+                    # Another worker goes on, and will find what this one did.
+                    return False
+                refund = again
+            else:
+                self._tell(after)
+                return after.credit_note.state is not CreditNoteState.DUE
+        return False
+
+    def at_once(self, refund: Refund, deadline: Deadline) -> None:
+        """The reporter's attempt, if the refund owes a note: whatever happens, it is no failure."""
+        if refund.credit_note.state is not CreditNoteState.DUE:
+            return
+        try:
+            self(refund, deadline)
+        except Exception as error:  # noqa: BLE001 - the report is made, and its message done with
+            name = type(error).__name__
+            self.trail.note("credit_note_put_off", refund_id=refund.id, error=name)
+
+    def _ask(self, refund: Refund, deadline: Deadline) -> CreditNoteOutcome | None:
+        """What Stripe says; ``None`` if there is nothing to credit any more."""
+        order = _order_of(refund)
+        try:
+            found = self.notes.credit_note_of(order.invoice, order.refund_id, deadline)
+        except ProviderUnavailableError as error:
+            return CreditNoteUnclear(error.reason, retry_after_s=error.retry_after_s)
+        except StripeObjectNotFoundError as error:
+            return CreditNoteRefused(str(error))
+        if found is not None:
+            return CreditNoteIssued(found)
+        if refund.late_failure_at_ms is not None:
+            return None
+        if refund.credit_note.attempts > ATTEMPTS_MAX:
+            # The last attempt left no word, so only its trace was looked for.
+            return CreditNoteUnclear("the last attempt was cut off")
+        return self.notes.issue_credit_note(order, idempotency_key_of(refund), deadline)
+
+    def _after(self, refund: Refund, outcome: CreditNoteOutcome | None) -> Refund:
+        """The refund after the attempt's outcome; ``None`` as in ``_ask``."""
+        match outcome:
+            case None:
+                return self._end(refund, CreditNoteEvent.CANCEL, "taken_back")
+            case CreditNoteIssued(note):
+                at_ms = self.clock.now_ms()
+                why = Why(
+                    at_ms=at_ms, cause="issued", actor=self.actor, evidence={"credit_note": note}
+                )
+                issued = credit_note_transition(
+                    refund, CreditNoteEvent.ISSUE, why, id=note, issued_at_ms=at_ms
+                )
+                return replace(issued, next_check_ms=None)
+            case CreditNoteRefused(reason, code):
+                return self._end(refund, CreditNoteEvent.GIVE_UP, f"refused: {code or reason}")
+            case CreditNoteUnclear(reason) if refund.credit_note.attempts >= ATTEMPTS_MAX:
+                return self._end(refund, CreditNoteEvent.GIVE_UP, f"unclear: {reason}")
+            case CreditNoteUnclear():
+                return self._later(refund, outcome)
+
+    def _end(self, refund: Refund, event: CreditNoteEvent, reason: str) -> Refund:
+        why = Why(at_ms=self.clock.now_ms(), cause=reason, actor=self.actor)
+        return replace(
+            credit_note_transition(refund, event, why, last_error=reason), next_check_ms=None
+        )
+
+    def _later(self, refund: Refund, unclear: CreditNoteUnclear) -> Refund:
+        note, now_ms = refund.credit_note, self.clock.now_ms()
+        pause_ms = backoff_steps(note.attempts - 1) * self.step_ms
+        wish_ms = (unclear.retry_after_s or 0) * 1000
+        epoch = note.epoch + 1 if unclear.new_epoch else note.epoch
+        return replace(
+            refund,
+            credit_note=replace(note, last_error=unclear.reason, epoch=epoch),
+            updated_at_ms=now_ms,
+            next_check_ms=now_ms + max(pause_ms, wish_ms),
+        )
+
+    def _tell(self, refund: Refund) -> None:
+        note = refund.credit_note
+        if note.state is CreditNoteState.FAILED:
+            self.trail.note("credit_note_failed", refund_id=refund.id, reason=note.last_error)
+        elif note.state is CreditNoteState.ISSUED:
+            self.trail.note("credit_note_issued", refund_id=refund.id, credit_note=note.id)
+
+
+def owing_credit_note(refund: Refund, why: Why) -> Refund:
+    """The reported refund with its credit note due, and the reporter's attempt at it begun.
+
+    Unchanged if none is owed: it was not asked for by an invoice, or the processor took the money
+    back.
+    """
+    if refund.invoice is None or refund.late_failure_at_ms is not None:
+        return refund
+    owing = credit_note_transition(refund, CreditNoteEvent.OWE, why, attempts=1)
+    return replace(owing, next_check_ms=why.at_ms + REPORTERS_MS)
+
+
+def begun(refund: Refund) -> Refund:
+    """The refund with one more attempt at its credit note, to be written before it is made."""
+    note = refund.credit_note
+    return replace(refund, credit_note=replace(note, attempts=note.attempts + 1))
+
+
+def idempotency_key_of(refund: Refund) -> str:
+    """Stripe's idempotency key of this refund's credit note: stable within an epoch."""
+    epoch = refund.credit_note.epoch
+    return f"{refund.id}:credit_note" + (f":{epoch}" if epoch else "")
+
+
+def _order_of(refund: Refund) -> CreditNoteOrder:
+    """What the note says: what Stripe was told of the refund, on its invoice."""
+    told = refund.report.parameters
+    if told is None or refund.invoice is None:
+        raise ValueError(f"{refund.id} owes a credit note without an invoice or a report")
+    return CreditNoteOrder(
+        refund_id=refund.id,
+        invoice=refund.invoice,
+        payment_record=told.payment_record,
+        refund_reference=told.refund_reference,
+        amount=told.amount,
+        currency=told.currency,
+        reason=refund.request.reason,
+    )
+
+
+def _is_same_attempt(stored: Refund, mine: Refund) -> bool:
+    still_due = stored.credit_note.state is CreditNoteState.DUE
+    return still_due and stored.credit_note.attempts == mine.credit_note.attempts

@@ -1,0 +1,161 @@
+"""Stripe's credit notes in memory: idempotency keys, the notes of an invoice, lost answers.
+
+Pure, as ``tests/fakes/book.py``. ``tests/contract/book`` holds it to what the real adapter does
+against the HTTP simulator. Like that one it issues two notes for one refund if it is asked to: that
+nobody asks is what the tests of the use case prove.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from refunds.ports import (
+    Clock,
+    CreditNoteIssued,
+    CreditNoteOrder,
+    CreditNoteOutcome,
+    CreditNoteRefused,
+    CreditNoteUnclear,
+    Deadline,
+    ProviderUnavailableError,
+)
+from tests.fakes.book_fates import (
+    AnswerLost,
+    Arrives,
+    BookedLate,
+    Fails,
+    Fate,
+    ReportLost,
+    TurnedAway,
+)
+from tests.fakes.book_records import BookRecords
+
+NO_ANSWER = "Stripe: no whole answer"
+
+
+@dataclass(frozen=True, slots=True)
+class FakeNote:
+    """A credit note that was issued; ``key`` is ``None`` if not by this port."""
+
+    id: str
+    order: CreditNoteOrder
+    key: str | None
+
+
+class FakeCreditNotes:
+    """``ports.CreditNotes`` in memory.
+
+    Attributes:
+        paid: what was paid on each invoice, minor units.
+        issued: the truth: every note, in the order of issuing.
+        fates: what happens to the next orders, first come first served; then they arrive.
+        is_down: whether look-ups fail.
+        asked: the idempotency key of every order that was handed over, whatever became of it.
+        look_ups: how often a note was looked for.
+    """
+
+    def __init__(self, clock: Clock, books: BookRecords) -> None:
+        self._clock = clock
+        self._books = books
+        self._kept: dict[str, tuple[CreditNoteOrder, CreditNoteOutcome]] = {}
+        self._late: list[tuple[int, CreditNoteOrder, str]] = []
+        self.paid: dict[str, int] = {}
+        self.issued: list[FakeNote] = []
+        self.fates: deque[Fate] = deque()
+        self.is_down = False
+        self.asked: list[str] = []
+        self.look_ups = 0
+
+    # --- the port ------------------------------------------------------------------------------
+
+    def credit_note_of(self, invoice: str, refund_id: str, deadline: Deadline) -> str | None:
+        self.catch_up()
+        self.look_ups += 1
+        if self.is_down:
+            raise ProviderUnavailableError(NO_ANSWER)
+        return next(
+            (note.id for note in self.notes_of(refund_id) if note.order.invoice == invoice), None
+        )
+
+    def issue_credit_note(
+        self, order: CreditNoteOrder, idempotency_key: str, deadline: Deadline
+    ) -> CreditNoteOutcome:
+        self.catch_up()
+        self.asked.append(idempotency_key)
+        match self.fates.popleft() if self.fates else Arrives():
+            case ReportLost():
+                return CreditNoteUnclear(NO_ANSWER)
+            case BookedLate(after_ms):
+                due_ms = self._clock.monotonic_ms() + after_ms
+                self._late.append((due_ms, order, idempotency_key))
+                return CreditNoteUnclear(NO_ANSWER)
+            case TurnedAway(retry_after_s):
+                return CreditNoteUnclear("Stripe limits the rate", retry_after_s=retry_after_s)
+            case Fails(booked):
+                return self._fail(order, idempotency_key, issued=booked)
+            case AnswerLost():
+                self._arrive(order, idempotency_key)
+                return CreditNoteUnclear(NO_ANSWER)
+            case Arrives():
+                return self._arrive(order, idempotency_key)
+
+    # --- what happens behind the caller's back -------------------------------------------------
+
+    def notes_of(self, refund_id: str) -> list[FakeNote]:
+        """The notes whose metadata names the refund."""
+        return [note for note in self.issued if note.order.refund_id == refund_id]
+
+    def issue_elsewhere(self, order: CreditNoteOrder) -> None:
+        """Somebody else, the dashboard say, issues such a note."""
+        self._issue(order, None)
+
+    def forget_keys(self) -> None:
+        """A day has passed: Stripe may forget what it answered to which key."""
+        self._kept.clear()
+
+    def catch_up(self) -> None:
+        """Let happen what is due by the clock: late orders."""
+        now_ms = self._clock.monotonic_ms()
+        due = [entry for entry in self._late if entry[0] <= now_ms]
+        self._late = [entry for entry in self._late if entry[0] > now_ms]
+        for _, order, key in due:
+            self._arrive(order, key)
+
+    # --- inside --------------------------------------------------------------------------------
+
+    def _arrive(self, order: CreditNoteOrder, key: str) -> CreditNoteOutcome:
+        outcome = self._replay(order, key)
+        if outcome is None:
+            outcome = self._issue(order, key)
+            self._kept[key] = (order, outcome)
+        return outcome
+
+    def _fail(self, order: CreditNoteOrder, key: str, *, issued: bool) -> CreditNoteOutcome:
+        outcome = self._replay(order, key)
+        if outcome is None:
+            if issued:
+                self._issue(order, key)
+            outcome = CreditNoteUnclear("Stripe answered 500", new_epoch=True)
+            self._kept[key] = (order, outcome)
+        return outcome
+
+    def _replay(self, order: CreditNoteOrder, key: str) -> CreditNoteOutcome | None:
+        kept = self._kept.get(key)
+        if kept is None:
+            return None
+        if kept[0] != order:
+            return CreditNoteUnclear("Keys are for one set of parameters", new_epoch=True)
+        return kept[1]
+
+    def _issue(self, order: CreditNoteOrder, key: str | None) -> CreditNoteOutcome:
+        """Issue a note, or refuse it on its merits."""
+        if order.invoice not in self.paid:
+            return CreditNoteUnclear("No such invoice", new_epoch=True)
+        reports = self._books.reports_of(order.payment_record)
+        if order.refund_reference not in {one.parameters.refund_reference for one in reports}:
+            return CreditNoteUnclear("No such refund group", new_epoch=True)
+        notes = [note for note in self.issued if note.order.invoice == order.invoice]
+        left = self.paid[order.invoice] - sum(note.order.amount for note in notes)
+        if not 1 <= order.amount <= left:
+            return CreditNoteRefused("The amount is greater than the invoice's remaining amount.")
+        self.issued.append(FakeNote(f"cn_{len(self.issued) + 1}", order, key))
+        return CreditNoteIssued(self.issued[-1].id)

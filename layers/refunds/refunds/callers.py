@@ -1,0 +1,128 @@
+"""Who calls, and may they do this? Bearer keys are checked here, signatures by the gateway.
+
+The name that comes out stands on every line of history that the call writes. It has no part in what
+a refund is: another key, or another way of calling, meets the same refund.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from refunds.address_throttle import AddressThrottle
+from refunds.errors import ForbiddenError, RateLimitedError, UnauthorizedError
+from refunds.ports import Trail
+
+READ: Final = "refunds:read"
+WRITE: Final = "refunds:write"
+
+_ASSUMED_ROLE: Final = ":assumed-role/"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request brings along about its caller.
+
+    Attributes:
+        authorization: the header, as sent.
+        source_ip: the address that the gateway saw, not one that a header claims.
+        user_arn: who signed the request, by the gateway's own check; never from a header.
+    """
+
+    authorization: str | None = field(repr=False)
+    source_ip: str
+    user_arn: str | None
+
+
+class Callers(Protocol):
+    """Tells who may come in."""
+
+    def admitted(self, credentials: Credentials, scope: str) -> str:
+        """The caller's name for the history, if it may use ``scope``.
+
+        Raises:
+            UnauthorizedError, ForbiddenError, RateLimitedError: nothing was executed.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyHolder:
+    """Who a bearer key belongs to, and what it allows."""
+
+    name: str
+    scopes: frozenset[str]
+
+
+class ApiKeyRing(Protocol):
+    """All keys that are valid now; several may have the same holder."""
+
+    def holder_of(self, bearer_token: str) -> ApiKeyHolder | None:
+        """The holder of that key, ``None`` if nobody is."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCallers:
+    """``Callers`` who show a bearer key of ours (``ApiAuth`` bearer).
+
+    A valid key always passes. Whoever shows too many unknown ones is told to wait before showing
+    another.
+    """
+
+    keys: ApiKeyRing
+    throttle: AddressThrottle
+    trail: Trail
+
+    def admitted(self, credentials: Credentials, scope: str) -> str:
+        """``api_key:<name>``; see ``Callers``."""
+        token = _bearer_token(credentials.authorization)
+        if not token:
+            self._note("missing")
+            raise UnauthorizedError("Give a key: Authorization: Bearer <api key>.")
+        holder = self.keys.holder_of(token)
+        if holder is None:
+            wait_s = self.throttle.wait_s(credentials.source_ip)
+            if wait_s is not None:
+                self._note("throttled")
+                raise RateLimitedError(
+                    "Too many unknown keys came from this address; nothing was executed.",
+                    retry_after_s=wait_s,
+                )
+            self._note("unknown")
+            raise UnauthorizedError("Give a valid key: Authorization: Bearer <api key>.")
+        if scope not in holder.scopes:
+            self._note("scope", holder.name)
+            raise ForbiddenError(f"This key may not do this; it needs {scope}.")
+        return f"api_key:{holder.name}"
+
+    def _note(self, reason: str, name: str | None = None) -> None:
+        # Without the address, which may be a person's.
+        self.trail.note("api_key_refused", reason=reason, caller=name)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCallers:
+    """``Callers`` whose signature the gateway has checked (``ApiAuth`` AWS_IAM).
+
+    What they may do is said by policies on ``execute-api``: who was let through to a route may use
+    it. Without the gateway's word nobody comes in, so that a gateway that was set up wrongly opens
+    nothing.
+    """
+
+    trail: Trail
+
+    def admitted(self, credentials: Credentials, scope: str) -> str:  # noqa: ARG002 - by policies
+        """``iam:<arn>``; see ``Callers``.
+
+        The session's name is left out of a role's ARN: people sign in under their mail addresses,
+        and the history outlives them.
+        """
+        arn = credentials.user_arn
+        if not arn:
+            self.trail.note("api_key_refused", reason="unsigned", caller=None)
+            raise UnauthorizedError("Sign the request (AWS Signature Version 4).")
+        if _ASSUMED_ROLE in arn:
+            arn = "/".join(arn.split("/")[:2])
+        return f"iam:{arn}"
+
+
+def _bearer_token(authorization: str | None) -> str:
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

@@ -1,0 +1,30 @@
+"""Put the OpenAPI document where the function finds it: as JSON, so that it needs no YAML there.
+
+Run as `python -m local.openapi` after a change of `docs/openapi.yaml`. The copy is kept in the
+repository, so that a build stays a copy of files; a test holds that the two are equal.
+"""
+
+import json
+from typing import Any
+
+import yaml
+
+from local import paths
+
+SOURCE = paths.ROOT / "docs" / "openapi.yaml"
+COPY = paths.ROOT / "layers" / "refunds" / "refunds" / "openapi.json"
+
+
+def read_document() -> dict[str, Any]:
+    """The document as it is written."""
+    document: dict[str, Any] = yaml.safe_load(SOURCE.read_text(encoding="utf-8"))
+    return document
+
+
+def as_json(document: dict[str, Any]) -> str:
+    """The copy's text, always the same for the same document."""
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    COPY.write_text(as_json(read_document()), encoding="utf-8")

@@ -1,0 +1,178 @@
+"""Hooks of schemathesis: give its calls something to find, and count what they are answered.
+
+Loaded by its program, in a process of its own; `FUZZ_WORLD` names a file that says what is there.
+Three of four calls that keep to the document get a payment, refund or signature that exists, the
+fourth stays as it was made up; all of them are made to keep to what a schema cannot say. Calls that
+break the document stay broken.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import cycle
+from pathlib import Path
+from typing import Any, cast
+
+import requests
+import schemathesis
+from requests.auth import AuthBase
+from schemathesis.core.parameters import ParameterLocation
+
+FILTERS = ("payment_record", "payment_intent", "invoice", "status")
+KEYS = ("refund_id", "merchant_transaction_id")
+KEY_HEADER = "Idempotency-Key"
+
+
+@dataclass
+class World:
+    """What is there, and what has been made of it so far."""
+
+    payments: Iterator[str]
+    charges: Iterator[str]
+    salt: str
+    tally: Path
+    refunds: list[str] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+    calls: int = 0
+
+
+def _world() -> World:
+    told = json.loads(Path(os.environ["FUZZ_WORLD"]).read_text())
+    # Each payment once: a second refund would often find nothing left.
+    return World(
+        payments=iter(told["payments"]),
+        charges=cycle(told["charges"]),
+        salt=told["salt"],
+        tally=Path(told["tally"]),
+    )
+
+
+WORLD = _world()
+
+
+@dataclass(frozen=True)
+class Signed(AuthBase):
+    """Signs the very bytes that are sent, as HitPay does."""
+
+    salt: str
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        body = request.body
+        raw = body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else b""
+        signature = hmac.new(self.salt.encode(), raw, hashlib.sha256).hexdigest()
+        request.headers["Hitpay-Signature"] = signature
+        return request
+
+
+@schemathesis.hook
+def before_call(
+    _: schemathesis.HookContext, case: "schemathesis.Case[Any]", kwargs: dict[str, Any]
+) -> None:
+    """Make the call fit the world."""
+    WORLD.calls += 1
+    broken = _broken(case)
+    is_fitting = WORLD.calls % 4 != 0
+    fit = FITTING.get(case.operation.definition.raw["operationId"])
+    if fit is not None and not broken and case.method == case.operation.method.upper():
+        fit(case, is_fitting)
+    if case.path == "/v1/webhooks/hitpay" and is_fitting and broken <= {ParameterLocation.BODY}:
+        # A broken body is signed, too: what is not signed is not even looked at.
+        kwargs["auth"] = Signed(WORLD.salt)
+        if broken:
+            case.headers["Hitpay-Event-Object"] = "charge"
+
+
+@schemathesis.hook
+def after_call(
+    _: schemathesis.HookContext, case: "schemathesis.Case[Any]", response: schemathesis.Response
+) -> None:
+    """Count the answer, and remember what was made."""
+    with WORLD.tally.open("a") as tally:
+        tally.write(f"{case.method} {case.path}\t{response.status_code}\n")
+    made = case.path == "/v1/refunds" and case.method == "POST"
+    if made and response.status_code in (200, 201, 202):
+        WORLD.refunds.append(str(response.json()["id"]))
+
+
+def _broken(case: "schemathesis.Case[Any]") -> set[ParameterLocation]:
+    """Which parts of the call break the document, on purpose."""
+    components = {} if case.meta is None else case.meta.components
+    return {part for part, how in components.items() if how.mode.is_negative}
+
+
+def create_refund(case: "schemathesis.Case[Any]", is_fitting: bool) -> None:
+    """One key, however often it is given; and a payment that has not been refunded yet."""
+    body = cast("dict[str, Any]", case.body)
+    if "amount" in body:
+        body["amount"] = int(body["amount"])  # 1.0 is an integer to a schema, and refused here
+    given = [case.headers.get(KEY_HEADER), *(body.get(name) for name in KEYS)]
+    key = next((each for each in given if each is not None), f"key-{WORLD.calls}")
+    if is_fitting:
+        for name in ("payment_record", "payment_intent", "invoice"):
+            body.pop(name, None)
+        name = next(WORLD.payments)
+        body |= (
+            {"payment_intent": f"pi_{name}"}
+            if WORLD.calls % 3 == 0
+            else {"payment_record": f"pr_{name}"}
+        )
+        if "amount" in body:
+            body["amount"] = 1 + body["amount"] % 1000
+        if "currency" in body:
+            body["currency"] = "sgd"
+        if key in WORLD.keys:
+            key = f"{key[:200]}-{WORLD.calls}"
+    WORLD.keys.add(key)
+    for name in KEYS:
+        if name in body:
+            body[name] = key
+    if KEY_HEADER in case.headers or not any(name in body for name in KEYS):
+        case.headers[KEY_HEADER] = key
+
+
+def list_refunds(case: "schemathesis.Case[Any]", _: bool) -> None:
+    """One filter at most; a span that is not too wide; a cursor of this list."""
+    query = case.query
+    kept = next((name for name in FILTERS if name in query), None)
+    if "starting_after" in query:
+        kept = None
+        if WORLD.refunds:
+            query["starting_after"] = WORLD.refunds[WORLD.calls % len(WORLD.refunds)]
+        else:
+            del query["starting_after"]
+    for name in FILTERS:
+        if name != kept:
+            query.pop(name, None)
+    if kept in (None, "status"):
+        query.pop("created_after", None)
+
+
+def read_refund(case: "schemathesis.Case[Any]", is_fitting: bool) -> None:
+    """A refund that was made in this run."""
+    if is_fitting and WORLD.refunds:
+        refunds = WORLD.refunds
+        case.path_parameters["refund_id"] = refunds[WORLD.calls % len(refunds)]
+
+
+def read_payment(case: "schemathesis.Case[Any]", is_fitting: bool) -> None:
+    """A payment that is there, whether it was refunded or not."""
+    if is_fitting:
+        case.path_parameters["payment_record"] = f"pr_{next(WORLD.payments)}"
+
+
+def hear_hitpay(case: "schemathesis.Case[Any]", is_fitting: bool) -> None:
+    """A charge that is there."""
+    if is_fitting:
+        cast("dict[str, Any]", case.body)["id"] = next(WORLD.charges)
+
+
+FITTING: dict[str, Callable[["schemathesis.Case[Any]", bool], None]] = {
+    "createRefund": create_refund,
+    "listRefunds": list_refunds,
+    "readRefund": read_refund,
+    "readPayment": read_payment,
+    "hearHitPay": hear_hitpay,
+}

@@ -6,7 +6,7 @@ VENV := .venv/bin
 .DEFAULT_GOAL := help
 # What a simulation is asked: SEEDS=20000 worlds, or SEED=123, one again with its trace.
 SIMULATION = $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000))
-.PHONY: help env run test simulate mutate build deploy lint lock clean
+.PHONY: help env run tour test simulate mutate bench load build deploy lint lock clean
 
 help: ## Show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | \
@@ -17,6 +17,9 @@ env: ## Install the environments, or bring them up to date
 
 run: env ## Start everything on this machine, refund a demo payment, serve (ONCE=1: stop after it)
 	@$(VENV)/python -m local.run
+
+tour: env ## Use every way in and show every way out, once, on this machine
+	@$(VENV)/python -m local.tour
 
 test: lint ## Prove everything: lint, types, template, all tests
 	$(VENV)/python -m pytest
@@ -32,6 +35,14 @@ lint: env ## Check style, types and the template
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy .
 	$(VENV)/python -m local.validate
+
+bench: env ## Measure against the plain way and the aims: PARTS="latency cpu" measures these anew
+	@$(PYTHON) -m local.environments bench
+	@PYTHONPATH=layers/refunds $(VENV)/python -m benchmarks $(PARTS)
+
+load: env ## Drive the local cloud: a stream with bursts, a provider outage, recovery
+	@$(PYTHON) -m local.environments bench
+	@$(VENV)/python -m benchmarks.load
 
 build: env ## Build functions and layers for this machine, as `run` and `test` use them
 	@$(VENV)/python -m local.build

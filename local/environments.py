@@ -7,6 +7,7 @@ installed: only the standard library may be imported here. Up to date costs a fe
 import fcntl
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -40,14 +41,18 @@ ENVIRONMENTS = (
     ),
     Environment("functions", paths.FUNCTIONS_ENVIRONMENT, None, "an empty one for the functions"),
 )
+# Only for who asks by name: `make bench`.
+ON_DEMAND = (
+    Environment("bench", paths.BENCH_ENVIRONMENT, REQUIREMENTS / "bench.txt", "the benchmarks"),
+)
 
 
 def main(names: list[str]) -> int:
-    """Bring the named environments (all by default) up to date."""
+    """Bring the named environments (by default all that are not on demand) up to date."""
     if sys.version_info < OLDEST:
         print(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed; this is {sys.version}")
         return 1
-    wanted = [e for e in ENVIRONMENTS if not names or e.name in names]
+    wanted = [e for e in (*ENVIRONMENTS, *ON_DEMAND) if e.name in names] if names else ENVIRONMENTS
     with _one_at_a_time():
         stale = [e for e in wanted if _stamp(e) != _wanted_stamp(e)]
         for number, environment in enumerate(stale, 1):
@@ -56,6 +61,8 @@ def main(names: list[str]) -> int:
             started = time.monotonic()
             _install(environment)
             print(f"      done in {time.monotonic() - started:.1f} s", flush=True)
+        if any(e.name == "dev" for e in wanted):
+            _write_launcher()
     return 0
 
 
@@ -76,6 +83,23 @@ def _install(environment: Environment) -> None:
         _create(environment.directory, "--without-pip")
         _sync(environment.directory, environment.lock_file)
     stamp_file.write_text(_wanted_stamp(environment))
+
+
+def _write_launcher() -> None:
+    """Put `refundctl` beside the other programs, to be run from anywhere.
+
+    Two lines of shell instead of an installed package: nothing has to be built, and it runs the
+    checkout as it is now.
+    """
+    launcher = paths.executable(paths.DEV_ENVIRONMENT, "refundctl")
+    where = shlex.quote(f"{paths.ROOT}:{paths.ROOT / 'layers' / 'refunds'}")
+    python = shlex.quote(str(paths.executable(paths.DEV_ENVIRONMENT, "python")))
+    text = f'#!/bin/sh\nPYTHONPATH={where} exec {python} -P -m refundctl "$@"\n'
+    if not launcher.is_file() or launcher.read_text() != text:
+        draft = launcher.with_name("refundctl.draft")
+        draft.write_text(text)
+        draft.chmod(0o755)
+        draft.replace(launcher)
 
 
 def _create(directory: Path, *options: str) -> None:

@@ -1,9 +1,9 @@
 """Call the contract's HTTP interface, as a caller of the service would."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import urllib3
 
@@ -20,8 +20,25 @@ class Answer:
     text: str
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """A request as it was sent, its path below the API's address, and what came back."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    answer: Answer
+
+
 class RefundApiClient:
-    """A caller with one API key. Never retries by itself: that is the caller's decision."""
+    """A caller with one API key. Never retries by itself: that is the caller's decision.
+
+    Attributes:
+        observer: is shown every exchange of every caller, in the thread that asked.
+    """
+
+    observer: ClassVar[Callable[[Exchange], object] | None] = None
 
     def __init__(self, api_url: str, api_key: str) -> None:
         self.api_url = api_url
@@ -59,4 +76,7 @@ class RefundApiClient:
             parsed = json.loads(text)
         except ValueError:
             parsed = None
-        return Answer(response.status, response.headers, parsed, text)
+        answer = Answer(response.status, response.headers, parsed, text)
+        if RefundApiClient.observer is not None:
+            RefundApiClient.observer(Exchange(method, path, sent, raw, answer))
+        return answer

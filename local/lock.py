@@ -13,6 +13,7 @@ LOCKED = (
     "requirements/uv",
     "requirements/emulator",
     "requirements/sam",
+    "requirements/bench",
     "requirements/dev",
 )
 OLDEST_PYTHON = "3.11"

@@ -18,6 +18,7 @@ ENVIRONMENTS_LOCK = LOCAL / "environments.lock"
 DEV_ENVIRONMENT = ROOT / ".venv"
 EMULATOR_ENVIRONMENT = LOCAL / "envs" / "emulator"
 SAM_ENVIRONMENT = LOCAL / "envs" / "sam"
+BENCH_ENVIRONMENT = LOCAL / "envs" / "bench"
 FUNCTIONS_ENVIRONMENT = LOCAL / "envs" / "functions"
 """Empty on purpose: the interpreter of the functions, which get all their packages from layers."""
 

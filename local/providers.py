@@ -11,6 +11,7 @@ from local.child_process import ChildProcess, clean_environment
 from local.polling import wait_for
 from local.simulators.client import SimulatorControl
 from local.simulators.hitpay import DEFAULT_KEY as SIMULATED_HITPAY_KEY
+from local.simulators.hitpay_settings import HitPaySettings
 from local.simulators.stripe import DEFAULT_TEST_KEY as SIMULATED_STRIPE_KEY
 
 START_SECONDS = 20.0
@@ -29,6 +30,7 @@ class Providers:
     stripe_url: str
     hitpay_key: str = field(repr=False)
     stripe_key: str = field(repr=False)
+    webhook_salt: str | None = field(default=None, repr=False)
     control: SimulatorControl | None = None
 
     @property
@@ -50,6 +52,7 @@ def external_providers(environment: Mapping[str, str] | None = None) -> Provider
         stripe_url=values["STRIPE_URL"].rstrip("/"),
         hitpay_key=values["HITPAY_API_KEY"],
         stripe_key=values["STRIPE_SECRET_KEY"],
+        webhook_salt=given.get("HITPAY_WEBHOOK_SALT") or None,
     )
 
 
@@ -75,6 +78,7 @@ def simulated_providers(directory: Path) -> Iterator[Providers]:
                 stripe_url=control.stripe_url,
                 hitpay_key=SIMULATED_HITPAY_KEY,
                 stripe_key=SIMULATED_STRIPE_KEY,
+                webhook_salt=HitPaySettings().webhook_salt,
                 control=control,
             )
         finally:

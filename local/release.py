@@ -14,6 +14,7 @@ import urllib3
 
 from local import build as builder
 from local import paths, secrets
+from local.api_keys import ApiKeyStore, new_api_key
 from local.artifact_check import artifact_problems
 from local.build import Build, BuildError
 from local.clients import CloudClients
@@ -62,9 +63,11 @@ def _put_missing_secrets(ssm: "SSMClient", stage: Stage) -> None:
         value = getpass.getpass(f"{name} (not shown): ").strip()
         _check_mode(name, value, stage)
         secrets.put_secret(ssm, name, value)
-    if not secrets.api_key_names(ssm, stage.secrets_prefix):
-        key = secrets.new_api_key("first")
-        secrets.put_api_key(ssm, stage.secrets_prefix, key)
+    kms_key_id = stage.parameters["KmsKeyArn"]
+    callers = ApiKeyStore(ssm, stage.secrets_prefix, kms_key_id=kms_key_id)
+    if not callers.all():
+        key = new_api_key("first")
+        callers.add(key)
         print(f"Made an API key for callers; it is shown this once: {key.text}")
 
 

@@ -32,7 +32,7 @@ from local.emulator import EmulatorError
 from local.http_client import Answer, RefundApiClient
 from local.polling import NotInTimeError, wait_for
 from local.providers import IncompleteProvidersError, external_providers
-from local.simulators.payments import CARD_JPY, CARD_SGD, demo_payments
+from local.simulators.payments import CARD_JPY, CARD_SGD, WITH_INTENT, demo_payments
 from local.stack import RunningStack, running_stack
 from local.trail import calls_table, history_table, last_log_lines, ledger_history
 
@@ -85,6 +85,10 @@ def main() -> int:
             fine = wish is None or _refund(stack, wish)
             if once:
                 return 0 if fine else 1
+            if external is None:
+                # From here on what happens in HitPay's dashboard is told to the stack, as it is
+                # anywhere else; before, it would only mix with the refund's own trail.
+                stack.control.set_hitpay(webhook_url=stack.webhook_url)
             _explain(stack)
             _serve(stack)
     except KeyboardInterrupt:
@@ -177,8 +181,18 @@ def _explain(stack: RunningStack) -> None:
     console.print(f"HitPay  {stack.providers.hitpay_url}")
     console.print(f"Stripe  {stack.providers.stripe_url}")
     console.print(f"AWS     {stack.emulator.url}  (described in .local/stack.json)")
+    if stack.providers.control:
+        print(f"""
+Or refund it in HitPay's dashboard, and see it reach Stripe:
+
+curl -sS '{stack.providers.hitpay_url}/_control/dashboard-refunds' \\
+  -H 'Content-Type: application/json' \\
+  -d '{{"payment_id": "{WITH_INTENT.charge_id}", "amount": "10.00"}}'
+curl -sS '{stack.api_url}/v1/payments/{WITH_INTENT.record_id}' \\
+  -H 'Authorization: Bearer {stack.api_key}'
+""")
     console.print(
-        "\nEvery minute settle_refunds is started: it runs scheduled refunds and finds out about"
+        "Every minute settle_refunds is started: it runs scheduled refunds and finds out about"
         " pending ones."
     )
     console.print("Serving until Ctrl-C.")

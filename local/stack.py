@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local import secrets
+from local.api_keys import SCOPES, ApiKey, ApiKeyStore, new_api_key
 from local.build import build, this_machine
 from local.clients import CloudClients
 from local.deploy import deploy, local_parameters
 from local.emulator import Emulator, running_emulator
 from local.providers import Providers, simulated_providers
 from local.run_directory import run_directory
-from local.secrets import ApiKey
 from local.simulators.client import SimulatorControl
 from local.stages import Stage, load_stage
 
@@ -52,10 +52,15 @@ class RunningStack:
         """Make a boto3 client with all rights, for looking inside."""
         return self.clients.client(service)
 
-    def new_api_key(self, name: str, scopes: tuple[str, ...] = secrets.ALL_SCOPES) -> str:
-        """Make one more caller's key and return its text."""
-        key = secrets.new_api_key(name, scopes)
-        secrets.put_api_key(self.client("ssm"), self.stage.secrets_prefix, key)
+    @property
+    def webhook_url(self) -> str:
+        """Where HitPay's webhooks go."""
+        return f"{self.api_url}/v1/webhooks/hitpay"
+
+    def new_api_key(self, name: str, scopes: tuple[str, ...] = SCOPES) -> str:
+        """Make one more key of a caller and return its text."""
+        key = new_api_key(name, scopes)
+        ApiKeyStore(self.client("ssm"), self.stage.secrets_prefix).add(key)
         return key.text
 
 
@@ -104,7 +109,7 @@ def running_stack(
             api_key=key.text,
         )
         if announce:
-            stack.enter_context(_announced(running, announce))
+            stack.enter_context(announced(running, announce))
         yield running
 
 
@@ -112,13 +117,15 @@ def _put_secrets(clients: CloudClients, stage: Stage, providers: Providers) -> A
     ssm: SSMClient = clients.client("ssm")
     prefix = stage.secrets_prefix
     secrets.put_provider_keys(ssm, prefix, stripe=providers.stripe_key, hitpay=providers.hitpay_key)
-    key = secrets.new_api_key("local")
-    secrets.put_api_key(ssm, prefix, key)
+    if providers.webhook_salt:
+        secrets.put_webhook_salts(ssm, prefix, providers.webhook_salt)
+    key = new_api_key("local")
+    ApiKeyStore(ssm, prefix).add(key)
     return key
 
 
 @contextmanager
-def _announced(running: RunningStack, file: Path) -> Iterator[None]:
+def announced(running: RunningStack, file: Path) -> Iterator[None]:
     """Say in a file how to reach the stack. Of two stacks side by side the newer one is told of."""
     facts = {
         "api_url": running.api_url,

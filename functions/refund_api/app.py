@@ -12,22 +12,37 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from refunds.answers import HttpAnswer, answer_of, error_answer, refund_object
-from refunds.bootstrap import RefundApi, refund_api
+from refunds.answers import (
+    HttpAnswer,
+    answer_of,
+    error_answer,
+    payment_object,
+    refund_list,
+    refund_object,
+)
+from refunds.api_document import api_document
+from refunds.bootstrap import RefundApi, metered, refund_api
+from refunds.callers import READ, WRITE, Credentials
 from refunds.errors import (
-    ForbiddenError,
     InvalidRequestError,
     MethodNotAllowedError,
     NotFoundError,
     OutcomeUnknownError,
     PayloadTooLargeError,
+    PaymentNotFoundError,
     RefundBridgeError,
     RefundNotFoundError,
-    UnauthorizedError,
     UnsupportedMediaTypeError,
 )
-from refunds.payment import payment_key_of
 from refunds.ports import Deadline, LedgerUnavailableError
+from refunds.queries import (
+    Parameters,
+    is_reference,
+    parameters_of,
+    parse_list,
+    parse_sync,
+    require_no_parameters,
+)
 from refunds.refund import Source, refund_id_of
 from refunds.requests import idempotency_key, parse_body
 from refunds.reserve import CreateRefund
@@ -35,13 +50,16 @@ from refunds.reserve import CreateRefund
 # All provider calls of one request together; under the gateway's 29 s with room to answer.
 PROVIDER_BUDGET_MS = 24_000
 BODY_BYTES_MAX = 256 * 1024
-READ, WRITE = "refunds:read", "refunds:write"
 
 # Which methods a path has, so that another one is answered 405 and another path 404.
 METHODS = {
     "/health": {"GET"},
-    "/v1/refunds": {"POST"},
+    "/v1/openapi.json": {"GET"},
+    "/v1/refunds": {"GET", "POST"},
     "/v1/refunds/<refund_id>": {"GET"},
+    "/v1/payments/<payment_record>": {"GET"},
+    # Its POST is another function's.
+    "/v1/webhooks/hitpay": {"POST"},
 }
 
 logger = Logger()
@@ -49,6 +67,7 @@ app = APIGatewayRestResolver()
 
 
 @logger.inject_lambda_context(clear_state=True)
+@metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request of API Gateway; every path ends in an answer of the contract's shape."""
     logger.append_keys(request_id=(event.get("requestContext") or {}).get("requestId"))
@@ -61,11 +80,20 @@ def health() -> Response[str]:
     return _response(HttpAnswer(200, {"status": "ok"}))
 
 
+@app.get("/v1/openapi.json")
+def read_document() -> Response[str]:
+    """Tell the contract, to anybody: it changes with a deployment only."""
+    context = app.current_event.raw_event.get("requestContext") or {}
+    document = api_document(context.get("domainName"), str(context.get("path")))
+    return _response(HttpAnswer(200, document, {"Cache-Control": "public, max-age=300"}))
+
+
 @app.post("/v1/refunds")
 def create_refund() -> Response[str]:
     """Execute a refund, or answer what became of it."""
     world = refund_api(logger)
     caller = _authorised(world, WRITE)
+    require_no_parameters(_parameters())
     body = parse_body(_json_text())
     _require_one_key_header()
     key = idempotency_key(_header("Idempotency-Key"), body)
@@ -81,17 +109,39 @@ def create_refund() -> Response[str]:
     return _response(answer_of(answer, _request_id()))
 
 
-@app.get("/v1/refunds/<refund_id>")
-def read_refund(refund_id: str) -> Response[str]:
-    """Answer a refund from the ledger."""
+@app.get("/v1/refunds")
+def list_refunds() -> Response[str]:
+    """Answer a page of refunds from the ledger."""
     world = refund_api(logger)
     _authorised(world, READ)
-    _require_no_parameters()
-    refund = world.ledger.refund(refund_id)
-    if refund is None:
-        raise RefundNotFoundError("There is no refund of this id.", details={"refund": refund_id})
-    payment = world.ledger.payment(payment_key_of(refund))
+    page = world.list_refunds(parse_list(_parameters()))
+    return _response(HttpAnswer(200, refund_list(page)))
+
+
+@app.get("/v1/refunds/<refund_id>")
+def read_refund(refund_id: str) -> Response[str]:
+    """Answer a refund from the ledger; with ``sync``, after asking the processor about it."""
+    world = refund_api(logger)
+    parameters = _parameters()
+    # What a look finds may move the refund on, so asking for one takes the right to write.
+    _authorised(world, WRITE if "true" in parameters.get("sync", ()) else READ)
+    sync_until = None
+    if parse_sync(parameters):
+        sync_until = Deadline.after(world.clock, PROVIDER_BUDGET_MS)
+    refund, payment = world.read_refund(refund_id, sync_until=sync_until)
     return _response(HttpAnswer(200, refund_object(refund, payment)))
+
+
+@app.get("/v1/payments/<payment_record>")
+def read_payment(payment_record: str) -> Response[str]:
+    """Answer what was captured, refunded and is left of a payment."""
+    world = refund_api(logger)
+    _authorised(world, READ)
+    require_no_parameters(_parameters())
+    if not is_reference(payment_record):
+        raise PaymentNotFoundError("There is no Payment Record of this id.")
+    read = world.read_payment(payment_record, Deadline.after(world.clock, PROVIDER_BUDGET_MS))
+    return _response(HttpAnswer(200, payment_object(read)))
 
 
 @app.not_found
@@ -102,7 +152,9 @@ def no_such_route(_: Exception) -> Response[str]:
         if _matches(pattern, path):
             if method in methods:
                 # An id of characters that no id has, so the router did not take it for one.
-                error = RefundNotFoundError("There is no refund of this id.")
+                error: RefundBridgeError = RefundNotFoundError("There is no refund of this id.")
+                if pattern.startswith("/v1/payments/"):
+                    error = PaymentNotFoundError("There is no Payment Record of this id.")
                 return _response(error_answer(error, _request_id()))
             answer = error_answer(MethodNotAllowedError(f"{path} has no {method}."), _request_id())
             allow = ", ".join(sorted(methods))
@@ -135,13 +187,14 @@ def defect(_: Exception) -> Response[str]:
 
 def _authorised(world: RefundApi, scope: str) -> str:
     """The caller's name, as it goes into the history."""
-    scheme, _, key = (_header("Authorization") or "").partition(" ")
-    holder = world.api_keys.holder_of(key.strip()) if scheme.lower() == "bearer" else None
-    if holder is None:
-        raise UnauthorizedError("Give a valid key: Authorization: Bearer <api key>.")
-    if scope not in holder.scopes:
-        raise ForbiddenError(f"This key may not do this; it needs {scope}.")
-    return f"api_key:{holder.name}"
+    context = app.current_event.raw_event.get("requestContext") or {}
+    identity = context.get("identity") or {}
+    credentials = Credentials(
+        authorization=_header("Authorization"),
+        source_ip=str(identity.get("sourceIp")),
+        user_arn=identity.get("userArn"),
+    )
+    return world.callers.admitted(credentials, scope)
 
 
 def _json_text() -> str:
@@ -164,14 +217,8 @@ def _json_text() -> str:
     return body
 
 
-def _require_no_parameters() -> None:
-    """Refuse a parameter that would be ignored: its caller would believe that it was obeyed."""
-    given = app.current_event.raw_event.get("queryStringParameters") or {}
-    if given:
-        raise InvalidRequestError(
-            "This route takes no parameters.",
-            details={"fields": [{"path": name, "reason": "unknown"} for name in sorted(given)]},
-        )
+def _parameters() -> Parameters:
+    return parameters_of(app.current_event.raw_event)
 
 
 def _require_one_key_header() -> None:

@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from refunds.adapters.sqs_doorbell import PoisonMessageError, parse_doorbell
 from refunds.adapters.threaded_batch import ThreadedBatchProcessor
-from refunds.bootstrap import ReportRefundWorld, report_refund
+from refunds.bootstrap import ReportRefundWorld, metered, report_refund
 from refunds.ports import Deadline
 from refunds.report import ReportDeferredError, ReportFailedError, UnknownRefundError
 
@@ -29,6 +29,7 @@ logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
+@metered
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Report every refund of the batch; the ids of those to come back are returned."""
     world = report_refund(logger)

@@ -10,12 +10,14 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from refunds.bootstrap import settle_refunds
+from refunds.bootstrap import SettleRefundsWorld, metered, settle_refunds
 from refunds.ports import Deadline
 
 # A run begins no refund in the last 24 s of its budget. Two runs may overlap for a moment; they
-# never work on the same refund.
+# never work on the same refund. After each, events that the bus did not take are published again.
 RUN_BUDGET_MS = 75_000
+MEASURE_BUDGET_MS = 5_000
+ANNOUNCE_BUDGET_MS = 30_000
 ALL_RUNS_MS = 100_000
 SCHEDULE_MS = 60_000
 
@@ -23,14 +25,22 @@ logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
+@metered
 def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
     """Settle what is due; returns how many refunds were worked on."""
     world = settle_refunds(logger)
     step_ms = world.settle_seconds * 1000
     next_schedule = Deadline.after(world.clock, SCHEDULE_MS)
     end = Deadline.after(world.clock, ALL_RUNS_MS)
-    settled = world.run(end.at_most(RUN_BUDGET_MS))
+    world.measure(end.at_most(MEASURE_BUDGET_MS))
+    settled = _run(world, end)
     while next_schedule.remaining_ms() > step_ms:
         time.sleep(world.settle_seconds)
-        settled += world.run(end.at_most(RUN_BUDGET_MS))
+        settled += _run(world, end)
     return {"settled": settled}
+
+
+def _run(world: SettleRefundsWorld, end: Deadline) -> int:
+    settled = world.run(end.at_most(RUN_BUDGET_MS))
+    world.announce(end.at_most(ANNOUNCE_BUDGET_MS))
+    return settled

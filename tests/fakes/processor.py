@@ -15,9 +15,11 @@ from refunds.ports import (
     Accepted,
     Charge,
     ChargeNotFoundError,
+    ChargePage,
     ChargeStatus,
     Clock,
     Deadline,
+    ListedCharge,
     Movement,
     MovementStatus,
     Outcome,
@@ -25,7 +27,9 @@ from refunds.ports import (
     RefundOrder,
     Rejected,
     Unknown,
+    UnreadableAnswerError,
 )
+from refunds.processors.hitpay_arrival import arrival_of
 from tests.fakes.processor_books import FakeCharge, ProcessorBooks
 from tests.fakes.processor_fates import (
     Answered,
@@ -53,6 +57,8 @@ class FakeProcessor:
         decide: what happens to an order when ``fates`` is empty.
         lists_refunds: whether a charge shows its refunds one by one.
         is_down: whether look-ups fail.
+        references: what the merchant calls a payment, by the charge's id.
+        page_size: how many payments a page of the list has.
         orders: every order that was handed over, whatever became of it.
     """
 
@@ -66,6 +72,8 @@ class FakeProcessor:
         self.decide: Callable[[RefundOrder], Fate] = lambda _: Executed()
         self.lists_refunds = True
         self.is_down = False
+        self.references: dict[str, str] = {}
+        self.page_size = 50
         self.orders: list[RefundOrder] = []
 
     # --- the port ------------------------------------------------------------------------------
@@ -92,6 +100,7 @@ class FakeProcessor:
             refunded=refunded,
             movements=tuple(shown) if self.lists_refunds else None,
             method=charge.method,
+            arrival=arrival_of(charge.method),
         )
 
     def charge_id_of(self, payment_reference: str, deadline: Deadline) -> str:
@@ -101,6 +110,23 @@ class FakeProcessor:
         if len(paid) != 1:
             raise ChargeNotFoundError(f"{payment_reference!r} has {len(paid)} succeeded payments")
         return paid[0]
+
+    def reference_of(self, charge: Charge, deadline: Deadline) -> str | None:
+        self._look_up()
+        return self.references.get(charge.id)
+
+    def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
+        self._look_up()
+        ids = list(reversed(self.books.charges))
+        start = int(cursor or 0)
+        if start > len(ids):
+            raise UnreadableAnswerError("no such page")
+        shown = ids[start : start + self.page_size]
+        following = start + self.page_size
+        return ChargePage(
+            tuple(ListedCharge(one, self.charge(one, deadline).refunded) for one in shown),
+            str(following) if following < len(ids) else None,
+        )
 
     def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
         self._look_up()

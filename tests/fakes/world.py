@@ -7,22 +7,30 @@ from itertools import count
 from typing import Any, TypeVar
 
 from refunds.adopt import Adopter
+from refunds.credit_note import IssueCreditNote
 from refunds.execute import Answer, ExecuteRefund
 from refunds.link import LinkResolver, VerifyCharge
+from refunds.listing import ListRefunds
 from refunds.money import Money
 from refunds.observe import ObservePayment
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import DUE_SHARDS, Deadline, DoorbellError
+from refunds.read_payment import ReadPayment
+from refunds.read_refund import ReadRefund
 from refunds.record import Recorder
 from refunds.refund import ReferenceType, Refund, RefundRequest, Source, refund_id_of
 from refunds.report import Reported, ReportRefund
 from refunds.reserve import CreateRefund, Reservation
 from refunds.settle import AfterHold, SettleRefund, SettleSettings
 from refunds.settle_run import SettleRun
+from refunds.sweep import SweepPayments
 from tests.fakes.book import FakeBook
 from tests.fakes.book_records import FakeRecord
+from tests.fakes.credit_notes import FakeCreditNotes
 from tests.fakes.ledger import MemoryLedger
+from tests.fakes.listing import MemoryListing
 from tests.fakes.processor import FakeProcessor
+from tests.fakes.sweeps import MemorySweeps
 from tests.fakes.virtual_clock import VirtualClock
 
 STAGE = "test"
@@ -91,10 +99,13 @@ class World:
         *,
         verify_charge: VerifyCharge = VerifyCharge.ALWAYS,
         after_hold: AfterHold = AfterHold.REVIEW,
+        credit_notes: bool = False,
+        ledger: MemoryLedger | None = None,
     ) -> None:
         self.clock = VirtualClock()
-        self.ledger = MemoryLedger()
+        self.ledger = ledger or MemoryLedger()
         self.book = FakeBook(self.clock)
+        self.notes = FakeCreditNotes(self.clock, self.book.books)
         self.processor = FakeProcessor(self.clock)
         self.doorbell = FakeDoorbell()
         self.trail = FakeTrail()
@@ -127,6 +138,14 @@ class World:
             trail=self.trail,
             new_token=self.new_token,
         )
+        issue_note = IssueCreditNote(
+            ledger=self.ledger,
+            notes=self.notes,
+            clock=self.clock,
+            trail=self.trail,
+            actor="test",
+            step_ms=STEP_MS,
+        )
         self.settle = SettleRefund(
             ledger=self.ledger,
             processors=processors,
@@ -136,6 +155,16 @@ class World:
             clock=self.clock,
             trail=self.trail,
             settings=replace(SETTLE_SETTINGS, after_hold=after_hold),
+            credit_notes=issue_note if credit_notes else None,
+        )
+        self.listing = MemoryListing(self.ledger)
+        self.list_refunds = ListRefunds(ledger=self.ledger, listing=self.listing, clock=self.clock)
+        self.read_refund = ReadRefund(ledger=self.ledger, settle=self.settle)
+        self.read_payment = ReadPayment(
+            ledger=self.ledger,
+            list_refunds=self.list_refunds,
+            resolver=resolver,
+            adopter=adopter,
         )
         self.settle_run = SettleRun(
             ledger=self.ledger,
@@ -144,13 +173,26 @@ class World:
             clock=self.clock,
             trail=self.trail,
         )
+        self.sweeps = MemorySweeps()
         self.observe = ObservePayment(
             ledger=self.ledger,
+            sweeps=self.sweeps,
             resolver=resolver,
             adopter=adopter,
             recorder=recorder,
             settle=self.settle,
             execute=self.execute,
+            clock=self.clock,
+            trail=self.trail,
+        )
+        self.sweep = SweepPayments(
+            processors=processors,
+            sweeps=self.sweeps,
+            payments=lambda keys: {
+                key: self.ledger.payments[key] for key in keys if key in self.ledger.payments
+            },
+            observe=self.observe,
+            together=OneAfterTheOther(),
             clock=self.clock,
             trail=self.trail,
         )
@@ -160,6 +202,7 @@ class World:
             clock=self.clock,
             trail=self.trail,
             lease_ms=REPORT_LEASE_MS,
+            credit_notes=issue_note if credit_notes else None,
         )
 
     def pay(self, name: str = "1", amount: int = 9999, currency: str = "sgd") -> str:
@@ -175,6 +218,14 @@ class World:
             )
         )
         return f"pr_{name}"
+
+    def pay_invoice(self, name: str = "1", amount: int = 9999, currency: str = "sgd") -> str:
+        """A customer pays an Invoice; returns its id."""
+        record = self.pay(name, amount, currency)
+        link = {"hitpay_payment_id": f"charge-{name}", "stripe_payment_record_id": record}
+        self.book.add_reference(f"in_{name}", link)
+        self.notes.paid[f"in_{name}"] = amount
+        return f"in_{name}"
 
     def refund(self, key: str, *, record: str = "pr_1", **asked: Any) -> Answer:
         """A caller asks for a refund under ``key``."""

@@ -8,9 +8,10 @@ from local.http_client import RefundApiClient
 from local.simulators.payments import demo_payments
 from local.stack import RunningStack, running_stack
 from tests.integration.background import start_settling
+from tests.openapi.watch import Watch
 
-# Settling that runs once a minute leaves the tests of other things alone.
-CALM = {"SettleSeconds": "60"}
+# Settling that runs once a minute leaves the tests of other things alone; a key made is soon known.
+CALM = {"SettleSeconds": "60", "SecretsCacheSeconds": "1"}
 # What takes minutes to days elsewhere takes seconds. A report may come back as often as it likes.
 HASTY = {
     "SettleSeconds": "1",
@@ -20,6 +21,7 @@ HASTY = {
     "ReportLeaseSeconds": "15",
     "ReportBackoffSeconds": "1",
     "ReportMaxReceives": "100",
+    "RefundRequestMaxReceives": "5",
     "ThrottleRate": "500",
     "ThrottleBurst": "500",
 }
@@ -45,6 +47,21 @@ def hasty_stack() -> Iterator[RunningStack]:
         )
         start_settling(running)  # the schedule takes over in a minute
         yield running
+
+
+@pytest.fixture(scope="session")
+def watch() -> Iterator[Watch]:
+    """Sees every exchange of every caller, whichever test makes it."""
+    RefundApiClient.observer = watch = Watch()
+    yield watch
+    RefundApiClient.observer = None
+
+
+@pytest.fixture(autouse=True)
+def every_exchange_keeps_to_the_openapi_document(watch: Watch) -> Iterator[None]:
+    """What every test ends with."""
+    yield
+    assert watch.taken() == []
 
 
 @pytest.fixture(autouse=True)

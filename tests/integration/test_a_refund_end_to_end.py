@@ -55,6 +55,8 @@ def test_a_partial_refund_reaches_hitpay_once_and_stripe_once(
         "refundable_amount": 7499,
         "status": "partially_refunded",
     }
+    # And when the customer can expect the money, since HitPay says it of cards
+    assert answer.body["arrival"] == {"business_days": {"min": 3, "max": 5}}
     # And HitPay moved exactly that, once
     (made,) = stack.control.refunds(payment.charge_id)
     assert made.id == answer.body["processor_refund_id"]
@@ -170,6 +172,7 @@ def test_a_refund_that_hitpay_holds_back_is_pending_and_not_reported(
     assert (answer.status, answer.body["status"]) == (202, "pending"), answer.text
     assert answer.body["stripe_report"]["status"] == "not_due"
     assert answer.body["payment"]["refundable_amount"] == 4000
+    assert answer.body["arrival"] == {"business_days": {"min": 0, "max": 0}}
     assert stack.control.reports(payment.record_id) == []
 
 

@@ -7,9 +7,12 @@ from typing import Any
 from local import paths
 from local.build import sam
 from local.clients import ROOT_KEY
+from local.event_client import listening
+from local.http_client import RefundApiClient
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
+from refunds.refund import refund_id_of
 
 EVENTS = paths.ROOT / "events"
 PLACEHOLDER = "rbk_replace-with-an-api-key"
@@ -58,6 +61,33 @@ def test_the_queues_event_names_a_refund_that_is_not_there(stack: RunningStack) 
     answer = invoked(stack, "ReportRefund", message)
     failed = {"itemIdentifier": message["Records"][0]["messageId"]}
     assert answer == {"batchItemFailures": [failed]}
+
+
+def test_the_request_queues_event_is_a_scheduled_refund(
+    stack: RunningStack, api: RefundApiClient
+) -> None:
+    # Given the event of the file, for a payment of this test's own
+    payment = DemoPayment("events_requested", 9999)
+    stack.control.seed(seed_of(payment))
+    messages = event(stack, "refund_requested_sqs")
+    (message,) = messages["Records"]
+    message["body"] = message["body"].replace("pr_card_sgd", payment.record_id)
+    # When the function is handed it, then the refund is accepted
+    assert invoked(stack, "RefundRequested", messages) == {"batchItemFailures": []}
+    accepted = api.read_refund(refund_id_of("order-1008-refund-1", "local")).body
+    assert (accepted["source"], accepted["amount"]) == ("event", 2500)
+
+
+def test_the_streams_event_is_told_on_the_bus(stack: RunningStack) -> None:
+    # Given a subscriber
+    with listening(stack.clients, stack.outputs["EventBusName"]) as listener:
+        # When the function is handed the event of the file
+        change = event(stack, "publish_events_dynamodb")
+        assert invoked(stack, "PublishEvents", change) == {"batchItemFailures": []}
+        # Then the success in it is told; the ledger has no such payment to show beside it
+        image = change["Records"][0]["dynamodb"]["NewImage"]
+        (told,) = listener.of(image["id"]["S"])
+        assert (told.name, told.detail["payment"]) == ("Refund Succeeded", None)
 
 
 def test_the_schedules_event_settles_what_is_due(stack: RunningStack) -> None:

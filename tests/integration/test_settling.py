@@ -275,6 +275,6 @@ def test_the_schedule_itself_settles_through_the_alias_with_the_functions_role(
     moved_and_told_once(stack, payment, 5000)
     # And it is the alias that the schedule names
     scheduler = stack.client("scheduler")
-    (schedule,) = scheduler.list_schedules()["Schedules"]
+    targets = [schedule["Target"]["Arn"] for schedule in scheduler.list_schedules()["Schedules"]]
     function = stack.outputs["SettleRefundsFunctionName"]
-    assert schedule["Target"]["Arn"].endswith(f":function:{function}:live")
+    assert any(target.endswith(f":function:{function}:live") for target in targets)

@@ -40,7 +40,7 @@ TIMEOUT_S: Final = 20
 # fmt: off
 MODULES: Final = (
     "state_machine", "payment", "imports", "outcome", "evidence", "record", "reserve", "execute",
-    "settle", "settle_run", "report", "adopt", "observe",
+    "settle", "settle_run", "report", "adopt", "observe", "credit_note", "backoff", "resolve",
 )
 # fmt: on
 # Tests of other things: of files, of texts, of one table.

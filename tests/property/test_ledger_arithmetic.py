@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refunds.payment import Payment, PaymentKey, follow
-from refunds.refund import Refund, report_transition, transition
+from refunds.refund import Refund, credit_note_transition, report_transition, transition
 from refunds.state_machine import (
+    CREDIT_NOTE_TRANSITIONS,
     REPORT_TRANSITIONS,
     TRANSITIONS,
+    CreditNoteEvent,
     Event,
     ReportEvent,
     ReportState,
@@ -94,8 +96,8 @@ def recomputed(world: World) -> dict[str, Any]:
 
 
 def step(world: World, data: st.DataObject) -> None:
-    """One legal step: a birth, an event of a refund, or an event of its report."""
-    choices: list[tuple[str | None, Event | ReportEvent]] = [
+    """One legal step: a birth, or an event of a refund, of its report or of its credit note."""
+    choices: list[tuple[str | None, Event | ReportEvent | CreditNoteEvent]] = [
         (None, event)
         for event in BIRTHS
         if event is not Event.ACCEPT_INSTANT or world.payment.slot is None
@@ -113,9 +115,16 @@ def step(world: World, data: st.DataObject) -> None:
             and refund.state is State.SUCCEEDED
             and not refund.is_adopted
         ]
+        choices += [
+            (refund.id, event)
+            for state, event in CREDIT_NOTE_TRANSITIONS
+            if state is refund.credit_note.state and refund.report.state is ReportState.REPORTED
+        ]
     refund_id, event = data.draw(st.sampled_from(choices))
     if refund_id is None:
         be_born(world, Event(event), data)
+    elif isinstance(event, CreditNoteEvent):
+        world.put(credit_note_transition(world.refunds[refund_id], event, WHY))
     elif isinstance(event, ReportEvent):
         after = report_transition(world.refunds[refund_id], event, WHY)
         if event is ReportEvent.CANCEL:  # the processor took the money back

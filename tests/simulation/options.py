@@ -51,6 +51,7 @@ class Options:
         outages: from when to when which provider's look-ups fail.
         webhook_rate: how many webhooks come for a movement, on average.
         odd_conduct: how often a refund is not simply done at once.
+        readers: how many people per wish read its refund, and ask for a look at the processor.
     """
 
     seed: int
@@ -77,6 +78,7 @@ class Options:
     redrives: bool
     reports_of_others: bool
     forgets_keys: bool
+    readers: int = 0
 
     @property
     def calm_ms(self) -> int:
@@ -132,6 +134,7 @@ def draw(seed: int) -> Options:
         redrives=random.random() < 0.5,
         reports_of_others=random.random() < 0.1,
         forgets_keys=random.random() < 0.3,
+        readers=random.choice((0, 0, 0, 1, 5)),
     )
 
 

@@ -12,6 +12,7 @@ from refunds.errors import (
     PaymentBusyError,
     ProcessorUnavailableError,
     RefundBridgeError,
+    RefundNotFoundError,
     StripeUnavailableError,
 )
 from refunds.payment import PaymentKey
@@ -127,6 +128,16 @@ def observe(stage: Stage, key: PaymentKey) -> None:
         stage.observe(key, Deadline.after(stage.clock, PROVIDER_BUDGET_MS))
     except (RefundBridgeError, LedgerConflictError, LedgerUnavailableError) as error:
         stage.gate.note("observed", type(error).__name__)
+
+
+def read_now(stage: Stage, key: str) -> None:
+    """A reader of the refund of that key wants the processor to be asked about it first."""
+    deadline = Deadline.after(stage.clock, PROVIDER_BUDGET_MS)
+    try:
+        refund, _ = stage.read_refund(refund_id_of(key, STAGE), sync_until=deadline)
+        stage.gate.note("read", refund.state)
+    except (RefundNotFoundError, LedgerUnavailableError) as error:
+        stage.gate.note("read", type(error).__name__)
 
 
 def report(stage: Stage, message: Message) -> None:

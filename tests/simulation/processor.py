@@ -7,6 +7,7 @@ from typing import Final
 from refunds.money import Money
 from refunds.ports import (
     Charge,
+    ChargePage,
     Deadline,
     Movement,
     MovementStatus,
@@ -77,6 +78,12 @@ class SimulatedProcessor:
 
     def charge_id_of(self, payment_reference: str, deadline: Deadline) -> str:
         return self.inner.charge_id_of(payment_reference, deadline)
+
+    def reference_of(self, charge: Charge, deadline: Deadline) -> str | None:
+        return self.inner.reference_of(charge, deadline)
+
+    def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
+        return self.inner.charges(cursor, deadline)
 
     def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
         self._watch.looking_up()

@@ -13,6 +13,7 @@ from refunds.link import LinkResolver
 from refunds.money import Money
 from refunds.observe import ObservePayment
 from refunds.ports import LedgerUnavailableError
+from refunds.read_refund import ReadRefund
 from refunds.record import Recorder
 from refunds.report import ReportRefund
 from refunds.reserve import Reservation
@@ -22,6 +23,7 @@ from tests.fakes.book import FakeBook
 from tests.fakes.book_records import FakeRecord
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.processor import FakeProcessor
+from tests.fakes.sweeps import MemorySweeps
 from tests.simulation.answer_watch import AnswerWatch
 from tests.simulation.book import SimulatedBook
 from tests.simulation.faults import Dice, Fault
@@ -170,11 +172,13 @@ class Stage:
                 unheard_ms=120 * MINUTE_MS,
             ),
         )
+        self.read_refund = ReadRefund(ledger=ledger, settle=self.settle)
         self.settle_run = SettleRun(
             ledger=ledger, settle=self.settle, together=self._together, clock=clock, trail=trail
         )
         self.observe = ObservePayment(
             ledger=ledger,
+            sweeps=MemorySweeps(),
             resolver=resolver,
             adopter=adopter,
             recorder=recorder,
@@ -188,7 +192,8 @@ class Stage:
         )
 
     def _pay(self, number: int) -> None:
-        """A customer pays."""
+        """A customer pays; the merchant told the processor its PaymentIntent."""
+        self.processor.inner.references[f"charge-{number}"] = f"pi_{number}"
         self.processor.inner.add_charge(f"charge-{number}", Money(CAPTURED, "sgd"))
         self.book.inner.add_record(
             FakeRecord(

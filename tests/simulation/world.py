@@ -12,7 +12,7 @@ from refunds.state_machine import ReportState
 from tests.simulation.faults import Fault
 from tests.simulation.liveness import Ending, awaits_a_person, is_behind_a_review, settle_by_hand
 from tests.simulation.options import HOUR_MS, MINUTE_MS, Foreign, Options
-from tests.simulation.people import Caller, observe, report, settle_due, work
+from tests.simulation.people import Caller, observe, read_now, report, settle_due, work
 from tests.simulation.report_queue import Message
 from tests.simulation.stage import Stage
 from tests.simulation.violation import InvariantViolation
@@ -75,6 +75,10 @@ class World:
         stage, options = self.stage, self.options
         for wish in options.wishes:
             stage.scheduler.at(wish.start_ms, Caller(stage, wish).ask)
+        for wish in options.wishes * options.readers:
+            when_ms = wish.start_ms + stage.random.randrange(2 * options.trouble_ms)
+            task = partial(read_now, stage, wish.key)
+            stage.scheduler.at(when_ms, partial(work, stage, "reader", "call", task))
         for foreign in options.foreign:
             stage.scheduler.at(foreign.at_ms, partial(self._dashboard, foreign))
         if options.forgets_keys:
@@ -116,7 +120,8 @@ class World:
         stage = self.stage
         settle_by_hand(stage, ending.reviews)
         for _ in range(2):
-            for key in list(stage.memory.payments):
+            for charge_id in stage.processor.inner.books.charges:
+                key = PaymentKey(stage.processor.name, charge_id)
                 work(stage, "sweep", "observe", partial(observe, stage, key))
             self._until_quiet(stage.scheduler.now_ms + PEACE_MS)
         for refund in stage.memory.refunds.values():

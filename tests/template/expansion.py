@@ -44,7 +44,7 @@ PSEUDO_PARAMETERS = {
 class Expanded:
     """One stage's resources. Free to be broken: every test gets its own copy."""
 
-    parameters: dict[str, str]
+    parameters: dict[str, Any]
     stack_name: str
     resources: dict[str, Resource]
     rules: dict[str, Any]
@@ -59,6 +59,13 @@ class Expanded:
         """The properties of one resource."""
         properties: Resource = self.resources[name]["Properties"]
         return properties
+
+    def queue_mappings(self) -> Iterator[tuple[str, Resource, str]]:
+        """What hands a queue's messages to a function: id, properties, and the queue's id."""
+        for name, mapping in self.of_type("AWS::Lambda::EventSourceMapping"):
+            source = mapping["EventSourceArn"].removesuffix(".Arn")
+            if self.resources.get(source, {}).get("Type") == "AWS::SQS::Queue":
+                yield name, mapping, source
 
     def environment(self, function: str) -> dict[str, Any]:
         """The environment variables of a function."""
@@ -82,7 +89,11 @@ def expand(stage_name: str, stack_name: str | None = None, **overrides: str) -> 
     values = _values(expanded, parameters, name)
     work_out = _Resolver(values, expanded.get("Conditions", {}))
     return Expanded(
-        parameters={k: str(v) for k, v in values.items() if k in expanded["Parameters"]},
+        parameters={
+            name: value if isinstance(value, list) else str(value)
+            for name, value in values.items()
+            if name in expanded["Parameters"]
+        },
         stack_name=name,
         resources={
             key: work_out(_without_condition(resource))
@@ -100,8 +111,13 @@ def _without_condition(resource: Resource) -> Resource:
 def _values(
     template: Mapping[str, Any], parameters: Mapping[str, str], stack_name: str
 ) -> dict[str, Any]:
-    defaults = {k: v["Default"] for k, v in template["Parameters"].items() if "Default" in v}
-    return {**PSEUDO_PARAMETERS, "AWS::StackName": stack_name, **defaults, **parameters}
+    declared = template["Parameters"]
+    defaults = {k: v["Default"] for k, v in declared.items() if "Default" in v}
+    given: dict[str, Any] = {**defaults, **parameters}
+    for name, value in given.items():
+        if declared[name]["Type"] == "CommaDelimitedList":
+            given[name] = value.split(",")
+    return {**PSEUDO_PARAMETERS, "AWS::StackName": stack_name, **given}
 
 
 class _Resolver:

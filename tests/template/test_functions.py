@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from refunds.bootstrap import SETTLE_TAKE_MS
-from refunds.config import RefundApiSettings, ReportRefundSettings, SettleRefundsSettings
+from refunds.config import (
+    PublishEventsSettings,
+    RefundApiSettings,
+    RefundRequestedSettings,
+    ReportRefundSettings,
+    SettleRefundsSettings,
+)
+from refunds.credit_note import REPORTERS_MS
 from refunds.settle_run import ROW_MS
 from tests.template.expansion import Expanded
 
@@ -16,13 +23,28 @@ SKEW = 15
 SETTLE_RUNS = 100  # functions/settle_refunds/app.py begins nothing that could end later
 STRIPE_PER_SECOND = 25
 SHORTEST_RECEIVES = 5
-SETTINGS: dict[str, type[RefundApiSettings | ReportRefundSettings | SettleRefundsSettings]] = {
+Settings = (
+    RefundApiSettings
+    | PublishEventsSettings
+    | RefundRequestedSettings
+    | ReportRefundSettings
+    | SettleRefundsSettings
+)
+SETTINGS: dict[str, type[Settings]] = {
+    "PublishEventsFunction": PublishEventsSettings,
     "RefundApiFunction": RefundApiSettings,
+    "RefundRequestedFunction": RefundRequestedSettings,
     "ReportRefundFunction": ReportRefundSettings,
     "SettleRefundsFunction": SettleRefundsSettings,
 }
 RECEIVES = "REPORT_MAX_RECEIVES"
-READ_BY_LIBRARIES = ("LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE")
+READ_BY_LIBRARIES = (
+    "LOG_LEVEL",
+    "POWERTOOLS_SERVICE_NAME",
+    "POWERTOOLS_METRICS_NAMESPACE",
+    "POWERTOOLS_TRACER_CAPTURE_ERROR",
+    "POWERTOOLS_TRACER_CAPTURE_RESPONSE",
+)
 
 
 def timeout_problems(template: Expanded) -> list[str]:
@@ -34,9 +56,9 @@ def timeout_problems(template: Expanded) -> list[str]:
         problems.append(f"the gateway gives up after {GATEWAY_LIMIT} s, the function after {api}")
     if not api + SKEW <= lease:
         problems.append(f"a lease of {lease} s can end before the function does")
-    for name, mapping in template.of_type("AWS::Lambda::EventSourceMapping"):
+    for name, mapping, source in template.queue_mappings():
         function = _function_behind(template, mapping["FunctionName"])
-        queue = template.properties(mapping["EventSourceArn"].removesuffix(".Arn"))
+        queue = template.properties(source)
         needed = 6 * template.properties(function)["Timeout"]
         if not queue["VisibilityTimeout"] >= needed:
             problems.append(f"{name}: visibility {queue['VisibilityTimeout']} < {needed}")
@@ -44,6 +66,8 @@ def timeout_problems(template: Expanded) -> list[str]:
     lease = int(template.environment("ReportRefundFunction")["REPORT_LEASE_SECONDS"])
     if not report + SKEW <= lease <= template.properties("ReportQueue")["VisibilityTimeout"]:
         problems.append(f"a report's lease of {lease} s does not fit")
+    if not report <= REPORTERS_MS // 1000:
+        problems.append("settling may try a credit note beside the reporter")
     return problems
 
 
@@ -60,6 +84,9 @@ def settling_problems(template: Expanded) -> list[str]:
     for name in ("LEASE_SECONDS", "HITPAY_URL", "VERIFY_CHARGE", "HITPAY_ZERO_DECIMAL_FORM"):
         if variables.get(name) != template.environment("RefundApiFunction")[name]:
             problems.append(f"{name} differs between the two functions that move money")
+    for name in ("CREDIT_NOTES", "SETTLE_SECONDS"):
+        if variables.get(name) != template.environment("ReportRefundFunction")[name]:
+            problems.append(f"{name} differs between the two functions that issue credit notes")
     if variables[RECEIVES] != template.environment("ReportRefundFunction")[RECEIVES]:
         problems.append("who rings expects other receives than who hears")
     return problems
@@ -94,9 +121,10 @@ def capacity_problems(template: Expanded) -> list[str]:
     for name, alias in template.of_type("AWS::Lambda::Alias"):
         if "ProvisionedConcurrencyConfig" in alias:
             problems.append(f"{name} provisions concurrency")
-    for name, mapping in template.of_type("AWS::Lambda::EventSourceMapping"):
+    for name, mapping, _ in template.queue_mappings():
         if not int(mapping.get("ScalingConfig", {}).get("MaximumConcurrency", 0)) >= 2:
             problems.append(f"{name} is not bounded")
+    for name, mapping in template.of_type("AWS::Lambda::EventSourceMapping"):
         if mapping.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
             problems.append(f"{name}: one bad message would fail its whole batch")
     for name, queue in template.of_type("AWS::SQS::Queue"):
@@ -207,6 +235,10 @@ def _statement(template: Expanded, role: str, number: int) -> dict[str, Any]:
             lambda t: t.environment("SettleRefundsFunction").update(REPORT_MAX_RECEIVES="9"),
         ),
         (
+            settling_problems,
+            lambda t: t.environment("SettleRefundsFunction").update(CREDIT_NOTES="?"),
+        ),
+        (
             environment_problems,
             lambda t: t.environment("SettleRefundsFunction").pop("HOLD_SECONDS"),
         ),
@@ -254,7 +286,7 @@ def _statement(template: Expanded, role: str, number: int) -> dict[str, Any]:
         (log_problems, lambda t: _statement(t, "RefundApiRole", 0).update(Resource="*")),
         (
             log_problems,
-            lambda t: t.properties("RefundApiFunction").update(TracingConfig={"Mode": "Active"}),
+            lambda t: t.environment("RefundApiFunction").pop("POWERTOOLS_TRACER_CAPTURE_ERROR"),
         ),
     ],
 )

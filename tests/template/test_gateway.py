@@ -1,4 +1,4 @@
-"""Rules 7 and 8 of AWS: the REST API, its routes, limits and its own error answers."""
+"""Rules 7, 8 and 9 of AWS: the REST API, its routes, limits, callers and own error answers."""
 
 import json
 from collections.abc import Callable
@@ -6,26 +6,54 @@ from typing import Any
 
 import pytest
 
+from local import paths
+from local.http_client import Answer, Exchange
+from local.stages import stage_names
+from local.template_yaml import read_template
+from tests.openapi.document import exchange_problems
 from tests.template.expansion import Expanded, expand
 
 API = "RestApi"
 METHODS = {"get", "post", "put", "patch", "delete"}
-ROUTES = {"/health": {"get"}, "/v1/{proxy+}": METHODS}
-# The answers that the gateway gives by itself, and what the contract calls each of them.
+ROUTES = {
+    "/health": {"get"},
+    "/v1/openapi.json": METHODS,
+    "/v1/webhooks/hitpay": METHODS,
+    "/v1/{proxy+}": METHODS,
+}
+# Whoever calls these says by other means who it is, or need not say it.
+OPEN = {("/health", "get"), ("/v1/openapi.json", "get"), ("/v1/webhooks/hitpay", "post")}
+WEBHOOK = ("/~1v1~1webhooks~1hitpay", "POST")
+# The answers that the gateway gives by itself, all kinds that there are, and what the contract
+# calls each: https://docs.aws.amazon.com/apigateway/latest/developerguide/
+# supported-gateway-response-types.html
 CODES = {
+    "BAD_REQUEST_BODY": (400, "invalid_request"),
+    "BAD_REQUEST_PARAMETERS": (400, "invalid_request"),
     "UNAUTHORIZED": (401, "unauthorized"),
     "ACCESS_DENIED": (403, "forbidden"),
+    "EXPIRED_TOKEN": (403, "forbidden"),
+    "INVALID_API_KEY": (403, "forbidden"),
+    "INVALID_SIGNATURE": (403, "forbidden"),
+    "WAF_FILTERED": (403, "forbidden"),
     "MISSING_AUTHENTICATION_TOKEN": (404, "not_found"),
+    "RESOURCE_NOT_FOUND": (404, "not_found"),
     "THROTTLED": (429, "rate_limited"),
     "QUOTA_EXCEEDED": (429, "rate_limited"),
     "REQUEST_TOO_LARGE": (413, "payload_too_large"),
     "UNSUPPORTED_MEDIA_TYPE": (415, "unsupported_media_type"),
     "INTEGRATION_TIMEOUT": (504, "gateway_timeout"),
     "INTEGRATION_FAILURE": (502, "gateway_error"),
+    "API_CONFIGURATION_ERROR": (500, "internal_error"),
+    "AUTHORIZER_CONFIGURATION_ERROR": (500, "internal_error"),
+    "AUTHORIZER_FAILURE": (500, "internal_error"),
     "DEFAULT_4XX": (None, "invalid_request"),
     "DEFAULT_5XX": (None, "gateway_error"),
 }
-MAY_HAVE_EXECUTED = ("INTEGRATION_TIMEOUT", "INTEGRATION_FAILURE", "DEFAULT_5XX")
+# What an answer of no status of its own may be given with.
+DEFAULT_STATUSES = {"DEFAULT_4XX": 400, "DEFAULT_5XX": 500}
+HEADER = "gatewayresponse.header."
+REQUEST_ID = "8f5d1c9e-2b1f-4c0e-9d0a-6f3b7a1c2d3e"
 
 
 def _body(template: Expanded) -> dict[str, Any]:
@@ -39,7 +67,13 @@ def _answers(template: Expanded) -> dict[str, Any]:
 
 
 def _settings(template: Expanded) -> dict[str, Any]:
+    """The settings of all routes."""
     settings: dict[str, Any] = template.properties("RestApiStage")["MethodSettings"][0]
+    return settings
+
+
+def _webhook_settings(template: Expanded) -> dict[str, Any]:
+    settings: dict[str, Any] = template.properties("RestApiStage")["MethodSettings"][1]
     return settings
 
 
@@ -53,14 +87,28 @@ def stage_problems(template: Expanded) -> list[str]:
         problems.append(f"stages {stages}")
     deployments = template.of_type("AWS::ApiGateway::Deployment")
     problems += [f"{n} makes a second stage" for n, p in deployments if "StageName" in p]
-    settings = _settings(template)
-    if (settings["ResourcePath"], settings["HttpMethod"]) != ("/*", "*"):
-        problems.append("settings are not those of all routes")
-    limits = ("ThrottlingRateLimit", "ThrottlingBurstLimit")
-    problems += [f"no {limit}" for limit in limits if not int(settings.get(limit) or 0) > 0]
-    if settings.get("DataTraceEnabled") is not False:
-        problems.append("bodies may be logged")
+    listed = template.properties("RestApiStage")["MethodSettings"]
+    where = [(settings["ResourcePath"], settings["HttpMethod"]) for settings in listed]
+    if where != [("/*", "*"), WEBHOOK]:
+        return [*problems, f"settings of {where}"]
+    for settings in listed:
+        # Those of one method replace those of all, so each says everything.
+        limits = ("ThrottlingRateLimit", "ThrottlingBurstLimit")
+        problems += [f"no {limit}" for limit in limits if not int(settings.get(limit) or 0) > 0]
+        if settings.get("DataTraceEnabled") is not False:
+            problems.append("bodies may be logged")
+        if settings.get("MetricsEnabled") is not True:
+            problems.append("calls are not counted")
     return problems
+
+
+def webhook_limit_problems(template: Expanded) -> list[str]:
+    """Rule 7: what anybody may send is throttled before it takes the callers' share."""
+    of_all, of_webhook = _settings(template), _webhook_settings(template)
+    limits = ("ThrottlingRateLimit", "ThrottlingBurstLimit")
+    return [
+        f"{limit} not lower" for limit in limits if not int(of_webhook[limit]) < int(of_all[limit])
+    ]
 
 
 def answer_problems(template: Expanded) -> list[str]:
@@ -81,24 +129,44 @@ def _one_answer(kind: str, answer: dict[str, Any]) -> list[str]:
     templates = answer["responseTemplates"]
     if list(templates) != ["application/json"]:
         return [*problems, f"templates for {list(templates)}"]
-    rendered = templates["application/json"].replace("$context.requestId", "8f5d1c9e")
+    rendered = templates["application/json"].replace("$context.requestId", REQUEST_ID)
     if "$" in rendered:
         problems.append("a variable that is not JSON-safe")
     try:
-        body = json.loads(rendered)
+        exchange = _exchange(status or DEFAULT_STATUSES[kind], _headers(answer), rendered)
     except ValueError:
         return [*problems, f"not JSON: {rendered}"]
-    error = body.get("error", {})
-    if list(body) != ["error"] or set(error) != {"code", "message", "details", "request_id"}:
-        return [*problems, f"not the contract's shape: {body}"]
-    outcome = {"outcome": "unknown"} if kind in MAY_HAVE_EXECUTED else {}
-    if (error["code"], error["request_id"], error["details"]) != (code, "8f5d1c9e", outcome):
+    if found := exchange_problems(exchange):
+        return [*problems, *found]
+    error = exchange.answer.body["error"]
+    if (error["code"], error["request_id"]) != (code, REQUEST_ID):
         problems.append(f"says {error}")
-    if not error["message"]:
-        problems.append("no message")
-    if status == 429 and "Retry-After" not in str(answer.get("responseParameters")):
-        problems.append("no Retry-After")
+    # Whatever the gateway cannot vouch for must be repeated with the same key.
+    unknown = exchange.answer.status >= 500
+    if error["details"] != ({"outcome": "unknown"} if unknown else {}):
+        problems.append(f"details {error['details']}")
+    if exchange.answer.status == 401 and "WWW-Authenticate" not in exchange.answer.headers:
+        problems.append("no WWW-Authenticate")
     return problems
+
+
+def _headers(answer: dict[str, Any]) -> dict[str, str]:
+    """The headers of an answer; a text of the template stands in single quotes there."""
+    mapped = {"Content-Type": "'application/json'"}
+    for name, text in answer.get("responseParameters", {}).items():
+        mapped[name.removeprefix(HEADER)] = text
+    return {name: text[1:-1] for name, text in mapped.items() if text[0] == text[-1] == "'"}
+
+
+def _exchange(status: int, headers: dict[str, str], body: str) -> Exchange:
+    """The answer to a call that could have got it: one that is on no route gets 404."""
+    return Exchange(
+        method="POST",
+        path="/nowhere" if status == 404 else "/v1/refunds",
+        headers={"Content-Type": "application/json"},
+        body=b'{"payment_record": "pr_1", "refund_id": "one"}',
+        answer=Answer(status, headers, json.loads(body), body),
+    )
 
 
 def route_problems(template: Expanded) -> list[str]:
@@ -117,6 +185,23 @@ def route_problems(template: Expanded) -> list[str]:
     return problems
 
 
+def caller_problems(template: Expanded) -> list[str]:
+    """Rule 9: the gateway checks signatures on every route but the open ones, or nothing at all."""
+    signed = {"AWS_IAM"} if template.parameters["ApiAuth"] == "AWS_IAM" else set[str]()
+    problems = []
+    for path, methods in _body(template)["paths"].items():
+        for method, definition in methods.items():
+            wanted = set[str]() if (path, method) in OPEN else signed
+            checked = {name for each in definition.get("security", ()) for name in each}
+            if checked - {"NONE"} != wanted:
+                problems.append(f"{method} {path} is checked by {checked or 'nobody'}")
+            if "credentials" in definition["x-amazon-apigateway-integration"]:
+                problems.append(f"{method} {path} calls the function as its caller")
+    schemes = _body(template).get("components", {}).get("securitySchemes", {})
+    kinds = {each["x-amazon-apigateway-authtype"] for each in schemes.values()}
+    return problems if kinds == ({"awsSigv4"} if signed else set()) else [*problems, f"{schemes}"]
+
+
 def test_rule_7_one_regional_throttled_stage_without_data_trace(template: Expanded) -> None:
     assert stage_problems(template) == []
 
@@ -130,6 +215,11 @@ def test_rule_7_one_regional_throttled_stage_without_data_trace(template: Expand
         lambda t: _settings(t).update(ThrottlingBurstLimit=0),
         lambda t: _settings(t).update(DataTraceEnabled=True),
         lambda t: _settings(t).update(ResourcePath="/v1"),
+        lambda t: _webhook_settings(t).update(DataTraceEnabled=True),
+        lambda t: _webhook_settings(t).pop("MetricsEnabled"),
+        lambda t: _webhook_settings(t).pop("ThrottlingRateLimit"),
+        lambda t: _webhook_settings(t).update(ResourcePath="/v1/webhooks/hitpay"),
+        lambda t: t.properties("RestApiStage")["MethodSettings"].pop(),
         lambda t: next(p for _, p in t.of_type("AWS::ApiGateway::Deployment")).update(
             StageName="Stage"
         ),
@@ -138,6 +228,16 @@ def test_rule_7_one_regional_throttled_stage_without_data_trace(template: Expand
 def test_rule_7_its_check_notices(to_break: Expanded, breaking: Callable[[Any], Any]) -> None:
     breaking(to_break)
     assert stage_problems(to_break)
+
+
+def test_rule_7_webhooks_are_throttled_lower(template: Expanded) -> None:
+    assert webhook_limit_problems(template) == []
+
+
+@pytest.mark.parametrize("limit", ["ThrottlingRateLimit", "ThrottlingBurstLimit"])
+def test_rule_7_and_its_check_notices(to_break: Expanded, limit: str) -> None:
+    _webhook_settings(to_break)[limit] = _settings(to_break)[limit]
+    assert webhook_limit_problems(to_break)
 
 
 def test_rule_7_access_logs_only_with_the_accounts_role(template: Expanded) -> None:
@@ -159,6 +259,13 @@ def test_rule_8_the_gateways_own_answers_have_the_contracts_shape(template: Expa
     assert answer_problems(template) == []
 
 
+def test_rule_8_an_unsigned_request_learns_that_it_is_not_signed() -> None:
+    signed = expand("production", ApiAuth="AWS_IAM")
+    assert answer_problems(signed) == []
+    kind = _answers(signed)["MISSING_AUTHENTICATION_TOKEN"]
+    assert "not signed" in kind["responseTemplates"]["application/json"]
+
+
 def _template_of(answer: dict[str, Any], text: str) -> None:
     answer["responseTemplates"]["application/json"] = text
 
@@ -168,6 +275,10 @@ def _template_of(answer: dict[str, Any], text: str) -> None:
     [
         lambda answers: answers.pop("THROTTLED"),
         lambda answers: answers["THROTTLED"].pop("responseParameters"),
+        lambda answers: answers["UNAUTHORIZED"].pop("responseParameters"),
+        lambda answers: answers["QUOTA_EXCEEDED"]["responseParameters"].update(
+            {f"{HEADER}Retry-After": "'soon'"}
+        ),
         lambda answers: answers["DEFAULT_5XX"].update(statusCode="500"),
         lambda answers: answers["UNAUTHORIZED"].update(statusCode="403"),
         lambda answers: answers.update(NEW={}),
@@ -205,3 +316,38 @@ def test_rule_8_the_check_of_routes_notices(
 ) -> None:
     breaking(_body(to_break))
     assert route_problems(to_break)
+
+
+@pytest.mark.parametrize("stage", stage_names())
+@pytest.mark.parametrize("auth", ["bearer", "AWS_IAM"])
+def test_rule_9_the_gateway_checks_signatures_if_that_is_asked_for(stage: str, auth: str) -> None:
+    template = expand(stage, ApiAuth=auth)
+    assert caller_problems(template) == []
+    assert template.environment("RefundApiFunction")["API_AUTH"] == auth
+
+
+@pytest.mark.parametrize(
+    ("auth", "breaking"),
+    [
+        ("AWS_IAM", lambda paths: paths["/v1/{proxy+}"]["post"].pop("security")),
+        ("AWS_IAM", lambda paths: paths["/health"]["get"].update(security=[{"AWS_IAM": []}])),
+        ("bearer", lambda paths: paths["/v1/{proxy+}"]["get"].update(security=[{"AWS_IAM": []}])),
+        (
+            "AWS_IAM",
+            lambda paths: paths["/v1/{proxy+}"]["get"]["x-amazon-apigateway-integration"].update(
+                credentials="arn:aws:iam::*:user/*"
+            ),
+        ),
+    ],
+)
+def test_rule_9_its_check_notices(auth: str, breaking: Callable[[Any], Any]) -> None:
+    template = expand("sandbox", ApiAuth=auth)
+    breaking(_body(template)["paths"])
+    assert caller_problems(template)
+
+
+def test_rule_9_another_word_for_it_would_leave_the_gateway_open_without_an_error() -> None:
+    # Why the parameter has SAM's own word and the template refuses any other.
+    assert caller_problems(expand("sandbox", ApiAuth="iam")) == []
+    allowed = read_template(paths.TEMPLATE)["Parameters"]["ApiAuth"]["AllowedValues"]
+    assert allowed == ["bearer", "AWS_IAM"]

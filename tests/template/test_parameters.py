@@ -8,6 +8,7 @@ import pytest
 from local import paths
 from local.stages import load_stage, stage_names
 from local.template_yaml import read_template
+from refunds.config import ReportRefundSettings, SettleRefundsSettings
 from tests.template.expansion import expand
 
 SET_BY_THE_DEPLOY_COMMAND = {"BuildDigest"}
@@ -114,6 +115,21 @@ def test_a_refund_that_hitpay_never_showed_is_for_a_person_for_a_day_at_least(st
     parameters = load_stage(stage).parameters
     assert parameters["AfterHold"] == "review"
     assert int(parameters["HoldSeconds"]) >= 86_400
+
+
+@pytest.mark.parametrize(("stage", "is_on"), [("local", True), ("sandbox", False)])
+def test_credit_notes_are_issued_only_where_somebody_asked_for_them(
+    stage: str, is_on: bool
+) -> None:
+    assert read_template(paths.TEMPLATE)["Parameters"]["CreditNotes"]["Default"] == "off"
+    assert load_stage("production").parameters["CreditNotes"] == "off"
+    template = expand(stage)
+    for function, settings in (
+        ("ReportRefundFunction", ReportRefundSettings),
+        ("SettleRefundsFunction", SettleRefundsSettings),
+    ):
+        variables = template.environment(function)
+        assert settings.from_environment(variables).credit_notes is is_on
 
 
 @pytest.mark.parametrize(

@@ -71,10 +71,9 @@ def dead_letter_problems(template: Expanded) -> list[str]:
         kept = template.properties(dead_letter_queue)["MessageRetentionPeriod"]
         if not kept > template.properties(name)["MessageRetentionPeriod"]:
             problems.append(f"{dead_letter_queue} forgets before {name} does")
-    for mapping, properties in template.of_type("AWS::Lambda::EventSourceMapping"):
-        queue = properties["EventSourceArn"].removesuffix(".Arn")
-        if queue not in dead_letters:
-            problems.append(f"{mapping} reads {queue}, which has no dead-letter queue")
+    for mapping, _, source in template.queue_mappings():
+        if source not in dead_letters:
+            problems.append(f"{mapping} reads {source}, which has no dead-letter queue")
     return problems
 
 

@@ -8,7 +8,10 @@ import pytest
 from tests.template.expansion import PSEUDO_PARAMETERS, Expanded, expand
 
 PATIENCE = {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
-SCHEDULES = {"SettleRefundsFunctionEveryMinute": "rate(1 minute)"}
+SCHEDULES = {
+    "SettleRefundsFunctionEveryMinute": "rate(1 minute)",
+    "SweepChargesFunctionDaily": "rate(1 day)",
+}
 
 
 def schedule_problems(template: Expanded) -> list[str]:
@@ -88,8 +91,8 @@ def _schedule(template: Expanded) -> dict[str, Any]:
 
 
 def _invoke_config(template: Expanded) -> dict[str, Any]:
-    ((_, config),) = template.of_type("AWS::Lambda::EventInvokeConfig")
-    return config
+    configs = dict(template.of_type("AWS::Lambda::EventInvokeConfig"))
+    return configs["SettleRefundsFunctionEventInvokeConfig"]
 
 
 def _statement(template: Expanded) -> dict[str, Any]:

@@ -1,22 +1,25 @@
 """What callers are told, by what the ledger holds: the contract's two tables."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from refunds import errors
 from refunds.answers import STATUS_OF_ERROR, answer_of, error_answer, refund_object
+from refunds.arrival import Arrival
 from refunds.errors import PaymentBusyError, RefundBridgeError
 from refunds.execute import Answer
-from refunds.refund import Failure
-from refunds.state_machine import State
+from refunds.refund import CreditNote, Failure
+from refunds.state_machine import CreditNoteState, State
 from tests.fakes.processor_fates import Answered, NotSent, RequestLost
 from tests.fakes.world import World
 
 FIELDS = {
     "id", "object", "status", "amount", "currency", "payment_record", "payment_intent", "invoice",
     "processor", "processor_payment_id", "processor_refund_id", "reason", "metadata", "failure",
-    "stripe_report", "payment", "refund_type", "source", "created_at", "updated_at",
+    "stripe_report", "credit_note", "arrival", "payment", "refund_type", "source", "created_at",
+    "updated_at",
 }  # fmt: skip
 
 
@@ -48,6 +51,73 @@ def test_a_refund_is_shown_with_every_field_of_the_contract(succeeded: Answer) -
         "refundable_amount": 7499,
         "status": "partially_refunded",
     }
+
+
+@pytest.mark.parametrize(
+    ("note", "shown"),
+    [
+        (CreditNote(), None),
+        (CreditNote(last_error="taken_back", attempts=2), None),
+        (
+            CreditNote(state=CreditNoteState.DUE, attempts=1, last_error="no answer"),
+            {"status": "due", "id": None, "attempts": 1, "last_error": "no answer"},
+        ),
+        (
+            CreditNote(state=CreditNoteState.ISSUED, id="cn_1", attempts=2),
+            {"status": "issued", "id": "cn_1", "attempts": 2, "last_error": None},
+        ),
+        (
+            CreditNote(state=CreditNoteState.FAILED, attempts=8, last_error="refused: no"),
+            {"status": "failed", "id": None, "attempts": 8, "last_error": "refused: no"},
+        ),
+    ],
+)
+def test_a_credit_note_is_shown_once_it_is_owed(
+    succeeded: Answer, note: CreditNote, shown: dict[str, object] | None
+) -> None:
+    refund = replace(succeeded.refund, credit_note=note)
+    expected = None if shown is None else shown | {"issued_at": None}
+    assert refund_object(refund, succeeded.payment)["credit_note"] == expected
+
+
+def test_a_credit_note_says_when_it_was_issued(succeeded: Answer) -> None:
+    note = CreditNote(state=CreditNoteState.ISSUED, issued_at_ms=1_700_000_000_000)
+    refund = replace(succeeded.refund, credit_note=note)
+    shown = refund_object(refund, succeeded.payment)["credit_note"]
+    assert shown["issued_at"] == "2023-11-14T22:13:20.000Z"
+
+
+@pytest.mark.parametrize(
+    ("arrival", "shown"),
+    [
+        (None, None),
+        (Arrival(0, 0), {"business_days": {"min": 0, "max": 0}}),
+        (Arrival(3, 5), {"business_days": {"min": 3, "max": 5}}),
+    ],
+)
+def test_when_the_money_arrives_is_shown_where_the_processor_says_it(
+    succeeded: Answer, arrival: Arrival | None, shown: object
+) -> None:
+    assert succeeded.payment is not None
+    payment = replace(succeeded.payment, arrival=arrival)
+    assert refund_object(succeeded.refund, payment)["arrival"] == shown
+    assert refund_object(succeeded.refund, None)["arrival"] is None
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"state": State.REJECTED},
+        {"state": State.ABORTED},
+        {"state": State.FAILED},
+        {"late_failure_at_ms": 1},
+    ],
+)
+def test_no_arrival_is_shown_where_no_money_comes(succeeded: Answer, facts: dict[str, Any]) -> None:
+    assert succeeded.payment is not None
+    assert succeeded.payment.arrival == Arrival(3, 5)
+    refund = replace(succeeded.refund, **facts)
+    assert refund_object(refund, succeeded.payment)["arrival"] is None
 
 
 def test_a_success_that_was_taken_back_says_so(succeeded: Answer) -> None:

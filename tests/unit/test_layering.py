@@ -9,8 +9,8 @@ import pytest
 import refunds
 
 PRODUCT = Path(refunds.__file__).parent
-PURE = ("money", "state_machine", "refund", "payment")
-EDGE = ("config", "requests", "bootstrap")
+PURE = ("money", "arrival", "state_machine", "refund", "payment")
+EDGE = ("config", "requests", "request_events", "queries", "bootstrap")
 USE_CASES = tuple(
     path.stem for path in PRODUCT.glob("*.py") if path.stem not in (*PURE, *EDGE, "__init__")
 )

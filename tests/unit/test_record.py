@@ -165,7 +165,8 @@ def test_an_answer_about_a_movement_of_another_refund_is_no_evidence(desk: Desk)
     recorded = desk.outcome(moved())
     # Then the outcome is not known
     assert recorded.refund.state is State.UNKNOWN
-    assert desk.trail.notes == [("movement_already_claimed", {"refund_id": recorded.refund.id})]
+    assert desk.trail.notes[0] == ("movement_already_claimed", {"refund_id": recorded.refund.id})
+    assert desk.trail.events[1:] == ["refund_moved"]
     assert recorded == desk.stored()
 
 
@@ -177,8 +178,8 @@ def test_an_answer_is_recorded_over_what_settling_wrote_meanwhile(desk: Desk) ->
     # Then it settles the refund from there
     assert [e.after for e in recorded.refund.history][1:3] == ["unknown", "succeeded"]
     assert recorded == desk.stored()
-    facts = {"refund_id": recorded.refund.id}
-    assert desk.trail.notes == [("outcome_met_another_write", facts)]
+    assert desk.trail.notes[0] == ("outcome_met_another_write", {"refund_id": recorded.refund.id})
+    assert desk.trail.events[1:] == ["refund_moved"]
 
 
 def test_an_answer_is_recorded_when_only_another_refund_wrote_the_payment(desk: Desk) -> None:
@@ -290,8 +291,8 @@ class TestLedgerDown:
         recorded = desk.outcome(moved())
         assert recorded.refund.state is State.SUCCEEDED
         assert recorded == desk.stored()
-        facts = {"refund_id": recorded.refund.id}
-        assert desk.trail.notes == [("outcome_not_recorded", facts)]
+        assert desk.trail.notes[0] == ("outcome_not_recorded", {"refund_id": recorded.refund.id})
+        assert desk.trail.events[1:] == ["refund_moved"]
 
     def test_a_write_that_was_applied_is_found(self, desk: Desk) -> None:
         # Given a write whose reply is lost

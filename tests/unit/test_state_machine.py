@@ -5,18 +5,22 @@ from itertools import product
 import pytest
 
 from refunds.state_machine import (
+    CREDIT_NOTE_TRANSITIONS,
     FINAL,
     FREED,
     PUBLIC_STATUS,
     REPORT_TRANSITIONS,
     TRANSITIONS,
     UNBOUND,
+    CreditNoteEvent,
+    CreditNoteState,
     Event,
     IllegalTransitionError,
     ReportEvent,
     ReportState,
     State,
     may_follow,
+    next_credit_note_state,
     next_report_state,
     next_state,
 )
@@ -80,6 +84,14 @@ reported    -              -                -                -                -
 failed      -              -                -                due              -
 """
 
+CREDIT_NOTE_DRAWING = """
+            owe            issue            give_up          replay           cancel
+not_due     due            -                -                -                -
+due         -              issued           failed           -                not_due
+issued      -              -                -                -                -
+failed      -              -                -                due              -
+"""
+
 
 def drawn(drawing: str) -> dict[tuple[str, str], str]:
     """The cells of a drawing: (state, event) → next state."""
@@ -94,6 +106,7 @@ def drawn(drawing: str) -> dict[tuple[str, str], str]:
 
 EXPECTED = drawn(DRAWING)
 EXPECTED_REPORT = drawn(REPORT_DRAWING)
+EXPECTED_CREDIT_NOTE = drawn(CREDIT_NOTE_DRAWING)
 STATES: list[State | None] = [None, *State]
 
 
@@ -105,6 +118,9 @@ def test_every_state_and_event_is_drawn() -> None:
     assert set(EXPECTED) == set(product(map(row_of, STATES), (e.value for e in Event)))
     assert set(EXPECTED_REPORT) == set(
         product((s.value for s in ReportState), (e.value for e in ReportEvent))
+    )
+    assert set(EXPECTED_CREDIT_NOTE) == set(
+        product((s.value for s in CreditNoteState), (e.value for e in CreditNoteEvent))
     )
 
 
@@ -130,6 +146,18 @@ def test_every_report_event_leads_where_it_is_drawn(state: ReportState, event: R
         assert next_report_state(state, event) is ReportState(expected)
 
 
+@pytest.mark.parametrize(("state", "event"), list(product(CreditNoteState, CreditNoteEvent)))
+def test_every_credit_note_event_leads_where_it_is_drawn(
+    state: CreditNoteState, event: CreditNoteEvent
+) -> None:
+    expected = EXPECTED_CREDIT_NOTE[state.value, event.value]
+    if expected == "-":
+        with pytest.raises(IllegalTransitionError):
+            next_credit_note_state(state, event)
+    else:
+        assert next_credit_note_state(state, event) is CreditNoteState(expected)
+
+
 @pytest.mark.parametrize(("before", "after"), list(product(STATES, State)))
 def test_a_stored_state_may_be_followed_by_itself_and_by_what_is_drawn(
     before: State | None, after: State
@@ -142,6 +170,8 @@ def test_the_tables_hold_no_more_than_the_drawings() -> None:
     legal = {cell for cell, target in EXPECTED.items() if target != "-"}
     assert {(row_of(state), event.value) for state, event in TRANSITIONS} == legal
     assert len(REPORT_TRANSITIONS) == sum(t != "-" for t in EXPECTED_REPORT.values())
+    legal_notes = sum(t != "-" for t in EXPECTED_CREDIT_NOTE.values())
+    assert len(CREDIT_NOTE_TRANSITIONS) == legal_notes
 
 
 def test_a_refund_is_never_unborn() -> None:
@@ -186,3 +216,9 @@ def test_a_refused_step_says_what_was_asked_of_what() -> None:
         next_state(None, Event.SUCCEED)
     with pytest.raises(IllegalTransitionError, match="reported cannot owe"):
         next_report_state(ReportState.REPORTED, ReportEvent.OWE)
+    with pytest.raises(IllegalTransitionError, match="a credit note that is issued cannot issue"):
+        next_credit_note_state(CreditNoteState.ISSUED, CreditNoteEvent.ISSUE)
+
+
+def test_no_credit_note_is_issued_twice() -> None:
+    assert not any(state is CreditNoteState.ISSUED for state, _ in CREDIT_NOTE_TRANSITIONS)

@@ -3,6 +3,7 @@
 Times are RFC 3339 in UTC here and nowhere else; amounts are minor units.
 """
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -26,6 +27,7 @@ from refunds.errors import (
     PaymentNotLinkedError,
     PaymentNotRefundableError,
     ProcessorUnavailableError,
+    RateLimitedError,
     RefundAmountExceededError,
     RefundBridgeError,
     RefundNotFoundError,
@@ -36,9 +38,14 @@ from refunds.errors import (
 )
 from refunds.execute import Answer
 from refunds.link import UNAVAILABLE_RETRY_AFTER_S
-from refunds.payment import Payment
-from refunds.refund import Refund
-from refunds.state_machine import PUBLIC_STATUS, State
+from refunds.listing import Page
+from refunds.payment import Payment, payment_key_of
+from refunds.read_payment import PaymentRead
+from refunds.refund import CreditNote, Refund
+from refunds.state_machine import PUBLIC_STATUS, CreditNoteState, State
+
+# Lambda passes on at most 6 MB: a page that would be larger ends before, and says that more follow.
+LIST_BYTES_MAX: Final = 5 * 1024 * 1024
 
 STATUS_OF_ERROR: Final[dict[type[RefundBridgeError], int]] = {
     InvalidRequestError: 400,
@@ -62,6 +69,7 @@ STATUS_OF_ERROR: Final[dict[type[RefundBridgeError], int]] = {
     CurrencyMismatchError: 422,
     AmountRefusedError: 422,
     IdempotencyKeyReusedError: 422,
+    RateLimitedError: 429,
     ProcessorUnavailableError: 503,
     StripeUnavailableError: 503,
     OutcomeUnknownError: 500,
@@ -129,7 +137,9 @@ def refund_object(refund: Refund, payment: Payment | None) -> dict[str, Any]:
             "reported_at": _rfc3339(refund.report.reported_at_ms),
             "last_error": refund.report.last_error,
         },
+        "credit_note": _credit_note(refund.credit_note),
         "payment": None if payment is None else payment_summary(payment),
+        "arrival": _arrival(refund, payment),
         "refund_type": refund.request.refund_type.value,
         "source": refund.source.value,
         "created_at": _rfc3339(refund.created_at_ms),
@@ -138,6 +148,34 @@ def refund_object(refund: Refund, payment: Payment | None) -> dict[str, Any]:
     if refund.late_failure_at_ms is not None:
         told["late_failure"] = {"seen_at": _rfc3339(refund.late_failure_at_ms)}
     return told
+
+
+def refund_list(page: Page) -> dict[str, Any]:
+    """A page of refunds as the contract shows it."""
+    data: list[dict[str, Any]] = []
+    size = 0
+    for refund in page.refunds:
+        told = refund_object(refund, page.payments.get(payment_key_of(refund)))
+        # Twice, for the answer is handed to Lambda as a text within another JSON document.
+        size += len(json.dumps(json.dumps(told)))
+        if data and size > LIST_BYTES_MAX:
+            return {"object": "list", "data": data, "has_more": True}
+        data.append(told)
+    return {"object": "list", "data": data, "has_more": page.has_more}
+
+
+def payment_object(read: PaymentRead) -> dict[str, Any]:
+    """A payment as the contract shows it, with its newest refunds."""
+    payment = read.payment
+    return {
+        "object": "payment",
+        "payment_record": payment.payment_record,
+        "processor": payment.key.processor,
+        "processor_payment_id": payment.key.charge_id,
+        "currency": payment.currency,
+        **payment_summary(payment),
+        "refunds": refund_list(read.newest),
+    }
 
 
 def payment_summary(payment: Payment) -> dict[str, Any]:
@@ -157,6 +195,27 @@ def _failure(refund: Refund) -> dict[str, Any] | None:
         "code": refund.failure.code,
         "message": refund.failure.message,
         "retryable": refund.state is State.ABORTED,
+    }
+
+
+def _arrival(refund: Refund, payment: Payment | None) -> dict[str, Any] | None:
+    """When the customer can expect the money, counted from the success; none where none comes."""
+    if payment is None or payment.arrival is None:
+        return None
+    if PUBLIC_STATUS[refund.state] == "failed" or refund.late_failure_at_ms is not None:
+        return None
+    return {"business_days": {"min": payment.arrival.days_min, "max": payment.arrival.days_max}}
+
+
+def _credit_note(note: CreditNote) -> dict[str, Any] | None:
+    if note.state is CreditNoteState.NOT_DUE:
+        return None
+    return {
+        "status": note.state.value,
+        "id": note.id,
+        "attempts": note.attempts,
+        "last_error": note.last_error,
+        "issued_at": _rfc3339(note.issued_at_ms),
     }
 
 

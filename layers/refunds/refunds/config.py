@@ -26,7 +26,11 @@ _Seconds = Annotated[int, Field(ge=1, le=86_400)]
 
 
 class _Settings(BaseModel):
-    """What every function reads."""
+    """What every function reads.
+
+    Attributes:
+        tracing: whether calls to providers are drawn into X-Ray's traces, ``on`` or ``off``.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -37,6 +41,7 @@ class _Settings(BaseModel):
     ledger_table: str
     stripe_url: Annotated[str, Field(pattern=r"^https?://")]
     report_queue_url: str
+    tracing: bool
 
     @property
     def livemode(self) -> bool:
@@ -70,12 +75,8 @@ class MoneySettings(_Settings):
     lease_seconds: _Seconds
 
 
-class RefundApiSettings(MoneySettings):
-    """What ``refund_api`` reads."""
-
-
-class SettleRefundsSettings(MoneySettings):
-    """What ``settle_refunds`` reads.
+class SettlingSettings(MoneySettings):
+    """What the functions that settle refunds read.
 
     Attributes:
         settle_seconds: the settle interval; every backoff is a multiple of it.
@@ -85,15 +86,74 @@ class SettleRefundsSettings(MoneySettings):
     settle_seconds: _Seconds
     hold_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)]
     after_hold: AfterHold
-    settle_concurrency: Annotated[int, Field(ge=1, le=32)]
     report_max_receives: Annotated[int, Field(ge=1, le=1000)]
 
 
+class RefundApiSettings(SettlingSettings):
+    """What ``refund_api`` reads.
+
+    Attributes:
+        api_auth: who finds out who calls: this function by a bearer key, or the gateway by a
+            signature. The second word is SAM's own.
+    """
+
+    api_auth: Literal["bearer", "AWS_IAM"]
+
+
+class SettleRefundsSettings(SettlingSettings):
+    """What ``settle_refunds`` reads.
+
+    Attributes:
+        credit_notes: whether refunded invoices get their credit notes, ``on`` or ``off``.
+    """
+
+    settle_concurrency: Annotated[int, Field(ge=1, le=32)]
+    credit_notes: bool
+    event_bus: Annotated[str, Field(min_length=1)]
+
+
+class HitPayWebhookSettings(SettlingSettings):
+    """What ``hitpay_webhook`` reads."""
+
+
+class SweepChargesSettings(SettlingSettings):
+    """What ``sweep_charges`` reads."""
+
+    settle_concurrency: Annotated[int, Field(ge=1, le=32)]
+
+
+class RefundRequestedSettings(MoneySettings):
+    """What ``refund_requested`` reads.
+
+    Attributes:
+        request_max_receives: the queue's own; after so many receives a request is set aside.
+    """
+
+    event_bus: Annotated[str, Field(min_length=1)]
+    request_queue_url: str
+    request_dead_letter_queue_url: str
+    request_max_receives: Annotated[int, Field(ge=1, le=1000)]
+    request_backoff_seconds: _Seconds
+
+
+class PublishEventsSettings(_Settings):
+    """What ``publish_events`` reads."""
+
+    event_bus: Annotated[str, Field(min_length=1)]
+
+
 class ReportRefundSettings(_Settings):
-    """What ``report_refund`` reads."""
+    """What ``report_refund`` reads.
+
+    Attributes:
+        credit_notes: as in ``SettleRefundsSettings``.
+        settle_seconds: the settle interval, by which a credit note that was not issued is put off.
+    """
 
     report_max_receives: Annotated[int, Field(ge=1, le=1000)]
     report_lease_seconds: _Seconds
     report_backoff_seconds: _Seconds
     report_concurrency: Annotated[int, Field(ge=1, le=10)]
     stripe_reports_per_second: Annotated[int, Field(ge=1, le=100)]
+    credit_notes: bool
+    settle_seconds: _Seconds

@@ -24,6 +24,7 @@
     ├── CurrencyMismatchError             422 currency_mismatch
     ├── AmountRefusedError                422 amount_not_representable
     ├── IdempotencyKeyReusedError         422 idempotency_key_reused
+    ├── RateLimitedError                  429 rate_limited
     ├── ProcessorUnavailableError         503 processor_unavailable    nothing was executed
     ├── StripeUnavailableError            503 stripe_unavailable       nothing was executed
     └── OutcomeUnknownError               500 internal_error           outcome: unknown
@@ -95,6 +96,12 @@ class ForbiddenError(RefundBridgeError):
     """The key may not do this."""
 
     code = "forbidden"
+
+
+class RateLimitedError(RefundBridgeError):
+    """Too many calls of a kind that is not worth repeating now."""
+
+    code = "rate_limited"
 
 
 class NotFoundError(RefundBridgeError):

@@ -4,7 +4,7 @@ HitPay's refund carries no reference of ours, so a movement is recognised by eli
 our charge, has our amount and currency, was not there before we sent, and belongs to nobody else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,22 +60,39 @@ def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict
     """
     if charge.movements is None:
         return Unreadable()
-    candidates = [
-        movement
-        for movement in charge.movements
-        if movement.money.amount == refund.amount
-        and movement.money.currency == refund.currency
-        and movement.id not in (refund.snapshot or ())
-        and claimed.get(movement.id, refund.id) == refund.id
-    ]
+    candidates = alike(refund, charge.movements, claimed)
     if refund.snapshot is None:
         return _by_time(refund, candidates)
     return _only(candidates)
 
 
-def _by_time(refund: Refund, candidates: list[Movement]) -> Verdict:
+def alike(
+    refund: Refund, movements: Sequence[Movement], claimed: Mapping[str, str]
+) -> list[Movement]:
+    """The movements of the refund's amount that were not there before, and are nobody else's."""
+    return [
+        movement
+        for movement in movements
+        if movement.money.amount == refund.amount
+        and movement.money.currency == refund.currency
+        and movement.id not in (refund.snapshot or ())
+        and claimed.get(movement.id, refund.id) == refund.id
+    ]
+
+
+def is_too_old(refund: Refund, movement: Movement) -> bool:
+    """Whether the movement is from before the refund was sent, whatever the clocks say."""
+    made_ms = movement.created_at_ms or movement.refunded_at_ms
+    return made_ms is not None and made_ms < _started_ms(refund) - CLOCK_TOLERANCE_MS
+
+
+def _started_ms(refund: Refund) -> int:
     # A provider's whole second may have begun before the millisecond at which we started.
-    started_ms = (refund.started_at_ms or refund.created_at_ms) // 1000 * 1000
+    return (refund.started_at_ms or refund.created_at_ms) // 1000 * 1000
+
+
+def _by_time(refund: Refund, candidates: list[Movement]) -> Verdict:
+    started_ms = _started_ms(refund)
     younger: list[Movement] = []
     for movement in candidates:
         created_ms = movement.created_at_ms or movement.refunded_at_ms
@@ -83,7 +100,7 @@ def _by_time(refund: Refund, candidates: list[Movement]) -> Verdict:
             return Ambiguous("a movement without a time", (movement.id,))
         if created_ms >= started_ms:
             younger.append(movement)
-        elif created_ms >= started_ms - CLOCK_TOLERANCE_MS:
+        elif not is_too_old(refund, movement):
             return Ambiguous("a movement shortly before the attempt", (movement.id,))
     return _only(younger)
 

@@ -49,7 +49,7 @@ from refunds.ports import (
     Trail,
 )
 from refunds.record import Recorder, Stored
-from refunds.refund import ReferenceType, Refund, RefundRequest
+from refunds.refund import ReferenceType, Refund, RefundRequest, Source
 from refunds.reserve import CreateRefund, Reservation, TakenByAnotherCallError
 from refunds.state_machine import ReportState, State
 
@@ -234,10 +234,16 @@ class ExecuteRefund:
 def require_same_request(refund: Refund, command: CreateRefund) -> None:
     """Refuse a key that comes again with another request.
 
+    An event is always executed as scheduled, so between an event and a call, or another event, the
+    refund's type is no difference.
+
     Raises:
         IdempotencyKeyReusedError: the stored request differs.
     """
-    if refund.request != command.request:
+    stored, asked = refund.request, command.request
+    if Source.EVENT in (refund.source, command.source):
+        asked = replace(asked, refund_type=stored.refund_type)
+    if stored != asked:
         raise IdempotencyKeyReusedError(
             "This key was used before with another request; nothing was changed.",
             details={"refund": refund.id},

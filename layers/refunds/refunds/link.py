@@ -54,6 +54,25 @@ class VerifyCharge(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentView:
+    """A payment as it was just seen, as far as the ledger's bookkeeping goes.
+
+    Attributes:
+        payment_record: ``None`` if no Payment Record is known to book it.
+        captured: what the customer paid, minor units.
+        in_book: what Stripe shows as refunded, minor units; ``None`` if Stripe was not asked.
+        charge: ``None`` if the charge was not read (see ``VerifyCharge``).
+    """
+
+    key: PaymentKey
+    payment_record: str | None
+    currency: str
+    captured: int
+    in_book: int | None
+    charge: Charge | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
     """A payment as Stripe and the processor showed it a moment ago; the two agree.
 
@@ -66,6 +85,18 @@ class Sighting:
     charge: Charge | None
     payment_intent: str | None
     invoice: str | None
+
+    @property
+    def view(self) -> PaymentView:
+        """The same, as far as the ledger's bookkeeping goes."""
+        return PaymentView(
+            key=self.key,
+            payment_record=self.record.id,
+            currency=self.record.currency,
+            captured=self.record.captured,
+            in_book=self.record.amount_refunded,
+            charge=self.charge,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from refunds.refund import (
     RefundType,
     Report,
     ReportParameters,
+    Source,
     Why,
     noted,
     report_transition,
@@ -35,6 +36,10 @@ from refunds.state_machine import Event, ReportEvent, ReportState, State
 RING_CHECK_MS: Final = 15_000
 ABORTED_CODE: Final = "processor_unavailable"
 ABORTED_MESSAGE: Final = "The processor could not be asked; nothing was executed."
+# The cause of what a success that the processor took back changes.
+TAKEN_BACK: Final = "taken_back"
+# No Payment Record is known to book the refund.
+NOT_LINKED: Final = "payment_not_linked"
 # Evidence is for reading, and a line of history is bounded.
 REASON_MAX: Final = 300
 
@@ -110,7 +115,7 @@ def taken_back(refund: Refund, movement: Movement, *, at_ms: int, actor: str) ->
     Stripe cannot un-report, so the refund stays ``succeeded`` and its headroom is not given back:
     paying again is a person's decision. A report that nobody has begun is canceled.
     """
-    why = _why(at_ms, "taken_back", actor, evidence_of(movement))
+    why = _why(at_ms, TAKEN_BACK, actor, evidence_of(movement))
     report = refund.report
     unbegun = report.state is ReportState.DUE and report.attempts == 0
     seen = report_transition(refund, ReportEvent.CANCEL, why) if unbegun else noted(refund, why)
@@ -124,17 +129,49 @@ def taken_back(refund: Refund, movement: Movement, *, at_ms: int, actor: str) ->
 def owing_report(refund: Refund, movement: Movement, why: Why) -> Refund:
     """The succeeded refund with its report due; unchanged if none is owed.
 
-    None is owed where no Payment Record books the refund, and for one that is older than our first
-    sight of its payment.
+    None is owed for one that is older than our first sight of its payment, nor where no Payment
+    Record books it; but a movement of the processor's own that leads to no record has failed to be
+    reported, so that a person looks for the record.
     """
-    if refund.payment_record is None or refund.is_adopted:
+    if refund.is_adopted:
         return refund
+    if refund.payment_record is None:
+        return _not_linked(refund, why) if refund.source is Source.PROCESSOR else refund
     parameters = report_parameters(refund, movement, at_ms=why.at_ms)
     with_parameters = replace(refund, report=replace(Report(), parameters=parameters))
     owing = report_transition(
         with_parameters, ReportEvent.OWE, replace(why, evidence={}), last_ring_ms=why.at_ms
     )
     return replace(owing, next_check_ms=why.at_ms + RING_CHECK_MS)
+
+
+def booked_by(
+    refund: Refund, payment_record: str, movement: Movement, *, at_ms: int, actor: str
+) -> Refund:
+    """The refund of which it has become known only now which Payment Record books it.
+
+    One that has succeeded owes its report from now on.
+    """
+    linked = replace(refund, payment_record=payment_record, updated_at_ms=at_ms)
+    if refund.report.state is not ReportState.FAILED or refund.late_failure_at_ms is not None:
+        return linked
+    parameters = report_parameters(linked, movement, at_ms=at_ms)
+    owing = report_transition(
+        linked,
+        ReportEvent.REPLAY,
+        _why(at_ms, "link_found", actor, {"payment_record": payment_record}),
+        parameters=parameters,
+        epoch=refund.report.epoch + 1,
+        last_error=None,
+        last_ring_ms=at_ms,
+    )
+    return replace(owing, next_check_ms=at_ms + RING_CHECK_MS)
+
+
+def _not_linked(refund: Refund, why: Why) -> Refund:
+    owing = report_transition(refund, ReportEvent.OWE, replace(why, evidence={}))
+    cause = replace(why, cause=NOT_LINKED, evidence={})
+    return report_transition(owing, ReportEvent.GIVE_UP, cause, last_error=NOT_LINKED)
 
 
 def report_parameters(refund: Refund, movement: Movement, *, at_ms: int) -> ReportParameters:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
+from refunds.arrival import Arrival
 from refunds.money import Money
 from refunds.payment import Payment, PaymentKey
 from refunds.refund import Refund, ReportParameters
@@ -207,7 +208,178 @@ class Ledger(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """How far the walk through a processor's payments has come.
+
+    Attributes:
+        since_ms: what was refunded before then is taken to be older than this service.
+        cursor: where the next run goes on; ``None``: at the newest payment.
+    """
+
+    processor: str
+    since_ms: int
+    cursor: str | None = None
+    revision: int = 0
+
+
+class SweepLog(Protocol):
+    """Remembers sweeps. Every method may raise ``LedgerUnavailableError``."""
+
+    def sweep(self, processor: str, *, begin_ms: int) -> Sweep:
+        """The sweep of that processor; the first time it is begun, durably, at ``begin_ms``."""
+
+    def move_sweep(self, before: Sweep, cursor: str | None) -> Sweep:
+        """The sweep at ``cursor``, durably.
+
+        Raises:
+            LedgerConflictError: another run has moved it; nothing was written.
+        """
+
+
+# --- listing ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OfPayment:
+    """The refunds of one payment."""
+
+    key: PaymentKey
+
+
+@dataclass(frozen=True, slots=True)
+class OfPaymentIntent:
+    """The refunds that were asked for by this PaymentIntent."""
+
+    payment_intent: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfInvoice:
+    """The refunds that were asked for by this Invoice."""
+
+    invoice: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfMonth:
+    """The refunds created in one month of UTC, such as ``2024-02``.
+
+    Attributes:
+        status: the public status that they have; ``None`` for any.
+    """
+
+    month: str
+    status: str | None = None
+
+
+Selection = OfPayment | OfPaymentIntent | OfInvoice | OfMonth
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in a listing: refunds stand by the time of their creation, then by their ids.
+
+    Attributes:
+        created_at_ms: Unix milliseconds, not negative.
+        refund_id: empty for the place just before all refunds of that millisecond.
+    """
+
+    created_at_ms: int
+    refund_id: str = ""
+
+
+class Listing(Protocol):
+    """What the ledger holds, many at a time. Every method may raise ``LedgerUnavailableError``."""
+
+    def newest(
+        self, selection: Selection, *, after: Position, before: Position, limit: int
+    ) -> Sequence[Position]:
+        """Where the selected refunds between two places stand, newest first, at most ``limit``.
+
+        Both places are excluded. Fewer than ``limit`` are all that there are. From an index, so
+        eventually consistent: a refund may be missing for a moment, or be there though its status
+        has changed. One round trip.
+        """
+
+    def oldest(self, selection: Selection, *, limit: int) -> Sequence[Position]:
+        """Where the first of the selected refunds stand, oldest first, at most ``limit``.
+
+        From an index and in one round trip, as ``newest``.
+        """
+
+    def count(self, selection: Selection) -> int:
+        """How many refunds are selected, from an index, as ``newest``.
+
+        One round trip, so of some ten thousand refunds only the first are counted.
+        """
+
+    def refunds(self, refund_ids: Sequence[str]) -> Mapping[str, Refund]:
+        """Those of these refunds that exist, as they are now, by their ids.
+
+        Strongly consistent one by one. One round trip for every 100 ids.
+        """
+
+    def payments(self, keys: Sequence[PaymentKey]) -> Mapping[PaymentKey, Payment]:
+        """Those of these payments that exist, as they are now, by their keys; as ``refunds``."""
+
+
 # --- the processor ------------------------------------------------------------------------------
+
+# So many refunds of one charge can be told apart; nobody makes as many by hand.
+MOVEMENTS_MAX: Final = 1000
+
+
+class Dedupe(StrEnum):
+    """How it comes out that an order has arrived at a processor before.
+
+    ``by_key``: it keeps our refund's id and refuses a second order that carries it. ``by_look_up``:
+    its refunds can be looked at before and after. ``not_at_all``: only a person can tell.
+    """
+
+    BY_KEY = "by_key"
+    BY_LOOK_UP = "by_look_up"
+    NOT_AT_ALL = "not_at_all"
+
+
+class LookUp(StrEnum):
+    """By what a processor shows a refund that it has made.
+
+    ``by_refund``: by its own id (``movement``). ``by_payment``: in the payment (``charge``); where
+    this is missing, payments cannot be read at all.
+    """
+
+    BY_REFUND = "by_refund"
+    BY_PAYMENT = "by_payment"
+
+
+class News(StrEnum):
+    """How this product learns what becomes of a refund: it is told, or it asks."""
+
+    WEBHOOK = "webhook"
+    POLLING = "polling"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a processor can do, as its adapter declares it; the use cases go by this, not by names.
+
+    Attributes:
+        partial: whether less than the payment can be refunded ...
+        repeated_partial: ... and more than once.
+        unlinked: whether money can go to a customer without a payment (``refund_unlinked``).
+        may_be_pending: whether a refund may be accepted and only later succeed or fail.
+        lists_charges: whether all payments can be walked through (``charges``).
+    """
+
+    dedupes: Dedupe
+    looks_up: frozenset[LookUp]
+    partial: bool
+    repeated_partial: bool
+    unlinked: bool
+    may_be_pending: bool
+    learns_by: News
+    lists_charges: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,10 +387,16 @@ class Movement:
     """A refund as the processor shows it.
 
     Attributes:
+        payment_id: the payment that it belongs to; empty for an unlinked refund.
         status: ours: ``succeeded``, ``pending`` or ``failed``; the processor's own word is in
             ``processor_status``.
         refunded_at_ms: when the money moved, Unix milliseconds, if the processor says so.
         created_at_ms: when the processor made the refund, if it says so.
+        order_id: the id of the refund here that ordered it, if the processor shows that. It is
+            certain then: no other order made this movement.
+        payment_method: where the money of an unlinked refund went, by the processor's id.
+        failure_code: the processor's code for why it failed, if it gives one.
+        failure_message: the processor's sentence on that; one short line, no secret.
     """
 
     id: str
@@ -228,6 +406,10 @@ class Movement:
     processor_status: str | None = None
     refunded_at_ms: int | None = None
     created_at_ms: int | None = None
+    order_id: str | None = None
+    payment_method: str | None = None
+    failure_code: str | None = None
+    failure_message: str | None = None
 
 
 class MovementStatus(StrEnum):
@@ -253,8 +435,11 @@ class Charge:
     Attributes:
         id: as the processor spells it.
         refunded: what it says was refunded in all, minor units.
-        movements: the refunds it lists, or ``None`` if it lists none in a form that can be read.
+        movements: the refunds it lists, at most ``MOVEMENTS_MAX``; ``None`` if it lists none in a
+            form that can be read, or more.
         method: the payment method's name at the processor, if it says so.
+        arrival: when a refund's money reaches the customer, if the processor says it of the method.
+        request_id: the processor's id of what the customer was asked to pay, if it says so.
     """
 
     id: str
@@ -264,33 +449,105 @@ class Charge:
     refunded: int
     movements: tuple[Movement, ...] | None
     method: str | None = None
+    arrival: Arrival | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCharge:
+    """A payment in the processor's list of all.
+
+    Attributes:
+        refunded: what it says was refunded in all, minor units; ``None`` if that cannot be read.
+    """
+
+    id: str
+    refunded: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChargePage:
+    """A page of the processor's list of payments, newest first.
+
+    Attributes:
+        cursor: where the next page begins, in the adapter's own words; ``None`` at the end.
+    """
+
+    charges: tuple[ListedCharge, ...]
+    cursor: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundOrder:
-    """What the processor is asked to move."""
+    """What the processor is asked to move.
+
+    Attributes:
+        listed_before: ids of the refunds that the payment listed before this order, whoever made
+            them; ``None``: it was not read, or lists none that can be read. Where the answer names
+            all refunds of the payment and not ours, the one that is not among these is ours.
+        repeated: whether an order of this ``refund_id`` may have arrived before. Only a processor
+            that dedupes by key is handed such an order.
+    """
 
     refund_id: str
     payment_id: str
     money: Money
     reason: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    listed_before: frozenset[str] | None = None
+    repeated: bool = False
+
+
+class PaymentMethodKind(StrEnum):
+    """What a payment method is, as far as refunds differ by it."""
+
+    CARD = "card"
+    BANK_ACCOUNT = "bank_account"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlinkedOrder:
+    """What the processor is asked to move to a customer, with no payment that it belongs to.
+
+    Attributes:
+        payment_method: where it goes, by the processor's id.
+        kind: what the caller says that the payment method is; ``None``: nothing.
+        customer: whose it is, in the processor's own members, such as ``hsid``; not shown.
+        repeated: as in ``RefundOrder``.
+    """
+
+    refund_id: str
+    money: Money
+    payment_method: str
+    kind: PaymentMethodKind | None = None
+    customer: Mapping[str, str] = field(repr=False)
+    reason: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The processor has the refund; amount, currency and payment are as asked."""
+    """The processor has the refund; amount, currency and payment (or method) are as asked."""
 
     movement: Movement
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The processor refused, finally: no money moved and none will."""
+    """The processor refused, finally: no money moved and none will.
+
+    Attributes:
+        status: the HTTP status of the refusal; 422 where the adapter itself refused to ask.
+        code: the processor's, or the adapter's, where there is one.
+        details: amounts that the processor named, minor units: ``original_amount``,
+            ``already_refunded``, ``remaining_refundable``, ``requested_refund``.
+    """
 
     message: str
     status: int
     code: str | None = None
+    details: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,8 +597,12 @@ class Processor(Protocol):
     def name(self) -> str:
         """As in metadata (``<name>_payment_id``) and on the refund."""
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do. A read that it cannot do raises ``UnreadableAnswerError``."""
+
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:
-        """The payment of that id.
+        """The payment of that id; only with ``LookUp.BY_PAYMENT``.
 
         Raises:
             ChargeNotFoundError: the processor knows none.
@@ -356,15 +617,52 @@ class Processor(Protocol):
             ProviderUnavailableError: no usable answer after at most two attempts.
         """
 
-    def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
-        """The refund of that id, ``None`` if the processor knows none.
+    def reference_of(self, charge: Charge, deadline: Deadline) -> str | None:
+        """What the merchant's own system calls the payment, if the processor was told.
 
         Raises:
             ProviderUnavailableError: no usable answer after at most two attempts.
         """
 
+    def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
+        """One page of all payments, newest first; ``None`` is the first page.
+
+        Raises:
+            UnreadableAnswerError: the answer cannot be used; ``cursor`` may have grown old.
+            ProviderUnavailableError: no usable answer after at most two attempts.
+        """
+
+    def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
+        """The refund of that id, ``None`` if the processor knows none; only with
+        ``LookUp.BY_REFUND``.
+
+        Raises:
+            ProviderUnavailableError: no usable answer after at most two attempts.
+        """
+
+    def ordered(
+        self, refund_id: str, payment_id: str | None, deadline: Deadline
+    ) -> Movement | None:
+        """What became of the order that carried our refund's id as its key; only with
+        ``Dedupe.BY_KEY``.
+
+        ``payment_id`` is what it was to refund, ``None`` for an unlinked refund. ``None`` means
+        that the processor said that it has no such order; one may still be on its way.
+
+        Raises:
+            UnreadableAnswerError: it cannot be asked that, or shows another payment's refund.
+            ProviderUnavailableError: no usable answer after at most two attempts.
+        """
+
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
-        """Ask, exactly once, to move the money. Never raises for what the network does."""
+        """Ask, exactly once, to move the money. Never raises for what the network does.
+
+        The outcome of a ``repeated`` order is ``Accepted`` or ``Unknown``: what this asking came to
+        says nothing of the one before it.
+        """
+
+    def refund_unlinked(self, order: UnlinkedOrder, deadline: Deadline) -> Outcome:
+        """As ``refund``, without a payment; ``Rejected`` without asking if it cannot do that."""
 
 
 # --- Stripe -------------------------------------------------------------------------------------
@@ -457,6 +755,158 @@ class Book(Protocol):
         """Tell Stripe of a refund, in one attempt. Never raises for what the network does."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditNoteOrder:
+    """What a credit note on a paid invoice says.
+
+    Attributes:
+        refund_id: ours; kept in the note's metadata, to find it by.
+        payment_record: where the refund was reported ...
+        refund_reference: ... and under which reference.
+        amount: minor units of ``currency``.
+        reason: as it was asked for; Stripe is told only where it has the same word.
+    """
+
+    refund_id: str
+    invoice: str
+    payment_record: str
+    refund_reference: str
+    amount: int
+    currency: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreditNoteIssued:
+    """Stripe has issued the credit note of that id."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreditNoteUnclear:
+    """No usable answer: the note may or may not have been issued. Look for it, then ask again.
+
+    Attributes:
+        new_epoch: as in ``ReportUnclear``.
+        retry_after_s: Stripe's wish, if it gave one.
+    """
+
+    reason: str
+    new_epoch: bool = False
+    retry_after_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreditNoteRefused:
+    """Stripe answered that it will not issue this note, and asking again cannot help."""
+
+    reason: str
+    code: str | None = None
+
+
+CreditNoteOutcome = CreditNoteIssued | CreditNoteUnclear | CreditNoteRefused
+
+
+class CreditNotes(Protocol):
+    """Stripe, which issues credit notes on its invoices."""
+
+    def credit_note_of(self, invoice: str, refund_id: str, deadline: Deadline) -> str | None:
+        """The id of the note on ``invoice`` whose metadata names the refund; ``None``: none does.
+
+        A note that was voided since is still that note. At most ten requests.
+
+        Raises:
+            StripeObjectNotFoundError: Stripe knows no such invoice with this key.
+            ProviderUnavailableError: no usable answer, or more notes than can be looked through.
+        """
+
+    def issue_credit_note(
+        self, order: CreditNoteOrder, idempotency_key: str, deadline: Deadline
+    ) -> CreditNoteOutcome:
+        """Issue a note, in one attempt. Never raises for what the network does."""
+
+
+# --- events -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """An event for whoever listens on the bus.
+
+    Attributes:
+        id: the same however often it is published; subscribers find it in ``detail`` too.
+        name: what kind of event it is: EventBridge's ``detail-type``.
+        at_ms: when what it tells of happened.
+        detail: JSON values only; no secret, no customer's data beyond what the caller sent.
+    """
+
+    id: str
+    name: str
+    at_ms: int
+    detail: Mapping[str, Any]
+
+
+class EventBus(Protocol):
+    """Where the rest of the world listens."""
+
+    def publish(self, announcements: Sequence[Announcement], deadline: Deadline) -> frozenset[str]:
+        """Publish, and return the ids of those that may not have arrived; the others are durable.
+
+        Never raises for what the network does. Nothing is begun that might not end in time.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unannounced:
+    """What has to be published again of one refund.
+
+    Attributes:
+        from_seq: the first line of its history that may not have been published.
+        tries: how often publishing it again was begun.
+    """
+
+    refund_id: str
+    from_seq: int
+    tries: int = 0
+    revision: int = 0
+
+
+class Backlog(Protocol):
+    """Remembers what could not be published. Every method may raise ``LedgerUnavailableError``.
+
+    It lies beside the refunds and never changes one, so that a bus that is away is no concern of
+    whoever moves money.
+    """
+
+    def owe(self, refund_id: str, *, from_seq: int, now_ms: int) -> None:
+        """From that line on the refund's history is to be published again, and that is due now.
+
+        Durable on return. What is owed from an earlier line stays owed.
+        """
+
+    def owing(self, shard: int, *, before_ms: int, limit: int) -> Sequence[str]:
+        """Ids of refunds of one of ``DUE_SHARDS`` shards for which something was due by then.
+
+        From an index, so eventually consistent, as ``Ledger.due``.
+        """
+
+    def take(self, refund_id: str, *, now_ms: int, until_ms: int) -> Unannounced | None:
+        """What is owed of the refund, if it is due; nobody else is given it before ``until_ms``.
+
+        The try is counted, durably.
+        """
+
+    def hold(self, taken: Unannounced, *, until_ms: int | None) -> None:
+        """Let it be due again then; ``None``: never again, unless more comes to be owed.
+
+        Changes nothing if more has come to be owed meanwhile.
+        """
+
+    def paid(self, taken: Unannounced) -> None:
+        """It was published; changes nothing if more has come to be owed meanwhile."""
+
+
 # --- the rest -----------------------------------------------------------------------------------
 
 
@@ -472,6 +922,21 @@ class Doorbell(Protocol):
 
         Raises:
             DoorbellError: it may not have been queued.
+        """
+
+
+class DeadLettersError(Exception):
+    """The message may not have been set aside; its queue still has it."""
+
+
+class DeadLetters(Protocol):
+    """Where messages lie that a person must look at."""
+
+    def set_aside(self, body: str, reasons: Mapping[str, str]) -> None:
+        """Keep the message as it came, with what is wrong with it beside it; durable on return.
+
+        Raises:
+            DeadLettersError: it may not have been kept.
         """
 
 

@@ -149,12 +149,25 @@ class Recorder:
                 claims=claims_of(after) if _newly_bound(current.refund, after) else (),
             )
         )
+        if after.state is not current.refund.state:
+            self._tell_move(current.refund.state, after)
         revision = current.payment.revision
         if payment != current.payment:
             revision = revision_after(current.payment)
         return Stored(
             replace(after, revision=revision_after(current.refund)),
             replace(payment, revision=revision),
+        )
+
+    def _tell_move(self, before: State, refund: Refund) -> None:
+        self.trail.note(
+            "refund_moved",
+            refund_id=refund.id,
+            before=before,
+            outcome=refund.state,
+            processor=refund.processor,
+            amount=refund.amount,
+            currency=refund.currency,
         )
 
     def read(self, refund_id: str) -> Stored:

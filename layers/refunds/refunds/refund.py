@@ -1,8 +1,9 @@
 """A refund: the request as stored, its facts, its history, and how an event changes it.
 
 Pure: standard library only, no clock, no randomness; times are Unix milliseconds given by the
-caller. Every change goes through ``transition`` or ``report_transition``, which consult the one
-table in ``state_machine.py`` and append to the history.
+caller. Every change goes through ``transition``, ``report_transition`` or
+``credit_note_transition``, which consult the tables in ``state_machine.py`` and append to the
+history.
 """
 
 import base64
@@ -14,10 +15,13 @@ from typing import Any, Final
 
 from refunds.state_machine import (
     FREED,
+    CreditNoteEvent,
+    CreditNoteState,
     Event,
     ReportEvent,
     ReportState,
     State,
+    next_credit_note_state,
     next_report_state,
     next_state,
 )
@@ -116,6 +120,24 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CreditNote:
+    """Where the credit note on the refund's invoice stands.
+
+    Attributes:
+        id: Stripe's, once it is issued.
+        epoch: part of Stripe's idempotency key, as in ``Report``.
+        attempts: how many attempts at issuing it were begun.
+    """
+
+    state: CreditNoteState = CreditNoteState.NOT_DUE
+    id: str | None = None
+    epoch: int = 0
+    attempts: int = 0
+    last_error: str | None = None
+    issued_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One line of the append-only history. ``evidence`` holds ids, amounts, statuses and times."""
 
@@ -145,6 +167,7 @@ class Refund:
         looks: how often settling looked since the current state was entered; sets its backoff.
         look_ups: how many of these got a usable answer; the hold counts these only.
         last_look: what the last one came to.
+        looked_at_ms: when the processor was last asked about it because somebody wanted to know.
         late_failure_at_ms: when it was seen that the processor took a success back.
         contradicts: the refund, failed without evidence, that this imported movement may be.
         next_check_ms: when settling looks at the refund again; ``None`` when nothing is owed.
@@ -173,10 +196,12 @@ class Refund:
     looks: int = 0
     look_ups: int = 0
     last_look: str | None = None
+    looked_at_ms: int | None = None
     late_failure_at_ms: int | None = None
     contradicts: str | None = None
     failure: Failure | None = None
     report: Report = field(default_factory=Report)
+    credit_note: CreditNote = field(default_factory=CreditNote)
     next_check_ms: int | None = None
     history: tuple[Entry, ...] = ()
     revision: int = 0
@@ -186,6 +211,17 @@ class Refund:
     def is_adopted(self) -> bool:
         """Whether it was imported as older than our first sight of its payment."""
         return bool(self.history) and self.history[0].cause == BEFORE_ADOPTION
+
+    @property
+    def succeeded_at_ms(self) -> int | None:
+        """When it became known that the money moved, Unix milliseconds."""
+        return next((e.at_ms for e in self.history if e.after == State.SUCCEEDED), None)
+
+    @property
+    def report_due_at_ms(self) -> int | None:
+        """Since when its report has been due, or was due the last time, Unix milliseconds."""
+        due = f"report:{ReportState.DUE}"
+        return next((e.at_ms for e in reversed(self.history) if e.after == due), None)
 
     @property
     def holds_headroom(self) -> bool:
@@ -254,6 +290,25 @@ def report_transition(refund: Refund, event: ReportEvent, why: Why, **facts: Any
         report=replace(refund.report, state=after, **facts),
         updated_at_ms=why.at_ms,
         history=(*refund.history, _entry(refund, f"report:{before}", f"report:{after}", why)),
+    )
+
+
+def credit_note_transition(
+    refund: Refund, event: CreditNoteEvent, why: Why, **facts: Any
+) -> Refund:
+    """The refund after its credit note's ``event``; ``facts`` are replaced on the credit note.
+
+    Raises:
+        IllegalTransitionError: the table has no such step.
+    """
+    before = refund.credit_note.state
+    after = next_credit_note_state(before, event)
+    entry = _entry(refund, f"credit_note:{before}", f"credit_note:{after}", why)
+    return replace(
+        refund,
+        credit_note=replace(refund.credit_note, state=after, **facts),
+        updated_at_ms=why.at_ms,
+        history=(*refund.history, entry),
     )
 
 

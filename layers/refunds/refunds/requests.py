@@ -6,7 +6,7 @@ slip of the caller into a full refund.
 """
 
 import json
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -29,31 +29,32 @@ METADATA_BYTES_MAX: Final = 48 * 1024
 REASON_ALIASES: Final = {"customer_requested": "requested_by_customer"}
 
 # Printable ASCII, so that a key means the same in a header, a body and an event.
-_Key = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[ -~]+$")]
-_Reference = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[!-~]+$")]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[ -~]+$")]
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[!-~]+$")]
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 _MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 _MetadataValue = Annotated[str, StringConstraints(max_length=500)]
 _Currency = Annotated[str, StringConstraints(pattern=r"^[a-z]{3}$")]
+_Form = TypeVar("_Form", bound=BaseModel)
 _SENTENCES: Final = {"extra_forbidden": "is not a field of this request"}
-_KEY_FIELDS: Final = ("refund_id", "merchant_transaction_id")
+_KEY_FIELDS: Final = ("idempotency_key", "refund_id", "merchant_transaction_id")
 
 
 class RefundBody(BaseModel):
-    """The body of ``POST /v1/refunds`` and the detail of a ``Refund Requested`` event."""
+    """The body of ``POST /v1/refunds``; an event adds its key (``request_events.py``)."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    payment_record: _Reference | None = None
-    payment_intent: _Reference | None = None
-    invoice: _Reference | None = None
+    payment_record: Reference | None = None
+    payment_intent: Reference | None = None
+    invoice: Reference | None = None
     amount: Annotated[int, Field(ge=1, le=AMOUNT_MAX)] | None = None
     currency: _Currency | None = None
     reason: _Text | None = None
     metadata: Annotated[dict[_MetadataKey, _MetadataValue], Field(max_length=50)] | None = None
     refund_type: Annotated[RefundType, Field(strict=False)] = RefundType.INSTANT
-    refund_id: _Key | None = None
-    merchant_transaction_id: _Key | None = None
+    refund_id: Key | None = None
+    merchant_transaction_id: Key | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -102,8 +103,17 @@ def parse_body(text: str) -> RefundBody:
     Raises:
         InvalidRequestError: not JSON, or not of the contract's form; ``details.fields`` says where.
     """
+    return validate_body(parse_json(text))
+
+
+def parse_json(text: str) -> object:
+    """What the text says, if it says it unmistakably in JSON.
+
+    Raises:
+        InvalidRequestError: it does not; ``details.fields`` says where.
+    """
     try:
-        data = json.loads(
+        data: object = json.loads(
             text, object_pairs_hook=_members_given_once, parse_constant=_refuse_constant
         )
     except (ValueError, RecursionError) as error:
@@ -111,22 +121,27 @@ def parse_body(text: str) -> RefundBody:
             "The body is not valid JSON.",
             details={"fields": [{"path": "", "reason": _reason_of(error)}]},
         ) from error
-    return validate_body(data)
+    return data
 
 
 def validate_body(data: object) -> RefundBody:
     """The body from parsed JSON, checked; raises ``InvalidRequestError`` as ``parse_body`` does."""
+    return validate(data, RefundBody)
+
+
+def validate(data: object, form: type[_Form]) -> _Form:
+    """Parsed JSON in a form that it must have; raises as ``parse_body`` does."""
     if not isinstance(data, dict):
         raise InvalidRequestError(
             "The body must be a JSON object.",
             details={"fields": [{"path": "", "reason": "must be an object"}]},
         )
     try:
-        return RefundBody.model_validate(data)
+        return form.model_validate(data)
     except ValidationError as error:
         raise InvalidRequestError(
             "The request is not of the contract's form.",
-            details={"fields": _fields_of(error)},
+            details={"fields": fields_of(error)},
         ) from error
 
 
@@ -137,7 +152,8 @@ def idempotency_key(header: str | None, body: RefundBody) -> str:
         IdempotencyKeyRequiredError: none was given.
         InvalidRequestError: not 1–255 printable ASCII characters, or several that differ.
     """
-    given = {name: getattr(body, name) for name in _KEY_FIELDS if getattr(body, name) is not None}
+    fields = {name: getattr(body, name, None) for name in _KEY_FIELDS}
+    given = {name: key for name, key in fields.items() if key is not None}
     if header is not None:
         if not (1 <= len(header) <= 255 and header.isascii() and header.isprintable()):
             raise InvalidRequestError(
@@ -174,7 +190,8 @@ def _reason_of(error: Exception) -> str:
     return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def _fields_of(error: ValidationError) -> list[dict[str, str]]:
+def fields_of(error: ValidationError) -> list[dict[str, str]]:
+    """What is wrong with which field, for ``details.fields``; no value is repeated."""
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     return [
         {

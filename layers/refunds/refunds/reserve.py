@@ -105,16 +105,20 @@ class Reservation:
         _require_same_payment(before, seen)
         _require_attempts_left(before)
         for _ in range(RESERVE_ATTEMPTS):
-            adoption = self.adopter.plan(seen)
+            adoption = self.adopter.plan(seen.view)
             if adoption.stored is not None:
-                self._require_link(adoption.stored, seen)
+                require_link(adoption.base, seen)
                 self._require_turn(adoption.stored, command, before)
             amount = self._amount(command, before, adoption.current)
             try:
-                adoption = self.adopter.carry_out(adoption, seen)
+                adoption = self.adopter.carry_out(adoption)
                 after = self._intent(command, before, seen, amount, adoption.snapshot)
                 return self._commit(command, before, after, adoption, seen)
             except ClaimConflictError as error:
+                if not isinstance(error.claim, RecordClaim):
+                    # Somebody else has imported the same movement meanwhile.
+                    before = self._still_ours(command, before)
+                    continue
                 raise PaymentLinkConflictError(
                     "The Payment Record is linked to another charge.",
                     details={"payment_record": seen.record.id, "charge": seen.key.charge_id},
@@ -247,27 +251,6 @@ class Reservation:
             "look_ups": 0,
         }
 
-    def _require_link(self, payment: Payment, seen: Sighting) -> None:
-        record = seen.record
-        if payment.payment_record != record.id:
-            raise PaymentLinkConflictError(
-                "The charge is linked to another Payment Record.",
-                details={
-                    "charge": seen.key.charge_id,
-                    "linked": payment.payment_record,
-                    "named": record.id,
-                },
-            )
-        if (payment.currency, payment.captured) != (record.currency, record.captured):
-            raise PaymentLinkConflictError(
-                "Stripe shows another captured amount than when the payment was first seen.",
-                details={
-                    "payment_record": record.id,
-                    "first_seen": payment.captured,
-                    "captured_amount": record.captured,
-                },
-            )
-
     def _require_turn(self, payment: Payment, command: CreateRefund, before: Refund | None) -> None:
         """Refuse what has to wait: for the slot, or for a place among the scheduled refunds."""
         if before is None and command.request.refund_type is RefundType.SCHEDULED:
@@ -298,6 +281,33 @@ class Reservation:
         if current is not None and (before is None or current.revision != before.revision):
             raise TakenByAnotherCallError(current)
         return before
+
+
+def require_link(payment: Payment, seen: Sighting) -> None:
+    """Refuse a charge that the ledger knows as another record's, or with another amount.
+
+    Raises:
+        PaymentLinkConflictError: Stripe's record is not the payment's, or shows another amount.
+    """
+    record = seen.record
+    if payment.payment_record != record.id:
+        raise PaymentLinkConflictError(
+            "The charge is linked to another Payment Record.",
+            details={
+                "charge": seen.key.charge_id,
+                "linked": payment.payment_record,
+                "named": record.id,
+            },
+        )
+    if (payment.currency, payment.captured) != (record.currency, record.captured):
+        raise PaymentLinkConflictError(
+            "Stripe shows another captured amount than when the payment was first seen.",
+            details={
+                "payment_record": record.id,
+                "first_seen": payment.captured,
+                "captured_amount": record.captured,
+            },
+        )
 
 
 def _require_attempts_left(before: Refund | None) -> None:

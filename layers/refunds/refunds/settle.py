@@ -12,6 +12,7 @@ not finish stays due in the ledger.
     pending                ─▶ the movement is read
     requested              ─▶ executed, if the slot is free and it is the payment's oldest
     succeeded, report due  ─▶ the doorbell is rung again, if nobody seems to have heard it
+    reported, note due     ─▶ one more attempt at the credit note
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
+from refunds.backoff import backoff_steps
+from refunds.credit_note import IssueCreditNote, begun
 from refunds.errors import (
     AttemptsSpentError,
     CurrencyMismatchError,
@@ -49,13 +52,14 @@ from refunds.ports import (
 from refunds.record import Recorder, Stored
 from refunds.refund import Failure, Refund, Why, transition
 from refunds.reserve import TakenByAnotherCallError
-from refunds.state_machine import Event, ReportState, State
+from refunds.state_machine import CreditNoteState, Event, ReportState, State
 
 ACTOR: Final = "settle_refunds"
-# DESIGN.md's backoff of look-ups, in steps of the settle interval (a minute).
-BACKOFF_STEPS: Final = (1, 2, 5, 15, 30, 60)
+# A day, in steps of the settle interval (a minute).
 REVIEW_STEPS: Final = 24 * 60
 HOLD_LOOK_UPS_MIN: Final = 3
+# Somebody who asks again and again asks the ledger; the processor is asked once in that time.
+LOOK_NOW_EVERY_MS: Final = 10_000
 CLAIMS_MAX: Final = 1000
 # What no waiting mends: a scheduled refund that meets one of these was never sent, nor will be.
 HOPELESS: Final = (
@@ -105,7 +109,13 @@ class SettleSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleRefund:
-    """Settles one refund."""
+    """Settles one refund.
+
+    Attributes:
+        on_request: whether somebody asked for this look. It then counts as none: what it finds is
+            as good as any other's, but that nothing is there yet is left to the schedule's looks.
+        credit_notes: issues credit notes that are due; ``None``: they wait until it does.
+    """
 
     ledger: Ledger
     processors: Mapping[str, Processor]
@@ -115,6 +125,8 @@ class SettleRefund:
     clock: Clock
     trail: Trail
     settings: SettleSettings
+    on_request: bool = False
+    credit_notes: IssueCreditNote | None = None
 
     def __call__(self, refund_id: str, deadline: Deadline) -> Settled:
         """Do what is due for the refund; what it comes to is durable on return.
@@ -134,6 +146,26 @@ class SettleRefund:
             # Somebody else wrote meanwhile; what is still due then is found by the next run.
             return Settled.HELD
 
+    def look_now(self, refund_id: str, deadline: Deadline) -> None:
+        """Ask the processor what became of a refund, though it may not be due, as somebody asks.
+
+        Only where that is not known and no call may still be sending it; at most once in
+        ``LOOK_NOW_EVERY_MS``, whoever asks. What it finds is durable on return. Neither a processor
+        that gives no answer nor somebody else who writes meanwhile is an error.
+
+        Raises:
+            LedgerUnavailableError: the ledger gave no answer.
+        """
+        stored, now_ms = self.recorder.read(refund_id), self.clock.now_ms()
+        if not _is_worth_a_look(stored.refund, now_ms):
+            return
+        try:
+            # Of all that ask at once, the one whose write comes first looks.
+            asked = self.recorder.write(stored, replace(stored.refund, looked_at_ms=now_ms))
+            replace(self, on_request=True)._settle(asked, deadline)
+        except LedgerConflictError:
+            self.trail.note("look_met_another_write", refund_id=refund_id)
+
     def _settle(self, stored: Stored, deadline: Deadline) -> Settled:
         match stored.refund.state:
             case State.SUBMITTING:
@@ -144,8 +176,8 @@ class SettleRefund:
                 return self._find_out(stored, deadline)
             case State.REQUESTED:
                 return self._run(stored, deadline)
-            case State.SUCCEEDED if stored.refund.report.state is ReportState.DUE:
-                return self._ring_again(stored)
+            case State.SUCCEEDED if _is_owed_to_stripe(stored.refund):
+                return self._tell_stripe(stored, deadline)
             case _:
                 self.recorder.write(stored, replace(stored.refund, next_check_ms=None))
                 return Settled.NOTHING_DUE
@@ -217,7 +249,8 @@ class SettleRefund:
     def _hold_is_over(self, refund: Refund) -> bool:
         """Whether enough look-ups found nothing, this one after the end of the hold."""
         ends_ms = (refund.started_at_ms or refund.created_at_ms) + self.settings.hold_ms
-        return refund.look_ups + 1 >= HOLD_LOOK_UPS_MIN and self.clock.now_ms() >= ends_ms
+        enough = not self.on_request and refund.look_ups + 1 >= HOLD_LOOK_UPS_MIN
+        return enough and self.clock.now_ms() >= ends_ms
 
     def _escalate(self, stored: Stored, reason: str, evidence: Mapping[str, Any]) -> Settled:
         refund = stored.refund
@@ -276,12 +309,18 @@ class SettleRefund:
         after = transition(stored.refund, Event.CANCEL, why, failure=failure, next_check_ms=None)
         return self._move_on(stored, after)
 
-    # --- reports ----------------------------------------------------------------------------------
+    # --- what Stripe is owed ----------------------------------------------------------------------
+
+    def _tell_stripe(self, stored: Stored, deadline: Deadline) -> Settled:
+        if stored.refund.report.state is ReportState.DUE:
+            return self._ring_again(stored)
+        return self._issue_credit_note(stored, deadline)
 
     def _ring_again(self, stored: Stored) -> Settled:
         """Ring, unless a worker has heard: then the queue itself brings the message back."""
         refund, now_ms = stored.refund, self.clock.now_ms()
-        report = refund.report
+        report, age_ms = refund.report, now_ms - (refund.report_due_at_ms or now_ms)
+        self.trail.note("report_delayed", refund_id=refund.id, age_ms=age_ms, reason="not heard of")
         patience_ms = self.settings.unheard_ms if report.attempts else self.settings.step_ms
         if now_ms < (report.last_ring_ms or 0) + patience_ms:
             return self._hold(stored, "the queue has it")
@@ -294,6 +333,13 @@ class SettleRefund:
         self._hold(replace(stored, refund=replace(refund, report=rung)), "rung", before=stored)
         return Settled.RUNG
 
+    def _issue_credit_note(self, stored: Stored, deadline: Deadline) -> Settled:
+        if self.credit_notes is None:
+            return self._hold(stored, "credit notes are off", steps=REVIEW_STEPS)
+        attempt = self.recorder.write(stored, begun(stored.refund))
+        has_ended = self.credit_notes(attempt.refund, deadline)
+        return Settled.MOVED_ON if has_ended else Settled.HELD
+
     # --- all --------------------------------------------------------------------------------------
 
     def _move_on(self, stored: Stored, after: Refund) -> Settled:
@@ -304,6 +350,9 @@ class SettleRefund:
             return Settled.HELD
         if moved.refund.report.state is ReportState.DUE:
             self.execute.ring(moved.refund)
+        elif moved.refund.report.state is ReportState.FAILED:
+            reason = moved.refund.report.last_error
+            self.trail.note("report_failed", refund_id=moved.refund.id, reason=reason)
         return Settled.MOVED_ON
 
     def _hold(
@@ -316,12 +365,13 @@ class SettleRefund:
         before: Stored | None = None,
     ) -> Settled:
         """Look again later, each time a little later."""
+        if self.on_request:
+            return Settled.HELD
         refund = stored.refund
         if steps is None:
             # A review that is bound only waits for its movement's end, as a pending refund does.
             review = refund.state is State.REVIEW and refund.processor_refund_id is None
-            step = min(refund.looks, len(BACKOFF_STEPS) - 1)
-            steps = REVIEW_STEPS if review else BACKOFF_STEPS[step]
+            steps = REVIEW_STEPS if review else backoff_steps(refund.looks)
         after = replace(
             refund,
             looks=refund.looks + 1,
@@ -334,3 +384,18 @@ class SettleRefund:
 
     def _why(self, cause: str, **evidence: Any) -> Why:
         return Why(at_ms=self.clock.now_ms(), cause=cause, actor=ACTOR, evidence=evidence)
+
+
+def _is_owed_to_stripe(refund: Refund) -> bool:
+    """Whether its report is due, or the credit note that follows one."""
+    return refund.report.state is ReportState.DUE or refund.credit_note.state is CreditNoteState.DUE
+
+
+def _is_worth_a_look(refund: Refund, now_ms: int) -> bool:
+    """Whether the processor may know more of it, and was not asked on request a moment ago."""
+    is_open = refund.state in (State.UNKNOWN, State.PENDING, State.REVIEW)
+    is_abandoned = refund.state is State.SUBMITTING and now_ms >= (refund.lease_until_ms or 0)
+    looked_at_ms = refund.looked_at_ms
+    # The clocks of two workers differ, in either direction.
+    is_fresh = looked_at_ms is not None and abs(now_ms - looked_at_ms) < LOOK_NOW_EVERY_MS
+    return (is_open or is_abandoned) and not is_fresh

@@ -1,7 +1,8 @@
-"""The states of a refund and of its report, and every legal step between them: one pure table.
+"""The states of a refund, its report and its credit note, and every legal step between them.
 
-This is the only place that knows which step is legal. ``refund.py`` applies it, the ledger's
-conditional writes are derived from it, the tests walk the full product of states and events.
+Pure tables, and the only place that knows which step is legal. ``refund.py`` applies them, the
+ledger's conditional writes are derived from them, the tests walk the full product of states and
+events.
 
 ::
 
@@ -128,6 +129,35 @@ REPORT_TRANSITIONS: Final[dict[tuple[ReportState, ReportEvent], ReportState]] = 
 }
 
 
+class CreditNoteState(StrEnum):
+    """Where the credit note on a refund's invoice stands."""
+
+    NOT_DUE = "not_due"
+    DUE = "due"
+    ISSUED = "issued"
+    FAILED = "failed"
+
+
+class CreditNoteEvent(StrEnum):
+    """What can happen to a credit note."""
+
+    OWE = "owe"
+    ISSUE = "issue"
+    GIVE_UP = "give_up"
+    REPLAY = "replay"
+    CANCEL = "cancel"
+
+
+CREDIT_NOTE_TRANSITIONS: Final[dict[tuple[CreditNoteState, CreditNoteEvent], CreditNoteState]] = {
+    (CreditNoteState.NOT_DUE, CreditNoteEvent.OWE): CreditNoteState.DUE,
+    (CreditNoteState.DUE, CreditNoteEvent.ISSUE): CreditNoteState.ISSUED,
+    (CreditNoteState.DUE, CreditNoteEvent.GIVE_UP): CreditNoteState.FAILED,
+    (CreditNoteState.FAILED, CreditNoteEvent.REPLAY): CreditNoteState.DUE,
+    # The processor took the money back before the note was issued: there is nothing to credit.
+    (CreditNoteState.DUE, CreditNoteEvent.CANCEL): CreditNoteState.NOT_DUE,
+}
+
+
 class IllegalTransitionError(Exception):
     """A step that the table does not have: a defect or a lost race, never a state to store."""
 
@@ -154,6 +184,18 @@ def next_report_state(state: ReportState, event: ReportEvent) -> ReportState:
         return REPORT_TRANSITIONS[state, event]
     except KeyError:
         raise IllegalTransitionError(f"a report that is {state} cannot {event}") from None
+
+
+def next_credit_note_state(state: CreditNoteState, event: CreditNoteEvent) -> CreditNoteState:
+    """Where ``event`` leads a credit note from ``state``.
+
+    Raises:
+        IllegalTransitionError: the table has no such step.
+    """
+    try:
+        return CREDIT_NOTE_TRANSITIONS[state, event]
+    except KeyError:
+        raise IllegalTransitionError(f"a credit note that is {state} cannot {event}") from None
 
 
 def may_follow(before: State | None, after: State) -> bool:

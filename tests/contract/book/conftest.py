@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from local.simulators.server import RunningSimulators
+from tests.contract.book.note_worlds import MemoryNoteWorld, NoteWorld, SimulatedNoteWorld
 from tests.contract.book.worlds import BookWorld, MemoryBookWorld, SimulatedBookWorld
 
 
@@ -22,5 +23,17 @@ def world(request: pytest.FixtureRequest) -> Iterator[BookWorld]:
     running: RunningSimulators = request.getfixturevalue("simulators")
     running.control.reset()
     simulated = SimulatedBookWorld(running.control)
+    yield simulated
+    simulated.close()
+
+
+@pytest.fixture(params=["memory", "simulator"])
+def note_world(request: pytest.FixtureRequest) -> Iterator[NoteWorld]:
+    if request.param == "memory":
+        yield MemoryNoteWorld()
+        return
+    running: RunningSimulators = request.getfixturevalue("simulators")
+    running.control.reset()
+    simulated = SimulatedNoteWorld(running.control)
     yield simulated
     simulated.close()

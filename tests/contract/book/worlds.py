@@ -61,8 +61,8 @@ class BookWorld(Protocol):
 class MemoryBookWorld:
     """The book in memory, on a clock that stands still."""
 
-    def __init__(self) -> None:
-        self._clock = VirtualClock()
+    def __init__(self, clock: VirtualClock | None = None) -> None:
+        self._clock = clock or VirtualClock()
         self.book = FakeBook(self._clock)
 
     def now_s(self) -> int:

@@ -14,6 +14,7 @@ from local.template_yaml import read_template
 from refunds.adapters import aws_clients
 from refunds.adapters.attribute_values import decode_item, encode_item
 from refunds.adapters.dynamodb_ledger import DynamoDbLedger
+from refunds.adapters.dynamodb_listing import DynamoDbListing
 from refunds.adapters.ledger_keys import Item, refund_key
 from refunds.ports import Ledger
 from refunds.state_machine import State
@@ -32,6 +33,9 @@ class Table:
 
     def ledger(self) -> DynamoDbLedger:
         return DynamoDbLedger(self.client, self.name)
+
+    def listing(self) -> DynamoDbListing:
+        return DynamoDbListing(self.client, self.name)
 
     def item(self, key: Item) -> Item | None:
         answer = self.client.get_item(TableName=self.name, Key=encode_item(key))

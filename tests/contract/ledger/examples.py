@@ -8,6 +8,7 @@ from uuid import uuid4
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import Commit, Ledger, RefundWrite
 from refunds.refund import (
+    CreditNote,
     Entry,
     Failure,
     ReferenceType,
@@ -20,7 +21,7 @@ from refunds.refund import (
     born,
     refund_id_of,
 )
-from refunds.state_machine import Event, ReportState, State
+from refunds.state_machine import CreditNoteState, Event, ReportState, State
 
 # 2024-02-29T23:59:59.999Z
 NOW = 1_709_251_199_999
@@ -103,6 +104,14 @@ def a_full_refund() -> Refund:
             reported_at_ms=NOW + 6,
             last_error="timeout",
             last_ring_ms=NOW + 7,
+        ),
+        credit_note=CreditNote(
+            state=CreditNoteState.DUE,
+            id="cn_1",
+            epoch=1,
+            attempts=2,
+            last_error="timeout",
+            issued_at_ms=NOW + 8,
         ),
         next_check_ms=NOW + 300_000,
     )

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from refunds.arrival import Arrival
 from refunds.payment import PaymentKey
 from refunds.ports import (
     Commit,
@@ -51,6 +52,7 @@ def test_a_new_payment_is_read_back_at_once_as_it_was_written(ledger: Ledger) ->
         foreign_on_charge=2,
         slot="rfd_1",
         booked=1,
+        arrival=Arrival(3, 5),
     )
     bare = a_payment(payment_record=None)
     ledger.commit(Commit(payments=(PaymentWrite(None, payment), PaymentWrite(None, bare))))

@@ -19,8 +19,8 @@ from refunds.ports import (
     PaymentWrite,
     RefundWrite,
 )
-from refunds.refund import Failure, Refund, transition
-from refunds.state_machine import Event, State
+from refunds.refund import CreditNote, Failure, Refund, credit_note_transition, transition
+from refunds.state_machine import CreditNoteEvent, CreditNoteState, Event, State
 from tests.contract.ledger.conftest import Table
 from tests.contract.ledger.examples import NOW, a_full_refund, a_payment, a_refund, unique, why
 
@@ -61,6 +61,7 @@ def test_an_item_of_version_1_is_read_and_written_as_ever() -> None:
     assert (refund.state, refund.amount, refund.snapshot) == (State.SUCCEEDED, 2500, ("hp_0",))
     assert refund.report.parameters is not None
     assert refund.history[1].evidence == {"processor_refund_id": "hp_1", "amount": 2500}
+    assert refund.credit_note == CreditNote()
     written = refund_item(refund) | {"write_id": "5f1d3a"}
     # Facts that came later are written beside those of then, which are written as they were.
     assert written == written | item | {"report": written["report"] | item["report"]}
@@ -130,6 +131,21 @@ def test_what_a_newer_release_adds_survives_taking_a_report_and_changing_a_payme
     item = item_of(table, full)
     assert (item["later"], item["report"]["later"]) == (added["later"], added["later"])
     assert (table.item(payment_item_key(payment.key)) or {})["later"] == added["later"]
+
+
+def test_a_credit_note_is_stored_once_it_is_owed_and_then_changed_in_place(table: Table) -> None:
+    first = keep(table, a_refund())
+    assert "credit_note" not in item_of(table, first)
+    owed = credit_note_transition(first, CreditNoteEvent.OWE, why("said"), attempts=1)
+    due = change(table, first, owed)
+    assert item_of(table, first)["credit_note"] == {"state": "due", "epoch": 0, "attempts": 1}
+    # Given a newer release that adds to it
+    item = item_of(table, first)
+    table.put(item | {"credit_note": item["credit_note"] | {"later": "?"}})
+    ended = credit_note_transition(due, CreditNoteEvent.ISSUE, why("said"), id="cn_1")
+    after = change(table, due, ended)
+    assert (after.credit_note.state, after.credit_note.id) == (CreditNoteState.ISSUED, "cn_1")
+    assert item_of(table, first)["credit_note"]["later"] == "?"
 
 
 def test_what_a_newer_release_adds_to_a_claim_survives_confirming_it(table: Table) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from refunds.arrival import Arrival
 from refunds.money import Money
 from refunds.ports import (
     Accepted,
@@ -26,6 +27,8 @@ def test_an_untouched_charge_lists_no_refunds(world: ProcessorWorld) -> None:
     assert (charge.id, charge.money, charge.refunded) == ("pay-1", PAID, 0)
     assert charge.status is ChargeStatus.REFUNDABLE
     assert charge.movements == ()
+    # It is a card's, of which HitPay says how long a refund travels.
+    assert charge.arrival == Arrival(3, 5)
 
 
 def test_a_charge_shows_its_refunds_whoever_made_them(world: ProcessorWorld) -> None:

@@ -5,9 +5,11 @@ from contextlib import nullcontext, suppress
 from typing import Any
 
 from refunds.adapters.breaker import FAILURES_MAX, Breaker
-from refunds.adapters.guarded_ports import GuardedBook, GuardedProcessor
+from refunds.adapters.guarded_ports import GuardedBook, GuardedCreditNotes, GuardedProcessor
 from refunds.money import Money
 from refunds.ports import (
+    CreditNoteOrder,
+    CreditNoteOutcome,
     Deadline,
     Outcome,
     ProviderUnavailableError,
@@ -29,11 +31,19 @@ PARAMETERS = ReportParameters(
     initiated_at_s=1_700_000_000,
     refunded_at_s=1_700_000_001,
 )
+NOTE = CreditNoteOrder(
+    refund_id="rf_1",
+    invoice="in_1",
+    payment_record="pr_1",
+    refund_reference="refund-1",
+    amount=2500,
+    currency="sgd",
+)
 DOWN = ProviderUnavailableError("no whole answer")
 
 
 class Provider:
-    """Both ports; every call is counted and ends as the test says."""
+    """All ports; every call is counted and ends as the test says."""
 
     name = "hitpay"
 
@@ -47,8 +57,9 @@ class Provider:
             raise self.answer
         return self.answer
 
-    charge = charge_id_of = movement = refund = _ask
+    charge = charge_id_of = movement = refund = reference_of = charges = _ask
     payment_record = payment_intent = invoice = report_refund = _ask
+    credit_note_of = issue_credit_note = _ask
 
 
 class Guarded:
@@ -60,6 +71,7 @@ class Guarded:
         self.breaker = Breaker("hitpay", self.clock, FakeTrail())
         self.processor = GuardedProcessor(self.provider, self.breaker)
         self.book = GuardedBook(self.provider, self.breaker)
+        self.notes = GuardedCreditNotes(self.provider, self.breaker)
         self.reads: dict[str, Read] = {
             "charge": lambda deadline: self.processor.charge("charge-1", deadline),
             "charge_id_of": lambda deadline: self.processor.charge_id_of("request-1", deadline),
@@ -67,6 +79,7 @@ class Guarded:
             "payment_record": lambda deadline: self.book.payment_record("pr_1", deadline),
             "payment_intent": lambda deadline: self.book.payment_intent("pi_1", deadline),
             "invoice": lambda deadline: self.book.invoice("in_1", deadline),
+            "credit_note_of": lambda deadline: self.notes.credit_note_of("in_1", "rf_1", deadline),
         }
 
     def read(self, answer: object, *, times: int = 1, within_ms: int = 10_000) -> None:
@@ -85,6 +98,11 @@ class Guarded:
         """One report."""
         self.provider.answer = answer
         return self.book.report_refund(PARAMETERS, "key", self.clock.deadline())
+
+    def issue(self, answer: CreditNoteOutcome, *, within_ms: int = 10_000) -> CreditNoteOutcome:
+        """One credit note."""
+        self.provider.answer = answer
+        return self.notes.issue_credit_note(NOTE, "key", self.clock.deadline(within_ms))
 
     def open(self) -> None:
         """The provider has failed too often."""

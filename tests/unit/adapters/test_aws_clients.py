@@ -16,6 +16,7 @@ def _somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_client_is_impatient_and_follows_the_environment() -> None:
     for client in (
         aws_clients.dynamodb_client(),
+        aws_clients.events_client(),
         aws_clients.sqs_client(),
         aws_clients.ssm_client(),
     ):

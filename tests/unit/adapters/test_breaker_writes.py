@@ -3,9 +3,14 @@
 import pytest
 
 from refunds.adapters.breaker import FAILURES_MAX, OPEN_MS, CircuitOpenError
+from refunds.adapters.guarded_ports import FAIR_MS
 from refunds.ports import (
     Aborted,
     Accepted,
+    CreditNoteIssued,
+    CreditNoteOutcome,
+    CreditNoteRefused,
+    CreditNoteUnclear,
     Outcome,
     Rejected,
     ReportAccepted,
@@ -99,6 +104,43 @@ class TestReports:
         put_off = guarded.report(ReportAccepted())
         # The idempotency key stays: Stripe never saw this attempt.
         assert put_off == ReportUnclear(
+            "hitpay failed too often just now and was not asked",
+            new_epoch=False,
+            retry_after_s=OPEN_MS // 1000,
+        )
+        assert guarded.provider.asked == 0
+
+
+class TestCreditNotes:
+    """A note is repeated until it is clear, under a breaker of its own."""
+
+    def test_without_a_clear_answer_it_counts_against_stripe(self, guarded: Guarded) -> None:
+        for _ in range(FAILURES_MAX):
+            guarded.issue(CreditNoteUnclear("Stripe answered 500", new_epoch=True))
+        assert guarded.processor.in_doubt
+
+    @pytest.mark.parametrize("outcome", [CreditNoteIssued("cn_1"), CreditNoteRefused("No.")])
+    def test_any_clear_answer_counts_for_stripe(
+        self, guarded: Guarded, outcome: CreditNoteOutcome
+    ) -> None:
+        guarded.open()
+        guarded.clock.advance(OPEN_MS)
+        assert guarded.issue(outcome) is outcome
+        assert not guarded.processor.in_doubt
+
+    def test_a_limited_rate_is_no_outage(self, guarded: Guarded) -> None:
+        for _ in range(10 * FAILURES_MAX):
+            guarded.issue(CreditNoteUnclear("Stripe limits the rate", retry_after_s=2))
+        assert not guarded.processor.in_doubt
+
+    def test_nor_is_silence_where_the_report_has_left_no_time(self, guarded: Guarded) -> None:
+        for _ in range(10 * FAILURES_MAX):
+            guarded.issue(CreditNoteUnclear("no whole answer"), within_ms=FAIR_MS - 1)
+        assert not guarded.processor.in_doubt
+
+    def test_when_open_it_is_put_off_without_asking(self, guarded: Guarded) -> None:
+        guarded.open()
+        assert guarded.issue(CreditNoteIssued("cn_1")) == CreditNoteUnclear(
             "hitpay failed too often just now and was not asked",
             new_epoch=False,
             retry_after_s=OPEN_MS // 1000,

@@ -18,9 +18,11 @@ from refunds.adapters.ledger_keys import (
     payment_key_text,
 )
 from refunds.adapters.ledger_writes import states_before
+from refunds.arrival import Arrival
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import MovementClaim, RecordClaim
 from refunds.refund import (
+    CreditNote,
     Entry,
     Failure,
     ReferenceType,
@@ -31,7 +33,7 @@ from refunds.refund import (
     ReportParameters,
     Source,
 )
-from refunds.state_machine import ReportState, State
+from refunds.state_machine import CreditNoteState, ReportState, State
 from tests.contract.ledger.examples import a_payment, a_refund
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -74,6 +76,15 @@ REPORTS = st.builds(
     last_ring_ms=st.none() | INTS,
     rings=INTS,
 )
+CREDIT_NOTES = st.builds(
+    CreditNote,
+    state=st.sampled_from(CreditNoteState),
+    id=st.none() | IDS,
+    epoch=INTS,
+    attempts=INTS,
+    last_error=st.none() | TEXT,
+    issued_at_ms=st.none() | INTS,
+)
 ENTRIES = st.builds(
     Entry,
     seq=INTS,
@@ -112,6 +123,7 @@ REFUNDS = st.builds(
     processor_refund_id=st.none() | IDS,
     failure=st.none() | st.builds(Failure, code=TEXT, message=TEXT, status=st.none() | INTS),
     report=REPORTS,
+    credit_note=CREDIT_NOTES,
     next_check_ms=st.none() | INTS,
     history=st.lists(ENTRIES, max_size=3).map(tuple),
     revision=INTS,
@@ -125,6 +137,7 @@ PAYMENTS = st.builds(
     slot=st.none() | IDS,
     waiting=st.lists(IDS, max_size=3).map(tuple),
     doubtful=st.lists(IDS, max_size=3).map(tuple),
+    arrival=st.none() | st.sampled_from([Arrival(0, 0), Arrival(3, 5)]),
     **{
         name: INTS
         for name, field in Payment.__dataclass_fields__.items()
@@ -144,7 +157,7 @@ def test_a_payment_comes_back_as_it_was(payment: Payment) -> None:
 
 
 def test_every_fact_is_tried() -> None:
-    built = {"key", "payment_record", "currency", "slot", "waiting", "doubtful"}
+    built = {"key", "payment_record", "currency", "slot", "waiting", "doubtful", "arrival"}
     ints = {n for n, f in Payment.__dataclass_fields__.items() if f.type in (int, "int")}
     assert built | ints == set(Payment.__dataclass_fields__)
 
@@ -179,6 +192,7 @@ def test_a_fact_that_is_none_is_absent() -> None:
     item = refund_item(a_refund())
     assert not {"payment_intent", "failure", "snapshot", "due_at", "lease_until_ms"} & set(item)
     assert "parameters" not in item["report"]
+    assert "credit_note" not in item
 
 
 @pytest.mark.parametrize(
@@ -190,6 +204,7 @@ def test_a_fact_that_is_none_is_absent() -> None:
         {"history": [{"seq": 1}]},
         {"report": {"state": "dreaming"}},
         {"report": 7},
+        {"credit_note": {"state": "dreaming"}},
         {"request": {"reference_type": "payment_record"}},
         {"created_at_ms": None},
     ],
@@ -201,7 +216,7 @@ def test_what_is_not_understood_is_no_answer_and_not_repeated(broken: dict[str, 
     assert refused.value.__suppress_context__
 
 
-@pytest.mark.parametrize("broken", [{"captured": "1"}, {"revision": None}])
+@pytest.mark.parametrize("broken", [{"captured": "1"}, {"revision": None}, {"arrival": 3}])
 def test_a_payment_that_is_not_understood_is_no_answer(broken: dict[str, Any]) -> None:
     with pytest.raises(UnreadableItemError):
         payment_of(payment_item(a_payment()) | broken)

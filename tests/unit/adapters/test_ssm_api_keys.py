@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from refunds.adapters.api_key import KeyUnavailableError
-from refunds.adapters.ssm_secrets import ApiKeyHolder, ApiKeys
+from refunds.adapters.ssm_secrets import KEYS_MAX, ApiKeys
+from refunds.callers import ApiKeyHolder
 from tests.unit.adapters.ssm_calls import PREFIX, Stub, scripted_client
 
 if TYPE_CHECKING:
@@ -151,3 +152,46 @@ def test_without_an_answer_nobody_is_let_in(stub: Stub, client: "SSMClient", not
     stub.add_client_error("ThrottlingException", BY_PATH)
     with pytest.raises(KeyUnavailableError):
         uncached.holder_of("one")
+
+
+def test_two_keys_of_one_caller_are_valid_at_once(stub: Stub, api_keys: ApiKeys) -> None:
+    keys_are(stub, entry("old"), entry("new"))
+    assert api_keys.holder_of("old") == api_keys.holder_of("new")
+
+
+def test_keys_are_asked_for_once_while_they_are_young(stub: Stub, api_keys: ApiKeys) -> None:
+    keys_are(stub, entry("one"))
+    assert [bool(api_keys.holder_of("one")) for _ in range(5)] == [True] * 5
+    stub.assert_no_pending_responses()
+
+
+def pages_are(stub: Stub, count: int) -> None:
+    """So many keys, ten to a page as the Systems Manager hands them out."""
+    for start in range(0, count, 10):
+        page = {
+            "Parameters": [
+                {"Name": f"{PREFIX}/api-keys/{n:03d}", "Value": entry(f"key-{n}")}
+                for n in range(start, min(start + 10, count))
+            ]
+        }
+        following = {"NextToken": f"after-{start}"} if start + 10 < count else {}
+        asked = {"NextToken": f"after-{start - 10}"} if start else {}
+        stub.add_response(page | following, BY_PATH | asked)
+
+
+def test_as_many_keys_as_are_allowed_are_all_known(
+    stub: Stub, api_keys: ApiKeys, notes: Notes
+) -> None:
+    pages_are(stub, KEYS_MAX)
+    assert api_keys.holder_of("key-0")
+    assert api_keys.holder_of(f"key-{KEYS_MAX - 1}")
+    assert notes.notes == []
+
+
+def test_of_more_the_rest_lets_nobody_in_and_that_is_said(
+    stub: Stub, api_keys: ApiKeys, notes: Notes
+) -> None:
+    pages_are(stub, KEYS_MAX + 10)
+    assert api_keys.holder_of(f"key-{KEYS_MAX - 1}")
+    assert api_keys.holder_of(f"key-{KEYS_MAX}") is None
+    assert notes.notes == [("api_keys_too_many", {"read": KEYS_MAX})]

@@ -66,3 +66,25 @@ def test_the_functions_environment_is_empty() -> None:
     assert by_name["functions"].lock_file is None
     site_packages = list(by_name["functions"].directory.glob("lib/*/site-packages/*"))
     assert site_packages == []
+
+
+def test_the_console_command_runs_from_anywhere_as_the_checkout_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an environment without it
+    directory = tmp_path / "an environment"
+    (directory / "bin").mkdir(parents=True)
+    (directory / "bin" / "python").symlink_to(sys.executable)
+    monkeypatch.setattr(paths, "DEV_ENVIRONMENT", directory)
+    # When it is written twice
+    environments._write_launcher()
+    launcher = directory / "bin" / "refundctl"
+    written = launcher.stat().st_mtime_ns
+    environments._write_launcher()
+    # Then the second time changes nothing
+    assert launcher.stat().st_mtime_ns == written
+    assert [path.name for path in launcher.parent.iterdir() if "draft" in path.name] == []
+    # And it hands everything over to the checkout's own module
+    assert f"PYTHONPATH={paths.ROOT}:" in launcher.read_text()
+    assert launcher.read_text().rstrip().endswith('-P -m refundctl "$@"')
+    assert launcher.stat().st_mode & 0o111

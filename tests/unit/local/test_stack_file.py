@@ -7,7 +7,7 @@ from typing import Any
 from local.clients import CloudClients
 from local.emulator import Emulator
 from local.providers import Providers
-from local.stack import RunningStack, _announced
+from local.stack import RunningStack, announced
 from local.stages import load_stage
 
 
@@ -26,7 +26,7 @@ def running(api_url: str) -> RunningStack:
 
 def test_it_tells_how_to_reach_the_stack_and_no_providers_key(tmp_path: Path) -> None:
     file = tmp_path / "stack.json"
-    with _announced(running("http://api"), file):
+    with announced(running("http://api"), file):
         facts = json.loads(file.read_text())
         assert file.stat().st_mode & 0o077 == 0
     assert facts["api_url"] == "http://api"
@@ -38,9 +38,9 @@ def test_it_tells_how_to_reach_the_stack_and_no_providers_key(tmp_path: Path) ->
 
 def test_the_newer_of_two_stacks_is_told_of_until_it_ends(tmp_path: Path) -> None:
     file = tmp_path / "stack.json"
-    older = _announced(running("http://older"), file)
+    older = announced(running("http://older"), file)
     older.__enter__()
-    with _announced(running("http://newer"), file):
+    with announced(running("http://newer"), file):
         older.__exit__(None, None, None)
         assert json.loads(file.read_text())["api_url"] == "http://newer"
     assert not file.exists()

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from refunds.arrival import Arrival
 from refunds.money import Money
 from refunds.ports import (
     Charge,
@@ -48,6 +49,7 @@ def test_a_charge_is_read_in_minor_units_of_its_own_currency(read_charge: Any) -
         "partially_refunded",
     )
     assert charge.method == "card"
+    assert charge.arrival == Arrival(3, 5)
     (movement,) = charge.movements
     assert (movement.id, movement.payment_id, movement.money) == (
         "ref-1",

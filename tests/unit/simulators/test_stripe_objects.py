@@ -2,7 +2,7 @@
 
 import pytest
 import stripe
-from stripe.params import CreditNoteCreateParams
+from stripe.params import CreditNoteCreateParams, CreditNoteListParams
 
 from local.simulators.client import SimulatorControl
 from local.simulators.payments import SUBSCRIPTION, WITH_INTENT
@@ -10,6 +10,7 @@ from tests.unit.simulators.reporting import report
 
 NOTE: CreditNoteCreateParams = {
     "invoice": SUBSCRIPTION.invoice_id,
+    "amount": 900,
     "metadata": {"refund_bridge_id": "rfd_1"},
     "reason": "order_change",
     "refunds": [
@@ -73,11 +74,45 @@ def test_a_credit_note_needs_a_refund_that_stripe_knows(
 def test_credit_notes_never_exceed_their_invoice(stripe_client: stripe.StripeClient) -> None:
     # Given an invoice that is credited whole
     report(stripe_client, SUBSCRIPTION.record_id, reference="re_1", amount=2900)
-    stripe_client.v1.credit_notes.create(NOTE)
+    whole: CreditNoteCreateParams = {**NOTE, "amount": 2900}
+    stripe_client.v1.credit_notes.create(whole)
 
     # When another credit note is asked for
     with pytest.raises(stripe.InvalidRequestError, match="greater than the invoice"):
-        stripe_client.v1.credit_notes.create(NOTE)
+        stripe_client.v1.credit_notes.create(whole)
+
+
+def test_a_credit_note_says_its_amount(stripe_client: stripe.StripeClient) -> None:
+    report(stripe_client, SUBSCRIPTION.record_id, reference="re_1", amount=900)
+    silent: CreditNoteCreateParams = {**NOTE}
+    del silent["amount"]
+    with pytest.raises(stripe.InvalidRequestError, match="amount, lines or shipping_cost"):
+        stripe_client.v1.credit_notes.create(silent)
+
+
+def test_credit_notes_are_listed_page_by_page_newest_first(
+    stripe_client: stripe.StripeClient,
+) -> None:
+    # Given three notes on one invoice
+    report(stripe_client, SUBSCRIPTION.record_id, reference="re_1", amount=900)
+    made = [stripe_client.v1.credit_notes.create(NOTE).id for _ in range(3)]
+
+    # When they are listed two at a time
+    list_notes = stripe_client.v1.credit_notes.list
+    first = list_notes({"invoice": SUBSCRIPTION.invoice_id, "limit": 2})
+    rest = list_notes({"limit": 2, "starting_after": first.data[-1].id})
+
+    # Then the newest come first, and it is told whether there are more
+    assert [note.id for note in (*first.data, *rest.data)] == made[::-1]
+    assert (first.has_more, rest.has_more) == (True, False)
+
+
+@pytest.mark.parametrize("asked", [{"limit": 101}, {"limit": 0}, {"starting_after": "cn_none"}])
+def test_a_page_that_cannot_be_is_refused(
+    stripe_client: stripe.StripeClient, asked: CreditNoteListParams
+) -> None:
+    with pytest.raises(stripe.InvalidRequestError):
+        stripe_client.v1.credit_notes.list(asked)
 
 
 def test_a_credit_notes_parts_make_up_its_amount(stripe_client: stripe.StripeClient) -> None:

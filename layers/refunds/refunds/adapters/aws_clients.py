@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
@@ -33,6 +34,12 @@ def sqs_client() -> "SQSClient":
 def ssm_client() -> "SSMClient":
     """The process's client of the Systems Manager, for its parameters."""
     client: SSMClient = _client("ssm")
+    return client
+
+
+def events_client() -> "EventBridgeClient":
+    """The process's client of EventBridge."""
+    client: EventBridgeClient = _client("events")
     return client
 
 

@@ -1,6 +1,8 @@
 """One DynamoDB table: consistent reads, and requests that are tried again while it is only busy."""
 
+import time
 from collections.abc import Callable, Sequence
+from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from botocore.exceptions import BotoCoreError, ParamValidationError
@@ -14,6 +16,8 @@ from refunds.ports import LedgerUnavailableError
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+# Drawn from the system, not from a state that every copy of a restored snapshot would share.
+_random: Final = SystemRandom().random
 _BATCH_MAX: Final = 100  # DynamoDB's own limit on one BatchGetItem
 
 
@@ -24,8 +28,8 @@ class DynamoDbTable:
         self,
         client: "DynamoDBClient",
         name: str,
-        sleep: Callable[[float], None],
-        random: Callable[[], float],
+        sleep: Callable[[float], None] = time.sleep,
+        random: Callable[[], float] = _random,
     ) -> None:
         self.name = name
         self._client = client
@@ -66,6 +70,15 @@ class DynamoDbTable:
         """
         answer = self._read("query", TableName=self.name, **request)
         return [decode_item(item) for item in answer["Items"]]
+
+    def count(self, **request: Any) -> int:
+        """How many keys one page of an index holds, at most as many as fit into a megabyte.
+
+        Raises:
+            LedgerUnavailableError: there was no answer.
+        """
+        answer = self._read("query", TableName=self.name, Select="COUNT", **request)
+        return int(answer["Count"])
 
     def ask(self, operation: str, **request: Any) -> dict[str, Any]:
         """The answer to one request, tried again while the table is only busy.

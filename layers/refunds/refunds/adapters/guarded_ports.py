@@ -14,7 +14,15 @@ from refunds.ports import (
     Aborted,
     Accepted,
     Book,
+    Capabilities,
     Charge,
+    ChargePage,
+    CreditNoteIssued,
+    CreditNoteOrder,
+    CreditNoteOutcome,
+    CreditNoteRefused,
+    CreditNotes,
+    CreditNoteUnclear,
     Deadline,
     Movement,
     Outcome,
@@ -29,6 +37,7 @@ from refunds.ports import (
     ReportUnclear,
     StripeReference,
     Unknown,
+    UnlinkedOrder,
     UnreadableAnswerError,
 )
 from refunds.refund import ReportParameters
@@ -57,6 +66,11 @@ class GuardedProcessor:
         return self._processor.name
 
     @property
+    def capabilities(self) -> Capabilities:
+        """The processor's own; see ``ports.Processor``."""
+        return self._processor.capabilities
+
+    @property
     def in_doubt(self) -> bool:
         """Whether it failed too often and has not answered since."""
         return self._breaker.in_doubt
@@ -73,6 +87,16 @@ class GuardedProcessor:
             lambda: self._processor.charge_id_of(payment_reference, deadline),
         )
 
+    def reference_of(self, charge: Charge, deadline: Deadline) -> str | None:
+        """What the merchant's own system calls the payment; see ``ports.Processor``."""
+        return _read(
+            self._breaker, deadline, lambda: self._processor.reference_of(charge, deadline)
+        )
+
+    def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
+        """One page of all payments; see ``ports.Processor``."""
+        return _read(self._breaker, deadline, lambda: self._processor.charges(cursor, deadline))
+
     def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
         """The refund of that id; see ``ports.Processor``."""
         return _read(
@@ -81,15 +105,32 @@ class GuardedProcessor:
             lambda: self._processor.movement(processor_refund_id, deadline),
         )
 
+    def ordered(
+        self, refund_id: str, payment_id: str | None, deadline: Deadline
+    ) -> Movement | None:
+        """What became of the order with that key; see ``ports.Processor``."""
+        return _read(
+            self._breaker,
+            deadline,
+            lambda: self._processor.ordered(refund_id, payment_id, deadline),
+        )
+
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
         """Ask once to move the money; ``Aborted`` without asking while the circuit is open."""
+        return self._move(lambda: self._processor.refund(order, deadline))
+
+    def refund_unlinked(self, order: UnlinkedOrder, deadline: Deadline) -> Outcome:
+        """As ``refund``, without a payment; see ``ports.Processor``."""
+        return self._move(lambda: self._processor.refund_unlinked(order, deadline))
+
+    def _move(self, ask: Callable[[], Outcome]) -> Outcome:
         try:
             turn = self._breaker.admit()
         except CircuitOpenError as turned_away:
             return Aborted(turned_away.reason, turned_away.retry_after_s)
         # From here on nothing may become ``Aborted`` that the processor did not call so.
         with turn:
-            outcome = self._processor.refund(order, deadline)
+            outcome = ask()
             match outcome:
                 case Accepted() | Rejected():
                     turn.sign = Sign.UP
@@ -135,6 +176,43 @@ class GuardedBook:
                 case ReportAccepted() | ReportRefused():
                     turn.sign = Sign.UP
                 case ReportUnclear(retry_after_s=None):
+                    turn.sign = Sign.DOWN
+            return outcome
+
+
+class GuardedCreditNotes:
+    """``ports.CreditNotes`` behind ``breaker``.
+
+    A breaker of its own: that Stripe issues no notes must not put off a report.
+    """
+
+    def __init__(self, notes: CreditNotes, breaker: Breaker) -> None:
+        self._notes = notes
+        self._breaker = breaker
+
+    def credit_note_of(self, invoice: str, refund_id: str, deadline: Deadline) -> str | None:
+        """The id of the refund's note on the invoice; see ``ports.CreditNotes``."""
+        return _read(
+            self._breaker,
+            deadline,
+            lambda: self._notes.credit_note_of(invoice, refund_id, deadline),
+        )
+
+    def issue_credit_note(
+        self, order: CreditNoteOrder, idempotency_key: str, deadline: Deadline
+    ) -> CreditNoteOutcome:
+        """Issue a note; ``CreditNoteUnclear`` without asking while the circuit is open."""
+        try:
+            turn = self._breaker.admit()
+        except CircuitOpenError as turned_away:
+            return CreditNoteUnclear(turned_away.reason, retry_after_s=turned_away.retry_after_s)
+        with turn:
+            had_fair_time = deadline.remaining_ms() >= FAIR_MS
+            outcome = self._notes.issue_credit_note(order, idempotency_key, deadline)
+            match outcome:
+                case CreditNoteIssued() | CreditNoteRefused():
+                    turn.sign = Sign.UP
+                case CreditNoteUnclear(retry_after_s=None) if had_fair_time:
                     turn.sign = Sign.DOWN
             return outcome
 

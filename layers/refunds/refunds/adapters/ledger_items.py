@@ -19,9 +19,11 @@ from refunds.adapters.ledger_keys import (
     payment_key_text,
     refund_key,
 )
+from refunds.arrival import Arrival
 from refunds.payment import Payment, PaymentKey, payment_key_of
 from refunds.ports import DUE_SHARDS
 from refunds.refund import (
+    CreditNote,
     Entry,
     Failure,
     ReferenceType,
@@ -32,7 +34,7 @@ from refunds.refund import (
     ReportParameters,
     Source,
 )
-from refunds.state_machine import PUBLIC_STATUS, ReportState, State
+from refunds.state_machine import PUBLIC_STATUS, CreditNoteState, ReportState, State
 
 Item = dict[str, Any]
 
@@ -45,12 +47,13 @@ def refund_item(refund: Refund) -> Item:
     facts: Item = {
         name: getattr(refund, name)
         for name in Refund.__dataclass_fields__
-        if name not in ("request", "failure", "report", "history", "snapshot")
+        if name not in ("request", "failure", "report", "credit_note", "history", "snapshot")
     }
     facts |= {
         "request": _set(_fields(refund.request)),
         "failure": None if refund.failure is None else _set(_fields(refund.failure)),
         "report": _report_item(refund.report),
+        "credit_note": _credit_note_item(refund.credit_note),
         "history": [entry_item(entry) for entry in refund.history],
         "snapshot": None if refund.snapshot is None else list(refund.snapshot),
     }
@@ -88,15 +91,25 @@ def due_partition(shard: int) -> str:
     return f"due#{shard}"
 
 
+def created_sort(created_at_ms: int, refund_id: str) -> str:
+    """Where a refund stands in the listing indexes: as text, in the order of time and id."""
+    return f"{created_at_ms:015d}#{refund_id}"
+
+
+def status_month(status: str, month: str) -> str:
+    """The key of a public status in a month, in the status index."""
+    return f"{status}#{month}"
+
+
 def _index_attributes(refund: Refund) -> Item:
     created = datetime.fromtimestamp(refund.created_at_ms // 1000, tz=UTC)
     month = f"{created:%Y-%m}"
     due = refund.next_check_ms is not None
     return {
         "payment_key": payment_key_text(payment_key_of(refund)),
-        "created_sort": f"{refund.created_at_ms:015d}#{refund.id}",
+        "created_sort": created_sort(refund.created_at_ms, refund.id),
         "list_month": month,
-        "status_month": f"{PUBLIC_STATUS[refund.state]}#{month}",
+        "status_month": status_month(PUBLIC_STATUS[refund.state], month),
         "due_shard": due_partition(due_shard_of(refund.id)) if due else None,
         "due_at": refund.next_check_ms,
     }
@@ -105,6 +118,11 @@ def _index_attributes(refund: Refund) -> Item:
 def _report_item(report: Report) -> Item:
     parameters = None if report.parameters is None else _fields(report.parameters)
     return _set(_fields(report) | {"parameters": parameters})
+
+
+def _credit_note_item(note: CreditNote) -> Item | None:
+    """Most refunds never owe one, and store none."""
+    return None if note == CreditNote() else _set(_fields(note))
 
 
 def _refund_of(item: Mapping[str, Any]) -> Refund:
@@ -120,6 +138,7 @@ def _refund_of(item: Mapping[str, Any]) -> Refund:
     known["state"] = State(item["state"])
     known["revision"] = item["revision"]
     known["report"] = _report_of(item.get("report", {}))
+    known["credit_note"] = _credit_note_of(item.get("credit_note", {}))
     known["history"] = tuple(_entry_of(e) for e in item.get("history", ()))
     if "snapshot" in item:
         known["snapshot"] = tuple(item["snapshot"])
@@ -143,6 +162,12 @@ def _report_of(item: Mapping[str, Any]) -> Report:
     return Report(**known)
 
 
+def _credit_note_of(item: Mapping[str, Any]) -> CreditNote:
+    known = _known(CreditNote, item)
+    known["state"] = CreditNoteState(known.get("state", CreditNoteState.NOT_DUE))
+    return CreditNote(**known)
+
+
 # --- payments -----------------------------------------------------------------------------------
 
 
@@ -150,6 +175,7 @@ def payment_item(payment: Payment) -> Item:
     """The item of a payment: key and facts."""
     facts = {name: value for name, value in _fields(payment).items() if name != "key"}
     facts |= {"processor": payment.key.processor, "charge_id": payment.key.charge_id}
+    facts["arrival"] = None if payment.arrival is None else _fields(payment.arrival)
     item: Item = plain(_set(payment_item_key(payment.key) | facts))
     return item
 
@@ -166,6 +192,8 @@ def payment_of(item: Mapping[str, Any]) -> Payment:
         known["key"] = PaymentKey(item["processor"], item["charge_id"])
         known["waiting"] = tuple(item.get("waiting", ()))
         known["doubtful"] = tuple(item.get("doubtful", ()))
+        if "arrival" in item:
+            known["arrival"] = Arrival(**_known(Arrival, item["arrival"]))
         known["revision"] = item["revision"]
         _require_int(known, "captured", "revision")
         return Payment(**known)

@@ -24,7 +24,7 @@ from refunds.state_machine import ReportState, State, may_follow
 
 # The maps whose members are facts of their own; any other map is one value (a caller's metadata).
 _MAPS_OF_FACTS: Final = frozenset(
-    {("request",), ("failure",), ("report",), ("report", "parameters")}
+    {("request",), ("failure",), ("report",), ("report", "parameters"), ("credit_note",)}
 )
 _WRITTEN_APART: Final = frozenset({("revision",), ("history",)})
 

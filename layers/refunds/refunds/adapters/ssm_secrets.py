@@ -18,12 +18,15 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.exceptions import BotoCoreError, ClientError
 
 from refunds.adapters.api_key import KeyUnavailableError
+from refunds.callers import ApiKeyHolder
 from refunds.ports import Clock, Trail
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 REREAD_EVERY_MS: Final = 30_000
+# The Systems Manager hands out ten at a time, one round trip after another.
+KEYS_MAX: Final = 200
 
 _FAILURES: Final = (GetParameterError, BotoCoreError, ClientError)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
@@ -148,14 +151,6 @@ def _usable(full_name: str, values: Mapping[str, str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ApiKeyHolder:
-    """Who a bearer key belongs to, and what it allows."""
-
-    name: str
-    scopes: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
 class _Entry:
     holder: ApiKeyHolder
     digest: bytes
@@ -164,8 +159,9 @@ class _Entry:
 class ApiKeys:
     """Our callers' keys: one parameter each under ``<prefix>/api-keys``, digests only.
 
-    A key that is revoked stops working when the cache is ``max_age_s`` old. There is no fallback to
-    older values: without an answer of the Systems Manager nobody is let in.
+    A key that is revoked stops working when the cache is ``max_age_s`` old, and a new one works by
+    then. There is no fallback to older values: without an answer of the Systems Manager nobody is
+    let in. At most ``KEYS_MAX`` are read, in the Systems Manager's order; the others let nobody in.
     """
 
     def __init__(self, client: "SSMClient", prefix: str, *, max_age_s: int, trail: Trail) -> None:
@@ -192,17 +188,23 @@ class ApiKeys:
     def _entries(self) -> tuple[_Entry, ...]:
         try:
             values: Mapping[str, object] = self._provider.get_multiple(
-                self._path, max_age=self._max_age_s, decrypt=True, recursive=False
+                self._path,
+                max_age=self._max_age_s,
+                decrypt=True,
+                recursive=False,
+                PaginationConfig={"MaxItems": KEYS_MAX + 1},
             )
         except _FAILURES as error:
             raise KeyUnavailableError(f"{self._path}: {type(error).__name__}") from error
         known, entries = self._parsed
         if values != known:
-            read = [_entry(value) for value in values.values()]
+            read = [_entry(value) for value in list(values.values())[:KEYS_MAX]]
             entries = tuple(entry for entry in read if entry is not None)
             self._parsed = (dict(values), entries)
             if len(entries) < len(read):
                 self._trail.note("api_keys_malformed", count=len(read) - len(entries))
+            if len(read) < len(values):
+                self._trail.note("api_keys_too_many", read=len(read))
         return entries
 
     def __repr__(self) -> str:

@@ -60,6 +60,13 @@ class StripeRefusal:
             retry_after_s=retry_after_of(error.headers or {}),
         )
 
+    @classmethod
+    def unasked(cls, reason: str) -> "StripeRefusal":
+        """As if no answer came: Stripe was not asked at all."""
+        return cls(
+            status=None, in_form=False, type=None, code=None, message=reason, retry_after_s=None
+        )
+
     @property
     def is_missing(self) -> bool:
         """Whether Stripe says that it knows no such object with this key."""
@@ -70,24 +77,34 @@ class StripeRefusal:
         """Whether a read may fare better at once: no whole answer, or Stripe's own failure."""
         return self.status is None or self.status >= 500
 
-    def of_report(self) -> ReportOutcome:
-        """What the error means for a report.
+    @property
+    def is_stored(self) -> bool:
+        """Whether Stripe keeps the answer under the idempotency key, though it decides nothing.
 
-        Stripe keeps the answer of a call that it began to execute under its idempotency key, 500s
-        included, so a received 5xx needs a new key. A 409 (``lock_timeout``,
-        ``idempotency_key_in_use``) and a 429 come before that and are not kept.
+        Stripe keeps the answer of a call that it began to execute, 500s included, so a received 5xx
+        needs a new key. A 409 (``lock_timeout``, ``idempotency_key_in_use``) and a 429 come before
+        that and are not kept.
         """
-        status = self.status
-        if status is None or status < 400 or status in (401, 408, 409, 429):
-            return self._unclear(new_epoch=False)
-        if status >= 500 or self.type == "idempotency_error":
-            return self._unclear(new_epoch=True)
-        if not self.in_form or self.code in ("lock_timeout", "rate_limit"):
-            return self._unclear(new_epoch=False)
-        return ReportRefused(self.message, self.code)
+        return (self._executed >= 500) or (self._executed > 0 and self.type == "idempotency_error")
 
-    def _unclear(self, *, new_epoch: bool) -> ReportUnclear:
-        return ReportUnclear(self.message, new_epoch, self.retry_after_s)
+    @property
+    def is_final(self) -> bool:
+        """Whether Stripe itself says that it will not do this, and would say so again."""
+        if not self._executed or self.is_stored:
+            return False
+        return self.in_form and self.code not in ("lock_timeout", "rate_limit")
+
+    def of_report(self) -> ReportOutcome:
+        """What the error means for a report."""
+        if self.is_final:
+            return ReportRefused(self.message, self.code)
+        return ReportUnclear(self.message, self.is_stored, self.retry_after_s)
+
+    @property
+    def _executed(self) -> int:
+        """The status, if it is an error's and does not come from before execution; else 0."""
+        status = self.status or 0
+        return 0 if status < 400 or status in (401, 408, 409, 429) else status
 
 
 def read_payment_record(source: Mapping[str, Any]) -> PaymentRecord:

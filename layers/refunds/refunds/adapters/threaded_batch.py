@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 class ThreadedBatchProcessor(BatchProcessor):
     """Handles up to ``threads`` messages at once; all have ended when the batch is answered.
 
-    A report is nearly all waiting for Stripe, so threads are enough.
+    Each is nearly all waiting for a provider, so threads are enough.
     """
 
     def __init__(self, event_type: EventType, *, threads: int) -> None:
@@ -19,5 +19,5 @@ class ThreadedBatchProcessor(BatchProcessor):
 
     def process(self) -> list[tuple[Any, ...]]:
         """Call the handler for every message; answers are in the order of the batch."""
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="report") as pool:
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="batch") as pool:
             return list(pool.map(self._process_record, self.records))

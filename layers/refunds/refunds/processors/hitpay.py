@@ -5,7 +5,7 @@ reference and no currency, so it is sent once and every failure is classified.
 """
 
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from refunds.adapters.api_key import ApiKey, KeyUnavailableError, other_key
 from refunds.adapters.deadline_http import DeadlineHttp
@@ -22,6 +22,7 @@ from refunds.ports import (
     Aborted,
     Charge,
     ChargeNotFoundError,
+    ChargePage,
     Deadline,
     Movement,
     Outcome,
@@ -34,9 +35,13 @@ from refunds.processors.hitpay_outcome import message_of, outcome_of
 from refunds.processors.hitpay_shapes import (
     read_charge,
     read_movement,
+    read_page,
+    read_reference_number,
     read_succeeded_payments,
 )
 
+# With every refund listed in each charge, a page stays well below what an answer may measure.
+CHARGES_PER_PAGE: Final = 50
 _FORM: Final = "application/x-www-form-urlencoded"
 # To connect and to be answered, a second sending after a 401 included: leases are built on this.
 REFUND_MS_MAX: Final = 20_000
@@ -93,6 +98,21 @@ class HitPay:
             )
         return payments[0]
 
+    def reference_of(self, charge: Charge, deadline: Deadline) -> str | None:
+        """The ``reference_number`` of the payment request behind it; see ``ports.Processor``."""
+        if charge.request_id is None:
+            return None
+        source = self._get("/v1/payment-requests/", charge.request_id, deadline)
+        return None if source is None else read_reference_number(source)
+
+    def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
+        """One page of ``GET /v1/charges``; see ``ports.Processor``."""
+        query = {"per_page": CHARGES_PER_PAGE} | dict(parse_qsl(cursor or ""))
+        source = self._object_at(f"/v1/charges?{urlencode(query)}", deadline)
+        if source is None:
+            raise UnreadableAnswerError("HitPay answered that it has no list of charges")
+        return read_page(source)
+
     def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
         """The refund of that id; see ``ports.Processor``."""
         source = self._get("/v1/refund/", processor_refund_id, deadline)
@@ -134,7 +154,10 @@ class HitPay:
         """An object's members, ``None`` if HitPay says that it knows none of that name."""
         if not name.strip("."):
             return None  # as a path, "", "." and ".." would name something else than an object
-        answer, key = self._ask_twice(folder + quote(name, safe=""), deadline)
+        return self._object_at(folder + quote(name, safe=""), deadline)
+
+    def _object_at(self, path: str, deadline: Deadline) -> dict[str, Any] | None:
+        answer, key = self._ask_twice(path, deadline)
         if answer.is_success:
             members = json_object(answer.body)
             if members is None:

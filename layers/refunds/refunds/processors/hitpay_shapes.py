@@ -12,13 +12,20 @@ from typing import Any, Final
 
 from refunds.money import AmountNotRepresentableError, Money, money_from_major
 from refunds.ports import (
+    MOVEMENTS_MAX,
     Charge,
+    ChargePage,
     ChargeStatus,
+    ListedCharge,
     Movement,
     MovementStatus,
     UnreadableAnswerError,
 )
+from refunds.processors.hitpay_arrival import arrival_of
 
+# The parameters by which the two forms of a list lead on.
+CURSOR: Final = "cursor"
+PAGE: Final = "page"
 # A time without an offset is Singapore's, which has had no other offset since 1982.
 SINGAPORE: Final = timezone(timedelta(hours=8))
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -80,6 +87,7 @@ def read_charge(source: Any) -> Charge:
     word = _text(source, "status")
     status = _CHARGE_STATUS.get(word.lower(), ChargeStatus.NOT_REFUNDABLE)
     money = _money(source.get("amount"), _text(source, "currency"))
+    method = _method(source.get("payment_method"))
     bare = Charge(
         id=_text(source, "id"),
         status=status,
@@ -87,7 +95,9 @@ def read_charge(source: Any) -> Charge:
         money=money,
         refunded=0,
         movements=None,
-        method=_method(source.get("payment_method")),
+        method=method,
+        arrival=arrival_of(method),
+        request_id=_optional_text(source, "payment_request_id"),
     )
     movements = _movements(source.get("refunds"), bare)
     listed = sum(m.money.amount for m in movements or () if m.status is not MovementStatus.FAILED)
@@ -100,7 +110,50 @@ def read_charge(source: Any) -> Charge:
         refunded=refunded,
         movements=None if listed < refunded else movements,
         method=bare.method,
+        arrival=bare.arrival,
+        request_id=bare.request_id,
     )
+
+
+def read_page(source: Any) -> ChargePage:
+    """A page of charges, in either of the forms that are known of Laravel's paginators.
+
+    HitPay's reference has ``meta.next_cursor``; a numbered page says ``current_page`` and has a
+    ``next_page_url`` unless it is the last. The cursor says which, since the next page is asked for
+    by another parameter. A charge that cannot be read is listed all the same, by its id.
+
+    Raises:
+        UnreadableAnswerError: it is neither.
+    """
+    source = _object(source)
+    items = source.get("data")
+    if not isinstance(items, list):
+        raise UnreadableAnswerError("HitPay's list of charges has no data")
+    charges = tuple(_listed(_object(item)) for item in items)
+    meta = source.get("meta")
+    if isinstance(meta, dict):
+        following = _optional_text(meta, "next_cursor")
+        return ChargePage(charges, following and f"{CURSOR}={following}")
+    number = source.get("current_page")
+    if type(number) is not int:
+        raise UnreadableAnswerError("HitPay's list of charges does not say which page it is")
+    more = source.get("next_page_url") is not None
+    return ChargePage(charges, f"{PAGE}={number + 1}" if more else None)
+
+
+def _listed(item: dict[str, Any]) -> ListedCharge:
+    try:
+        charge = read_charge(item)
+    except UnreadableAnswerError:
+        return ListedCharge(_text(item, "id"), None)
+    return ListedCharge(charge.id, charge.refunded)
+
+
+def read_reference_number(source: Any) -> str | None:
+    """The merchant's own reference of a payment request; text of an odd form is none."""
+    reference = _object(source).get("reference_number")
+    is_text = isinstance(reference, str) and 0 < len(reference) <= 255 and reference.isprintable()
+    return reference if is_text else None
 
 
 def read_succeeded_payments(source: Any) -> list[str]:
@@ -119,7 +172,7 @@ def read_succeeded_payments(source: Any) -> list[str]:
 
 
 def _movements(listed: Any, charge: Charge) -> tuple[Movement, ...] | None:
-    if not isinstance(listed, list):
+    if not isinstance(listed, list) or len(listed) > MOVEMENTS_MAX:
         return None
     try:
         movements = tuple(read_movement(item, within=charge) for item in listed)

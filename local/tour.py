@@ -1,0 +1,371 @@
+"""`make tour`: every way into the service and every way out of it, once, on this machine.
+
+Each stop does one thing as somebody outside would, and waits for what must come of it. The exit
+code is 0 only if all of it came. What is printed is what was seen, not what was hoped for.
+"""
+
+import signal
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from local.build import BuildError
+from local.deploy import DeployError
+from local.emulator import EmulatorError
+from local.event_client import EventListener, EventProducer, listening
+from local.http_client import RefundApiClient
+from local.polling import NotInTimeError, wait_for
+from local.simulators.payments import seed_of
+from local.simulators.seeding import DemoPayment
+from local.stack import RunningStack, running_stack
+from local.trail import last_log_lines
+
+SOON = 60.0
+# Everything that is told of refunds on the bus; a tour has to hear each of them.
+EVENTS = frozenset(
+    {
+        "Refund Succeeded",
+        "Refund Pending",
+        "Refund Failed",
+        "Refund Needs Review",
+        "Refund Reported",
+        "Refund Report Failed",
+        "Refund Reversed",
+        "Refund Request Refused",
+    }
+)
+PARAMETERS = {"SettleSeconds": "1", "LeaseSeconds": "25", "SecretsCacheSeconds": "1"}
+
+
+class TourError(Exception):
+    """Something did not come as it must."""
+
+
+@dataclass
+class Tour:
+    """A walk through a running stack with simulated providers.
+
+    Attributes:
+        seen: what each stop did and what came of it, in order.
+    """
+
+    stack: RunningStack
+    listener: EventListener
+    producer: EventProducer
+    seen: list[tuple[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._run = uuid.uuid4().hex[:8]
+        self._api = RefundApiClient(self.stack.api_url, self.stack.new_api_key(f"tour-{self._run}"))
+
+    def walk(self) -> None:
+        """Make every stop.
+
+        Raises:
+            TourError: a stop did not end as it must.
+            NotInTimeError: what had to come did not.
+        """
+        for stop in self._stops():
+            stop()
+        wait_for(
+            lambda: {event.name for event in self.listener.heard()} >= EVENTS,
+            "every kind of event",
+            at_most=SOON,
+        )
+        self._note("subscriber on the bus", f"heard all {len(EVENTS)} kinds of event")
+
+    def _stops(self) -> tuple[Callable[[], None], ...]:
+        return (
+            self.document,
+            self.by_record,
+            self.by_intent,
+            self.by_invoice,
+            self.refused_by_the_processor,
+            self.by_event,
+            self.event_that_cannot_be_accepted,
+            self.scheduled,
+            self.pending_until_the_webhook,
+            self.dashboard_by_webhook,
+            self.dashboard_by_sweep,
+            self.dashboard_without_a_record,
+            self.taken_back,
+            self.for_a_person,
+            self.lists,
+        )
+
+    # --- HTTP ------------------------------------------------------------------------------------
+
+    def document(self) -> None:
+        """Anybody may ask what the API is."""
+        document = self._api.request("GET", "/v1/openapi.json").body
+        self._note("GET /v1/openapi.json", f"OpenAPI {document['openapi']}")
+
+    def by_record(self) -> None:
+        """The plain refund, read again with sync."""
+        payment = self._paid("record")
+        refund = self._refunded(payment, payment_record=payment.record_id, amount=1000)
+        self._reported(payment, [1000])
+        again = self._api.request("GET", f"/v1/refunds/{refund['id']}?sync=true").body
+        self._require(again["stripe_report"]["status"] == "reported", again)
+        self._note("POST by payment_record", f"{refund['id']} succeeded and reported")
+
+    def by_intent(self) -> None:
+        """The payment named by its PaymentIntent."""
+        payment = self._paid("intent", has_intent=True)
+        self._refunded(payment, payment_intent=payment.intent_id, amount=1000)
+        self._reported(payment, [1000])
+        self._note("POST by payment_intent", "followed to its Payment Record, reported")
+
+    def by_invoice(self) -> None:
+        """The payment named by its Invoice, which gets a credit note."""
+        payment = self._paid("invoice", has_invoice=True)
+        refund = self._refunded(payment, invoice=payment.invoice_id, amount=1000)
+        note = wait_for(
+            lambda: (self._read(refund["id"])["credit_note"] or {}).get("id"),
+            "the credit note",
+            at_most=SOON,
+        )
+        self._note("POST by invoice", f"reported, credit note {note} issued")
+
+    def refused_by_the_processor(self) -> None:
+        """HitPay refuses: 402, nothing moved."""
+        payment = self._paid("refused")
+        self._fault("refund.create", "status", payment, status=422)
+        answer = self._api.create_refund(self._key(payment), payment_record=payment.record_id)
+        self._require(answer.status == 402, answer.text)
+        self._note("POST that HitPay refuses", f"402 {answer.body['error']['code']}")
+
+    def lists(self) -> None:
+        """What was refunded, page by page, and one payment."""
+        page = self._api.request("GET", "/v1/refunds?limit=5").body
+        self._require(len(page["data"]) == 5 and page["has_more"], page)
+        record = page["data"][0]["payment_record"] or f"pr_record_{self._run}"
+        payment = self._api.request("GET", f"/v1/payments/{record}").body
+        self._require(payment["object"] == "payment", payment)
+        self._note("GET lists and payments", f"5 of more; {record}: {payment['status']}")
+
+    # --- events ----------------------------------------------------------------------------------
+
+    def by_event(self) -> None:
+        """A refund asked for on the bus, executed in the background."""
+        payment = self._paid("event")
+        key = self._key(payment)
+        self.producer.ask(
+            {"payment_record": payment.record_id, "amount": 1000, "idempotency_key": key}
+        )
+        self._reported(payment, [1000])
+        # The same key by HTTP is the same refund
+        again = self._api.create_refund(key, payment_record=payment.record_id, amount=1000)
+        self._require(again.headers.get("Idempotent-Replayed") == "true", again.text)
+        self._note("event Refund Requested", f"{again.body['id']} executed and reported, once")
+
+    def event_that_cannot_be_accepted(self) -> None:
+        """An event that names no key goes to the dead letters, with its reason."""
+        payment = self._paid("event_refused")
+        self.producer.ask({"payment_record": payment.record_id, "amount": 1000})
+        refused = wait_for(
+            lambda: [e for e in self.listener.heard() if e.name == "Refund Request Refused"],
+            "Refund Request Refused",
+            at_most=SOON,
+        )
+        self._require(not self.stack.control.refunds(payment.charge_id), "nothing is refunded")
+        self._note("event without a key", f"dead letter and {refused[0].name}")
+
+    def scheduled(self) -> None:
+        """Two scheduled refunds of one payment, executed in order."""
+        payment = self._paid("scheduled")
+        for number, amount in enumerate((1000, 2000)):
+            answer = self._api.create_refund(
+                f"{self._key(payment)}-{number}",
+                payment_record=payment.record_id,
+                amount=amount,
+                refund_type="scheduled",
+            )
+            self._require(answer.status == 202, answer.text)
+        self._reported(payment, [1000, 2000])
+        self._note("POST scheduled, twice", "executed one after the other, reported")
+
+    # --- HitPay ----------------------------------------------------------------------------------
+
+    def pending_until_the_webhook(self) -> None:
+        """A refund that HitPay finishes later, and says so."""
+        payment = self._paid("pending", on_charge={"refunds_come_back": "pending"})
+        with self._webhooks():
+            answer = self._api.create_refund(self._key(payment), payment_record=payment.record_id)
+            self._require(answer.body["status"] == "pending", answer.text)
+            self.stack.control.set_refund_status(answer.body["processor_refund_id"], "succeeded")
+            self._reported(payment, [payment.amount])
+        self._note("POST, finished later", "pending, then succeeded by HitPay's webhook, reported")
+
+    def dashboard_by_webhook(self) -> None:
+        """A refund in HitPay's dashboard, known by the webhook."""
+        payment = self._paid("dashboard", has_intent=True)
+        with self._webhooks():
+            self.stack.control.dashboard_refund(payment.charge_id, "10.00")
+            self._reported(payment, [1000])
+        self._note("refund in HitPay's dashboard", "reported, told of by the webhook")
+
+    def dashboard_by_sweep(self) -> None:
+        """The same without a webhook."""
+        payment = self._paid("swept", has_intent=True)
+        self.stack.control.dashboard_refund(payment.charge_id, "10.00")
+        self._require(not self.stack.control.reports(payment.record_id), "told by nobody yet")
+        self._start("SweepCharges")
+        self._reported(payment, [1000])
+        self._note("the same without a webhook", "reported, found by the sweep")
+
+    def dashboard_without_a_record(self) -> None:
+        """One whose PaymentIntent leads to no record is kept for a person."""
+        payment = self._paid("lost", has_intent=True, linked_by="nothing")
+        with self._webhooks():
+            self.stack.control.dashboard_refund(payment.charge_id, "10.00")
+            self._heard("Refund Report Failed", payment)
+        self._note("the same, linked to no record", "kept, its report failed for a person to see")
+
+    def taken_back(self) -> None:
+        """A success that HitPay takes back."""
+        payment = self._paid("reversed")
+        refund = self._refunded(payment, payment_record=payment.record_id)
+        self._reported(payment, [payment.amount])
+        with self._webhooks():
+            self.stack.control.set_refund_status(refund["processor_refund_id"], "failed")
+            self._heard("Refund Reversed", payment)
+        self._note("success that HitPay takes back", "late_failure, Refund Reversed")
+
+    def for_a_person(self) -> None:
+        """Two movements that may both be ours: only a person can tell."""
+        payment = self._paid("review")
+        self._fault("refund.create", "commit_then_reset", payment)
+        self.stack.control.set_hitpay(charge_refunds="absent")
+        answer = self._api.create_refund(
+            self._key(payment), payment_record=payment.record_id, amount=1000
+        )
+        self._require((answer.status, answer.body["status"]) == (202, "pending"), answer.text)
+        self.stack.control.dashboard_refund(payment.charge_id, "10.00")
+        self.stack.control.set_hitpay(charge_refunds="full")
+        self._heard("Refund Needs Review", payment)
+        self._require(len(self.stack.control.refunds(payment.charge_id)) == 2, "sent once")
+        self._note("no answer, and a twin beside it", "review; nothing was sent again")
+
+    # --- what every stop needs -------------------------------------------------------------------
+
+    def _paid(self, name: str, **more: Any) -> DemoPayment:
+        payment = DemoPayment(f"{name}_{self._run}", 5000, **more)
+        self.stack.control.seed(seed_of(payment))
+        return payment
+
+    def _key(self, payment: DemoPayment) -> str:
+        return f"tour-{payment.name}"
+
+    def _refunded(self, payment: DemoPayment, **body: Any) -> dict[str, Any]:
+        answer = self._api.create_refund(self._key(payment), **body)
+        self._require(answer.status == 201, answer.text)
+        refund: dict[str, Any] = answer.body
+        return refund
+
+    def _read(self, refund_id: str) -> dict[str, Any]:
+        refund: dict[str, Any] = self._api.read_refund(refund_id).body
+        return refund
+
+    def _reported(self, payment: DemoPayment, amounts: list[int]) -> None:
+        """Stripe was told of just these amounts, in that order; settling may have to run for it."""
+
+        def told() -> bool:
+            reports = self.stack.control.reports(payment.record_id)
+            if len(reports) < len(amounts):
+                self._start("SettleRefunds", wait=False)
+            return sorted(report.amount for report in reports) == amounts
+
+        wait_for(told, f"reports {amounts} of {payment.name}", at_most=SOON, every=1.0)
+
+    def _heard(self, name: str, payment: DemoPayment) -> None:
+        def heard() -> bool:
+            self._start("SettleRefunds", wait=False)
+            return any(
+                event.name == name and event.detail["processor_payment_id"] == payment.charge_id
+                for event in self.listener.heard()
+            )
+
+        wait_for(heard, f"{name} of {payment.name}", at_most=SOON, every=1.0)
+
+    def _start(self, function: str, *, wait: bool = True) -> None:
+        """Do what the function's schedule does."""
+        self.stack.client("lambda").invoke(
+            FunctionName=self.stack.outputs[f"{function}FunctionName"],
+            Qualifier="live",
+            InvocationType="RequestResponse" if wait else "Event",
+            Payload=b"{}",
+        )
+
+    @contextmanager
+    def _webhooks(self) -> Iterator[None]:
+        """HitPay sends its webhooks to the stack."""
+        self.stack.control.set_hitpay(webhook_url=self.stack.webhook_url)
+        try:
+            yield
+        finally:
+            self.stack.control.set_hitpay(webhook_url=None)
+
+    def _fault(self, operation: str, fault: str, payment: DemoPayment, **more: Any) -> None:
+        self.stack.control.add_fault("hitpay", operation, fault, match=payment.charge_id, **more)
+
+    def _require(self, condition: bool, what: object) -> None:
+        if not condition:
+            raise TourError(f"{what}")
+
+    def _note(self, way_in: str, way_out: str) -> None:
+        self.seen.append((way_in, way_out))
+
+
+@contextmanager
+def tour_of(stack: RunningStack) -> Iterator[Tour]:
+    """A tour of the stack, with a subscriber on its bus for as long as it lasts."""
+    bus = stack.outputs["EventBusName"]
+    with listening(stack.clients, bus) as listener:
+        yield Tour(stack, listener, EventProducer(stack.clients, bus))
+
+
+def main() -> int:
+    """Walk through a stack of its own, and print what was seen."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    try:
+        console.print("Building, starting and deploying everything …")
+        with running_stack(parameters=PARAMETERS) as stack, tour_of(stack) as tour:
+            try:
+                tour.walk()
+            except (TourError, NotInTimeError):
+                print(last_log_lines(stack, stack.outputs["RefundApiLogGroup"]))
+                raise
+            finally:
+                console.print(_table(tour.seen))
+    except KeyboardInterrupt:
+        console.print("\nStopped; nothing is left running.")
+        return 1
+    except (TourError, NotInTimeError, BuildError, DeployError, EmulatorError) as error:
+        console.print(f"[red]{escape(str(error))}[/red]")
+        return 1
+    return 0
+
+
+def _table(seen: list[tuple[str, str]]) -> Table:
+    table = Table("way in", "what came of it", title="The tour", title_justify="left")
+    for way_in, way_out in seen:
+        table.add_row(escape(way_in), escape(way_out))
+    return table
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

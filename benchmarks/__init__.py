@@ -1,0 +1,1 @@
+"""How fast, small and cheap the service is, measured side by side on one machine (`make bench`)."""

@@ -1,0 +1,48 @@
+"""The environment of a function as the template declares it, for running its handler outside."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from local import paths
+from local.stages import load_stage
+from local.template_yaml import read_template
+
+STACK = "benchmark"
+PSEUDO = {"AWS::StackName": STACK, "AWS::Region": "ap-southeast-1", "AWS::Partition": "aws"}
+
+
+def function_environment(function: str, references: Mapping[str, str]) -> dict[str, str]:
+    """Read the variables of the template's function ``function``, with these values for references.
+
+    Parameters have the template's defaults, as production does; those without one are the local
+    stage's. A resource that ``references`` does not name is given its logical name.
+    """
+    template = read_template(paths.TEMPLATE)
+    defaults = {
+        name: str(declared["Default"])
+        for name, declared in template["Parameters"].items()
+        if "Default" in declared
+    }
+    values = {**load_stage("local").parameters, **defaults, **PSEUDO, **references}
+    own = template["Resources"][function]["Properties"]
+    declared: dict[str, Any] = {}
+    for properties in (template["Globals"]["Function"], own):
+        declared |= properties.get("Environment", {}).get("Variables", {})
+    return {name: _resolved(value, values) for name, value in declared.items()}
+
+
+def _resolved(value: object, values: Mapping[str, str]) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    ((kind, argument),) = value.items()
+    if kind == "Ref":
+        return values.get(argument, argument)
+    if kind == "Fn::GetAtt":
+        resource, attribute = argument
+        return values.get(f"{resource}.{attribute}", values.get(resource, resource))
+    if kind == "Fn::Sub":
+        text = str(argument)
+        for name, known in values.items():
+            text = text.replace(f"${{{name}}}", known)
+        return text
+    raise ValueError(f"the benchmark cannot resolve {kind}")

@@ -1,0 +1,1 @@
+"""What this service is compared with, written as its users would write it."""

@@ -1,0 +1,185 @@
+"""What one refund asks of whom, counted: the providers' journal, and every call of boto3.
+
+Two passes: one is counted, which takes extra reads to see what each write changed; the other is
+only timed, for the costs. Providers take their fixed time, so that what runs side by side is seen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cloud import Cloud, running_cloud
+from benchmarks.contender import Contender, Done
+from benchmarks.payments import PART, seeded
+from benchmarks.providers import FIXED, ProviderProcess, running_providers
+from benchmarks.results import Part, Row
+from benchmarks.scale import Scale
+from local.simulators.records import RecordedCall
+
+Watched = tuple[Done, list[RecordedCall]]
+# Of each job the first warms up, the second is counted, the third timed.
+PASSES = (False, True, False)
+WAYS = ("payment_record", "payment_intent", "invoice")
+
+
+@dataclass(frozen=True)
+class Trip:
+    """One job: what it asked, and how long it took when nobody counted.
+
+    Attributes:
+        in_sequence: the longest chain of provider calls of which each began after the one before
+            had ended.
+        aws: as ``aws_calls.Noted`` tells it.
+    """
+
+    provider_calls: tuple[str, ...]
+    in_sequence: int
+    milliseconds: float
+    logged_bytes: int
+    aws: dict[str, Any]
+
+
+def measure(_: Scale, directory: Path) -> Part:
+    """Count a first and a later refund by each name, and their reports."""
+    with running_providers(directory) as providers, running_cloud(directory) as cloud:
+        providers.set_latencies(FIXED)
+        trips = _ours(providers, cloud, directory)
+        trips |= _plain(providers, cloud, directory)
+    return Part(_rows(trips), {name: asdict(trip) for name, trip in trips.items()})
+
+
+def _ours(providers: ProviderProcess, cloud: Cloud, directory: Path) -> dict[str, Trip]:
+    trips: dict[str, Trip] = {}
+    # One process plays both functions, so it has the variables of both.
+    environment = {
+        **cloud.of("ReportRefundFunction", providers),
+        **cloud.of("RefundApiFunction", providers),
+    }
+    with Contender("ours", environment, directory) as contender:
+        for by in WAYS:
+            ids = seeded(providers.control, f"trip_{by}", len(PASSES)).ids(by)
+            for occasion in ("first", "later"):
+                refunds = _refunds(providers, contender, by, ids, occasion)
+                trips[f"{occasion} refund, {by}"] = _trip(refunds)
+                if by == "payment_record":
+                    reports = _reports(providers, contender, refunds)
+                    trips[f"report of the {occasion} refund"] = _trip(reports)
+    return trips
+
+
+def _plain(providers: ProviderProcess, cloud: Cloud, directory: Path) -> dict[str, Trip]:
+    count, by = len(PASSES), "payment_record"
+    with Contender("plain", cloud.of_plain(providers), directory) as contender:
+        ids = seeded(providers.control, "trip_plain", count).ids(by)
+        refunds = _refunds(providers, contender, by, ids, "only")
+        reports = _reports(providers, contender, refunds)
+    with Contender("guide", providers.environment, directory) as contender:
+        ids = seeded(providers.control, "trip_guide", count).ids(by)
+        guide = _refunds(providers, contender, by, ids, "only")
+    return {
+        "refund, written plainly": _trip(refunds),
+        "report, written plainly": _trip(reports),
+        "guide": _trip(guide),
+    }
+
+
+def _refunds(
+    providers: ProviderProcess,
+    contender: Contender,
+    by: str,
+    ids: Sequence[str],
+    occasion: str,
+) -> list[Watched]:
+    return [
+        _watched(
+            providers,
+            contender,
+            **{"by": by, "id": one, "amount": PART, "key": f"{one}-{occasion}", "counted": counted},
+        )
+        for one, counted in zip(ids, PASSES, strict=True)
+    ]
+
+
+def _reports(
+    providers: ProviderProcess, contender: Contender, refunds: Sequence[Watched]
+) -> list[Watched]:
+    return [
+        _watched(providers, contender, do="report", ids=[done.facts["refund"]], counted=counted)
+        for (done, _), counted in zip(refunds, PASSES, strict=True)
+    ]
+
+
+def _watched(providers: ProviderProcess, contender: Contender, **job: Any) -> Watched:
+    """Have a job done, and see which provider calls it made."""
+    known = _last(providers)
+    done = contender.do(**job)
+    return done, [call for call in providers.control.calls() if call.number > known]
+
+
+def _last(providers: ProviderProcess) -> int:
+    calls = providers.control.calls()
+    return calls[-1].number if calls else 0
+
+
+def _trip(done: Sequence[Watched]) -> Trip:
+    (counted, calls), (timed, _) = done[1], done[2]
+    return Trip(
+        provider_calls=tuple(call.operation for call in calls),
+        in_sequence=longest_chain(
+            [(c.monotonic_ms, c.monotonic_ms + c.duration_ms) for c in calls]
+        ),
+        milliseconds=timed.seconds * 1000,
+        logged_bytes=timed.printed_bytes,
+        aws=counted.facts.get("aws", {}),
+    )
+
+
+def longest_chain(intervals: Sequence[tuple[int, int]]) -> int:
+    """How many of these times, from begin to end, follow each other without overlapping."""
+    length, free_at = 0, -1
+    for begin, end in sorted(intervals, key=lambda interval: interval[1]):
+        if begin >= free_at:
+            length, free_at = length + 1, end
+    return length
+
+
+def _rows(trips: dict[str, Trip]) -> list[Row]:
+    refunds = {
+        name: trip for name, trip in trips.items() if "refund, " in name and "plain" not in name
+    }
+    reports = [trip for name, trip in trips.items() if name.startswith("report of")]
+    by_record = [trip for name, trip in refunds.items() if name.endswith("payment_record")]
+    first, later = by_record
+    six = list(refunds.values())
+    worst_reads = max(six, key=lambda trip: trip.aws["ledger_reads"])
+    dearest_report = max(reports, key=_ledger_calls)
+    return [
+        _count("provider calls by Payment Record", max(map(_provider_calls, by_record)), 3),
+        _count("of them in sequence, first refund", first.in_sequence, 3),
+        _count("of them in sequence, later refund", later.in_sequence, 2),
+        _count("provider calls by PaymentIntent or Invoice", max(map(_provider_calls, six)), 4),
+        _count("ledger reads by Payment Record", max(t.aws["ledger_reads"] for t in by_record), 2),
+        _count(
+            "ledger reads, the most of any way", worst_reads.aws["ledger_reads"], 2, worst_reads
+        ),
+        _count("ledger writes", max(trip.aws["ledger_writes"] for trip in six), 2),
+        _count("queue sends", max(trip.aws["queue_sends"] for trip in six), 1),
+        _count("provider calls of a report", max(map(_provider_calls, reports)), 2),
+        _count("ledger calls of a report", _ledger_calls(dearest_report), 2, dearest_report),
+    ]
+
+
+def _provider_calls(trip: Trip) -> int:
+    return len(trip.provider_calls)
+
+
+def _ledger_calls(trip: Trip) -> int:
+    calls: int = trip.aws["ledger_reads"] + trip.aws["ledger_writes"]
+    return calls
+
+
+def _count(what: str, value: int, most: int, shown: Trip | None = None) -> Row:
+    operations = shown.aws["operations"] if shown else ()
+    note = ", ".join(operation.partition(".")[2] for operation in operations)
+    return Row(what=what, value=value, unit="", at_most=most, note=note)

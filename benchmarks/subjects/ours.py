@@ -1,0 +1,15 @@
+"""This service's functions, on the AWS that the environment names."""
+
+from benchmarks.aws_calls import AwsCalls
+from benchmarks.subjects.functions import Functions
+
+
+def make() -> Functions:
+    """The process's subject."""
+    return on(AwsCalls())
+
+
+def on(calls: AwsCalls | None) -> Functions:
+    """This service's functions; ``calls`` counts, where there is an AWS."""
+    folders = ("functions/refund_api", "functions/report_refund")
+    return Functions(*folders, name="refund_id", calls=calls)

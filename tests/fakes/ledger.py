@@ -12,7 +12,7 @@ from refunds.adapters.ledger_items import (
     refund_item,
     refund_of,
 )
-from refunds.payment import Payment, PaymentKey
+from refunds.payment import Payment, PaymentKey, payment_key_of, report_counted
 from refunds.ports import (
     Claim,
     ClaimConflictError,
@@ -80,6 +80,9 @@ class MemoryLedger:
         if self._as_stored:
             require_storable(commit)
         with self._lock:
+            for step in commit.reports:
+                if payment_key_of(step.after) not in self.payments:
+                    raise LedgerConflictError(f"payment of {step.after.id} is not there")
             for claim in commit.claims:
                 self._require_free(claim)
             for write in commit.refunds:
@@ -92,6 +95,13 @@ class MemoryLedger:
                 self._store_refund(write.after, _next(write.before))
             for payment_write in commit.payments:
                 self._store_payment(payment_write.after, _next(payment_write.before))
+            for step in commit.reports:
+                payment = self.payments[payment_key_of(step.after)]
+                counted = {
+                    name: getattr(payment, name) + difference
+                    for name, difference in report_counted(step.before, step.after).items()
+                }
+                self._store_payment(replace(payment, **counted), payment.revision + 1)
 
     def due(
         self, shard: int, *, before_ms: int, limit: int, newest_first: bool = False

@@ -40,6 +40,12 @@ _LEGAL: Final = {(before, after) for (before, _), after in TRANSITIONS.items()} 
 Before = tuple[list[Refund | None], list[Payment | None]]
 
 
+def _payments_in(commit: Commit) -> list[PaymentKey]:
+    return [write.after.key for write in commit.payments] + [
+        payment_key_of(step.after) for step in commit.reports
+    ]
+
+
 class LedgerWatch:
     """Looks at each write of the ledger.
 
@@ -63,7 +69,7 @@ class LedgerWatch:
         """What is stored where ``commit`` is about to write."""
         return (
             [self._memory.refunds.get(write.after.id) for write in commit.refunds],
-            [self._memory.payments.get(write.after.key) for write in commit.payments],
+            [self._memory.payments.get(key) for key in _payments_in(commit)],
         )
 
     def committed(self, commit: Commit, before: Before) -> None:
@@ -71,8 +77,8 @@ class LedgerWatch:
         for old, write in zip(before[0], commit.refunds, strict=True):
             new = self._memory.refunds[write.after.id]
             self._refund_written(old, new)
-        for known, payment_write in zip(before[1], commit.payments, strict=True):
-            now = self._memory.payments[payment_write.after.key]
+        for known, key in zip(before[1], _payments_in(commit), strict=True):
+            now = self._memory.payments[key]
             imported = sum(
                 write.after.amount
                 for write in commit.refunds

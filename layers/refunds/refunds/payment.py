@@ -38,8 +38,8 @@ class Payment:
         held: sum of all our refunds of it that moved money or may (imported ones included).
         moved: the part of ``held`` that succeeded.
         foreign_in_book: what Stripe shows as refunded that no report of ours stands for.
-        foreign_doubt: by how much ``foreign_in_book`` may be too low, since reports of ours that were
-            due or had failed may or may not have been in Stripe's sum when it was learnt.
+        foreign_doubt: by how much ``foreign_in_book`` may be too low, since reports of ours that
+            were due or had failed may or may not have been in Stripe's sum when it was learnt.
         foreign_on_charge: what the processor shows as refunded that no refund of ours stands for.
             Lowered only by what gets a refund of its own.
         slot: id of the one refund that may have a movement without a bound id.
@@ -139,6 +139,22 @@ def follow(payment: Payment, before: Refund | None, after: Refund) -> Payment:
 def learn_arrival(payment: Payment, arrival: Arrival | None) -> Payment:
     """The payment with what the processor says of its method now; nothing said changes nothing."""
     return payment if arrival is None else replace(payment, arrival=arrival)
+
+
+def report_counted(before: Refund, after: Refund) -> dict[str, int]:
+    """By how much each counter of the payment changes when a refund's report alone moves on.
+
+    Raises:
+        ValueError: more than the report has changed, so that the rest would go uncounted.
+    """
+    if (before.state, before.processor_refund_id) != (after.state, after.processor_refund_id):
+        raise ValueError(f"more than the report of {after.id} has changed")
+    return {
+        "booked": _booked(after) - _booked(before),
+        "report_due_count": _is_due(after) - _is_due(before),
+        "report_due_amount": _due(after) - _due(before),
+        "report_failed_amount": _undelivered(after) - _undelivered(before),
+    }
 
 
 def learn_foreign(payment: Payment, *, in_book: int | None, on_charge: int) -> Payment:

@@ -72,6 +72,19 @@ class PaymentWrite:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportStep:
+    """The report of a refund went from ``before`` to ``after``: count it on its payment.
+
+    The counters are added to, whatever they are by then, since nothing else of the payment hangs on
+    a report (``payment.report_counted``). So the payment need not be read, and steps of several
+    refunds do not stand in each other's way.
+    """
+
+    before: Refund
+    after: Refund
+
+
+@dataclass(frozen=True, slots=True)
 class RecordClaim:
     """The Payment Record books this payment and no other, for ever."""
 
@@ -97,6 +110,7 @@ class Commit:
 
     refunds: Sequence[RefundWrite] = ()
     payments: Sequence[PaymentWrite] = ()
+    reports: Sequence[ReportStep] = ()
     claims: Sequence[Claim] = ()
 
 
@@ -173,7 +187,8 @@ class Ledger(Protocol):
         Each refund and payment is replaced only if its stored revision is still that of ``before``
         and its stored state is one that the transition table lets ``after`` follow; what is stored
         has ``before.revision + 1`` (1 for a new item), whatever ``after.revision`` says. A claim is
-        made if nobody holds it, and confirmed if its holder is the same.
+        made if nobody holds it, and confirmed if its holder is the same. A step of a report raises
+        the payment's revision too; a payment that is not there is a conflict.
 
         Raises:
             ClaimConflictError: a claim is held by somebody else; nothing was written.

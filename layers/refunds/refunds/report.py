@@ -18,7 +18,7 @@ from typing import Final
 from refunds.adopt import revision_after
 from refunds.credit_note import IssueCreditNote, owing_credit_note
 from refunds.outcome import RING_CHECK_MS
-from refunds.payment import follow, payment_key_of
+from refunds.payment import payment_key_of
 from refunds.ports import (
     Book,
     Clock,
@@ -26,12 +26,12 @@ from refunds.ports import (
     Deadline,
     Ledger,
     LedgerConflictError,
-    PaymentWrite,
     ProviderUnavailableError,
     RefundWrite,
     ReportAccepted,
     ReportOutcome,
     ReportRefused,
+    ReportStep,
     ReportUnclear,
     StripeObjectNotFoundError,
     Trail,
@@ -40,7 +40,7 @@ from refunds.refund import Refund, Why, report_transition
 from refunds.state_machine import ReportEvent, ReportState
 
 ACTOR: Final = "report_refund"
-# All refunds of one payment share its item, and of those that write at once one wins each round.
+# Whoever else writes the refund meanwhile (settling, a taken-back success) wins a round.
 WRITE_ATTEMPTS: Final = 25
 
 
@@ -250,16 +250,9 @@ class ReportRefund:
             after = replace(after, next_check_ms=why.at_ms + RING_CHECK_MS if is_owed else None)
             if event is ReportEvent.CONFIRM and self.credit_notes is not None:
                 after = owing_credit_note(after, why)
-            payment = self.ledger.payment(payment_key_of(refund))
-            if payment is None:
-                raise UnknownRefundError(f"{refund.id} has no payment in the ledger")
+            step = ReportStep(refund, after)
             try:
-                self.ledger.commit(
-                    Commit(
-                        refunds=(RefundWrite(refund, after),),
-                        payments=(PaymentWrite(payment, follow(payment, refund, after)),),
-                    )
-                )
+                self.ledger.commit(Commit(refunds=(RefundWrite(refund, after),), reports=(step,)))
             except LedgerConflictError:
                 again = self.ledger.refund(refund.id)
                 if again is None or again.report.state is not due:

@@ -19,7 +19,8 @@ from refunds.adapters.ledger_keys import (
     payment_item_key,
     refund_key,
 )
-from refunds.ports import Claim, Commit, PaymentWrite, RefundWrite
+from refunds.payment import payment_key_of, report_counted
+from refunds.ports import Claim, Commit, PaymentWrite, RefundWrite, ReportStep
 from refunds.state_machine import ReportState, State, may_follow
 
 # The maps whose members are facts of their own; any other map is one value (a caller's metadata).
@@ -58,6 +59,7 @@ def conditional_writes(commit: Commit, table: str, write_id: str) -> list[Condit
     return [
         *(_refund_write(write, table, write_id) for write in commit.refunds),
         *(_payment_write(write, table, write_id) for write in commit.payments),
+        *(_report_step(step, table, write_id) for step in commit.reports),
         *(_claim_write(claim, table) for claim in dict.fromkeys(commit.claims)),
     ]
 
@@ -184,6 +186,23 @@ def _payment_write(write: PaymentWrite, table: str, write_id: str) -> Conditiona
     update.mark(before.revision + 1, write_id)
     arguments = update.arguments(table, payment_item_key(after.key), condition)
     return ConditionalWrite(subject, "Update", arguments, before.revision + 1)
+
+
+def _report_step(step: ReportStep, table: str, write_id: str) -> ConditionalWrite:
+    key = payment_key_of(step.after)
+    update = _Update()
+    none, one = update.value(0), update.value(1)
+    for name, difference in report_counted(step.before, step.after).items():
+        counter = update.path(name)
+        update.sets.append(
+            f"{counter} = if_not_exists({counter}, {none}) + {update.value(difference)}"
+        )
+    revision = update.path("revision")
+    update.sets.append(f"{revision} = {revision} + {one}")
+    update.set_value(("write_id",), write_id)
+    arguments = update.arguments(table, payment_item_key(key), "attribute_exists(pk)")
+    subject = f"payment {key.processor} {key.charge_id}"
+    return ConditionalWrite(subject, "Update", arguments, revision=0)
 
 
 def _claim_write(claim: Claim, table: str) -> ConditionalWrite:

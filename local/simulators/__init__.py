@@ -1,1 +1,2 @@
-"""HitPay and Stripe as real, stateful HTTP servers with switchable faults, for demos and tests."""
+"""The processors and Stripe as real, stateful HTTP servers with switchable faults, for demos and
+tests."""

@@ -1,4 +1,4 @@
-"""Serve both simulators: python -m local.simulators --announce FILE."""
+"""Serve all simulators: python -m local.simulators --announce FILE."""
 
 import argparse
 import asyncio
@@ -27,10 +27,14 @@ async def _serve(options: argparse.Namespace) -> None:
     simulators = Simulators()
     try:
         await simulators.start(options.hitpay_port, options.stripe_port)
-        urls = {"hitpay_url": simulators.hitpay_url, "stripe_url": simulators.stripe_url}
+        urls = {f"{name}_url": url for name, url in simulators.urls.items()}
         if options.announce:
             _announce(options.announce, {**urls, "pid": os.getpid()})
-        print(f"HitPay {urls['hitpay_url']}  Stripe {urls['stripe_url']}", flush=True)
+        others = "".join(
+            f"  {one.provider} {simulators.urls[one.provider]}" for one in simulators.others
+        )
+        known = f"HitPay {simulators.hitpay_url}  Stripe {simulators.stripe_url}"
+        print(known + others, flush=True)
         await over.wait()
     finally:
         await simulators.stop()

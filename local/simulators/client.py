@@ -11,7 +11,12 @@ from urllib3.exceptions import HTTPError
 
 from local.simulators import fields
 from local.simulators.json_text import JsonObject, decode_object, encode
-from local.simulators.records import MadeRefund, RecordedCall, RecordedReport
+from local.simulators.records import (
+    MadeRefund,
+    ProcessorRefund,
+    RecordedCall,
+    RecordedReport,
+)
 from local.simulators.seeding import Seed
 
 _TIMEOUT = urllib3.Timeout(connect=2, read=10)
@@ -22,40 +27,61 @@ class ControlError(Exception):
 
 
 class SimulatorControl:
-    """Seeding, faults, settings, journal and books of both simulators."""
+    """Seeding, faults, settings, journal and books of all simulators.
 
-    def __init__(self, hitpay_url: str, stripe_url: str) -> None:
+    Attributes:
+        urls: where each listens, by the provider's name: "hitpay", "stripe", "hyperswitch" ...
+    """
+
+    def __init__(
+        self, hitpay_url: str, stripe_url: str, other_urls: Mapping[str, str] | None = None
+    ) -> None:
         self.hitpay_url = hitpay_url
         self.stripe_url = stripe_url
-        self._urls = {"hitpay": hitpay_url, "stripe": stripe_url}
+        self.urls = {"hitpay": hitpay_url, "stripe": stripe_url, **(other_urls or {})}
         self._pool = urllib3.PoolManager(timeout=_TIMEOUT, retries=False)
 
     @classmethod
     def announced(cls, path: Path) -> "SimulatorControl":
         """Return a client of the simulators that wrote this --announce file."""
         facts = decode_object(path.read_text())
-        return cls(fields.text(facts, "hitpay_url"), fields.text(facts, "stripe_url"))
+        urls = {
+            name.removesuffix("_url"): fields.text(facts, name)
+            for name in facts
+            if name.endswith("_url")
+        }
+        return cls(urls.pop("hitpay"), urls.pop("stripe"), urls)
 
     def close(self) -> None:
         """Close the connections."""
         self._pool.clear()
 
     def reset(self) -> None:
-        """Return both simulators to the state of a fresh start, faults and journal included."""
-        for provider in self._urls:
-            with suppress(HTTPError):  # the other one is down, so this one is not
+        """Return all simulators to the state of a fresh start, faults and journal included."""
+        for provider in self.urls:
+            with suppress(HTTPError):  # the one that is asked is down, so this one is not
                 self.set_listening(provider, True)
-        for provider in self._urls:
+        for provider in self.urls:
             self._post(provider, "reset", {})
 
     def seed(self, seed: Seed) -> None:
-        """Add payments to both sides."""
+        """Add payments to all sides."""
         self._post("hitpay", "seed", seed.for_hitpay())
         self._post("stripe", "seed", seed.for_stripe())
+        for provider in seed.others:
+            self._post(provider, "seed", seed.for_other(provider))
+
+    def seed_processor(self, provider: str, objects: JsonObject) -> None:
+        """Add payments and payment_methods to a processor other than HitPay."""
+        self._post(provider, "seed", objects)
 
     def set_keys(self, provider: str, *keys: str) -> None:
-        """Replace the valid API keys of "hitpay" or "stripe"."""
+        """Replace the valid API keys of a provider."""
         self._post(provider, "keys", {"keys": list(keys)})
+
+    def set_processor(self, provider: str, **settings: str | int | bool | None) -> None:
+        """Change settings of a processor; see HyperswitchSettings, HedgeSettings, CcgSettings."""
+        self._post(provider, "settings", settings)
 
     def set_hitpay(self, **settings: str | int | bool | None) -> None:
         """Change settings of HitPay; see HitPaySettings."""
@@ -96,7 +122,7 @@ class SimulatorControl:
         return fields.whole(self._post("hitpay", "faults", rule), "id")
 
     def clear_faults(self) -> None:
-        """Remove all fault rules of both providers; what they hold already stays held."""
+        """Remove all fault rules of all providers; what they hold already stays held."""
         self._call("hitpay", "DELETE", "faults")
 
     def faults(self) -> list[JsonObject]:
@@ -106,14 +132,14 @@ class SimulatorControl:
     def set_listening(self, provider: str, on: bool) -> None:
         """Close a provider's port, so that connections are refused, or open it again."""
         other = "stripe" if provider == "hitpay" else "hitpay"
-        self._post(other, "listening", {"on": on})
+        self._post(other, "listening", {"provider": provider, "on": on})
 
     # -- what has happened
 
     def calls(
         self, provider: str | None = None, operation: str | None = None
     ) -> list[RecordedCall]:
-        """Return the API calls of both simulators in the order in which they arrived."""
+        """Return the API calls of all simulators in the order in which they arrived."""
         asked = {"provider": provider, "operation": operation}
         query = {name: value for name, value in asked.items() if value is not None}
         answer = self._call("hitpay", "GET", "calls", query=query)
@@ -123,6 +149,14 @@ class SimulatorControl:
         """Return the refunds that HitPay has made, of one charge or of all."""
         made = fields.objects(self._call("hitpay", "GET", "state"), "refunds")
         refunds = [MadeRefund.read(item) for item in made]
+        return [item for item in refunds if payment_id in (None, item.payment_id)]
+
+    def processor_refunds(
+        self, provider: str, payment_id: str | None = None
+    ) -> list[ProcessorRefund]:
+        """Return the refunds that a processor other than HitPay has made, of one payment or all."""
+        made = fields.objects(self._call(provider, "GET", "state"), "refunds")
+        refunds = [ProcessorRefund.read(item) for item in made]
         return [item for item in refunds if payment_id in (None, item.payment_id)]
 
     def reports(
@@ -149,6 +183,18 @@ class SimulatorControl:
         """Let a HitPay refund become succeeded, failed or pending."""
         self._post("hitpay", f"refunds/{refund_id}/status", {"status": status})
 
+    def refund_at_processor(self, provider: str, payment_id: str, amount: int) -> str:
+        """Refund in the dashboard of another processor, in its own unit; returns the id."""
+        body = {"payment_id": payment_id, "amount": amount}
+        return fields.text(self._post(provider, "dashboard-refunds", body), "id")
+
+    def set_processor_refund(
+        self, provider: str, refund_id: str, status: str, **error: str
+    ) -> None:
+        """Let a refund of another processor come to a state of its own words, with an error_code
+        and an error_message where it has them."""
+        self._post(provider, f"refunds/{refund_id}/status", {"status": status, **error})
+
     def forget_idempotency_keys(self) -> int:
         """Let Stripe forget its idempotency keys, as after a day; returns how many."""
         return fields.whole(self._post("stripe", "forget-idempotency-keys", {}), "forgotten")
@@ -165,7 +211,7 @@ class SimulatorControl:
         query: Mapping[str, str] | None = None,
         body: str | None = None,
     ) -> JsonObject:
-        url = f"{self._urls[provider]}/_control/{path}"
+        url = f"{self.urls[provider]}/_control/{path}"
         if query:
             url += "?" + urlencode(query)
         response = self._pool.request(method, url, body=body)

@@ -1,4 +1,4 @@
-"""The control routes under /_control/, which both simulators have."""
+"""The control routes under /_control/, which all simulators have."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol

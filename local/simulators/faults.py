@@ -8,10 +8,11 @@ from local.simulators import fields
 from local.simulators.calls import EVERYTHING, ApiCall, View
 from local.simulators.json_text import JsonObject
 
-PROVIDERS = ("hitpay", "stripe")
+PROVIDERS = ("hitpay", "stripe", "hyperswitch", "hedge", "ccg")
 OPERATIONS = (
     "refund.create",
     "refund.read",
+    "refund.find",
     "charge.read",
     "charge.list",
     "payment_request.read",
@@ -125,7 +126,7 @@ class Strike:
 
 
 class FaultPlan:
-    """The rules of both simulators, tried in the order in which they were added."""
+    """The rules of all simulators, tried in the order in which they were added."""
 
     def __init__(self) -> None:
         self._rules: list[Rule] = []

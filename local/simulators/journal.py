@@ -33,7 +33,7 @@ class Entry:
 
 
 class Journal:
-    """The newest calls of both simulators in one sequence, so that their order can be seen."""
+    """The newest calls of all simulators in one sequence, so that their order can be seen."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

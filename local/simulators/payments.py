@@ -1,4 +1,4 @@
-"""The demo payments, as data: what both providers know of each, told consistently."""
+"""The demo payments, as data: what both sides know of each, told consistently."""
 
 from local.simulators.seeding import DemoPayment, Seed
 
@@ -86,10 +86,22 @@ AWKWARD_PAYMENTS = (
     LINK_REQUEST,
 )
 
+HYPERSWITCH_USD = DemoPayment(
+    "hyperswitch_usd", 9999, "usd", "USD 99.99 by way of Hyperswitch", processor="hyperswitch"
+)
+HEDGE_USD = DemoPayment(
+    "hedge_usd", 9999, "usd", "USD 99.99 by way of Hedge Payments", processor="hedge"
+)
+CCG_USD = DemoPayment(
+    "ccg_usd", 9999, "usd", "USD 99.99 by way of the Convenient Checkout Gateway", processor="ccg"
+)
+
+OTHER_PROCESSORS = (HYPERSWITCH_USD, HEDGE_USD, CCG_USD)
+
 
 def demo_payments() -> Seed:
-    """Return the seed of all demo payments, good and awkward, for both sides."""
-    return seed_of(*GOOD_PAYMENTS, *AWKWARD_PAYMENTS)
+    """Return the seed of all demo payments, good and awkward, of every processor."""
+    return seed_of(*GOOD_PAYMENTS, *AWKWARD_PAYMENTS, *OTHER_PROCESSORS)
 
 
 def fresh_payments(

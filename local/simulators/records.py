@@ -77,6 +77,42 @@ class MadeRefund:
 
 
 @dataclass(frozen=True)
+class ProcessorRefund:
+    """One refund at a processor other than HitPay, its amount in that processor's own unit.
+
+    `key` is the id that the merchant gave it, where the processor takes one.
+    """
+
+    id: str
+    key: str | None
+    payment_id: str | None
+    payment_method: str | None
+    amount: int
+    currency: str
+    status: str
+    made_in: str
+    reason: str | None
+    metadata: JsonObject
+
+    @classmethod
+    def read(cls, source: JsonObject) -> "ProcessorRefund":
+        """Read one from a processor's state."""
+        metadata = source["metadata"]
+        return cls(
+            id=fields.text(source, "id"),
+            key=fields.optional_text(source, "key"),
+            payment_id=fields.optional_text(source, "payment_id"),
+            payment_method=fields.optional_text(source, "payment_method"),
+            amount=fields.whole(source, "amount"),
+            currency=fields.text(source, "currency"),
+            status=fields.text(source, "status"),
+            made_in=fields.text(source, "made_in"),
+            reason=fields.optional_text(source, "reason"),
+            metadata=metadata if isinstance(metadata, dict) else {},
+        )
+
+
+@dataclass(frozen=True)
 class RecordedReport:
     """One refund that Stripe was told of; amount in minor units, times in seconds."""
 

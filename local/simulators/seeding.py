@@ -1,4 +1,4 @@
-"""One payment as both providers know it, and what it takes to seed it on both sides."""
+"""One payment as its processor and Stripe know it, and what it takes to seed it on both sides."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -11,13 +11,17 @@ _NAMESPACE = uuid.UUID("6f0c7a52-52ab-5d1c-9d0e-0a5c3c1f7b11")
 
 @dataclass(frozen=True)
 class Seed:
-    """Objects to put into both simulators, as POST /_control/seed takes them."""
+    """Objects to put into the simulators, as POST /_control/seed takes them.
+
+    elsewhere: payments at processors other than HitPay, each with its processor's name.
+    """
 
     charges: tuple[JsonObject, ...] = ()
     payment_requests: tuple[JsonObject, ...] = ()
     payment_records: tuple[JsonObject, ...] = ()
     payment_intents: tuple[JsonObject, ...] = ()
     invoices: tuple[JsonObject, ...] = ()
+    elsewhere: tuple[tuple[str, JsonObject], ...] = ()
 
     def __add__(self, other: "Seed") -> "Seed":
         return Seed(
@@ -26,7 +30,17 @@ class Seed:
             self.payment_records + other.payment_records,
             self.payment_intents + other.payment_intents,
             self.invoices + other.invoices,
+            self.elsewhere + other.elsewhere,
         )
+
+    @property
+    def others(self) -> list[str]:
+        """The processors beside HitPay that have a part."""
+        return sorted({processor for processor, _ in self.elsewhere})
+
+    def for_other(self, processor: str) -> JsonObject:
+        """Return the part of a processor beside HitPay."""
+        return {"payments": [item for name, item in self.elsewhere if name == processor]}
 
     def for_hitpay(self) -> JsonObject:
         """Return HitPay's part."""
@@ -47,6 +61,7 @@ class DemoPayment:
 
     linked_by: "payment_id" or "charge_id" (metadata), "reference" (processor_details holds the
     charge id), "request" (it holds the payment-request id), or "nothing".
+    processor: where the payment was made; beside HitPay only with linked_by "payment_id".
     """
 
     name: str
@@ -62,6 +77,7 @@ class DemoPayment:
     has_invoice: bool = False
     on_charge: JsonObject = field(default_factory=dict)
     on_record: JsonObject = field(default_factory=dict)
+    processor: str = "hitpay"
 
     @property
     def record_id(self) -> str:
@@ -80,7 +96,9 @@ class DemoPayment:
 
     @property
     def charge_id(self) -> str:
-        """HitPay's charge; two payments may name one."""
+        """The processor's payment; two payments may name one charge of HitPay's."""
+        if self.processor in ("hyperswitch", "hedge"):
+            return f"pay_{self.name}"
         return hitpay_id(f"charge/{self.charge_name or self.name}")
 
     @property
@@ -90,7 +108,10 @@ class DemoPayment:
 
     def seed(self) -> Seed:
         """Return the objects of this payment on both sides."""
-        link = {"hitpay_payment_id": self.charge_id, "stripe_payment_record_id": self.record_id}
+        link = {
+            f"{self.processor}_payment_id": self.charge_id,
+            "stripe_payment_record_id": self.record_id,
+        }
         common: JsonObject = {
             "amount": self.amount,
             "currency": self.currency,
@@ -99,9 +120,12 @@ class DemoPayment:
         intent = {"id": self.intent_id, **common}
         intent["metadata"] = {"stripe_payment_record_id": self.record_id}
         invoice = {"id": self.invoice_id, **common, "metadata": link}
+        is_at_hitpay = self.processor == "hitpay"
+        has_charge = is_at_hitpay and self.charge_name is None
         return Seed(
-            charges=(self._charge(),) if self.charge_name is None else (),
-            payment_requests=(self._request(),) if self.charge_name is None else (),
+            charges=(self._charge(),) if has_charge else (),
+            payment_requests=(self._request(),) if has_charge else (),
+            elsewhere=() if is_at_hitpay else ((self.processor, self._payment()),),
             payment_records=(self._record(common),),
             payment_intents=(intent,) if self.has_intent else (),
             invoices=(invoice,) if self.has_invoice else (),
@@ -123,6 +147,17 @@ class DemoPayment:
             **self.on_charge,
         }
 
+    def _payment(self) -> JsonObject:
+        refunded = [{"id": self._refund_id(), "amount": self.refunded}] if self.refunded else []
+        return {
+            "id": self.charge_id,
+            "amount": self.amount,
+            "currency": self.currency,
+            "payment_method": self.payment_method,
+            "refunds": refunded,
+            **self.on_charge,
+        }
+
     def _request(self) -> JsonObject:
         return {
             "id": self.request_id,
@@ -135,7 +170,10 @@ class DemoPayment:
     def _record(self, common: JsonObject) -> JsonObject:
         metadata: dict[str, str] = {}
         reference: str | None = None
-        if self.linked_by == "payment_id":
+        if self.processor != "hitpay":
+            metadata = {f"{self.processor}_payment_id": self.charge_id}
+            reference = self.charge_id
+        elif self.linked_by == "payment_id":
             metadata = {
                 "hitpay_payment_id": self.charge_id,
                 "hitpay_payment_request_id": self.request_id,

@@ -1,4 +1,4 @@
-"""Both simulators on free ports of 127.0.0.1, in this process or behind a context manager."""
+"""All simulators on free ports of 127.0.0.1, in this process or behind a context manager."""
 
 import asyncio
 import threading
@@ -8,11 +8,15 @@ from typing import Self
 from aiohttp import web
 
 from local.simulators import fields
+from local.simulators.ccg import CcgSimulator
 from local.simulators.client import SimulatorControl
 from local.simulators.clock import Clock
 from local.simulators.control import Handler
 from local.simulators.faults import FaultPlan
+from local.simulators.gateway import GatewaySimulator
+from local.simulators.hedge import HedgeSimulator
 from local.simulators.hitpay import HitPaySimulator
+from local.simulators.hyperswitch import HyperswitchSimulator
 from local.simulators.journal import Journal
 from local.simulators.json_text import decode_object, encode
 from local.simulators.stripe import StripeSimulator
@@ -21,27 +25,49 @@ HOST = "127.0.0.1"  # the control routes know no keys: never reachable from else
 
 
 class Simulators:
-    """Both servers in the running event loop, over one journal and one fault plan."""
+    """All servers in the running event loop, over one journal and one fault plan.
+
+    Attributes:
+        urls: where each listens, by the provider's name.
+    """
 
     def __init__(self) -> None:
         plan, journal = FaultPlan(), Journal(Clock())
         self.hitpay = HitPaySimulator(plan, journal, Clock())
         self.stripe = StripeSimulator(plan, journal, Clock())
-        self.hitpay_url = ""
-        self.stripe_url = ""
+        self.others: tuple[GatewaySimulator, ...] = (
+            HyperswitchSimulator(plan, journal, Clock()),
+            HedgeSimulator(plan, journal, Clock()),
+            CcgSimulator(plan, journal, Clock()),
+        )
+        self.urls: dict[str, str] = {}
         self._runners: dict[str, web.AppRunner] = {}
         self._sites: dict[str, web.TCPSite] = {}
 
+    @property
+    def hitpay_url(self) -> str:
+        """The base URL of HitPay."""
+        return self.urls["hitpay"]
+
+    @property
+    def stripe_url(self) -> str:
+        """The base URL of Stripe."""
+        return self.urls["stripe"]
+
     async def start(self, hitpay_port: int = 0, stripe_port: int = 0) -> None:
-        """Listen; port 0 takes a free one."""
-        self.hitpay_url = await self._serve("hitpay", self.hitpay.application(), hitpay_port)
-        self.stripe_url = await self._serve("stripe", self.stripe.application(), stripe_port)
+        """Listen; port 0 takes a free one, as the other processors always do."""
+        await self._serve("hitpay", self.hitpay.application(), hitpay_port)
+        await self._serve("stripe", self.stripe.application(), stripe_port)
+        for other in self.others:
+            await self._serve(other.provider, other.application(), 0)
         self.hitpay.webhooks.start()
 
     async def stop(self) -> None:
         """Let go of every caller and close."""
         self.hitpay.reset()
         self.stripe.reset()
+        for other in self.others:
+            other.reset()
         await self.hitpay.webhooks.stop()
         for runner in self._runners.values():
             await runner.cleanup()
@@ -50,38 +76,38 @@ class Simulators:
         """Close a port, so that connections are refused, or open the same port again."""
         runner, site = self._runners[provider], self._sites.get(provider)
         if on and site is None:
-            await self._listen(provider, int(self._url(provider).rpartition(":")[2]))
+            await self._listen(provider, int(self.urls[provider].rpartition(":")[2]))
         if not on and site is not None:
             await site.stop()
             del self._sites[provider]
             for connection in runner.server.connections if runner.server else ():
                 connection.force_close()
 
-    async def _serve(self, provider: str, app: web.Application, port: int) -> str:
-        other = "stripe" if provider == "hitpay" else "hitpay"
-        # nobody could reopen a port through itself, so each one does it for the other
-        app.router.add_post("/_control/listening", self._listening_route(other))
+    async def _serve(self, provider: str, app: web.Application, port: int) -> None:
+        app.router.add_post("/_control/listening", self._listening_route(provider))
         # a short goodbye: held connections were let go of before
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         self._runners[provider] = runner
         await self._listen(provider, port)
-        return f"http://{HOST}:{runner.addresses[0][1]}"
+        self.urls[provider] = f"http://{HOST}:{runner.addresses[0][1]}"
 
     async def _listen(self, provider: str, port: int) -> None:
         site = web.TCPSite(self._runners[provider], HOST, port)
         await site.start()
         self._sites[provider] = site
 
-    def _url(self, provider: str) -> str:
-        return self.hitpay_url if provider == "hitpay" else self.stripe_url
+    def _listening_route(self, asked: str) -> Handler:
+        """Close or open the port of another provider: nobody could reopen one through itself."""
 
-    def _listening_route(self, provider: str) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             try:
-                on = fields.flag(decode_object(await request.read()), "on")
+                body = decode_object(await request.read())
+                provider, on = fields.text(body, "provider"), fields.flag(body, "on")
             except ValueError as error:
                 return web.Response(status=400, text=str(error))
+            if provider == asked or provider not in self._runners:
+                return web.Response(status=400, text=f"{provider} is not reached through {asked}")
             await self.set_listening(provider, on)
             return web.Response(
                 text=encode({"provider": provider, "on": on}), content_type="application/json"
@@ -91,7 +117,7 @@ class Simulators:
 
 
 class RunningSimulators:
-    """Context manager: both servers in a thread of their own, for in-process tests."""
+    """Context manager: all servers in a thread of their own, for in-process tests."""
 
     def __init__(self, hitpay_port: int = 0, stripe_port: int = 0) -> None:
         self._ports = (hitpay_port, stripe_port)
@@ -109,7 +135,7 @@ class RunningSimulators:
         except BaseException:
             self._close()
             raise
-        self.control = SimulatorControl(self.hitpay_url, self.stripe_url)
+        self.control = SimulatorControl(self.hitpay_url, self.stripe_url, self._other_urls())
         return self
 
     def __exit__(
@@ -130,6 +156,10 @@ class RunningSimulators:
     def stripe_url(self) -> str:
         """The base URL of Stripe."""
         return self._simulators.stripe_url
+
+    def _other_urls(self) -> dict[str, str]:
+        others = {other.provider for other in self._simulators.others}
+        return {name: url for name, url in self._simulators.urls.items() if name in others}
 
     def _close(self) -> None:
         try:

@@ -1,8 +1,8 @@
-"""A processor in memory that does to each call what it is told; harsher than HitPay.
+"""A processor in memory that does to each call what it is told; harsher than the real ones.
 
-Pure: no threads, no randomness, no time but the clock's. ``tests/contract/processor`` holds it to
-what the real adapter does against the HTTP simulator. It never de-duplicates: every order that
-arrives moves money.
+Pure: no threads, no randomness, no time but the clock's. ``tests/contract/processor`` holds it,
+with the capabilities of each real adapter, to what that adapter does against its HTTP simulator.
+Unless it dedupes by key, every order that arrives moves money.
 """
 
 from collections import deque
@@ -13,13 +13,16 @@ from refunds.money import Money
 from refunds.ports import (
     Aborted,
     Accepted,
+    Capabilities,
     Charge,
     ChargeNotFoundError,
     ChargePage,
     ChargeStatus,
     Clock,
     Deadline,
+    Dedupe,
     ListedCharge,
+    LookUp,
     Movement,
     MovementStatus,
     Outcome,
@@ -27,8 +30,10 @@ from refunds.ports import (
     RefundOrder,
     Rejected,
     Unknown,
+    UnlinkedOrder,
     UnreadableAnswerError,
 )
+from refunds.processors.hitpay import HitPay
 from refunds.processors.hitpay_arrival import arrival_of
 from tests.fakes.processor_books import FakeCharge, ProcessorBooks
 from tests.fakes.processor_fates import (
@@ -48,6 +53,9 @@ _CHARGE_STATUS: Mapping[str, ChargeStatus] = {
 }
 
 
+Order = RefundOrder | UnlinkedOrder
+
+
 class FakeProcessor:
     """``ports.Processor`` in memory.
 
@@ -57,24 +65,33 @@ class FakeProcessor:
         decide: what happens to an order when ``fates`` is empty.
         lists_refunds: whether a charge shows its refunds one by one.
         is_down: whether look-ups fail.
+        reads_keys: whether it can be asked what became of a key, if it keeps keys.
         references: what the merchant calls a payment, by the charge's id.
         page_size: how many payments a page of the list has.
         orders: every order that was handed over, whatever became of it.
     """
 
-    def __init__(self, clock: Clock, *, name: str = "hitpay") -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        name: str = HitPay.name,
+        capabilities: Capabilities = HitPay.capabilities,
+    ) -> None:
         self._clock = clock
         self._name = name
+        self._capabilities = capabilities
         self._requests: dict[str, tuple[str, ...]] = {}
-        self._late: list[tuple[int, RefundOrder]] = []
-        self.books = ProcessorBooks(clock, name)
+        self._late: list[tuple[int, Order]] = []
+        self.books = ProcessorBooks(clock, name, keeps_keys=capabilities.dedupes is Dedupe.BY_KEY)
         self.fates: deque[Fate] = deque()
-        self.decide: Callable[[RefundOrder], Fate] = lambda _: Executed()
+        self.decide: Callable[..., Fate] = lambda _: Executed()
         self.lists_refunds = True
         self.is_down = False
+        self.reads_keys = True
         self.references: dict[str, str] = {}
         self.page_size = 50
-        self.orders: list[RefundOrder] = []
+        self.orders: list[Order] = []
 
     # --- the port ------------------------------------------------------------------------------
 
@@ -82,7 +99,12 @@ class FakeProcessor:
     def name(self) -> str:
         return self._name
 
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._capabilities
+
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:
+        self._require(LookUp.BY_PAYMENT in self._capabilities.looks_up)
         self._look_up()
         charge = self.books.charges.get(charge_id)
         if charge is None:
@@ -116,6 +138,7 @@ class FakeProcessor:
         return self.references.get(charge.id)
 
     def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
+        self._require(self._capabilities.lists_charges)
         self._look_up()
         ids = list(reversed(self.books.charges))
         start = int(cursor or 0)
@@ -124,16 +147,42 @@ class FakeProcessor:
         shown = ids[start : start + self.page_size]
         following = start + self.page_size
         return ChargePage(
-            tuple(ListedCharge(one, self.charge(one, deadline).refunded) for one in shown),
+            tuple(ListedCharge.of(self.charge(one, deadline)) for one in shown),
             str(following) if following < len(ids) else None,
         )
 
     def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
+        self._require(LookUp.BY_REFUND in self._capabilities.looks_up)
         self._look_up()
         refund = self.books.refunds.get(processor_refund_id)
         return refund.movement if refund is not None and self.books.shows(refund) else None
 
+    def ordered(
+        self, refund_id: str, payment_id: str | None, deadline: Deadline
+    ) -> Movement | None:
+        self._require(self._capabilities.dedupes is Dedupe.BY_KEY and self.reads_keys)
+        self._look_up()
+        refund = self.books.with_key(refund_id)
+        if refund is None or not self.books.shows(refund):
+            return None
+        self._require(refund.movement.payment_id == (payment_id or ""))
+        return refund.movement
+
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
+        return self._ask(order)
+
+    def refund_unlinked(self, order: UnlinkedOrder, deadline: Deadline) -> Outcome:
+        if not self._capabilities.unlinked:
+            return Rejected(f"{self._name} refunds payments only.", 422)
+        return self._ask(order)
+
+    def _ask(self, order: Order) -> Outcome:
+        outcome = self._befall(order)
+        if order.repeated and isinstance(outcome, Aborted | Rejected):
+            return Unknown(f"asked again in vain: {type(outcome).__name__}")
+        return outcome
+
+    def _befall(self, order: Order) -> Outcome:
         self.catch_up()
         self.orders.append(order)
         fate = self.fates.popleft() if self.fates else self.decide(order)
@@ -148,10 +197,15 @@ class FakeProcessor:
                 self._late.append((self._clock.monotonic_ms() + after_ms, order))
                 return Unknown("no whole answer: TimeoutError")
             case ReplyLost():
-                self.books.arrive(order)
+                self._arrive(order)
                 return Unknown("no whole answer: ConnectionResetError")
             case Executed():
-                return _as_answered(self.books.arrive(order), order)
+                return _as_answered(self._arrive(order), order)
+
+    def _arrive(self, order: Order) -> Movement | Rejected:
+        if isinstance(order, UnlinkedOrder):
+            return self.books.arrive_unlinked(order)
+        return self.books.arrive(order)
 
     # --- what happens behind the caller's back -------------------------------------------------
 
@@ -177,7 +231,7 @@ class FakeProcessor:
         due = [order for due_ms, order in self._late if due_ms <= now_ms]
         self._late = [entry for entry in self._late if entry[0] > now_ms]
         for order in due:
-            self.books.arrive(order)
+            self._arrive(order)
         self.books.end_pending()
 
     @property
@@ -188,6 +242,10 @@ class FakeProcessor:
     def moved_by(self, order_id: str) -> list[Movement]:
         """The movements that the refund of that id caused; more than one is a double payment."""
         return [item.movement for item in self.books.refunds.values() if item.order_id == order_id]
+
+    def _require(self, is_able: bool) -> None:
+        if not is_able:
+            raise UnreadableAnswerError(f"{self._name} cannot be asked that")
 
     def _look_up(self) -> None:
         self.catch_up()
@@ -201,11 +259,12 @@ def _charge_word(charge: FakeCharge, refunded: int) -> str:
     return "refunded" if refunded >= charge.money.amount else "partially_refunded"
 
 
-def _as_answered(arrived: Movement | Rejected, order: RefundOrder) -> Outcome:
+def _as_answered(arrived: Movement | Rejected, order: Order) -> Outcome:
     if isinstance(arrived, Rejected):
         return arrived
-    if arrived.money != order.money:
-        return Unknown("a success with another currency")
+    of = order.payment_id if isinstance(order, RefundOrder) else ""
+    if (arrived.payment_id, arrived.money) != (of, order.money):
+        return Unknown("a success with another payment, amount or currency")
     if arrived.status is MovementStatus.SUCCEEDED:
         return Accepted(arrived)
     return Accepted(replace(arrived, status=MovementStatus.PENDING))

@@ -3,7 +3,15 @@
 from dataclasses import dataclass, replace
 
 from refunds.money import Money
-from refunds.ports import Clock, Movement, MovementStatus, RefundOrder, Rejected
+from refunds.ports import (
+    Clock,
+    Movement,
+    MovementStatus,
+    PaymentMethodKind,
+    RefundOrder,
+    Rejected,
+    UnlinkedOrder,
+)
 from tests.fakes.processor_fates import Conduct
 
 
@@ -36,6 +44,7 @@ class ProcessorBooks:
 
     Attributes:
         charges: by id.
+        methods: what money can go to without a payment, by id.
         refunds: by id, in the order of execution.
         conduct: what refunds that are executed from now on look like.
         checks_amounts: whether more than remains is refused; a harsher world moves it.
@@ -43,10 +52,12 @@ class ProcessorBooks:
         lag_ms: how long look-ups do not show a refund that was executed.
     """
 
-    def __init__(self, clock: Clock, name: str) -> None:
+    def __init__(self, clock: Clock, name: str, *, keeps_keys: bool = False) -> None:
         self._clock = clock
         self._name = name
+        self._keeps_keys = keeps_keys
         self.charges: dict[str, FakeCharge] = {}
+        self.methods: dict[str, PaymentMethodKind] = {}
         self.refunds: dict[str, FakeRefund] = {}
         self.conduct = Conduct()
         self.checks_amounts = True
@@ -54,7 +65,14 @@ class ProcessorBooks:
         self.lag_ms = 0
 
     def arrive(self, order: RefundOrder) -> Movement | Rejected:
-        """Execute an order, or refuse it. Nothing tells a repeat from a second refund."""
+        """Execute an order, or refuse it.
+
+        Where no keys are kept, nothing tells a repeat from a second refund. Where they are, a
+        repeat moves nothing, and is shown what the first one moved.
+        """
+        before = self.with_key(order.refund_id)
+        if before is not None:
+            return before.movement
         charge = self.charges.get(order.payment_id)
         if charge is None:
             return Rejected(f"No query results for charge {order.payment_id}", 404)
@@ -62,19 +80,41 @@ class ProcessorBooks:
         money = Money(order.money.amount, charge.money.currency)
         return self.move(charge, money, order.refund_id)
 
+    def arrive_unlinked(self, order: UnlinkedOrder) -> Movement | Rejected:
+        """Execute an order that belongs to no payment, or refuse it."""
+        before = self.with_key(order.refund_id)
+        if before is not None:
+            return before.movement
+        kind = self.methods.get(order.payment_method)
+        if kind is not PaymentMethodKind.CARD:
+            return Rejected("There is no card of that id.", 400)
+        return self._made("", order.payment_method, order.money, order.refund_id)
+
+    def with_key(self, order_id: str) -> FakeRefund | None:
+        """The refund whose order carried that key, where keys are kept."""
+        kept = self.refunds.values() if self._keeps_keys else ()
+        return next((refund for refund in kept if refund.order_id == order_id), None)
+
     def move(self, charge: FakeCharge, money: Money, order_id: str | None) -> Movement | Rejected:
         """Give money back, if the charge has any left to give."""
         refusal = self._refusal(charge, money.amount)
         if refusal is not None:
             return refusal
+        return self._made(charge.id, None, money, order_id)
+
+    def _made(
+        self, payment_id: str, method: str | None, money: Money, order_id: str | None
+    ) -> Movement:
         now_ms = self._clock.monotonic_ms()
         movement = Movement(
             id=f"{self._name}-refund-{len(self.refunds) + 1}",
-            payment_id=charge.id,
+            payment_id=payment_id,
             money=money,
             status=MovementStatus.PENDING,
             processor_status="pending",
             created_at_ms=self._whole_second(),
+            order_id=order_id if self._keeps_keys else None,
+            payment_method=method,
         )
         last_ms = now_ms + self.conduct.after_ms
         refund = FakeRefund(movement, order_id, now_ms, self.conduct.last, last_ms)

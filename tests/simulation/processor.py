@@ -6,6 +6,7 @@ from typing import Final
 
 from refunds.money import Money
 from refunds.ports import (
+    Capabilities,
     Charge,
     ChargePage,
     Deadline,
@@ -15,6 +16,7 @@ from refunds.ports import (
     ProviderUnavailableError,
     RefundOrder,
     Unknown,
+    UnlinkedOrder,
 )
 from tests.fakes.processor import FakeProcessor
 from tests.fakes.processor_fates import (
@@ -67,6 +69,10 @@ class SimulatedProcessor:
     def name(self) -> str:
         return self.inner.name
 
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.inner.capabilities
+
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:
         self._watch.looking_up()
         fault = self._look_up("processor.charge", charge_id, deadline)
@@ -83,6 +89,7 @@ class SimulatedProcessor:
         return self.inner.reference_of(charge, deadline)
 
     def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
+        self.inner.lists_refunds = not self._is(self._listless)
         return self.inner.charges(cursor, deadline)
 
     def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
@@ -93,6 +100,18 @@ class SimulatedProcessor:
             movement = replace(movement, money=Money(movement.money.amount + 1, "sgd"))
         self._gate.leave(fault)
         return movement
+
+    def ordered(
+        self, refund_id: str, payment_id: str | None, deadline: Deadline
+    ) -> Movement | None:
+        self._watch.looking_up()
+        fault = self._look_up("processor.ordered", refund_id[4:8], deadline)
+        movement = self.inner.ordered(refund_id, payment_id, deadline)
+        self._gate.leave(fault)
+        return movement
+
+    def refund_unlinked(self, order: UnlinkedOrder, deadline: Deadline) -> Outcome:
+        return self.inner.refund_unlinked(order, deadline)
 
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
         self._watch.handed_over(order)

@@ -474,10 +474,20 @@ class ListedCharge:
 
     Attributes:
         refunded: what it says was refunded in all, minor units; ``None`` if that cannot be read.
+        movements: ids of the refunds that it lists, but for those that failed; none if it lists
+            none in a form that can be read.
     """
 
     id: str
     refunded: int | None
+    movements: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, charge: Charge) -> "ListedCharge":
+        """The charge as the list has it."""
+        listed = charge.movements or ()
+        alive = tuple(one.id for one in listed if one.status is not MovementStatus.FAILED)
+        return cls(charge.id, charge.refunded, alive)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,15 @@
-"""Every test of this folder runs in both worlds."""
+"""Every test of this folder runs in every world that has what it is about."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from local.simulators.server import RunningSimulators
-from tests.contract.processor.worlds import (
-    MemoryProcessorWorld,
-    ProcessorWorld,
-    SimulatedProcessorWorld,
-)
+from refunds.processors.registry import REGISTRY
+from tests.contract.processor.memory_world import MemoryProcessorWorld
+from tests.contract.processor.selection import EVERY_WORLD
+from tests.contract.processor.simulated_worlds import WORLDS
+from tests.contract.processor.worlds import ProcessorWorld
 
 
 @pytest.fixture(scope="session")
@@ -18,13 +18,14 @@ def simulators() -> Iterator[RunningSimulators]:
         yield running
 
 
-@pytest.fixture(params=["memory", "simulator"])
+@pytest.fixture(params=EVERY_WORLD)
 def world(request: pytest.FixtureRequest) -> Iterator[ProcessorWorld]:
-    if request.param == "memory":
-        yield MemoryProcessorWorld()
+    name, _, kind = request.param.partition(" ")
+    if kind == "in memory":
+        yield MemoryProcessorWorld(name, REGISTRY[name].capabilities)
         return
     running: RunningSimulators = request.getfixturevalue("simulators")
     running.control.reset()
-    simulated = SimulatedProcessorWorld(running.control)
+    simulated = WORLDS[name](running.control)
     yield simulated
     simulated.close()

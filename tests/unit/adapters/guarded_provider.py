@@ -8,6 +8,7 @@ from refunds.adapters.breaker import FAILURES_MAX, Breaker
 from refunds.adapters.guarded_ports import GuardedBook, GuardedCreditNotes, GuardedProcessor
 from refunds.money import Money
 from refunds.ports import (
+    Capabilities,
     CreditNoteOrder,
     CreditNoteOutcome,
     Deadline,
@@ -15,7 +16,9 @@ from refunds.ports import (
     ProviderUnavailableError,
     RefundOrder,
     ReportOutcome,
+    UnlinkedOrder,
 )
+from refunds.processors.hitpay import HitPay
 from refunds.refund import ReportParameters
 from tests.fakes.virtual_clock import VirtualClock
 from tests.fakes.world import FakeTrail
@@ -23,6 +26,9 @@ from tests.fakes.world import FakeTrail
 Read = Callable[[Deadline], object]
 
 ORDER = RefundOrder(refund_id="rf_1", payment_id="charge-1", money=Money(2500, "sgd"))
+UNLINKED = UnlinkedOrder(
+    refund_id="rf_1", money=Money(2500, "sgd"), payment_method="method-1", customer={"hsid": "c"}
+)
 PARAMETERS = ReportParameters(
     payment_record="pr_1",
     amount=2500,
@@ -46,6 +52,7 @@ class Provider:
     """All ports; every call is counted and ends as the test says."""
 
     name = "hitpay"
+    capabilities: Capabilities = HitPay.capabilities
 
     def __init__(self) -> None:
         self.asked = 0
@@ -58,6 +65,7 @@ class Provider:
         return self.answer
 
     charge = charge_id_of = movement = refund = reference_of = charges = _ask
+    ordered = refund_unlinked = _ask
     payment_record = payment_intent = invoice = report_refund = _ask
     credit_note_of = issue_credit_note = _ask
 
@@ -76,6 +84,7 @@ class Guarded:
             "charge": lambda deadline: self.processor.charge("charge-1", deadline),
             "charge_id_of": lambda deadline: self.processor.charge_id_of("request-1", deadline),
             "movement": lambda deadline: self.processor.movement("refund-1", deadline),
+            "ordered": lambda deadline: self.processor.ordered("rf_1", "charge-1", deadline),
             "payment_record": lambda deadline: self.book.payment_record("pr_1", deadline),
             "payment_intent": lambda deadline: self.book.payment_intent("pi_1", deadline),
             "invoice": lambda deadline: self.book.invoice("in_1", deadline),

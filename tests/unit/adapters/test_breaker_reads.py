@@ -26,6 +26,10 @@ def test_a_guarded_processor_goes_by_the_processors_name(guarded: Guarded) -> No
     assert processor.name == "hitpay"
 
 
+def test_a_guarded_processor_can_do_what_the_processor_can(guarded: Guarded) -> None:
+    assert guarded.processor.capabilities is guarded.provider.capabilities
+
+
 @pytest.mark.parametrize("name", READS)
 class TestEveryRead:
     """Reads of the processor and of Stripe are guarded alike."""

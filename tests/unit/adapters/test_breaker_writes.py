@@ -1,5 +1,7 @@
 """The call that moves money and the report, behind a circuit breaker."""
 
+from dataclasses import replace
+
 import pytest
 
 from refunds.adapters.breaker import FAILURES_MAX, OPEN_MS, CircuitOpenError
@@ -19,7 +21,7 @@ from refunds.ports import (
     ReportUnclear,
     Unknown,
 )
-from tests.unit.adapters.guarded_provider import DOWN, ORDER, Guarded
+from tests.unit.adapters.guarded_provider import DOWN, ORDER, UNLINKED, Guarded
 
 
 @pytest.fixture
@@ -57,6 +59,22 @@ class TestTheCallThatMovesMoney:
             "hitpay failed too often just now and was not asked", OPEN_MS // 1000
         )
         assert guarded.provider.asked == 0
+
+    def test_when_open_a_repeated_order_stays_as_unknown_as_it_was(self, guarded: Guarded) -> None:
+        guarded.open()
+        orders = replace(ORDER, repeated=True), replace(UNLINKED, repeated=True)
+        linked = guarded.processor.refund(orders[0], guarded.clock.deadline())
+        unlinked = guarded.processor.refund_unlinked(orders[1], guarded.clock.deadline())
+        for outcome in (linked, unlinked):
+            assert outcome == Unknown("hitpay failed too often just now and was not asked")
+        assert guarded.provider.asked == 0
+
+    def test_a_refund_without_a_payment_is_guarded_alike(self, guarded: Guarded) -> None:
+        guarded.provider.answer = outcome = Unknown("no whole answer")
+        for _ in range(FAILURES_MAX):
+            asked = guarded.processor.refund_unlinked(UNLINKED, guarded.clock.deadline())
+            assert asked is outcome
+        assert guarded.processor.in_doubt
 
     def test_it_probes_where_no_read_does(self, guarded: Guarded) -> None:
         # Given a stage where no read precedes, and a circuit that was open for long enough

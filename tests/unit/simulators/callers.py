@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import urllib3
 
-from local.simulators.json_text import JsonObject, decode_object
+from local.simulators.json_text import JsonObject, decode_object, encode
 
 T = TypeVar("T")
 
@@ -79,3 +79,42 @@ def eventually(look: Callable[[], T], wanted: Callable[[T], bool], within: float
         time.sleep(0.01)
         seen = look()
     return seen
+
+
+class JsonCaller:
+    """A caller of a processor beside HitPay: JSON both ways, and the headers that it was given."""
+
+    def __init__(self, url: str, headers: dict[str, str]) -> None:
+        self.url = url
+        self.headers = headers
+        self.pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(5))
+
+    def get(self, path: str) -> Reply:
+        return self._reply(self.pool.request("GET", self.url + path, headers=self.headers))
+
+    def post(self, path: str, body: JsonObject, *, timeout: float = 5) -> Reply:
+        headers = {**self.headers, "Content-Type": "application/json"}
+        response = self.pool.request(
+            "POST",
+            self.url + path,
+            body=encode(body),
+            headers=headers,
+            redirect=False,
+            timeout=timeout,
+        )
+        return self._reply(response)
+
+    def close(self) -> None:
+        self.pool.clear()
+
+    def _reply(self, response: urllib3.BaseHTTPResponse) -> Reply:
+        return Reply(response.status, response.data, response.headers)
+
+
+def member(body: JsonObject, *path: str) -> object:
+    """A member of a member of an answer."""
+    value: object = body
+    for name in path:
+        assert isinstance(value, dict)
+        value = value[name]
+    return value

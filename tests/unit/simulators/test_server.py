@@ -33,6 +33,8 @@ def test_it_announces_itself_serves_and_ends_cleanly(tmp_path: Path, how: signal
             caller = HitPayCaller(control.hitpay_url)
             assert caller.charge(CARD_SGD.charge_id)["status"] == "succeeded"
             assert control.hitpay_url.startswith("http://127.0.0.1:")
+            assert list(control.urls) == ["hitpay", "stripe", "hyperswitch", "hedge", "ccg"]
+            assert control.processor_refunds("hedge") == []
             caller.close()
             control.close()
         finally:

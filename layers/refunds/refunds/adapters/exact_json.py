@@ -1,6 +1,7 @@
-"""JSON read exactly: a number with a point is a ``Decimal``, never a float."""
+"""JSON read and written exactly: a number with a point is a ``Decimal``, never a float."""
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -28,6 +29,28 @@ def json_object(body: bytes) -> dict[str, Any] | None:
     except NotJsonError:
         return None
     return value if isinstance(value, dict) else None
+
+
+def dumps(members: Mapping[str, Any]) -> bytes:
+    """A JSON object; a ``Decimal`` keeps every digit that it is written with: 200.00, not 200.0.
+
+    Values are texts, whole numbers, finite decimals and such objects.
+
+    Raises:
+        TypeError: a value is of another type.
+    """
+    return _written(members).encode()
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, Mapping):
+        pairs = (f"{json.dumps(name)}: {_written(item)}" for name, item in value.items())
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, Decimal) and value.is_finite():
+        return f"{value:f}"
+    if isinstance(value, str) or type(value) is int:
+        return json.dumps(value)
+    raise TypeError(f"{type(value).__name__} is not written to JSON here")
 
 
 def _decimal(text: str) -> Decimal:

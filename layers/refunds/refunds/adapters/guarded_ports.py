@@ -116,17 +116,22 @@ class GuardedProcessor:
         )
 
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
-        """Ask once to move the money; ``Aborted`` without asking while the circuit is open."""
-        return self._move(lambda: self._processor.refund(order, deadline))
+        """Ask once to move the money; ``Aborted`` without asking while the circuit is open.
+
+        A repeated order that is not asked for is ``Unknown``, as ``ports.Processor`` has it.
+        """
+        return self._move(order, lambda: self._processor.refund(order, deadline))
 
     def refund_unlinked(self, order: UnlinkedOrder, deadline: Deadline) -> Outcome:
         """As ``refund``, without a payment; see ``ports.Processor``."""
-        return self._move(lambda: self._processor.refund_unlinked(order, deadline))
+        return self._move(order, lambda: self._processor.refund_unlinked(order, deadline))
 
-    def _move(self, ask: Callable[[], Outcome]) -> Outcome:
+    def _move(self, order: RefundOrder | UnlinkedOrder, ask: Callable[[], Outcome]) -> Outcome:
         try:
             turn = self._breaker.admit()
         except CircuitOpenError as turned_away:
+            if order.repeated:
+                return Unknown(turned_away.reason)
             return Aborted(turned_away.reason, turned_away.retry_after_s)
         # From here on nothing may become ``Aborted`` that the processor did not call so.
         with turn:

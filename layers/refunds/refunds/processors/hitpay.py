@@ -4,33 +4,26 @@ Facts of the API: https://docs.hitpayapp.com; the refund call has no idempotency
 reference and no currency, so it is sent once and every failure is classified.
 """
 
-from typing import Any, Final
-from urllib.parse import parse_qsl, quote, urlencode
+from typing import ClassVar, Final, Literal, Self
+from urllib.parse import parse_qsl, urlencode
 
-from refunds.adapters.api_key import ApiKey, KeyUnavailableError, other_key
+from refunds.adapters.api_key import ApiKey
 from refunds.adapters.deadline_http import DeadlineHttp
-from refunds.adapters.exact_json import json_object
-from refunds.adapters.http_messages import (
-    ExchangeError,
-    HttpAnswer,
-    HttpRequest,
-    NotSentError,
-    UnclearError,
-    retry_after_of,
-)
 from refunds.ports import (
-    Aborted,
+    Capabilities,
     Charge,
     ChargeNotFoundError,
     ChargePage,
     Deadline,
+    Dedupe,
+    LookUp,
     Movement,
+    News,
     Outcome,
-    ProviderUnavailableError,
     RefundOrder,
-    Unknown,
     UnreadableAnswerError,
 )
+from refunds.processors.adapter import Adapter
 from refunds.processors.hitpay_outcome import message_of, outcome_of
 from refunds.processors.hitpay_shapes import (
     read_charge,
@@ -39,15 +32,26 @@ from refunds.processors.hitpay_shapes import (
     read_reference_number,
     read_succeeded_payments,
 )
+from refunds.processors.provider_http import FORM, ORDER_MS_MAX, ProviderHttp, Sent, require_same
+from refunds.processors.settings import ProcessorSettings
 
 # With every refund listed in each charge, a page stays well below what an answer may measure.
 CHARGES_PER_PAGE: Final = 50
-_FORM: Final = "application/x-www-form-urlencoded"
-# To connect and to be answered, a second sending after a 401 included: leases are built on this.
-REFUND_MS_MAX: Final = 20_000
+TITLE: Final = "HitPay"
 
 
-class HitPay:
+class HitPaySettings(ProcessorSettings):
+    """``HITPAY_URL`` and the other.
+
+    Attributes:
+        zero_decimal_form: how amounts in currencies without minor units are printed, as ``5000`` or
+            as ``5000.00``.
+    """
+
+    zero_decimal_form: Literal["integer", "decimal"] = "integer"
+
+
+class HitPay(Adapter):
     """``ports.Processor`` for HitPay.
 
     Args:
@@ -58,7 +62,23 @@ class HitPay:
             (``5000`` or ``5000.00``); HitPay's documents do not say.
     """
 
-    name: Final = "hitpay"
+    name = "hitpay"
+    title = TITLE
+    secret = "hitpay-api-key"  # noqa: S105 - a parameter's name, not its value
+    live_host = "api.hit-pay.com"
+    sandbox_host = "api.sandbox.hit-pay.com"
+    settings_form = HitPaySettings
+    # Sources disagree on repeated partial refunds: one is sent, and a refusal is passed on.
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        dedupes=Dedupe.BY_LOOK_UP,
+        looks_up=frozenset({LookUp.BY_REFUND, LookUp.BY_PAYMENT}),
+        partial=True,
+        repeated_partial=True,
+        unlinked=False,
+        may_be_pending=True,
+        learns_by=News.WEBHOOK,
+        lists_charges=True,
+    )
 
     def __init__(
         self,
@@ -68,27 +88,33 @@ class HitPay:
         http: DeadlineHttp,
         zero_decimals_as_integer: bool = True,
     ) -> None:
-        self._base_url = base_url.rstrip("/")
-        self._key = key
-        self._http = http
+        self._http = ProviderHttp(
+            title=TITLE, base_url=base_url, key=key, http=http, headers=_headers, words=message_of
+        )
         self._zero_decimals_as_integer = zero_decimals_as_integer
+
+    @classmethod
+    def from_settings(cls, settings: HitPaySettings, key: ApiKey, http: DeadlineHttp) -> Self:
+        """The adapter that is set up that way."""
+        as_integer = settings.zero_decimal_form == "integer"
+        return cls(base_url=settings.url, key=key, http=http, zero_decimals_as_integer=as_integer)
 
     def warm(self, deadline: Deadline) -> None:
         """Have a connection open, so that the next call need not wait for one; never raises."""
-        self._http.warm(self._base_url, deadline)
+        self._http.warm(deadline)
 
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:
         """The payment of that id; see ``ports.Processor``."""
-        source = self._get("/v1/charges/", charge_id, deadline)
+        source = self._http.get("/v1/charges/", charge_id, deadline)
         if source is None:
             raise ChargeNotFoundError(f"HitPay knows no charge {charge_id!r}")
         charge = read_charge(source)
-        _require_same("charge", charge.id, charge_id)
+        require_same(TITLE, "charge", charge.id, charge_id)
         return charge
 
     def charge_id_of(self, payment_reference: str, deadline: Deadline) -> str:
         """The id of the one captured payment of a payment request; see ``ports.Processor``."""
-        source = self._get("/v1/payment-requests/", payment_reference, deadline)
+        source = self._http.get("/v1/payment-requests/", payment_reference, deadline)
         if source is None:
             raise ChargeNotFoundError(f"HitPay knows no payment request {payment_reference!r}")
         payments = read_succeeded_payments(source)
@@ -102,24 +128,24 @@ class HitPay:
         """The ``reference_number`` of the payment request behind it; see ``ports.Processor``."""
         if charge.request_id is None:
             return None
-        source = self._get("/v1/payment-requests/", charge.request_id, deadline)
+        source = self._http.get("/v1/payment-requests/", charge.request_id, deadline)
         return None if source is None else read_reference_number(source)
 
     def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
         """One page of ``GET /v1/charges``; see ``ports.Processor``."""
         query = {"per_page": CHARGES_PER_PAGE} | dict(parse_qsl(cursor or ""))
-        source = self._object_at(f"/v1/charges?{urlencode(query)}", deadline)
+        source = self._http.object_at(f"/v1/charges?{urlencode(query)}", deadline)
         if source is None:
             raise UnreadableAnswerError("HitPay answered that it has no list of charges")
         return read_page(source)
 
     def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
         """The refund of that id; see ``ports.Processor``."""
-        source = self._get("/v1/refund/", processor_refund_id, deadline)
+        source = self._http.get("/v1/refund/", processor_refund_id, deadline)
         if source is None:
             return None
         movement = read_movement(source)
-        _require_same("refund", movement.id, processor_refund_id)
+        require_same(TITLE, "refund", movement.id, processor_refund_id)
         return movement
 
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
@@ -128,78 +154,12 @@ class HitPay:
         Sent a second time only after 401, which is certain not to have executed, and only if the
         key read anew is another one.
         """
-        limited = deadline.at_most(REFUND_MS_MAX)
         printed = order.money.decimal_string(
             zero_decimals_as_integer=self._zero_decimals_as_integer
         )
         form = urlencode({"payment_id": order.payment_id, "amount": printed}).encode()
-        try:
-            key = self._key.current()
-            answer = self._post(form, key, limited)
-            if answer.status == 401 and (rotated := other_key(self._key, key)):
-                key = rotated
-                answer = self._post(form, key, limited)
-        except (KeyUnavailableError, NotSentError) as error:
-            return Aborted(error.reason)
-        except UnclearError as error:
-            return Unknown(error.reason)
-        return outcome_of(answer, order, secret=key)
-
-    def _post(self, form: bytes, key: str, deadline: Deadline) -> HttpAnswer:
-        headers = {**_headers(key), "Content-Type": _FORM}
-        request = HttpRequest("POST", f"{self._base_url}/v1/refund", headers, form)
-        return self._http.send(request, deadline)
-
-    def _get(self, folder: str, name: str, deadline: Deadline) -> dict[str, Any] | None:
-        """An object's members, ``None`` if HitPay says that it knows none of that name."""
-        if not name.strip("."):
-            return None  # as a path, "", "." and ".." would name something else than an object
-        return self._object_at(folder + quote(name, safe=""), deadline)
-
-    def _object_at(self, path: str, deadline: Deadline) -> dict[str, Any] | None:
-        answer, key = self._ask_twice(path, deadline)
-        if answer.is_success:
-            members = json_object(answer.body)
-            if members is None:
-                raise UnreadableAnswerError(f"HitPay answered {answer.status} without an object")
-            return members
-        message = message_of(answer, secret=key)
-        if answer.status == 404 and message:
-            return None
-        # A refusal to show this one object says nothing of the others: no outage.
-        refused = 400 <= answer.status < 500 and answer.status not in (401, 408, 429)
-        kind = UnreadableAnswerError if refused else ProviderUnavailableError
-        raise kind(
-            f"HitPay answered {answer.status}" + (f": {message}" if message else ""),
-            retry_after_s=retry_after_of(answer.headers),
-        )
-
-    def _ask_twice(self, path: str, deadline: Deadline) -> tuple[HttpAnswer, str]:
-        """A whole answer to a GET, and the key it was asked with; at most two requests.
-
-        The second one, on a fresh connection, is for a lost answer, a 5xx, or a rotated key.
-        """
-        try:
-            key = self._key.current()
-            first: HttpAnswer | None = None
-            try:
-                first = self._http.send(self._get_request(path, key), deadline)
-            except ExchangeError:
-                if not deadline.remaining_ms():
-                    raise
-            if first is not None and first.status == 401:
-                rotated = other_key(self._key, key)
-                if rotated is None:
-                    return first, key
-                key = rotated
-            elif first is not None and first.status < 500:
-                return first, key
-            return self._http.send(self._get_request(path, key), deadline, fresh=True), key
-        except (KeyUnavailableError, ExchangeError) as error:
-            raise ProviderUnavailableError(f"HitPay: {error.reason}") from error
-
-    def _get_request(self, path: str, key: str) -> HttpRequest:
-        return HttpRequest("GET", f"{self._base_url}{path}", _headers(key))
+        sent = self._http.send("/v1/refund", FORM, form, deadline.at_most(ORDER_MS_MAX))
+        return outcome_of(sent.answer, order, secret=sent.key) if isinstance(sent, Sent) else sent
 
 
 def _headers(key: str) -> dict[str, str]:
@@ -208,9 +168,3 @@ def _headers(key: str) -> dict[str, str]:
         "X-Requested-With": "XMLHttpRequest",
         "Accept": "application/json",
     }
-
-
-def _require_same(what: str, found: str, asked: str) -> None:
-    # HitPay may spell an id in another case; anything more is another object.
-    if found.casefold() != asked.casefold():
-        raise UnreadableAnswerError(f"HitPay answered with another {what} than was asked for")

@@ -9,6 +9,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from refunds.money import AmountNotRepresentableError, Money, money_from_major
 from refunds.ports import (
@@ -133,7 +134,7 @@ def read_page(source: Any) -> ChargePage:
     meta = source.get("meta")
     if isinstance(meta, dict):
         following = _optional_text(meta, "next_cursor")
-        return ChargePage(charges, following and f"{CURSOR}={following}")
+        return ChargePage(charges, following and urlencode({CURSOR: following}))
     number = source.get("current_page")
     if type(number) is not int:
         raise UnreadableAnswerError("HitPay's list of charges does not say which page it is")
@@ -146,7 +147,7 @@ def _listed(item: dict[str, Any]) -> ListedCharge:
         charge = read_charge(item)
     except UnreadableAnswerError:
         return ListedCharge(_text(item, "id"), None)
-    return ListedCharge(charge.id, charge.refunded)
+    return ListedCharge.of(charge)
 
 
 def read_reference_number(source: Any) -> str | None:

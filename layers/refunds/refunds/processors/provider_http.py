@@ -1,0 +1,191 @@
+"""How a processor is asked: to show something at most twice, to move money once.
+
+After a 401, which is certain to have executed nothing, the key is read anew, since it may have been
+rotated behind the cache; only another key is worth a second sending.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+from urllib.parse import quote
+
+from refunds.adapters.api_key import ApiKey, KeyUnavailableError, other_key
+from refunds.adapters.deadline_http import DeadlineHttp
+from refunds.adapters.exact_json import json_object
+from refunds.adapters.http_messages import (
+    ExchangeError,
+    HttpAnswer,
+    HttpRequest,
+    NotSentError,
+    UnclearError,
+    retry_after_of,
+)
+from refunds.ports import (
+    Aborted,
+    Deadline,
+    ProviderUnavailableError,
+    Unknown,
+    UnreadableAnswerError,
+)
+
+# All that one order to move money may take, whatever is sent or read for it: leases are built on
+# this.
+ORDER_MS_MAX: Final = 20_000
+JSON: Final = "application/json"
+FORM: Final = "application/x-www-form-urlencoded"
+
+
+class Words(Protocol):
+    """Reads a processor's own sentence out of an answer."""
+
+    def __call__(self, answer: HttpAnswer, *, secret: str) -> str | None:
+        """The sentence without ``secret``; ``None`` if the answer is not of the processor's form,
+        so that it may come from something in front of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An order that was answered, and the key that it was sent with."""
+
+    answer: HttpAnswer
+    key: str = field(repr=False)
+
+
+class ProviderHttp:
+    """Asks one processor.
+
+    Args:
+        title: the processor in sentences.
+        base_url: with or without a path; calls are appended to it.
+        key: read anew once when the processor answers 401.
+        http: the caller whose limits and deadline bound every exchange.
+        headers: what every call carries, for a key.
+        words: reads the processor's own refusals.
+    """
+
+    def __init__(  # noqa: PLR0913 -- what differs from one processor to the next
+        self,
+        *,
+        title: str,
+        base_url: str,
+        key: ApiKey,
+        http: DeadlineHttp,
+        headers: Callable[[str], Mapping[str, str]],
+        words: Words,
+    ) -> None:
+        self._title = title
+        self._base_url = base_url.rstrip("/")
+        self._key = key
+        self._http = http
+        self._headers = headers
+        self._words = words
+
+    @property
+    def secret(self) -> str:
+        """The key, to be kept out of what an answer says; empty if there is none to be had."""
+        try:
+            return self._key.current()
+        except KeyUnavailableError:
+            return ""
+
+    def warm(self, deadline: Deadline) -> None:
+        """Have a connection open, so that the next call need not wait for one; never raises."""
+        self._http.warm(self._base_url, deadline)
+
+    def send(
+        self, path: str, kind: str, body: bytes, deadline: Deadline
+    ) -> Sent | Aborted | Unknown:
+        """POST an order to move money: once, and once more only with another key after a 401.
+
+        ``kind`` is the body's media type.
+        """
+        try:
+            key = self._key.current()
+            answer = self._post(path, kind, body, key, deadline)
+            if answer.status == 401 and (rotated := other_key(self._key, key)):
+                key = rotated
+                answer = self._post(path, kind, body, key, deadline)
+        except (KeyUnavailableError, NotSentError) as error:
+            return Aborted(error.reason)
+        except UnclearError as error:
+            return Unknown(error.reason)
+        return Sent(answer, key)
+
+    def get(
+        self, folder: str, name: str, deadline: Deadline, *, query: str = ""
+    ) -> dict[str, Any] | None:
+        """The members of the object ``name``; ``None`` if the processor says that it has none.
+
+        Raises:
+            UnreadableAnswerError, ProviderUnavailableError: as ``object_at``.
+        """
+        if not name.strip("."):
+            return None  # as a path, "", "." and ".." would name something else than an object
+        return self.object_at(folder + quote(name, safe="") + query, deadline)
+
+    def object_at(self, path: str, deadline: Deadline) -> dict[str, Any] | None:
+        """The members of what ``path`` names; ``None`` after a 404 in the processor's own words.
+
+        Raises:
+            UnreadableAnswerError: no object, or a refusal to show it, which says nothing of others.
+            ProviderUnavailableError: no usable answer after at most two requests.
+        """
+        answer, key = self._ask_twice(path, deadline)
+        if answer.is_success:
+            members = json_object(answer.body)
+            if members is None:
+                raise UnreadableAnswerError(
+                    f"{self._title} answered {answer.status} without an object"
+                )
+            return members
+        message = self._words(answer, secret=key)
+        if answer.status == 404 and message:
+            return None
+        refused = 400 <= answer.status < 500 and answer.status not in (401, 408, 429)
+        kind = UnreadableAnswerError if refused else ProviderUnavailableError
+        raise kind(
+            f"{self._title} answered {answer.status}" + (f": {message}" if message else ""),
+            retry_after_s=retry_after_of(answer.headers),
+        )
+
+    def _post(self, path: str, kind: str, body: bytes, key: str, deadline: Deadline) -> HttpAnswer:
+        headers = {**self._headers(key), "Content-Type": kind}
+        request = HttpRequest("POST", f"{self._base_url}{path}", headers, body)
+        return self._http.send(request, deadline)
+
+    def _ask_twice(self, path: str, deadline: Deadline) -> tuple[HttpAnswer, str]:
+        """A whole answer to a GET, and the key it was asked with; at most two requests.
+
+        The second one, on a fresh connection, is for a lost answer, a 5xx, or a rotated key.
+        """
+        try:
+            key = self._key.current()
+            first: HttpAnswer | None = None
+            try:
+                first = self._http.send(self._get_request(path, key), deadline)
+            except ExchangeError:
+                if not deadline.remaining_ms():
+                    raise
+            if first is not None and first.status == 401:
+                rotated = other_key(self._key, key)
+                if rotated is None:
+                    return first, key
+                key = rotated
+            elif first is not None and first.status < 500:
+                return first, key
+            return self._http.send(self._get_request(path, key), deadline, fresh=True), key
+        except (KeyUnavailableError, ExchangeError) as error:
+            raise ProviderUnavailableError(f"{self._title}: {error.reason}") from error
+
+    def _get_request(self, path: str, key: str) -> HttpRequest:
+        return HttpRequest("GET", f"{self._base_url}{path}", self._headers(key))
+
+
+def require_same(title: str, what: str, found: str, asked: str) -> None:
+    """Refuse an answer about another object; an id may be spelt in another case of letters.
+
+    Raises:
+        UnreadableAnswerError: it is another.
+    """
+    if found.casefold() != asked.casefold():
+        raise UnreadableAnswerError(f"{title} answered with another {what} than was asked for")

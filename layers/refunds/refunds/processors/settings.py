@@ -1,0 +1,68 @@
+"""What a processor's adapter is set up with, from the environment; no secrets.
+
+A setting ``url`` of the processor ``hitpay`` is the variable ``HITPAY_URL``, and so on. A processor
+without a URL is not set up, and a payment that leads to it is refused.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from refunds.config import ConfigurationError, Mode
+
+
+class ProcessorSettings(BaseModel):
+    """What every processor needs: where it is."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    url: Annotated[str, Field(pattern=r"^https?://")]
+
+    @classmethod
+    def from_environment(cls, name: str, environment: Mapping[str, str]) -> Self | None:
+        """The settings of the processor of that name; ``None`` if it is not set up.
+
+        An empty variable counts as absent: a template's parameter cannot be left out.
+
+        Raises:
+            ConfigurationError: a variable is missing or out of range; the sentence names it.
+        """
+        prefix = f"{name.upper()}_"
+        given = {
+            field: environment[prefix + field.upper()]
+            for field in cls.model_fields
+            if environment.get(prefix + field.upper())
+        }
+        if "url" not in given:
+            return None
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{prefix}{str(problem['loc'][0]).upper()}: {problem['msg']}"
+                for problem in error.errors()
+            )
+            raise ConfigurationError(f"{name} is set up wrongly: {problems}") from None
+
+
+def require_url_of_mode(
+    url: str, mode: Mode, *, name: str, live_host: str, sandbox_host: str
+) -> None:
+    """Refuse to mix real and play money: live is HTTPS and never the sandbox, test never live.
+
+    Other addresses, a processor of one's own or a simulator, are of the mode that is configured.
+
+    Raises:
+        ConfigurationError: it is mixed.
+    """
+    address = urlsplit(url)
+    host = (address.hostname or "").rstrip(".")  # with a dot at its end it is the same host
+    variable = f"{name.upper()}_URL"
+    if mode is Mode.LIVE and (address.scheme != "https" or host == sandbox_host):
+        raise ConfigurationError(f"MODE is live, but {variable} is plain HTTP or the sandbox.")
+    if mode is Mode.TEST and host == live_host:
+        raise ConfigurationError(
+            f"MODE is test, but {variable} is the live address, where money is real."
+        )

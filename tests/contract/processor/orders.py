@@ -1,0 +1,63 @@
+"""The orders of these tests, and what became of them."""
+
+from refunds.look_up import movement_of
+from refunds.money import Money
+from refunds.ports import Accepted, Movement, MovementStatus, Outcome, RefundOrder, UnlinkedOrder
+from tests.contract.processor.worlds import ProcessorWorld
+
+PAID = Money(9999, "sgd")
+REFUND_ID = "rfd_qjkjrqprswwq4hhnrgfyrr7o2iwtwmjd"
+OTHER_REFUND_ID = "rfd_zzkjrqprswwq4hhnrgfyrr7o2iwtwmjd"
+
+
+def order(
+    amount: int = 2500,
+    charge: str = "pay-1",
+    currency: str = "sgd",
+    *,
+    refund_id: str = REFUND_ID,
+    listed_before: frozenset[str] | None = None,
+    repeated: bool = False,
+) -> RefundOrder:
+    return RefundOrder(
+        refund_id=refund_id,
+        payment_id=charge,
+        money=Money(amount, currency),
+        listed_before=listed_before,
+        repeated=repeated,
+    )
+
+
+def unlinked(
+    amount: int = 2500, method: str = "method-1", *, repeated: bool = False
+) -> UnlinkedOrder:
+    return UnlinkedOrder(
+        refund_id=REFUND_ID,
+        money=Money(amount, "sgd"),
+        payment_method=method,
+        customer={"hsid": "9c80e161-d337-4047-9baa-49178ae87571"},
+        repeated=repeated,
+    )
+
+
+def refund_one(
+    world: ProcessorWorld, amount: int = 2500, *, refund_id: str = REFUND_ID
+) -> Movement:
+    """A refund that is accepted."""
+    outcome = world.processor.refund(order(amount, refund_id=refund_id), world.deadline())
+    assert isinstance(outcome, Accepted), outcome
+    return outcome.movement
+
+
+def ended(world: ProcessorWorld, outcome: Outcome) -> Movement:
+    """The refund that was accepted, looked up once more if it was not yet final.
+
+    Some processors never say in their answer what a refund comes to.
+    """
+    assert isinstance(outcome, Accepted), outcome
+    movement = outcome.movement
+    if movement.status is MovementStatus.SUCCEEDED:
+        return movement
+    found = movement_of(world.processor, movement.id, movement.payment_id, world.deadline())
+    assert found is not None
+    return found

@@ -1,0 +1,78 @@
+"""Money to a customer without a payment, where a processor can do that."""
+
+import pytest
+
+from refunds.money import Money
+from refunds.ports import (
+    Aborted,
+    Accepted,
+    MovementStatus,
+    PaymentMethodKind,
+    Rejected,
+    Unknown,
+    UnreadableAnswerError,
+)
+from tests.contract.processor.orders import PAID, REFUND_ID, ended, refund_one, unlinked
+from tests.contract.processor.selection import refunds_unlinked, where
+from tests.contract.processor.worlds import ProcessorWorld
+
+pytestmark = where(refunds_unlinked)
+
+
+def test_exactly_what_was_asked_goes_to_the_card(world: ProcessorWorld) -> None:
+    world.add_payment_method("method-1", PaymentMethodKind.CARD)
+    outcome = world.processor.refund_unlinked(unlinked(), world.deadline())
+    movement = ended(world, outcome)
+    assert movement.status is MovementStatus.SUCCEEDED
+    assert (movement.payment_id, movement.payment_method) == ("", "method-1")
+    assert (movement.money, movement.order_id) == (Money(2500, "sgd"), REFUND_ID)
+    assert world.moved(None) == [2500]
+
+
+def test_a_bank_account_is_refused(world: ProcessorWorld) -> None:
+    world.add_payment_method("method-1", PaymentMethodKind.BANK_ACCOUNT)
+    outcome = world.processor.refund_unlinked(unlinked(), world.deadline())
+    assert isinstance(outcome, Rejected)
+    assert world.moved(None) == []
+
+
+def test_what_money_cannot_go_to_is_refused(world: ProcessorWorld) -> None:
+    outcome = world.processor.refund_unlinked(unlinked(method="method-9"), world.deadline())
+    assert isinstance(outcome, Rejected)
+    assert world.moved(None) == []
+
+
+@pytest.mark.parametrize("lost", ["request", "reply"])
+def test_an_order_may_be_repeated_and_moves_money_once(world: ProcessorWorld, lost: str) -> None:
+    world.add_payment_method("method-1", PaymentMethodKind.CARD)
+    world.lose_request() if lost == "request" else world.lose_reply()
+    first = world.processor.refund_unlinked(unlinked(), world.deadline())
+    assert isinstance(first, Unknown)
+    found = world.processor.ordered(REFUND_ID, None, world.deadline())
+    assert (found is None) == (lost == "request")
+    again = world.processor.refund_unlinked(unlinked(repeated=True), world.deadline())
+    assert isinstance(again, Accepted)
+    assert world.moved(None) == [2500]
+
+
+@pytest.mark.parametrize("variant", ["empty", "other_amount", "other_payment", "no_id"])
+def test_a_reply_that_cannot_be_believed_is_unknown(world: ProcessorWorld, variant: str) -> None:
+    world.add_payment_method("method-1", PaymentMethodKind.CARD)
+    world.spoil_reply(variant)
+    outcome = world.processor.refund_unlinked(unlinked(), world.deadline())
+    assert isinstance(outcome, Unknown)
+    assert world.moved(None) == [2500]
+
+
+def test_a_connection_that_fails_has_moved_nothing(world: ProcessorWorld) -> None:
+    world.add_payment_method("method-1", PaymentMethodKind.CARD)
+    outcome = world.unreachable().refund_unlinked(unlinked(), world.deadline())
+    assert isinstance(outcome, Aborted)
+    assert world.moved(None) == []
+
+
+def test_the_key_of_a_payments_refund_is_no_unlinked_refund(world: ProcessorWorld) -> None:
+    world.add_charge("pay-1", PAID)
+    refund_one(world)
+    with pytest.raises(UnreadableAnswerError):
+        world.processor.ordered(REFUND_ID, None, world.deadline())

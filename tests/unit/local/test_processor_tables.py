@@ -1,0 +1,27 @@
+"""The tables of the page on processors are those of the code."""
+
+import pytest
+
+from local.processor_tables import PAGE, tables, written_into
+from refunds.processors.registry import REGISTRY
+
+
+def test_the_page_has_the_tables_of_the_code() -> None:
+    # After a change: PYTHONPATH=layers/refunds python -m local.processor_tables
+    page = PAGE.read_text()
+    assert written_into(page) == page
+
+
+def test_every_processor_is_a_column_and_every_setting_a_row() -> None:
+    capabilities, settings = tables()["capabilities"], tables()["settings"]
+    heads = capabilities.splitlines()[0].split("|")[2:-1]
+    assert len(heads) == len(REGISTRY)
+    for name, adapter in REGISTRY.items():
+        assert f"`{name}_payment_id`" in capabilities
+        for field in adapter.settings_form.model_fields:
+            assert f"`{name}_{field}`".upper() in settings
+
+
+def test_a_page_without_a_place_for_a_table_is_noticed() -> None:
+    with pytest.raises(ValueError, match="no place for the table 'capabilities'"):
+        written_into("# Processors\n")

@@ -1,0 +1,153 @@
+"""The adapters beside HitPay, at whatever listens at a URL, and what their processors answer."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from refunds.adapters.api_key import ApiKey
+from refunds.adapters.deadline_http import DeadlineHttp
+from refunds.money import Money
+from refunds.ports import Processor, RefundOrder, UnlinkedOrder
+from refunds.processors.ccg import Ccg, CcgSettings
+from refunds.processors.ccg_shapes import AmountUnit
+from refunds.processors.hedge import Hedge
+from refunds.processors.hyperswitch import Hyperswitch
+
+REFUND_ID = "rfd_qjkjrqprswwq4hhnrgfyrr7o2iwtwmjd"
+ORDER = RefundOrder(refund_id=REFUND_ID, payment_id="pay-1", money=Money(5000, "usd"))
+UNLINKED = UnlinkedOrder(
+    refund_id=REFUND_ID,
+    money=Money(5000, "usd"),
+    payment_method="method-1",
+    customer={"hsid": "9c80e161"},
+)
+MERCHANT = "merchant-1"
+
+
+def hyperswitch_refund(**changes: Any) -> dict[str, Any]:
+    return {
+        "refund_id": REFUND_ID,
+        "payment_id": "pay-1",
+        "amount": 5000,
+        "currency": "USD",
+        "status": "succeeded",
+        "reason": None,
+        "metadata": {},
+        "error_message": None,
+        "error_code": None,
+        "created_at": "2024-05-01T02:03:00Z",
+        "updated_at": "2024-05-01T02:03:04Z",
+        "connector": "stripe",
+        **changes,
+    }
+
+
+def hyperswitch_error(code: str | None, message: object = "No.", **more: Any) -> dict[str, Any]:
+    return {"error": {"type": "invalid_request", "code": code, "message": message, **more}}
+
+
+def hedge_payment(*refunds: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    listed = refunds or (hedge_refund(),)
+    return {
+        "id": "pay-1",
+        "object": "payment",
+        "amount": 9999,
+        "currency": "USD",
+        "status": "partially_refunded",
+        "payment_method": "card",
+        "refunded_amount": sum(item["amount"] for item in listed),
+        "refunds": list(listed),
+        "created_at": "2024-04-30T10:30:00Z",
+        **changes,
+    }
+
+
+def hedge_refund(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": "ref-1",
+        "amount": 5000,
+        "reason": "customer_requested",
+        "status": "succeeded",
+        "created_at": "2024-05-01T02:03:04Z",
+        **changes,
+    }
+
+
+def hedge_error(code: str, message: object = "No.", **more: Any) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message, **more}}
+
+
+def ccg_refund(**changes: Any) -> dict[str, Any]:
+    data = {
+        "id": "257d30aa",
+        "paymentId": "pay-1",
+        "merchantId": MERCHANT,
+        "amount": 5000,
+        "reason": "DUPLICATE",
+        "merchantTransactionId": REFUND_ID,
+        "metadata": {"merchantTransactionId": REFUND_ID},
+        "status": "INITIATED",
+        **changes,
+    }
+    kept = {name: value for name, value in data.items() if value is not None}
+    return {"url": "http://api-stg.uhg.com:443/refunds/257d30aa", "data": kept}
+
+
+def ccg_unlinked(**changes: Any) -> dict[str, Any]:
+    return ccg_refund(**{"paymentId": None, "paymentMethodId": "method-1", **changes})
+
+
+def ccg_error(detail: object, title: str = "INVALID_REQUEST") -> dict[str, Any]:
+    return {"title": title, "status": 400, "detail": detail}
+
+
+def ccg_settings(url: str, **changes: Any) -> CcgSettings:
+    given = {"url": url, "merchant_id": MERCHANT, "amount_unit": AmountUnit.MINOR, **changes}
+    return CcgSettings(**given)
+
+
+@dataclass(frozen=True)
+class Adapting:
+    """One of them: how it is made, and what its processor answers to ``ORDER``.
+
+    Attributes:
+        money_call: the request that moves money.
+        success: the answer of a processor that did what was asked.
+        refusal: a refusal of its own.
+    """
+
+    make: Callable[[str, ApiKey, DeadlineHttp], Processor]
+    money_call: str
+    success: dict[str, Any]
+    refusal: dict[str, Any]
+    key_header: tuple[str, str]
+
+
+ADAPTERS = {
+    "hyperswitch": Adapting(
+        make=lambda url, key, http: Hyperswitch(base_url=url, key=key, http=http),
+        money_call="POST /refunds",
+        success=hyperswitch_refund(),
+        refusal=hyperswitch_error("IR_06"),
+        key_header=("api-key", "{}"),
+    ),
+    "hedge": Adapting(
+        make=lambda url, key, http: Hedge(base_url=url, key=key, http=http),
+        money_call="POST /v1/payments/pay-1/refund",
+        success=hedge_payment(),
+        refusal=hedge_error("payment_not_refundable"),
+        key_header=("authorization", "Bearer {}"),
+    ),
+    "ccg": Adapting(
+        make=lambda url, key, http: Ccg(ccg_settings(url), key=key, http=http),
+        money_call="POST /v1/refunds",
+        success=ccg_refund(),
+        refusal=ccg_error("No."),
+        key_header=("authorization", "Bearer {}"),
+    ),
+}
+
+
+def sent_json(body: bytes) -> Any:
+    return json.loads(body)

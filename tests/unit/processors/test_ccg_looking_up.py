@@ -1,0 +1,167 @@
+"""What is read of the Convenient Checkout Gateway's refunds."""
+
+from typing import Any
+
+import pytest
+
+from refunds.adapters.deadline_http import DeadlineHttp
+from refunds.money import Money
+from refunds.ports import (
+    ChargeNotFoundError,
+    MovementStatus,
+    ProviderUnavailableError,
+    UnreadableAnswerError,
+)
+from refunds.processors.ccg import Ccg
+from refunds.processors.ccg_shapes import AmountUnit
+from tests.unit.processors.adapters import (
+    REFUND_ID,
+    ccg_error,
+    ccg_refund,
+    ccg_settings,
+    ccg_unlinked,
+)
+from tests.unit.processors.doubles import FrozenWallClock, StoredKey
+from tests.unit.processors.raw_server import RawServer, answer, hang_up
+
+
+@pytest.fixture
+def read(http: DeadlineHttp, key: StoredKey, clock: FrozenWallClock) -> Any:
+    def ask(*scripts: Any, **settings: Any) -> Any:
+        with RawServer(*scripts) as server:
+            adapter = Ccg(ccg_settings(server.url, **settings), key=key, http=http)
+            movement = adapter.movement("257d30aa", clock.deadline())
+        assert server.requests[0] == "GET /v1/refunds/257d30aa"
+        return movement
+
+    return ask
+
+
+@pytest.fixture
+def ordered(http: DeadlineHttp, key: StoredKey, clock: FrozenWallClock) -> Any:
+    def ask(*scripts: Any, payment_id: str | None = "pay-1") -> Any:
+        with RawServer(*scripts) as server:
+            adapter = Ccg(ccg_settings(server.url), key=key, http=http)
+            return adapter.ordered(REFUND_ID, payment_id, clock.deadline())
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("INITIATED", MovementStatus.PENDING),
+        ("COMPLETED", MovementStatus.SUCCEEDED),
+        ("FAILED", MovementStatus.FAILED),
+        ("completed", MovementStatus.SUCCEEDED),
+        ("REVERSED", MovementStatus.PENDING),
+    ],
+)
+def test_a_refund_is_polled_to_its_end(read: Any, word: str, status: MovementStatus) -> None:
+    movement = read(answer(200, ccg_refund(status=word, amount=8000)))
+    assert (movement.id, movement.status, movement.processor_status) == ("257d30aa", status, word)
+    assert (movement.payment_id, movement.money) == ("pay-1", Money(8000, "usd"))
+    assert movement.order_id == REFUND_ID
+
+
+def test_an_unlinked_refund_belongs_to_a_payment_method(read: Any) -> None:
+    movement = read(answer(200, ccg_unlinked()))
+    assert (movement.payment_id, movement.payment_method) == ("", "method-1")
+
+
+def test_a_refund_of_others_is_nobodys_order(read: Any) -> None:
+    assert read(answer(200, ccg_refund(merchantTransactionId="6a5215e2"))).order_id is None
+
+
+def test_amounts_are_of_the_unit_that_is_set(read: Any) -> None:
+    body = b'{"data": {"id": "257d30aa", "paymentId": "p", "status": "FAILED", "amount": 200.0}}'
+    assert read(answer(200, body), amount_unit=AmountUnit.MAJOR).money == Money(20_000, "usd")
+    assert read(answer(200, body), amount_unit=AmountUnit.MINOR).money == Money(200, "usd")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        {},
+        {"data": None},
+        ccg_refund(id="another"),
+        ccg_refund(amount=None),
+        ccg_refund(status=None),
+        ccg_refund(paymentId=None),
+        ccg_refund(currencyCode="EUR"),
+    ],
+)
+def test_a_refund_of_another_form_is_unreadable(read: Any, body: Any) -> None:
+    with pytest.raises(UnreadableAnswerError):
+        read(answer(200, body))
+
+
+@pytest.mark.parametrize(("amount", "currency"), [(50.005, "usd"), (0.5, "jpy")])
+def test_a_major_amount_that_is_none_is_unreadable(read: Any, amount: float, currency: str) -> None:
+    with pytest.raises(UnreadableAnswerError):
+        read(
+            answer(200, ccg_refund(amount=amount)),
+            amount_unit=AmountUnit.MAJOR,
+            currency=currency,
+        )
+
+
+def test_a_refund_that_it_does_not_know_is_not_there(read: Any) -> None:
+    assert read(answer(404, ccg_error("Refund not found"))) is None
+
+
+def test_a_404_of_somebody_else_says_nothing(read: Any) -> None:
+    with pytest.raises(UnreadableAnswerError):
+        read(answer(404, {"message": "no route"}))
+
+
+def test_a_read_is_asked_twice_at_most(read: Any) -> None:
+    with pytest.raises(ProviderUnavailableError):
+        read(hang_up, answer(503), answer(200, ccg_refund()))
+
+
+@pytest.mark.parametrize("body", [ccg_refund(), {"data": [ccg_refund()["data"]]}])
+def test_an_order_is_found_by_our_id(ordered: Any, body: Any) -> None:
+    assert ordered(answer(200, body)).order_id == REFUND_ID
+
+
+def test_an_unlinked_order_is_found_by_our_id(ordered: Any) -> None:
+    assert ordered(answer(200, ccg_unlinked()), payment_id=None).payment_method == "method-1"
+
+
+@pytest.mark.parametrize("data", [None, [], {}])
+def test_only_an_answer_with_nothing_in_it_means_that_there_is_none(
+    ordered: Any, data: Any
+) -> None:
+    assert ordered(answer(200, {"data": data})) is None
+
+
+@pytest.mark.parametrize(
+    ("script", "payment_id"),
+    [
+        (answer(404, ccg_error("Refund not found")), "pay-1"),
+        (answer(404, {"message": "no route"}), "pay-1"),
+        (answer(405, {"message": "no"}), "pay-1"),
+        (answer(200, {"refunds": []}), "pay-1"),
+        (answer(200, {"data": [{"id": "x"}]}), "pay-1"),
+        (answer(200, ccg_refund(merchantTransactionId="6a5215e2")), "pay-1"),
+        (answer(200, ccg_refund()), None),
+        (answer(200, ccg_unlinked()), "pay-1"),
+    ],
+)
+def test_every_other_answer_leaves_it_open(
+    ordered: Any, script: Any, payment_id: str | None
+) -> None:
+    with pytest.raises(UnreadableAnswerError):
+        ordered(script, payment_id=payment_id)
+
+
+def test_it_shows_no_payments(http: DeadlineHttp, key: StoredKey, clock: FrozenWallClock) -> None:
+    adapter = Ccg(ccg_settings("http://127.0.0.1:1"), key=key, http=http)
+    with pytest.raises(UnreadableAnswerError):
+        adapter.charge("pay-1", clock.deadline())
+    with pytest.raises(UnreadableAnswerError):
+        adapter.charges(None, clock.deadline())
+    with pytest.raises(ChargeNotFoundError):
+        adapter.charge_id_of("req-1", clock.deadline())

@@ -1,0 +1,160 @@
+"""What is read of a payment of Hedge Payments', and what of it is refused as unreadable."""
+
+from typing import Any
+
+import pytest
+
+from refunds.adapters.deadline_http import DeadlineHttp
+from refunds.arrival import Arrival
+from refunds.money import Money
+from refunds.ports import (
+    ChargeNotFoundError,
+    ChargeStatus,
+    MovementStatus,
+    ProviderUnavailableError,
+    UnreadableAnswerError,
+)
+from refunds.processors.hedge import Hedge
+from tests.unit.processors.adapters import REFUND_ID, hedge_error, hedge_payment, hedge_refund
+from tests.unit.processors.doubles import FrozenWallClock, StoredKey
+from tests.unit.processors.raw_server import RawServer, answer, hang_up
+
+
+@pytest.fixture
+def read(http: DeadlineHttp, key: StoredKey, clock: FrozenWallClock) -> Any:
+    def ask(*scripts: Any) -> Any:
+        with RawServer(*scripts) as server:
+            adapter = Hedge(base_url=server.url, key=key, http=http)
+            return adapter.charge("pay-1", clock.deadline())
+
+    return ask
+
+
+def test_a_payment_is_read_with_its_refunds(read: Any) -> None:
+    charge = read(answer(200, hedge_payment()))
+    assert (charge.id, charge.money, charge.refunded) == ("pay-1", Money(9999, "usd"), 5000)
+    assert (charge.status, charge.method) == (ChargeStatus.REFUNDABLE, "card")
+    (movement,) = charge.movements
+    assert (movement.id, movement.money, movement.order_id) == ("ref-1", Money(5000, "usd"), None)
+
+
+def test_an_order_of_ours_is_known_by_its_metadata(read: Any) -> None:
+    marked = hedge_refund(metadata={"refund_bridge_id": REFUND_ID})
+    charge = read(answer(200, hedge_payment(marked)))
+    assert [item.order_id for item in charge.movements] == [REFUND_ID]
+
+
+@pytest.mark.parametrize("metadata", [None, [], "x", {"refund_bridge_id": 7}, {"other": "x"}])
+def test_other_metadata_name_no_order(read: Any, metadata: Any) -> None:
+    charge = read(answer(200, hedge_payment(hedge_refund(metadata=metadata))))
+    assert [item.order_id for item in charge.movements] == [None]
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("succeeded", ChargeStatus.REFUNDABLE),
+        ("partially_refunded", ChargeStatus.REFUNDABLE),
+        ("refunded", ChargeStatus.REFUNDED),
+        ("pending", ChargeStatus.NOT_REFUNDABLE),
+        ("failed", ChargeStatus.NOT_REFUNDABLE),
+        ("canceled", ChargeStatus.NOT_REFUNDABLE),
+        ("a new word", ChargeStatus.NOT_REFUNDABLE),
+    ],
+)
+def test_only_known_words_make_a_payment_refundable(
+    read: Any, word: str, status: ChargeStatus
+) -> None:
+    charge = read(answer(200, hedge_payment(status=word)))
+    assert (charge.status, charge.processor_status) == (status, word)
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("succeeded", MovementStatus.SUCCEEDED),
+        ("failed", MovementStatus.FAILED),
+        ("Canceled", MovementStatus.FAILED),
+        ("pending", MovementStatus.PENDING),
+        ("processing", MovementStatus.PENDING),
+    ],
+)
+def test_refunds_have_the_status_that_is_shown(
+    read: Any, word: str, status: MovementStatus
+) -> None:
+    body = hedge_payment(hedge_refund(status=word), refunded_amount=0)
+    assert [item.status for item in read(answer(200, body)).movements] == [status]
+
+
+@pytest.mark.parametrize(
+    ("method", "arrival"),
+    [
+        ("card", Arrival(3, 10)),
+        ("credit_card", Arrival(5, 10)),
+        ("debit_card", Arrival(3, 5)),
+        ("ACH", Arrival(5, 7)),
+        ("crypto", None),
+        (None, None),
+    ],
+)
+def test_when_a_refund_arrives_is_said_by_method(
+    read: Any, method: str | None, arrival: Arrival | None
+) -> None:
+    assert read(answer(200, hedge_payment(payment_method=method))).arrival == arrival
+
+
+@pytest.mark.parametrize(
+    "refunds",
+    [
+        None,
+        {},
+        "none",
+        ["ref-1"],
+        [hedge_refund(), None],
+        [hedge_refund(), hedge_refund()],
+        [hedge_refund(amount=49.99)],
+        [hedge_refund(status=7)],
+        [hedge_refund(amount=4999)],
+        [],
+    ],
+)
+def test_a_list_that_is_not_whole_counts_as_none(read: Any, refunds: Any) -> None:
+    charge = read(answer(200, hedge_payment(refunds=refunds, refunded_amount=5000)))
+    assert (charge.movements, charge.refunded) == (None, 5000)
+
+
+def test_an_empty_list_of_an_untouched_payment_is_a_list(read: Any) -> None:
+    body = hedge_payment(refunds=[], refunded_amount=0, status="succeeded")
+    assert read(answer(200, body)).movements == ()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"",
+        hedge_payment(id="pay-2"),
+        hedge_payment(amount=None),
+        hedge_payment(currency=7),
+        hedge_payment(status=""),
+        hedge_payment(refunded_amount="0"),
+    ],
+)
+def test_a_payment_of_another_form_is_unreadable(read: Any, body: Any) -> None:
+    with pytest.raises(UnreadableAnswerError):
+        read(answer(200, body))
+
+
+def test_a_payment_that_it_does_not_know_is_not_there(read: Any) -> None:
+    with pytest.raises(ChargeNotFoundError):
+        read(answer(404, hedge_error("not_found", "Payment not found with the given ID.")))
+
+
+def test_a_404_of_somebody_else_says_nothing(read: Any) -> None:
+    with pytest.raises(UnreadableAnswerError):
+        read(answer(404, "<html>nginx</html>"))
+
+
+def test_a_read_is_asked_twice_at_most(read: Any) -> None:
+    with pytest.raises(ProviderUnavailableError):
+        read(hang_up, answer(503), answer(200, hedge_payment()))

@@ -1,0 +1,225 @@
+"""The call that moves money, alike for every adapter: it is sent once, or known not to be."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from refunds.adapters.deadline_http import DeadlineHttp, Limits
+from refunds.ports import Aborted, Accepted, Outcome, Processor, Rejected, Unknown
+from tests.unit.processors.adapters import ADAPTERS, ORDER, Adapting
+from tests.unit.processors.doubles import FrozenWallClock, StoredKey
+from tests.unit.processors.raw_server import (
+    RawServer,
+    Script,
+    answer,
+    drip,
+    hang_up,
+    reset,
+    send_raw,
+    silence,
+)
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{"
+
+
+@pytest.fixture(params=ADAPTERS)
+def adapting(request: pytest.FixtureRequest) -> Adapting:
+    return ADAPTERS[request.param]
+
+
+class Desk:
+    """One adapter, and a server whose scripts answer it."""
+
+    def __init__(self, adapting: Adapting, key: StoredKey, clock: FrozenWallClock) -> None:
+        self._adapting = adapting
+        self._key = key
+        self._clock = clock
+        self._stack = ExitStack()
+        limits = Limits(connect_ms=300, exchange_ms=500, body_bytes=20_000)
+        self._http = DeadlineHttp(clock, limits=limits)
+        self._stack.callback(self._http.close)
+
+    def at(self, url: str) -> Processor:
+        return self._adapting.make(url, self._key, self._http)
+
+    def ask(self, *scripts: Script, repeated: bool = False) -> tuple[Outcome, RawServer]:
+        order = replace(ORDER, repeated=repeated)
+        with RawServer(*scripts) as server:
+            return self.at(server.url).refund(order, self._clock.deadline()), server
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+@pytest.fixture
+def desk(adapting: Adapting, key: StoredKey, clock: FrozenWallClock) -> Iterator[Desk]:
+    desk = Desk(adapting, key, clock)
+    yield desk
+    desk.close()
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_any_2xx_that_agrees_is_accepted(desk: Desk, adapting: Adapting, status: int) -> None:
+    outcome, server = desk.ask(answer(status, adapting.success))
+    assert isinstance(outcome, Accepted)
+    assert (outcome.movement.payment_id, outcome.movement.money) == ("pay-1", ORDER.money)
+    assert server.requests == [adapting.money_call]
+
+
+def test_it_is_json_with_the_key_in_its_header(desk: Desk, adapting: Adapting) -> None:
+    _, server = desk.ask(answer(200, adapting.success))
+    sent = server.arrived[0]
+    name, form = adapting.key_header
+    assert sent.headers[name] == form.format("key-one")
+    assert sent.headers["content-type"] == "application/json"
+    assert sent.headers["accept"] == "application/json"
+    assert "transfer-encoding" not in sent.headers
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        hang_up,
+        reset,
+        silence,
+        drip(HEAD, b" "),
+        send_raw(HEAD),
+        send_raw(b"HTTP/1.1 200 OK\r\nContent-Le"),
+        send_raw(b"\x16\x03\x01 this is not HTTP\r\n\r\n"),
+        answer(200, b" " * 30_000 + b"{}"),
+    ],
+)
+def test_whatever_breaks_after_sending_is_unknown_and_is_not_sent_again(
+    desk: Desk, adapting: Adapting, script: Script
+) -> None:
+    outcome, server = desk.ask(script, answer(200, adapting.success))
+    assert isinstance(outcome, Unknown)
+    assert server.requests == [adapting.money_call]
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"42", b"<html>", b"\xff", b"[" * 9_000])
+def test_a_success_that_is_no_object_is_unknown(
+    desk: Desk, adapting: Adapting, body: bytes
+) -> None:
+    outcome, server = desk.ask(answer(200, body))
+    assert isinstance(outcome, Unknown)
+    assert server.requests == [adapting.money_call]
+
+
+@pytest.mark.parametrize("status", [400, 402, 403, 404, 422])
+def test_a_refusal_of_its_own_is_final(desk: Desk, adapting: Adapting, status: int) -> None:
+    outcome, server = desk.ask(answer(status, adapting.refusal))
+    assert isinstance(outcome, Rejected)
+    assert (outcome.message, outcome.status) == ("No.", status)
+    assert server.requests == [adapting.money_call]
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>Forbidden</html>", {"other": "x"}, {"error": 1}])
+@pytest.mark.parametrize("status", [403, 404])
+def test_being_turned_away_in_front_of_it_is_aborted(desk: Desk, status: int, body: Any) -> None:
+    outcome, _ = desk.ask(answer(status, body))
+    assert isinstance(outcome, Aborted)
+
+
+@pytest.mark.parametrize("status", [400, 402, 422])
+def test_a_refusal_that_is_not_its_own_is_unknown(desk: Desk, status: int) -> None:
+    outcome, _ = desk.ask(answer(status, "<html>?</html>"))
+    assert isinstance(outcome, Unknown)
+
+
+@pytest.mark.parametrize("status", [408, 409, 410, 418, 500, 502, 503, 504, 599])
+def test_every_other_status_is_unknown(desk: Desk, adapting: Adapting, status: int) -> None:
+    outcome, server = desk.ask(answer(status, adapting.refusal))
+    assert isinstance(outcome, Unknown)
+    assert server.requests == [adapting.money_call]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_unknown_and_not_followed(
+    desk: Desk, adapting: Adapting, status: int
+) -> None:
+    with RawServer(answer(200, adapting.success)) as elsewhere:
+        outcome, _ = desk.ask(answer(status, b"", {"Location": f"{elsewhere.url}/x"}))
+        assert isinstance(outcome, Unknown)
+        assert elsewhere.requests == []
+
+
+@pytest.mark.parametrize(("header", "seconds"), [({"Retry-After": "7"}, 7), ({}, None)])
+def test_a_rate_limit_is_aborted_with_its_wish(
+    desk: Desk, adapting: Adapting, header: dict[str, str], seconds: int | None
+) -> None:
+    outcome, _ = desk.ask(answer(429, adapting.refusal, header))
+    assert isinstance(outcome, Aborted)
+    assert outcome.retry_after_s == seconds
+
+
+def test_a_401_with_a_rotated_key_is_sent_once_more(
+    desk: Desk, adapting: Adapting, key: StoredKey
+) -> None:
+    key.rotate("key-two")
+    outcome, server = desk.ask(answer(401), answer(200, adapting.success))
+    assert isinstance(outcome, Accepted)
+    name, form = adapting.key_header
+    sent = [arrival.headers[name] for arrival in server.arrived]
+    assert sent == [form.format("key-one"), form.format("key-two")]
+
+
+def test_a_401_with_the_same_key_in_the_store_is_aborted(desk: Desk, key: StoredKey) -> None:
+    outcome, server = desk.ask(answer(401))
+    assert isinstance(outcome, Aborted)
+    assert (len(server.arrived), key.reads) == (1, 1)
+
+
+def test_two_401s_are_aborted_and_there_is_no_third_request(desk: Desk, key: StoredKey) -> None:
+    key.rotate("key-two")
+    outcome, server = desk.ask(answer(401), answer(401), answer(200))
+    assert isinstance(outcome, Aborted)
+    assert (len(server.arrived), key.reads) == (2, 1)
+
+
+def test_what_follows_a_401_decides(desk: Desk, key: StoredKey) -> None:
+    key.rotate("key-two")
+    outcome, _ = desk.ask(answer(401), answer(500))
+    assert isinstance(outcome, Unknown)
+
+
+def test_without_a_key_nothing_is_sent(desk: Desk, key: StoredKey) -> None:
+    key.unavailable = True
+    outcome, server = desk.ask()
+    assert isinstance(outcome, Aborted)
+    assert server.connections == 0
+
+
+def test_a_refused_connection_is_aborted(desk: Desk, clock: FrozenWallClock) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    assert desk.at(url).refund(ORDER, clock.deadline()) == Aborted("the connection was refused")
+
+
+def test_a_deadline_that_is_over_sends_nothing(desk: Desk, clock: FrozenWallClock) -> None:
+    with RawServer() as server:
+        outcome = desk.at(server.url).refund(ORDER, clock.deadline(0))
+    assert isinstance(outcome, Aborted)
+    assert server.requests == []
+
+
+def test_a_refusal_that_echoes_the_key_does_not_pass_it_on(desk: Desk, adapting: Adapting) -> None:
+    echo = {
+        name: "Bad key\nkey-one " + "x" * 2000 if value == "No." else value
+        for name, value in adapting.refusal.items()
+    }
+    if "error" in echo:
+        echo["error"] = {**adapting.refusal["error"], "message": "Bad key\nkey-one " + "x" * 2000}
+    outcome, _ = desk.ask(answer(400, echo))
+    assert isinstance(outcome, Rejected)
+    assert outcome.message.startswith("Bad key *** xxx")
+    assert len(outcome.message) == 500
+
+
+def test_nothing_that_is_shown_holds_the_key(desk: Desk) -> None:
+    outcome, _ = desk.ask(reset)
+    assert "key-one" not in repr((outcome, desk.at("http://127.0.0.1:1")))

@@ -1,0 +1,73 @@
+"""A refund that we are bound to is found by whatever look-up its processor offers."""
+
+from dataclasses import replace
+
+import pytest
+
+from refunds.look_up import movement_of
+from refunds.money import Money
+from refunds.ports import (
+    Accepted,
+    LookUp,
+    MovementStatus,
+    ProviderUnavailableError,
+    RefundOrder,
+    UnreadableAnswerError,
+)
+from refunds.processors.hitpay import HitPay
+from tests.fakes.processor import FakeProcessor
+from tests.fakes.virtual_clock import VirtualClock
+
+
+class World:
+    """A payment with one refund, at a processor that can be asked in these ways."""
+
+    def __init__(self, *looks_up: LookUp) -> None:
+        self.clock = VirtualClock()
+        capabilities = replace(HitPay.capabilities, looks_up=frozenset(looks_up))
+        self.processor = FakeProcessor(self.clock, capabilities=capabilities)
+        self.processor.add_charge("pay-1", Money(9999, "sgd"))
+        order = RefundOrder(refund_id="rfd_1", payment_id="pay-1", money=Money(2500, "sgd"))
+        outcome = self.processor.refund(order, self.clock.deadline())
+        assert isinstance(outcome, Accepted)
+        self.id = outcome.movement.id
+
+    def status(self) -> MovementStatus | None:
+        found = movement_of(self.processor, self.id, "pay-1", self.clock.deadline())
+        return None if found is None else found.status
+
+
+@pytest.mark.parametrize("look_up", LookUp)
+def test_it_is_followed_by_its_own_id_or_in_its_payment(look_up: LookUp) -> None:
+    world = World(look_up)
+    assert world.status() is MovementStatus.SUCCEEDED
+    world.processor.books.set_status(world.id, MovementStatus.FAILED)
+    assert world.status() is MovementStatus.FAILED
+
+
+@pytest.mark.parametrize("look_up", LookUp)
+def test_one_that_is_not_shown_is_none(look_up: LookUp) -> None:
+    world = World(look_up)
+    world.id = "another"
+    assert world.status() is None
+
+
+def test_a_payment_that_is_not_shown_shows_none() -> None:
+    world = World(LookUp.BY_PAYMENT)
+    world.processor.books.charges.clear()
+    assert world.status() is None
+
+
+def test_a_payment_that_lists_nothing_says_nothing_of_it() -> None:
+    world = World(LookUp.BY_PAYMENT)
+    world.processor.lists_refunds = False
+    with pytest.raises(UnreadableAnswerError):
+        world.status()
+
+
+@pytest.mark.parametrize("look_up", LookUp)
+def test_a_processor_that_is_down_says_nothing_of_it(look_up: LookUp) -> None:
+    world = World(look_up)
+    world.processor.is_down = True
+    with pytest.raises(ProviderUnavailableError):
+        world.status()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from refunds.bootstrap import SETTLE_TAKE_MS
+from refunds.bootstrap.settling import SETTLE_TAKE_MS
 from refunds.config import (
     PublishEventsSettings,
     RefundApiSettings,
@@ -15,7 +15,7 @@ from refunds.config import (
 )
 from refunds.credit_note import REPORTERS_MS
 from refunds.settle_run import ROW_MS
-from tests.template.expansion import Expanded
+from tests.template.expansion import Expanded, expand
 
 PROVIDERS_BUDGET = 24
 GATEWAY_LIMIT = 29
@@ -202,6 +202,17 @@ CHECKS: dict[str, Check] = {
 @pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
 def test_rules_of_functions(template: Expanded, check: Check) -> None:
     assert check(template) == []
+
+
+@pytest.mark.parametrize(("given", "mode"), [("off", "PassThrough"), ("on", "Active")])
+def test_tracing_is_one_switch(given: str, mode: str) -> None:
+    template = expand("production", Tracing=given)
+    for name, function in template.of_type("AWS::Lambda::Function"):
+        assert function["TracingConfig"] == {"Mode": mode}, name
+    for name, settings in SETTINGS.items():
+        is_traced = settings.from_environment(template.environment(name)).tracing
+        assert is_traced is (given == "on"), name
+    assert template.properties("RestApiStage")["TracingEnabled"] is (given == "on")
 
 
 def _snapstart(template: Expanded, **changes: str) -> None:

@@ -181,18 +181,32 @@ def test_their_checks_notice(
     assert check(to_break)
 
 
-def test_rule_16_a_customer_key_adds_its_use_for_secrets_and_nothing_else() -> None:
-    plain, with_key = expand("production"), expand("production", KmsKeyArn=KEY)
+def _added(**overrides: str) -> dict[str, list[dict[str, Any]]]:
+    """The statements that these parameters add to the roles of the functions, by function."""
+    plain, changed = expand("production"), expand("production", **overrides)
+    added = {}
     for function, _ in plain.of_type("AWS::Lambda::Function"):
-        added, before = rights_of(with_key, function), rights_of(plain, function)
-        if not any(action.startswith("ssm:") for action in before):
-            assert added == before
-            continue
-        assert added.pop("kms:Decrypt") == [KEY]
-        assert added == before
-        (statement,) = [
-            s for s in _statements(_role_of(with_key, function)) if s["Action"] == "kms:Decrypt"
+        before = _statements(_role_of(plain, function))
+        after = _statements(_role_of(changed, function))
+        added[function] = [one for one in after if one not in before]
+        assert [one for one in after if one in before] == before
+    return added
+
+
+def test_rule_16_a_customer_key_adds_its_use_for_what_is_kept_and_nothing_else() -> None:
+    for function, statements in _added(KmsKeyArn=KEY).items():
+        (statement,) = statements
+        assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"], function
+        assert statement["Resource"] == KEY
+        services = statement["Condition"]["StringEquals"]["kms:ViaService"]
+        assert services == [
+            f"{name}.ap-southeast-1.amazonaws.com" for name in ("dynamodb", "sqs", "ssm")
         ]
-        assert statement["Condition"] == {
-            "StringEquals": {"kms:ViaService": "ssm.ap-southeast-1.amazonaws.com"}
-        }
+
+
+def test_rule_16_tracing_adds_the_right_to_send_traces_and_nothing_else() -> None:
+    for function, statements in _added(Tracing="on").items():
+        (statement,) = statements
+        assert statement["Action"] == ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+        # X-Ray knows no resources.
+        assert statement["Resource"] == "*", function

@@ -12,6 +12,7 @@ from tests.template.expansion import Expanded, expand
 
 LEDGER_SCHEMA = Path(__file__).with_name("ledger_schema.json")
 OTHER_DIGEST = "f" * 64
+DEPLOYMENT_GROUP = "AWS::CodeDeploy::DeploymentGroup"
 
 
 def alias_problems(template: Expanded) -> list[str]:
@@ -52,6 +53,9 @@ def ledger_problems(template: Expanded) -> list[str]:
             {"PointInTimeRecoveryEnabled": True},
         ),
         "no TimeToLive": (properties.get("TimeToLiveSpecification"), None),
+        # These replace the table, as its name and keys do.
+        "no LocalSecondaryIndexes": (properties.get("LocalSecondaryIndexes"), None),
+        "no ImportSourceSpecification": (properties.get("ImportSourceSpecification"), None),
         "StreamViewType": (
             properties.get("StreamSpecification"),
             {"StreamViewType": "NEW_AND_OLD_IMAGES"},
@@ -118,11 +122,31 @@ def test_rule_2_the_ledger_cannot_be_lost(template: Expanded) -> None:
         lambda t: t.properties("Ledger").pop("PointInTimeRecoverySpecification"),
         lambda t: t.properties("Ledger").update(TimeToLiveSpecification={"Enabled": True}),
         lambda t: t.properties("Ledger").pop("StreamSpecification"),
+        lambda t: t.properties("Ledger").update(LocalSecondaryIndexes=[]),
+        lambda t: t.properties("Ledger").update(ImportSourceSpecification={}),
     ],
 )
 def test_rule_2_its_check_notices(to_break: Expanded, breaking: Callable[[Any], Any]) -> None:
     breaking(to_break)
     assert ledger_problems(to_break)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"BuildDigest": OTHER_DIGEST},
+        {"Gradual": "true"},
+        {"Tracing": "on"},
+        {"Runtime": "python3.14"},
+        {"KmsKeyArn": "arn:aws:kms:ap-southeast-1:111122223333:key/1"},
+    ],
+)
+def test_rule_2_no_parameter_changes_what_would_replace_the_ledger(
+    overrides: dict[str, str],
+) -> None:
+    changed = expand("production", **overrides)
+    assert ledger_problems(changed) == []
+    assert schema_of_ledger(changed) == json.loads(LEDGER_SCHEMA.read_text())
 
 
 def test_rule_2_the_stack_policy_refuses_to_replace_or_delete_the_ledger() -> None:
@@ -157,5 +181,45 @@ def test_rule_6_gradual_deployment_is_off_unless_asked_for(template: Expanded) -
     assert deployment_resources(template) == []
 
 
-def test_rule_6_and_on_if_asked_for() -> None:
-    assert deployment_resources(expand("production", Gradual="true"))
+def gradual_problems(template: Expanded) -> list[str]:
+    """Rule 6: with gradual deployment every alias is shifted under alarms that are quiet by day."""
+    problems = []
+    groups = dict(template.of_type(DEPLOYMENT_GROUP))
+    alarms = dict(template.of_type("AWS::CloudWatch::Alarm"))
+    for alias, resource in template.resources.items():
+        if resource["Type"] != "AWS::Lambda::Alias":
+            continue
+        update = resource.get("UpdatePolicy", {}).get("CodeDeployLambdaAliasUpdate", {})
+        group = groups.get(update.get("DeploymentGroupName", ""), {})
+        watched = group.get("AlarmConfiguration", {}).get("Alarms", [])
+        if not watched:
+            problems.append(f"{alias} is shifted without an alarm")
+        for name in (alarm["Name"] for alarm in watched):
+            if alarms.get(name, {}).get("TreatMissingData") != "notBreaching":
+                problems.append(f"{alias}: {name} rings when nothing happens")
+        rollback = group.get("AutoRollbackConfiguration", {})
+        if "DEPLOYMENT_STOP_ON_ALARM" not in rollback.get("Events", []):
+            problems.append(f"{alias} is not taken back when an alarm rings")
+    return problems
+
+
+def test_rule_6_and_on_if_asked_for_for_every_function() -> None:
+    template = expand("production", Gradual="true")
+    functions = list(template.of_type("AWS::Lambda::Function"))
+    assert len(list(template.of_type(DEPLOYMENT_GROUP))) == len(functions)
+    assert gradual_problems(template) == []
+
+
+@pytest.mark.parametrize(
+    "breaking",
+    [
+        lambda t: t.resources["RefundApiFunctionAliaslive"].pop("UpdatePolicy"),
+        lambda t: t.properties("SweepChargesFunctionDeploymentGroup").pop("AlarmConfiguration"),
+        lambda t: t.properties("ServerErrorsAlarm").update(TreatMissingData="breaching"),
+        lambda t: t.properties("RefundApiFunctionDeploymentGroup").pop("AutoRollbackConfiguration"),
+    ],
+)
+def test_rule_6_its_check_notices(breaking: Callable[[Any], Any]) -> None:
+    template = expand("production", Gradual="true")
+    breaking(template)
+    assert gradual_problems(template)

@@ -37,10 +37,13 @@ _WARNINGS = frozenset(
         "refund_failed_by_hold",
         "refund_needs_review",
         "refund_taken_back",
+        "refunds_not_listed",
         "report_failed",
         "request_refused",
         "settle_failed",
         "stripe_shows_less_than_ledger",
+        "sweep_begins_anew",
+        "sweep_missed",
         "trace_leads_elsewhere",
         "trace_leads_nowhere",
     }

@@ -1,0 +1,119 @@
+"""What a call to a provider took and how it ended: one line, two metrics, and a trace if asked for.
+
+Only names of this file's own and of the ports are told: no id, no address, no amount, no text of
+the provider's.
+"""
+
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar
+
+from refunds.ports import (
+    Aborted,
+    Accepted,
+    ChargeNotFoundError,
+    Clock,
+    CreditNoteIssued,
+    CreditNoteRefused,
+    CreditNoteUnclear,
+    ProviderUnavailableError,
+    Rejected,
+    ReportAccepted,
+    ReportRefused,
+    ReportUnclear,
+    StripeObjectNotFoundError,
+    Trail,
+    Unknown,
+    UnreadableAnswerError,
+)
+
+_T = TypeVar("_T")
+
+# What the ends of calls are called here, and whether the provider has failed by that.
+_RESULTS: Final[dict[type, tuple[str, bool]]] = {
+    Accepted: ("accepted", False),
+    Rejected: ("refused", False),
+    Aborted: ("not_executed", True),
+    Unknown: ("unknown", True),
+    ReportAccepted: ("accepted", False),
+    ReportRefused: ("refused", False),
+    ReportUnclear: ("unknown", True),
+    CreditNoteIssued: ("accepted", False),
+    CreditNoteRefused: ("refused", False),
+    CreditNoteUnclear: ("unknown", True),
+}
+# The most special first.
+_ERRORS: Final[tuple[tuple[type[Exception], tuple[str, bool]], ...]] = (
+    (UnreadableAnswerError, ("unreadable", True)),
+    (ProviderUnavailableError, ("no_answer", True)),
+    (ChargeNotFoundError, ("not_found", False)),
+    (StripeObjectNotFoundError, ("not_found", False)),
+    (Exception, ("error", True)),
+)
+
+
+class Traces(Protocol):
+    """Where a call is drawn into the trace of the invocation that made it."""
+
+    def add(
+        self, provider: str, *, operation: str, outcome: str, failed: bool, took_ms: int
+    ) -> None:
+        """Tell of a call that has just ended. Never raises, never waits."""
+
+
+class ProviderCalls:
+    """Watches the calls to one provider.
+
+    Args:
+        provider: its name.
+        clock: its monotonic time measures.
+        trail: is told of every call (``provider_called``).
+        traces: as well, if the invocation is traced; ``None``: it never is.
+    """
+
+    def __init__(
+        self, provider: str, clock: Clock, trail: Trail, traces: Traces | None = None
+    ) -> None:
+        self._provider = provider
+        self._clock = clock
+        self._trail = trail
+        self._traces = traces
+
+    def watch(self, operation: str, ask: Callable[[], _T], *, call: str = "read") -> _T:
+        """What ``ask`` gives or raises.
+
+        ``operation`` is the port's own word for it, ``call`` the kind of call that it is counted
+        under.
+        """
+        started_ms = self._clock.monotonic_ms()
+        try:
+            result = ask()
+        except Exception as error:
+            self._tell(operation, call, _end_by(error), started_ms)
+            raise
+        self._tell(operation, call, _RESULTS.get(type(result), ("answered", False)), started_ms)
+        return result
+
+    def _tell(self, operation: str, call: str, end: tuple[str, bool], started_ms: int) -> None:
+        outcome, failed = end
+        took_ms = self._clock.monotonic_ms() - started_ms
+        self._trail.note(
+            "provider_called",
+            provider=self._provider,
+            operation=operation,
+            call=call,
+            outcome=outcome,
+            failed=int(failed),
+            took_ms=took_ms,
+        )
+        if self._traces is not None:
+            self._traces.add(
+                self._provider,
+                operation=operation,
+                outcome=outcome,
+                failed=failed,
+                took_ms=took_ms,
+            )
+
+
+def _end_by(error: Exception) -> tuple[str, bool]:
+    return next(end for kind, end in _ERRORS if isinstance(error, kind))

@@ -1,0 +1,187 @@
+"""Every call to a provider is measured and told by how it ended, whatever that was."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from refunds.adapters.meters import CALLS
+from refunds.adapters.provider_calls import ProviderCalls
+from refunds.adapters.watched_ports import WatchedBook, WatchedCreditNotes, WatchedProcessor
+from refunds.ports import (
+    Aborted,
+    Accepted,
+    Book,
+    Capabilities,
+    ChargeNotFoundError,
+    CreditNoteIssued,
+    CreditNoteRefused,
+    CreditNotes,
+    CreditNoteUnclear,
+    Deadline,
+    Processor,
+    ProviderUnavailableError,
+    Rejected,
+    ReportAccepted,
+    ReportRefused,
+    ReportUnclear,
+    StripeObjectNotFoundError,
+    Unknown,
+    UnreadableAnswerError,
+)
+from refunds.processors.hitpay import HitPay
+from tests.fakes.virtual_clock import VirtualClock
+from tests.fakes.world import FakeTrail
+from tests.unit.adapters.guarded_provider import NOTE, ORDER, PARAMETERS, UNLINKED
+
+SECRET = "sk_test_and_a_name"
+
+
+class Desk:
+    """A provider whose every call takes 40 ms and ends as the test says."""
+
+    name = "hitpay"
+    capabilities: Capabilities = HitPay.capabilities
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.trail = FakeTrail()
+        self.traced: list[dict[str, Any]] = []
+        self.ends: Any = None
+        self.asked: list[tuple[object, ...]] = []
+        calls = ProviderCalls("hitpay", self.clock, self.trail, self)
+        self.processor: WatchedProcessor = WatchedProcessor(self, calls)
+        self.book: WatchedBook = WatchedBook(self, calls)
+        self.notes: WatchedCreditNotes = WatchedCreditNotes(self, calls)
+
+    def add(self, provider: str, **about: Any) -> None:
+        self.traced.append({"provider": provider, **about})
+
+    def _ask(self, *given: object) -> Any:
+        self.asked.append(given)
+        self.clock.advance(40)
+        if isinstance(self.ends, Exception):
+            raise self.ends
+        return self.ends
+
+    charge = charge_id_of = movement = refund = reference_of = charges = _ask
+    ordered = refund_unlinked = _ask
+    payment_record = payment_intent = invoice = report_refund = _ask
+    credit_note_of = issue_credit_note = _ask
+
+    @property
+    def told(self) -> dict[str, Any]:
+        ((event, facts),) = self.trail.notes
+        assert event == "provider_called"
+        return facts
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+Call = Callable[[Desk, Deadline], object]
+CALLS_OF_PORTS: dict[str, tuple[str, Call]] = {
+    "charge": ("read", lambda d, until: d.processor.charge("c", until)),
+    "charge_id_of": ("read", lambda d, until: d.processor.charge_id_of("r", until)),
+    "reference_of": ("read", lambda d, until: d.processor.reference_of(d, until)),  # type: ignore[arg-type]
+    "charges": ("read", lambda d, until: d.processor.charges(None, until)),
+    "movement": ("read", lambda d, until: d.processor.movement("m", until)),
+    "ordered": ("read", lambda d, until: d.processor.ordered("rfd", "c", until)),
+    "refund": ("refund", lambda d, until: d.processor.refund(ORDER, until)),
+    "refund_unlinked": ("refund", lambda d, until: d.processor.refund_unlinked(UNLINKED, until)),
+    "payment_record": ("read", lambda d, until: d.book.payment_record("pr", until)),
+    "payment_intent": ("read", lambda d, until: d.book.payment_intent("pi", until)),
+    "invoice": ("read", lambda d, until: d.book.invoice("in", until)),
+    "report_refund": ("report", lambda d, until: d.book.report_refund(PARAMETERS, "k", until)),
+    "credit_note_of": ("read", lambda d, until: d.notes.credit_note_of("in", "rfd", until)),
+    "issue_credit_note": (
+        "credit_note",
+        lambda d, until: d.notes.issue_credit_note(NOTE, "k", until),
+    ),
+}
+
+
+@pytest.mark.parametrize("operation", CALLS_OF_PORTS)
+def test_a_call_is_passed_on_as_it_is_and_told(desk: Desk, operation: str) -> None:
+    call, ask = CALLS_OF_PORTS[operation]
+    desk.ends = answer = object()
+    until = desk.clock.deadline(5_000)
+    assert ask(desk, until) is answer
+    assert desk.asked[0][-1] is until
+    assert desk.told == {
+        "provider": "hitpay",
+        "operation": operation,
+        "call": call,
+        "outcome": "answered",
+        "failed": 0,
+        "took_ms": 40,
+    }
+    assert call in {kind for _, kind in CALLS}
+
+
+def test_every_method_of_the_ports_is_among_them() -> None:
+    ports = {name for port in (Processor, Book, CreditNotes) for name in vars(port)}
+    asked = {name for name in ports if not name.startswith("_")} - {"name", "capabilities"}
+    assert asked == set(CALLS_OF_PORTS)
+    assert Desk().processor.name == "hitpay"
+    assert Desk().processor.capabilities is HitPay.capabilities
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome", "failed"),
+    [
+        (Accepted(None), "accepted", 0),  # type: ignore[arg-type]
+        (Rejected(SECRET, 422), "refused", 0),
+        (Aborted(SECRET), "not_executed", 1),
+        (Unknown(SECRET), "unknown", 1),
+        (ReportAccepted(), "accepted", 0),
+        (ReportRefused(SECRET), "refused", 0),
+        (ReportUnclear(SECRET), "unknown", 1),
+        (CreditNoteIssued(SECRET), "accepted", 0),
+        (CreditNoteRefused(SECRET), "refused", 0),
+        (CreditNoteUnclear(SECRET), "unknown", 1),
+        (ProviderUnavailableError(SECRET), "no_answer", 1),
+        (UnreadableAnswerError(SECRET), "unreadable", 1),
+        (ChargeNotFoundError(SECRET), "not_found", 0),
+        (StripeObjectNotFoundError(SECRET), "not_found", 0),
+        (ValueError(SECRET), "error", 1),
+    ],
+)
+def test_its_end_is_told_in_words_of_our_own(
+    desk: Desk, end: Any, outcome: str, failed: int
+) -> None:
+    desk.ends = end
+    if isinstance(end, Exception):
+        with pytest.raises(type(end)) as raised:
+            desk.processor.refund(ORDER, desk.clock.deadline(5_000))
+        assert raised.value is end
+    else:
+        assert desk.processor.refund(ORDER, desk.clock.deadline(5_000)) is end
+    assert (desk.told["outcome"], desk.told["failed"], desk.told["took_ms"]) == (
+        outcome,
+        failed,
+        40,
+    )
+    assert SECRET not in str(desk.trail.notes) + str(desk.traced)
+
+
+def test_it_is_drawn_into_the_trace_with_its_operation_and_outcome(desk: Desk) -> None:
+    desk.ends = Unknown("no answer")
+    desk.processor.refund(ORDER, desk.clock.deadline(5_000))
+    assert desk.traced == [
+        {
+            "provider": "hitpay",
+            "operation": "refund",
+            "outcome": "unknown",
+            "failed": True,
+            "took_ms": 40,
+        }
+    ]
+
+
+def test_without_tracing_nothing_is_drawn(desk: Desk) -> None:
+    untraced = ProviderCalls("hitpay", desk.clock, desk.trail)
+    assert untraced.watch("charge", lambda: 1) == 1
+    assert desk.traced == []

@@ -1,0 +1,224 @@
+"""What was asked for in a stretch of time, how it ended, and how long it took.
+
+Read are the newest `READ_MAX` refunds of the stretch, so that a console that somebody leaves open
+costs the ledger the same whatever there is; where these do not reach back to its beginning, that is
+said.
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, islice
+from typing import Final, TypeVar
+
+from refundctl.console.open_now import Sum, sums
+from refundctl.console.sources import Sources
+from refundctl.walk import AHEAD_MS, months
+from refunds.open_refunds import open_since_ms
+from refunds.ports import OfMonth, Position
+from refunds.refund import Refund, Source
+from refunds.state_machine import PUBLIC_STATUS, ReportState, State
+
+_T = TypeVar("_T")
+
+READ_MAX: Final = 2000
+_BATCH: Final = 100  # the ledger's own
+_SIDE_BY_SIDE: Final = 8
+_HOUR_MS: Final = 3_600_000
+_DAY_MS: Final = 24 * _HOUR_MS
+_MONDAY_MS: Final = 4 * _DAY_MS  # 1970 began on a Thursday
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of time that ends now, in equal parts.
+
+    Attributes:
+        name: as it stands in the address.
+        words: as people call it.
+        step_ms: the length of a part; parts begin at whole multiples of it, after `offset_ms`.
+    """
+
+    name: str
+    words: str
+    parts: int
+    step_ms: int
+    offset_ms: int = 0
+
+    def starts(self, now_ms: int) -> Sequence[int]:
+        """When its parts begin, oldest first; the last is the one that is not over."""
+        last = (now_ms - self.offset_ms) // self.step_ms * self.step_ms + self.offset_ms
+        return [last - back * self.step_ms for back in reversed(range(self.parts))]
+
+
+# The longest is within the 366 days that a list may span.
+WINDOWS: Final[Mapping[str, Window]] = {
+    window.name: window
+    for window in (
+        Window("24h", "24 hours", 24, _HOUR_MS),
+        Window("7d", "7 days", 28, 6 * _HOUR_MS),
+        Window("30d", "30 days", 30, _DAY_MS),
+        Window("52w", "52 weeks", 52, 7 * _DAY_MS, _MONDAY_MS),
+    )
+}
+DEFAULT_WINDOW: Final = WINDOWS["24h"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the stretch: how many refunds were made in it, by public status."""
+
+    start_ms: int
+    counts: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How long something took in one part: of `count` refunds half took at most `median_ms`, and
+    95 of 100 at most `most_ms`."""
+
+    start_ms: int
+    count: int
+    median_ms: int
+    most_ms: int
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What happened in a stretch of time.
+
+    Attributes:
+        refunds: those read, newest first.
+        reads_back_to_ms: where reading stopped; `None` if all of the stretch was read.
+    """
+
+    window: Window
+    at_ms: int
+    refunds: Sequence[Refund]
+    reads_back_to_ms: int | None
+
+    @cached_property
+    def parts(self) -> Sequence[Part]:
+        """How many were made, part by part."""
+        statuses = self._by_part(lambda one: PUBLIC_STATUS[one.state])
+        return [Part(start, Counter(some)) for start, some in statuses.items()]
+
+    @cached_property
+    def by_state(self) -> Mapping[State, int]:
+        """How many there are of each state."""
+        return Counter(refund.state for refund in self.refunds)
+
+    @cached_property
+    def by_report(self) -> Mapping[ReportState, int]:
+        """How many there are of each state of the report."""
+        return Counter(refund.report.state for refund in self.refunds)
+
+    @cached_property
+    def moved(self) -> Mapping[str, Sum]:
+        """The money that moved, by currency."""
+        return sums([one for one in self.refunds if one.state is State.SUCCEEDED])
+
+    @cached_property
+    def failures(self) -> Sequence[tuple[str, int]]:
+        """Why no money moved, the most frequent reasons first."""
+        codes = (refund.failure.code for refund in self.refunds if refund.failure is not None)
+        return Counter(codes).most_common(5)
+
+    @cached_property
+    def until_succeeded(self) -> Sequence[Spread]:
+        """From the request to the success; what others made was never requested here."""
+        return self._spreads(until_succeeded_ms)
+
+    @cached_property
+    def until_reported(self) -> Sequence[Spread]:
+        """From the success until Stripe had heard of it."""
+        return self._spreads(until_reported_ms)
+
+    @property
+    def _starts(self) -> Sequence[int]:
+        return self.window.starts(self.at_ms)
+
+    def _spreads(self, measure: Callable[[Refund], int | None]) -> Sequence[Spread]:
+        taken = self._by_part(measure)
+        return [spread_of(start, some) for start, some in taken.items() if some]
+
+    def _by_part(self, measure: Callable[[Refund], _T | None]) -> Mapping[int, list[_T]]:
+        """What is measured of each refund that it can be measured of, by its part's beginning."""
+        starts = self._starts
+        taken: dict[int, list[_T]] = {start: [] for start in starts}
+        for refund in self.refunds:
+            if (value := measure(refund)) is not None:
+                # One that the processor dates before it was read, or after now, is still of it.
+                place = max(0, bisect_right(starts, refund.created_at_ms) - 1)
+                taken[starts[place]].append(value)
+        return taken
+
+
+def activity(sources: Sources, window: Window) -> Activity:
+    """Read what happened in a stretch of time: one query a month and 20 batches of 100 refunds.
+
+    Raises:
+        LedgerUnavailableError: the ledger gave no answer.
+    """
+    now_ms = sources.clock.now_ms()
+    since_ms = window.starts(now_ms)[0]
+    places = list(islice(_places(sources, since_ms, now_ms + AHEAD_MS), READ_MAX + 1))
+    read, is_all = places[:READ_MAX], len(places) <= READ_MAX
+    ids = [place.refund_id for place in read]
+    stored = _read(sources, ids)
+    return Activity(
+        window=window,
+        at_ms=now_ms,
+        refunds=[stored[refund_id] for refund_id in ids if refund_id in stored],
+        reads_back_to_ms=None if is_all else read[-1].created_at_ms,
+    )
+
+
+def _places(sources: Sources, since_ms: int, until_ms: int) -> Iterator[Position]:
+    """Where the refunds of the stretch stand, newest first."""
+    after, before = Position(since_ms), Position(until_ms)
+    for month in months(since_ms, until_ms):
+        # A page of an index of keys holds some thousands of them.
+        yield from sources.listing.newest(
+            OfMonth(month), after=after, before=before, limit=READ_MAX + 1
+        )
+
+
+def _read(sources: Sources, ids: Sequence[str]) -> Mapping[str, Refund]:
+    batches = [ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH)]
+    with ThreadPoolExecutor(_SIDE_BY_SIDE, "console-batch") as pool:
+        found = pool.map(sources.listing.refunds, batches)
+        return dict(chain.from_iterable(some.items() for some in found))
+
+
+def until_succeeded_ms(refund: Refund) -> int | None:
+    """From the request, or the last new beginning, to the success."""
+    if refund.source is Source.PROCESSOR or refund.succeeded_at_ms is None:
+        return None
+    return max(0, refund.succeeded_at_ms - open_since_ms(refund))
+
+
+def until_reported_ms(refund: Refund) -> int | None:
+    """From the success to Stripe's confirmation."""
+    if refund.report.reported_at_ms is None or refund.succeeded_at_ms is None:
+        return None
+    return max(0, refund.report.reported_at_ms - refund.succeeded_at_ms)
+
+
+def spread_of(start_ms: int, taken_ms: Iterable[int]) -> Spread:
+    """The median and the 95th percentile by nearest rank: values that really occurred."""
+    taken = sorted(taken_ms)
+    return Spread(
+        start_ms=start_ms,
+        count=len(taken),
+        median_ms=taken[-(-len(taken) * 50 // 100) - 1],
+        most_ms=taken[-(-len(taken) * 95 // 100) - 1],
+    )

@@ -1,0 +1,90 @@
+"""What is not over yet: refunds without an outcome, and those that Stripe is still to be told of.
+
+All of these stand in the index of what settling looks at next, however old they are; a report that
+was given up does not, and is found by when its refund was made (`activity.py`).
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from refundctl.console.sources import Sources
+from refundctl.facts import NOT_FINAL, is_stuck
+from refundctl.walk import LAST_MS
+from refunds.ports import DUE_SHARDS
+from refunds.refund import Refund
+from refunds.state_machine import ReportState, State
+
+# 2,000 refunds in all. In an outage there may be more; whoever watches must not slow down what
+# works on them, which reads the same table.
+PER_SHARD: Final = 250
+
+
+@dataclass(frozen=True)
+class Sum:
+    """So many refunds of one currency, and their amounts' sum in its minor unit."""
+
+    count: int
+    amount: int
+
+
+@dataclass(frozen=True)
+class OpenNow:
+    """What is open at one moment.
+
+    Attributes:
+        refunds: oldest first; those due first if there are more than are read.
+        is_all: whether there are no more.
+    """
+
+    refunds: Sequence[Refund]
+    is_all: bool
+    at_ms: int
+
+    @cached_property
+    def not_final(self) -> Sequence[Refund]:
+        """Those whose outcome is not known."""
+        return [refund for refund in self.refunds if refund.state in NOT_FINAL]
+
+    @cached_property
+    def by_state(self) -> Mapping[State, int]:
+        """How many there are of each state that is not final."""
+        return Counter(refund.state for refund in self.not_final)
+
+    @cached_property
+    def in_flight(self) -> Mapping[str, Sum]:
+        """The money that may be moving, by currency."""
+        return sums(self.not_final)
+
+    @cached_property
+    def unreported(self) -> Mapping[str, Sum]:
+        """The money that moved and that Stripe is still to be told of, by currency."""
+        return sums([one for one in self.refunds if one.report.state is ReportState.DUE])
+
+
+def open_now(sources: Sources) -> OpenNow:
+    """Read what is open: at most 8 queries and 20 batches of 100 refunds.
+
+    Raises:
+        LedgerUnavailableError: the ledger gave no answer.
+    """
+    ids: list[str] = []
+    is_all = True
+    for shard in range(DUE_SHARDS):
+        due = sources.ledger.due(shard, before_ms=LAST_MS, limit=PER_SHARD + 1)
+        is_all = is_all and len(due) <= PER_SHARD
+        ids += due[:PER_SHARD]
+    # The index lags behind: some may be over since.
+    found = [one for one in sources.listing.refunds(ids).values() if is_stuck(one)] if ids else []
+    found.sort(key=lambda one: (one.created_at_ms, one.id))
+    return OpenNow(refunds=found, is_all=is_all, at_ms=sources.clock.now_ms())
+
+
+def sums(refunds: Sequence[Refund]) -> Mapping[str, Sum]:
+    """How many refunds there are, and their sum, by currency."""
+    amounts: dict[str, list[int]] = {}
+    for refund in refunds:
+        amounts.setdefault(refund.currency, []).append(refund.amount)
+    return {currency: Sum(len(some), sum(some)) for currency, some in sorted(amounts.items())}

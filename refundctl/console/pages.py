@@ -1,0 +1,158 @@
+"""The pages: what was read, as HTML.
+
+Every value goes through Jinja's escaping, and no template marks anything as safe: reasons, metadata
+and errors are other people's texts. What nobody would see in one is written out, and each stands in
+an element that isolates its direction, so that none changes what is written beside it.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from refundctl.console import charts
+from refundctl.console.activity import WINDOWS, Activity
+from refundctl.console.attention import attention, stuck
+from refundctl.console.open_now import OpenNow
+from refundctl.console.queues import Depths
+from refundctl.console.words import ago, count_of, duration, seen
+from refundctl.facts import NOT_FINAL, evidence_text, money, why
+from refundctl.show import payment_facts, refund_facts
+from refundctl.times import rfc3339, utc
+from refunds.listing import ListQuery, Page
+from refunds.payment import Payment
+from refunds.refund import Entry, Refund
+from refunds.state_machine import PUBLIC_STATUS, State
+
+STUCK_SHOWN: Final = 50
+LATEST_SHOWN: Final = 20
+_MEANS: Final = {
+    State.REQUESTED: "scheduled, awaits its turn",
+    State.SUBMITTING: "is being sent",
+    State.UNKNOWN: "sent; whether it arrived is being looked up",
+    State.PENDING: "accepted; the processor is not done",
+    State.REVIEW: "a person must decide",
+    State.SUCCEEDED: "the money moved",
+    State.REJECTED: "the processor refused",
+    State.ABORTED: "certainly not executed; may be tried again",
+    State.FAILED: "no money moved",
+}
+
+
+class Pages:
+    """Renders the pages of one console.
+
+    Attributes:
+        base: what the path of every address begins with.
+        refresh_ms: how often the page brings itself up to date; 0: never.
+    """
+
+    def __init__(self, *, deployment: str, base: str, refresh_ms: int) -> None:
+        self._templates = Environment(
+            loader=FileSystemLoader(Path(__file__).with_name("templates")),
+            autoescape=True,
+            undefined=StrictUndefined,
+            finalize=_shown,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters.update(
+            money=money, utc=utc, rfc3339=rfc3339, duration=duration, count_of=count_of
+        )
+        self._templates.globals.update(
+            deployment=deployment, base=base, refresh_ms=refresh_ms, ago=ago, why=why
+        )
+
+    def overview(self, now: OpenNow, activity: Activity, depths: Sequence[Depths]) -> str:
+        """What is open, what waits, and what happened."""
+        waits = stuck(now, activity)
+        return self._render(
+            "overview.html",
+            now_ms=now.at_ms,
+            title="Overview",
+            findings=[(one, one.level.name.lower()) for one in attention(now, activity, depths)],
+            now=now,
+            open_states=[
+                (state, _MEANS[state], now.by_state.get(state, 0))
+                for state in State
+                if state in NOT_FINAL
+            ],
+            final_states=[
+                (state, _MEANS[state], activity.by_state.get(state, 0))
+                for state in State
+                if state not in NOT_FINAL
+            ],
+            public=PUBLIC_STATUS,
+            currencies=sorted({*now.in_flight, *now.unreported, *activity.moved}),
+            depths=depths,
+            activity=activity,
+            windows=WINDOWS.values(),
+            charts=[
+                charts.volume(activity),
+                charts.latency(activity, "From request to success", activity.until_succeeded),
+                charts.latency(activity, "From success to Stripe's book", activity.until_reported),
+            ],
+            outcomes=charts.outcomes(activity),
+            reports=charts.reports(activity),
+            statuses=charts.STATUSES,
+            stuck=waits[:STUCK_SHOWN],
+            stuck_more=len(waits) - STUCK_SHOWN,
+            latest=activity.refunds[:LATEST_SHOWN],
+        )
+
+    def refunds(self, page: Page, query: ListQuery, following: str | None, now_ms: int) -> str:
+        """A list; `following` is the address of the next page."""
+        of = query.payment_record or query.payment_intent or query.invoice
+        what = f"Refunds of {of}" if of else f"Refunds: {query.status or 'all'}"
+        return self._list(page, what, following, now_ms)
+
+    def refunds_of_charge(self, page: Page, charge: str, now_ms: int) -> str:
+        """The newest refunds of a processor's payment."""
+        return self._list(page, f"Refunds of {charge}", None, now_ms)
+
+    def refund(
+        self, refund: Refund, payment: Payment | None, siblings: Sequence[Refund], now_ms: int
+    ) -> str:
+        """One refund with its history, its payment and the payment's other refunds."""
+        return self._render(
+            "refund.html",
+            now_ms=now_ms,
+            title=f"Refund {refund.id}",
+            refund=refund,
+            facts=refund_facts(refund, now_ms),
+            timeline=_timeline(refund.history),
+            payment_facts={} if payment is None else payment_facts(payment),
+            siblings=[one for one in siblings if one.id != refund.id],
+            is_review=refund.state is State.REVIEW,
+        )
+
+    def message(self, title: str, text: str, now_ms: int) -> str:
+        """One sentence instead of a page."""
+        return self._render("message.html", now_ms=now_ms, title=title, text=text)
+
+    def _list(self, page: Page, title: str, following: str | None, now_ms: int) -> str:
+        return self._render(
+            "refunds.html", now_ms=now_ms, title=title, refunds=page.refunds, following=following
+        )
+
+    def _render(self, template: str, **values: Any) -> str:
+        return self._templates.get_template(template).render(values)
+
+
+def _shown(value: object) -> object:
+    """Whatever a template prints; HTML that another template made is left as it is."""
+    return seen(value) if type(value) is str else value
+
+
+def _timeline(history: Sequence[Entry]) -> list[tuple[Entry, int | None, str]]:
+    """Every line of history, how long after the one before it, and its evidence in words."""
+    before = [None, *history[:-1]]
+    return [
+        (
+            entry,
+            None if last is None else max(0, entry.at_ms - last.at_ms),
+            evidence_text(entry.evidence),
+        )
+        for last, entry in zip(before, history, strict=True)
+    ]

@@ -1,0 +1,78 @@
+"""What the console may ask: reads of the ledger and of the queues' depths, and nothing else."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from refundctl.console.queues import Depths, depths_of
+from refundctl.options import Call
+from refunds.listing import ListQuery, ListRefunds, Page
+from refunds.payment import Payment, PaymentKey
+from refunds.ports import Clock, Listing
+from refunds.refund import Refund
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+
+class ReadLedger(Protocol):
+    """The reads of `ports.Ledger`. What writes is left out, so that the console cannot name it."""
+
+    def refund(self, refund_id: str) -> Refund | None:
+        """As in `ports.Ledger`, like the other three."""
+
+    def payment(self, key: PaymentKey) -> Payment | None: ...  # noqa: D102
+
+    def claimed(  # noqa: D102
+        self, processor: str, processor_refund_ids: Sequence[str]
+    ) -> Mapping[str, str]: ...
+
+    def due(  # noqa: D102
+        self, shard: int, *, before_ms: int, limit: int, newest_first: bool = False
+    ) -> Sequence[str]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """What the console asks.
+
+    Attributes:
+        stage: as refunds' ids are made of it.
+        deployment: what the page calls it: the stage and the stack.
+        list_refunds, newest_of: `refunds.listing.ListRefunds`, a page at a time.
+        depths: how many messages lie in each queue; one round trip for each number.
+        processors: the names of the processors that payments may be of.
+    """
+
+    stage: str
+    deployment: str
+    ledger: ReadLedger
+    listing: Listing
+    list_refunds: Callable[[ListQuery], Page]
+    newest_of: Callable[[PaymentKey], Page]
+    depths: Callable[[], Sequence[Depths]]
+    processors: Sequence[str]
+    clock: Clock
+
+
+def sources_of(call: Call) -> Sources:
+    """What the console asks of the deployment that a command line means.
+
+    Raises:
+        UnreachableError: there is no such stack.
+    """
+    world, target = call.world, call.target
+    sqs: SQSClient = target.client("sqs")
+    outputs = target.stack.outputs
+    lists = ListRefunds(ledger=world.ledger, listing=world.listing, clock=world.clock)
+    return Sources(
+        stage=world.stage,
+        deployment=f"{target.stage} ({target.stack_name})",
+        ledger=world.ledger,
+        listing=world.listing,
+        list_refunds=lists,
+        newest_of=lists.newest_of,
+        depths=lambda: depths_of(sqs, outputs),
+        processors=tuple(world.processors),
+        clock=world.clock,
+    )

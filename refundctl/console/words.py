@@ -1,0 +1,51 @@
+"""How the page says times, spans and numbers."""
+
+import re
+from unicodedata import category
+
+from refundctl.times import age, utc
+
+# What is not shown itself but changes how the text around it is shown. The two joiners are left:
+# scripts and emoji are written with them.
+_UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+_SHOWN = frozenset("\n\t\u200c\u200d")
+_ASCII_WORDS = re.compile(r"[\n\t -~]*", re.ASCII)
+
+
+def seen(text: str) -> str:
+    """Other people's text, with every letter in it that nobody would see written out.
+
+    >>> seen("gpj.\\u202eexe")
+    'gpj.[U+202E]exe'
+    """
+    if _ASCII_WORDS.fullmatch(text):
+        return text
+    return "".join(
+        f"[U+{ord(letter):04X}]" if letter not in _SHOWN and category(letter) in _UNSEEN else letter
+        for letter in text
+    )
+
+
+def moment(at_ms: int) -> str:
+    """A moment to the minute, in UTC."""
+    return utc(at_ms)[:16]
+
+
+def duration(taken_ms: int) -> str:
+    """How long something took: 850 ms, 2.1 s, 3m, 2h5m."""
+    if taken_ms < 1000:
+        return f"{taken_ms} ms"
+    if taken_ms < 60_000:
+        tenths = taken_ms // 100
+        return f"{tenths // 10}.{tenths % 10} s" if tenths % 10 else f"{tenths // 10} s"
+    return age(taken_ms)
+
+
+def ago(at_ms: int, now_ms: int) -> str:
+    """A moment as seen from now; the processor's clock may be ahead of ours."""
+    return f"{age(now_ms - at_ms)} ago" if now_ms >= at_ms else f"in {age(at_ms - now_ms)}"
+
+
+def count_of(count: int, thing: str) -> str:
+    """So many of something: 1 refund, 2 refunds."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

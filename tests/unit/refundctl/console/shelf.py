@@ -1,0 +1,60 @@
+"""A ledger in memory that refunds of any age and state are put into, and what the console asks."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from refundctl.console.queues import Depths
+from refundctl.console.sources import Sources
+from refunds.listing import ListRefunds
+from refunds.refund import Entry, Refund
+from tests.contract.ledger.examples import a_refund
+from tests.fakes.ledger import MemoryLedger
+from tests.fakes.listing import MemoryListing
+from tests.fakes.virtual_clock import VirtualClock
+
+# 2026-03-14T03:07:31Z, a Saturday
+NOW = 1_773_457_651_000
+HOUR = 3_600_000
+DAY = 24 * HOUR
+QUIET = (Depths("reports", 0, 0, 0),)
+
+
+class Shelf:
+    """What is put there, read through the console's own sources."""
+
+    def __init__(self) -> None:
+        self.ledger = MemoryLedger(as_stored=False)
+        self.listing = MemoryListing(self.ledger)
+        self.clock = VirtualClock(NOW)
+        self.depths: Sequence[Depths] = QUIET
+
+    @property
+    def sources(self) -> Sources:
+        lists = ListRefunds(ledger=self.ledger, listing=self.listing, clock=self.clock)
+        return Sources(
+            stage="test",
+            deployment="test (refund-bridge-test)",
+            ledger=self.ledger,
+            listing=self.listing,
+            list_refunds=lists,
+            newest_of=lists.newest_of,
+            depths=lambda: self.depths,
+            processors=("hitpay",),
+            clock=self.clock,
+        )
+
+    def put(self, at_ms: int = NOW - 1, **facts: Any) -> Refund:
+        """A refund made then; `history` as `(milliseconds later, from, to)`."""
+        refund = a_refund(created_at_ms=at_ms)
+        history = facts.pop("history", None)
+        if history is not None:
+            facts["history"] = tuple(
+                Entry(
+                    seq=seq, at_ms=at_ms + later, before=before, after=after, cause="c", actor="a"
+                )
+                for seq, (later, before, after) in enumerate(history, 1)
+            )
+        stored = replace(refund, **facts)
+        self.ledger.refunds[stored.id] = stored
+        return stored

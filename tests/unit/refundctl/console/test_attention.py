@@ -1,0 +1,54 @@
+"""What somebody should look at: the doctor's own words, the worst first."""
+
+from refundctl.checks.finding import Level
+from refundctl.console.activity import DEFAULT_WINDOW, activity
+from refundctl.console.attention import attention, stuck
+from refundctl.console.open_now import open_now
+from refundctl.console.queues import Depths
+from refunds.refund import Report
+from refunds.state_machine import ReportState, State
+from tests.unit.refundctl.console.shelf import HOUR, NOW, QUIET, Shelf
+
+
+def told(shelf: Shelf) -> dict[str, Level]:
+    sources = shelf.sources
+    found = attention(open_now(sources), activity(sources, DEFAULT_WINDOW), shelf.depths)
+    assert all(one.todo for one in found)
+    return {one.check: one.level for one in found}
+
+
+def test_if_all_is_well_nothing_is_said() -> None:
+    shelf = Shelf()
+    shelf.put(state=State.SUCCEEDED, report=Report(state=ReportState.REPORTED))
+    shelf.put(NOW - 60_000, state=State.PENDING, next_check_ms=NOW)
+    assert told(shelf) == {}
+
+
+def test_what_waits_for_a_person_comes_before_what_is_late() -> None:
+    # Given a review, an old refund, dead letters, a long queue and a report that was given up
+    shelf = Shelf()
+    shelf.put(state=State.REVIEW, next_check_ms=NOW)
+    shelf.put(NOW - HOUR, state=State.UNKNOWN, next_check_ms=NOW)
+    shelf.put(state=State.SUCCEEDED, report=Report(state=ReportState.FAILED))
+    shelf.depths = (Depths("reports", 5000, 0, 3), *QUIET)
+    # Then each is said
+    found = told(shelf)
+    assert found == {
+        "reviews": Level.FAIL,
+        "dead letters: reports": Level.FAIL,
+        "reports given up": Level.FAIL,
+        "oldest refund that is not final": Level.WARN,
+        "queue: reports": Level.WARN,
+    }
+    assert sorted(found.values(), reverse=True) == list(found.values())
+
+
+def test_what_is_not_at_its_end_is_listed_once_oldest_first() -> None:
+    shelf = Shelf()
+    given_up = shelf.put(NOW - HOUR, state=State.SUCCEEDED, report=Report(state=ReportState.FAILED))
+    waiting = shelf.put(NOW - 2 * HOUR, state=State.UNKNOWN, next_check_ms=NOW)
+    owed = shelf.put(state=State.SUCCEEDED, report=Report(state=ReportState.DUE), next_check_ms=NOW)
+    shelf.put(state=State.SUCCEEDED, report=Report(state=ReportState.REPORTED))
+    sources = shelf.sources
+    found = stuck(open_now(sources), activity(sources, DEFAULT_WINDOW))
+    assert [one.id for one in found] == [waiting.id, given_up.id, owed.id]

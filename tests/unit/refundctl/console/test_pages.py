@@ -1,0 +1,245 @@
+"""The pages say what was read, to everybody who reads them, and nothing in them runs."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from refundctl.console.activity import DEFAULT_WINDOW, WINDOWS, activity
+from refundctl.console.open_now import OpenNow, open_now
+from refundctl.console.pages import STUCK_SHOWN, Pages
+from refunds.listing import ListQuery, Page
+from refunds.payment import payment_key_of
+from refunds.refund import Entry, Failure, Refund, RefundRequest, Report
+from refunds.state_machine import ReportState, State
+from tests.contract.ledger.examples import a_full_refund, a_payment, a_refund
+from tests.fakes.shop_day import DEPTHS, ShopDay
+from tests.unit.refundctl.console.markup import Markup
+from tests.unit.refundctl.console.shelf import NOW, QUIET, Shelf
+
+PAGES = Pages(deployment="production <b>(stack)</b>", base="/token", refresh_ms=10_000)
+HOSTILE = "</bdi></script><script>alert('1')</script><img src=x onerror=alert(1)>\"'&amp;\u202e"
+
+
+def overview_of(shelf: Shelf, window: str = DEFAULT_WINDOW.name) -> Markup:
+    sources = shelf.sources
+    page = PAGES.overview(open_now(sources), activity(sources, WINDOWS[window]), shelf.depths)
+    return Markup(page)
+
+
+@pytest.fixture(scope="module")
+def day() -> ShopDay:
+    return ShopDay()
+
+
+@pytest.fixture(scope="module")
+def overview(day: ShopDay) -> Markup:
+    sources = day.sources()
+    return Markup(PAGES.overview(open_now(sources), activity(sources, DEFAULT_WINDOW), DEPTHS))
+
+
+def refund_page(refund: Refund, **facts: Any) -> Markup:
+    return Markup(PAGES.refund(replace(refund, **facts), a_payment(), [], NOW))
+
+
+class TestOverview:
+    """A day at a shop."""
+
+    def test_states_are_counted(self, day: ShopDay, overview: Markup) -> None:
+        rows = overview.one("section", aria_labelledby="states").inside
+        counts = {
+            row.attributes["data-key"]: int(row.inside_of("td")[0].text)
+            for row in rows
+            if row.name == "tr" and "data-key" in row.attributes
+        }
+        assert counts.keys() == set(State)
+        stored = day.world.ledger.refunds.values()
+        for state in (State.UNKNOWN, State.PENDING, State.REVIEW, State.ABORTED):
+            assert counts[state] == sum(one.state is state for one in stored)
+
+    def test_money_is_shown_exactly_and_kept_in_minor_units(self, overview: Markup) -> None:
+        row = overview.one("tr", data_key="sgd")
+        amounts = [one for one in row.inside if one.name == "data"]
+        assert [(one.attributes["value"], one.text) for one in amounts[:2]] == [
+            ("16925", "SGD 169.25"),
+            ("5600", "SGD 56.00"),
+        ]
+        assert "JPY 184080" in overview.one("tr", data_key="jpy").text
+
+    def test_queues_show_their_depths_and_dead_letters(self, overview: Markup) -> None:
+        assert overview.one("tr", data_key="reports").text == "reports 3 1 2"
+        assert overview.one("tr", data_key="events").text == "events 0"
+
+    def test_what_needs_somebody_comes_with_what_to_do(self, overview: Markup) -> None:
+        told = [one.text for one in overview.all("li", class_="fail")]
+        assert [one.partition(":")[0] for one in told] == [
+            "reviews",
+            "dead letters",
+            "reports given up",
+        ]
+        assert all("refundctl" in one for one in told)
+
+    def test_charts_are_drawn_with_their_numbers_beside_them(self, overview: Markup) -> None:
+        drawn = overview.all("svg", role="img")
+        assert len(drawn) == 3
+        for svg in drawn:
+            assert svg.attributes["aria-label"]
+            assert any(one.name == "rect" for one in svg.inside)
+            assert all(one.inside[0].name == "title" for one in svg.inside if one.name == "g")
+        numbers = overview.all("details")
+        assert len(numbers) == 3
+        assert all("from (UTC)" in one.text for one in numbers)
+
+    def test_a_quiet_night_says_so(self) -> None:
+        page = overview_of(Shelf())
+        assert page.by_id("main").text.startswith("Overview What needs somebody Nothing needs you.")
+        for told in ("None is in flight", "All refunds have come to their end", "No refund was"):
+            assert told in page.by_id("main").text
+
+    def test_of_very_many_that_wait_the_oldest_are_shown(self) -> None:
+        shelf = Shelf()
+        for number in range(STUCK_SHOWN + 7):
+            shelf.put(NOW - number, state=State.UNKNOWN, next_check_ms=NOW)
+        assert "And 7 more:" in overview_of(shelf).by_id("main").text
+
+    def test_what_was_not_read_is_said(self) -> None:
+        shelf = Shelf()
+        made = [shelf.put(state=State.UNKNOWN, next_check_ms=NOW)]
+        read = replace(activity(shelf.sources, DEFAULT_WINDOW), reads_back_to_ms=NOW - 1)
+        page = Markup(PAGES.overview(OpenNow(made, False, NOW), read, QUIET))
+        assert "More is open than is read here" in page.by_id("main").text
+        assert "older ones of the window are not read" in page.by_id("main").text
+
+    @pytest.mark.parametrize("window", WINDOWS)
+    def test_the_window_that_is_shown_is_marked(self, window: str) -> None:
+        page = overview_of(Shelf(), window)
+        assert page.one("a", aria_current="page").attributes["href"] == f"/token/?window={window}"
+
+
+class TestRefund:
+    """One refund."""
+
+    def test_its_timeline_tells_when_what_why_and_by_whom(self, day: ShopDay) -> None:
+        refund = day.world.stored("order-7")
+        key = payment_key_of(refund)
+        payment = day.world.ledger.payments[key]
+        page = Markup(PAGES.refund(refund, payment, [refund], NOW))
+        steps = [one.text for one in page.all("li") if "data-key" in one.attributes]
+        assert len(steps) == len(refund.history) == 4
+        assert "submitting: reserved by api_key:test" in steps[0]
+        assert "submitting → succeeded: accepted" in steps[1]
+        assert "later" not in steps[0]
+        assert " s later" in steps[1]
+        # And the refund itself is none of the payment's others
+        assert page.all("section", aria_labelledby="siblings") == []
+
+    def test_one_in_review_says_where_the_evidence_is(self) -> None:
+        page = refund_page(a_refund(), state=State.REVIEW)
+        assert "A person must decide: refundctl review rfd_" in page.by_id("main").text
+
+    def test_one_with_every_fact_is_shown_whole(self) -> None:
+        refund = a_full_refund()
+        page = refund_page(refund)
+        for entry in refund.history:
+            assert entry.cause in page.by_id("main").text
+
+
+class TestOtherPeoplesText:
+    """Reasons, metadata, errors, causes and ids are text, whatever is written in them."""
+
+    def test_no_element_and_no_attribute_comes_of_it(self) -> None:
+        # Given a refund in which everything that others can write is hostile
+        refund = replace(
+            a_refund(payment_record=HOSTILE),
+            state=State.REJECTED,
+            request=a_hostile_request(),
+            failure=Failure(code=HOSTILE, message=HOSTILE),
+            report=Report(state=ReportState.FAILED, last_error=HOSTILE, attempts=1),
+            last_look=HOSTILE,
+            processor_refund_id=HOSTILE,
+            history=(
+                Entry(
+                    seq=1,
+                    at_ms=NOW,
+                    before=HOSTILE,
+                    after=HOSTILE,
+                    cause=HOSTILE,
+                    actor=HOSTILE,
+                    evidence={HOSTILE: HOSTILE},
+                ),
+            ),
+        )
+        now = OpenNow([refund], True, NOW)
+        shelf = Shelf()
+        shelf.ledger.refunds[refund.id] = replace(refund, created_at_ms=NOW)
+        read = activity(shelf.sources, DEFAULT_WINDOW)
+        payment = replace(a_payment(), payment_record=HOSTILE)
+        query = ListQuery(payment_record=HOSTILE)
+        pages = (
+            PAGES.overview(now, read, QUIET),
+            PAGES.refund(refund, payment, [replace(refund, id="rfd_other")], NOW),
+            PAGES.refunds(Page(refunds=[refund], payments={}, has_more=False), query, None, NOW),
+            PAGES.message(HOSTILE, HOSTILE, NOW),
+        )
+        for text in pages:
+            page = Markup(text)
+            require_harmless(page)
+            # Then it is there to be read, and what would not be seen is written out
+            assert "<img src=x onerror=alert(1)>\"'&amp;[U+202E]" in page.by_id("main").text
+            assert "\u202e" not in text
+
+    def test_a_link_leads_to_the_console_whatever_the_id(self) -> None:
+        refund = a_refund(id='javascript:alert(1)//"onfocus=x')
+        page = PAGES.refunds(
+            Page(refunds=[refund], payments={}, has_more=False), ListQuery(), None, NOW
+        )
+        (link,) = [one for one in Markup(page).all("a") if "rfd" in one.text or "java" in one.text]
+        assert str(link.attributes["href"]).startswith("/token/refunds/javascript%3Aalert")
+
+
+def a_hostile_request() -> RefundRequest:
+    metadata: Mapping[str, str] = {HOSTILE: HOSTILE, "javascript:alert(1)": "x" * 500}
+    return replace(a_refund().request, reason=HOSTILE, metadata=metadata, reference_id=HOSTILE)
+
+
+def require_harmless(page: Markup) -> None:
+    """Nothing in the page runs but the console's own script, and nothing comes from elsewhere."""
+    scripts = page.all("script")
+    assert [one.attributes for one in scripts] == [
+        {"src": "/token/static/console.js", "defer": None}
+    ]
+    assert page.all("img") == page.all("iframe") == page.all("style") == page.all("b") == []
+    for element in page.elements:
+        for name, value in element.attributes.items():
+            assert not name.startswith("on")
+            assert name != "style"
+            if name in ("href", "src", "action"):
+                assert str(value).startswith(("/token/", "#")), value
+
+
+def test_every_page_is_whole_harmless_and_can_be_read_by_everybody(
+    day: ShopDay, overview: Markup
+) -> None:
+    refund = day.world.stored("hostile")
+    lists = Page(refunds=[refund], payments={}, has_more=True)
+    following = "/token/refunds?starting_after=rfd_x"
+    for page in (
+        overview,
+        Markup(PAGES.refund(refund, day.world.payment("hostile"), [], NOW)),
+        Markup(PAGES.refunds(lists, ListQuery(), following, NOW)),
+        Markup(PAGES.message("Title", "Text", NOW)),
+    ):
+        require_harmless(page)
+        ids = [one.attributes["id"] for one in page.elements if "id" in one.attributes]
+        assert len(ids) == len(set(ids))
+        assert page.one("html").attributes["lang"] == "en"
+        assert page.one("h1").text
+        for one in page.elements:
+            for attribute in ("aria-labelledby", "for"):
+                if attribute in one.attributes:
+                    assert one.attributes[attribute] in ids
+        for table in page.all("table"):
+            assert any(one.name == "th" for one in table.inside)
+        for moment in page.all("time"):
+            assert str(moment.attributes["datetime"]).endswith("Z")

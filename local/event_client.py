@@ -1,4 +1,4 @@
-"""Talk on the service's event bus: ask for refunds, and hear what is told of them."""
+"""Talk on the service's event bus: ask for refunds, hear what is told, read what was set aside."""
 
 import json
 import uuid
@@ -83,6 +83,34 @@ class EventListener:
     def of(self, refund_id: str) -> list[Heard]:
         """What came of one refund."""
         return [event for event in self.heard() if event.detail.get("id") == refund_id]
+
+
+class DeadLetters:
+    """Where the service puts the events that it cannot accept."""
+
+    def __init__(self, clients: CloudClients, queue_url: str) -> None:
+        self._sqs: SQSClient = clients.client("sqs")
+        self._queue_url = queue_url
+
+    def take(self, event_id: str) -> dict[str, Any] | None:
+        """The message with that event, taken out of the queue; ``None`` if it is not there yet."""
+        answer = self._sqs.receive_message(
+            QueueUrl=self._queue_url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=0,
+            MessageAttributeNames=["All"],
+        )
+        for message in answer.get("Messages", []):
+            if event_id in message["Body"]:
+                receipt = message["ReceiptHandle"]
+                self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=receipt)
+                return dict(message)
+        return None
+
+
+def reasons(letter: dict[str, Any]) -> dict[str, str]:
+    """What stands beside a dead letter."""
+    return {name: value["StringValue"] for name, value in letter["MessageAttributes"].items()}
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from aws_lambda_powertools.utilities.data_classes import DynamoDBStreamEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from refunds.adapters.ledger_stream import changes_in
-from refunds.bootstrap import metered, publish_events
+from refunds.bootstrap.publish_events import publish_events
+from refunds.bootstrap.trails import metered
 from refunds.ports import Deadline
 
 # Under the function's 60 s. What is not published by then is kept, too.

@@ -14,7 +14,8 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from refunds.adapters.threaded_batch import ThreadedBatchProcessor
-from refunds.bootstrap import RefundRequestedWorld, metered, refund_requested
+from refunds.bootstrap.refund_requested import RefundRequestedWorld, refund_requested
+from refunds.bootstrap.trails import metered
 from refunds.errors import RefundBridgeError
 from refunds.ports import Deadline, LedgerUnavailableError
 from refunds.request_events import asked_by, letter_of, parse_event
@@ -33,6 +34,8 @@ logger = Logger()
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Accept every request of the batch; the ids of the messages to come back are returned."""
     world = refund_requested(logger)
+    if not event["Records"]:  # no queue's batch: `make deploy` asks whether this version runs
+        return {"batchItemFailures": []}
     return process_partial_response(
         event=event,
         record_handler=lambda record: accept_one(world, record),
@@ -48,16 +51,19 @@ def accept_one(world: RefundRequestedWorld, record: SQSRecord) -> None:
         Exception: the message must come back; it is hidden for its backoff.
     """
     receive = int(record.attributes.approximate_receive_count)
+    # Of this thread alone, which has had another message before.
+    logger.thread_safe_clear_keys()
+    logger.thread_safe_append_keys(message_id=record.message_id)
     try:
         asked = asked_by(parse_event(record.body))
+        logger.thread_safe_append_keys(event_id=asked.id)
         answer = world.accept(asked, Deadline.after(world.clock, PROVIDER_BUDGET_MS))
-        logger.info("request_accepted", event_id=asked.id, refund_id=answer.refund.id)
+        logger.info("request_accepted", refund_id=answer.refund.id)
     except Exception as error:
         if _is_dealt_with(world, record, error, receive):
             return
         logger.warning(
             "request_not_accepted",
-            message_id=record.message_id,
             receive=receive,
             error=type(error).__name__,
             exc_info=not isinstance(error, RefundBridgeError | LedgerUnavailableError),
@@ -78,5 +84,5 @@ def _is_dealt_with(
         return world.refuse(letter, error, deadline, last=last)
     except Exception:
         # After its last receive the queue itself moves it there.
-        logger.exception("request_not_set_aside", message_id=record.message_id)
+        logger.exception("request_not_set_aside")
         return False

@@ -15,7 +15,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from refunds.adapters.sqs_doorbell import PoisonMessageError, parse_doorbell
 from refunds.adapters.threaded_batch import ThreadedBatchProcessor
-from refunds.bootstrap import ReportRefundWorld, metered, report_refund
+from refunds.bootstrap.report_refund import ReportRefundWorld, report_refund
+from refunds.bootstrap.trails import metered
 from refunds.ports import Deadline
 from refunds.report import ReportDeferredError, ReportFailedError, UnknownRefundError
 
@@ -33,6 +34,8 @@ logger = Logger()
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Report every refund of the batch; the ids of those to come back are returned."""
     world = report_refund(logger)
+    if not event["Records"]:  # no queue's batch: `make deploy` asks whether this version runs
+        return {"batchItemFailures": []}
     processor = ThreadedBatchProcessor(EventType.SQS, threads=world.concurrency)
     return process_partial_response(
         event=event,
@@ -49,8 +52,12 @@ def report_one(world: ReportRefundWorld, record: SQSRecord) -> None:
         Exception: the message must come back; it is hidden for its backoff.
     """
     receive = int(record.attributes.approximate_receive_count)
+    # Of this thread alone, which has had another message before.
+    logger.thread_safe_clear_keys()
+    logger.thread_safe_append_keys(message_id=record.message_id)
     try:
         refund_id = parse_doorbell(record.body)
+        logger.thread_safe_append_keys(refund_id=refund_id)
         world.pace.wait()
         world.report(
             refund_id,
@@ -61,7 +68,6 @@ def report_one(world: ReportRefundWorld, record: SQSRecord) -> None:
     except Exception as error:
         logger.warning(
             "report_not_made",
-            message_id=record.message_id,
             receive=receive,
             error=type(error).__name__,
             reason=str(error),

@@ -10,7 +10,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from refunds.bootstrap import SettleRefundsWorld, metered, settle_refunds
+from refunds.bootstrap.settle_refunds import SettleRefundsWorld, settle_refunds
+from refunds.bootstrap.trails import metered
 from refunds.ports import Deadline
 
 # A run begins no refund in the last 24 s of its budget. Two runs may overlap for a moment; they

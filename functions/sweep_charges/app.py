@@ -8,7 +8,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from refunds.bootstrap import metered, sweep_charges
+from refunds.bootstrap.sweep_charges import sweep_charges
+from refunds.bootstrap.trails import metered
 from refunds.ports import Deadline
 
 # The function's timeout is 300 s; a run begins nothing in its last 24 s and less.

@@ -175,6 +175,7 @@ def test_the_amounts_behind_a_refusal_are_told(api: RefundApiClient) -> None:
 def test_what_is_missing_and_where_it_should_have_been_written(api: RefundApiClient) -> None:
     answer = api.create_refund("bad-link", payment_record=payments.WITHOUT_LINK.record_id)
     details = require_error(answer, 400, "payment_not_linked")
+    assert details["object"] == payments.WITHOUT_LINK.record_id
     assert details["missing"] == "processor payment id"
     assert "metadata.hitpay_payment_id" in details["expected_in"]
 

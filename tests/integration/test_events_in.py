@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.event_client import EventListener, EventProducer, listening
+from local.event_client import DeadLetters, EventListener, EventProducer, listening, reasons
 from local.http_client import RefundApiClient
 from local.polling import wait_for
 from local.simulators.payments import seed_of
@@ -63,28 +63,9 @@ def seen(api: RefundApiClient, key: str, *statuses: str) -> dict[str, Any]:
 
 def set_aside(stack: RunningStack, event_id: str, *, at_most: float = SOON) -> dict[str, Any]:
     """The dead letter of an event, once it is there; it is taken out of the queue."""
-    sqs, queue = stack.client("sqs"), stack.outputs["RefundRequestDeadLetterQueueUrl"]
-
-    def look() -> dict[str, Any] | None:
-        answer = sqs.receive_message(
-            QueueUrl=queue,
-            MaxNumberOfMessages=10,
-            VisibilityTimeout=0,
-            MessageAttributeNames=["All"],
-        )
-        for message in answer.get("Messages", []):
-            if event_id in message["Body"]:
-                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-                found: dict[str, Any] = message
-                return found
-        return None
-
-    return wait_for(look, f"the dead letter of {event_id}", at_most=at_most)
-
-
-def reasons(letter: dict[str, Any]) -> dict[str, str]:
-    """What stands beside a dead letter."""
-    return {name: value["StringValue"] for name, value in letter["MessageAttributes"].items()}
+    letters = DeadLetters(stack.clients, stack.outputs["RefundRequestDeadLetterQueueUrl"])
+    what = f"the dead letter of {event_id}"
+    return wait_for(lambda: letters.take(event_id), what, at_most=at_most)
 
 
 def test_an_event_becomes_a_scheduled_refund_and_reaches_stripe(

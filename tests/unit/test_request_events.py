@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from refunds.adapters.eventbridge import BYTES_MAX, entry_size
+from refunds.announcements import refusal_of
 from refunds.errors import IdempotencyKeyRequiredError, InvalidRequestError
 from refunds.refund import ReferenceType, RefundType, refund_id_of
 from refunds.request_events import asked_by, letter_of, parse_event
@@ -47,6 +49,19 @@ def test_a_request_is_the_body_of_a_call_with_its_key() -> None:
 def test_the_key_has_three_names(name: str) -> None:
     asked = asked_by(parse_event(message({"invoice": "in_1", name: "k"})))
     assert asked.idempotency_key == "k"
+
+
+@pytest.mark.parametrize("value", [1, None])
+def test_why_it_is_refused_fits_into_an_event_whatever_its_fields_are_called(value: Any) -> None:
+    # Given a request that is as large as an event may be, nearly all of it names of fields
+    names = {f"{number}" + "é" * 6_000: value for number in range(20)}
+    body = message(DETAIL | names)
+    # When it is refused
+    with pytest.raises(InvalidRequestError) as refused:
+        asked_by(parse_event(body))
+    # Then its refusal can be told on the bus
+    told = refusal_of(refused.value, request_id="e", source="s", refund_id=None, at_ms=0)
+    assert entry_size(told) < BYTES_MAX / 2
 
 
 def test_several_keys_must_be_equal() -> None:

@@ -255,7 +255,7 @@ class LinkResolver:
             raise PaymentNotLinkedError(
                 "The Payment Record does not name the processor's payment.",
                 details={
-                    "payment_record": record.id,
+                    "object": record.id,
                     "missing": "processor payment id",
                     "expected_in": [
                         f"metadata.{default}_payment_id",

@@ -13,12 +13,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 
 from refunds.errors import InvalidRequestError
 from refunds.listing import LIMIT_DEFAULT, LIMIT_MAX, ListQuery
-from refunds.requests import FIELDS_REPORTED_MAX, Reference, fields_of
+from refunds.requests import FIELDS_REPORTED_MAX, NAME_SHOWN_MAX, Reference, fields_of
 
 # Every parameter of a URL with all its values.
 Parameters = Mapping[str, Sequence[str]]
 
-_NAME_SHOWN_MAX: Final = 100
 _LIMIT: Final = re.compile(r"[1-9]\d{0,2}", re.ASCII)
 _LIMIT_FORM: Final = f"must be a whole number from 1 to {LIMIT_MAX}"
 # RFC 3339, section 5.6. More digits of a second than nanoseconds have are nobody's clock.
@@ -92,7 +91,7 @@ def _given_once(parameters: Parameters, known: Collection[str]) -> dict[str, str
     problems = []
     for name, values in parameters.items():
         if name not in known:
-            problems.append({"path": name[:_NAME_SHOWN_MAX], "reason": "is not a parameter here"})
+            problems.append({"path": name[:NAME_SHOWN_MAX], "reason": "is not a parameter here"})
         elif len(values) != 1:
             problems.append({"path": name, "reason": "is given more than once"})
         elif not values[0]:

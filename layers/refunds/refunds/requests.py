@@ -6,6 +6,7 @@ slip of the caller into a full refund.
 """
 
 import json
+import re
 from typing import Annotated, Any, Final, Self, TypeVar
 
 from pydantic import (
@@ -22,14 +23,18 @@ from refunds.errors import IdempotencyKeyRequiredError, InvalidRequestError
 from refunds.money import AMOUNT_MAX
 from refunds.refund import ReferenceType, RefundRequest, RefundType
 
+# A caller learns which field is wrong, in an answer and in an event of bounded size.
 FIELDS_REPORTED_MAX: Final = 20
+NAME_SHOWN_MAX: Final = 100
 # A refund is one item of the ledger, with room left for its history: 50 values of 500 characters
 # fit in most scripts, and what does not is refused here rather than after the money has moved.
 METADATA_BYTES_MAX: Final = 48 * 1024
 REASON_ALIASES: Final = {"customer_requested": "requested_by_customer"}
 
-# Printable ASCII, so that a key means the same in a header, a body and an event.
-Key = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[ -~]+$")]
+# Printable ASCII, but no space at either end, which a header loses on its way: so that a key means
+# the same in a header, a body and an event.
+_KEY: Final = r"^[!-~]([ -~]*[!-~])?$"
+Key = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_KEY)]
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[!-~]+$")]
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 _MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40)]
@@ -62,7 +67,8 @@ class RefundBody(BaseModel):
         if isinstance(data, dict):
             nulls = [name for name, value in data.items() if value is None]
             if nulls:
-                raise ValueError(f"{', '.join(nulls)} must not be null; leave it out instead")
+                shown = ", ".join(name[:NAME_SHOWN_MAX] for name in nulls[:FIELDS_REPORTED_MAX])
+                raise ValueError(f"{shown} must not be null; leave it out instead")
         return data
 
     @field_validator("metadata")
@@ -155,9 +161,10 @@ def idempotency_key(header: str | None, body: RefundBody) -> str:
     fields = {name: getattr(body, name, None) for name in _KEY_FIELDS}
     given = {name: key for name, key in fields.items() if key is not None}
     if header is not None:
-        if not (1 <= len(header) <= 255 and header.isascii() and header.isprintable()):
+        if not (len(header) <= 255 and re.fullmatch(_KEY, header)):
             raise InvalidRequestError(
-                "The Idempotency-Key must be 1 to 255 printable ASCII characters.",
+                "The Idempotency-Key must be 1 to 255 printable ASCII characters, not a space at "
+                "either end.",
                 details={"fields": [{"path": "Idempotency-Key", "reason": "not printable ASCII"}]},
             )
         given["Idempotency-Key"] = header
@@ -195,7 +202,7 @@ def fields_of(error: ValidationError) -> list[dict[str, str]]:
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     return [
         {
-            "path": ".".join(str(part) for part in problem["loc"]),
+            "path": ".".join(str(part)[:NAME_SHOWN_MAX] for part in problem["loc"]),
             "reason": _SENTENCES.get(problem["type"], problem["msg"].removeprefix("Value error, ")),
         }
         for problem in problems[:FIELDS_REPORTED_MAX]

@@ -8,13 +8,15 @@ body under the webhook's salt, and the headers say of which kind of object the b
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Sequence
 from typing import Final
 
 from refunds.errors import InvalidRequestError
 
 CHARGE: Final = "charge"
-_ID_MAX: Final = 255
+# Any id that can stand in a URL and in the ledger; HitPay's are UUIDs.
+_ID: Final = re.compile(r"[!-~]{1,255}", re.ASCII)
 
 
 def is_signed(body: bytes, signature: str | None, salts: Sequence[str]) -> bool:
@@ -41,7 +43,7 @@ def charge_id_in(body: bytes) -> str:
     except (ValueError, RecursionError):
         charge = None
     charge_id = charge.get("id") if isinstance(charge, dict) else None
-    if not isinstance(charge_id, str) or not 0 < len(charge_id) <= _ID_MAX:
+    if not isinstance(charge_id, str) or not _ID.fullmatch(charge_id):
         raise InvalidRequestError(
             "The body is not a charge.",
             details={"fields": [{"path": "id", "reason": "a charge's id is expected"}]},

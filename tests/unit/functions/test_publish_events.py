@@ -8,7 +8,7 @@ import pytest
 from functions.publish_events.app import handler
 from local import paths
 from refunds.announce import AnnounceChanges
-from refunds.bootstrap import PublishEventsWorld
+from refunds.bootstrap.publish_events import PublishEventsWorld
 from tests.fakes.backlog import MemoryBacklog
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.world import World

@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from functions.refund_requested.app import accept_one, handler
 from refunds.accept import AcceptRefund, RefuseRequest
-from refunds.bootstrap import RefundRequestedWorld
+from refunds.bootstrap.refund_requested import RefundRequestedWorld
 from refunds.errors import PaymentNotRefundableError, StripeUnavailableError
 from refunds.ports import LedgerUnavailableError
 from refunds.state_machine import State

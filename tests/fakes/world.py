@@ -14,7 +14,7 @@ from refunds.listing import ListRefunds
 from refunds.money import Money
 from refunds.observe import ObservePayment
 from refunds.payment import Payment, PaymentKey
-from refunds.ports import DUE_SHARDS, Deadline, DoorbellError
+from refunds.ports import DUE_SHARDS, Deadline, DoorbellError, Movement
 from refunds.read_payment import ReadPayment
 from refunds.read_refund import ReadRefund
 from refunds.record import Recorder
@@ -273,6 +273,20 @@ class World:
         if refund is None:
             raise LookupError(key)
         return refund
+
+    def in_dashboard(self, amount: int, name: str = "1") -> Movement:
+        """Somebody refunds that much in the processor's own dashboard."""
+        moved = self.processor.refund_in_dashboard(f"charge-{name}", amount)
+        assert isinstance(moved, Movement)
+        return moved
+
+    def imported(self) -> list[Refund]:
+        """What somebody refunded there, as far as the ledger knows it as refunds."""
+        return [one for one in self.ledger.refunds.values() if one.source is Source.PROCESSOR]
+
+    def noted(self, event: str) -> list[dict[str, Any]]:
+        """What was said each time that the event was noted."""
+        return [facts for name, facts in self.trail.notes if name == event]
 
     def payment(self, name: str = "1") -> Payment:
         """The payment as the ledger holds it."""

@@ -1,6 +1,6 @@
 """Defects planted where unknown outcomes are settled and movements of others imported."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
@@ -10,10 +10,12 @@ from refunds.adopt import Adopter, Adoption
 from refunds.evidence import Found, NoneYet, Verdict
 from refunds.link import Sighting
 from refunds.observe import ObservePayment
+from refunds.payment import PaymentKey
 from refunds.ports import (
     Charge,
     Deadline,
     LedgerConflictError,
+    ListedCharge,
     Outcome,
 )
 from refunds.record import Stored
@@ -21,6 +23,7 @@ from refunds.refund import Failure, Refund, transition
 from refunds.reserve import TakenByAnotherCallError
 from refunds.settle import Settled, SettleRefund
 from refunds.state_machine import Event, State
+from refunds.sweep import SweepPayments
 from tests.simulation.planting import defect
 
 
@@ -147,4 +150,28 @@ def sweep_reads_no_charge() -> Iterator[None]:
         self.ledger.payment(key)
 
     with patch.object(observe.ObservePayment, "__call__", idle):
+        yield
+
+
+@defect
+def sweep_compares_sums_only() -> Iterator[None]:
+    """The sweep looks only where the sum differs from all that the ledger counts as refunded."""
+
+    def sums(self: SweepPayments, processor: str, charges: Sequence[ListedCharge]) -> list[str]:
+        known = self.payments([PaymentKey(processor, charge.id) for charge in charges])
+        counted = {key.charge_id: payment.refunded for key, payment in known.items()}
+        return [one.id for one in charges if one.refunded != counted.get(one.id, 0)]
+
+    with patch.object(SweepPayments, "_differing", sums):
+        yield
+
+
+@defect
+def mended_link_not_found() -> Iterator[None]:
+    """What was kept without a record stays without one, whatever becomes of its payment."""
+
+    def keep(*_: Any) -> None:
+        return None
+
+    with patch.object(observe.ObservePayment, "_book", keep):
         yield

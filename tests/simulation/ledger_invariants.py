@@ -2,9 +2,10 @@
 
 from typing import Final
 
+from refunds.outcome import NOT_LINKED
 from refunds.payment import Payment
 from refunds.ports import MovementStatus
-from refunds.refund import Refund
+from refunds.refund import Refund, Source
 from refunds.state_machine import FREED, UNBOUND, ReportState, State
 from tests.fakes.book_records import BookRecords
 from tests.fakes.processor_books import FakeRefund
@@ -16,7 +17,6 @@ _FIXED: Final = (
     "source",
     "processor",
     "processor_payment_id",
-    "payment_record",
     "payment_intent",
     "amount",
     "currency",
@@ -28,6 +28,8 @@ def facts_never_change(old: Refund, new: Refund) -> None:
     """Invariant 4: what was asked, what is bound and what Stripe is told stay as they are."""
     for fact in _FIXED:
         require(getattr(old, fact) == getattr(new, fact), "facts_never_change", (fact, old, new))
+    linked = old.payment_record in (None, new.payment_record)
+    require(linked, "facts_never_change", ("payment_record", old, new))
     if old.processor_refund_id is not None:
         same = old.processor_refund_id == new.processor_refund_id
         require(same, "a_binding_never_changes", (old, new))
@@ -42,6 +44,11 @@ def success_owes_its_report_in_one_write(old: Refund | None, new: Refund) -> Non
     """Invariant 13; what was there before our first sight is in the book or for ``reconcile``."""
     entered = new.state is State.SUCCEEDED and (old is None or old.state is not State.SUCCEEDED)
     if not entered or new.history[0].cause == "before_adoption":
+        return
+    if new.payment_record is None:
+        alarmed = new.report.last_error == NOT_LINKED and new.source is Source.PROCESSOR
+        failed = new.report.state is ReportState.FAILED and alarmed
+        require(failed, "success_without_a_record_has_failed_to_be_reported", new)
         return
     owes = new.report.state is ReportState.DUE and new.report.parameters is not None
     require(owes and new.next_check_ms is not None, "success_owes_its_report_in_one_write", new)
@@ -94,9 +101,10 @@ def only_legal_payment_changes(old: Payment | None, new: Payment, imported: int)
     """What was captured stays; what others refunded is lowered only by what is imported of it."""
     if old is None:
         return
-    fixed = (old.key, old.payment_record, old.currency, old.captured)
-    same = fixed == (new.key, new.payment_record, new.currency, new.captured)
-    require(same, "a_payments_facts_never_change", (old, new))
+    fixed = (old.key, old.currency, old.captured)
+    same = fixed == (new.key, new.currency, new.captured)
+    linked = old.payment_record in (None, new.payment_record)
+    require(same and linked, "a_payments_facts_never_change", (old, new))
     grows = (
         new.foreign_in_book + imported >= old.foreign_in_book
         and new.foreign_on_charge + imported >= old.foreign_on_charge

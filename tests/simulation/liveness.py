@@ -1,15 +1,22 @@
 """What must have become of everything, once faults have stopped and time has passed."""
 
-from refunds.outcome import after_movement
+from refunds.outcome import NOT_LINKED
 from refunds.payment import PaymentKey, payment_key_of
-from refunds.ports import MovementStatus
-from refunds.record import Stored
-from refunds.refund import Failure, Refund, Why, transition
-from refunds.state_machine import Event, ReportState, State
+from refunds.ports import Deadline, MovementStatus
+from refunds.refund import Refund
+from refunds.resolve import (
+    Decision,
+    ItFailed,
+    ItSucceeded,
+    ResolutionRefusedError,
+    ResolveRefund,
+)
+from refunds.state_machine import ReportState, State
 from tests.fakes.ledger import MemoryLedger
 from tests.simulation.stage import Stage
 from tests.simulation.violation import require
 
+LONG_MS = 86_400_000
 _SETTLED = frozenset({State.SUCCEEDED, State.REJECTED, State.ABORTED, State.FAILED})
 
 
@@ -68,6 +75,24 @@ class Ending:
                 refuses = left < refund.amount or refund.processor_refund_id in references
                 require(refuses, "a_redriven_report_is_made", refund)
 
+    def check_linked(self) -> None:
+        """When every link is mended, no report is left to a person for want of one.
+
+        But where others told Stripe of refunds, or may have, or where a report of ours has failed
+        that Stripe may have booked: nobody can tell by the sum which of them it knows.
+        """
+        memory, stripe = self._stage.memory, self._stage.book.inner.books.reports
+        for refund in memory.refunds.values():
+            if refund.report.last_error == NOT_LINKED and refund.late_failure_at_ms is None:
+                key = payment_key_of(refund)
+                others = [one for one in stripe if one.idempotency_key is None]
+                doubtful = [
+                    one
+                    for one in memory.refunds.values()
+                    if payment_key_of(one) == key and (one.is_adopted or _is_sent_and_failed(one))
+                ]
+                require(bool(others or doubtful), "a_mended_link_is_found", refund)
+
     def _came_to_an_end(self, refund: Refund) -> None:
         alarms, dead = self._stage.trail.alarms, self._stage.queue.dead
         if awaits_a_person(refund):
@@ -77,10 +102,11 @@ class Ending:
         if is_behind_a_review(refund, self._stage.memory):
             return
         require(refund.state in _SETTLED, "every_refund_comes_to_an_end", refund)
-        if refund.report.state is ReportState.FAILED:
-            alarmed = refund.id in alarms["report_failed"] or refund.id in [
-                message.refund_id for message in dead
-            ]
+        # Of money that came back nothing is owed any more, and it has an alarm of its own.
+        if refund.report.state is ReportState.FAILED and refund.late_failure_at_ms is None:
+            told = alarms["report_failed"] | alarms["link_found_but_booked"]
+            told |= {message.refund_id for message in dead}
+            alarmed = refund.id in told
             require(alarmed, "failed_reports_are_alarmed", refund)
         require(refund.report.state is not ReportState.DUE, "every_report_comes_to_an_end", refund)
 
@@ -122,6 +148,10 @@ class Ending:
         return never_executed or by_time or self._equal_foreign(refund)
 
 
+def _is_sent_and_failed(refund: Refund) -> bool:
+    return refund.report.state is ReportState.FAILED and refund.report.attempts > 0
+
+
 def is_behind_a_review(refund: Refund, memory: MemoryLedger) -> bool:
     """Whether a scheduled refund waits for a slot that only a person can free."""
     payment = memory.payments[payment_key_of(refund)]
@@ -136,16 +166,32 @@ def awaits_a_person(refund: Refund) -> bool:
 
 
 def settle_by_hand(stage: Stage, reviews: list[Refund]) -> None:
-    """A person decides each review by what the processor's own books say."""
+    """A person decides each review, knowing what the processor's own books say."""
+    resolve = ResolveRefund(
+        ledger=stage.memory,
+        processors={stage.processor.name: stage.processor.inner},
+        recorder=stage.recorder,
+        doorbell=stage.queue,
+        clock=stage.true_clock,
+        trail=stage.trail,
+        hold_ms=stage.options.hold_ms,
+        actor="operator:person",
+    )
+    deadline = Deadline.after(stage.true_clock, LONG_MS)
     for refund in reviews:
-        payment = stage.memory.payments[payment_key_of(refund)]
-        mine = stage.money.moved_by(refund.id)
-        now_ms = stage.true_clock.now_ms()
-        if mine and (stage.processor.name, mine[0].movement.id) not in stage.memory.movements:
-            movement = mine[0].movement
-            after = after_movement(refund, movement, at_ms=now_ms, cause="by_hand", actor="person")
-        else:
-            why = Why(at_ms=now_ms, cause="by_hand", actor="person")
-            failure = Failure(code="by_hand", message="The processor has no such refund.")
-            after = transition(refund, Event.FAIL, why, failure=failure, next_check_ms=None)
-        stage.recorder.write(Stored(refund, payment), after)
+        decision = _decision(stage, refund)
+        try:
+            agreed = resolve.weigh(refund.id, decision, deadline)
+        except ResolutionRefusedError:
+            # Clocks disagree so far that ours seems to be older than its order, or what is listed
+            # can be ours by all that it shows. Whoever knows better says so.
+            decision = ItFailed("the books say so", despite_evidence=True)
+            agreed = resolve.weigh(refund.id, decision, deadline)
+        resolve.carry_out(refund.id, decision, agreed, deadline)
+
+
+def _decision(stage: Stage, refund: Refund) -> Decision:
+    mine = stage.money.moved_by(refund.id)
+    if mine and (stage.processor.name, mine[0].movement.id) not in stage.memory.movements:
+        return ItSucceeded(mine[0].movement.id)
+    return ItFailed("the processor has no such refund")

@@ -1,6 +1,6 @@
 """What a world is like: everything here is drawn from its seed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
@@ -19,7 +19,10 @@ ODD: Final = (37, 1037, 3037)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """A refund that somebody wants, under one key, asked for ``tries`` times at most."""
+    """A refund that somebody wants, under one key, asked for ``tries`` times at most.
+
+    With ``by_event`` it is asked for over the bus, and so always scheduled.
+    """
 
     key: str
     payment: int
@@ -28,6 +31,7 @@ class Wish:
     start_ms: int
     tries: int
     by_intent: bool = False
+    by_event: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +56,9 @@ class Options:
         webhook_rate: how many webhooks come for a movement, on average.
         odd_conduct: how often a refund is not simply done at once.
         readers: how many people per wish read its refund, and ask for a look at the processor.
+        links_ms: when each payment's PaymentIntent comes to name its record; ``None``: when a
+            person mends it, after the trouble; not there: from the beginning.
+        sweeps: how often all payments are swept during the trouble.
     """
 
     seed: int
@@ -79,6 +86,8 @@ class Options:
     reports_of_others: bool
     forgets_keys: bool
     readers: int = 0
+    links_ms: tuple[int | None, ...] = ()
+    sweeps: int = 0
 
     @property
     def calm_ms(self) -> int:
@@ -90,6 +99,7 @@ class Options:
 def draw(seed: int) -> Options:
     """The world of ``seed``."""
     random = Random(seed)  # noqa: S311 - reproducible on purpose
+    more = Random(seed ^ 0xB05)  # noqa: S311 - as above
     payments = random.choice((1, 1, 1, 2))
     window_ms = random.choice((0, 2_000, MINUTE_MS, 30 * MINUTE_MS))
     trouble_ms = random.choice((5 * MINUTE_MS, HOUR_MS, 3 * HOUR_MS))
@@ -97,7 +107,7 @@ def draw(seed: int) -> Options:
     wishes = tuple(
         wish
         for number in range(random.choice((1, 1, 2, 2, 3, 4)))
-        for wish in _wishes(random, number, payments, window_ms)
+        for wish in _by_event(more, _wishes(random, number, payments, window_ms))
     )
     amounts = tuple(w.amount for w in wishes if w.amount) if foreign_equal else ODD
     return Options(
@@ -127,7 +137,7 @@ def draw(seed: int) -> Options:
         checks_amounts=random.random() < 0.1,
         one_refund_only=random.random() < 0.05,
         odd_conduct=random.choice((0.0, 0.0, 0.3, 0.8)),
-        takes_back=random.random() < 0.2,
+        takes_back=random.random() < 0.5,
         webhook_rate=random.choice((0.0, 0.5, 1.0, 2.0)),
         double_runs=random.random() < 0.3,
         max_receives=random.choice((2, 4, 10)),
@@ -135,6 +145,8 @@ def draw(seed: int) -> Options:
         reports_of_others=random.random() < 0.1,
         forgets_keys=random.random() < 0.3,
         readers=random.choice((0, 0, 0, 1, 5)),
+        links_ms=_links(more, payments, trouble_ms),
+        sweeps=more.choice((0, 0, 1, 3)),
     )
 
 
@@ -171,6 +183,25 @@ def _wishes(random: Random, number: int, payments: int, window_ms: int) -> list[
     if kind < 0.3:
         return [one, same]
     return [one, other] if kind < 0.4 else [one]
+
+
+def _by_event(random: Random, wishes: list[Wish]) -> list[Wish]:
+    """Now and then one of them, or each, comes over the bus."""
+    return [
+        replace(one, by_event=True, refund_type=RefundType.SCHEDULED)
+        if random.random() < 0.2
+        else one
+        for one in wishes
+    ]
+
+
+def _links(random: Random, payments: int, trouble_ms: int) -> tuple[int | None, ...]:
+    """Now and then a PaymentIntent names its record late, or not before somebody mends it."""
+    if random.random() < 0.7:
+        return ()
+    return tuple(
+        random.choice((0, random.randrange(2 * trouble_ms), None)) for _ in range(payments)
+    )
 
 
 def _failed_before(random: Random, wishes: tuple[Wish, ...]) -> tuple[Foreign, ...]:

@@ -31,6 +31,7 @@ PROVIDER_BUDGET_MS: Final = 24_000
 ATTEMPT_BUDGET_MS: Final = 15_000
 # Longer than in production, where a pace is kept: rows are settled one after the other here.
 SETTLE_BUDGET_MS: Final = 240_000
+SWEEP_BUDGET_MS: Final = 270_000
 _WORTH_REPEATING = (
     KeyInUseError,
     OutcomeUnknownError,
@@ -102,13 +103,14 @@ class Caller:
             amount=wish.amount,
             refund_type=wish.refund_type,
         )
+        source = Source.EVENT if wish.by_event else Source.API
         token = self._stage.new_token()
         return CreateRefund(
             refund_id=refund_id_of(wish.key, STAGE),
             request=request,
-            source=Source.API,
+            source=source,
             # As if API keys were rotated all the time: it must make no difference to identity.
-            actor=f"api_key:{token}",
+            actor=f"{source}:{token}",
             token=token,
         )
 
@@ -128,6 +130,14 @@ def observe(stage: Stage, key: PaymentKey) -> None:
         stage.observe(key, Deadline.after(stage.clock, PROVIDER_BUDGET_MS))
     except (RefundBridgeError, LedgerConflictError, LedgerUnavailableError) as error:
         stage.gate.note("observed", type(error).__name__)
+
+
+def sweep(stage: Stage) -> None:
+    """One run of the daily sweep."""
+    try:
+        stage.sweep(Deadline.after(stage.clock, SWEEP_BUDGET_MS))
+    except (RefundBridgeError, LedgerUnavailableError) as error:
+        stage.gate.note("swept", type(error).__name__)
 
 
 def read_now(stage: Stage, key: str) -> None:

@@ -19,6 +19,7 @@ from refunds.report import ReportRefund
 from refunds.reserve import Reservation
 from refunds.settle import SettleRefund, SettleSettings
 from refunds.settle_run import SettleRun
+from refunds.sweep import SweepPayments
 from tests.fakes.book import FakeBook
 from tests.fakes.book_records import FakeRecord
 from tests.fakes.ledger import MemoryLedger
@@ -42,7 +43,17 @@ STAGE: Final = "sim"
 LEASE_MS: Final = 60_000
 REPORT_LEASE_MS: Final = 90_000
 # A person must look into each of these.
-ALARMS: Final = frozenset({"refund_needs_review", "report_failed"})
+# Why a sweep may miss a payment: the next one comes by again.
+MISSES: Final = frozenset(
+    {
+        "ClaimConflictError",
+        "LedgerConflictError",
+        "LedgerUnavailableError",
+        "ProcessorUnavailableError",
+        "StripeUnavailableError",
+    }
+)
+ALARMS: Final = frozenset({"refund_needs_review", "report_failed", "link_found_but_booked"})
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -79,6 +90,8 @@ class SimulatedTrail:
         if event == "settle_failed":
             expected = str(facts["error"]).startswith(LedgerUnavailableError.__name__)
             require(expected, "settling_raises_only_what_it_promises", facts)
+        if event == "sweep_missed":
+            require(facts["error"] in MISSES, "sweeping_misses_only_what_it_must", facts)
         if event in ALARMS:
             self.alarms[event].add(facts["refund_id"])
         self._gate.note("note", event, facts)
@@ -187,6 +200,17 @@ class Stage:
             clock=clock,
             trail=trail,
         )
+        self.sweep = SweepPayments(
+            processors=processors,
+            sweeps=self.observe.sweeps,
+            payments=lambda keys: {
+                key: found for key in keys if (found := ledger.payment(key)) is not None
+            },
+            observe=self.observe,
+            together=self._together,
+            clock=clock,
+            trail=trail,
+        )
         self.report = ReportRefund(
             ledger=ledger, book=self.book, clock=clock, trail=trail, lease_ms=REPORT_LEASE_MS
         )
@@ -204,4 +228,11 @@ class Stage:
                 metadata={"hitpay_payment_id": f"charge-{number}"},
             )
         )
+        if self.options.links_ms:
+            self.book.inner.add_reference(f"pi_{number}", {})
+        else:
+            self.link(number)
+
+    def link(self, number: int) -> None:
+        """The payment's PaymentIntent comes to name its record."""
         self.book.inner.add_reference(f"pi_{number}", {"stripe_payment_record_id": f"pr_{number}"})

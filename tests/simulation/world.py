@@ -12,7 +12,7 @@ from refunds.state_machine import ReportState
 from tests.simulation.faults import Fault
 from tests.simulation.liveness import Ending, awaits_a_person, is_behind_a_review, settle_by_hand
 from tests.simulation.options import HOUR_MS, MINUTE_MS, Foreign, Options
-from tests.simulation.people import Caller, observe, read_now, report, settle_due, work
+from tests.simulation.people import Caller, observe, read_now, report, settle_due, sweep, work
 from tests.simulation.report_queue import Message
 from tests.simulation.stage import Stage
 from tests.simulation.violation import InvariantViolation
@@ -88,8 +88,15 @@ class World:
         if options.redrives:
             for when_ms in (options.trouble_ms // 2, options.trouble_ms + HOUR_MS):
                 stage.scheduler.at(when_ms, stage.queue.redrive)
+        for number, when in enumerate(options.links_ms):
+            if when is not None:
+                stage.scheduler.at(when, partial(stage.link, number))
+        for _ in range(options.sweeps):
+            when_ms = stage.random.randrange(2 * options.trouble_ms)
+            stage.scheduler.at(when_ms, self._sweep)
         stage.scheduler.at(options.trouble_ms, self._peace)
         self._tick_at(MINUTE_MS)
+        stage.scheduler.at(options.calm_ms, self._sweep)
         stage.scheduler.run(options.calm_ms)
         self._until_quiet(options.calm_ms + PEACE_MS)
 
@@ -106,7 +113,10 @@ class World:
 
     def _is_quiet(self) -> bool:
         stage = self.stage
-        if stage.scheduler.alive or stage.queue.waiting or stage.processor.inner.late_orders:
+        processor = stage.processor.inner
+        if stage.scheduler.alive or stage.queue.waiting or processor.late_orders:
+            return False
+        if any(refund.last is not None for refund in processor.books.refunds.values()):
             return False
         return all(
             refund.next_check_ms is None
@@ -118,11 +128,14 @@ class World:
     def _clear_up(self, ending: Ending) -> None:
         """A person decides reviews by what really happened; a sweep; failed reports again."""
         stage = self.stage
-        settle_by_hand(stage, ending.reviews)
+        if ending.reviews:
+            # Nobody decides before the last order must have arrived.
+            stage.scheduler.run(stage.scheduler.now_ms + self.options.hold_ms)
+        settle_by_hand(stage, list(filter(awaits_a_person, stage.memory.refunds.values())))
+        for number in range(self.options.payments):
+            stage.link(number)
         for _ in range(2):
-            for charge_id in stage.processor.inner.books.charges:
-                key = PaymentKey(stage.processor.name, charge_id)
-                work(stage, "sweep", "observe", partial(observe, stage, key))
+            self._sweep()
             self._until_quiet(stage.scheduler.now_ms + PEACE_MS)
         for refund in stage.memory.refunds.values():
             if refund.report.state is ReportState.FAILED:
@@ -130,6 +143,7 @@ class World:
         self._until_quiet(stage.scheduler.now_ms + PEACE_MS)
         ending.check_movements()
         ending.check_redriven()
+        ending.check_linked()
 
     # --- settling, every minute ------------------------------------------------------------------
 
@@ -157,6 +171,9 @@ class World:
             wait_ms = max(MINUTE_MS, min(HOUR_MS, until_ms // MINUTE_MS * MINUTE_MS))
         self._tick_at(stage.scheduler.now_ms + wait_ms)
 
+    def _sweep(self) -> None:
+        work(self.stage, "sweep", "observe", partial(sweep, self.stage))
+
     # --- what others do --------------------------------------------------------------------------
 
     def _deliver(self, message: Message) -> None:
@@ -164,17 +181,21 @@ class World:
         work(stage, f"report-{message.refund_id[4:8]}", "report", partial(report, stage, message))
 
     def _webhooks(self, movement: Movement) -> None:
+        """A movement has begun: webhooks come for that, and for its end if that is another."""
         stage, random = self.stage, self.stage.random
         expected = self.options.webhook_rate
-        count = int(expected) + (random.random() < expected % 1)
-        key = PaymentKey(stage.processor.name, movement.payment_id)
-        for _ in range(count):
-            wait_ms = random.choice((0, random.randrange(500), 10_000, MINUTE_MS, 4 * HOUR_MS))
-            task = partial(observe, stage, key)
-            stage.scheduler.after(wait_ms, partial(work, stage, "webhook", "observe", task))
+        made = stage.processor.inner.books.refunds[movement.id]
+        for at_ms in (stage.scheduler.now_ms, *([made.last_ms] if made.last is not None else [])):
+            for _ in range(int(expected) + (random.random() < expected % 1)):
+                wait_ms = random.choice((0, random.randrange(500), 10_000, MINUTE_MS, 4 * HOUR_MS))
+                stage.scheduler.at(at_ms + wait_ms, partial(self._webhook, movement))
         if self.options.reports_of_others and random.random() < 0.5:
             wait_ms = random.choice((0, 5_000, HOUR_MS))
             stage.scheduler.after(wait_ms, partial(self._report_elsewhere, movement))
+
+    def _webhook(self, movement: Movement) -> None:
+        key = PaymentKey(self.stage.processor.name, movement.payment_id)
+        work(self.stage, "webhook", "observe", partial(observe, self.stage, key))
 
     def _dashboard(self, foreign: Foreign) -> None:
         stage = self.stage

@@ -1,21 +1,17 @@
 """What others refunded is counted when a payment is next read: once, and for ever."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from refunds.arrival import Arrival
 from refunds.link import VerifyCharge
-from refunds.money import Money
 from refunds.payment import PaymentKey
 from refunds.ports import (
     Commit,
-    Movement,
     MovementStatus,
     RecordClaim,
 )
-from refunds.refund import Refund, Source
 from refunds.report import ReportFailedError
 from refunds.state_machine import State
 from tests.fakes.book_fates import ReportLost
@@ -23,8 +19,6 @@ from tests.fakes.processor_fates import Conduct, RequestLost
 from tests.fakes.world import STEP_MS, World
 
 CHARGE = PaymentKey("hitpay", "charge-1")
-NOW = 1_709_251_199_999
-SEEN = NOW - 3_600_000
 
 
 @pytest.fixture
@@ -33,11 +27,6 @@ def world() -> World:
     made = World()
     made.pay()
     return made
-
-
-def noted(world: World, event: str) -> list[dict[str, Any]]:
-    """What was said each time that the event was noted."""
-    return [facts for name, facts in world.trail.notes if name == event]
 
 
 class TestArrival:
@@ -55,7 +44,7 @@ class TestArrival:
         assert world.payment().arrival is None
         # When it is read after all
         world.observe(CHARGE, world.deadline())
-        in_dashboard(world, 1)
+        world.in_dashboard(1)
         world.observe(CHARGE, world.deadline())
         # Then it is known
         assert world.payment().arrival == Arrival(3, 5)
@@ -66,30 +55,6 @@ class TestArrival:
         world.processor.books.charges["charge-1"] = replace(charge, method=None)
         world.refund("k2", amount=1)
         assert world.payment().arrival == Arrival(3, 5)
-
-
-def movement(**facts: Any) -> Movement:
-    plain = Movement(
-        id="m1",
-        payment_id="charge-1",
-        money=Money(2500, "sgd"),
-        status=MovementStatus.SUCCEEDED,
-        processor_status="succeeded",
-        created_at_ms=SEEN + 1,
-        refunded_at_ms=SEEN + 2,
-    )
-    return replace(plain, **facts)
-
-
-def imported(world: World) -> list[Refund]:
-    return [one for one in world.ledger.refunds.values() if one.source is Source.PROCESSOR]
-
-
-def in_dashboard(world: World, amount: int) -> str:
-    """Somebody refunds that much in the processor's dashboard; the movement's id."""
-    moved = world.processor.refund_in_dashboard("charge-1", amount)
-    assert isinstance(moved, Movement)
-    return moved.id
 
 
 class TestAdoption:
@@ -103,7 +68,7 @@ class TestAdoption:
 
     def test_what_the_charge_lists_first_is_written_with_the_claims(self, world: World) -> None:
         # Given a refund in the dashboard before we came
-        name = in_dashboard(world, 2500)
+        name = world.in_dashboard(2500).id
         commits: list[Commit] = []
         commit = world.ledger.commit
 
@@ -115,10 +80,10 @@ class TestAdoption:
         # When the payment is first refunded
         world.refund("k", amount=1)
         # Then link and movement are claimed with the import, and it is told to the log
-        (refund,) = imported(world)
+        (refund,) = world.imported()
         assert RecordClaim("pr_1", CHARGE) in commits[0].claims
         assert world.ledger.claimed("hitpay", [name]) == {name: refund.id}
-        assert noted(world, "refund_imported") == [
+        assert world.noted("refund_imported") == [
             {"refund_id": refund.id, "amount": 2500, "currency": "sgd", "adopted": True}
         ]
         assert commits[1].claims == ()
@@ -126,9 +91,9 @@ class TestAdoption:
 
     def test_a_failed_movement_is_remembered_as_older_than_the_attempt(self, world: World) -> None:
         world.processor.books.conduct = Conduct(MovementStatus.FAILED)
-        name = in_dashboard(world, 2500)
+        name = world.in_dashboard(2500).id
         world.processor.books.conduct = Conduct()
-        imports = in_dashboard(world, 100)
+        imports = world.in_dashboard(100).id
         refund = world.refund("k", amount=1).refund
         assert refund.snapshot == (name,)
         assert imports in world.ledger.claimed("hitpay", [imports])
@@ -146,7 +111,7 @@ class TestAdoption:
     def test_a_list_whose_sum_is_larger_is_not_guessed_at(self, world: World) -> None:
         # Given what was refunded by us and by others, all of it listed
         world.refund("one", amount=1000)
-        in_dashboard(world, 500)
+        world.in_dashboard(500)
         world.refund("two", amount=1)
         assert world.payment().foreign == 0
 
@@ -181,7 +146,7 @@ class TestAdoption:
         world.refund("k", amount=1)
         world.clock.advance(STEP_MS)
         for _ in range(41):
-            in_dashboard(world, 1)
+            world.in_dashboard(1)
         request = world.command("other").request
         seen = world.execute.resolver.sight(request, CHARGE, world.deadline())
         adopter = world.execute.reservation.adopter
@@ -197,16 +162,16 @@ class TestAdoption:
     def test_what_shows_as_a_sum_only_counts_beside_what_is_ours(self, world: World) -> None:
         world.refund("one", amount=1000)
         world.processor.lists_refunds = False
-        in_dashboard(world, 500)
+        world.in_dashboard(500)
         world.refund("two", amount=1)
         assert world.payment().foreign_on_charge == 500
 
     def test_while_the_slot_is_taken_nothing_is_imported(self, world: World) -> None:
         world.processor.fates.append(RequestLost())
         world.refund("k", amount=2500)
-        in_dashboard(world, 1)
+        world.in_dashboard(1)
         world.observe(CHARGE, world.deadline())
-        assert imported(world) == []
+        assert world.imported() == []
 
     def test_what_stripe_shows_beyond_our_reports_is_somebody_elses(self, world: World) -> None:
         # Given a report that is booked, one that is due, and one of somebody else
@@ -226,7 +191,7 @@ class TestAdoption:
         world.report(refund.id)
         world.book.books.reports.clear()
         world.refund("two", amount=1)
-        assert noted(world, "stripe_shows_less_than_ledger") == [
+        assert world.noted("stripe_shows_less_than_ledger") == [
             {"payment_record": "pr_1", "booked": 1000, "amount_refunded": 0}
         ]
 
@@ -234,7 +199,7 @@ class TestAdoption:
         refund = world.refund("one", amount=1000).refund
         world.report(refund.id)
         world.refund("two", amount=1)
-        assert noted(world, "stripe_shows_less_than_ledger") == []
+        assert world.noted("stripe_shows_less_than_ledger") == []
 
     @pytest.mark.parametrize(("amount", "linked"), [(2500, True), (2499, False)])
     def test_one_that_a_failed_refund_may_be_after_all_is_linked_to_it(
@@ -248,17 +213,17 @@ class TestAdoption:
         world.ledger.refunds[failed.id] = replace(failed, state=State.FAILED)
         world.clock.advance(STEP_MS)
         # When a movement shows up
-        name = in_dashboard(world, amount)
+        name = world.in_dashboard(amount).id
         world.observe(CHARGE, world.deadline())
         # Then it is linked if it may be the same
-        (refund,) = imported(world)
+        (refund,) = world.imported()
         assert refund.contradicts == (failed.id if linked else None)
         told = [{"movement": name, "failed": failed.id}] if linked else []
-        assert noted(world, "movement_contradicts") == told
+        assert world.noted("movement_contradicts") == told
 
     def test_forty_imports_fit_into_one_transaction(self, world: World) -> None:
         for _ in range(41):
-            in_dashboard(world, 1)
+            world.in_dashboard(1)
         sizes, sums = list[int](), list[int]()
         commit = world.ledger.commit
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
+from refunds.adapters.ledger_items import due_shard_of
 from refunds.announce import (
     AGAIN_MS,
     FAILURES_IN_A_ROW_MAX,
@@ -280,7 +282,28 @@ def test_a_refund_that_is_not_there_stops_nothing(publisher: Publisher) -> None:
     publisher.bus.is_away = False
     assert publisher.publish_again() == 1
     assert [one.id for one in publisher.bus.taken] == [f"{good.id}:2"]
-    assert "not_published_again" in publisher.world.trail.events
+    assert "event_not_made" in publisher.world.trail.events
+
+
+def test_refunds_of_which_no_event_can_be_made_do_not_starve_the_others(
+    publisher: Publisher,
+) -> None:
+    # Given so many of them that a run ends with them, in the shard that comes first
+    shards: dict[int, list[Refund]] = {0: [], 1: []}
+    numbers = count()
+    while min(map(len, shards.values())) < FAILURES_IN_A_ROW_MAX:
+        refund = publisher.refunded(f"k{next(numbers)}")
+        shards.setdefault(due_shard_of(refund.id), []).append(refund)
+    poison, good = shards[0][:FAILURES_IN_A_ROW_MAX], shards[1][0]
+    for refund in (*poison, good):
+        publisher.backlog.owe(refund.id, from_seq=1, now_ms=publisher.world.clock.now_ms())
+    for refund in poison:
+        del publisher.world.ledger.refunds[refund.id]
+    # When runs come by for a few minutes, then the other is published
+    for _ in range(3):
+        publisher.publish_again()
+        publisher.world.clock.advance(STEP_MS)
+    assert set(publisher.backlog.rows) == {refund.id for refund in poison}
 
 
 def test_a_run_without_time_begins_nothing(publisher: Publisher) -> None:

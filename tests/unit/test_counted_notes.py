@@ -1,7 +1,6 @@
 """What the use cases say for the metrics: moves of refunds, reports made and delayed, events."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -24,17 +23,12 @@ def world() -> World:
     return made
 
 
-def noted(world: World, event: str) -> list[dict[str, Any]]:
-    """What was said each time that the event was noted."""
-    return [facts for name, facts in world.trail.notes if name == event]
-
-
 class TestMoves:
     """Every change of a refund's state that was written, once."""
 
     def test_a_success_is_told_with_its_amount(self, world: World) -> None:
         refund = world.refund("k", amount=2500).refund
-        assert noted(world, "refund_moved") == [
+        assert world.noted("refund_moved") == [
             {
                 "refund_id": refund.id,
                 "before": "submitting",
@@ -50,13 +44,13 @@ class TestMoves:
         world.processor.fates.append(ReplyLost())
         world.refund("k", amount=2500)
         world.settle_for(STEP_MS)
-        moves = [(one["before"], one["after"]) for one in noted(world, "refund_moved")]
+        moves = [(one["before"], one["after"]) for one in world.noted("refund_moved")]
         assert moves == [("submitting", "unknown"), ("unknown", "succeeded")]
 
     def test_what_certainly_was_not_executed_is_told_as_aborted(self, world: World) -> None:
         world.processor.fates.append(NotSent())
         world.refund("k", amount=2500)
-        ((after, outcome),) = [(o["after"], o["outcome"]) for o in noted(world, "refund_moved")]
+        ((after, outcome),) = [(o["after"], o["outcome"]) for o in world.noted("refund_moved")]
         assert (after, outcome) == ("aborted", "failed")
 
     def test_another_look_is_no_move(self, world: World) -> None:
@@ -64,7 +58,7 @@ class TestMoves:
         world.refund("k", amount=2500)
         world.settle_for(3 * STEP_MS)
         assert world.stored("k").looks > 0
-        ((after, outcome),) = [(o["after"], o["outcome"]) for o in noted(world, "refund_moved")]
+        ((after, outcome),) = [(o["after"], o["outcome"]) for o in world.noted("refund_moved")]
         assert (after, outcome) == ("unknown", "pending")
 
 
@@ -80,10 +74,10 @@ class TestReports:
 
     def test_a_report_is_told_with_its_lag(self, world: World, refund: Refund) -> None:
         world.report(refund.id)
-        assert noted(world, "refund_reported") == [
+        assert world.noted("refund_reported") == [
             {"refund_id": refund.id, "lag_ms": 60_000, "attempts": 1}
         ]
-        assert noted(world, "report_delayed") == []
+        assert world.noted("report_delayed") == []
 
     def test_one_that_could_not_be_made_is_told_with_its_age(
         self, world: World, refund: Refund
@@ -91,16 +85,16 @@ class TestReports:
         world.book.fates.append(ReportLost())
         with pytest.raises(ReportDeferredError) as deferred:
             world.report(refund.id)
-        assert noted(world, "report_delayed") == [
+        assert world.noted("report_delayed") == [
             {"refund_id": refund.id, "age_ms": 60_000, "reason": deferred.value.reason}
         ]
-        assert noted(world, "refund_reported") == []
+        assert world.noted("refund_reported") == []
 
     def test_and_settling_tells_it_of_one_that_nobody_has_heard_of(
         self, world: World, refund: Refund
     ) -> None:
         world.settle_due()
-        assert noted(world, "report_delayed") == [
+        assert world.noted("report_delayed") == [
             {"refund_id": refund.id, "age_ms": 60_000, "reason": "not heard of"}
         ]
 
@@ -116,10 +110,10 @@ class TestReports:
         with pytest.raises(ReportDeferredError):
             world.report(refund.id)
         # Then its age is that of the redrive
-        assert [one["age_ms"] for one in noted(world, "report_delayed")] == [0]
+        assert [one["age_ms"] for one in world.noted("report_delayed")] == [0]
         # And its lag, once it is made, that of the money
         world.report(refund.id)
-        assert [one["lag_ms"] for one in noted(world, "refund_reported")] == [3_660_000]
+        assert [one["lag_ms"] for one in world.noted("refund_reported")] == [3_660_000]
 
     def test_a_refund_without_history_is_of_no_age(self, world: World, refund: Refund) -> None:
         bare = replace(world.stored("k"), history=())
@@ -129,8 +123,8 @@ class TestReports:
         with pytest.raises(ReportDeferredError):
             world.report(refund.id)
         world.report(refund.id)
-        assert noted(world, "report_delayed")[0]["age_ms"] == 0
-        assert noted(world, "refund_reported")[0]["lag_ms"] == 0
+        assert world.noted("report_delayed")[0]["age_ms"] == 0
+        assert world.noted("refund_reported")[0]["lag_ms"] == 0
 
 
 class TestEvents:
@@ -173,7 +167,7 @@ class TestEvents:
         self, world: World, bus: FakeEventBus, backlog: MemoryBacklog
     ) -> None:
         self.publish(world, bus, backlog)
-        assert noted(world, "events_published") == [{"events": len(bus.names)}]
+        assert world.noted("events_published") == [{"events": len(bus.names)}]
         assert bus.names
 
     def test_while_the_bus_is_away_every_try_says_so(
@@ -182,15 +176,15 @@ class TestEvents:
         # Given a bus that is away
         bus.is_away = True
         refund = self.publish(world, bus, backlog)
-        assert len(noted(world, "event_not_published")) == 1
+        assert len(world.noted("event_not_published")) == 1
         # When it is asked again
         self.again(world, bus, backlog)
         # Then that is told, and nothing is told to be published
-        assert noted(world, "event_still_unpublished") == [{"refund_id": refund.id, "sequence": 2}]
-        assert noted(world, "events_published") == []
+        assert world.noted("event_still_unpublished") == [{"refund_id": refund.id, "sequence": 2}]
+        assert world.noted("events_published") == []
         # And once it is back, what it takes
         bus.is_away = False
         world.clock.advance(3_600_000)
         self.again(world, bus, backlog)
-        assert noted(world, "events_published") == [{"events": len(bus.names)}]
+        assert world.noted("events_published") == [{"events": len(bus.names)}]
         assert world.stored("k").state is State.SUCCEEDED

@@ -284,8 +284,10 @@ class TestBeforeAnythingIsWritten:
 
     def test_a_record_without_a_link(self, world: World) -> None:
         world.book.add_record(FakeRecord("pr_1", "sgd", 9999, 9999))
-        with pytest.raises(PaymentNotLinkedError):
+        with pytest.raises(PaymentNotLinkedError) as refused:
             world.refund("k")
+        details = refused.value.details
+        assert (details["object"], details["missing"]) == ("pr_1", "processor payment id")
 
     def test_a_record_that_was_never_captured(self, world: World) -> None:
         world.book.books.records["pr_1"].guaranteed = 0
@@ -296,7 +298,11 @@ class TestBeforeAnythingIsWritten:
         world.book.add_reference("pi_1", {})
         with pytest.raises(PaymentNotLinkedError) as refused:
             world.refund("k", record="pi_1", reference_type=ReferenceType.PAYMENT_INTENT)
-        assert refused.value.details["expected_in"] == ["metadata.stripe_payment_record_id"]
+        assert refused.value.details == {
+            "object": "pi_1",
+            "missing": "Payment Record id",
+            "expected_in": ["metadata.stripe_payment_record_id"],
+        }
 
     def test_an_invoice_that_names_another_charge_than_its_record(self, world: World) -> None:
         world.processor.add_charge("charge-2", Money(9999, "sgd"))

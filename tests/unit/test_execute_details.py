@@ -56,11 +56,6 @@ def after_commit(world: World, happens: Callable[[], object]) -> None:
     world.ledger.commit = committed  # type: ignore[method-assign, assignment]
 
 
-def noted(world: World, event: str) -> list[dict[str, Any]]:
-    """What was said each time that the event was noted."""
-    return [facts for name, facts in world.trail.notes if name == event]
-
-
 class TestOrder:
     """What the processor is asked."""
 
@@ -80,8 +75,8 @@ class TestOrder:
     def test_the_log_says_when_it_was_sent_and_what_kind_of_answer_came(self, world: World) -> None:
         world.processor.fates.append(NotSent())
         refund = world.refund("k").refund
-        assert noted(world, "refund_sending") == [{"refund_id": refund.id, "attempt": 1}]
-        assert noted(world, "refund_answered") == [{"refund_id": refund.id, "outcome": "aborted"}]
+        assert world.noted("refund_sending") == [{"refund_id": refund.id, "attempt": 1}]
+        assert world.noted("refund_answered") == [{"refund_id": refund.id, "outcome": "aborted"}]
 
 
 class TestAnswer:
@@ -389,7 +384,7 @@ class TestLookOnce:
 
     def test_one_that_is_still_pending_stays_so(self, world: World) -> None:
         assert world.refund("k").refund.state is State.PENDING
-        assert noted(world, "pending_not_read") == []
+        assert world.noted("pending_not_read") == []
 
     def test_one_that_is_still_pending_is_not_written_again(self, world: World) -> None:
         def slowly(name: str) -> Movement:
@@ -404,7 +399,7 @@ class TestLookOnce:
     def test_one_that_is_not_shown_yet_stays_so(self, world: World) -> None:
         self.looks(world, lambda _: None)
         assert world.refund("k").refund.state is State.PENDING
-        assert noted(world, "pending_not_read") == []
+        assert world.noted("pending_not_read") == []
 
     def test_one_that_cannot_be_read_stays_so(self, world: World) -> None:
         def unavailable(_: str) -> Movement | None:
@@ -415,7 +410,7 @@ class TestLookOnce:
         assert answer.refund == world.stored("k")
         assert answer.refund.state is State.PENDING
         facts = {"refund_id": answer.refund.id, "reason": "ProviderUnavailableError"}
-        assert noted(world, "pending_not_read") == [facts]
+        assert world.noted("pending_not_read") == [facts]
 
     @pytest.mark.parametrize("mishap", [LedgerConflictError("race"), LedgerUnavailableError("no")])
     def test_one_whose_end_cannot_be_written_stays_so(
@@ -432,7 +427,7 @@ class TestLookOnce:
         answer = world.refund("k")
         assert (answer.refund.state, world.stored("k").state) == (State.PENDING, State.PENDING)
         assert world.doorbell.rung == []
-        assert [facts["reason"] for facts in noted(world, "pending_not_read")] == [
+        assert [facts["reason"] for facts in world.noted("pending_not_read")] == [
             type(mishap).__name__
         ]
 
@@ -440,7 +435,7 @@ class TestLookOnce:
         self.looks(world, lambda name: replace(self.ended(world, name), money=Money(1, "sgd")))
         refund = world.refund("k").refund
         assert refund.state is State.PENDING
-        assert noted(world, "movement_disagrees") == [{"refund_id": refund.id}]
+        assert world.noted("movement_disagrees") == [{"refund_id": refund.id}]
 
     def test_one_that_has_ended_is_written_with_who_looked(self, world: World) -> None:
         self.looks(world, lambda name: self.ended(world, name))
@@ -462,7 +457,7 @@ class TestLookOnce:
 def test_a_lost_doorbell_is_told_to_the_log(world: World) -> None:
     world.doorbell.is_broken = True
     refund = world.refund("k").refund
-    assert noted(world, "doorbell_lost") == [{"refund_id": refund.id}]
+    assert world.noted("doorbell_lost") == [{"refund_id": refund.id}]
 
 
 def test_a_refund_that_owes_nothing_is_not_rung_for(world: World) -> None:

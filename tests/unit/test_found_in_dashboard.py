@@ -11,19 +11,22 @@ from refunds.errors import (
     StripeUnavailableError,
 )
 from refunds.imports import owed_at_first_sight
+from refunds.link import VerifyCharge
 from refunds.money import Money
 from refunds.observe import Observed
 from refunds.payment import PaymentKey
-from refunds.ports import Movement, MovementStatus, StripeReference
+from refunds.ports import Movement, MovementStatus, PaymentRecord, StripeReference
 from refunds.refund import Refund, ReportParameters, Source
-from refunds.report import ReportFailedError
+from refunds.report import ReportDeferredError, ReportFailedError
 from refunds.state_machine import ReportState, State
+from tests.fakes.book_fates import AnswerLost
 from tests.fakes.book_records import FakeRecord
 from tests.fakes.processor_fates import Conduct
 from tests.fakes.world import STEP_MS, World
 
 CHARGE = PaymentKey("hitpay", "charge-1")
 DAY_MS = 86_400_000
+SWEEP_MS = 240_000
 
 
 @pytest.fixture
@@ -225,6 +228,21 @@ class TestATraceThatLeadsNowhere:
         assert kept.payment().payment_record == "pr_1"
         assert kept.ledger.payment_of_record("pr_1") == CHARGE
 
+    def test_the_sweep_finds_the_mended_link_without_a_webhook(self, kept: World) -> None:
+        kept.book.references["pi_1"] = intent("pr_1")
+        # When the daily sweep comes by, whose sums are what the ledger has
+        kept.sweep(kept.deadline_of(SWEEP_MS))
+        # Then Stripe is owed what was kept
+        assert imported(kept)[0].report.state is ReportState.DUE
+        # And when it was told, there is nothing left to look at
+        kept.report(imported(kept)[0].id)
+        assert kept.sweep(kept.deadline_of(SWEEP_MS)) == 0
+
+    def test_the_sweep_finds_what_a_refund_of_the_payment_has_linked(self, kept: World) -> None:
+        kept.refund("k", record="pr_1", amount=100)
+        kept.sweep(kept.deadline_of(SWEEP_MS))
+        assert imported(kept)[0].report.state is ReportState.DUE
+
     def test_a_worker_that_dies_between_link_and_reports_loses_none(self, kept: World) -> None:
         kept.book.references["pi_1"] = intent("pr_1")
         seen = kept.execute.resolver.sight(kept.command("x").request, None, kept.deadline())
@@ -241,6 +259,126 @@ class TestATraceThatLeadsNowhere:
         observe(kept)
         assert imported(kept)[0].report.state is ReportState.FAILED
         assert noted(kept, "link_found_but_booked") == [{"refund_id": refund.id}]
+
+    def test_a_report_of_ours_does_not_hide_what_a_person_has_booked(self, kept: World) -> None:
+        # Given that it was booked by hand, and a refund of ours of just that sum owes its report
+        report_elsewhere(kept, next(iter(kept.processor.books.refunds.values())).movement)
+        ours = kept.refund("k", record="pr_1", amount=2500).refund
+        # When the payment is observed, then nobody can tell which of the two Stripe shows
+        observe(kept)
+        assert imported(kept)[0].report.state is ReportState.FAILED
+        assert noted(kept, "link_found_but_booked") == []
+        # And when ours is told, the other is known to be in the book
+        kept.report(ours.id)
+        observe(kept)
+        assert imported(kept)[0].report.state is ReportState.FAILED
+        assert kept.book.books.refunded("pr_1") == 5000
+        assert len(noted(kept, "link_found_but_booked")) == 1
+
+    def test_it_is_told_when_the_report_that_made_it_doubtful_has_ended(self, kept: World) -> None:
+        # Given a report of ours that Stripe has booked, and whose answer was lost
+        ours = kept.refund("k", record="pr_1", amount=2500).refund
+        kept.book.fates.append(AnswerLost())
+        with pytest.raises(ReportDeferredError):
+            kept.report(ours.id)
+        observe(kept)
+        assert imported(kept)[0].report.state is ReportState.FAILED
+        # When it is confirmed
+        kept.report(ours.id, receive=2)
+        observe(kept)
+        # Then the other is owed
+        assert imported(kept)[0].report.state is ReportState.DUE
+
+    def test_a_report_that_is_made_while_stripe_is_read_hides_nothing(self, kept: World) -> None:
+        # Given that it was booked by hand, and ours is told just after Stripe was read
+        report_elsewhere(kept, next(iter(kept.processor.books.refunds.values())).movement)
+        ours = kept.refund("k", record="pr_1", amount=2500).refund
+        read = kept.book.payment_record
+
+        def raced(*asked: Any) -> PaymentRecord:
+            kept.book.payment_record = read  # type: ignore[method-assign]
+            found = read(*asked)
+            kept.report(ours.id)
+            return found
+
+        kept.book.payment_record = raced  # type: ignore[method-assign, assignment]
+        observe(kept)
+        assert imported(kept)[0].report.state is ReportState.FAILED
+
+    def test_what_stripe_shows_is_not_taken_for_what_is_older(self, world: World) -> None:
+        # Given a refund from before this service, and a new one that was booked by hand
+        world.book.references["pi_1"] = intent(None)
+        in_dashboard(world, 5000)
+        world.clock.advance(DAY_MS + STEP_MS)
+        new = in_dashboard(world, 2500)
+        observe(world)
+        report_elsewhere(world, new)
+        # When the link is mended, then the sum does not fit, and none is told
+        world.book.references["pi_1"] = intent("pr_1")
+        observe(world)
+        assert imported(world)[0].report.state is ReportState.FAILED
+
+    def test_beside_what_stripe_shows_of_older_ones_it_is_told(self, world: World) -> None:
+        world.book.references["pi_1"] = intent(None)
+        old = in_dashboard(world, 5000)
+        report_elsewhere(world, old)
+        world.clock.advance(DAY_MS + STEP_MS)
+        in_dashboard(world, 2500)
+        observe(world)
+        world.book.references["pi_1"] = intent("pr_1")
+        observe(world)
+        assert imported(world)[0].report.state is ReportState.DUE
+
+    @pytest.mark.parametrize("by_webhook", [True, False])
+    def test_one_that_ends_after_its_payment_was_linked_is_told(
+        self, world: World, by_webhook: bool
+    ) -> None:
+        # Given one that is pending, and a refund of ours that links its payment
+        world.book.references["pi_1"] = intent(None)
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        movement = in_dashboard(world, 2500)
+        observe(world)
+        world.processor.books.conduct = Conduct()
+        world.refund("k", record="pr_1", amount=100)
+        # When it ends, then Stripe is owed its report
+        world.processor.books.set_status(movement.id, MovementStatus.SUCCEEDED)
+        world.clock.advance(STEP_MS)
+        if by_webhook:
+            observe(world)
+        else:
+            world.settle_due()
+        (refund,) = imported(world)
+        assert (refund.payment_record, refund.report.state) == ("pr_1", ReportState.DUE)
+        assert noted(world, "report_failed") == []
+
+    def test_one_whose_end_a_webhook_tells_is_alarmed(self, world: World) -> None:
+        world.book.references["pi_1"] = intent(None)
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        movement = in_dashboard(world, 2500)
+        observe(world)
+        world.processor.books.set_status(movement.id, MovementStatus.SUCCEEDED)
+        observe(world)
+        (refund,) = imported(world)
+        alarm = {"refund_id": refund.id, "reason": "payment_not_linked"}
+        assert noted(world, "report_failed") == [alarm]
+        # And again with every look, until the link is mended
+        world.sweep(world.deadline_of(SWEEP_MS))
+        assert noted(world, "report_failed") == [alarm, alarm]
+
+    def test_a_record_of_another_amount_is_no_link_though_no_charge_is_read(self) -> None:
+        # Given a payment that was kept without a record, on a stage that reads no charges
+        world = World(verify_charge=VerifyCharge.NEVER)
+        world.pay()
+        world.processor.references["charge-1"] = "pi_1"
+        in_dashboard(world, 2500)
+        observe(world)
+        # When a record that shows twice as much names the charge
+        world.book.books.records["pr_1"].guaranteed = 2 * 9999
+        # Then more than was paid is not refunded by it
+        with pytest.raises(PaymentLinkConflictError):
+            world.refund("k", amount=9999)
+        assert world.processor.orders == []
+        assert world.payment().payment_record is None
 
     def test_a_refund_that_is_asked_for_links_the_payment(self, kept: World) -> None:
         # When somebody refunds the rest by its record

@@ -14,24 +14,10 @@ from refunds.ports import (
 )
 from refunds.refund import BEFORE_ADOPTION, ReferenceType, Refund, Source, imported_refund_id
 from refunds.state_machine import ReportState, State
-from tests.fakes.world import World
 
 CHARGE = PaymentKey("hitpay", "charge-1")
 NOW = 1_709_251_199_999
 SEEN = NOW - 3_600_000
-
-
-@pytest.fixture
-def world() -> World:
-    """A world with one payment of SGD 99.99, ``pr_1``."""
-    made = World()
-    made.pay()
-    return made
-
-
-def noted(world: World, event: str) -> list[dict[str, Any]]:
-    """What was said each time that the event was noted."""
-    return [facts for name, facts in world.trail.notes if name == event]
 
 
 def movement(**facts: Any) -> Movement:
@@ -45,17 +31,6 @@ def movement(**facts: Any) -> Movement:
         refunded_at_ms=SEEN + 2,
     )
     return replace(plain, **facts)
-
-
-def imported(world: World) -> list[Refund]:
-    return [one for one in world.ledger.refunds.values() if one.source is Source.PROCESSOR]
-
-
-def in_dashboard(world: World, amount: int) -> str:
-    """Somebody refunds that much in the processor's dashboard; the movement's id."""
-    moved = world.processor.refund_in_dashboard("charge-1", amount)
-    assert isinstance(moved, Movement)
-    return moved.id
 
 
 class TestImport:

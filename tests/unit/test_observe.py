@@ -1,27 +1,24 @@
 """A hint of the processor: what the charge shows now is learnt, once."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from refunds.link import VerifyCharge
 from refunds.money import Money
+from refunds.observe import Observed
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import (
     Commit,
     LedgerConflictError,
-    Movement,
     MovementStatus,
 )
-from refunds.refund import Refund, Source
+from refunds.refund import Refund
 from refunds.state_machine import ReportState, State
-from tests.fakes.processor_fates import Conduct, RequestLost
+from tests.fakes.processor_fates import Conduct, ReplyLost, RequestLost
 from tests.fakes.world import LEASE_MS, STEP_MS, World
 
 CHARGE = PaymentKey("hitpay", "charge-1")
-NOW = 1_709_251_199_999
-SEEN = NOW - 3_600_000
 
 
 @pytest.fixture
@@ -30,35 +27,6 @@ def world() -> World:
     made = World()
     made.pay()
     return made
-
-
-def noted(world: World, event: str) -> list[dict[str, Any]]:
-    """What was said each time that the event was noted."""
-    return [facts for name, facts in world.trail.notes if name == event]
-
-
-def movement(**facts: Any) -> Movement:
-    plain = Movement(
-        id="m1",
-        payment_id="charge-1",
-        money=Money(2500, "sgd"),
-        status=MovementStatus.SUCCEEDED,
-        processor_status="succeeded",
-        created_at_ms=SEEN + 1,
-        refunded_at_ms=SEEN + 2,
-    )
-    return replace(plain, **facts)
-
-
-def imported(world: World) -> list[Refund]:
-    return [one for one in world.ledger.refunds.values() if one.source is Source.PROCESSOR]
-
-
-def in_dashboard(world: World, amount: int) -> str:
-    """Somebody refunds that much in the processor's dashboard; the movement's id."""
-    moved = world.processor.refund_in_dashboard("charge-1", amount)
-    assert isinstance(moved, Movement)
-    return moved.id
 
 
 class TestObserving:
@@ -79,9 +47,9 @@ class TestObserving:
         self.payment(world)
         world.doorbell.rung.clear()
         world.clock.advance(STEP_MS)
-        in_dashboard(world, 2500)
+        world.in_dashboard(2500)
         self.observe(world)
-        (refund,) = imported(world)
+        (refund,) = world.imported()
         assert refund.report.state is ReportState.DUE
         assert world.doorbell.rung == [refund.id]
         # And the second hint finds nothing new
@@ -95,7 +63,7 @@ class TestObserving:
         later = world.clock.now_ms() + 3_600_000
         world.ledger.refunds[refund.id] = replace(refund, next_check_ms=later)
         # When it shows on the charge, and the processor hints at it
-        in_dashboard(world, 2500)
+        world.in_dashboard(2500)
         self.observe(world)
         assert world.stored("k").state is State.SUCCEEDED
 
@@ -105,7 +73,7 @@ class TestObserving:
         world.clock.advance(STEP_MS)
         self.races(world, 1)
         self.observe(world)
-        assert noted(world, "not_hurried") == []
+        assert world.noted("not_hurried") == []
 
     def test_a_refund_that_nobody_may_settle_yet_is_not_settled(self, world: World) -> None:
         # Given a review that a person has put aside, due never
@@ -134,7 +102,7 @@ class TestObserving:
         world.ledger.refunds[refund.id] = replace(refund, next_check_ms=later)
         self.races(world, 1)
         self.observe(world)
-        assert noted(world, "not_hurried") == [{"refund_id": refund.id}]
+        assert world.noted("not_hurried") == [{"refund_id": refund.id}]
 
     def test_the_end_of_a_pending_refund_is_written_with_who_saw_it(self, world: World) -> None:
         world.processor.books.conduct = Conduct(MovementStatus.PENDING)
@@ -162,6 +130,34 @@ class TestObserving:
         self.observe(world)
         assert world.stored("k") == failed
 
+    def test_a_failure_that_turns_into_a_success_is_alarmed(self, world: World) -> None:
+        # Given a refund that the processor showed as failed, so that its amount is free again
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        failed = world.refund("k", amount=2500).refund
+        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+        self.observe(world)
+        # When it shows it as succeeded after all
+        world.processor.books.set_status("hitpay-refund-1", MovementStatus.SUCCEEDED)
+        self.observe(world)
+        # Then a person is told
+        told = {"movement": "hitpay-refund-1", "failed": failed.id}
+        assert ("movement_contradicts", told) in world.trail.notes
+
+    def test_a_payment_is_known_by_the_processors_own_spelling(self, world: World) -> None:
+        # Given a webhook that spells the charge's id in capitals
+        world.processor.references["charge-1"] = "pi_1"
+        world.book.add_reference("pi_1", {"stripe_payment_record_id": "pr_1"})
+        world.in_dashboard(2500)
+        charge = world.processor.charge
+        world.processor.charge = (  # type: ignore[method-assign]
+            lambda charge_id, deadline: charge(charge_id.lower(), deadline)
+        )
+        capitals = PaymentKey("hitpay", "CHARGE-1")
+        assert world.observe(capitals, world.deadline()) is Observed.LEARNT
+        # Then the payment is one
+        assert set(world.ledger.payments) == {CHARGE}
+        assert world.imported()[0].report.state is ReportState.DUE
+
     def test_one_that_is_still_pending_is_left_alone(self, world: World) -> None:
         world.processor.books.conduct = Conduct(MovementStatus.PENDING)
         refund = world.refund("k", amount=2500).refund
@@ -187,7 +183,7 @@ class TestObserving:
         stored = world.stored("k")
         assert stored.late_failure_at_ms == world.clock.now_ms()
         assert (stored.history[-1].cause, stored.history[-1].actor) == ("taken_back", "observe")
-        assert noted(world, "refund_taken_back") == [{"refund_id": refund.id}]
+        assert world.noted("refund_taken_back") == [{"refund_id": refund.id}]
         assert world.doorbell.rung == [refund.id]
 
     def test_a_report_that_was_due_already_is_not_rung_for_again(self, world: World) -> None:
@@ -207,35 +203,51 @@ class TestObserving:
         )
         self.observe(world)
         assert world.stored("k").late_failure_at_ms is None
-        assert noted(world, "movement_disagrees") == [{"refund_id": refund.id}]
+        assert world.noted("movement_disagrees") == [{"refund_id": refund.id}]
 
     @pytest.mark.parametrize(("lost", "ends"), [(4, True), (5, False)])
     def test_it_is_tried_five_times(self, world: World, lost: int, ends: bool) -> None:
         self.payment(world)
         world.clock.advance(STEP_MS)
-        in_dashboard(world, 2500)
+        world.in_dashboard(2500)
         self.races(world, lost)
         if ends:
             self.observe(world)
         else:
             with pytest.raises(LedgerConflictError, match="charge-1 is too busy"):
                 self.observe(world)
-        assert len(imported(world)) == int(ends)
+        assert len(world.imported()) == int(ends)
 
     def test_the_charge_is_read_even_where_refunds_do_not_read_it(self) -> None:
         world = World(verify_charge=VerifyCharge.NEVER)
         world.pay()
         self.payment(world)
         world.clock.advance(STEP_MS)
-        in_dashboard(world, 2500)
+        world.in_dashboard(2500)
         self.observe(world)
-        assert len(imported(world)) == 1
+        assert len(world.imported()) == 1
 
     def test_a_charge_that_lists_nothing_readable_teaches_its_sum(self, world: World) -> None:
         self.payment(world)
         world.processor.lists_refunds = False
         self.observe(world)
-        assert imported(world) == []
+        assert world.imported() == []
+        assert "refunds_not_listed" not in world.trail.events
+
+    def test_a_webhook_that_is_faster_than_the_answer_alarms_nobody(self, world: World) -> None:
+        world.processor.lists_refunds = False
+        world.processor.fates.append(ReplyLost())
+        world.refund("k", amount=2500)
+        self.observe(world)
+        assert "refunds_not_listed" not in world.trail.events
+
+    def test_what_others_refunded_and_no_list_shows_is_alarmed(self, world: World) -> None:
+        self.payment(world)
+        world.processor.lists_refunds = False
+        world.in_dashboard(2500)
+        self.observe(world)
+        told = {"charge": "charge-1", "amount": 2500}
+        assert ("refunds_not_listed", told) in world.trail.notes
 
     def races(self, world: World, times: int) -> None:
         """Somebody else is faster that many times."""

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -46,11 +45,6 @@ def refund(world: World) -> Refund:
     refund = world.refund("k", amount=2500).refund
     world.clock.advance(1_000)
     return refund
-
-
-def noted(world: World, event: str) -> list[dict[str, Any]]:
-    """What was said each time that the event was noted."""
-    return [facts for name, facts in world.trail.notes if name == event]
 
 
 def mishaps(world: World) -> deque[Callable[[], object]]:
@@ -110,7 +104,7 @@ class TestTaking:
         refund = world.refund("k").refund
         assert world.report(refund.id) is Reported.NOTHING_DUE
         facts = {"refund_id": refund.id, "report": ReportState.NOT_DUE}
-        assert noted(world, "nothing_due") == [facts]
+        assert world.noted("nothing_due") == [facts]
 
     def test_a_message_for_no_refund_says_which(self, world: World) -> None:
         with pytest.raises(UnknownRefundError, match="rfd_nowhere"):
@@ -230,7 +224,7 @@ class TestUnclear:
         mishaps(world).append(raced)
         with pytest.raises(ReportDeferredError):
             world.report(refund.id)
-        assert noted(world, "lease_not_released") == [{"refund_id": refund.id}]
+        assert world.noted("lease_not_released") == [{"refund_id": refund.id}]
         assert world.stored("k").report.lease_until_ms is not None
 
     def test_on_the_last_receive_it_is_failed_with_the_reason(
@@ -243,7 +237,7 @@ class TestUnclear:
         reason = "unclear: Stripe: no whole answer: TimeoutError"
         assert (stored.report.last_error, stored.history[-1].cause) == (reason, reason)
         assert (stored.report.lease_until_ms, stored.next_check_ms) == (None, None)
-        assert noted(world, "report_failed") == [{"refund_id": refund.id, "reason": reason}]
+        assert world.noted("report_failed") == [{"refund_id": refund.id, "reason": reason}]
         # And the same message, should it come again, is told so
         with pytest.raises(ReportFailedError, match=reason):
             world.report(refund.id, receive=9)
@@ -265,7 +259,7 @@ class TestUnclear:
         world.ledger.refunds[refund.id] = replace(stored, late_failure_at_ms=1)
         assert world.report(refund.id) is Reported.NOTHING_DUE
         facts = {"refund_id": refund.id, "report": "taken back"}
-        assert noted(world, "nothing_due") == [facts]
+        assert world.noted("nothing_due") == [facts]
 
     def test_a_redriven_report_counts_as_rung_for_and_is_looked_at_again(
         self, world: World, refund: Refund
@@ -316,7 +310,7 @@ class TestRefused:
         self.repeated(world, refund)
         assert world.report(refund.id, receive=2) is Reported.REPORTED
         facts = {"refund_id": refund.id, "risen": 2500, "unchanged": True}
-        assert noted(world, "refusal_judged") == [facts]
+        assert world.noted("refusal_judged") == [facts]
 
     def test_what_others_had_booked_before_is_not_taken_for_ours(self, world: World) -> None:
         # Given a part that somebody else had booked before we came, and a refund of ours
@@ -355,7 +349,7 @@ class TestRefused:
         # Then the first attempt's refusal is for a person
         with pytest.raises(ReportFailedError):
             world.report(refund.id)
-        assert noted(world, "refusal_judged") == []
+        assert world.noted("refusal_judged") == []
 
     def test_the_last_receive_asks_the_record_even_at_the_first_attempt(
         self, world: World, refund: Refund
@@ -432,7 +426,7 @@ class TestRefused:
         # Then the sum is not trusted
         with pytest.raises(ReportFailedError):
             world.report(refund.id, receive=2)
-        assert [facts["unchanged"] for facts in noted(world, "refusal_judged")] == [False]
+        assert [facts["unchanged"] for facts in world.noted("refusal_judged")] == [False]
 
     @pytest.mark.parametrize("missing", ["payment", "record"])
     def test_without_a_payment_or_a_record_nothing_is_proved(
@@ -448,4 +442,4 @@ class TestRefused:
             world.ledger.payments.clear()
             with pytest.raises(ReportDeferredError):
                 world.report(refund.id, receive=2)
-        assert noted(world, "refusal_judged") == []
+        assert world.noted("refusal_judged") == []

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -102,11 +101,6 @@ def killed_while_sending(world: World) -> Refund:
     with pytest.raises(Killed):
         world.refund("k", amount=2500)
     return world.stored("k")
-
-
-def noted(world: World, event: str) -> list[dict[str, Any]]:
-    """What was said each time that the event was noted."""
-    return [facts for name, facts in world.trail.notes if name == event]
 
 
 def before_next_commit(world: World, happens: Callable[[Commit], object]) -> None:
@@ -280,7 +274,7 @@ class TestBackoff:
     def test_the_log_says_what_a_look_came_to(self, world: World) -> None:
         refund = unknown(world)
         settle(world)
-        assert noted(world, "looked_up") == [{"refund_id": refund.id, "verdict": "NoneYet"}]
+        assert world.noted("looked_up") == [{"refund_id": refund.id, "verdict": "NoneYet"}]
 
 
 class TestFound:
@@ -362,7 +356,7 @@ class TestHold:
         reason = "no movement found during the hold"
         line = stored.history[-1]
         assert (line.cause, line.actor, line.evidence) == (reason, "settle_refunds", {})
-        assert noted(world, "refund_needs_review") == [{"refund_id": refund.id, "reason": reason}]
+        assert world.noted("refund_needs_review") == [{"refund_id": refund.id, "reason": reason}]
 
     def test_a_moment_before_its_end_it_is_not_over(self, world: World) -> None:
         self.at_the_end(world, early_ms=1)
@@ -406,7 +400,7 @@ class TestHold:
         assert stored.failure.code == "not_executed"
         line = stored.history[-1]
         assert (line.cause, line.evidence) == ("hold_over", {"look_ups": 3})
-        assert noted(world, "refund_failed_by_hold") == [{"refund_id": refund.id}]
+        assert world.noted("refund_failed_by_hold") == [{"refund_id": refund.id}]
 
     def test_then_too_a_review_is_left_to_the_person_who_has_it(self) -> None:
         world = World(after_hold=AfterHold.FAILED)
@@ -433,7 +427,7 @@ class TestHold:
         assert looked.history == stored.history
         assert looked.last_look == "2 movements of this amount"
         assert (looked.looks, looked.look_ups) == (1, 1)
-        assert len(noted(world, "refund_needs_review")) == 1
+        assert len(world.noted("refund_needs_review")) == 1
 
 
 class TestFoundFailed:
@@ -492,7 +486,7 @@ class TestFollowingUp:
         stored = world.stored("k")
         assert stored.last_look == "the processor does not show the refund"
         assert stored.look_ups == 1
-        assert noted(world, "pending_movement_gone") == [{"refund_id": refund.id}]
+        assert world.noted("pending_movement_gone") == [{"refund_id": refund.id}]
 
     def test_one_that_has_ended_is_written_with_who_looked(self, world: World) -> None:
         refund = pending(world)
@@ -515,7 +509,7 @@ class TestFollowingUp:
         reason = "the processor shows another refund"
         assert world.stored("k").state is State.REVIEW
         assert world.stored("k").history[-1].cause == reason
-        assert noted(world, "refund_needs_review") == [{"refund_id": refund.id, "reason": reason}]
+        assert world.noted("refund_needs_review") == [{"refund_id": refund.id, "reason": reason}]
 
     def test_a_bound_review_is_looked_at_as_often_as_a_pending_refund(self, world: World) -> None:
         refund = pending(world)
@@ -637,7 +631,7 @@ class TestRinging:
         report = world.stored("k").report
         assert (report.last_ring_ms, report.rings) == (world.clock.now_ms(), 1)
         assert world.stored("k").last_look == "rung"
-        assert noted(world, "rung_again") == [{"refund_id": refund.id, "rings": 1}]
+        assert world.noted("rung_again") == [{"refund_id": refund.id, "rings": 1}]
 
     def test_it_is_written_over_the_refund_as_the_ledger_holds_it(self, world: World) -> None:
         world.refund("k")

@@ -1,7 +1,6 @@
 """One run over all that is due: how much, how long, and what it says."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -29,15 +28,10 @@ def unknown(world: World) -> Refund:
     return world.refund("k", amount=2500).refund
 
 
-def noted(world: World, event: str) -> list[dict[str, Any]]:
-    """What was said each time that the event was noted."""
-    return [facts for name, facts in world.trail.notes if name == event]
-
-
 def test_it_says_how_many_it_settled(world: World) -> None:
     unknown(world)
     assert world.settle_run(world.deadline_of(75_000)) == 1
-    assert noted(world, "settle_run") == [{"settled": 1}]
+    assert world.noted("settle_run") == [{"settled": 1}]
 
 
 def test_with_nothing_due_it_looks_once(world: World) -> None:
@@ -96,7 +90,7 @@ def test_a_poison_row_is_told_to_the_log_with_its_error(world: World) -> None:
     world.ledger.payments.pop(CHARGE)
     assert world.settle_run(world.deadline_of(75_000)) == 0
     error = f"LedgerUnavailableError: the ledger does not show {refund.id} whole"
-    assert noted(world, "settle_failed") == [{"refund_id": refund.id, "error": error}]
+    assert world.noted("settle_failed") == [{"refund_id": refund.id, "error": error}]
 
 
 def test_of_a_long_error_three_hundred_characters_are_told(world: World) -> None:
@@ -106,4 +100,4 @@ def test_of_a_long_error_three_hundred_characters_are_told(world: World) -> None
     unknown(world)
     run = replace(world.settle_run, settle=fails)  # type: ignore[arg-type]
     run(world.deadline_of(75_000))
-    assert [len(facts["error"]) for facts in noted(world, "settle_failed")] == [300]
+    assert [len(facts["error"]) for facts in world.noted("settle_failed")] == [300]

@@ -8,6 +8,7 @@ from refunds.errors import ProcessorUnavailableError
 from refunds.observe import SINCE_MARGIN_MS
 from refunds.payment import PaymentKey
 from refunds.ports import (
+    Charge,
     ChargePage,
     Deadline,
     LedgerConflictError,
@@ -20,6 +21,7 @@ from refunds.ports import (
 from refunds.refund import Refund, Source
 from refunds.state_machine import ReportState
 from refunds.sweep import STEP_MS
+from tests.fakes.processor_fates import Conduct
 from tests.fakes.world import World
 
 LONG_MS = 240_000
@@ -85,6 +87,53 @@ def test_a_success_that_was_taken_back_is_seen(world: World) -> None:
     world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
     assert sweep(world) == 1
     assert world.stored("k").late_failure_at_ms is not None
+
+
+def test_what_was_known_as_a_sum_only_is_looked_at_until_it_is_listed(world: World) -> None:
+    # Given a refund in the dashboard that a refund of ours saw as a sum only
+    in_dashboard(world, "2", 2500)
+    world.processor.lists_refunds = False
+    world.clock.advance(STEP_MS)
+    world.refund("k", record="pr_2", amount=100)
+    assert sweep(world) == 1
+    assert imported(world) == []
+    # When the charge lists it, then it becomes a refund here
+    world.processor.lists_refunds = True
+    assert sweep(world) == 1
+    assert [one.amount for one in imported(world)] == [2500]
+    assert sweep(world) == 0
+
+
+def test_paying_again_what_was_taken_back_is_seen_though_the_sums_are_the_same(
+    world: World,
+) -> None:
+    # Given a refund whose money came back, and that was paid again in the dashboard
+    world.refund("k", record="pr_2", amount=2500)
+    world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+    world.clock.advance(STEP_MS)
+    in_dashboard(world, "2", 2500)
+    # When it sweeps, then it learns of both
+    assert sweep(world) == 1
+    assert world.stored("k").late_failure_at_ms is not None
+    assert [one.amount for one in imported(world)] == [2500]
+
+
+def test_a_pending_refund_of_the_dashboard_counts_before_it_is_done(world: World) -> None:
+    world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+    in_dashboard(world, "2", 2500)
+    assert sweep(world) == 1
+    assert world.payment("2").refundable == 9999 - 2500
+
+
+def test_a_page_with_very_many_refunds_is_compared_in_parts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("refunds.sweep.MOVEMENTS_MAX", 2)
+    for _ in range(5):
+        in_dashboard(world, "3", 100)
+    sweep(world)
+    assert len(imported(world)) == 5
+    assert sweep(world) == 0
 
 
 def test_it_begins_at_the_newest_again_when_it_has_come_to_the_end(world: World) -> None:
@@ -179,6 +228,25 @@ def test_one_payment_that_cannot_be_looked_at_stops_no_other(world: World) -> No
     assert [one.processor_payment_id for one in imported(world)] == ["charge-2"]
     missed = [facts for event, facts in world.trail.notes if event == "sweep_missed"]
     assert missed == [{"charge": "charge-3", "error": "ProcessorUnavailableError"}]
+
+
+def test_one_payment_that_no_look_can_bear_stops_no_other(world: World) -> None:
+    # Given a payment on the first page that shows a defect of ours, and one on the last page
+    in_dashboard(world, "3", 100)
+    in_dashboard(world, "1", 100)
+    reference_of = world.processor.reference_of
+
+    def poison(charge: Charge, deadline: Deadline) -> str | None:
+        if charge.id == "charge-3":
+            raise ValueError("a defect")
+        return reference_of(charge, deadline)
+
+    world.processor.reference_of = poison  # type: ignore[method-assign]
+    # When it sweeps, then it gets by
+    sweep(world)
+    assert [one.processor_payment_id for one in imported(world)] == ["charge-1"]
+    missed = [facts for event, facts in world.trail.notes if event == "sweep_missed"]
+    assert missed == [{"charge": "charge-3", "error": "ValueError"}]
 
 
 def test_a_payment_whose_sum_cannot_be_read_is_looked_at(world: World) -> None:

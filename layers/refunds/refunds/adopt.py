@@ -205,7 +205,7 @@ def _linked(stored: Payment, view: PaymentView) -> Payment:
     """The payment with the Payment Record that books it, if that has become known only now."""
     if stored.payment_record is not None or view.payment_record is None:
         return stored
-    return replace(stored, payment_record=view.payment_record, captured=view.captured)
+    return replace(stored, payment_record=view.payment_record)
 
 
 def _unlisted(payment: Payment, view: PaymentView) -> int:

@@ -26,7 +26,7 @@ from refunds.errors import (
 from refunds.evidence import stands_for
 from refunds.execute import ExecuteRefund
 from refunds.link import LinkResolver, PaymentView, VerifyCharge, asking_processor
-from refunds.outcome import after_movement, booked_by, taken_back
+from refunds.outcome import after_movement, booked_by, of_its_payment, taken_back
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import (
     Charge,
@@ -110,10 +110,12 @@ class ObservePayment:
         if isinstance(view, Observed):
             return view
         movements = view.charge.movements if view.charge is not None else None
+        if movements is None and view.charge is not None:
+            self._tell_unlisted(view.charge, payment)
         owners = self._owners(key, movements or ())
         for movement in movements or ():
             if movement.id in owners:
-                self._apply(owners[movement.id], movement, view)
+                self._apply(owners[movement.id], movement, view, payment)
         since_ms = self._since_ms(key.processor) if payment is None else None
         adoption = self.adopter.plan(view, since_ms=since_ms)
         self.adopter.carry_out(adoption)
@@ -123,6 +125,15 @@ class ObservePayment:
             # Linked only now: what failed to be reported for want of the link is owed.
             return self._learn(key, deadline)
         return Observed.LEARNT
+
+    def _tell_unlisted(self, charge: Charge, payment: Payment | None) -> None:
+        """Say if others refunded what the charge does not list, so that it cannot be imported.
+
+        What is held and not done yet may be done already: a webhook can be faster than an answer.
+        """
+        amount = charge.refunded - (0 if payment is None else payment.held)
+        if amount > 0:
+            self.trail.note("refunds_not_listed", charge=charge.id, amount=amount)
 
     # --- which record books it? -----------------------------------------------------------------
 
@@ -157,6 +168,9 @@ class ObservePayment:
             return Observed.NOT_FOUND
         if payment is None and not charge.refunded and not charge.movements:
             return Observed.NOTHING_REFUNDED
+        if charge.id != key.charge_id:
+            # The ledger knows a payment by the processor's own spelling of its id.
+            return self._learn(replace(key, charge_id=charge.id), deadline)
         with asking_processor():
             reference = self._processor(key).reference_of(charge, deadline)
         if payment is None and not _PAYMENT_INTENT.fullmatch(reference or ""):
@@ -218,15 +232,21 @@ class ObservePayment:
     def _owners(self, key: PaymentKey, movements: tuple[Movement, ...]) -> Mapping[str, str]:
         return self.ledger.claimed(key.processor, [movement.id for movement in movements])
 
-    def _apply(self, refund_id: str, movement: Movement, view: PaymentView) -> None:
-        """Let the refund that owns the movement follow it to its end."""
+    def _apply(
+        self, refund_id: str, movement: Movement, view: PaymentView, before: Payment | None
+    ) -> None:
+        """Let the refund that owns the movement follow it to its end.
+
+        ``before`` is the payment as it was before ``view`` was read.
+        """
         stored = self.recorder.read(refund_id)
         refund, now_ms = stored.refund, self.clock.now_ms()
         is_final = movement.status is not MovementStatus.PENDING
         if not stands_for(movement, refund):
             self.trail.note("movement_disagrees", refund_id=refund_id)
         elif refund.state in (State.PENDING, State.REVIEW) and is_final:
-            after = after_movement(refund, movement, at_ms=now_ms, cause="observed", actor=ACTOR)
+            linked = of_its_payment(refund, stored.payment)
+            after = after_movement(linked, movement, at_ms=now_ms, cause="observed", actor=ACTOR)
             self._write(stored, after)
         elif (
             refund.state is State.SUCCEEDED
@@ -235,18 +255,29 @@ class ObservePayment:
         ):
             self.trail.note("refund_taken_back", refund_id=refund_id)
             self._write(stored, taken_back(refund, movement, at_ms=now_ms, actor=ACTOR))
-        elif refund.payment_record is None:
-            self._book(stored, movement, view)
+        elif refund.state is State.FAILED and movement.status is MovementStatus.SUCCEEDED:
+            # The processor had said that it failed: its amount is free again, and may be sent.
+            self.trail.note("movement_contradicts", movement=movement.id, failed=refund_id)
+        elif refund.payment_record is None and before is not None:
+            self._book(stored, movement, view, before)
 
-    def _book(self, stored: Stored, movement: Movement, view: PaymentView) -> None:
-        """Give the refund the record that its payment has got since it was imported."""
-        payment, record = stored.payment, stored.payment.payment_record
+    def _book(self, stored: Stored, movement: Movement, view: PaymentView, before: Payment) -> None:
+        """Give the refund the record that its payment has got since it was imported.
+
+        Somebody may have booked it by hand meanwhile, so it is owed only if Stripe shows nothing
+        at all, or just what was in its book for sure before it was asked.
+        """
+        record = stored.payment.payment_record
+        if record is None:
+            # Whoever wrote it may have died before it was alarmed; and it waits for a person.
+            self._tell_if_failed(stored.refund)
         if record is None or view.in_book is None:
             return
-        known = payment.booked + payment.report_due_amount + payment.foreign_in_book
-        if view.in_book > known:
-            # Somebody may have booked it by hand meanwhile: that is for a person to see.
-            self.trail.note("link_found_but_booked", refund_id=stored.refund.id)
+        sure = before.booked + before.foreign_in_book
+        if view.in_book not in (0, sure):
+            # What another report explains can be told when that has ended, by the next look.
+            if not sure < view.in_book <= sure + before.report_due_amount:
+                self.trail.note("link_found_but_booked", refund_id=stored.refund.id)
             return
         at_ms = self.clock.now_ms()
         after = booked_by(stored.refund, record, movement, at_ms=at_ms, actor=ACTOR)
@@ -254,9 +285,16 @@ class ObservePayment:
 
     def _write(self, stored: Stored, after: Refund) -> None:
         written = self.recorder.write(stored, after)
-        newly_due = stored.refund.report.state is not ReportState.DUE
-        if newly_due:
-            self.execute.ring(written.refund)
+        report = written.refund.report
+        if report.state is stored.refund.report.state:
+            return
+        self.execute.ring(written.refund)
+        self._tell_if_failed(written.refund)
+
+    def _tell_if_failed(self, refund: Refund) -> None:
+        report = refund.report
+        if report.state is ReportState.FAILED and refund.late_failure_at_ms is None:
+            self.trail.note("report_failed", refund_id=refund.id, reason=report.last_error)
 
     def _hurry(self, refund_id: str) -> None:
         """Make the refund due now; while its own call may still write, nothing but that."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from refunds.payment import Payment
 from refunds.ports import (
     Aborted,
     Accepted,
@@ -143,6 +144,13 @@ def owing_report(refund: Refund, movement: Movement, why: Why) -> Refund:
         with_parameters, ReportEvent.OWE, replace(why, evidence={}), last_ring_ms=why.at_ms
     )
     return replace(owing, next_check_ms=why.at_ms + RING_CHECK_MS)
+
+
+def of_its_payment(refund: Refund, payment: Payment) -> Refund:
+    """The refund with the record that books its payment, which may be known since its import."""
+    if refund.payment_record is not None or payment.payment_record is None:
+        return refund
+    return replace(refund, payment_record=payment.payment_record)
 
 
 def booked_by(

@@ -23,7 +23,7 @@ from refunds.ports import (
     Unknown,
 )
 from refunds.refund import Refund, Why, noted
-from refunds.state_machine import UNBOUND, State
+from refunds.state_machine import PUBLIC_STATUS, UNBOUND, State
 
 # All refunds of one payment share its item, and of those that write at once one wins each round.
 RECORD_ATTEMPTS: Final = 25
@@ -164,7 +164,8 @@ class Recorder:
             "refund_moved",
             refund_id=refund.id,
             before=before,
-            outcome=refund.state,
+            after=refund.state,
+            outcome=PUBLIC_STATUS[refund.state],
             processor=refund.processor,
             amount=refund.amount,
             currency=refund.currency,

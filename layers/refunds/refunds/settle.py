@@ -33,7 +33,7 @@ from refunds.errors import (
 )
 from refunds.evidence import Ambiguous, Found, NoneYet, Unreadable, Verdict, judge, stands_for
 from refunds.execute import ExecuteRefund
-from refunds.outcome import after_movement
+from refunds.outcome import after_movement, of_its_payment
 from refunds.ports import (
     ChargeNotFoundError,
     ClaimConflictError,
@@ -280,8 +280,9 @@ class SettleRefund:
             return self._escalate(stored, "the processor shows another refund", {})
         if movement.status is MovementStatus.PENDING:
             return self._hold(stored, "still pending", looked_up=True)
+        linked = of_its_payment(refund, stored.payment)
         after = after_movement(
-            refund, movement, at_ms=self.clock.now_ms(), cause="looked_up", actor=ACTOR
+            linked, movement, at_ms=self.clock.now_ms(), cause="looked_up", actor=ACTOR
         )
         return self._move_on(stored, after)
 

@@ -16,11 +16,11 @@ from refunds.link import asking_processor
 from refunds.observe import SINCE_MARGIN_MS, ObservePayment
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import (
+    MOVEMENTS_MAX,
     ChargePage,
     Clock,
     Deadline,
     LedgerConflictError,
-    LedgerUnavailableError,
     ListedCharge,
     Processor,
     Sweep,
@@ -101,20 +101,44 @@ class SweepPayments:
             raise
 
     def _differing(self, processor: str, charges: Sequence[ListedCharge]) -> list[str]:
-        """Ids of the payments whose refunds are not what the ledger knows."""
+        """Ids of the payments whose refunds are not those of the ledger."""
         keys = [PaymentKey(processor, charge.id) for charge in charges]
         known = self.payments(keys)
+        ours = self._ours(processor, [one for charge in charges for one in charge.movements])
         return [
             charge.id
             for charge, key in zip(charges, keys, strict=True)
-            if charge.refunded != (known[key].refunded if key in known else 0)
+            if _differs(charge, known.get(key)) or not ours.issuperset(charge.movements)
         ]
+
+    def _ours(self, processor: str, movements: Sequence[str]) -> set[str]:
+        """Those of the movements that a refund here is bound to.
+
+        Sums alone do not tell: one that was taken back and another of its amount, with which it was
+        paid again, are as much as the first alone.
+        """
+        ours: set[str] = set()
+        for start in range(0, len(movements), MOVEMENTS_MAX):
+            some = movements[start : start + MOVEMENTS_MAX]
+            ours.update(self.observe.ledger.claimed(processor, some))
+        return ours
 
     def _look(self, processor: str, deadline: Deadline, charge_id: str) -> None:
         if deadline.remaining_ms() <= STEP_MS:
             return
         try:
             self.observe(PaymentKey(processor, charge_id), deadline.at_most(STEP_MS))
-        except (RefundBridgeError, LedgerConflictError, LedgerUnavailableError) as error:
+        except Exception as error:  # noqa: BLE001 - one poison payment must not stop the others
             # The next sweep comes by again.
             self.trail.note("sweep_missed", charge=charge_id, error=type(error).__name__)
+
+
+def _differs(charge: ListedCharge, known: Payment | None) -> bool:
+    """Whether the sum is not that of the ledger's refunds, or a report of them has failed.
+
+    What is known of others' refunds as a sum only is no refund of the ledger: the charge may list
+    them by now. And a report may have failed for want of a link that somebody has mended since.
+    """
+    if known is None:
+        return charge.refunded != 0
+    return charge.refunded != known.moved or known.report_failed_amount > 0

@@ -36,6 +36,7 @@ _DISAGREEMENTS: Final = (
     "movement_already_claimed",
     "movement_contradicts",
     "movement_disagrees",
+    "refunds_not_listed",
     "stripe_shows_less_than_ledger",
     "trace_leads_elsewhere",
 )

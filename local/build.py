@@ -102,6 +102,7 @@ def _sam_build(target: Target, stage: Stage, directory: Path) -> None:
         "TARGET_PYTHON": target.python,
         "TARGET_PLATFORM": target.platform,
         "COMPILE_PYTHON": str(target.compiler or ""),
+        "TOOLS_PYTHON": sys.executable,
     }
     values = stage.parameters | {"BuildDigest": "0" * 64}
     sam(
@@ -114,8 +115,11 @@ def _sam_build(target: Target, stage: Stage, directory: Path) -> None:
 
 
 def overrides(values: Mapping[str, str]) -> list[str]:
-    """Write parameters as `sam` reads them."""
-    return [f"{name}={value}" if value else f'{name}=""' for name, value in values.items()]
+    """Write parameters as `sam` reads them: it ends a value at the first space outside quotes."""
+    return [
+        f"{name}={value}" if value and " " not in value else f'{name}="{value}"'
+        for name, value in values.items()
+    ]
 
 
 def validate(region: str) -> None:

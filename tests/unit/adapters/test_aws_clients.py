@@ -24,6 +24,7 @@ def test_every_client_is_impatient_and_follows_the_environment() -> None:
         assert (config.connect_timeout, config.read_timeout) == (1, 3)  # type: ignore[attr-defined]
         retries = config.retries  # type: ignore[attr-defined]
         assert (retries["mode"], retries["total_max_attempts"]) == ("standard", 3)
+        assert config.user_agent == "refund-bridge"  # type: ignore[attr-defined]
         assert client.meta.endpoint_url == "http://127.0.0.1:9"
         client.close()
     aws_clients.forget_clients()
@@ -40,8 +41,8 @@ def test_a_client_is_made_once_until_it_is_forgotten() -> None:
     aws_clients.forget_clients()
 
 
-def test_importing_costs_no_boto3() -> None:
-    code = "import sys, refunds.adapters.aws_clients; sys.exit('boto3' in sys.modules)"
+def test_importing_costs_no_botocore() -> None:
+    code = "import sys, refunds.adapters.aws_clients; sys.exit('botocore' in sys.modules)"
     done = subprocess.run(  # noqa: S603 - our own interpreter and text
         [sys.executable, "-c", code], env={"PYTHONPATH": "layers/refunds"}, check=False
     )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from refunds.adapters.api_key import KeyUnavailableError
-from refunds.adapters.ssm_secrets import KEYS_MAX, ApiKeys
+from refunds.adapters.ssm_api_keys import KEYS_MAX, ApiKeys
+from refunds.adapters.system_clock import SystemClock
 from refunds.callers import ApiKeyHolder
 from tests.unit.adapters.ssm_calls import PREFIX, Stub, scripted_client
 
@@ -66,7 +67,7 @@ def notes() -> Notes:
 
 @pytest.fixture
 def api_keys(client: "SSMClient", notes: Notes) -> ApiKeys:
-    return ApiKeys(client, PREFIX, max_age_s=60, trail=notes)
+    return ApiKeys(client, PREFIX, max_age_s=60, clock=SystemClock(), trail=notes)
 
 
 def test_a_key_is_known_by_its_digest(stub: Stub, api_keys: ApiKeys) -> None:
@@ -93,7 +94,7 @@ def test_without_keys_nobody_is_known(stub: Stub, api_keys: ApiKeys) -> None:
 
 
 def test_a_key_can_be_rotated_and_revoked(stub: Stub, client: "SSMClient", notes: Notes) -> None:
-    uncached = ApiKeys(client, PREFIX, max_age_s=0, trail=notes)
+    uncached = ApiKeys(client, PREFIX, max_age_s=0, clock=SystemClock(), trail=notes)
     keys_are(stub, entry("old"))
     assert uncached.holder_of("old")
     keys_are(stub, entry("old"), entry("new"))
@@ -146,7 +147,7 @@ def test_a_malformed_key_is_skipped_and_counted_once(
 
 
 def test_without_an_answer_nobody_is_let_in(stub: Stub, client: "SSMClient", notes: Notes) -> None:
-    uncached = ApiKeys(client, PREFIX, max_age_s=0, trail=notes)
+    uncached = ApiKeys(client, PREFIX, max_age_s=0, clock=SystemClock(), trail=notes)
     keys_are(stub, entry("one"))
     assert uncached.holder_of("one")
     stub.add_client_error("ThrottlingException", BY_PATH)

@@ -1,88 +1,89 @@
-"""The salts of HitPay's webhooks: read by name, kept for a while, and none where none is set."""
-
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from refunds.adapters.api_key import KeyUnavailableError
-from refunds.adapters.webhook_salts import PARAMETER, SALTS_MAX, WebhookSalts
-from tests.fakes.virtual_clock import VirtualClock
+from refunds.adapters.webhook_salts import SALTS_MAX, WebhookSalts
 from tests.unit.adapters.ssm_calls import PREFIX, Stub, scripted_client
 
-NAME = f"{PREFIX}/{PARAMETER}"
-BY_NAME = {"Names": [NAME], "WithDecryption": True}
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+NAME = f"{PREFIX}/hitpay-webhook-salts"
+ASKED = {"Names": [NAME], "WithDecryption": True}
 
 
-class Salts:
-    """The salts, the clock that they are kept by, and what the Systems Manager answers."""
+class WallClock:
+    def __init__(self) -> None:
+        self.wall = 1_800_000_000_000
 
-    def __init__(self, salts: WebhookSalts, stub: Stub, clock: VirtualClock) -> None:
-        self.salts, self.stub, self.clock = salts, stub, clock
+    def now_ms(self) -> int:
+        return self.wall
 
-    def stored(self, value: str) -> None:
-        """The next reading finds that value."""
-        self.stub.add_response({"Parameters": [{"Name": NAME, "Value": value}]}, BY_NAME)
-
-    def missing(self) -> None:
-        """The next reading finds nothing."""
-        self.stub.add_response({"Parameters": [], "InvalidParameters": [NAME]}, BY_NAME)
+    def monotonic_ms(self) -> int:
+        raise AssertionError("it may stand still while Lambda freezes the function")
 
 
 @pytest.fixture
-def given() -> Iterator[Salts]:
-    with scripted_client() as (client, stub):
-        clock = VirtualClock()
-        salts = WebhookSalts(client, PREFIX + "/", max_age_s=60, clock=clock)
-        yield Salts(salts, stub, clock)
+def scripted() -> Iterator[tuple["SSMClient", Stub]]:
+    with scripted_client() as both:
+        yield both
 
 
-@pytest.mark.parametrize(
-    ("value", "salts"),
-    [
-        ("one", ("one",)),
-        ("one\n", ("one",)),
-        ("one,two", ("one", "two")),
-        (" one ,\n two  three,", ("one", "two", "three")),
-        (",", ()),
-        (" ", ()),
-    ],
-)
-def test_several_are_separated_by_commas_or_white_space_and_none_is_empty(
-    given: Salts, value: str, salts: tuple[str, ...]
+@pytest.fixture
+def stub(scripted: tuple["SSMClient", Stub]) -> Stub:
+    return scripted[1]
+
+
+@pytest.fixture
+def clock() -> WallClock:
+    return WallClock()
+
+
+@pytest.fixture
+def salts(scripted: tuple["SSMClient", Stub], clock: WallClock) -> WebhookSalts:
+    return WebhookSalts(scripted[0], PREFIX, max_age_s=60, clock=clock)
+
+
+def stored(stub: Stub, value: str | None) -> None:
+    found = [] if value is None else [{"Name": NAME, "Value": value}]
+    stub.add_response({"Parameters": found, "InvalidParameters": []}, ASKED)
+
+
+def test_several_salts_are_valid_at_a_time_and_kept(stub: Stub, salts: WebhookSalts) -> None:
+    stored(stub, "new, old\nolder\n")
+    assert salts.current() == salts.current() == ("new", "old", "older")
+
+
+def test_no_more_salts_are_tried_than_anybody_needs(stub: Stub, salts: WebhookSalts) -> None:
+    stored(stub, " ".join(map(str, range(SALTS_MAX + 1))))
+    assert len(salts.current()) == SALTS_MAX
+
+
+def test_a_salt_that_is_taken_out_stops_working(
+    stub: Stub, salts: WebhookSalts, clock: WallClock
 ) -> None:
-    given.stored(value)
-    assert given.salts.current() == salts
+    stored(stub, "new old")
+    assert salts.current() == ("new", "old")
+    clock.wall += 60_000
+    stored(stub, "new")
+    assert salts.current() == ("new",)
 
 
-def test_there_are_never_more_than_its_most(given: Salts) -> None:
-    # Each is tried on every webhook, and anybody may send one.
-    given.stored(" ".join(str(number) for number in range(SALTS_MAX + 1)))
-    assert len(given.salts.current()) == SALTS_MAX
+def test_that_there_is_none_is_kept_too_since_anybody_may_call(
+    stub: Stub, salts: WebhookSalts, clock: WallClock
+) -> None:
+    stored(stub, None)
+    assert salts.current() == salts.current() == ()
+    clock.wall += 60_000
+    stored(stub, "new")
+    assert salts.current() == ("new",)
 
 
-def test_they_are_read_once_for_many_webhooks(given: Salts) -> None:
-    given.stored("one")
-    assert [given.salts.current() for _ in range(3)] == [("one",)] * 3
-
-
-def test_where_none_is_set_nobody_is_asked_again_for_a_while(given: Salts) -> None:
-    # Given a stage without a webhook
-    given.missing()
-    assert [given.salts.current() for _ in range(3)] == [()] * 3
-    # When one is set up
-    given.clock.advance(60_000)
-    given.stored("one")
-    # Then it is known after that while
-    assert given.salts.current() == ("one",)
-
-
-def test_a_systems_manager_without_an_answer_makes_nobody_genuine(given: Salts) -> None:
-    given.stub.add_client_error("AccessDeniedException", BY_NAME)
-    with pytest.raises(KeyUnavailableError):
-        given.salts.current()
-
-
-def test_no_salt_shows_in_its_name(given: Salts) -> None:
-    given.stored("one")
-    given.salts.current()
-    assert repr(given.salts) == f"WebhookSalts({NAME})"
+def test_that_they_cannot_be_read_is_said_and_not_kept(stub: Stub, salts: WebhookSalts) -> None:
+    stub.add_client_error("ThrottlingException", ASKED)
+    with pytest.raises(KeyUnavailableError, match="ThrottlingException"):
+        salts.current()
+    stored(stub, "new")
+    assert salts.current() == ("new",)

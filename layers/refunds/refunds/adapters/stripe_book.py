@@ -1,9 +1,7 @@
 """Stripe as the book, by the official SDK: what is retrieved before, what is reported after."""
 
-from typing import Any
-
-import stripe
-from stripe import StripeClient
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from refunds.adapters.api_key import ApiKey
 from refunds.adapters.deadline_http import DeadlineHttp
@@ -20,6 +18,9 @@ from refunds.ports import (
 )
 from refunds.refund import ReportParameters
 
+if TYPE_CHECKING:
+    from stripe.params import PaymentRecordReportRefundParams
+
 
 class StripeBook:
     """``ports.Book`` on the SDK's ``StripeClient``; ``StripeCalls`` says what it is made of."""
@@ -32,7 +33,7 @@ class StripeBook:
         return read_payment_record(
             self._read(
                 payment_record,
-                lambda client: client.v1.payment_records.retrieve(payment_record),
+                lambda client: client.raw_request("get", f"/v1/payment_records/{payment_record}"),
                 deadline,
             )
         )
@@ -42,7 +43,7 @@ class StripeBook:
         return read_reference(
             self._read(
                 payment_intent,
-                lambda client: client.v1.payment_intents.retrieve(payment_intent),
+                lambda client: client.raw_request("get", f"/v1/payment_intents/{payment_intent}"),
                 deadline,
             )
         )
@@ -50,7 +51,11 @@ class StripeBook:
     def invoice(self, invoice: str, deadline: Deadline) -> StripeReference:
         """The Invoice of that id; see ``ports.Book``."""
         return read_reference(
-            self._read(invoice, lambda client: client.v1.invoices.retrieve(invoice), deadline)
+            self._read(
+                invoice,
+                lambda client: client.raw_request("get", f"/v1/invoices/{invoice}"),
+                deadline,
+            )
         )
 
     def report_refund(
@@ -58,24 +63,26 @@ class StripeBook:
     ) -> ReportOutcome:
         """Tell Stripe of a refund, in one attempt; see ``ports.Book`` and ``StripeCalls.write``."""
 
-        def ask(client: StripeClient) -> stripe.StripeObject:
-            return client.v1.payment_records.report_refund(
-                parameters.payment_record,
-                {
-                    "outcome": "refunded",
-                    "amount": {"value": parameters.amount, "currency": parameters.currency},
-                    "initiated_at": parameters.initiated_at_s,
-                    "processor_details": {
-                        "type": "custom",
-                        "custom": {"refund_reference": parameters.refund_reference},
-                    },
-                    "refunded": {"refunded_at": parameters.refunded_at_s},
-                },
-                {"idempotency_key": idempotency_key},
-            )
+        record = quote(parameters.payment_record, safe="")
+        told: PaymentRecordReportRefundParams = {
+            "outcome": "refunded",
+            "amount": {"value": parameters.amount, "currency": parameters.currency},
+            "initiated_at": parameters.initiated_at_s,
+            "processor_details": {
+                "type": "custom",
+                "custom": {"refund_reference": parameters.refund_reference},
+            },
+            "refunded": {"refunded_at": parameters.refunded_at_s},
+        }
 
+        path = f"/v1/payment_records/{record}/report_refund"
         try:
-            booked = self._calls.write(ask, deadline)
+            booked = self._calls.write(
+                lambda client: client.raw_request(
+                    "post", path, idempotency_key=idempotency_key, **told
+                ),
+                deadline,
+            )
         except RefusedError as error:
             return error.refusal.of_report()
         if booked.get("id") != parameters.payment_record:

@@ -1,8 +1,13 @@
-"""One call of Stripe's SDK: under a deadline, with a rotated key if need be, its errors read."""
+"""One call of Stripe's SDK: under a deadline, with a rotated key if need be, its errors read.
+
+By path (``StripeClient.raw_request``), since its answers are read as plain members anyway. The
+SDK's classes of resources would be imported and built only to be taken apart again: that is half a
+megabyte of code at the first call and most of the SDK's processor time at every call.
+"""
 
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import stripe
 from stripe import StripeClient
@@ -18,9 +23,9 @@ from refunds.ports import (
     UnreadableAnswerError,
 )
 
-Ask = Callable[[StripeClient], stripe.StripeObject]
+Ask = Callable[[StripeClient], stripe.StripeResponse]
 
-# Anything else would be quoted into the path by the SDK, or name a folder instead of an object.
+# Anything else would name a folder instead of an object, or be no path.
 _ID: Final = re.compile(r"[A-Za-z0-9_]{1,255}", re.ASCII)
 
 
@@ -111,8 +116,9 @@ class StripeCalls:
             max_network_retries=0,
         )
         try:
-            members: dict[str, Any] = ask(client).to_dict()
+            members = ask(client).data
         except stripe.StripeError as error:
             # Not chained: the SDK's error carries the whole body, which may hold a customer's data.
             raise RefusedError(StripeRefusal.read(error, secret=key)) from None
-        return members
+        # Of another form than an object nothing reaches the SDK (``stripe_http``).
+        return cast("dict[str, Any]", members)

@@ -6,9 +6,6 @@ parameters are those of the pinned SDK's ``CreditNoteCreateParams`` and ``Credit
 
 from typing import TYPE_CHECKING, Any, Final
 
-import stripe
-from stripe import StripeClient
-
 from refunds.adapters.api_key import ApiKey
 from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.adapters.stripe_calls import RefusedError, StripeCalls
@@ -74,12 +71,13 @@ class StripeCreditNotes:
         }
         if order.reason in _REASONS:
             asked["reason"] = order.reason
-
-        def ask(client: StripeClient) -> stripe.StripeObject:
-            return client.v1.credit_notes.create(asked, {"idempotency_key": idempotency_key})
-
         try:
-            issued = self._calls.write(ask, deadline)
+            issued = self._calls.write(
+                lambda client: client.raw_request(
+                    "post", "/v1/credit_notes", idempotency_key=idempotency_key, **asked
+                ),
+                deadline,
+            )
         except RefusedError as error:
             return _refused(error)
         note = issued.get("id")
@@ -95,7 +93,9 @@ class StripeCreditNotes:
         if after is not None:
             asked["starting_after"] = after
         page = self._calls.read(
-            invoice, lambda client: client.v1.credit_notes.list(asked), deadline
+            invoice,
+            lambda client: client.raw_request("get", "/v1/credit_notes", **asked),
+            deadline,
         )
         notes, has_more = page.get("data"), page.get("has_more")
         if not isinstance(notes, list) or not isinstance(has_more, bool):

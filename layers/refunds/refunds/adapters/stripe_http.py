@@ -5,20 +5,16 @@
 thread-local or context has to carry it there.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import stripe
-from urllib3 import HTTPHeaderDict
 
 from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.adapters.exact_json import json_object
 from refunds.adapters.http_messages import ExchangeError, HttpAnswer, HttpRequest
 from refunds.ports import Deadline
-
-# Stripe's advice to developers in test mode. The SDK would hand it to warnings.warn(), which a
-# strict process turns into an exception in the middle of a call.
-_NOTICE = "Stripe-Notice"
 
 
 class DeadlineStripeHttp(stripe.HTTPClient):
@@ -59,22 +55,27 @@ class DeadlineStripeHttp(stripe.HTTPClient):
         except ExchangeError as error:
             # the SDK does not type this constructor
             raise stripe.APIConnectionError(error.reason) from error  # type: ignore[no-untyped-call]
-        kept = HTTPHeaderDict(answer.headers)
-        kept.discard(_NOTICE)
-        return _readable(answer), answer.status, kept
+        return _readable(answer), answer.status, answer.headers
 
     def close(self) -> None:
         """Nothing to close: the connections are the caller's, which outlives this call."""
 
 
 def _readable(answer: HttpAnswer) -> str:
-    """The body if it is of Stripe's form, else nothing.
+    """The body if it is of Stripe's form, else nothing; of an error only its texts and numbers.
 
     The SDK reports an empty body as an ``APIError`` with the status. Anything else that is not of
     Stripe's form (HTML, ``null``, an ``error`` that is no object) it would quote in its message, or
-    stumble over.
+    stumble over. For an object inside an error it would import that object's class, which the layer
+    does not have, and build it with what it says of a customer.
     """
     body = json_object(answer.body)
-    if body is None or not (answer.is_success or isinstance(body.get("error"), dict)):
+    if body is None:
         return ""
-    return answer.body.decode()
+    if answer.is_success:
+        return answer.body.decode()
+    error = body.get("error")
+    if not isinstance(error, dict):
+        return ""
+    told = {name: value for name, value in error.items() if isinstance(value, str | int)}
+    return json.dumps({"error": told})

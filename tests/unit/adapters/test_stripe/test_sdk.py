@@ -6,6 +6,7 @@ import threading
 import pytest
 import stripe
 
+from refunds.adapters.stripe_answers import StripeRefusal
 from refunds.ports import (
     ProviderUnavailableError,
 )
@@ -54,6 +55,26 @@ def test_no_secret_and_no_customer_reaches_a_log_or_an_error(
     assert "sk_test_one" not in repr(book)
     # The SDK itself logs Stripe's message at INFO; the key it was sent with is not a part of it.
     assert "anna" not in caplog.text
+
+
+def test_of_an_error_the_sdk_is_shown_texts_and_numbers_only(
+    make_book: MakeBook, clock: FrozenWallClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+    read = StripeRefusal.read
+
+    def shown(error: stripe.StripeError, *, secret: str) -> StripeRefusal:
+        told.append(error.json_body)
+        return read(error, secret=secret)
+
+    monkeypatch.setattr(StripeRefusal, "read", shown)
+    intent = {"object": "payment_intent", "id": "pi_1", "receipt_email": "anna@example.com"}
+    refused = answer(402, error_body(message="Declined", payment_intent=intent))
+    with RawServer(refused) as server, pytest.raises(ProviderUnavailableError, match="Declined"):
+        make_book(server.url).payment_record("pr_1", clock.deadline())
+    assert told
+    assert "message" in str(told)
+    assert "payment_intent" not in str(told)
 
 
 def test_no_thread_is_left_behind(make_book: MakeBook, clock: FrozenWallClock) -> None:

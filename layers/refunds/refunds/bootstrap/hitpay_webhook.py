@@ -1,0 +1,47 @@
+"""The world of ``hitpay_webhook``."""
+
+from dataclasses import dataclass
+from functools import cache
+
+from aws_lambda_powertools import Logger
+
+from refunds.adapters.aws_clients import ssm_client
+from refunds.adapters.webhook_salts import WebhookSalts
+from refunds.bootstrap.money_path import money_path
+from refunds.bootstrap.observing import observe_of
+from refunds.bootstrap.settling import SettlingSettings
+from refunds.observe import ObservePayment
+from refunds.ports import Clock, Trail
+
+
+class HitPayWebhookSettings(SettlingSettings):
+    """What ``hitpay_webhook`` reads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HitPayWebhookWorld:
+    """What ``hitpay_webhook`` works with."""
+
+    observe: ObservePayment
+    salts: WebhookSalts
+    clock: Clock
+    trail: Trail
+
+
+@cache
+def hitpay_webhook(logger: Logger) -> HitPayWebhookWorld:
+    """The world of ``hitpay_webhook``, from its environment.
+
+    Raises:
+        ConfigurationError: the environment is wrong, or mixes real and play money.
+    """
+    settings = HitPayWebhookSettings.from_environment()
+    path = money_path(settings, logger)
+    salts = WebhookSalts(
+        ssm_client(),
+        settings.secrets_prefix,
+        max_age_s=settings.secrets_cache_seconds,
+        clock=path.clock,
+    )
+    observe = observe_of(path, settings)
+    return HitPayWebhookWorld(observe=observe, salts=salts, clock=path.clock, trail=path.trail)

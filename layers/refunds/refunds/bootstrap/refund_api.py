@@ -1,0 +1,87 @@
+"""The world of ``refund_api``."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from aws_lambda_powertools import Logger
+
+from refunds.adapters.aws_clients import dynamodb_client, ssm_client
+from refunds.adapters.dynamodb_listing import DynamoDbListing
+from refunds.adapters.ssm_api_keys import ApiKeys
+from refunds.address_throttle import AddressThrottle
+from refunds.bootstrap.money_path import money_path, new_token
+from refunds.bootstrap.settling import SettlingSettings, settle_of
+from refunds.callers import Callers, KeyCallers, SignedCallers
+from refunds.execute import ExecuteRefund
+from refunds.listing import ListRefunds
+from refunds.ports import Clock, Trail
+from refunds.read_payment import ReadPayment
+from refunds.read_refund import ReadRefund
+
+
+class RefundApiSettings(SettlingSettings):
+    """What ``refund_api`` reads.
+
+    Attributes:
+        api_auth: who finds out who calls: this function by a bearer key, or the gateway by a
+            signature. The second word is SAM's own.
+    """
+
+    api_auth: Literal["bearer", "AWS_IAM"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundApi:
+    """What ``refund_api`` works with."""
+
+    stage: str
+    execute: ExecuteRefund
+    read_refund: ReadRefund
+    list_refunds: ListRefunds
+    read_payment: ReadPayment
+    callers: Callers
+    clock: Clock
+    new_token: Callable[[], str]
+
+
+@cache
+def refund_api(logger: Logger) -> RefundApi:
+    """The world of ``refund_api``, from its environment.
+
+    Raises:
+        ConfigurationError: the environment is wrong, or mixes real and play money.
+    """
+    settings = RefundApiSettings.from_environment()
+    path = money_path(settings, logger)
+    listing = DynamoDbListing(dynamodb_client(), settings.ledger_table)
+    list_refunds = ListRefunds(ledger=path.ledger, listing=listing, clock=path.clock)
+    return RefundApi(
+        stage=settings.stage,
+        execute=path.execute,
+        read_refund=ReadRefund(ledger=path.ledger, settle=settle_of(path, settings)),
+        list_refunds=list_refunds,
+        read_payment=ReadPayment(
+            ledger=path.ledger,
+            list_refunds=list_refunds,
+            resolver=path.execute.resolver,
+            adopter=path.execute.reservation.adopter,
+        ),
+        callers=_callers(settings, path.clock, path.trail),
+        clock=path.clock,
+        new_token=new_token,
+    )
+
+
+def _callers(settings: RefundApiSettings, clock: Clock, trail: Trail) -> Callers:
+    if settings.api_auth == "AWS_IAM":
+        return SignedCallers(trail)
+    keys = ApiKeys(
+        ssm_client(),
+        settings.secrets_prefix,
+        max_age_s=settings.secrets_cache_seconds,
+        clock=clock,
+        trail=trail,
+    )
+    return KeyCallers(keys, AddressThrottle(clock), trail)

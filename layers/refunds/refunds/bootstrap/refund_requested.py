@@ -1,0 +1,75 @@
+"""The world of ``refund_requested``."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated
+
+from aws_lambda_powertools import Logger
+from pydantic import Field
+
+from refunds.accept import AcceptRefund, RefuseRequest
+from refunds.adapters.aws_clients import events_client, sqs_client
+from refunds.adapters.eventbridge import EventBridgeBus
+from refunds.adapters.sqs_dead_letters import SqsDeadLetters
+from refunds.adapters.visibility import VisibilityBackoff
+from refunds.bootstrap.money_path import MoneySettings, money_path, new_token
+from refunds.config import Seconds
+from refunds.ports import Clock
+
+
+class RefundRequestedSettings(MoneySettings):
+    """What ``refund_requested`` reads.
+
+    Attributes:
+        request_max_receives: the queue's own; after so many receives a request is set aside.
+    """
+
+    event_bus: Annotated[str, Field(min_length=1)]
+    request_queue_url: str
+    request_dead_letter_queue_url: str
+    request_max_receives: Annotated[int, Field(ge=1, le=1000)]
+    request_backoff_seconds: Seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundRequestedWorld:
+    """What ``refund_requested`` works with."""
+
+    stage: str
+    accept: AcceptRefund
+    refuse: RefuseRequest
+    clock: Clock
+    backoff: VisibilityBackoff
+    max_receives: int
+
+
+@cache
+def refund_requested(logger: Logger) -> RefundRequestedWorld:
+    """The world of ``refund_requested``, from its environment.
+
+    Raises:
+        ConfigurationError: the environment is wrong, or mixes real and play money.
+    """
+    settings = RefundRequestedSettings.from_environment()
+    path = money_path(settings, logger)
+    accept = AcceptRefund(execute=path.execute, stage=settings.stage, new_token=new_token)
+    refuse = RefuseRequest(
+        bus=EventBridgeBus(events_client(), settings.event_bus, path.trail),
+        dead_letters=SqsDeadLetters(sqs_client(), settings.request_dead_letter_queue_url),
+        clock=path.clock,
+        trail=path.trail,
+    )
+    backoff = VisibilityBackoff(
+        sqs_client(),
+        settings.request_queue_url,
+        base_seconds=settings.request_backoff_seconds,
+        trail=path.trail,
+    )
+    return RefundRequestedWorld(
+        stage=settings.stage,
+        accept=accept,
+        refuse=refuse,
+        clock=path.clock,
+        backoff=backoff,
+        max_receives=settings.request_max_receives,
+    )

@@ -1,0 +1,88 @@
+"""The world of ``settle_refunds``."""
+
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Annotated
+
+from aws_lambda_powertools import Logger
+from pydantic import Field
+
+from refunds.adapters.aws_clients import dynamodb_client, events_client
+from refunds.adapters.dynamodb_backlog import DynamoDbBacklog
+from refunds.adapters.dynamodb_listing import DynamoDbListing
+from refunds.adapters.eventbridge import EventBridgeBus
+from refunds.adapters.side_by_side import SideBySide
+from refunds.announce import AnnounceBacklog
+from refunds.bootstrap.money_path import money_path
+from refunds.bootstrap.settling import SettlingSettings, settle_of
+from refunds.credit_note import IssueCreditNote
+from refunds.open_refunds import MeasureOpenRefunds
+from refunds.ports import Clock
+from refunds.settle_run import SettleRun
+
+
+class SettleRefundsSettings(SettlingSettings):
+    """What ``settle_refunds`` reads.
+
+    Attributes:
+        credit_notes: whether refunded invoices get their credit notes, ``on`` or ``off``.
+    """
+
+    settle_concurrency: Annotated[int, Field(ge=1, le=32)]
+    credit_notes: bool
+    event_bus: Annotated[str, Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleRefundsWorld:
+    """What ``settle_refunds`` works with."""
+
+    run: SettleRun
+    measure: MeasureOpenRefunds
+    announce: AnnounceBacklog
+    clock: Clock
+    settle_seconds: int
+
+
+@cache
+def settle_refunds(logger: Logger) -> SettleRefundsWorld:
+    """The world of ``settle_refunds``, from its environment.
+
+    Raises:
+        ConfigurationError: the environment is wrong, or mixes real and play money.
+    """
+    settings = SettleRefundsSettings.from_environment()
+    path = money_path(settings, logger)
+    credit_notes = IssueCreditNote(
+        ledger=path.ledger,
+        notes=path.credit_notes,
+        clock=path.clock,
+        trail=path.trail,
+        actor="settle_refunds",
+        step_ms=settings.settle_seconds * 1000,
+    )
+    settle = settle_of(path, settings)
+    run = SettleRun(
+        ledger=path.ledger,
+        settle=replace(settle, credit_notes=credit_notes) if settings.credit_notes else settle,
+        together=SideBySide(settings.settle_concurrency),
+        clock=path.clock,
+        trail=path.trail,
+    )
+    listing = DynamoDbListing(dynamodb_client(), settings.ledger_table)
+    announce = AnnounceBacklog(
+        ledger=path.ledger,
+        payments=listing.payments,
+        bus=EventBridgeBus(events_client(), settings.event_bus, path.trail),
+        backlog=DynamoDbBacklog(dynamodb_client(), settings.ledger_table),
+        clock=path.clock,
+        trail=path.trail,
+        step_ms=settings.settle_seconds * 1000,
+    )
+    return SettleRefundsWorld(
+        run=run,
+        measure=MeasureOpenRefunds(listing=listing, clock=path.clock, trail=path.trail),
+        announce=announce,
+        clock=path.clock,
+        settle_seconds=settings.settle_seconds,
+    )

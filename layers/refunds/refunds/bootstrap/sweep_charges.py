@@ -1,0 +1,53 @@
+"""The world of ``sweep_charges``."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated
+
+from aws_lambda_powertools import Logger
+from pydantic import Field
+
+from refunds.adapters.aws_clients import dynamodb_client
+from refunds.adapters.dynamodb_listing import DynamoDbListing
+from refunds.adapters.side_by_side import SideBySide
+from refunds.bootstrap.money_path import money_path
+from refunds.bootstrap.observing import observe_of
+from refunds.bootstrap.settling import SettlingSettings
+from refunds.ports import Clock
+from refunds.sweep import SweepPayments
+
+
+class SweepChargesSettings(SettlingSettings):
+    """What ``sweep_charges`` reads."""
+
+    settle_concurrency: Annotated[int, Field(ge=1, le=32)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepChargesWorld:
+    """What ``sweep_charges`` works with."""
+
+    sweep: SweepPayments
+    clock: Clock
+
+
+@cache
+def sweep_charges(logger: Logger) -> SweepChargesWorld:
+    """The world of ``sweep_charges``, from its environment.
+
+    Raises:
+        ConfigurationError: the environment is wrong, or mixes real and play money.
+    """
+    settings = SweepChargesSettings.from_environment()
+    path = money_path(settings, logger)
+    observe = observe_of(path, settings)
+    sweep = SweepPayments(
+        processors=path.processors,
+        sweeps=observe.sweeps,
+        payments=DynamoDbListing(dynamodb_client(), settings.ledger_table).payments,
+        observe=observe,
+        together=SideBySide(settings.settle_concurrency),
+        clock=path.clock,
+        trail=path.trail,
+    )
+    return SweepChargesWorld(sweep=sweep, clock=path.clock)

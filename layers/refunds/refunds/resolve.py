@@ -1,0 +1,377 @@
+"""A person decides what became of a refund that is in ``review``: checked against the evidence.
+
+::
+
+    it succeeded as X   the processor shows X, on this payment and of this amount, not from before
+                        we sent, and nobody else's          → bound to X, as settling would have
+    it failed           an order can arrive late no more, and the charge lists nothing that can be
+                        ours                                → failed, its amount is free again
+
+The evidence is read once to show what the decision would make true, and again just before it is
+written: what a person agreed to is written, or nothing is. Deciding the same twice changes nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from refunds.errors import RefundNotFoundError
+from refunds.evidence import alike, is_too_old, stands_for
+from refunds.outcome import REASON_MAX, after_movement, evidence_of
+from refunds.payment import Payment, follow
+from refunds.ports import (
+    MOVEMENTS_MAX,
+    Charge,
+    ChargeNotFoundError,
+    Clock,
+    Deadline,
+    Doorbell,
+    DoorbellError,
+    Ledger,
+    LedgerConflictError,
+    Movement,
+    MovementStatus,
+    Processor,
+    Trail,
+)
+from refunds.record import Recorder, Stored
+from refunds.refund import Failure, Refund, Why, noted, transition
+from refunds.state_machine import Event, ReportState, State
+
+CAUSE: Final = "resolved"
+FAILURE: Final = Failure(
+    code="not_executed", message="It was looked into: the processor did not execute this refund."
+)
+WRITE_ATTEMPTS: Final = 5
+# The ids of movements that a line of history has room for.
+NAMED_MAX: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ItSucceeded:
+    """The processor's refund of that id is ours."""
+
+    processor_refund_id: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItFailed:
+    """No money moved, and none will.
+
+    Attributes:
+        despite_evidence: the charge lists what could be ours, and it is known to be somebody
+            else's; or it lists nothing that can be read.
+    """
+
+    reason: str
+    despite_evidence: bool = False
+
+
+Decision = ItSucceeded | ItFailed
+
+
+class ResolutionRefusedError(Exception):
+    """The decision does not fit the refund or the evidence; nothing was written.
+
+    The sentence says why, and what to do instead.
+
+    Attributes:
+        movements: ids of the processor's refunds that stand against it.
+    """
+
+    def __init__(self, sentence: str, *, movements: Sequence[Movement] = ()) -> None:
+        super().__init__(sentence)
+        self.movements = tuple(movement.id for movement in movements)
+
+
+class EvidenceChangedError(Exception):
+    """The refund or the evidence changed since it was shown; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """What a decision comes to.
+
+    Attributes:
+        before: refund and payment as they are stored.
+        after: the refund as it would be; ``before.refund`` if it has been decided so already.
+        payment: the payment as it would be.
+        movement: the processor's refund that the refund is bound to by it, if any.
+        left_over: movements that can be ours, and will be imported as somebody else's.
+    """
+
+    before: Stored
+    after: Refund
+    payment: Payment
+    movement: Movement | None = None
+    left_over: tuple[Movement, ...] = ()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing left to write."""
+        return self.after == self.before.refund
+
+    @property
+    def meaning(self) -> tuple[object, ...]:
+        """What a person agrees to: everything but when it is written."""
+        return self.after.state, self.after.report.state, self.left_over
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolveRefund:
+    """Weighs a person's decision against the evidence, and writes it.
+
+    Attributes:
+        hold_ms: how long after it was sent an order may still arrive: the late-arrival bound.
+        actor: who decides, for the history.
+    """
+
+    ledger: Ledger
+    processors: Mapping[str, Processor]
+    recorder: Recorder
+    doorbell: Doorbell
+    clock: Clock
+    trail: Trail
+    hold_ms: int
+    actor: str
+
+    def weigh(self, refund_id: str, decision: Decision, deadline: Deadline) -> Resolution:
+        """What the decision would make true; nothing is written.
+
+        Raises:
+            ResolutionRefusedError: it does not fit.
+            RefundNotFoundError: there is no such refund.
+            ProviderUnavailableError: the processor could not be asked.
+            LedgerUnavailableError: the ledger gave no answer.
+        """
+        if self.ledger.refund(refund_id) is None:
+            raise RefundNotFoundError(f"There is no refund {refund_id}.")
+        stored = self.recorder.read(refund_id)
+        if isinstance(decision, ItSucceeded):
+            return self._succeeded(stored, decision, deadline)
+        return self._failed(stored, decision, deadline)
+
+    def carry_out(
+        self, refund_id: str, decision: Decision, agreed: Resolution, deadline: Deadline
+    ) -> Resolution:
+        """Write the decision, if it still means what ``agreed`` does; durable on return.
+
+        A report that it owes is rung for; should that fail, settling rings.
+
+        Raises:
+            EvidenceChangedError: it means something else by now; weigh it again.
+            ResolutionRefusedError, RefundNotFoundError, ProviderUnavailableError: as ``weigh``.
+            LedgerUnavailableError: it is not known whether it was written; doing it again is safe.
+        """
+        for _ in range(WRITE_ATTEMPTS):
+            now = self.weigh(refund_id, decision, deadline)
+            if now.is_done:
+                return now
+            if now.meaning != agreed.meaning:
+                raise EvidenceChangedError(
+                    f"The evidence on {refund_id} changed meanwhile; nothing was written."
+                )
+            try:
+                written = self.recorder.write(now.before, now.after)
+            except LedgerConflictError:
+                continue
+            self._tell(written.refund)
+            return replace(now, after=written.refund, payment=written.payment)
+        raise EvidenceChangedError(f"{refund_id} keeps changing; nothing was written.")
+
+    # --- it succeeded -----------------------------------------------------------------------------
+
+    def _succeeded(self, stored: Stored, decision: ItSucceeded, deadline: Deadline) -> Resolution:
+        refund, asked = stored.refund, decision.processor_refund_id
+        if refund.processor_refund_id == asked and refund.state is State.SUCCEEDED:
+            return _nothing_to_write(stored)
+        _require_review(refund)
+        if refund.processor_refund_id not in (None, asked):
+            raise ResolutionRefusedError(
+                f"{refund.id} is bound to {refund.processor_refund_id}, and to no other for ever."
+            )
+        movement = self.processors[refund.processor].movement(asked, deadline)
+        if movement is None:
+            raise ResolutionRefusedError(f"{refund.processor} knows no refund {asked}.")
+        self._require_ours(refund, movement)
+        if movement.status is MovementStatus.PENDING and refund.processor_refund_id:
+            return replace(_nothing_to_write(stored), movement=movement)
+        return self._bound(stored, movement, decision)
+
+    def _require_ours(self, refund: Refund, movement: Movement) -> None:
+        """Refuse a movement that cannot be, or is known not to be, the refund's."""
+        shown = f"{refund.processor} shows {movement.id}"
+        if not stands_for(movement, replace(refund, processor_refund_id=movement.id)):
+            raise ResolutionRefusedError(
+                f"{shown} as {movement.money.amount} {movement.money.currency} (minor units) of "
+                f"payment {movement.payment_id}; {refund.id} is {refund.amount} {refund.currency} "
+                f"of {refund.processor_payment_id}."
+            )
+        claimed = self.ledger.claimed(refund.processor, [movement.id])
+        owner = claimed.get(movement.id, refund.id)
+        if owner != refund.id:
+            raise ResolutionRefusedError(f"{movement.id} belongs to {owner} already.")
+        if movement.id in (refund.snapshot or ()):
+            raise ResolutionRefusedError(
+                f"{movement.id} was on the charge before {refund.id} was sent."
+            )
+        if refund.snapshot is None and is_too_old(refund, movement):
+            raise ResolutionRefusedError(f"{movement.id} is older than {refund.id}'s sending.")
+        if movement.status is MovementStatus.FAILED:
+            raise ResolutionRefusedError(f"{shown} as {movement.processor_status}: it failed.")
+
+    def _bound(self, stored: Stored, movement: Movement, decision: ItSucceeded) -> Resolution:
+        now_ms = self.clock.now_ms()
+        after = after_movement(stored.refund, movement, at_ms=now_ms, cause=CAUSE, actor=self.actor)
+        if after.state is State.REVIEW:
+            # Bound, and followed to its end from now on: no transition, so no line by itself.
+            after = noted(after, self._why(evidence_of(movement)))
+        if decision.reason:
+            after = _with_reason(after, len(stored.refund.history), decision.reason)
+        return self._resolution(stored, after, movement=movement)
+
+    # --- it failed --------------------------------------------------------------------------------
+
+    def _failed(self, stored: Stored, decision: ItFailed, deadline: Deadline) -> Resolution:
+        refund = stored.refund
+        if refund.state is State.FAILED:
+            return _nothing_to_write(stored)
+        _require_review(refund)
+        if refund.processor_refund_id:
+            self._require_gone(refund, refund.processor_refund_id, decision, deadline)
+        self._require_no_late_arrival(refund)
+        candidates = self._candidates(refund, decision, deadline)
+        evidence: dict[str, Any] = {"reason": decision.reason[:REASON_MAX]}
+        if decision.despite_evidence:
+            evidence |= {"despite": [movement.id for movement in candidates[:NAMED_MAX]]}
+        after = transition(
+            refund, Event.FAIL, self._why(evidence), failure=FAILURE, next_check_ms=None
+        )
+        return self._resolution(stored, after, left_over=tuple(candidates))
+
+    def _require_gone(
+        self, refund: Refund, bound_to: str, decision: ItFailed, deadline: Deadline
+    ) -> None:
+        """Refuse to fail a refund whose own movement is there."""
+        movement = self.processors[refund.processor].movement(bound_to, deadline)
+        if movement is None and decision.despite_evidence:
+            return
+        if movement is None:
+            raise ResolutionRefusedError(
+                f"{refund.id} is bound to {bound_to}, which {refund.processor} accepted and does "
+                "not show now. If its support confirms that it is gone for good, say "
+                "--despite-evidence."
+            )
+        raise ResolutionRefusedError(
+            f"{refund.id} is bound to {bound_to}, which {refund.processor} shows as "
+            f"{movement.processor_status}; it is followed to its end by itself.",
+            movements=[movement],
+        )
+
+    def _require_no_late_arrival(self, refund: Refund) -> None:
+        ends_ms = (refund.started_at_ms or refund.created_at_ms) + self.hold_ms
+        if self.clock.now_ms() < ends_ms:
+            raise ResolutionRefusedError(
+                f"The order may still arrive at {refund.processor} until {_utc(ends_ms)}: what has "
+                "not been found by now has not failed yet."
+            )
+
+    def _candidates(
+        self, refund: Refund, decision: ItFailed, deadline: Deadline
+    ) -> Sequence[Movement]:
+        """What can be ours, of what the charge lists; none unless the decision says so."""
+        charge = self._charge(refund, deadline)
+        if charge is None or charge.movements is None:
+            if decision.despite_evidence:
+                return ()
+            raise ResolutionRefusedError(
+                f"The charge {refund.processor_payment_id} does not list its refunds: there is no "
+                "evidence. If the dashboard shows none, say --despite-evidence."
+            )
+        listed = charge.movements[:MOVEMENTS_MAX]
+        claimed = self.ledger.claimed(refund.processor, [movement.id for movement in listed])
+        candidates = [
+            movement
+            for movement in alike(refund, listed, claimed)
+            if movement.status is not MovementStatus.FAILED
+            and not (refund.snapshot is None and is_too_old(refund, movement))
+        ]
+        if refund.processor_refund_id in {movement.id for movement in candidates}:
+            raise ResolutionRefusedError(
+                f"The charge lists {refund.processor_refund_id}, which {refund.id} is bound to.",
+                movements=candidates,
+            )
+        if candidates and not decision.despite_evidence:
+            ids = ", ".join(movement.id for movement in candidates[:NAMED_MAX])
+            raise ResolutionRefusedError(
+                f"The charge lists {ids}, of the same amount and nobody's: that can be this "
+                "refund. If it is, say --succeeded with its id; if it is known to be another, "
+                "say --despite-evidence.",
+                movements=candidates,
+            )
+        return candidates
+
+    def _charge(self, refund: Refund, deadline: Deadline) -> Charge | None:
+        try:
+            return self.processors[refund.processor].charge(refund.processor_payment_id, deadline)
+        except ChargeNotFoundError:
+            return None
+
+    # --- both -------------------------------------------------------------------------------------
+
+    def _resolution(self, stored: Stored, after: Refund, **found: Any) -> Resolution:
+        after = replace(after, looks=0, look_ups=0)
+        payment = follow(stored.payment, stored.refund, after)
+        return Resolution(before=stored, after=after, payment=payment, **found)
+
+    def _why(self, evidence: dict[str, Any]) -> Why:
+        return Why(at_ms=self.clock.now_ms(), cause=CAUSE, actor=self.actor, evidence=evidence)
+
+    def _tell(self, refund: Refund) -> None:
+        self.trail.note("refund_resolved", refund_id=refund.id, state=refund.state)
+        if refund.report.state is ReportState.FAILED:
+            self.trail.note("report_failed", refund_id=refund.id, reason=refund.report.last_error)
+        if refund.report.state is not ReportState.DUE:
+            return
+        try:
+            self.doorbell.ring(refund.id)
+        except DoorbellError:
+            # The report is due in the ledger, and a due row is rung for again.
+            self.trail.note("doorbell_lost", refund_id=refund.id)
+
+
+def _with_reason(refund: Refund, line: int, reason: str) -> Refund:
+    """The refund with a person's reason beside the evidence of one line of its history."""
+    entry = refund.history[line]
+    told = replace(entry, evidence={**entry.evidence, "reason": reason[:REASON_MAX]})
+    return replace(refund, history=(*refund.history[:line], told, *refund.history[line + 1 :]))
+
+
+def _nothing_to_write(stored: Stored) -> Resolution:
+    return Resolution(before=stored, after=stored.refund, payment=stored.payment)
+
+
+# Why there is nothing to decide about a refund that is in another state.
+_NOT_IN_REVIEW: Final = {
+    State.REQUESTED: "has not been sent yet; it is, by itself, when its turn comes",
+    State.SUBMITTING: "is being sent, or its call died: that is found out by itself",
+    State.UNKNOWN: "is being looked up by itself, until the hold after its sending is over",
+    State.PENDING: "is accepted by the processor, and followed to its end by itself",
+    State.SUCCEEDED: "has succeeded, and is bound to its refund at the processor for ever",
+    State.REJECTED: "was refused by the processor: it is certain that no money moved",
+    State.ABORTED: "was certainly never executed; its key may be used again",
+    State.FAILED: "failed. Should its money have moved after all, the next sweep imports that as a "
+    "refund of its own, reports it, and links the two",
+}
+
+
+def _require_review(refund: Refund) -> None:
+    if refund.state is not State.REVIEW:
+        raise ResolutionRefusedError(f"{refund.id} {_NOT_IN_REVIEW[refund.state]}.")
+
+
+def _utc(unix_ms: int) -> str:
+    moment = datetime.fromtimestamp(unix_ms // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

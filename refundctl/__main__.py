@@ -1,0 +1,7 @@
+"""`python -m refundctl`, as `.venv/bin/refundctl` runs it."""
+
+import sys
+
+from refundctl.command import main
+
+sys.exit(main())

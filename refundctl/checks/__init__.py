@@ -1,0 +1,1 @@
+"""What `refundctl doctor` looks at, one subject a file; each check is a generator of findings."""

@@ -1,0 +1,43 @@
+"""What a check found, and what to do about it."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Level(IntEnum):
+    """How bad it is; the greater the worse."""
+
+    OK = 0
+    WARN = 1
+    FAIL = 2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of a doctor's report.
+
+    Attributes:
+        check: what was looked at.
+        found: what it is like; never a secret.
+        todo: what to do about it, if anything.
+    """
+
+    check: str
+    level: Level
+    found: str
+    todo: str = ""
+
+
+def fine(check: str, found: str) -> Finding:
+    """As it should be."""
+    return Finding(check, Level.OK, found)
+
+
+def warn(check: str, found: str, todo: str) -> Finding:
+    """Not as it should be, and nothing is broken by it now."""
+    return Finding(check, Level.WARN, found, todo)
+
+
+def fail(check: str, found: str, todo: str) -> Finding:
+    """Broken, or for a person to look at."""
+    return Finding(check, Level.FAIL, found, todo)

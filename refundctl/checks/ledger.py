@@ -1,0 +1,90 @@
+"""Is the ledger protected, and does anything in it wait for too long?"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from refundctl import walk
+from refundctl.checks.finding import Finding, fail, fine, warn
+from refundctl.facts import NOT_FINAL
+from refundctl.options import Call
+from refundctl.target import LOCAL
+from refundctl.times import age
+from refunds.refund import Refund
+from refunds.state_machine import State
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+OLD_MS = 15 * 60_000
+
+
+def check(call: Call) -> Iterator[Finding]:
+    """The table, its protection, and the refunds that wait."""
+    dynamodb: DynamoDBClient = call.target.client("dynamodb")
+    table = call.target.stack.outputs["LedgerTable"]
+    described = dynamodb.describe_table(TableName=table)["Table"]
+    backups = dynamodb.describe_continuous_backups(TableName=table)
+    is_local = call.target.stage == LOCAL
+    yield status(described)
+    yield protection(described.get("DeletionProtectionEnabled", False), is_local=is_local)
+    yield recovery(_is_recoverable(backups), is_local=is_local)
+    world = call.world
+    yield from waiting(walk.open_refunds(world.ledger, world.listing), world.clock.now_ms())
+
+
+def _is_recoverable(answer: Any) -> bool:
+    described = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+    return bool(described.get("PointInTimeRecoveryStatus") == "ENABLED")
+
+
+def status(described: Any) -> Finding:
+    """Whether the table and all its indexes work."""
+    parts = {"table": described["TableStatus"]}
+    for index in described.get("GlobalSecondaryIndexes", ()):
+        parts[f"index {index['IndexName']}"] = index.get("IndexStatus", "ACTIVE")
+    off = [f"{name} is {state}" for name, state in parts.items() if state != "ACTIVE"]
+    if off:
+        return fail("ledger", "; ".join(off), "Wait until DynamoDB is done; see its console.")
+    return fine("ledger", f"table and {len(parts) - 1} indexes are active")
+
+
+def protection(is_on: bool, *, is_local: bool) -> Finding:
+    """Whether the table can be deleted by mistake."""
+    if is_on:
+        return fine("deletion protection", "is on")
+    return _shield("deletion protection", is_local=is_local)
+
+
+def recovery(is_on: bool, *, is_local: bool) -> Finding:
+    """Whether the table can be restored to a moment."""
+    if is_on:
+        return fine("point-in-time recovery", "is on")
+    return _shield("point-in-time recovery", is_local=is_local)
+
+
+def _shield(what: str, *, is_local: bool) -> Finding:
+    if is_local:
+        return warn(what, "is off; the local cloud knows none", "On AWS it must be on.")
+    return fail(what, "is off", "Deploy again: an empty ledger is lost idempotency.")
+
+
+def waiting(refunds: Sequence[Refund], now_ms: int) -> Iterator[Finding]:
+    """Reviews, and the oldest refund that is not final."""
+    reviews = [refund for refund in refunds if refund.state is State.REVIEW]
+    if reviews:
+        told = ", ".join(refund.id for refund in reviews[:3])
+        yield fail("reviews", f"{len(reviews)} wait for a person: {told}", "refundctl review")
+    else:
+        yield fine("reviews", "none")
+    is_open = [one for one in refunds if one.state in NOT_FINAL and one.state is not State.REVIEW]
+    if not is_open:
+        yield fine("oldest refund that is not final", "there is none")
+        return
+    oldest = min(is_open, key=lambda one: one.created_at_ms)
+    waited_ms = now_ms - oldest.created_at_ms
+    told = f"{oldest.id} is {oldest.state.value} since {age(waited_ms)}; {len(is_open)} in all"
+    if waited_ms > OLD_MS:
+        todo = f"refundctl show {oldest.id}"
+        yield warn("oldest refund that is not final", told, todo)
+    else:
+        yield fine("oldest refund that is not final", told)

@@ -1,0 +1,60 @@
+"""Does `live` run what was deployed, and does the account let it?"""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from local.live import differences
+from refundctl.checks.finding import Finding, fail, fine, warn
+from refundctl.options import Call
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+# Accounts begin with 10, which all functions of the account share.
+CONCURRENCY_MIN = 10
+CONCURRENCY_FEW = 100
+
+
+def check(call: Call) -> Iterator[Finding]:
+    """Versions, concurrency, and the role by which API Gateway logs."""
+    functions: LambdaClient = call.target.client("lambda")
+    stack = call.target.stack
+    for output, name in sorted(stack.outputs.items()):
+        if output.endswith("FunctionName"):
+            latest = functions.get_function_configuration(FunctionName=name)
+            live = functions.get_function_configuration(FunctionName=name, Qualifier="live")
+            yield same_version(name, latest, live)
+    limits = functions.get_account_settings()["AccountLimit"]
+    yield concurrency(limits["ConcurrentExecutions"], limits["UnreservedConcurrentExecutions"])
+    gateway = call.target.client("apigateway")
+    role = gateway.get_account().get("cloudwatchRoleArn", "")
+    yield gateway_role(role, wanted=stack.parameters["ManageApiGatewayAccount"] == "true")
+
+
+def same_version(name: str, latest: Mapping[str, Any], live: Mapping[str, Any]) -> Finding:
+    """Whether the alias runs what was uploaded last."""
+    what = f"live of {name}"
+    different = differences(latest, live)
+    if different:
+        told = f"is version {live.get('Version')}, not what was deployed: {', '.join(different)}"
+        return fail(what, told, "make deploy, which makes a version of it.")
+    return fine(what, f"is version {live.get('Version')}, as deployed")
+
+
+def concurrency(whole: int, unreserved: int) -> Finding:
+    """Whether the account has room for the functions."""
+    what, told = "Lambda's concurrency", f"{whole} in the account, {unreserved} not reserved"
+    todo = "Ask AWS for more: Service Quotas, Lambda, concurrent executions."
+    if unreserved < CONCURRENCY_MIN:
+        return fail(what, told, todo)
+    return warn(what, told, todo) if unreserved < CONCURRENCY_FEW else fine(what, told)
+
+
+def gateway_role(role: str, *, wanted: bool) -> Finding:
+    """Whether API Gateway may write logs, where it is asked to."""
+    what = "API Gateway's account role"
+    if role:
+        return fine(what, "is set")
+    if wanted:
+        return fail(what, "is missing", "Deploy again: ManageApiGatewayAccount is true.")
+    return fine(what, "is not set, and not needed: there are no access logs")

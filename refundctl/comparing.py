@@ -1,0 +1,206 @@
+"""Reads one payment on all three sides, at a pace that leaves the providers to those who refund.
+
+What is compared must be of one moment, and there is none: refunds go on meanwhile. So the ledger is
+read before and after the providers, and a difference is told only if it is still there when
+everything is read once more.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
+
+from refundctl import walk
+from refundctl.world import World
+from refunds.adapters.pace import Pace
+from refunds.payment import Payment, PaymentKey
+from refunds.ports import (
+    Charge,
+    ChargeNotFoundError,
+    PaymentRecord,
+    ProviderUnavailableError,
+    StripeObjectNotFoundError,
+)
+from refunds.reconcile import Difference, Found, Sides, compare, unknown_charge
+
+READS = 3
+TRIES = 4
+# A provider that asks for more patience than that is asked in vain.
+WAIT_SECONDS_MAX = 30
+WAIT_SECONDS = 2
+# So many payments in a row without an answer, and nobody is there to be compared with.
+SILENT_MAX = 5
+THREADS = 6
+# A trace of Stripe in the merchant's own reference of a payment.
+TRACE = "pi_"
+
+_A = TypeVar("_A")
+
+
+class SilentProviderError(Exception):
+    """A provider gives no answer, one payment after the other."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What became of comparing one payment; `trouble` says why it could not be."""
+
+    key: PaymentKey
+    found: Found
+    trouble: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparer:
+    """Compares payments, some at a time.
+
+    Attributes:
+        per_second: calls a second to each provider.
+        grace_ms: how long what is not final may stay so.
+    """
+
+    world: World
+    per_second: int
+    grace_ms: int
+    sleep: Callable[[float], None] = field(default_factory=lambda: time.sleep)
+
+    def all(self, keys: Sequence[PaymentKey]) -> Iterator[Compared]:
+        """Compare payments, in any order.
+
+        Raises:
+            SilentProviderError: a provider is away.
+        """
+        paced = _Paced(Pace(self.per_second), Pace(self.per_second))
+        silent = 0
+        with ThreadPoolExecutor(THREADS) as pool:
+            # Handed over in small portions, so that stopping does not wait for all of them.
+            for start in range(0, len(keys), THREADS):
+                portion = keys[start : start + THREADS]
+                for compared in pool.map(partial(self._one, paced), portion):
+                    silent = silent + 1 if compared.trouble else 0
+                    yield compared
+                    if silent >= SILENT_MAX:
+                        raise SilentProviderError(compared.trouble)
+
+    def unknown(self, charges_max: int) -> Iterator[Difference]:
+        """Refunded charges with a trace of Stripe that the ledger lacks, among the newest.
+
+        Raises:
+            SilentProviderError: the list could not be read.
+        """
+        pace = Pace(self.per_second)
+        for name, processor in self.world.processors.items():
+            if not processor.capabilities.lists_charges:
+                continue
+            cursor, seen = None, 0
+            while seen < charges_max:
+                ask = partial(processor.charges, cursor)
+                page = self._patiently(pace, lambda ask=ask: ask(self.world.deadline()))  # type: ignore[misc]
+                seen += len(page.charges)
+                keys = [PaymentKey(name, one.id) for one in page.charges if one.refunded != 0]
+                known = self.world.listing.payments(keys) if keys else {}
+                for key in keys:
+                    if key not in known:
+                        yield from self._traced(pace, key)
+                cursor = page.cursor
+                if cursor is None:
+                    break
+
+    def _traced(self, pace: Pace, key: PaymentKey) -> Iterator[Difference]:
+        processor, world = self.world.processors[key.processor], self.world
+        try:
+            charge = self._patiently(
+                pace, lambda: processor.charge(key.charge_id, world.deadline())
+            )
+        except ChargeNotFoundError:
+            return
+        reference = self._patiently(pace, lambda: processor.reference_of(charge, world.deadline()))
+        if (reference or "").startswith(TRACE):
+            yield unknown_charge(charge, reference or "")
+
+    # --- one payment ------------------------------------------------------------------------------
+
+    def _one(self, paced: "_Paced", key: PaymentKey) -> Compared:
+        try:
+            first = self._look(paced, key)
+            if not first.differences:
+                return Compared(key, first)
+            # What was only on its way is gone when one looks again.
+            again = self._look(paced, key)
+        except SilentProviderError as error:
+            return Compared(key, Found((), 0), str(error))
+        seen = {_name(one) for one in first.differences}
+        lasting = tuple(one for one in again.differences if _name(one) in seen)
+        return Compared(key, replace(again, differences=lasting))
+
+    def _look(self, paced: "_Paced", key: PaymentKey) -> Found:
+        world = self.world
+        for _ in range(READS):
+            payment = world.ledger.payment(key)
+            if payment is None:
+                raise SilentProviderError(f"the ledger does not show the payment {key.charge_id}")
+            sides = self._sides(paced, payment)
+            after = world.ledger.payment(key)
+            if after is not None and after.revision == payment.revision:
+                break
+        return compare(sides)
+
+    def _sides(self, paced: "_Paced", payment: Payment) -> Sides:
+        world, key = self.world, payment.key
+        refunds = walk.of_payment(world.listing, key)
+        charge = self._charge(paced.processor, key)
+        record = self._record(paced.stripe, payment)
+        movements = (charge.movements if charge is not None else None) or ()
+        return Sides(
+            payment=payment,
+            refunds=refunds,
+            charge=charge,
+            claimed=world.ledger.claimed(key.processor, [one.id for one in movements]),
+            record=record,
+            now_ms=world.clock.now_ms(),
+            grace_ms=self.grace_ms,
+        )
+
+    def _charge(self, pace: Pace, key: PaymentKey) -> Charge | None:
+        processor = self.world.processors[key.processor]
+        try:
+            return self._patiently(
+                pace, lambda: processor.charge(key.charge_id, self.world.deadline())
+            )
+        except ChargeNotFoundError:
+            return None
+
+    def _record(self, pace: Pace, payment: Payment) -> PaymentRecord | None:
+        name = payment.payment_record
+        if name is None:
+            return None
+        try:
+            return self._patiently(
+                pace, lambda: self.world.book.payment_record(name, self.world.deadline())
+            )
+        except StripeObjectNotFoundError:
+            return None
+
+    def _patiently(self, pace: Pace, ask: Callable[[], _A]) -> _A:
+        """The answer, after a few tries; a provider's wish to wait is granted."""
+        trouble = ""
+        for _ in range(TRIES):
+            pace.wait()
+            try:
+                return ask()
+            except ProviderUnavailableError as error:
+                trouble = error.reason
+                self.sleep(min(error.retry_after_s or WAIT_SECONDS, WAIT_SECONDS_MAX))
+        raise SilentProviderError(trouble)
+
+
+@dataclass(frozen=True)
+class _Paced:
+    processor: Pace
+    stripe: Pace
+
+
+def _name(difference: Difference) -> tuple[object, ...]:
+    return difference.kind, difference.refund_id, difference.processor_refund_id

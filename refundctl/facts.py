@@ -1,0 +1,133 @@
+"""A refund and its payment as every command shows them: for machines, and in words.
+
+For machines it is the contract's refund object, as callers of the HTTP interface know it, with what
+only the ledger knows beside it, in `ledger`. Keys are only ever added.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from refundctl.times import rfc3339, utc
+from refunds.answers import refund_object
+from refunds.money import Money
+from refunds.payment import Payment
+from refunds.refund import Entry, Refund
+from refunds.state_machine import CreditNoteState, ReportState, State
+
+# What will still be looked at, by settling or by a person.
+NOT_FINAL = frozenset(
+    {State.REQUESTED, State.SUBMITTING, State.UNKNOWN, State.PENDING, State.REVIEW}
+)
+
+
+def is_stuck(refund: Refund) -> bool:
+    """Whether it has not come to its end: its outcome is open, or Stripe is not told of it yet."""
+    owed = refund.report.state in (ReportState.DUE, ReportState.FAILED)
+    return refund.state in NOT_FINAL or owed
+
+
+def money(amount: int, currency: str) -> str:
+    """An amount for people: SGD 25.00."""
+    return f"{currency.upper()} {Money(amount, currency).decimal_string()}"
+
+
+def why(refund: Refund) -> str:
+    """What is known of why it stands where it stands."""
+    if refund.late_failure_at_ms is not None:
+        return "taken back by the processor"
+    if refund.state in NOT_FINAL:
+        return refund.last_look or ""
+    if refund.failure is not None:
+        return refund.failure.code
+    if refund.report.state is not ReportState.REPORTED:
+        return refund.report.last_error or ""
+    if refund.credit_note.state is CreditNoteState.FAILED:
+        return f"no credit note: {refund.credit_note.last_error}"
+    return ""
+
+
+def refund_json(refund: Refund, payment: Payment | None) -> dict[str, Any]:
+    """A refund for machines."""
+    return refund_object(refund, payment) | {"ledger": _ledger_json(refund)}
+
+
+def refund_json_whole(refund: Refund, payment: Payment | None) -> dict[str, Any]:
+    """A refund for machines, with its history, what Stripe is told, and its whole payment."""
+    report = refund.report
+    parameters = report.parameters
+    return refund_json(refund, payment) | {
+        "history": [entry_json(entry) for entry in refund.history],
+        "report": {
+            "state": report.state.value,
+            "epoch": report.epoch,
+            "rings": report.rings,
+            "last_ring_at": rfc3339(report.last_ring_ms),
+            "parameters": None
+            if parameters is None
+            else {name: getattr(parameters, name) for name in parameters.__dataclass_fields__},
+        },
+        "ledger_payment": None if payment is None else payment_json(payment),
+    }
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """One line of history for machines."""
+    return {
+        "sequence": entry.seq,
+        "at": rfc3339(entry.at_ms),
+        "from": entry.before,
+        "to": entry.after,
+        "cause": entry.cause,
+        "actor": entry.actor,
+        "evidence": dict(entry.evidence),
+    }
+
+
+def payment_json(payment: Payment) -> dict[str, Any]:
+    """A payment's bookkeeping for machines; amounts in minor units."""
+    return {
+        "processor": payment.key.processor,
+        "processor_payment_id": payment.key.charge_id,
+        "payment_record": payment.payment_record,
+        "currency": payment.currency,
+        "captured": payment.captured,
+        "held": payment.held,
+        "moved": payment.moved,
+        "refundable": payment.refundable,
+        "by_others": payment.foreign,
+        "booked": payment.booked,
+        "report_due": payment.report_due_amount,
+        "report_failed": payment.report_failed_amount,
+        "slot": payment.slot,
+        "waiting": list(payment.waiting),
+    }
+
+
+def evidence_text(evidence: Mapping[str, Any]) -> str:
+    """Evidence in words; times of which the name says that they are milliseconds become UTC."""
+    shown = {
+        name.removesuffix("_ms"): utc(value) if name.endswith("_ms") else value
+        for name, value in evidence.items()
+        if value not in (None, "", [], ())
+    }
+    return "  ".join(f"{name}={_text(value)}" for name, value in shown.items())
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _ledger_json(refund: Refund) -> dict[str, Any]:
+    return {
+        "state": refund.state.value,
+        "stuck": is_stuck(refund),
+        "attempt": refund.attempt,
+        "sent_at": rfc3339(refund.started_at_ms),
+        "lease_until": rfc3339(refund.lease_until_ms),
+        "snapshot": None if refund.snapshot is None else list(refund.snapshot),
+        "looks": refund.looks,
+        "look_ups": refund.look_ups,
+        "last_look": refund.last_look,
+        "next_look_at": rfc3339(refund.next_check_ms),
+        "contradicts": refund.contradicts,
+    }

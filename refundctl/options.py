@@ -1,0 +1,73 @@
+"""How commands are declared, and the options that each of them has."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeAlias
+
+from refundctl.exits import Exit
+from refundctl.output import Output
+from refundctl.target import LOCAL, Target
+from refundctl.world import World, world_of
+
+Groups: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One command as it was asked for."""
+
+    arguments: argparse.Namespace
+    target: Target
+    output: Output
+    build: Callable[[Target], World] = world_of
+
+    @cached_property
+    def world(self) -> World:
+        """The product's own ledger and providers, of that target."""
+        return self.build(self.target)
+
+
+Command = Callable[[Call], Exit]
+
+
+def group(groups: Groups, name: str, summary: str) -> Groups:
+    """Declare a group of commands."""
+    parser = groups.add_parser(name, help=summary, description=summary)
+    return parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+
+def command(groups: Groups, name: str, run: Command, summary: str) -> argparse.ArgumentParser:
+    """Declare a command; the result takes its own options."""
+    parser = groups.add_parser(name, help=summary, description=summary)
+    parser.set_defaults(run=run)
+    where = parser.add_argument_group("where").add_mutually_exclusive_group()
+    where.add_argument("--stage", metavar="NAME", help="a stage of samconfig.toml, on AWS")
+    where.add_argument(
+        "--local",
+        dest="stage",
+        action="store_const",
+        const=LOCAL,
+        help="what runs on this machine; the same without --stage",
+    )
+    where.add_argument(
+        "--stack-file",
+        type=Path,
+        metavar="FILE",
+        help="another local stack than that of make run, by the file it left",
+    )
+    parser.add_argument("--json", action="store_true", help="the result for machines")
+    return parser
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """What reads a whole number within bounds; for argparse."""
+
+    def read(text: str) -> int:
+        if text.isascii() and text.isdigit() and least <= int(text) <= most:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} to {most}")
+
+    return read

@@ -1,0 +1,194 @@
+"""`refundctl reconcile`: ledger, HitPay and Stripe side by side; each difference is one line.
+
+Payments are compared whole: every one that had a refund made since then, with all of its refunds,
+since Stripe shows a sum only. Ends with 0 if there is no difference and with 1 if there is one;
+anything else means that not everything could be compared.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from refundctl import options, walk
+from refundctl.comparing import Comparer, SilentProviderError
+from refundctl.exits import Exit
+from refundctl.facts import money
+from refundctl.options import Call, Groups
+from refundctl.output import write_csv
+from refundctl.times import duration_ms, when
+from refunds.money import Money
+from refunds.payment import PaymentKey, payment_key_of
+from refunds.reconcile import Difference
+
+RATE_DEFAULT = 8
+# Stripe lets 25 a second through on each endpoint, and reports go on meanwhile.
+RATE_MAX = 20
+GRACE_DEFAULT_MS = 15 * 60_000
+CHARGES_DEFAULT = 500
+TROUBLES_SHOWN = 5
+COLUMNS = (
+    "kind",
+    "refund",
+    "payment_record",
+    "charge",
+    "processor_refund",
+    "currency",
+    "ledger",
+    "processor",
+    "stripe",
+    "says",
+)
+
+
+def declare(groups: Groups) -> None:
+    """Add the command to the command line."""
+    compared = options.command(
+        groups, "reconcile", _reconcile, "Compare ledger, HitPay and Stripe, payment by payment."
+    )
+    compared.add_argument(
+        "--since",
+        type=when,
+        required=True,
+        metavar="WHEN",
+        help="payments with a refund made since: 2024-02-29, 2024-02-29T23:59:59Z, 36h, 7d",
+    )
+    compared.add_argument("--csv", type=Path, metavar="FILE", help="write one line per difference")
+    compared.add_argument(
+        "--grace",
+        type=duration_ms,
+        default=GRACE_DEFAULT_MS,
+        metavar="TIME",
+        help="what is younger may still be on its way; 15m",
+    )
+    compared.add_argument(
+        "--charges",
+        type=options.whole(0, 1_000_000),
+        default=CHARGES_DEFAULT,
+        metavar="N",
+        help="also look for refunds that the ledger lacks among HitPay's N newest charges; "
+        f"{CHARGES_DEFAULT}",
+    )
+    compared.add_argument(
+        "--rate",
+        type=options.whole(1, RATE_MAX),
+        default=RATE_DEFAULT,
+        help=f"calls a second to each of the two; {RATE_DEFAULT}",
+    )
+
+
+@dataclass
+class _Result:
+    """What comparing came to, as far as it got."""
+
+    payments: int
+    differences: list[Difference] = field(default_factory=list)
+    open_refunds: int = 0
+    not_compared: dict[str, str] = field(default_factory=dict)
+    stopped: str = ""
+
+    @property
+    def exit(self) -> Exit:
+        """1 for a difference, 0 for none, 3 if not everything could be compared."""
+        if self.differences:
+            return Exit.REFUSED
+        return Exit.UNREACHABLE if self.stopped or self.not_compared else Exit.DONE
+
+
+def _reconcile(call: Call) -> Exit:
+    world, asked, output = call.world, call.arguments, call.output
+    result = _compare(call, _payments(call, asked.since.unix_ms(world.clock.now_ms())))
+    if asked.csv is not None:
+        with asked.csv.open("w", newline="", encoding="utf-8") as file:
+            write_csv(file, COLUMNS, map(_csv_row, result.differences))
+    output.table(
+        COLUMNS,
+        map(_row, result.differences),
+        {
+            "payments": result.payments,
+            "open": result.open_refunds,
+            "differences": [_json(one) for one in result.differences],
+            "not_compared": result.not_compared,
+            "stopped": result.stopped or None,
+        },
+        empty="No differences.",
+    )
+    output.say(
+        f"{result.payments} payments, {len(result.differences)} differences, "
+        f"{result.open_refunds} refunds on their way."
+    )
+    if result.stopped:
+        output.say(f"Stopped, since a provider gives no answer: {result.stopped}")
+    for charge_id, trouble in sorted(result.not_compared.items())[:TROUBLES_SHOWN]:
+        output.say(f"Not compared: {charge_id}: {trouble}")
+    return result.exit
+
+
+def _compare(call: Call, keys: Sequence[PaymentKey]) -> _Result:
+    asked, output = call.arguments, call.output
+    comparer = Comparer(world=call.world, per_second=asked.rate, grace_ms=asked.grace)
+    result = _Result(len(keys))
+    try:
+        with output.progress("Comparing payments", len(keys)) as advance:
+            for one in comparer.all(keys):
+                result.differences += one.found.differences
+                result.open_refunds += one.found.open_refunds
+                if one.trouble:
+                    result.not_compared[one.key.charge_id] = one.trouble
+                advance(1)
+        with output.progress("Looking through HitPay's charges", None):
+            result.differences += comparer.unknown(asked.charges)
+    except SilentProviderError as error:
+        result.stopped = str(error)
+    return result
+
+
+def _payments(call: Call, since_ms: int) -> list[PaymentKey]:
+    """The payments that had a refund made since then, each once."""
+    world, keys = call.world, dict[PaymentKey, None]()
+    until_ms = world.clock.now_ms() + walk.AHEAD_MS
+    with call.output.progress("Reading the ledger", None) as advance:
+        for some in walk.made_between(world.listing, since_ms, until_ms):
+            keys |= dict.fromkeys(map(payment_key_of, some))
+            advance(len(some))
+    return list(keys)
+
+
+def _ids(one: Difference) -> tuple[str, ...]:
+    return (
+        one.kind.value,
+        one.refund_id or "",
+        one.payment_record or "",
+        one.charge_id,
+        one.processor_refund_id or "",
+        one.currency,
+    )
+
+
+def _row(one: Difference) -> tuple[str, ...]:
+    amounts = (one.amounts.ledger, one.amounts.processor, one.amounts.stripe)
+    shown = ("" if amount is None else money(amount, one.currency) for amount in amounts)
+    return (*_ids(one), *shown, one.says)
+
+
+def _csv_row(one: Difference) -> tuple[str, ...]:
+    amounts = (one.amounts.ledger, one.amounts.processor, one.amounts.stripe)
+    shown = (
+        "" if amount is None else Money(amount, one.currency).decimal_string() for amount in amounts
+    )
+    return (*_ids(one), *shown, one.says)
+
+
+def _json(one: Difference) -> dict[str, Any]:
+    return {
+        "kind": one.kind.value,
+        "refund": one.refund_id,
+        "payment_record": one.payment_record,
+        "charge": one.charge_id,
+        "processor_refund": one.processor_refund_id,
+        "currency": one.currency,
+        "ledger": one.amounts.ledger,
+        "processor": one.amounts.processor,
+        "stripe": one.amounts.stripe,
+        "says": one.says,
+    }

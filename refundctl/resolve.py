@@ -1,0 +1,200 @@
+"""`refundctl resolve`: a person decides what became of a refund that is in review.
+
+The evidence is read first, and what each answer would make true is said before anything is written.
+"""
+
+import argparse
+import getpass
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from refundctl import options
+from refundctl.exits import Exit, MisusedError, RefusedError
+from refundctl.facts import money
+from refundctl.options import Call, Groups
+from refundctl.times import utc
+from refunds.refund import Refund
+from refunds.resolve import (
+    Decision,
+    EvidenceChangedError,
+    ItFailed,
+    ItSucceeded,
+    Resolution,
+    ResolutionRefusedError,
+)
+from refunds.state_machine import ReportState, State
+
+REASON_MAX = 300
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", re.ASCII)
+
+
+def declare(groups: Groups) -> None:
+    """Add the command to the command line."""
+    resolve = options.command(
+        groups, "resolve", _resolve, "Decide what became of a refund that is in review."
+    )
+    resolve.add_argument("id", help="the refund's id: rfd_...")
+    answer = resolve.add_mutually_exclusive_group(required=True)
+    answer.add_argument(
+        "--succeeded", metavar="REFUND_ID", help="the processor's refund that is this one"
+    )
+    answer.add_argument("--failed", action="store_true", help="no money moved, and none will")
+    resolve.add_argument(
+        "--reason",
+        type=_reason,
+        help="how you know; needed by --failed. Kept for ever: no customer's data",
+    )
+    resolve.add_argument(
+        "--despite-evidence",
+        action="store_true",
+        help="--failed though the charge lists what could be this refund: it is known not to be",
+    )
+    resolve.add_argument(
+        "--as", dest="who", type=_who, metavar="NAME", help="who decides; the name at this machine"
+    )
+    resolve.add_argument("--dry-run", action="store_true", help="say what it would do, and end")
+    resolve.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _resolve(call: Call) -> Exit:
+    world, asked, output = call.world, call.arguments, call.output
+    decision, actor = _decision(asked), f"operator:{asked.who or _somebody()}"
+    resolve = world.resolve(actor)
+    try:
+        agreed = resolve.weigh(asked.id, decision, world.deadline())
+        for line in _told(agreed, decision):
+            output.say(line)
+        if agreed.is_done or asked.dry_run:
+            output.result("Nothing was written.", _json(agreed, actor, written=False))
+            return Exit.DONE
+        if not asked.yes and not output.confirm("Write this?"):
+            raise RefusedError("Nothing was written.")
+        done = resolve.carry_out(asked.id, decision, agreed, world.deadline())
+    except (ResolutionRefusedError, EvidenceChangedError) as error:
+        raise RefusedError(f"Refused: {error}") from error
+    output.result(_done(done), _json(done, actor, written=not done.is_done))
+    return Exit.DONE
+
+
+def _decision(asked: argparse.Namespace) -> Decision:
+    if asked.succeeded is not None:
+        if asked.despite_evidence:
+            raise MisusedError("--despite-evidence goes with --failed only.")
+        return ItSucceeded(asked.succeeded, asked.reason)
+    if not asked.reason:
+        raise MisusedError("--failed needs --reason: how do you know that no money moved?")
+    return ItFailed(asked.reason, despite_evidence=asked.despite_evidence)
+
+
+# --- what each answer makes true ------------------------------------------------------------------
+
+
+def _told(resolution: Resolution, decision: Decision) -> Iterator[str]:
+    """What is decided, what it makes true, and what the other answer would."""
+    before, after = resolution.before.refund, resolution.after
+    yield f"{before.id}: {money(before.amount, before.currency)} of {_of(before)}"
+    if resolution.is_done:
+        yield _as_it_is(resolution)
+        return
+    if isinstance(decision, ItSucceeded):
+        movement = resolution.movement
+        if movement is not None:
+            moved = utc(movement.refunded_at_ms or movement.created_at_ms)
+            yield f"  {before.processor} shows {movement.id}: {movement.processor_status}, {moved}"
+        yield f"> succeeded: {_success(after)}"
+        left = resolution.before.payment.refundable_beside(before.amount)
+        yield f"  failed would mean: {_failure(before, left)}"
+    else:
+        yield f"> failed: {_failure(before, resolution.payment.refundable)}"
+        for movement in resolution.left_over:
+            yield (
+                f"  {movement.id} is then imported as a refund that others made, and reported to "
+                "Stripe as such."
+            )
+        yield "  succeeded would mean: Stripe is told of it, once, and its amount stays spent."
+
+
+def _of(refund: Refund) -> str:
+    return refund.payment_record or f"charge {refund.processor_payment_id}"
+
+
+def _as_it_is(resolution: Resolution) -> str:
+    refund = resolution.after
+    if refund.state is State.REVIEW:
+        return f"  It is bound to {refund.processor_refund_id} already, and followed to its end."
+    return f"  It is {refund.state.value} already; there is nothing to decide."
+
+
+def _success(after: Refund) -> str:
+    if after.state is State.REVIEW:
+        return (
+            f"it is bound to {after.processor_refund_id}, which is not final yet; from now on it "
+            "is followed to its end by itself, and Stripe is told when it succeeds."
+        )
+    parameters = after.report.parameters
+    if after.report.state is not ReportState.DUE or parameters is None:
+        return f"Stripe is told nothing (report {after.report.state.value})."
+    return (
+        f"Stripe is told of {money(parameters.amount, parameters.currency)} on "
+        f"{parameters.payment_record}, reference {parameters.refund_reference}, refunded at "
+        f"{utc(parameters.refunded_at_s * 1000)} UTC."
+    )
+
+
+def _failure(refund: Refund, left: int) -> str:
+    """What failing makes true; `left` may be refunded then, minor units."""
+    currency = refund.currency
+    return (
+        f"Stripe is told nothing; {money(refund.amount, currency)} may be refunded again "
+        f"({money(left, currency)} in all), under another key: this one is spent."
+    )
+
+
+def _done(resolution: Resolution) -> str:
+    refund = resolution.after
+    told = {
+        ReportState.DUE: "; the report to Stripe is on its way",
+        ReportState.FAILED: "; its report failed, see refundctl dlq list",
+    }.get(refund.report.state, "")
+    return f"{refund.id} is {refund.state.value}{told}."
+
+
+def _json(resolution: Resolution, actor: str, *, written: bool) -> dict[str, Any]:
+    refund = resolution.after
+    return {
+        "id": refund.id,
+        "written": written,
+        "actor": actor,
+        "state": refund.state.value,
+        "processor_refund_id": refund.processor_refund_id,
+        "report": refund.report.state.value,
+        "refundable": resolution.payment.refundable,
+        "left_over": [movement.id for movement in resolution.left_over],
+    }
+
+
+# --- who, and why ---------------------------------------------------------------------------------
+
+
+def _somebody() -> str:
+    """The name at this machine, as far as a history can hold it."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = ""
+    if not _NAME.fullmatch(name):
+        raise MisusedError("Who are you? This machine does not say; say --as NAME.")
+    return name
+
+
+def _who(text: str) -> str:
+    if _NAME.fullmatch(text):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r}: letters, digits, . _ @ and -, up to 64")
+
+
+def _reason(text: str) -> str:
+    if text.strip() and text.isprintable() and len(text) <= REASON_MAX:
+        return text.strip()
+    raise argparse.ArgumentTypeError(f"one line of at most {REASON_MAX} characters is needed")

@@ -1,0 +1,287 @@
+"""`refundctl review`: what needs a person, with the evidence side by side.
+
+What we sent and when, what the processor lists on the charge now, and what Stripe's record shows
+now. HitPay's refunds carry no reference of ours, so which of them is ours is told by elimination.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from rich.console import RenderableType
+
+from refundctl import options, walk
+from refundctl.exits import Exit, RefusedError
+from refundctl.facts import money, refund_json_whole
+from refundctl.options import Call, Groups
+from refundctl.output import table_of
+from refundctl.show import pairs, payment_facts
+from refundctl.times import age, rfc3339, utc
+from refundctl.world import World
+from refunds.evidence import alike, is_too_old
+from refunds.payment import Payment, payment_key_of
+from refunds.ports import (
+    Charge,
+    ChargeNotFoundError,
+    Movement,
+    MovementStatus,
+    PaymentRecord,
+    ProviderUnavailableError,
+    StripeObjectNotFoundError,
+)
+from refunds.refund import Refund
+from refunds.state_machine import State
+
+# Reviews are looked for over so long; besides, every one stands among what is open.
+LOOK_BACK_MS = 366 * 86_400_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """One refund, and what all sides show of it now.
+
+    Attributes:
+        charge, record: `None` if they could not be read; then the reason stands beside.
+        claimed: of the movements on the charge, the refunds that they belong to.
+    """
+
+    refund: Refund
+    payment: Payment | None
+    charge: Charge | None
+    charge_trouble: str
+    claimed: Mapping[str, str]
+    record: PaymentRecord | None
+    record_trouble: str
+
+    def verdict(self, movement: Movement) -> str:
+        """What stands for or against a movement's being this refund's."""
+        refund, owner = self.refund, self.claimed.get(movement.id)
+        if movement.id == refund.processor_refund_id:
+            return "bound to this refund"
+        if owner is not None:
+            return f"belongs to {owner}"
+        if movement.id in (refund.snapshot or ()):
+            return "was there before we sent"
+        if not alike(refund, [movement], self.claimed):
+            return "another amount"
+        if refund.snapshot is None and is_too_old(refund, movement):
+            return "older than our sending"
+        return "failed" if movement.status is MovementStatus.FAILED else CAN_BE_OURS
+
+    @property
+    def candidates(self) -> list[Movement]:
+        """The movements that can be this refund's."""
+        movements = (self.charge.movements if self.charge is not None else None) or ()
+        return [movement for movement in movements if self.verdict(movement) == CAN_BE_OURS]
+
+
+CAN_BE_OURS = "CAN BE OURS"
+
+
+def declare(groups: Groups) -> None:
+    """Add the command to the command line."""
+    review = options.command(groups, "review", _review, "What needs a person, with the evidence.")
+    review.add_argument("id", nargs="?", help="only this refund, whatever its state")
+
+
+def _review(call: Call) -> Exit:
+    world = call.world
+    found = _asked_for(world, call.arguments.id)
+    with call.output.progress("Asking HitPay and Stripe", len(found)) as advance:
+        gathered = []
+        for refund in found:
+            gathered.append(gather(world, refund))
+            advance(1)
+    now_ms = world.clock.now_ms()
+    if gathered:
+        parts = chain.from_iterable(_parts(evidence, now_ms) for evidence in gathered)
+        call.output.page(parts, [_json(evidence) for evidence in gathered])
+    else:
+        call.output.page((), [])
+        call.output.say("No refund is in review. For reports that failed see: refundctl dlq list")
+    return Exit.DONE
+
+
+def _asked_for(world: World, refund_id: str | None) -> list[Refund]:
+    if refund_id is not None:
+        refund = world.ledger.refund(refund_id)
+        if refund is None:
+            raise RefusedError(f"There is no refund {refund_id}.")
+        return [refund]
+    until_ms = world.clock.now_ms() + walk.AHEAD_MS
+    listed = walk.made_between(world.listing, until_ms - LOOK_BACK_MS, until_ms, "review")
+    found = {
+        refund.id: refund
+        for refund in chain(walk.open_refunds(world.ledger, world.listing), *listed)
+        if refund.state is State.REVIEW
+    }
+    return sorted(found.values(), key=lambda one: (one.created_at_ms, one.id))
+
+
+def gather(world: World, refund: Refund) -> Evidence:
+    """Read all sides; what cannot be read is said, and is no reason to show nothing."""
+    payment = world.ledger.payment(payment_key_of(refund))
+    charge, charge_trouble = _charge(world, refund)
+    movements = (charge.movements if charge is not None else None) or ()
+    record, record_trouble = _record(world, refund)
+    return Evidence(
+        refund=refund,
+        payment=payment,
+        charge=charge,
+        charge_trouble=charge_trouble,
+        claimed=world.ledger.claimed(refund.processor, [one.id for one in movements]),
+        record=record,
+        record_trouble=record_trouble,
+    )
+
+
+def _charge(world: World, refund: Refund) -> tuple[Charge | None, str]:
+    try:
+        processor = world.processors[refund.processor]
+        return processor.charge(refund.processor_payment_id, world.deadline()), ""
+    except (ChargeNotFoundError, ProviderUnavailableError) as error:
+        return None, str(error)
+
+
+def _record(world: World, refund: Refund) -> tuple[PaymentRecord | None, str]:
+    if refund.payment_record is None:
+        return None, "no Payment Record is known to book the payment"
+    try:
+        return world.book.payment_record(refund.payment_record, world.deadline()), ""
+    except (StripeObjectNotFoundError, ProviderUnavailableError) as error:
+        return None, str(error)
+
+
+# --- in words -------------------------------------------------------------------------------------
+
+
+def _parts(evidence: Evidence, now_ms: int) -> Iterator[RenderableType]:
+    refund = evidence.refund
+    yield pairs(f"{refund.state.value}: {refund.id}", _sent(evidence, now_ms))
+    yield ""
+    yield from _charge_parts(evidence)
+    yield ""
+    yield pairs("What Stripe shows now", _stripe_facts(evidence))
+    if evidence.payment is not None:
+        yield ""
+        yield pairs("What the ledger keeps of the payment", payment_facts(evidence.payment))
+    if refund.state is State.REVIEW:
+        yield ""
+        yield "What may be decided"
+        yield from (f"  {line}" for line in _choices(evidence))
+    yield ""
+
+
+def _sent(evidence: Evidence, now_ms: int) -> dict[str, str]:
+    refund = evidence.refund
+    before = "the charge was not read before" if refund.snapshot is None else None
+    return {
+        "we sent": money(refund.amount, refund.currency),
+        "at": f"{utc(refund.started_at_ms)} UTC ({age(now_ms - (refund.started_at_ms or now_ms))} "
+        f"ago), attempt {refund.attempt}",
+        "of charge": f"{refund.processor_payment_id} ({refund.processor})",
+        "because of": f"{refund.request.reference_type.value} {refund.request.reference_id}, "
+        f"by {refund.history[0].actor if refund.history else refund.source.value}",
+        "what came of it": refund.history[-1].cause if refund.history else "",
+        "last look": f"{refund.last_look} ({refund.looks} looks)" if refund.last_look else "",
+        "bound to": refund.processor_refund_id or "nothing",
+        "there before, and nobody's": before or ", ".join(refund.snapshot or ()) or "nothing",
+    }
+
+
+def _charge_parts(evidence: Evidence) -> Iterator[RenderableType]:
+    charge = evidence.charge
+    if charge is None:
+        yield f"What the processor lists now: it could not be read: {evidence.charge_trouble}"
+        return
+    currency = charge.money.currency
+    yield (
+        f"The charge is {money(charge.money.amount, currency)}, {charge.processor_status}, "
+        f"{money(charge.refunded, currency)} of it refunded"
+    )
+    if charge.movements is None:
+        yield "It does not list its refunds in a form that can be read."
+        return
+    yield table_of(
+        ("refund", "amount", "status", "made (UTC)", "moved (UTC)", "whose"),
+        [
+            (
+                movement.id,
+                money(movement.money.amount, movement.money.currency),
+                movement.processor_status or movement.status.value,
+                utc(movement.created_at_ms),
+                utc(movement.refunded_at_ms),
+                evidence.verdict(movement),
+            )
+            for movement in charge.movements
+        ],
+        "What the processor lists now" if charge.movements else "The processor lists no refund now",
+    )
+
+
+def _stripe_facts(evidence: Evidence) -> dict[str, str]:
+    record = evidence.record
+    if record is None:
+        return {"could not be read": evidence.record_trouble}
+    currency = record.currency
+    return {
+        "payment record": record.id,
+        "captured": money(record.captured, currency),
+        "refunded": money(record.amount_refunded, currency),
+    }
+
+
+def _choices(evidence: Evidence) -> Iterator[str]:
+    refund_id = evidence.refund.id
+    for movement in evidence.candidates:
+        yield f"refundctl resolve {refund_id} --succeeded {movement.id}"
+    if not evidence.candidates:
+        yield "No movement can be ours now. If HitPay's dashboard or support says the same:"
+    yield f"refundctl resolve {refund_id} --failed --reason '...'"
+
+
+# --- for machines ---------------------------------------------------------------------------------
+
+
+def _json(evidence: Evidence) -> dict[str, Any]:
+    charge, record = evidence.charge, evidence.record
+    return {
+        "refund": refund_json_whole(evidence.refund, evidence.payment),
+        "charge": None
+        if charge is None
+        else {
+            "id": charge.id,
+            "status": charge.processor_status,
+            "amount": charge.money.amount,
+            "currency": charge.money.currency,
+            "refunded": charge.refunded,
+            "movements": None
+            if charge.movements is None
+            else [_movement_json(evidence, movement) for movement in charge.movements],
+        },
+        "charge_trouble": evidence.charge_trouble or None,
+        "candidates": [movement.id for movement in evidence.candidates],
+        "stripe": None
+        if record is None
+        else {
+            "payment_record": record.id,
+            "currency": record.currency,
+            "captured": record.captured,
+            "refunded": record.amount_refunded,
+        },
+        "stripe_trouble": evidence.record_trouble or None,
+    }
+
+
+def _movement_json(evidence: Evidence, movement: Movement) -> dict[str, Any]:
+    return {
+        "id": movement.id,
+        "amount": movement.money.amount,
+        "currency": movement.money.currency,
+        "status": movement.processor_status,
+        "created_at": rfc3339(movement.created_at_ms),
+        "refunded_at": rfc3339(movement.refunded_at_ms),
+        "claimed_by": evidence.claimed.get(movement.id),
+        "verdict": evidence.verdict(movement),
+    }

@@ -1,0 +1,129 @@
+"""`refundctl show`: one refund, from the first line of its history to what is owed now."""
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+
+from refundctl import options
+from refundctl.exits import Exit, MisusedError, RefusedError
+from refundctl.facts import evidence_text, money, refund_json_whole, why
+from refundctl.options import Call, Groups
+from refundctl.output import table_of
+from refundctl.times import age, utc
+from refunds.payment import Payment, payment_key_of
+from refunds.refund import Refund, refund_id_of
+
+
+def declare(groups: Groups) -> None:
+    """Add the command to the command line."""
+    shown = options.command(groups, "show", _show, "One refund: its history, report and payment.")
+    shown.add_argument("id", nargs="?", help="the refund's id: rfd_...")
+    shown.add_argument("--key", help="instead of the id, the idempotency key it was asked with")
+
+
+def _show(call: Call) -> Exit:
+    world, asked = call.world, call.arguments
+    if (asked.id is None) == (asked.key is None):
+        raise MisusedError("Name the refund by its id, or by --key.")
+    refund_id = asked.id or refund_id_of(asked.key, world.stage)
+    refund = world.ledger.refund(refund_id)
+    if refund is None:
+        raise RefusedError(f"There is no refund {refund_id}.")
+    payment = world.ledger.payment(payment_key_of(refund))
+    now_ms = world.clock.now_ms()
+    call.output.page(_parts(refund, payment, now_ms), refund_json_whole(refund, payment))
+    return Exit.DONE
+
+
+def _parts(refund: Refund, payment: Payment | None, now_ms: int) -> Iterator[RenderableType]:
+    yield pairs(f"Refund {refund.id}", refund_facts(refund, now_ms))
+    yield ""
+    yield timeline(refund)
+    if payment is not None:
+        yield ""
+        yield pairs("Its payment", payment_facts(payment))
+
+
+def pairs(title: str, facts: dict[str, str]) -> RenderableType:
+    """Facts by their names, those that say nothing left out."""
+    return table_of(("", ""), [(name, text) for name, text in facts.items() if text], title)
+
+
+def timeline(refund: Refund) -> RenderableType:
+    """The whole history."""
+    return table_of(
+        ("", "time (UTC)", "from", "to", "cause", "by", "evidence"),
+        [
+            (
+                str(entry.seq),
+                utc(entry.at_ms),
+                entry.before or "",
+                entry.after,
+                entry.cause,
+                entry.actor,
+                evidence_text(entry.evidence),
+            )
+            for entry in refund.history
+        ],
+        "What happened",
+    )
+
+
+def payment_facts(payment: Payment) -> dict[str, str]:
+    """A payment's bookkeeping in words."""
+    currency = payment.currency
+    by_others = money(payment.foreign, currency) if payment.foreign else ""
+    return {
+        "payment record": payment.payment_record or "none is known to book it",
+        "charge": f"{payment.key.charge_id} ({payment.key.processor})",
+        "captured": money(payment.captured, currency),
+        "held by refunds": money(payment.held, currency),
+        "moved": money(payment.moved, currency),
+        "refunded by others": by_others,
+        "still refundable": money(payment.refundable, currency),
+        "in Stripe's book": money(payment.booked, currency),
+        "report due": money(payment.report_due_amount, currency),
+        "report failed": money(payment.report_failed_amount, currency),
+        "busy with": payment.slot or "",
+        "waiting": ", ".join(payment.waiting),
+    }
+
+
+def refund_facts(refund: Refund, now_ms: int) -> dict[str, str]:
+    """A refund's facts in words."""
+    report, note = refund.report, refund.credit_note
+    attempts = f", {report.attempts} attempts" if report.attempts else ""
+    rings = f", rung again {report.rings} times" if report.rings else ""
+    looked = f"{refund.last_look} ({refund.looks} looks, {refund.look_ups} of them answered)"
+    return {
+        "state": refund.state.value,
+        "amount": money(refund.amount, refund.currency),
+        "made": f"{utc(refund.created_at_ms)} UTC, {age(now_ms - refund.created_at_ms)} ago",
+        "asked for": f"{refund.request.reference_type.value} {refund.request.reference_id}, "
+        f"{refund.request.refund_type.value}, by {refund.source.value}",
+        "sent": f"{utc(refund.started_at_ms)} UTC, attempt {refund.attempt}"
+        if refund.started_at_ms
+        else "",
+        "lease until": utc(refund.lease_until_ms),
+        "processor's refund": refund.processor_refund_id or "",
+        "on the charge before": _snapshot(refund),
+        "why": why(refund),
+        "failure": f"{refund.failure.code}: {refund.failure.message}" if refund.failure else "",
+        "taken back": utc(refund.late_failure_at_ms),
+        "contradicts": refund.contradicts or "",
+        "report": f"{report.state.value}{attempts}{rings}",
+        "reported": utc(report.reported_at_ms),
+        "report's last error": report.last_error or "",
+        "credit note": f"{note.state.value} {note.id or note.last_error or ''}".strip()
+        if note.attempts or note.id
+        else "",
+        "last look": looked if refund.last_look else "",
+        "next look": utc(refund.next_check_ms),
+    }
+
+
+def _snapshot(refund: Refund) -> str:
+    """What was on the charge, and nobody's, before it was sent."""
+    if refund.snapshot is None:
+        return "the charge was not read" if refund.started_at_ms else ""
+    return ", ".join(refund.snapshot) or "nothing that is nobody's"

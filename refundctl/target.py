@@ -1,0 +1,107 @@
+"""Which deployment is meant: a stage on AWS, or what runs on this machine.
+
+What is deployed says itself where things are: the stack's outputs and parameters, not the files of
+this checkout, which may be ahead of it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from local import paths
+from local.clients import CloudClients
+from local.stages import UnknownStageError, load_stage
+from refundctl.exits import MisusedError, UnreachableError
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+LOCAL = "local"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What a deployed stack says of itself."""
+
+    outputs: Mapping[str, str]
+    parameters: Mapping[str, str]
+
+
+class Target:
+    """One deployment and the way to its cloud."""
+
+    def __init__(self, stage: str, stack_name: str, clients: CloudClients) -> None:
+        self.stage = stage
+        self.stack_name = stack_name
+        self._clients = clients
+
+    def client(self, service: str) -> Any:
+        """Make a boto3 client; annotate the variable with its type from mypy_boto3_<service>."""
+        return self._clients.client(service)
+
+    @cached_property
+    def stack(self) -> Stack:
+        """The stack, asked for once.
+
+        Raises:
+            UnreachableError: there is none.
+        """
+        cloudformation: CloudFormationClient = self.client("cloudformation")
+        try:
+            (found,) = cloudformation.describe_stacks(StackName=self.stack_name)["Stacks"]
+        except ClientError as error:
+            if "does not exist" not in str(error):
+                raise
+            raise UnreachableError(
+                f"There is no stack {self.stack_name} in {self._clients.region}; deploy it first."
+            ) from error
+        return Stack(
+            outputs={each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])},
+            parameters={
+                each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])
+            },
+        )
+
+
+def target_of(stage: str | None, stack_file: Path | None) -> Target:
+    """The deployment that a command line means.
+
+    A stage on AWS must be named. Without one it is what runs on this machine, so that no command
+    reaches real money by leaving something out.
+
+    Args:
+        stage: of samconfig.toml; `local` is this machine.
+        stack_file: what a local stack left behind to be found by; `make run`'s if not given.
+
+    Raises:
+        MisusedError: there is no such stage, or nothing runs here and none is named.
+        UnreachableError: nothing runs here though this is where it was looked for.
+    """
+    if stage is not None and stage != LOCAL:
+        return _on_aws(stage)
+    file = stack_file or paths.STACK_FILE
+    try:
+        facts = json.loads(file.read_text())
+        clients = CloudClients(facts["region"], facts["aws_endpoint_url"])
+        return Target(LOCAL, facts["stack_name"], clients)
+    except FileNotFoundError:
+        if stage is None and stack_file is None:
+            raise MisusedError(
+                "Say which: --stage NAME, or start the local one: make run."
+            ) from None
+        raise UnreachableError("Nothing runs here; start it: make run.") from None
+    except (ValueError, KeyError, TypeError):
+        raise UnreachableError(f"{file} does not say how to reach a local stack.") from None
+
+
+def _on_aws(name: str) -> Target:
+    try:
+        stage = load_stage(name)
+    except UnknownStageError as error:
+        raise MisusedError(f"{error}") from error
+    return Target(name, stage.stack_name, CloudClients(stage.region))

@@ -1,0 +1,81 @@
+"""Reading the ledger by time: what is open, however old it is, and what was made since a moment.
+
+The indexes say which refunds there may be; each is then read from the table itself.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from refunds.payment import PaymentKey
+from refunds.ports import DUE_SHARDS, Ledger, Listing, OfMonth, OfPayment, Position, Selection
+from refunds.refund import Refund
+
+PLACES_PER_QUERY = 100
+# So many open refunds of each shard are read, those due first: 8,000 in all.
+OPEN_PER_SHARD = 1000
+# A refund that others made is dated by the processor's clock, which may be ahead of ours.
+AHEAD_MS = 86_400_000
+# Later than any refund.
+LAST_MS = 253_402_300_800_000
+
+
+def open_refunds(ledger: Ledger, listing: Listing) -> list[Refund]:
+    """The refunds that something is still to be done about by itself, oldest first.
+
+    Everything that is not final has a time at which it is looked at next, and stands in the index
+    of these; what it costs grows with what is open, not with what there has ever been.
+    """
+    ids = [
+        refund_id
+        for shard in range(DUE_SHARDS)
+        for refund_id in ledger.due(shard, before_ms=LAST_MS, limit=OPEN_PER_SHARD)
+    ]
+    return sorted(listing.refunds(ids).values(), key=lambda one: (one.created_at_ms, one.id))
+
+
+def made_between(
+    listing: Listing, since_ms: int, until_ms: int, status: str | None = None
+) -> Iterator[list[Refund]]:
+    """The refunds created from one moment on and before another, newest first, some at a time."""
+    for month in months(since_ms, until_ms):
+        selection = OfMonth(month, status)
+        yield from selected(listing, selection, since_ms=since_ms, until_ms=until_ms)
+
+
+def of_payment(listing: Listing, key: PaymentKey) -> list[Refund]:
+    """All refunds of a payment, newest first."""
+    return [refund for some in selected(listing, OfPayment(key)) for refund in some]
+
+
+def selected(
+    listing: Listing, selection: Selection, *, since_ms: int = 0, until_ms: int = LAST_MS
+) -> Iterator[list[Refund]]:
+    """The selected refunds, newest first, some at a time."""
+    # The place just before a moment excludes nothing of it.
+    after, before = Position(since_ms), Position(until_ms)
+    while True:
+        places = listing.newest(selection, after=after, before=before, limit=PLACES_PER_QUERY)
+        yield _read(listing, [place.refund_id for place in places])
+        if len(places) < PLACES_PER_QUERY:
+            return
+        before = places[-1]
+
+
+def months(since_ms: int, until_ms: int) -> Iterator[str]:
+    """The months of UTC between two moments, newest first."""
+    if until_ms <= since_ms:
+        return
+    (year, month), first = _month(until_ms), _month(since_ms)
+    while (year, month) >= first:
+        yield f"{year:04d}-{month:02d}"
+        year, month = (year, month - 1) if month > 1 else (year - 1, 12)
+
+
+def _month(at_ms: int) -> tuple[int, int]:
+    moment = datetime.fromtimestamp(at_ms // 1000, UTC)
+    return moment.year, moment.month
+
+
+def _read(listing: Listing, ids: Sequence[str]) -> list[Refund]:
+    stored = listing.refunds(ids) if ids else {}
+    return [stored[refund_id] for refund_id in ids if refund_id in stored]

@@ -1,0 +1,158 @@
+"""The product's ledger, providers and use cases as an operator has them: with the operator's own
+rights, from the outputs and parameters of the stack that is deployed.
+
+`refunds.bootstrap` does the same for the functions, from their environment. Nothing is asked of
+anybody before it is needed, and the providers' keys are read with the first call to a provider.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from refundctl.target import Target
+from refunds.adapters.api_key import ApiKey
+from refunds.adapters.deadline_http import DeadlineHttp
+from refunds.adapters.dynamodb_backlog import DynamoDbBacklog
+from refunds.adapters.dynamodb_ledger import DynamoDbLedger
+from refunds.adapters.dynamodb_listing import DynamoDbListing
+from refunds.adapters.mode_check import ModeCheckedKey, require_hitpay_url
+from refunds.adapters.sqs_doorbell import SqsDoorbell
+from refunds.adapters.ssm_secrets import Secrets
+from refunds.adapters.stripe_book import StripeBook
+from refunds.adapters.system_clock import SystemClock
+from refunds.config import Mode
+from refunds.ports import (
+    Backlog,
+    Book,
+    Clock,
+    Deadline,
+    Doorbell,
+    Ledger,
+    Listing,
+    Processor,
+    Trail,
+)
+from refunds.processors.hitpay import HitPay
+from refunds.record import Recorder
+from refunds.resolve import ResolveRefund
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
+
+STRIPE_SECRET_KEY = "stripe-secret-key"  # noqa: S105 - a parameter's name, not its value
+HITPAY_API_KEY = "hitpay-api-key"
+SECRETS_SECONDS = 300
+# All that is asked of the providers about one refund.
+ASKING_MS = 24_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What the commands work with.
+
+    Attributes:
+        stage: the deployment's name as refunds' ids are made of it.
+        hold_ms: how long after it was sent an order may still arrive.
+    """
+
+    stage: str
+    hold_ms: int
+    ledger: Ledger
+    listing: Listing
+    backlog: Backlog
+    processors: Mapping[str, Processor]
+    book: Book
+    doorbell: Doorbell
+    clock: Clock
+    trail: Trail
+
+    def deadline(self) -> Deadline:
+        """By when whatever is asked about one refund has been answered."""
+        return Deadline.after(self.clock, ASKING_MS)
+
+    def resolve(self, actor: str) -> ResolveRefund:
+        """The use case of deciding a review, for somebody."""
+        return ResolveRefund(
+            ledger=self.ledger,
+            processors=self.processors,
+            recorder=Recorder(
+                ledger=self.ledger, clock=self.clock, trail=self.trail, stage=self.stage
+            ),
+            doorbell=self.doorbell,
+            clock=self.clock,
+            trail=self.trail,
+            hold_ms=self.hold_ms,
+            actor=actor,
+        )
+
+
+class NoTrail:
+    """`ports.Trail` for somebody who sees what happens by the command's own result."""
+
+    def note(self, event: str, **facts: str | int | bool | Decimal | None) -> None:
+        """Keep nothing."""
+
+
+@dataclass(frozen=True)
+class ProviderKeys:
+    """The providers' keys; none is read before it is asked for, and none is ever shown."""
+
+    stripe: ApiKey
+    hitpay: ApiKey
+
+
+def provider_keys(target: Target, clock: Clock) -> ProviderKeys:
+    """The keys that the functions of that deployment use."""
+    ssm: SSMClient = target.client("ssm")
+    secrets = Secrets(
+        ssm,
+        target.stack.outputs["SecretsPrefix"],
+        (STRIPE_SECRET_KEY, HITPAY_API_KEY),
+        max_age_s=SECRETS_SECONDS,
+        clock=clock,
+    )
+    mode = Mode(target.stack.parameters["Mode"])
+    return ProviderKeys(
+        stripe=ModeCheckedKey(secrets.secret(STRIPE_SECRET_KEY), mode),
+        hitpay=secrets.secret(HITPAY_API_KEY),
+    )
+
+
+def world_of(target: Target) -> World:
+    """The world of a deployment.
+
+    Raises:
+        UnreachableError: there is no such stack.
+        ConfigurationError: it mixes real and play money.
+    """
+    stack, clock = target.stack, SystemClock()
+    given = stack.parameters
+    require_hitpay_url(given["HitPayUrl"], Mode(given["Mode"]))
+    dynamodb: DynamoDBClient = target.client("dynamodb")
+    sqs: SQSClient = target.client("sqs")
+    table, keys, http = (
+        stack.outputs["LedgerTable"],
+        provider_keys(target, clock),
+        DeadlineHttp(clock),
+    )
+    hitpay = HitPay(
+        base_url=given["HitPayUrl"],
+        key=keys.hitpay,
+        http=http,
+        zero_decimals_as_integer=given["HitPayZeroDecimalForm"] == "integer",
+    )
+    return World(
+        stage=given["Stage"],
+        hold_ms=int(given["HoldSeconds"]) * 1000,
+        ledger=DynamoDbLedger(dynamodb, table),
+        listing=DynamoDbListing(dynamodb, table),
+        backlog=DynamoDbBacklog(dynamodb, table),
+        processors={hitpay.name: hitpay},
+        book=StripeBook(base_url=given["StripeUrl"], key=keys.stripe, http=http),
+        doorbell=SqsDoorbell(sqs, stack.outputs["ReportQueueUrl"]),
+        clock=clock,
+        trail=NoTrail(),
+    )

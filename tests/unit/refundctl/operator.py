@@ -1,0 +1,104 @@
+"""Somebody at a terminal, in front of the product's use cases in a world in memory."""
+
+import json
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.clients import CloudClients
+from refundctl.command import main
+from refundctl.exits import Exit
+from refundctl.target import Stack, Target
+from refundctl.world import World as OperatorsWorld
+from tests.fakes.backlog import MemoryBacklog
+from tests.fakes.world import HOLD_MS, STAGE, World
+
+OUTPUTS = {
+    "ReportQueueUrl": "report",
+    "ReportDeadLetterQueueUrl": "report-dead",
+    "RefundRequestQueueUrl": "request",
+    "RefundRequestDeadLetterQueueUrl": "request-dead",
+    "EventDeadLetterQueueUrl": "event-dead",
+    "LedgerTable": "test-ledger",
+    "SecretsPrefix": "/refund-bridge/test",
+}
+
+
+@dataclass
+class Ended:
+    """How a command ended."""
+
+    exit_code: int
+    out: str
+    err: str
+
+    @property
+    def value(self) -> Any:
+        """What it gave to machines."""
+        return json.loads(self.out)
+
+
+class TargetInMemory(Target):
+    """The stack of that world; its clients are whatever a test puts there."""
+
+    def __init__(self, clients: dict[str, Any]) -> None:
+        super().__init__("test", "refund-bridge-test", CloudClients("ap-southeast-1"))
+        self._fakes = clients
+
+    def client(self, service: str) -> Any:
+        return self._fakes[service]
+
+    @property
+    def stack(self) -> Stack:
+        return Stack(outputs=OUTPUTS, parameters={"Stage": STAGE})
+
+
+@dataclass
+class Operator:
+    """Runs commands against a world.
+
+    Attributes:
+        clients: of AWS, by service.
+    """
+
+    world: World
+    capsys: pytest.CaptureFixture[str]
+    clients: dict[str, Any] = field(default_factory=dict)
+    backlog: MemoryBacklog = field(default_factory=MemoryBacklog)
+
+    def __call__(self, line: str) -> Ended:
+        """Run a command line."""
+        exit_code = main(shlex.split(line), self._find, self._build)
+        captured = self.capsys.readouterr()
+        return Ended(exit_code, captured.out, captured.err)
+
+    def done(self, line: str) -> Ended:
+        """Run a command that must succeed."""
+        ended = self(line)
+        assert ended.exit_code == Exit.DONE, ended.err
+        return ended
+
+    def json(self, line: str) -> Any:
+        """What a command that must succeed gives to machines."""
+        return self.done(f"{line} --json").value
+
+    def _find(self, stage: str | None, stack_file: Path | None) -> Target:
+        return TargetInMemory(self.clients)
+
+    def _build(self, _target: Target) -> OperatorsWorld:
+        world = self.world
+        return OperatorsWorld(
+            stage=STAGE,
+            hold_ms=HOLD_MS,
+            ledger=world.ledger,
+            listing=world.listing,
+            backlog=self.backlog,
+            processors=world.settle.processors,
+            book=world.book,
+            doorbell=world.doorbell,
+            clock=world.clock,
+            trail=world.trail,
+        )

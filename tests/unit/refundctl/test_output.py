@@ -1,0 +1,77 @@
+"""What is said, asked and shown: the result on stdout, everything else on stderr."""
+
+import io
+import sys
+
+import pytest
+
+from refundctl.output import Output, write_csv
+
+
+class Terminal(io.StringIO):
+    """Somebody sits at it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("answer", "agreed"),
+    [("y\n", True), ("Yes\n", True), ("\n", False), ("n\n", False), ("yep\n", False), ("", False)],
+)
+def test_only_yes_is_yes(
+    answer: str, agreed: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    assert Output(as_json=True).confirm("Write this?") is agreed
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "Write this? [y/N] ")
+
+
+def test_nobody_has_agreed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    assert Output(as_json=False).confirm("Write this?") is False
+    assert "--yes" in capsys.readouterr().err
+
+
+def test_a_bar_is_drawn_for_those_who_watch_and_for_nobody_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Output(as_json=False).progress("Looking", 3) as advance:
+        advance(2)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(sys, "stderr", watched := Terminal())
+    with Output(as_json=False).progress("Looking", 3) as advance:
+        advance(2)
+    assert "Looking" in watched.getvalue()
+    assert "2/3" in watched.getvalue()
+    assert capsys.readouterr().out == ""
+
+
+def test_ids_are_not_broken_where_something_else_reads_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ids = ["rfd_" + "a" * 32, "b" * 36, "pr_" + "c" * 60, "d" * 36]
+    Output(as_json=False).table(("a", "b", "c", "d"), [ids], None, empty="")
+    assert capsys.readouterr().out.splitlines()[1].split() == ids
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("  @x", "'  @x"),
+        ("\rx", "'\rx"),
+        ("plain", "plain"),
+        ("", ""),
+        (-5, "-5"),
+        ("a=b", "a=b"),
+    ],
+)
+def test_a_cell_is_no_formula(value: str | int, cell: str) -> None:
+    file = io.StringIO()
+    write_csv(file, ("a", "b"), [(value, "end")])
+    text = file.getvalue().split("\n", 1)[1]
+    assert text.replace('"', "") == f"{cell},end\n"

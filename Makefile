@@ -6,11 +6,11 @@ VENV := .venv/bin
 .DEFAULT_GOAL := help
 # What a simulation is asked: SEEDS=20000 worlds, or SEED=123, one again with its trace.
 SIMULATION = $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000))
-.PHONY: help env run tour test simulate mutate bench load build deploy lint lock clean
+.PHONY: help env run tour test simulate mutate bench load build deploy lint audit screenshot lock clean
 
 help: ## Show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | \
-		awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+		awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 env: ## Install the environments, or bring them up to date
 	@$(PYTHON) -m local.environments
@@ -36,6 +36,10 @@ lint: env ## Check style, types and the template
 	$(VENV)/mypy .
 	$(VENV)/python -m local.validate
 
+audit: env ## Ask PyPI which pinned packages have known vulnerabilities (needs the network)
+	@$(PYTHON) -m local.environments audit
+	@$(VENV)/python -m local.audit
+
 bench: env ## Measure against the plain way and the aims: PARTS="latency cpu" measures these anew
 	@$(PYTHON) -m local.environments bench
 	@PYTHONPATH=layers/refunds $(VENV)/python -m benchmarks $(PARTS)
@@ -49,6 +53,9 @@ build: env ## Build functions and layers for this machine, as `run` and `test` u
 
 deploy: env ## Deploy to AWS: make deploy STAGE=sandbox
 	@$(VENV)/python -m local.release
+
+screenshot: env ## Take the README's picture of the console anew (needs a Chromium)
+	@SCREENSHOT=docs/console.png $(VENV)/python -m pytest -q tests/browser/test_console_picture.py
 
 lock: env ## Resolve the requirements anew and pin them with their hashes
 	@$(VENV)/python -m local.lock

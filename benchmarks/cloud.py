@@ -99,6 +99,7 @@ def _make_queues(sqs: "SQSClient") -> dict[str, str]:
 
 
 def _put_secrets(ssm: "SSMClient") -> None:
-    prefix = load_stage("local").secrets_prefix
-    secrets.put_provider_keys(ssm, prefix, stripe=STRIPE_KEY, hitpay=HITPAY_KEY)
-    secrets.put_secret(ssm, f"{prefix}/{CALLER_PARAMETER}", CALLER)
+    store = secrets.SecretStore(ssm, load_stage("local").secrets_prefix)
+    store.put(secrets.STRIPE_SECRET_KEY, STRIPE_KEY)
+    store.put(secrets.HITPAY_API_KEY, HITPAY_KEY)
+    store.put(CALLER_PARAMETER, CALLER)

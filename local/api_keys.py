@@ -2,7 +2,7 @@
 
 A key's id is `<caller>.<random>` and never comes again: two keys of one caller are valid at once
 while it changes over, and revoking an old one a second time meets no new one. The functions read
-what is stored here with `refunds.adapters.ssm_secrets.ApiKeys`.
+what is stored here with `refunds.adapters.ssm_api_keys.ApiKeys`.
 """
 
 import hashlib

@@ -29,3 +29,7 @@ class CloudClients:
         """Make a client; annotate the variable with its type from mypy_boto3_<service>."""
         make: Any = self._session.client  # its overloads want a literal service name
         return make(service, endpoint_url=self.endpoint_url, config=CONFIG)
+
+    def credentials(self) -> Any:
+        """What the clients sign with; to sign a request that boto3 does not know."""
+        return self._session.get_credentials()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 BUCKET = "refund-bridge-artifacts"
+TEMPLATE_KEY = "template.json"
 DEPLOY_SECONDS = 120.0
 STARTING = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
 DONE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
@@ -65,23 +66,26 @@ def deploy(
         Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "ap-southeast-1"}
     )
     body = artifacts.as_body(artifacts.upload(build, s3, BUCKET))
+    # Beside the code: CloudFormation takes no more than 51,200 bytes in the request itself.
+    s3.put_object(Bucket=BUCKET, Key=TEMPLATE_KEY, Body=body.encode())
     cloudformation: CloudFormationClient = clients.client("cloudformation")
-    stack = _apply(cloudformation, stage.stack_name, body, parameters)
+    template_url = f"{clients.endpoint_url}/{BUCKET}/{TEMPLATE_KEY}"
+    stack = _apply(cloudformation, stage.stack_name, template_url, parameters)
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    return Deployed(outputs, _api_url(clients, stage, outputs))
+    return Deployed(outputs, api_url(clients, stage, outputs))
 
 
 def _apply(
     cloudformation: "CloudFormationClient",
     name: str,
-    body: str,
+    template_url: str,
     parameters: Mapping[str, str],
 ) -> "StackTypeDef":
     exists = any(s["StackName"] == name for s in cloudformation.describe_stacks()["Stacks"])
     change = cloudformation.update_stack if exists else cloudformation.create_stack
     change(
         StackName=name,
-        TemplateBody=body,
+        TemplateURL=template_url,
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
@@ -105,7 +109,7 @@ def _reasons(cloudformation: "CloudFormationClient", name: str) -> str:
     )
 
 
-def _api_url(clients: CloudClients, stage: Stage, outputs: Mapping[str, str]) -> str:
+def api_url(clients: CloudClients, stage: Stage, outputs: Mapping[str, str]) -> str:
     """Name the API as the emulator serves it; on AWS this is the output ApiUrl."""
     if clients.endpoint_url is None:
         return outputs["ApiUrl"]

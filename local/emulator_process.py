@@ -1,10 +1,11 @@
-"""The emulator's own process: MiniStack, with eight things put right.
+"""The emulator's own process: MiniStack, with ten things put right.
 
 So the template needs no local variant. Runs in the emulator's environment, where nothing of ours is
 installed: only the standard library and MiniStack itself. That is pinned by hash; if a later one
 has other names, this fails at start.
 """
 
+import base64
 import copy
 import hashlib
 import json
@@ -67,6 +68,40 @@ def parameter_arns(body: bytes, region: str, account_id: str) -> tuple[str, ...]
     names = request.get("Names") or [request.get("Path")]
     prefix = f"arn:aws:ssm:{region}:{account_id}:parameter"
     return tuple(f"{prefix}/{name.lstrip('/')}" for name in names if isinstance(name, str))
+
+
+def name_streams_as_policies_do() -> None:
+    """Authorize reading the ledger's stream, and writing to a log's, by the name that AWS asks for.
+
+    MiniStack asks about `*` and about the log group as a whole: no narrow role could do either.
+    """
+    actions: Any = import_module("ministack.core.iam_actions")
+    tables: Any = import_module("ministack.services.dynamodb_streams")
+    extract = actions.extract_resource_arn
+
+    def extract_resource_arn(*request: Any) -> Any:
+        service, _method, _path, headers, body, *_ = request
+        found = extract(*request)
+        if service == "dynamodbstreams":
+            stream, table = named_stream(body or b"")
+            return stream or (tables._enabled_stream_info(table) or {}).get("StreamArn", found)
+        action = headers.get("x-amz-target", "").rpartition(".")[2]
+        if service == "logs" and action in ("CreateLogStream", "PutLogEvents"):
+            return f"{found}:log-stream:"
+        return found
+
+    actions.extract_resource_arn = extract_resource_arn
+
+
+def named_stream(body: bytes) -> tuple[str | None, str]:
+    """Find which stream a request of DynamoDB Streams means, or else which table's."""
+    try:
+        request = json.loads(body)
+        if iterator := request.get("ShardIterator"):
+            request = {"StreamArn": json.loads(base64.urlsafe_b64decode(iterator)).get("arn")}
+    except (ValueError, AttributeError):
+        return None, ""
+    return request.get("StreamArn"), request.get("TableName", "")
 
 
 def count_loopback_as_secure() -> None:
@@ -172,6 +207,33 @@ def read_streams_beside_queues() -> None:
     threading.Thread(target=read, name="streams", daemon=True).start()
 
 
+def keep_alarms_on_sums_by_their_first_metric() -> None:
+    """Take alarms on several metrics; MiniStack refuses their whole stack.
+
+    It evaluates no alarm on what functions log or what AWS counts by itself, so that it does not
+    matter which one it keeps. What such alarms say is tested on the expanded template.
+    """
+    provisioners: Any = import_module("ministack.services.cloudformation.provisioners")
+    record_of = provisioners._cw_metric_alarm_record
+
+    def record_of_any(name: str, properties: Mapping[str, Any]) -> Any:
+        return record_of(name, by_first_metric(properties))
+
+    provisioners._cw_metric_alarm_record = record_of_any
+
+
+def by_first_metric(alarm: Mapping[str, Any]) -> dict[str, Any]:
+    """Write an alarm's properties as those of an alarm on one metric."""
+    plain = {key: value for key, value in alarm.items() if key != "Metrics"}
+    stats = [
+        metric["MetricStat"] for metric in alarm.get("Metrics") or () if "MetricStat" in metric
+    ]
+    if stats:
+        first = stats[0]
+        plain |= {**first["Metric"], "Period": first["Period"], "Statistic": first["Stat"]}
+    return plain
+
+
 def share_what_workers_unpack() -> None:
     """Unpack each archive once and link to it: like `/opt` on AWS, nobody writes there.
 
@@ -225,11 +287,13 @@ def start_no_more_workers_at_once_than_there_are_processors() -> None:
 
 if __name__ == "__main__":
     ask_about_each_parameter()
+    name_streams_as_policies_do()
     count_loopback_as_secure()
     expand_sam_with_the_values_given()
     read_concurrency_as_a_number()
     show_again_what_failed_of_a_stream()
     read_streams_beside_queues()
+    keep_alarms_on_sums_by_their_first_metric()
     share_what_workers_unpack()
     start_no_more_workers_at_once_than_there_are_processors()
     runpy.run_module("ministack", run_name="__main__", alter_sys=True)

@@ -40,9 +40,13 @@ ENVIRONMENTS = (
         "emulator", paths.EMULATOR_ENVIRONMENT, REQUIREMENTS / "emulator.txt", "the embedded cloud"
     ),
     Environment("functions", paths.FUNCTIONS_ENVIRONMENT, None, "an empty one for the functions"),
+    Environment(
+        "policy", paths.POLICY_ENVIRONMENT, REQUIREMENTS / "policy.txt", "the policy scanner"
+    ),
 )
-# Only for who asks by name: `make bench`.
+# Only for who asks by name: `make bench`, `make audit`.
 ON_DEMAND = (
+    Environment("audit", paths.AUDIT_ENVIRONMENT, REQUIREMENTS / "audit.txt", "the audit"),
     Environment("bench", paths.BENCH_ENVIRONMENT, REQUIREMENTS / "bench.txt", "the benchmarks"),
 )
 

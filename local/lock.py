@@ -13,6 +13,8 @@ LOCKED = (
     "requirements/uv",
     "requirements/emulator",
     "requirements/sam",
+    "requirements/policy",
+    "requirements/audit",
     "requirements/bench",
     "requirements/dev",
 )

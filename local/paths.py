@@ -19,6 +19,8 @@ DEV_ENVIRONMENT = ROOT / ".venv"
 EMULATOR_ENVIRONMENT = LOCAL / "envs" / "emulator"
 SAM_ENVIRONMENT = LOCAL / "envs" / "sam"
 BENCH_ENVIRONMENT = LOCAL / "envs" / "bench"
+POLICY_ENVIRONMENT = LOCAL / "envs" / "policy"
+AUDIT_ENVIRONMENT = LOCAL / "envs" / "audit"
 FUNCTIONS_ENVIRONMENT = LOCAL / "envs" / "functions"
 """Empty on purpose: the interpreter of the functions, which get all their packages from layers."""
 

@@ -1,46 +1,101 @@
 """`make deploy STAGE=...`: to AWS, with everything that `sam deploy` alone would forget.
 
-Build for the stage's runtime and machine, look at what was built, ask for missing secrets, deploy
-with the digest that makes new versions, protect the ledger, compare `live` with what was just
-uploaded, and knock. Credentials come from where the AWS tools look for them.
+Look at the account, ask for what is missing, build for the stage's runtime and machine, look at
+what was built, deploy with the digest that makes new versions, protect the ledger, compare `live`
+with what was just uploaded, and see whether it is alive. Credentials come from where the AWS tools
+look for them.
 """
 
-import getpass
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import urllib3
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from local import build as builder
-from local import paths, secrets
-from local.api_keys import ApiKeyStore, new_api_key
+from local import paths
+from local.account import AccountError, concerns, has_kept_ledger, identity
 from local.artifact_check import artifact_problems
 from local.build import Build, BuildError
-from local.clients import CloudClients
-from local.deploy import build_digest
+from local.clients import ROOT_KEY, CloudClients
+from local.deploy import api_url, build_digest
+from local.kept_ledger import KeptLedgerError, name_of, take_back
+from local.live import BrokenVersionError, LiveStack
+from local.polling import NotInTimeError, wait_for
+from local.questions import (
+    UnansweredError,
+    agree_to_take_back,
+    ask_for_secrets,
+    ask_for_sources,
+)
+from local.smoke import Smoke, SmokeError
 from local.stages import Stage, UnknownStageError, load_stage
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
-    from mypy_boto3_lambda import LambdaClient
-    from mypy_boto3_ssm import SSMClient
 
-FUNCTIONS = (
-    "RefundApiFunctionName",
-    "ReportRefundFunctionName",
-    "SettleRefundsFunctionName",
-)
-# What makes a version: if one of these differs, `live` runs something else than was deployed.
-COMPARED = ("CodeSha256", "Layers", "Environment", "Runtime", "Timeout", "MemorySize", "Role")
+# Making a snapshot of a version takes minutes; a version without one is there at once.
+READY_SECONDS = 600.0
+LOOK_EVERY_SECONDS = 2.0
 
 
 class ReleaseError(RuntimeError):
     """The release stopped; the message says at what and what to do."""
 
 
-def release(stage: Stage, clients: CloudClients) -> None:
-    """Deploy a stage."""
+STOPPED_BY = (
+    AccountError,
+    BrokenVersionError,
+    BuildError,
+    KeptLedgerError,
+    NotInTimeError,
+    ReleaseError,
+    SmokeError,
+    UnansweredError,
+    UnknownStageError,
+)
+
+
+def release(stage: Stage, clients: CloudClients) -> str:
+    """Deploy a stage; returns the address of its API.
+
+    Raises:
+        one of `STOPPED_BY`, or botocore's errors: it stopped, and what was live before may be live
+        still. Repeating it is harmless.
+    """
+    who = identity(clients)
+    print(f"{stage.name}: account {who.account}, {stage.region}, as {who.arn}", flush=True)
+    for concern in concerns(clients, stage):
+        print(f"  careful: {concern}")
+    stage = ask_for_sources(stage)
+    ask_for_secrets(clients.client("ssm"), stage)
+    is_kept = has_kept_ledger(clients, stage)
+    if is_kept:
+        agree_to_take_back(name_of(stage))
+    built = _build(stage)
+    digest = build_digest(built, stage.parameters)
+    if is_kept:
+        print(f"Taking back {name_of(stage)}", flush=True)
+        take_back(clients, stage)
+    _deploy(stage, clients, built, digest)
+    outputs = _protect_ledger(clients.client("cloudformation"), stage)
+    if outputs["BuildDigest"] != digest:
+        raise ReleaseError(
+            "The stack is not of this build: the change set was not applied, or another deployment"
+            " came in between. Deploy again."
+        )
+    _require_live(LiveStack(clients, stage.stack_name))
+    address = api_url(clients, stage, outputs)
+    settle_function = outputs["SettleRefundsFunctionName"]
+    for found in Smoke(clients, stage, address, settle_function=settle_function).all():
+        print(f"  {found}", flush=True)
+    print(f"Deployed: {address}")
+    print(f"Look at all of it: refundctl doctor --stage {stage.name}")
+    return address
+
+
+def _build(stage: Stage) -> Build:
     target = builder.aws(stage)
     print(f"Building for {target.runtime} on {target.architecture}", flush=True)
     if target.compiler is None:
@@ -48,46 +103,30 @@ def release(stage: Stage, clients: CloudClients) -> None:
     built = builder.build(target, stage)
     if problems := artifact_problems(built, target):
         raise ReleaseError("The build does not fit its target:\n" + "\n".join(problems))
-    _put_missing_secrets(clients.client("ssm"), stage)
-    _deploy(stage, built)
-    outputs = _protect_ledger(clients.client("cloudformation"), stage)
-    _compare_live(clients.client("lambda"), outputs)
-    _knock(outputs["ApiUrl"])
-    print(f"Deployed: {outputs['ApiUrl']}")
+    return built
 
 
-def _put_missing_secrets(ssm: "SSMClient", stage: Stage) -> None:
-    for name in secrets.missing_provider_keys(ssm, stage.secrets_prefix):
-        if not sys.stdin.isatty():
-            raise ReleaseError(f"{name} is missing; run this in a terminal to be asked for it")
-        value = getpass.getpass(f"{name} (not shown): ").strip()
-        _check_mode(name, value, stage)
-        secrets.put_secret(ssm, name, value)
-    kms_key_id = stage.parameters["KmsKeyArn"]
-    callers = ApiKeyStore(ssm, stage.secrets_prefix, kms_key_id=kms_key_id)
-    if not callers.all():
-        key = new_api_key("first")
-        callers.add(key)
-        print(f"Made an API key for callers; it is shown this once: {key.text}")
-
-
-def _check_mode(name: str, value: str, stage: Stage) -> None:
-    if not value:
-        raise ReleaseError(f"{name} cannot be empty")
-    wanted = tuple(f"{kind}_{stage.parameters['Mode']}_" for kind in ("sk", "rk"))
-    if name.endswith(secrets.STRIPE_SECRET_KEY) and not value.startswith(wanted):
-        raise ReleaseError(f"{name}: stage {stage.name} needs a key that starts {wanted[0]}")
-
-
-def _deploy(stage: Stage, built: Build) -> None:
-    values = stage.parameters | {"BuildDigest": build_digest(built, stage.parameters)}
+def _deploy(stage: Stage, clients: CloudClients, built: Build, digest: str) -> None:
+    values = stage.parameters | {"BuildDigest": digest}
     print("Deploying with sam deploy", flush=True)
     builder.sam(
         *("deploy", "--template-file", str(built.template)),
         *("--config-file", str(paths.SAM_CONFIG), "--config-env", stage.name),
         *("--parameter-overrides", *builder.overrides(values)),
+        settings=_elsewhere(clients),
         shown=True,
     )
+
+
+def _elsewhere(clients: CloudClients) -> dict[str, str]:
+    """What sends the SAM CLI to where the clients go, if that is not AWS."""
+    if clients.endpoint_url is None:
+        return {}
+    return {
+        "AWS_ENDPOINT_URL": clients.endpoint_url,
+        "AWS_ACCESS_KEY_ID": ROOT_KEY,
+        "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
+    }
 
 
 def _protect_ledger(cloudformation: "CloudFormationClient", stage: Stage) -> dict[str, str]:
@@ -97,22 +136,18 @@ def _protect_ledger(cloudformation: "CloudFormationClient", stage: Stage) -> dic
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
-def _compare_live(functions: "LambdaClient", outputs: dict[str, str]) -> None:
-    for name in (outputs[key] for key in FUNCTIONS):
-        latest: Any = functions.get_function_configuration(FunctionName=name)
-        live: Any = functions.get_function_configuration(FunctionName=name, Qualifier="live")
-        if different := [key for key in COMPARED if latest.get(key) != live.get(key)]:
-            raise ReleaseError(f"{name}: live is not what was deployed ({different})")
-        print(f"  {name}: live is version {live['Version']}")
-
-
-def _knock(api_url: str) -> None:
-    try:
-        answer = urllib3.request("GET", f"{api_url}/health", timeout=30, retries=3)
-    except urllib3.exceptions.HTTPError as error:
-        raise ReleaseError(f"GET {api_url}/health: {error}") from error
-    if answer.status != 200:
-        raise ReleaseError(f"GET {api_url}/health answers {answer.status}")
+def _require_live(live: LiveStack) -> None:
+    """Every function's alias runs what was uploaded, all of its traffic, and can be called."""
+    for function in live.functions():
+        if behind := live.behind(function):
+            raise ReleaseError(f"{function}: live is not what was deployed ({', '.join(behind)})")
+        wait_for(
+            lambda function=function: live.is_ready(function),  # type: ignore[misc]
+            f"{function}: its version ready to be called",
+            at_most=READY_SECONDS,
+            every=LOOK_EVERY_SECONDS,
+        )
+        print(f"  {function}: live is version {live.version(function)}", flush=True)
 
 
 def main() -> int:
@@ -124,9 +159,19 @@ def main() -> int:
     try:
         stage = load_stage(name)
         release(stage, CloudClients(stage.region))
-    except (BuildError, ReleaseError, UnknownStageError) as error:
+    except STOPPED_BY as error:
         print(error, file=sys.stderr)
         return 1
+    except ClientError as error:
+        told = error.response["Error"]
+        print(f"AWS refused: {told['Code']}: {told['Message']}", file=sys.stderr)
+        return 1
+    except (BotoCoreError, HTTPError) as error:
+        print(f"No answer: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped. What was live is live; deploy again.", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -116,9 +116,11 @@ def running_stack(
 def _put_secrets(clients: CloudClients, stage: Stage, providers: Providers) -> ApiKey:
     ssm: SSMClient = clients.client("ssm")
     prefix = stage.secrets_prefix
-    secrets.put_provider_keys(ssm, prefix, stripe=providers.stripe_key, hitpay=providers.hitpay_key)
+    store = secrets.SecretStore(ssm, prefix)
+    store.put(secrets.STRIPE_SECRET_KEY, providers.stripe_key)
+    store.put(secrets.HITPAY_API_KEY, providers.hitpay_key)
     if providers.webhook_salt:
-        secrets.put_webhook_salts(ssm, prefix, providers.webhook_salt)
+        store.put(secrets.HITPAY_WEBHOOK_SALTS, providers.webhook_salt)
     key = new_api_key("local")
     ApiKeyStore(ssm, prefix).add(key)
     return key

@@ -1,7 +1,7 @@
-"""Read a stage's name, region and parameters from samconfig.toml, their only home."""
+"""A stage's name, region and parameters, in samconfig.toml, their only home."""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from local import paths
@@ -44,6 +44,23 @@ def load_stage(name: str) -> Stage:
         region=shared["region"],
         parameters={name: value.strip('"') for name, value in map(_split, overrides)},
     )
+
+
+def keep_parameter(stage: Stage, name: str, value: str) -> Stage:
+    """Write one parameter of a stage into samconfig.toml, and nothing else; returns the stage.
+
+    Raises:
+        ValueError: the file does not hold the parameter once and on a line of its own.
+    """
+    lines = paths.SAM_CONFIG.read_text().splitlines(keepends=True)
+    start = lines.index(f"[{stage.name}.deploy.parameters]\n")
+    end = next((n for n in range(start + 1, len(lines)) if lines[n].startswith("[")), len(lines))
+    old = f'    "{name}={stage.parameters[name]}",\n'
+    if lines[start:end].count(old) != 1:
+        raise ValueError(f"samconfig.toml: {name} of {stage.name} is not on a line of its own")
+    lines[lines.index(old, start)] = f'    "{name}={value}",\n'
+    paths.SAM_CONFIG.write_text("".join(lines))
+    return replace(stage, parameters=stage.parameters | {name: value})
 
 
 def _split(override: str) -> tuple[str, str]:

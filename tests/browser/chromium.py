@@ -2,7 +2,7 @@
 
 No Python package brings a browser along, and Playwright would fetch its own from elsewhere, so one
 that is there is used: a developer's own Chrome or Chromium, or Debian's, which `.ci/run` installs.
-Where none is found these tests are skipped, and say so; one that is named and is not there is an error.
+Where none is found these tests are skipped, and say so; one that is named and missing is an error.
 """
 
 import os

@@ -1,53 +1,26 @@
 """Who is let in: keys are made, changed over and revoked while others go on calling."""
 
 import json
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local import paths
 from local.http_client import Answer, RefundApiClient
 from local.polling import wait_for
 from local.simulators.payments import fresh_payments, seed_of
 from local.stack import RunningStack, announced
 from tests.integration.background import ledger_refund
+from tests.integration.shell import Refundctl
 
-REFUNDCTL = paths.executable(paths.DEV_ENVIRONMENT, "refundctl")
 CACHE_SECONDS = 1
 PACE_SECONDS = 0.2  # of each of four callers: less than the gateway lets through
 # Of the networks for documentation; the embedded cloud believes the header, which AWS does not.
 ADDRESSES = (f"198.51.100.{number}" for number in count(1))
-
-
-class Refundctl:
-    """The console command, as somebody at a shell has it."""
-
-    def __init__(self, stack_file: Path) -> None:
-        self._stack_file = stack_file
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run it from somewhere else than the checkout."""
-        return subprocess.run(  # noqa: S603 - our own program
-            [REFUNDCTL, *arguments, "--stack-file", self._stack_file],
-            cwd=self._stack_file.parent,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def json(self, *arguments: str) -> Any:
-        """The result of a command that is done."""
-        ended = self.run(*arguments, "--json")
-        assert ended.returncode == 0, ended.stderr
-        return json.loads(ended.stdout)
 
 
 class Caller:

@@ -5,14 +5,12 @@ from typing import Any
 
 import pytest
 
+from refunds.bootstrap.publish_events import PublishEventsSettings
+from refunds.bootstrap.refund_api import RefundApiSettings
+from refunds.bootstrap.refund_requested import RefundRequestedSettings
+from refunds.bootstrap.report_refund import ReportRefundSettings
+from refunds.bootstrap.settle_refunds import SettleRefundsSettings
 from refunds.bootstrap.settling import SETTLE_TAKE_MS
-from refunds.config import (
-    PublishEventsSettings,
-    RefundApiSettings,
-    RefundRequestedSettings,
-    ReportRefundSettings,
-    SettleRefundsSettings,
-)
 from refunds.credit_note import REPORTERS_MS
 from refunds.settle_run import ROW_MS
 from tests.template.expansion import Expanded, expand
@@ -215,6 +213,27 @@ def test_tracing_is_one_switch(given: str, mode: str) -> None:
     assert template.properties("RestApiStage")["TracingEnabled"] is (given == "on")
 
 
+@pytest.mark.parametrize(
+    ("runtime", "starting"),
+    [
+        ("python3.11", []),
+        ("python3.12", ["RefundApiFunction"]),
+        ("python3.14", ["RefundApiFunction"]),
+    ],
+)
+def test_only_the_function_that_somebody_waits_for_starts_from_a_snapshot(
+    runtime: str, starting: list[str]
+) -> None:
+    functions = expand("production", Runtime=runtime).of_type("AWS::Lambda::Function")
+    assert [name for name, function in functions if "SnapStart" in function] == starting
+
+
+def _keep_versions_of(template: Expanded, function: str) -> None:
+    for version, properties in template.of_type("AWS::Lambda::Version"):
+        if properties["FunctionName"] == function:
+            template.resources[version]["DeletionPolicy"] = "Retain"
+
+
 def _snapstart(template: Expanded, **changes: str) -> None:
     template.properties("RefundApiFunction")["SnapStart"] = changes
 
@@ -284,7 +303,7 @@ def _statement(template: Expanded, role: str, number: int) -> dict[str, Any]:
             pace_problems,
             lambda t: t.environment("ReportRefundFunction").update(STRIPE_REPORTS_PER_SECOND="13"),
         ),
-        (snapstart_problems, lambda t: _snapstart(t, ApplyOn="PublishedVersions")),
+        (snapstart_problems, lambda t: _keep_versions_of(t, "RefundApiFunction")),
         (snapstart_problems, lambda t: _snapstart(t, ApplyOn="Everything")),
         (log_problems, lambda t: t.properties("RefundApiFunction").pop("LoggingConfig")),
         (log_problems, lambda t: t.properties("RefundApiLogs").pop("RetentionInDays")),

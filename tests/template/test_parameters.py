@@ -8,7 +8,8 @@ import pytest
 from local import paths
 from local.stages import load_stage, stage_names
 from local.template_yaml import read_template
-from refunds.config import ReportRefundSettings, SettleRefundsSettings
+from refunds.bootstrap.report_refund import ReportRefundSettings
+from refunds.bootstrap.settle_refunds import SettleRefundsSettings
 from tests.template.expansion import expand
 
 SET_BY_THE_DEPLOY_COMMAND = {"BuildDigest"}

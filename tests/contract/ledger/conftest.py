@@ -88,7 +88,11 @@ def new_client() -> Iterator[Callable[[], "DynamoDBClient"]]:
 
 @pytest.fixture(scope="session")
 def table(new_client: Callable[[], "DynamoDBClient"]) -> Table:
-    dynamodb = new_client()
+    return make_table(new_client())
+
+
+def make_table(dynamodb: "DynamoDBClient") -> Table:
+    """A new table, as the template declares it."""
     name = f"ledger-{uuid.uuid4().hex}"
     declared = _declared_ledger()
     dynamodb.create_table(

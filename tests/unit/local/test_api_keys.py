@@ -11,8 +11,9 @@ from botocore.stub import Stubber
 from local import api_keys
 from local.api_keys import ApiKey, ApiKeyStore, TooManyKeysError, new_api_key
 from refunds import callers
-from refunds.adapters import ssm_secrets
-from refunds.adapters.ssm_secrets import ApiKeys
+from refunds.adapters import ssm_api_keys
+from refunds.adapters.ssm_api_keys import ApiKeys
+from refunds.adapters.system_clock import SystemClock
 from tests.unit.adapters.test_ssm_api_keys import Notes
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def test_it_is_encrypted_with_the_customers_key_if_there_is_one(
 
 
 def test_no_more_keys_are_made_than_the_functions_read(ssm: "SSMClient", stubber: Stubber) -> None:
-    assert api_keys.KEYS_MAX == ssm_secrets.KEYS_MAX
+    assert api_keys.KEYS_MAX == ssm_api_keys.KEYS_MAX
     all_there_may_be = [parameter(f"k{n}", "{}") for n in range(api_keys.KEYS_MAX)]
     stubber.add_response("get_parameters_by_path", {"Parameters": all_there_may_be}, BY_PATH)
     with pytest.raises(TooManyKeysError):
@@ -159,6 +160,8 @@ def test_what_is_stored_is_what_the_functions_read(ssm: "SSMClient", stubber: St
         {"Parameters": [parameter(key.id, key.stored)]},
         BY_PATH | {"Recursive": False},
     )
-    holder = ApiKeys(ssm, "/p", max_age_s=60, trail=Notes()).holder_of(key.text)
+    holder = ApiKeys(ssm, "/p", max_age_s=60, clock=SystemClock(), trail=Notes()).holder_of(
+        key.text
+    )
     assert holder == callers.ApiKeyHolder("shop", frozenset({callers.READ}))
     assert set(api_keys.SCOPES) == {callers.READ, callers.WRITE}

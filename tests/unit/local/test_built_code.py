@@ -1,8 +1,5 @@
 """What `sam build` makes: complete without anything else, and made for where it will run."""
 
-import os
-import subprocess
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -12,21 +9,21 @@ from local.artifact_check import MAGIC, artifact_problems
 from local.build import Build, Target, aws, build, this_machine
 from local.deploy import build_digest
 from local.stages import load_stage
+from local.template_yaml import read_template
+from tests.unit.local.layered_python import run_on_layers
 
-# Lambda's order of search; no socket may be opened, as in a snapshot, and no secret is there.
 IMPORT = """
-import socket, sys
-def forbidden(*_args, **_kwargs):
-    raise AssertionError("the import wants the network")
-socket.socket.connect = socket.getaddrinfo = socket.create_connection = forbidden
-sys.path[:0] = sys.argv[1:]
 import app
 assert callable(app.handler)
 own = [m.__file__ for m in list(sys.modules.values()) if getattr(m, "__file__", None)]
 strangers = [f for f in own if "site-packages" in f]
 assert not strangers, strangers
 """
-FUNCTIONS = ("RefundApiFunction", "ReportRefundFunction", "SettleRefundsFunction")
+FUNCTIONS = [
+    name
+    for name, resource in read_template(paths.TEMPLATE)["Resources"].items()
+    if resource["Type"] == "AWS::Serverless::Function"
+]
 
 
 @pytest.fixture(scope="module")
@@ -36,22 +33,7 @@ def built() -> Build:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_handler_can_be_imported_from_its_layers_alone(built: Build, function: str) -> None:
-    layers = [built.directory / layer / "python" for layer in ("DependenciesLayer", "RefundsLayer")]
-    python = paths.executable(paths.FUNCTIONS_ENVIRONMENT, "python")
-    path = [str(built.directory / function), *map(str, layers)]
-    finished = subprocess.run(  # noqa: S603 - our own interpreter and program
-        [str(python), "-I", "-S", "-B", "-c", textwrap.dedent(IMPORT), *path],
-        env=function_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
-
-
-def function_environment() -> dict[str, str]:
-    """What Lambda sets by itself; none of our own variables, no key and no endpoint."""
-    return {"PATH": os.defpath, "AWS_REGION": "ap-southeast-1", "LAMBDA_TASK_ROOT": "/var/task"}
+    run_on_layers(built, IMPORT, function=function)
 
 
 def test_the_product_layer_holds_the_product_alone(built: Build) -> None:

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from local.clients import CloudClients
 from local.emulator import REGION, Emulator, running_emulator
-from local.secrets import put_secret
+from local.secrets import SecretStore
 
 ACCOUNT = "000000000000"
 SECRETS = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/stage"
@@ -35,8 +35,9 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 def ssm_of_role(emulator: Emulator) -> Any:
     """SSM as seen by a role that may read one secret and one path."""
     clients = CloudClients(REGION, emulator.url)
+    store = SecretStore(clients.client("ssm"), "/stage")
     for name in ("stripe", "hitpay", "keys/shop"):
-        put_secret(clients.client("ssm"), f"/stage/{name}", "secret")
+        store.put(name, "secret")
     iam = clients.client("iam")
     role = iam.create_role(RoleName="reader", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]
     iam.put_role_policy(RoleName="reader", PolicyName="read", PolicyDocument=json.dumps(POLICY))

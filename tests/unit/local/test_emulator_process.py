@@ -1,5 +1,6 @@
 """What is put right in the emulator, on stand-ins; test_emulator.py shows that it works there."""
 
+import base64
 import json
 import sys
 from types import ModuleType
@@ -28,8 +29,43 @@ def test_a_request_asks_for_each_parameter_it_names(
     assert emulator_process.parameter_arns(body, "eu-west-1", "111122223333") == expected
 
 
+def test_an_alarm_on_a_sum_is_kept_by_its_first_metric() -> None:
+    metric = {"Namespace": "AWS/Lambda", "MetricName": "Errors", "Dimensions": [{"Name": "F"}]}
+    alarm = {
+        "Threshold": 2,
+        "Metrics": [
+            {"Id": "together", "Expression": "SUM(METRICS())"},
+            {"Id": "one", "MetricStat": {"Metric": metric, "Period": 300, "Stat": "Sum"}},
+            {"Id": "two", "MetricStat": {"Metric": {}, "Period": 60, "Stat": "Average"}},
+        ],
+    }
+    kept = {"Threshold": 2, "Period": 300, "Statistic": "Sum"} | metric
+    assert emulator_process.by_first_metric(alarm) == kept
+    assert emulator_process.by_first_metric(kept) == kept
+
+
 def test_what_is_not_json_asks_for_nothing() -> None:
     assert emulator_process.parameter_arns(b"\xff", "eu-west-1", "111122223333") == ()
+    assert emulator_process.named_stream(b"\xff") == (None, "")
+
+
+ITERATOR = base64.urlsafe_b64encode(json.dumps({"t": "ledger", "arn": "the-arn"}).encode())
+
+
+@pytest.mark.parametrize(
+    ("request_body", "expected"),
+    [
+        ({"StreamArn": "the-arn"}, ("the-arn", "")),
+        ({"ShardIterator": ITERATOR.decode()}, ("the-arn", "")),
+        ({"ShardIterator": "eyJ0IjogInQifQ=="}, (None, "")),
+        ({"TableName": "ledger"}, (None, "ledger")),
+        ([1], (None, "")),
+    ],
+)
+def test_a_request_about_a_stream_names_it_or_its_table(
+    request_body: Any, expected: tuple[str | None, str]
+) -> None:
+    assert emulator_process.named_stream(json.dumps(request_body).encode()) == expected
 
 
 @pytest.fixture

@@ -1,26 +1,44 @@
 """`make deploy`, as far as it goes without an account."""
 
-import io
 from typing import Any
 
 import pytest
-from botocore.stub import ANY, Stubber
 
 from local import release
-from local.clients import CloudClients
+from local.account import AccountError
+from local.live import BrokenVersionError, LiveStack
+from local.polling import NotInTimeError
 from local.release import ReleaseError
-from local.stages import load_stage
-
-LIVE, LATEST = {"CodeSha256": "new", "Timeout": 45}, {"CodeSha256": "new", "Timeout": 45}
-OUTPUTS = {
-    "RefundApiFunctionName": "api",
-    "ReportRefundFunctionName": "report",
-    "SettleRefundsFunctionName": "settle",
-}
+from tests.unit.local.cloud import FakeClients, raising, refused
 
 
-def client(service: str) -> Any:
-    return CloudClients("eu-west-1", "http://127.0.0.1:1").client(service)
+class Versions(LiveStack):
+    """Functions with what is said of each."""
+
+    def __init__(self, **behind: list[str]) -> None:
+        super().__init__(FakeClients(), "stack")
+        self._behind = behind
+        self.looks = 0
+        self.ready_after = 1
+
+    def functions(self) -> list[str]:
+        return list(self._behind)
+
+    def behind(self, function: str) -> list[str]:
+        return self._behind[function]
+
+    def is_ready(self, function: str) -> bool:
+        self.looks += 1
+        return self.looks >= self.ready_after
+
+    def version(self, function: str) -> str:
+        return "7"
+
+
+@pytest.fixture(autouse=True)
+def in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(release, "LOOK_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(release, "READY_SECONDS", 0.05)
 
 
 @pytest.mark.parametrize("stage", ["", "local", "elsewhere"])
@@ -32,52 +50,52 @@ def test_it_wants_to_be_told_a_stage_of_aws(
     assert "sandbox" in capsys.readouterr().err
 
 
+def test_every_function_is_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    release._require_live(Versions(a=[], b=[]))
+    assert capsys.readouterr().out.splitlines() == [
+        "  a: live is version 7",
+        "  b: live is version 7",
+    ]
+
+
+def test_live_that_stayed_behind_stops_the_release() -> None:
+    with pytest.raises(ReleaseError, match=r"b: live is not what was deployed \(Layers\)"):
+        release._require_live(Versions(a=[], b=["Layers"]))
+
+
+def test_a_snapshot_is_waited_for_and_not_for_ever() -> None:
+    slow = Versions(a=[])
+    slow.ready_after = 3
+    release._require_live(slow)
+    assert slow.looks == 3
+    never = Versions(a=[])
+    never.ready_after = 10**9
+    with pytest.raises(NotInTimeError, match="a: its version"):
+        release._require_live(never)
+
+
 @pytest.mark.parametrize(
-    ("stage", "key"),
+    ("trouble", "told"),
     [
-        ("sandbox", "sk_live_1"),
-        ("production", "sk_test_1"),
-        ("production", ""),
-        ("sandbox", "nonsense"),
+        (AccountError("No credentials"), "No credentials"),
+        (BrokenVersionError("api: no"), "api: no"),
+        (refused("AccessDenied", "not authorized to do so"), "AWS refused: AccessDenied: not auth"),
     ],
 )
-def test_a_stripe_key_of_the_other_mode_is_refused_and_not_shown(stage: str, key: str) -> None:
-    with pytest.raises(ReleaseError) as refused:
-        release._check_mode("/p/stripe-secret-key", key, load_stage(stage))
-    assert not key or key not in str(refused.value)
+def test_what_stops_it_is_said_in_one_sentence(
+    trouble: Exception,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("STAGE", "sandbox")
+    monkeypatch.setattr(release, "release", raising(trouble))
+    assert release.main() == 1
+    assert capsys.readouterr().err.startswith(told)
 
 
-def test_keys_of_the_right_mode_and_of_hitpay_are_taken() -> None:
-    release._check_mode("/p/stripe-secret-key", "sk_live_1", load_stage("production"))
-    release._check_mode("/p/stripe-secret-key", "rk_test_1", load_stage("sandbox"))
-    release._check_mode("/p/hitpay-api-key", "anything", load_stage("production"))
-
-
-def test_without_a_terminal_a_missing_secret_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO())
-    ssm = client("ssm")
-    with Stubber(ssm) as stubber:
-        missing = {"Parameters": [], "InvalidParameters": ["/p/hitpay-api-key"]}
-        stubber.add_response("get_parameters", missing, {"Names": ANY, "WithDecryption": False})
-        with pytest.raises(ReleaseError, match="/p/hitpay-api-key is missing"):
-            release._put_missing_secrets(ssm, load_stage("sandbox"))
-
-
-def compare(*configurations: dict[str, Any]) -> None:
-    functions = client("lambda")
-    with Stubber(functions) as stubber:
-        for configuration in configurations:
-            stubber.add_response(
-                "get_function_configuration", {"Version": "7", **configuration}, None
-            )
-        release._compare_live(functions, OUTPUTS)
-
-
-def test_live_that_is_what_was_deployed_is_fine() -> None:
-    compare(LATEST, LIVE, LATEST, LIVE, LATEST, LIVE)
-
-
-@pytest.mark.parametrize("old", [{"CodeSha256": "old"}, {"Timeout": 30}, {"Layers": []}])
-def test_live_that_stayed_behind_stops_the_release(old: dict[str, Any]) -> None:
-    with pytest.raises(ReleaseError, match="live is not what was deployed"):
-        compare(LATEST, LIVE | old)
+def test_the_sam_cli_goes_where_the_clients_go() -> None:
+    elsewhere: Any = FakeClients()
+    assert release._elsewhere(elsewhere)["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
+    elsewhere.endpoint_url = None
+    assert release._elsewhere(elsewhere) == {}

@@ -1,33 +1,92 @@
+"""Secrets as the deploy command and `refundctl secrets` put them."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
 import boto3
+import pytest
 from botocore.stub import Stubber
 
 from local import secrets
+from local.secrets import SecretStore, StoredSecret, UnusableSecretError, usable
+from refunds.adapters import webhook_salts
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+CHANGED = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 
 
-def test_secrets_are_put_as_secure_strings_where_the_functions_look() -> None:
-    ssm = boto3.client(
+@pytest.fixture
+def ssm() -> "SSMClient":
+    client: SSMClient = boto3.client(
         "ssm", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x"
     )
+    return client
+
+
+@pytest.fixture
+def stubber(ssm: "SSMClient") -> Iterator[Stubber]:
     with Stubber(ssm) as stubber:
-        for name, value in (("stripe-secret-key", "sk_test_1"), ("hitpay-api-key", "h")):
-            expected = {"Name": f"/p/{name}", "Value": value}
-            stubber.add_response(
-                "put_parameter",
-                {"Version": 1},
-                expected | {"Type": "SecureString", "Overwrite": True},
-            )
-        secrets.put_provider_keys(ssm, "/p", stripe="sk_test_1", hitpay="h")
+        yield stubber
         stubber.assert_no_pending_responses()
 
 
-def test_missing_keys_are_named_without_reading_any() -> None:
-    ssm = boto3.client(
-        "ssm", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x"
+def parameter(name: str, version: int) -> dict[str, Any]:
+    return {
+        "Name": f"/p/{name}",
+        "Type": "SecureString",
+        "Value": "encrypted",
+        "Version": version,
+        "LastModifiedDate": CHANGED,
+    }
+
+
+@pytest.mark.parametrize(("given", "used"), [("", "alias/aws/ssm"), ("the-key", "the-key")])
+def test_a_secret_is_put_as_a_secure_string_where_the_functions_look(
+    ssm: "SSMClient", stubber: Stubber, given: str, used: str
+) -> None:
+    expected = {"Name": "/p/hitpay-api-key", "Value": "h", "Type": "SecureString"}
+    stubber.add_response(
+        "put_parameter", {"Version": 3}, expected | {"Overwrite": True, "KeyId": used}
     )
-    with Stubber(ssm) as stubber:
-        stubber.add_response(
-            "get_parameters",
-            {"Parameters": [], "InvalidParameters": ["/p/hitpay-api-key"]},
-            {"Names": ["/p/stripe-secret-key", "/p/hitpay-api-key"], "WithDecryption": False},
-        )
-        assert secrets.missing_provider_keys(ssm, "/p") == ["/p/hitpay-api-key"]
+    assert SecretStore(ssm, "/p", kms_key_id=given).put("hitpay-api-key", "h") == 3
+
+
+def test_what_is_there_and_what_is_missing_is_told_without_reading_any(
+    ssm: "SSMClient", stubber: Stubber
+) -> None:
+    answer = {
+        "Parameters": [parameter("hitpay-webhook-salts", 1), parameter("stripe-secret-key", 2)],
+        "InvalidParameters": ["/p/hitpay-api-key"],
+    }
+    asked = {"Names": [f"/p/{name}" for name in secrets.NAMES], "WithDecryption": False}
+    for _ in range(2):
+        stubber.add_response("get_parameters", answer, asked)
+    store = SecretStore(ssm, "/p")
+    assert store.missing() == ["hitpay-api-key"]
+    assert store.stored() == [
+        StoredSecret("stripe-secret-key", "SecureString", 2, CHANGED),
+        StoredSecret("hitpay-webhook-salts", "SecureString", 1, CHANGED),
+    ]
+
+
+def test_a_line_break_of_a_pasted_secret_is_no_part_of_it() -> None:
+    assert usable("stripe-secret-key", " rk_test_1\r\n", "test") == "rk_test_1"
+    assert usable("hitpay-api-key", "anything\n", "live") == "anything"
+
+
+def test_salts_are_kept_once_each_with_commas_between() -> None:
+    assert usable("hitpay-webhook-salts", " a, b\tb a\n", "test") == "a,b"
+    assert webhook_salts.SALTS_MAX == secrets.SALTS_MAX
+
+
+@pytest.mark.parametrize(
+    ("mode", "key"),
+    [("test", "sk_live_1"), ("live", "sk_test_1"), ("live", ""), ("test", "whsec_1")],
+)
+def test_a_stripe_key_of_the_other_mode_is_refused_and_not_shown(mode: str, key: str) -> None:
+    with pytest.raises(UnusableSecretError) as refused:
+        usable("stripe-secret-key", key, mode)
+    assert not key or key not in str(refused.value)

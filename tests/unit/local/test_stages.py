@@ -15,6 +15,10 @@ def test_an_empty_value_is_written_as_sam_reads_it_and_read_as_empty() -> None:
     assert overrides({"KmsKeyArn": "", "Mode": "test"}) == ['KmsKeyArn=""', "Mode=test"]
 
 
+def test_a_value_with_a_space_is_quoted_since_sam_would_end_it_there() -> None:
+    assert overrides({"SweepSchedule": "rate(1 day)"}) == ['SweepSchedule="rate(1 day)"']
+
+
 def test_a_value_may_hold_an_equals_sign(monkeypatch: pytest.MonkeyPatch) -> None:
     config = {"global": {"parameters": {"stack_name": "s", "region": "r"}}}
     deploy = {"parameters": {"parameter_overrides": ["HitPayUrl=https://x?a=b"]}}

@@ -4,27 +4,44 @@ Which of them are set up is said by the environment (``settings.py``). Payments 
 metadata ``<name>_payment_id`` of their Payment Record.
 """
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Final, cast
 
 from refunds.adapters.api_key import ApiKey
 from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.config import Mode
 from refunds.ports import Processor
 from refunds.processors.adapter import Adapter
-from refunds.processors.ccg import Ccg
-from refunds.processors.hedge import Hedge
-from refunds.processors.hitpay import HitPay
-from refunds.processors.hyperswitch import Hyperswitch
 from refunds.processors.settings import ProcessorSettings, require_url_of_mode
 
-_ADAPTERS: Final[tuple[type[Adapter], ...]] = (
-    HitPay,
-    Hyperswitch,
-    Hedge,
-    Ccg,
-)
-REGISTRY: Final[Mapping[str, type[Adapter]]] = {adapter.name: adapter for adapter in _ADAPTERS}
+# The class of each in the module of its name.
+_CLASSES: Final = {
+    "hitpay": "HitPay",
+    "hyperswitch": "Hyperswitch",
+    "hedge": "Hedge",
+    "ccg": "Ccg",
+}
+
+
+class _Registry(Mapping[str, type[Adapter]]):
+    """Imports an adapter when it is asked for: who only wants the names pays for none of them."""
+
+    def __getitem__(self, name: str) -> type[Adapter]:
+        adapter = _CLASSES[name]
+        return cast("type[Adapter]", getattr(import_module(f"refunds.processors.{name}"), adapter))
+
+    def __contains__(self, name: object) -> bool:
+        return name in _CLASSES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_CLASSES)
+
+    def __len__(self) -> int:
+        return len(_CLASSES)
+
+
+REGISTRY: Final[Mapping[str, type[Adapter]]] = _Registry()
 
 
 def set_up(environment: Mapping[str, str], mode: Mode) -> Mapping[str, ProcessorSettings]:
@@ -34,7 +51,10 @@ def set_up(environment: Mapping[str, str], mode: Mode) -> Mapping[str, Processor
         ConfigurationError: one is set up wrongly, or its address is of the other mode.
     """
     found: dict[str, ProcessorSettings] = {}
-    for name, adapter in REGISTRY.items():
+    for name in REGISTRY:
+        if not environment.get(f"{name.upper()}_URL"):
+            continue  # not set up, so not imported
+        adapter = REGISTRY[name]
         settings = adapter.settings_form.from_environment(name, environment)
         if settings is not None:
             require_url_of_mode(

@@ -1,0 +1,159 @@
+"""Is there an account to deploy to, and would the stack work in it? Asked before anything is built.
+
+Everything here only looks. What AWS would refuse in the middle of a deployment, in a sentence that
+names no remedy, is said here with one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.clients import CloudClients
+from local.kept_ledger import name_of
+from local.stages import Stage
+
+if TYPE_CHECKING:
+    from mypy_boto3_apigateway import APIGatewayClient
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sts import STSClient
+
+# Beside the workers of the two queues: settling, the sweep and the ledger's stream, one each.
+BACKGROUND = 3
+# Below that a burst of refunds over HTTP is turned away. New accounts may have 10 in all.
+CONCURRENCY_FEW = 100
+# A stack that CloudFormation takes no update for.
+STUCK = (
+    "CREATE_FAILED",
+    "DELETE_FAILED",
+    "IMPORT_ROLLBACK_COMPLETE",
+    "REVIEW_IN_PROGRESS",  # somebody stopped before its first change set was executed
+    "ROLLBACK_COMPLETE",
+    "ROLLBACK_FAILED",
+)
+
+
+class AccountError(RuntimeError):
+    """This cannot be deployed to; the sentence says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who deploys, and where."""
+
+    account: str
+    arn: str
+
+
+def identity(clients: CloudClients) -> Identity:
+    """Who AWS takes this for.
+
+    Raises:
+        AccountError: for nobody.
+    """
+    sts: STSClient = clients.client("sts")
+    try:
+        answer = sts.get_caller_identity()
+    except ClientError as error:
+        told = error.response["Error"]
+        raise AccountError(
+            f"AWS does not accept the credentials in {clients.region} ({told['Code']}). Sign in"
+            " again; in a region that the account has to enable first, enable it."
+        ) from error
+    except BotoCoreError as error:
+        # Its sentence names the profile or the file, never a key.
+        raise AccountError(
+            f"No credentials for AWS in {clients.region}: {error}. Sign in (aws sso login, aws"
+            " configure), or name a profile in AWS_PROFILE."
+        ) from error
+    return Identity(answer["Account"], answer["Arn"])
+
+
+def concerns(clients: CloudClients, stage: Stage) -> Iterator[str]:
+    """What may trouble the stack in this account, a sentence each; nothing that stops it.
+
+    Raises:
+        AccountError: it would not work.
+    """
+    for look in (_stack, _concurrency, _gateway_role):
+        try:
+            yield from look(clients, stage)
+        except ClientError as error:
+            told = error.response["Error"]
+            if not told["Code"].startswith("AccessDenied"):
+                raise
+            yield f"Not looked at, since this identity may not: {told['Message']}"
+
+
+def _stack(clients: CloudClients, stage: Stage) -> Iterator[str]:
+    status = _status(clients, stage.stack_name)
+    if status in STUCK:
+        raise AccountError(
+            f"The stack {stage.stack_name} is {status} and takes no update. Look at why, then:"
+            f" aws cloudformation delete-stack --stack-name {stage.stack_name}"
+        )
+    if status is not None and status.endswith("_IN_PROGRESS"):
+        raise AccountError(f"The stack {stage.stack_name} is {status}: another deployment is on.")
+    yield from ()
+
+
+def _status(clients: CloudClients, stack_name: str) -> str | None:
+    cloudformation: CloudFormationClient = clients.client("cloudformation")
+    try:
+        (stack,) = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return None
+        raise
+    return stack["StackStatus"]
+
+
+def has_kept_ledger(clients: CloudClients, stage: Stage) -> bool:
+    """Whether the stage's ledger is there without its stack, which was deleted or never was.
+
+    A new ledger in its place would not know what was refunded.
+    """
+    if _status(clients, stage.stack_name) is not None:
+        return False
+    dynamodb: DynamoDBClient = clients.client("dynamodb")
+    try:
+        dynamodb.describe_table(TableName=name_of(stage))
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            return False
+        raise
+    return True
+
+
+def _concurrency(clients: CloudClients, stage: Stage) -> Iterator[str]:
+    functions: LambdaClient = clients.client("lambda")
+    limit = functions.get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"]
+    workers = ("ReportWorkers", "RefundRequestWorkers")
+    taken = sum(int(stage.parameters[name]) for name in workers) + BACKGROUND
+    if limit <= taken:
+        raise AccountError(
+            f"The account lets {limit} functions run at once, and {taken} may be taken by the"
+            " background: none would be left for refunds. Ask AWS for more (Service Quotas, Lambda,"
+            " Concurrent executions)."
+        )
+    if limit < CONCURRENCY_FEW:
+        yield (
+            f"The account lets {limit} functions run at once, so that as few as {limit - taken}"
+            " refunds over HTTP are served at a time, others with 5xx. Ask AWS for more (Service"
+            " Quotas, Lambda, Concurrent executions)."
+        )
+
+
+def _gateway_role(clients: CloudClients, stage: Stage) -> Iterator[str]:
+    if stage.parameters["ManageApiGatewayAccount"] != "true":
+        return
+    gateway: APIGatewayClient = clients.client("apigateway")
+    role = gateway.get_account().get("cloudwatchRoleArn")
+    if role and stage.stack_name not in role:
+        yield (
+            "ManageApiGatewayAccount replaces the role by which all APIs of this account and region"
+            f" write logs: {role}"
+        )

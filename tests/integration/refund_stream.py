@@ -1,0 +1,116 @@
+"""Callers who refund one payment after the other, and never stop while something else happens."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from urllib3.exceptions import HTTPError
+
+from local.http_client import RefundApiClient
+from local.polling import wait_for
+from local.simulators.seeding import DemoPayment
+from local.stack import RunningStack
+from tests.integration.background import Item, ledger_items
+from tests.integration.reconciliation import Sides, differences
+
+CALLERS = 4
+PACE_SECONDS = 0.2
+# What the contract allows a caller to be told while a provider takes no key of ours: nothing was
+# executed, and the same key may be tried again.
+NOT_NOW = frozenset({"processor_unavailable", "stripe_unavailable"})
+
+
+@dataclass
+class RefundStream:
+    """What the callers have been told so far.
+
+    Attributes:
+        done: the refund's id of every payment that was refunded, by the payment's name.
+        told: how often each answer was given: `201`, `503 processor_unavailable` and so on.
+    """
+
+    payments: Sequence[DemoPayment]
+    done: dict[str, str] = field(default_factory=dict)
+    told: Counter[str] = field(default_factory=Counter)
+
+    def go_on(self, refunds: int, *, at_most: float = 90) -> None:
+        """Wait until that many more have been done."""
+        goal = len(self.done) + refunds
+        wait_for(lambda: len(self.done) >= goal, f"{refunds} more refunds", at_most=at_most)
+
+    def refusals(self) -> set[str]:
+        """Every answer that was not a refund."""
+        return {told for told in self.told if not told.startswith("20")}
+
+
+@contextmanager
+def refunding(
+    stack: RunningStack, api: RefundApiClient, payments: Sequence[DemoPayment]
+) -> Iterator[RefundStream]:
+    """Refund payments all the while; at the end each payment that was begun is refunded."""
+    stream, over, lock = RefundStream(payments), threading.Event(), threading.Lock()
+    left = iter(payments)
+
+    def call_on() -> None:
+        while not over.is_set():
+            with lock:
+                payment = next(left)
+            while payment.name not in stream.done:
+                over.wait(PACE_SECONDS)
+                ask(payment)
+
+    def ask(payment: DemoPayment) -> None:
+        try:
+            answer = api.create_refund(payment.name, payment_record=payment.record_id)
+        except HTTPError as error:
+            stream.told[type(error).__name__] += 1
+            return
+        code = "" if answer.status < 300 else f" {answer.body['error']['code']}"
+        with lock:
+            stream.told[f"{answer.status}{code}"] += 1
+            if answer.status in (200, 201) and answer.body["status"] == "succeeded":
+                stream.done[payment.name] = str(answer.body["id"])
+
+    callers = [threading.Thread(target=call_on) for _ in range(CALLERS)]
+    for caller in callers:
+        caller.start()
+    try:
+        yield stream
+    finally:
+        over.set()
+        for caller in callers:
+            caller.join()
+
+
+def wait_until_all_is_reported(stack: RunningStack, stream: RefundStream) -> None:
+    """Wait for the last report, and see that nothing was lost, doubled or left over."""
+    begun = [payment for payment in stream.payments if payment.name in stream.done]
+    wait_for(
+        lambda: all(one["report"]["state"] == "reported" for one in _refunds(stack, begun)),
+        "every refund reported",
+        at_most=120,
+        every=1,
+    )
+    charges = {payment.charge_id for payment in begun}
+    records = {payment.record_id for payment in begun}
+    sides = Sides(
+        refunds=_refunds(stack, begun),
+        payments=[one for one in ledger_items(stack, "payment") if one["charge_id"] in charges],
+        movements=[made for made in stack.control.refunds() if made.payment_id in charges],
+        reports=[told for told in stack.control.reports() if told.payment_record in records],
+        paid=begun,
+        answered=dict.fromkeys(stream.done.values(), "succeeded"),
+    )
+    assert len(sides.movements) == len(sides.reports) == len(begun)
+    assert differences(sides) == []
+
+
+def _refunds(stack: RunningStack, payments: Sequence[DemoPayment]) -> list[Item]:
+    charges = {payment.charge_id for payment in payments}
+    return [
+        refund
+        for refund in ledger_items(stack, "refund")
+        if refund["processor_payment_id"] in charges
+    ]

@@ -14,7 +14,6 @@ import runpy
 import shutil
 import tempfile
 import threading
-import time
 import zipfile
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -198,11 +197,12 @@ def read_streams_beside_queues() -> None:
     functions: Any = import_module("ministack.services.lambda_svc")
     poll = functions._poll_dynamodb_streams
     functions._poll_dynamodb_streams = lambda: False
+    pause = threading.Event()
 
     def read() -> None:
         while True:
             if not poll():
-                time.sleep(STREAM_PAUSE_SECONDS)
+                pause.wait(STREAM_PAUSE_SECONDS)
 
     threading.Thread(target=read, name="streams", daemon=True).start()
 

@@ -28,6 +28,7 @@ DOCUMENT = paths.ROOT / "layers" / "refunds" / "refunds" / "openapi.json"
 TIMEOUT = urllib3.Timeout(connect=5, read=60)
 # A new API's address, a new queue's source and a new key need a while to be known everywhere.
 SOON_SECONDS = 120.0
+LOOK_EVERY_SECONDS = 1.0
 # A function keeps the callers' keys that it has read, and throttles who shows many unknown ones.
 KEY_PAUSE_SECONDS = 10.0
 
@@ -201,7 +202,7 @@ class Smoke:
         look: Callable[[], bool],
         *,
         besides: float = 0.0,
-        every: float = 1.0,
+        every: float | None = None,
     ) -> None:
         """Look until it is so, for as long as AWS may need and `besides` seconds more."""
         trouble = ""
@@ -215,6 +216,7 @@ class Smoke:
                 return False
 
         try:
-            wait_for(careful, what, at_most=SOON_SECONDS + besides, every=every)
+            pause = LOOK_EVERY_SECONDS if every is None else every
+            wait_for(careful, what, at_most=SOON_SECONDS + besides, every=pause)
         except NotInTimeError as error:
             raise SmokeError(f"{error}{trouble}") from error

@@ -92,7 +92,7 @@ def _next(answers: list[Any]) -> Any:
 def in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smoke, "SOON_SECONDS", 0.05)
     monkeypatch.setattr(smoke, "KEY_PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr("local.polling.time.sleep", lambda _: None)
+    monkeypatch.setattr(smoke, "LOOK_EVERY_SECONDS", 0.0)
 
 
 def test_what_is_alive_is_told_line_by_line_and_nothing_is_left_behind() -> None:

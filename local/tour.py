@@ -73,6 +73,7 @@ class Tour:
             TourError: a stop did not end as it must.
             NotInTimeError: what had to come did not.
         """
+        self._until_known()
         for stop in self._stops():
             stop()
         wait_for(
@@ -261,6 +262,15 @@ class Tour:
         self._note("no answer, and a twin beside it", "review; nothing was sent again")
 
     # --- what every stop needs -------------------------------------------------------------------
+
+    def _until_known(self) -> None:
+        """Wait until the visitor's new key is known: workers remember the keys for a while."""
+        wait_for(
+            lambda: self._api.request("GET", "/v1/refunds?limit=1").status == 200,
+            "the new API key",
+            at_most=SOON,
+            every=2.0,
+        )
 
     def _paid(self, name: str, **more: Any) -> DemoPayment:
         payment = DemoPayment(f"{name}_{self._run}", 5000, **more)

@@ -1,4 +1,4 @@
-"""Counts what a process asks of AWS, whoever in it asks: all boto3 clients go through one method.
+"""Counts what a process asks of AWS, whoever in it asks: every client goes through one method.
 
 Of DynamoDB the units are computed too, from the items as they are in the table before and after
 each request: the embedded cloud's own figures are rough.

@@ -36,7 +36,7 @@ def why(refund: Refund) -> str:
     if refund.late_failure_at_ms is not None:
         return "taken back by the processor"
     if refund.state in NOT_FINAL:
-        return refund.last_look or ""
+        return refund.last_look or (refund.history[-1].cause if refund.history else "")
     if refund.failure is not None:
         return refund.failure.code
     if refund.report.state is not ReportState.REPORTED:

@@ -101,6 +101,7 @@ def table_of(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str =
         box=None,
         pad_edge=False,
         header_style="bold",
+        show_header=any(columns),
         title=title or None,
         title_justify="left",
         title_style="bold",

@@ -5,7 +5,6 @@ takes them up. Providers are called over real sockets.
 """
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.gateway import CALLER, CALLER_PARAMETER
@@ -57,18 +56,5 @@ class _Parameters:
         under = [name for name in self._values if name.startswith(Path.rstrip("/") + "/")]
         return {"Parameters": [self._parameter(name) for name in under]}
 
-    def get_paginator(self, operation: str) -> "_Pages":
-        """All in one page."""
-        return _Pages(getattr(self, operation))
-
     def _parameter(self, name: str) -> dict[str, Any]:
         return {"Name": name, "Value": self._values[name], "Type": "SecureString", "Version": 1}
-
-
-class _Pages:
-    def __init__(self, operation: Any) -> None:
-        self._operation = operation
-
-    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
-        """One page."""
-        yield self._operation(**request)

@@ -6,10 +6,10 @@ but a count. Any answer but 2xx makes HitPay send the webhook again.
 
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from refunds.adapters.function_log import function_log
 from refunds.adapters.rest import RestFunction
 from refunds.answers import HttpAnswer
 from refunds.bootstrap.hitpay_webhook import hitpay_webhook
@@ -23,7 +23,7 @@ from refunds.webhooks import CHARGE, charge_id_in, is_signed
 PROVIDER_BUDGET_MS = 24_000
 PROCESSOR = "hitpay"
 
-logger = Logger()
+logger = function_log()
 rest = RestFunction(
     logger,
     challenge="HMAC-SHA256",

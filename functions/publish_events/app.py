@@ -7,11 +7,11 @@ cannot be written makes the stream show a change again.
 
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes import DynamoDBStreamEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from refunds.adapters.function_log import function_log
 from refunds.adapters.ledger_stream import changes_in
 from refunds.bootstrap.publish_events import publish_events
 from refunds.bootstrap.trails import metered
@@ -20,7 +20,7 @@ from refunds.ports import Deadline
 # Under the function's 60 s. What is not published by then is kept, too.
 PUBLISH_BUDGET_MS = 45_000
 
-logger = Logger()
+logger = function_log()
 
 
 @logger.inject_lambda_context(clear_state=True)

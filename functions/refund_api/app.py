@@ -6,10 +6,10 @@ stands in ``refunds.execute``.
 
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from refunds.adapters.function_log import function_log
 from refunds.adapters.rest import RestFunction
 from refunds.answers import (
     HttpAnswer,
@@ -67,7 +67,7 @@ ID_OF_NOTHING: dict[str, RefundBridgeError] = {
     "/v1/payments/<payment_record>": PaymentNotFoundError("There is no Payment Record of this id."),
 }
 
-logger = Logger()
+logger = function_log()
 rest = RestFunction(
     logger, challenge="Bearer", unknown="Something went wrong here; repeat with the same key."
 )

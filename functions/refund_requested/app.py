@@ -7,12 +7,12 @@ accepted is put among the dead letters here, with its reason, which the queue it
 
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from refunds.adapters.function_log import function_log
 from refunds.adapters.threaded_batch import ThreadedBatchProcessor
 from refunds.bootstrap.refund_requested import RefundRequestedWorld, refund_requested
 from refunds.bootstrap.trails import metered
@@ -26,7 +26,7 @@ PROVIDER_BUDGET_MS = 24_000
 TELL_BUDGET_MS = 14_000
 BATCH_SIZE = 5
 
-logger = Logger()
+logger = function_log()
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -7,12 +7,12 @@ queue, and the report in the ledger is ``failed``.
 
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from refunds.adapters.function_log import function_log
 from refunds.adapters.sqs_doorbell import PoisonMessageError, parse_doorbell
 from refunds.adapters.threaded_batch import ThreadedBatchProcessor
 from refunds.bootstrap.report_refund import ReportRefundWorld, report_refund
@@ -26,7 +26,7 @@ ATTEMPT_BUDGET_MS = 15_000
 # What no waiting mends: such a message goes through its receives quickly, to where a person looks.
 HOPELESS = (PoisonMessageError, ReportFailedError, UnknownRefundError)
 
-logger = Logger()
+logger = function_log()
 
 
 @logger.inject_lambda_context(clear_state=True)

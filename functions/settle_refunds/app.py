@@ -7,9 +7,9 @@ local stage has, one invocation makes several runs: no schedule fires more often
 import time
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from refunds.adapters.function_log import function_log
 from refunds.bootstrap.settle_refunds import SettleRefundsWorld, settle_refunds
 from refunds.bootstrap.trails import metered
 from refunds.ports import Deadline
@@ -22,7 +22,7 @@ ANNOUNCE_BUDGET_MS = 30_000
 ALL_RUNS_MS = 100_000
 SCHEDULE_MS = 60_000
 
-logger = Logger()
+logger = function_log()
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -5,9 +5,9 @@ What a sweep is stands in ``refunds.sweep``.
 
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from refunds.adapters.function_log import function_log
 from refunds.bootstrap.sweep_charges import sweep_charges
 from refunds.bootstrap.trails import metered
 from refunds.ports import Deadline
@@ -15,7 +15,7 @@ from refunds.ports import Deadline
 # The function's timeout is 300 s; a run begins nothing in its last 24 s and less.
 SWEEP_BUDGET_MS = 270_000
 
-logger = Logger()
+logger = function_log()
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -11,7 +11,14 @@ from typing import Final
 from refunds.imports import Import, is_importable, owed_at_first_sight
 from refunds.link import PaymentView
 from refunds.outcome import claims_of
-from refunds.payment import Payment, follow, learn_arrival, learn_foreign, no_longer_foreign
+from refunds.payment import (
+    Payment,
+    follow,
+    learn_arrival,
+    learn_foreign,
+    no_longer_foreign,
+    revision_after,
+)
 from refunds.ports import (
     Claim,
     Clock,
@@ -48,11 +55,6 @@ class Adoption:
     imports: tuple[Refund, ...]
     current: Payment
     snapshot: tuple[str, ...] | None
-
-
-def revision_after(before: Refund | Payment | None) -> int:
-    """The revision that the ledger gives to what replaces ``before``."""
-    return 1 if before is None else before.revision + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

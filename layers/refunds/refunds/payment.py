@@ -243,3 +243,8 @@ def _doubtful(payment: Payment, before: Refund | None, after: Refund) -> tuple[s
     if was_unbound and after.state is State.FAILED and after.processor_refund_id is None:
         doubtful = (*doubtful, after.id)
     return doubtful[-DOUBTFUL_MAX:]
+
+
+def revision_after(before: Refund | Payment | None) -> int:
+    """The revision that the ledger gives to what replaces ``before``."""
+    return 1 if before is None else before.revision + 1

@@ -3,10 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refunds.adopt import revision_after
 from refunds.imports import Import
 from refunds.outcome import after_outcome, claims_of, evidence_of
-from refunds.payment import Payment, SlotTakenError, follow, payment_key_of
+from refunds.payment import Payment, SlotTakenError, follow, payment_key_of, revision_after
 from refunds.ports import (
     Accepted,
     ClaimConflictError,

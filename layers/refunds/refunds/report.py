@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from refunds.adopt import revision_after
 from refunds.credit_note import IssueCreditNote, owing_credit_note
 from refunds.outcome import RING_CHECK_MS
-from refunds.payment import payment_key_of
+from refunds.payment import payment_key_of, revision_after
 from refunds.ports import (
     Book,
     Clock,

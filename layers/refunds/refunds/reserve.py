@@ -11,7 +11,7 @@ revision, so two refunds that race for one payment can never both be right.
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from refunds.adopt import Adopter, Adoption, revision_after
+from refunds.adopt import Adopter, Adoption
 from refunds.errors import (
     AmountRefusedError,
     AttemptsSpentError,
@@ -23,7 +23,7 @@ from refunds.errors import (
 )
 from refunds.link import Sighting
 from refunds.money import AmountNotRepresentableError, Money, require_representable
-from refunds.payment import Payment, follow, payment_key_of
+from refunds.payment import Payment, follow, payment_key_of, revision_after
 from refunds.ports import (
     ClaimConflictError,
     Clock,

@@ -46,8 +46,8 @@ SECRETS += ["stripe-text-of-somebody", "203.0.113.7"]
 # Every field that a line may have; a new one is looked at first.
 FIELDS = {
     # of Powertools and Lambda
-    *("level", "location", "message", "timestamp", "service", "cold_start", "function_name"),
-    *("function_memory_size", "function_arn", "function_request_id", "xray_trace_id"),
+    *("level", "message", "timestamp", "service", "cold_start", "function_request_id"),
+    "xray_trace_id",
     # which one
     *("request_id", "message_id", "event_id", "refund_id", "charge", "caller", "processor"),
     # what

@@ -6,14 +6,15 @@ metadata ``<name>_payment_id`` of their Payment Record.
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from refunds.adapters.api_key import ApiKey
-from refunds.adapters.deadline_http import DeadlineHttp
-from refunds.config import Mode
-from refunds.ports import Processor
-from refunds.processors.adapter import Adapter
-from refunds.processors.settings import ProcessorSettings, require_url_of_mode
+if TYPE_CHECKING:
+    from refunds.adapters.api_key import ApiKey
+    from refunds.adapters.deadline_http import DeadlineHttp
+    from refunds.config import Mode
+    from refunds.ports import Processor
+    from refunds.processors.adapter import Adapter
+    from refunds.processors.settings import ProcessorSettings
 
 # The class of each in the module of its name.
 _CLASSES: Final = {
@@ -24,10 +25,10 @@ _CLASSES: Final = {
 }
 
 
-class _Registry(Mapping[str, type[Adapter]]):
+class _Registry(Mapping[str, "type[Adapter]"]):
     """Imports an adapter when it is asked for: who only wants the names pays for none of them."""
 
-    def __getitem__(self, name: str) -> type[Adapter]:
+    def __getitem__(self, name: str) -> "type[Adapter]":
         adapter = _CLASSES[name]
         return cast("type[Adapter]", getattr(import_module(f"refunds.processors.{name}"), adapter))
 
@@ -41,15 +42,17 @@ class _Registry(Mapping[str, type[Adapter]]):
         return len(_CLASSES)
 
 
-REGISTRY: Final[Mapping[str, type[Adapter]]] = _Registry()
+REGISTRY: Final[Mapping[str, "type[Adapter]"]] = _Registry()
 
 
-def set_up(environment: Mapping[str, str], mode: Mode) -> Mapping[str, ProcessorSettings]:
+def set_up(environment: Mapping[str, str], mode: "Mode") -> Mapping[str, "ProcessorSettings"]:
     """The settings of every processor that has a URL in ``environment``, by name.
 
     Raises:
         ConfigurationError: one is set up wrongly, or its address is of the other mode.
     """
+    from refunds.processors.settings import require_url_of_mode  # noqa: PLC0415 - as above
+
     found: dict[str, ProcessorSettings] = {}
     for name in REGISTRY:
         if not environment.get(f"{name.upper()}_URL"):
@@ -68,6 +71,8 @@ def set_up(environment: Mapping[str, str], mode: Mode) -> Mapping[str, Processor
     return found
 
 
-def build(name: str, settings: ProcessorSettings, key: ApiKey, http: DeadlineHttp) -> Processor:
+def build(
+    name: str, settings: "ProcessorSettings", key: "ApiKey", http: "DeadlineHttp"
+) -> "Processor":
     """The processor of that name; ``key`` holds what its ``secret`` names."""
     return REGISTRY[name].from_settings(settings, key, http)

@@ -36,7 +36,7 @@ ROOT: Final = Path(__file__).parents[2]
 PRODUCT: Final = ROOT / "layers" / "refunds" / "refunds"
 EXPLANATIONS: Final = ROOT / "docs" / "mutation.md"
 # Several times as long as all of them take; under a virtual clock an endless loop is endless.
-TIMEOUT_S: Final = 20
+TIMEOUT_S: Final = 60
 # fmt: off
 MODULES: Final = (
     "state_machine", "payment", "imports", "outcome", "evidence", "record", "reserve", "execute",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from local import paths
 from local.api_keys import ApiKeyStore, new_api_key
-from local.secrets import PROVIDER_KEYS, SecretStore, UnusableSecretError, usable
+from local.secrets import PROVIDER_KEYS, SecretStore, UnusableSecretError, needed, usable
 from local.stages import Stage, keep_parameter
 from local.template_yaml import read_template
 
@@ -68,6 +68,8 @@ def agree_to_take_back(ledger: str) -> None:
 def ask_for_secrets(ssm: "SSMClient", stage: Stage) -> None:
     """Have every secret that the functions need, and a first key for callers; durable on return.
 
+    Of processors only those that the stage sets up have a key.
+
     The webhook's salts may be left out: HitPay shows one when the webhook is set up, which takes
     the address of the stack.
 
@@ -76,7 +78,7 @@ def ask_for_secrets(ssm: "SSMClient", stage: Stage) -> None:
     """
     kms_key_id = stage.parameters["KmsKeyArn"]
     store = SecretStore(ssm, stage.secrets_prefix, kms_key_id=kms_key_id)
-    for name in store.missing():
+    for name in store.missing(needed(stage.parameters)):
         optional = name not in PROVIDER_KEYS
         if optional and not sys.stdin.isatty():
             continue

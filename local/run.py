@@ -5,9 +5,12 @@ The environment may say:
 - `ONCE=1`: stop after that refund; exit 0 only if Stripe's simulator shows exactly that one.
 - `SETTLE_SECONDS`, `HOLD_SECONDS`: the settle interval and the hold of refunds that HitPay does not
   show, in whole seconds, instead of samconfig.toml's. Elsewhere than here they cannot be short.
+- `PROCESSOR=hitpay`, `hyperswitch`, `hedge` or `ccg`: whose demo payment is refunded.
 - `HITPAY_URL`, `STRIPE_URL`, `HITPAY_API_KEY`, `STRIPE_SECRET_KEY` (all four): talk to these
-  instead of the simulators. Then `PAYMENT_RECORD` and, for less than all of it, `AMOUNT` name what
-  to refund; without them nothing is refunded.
+  instead of the simulators. Beside them each other processor that is to be set up, as
+  `HEDGE_URL` and `HEDGE_API_KEY`, with its settings as docs/processors.md names them. Then
+  `PAYMENT_RECORD` and, for less than all of it, `AMOUNT` name what to refund, and `PROCESSOR` the
+  one that is meant if the record names several; without them nothing is refunded.
 """
 
 import os
@@ -31,12 +34,19 @@ from local.deploy import DeployError
 from local.emulator import EmulatorError
 from local.http_client import Answer, RefundApiClient
 from local.polling import NotInTimeError, wait_for
-from local.providers import IncompleteProvidersError, external_providers
-from local.simulators.payments import CARD_JPY, CARD_SGD, WITH_INTENT, demo_payments
+from local.providers import PROCESSORS, IncompleteProvidersError, external_providers
+from local.simulators.payments import (
+    CARD_JPY,
+    CARD_SGD,
+    OTHER_PROCESSORS,
+    WITH_INTENT,
+    demo_payments,
+)
 from local.stack import RunningStack, running_stack
 from local.trail import calls_table, history_table, last_log_lines, ledger_history
 
 REPORT_SECONDS = 60.0
+DEMO_PAYMENTS = {payment.processor: payment for payment in (CARD_SGD, *OTHER_PROCESSORS)}
 TIMES = {"SETTLE_SECONDS": "SettleSeconds", "HOLD_SECONDS": "HoldSeconds"}
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
@@ -56,16 +66,23 @@ SAID_IN_ONE_SENTENCE = (
 
 @dataclass(frozen=True)
 class Wish:
-    """What to refund; no amount means all of it."""
+    """What to refund; no amount means all of it.
+
+    Attributes:
+        processor: asked for by name; without one the record says which it is.
+    """
 
     payment_record: str
     amount: int | None = None
+    processor: str | None = None
 
     @property
     def body(self) -> dict[str, Any]:
         """The request's body."""
         amount = {} if self.amount is None else {"amount": self.amount}
-        return {"payment_record": self.payment_record, **amount, "reason": "requested_by_customer"}
+        processor = {} if self.processor is None else {"processor": self.processor}
+        wanted = {"payment_record": self.payment_record, **amount, **processor}
+        return {**wanted, "reason": "requested_by_customer"}
 
 
 def main() -> int:
@@ -75,7 +92,8 @@ def main() -> int:
     once = os.environ.get("ONCE", "") not in ("", "0")
     try:
         external = external_providers()
-        wish, times = _wish(simulated=external is None), wished_times(os.environ)
+        wish = wished(os.environ, simulated=external is None)
+        times = wished_times(os.environ)
         with running_stack(
             external=external, parameters=times, step=_step, announce=paths.STACK_FILE
         ) as stack:
@@ -99,14 +117,19 @@ def main() -> int:
     return 0
 
 
-def _wish(*, simulated: bool) -> Wish | None:
-    record = os.environ.get("PAYMENT_RECORD", "")
-    amount = os.environ.get("AMOUNT", "")
+def wished(environment: Mapping[str, str], *, simulated: bool) -> Wish | None:
+    """Read what to refund: by default a part of a demo payment, and of real ones nothing."""
+    record, amount = environment.get("PAYMENT_RECORD", ""), environment.get("AMOUNT", "")
+    processor = environment.get("PROCESSOR") or None
     if amount and not amount.isdecimal():
         raise UnclearWishError(f"AMOUNT is a whole number of minor units, not {amount!r}")
+    if processor is not None and processor not in PROCESSORS:
+        raise UnclearWishError(f"PROCESSOR is one of {', '.join(PROCESSORS)}, not {processor!r}")
     if record:
-        return Wish(record, int(amount) if amount else None)
-    return Wish(CARD_SGD.record_id, 2500) if simulated else None
+        return Wish(record, int(amount) if amount else None, processor)
+    if not simulated:
+        return None
+    return Wish(DEMO_PAYMENTS[processor or "hitpay"].record_id, 2500)
 
 
 def wished_times(environment: Mapping[str, str]) -> dict[str, str]:
@@ -134,7 +157,8 @@ def _refund(stack: RunningStack, wish: Wish) -> bool:
     try:
         with _step("Waiting for the report to Stripe"):
             final = wait_for(
-                lambda: _reported(client.read_refund(refund_id)),
+                # With sync a refund that its processor finishes later is looked for at once.
+                lambda: _reported(client.request("GET", f"/v1/refunds/{refund_id}?sync=true")),
                 "stripe_report.status reported",
                 at_most=REPORT_SECONDS,
                 every=0.1,
@@ -178,9 +202,10 @@ def _explain(stack: RunningStack) -> None:
   -H 'Content-Type: application/json' \\
   -d '{{"payment_record": "{record}", "amount": 1200}}'
 """)
-    console.print(f"HitPay  {stack.providers.hitpay_url}")
-    console.print(f"Stripe  {stack.providers.stripe_url}")
-    console.print(f"AWS     {stack.emulator.url}  (described in .local/stack.json)")
+    named = {**stack.providers.urls, "stripe": stack.providers.stripe_url}
+    for name, url in named.items():
+        console.print(f"{name:<12} {url}")
+    console.print(f"{'AWS':<12} {stack.emulator.url}  (described in .local/stack.json)")
     if stack.providers.control:
         print(f"""
 Or refund it in HitPay's dashboard, and see it reach Stripe:

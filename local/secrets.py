@@ -5,7 +5,7 @@ arguments of functions, never of programs, and nothing here prints one.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -17,14 +17,35 @@ if TYPE_CHECKING:
 
 STRIPE_SECRET_KEY = "stripe-secret-key"  # noqa: S105 - the name of a parameter
 HITPAY_API_KEY = "hitpay-api-key"
+HYPERSWITCH_API_KEY = "hyperswitch-api-key"
+HEDGE_API_KEY = "hedge-api-key"
+CCG_ACCESS_TOKEN = "ccg-access-token"  # noqa: S105 - the name of a parameter
 HITPAY_WEBHOOK_SALTS = "hitpay-webhook-salts"
-PROVIDER_KEYS = (STRIPE_SECRET_KEY, HITPAY_API_KEY)
+# The processors' keys, by the template's parameter that sets each up.
+PROCESSOR_KEYS = {
+    "HitPayUrl": HITPAY_API_KEY,
+    "HyperswitchUrl": HYPERSWITCH_API_KEY,
+    "HedgeUrl": HEDGE_API_KEY,
+    "CcgUrl": CCG_ACCESS_TOKEN,
+}
+PROVIDER_KEYS = (STRIPE_SECRET_KEY, *PROCESSOR_KEYS.values())
 NAMES = (*PROVIDER_KEYS, HITPAY_WEBHOOK_SALTS)
 
 # What an HTTP header can carry; the functions take nothing else.
 _KEY = re.compile(r"[\x21-\x7e]+")
 # `refunds.adapters.webhook_salts` reads no more than these.
 SALTS_MAX = 10
+
+
+def needed(parameters: Mapping[str, str]) -> list[str]:
+    """Which of `NAMES` a stage with these template parameters needs, in their order.
+
+    A processor that is not set up needs no key.
+    """
+    idle = {key for url, key in PROCESSOR_KEYS.items() if not parameters.get(url)}
+    if HITPAY_API_KEY in idle:
+        idle.add(HITPAY_WEBHOOK_SALTS)
+    return [name for name in NAMES if name not in idle]
 
 
 class UnusableSecretError(ValueError):
@@ -101,12 +122,12 @@ class SecretStore:
         )
         return answer["Version"]
 
-    def missing(self, names: Sequence[str] = NAMES) -> list[str]:
+    def missing(self, names: Sequence[str]) -> list[str]:
         """Which of these a stage does not have, in their order, without decrypting any."""
         there = {stored.name for stored in self.stored(names)}
         return [name for name in names if name not in there]
 
-    def stored(self, names: Sequence[str] = NAMES) -> list[StoredSecret]:
+    def stored(self, names: Sequence[str]) -> list[StoredSecret]:
         """Those of these that are there, in their order, without decrypting any."""
         paths = {f"{self._prefix}/{name}": name for name in names}
         answer = self._ssm.get_parameters(Names=list(paths), WithDecryption=False)

@@ -96,7 +96,8 @@ def running_stack(
         with step("Putting the secrets and deploying the template"):
             key = _put_secrets(clients, stage, providers)
             urls = {"HitPayUrl": providers.hitpay_url, "StripeUrl": providers.stripe_url}
-            overrides = {"Mode": providers.mode, **urls, **(parameters or {})}
+            own = {**urls, **providers.others, **(parameters or {})}
+            overrides = {"Mode": providers.mode, **own}
             values = local_parameters(stage, target, built, overrides)
             deployed = deploy(clients, stage, built, values)
         running = RunningStack(
@@ -119,6 +120,8 @@ def _put_secrets(clients: CloudClients, stage: Stage, providers: Providers) -> A
     store = secrets.SecretStore(ssm, prefix)
     store.put(secrets.STRIPE_SECRET_KEY, providers.stripe_key)
     store.put(secrets.HITPAY_API_KEY, providers.hitpay_key)
+    for name, value in providers.other_keys.items():
+        store.put(name, value)
     if providers.webhook_salt:
         store.put(secrets.HITPAY_WEBHOOK_SALTS, providers.webhook_salt)
     key = new_api_key("local")
@@ -135,8 +138,8 @@ def announced(running: RunningStack, file: Path) -> Iterator[None]:
         "aws_endpoint_url": running.emulator.url,
         "region": running.stage.region,
         "stack_name": running.stage.stack_name,
-        "hitpay_url": running.providers.hitpay_url,
         "stripe_url": running.providers.stripe_url,
+        **{f"{name}_url": url for name, url in running.providers.urls.items()},
         "outputs": running.outputs,
     }
     text = json.dumps(facts, indent=2)

@@ -22,6 +22,7 @@ from local.emulator import EmulatorError
 from local.event_client import DeadLetters, EventListener, EventProducer, listening, reasons
 from local.http_client import RefundApiClient
 from local.polling import NotInTimeError, wait_for
+from local.providers import PROCESSORS
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack, running_stack
@@ -99,6 +100,8 @@ class Tour:
             self.dashboard_without_a_record,
             self.taken_back,
             self.for_a_person,
+            self.at_every_processor,
+            self.without_a_payment,
             self.lists,
         )
 
@@ -261,6 +264,50 @@ class Tour:
         self._require(len(self.stack.control.refunds(payment.charge_id)) == 2, "sent once")
         self._note("no answer, and a twin beside it", "review; nothing was sent again")
 
+    # --- other processors ------------------------------------------------------------------------
+
+    def at_every_processor(self) -> None:
+        """One call for all: where the money moves is said by the Payment Record."""
+        told = []
+        for name in PROCESSORS:
+            payment = self._paid(f"at_{name}", currency="usd", processor=name)
+            answer = self._api.create_refund(
+                self._key(payment), payment_record=payment.record_id, amount=1000
+            )
+            # Some finish later, and are asked until they have.
+            self._require(answer.status in (201, 202), answer.text)
+            self._require(answer.body["processor"] == name, answer.text)
+            self._reported(payment, [1000])
+            told.append(name)
+        self._note("POST, a payment of each processor", f"at Stripe: {', '.join(told)}")
+
+    def without_a_payment(self) -> None:
+        """Money to a card that no payment is known of: nothing to report, and evented all the
+        same."""
+        method = f"pm_tour_{self._run}"
+        self.stack.control.seed_processor("ccg", {"payment_methods": [{"id": method}]})
+        answer = self._api.create_refund(
+            f"tour-unlinked-{self._run}",
+            processor="ccg",
+            payment_method={"id": method, "type": "card"},
+            customer={"hsid": f"hs_{self._run}"},
+            amount=1000,
+            currency="usd",
+        )
+        self._require(answer.status in (201, 202), answer.text)
+        refund_id = answer.body["id"]
+        self._told_of("Refund Succeeded", "id", refund_id)
+        refund = self._read(refund_id)
+        self._require(refund["stripe_report"]["status"] == "not_due", refund)
+        (made,) = [
+            one
+            for one in self.stack.control.processor_refunds("ccg")
+            if one.payment_method == method
+        ]
+        known = [report.refund_reference for report in self.stack.control.reports()]
+        self._require(made.id not in known, f"Stripe was told of {made.id}")
+        self._note("POST to a card, without a payment", f"{refund_id} succeeded, not at Stripe")
+
     # --- what every stop needs -------------------------------------------------------------------
 
     def _until_known(self) -> None:
@@ -302,14 +349,19 @@ class Tour:
         wait_for(told, f"reports {amounts} of {payment.name}", at_most=SOON, every=1.0)
 
     def _heard(self, name: str, payment: DemoPayment) -> None:
+        self._told_of(name, "processor_payment_id", payment.charge_id)
+
+    def _told_of(self, name: str, member: str, value: str) -> None:
+        """The event of that name with that value; settling may have to run for it."""
+
         def heard() -> bool:
             self._start("SettleRefunds", wait=False)
             return any(
-                event.name == name and event.detail["processor_payment_id"] == payment.charge_id
+                event.name == name and event.detail.get(member) == value
                 for event in self.listener.heard()
             )
 
-        wait_for(heard, f"{name} of {payment.name}", at_most=SOON, every=1.0)
+        wait_for(heard, f"{name} of {value}", at_most=SOON, every=1.0)
 
     def _start(self, function: str, *, wait: bool = True) -> None:
         """Do what the function's schedule does."""

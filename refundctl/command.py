@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,11 +14,13 @@ from refundctl import (
     export,
     keys,
     listing,
+    notes,
     reconcile,
     resolve,
     review,
     secrets,
     show,
+    withdraw,
 )
 from refundctl.console import command as console
 from refundctl.exits import CommandError, Exit
@@ -35,7 +38,9 @@ GROUPS = (
     show,
     review,
     resolve,
+    withdraw,
     dlq,
+    notes,
     reconcile,
     export,
     events,
@@ -69,7 +74,8 @@ def main(
     exit_code: Exit
     try:
         run: Callable[[Call], Exit] = asked.run
-        return run(Call(asked, find(asked.stage, asked.stack_file), output, build))
+        with closing(Call(asked, find(asked.stage, asked.stack_file), output, build)) as call:
+            return run(call)
     except CommandError as error:
         told, exit_code = str(error), error.exit
     except (ConfigurationError, RefundBridgeError) as error:

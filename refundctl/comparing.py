@@ -15,6 +15,7 @@ from typing import TypeVar
 from refundctl import walk
 from refundctl.world import World
 from refunds.adapters.pace import Pace
+from refunds.look_up import charge_of
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import (
     Charge,
@@ -24,6 +25,7 @@ from refunds.ports import (
     StripeObjectNotFoundError,
 )
 from refunds.reconcile import Difference, Found, Sides, compare, unknown_charge
+from refunds.refund import Refund
 
 READS = 3
 TRIES = 4
@@ -150,7 +152,7 @@ class Comparer:
     def _sides(self, paced: "_Paced", payment: Payment) -> Sides:
         world, key = self.world, payment.key
         refunds = walk.of_payment(world.listing, key)
-        charge = self._charge(paced.processor, key)
+        charge = self._charge(paced.processor, payment, refunds)
         record = self._record(paced.stripe, payment)
         movements = (charge.movements if charge is not None else None) or ()
         return Sides(
@@ -163,11 +165,14 @@ class Comparer:
             grace_ms=self.grace_ms,
         )
 
-    def _charge(self, pace: Pace, key: PaymentKey) -> Charge | None:
-        processor = self.world.processors[key.processor]
+    def _charge(self, pace: Pace, payment: Payment, refunds: Sequence[Refund]) -> Charge | None:
+        name, world = payment.key.processor, self.world
+        if name not in world.processors:
+            raise SilentProviderError(f"{name} is not set up here")
+        processor = world.processors[name]
         try:
             return self._patiently(
-                pace, lambda: processor.charge(key.charge_id, self.world.deadline())
+                pace, lambda: charge_of(processor, payment, refunds, world.deadline())
             )
         except ChargeNotFoundError:
             return None

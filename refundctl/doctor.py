@@ -3,15 +3,18 @@
 Nothing is changed, no secret is shown, and no money moves. Ends with 1 if something fails.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from botocore.exceptions import ClientError
+from rich.console import RenderableType
 
 from refundctl import options
 from refundctl.checks import ledger, providers, queues, release, secrets
 from refundctl.checks.finding import Finding, Level, warn
 from refundctl.exits import Exit
 from refundctl.options import Call, Groups
+from refundctl.output import table_of
 
 CHECKS: tuple[tuple[str, Callable[[Call], Iterator[Finding]]], ...] = (
     ("secrets", secrets.check),
@@ -37,24 +40,33 @@ def _doctor(call: Call) -> Exit:
             advance(1)
     worst = max(finding.level for finding in findings)
     shown = [one for one in findings if one.level or not call.arguments.quiet]
-    call.output.table(
-        ("", "what", "found", "what to do"),
-        [(one.level.name.lower(), one.check, one.found, one.todo) for one in shown],
-        {
-            "level": worst.name.lower(),
-            "findings": [
-                {
-                    "level": one.level.name.lower(),
-                    "check": one.check,
-                    "found": one.found,
-                    "todo": one.todo or None,
-                }
-                for one in shown
-            ],
-        },
-        empty="Everything is as it should be.",
-    )
+    value = {"level": worst.name.lower(), "findings": [_json(call, one) for one in shown]}
+    call.output.page(_parts(call, shown), value)
+    if not shown:
+        call.output.say("Everything is as it should be.")
     return Exit.REFUSED if worst is Level.FAIL else Exit.DONE
+
+
+def _parts(call: Call, shown: Sequence[Finding]) -> Iterator[RenderableType]:
+    """What was found, and below it the commands, whole: in a table's cell they would be folded."""
+    if shown:
+        rows = [(one.level.name.lower(), one.check, one.found, one.todo) for one in shown]
+        yield table_of(("", "what", "found", "what to do"), rows)
+    for one in shown:
+        if one.commands:
+            yield ""
+            yield f"{one.check}: {one.todo}"
+            yield from (f"  {call.line(command)}" for command in one.commands)
+
+
+def _json(call: Call, finding: Finding) -> dict[str, Any]:
+    return {
+        "level": finding.level.name.lower(),
+        "check": finding.check,
+        "found": finding.found,
+        "todo": finding.todo or None,
+        "commands": list(map(call.line, finding.commands)),
+    }
 
 
 def _carefully(

@@ -81,7 +81,7 @@ def _row(refund: Refund) -> tuple[str | int, ...]:
         Money(refund.amount, refund.currency).decimal_string(),
         refund.currency,
         refund.processor,
-        refund.processor_payment_id,
+        refund.refunded_payment or "",
         refund.processor_refund_id or "",
         refund.payment_record or "",
         refund.payment_intent or "",

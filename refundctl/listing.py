@@ -2,21 +2,22 @@
 
 import argparse
 from collections.abc import Iterator, Mapping
-from itertools import chain
 
 from refundctl import options, walk
 from refundctl.exits import Exit, MisusedError
 from refundctl.facts import is_stuck, money, refund_json, why
 from refundctl.options import Call, Groups
+from refundctl.output import Advance
 from refundctl.times import When, age, utc, when
 from refundctl.world import World
 from refunds.payment import Payment, PaymentKey, payment_key_of
 from refunds.ports import OfInvoice, OfPayment, OfPaymentIntent, Selection
 from refunds.refund import Refund
-from refunds.state_machine import PUBLIC_STATUS
+from refunds.state_machine import PUBLIC_STATUS, CreditNoteState, ReportState
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 10_000
+LOOK_BACK = When(ago_ms=30 * 86_400_000)
 COLUMNS = ("id", "state", "amount", "payment", "processor's refund", "report", "made", "age", "why")
 
 
@@ -25,6 +26,17 @@ def declare(groups: Groups) -> None:
     found = options.command(groups, "list", _list, "Refunds; those that are stuck come first.")
     found.add_argument(
         "--status", choices=sorted(set(PUBLIC_STATUS.values())), help="as callers are told it"
+    )
+    found.add_argument(
+        "--report", choices=[one.value for one in ReportState], help="how its report to Stripe is"
+    )
+    found.add_argument(
+        "--credit-note",
+        choices=[one.value for one in CreditNoteState],
+        help="how its invoice's credit note is",
+    )
+    found.add_argument(
+        "--taken-back", action="store_true", help="successes that the processor took back"
     )
     one = found.add_mutually_exclusive_group()
     one.add_argument("--payment", metavar="ID", help="a Payment Record, or the processor's charge")
@@ -47,7 +59,8 @@ def declare(groups: Groups) -> None:
 
 def _list(call: Call) -> Exit:
     world, asked = call.world, call.arguments
-    stuck, others = _stuck_first(_candidates(world, asked), asked)
+    with call.output.progress("Reading the ledger", None) as advance:
+        stuck, others = _stuck_first(_candidates(world, asked, advance), asked)
     shown = [*stuck, *others][: asked.limit]
     keys = list(dict.fromkeys(map(payment_key_of, shown)))
     payments: Mapping[PaymentKey, Payment] = world.listing.payments(keys) if keys else {}
@@ -60,25 +73,42 @@ def _list(call: Call) -> Exit:
     )
     if len(stuck) + len(others) > asked.limit:
         call.output.say(f"There are more than these {asked.limit}; say --limit, or --since.")
+    elif _is_picked_out(asked) and not (asked.since or _is_of_one(asked)):
+        begun = utc(LOOK_BACK.unix_ms(now_ms))
+        call.output.say(f"Looked through what was made since {begun} UTC; older: say --since.")
     return Exit.DONE
 
 
-def _candidates(world: World, asked: argparse.Namespace) -> Iterator[Refund]:
-    """All that may be meant, what is stuck before the rest."""
+def _candidates(world: World, asked: argparse.Namespace, advance: Advance) -> Iterator[Refund]:
+    """All that may be meant, what is stuck before the rest; `advance` is told how many were read.
+
+    No index knows reports and credit notes by their states, or what was taken back, so those are
+    picked out of all that was made in the time that is looked at.
+    """
     now_ms = world.clock.now_ms()
-    since_ms = (asked.since or When(ago_ms=30 * 86_400_000)).unix_ms(now_ms)
+    since_ms = (asked.since or LOOK_BACK).unix_ms(now_ms)
     selection = _selection(world, asked)
     if selection is not None:
         since_ms = 0 if asked.since is None else since_ms
-        for some in walk.selected(world.listing, selection, since_ms=since_ms):
-            yield from some
-        return
-    is_open = walk.open_refunds(world.ledger, world.listing)
-    old_too = asked.since is None
-    yield from (one for one in is_open if old_too or one.created_at_ms >= since_ms)
-    until_ms = now_ms + walk.AHEAD_MS
-    some_at_a_time = walk.made_between(world.listing, since_ms, until_ms, asked.status)
-    yield from chain.from_iterable(some_at_a_time)
+        some_at_a_time = walk.selected(world.listing, selection, since_ms=since_ms)
+    else:
+        is_open = walk.open_refunds(world.ledger, world.listing)
+        advance(len(is_open))
+        old_too = asked.since is None
+        yield from (one for one in is_open if old_too or one.created_at_ms >= since_ms)
+        until_ms = now_ms + walk.AHEAD_MS
+        some_at_a_time = walk.made_between(world.listing, since_ms, until_ms, asked.status)
+    for some in some_at_a_time:
+        advance(len(some))
+        yield from some
+
+
+def _is_picked_out(asked: argparse.Namespace) -> bool:
+    return bool(asked.report or asked.credit_note or asked.taken_back)
+
+
+def _is_of_one(asked: argparse.Namespace) -> bool:
+    return bool(asked.payment or asked.intent or asked.invoice)
 
 
 def _selection(world: World, asked: argparse.Namespace) -> Selection | None:
@@ -105,7 +135,7 @@ def _stuck_first(
     stuck: list[Refund] = []
     others: list[Refund] = []
     for refund in candidates:
-        if refund.id in seen or asked.status not in (None, PUBLIC_STATUS[refund.state]):
+        if refund.id in seen or not _is_meant(refund, asked):
             continue
         seen.add(refund.id)
         (stuck if is_stuck(refund) else others).append(refund)
@@ -115,6 +145,15 @@ def _stuck_first(
     stuck.sort(key=lambda one: (one.created_at_ms, one.id))
     others.sort(key=lambda one: (one.created_at_ms, one.id), reverse=True)
     return stuck, others
+
+
+def _is_meant(refund: Refund, asked: argparse.Namespace) -> bool:
+    return (
+        asked.status in (None, PUBLIC_STATUS[refund.state])
+        and asked.report in (None, refund.report.state)
+        and asked.credit_note in (None, refund.credit_note.state)
+        and not (asked.taken_back and refund.late_failure_at_ms is None)
+    )
 
 
 def _row(refund: Refund, now_ms: int) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """How commands are declared, and the options that each of them has."""
 
 import argparse
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,24 @@ class Call:
     def world(self) -> World:
         """The product's own ledger and providers, of that target."""
         return self.build(self.target)
+
+    def close(self) -> None:
+        """Let go of what the world holds, if it was needed."""
+        if "world" in self.__dict__:
+            self.world.close()
+
+    def line(self, command: str) -> str:
+        """A command of `refundctl`, without its name, as a line to be pasted at a shell.
+
+        It is for the same deployment as this call.
+        """
+        asked = self.arguments
+        where: list[str] = []
+        if asked.stack_file is not None:
+            where = ["--stack-file", str(asked.stack_file)]
+        elif asked.stage not in (None, LOCAL):
+            where = ["--stage", asked.stage]
+        return " ".join(["refundctl", command, *map(shlex.quote, where)])
 
 
 Command = Callable[[Call], Exit]

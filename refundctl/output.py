@@ -53,12 +53,15 @@ class Output:
             self.say(empty)
 
     def page(self, parts: Iterable[RenderableType], value: Any) -> None:
-        """Give the result, as several parts one below the other or as `value` in JSON."""
+        """Give the result, as several parts one below the other or as `value` in JSON.
+
+        Lines of text are left to the terminal to break, so that they can be copied whole.
+        """
         if self._as_json:
             self._print_json(value)
             return
         for part in parts:
-            self._console.print(part)
+            self._console.print(part, soft_wrap=isinstance(part, str))
 
     def csv(self, columns: Sequence[str], rows: Iterable[Sequence[str | int]], value: Any) -> None:
         """Give the result, as CSV or as `value` in JSON."""

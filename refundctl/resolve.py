@@ -4,12 +4,10 @@ The evidence is read first, and what each answer would make true is said before 
 """
 
 import argparse
-import getpass
-import re
 from collections.abc import Iterator
 from typing import Any
 
-from refundctl import options
+from refundctl import options, who
 from refundctl.exits import Exit, MisusedError, RefusedError
 from refundctl.facts import money
 from refundctl.options import Call, Groups
@@ -25,9 +23,6 @@ from refunds.resolve import (
 )
 from refunds.state_machine import ReportState, State
 
-REASON_MAX = 300
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", re.ASCII)
-
 
 def declare(groups: Groups) -> None:
     """Add the command to the command line."""
@@ -42,7 +37,7 @@ def declare(groups: Groups) -> None:
     answer.add_argument("--failed", action="store_true", help="no money moved, and none will")
     resolve.add_argument(
         "--reason",
-        type=_reason,
+        type=who.reason,
         help="how you know; needed by --failed. Kept for ever: no customer's data",
     )
     resolve.add_argument(
@@ -50,16 +45,14 @@ def declare(groups: Groups) -> None:
         action="store_true",
         help="--failed though the charge lists what could be this refund: it is known not to be",
     )
-    resolve.add_argument(
-        "--as", dest="who", type=_who, metavar="NAME", help="who decides; the name at this machine"
-    )
+    who.declare(resolve)
     resolve.add_argument("--dry-run", action="store_true", help="say what it would do, and end")
     resolve.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def _resolve(call: Call) -> Exit:
     world, asked, output = call.world, call.arguments, call.output
-    decision, actor = _decision(asked), f"operator:{asked.who or _somebody()}"
+    decision, actor = _decision(asked), who.actor_of(asked)
     resolve = world.resolve(actor)
     try:
         agreed = resolve.weigh(asked.id, decision, world.deadline())
@@ -73,7 +66,7 @@ def _resolve(call: Call) -> Exit:
         done = resolve.carry_out(asked.id, decision, agreed, world.deadline())
     except (ResolutionRefusedError, EvidenceChangedError) as error:
         raise RefusedError(f"Refused: {error}") from error
-    output.result(_done(done), _json(done, actor, written=not done.is_done))
+    output.result(_done(call, done), _json(done, actor, written=not done.is_done))
     return Exit.DONE
 
 
@@ -151,11 +144,11 @@ def _failure(refund: Refund, left: int) -> str:
     )
 
 
-def _done(resolution: Resolution) -> str:
+def _done(call: Call, resolution: Resolution) -> str:
     refund = resolution.after
     told = {
         ReportState.DUE: "; the report to Stripe is on its way",
-        ReportState.FAILED: "; its report failed, see refundctl dlq list",
+        ReportState.FAILED: f"; its report failed, see: {call.line(f'show {refund.id}')}",
     }.get(refund.report.state, "")
     return f"{refund.id} is {refund.state.value}{told}."
 
@@ -172,29 +165,3 @@ def _json(resolution: Resolution, actor: str, *, written: bool) -> dict[str, Any
         "refundable": resolution.payment.refundable,
         "left_over": [movement.id for movement in resolution.left_over],
     }
-
-
-# --- who, and why ---------------------------------------------------------------------------------
-
-
-def _somebody() -> str:
-    """The name at this machine, as far as a history can hold it."""
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):
-        name = ""
-    if not _NAME.fullmatch(name):
-        raise MisusedError("Who are you? This machine does not say; say --as NAME.")
-    return name
-
-
-def _who(text: str) -> str:
-    if _NAME.fullmatch(text):
-        return text
-    raise argparse.ArgumentTypeError(f"{text!r}: letters, digits, . _ @ and -, up to 64")
-
-
-def _reason(text: str) -> str:
-    if text.strip() and text.isprintable() and len(text) <= REASON_MAX:
-        return text.strip()
-    raise argparse.ArgumentTypeError(f"one line of at most {REASON_MAX} characters is needed")

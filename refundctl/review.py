@@ -20,6 +20,7 @@ from refundctl.show import pairs, payment_facts
 from refundctl.times import age, rfc3339, utc
 from refundctl.world import World
 from refunds.evidence import alike, is_too_old
+from refunds.look_up import charge_of
 from refunds.payment import Payment, payment_key_of
 from refunds.ports import (
     Charge,
@@ -95,11 +96,12 @@ def _review(call: Call) -> Exit:
             advance(1)
     now_ms = world.clock.now_ms()
     if gathered:
-        parts = chain.from_iterable(_parts(evidence, now_ms) for evidence in gathered)
+        parts = chain.from_iterable(_parts(call, evidence, now_ms) for evidence in gathered)
         call.output.page(parts, [_json(evidence) for evidence in gathered])
     else:
         call.output.page((), [])
-        call.output.say("No refund is in review. For reports that failed see: refundctl dlq list")
+        failed = call.line("list --report failed")
+        call.output.say(f"No refund is in review. For reports that failed see: {failed}")
     return Exit.DONE
 
 
@@ -122,7 +124,7 @@ def _asked_for(world: World, refund_id: str | None) -> list[Refund]:
 def gather(world: World, refund: Refund) -> Evidence:
     """Read all sides; what cannot be read is said, and is no reason to show nothing."""
     payment = world.ledger.payment(payment_key_of(refund))
-    charge, charge_trouble = _charge(world, refund)
+    charge, charge_trouble = _charge(world, refund, payment)
     movements = (charge.movements if charge is not None else None) or ()
     record, record_trouble = _record(world, refund)
     return Evidence(
@@ -136,10 +138,12 @@ def gather(world: World, refund: Refund) -> Evidence:
     )
 
 
-def _charge(world: World, refund: Refund) -> tuple[Charge | None, str]:
+def _charge(world: World, refund: Refund, payment: Payment | None) -> tuple[Charge | None, str]:
+    if payment is None or refund.processor not in world.processors:
+        return None, f"{refund.processor} is not set up here, or the ledger lacks the payment"
     try:
         processor = world.processors[refund.processor]
-        return processor.charge(refund.processor_payment_id, world.deadline()), ""
+        return charge_of(processor, payment, [refund], world.deadline()), ""
     except (ChargeNotFoundError, ProviderUnavailableError) as error:
         return None, str(error)
 
@@ -156,7 +160,7 @@ def _record(world: World, refund: Refund) -> tuple[PaymentRecord | None, str]:
 # --- in words -------------------------------------------------------------------------------------
 
 
-def _parts(evidence: Evidence, now_ms: int) -> Iterator[RenderableType]:
+def _parts(call: Call, evidence: Evidence, now_ms: int) -> Iterator[RenderableType]:
     refund = evidence.refund
     yield pairs(f"{refund.state.value}: {refund.id}", _sent(evidence, now_ms))
     yield ""
@@ -169,7 +173,7 @@ def _parts(evidence: Evidence, now_ms: int) -> Iterator[RenderableType]:
     if refund.state is State.REVIEW:
         yield ""
         yield "What may be decided"
-        yield from (f"  {line}" for line in _choices(evidence))
+        yield from (f"  {line}" for line in _choices(call, evidence))
     yield ""
 
 
@@ -232,13 +236,13 @@ def _stripe_facts(evidence: Evidence) -> dict[str, str]:
     }
 
 
-def _choices(evidence: Evidence) -> Iterator[str]:
+def _choices(call: Call, evidence: Evidence) -> Iterator[str]:
     refund_id = evidence.refund.id
     for movement in evidence.candidates:
-        yield f"refundctl resolve {refund_id} --succeeded {movement.id}"
+        yield call.line(f"resolve {refund_id} --succeeded {movement.id}")
     if not evidence.candidates:
         yield "No movement can be ours now. If HitPay's dashboard or support says the same:"
-    yield f"refundctl resolve {refund_id} --failed --reason '...'"
+    yield call.line(f"resolve {refund_id} --failed --reason '...'")
 
 
 # --- for machines ---------------------------------------------------------------------------------

@@ -10,24 +10,28 @@ later `secrets set` the new one alone.
 """
 
 import sys
+from collections.abc import Mapping
 from getpass import getpass
 from typing import TYPE_CHECKING
 
 from local.secrets import (
-    HITPAY_API_KEY,
     HITPAY_WEBHOOK_SALTS,
     NAMES,
     STRIPE_SECRET_KEY,
     SecretStore,
     UnusableSecretError,
+    needed,
     usable,
 )
 from refundctl import options
 from refundctl.checks.finding import Level
-from refundctl.checks.providers import ask, hitpay_probe, stripe_probe
+from refundctl.checks.providers import Probe, ask, processor_probe, stripe_probe
 from refundctl.exits import Exit, MisusedError, RefusedError
 from refundctl.options import Call, Groups
+from refundctl.processors import settings_of
 from refunds.adapters.system_clock import SystemClock
+from refunds.config import ConfigurationError
+from refunds.processors.registry import REGISTRY
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -57,8 +61,10 @@ def declare(groups: Groups) -> None:
 
 
 def _list(call: Call) -> Exit:
-    store = _store(call)
-    there = {stored.name: stored for stored in store.stored()}
+    """Those that the deployment needs, and what is there besides."""
+    there = {stored.name: stored for stored in _store(call).stored(NAMES)}
+    wanted = needed(call.target.stack.parameters)
+    names = [name for name in NAMES if name in wanted or name in there]
     call.output.table(
         ("secret", "stored as", "version", "changed"),
         [
@@ -68,7 +74,7 @@ def _list(call: Call) -> Exit:
                 str(there[name].version) if name in there else "",
                 f"{there[name].changed_at:%Y-%m-%d %H:%M:%S} UTC" if name in there else "",
             )
-            for name in NAMES
+            for name in names
         ],
         [
             {
@@ -79,7 +85,7 @@ def _list(call: Call) -> Exit:
                 if name in there
                 else None,
             }
-            for name in NAMES
+            for name in names
         ],
         empty="",
     )
@@ -124,17 +130,29 @@ def _given(name: str) -> str:
 
 def _require_accepted(call: Call, name: str, key: str) -> None:
     """Ask the provider whether it takes the key, so that a mistyped one replaces no good one."""
-    given = call.target.stack.parameters
-    probes = {
-        STRIPE_SECRET_KEY: lambda: stripe_probe(given["StripeUrl"], key),
-        HITPAY_API_KEY: lambda: hitpay_probe(given["HitPayUrl"], key),
-    }
-    found = ask(probes[name](), SystemClock())
+    probe = _probe(call.target.stack.parameters, name, key)
+    found = ask(probe, SystemClock())
     if found.level is not Level.OK:
         raise RefusedError(
             f"{found.check}: {found.found}. Nothing was changed; to put it all the same, say"
             " --unchecked."
         )
+
+
+def _probe(parameters: Mapping[str, str], name: str, key: str) -> Probe:
+    if name == STRIPE_SECRET_KEY:
+        return stripe_probe(parameters["StripeUrl"], key)
+    try:
+        settings = settings_of(parameters)
+    except ConfigurationError as error:
+        raise RefusedError(f"{error}. Nothing was changed.") from error
+    for processor, own in settings.items():
+        if REGISTRY[processor].secret == name:
+            return processor_probe(processor, own, key)
+    raise RefusedError(
+        f"{name} belongs to a processor that is not set up. Nothing was changed; to put it all the"
+        " same, say --unchecked."
+    )
 
 
 def _store(call: Call) -> SecretStore:

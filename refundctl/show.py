@@ -1,10 +1,12 @@
 """`refundctl show`: one refund, from the first line of its history to what is owed now."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from rich.console import RenderableType
 
 from refundctl import options
+from refundctl.choices import choices
 from refundctl.exits import Exit, MisusedError, RefusedError
 from refundctl.facts import evidence_text, money, refund_json_whole, why
 from refundctl.options import Call, Groups
@@ -31,7 +33,8 @@ def _show(call: Call) -> Exit:
         raise RefusedError(f"There is no refund {refund_id}.")
     payment = world.ledger.payment(payment_key_of(refund))
     now_ms = world.clock.now_ms()
-    call.output.page(_parts(refund, payment, now_ms), refund_json_whole(refund, payment))
+    parts = chain(_parts(refund, payment, now_ms), _choices(call, refund))
+    call.output.page(parts, refund_json_whole(refund, payment))
     return Exit.DONE
 
 
@@ -42,6 +45,13 @@ def _parts(refund: Refund, payment: Payment | None, now_ms: int) -> Iterator[Ren
     if payment is not None:
         yield ""
         yield pairs("Its payment", payment_facts(payment))
+
+
+def _choices(call: Call, refund: Refund) -> Iterator[RenderableType]:
+    for choice in choices(refund):
+        yield ""
+        yield choice.when
+        yield f"  {call.line(choice.command)}"
 
 
 def pairs(title: str, facts: dict[str, str]) -> RenderableType:

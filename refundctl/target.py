@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from local import paths
 from local.clients import CloudClients
+from local.live import LiveStack
 from local.stages import UnknownStageError, load_stage
 from refundctl.exits import MisusedError, UnreachableError
 
@@ -43,6 +44,11 @@ class Target:
     def client(self, service: str) -> Any:
         """Make a boto3 client; annotate the variable with its type from mypy_boto3_<service>."""
         return self._clients.client(service)
+
+    @cached_property
+    def live(self) -> LiveStack:
+        """What runs of the stack, and what calls it."""
+        return LiveStack(self._clients, self.stack_name)
 
     @cached_property
     def stack(self) -> Stack:

@@ -5,18 +5,19 @@ rights, from the outputs and parameters of the stack that is deployed.
 anybody before it is needed, and the providers' keys are read with the first call to a provider.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from refundctl.processors import settings_of
 from refundctl.target import Target
 from refunds.adapters.api_key import ApiKey
 from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.adapters.dynamodb_backlog import DynamoDbBacklog
 from refunds.adapters.dynamodb_ledger import DynamoDbLedger
 from refunds.adapters.dynamodb_listing import DynamoDbListing
-from refunds.adapters.mode_check import ModeCheckedKey, require_hitpay_url
+from refunds.adapters.mode_check import ModeCheckedKey
 from refunds.adapters.sqs_doorbell import SqsDoorbell
 from refunds.adapters.ssm_secrets import Secrets
 from refunds.adapters.stripe_book import StripeBook
@@ -33,9 +34,11 @@ from refunds.ports import (
     Processor,
     Trail,
 )
-from refunds.processors.hitpay import HitPay
+from refunds.processors.registry import REGISTRY, build
 from refunds.record import Recorder
+from refunds.replay_credit_note import ReplayCreditNote
 from refunds.resolve import ResolveRefund
+from refunds.withdraw import WithdrawRefund
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -43,7 +46,6 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 STRIPE_SECRET_KEY = "stripe-secret-key"  # noqa: S105 - a parameter's name, not its value
-HITPAY_API_KEY = "hitpay-api-key"
 SECRETS_SECONDS = 300
 # All that is asked of the providers about one refund.
 ASKING_MS = 24_000
@@ -56,6 +58,7 @@ class World:
     Attributes:
         stage: the deployment's name as refunds' ids are made of it.
         hold_ms: how long after it was sent an order may still arrive.
+        close: lets go of the connections to the providers; nothing is asked afterwards.
     """
 
     stage: str
@@ -68,6 +71,7 @@ class World:
     doorbell: Doorbell
     clock: Clock
     trail: Trail
+    close: Callable[[], None]
 
     def deadline(self) -> Deadline:
         """By when whatever is asked about one refund has been answered."""
@@ -78,15 +82,26 @@ class World:
         return ResolveRefund(
             ledger=self.ledger,
             processors=self.processors,
-            recorder=Recorder(
-                ledger=self.ledger, clock=self.clock, trail=self.trail, stage=self.stage
-            ),
+            recorder=self._recorder(),
             doorbell=self.doorbell,
             clock=self.clock,
             trail=self.trail,
             hold_ms=self.hold_ms,
             actor=actor,
         )
+
+    def withdraw(self, actor: str) -> WithdrawRefund:
+        """The use case of taking back what waits, for somebody."""
+        return WithdrawRefund(
+            ledger=self.ledger, recorder=self._recorder(), clock=self.clock, actor=actor
+        )
+
+    def replay_credit_note(self, actor: str) -> ReplayCreditNote:
+        """The use case of trying a failed credit note again, for somebody."""
+        return ReplayCreditNote(ledger=self.ledger, clock=self.clock, actor=actor)
+
+    def _recorder(self) -> Recorder:
+        return Recorder(ledger=self.ledger, clock=self.clock, trail=self.trail, stage=self.stage)
 
 
 class NoTrail:
@@ -98,26 +113,35 @@ class NoTrail:
 
 @dataclass(frozen=True)
 class ProviderKeys:
-    """The providers' keys; none is read before it is asked for, and none is ever shown."""
+    """The providers' keys; none is read before it is asked for, and none is ever shown.
+
+    Attributes:
+        processors: of those that are set up, by name.
+    """
 
     stripe: ApiKey
-    hitpay: ApiKey
+    processors: Mapping[str, ApiKey]
 
 
 def provider_keys(target: Target, clock: Clock) -> ProviderKeys:
-    """The keys that the functions of that deployment use."""
+    """The keys that the functions of that deployment use.
+
+    Raises:
+        ConfigurationError: no processor is set up as it must be.
+    """
     ssm: SSMClient = target.client("ssm")
+    parameters = {name: REGISTRY[name].secret for name in settings_of(target.stack.parameters)}
     secrets = Secrets(
         ssm,
         target.stack.outputs["SecretsPrefix"],
-        (STRIPE_SECRET_KEY, HITPAY_API_KEY),
+        (STRIPE_SECRET_KEY, *parameters.values()),
         max_age_s=SECRETS_SECONDS,
         clock=clock,
     )
     mode = Mode(target.stack.parameters["Mode"])
     return ProviderKeys(
         stripe=ModeCheckedKey(secrets.secret(STRIPE_SECRET_KEY), mode),
-        hitpay=secrets.secret(HITPAY_API_KEY),
+        processors={name: secrets.secret(parameter) for name, parameter in parameters.items()},
     )
 
 
@@ -126,11 +150,10 @@ def world_of(target: Target) -> World:
 
     Raises:
         UnreachableError: there is no such stack.
-        ConfigurationError: it mixes real and play money.
+        ConfigurationError: it mixes real and play money, or no processor is set up as it must be.
     """
     stack, clock = target.stack, SystemClock()
     given = stack.parameters
-    require_hitpay_url(given["HitPayUrl"], Mode(given["Mode"]))
     dynamodb: DynamoDBClient = target.client("dynamodb")
     sqs: SQSClient = target.client("sqs")
     table, keys, http = (
@@ -138,21 +161,19 @@ def world_of(target: Target) -> World:
         provider_keys(target, clock),
         DeadlineHttp(clock),
     )
-    hitpay = HitPay(
-        base_url=given["HitPayUrl"],
-        key=keys.hitpay,
-        http=http,
-        zero_decimals_as_integer=given["HitPayZeroDecimalForm"] == "integer",
-    )
     return World(
         stage=given["Stage"],
         hold_ms=int(given["HoldSeconds"]) * 1000,
         ledger=DynamoDbLedger(dynamodb, table),
         listing=DynamoDbListing(dynamodb, table),
         backlog=DynamoDbBacklog(dynamodb, table),
-        processors={hitpay.name: hitpay},
+        processors={
+            name: build(name, settings, keys.processors[name], http)
+            for name, settings in settings_of(given).items()
+        },
         book=StripeBook(base_url=given["StripeUrl"], key=keys.stripe, http=http),
         doorbell=SqsDoorbell(sqs, stack.outputs["ReportQueueUrl"]),
         clock=clock,
         trail=NoTrail(),
+        close=http.close,
     )

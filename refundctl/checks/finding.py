@@ -20,12 +20,14 @@ class Finding:
         check: what was looked at.
         found: what it is like; never a secret.
         todo: what to do about it, if anything.
+        commands: of `refundctl`, which help; without its name and the deployment: `review`.
     """
 
     check: str
     level: Level
     found: str
     todo: str = ""
+    commands: tuple[str, ...] = ()
 
 
 def fine(check: str, found: str) -> Finding:
@@ -33,11 +35,11 @@ def fine(check: str, found: str) -> Finding:
     return Finding(check, Level.OK, found)
 
 
-def warn(check: str, found: str, todo: str) -> Finding:
+def warn(check: str, found: str, todo: str, *commands: str) -> Finding:
     """Not as it should be, and nothing is broken by it now."""
-    return Finding(check, Level.WARN, found, todo)
+    return Finding(check, Level.WARN, found, todo, commands)
 
 
-def fail(check: str, found: str, todo: str) -> Finding:
+def fail(check: str, found: str, todo: str, *commands: str) -> Finding:
     """Broken, or for a person to look at."""
-    return Finding(check, Level.FAIL, found, todo)
+    return Finding(check, Level.FAIL, found, todo, commands)

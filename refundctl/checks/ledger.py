@@ -1,6 +1,7 @@
-"""Is the ledger protected, and does anything in it wait for too long?"""
+"""Is the ledger protected, and does anything in it wait for too long, or for a person?"""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from refundctl import walk
@@ -10,12 +11,17 @@ from refundctl.options import Call
 from refundctl.target import LOCAL
 from refundctl.times import age
 from refunds.refund import Refund
-from refunds.state_machine import State
+from refunds.state_machine import CreditNoteState, ReportState, State
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 OLD_MS = 15 * 60_000
+# No index knows what was given up, so it is looked for among the newest refunds alone.
+RECENT_DAYS = 30
+RECENT_MAX = 2_000
+# So many ids of each kind are told, to begin with.
+TOLD = 3
 
 
 def check(call: Call) -> Iterator[Finding]:
@@ -29,7 +35,17 @@ def check(call: Call) -> Iterator[Finding]:
     yield protection(described.get("DeletionProtectionEnabled", False), is_local=is_local)
     yield recovery(_is_recoverable(backups), is_local=is_local)
     world = call.world
-    yield from waiting(walk.open_refunds(world.ledger, world.listing), world.clock.now_ms())
+    now_ms = world.clock.now_ms()
+    yield from waiting(walk.open_refunds(world.ledger, world.listing), now_ms)
+    newest = _newest(call, now_ms)
+    yield from given_up(newest, f"of the {len(newest)} newest of {RECENT_DAYS} days")
+
+
+def _newest(call: Call, now_ms: int) -> list[Refund]:
+    since_ms, until_ms = now_ms - RECENT_DAYS * 86_400_000, now_ms + walk.AHEAD_MS
+    batches = walk.made_between(call.world.listing, since_ms, until_ms)
+    some = list(islice(batches, RECENT_MAX // walk.PLACES_PER_QUERY))
+    return [refund for batch in some for refund in batch]
 
 
 def _is_recoverable(answer: Any) -> bool:
@@ -72,8 +88,9 @@ def waiting(refunds: Sequence[Refund], now_ms: int) -> Iterator[Finding]:
     """Reviews, and the oldest refund that is not final."""
     reviews = [refund for refund in refunds if refund.state is State.REVIEW]
     if reviews:
-        told = ", ".join(refund.id for refund in reviews[:3])
-        yield fail("reviews", f"{len(reviews)} wait for a person: {told}", "refundctl review")
+        told = ", ".join(refund.id for refund in reviews[:TOLD])
+        found = f"{len(reviews)} wait for a person: {told}"
+        yield fail("reviews", found, "Look at the evidence, and decide.", "review")
     else:
         yield fine("reviews", "none")
     is_open = [one for one in refunds if one.state in NOT_FINAL and one.state is not State.REVIEW]
@@ -84,7 +101,29 @@ def waiting(refunds: Sequence[Refund], now_ms: int) -> Iterator[Finding]:
     waited_ms = now_ms - oldest.created_at_ms
     told = f"{oldest.id} is {oldest.state.value} since {age(waited_ms)}; {len(is_open)} in all"
     if waited_ms > OLD_MS:
-        todo = f"refundctl show {oldest.id}"
-        yield warn("oldest refund that is not final", told, todo)
+        todo = "See what it waits for."
+        yield warn("oldest refund that is not final", told, todo, f"show {oldest.id}")
     else:
         yield fine("oldest refund that is not final", told)
+
+
+def given_up(refunds: Sequence[Refund], of_which: str) -> Iterator[Finding]:
+    """Reports that Stripe would not hear, and credit notes that it would not issue."""
+    reports = [one.id for one in refunds if one.report.state is ReportState.FAILED]
+    if reports:
+        yield fail(
+            "reports given up",
+            f"{len(reports)} {of_which}: {', '.join(reports[:TOLD])}",
+            "See why; when the cause is mended, replay them.",
+            "list --report failed",
+            " ".join(["dlq replay", *(f"--id {one}" for one in reports[:TOLD])]),
+        )
+    notes = [one.id for one in refunds if one.credit_note.state is CreditNoteState.FAILED]
+    if notes:
+        yield warn(
+            "credit notes given up",
+            f"{len(notes)} {of_which}: {', '.join(notes[:TOLD])}",
+            "See why; when the cause is mended, replay them.",
+            "list --credit-note failed",
+            " ".join(["notes replay", *notes[:TOLD]]),
+        )

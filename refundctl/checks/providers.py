@@ -1,25 +1,39 @@
-"""Do both providers answer to these keys, and do the clocks agree?
+"""Do Stripe and the processors answer to these keys, and do the clocks agree?
 
-Each is asked for something harmless with the very key that the functions use: HitPay for one line
-of its list of charges, Stripe for a Payment Record that does not exist.
+Each is asked for something harmless with the very key that the functions use: a processor for its
+list of payments, or for a refund or a payment that does not exist; Stripe for a Payment Record that
+does not.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from refundctl.checks.finding import Finding, fail, fine, warn
 from refundctl.options import Call
+from refundctl.processors import settings_of
 from refundctl.world import provider_keys
-from refunds.adapters.api_key import KeyUnavailableError
+from refunds.adapters.api_key import ApiKey, KeyUnavailableError
 from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.adapters.http_messages import ExchangeError, HttpAnswer, HttpRequest
 from refunds.adapters.system_clock import SystemClock
 from refunds.config import ConfigurationError
-from refunds.ports import Clock, Deadline
+from refunds.ports import (
+    ChargeNotFoundError,
+    Clock,
+    Deadline,
+    LookUp,
+    Processor,
+    ProviderUnavailableError,
+)
+from refunds.processors.registry import REGISTRY, build
+from refunds.processors.settings import ProcessorSettings
 
 PROBE_MS = 10_000
 NOBODYS_RECORD = "pr_refundctl_doctor"
+# Of the form that ids have at all of them.
+NOBODYS_ID = "00000000-0000-0000-0000-000000000000"
 # Dates have whole seconds. Leases and tolerances are made for clocks that are minutes apart.
 SKEW_WARN_MS = 5_000
 SKEW_FAIL_MS = 60_000
@@ -30,32 +44,81 @@ class Probe:
     """A harmless question, and the statuses that mean that all is well."""
 
     provider: str
-    request: HttpRequest
+    ask: Callable[[DeadlineHttp, Deadline], object]
     good: tuple[int, ...]
 
 
-def check(call: Call) -> Iterator[Finding]:
-    """HitPay, Stripe, and the difference of their clocks to this machine's."""
-    clock, given = SystemClock(), call.target.stack.parameters
-    keys, http = provider_keys(call.target, clock), DeadlineHttp(clock)
-    makers: dict[str, Callable[[], Probe]] = {
-        "HitPay": lambda: hitpay_probe(given["HitPayUrl"], keys.hitpay.current()),
-        "Stripe": lambda: stripe_probe(given["StripeUrl"], keys.stripe.current()),
-    }
-    for provider, make in makers.items():
+class Overheard(DeadlineHttp):
+    """A caller that keeps what the last exchange came to, however it is understood."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self._end: HttpAnswer | ExchangeError = ExchangeError("nothing was sent")
+
+    def send(self, request: HttpRequest, deadline: Deadline, *, fresh: bool = False) -> HttpAnswer:
+        """As `DeadlineHttp` does."""
         try:
-            probe = make()
+            self._end = super().send(request, deadline, fresh=fresh)
+        except ExchangeError as error:
+            self._end = error
+            raise
+        return self._end
+
+    def answer(self) -> HttpAnswer:
+        """The last answer; raises `ExchangeError` if there was none."""
+        if isinstance(self._end, ExchangeError):
+            raise self._end
+        return self._end
+
+
+@dataclass(frozen=True)
+class GivenKey:
+    """A key that is at hand, and that no other follows."""
+
+    text: str
+
+    def current(self) -> str:
+        """The key."""
+        return self.text
+
+    def refreshed(self) -> None:
+        """None: there is no other."""
+
+    def __repr__(self) -> str:
+        return "GivenKey(***)"
+
+
+def check(call: Call) -> Iterator[Finding]:
+    """Every processor, Stripe, and the difference of their clocks to this machine's."""
+    clock, given = SystemClock(), call.target.stack.parameters
+    try:
+        keys, settings = provider_keys(call.target, clock), settings_of(given)
+    except ConfigurationError as error:
+        yield fail("providers with these keys", f"not asked: {error}", "Mend the set-up first.")
+        return
+    makers: dict[str, tuple[ApiKey, Callable[[str], Probe]]] = {
+        REGISTRY[name].title: (keys.processors[name], _processor_probes(name, settings[name]))
+        for name in settings
+    }
+    makers["Stripe"] = (keys.stripe, lambda key: stripe_probe(given["StripeUrl"], key))
+    for provider, (key, make) in makers.items():
+        try:
+            probe = make(key.current())
         except (KeyUnavailableError, ConfigurationError) as error:
             what = f"{provider} with this key"
             yield fail(what, f"not asked: {error}", "Mend the secrets first.")
         else:
-            yield from _asked(probe, http, clock)
+            yield from _asked(probe, clock)
 
 
-def _asked(probe: Probe, http: DeadlineHttp, clock: Clock) -> Iterator[Finding]:
+def _processor_probes(name: str, settings: ProcessorSettings) -> Callable[[str], Probe]:
+    return lambda key: processor_probe(name, settings, key)
+
+
+def _asked(probe: Probe, clock: Clock) -> Iterator[Finding]:
     sent_ms = clock.now_ms()
     try:
-        answer = http.send(probe.request, Deadline.after(clock, PROBE_MS))
+        answer = _answer(probe, clock)
     except ExchangeError as error:
         yield unreachable(probe.provider, error.reason)
         return
@@ -63,31 +126,47 @@ def _asked(probe: Probe, http: DeadlineHttp, clock: Clock) -> Iterator[Finding]:
     yield clocks(probe.provider, answer.headers.get("Date"), (sent_ms + clock.now_ms()) // 2)
 
 
-def hitpay_probe(url: str, key: str) -> Probe:
-    """One line of HitPay's list of charges."""
-    headers = {
-        "X-BUSINESS-API-KEY": key,
-        "X-Requested-With": "XMLHttpRequest",
-        "Accept": "application/json",
-    }
-    charges = f"{url.rstrip('/')}/v1/charges?per_page=1"
-    return Probe("HitPay", HttpRequest("GET", charges, headers), (200,))
+def processor_probe(name: str, settings: ProcessorSettings, key: str) -> Probe:
+    """What a processor can be asked that names no payment, by what it declares."""
+
+    def ask(http: DeadlineHttp, deadline: Deadline) -> object:
+        return _harmless(build(name, settings, GivenKey(key), http), deadline)
+
+    is_a_list = REGISTRY[name].capabilities.lists_charges
+    return Probe(REGISTRY[name].title, ask, (200,) if is_a_list else (404,))
+
+
+def _harmless(processor: Processor, deadline: Deadline) -> object:
+    can = processor.capabilities
+    if can.lists_charges:
+        return processor.charges(None, deadline)
+    if LookUp.BY_REFUND in can.looks_up:
+        return processor.movement(NOBODYS_ID, deadline)
+    return processor.charge(NOBODYS_ID, deadline)
 
 
 def stripe_probe(url: str, key: str) -> Probe:
     """A Payment Record that does not exist."""
     record = f"{url.rstrip('/')}/v1/payment_records/{NOBODYS_RECORD}"
-    headers = {"Authorization": f"Bearer {key}"}
-    return Probe("Stripe", HttpRequest("GET", record, headers), (404,))
+    request = HttpRequest("GET", record, {"Authorization": f"Bearer {key}"})
+    return Probe("Stripe", lambda http, deadline: http.send(request, deadline), (404,))
 
 
 def ask(probe: Probe, clock: Clock) -> Finding:
-    """What the provider says of the key, in one exchange."""
+    """What the provider says of the key."""
     try:
-        answer = DeadlineHttp(clock).send(probe.request, Deadline.after(clock, PROBE_MS))
+        answer = _answer(probe, clock)
     except ExchangeError as error:
         return unreachable(probe.provider, error.reason)
     return reachable(probe, answer)
+
+
+def _answer(probe: Probe, clock: Clock) -> HttpAnswer:
+    with closing(Overheard(clock)) as http:
+        # What the adapters make of an answer is theirs; here its status says enough.
+        with suppress(ProviderUnavailableError, ChargeNotFoundError, ExchangeError):
+            probe.ask(http, Deadline.after(clock, PROBE_MS))
+        return http.answer()
 
 
 def reachable(probe: Probe, answer: HttpAnswer) -> Finding:

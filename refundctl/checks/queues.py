@@ -4,17 +4,28 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from refundctl.checks.finding import Finding, fail, fine, warn
-from refundctl.dlq import QUEUES
+from refundctl.depths import depths_of
 from refundctl.options import Call
 
 if TYPE_CHECKING:
-    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sqs import SQSClient
 
 TODO = {
-    "reports": "refundctl dlq list --queue reports; when its cause is mended: refundctl dlq replay",
-    "requests": "refundctl dlq list --queue requests; then replay them, or tell who asked",
-    "events": "refundctl events republish, from before the first of them; then purge the queue",
+    "reports": (
+        "See why; when the cause is mended, replay them.",
+        "dlq list --queue reports",
+        "dlq replay --queue reports --all",
+    ),
+    "requests": (
+        "See why; tell who asked, or replay them once the cause is mended.",
+        "dlq list --queue requests",
+        "dlq replay --queue requests --all",
+    ),
+    "events": (
+        "Publish again from before the first of them; then purge the queue.",
+        "dlq list --queue events",
+        "events republish --since WHEN",
+    ),
 }
 # What is worked on at any moment, and more than that is a queue that grows.
 WAITING_MANY = 1000
@@ -23,25 +34,23 @@ WAITING_MANY = 1000
 def check(call: Call) -> Iterator[Finding]:
     """Queues, those who listen to them, schedules and alarms."""
     sqs: SQSClient = call.target.client("sqs")
-    outputs = call.target.stack.outputs
-    for name, (dead, alive) in QUEUES.items():
-        yield dead_letters(name, _depth(sqs, outputs[dead]))
-        if alive is not None:
-            yield waiting(name, _depth(sqs, outputs[alive]))
-    yield from listeners(_listeners(call))
-    yield schedules(_schedules(call))
+    for queue in depths_of(sqs, call.target.stack.outputs):
+        yield dead_letters(queue.name, queue.dead)
+        if queue.waiting is not None:
+            yield waiting(queue.name, queue.waiting)
+    if call.target.stack.parameters["Paused"] == "true":
+        yield paused()
+    else:
+        live = call.target.live
+        yield from listeners({source.function: source.state for source in live.sources()})
+        yield schedules(live.schedules())
     yield alarms(*_alarms(call))
-
-
-def _depth(sqs: "SQSClient", url: str) -> int:
-    asked = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
-    return int(asked["Attributes"]["ApproximateNumberOfMessages"])
 
 
 def dead_letters(name: str, depth: int) -> Finding:
     """Whether somebody must look at what could not be done."""
     what = f"dead letters: {name}"
-    return fail(what, f"there are {depth}", TODO[name]) if depth else fine(what, "none")
+    return fail(what, f"there are {depth}", *TODO[name]) if depth else fine(what, "none")
 
 
 def waiting(name: str, depth: int) -> Finding:
@@ -52,16 +61,10 @@ def waiting(name: str, depth: int) -> Finding:
     return fine(what, f"{depth} wait")
 
 
-def _listeners(call: Call) -> dict[str, str]:
-    """The state of every event source of the functions, by function."""
-    functions: LambdaClient = call.target.client("lambda")
-    found: dict[str, str] = {}
-    for output in ("ReportRefund", "RefundRequested", "PublishEvents"):
-        name = call.target.stack.outputs[f"{output}FunctionName"]
-        sources = functions.list_event_source_mappings(FunctionName=f"{name}:live")
-        states = [one["State"] for one in sources["EventSourceMappings"]]
-        found[name] = ", ".join(states) or "missing"
-    return found
+def paused() -> Finding:
+    """That nothing runs which moves money, on purpose."""
+    todo = "Once the ledger is reconciled: Paused=false, and deploy (docs/deploying.md)."
+    return warn("paused", "nothing that moves money runs, and nothing is settled", todo)
 
 
 def listeners(states: dict[str, str]) -> Iterator[Finding]:
@@ -72,19 +75,6 @@ def listeners(states: dict[str, str]) -> Iterator[Finding]:
             yield fine(what, "is enabled")
         else:
             yield fail(what, f"is {state}", "Enable the event source mapping, or deploy again.")
-
-
-def _schedules(call: Call) -> dict[str, str]:
-    """The states of the schedules that call this stack's functions, by function."""
-    scheduler = call.target.client("scheduler")
-    outputs = call.target.stack.outputs
-    wanted = {outputs[f"{one}FunctionName"]: "missing" for one in ("SettleRefunds", "SweepCharges")}
-    for page in scheduler.get_paginator("list_schedules").paginate():
-        for one in page["Schedules"]:
-            for name in wanted:
-                if f":function:{name}:" in one["Target"]["Arn"]:
-                    wanted[name] = one["State"]
-    return wanted
 
 
 def schedules(states: dict[str, str]) -> Finding:

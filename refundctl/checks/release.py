@@ -1,9 +1,8 @@
 """Does `live` run what was deployed, and does the account let it?"""
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from local.live import differences
 from refundctl.checks.finding import Finding, fail, fine, warn
 from refundctl.options import Call
 
@@ -18,12 +17,9 @@ CONCURRENCY_FEW = 100
 def check(call: Call) -> Iterator[Finding]:
     """Versions, concurrency, and the role by which API Gateway logs."""
     functions: LambdaClient = call.target.client("lambda")
-    stack = call.target.stack
-    for output, name in sorted(stack.outputs.items()):
-        if output.endswith("FunctionName"):
-            latest = functions.get_function_configuration(FunctionName=name)
-            live = functions.get_function_configuration(FunctionName=name, Qualifier="live")
-            yield same_version(name, latest, live)
+    stack, live = call.target.stack, call.target.live
+    for name in live.functions():
+        yield same_version(name, live.version(name), live.behind(name))
     limits = functions.get_account_settings()["AccountLimit"]
     yield concurrency(limits["ConcurrentExecutions"], limits["UnreservedConcurrentExecutions"])
     gateway = call.target.client("apigateway")
@@ -31,14 +27,13 @@ def check(call: Call) -> Iterator[Finding]:
     yield gateway_role(role, wanted=stack.parameters["ManageApiGatewayAccount"] == "true")
 
 
-def same_version(name: str, latest: Mapping[str, Any], live: Mapping[str, Any]) -> Finding:
-    """Whether the alias runs what was uploaded last."""
+def same_version(name: str, version: str, different: Sequence[str]) -> Finding:
+    """Whether the alias runs what was uploaded last, and that alone."""
     what = f"live of {name}"
-    different = differences(latest, live)
     if different:
-        told = f"is version {live.get('Version')}, not what was deployed: {', '.join(different)}"
+        told = f"is version {version}, not what was deployed: {', '.join(different)}"
         return fail(what, told, "make deploy, which makes a version of it.")
-    return fine(what, f"is version {live.get('Version')}, as deployed")
+    return fine(what, f"is version {version}, as deployed")
 
 
 def concurrency(whole: int, unreserved: int) -> Finding:

@@ -1,20 +1,20 @@
 """Are the secrets there, stored encrypted, and of the right mode? None is ever shown."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from local.api_keys import ApiKeyStore
+from local.secrets import HITPAY_WEBHOOK_SALTS, needed
 from refundctl.checks.finding import Finding, fail, fine, warn
 from refundctl.options import Call
-from refundctl.world import HITPAY_API_KEY, STRIPE_SECRET_KEY
-from refunds.adapters.mode_check import require_hitpay_url, require_stripe_key
+from refundctl.processors import environment_of
+from refundctl.world import STRIPE_SECRET_KEY
+from refunds.adapters.mode_check import require_stripe_key
 from refunds.config import ConfigurationError, Mode
+from refunds.processors.registry import REGISTRY, set_up
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
-
-WEBHOOK_SALTS = "hitpay-webhook-salts"
-NAMES = (STRIPE_SECRET_KEY, HITPAY_API_KEY, WEBHOOK_SALTS)
 
 
 def check(call: Call) -> Iterator[Finding]:
@@ -22,15 +22,15 @@ def check(call: Call) -> Iterator[Finding]:
     ssm: SSMClient = call.target.client("ssm")
     stack = call.target.stack
     prefix, mode = stack.outputs["SecretsPrefix"], Mode(stack.parameters["Mode"])
-    names = {f"{prefix}/{name}": name for name in NAMES}
+    names = {f"{prefix}/{name}": name for name in needed(stack.parameters)}
     found = ssm.get_parameters(Names=list(names), WithDecryption=True)["Parameters"]
     values = {names[one["Name"]]: one for one in found}
-    for name in NAMES:
+    for name in names.values():
         parameter = values.get(name)
         yield present(name, None if parameter is None else (parameter["Type"], parameter["Value"]))
     if STRIPE_SECRET_KEY in values:
         yield stripe_mode(values[STRIPE_SECRET_KEY]["Value"].strip(), mode)
-    yield hitpay_mode(stack.parameters["HitPayUrl"], mode)
+    yield from processors_modes(stack.parameters)
     if stack.parameters["ApiAuth"] == "bearer":
         keys = ApiKeyStore(ssm, prefix).all()
         yield callers([key.id for key in keys if key.name], [k.id for k in keys if not k.name])
@@ -40,12 +40,13 @@ def present(name: str, stored: tuple[str, str] | None) -> Finding:
     """Whether a secret is there; `stored` is its type and its value."""
     what = f"secret {name}"
     if stored is None or not stored[1].strip():
-        todo = f"refundctl secrets set {name}"
-        if name == WEBHOOK_SALTS:
-            return warn(what, "is missing: no webhook is let in", todo)
-        return fail(what, "is missing", todo)
+        put = f"secrets set {name}"
+        if name == HITPAY_WEBHOOK_SALTS:
+            return warn(what, "is missing: no webhook is let in", "Put it.", put)
+        return fail(what, "is missing", "Put it.", put)
     if stored[0] != "SecureString":
-        return fail(what, f"is stored as a {stored[0]}", "Put it again, as a SecureString.")
+        todo = "Put it again, as a SecureString."
+        return fail(what, f"is stored as a {stored[0]}", todo, f"secrets set {name}")
     return fine(what, "is there")
 
 
@@ -58,21 +59,36 @@ def stripe_mode(key: str, mode: Mode) -> Finding:
     return fine("mode of Stripe's key", f"is {mode.value}")
 
 
-def hitpay_mode(url: str, mode: Mode) -> Finding:
-    """Whether HitPay's address is of the deployment's mode."""
-    try:
-        require_hitpay_url(url, mode)
-    except ConfigurationError as error:
-        return fail("mode of HitPay's address", str(error), "Deploy with the right HitPayUrl.")
-    return fine("mode of HitPay's address", f"fits {mode.value}: {url}")
+def processors_modes(parameters: Mapping[str, str]) -> Iterator[Finding]:
+    """Whether each processor is set up as it must be, at an address of the deployment's mode."""
+    mode, environment = Mode(parameters["Mode"]), environment_of(parameters)
+    given = [name for name in REGISTRY if environment[f"{name.upper()}_URL"]]
+    if not given:
+        todo = "Deploy with the address of one, such as HitPayUrl."
+        yield fail("processors", "none is set up: no refund can be made", todo)
+    for name in given:
+        what = f"{REGISTRY[name].title} as it is set up"
+        own = {key: text for key, text in environment.items() if key.startswith(f"{name.upper()}_")}
+        try:
+            (settings,) = set_up(own, mode).values()
+        except ConfigurationError as error:
+            yield fail(what, str(error), "Deploy with the right parameters.")
+        else:
+            yield fine(what, f"fits {mode.value}: {settings.url}")
 
 
 def callers(readable: list[str], unreadable: list[str]) -> Finding:
     """Whether anybody is let in."""
     what = "callers' keys"
     if not readable:
-        return warn(what, "there are none: nobody is let in", "refundctl keys create NAME")
+        todo = "Make one for each caller."
+        return warn(what, "there are none: nobody is let in", todo, "keys create NAME")
     if unreadable:
         told = ", ".join(unreadable)
-        return warn(what, f"{told} cannot be read", f"refundctl keys revoke {unreadable[0]}")
+        return warn(
+            what,
+            f"{told} cannot be read",
+            "Revoke what is no key.",
+            *(f"keys revoke {name}" for name in unreadable),
+        )
     return fine(what, f"there are {len(readable)}")

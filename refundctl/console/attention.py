@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from refundctl.checks import ledger, queues
-from refundctl.checks.finding import Finding, Level, fail
+from refundctl.checks.finding import Finding, Level
 from refundctl.console.activity import Activity
 from refundctl.console.open_now import OpenNow
-from refundctl.console.queues import Depths
+from refundctl.depths import Depths
 from refunds.refund import Refund
 from refunds.state_machine import ReportState
 
@@ -17,14 +17,10 @@ def attention(now: OpenNow, activity: Activity, depths: Sequence[Depths]) -> lis
     return sorted(found, key=lambda one: one.level, reverse=True)
 
 
-def given_up(activity: Activity) -> Sequence[Refund]:
-    """The refunds that Stripe would not be told of, oldest first."""
-    return [one for one in reversed(activity.refunds) if one.report.state is ReportState.FAILED]
-
-
 def stuck(now: OpenNow, activity: Activity) -> Sequence[Refund]:
     """What has not come to its end, oldest first."""
-    refunds = {one.id: one for one in (*now.refunds, *given_up(activity))}
+    given_up = [one for one in activity.refunds if one.report.state is ReportState.FAILED]
+    refunds = {one.id: one for one in (*now.refunds, *given_up)}
     return sorted(refunds.values(), key=lambda one: (one.created_at_ms, one.id))
 
 
@@ -34,10 +30,5 @@ def _findings(now: OpenNow, activity: Activity, depths: Sequence[Depths]) -> Ite
         yield queues.dead_letters(queue.name, queue.dead)
         if queue.waiting is not None:
             yield queues.waiting(queue.name, queue.waiting)
-    if failed := given_up(activity):
-        told = ", ".join(refund.id for refund in failed[:3])
-        yield fail(
-            "reports given up",
-            f"{len(failed)}, made in {activity.window.words}: {told}",
-            "refundctl dlq replay --id ID, when the cause is mended",
-        )
+    made = f"of those made in {activity.window.words}"
+    yield from ledger.given_up(activity.refunds, made)

@@ -5,18 +5,20 @@ and errors are other people's texts. What nobody would see in one is written out
 an element that isolates its direction, so that none changes what is written beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from refundctl.checks.finding import Level
+from refundctl.choices import choices
 from refundctl.console import charts
 from refundctl.console.activity import WINDOWS, Activity
 from refundctl.console.attention import attention, stuck
 from refundctl.console.open_now import OpenNow
-from refundctl.console.queues import Depths
 from refundctl.console.words import ago, count_of, duration, seen
+from refundctl.depths import Depths
 from refundctl.facts import NOT_FINAL, evidence_text, money, why
 from refundctl.show import payment_facts, refund_facts
 from refundctl.times import rfc3339, utc
@@ -44,11 +46,14 @@ class Pages:
     """Renders the pages of one console.
 
     Attributes:
+        line: as in `Sources`.
         base: what the path of every address begins with.
         refresh_ms: how often the page brings itself up to date; 0: never.
     """
 
-    def __init__(self, *, deployment: str, base: str, refresh_ms: int) -> None:
+    def __init__(
+        self, *, deployment: str, line: Callable[[str], str], base: str, refresh_ms: int
+    ) -> None:
         self._templates = Environment(
             loader=FileSystemLoader(Path(__file__).with_name("templates")),
             autoescape=True,
@@ -61,7 +66,7 @@ class Pages:
             money=money, utc=utc, rfc3339=rfc3339, duration=duration, count_of=count_of
         )
         self._templates.globals.update(
-            deployment=deployment, base=base, refresh_ms=refresh_ms, ago=ago, why=why
+            deployment=deployment, line=line, base=base, refresh_ms=refresh_ms, ago=ago, why=why
         )
 
     def overview(self, now: OpenNow, activity: Activity, depths: Sequence[Depths]) -> str:
@@ -124,7 +129,7 @@ class Pages:
             timeline=_timeline(refund.history),
             payment_facts={} if payment is None else payment_facts(payment),
             siblings=[one for one in siblings if one.id != refund.id],
-            is_review=refund.state is State.REVIEW,
+            choices=[one for one in choices(refund) if one.level is not Level.OK],
         )
 
     def message(self, title: str, text: str, now_ms: int) -> str:

@@ -57,7 +57,10 @@ class Console:
         self._sources = sources
         self._gate = gate
         self._pages = Pages(
-            deployment=sources.deployment, base=f"/{gate.token}", refresh_ms=refresh_ms
+            deployment=sources.deployment,
+            line=sources.line,
+            base=f"/{gate.token}",
+            refresh_ms=refresh_ms,
         )
         self._readers = ThreadPoolExecutor(_READERS, "console")
         fresh = partial(Fresh, executor=self._readers, clock=sources.clock)

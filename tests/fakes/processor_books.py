@@ -7,11 +7,11 @@ from refunds.ports import (
     Clock,
     Movement,
     MovementStatus,
-    PaymentMethodKind,
     RefundOrder,
     Rejected,
     UnlinkedOrder,
 )
+from refunds.refund import PaymentMethodKind
 from tests.fakes.processor_fates import Conduct
 
 
@@ -49,6 +49,7 @@ class ProcessorBooks:
         conduct: what refunds that are executed from now on look like.
         checks_amounts: whether more than remains is refused; a harsher world moves it.
         one_refund_per_payment: whether a second refund of a payment is refused.
+        names_orders: whether refunds show whose order they are; where keys are kept they always do.
         lag_ms: how long look-ups do not show a refund that was executed.
     """
 
@@ -62,6 +63,7 @@ class ProcessorBooks:
         self.conduct = Conduct()
         self.checks_amounts = True
         self.one_refund_per_payment = False
+        self.names_orders = keeps_keys
         self.lag_ms = 0
 
     def arrive(self, order: RefundOrder) -> Movement | Rejected:
@@ -113,7 +115,7 @@ class ProcessorBooks:
             status=MovementStatus.PENDING,
             processor_status="pending",
             created_at_ms=self._whole_second(),
-            order_id=order_id if self._keeps_keys else None,
+            order_id=order_id if self.names_orders else None,
             payment_method=method,
         )
         last_ms = now_ms + self.conduct.after_ms

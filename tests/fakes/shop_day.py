@@ -5,8 +5,8 @@ The same every time: its hours, amounts and troubles are counted out, not drawn.
 
 from collections.abc import Sequence
 
-from refundctl.console.queues import Depths
 from refundctl.console.sources import Sources
+from refundctl.depths import Depths
 from refunds.listing import ListRefunds
 from refunds.ports import MovementStatus
 from refunds.report import ReportDeferredError, ReportFailedError
@@ -57,6 +57,7 @@ class ShopDay:
         return Sources(
             stage=STAGE,
             deployment="production (refund-bridge-production)",
+            line="refundctl {} --stage production".format,
             ledger=world.ledger,
             listing=world.listing,
             list_refunds=lists,

@@ -1,6 +1,6 @@
 """The production use cases, unmodified, in a world in memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
@@ -14,7 +14,8 @@ from refunds.listing import ListRefunds
 from refunds.money import Money
 from refunds.observe import ObservePayment
 from refunds.payment import Payment, PaymentKey
-from refunds.ports import DUE_SHARDS, Deadline, DoorbellError, Movement
+from refunds.ports import DUE_SHARDS, Deadline, DoorbellError, Movement, Processor
+from refunds.processors.registry import REGISTRY
 from refunds.read_payment import ReadPayment
 from refunds.read_refund import ReadRefund
 from refunds.record import Recorder
@@ -92,7 +93,12 @@ class FakeTrail:
 
 
 class World:
-    """One payment of SGD 99.99 by default, a caller's verbs, and everything behind them."""
+    """One payment of SGD 99.99 by default, a caller's verbs, and everything behind them.
+
+    Attributes:
+        doors: the processors that are set up, by name; customers pay at the first.
+        in_doubt: the names of those that failed a moment ago.
+    """
 
     def __init__(
         self,
@@ -101,24 +107,32 @@ class World:
         after_hold: AfterHold = AfterHold.REVIEW,
         credit_notes: bool = False,
         ledger: MemoryLedger | None = None,
+        doors: Sequence[str] = ("hitpay",),
     ) -> None:
         self.clock = VirtualClock()
         self.ledger = ledger or MemoryLedger()
         self.book = FakeBook(self.clock)
         self.notes = FakeCreditNotes(self.clock, self.book.books)
-        self.processor = FakeProcessor(self.clock)
+        self.doors = {
+            name: FakeProcessor(self.clock, name=name, capabilities=REGISTRY[name].capabilities)
+            for name in doors
+        }
+        self.processor = self.doors[doors[0]]
         self.doorbell = FakeDoorbell()
         self.trail = FakeTrail()
+        self.in_doubt: set[str] = set()
         self._tokens = count(1)
-        processors = {self.processor.name: self.processor}
+        processors: Mapping[str, Processor] = self.doors
         adopter = Adopter(ledger=self.ledger, clock=self.clock, trail=self.trail, stage=STAGE)
         resolver = LinkResolver(
             ledger=self.ledger,
             book=self.book,
             processors=processors,
+            names=tuple(REGISTRY),
             together=OneAfterTheOther(),
             verify_charge=verify_charge,
             livemode=False,
+            in_doubt=lambda name: name in self.in_doubt,
         )
         recorder = Recorder(ledger=self.ledger, clock=self.clock, trail=self.trail, stage=STAGE)
         self.execute = ExecuteRefund(
@@ -214,7 +228,7 @@ class World:
                 currency=currency,
                 requested=amount,
                 guaranteed=amount,
-                metadata={"hitpay_payment_id": f"charge-{name}"},
+                metadata={f"{self.processor.name}_payment_id": f"charge-{name}"},
             )
         )
         return f"pr_{name}"
@@ -290,7 +304,7 @@ class World:
 
     def payment(self, name: str = "1") -> Payment:
         """The payment as the ledger holds it."""
-        payment = self.ledger.payment(PaymentKey("hitpay", f"charge-{name}"))
+        payment = self.ledger.payment(PaymentKey(self.processor.name, f"charge-{name}"))
         if payment is None:
             raise LookupError(name)
         return payment

@@ -5,13 +5,17 @@ from typing import Any
 
 import pytest
 
+from refunds.bootstrap.hitpay_webhook import HitPayWebhookSettings
+from refunds.bootstrap.money_path import MoneySettings
 from refunds.bootstrap.publish_events import PublishEventsSettings
 from refunds.bootstrap.refund_api import RefundApiSettings
 from refunds.bootstrap.refund_requested import RefundRequestedSettings
 from refunds.bootstrap.report_refund import ReportRefundSettings
 from refunds.bootstrap.settle_refunds import SettleRefundsSettings
 from refunds.bootstrap.settling import SETTLE_TAKE_MS
+from refunds.bootstrap.sweep_charges import SweepChargesSettings
 from refunds.credit_note import REPORTERS_MS
+from refunds.processors.registry import REGISTRY
 from refunds.settle_run import ROW_MS
 from tests.template.expansion import Expanded, expand
 
@@ -23,18 +27,23 @@ STRIPE_PER_SECOND = 25
 SHORTEST_RECEIVES = 5
 Settings = (
     RefundApiSettings
+    | HitPayWebhookSettings
+    | SweepChargesSettings
     | PublishEventsSettings
     | RefundRequestedSettings
     | ReportRefundSettings
     | SettleRefundsSettings
 )
 SETTINGS: dict[str, type[Settings]] = {
+    "HitPayWebhookFunction": HitPayWebhookSettings,
+    "SweepChargesFunction": SweepChargesSettings,
     "PublishEventsFunction": PublishEventsSettings,
     "RefundApiFunction": RefundApiSettings,
     "RefundRequestedFunction": RefundRequestedSettings,
     "ReportRefundFunction": ReportRefundSettings,
     "SettleRefundsFunction": SettleRefundsSettings,
 }
+ASK_HITPAY_ALONE = ("HitPayWebhookFunction", "SweepChargesFunction")
 RECEIVES = "REPORT_MAX_RECEIVES"
 READ_BY_LIBRARIES = (
     "LOG_LEVEL",
@@ -79,7 +88,7 @@ def settling_problems(template: Expanded) -> list[str]:
         problems.append(f"runs of {SETTLE_RUNS} s are cut off after {settle} s")
     if not row + SKEW <= min(lease, taken):
         problems.append(f"one refund takes {row} s, is leased for {lease} s and taken for {taken}")
-    for name in ("LEASE_SECONDS", "HITPAY_URL", "VERIFY_CHARGE", "HITPAY_ZERO_DECIMAL_FORM"):
+    for name in ("LEASE_SECONDS", "VERIFY_CHARGE", *sorted(_of_processors(list(REGISTRY)))):
         if variables.get(name) != template.environment("RefundApiFunction")[name]:
             problems.append(f"{name} differs between the two functions that move money")
     for name in ("CREDIT_NOTES", "SETTLE_SECONDS"):
@@ -96,11 +105,20 @@ def environment_problems(template: Expanded) -> list[str]:
     for name, settings in SETTINGS.items():
         given = {key for key in template.environment(name) if key not in READ_BY_LIBRARIES}
         read = {field.upper() for field in settings.model_fields}
+        if issubclass(settings, MoneySettings):
+            read |= _of_processors(["hitpay"] if name in ASK_HITPAY_ALONE else list(REGISTRY))
         problems += [f"{name} lacks {key}" for key in sorted(read - given)]
         problems += [f"{name} never reads {key}" for key in sorted(given - read)]
         if not problems:
             settings.from_environment(template.environment(name))
     return problems
+
+
+def _of_processors(names: list[str]) -> set[str]:
+    """The variables that these processors' adapters read."""
+    return {
+        f"{n}_{field}".upper() for n in names for field in REGISTRY[n].settings_form.model_fields
+    }
 
 
 def _function_behind(template: Expanded, alias: str) -> str:

@@ -6,17 +6,19 @@ import pytest
 
 from refunds.arrival import Arrival
 from refunds.link import VerifyCharge
+from refunds.money import Money
 from refunds.payment import PaymentKey
 from refunds.ports import (
     Commit,
     MovementStatus,
     RecordClaim,
 )
+from refunds.refund import refund_id_of
 from refunds.report import ReportFailedError
 from refunds.state_machine import State
 from tests.fakes.book_fates import ReportLost
 from tests.fakes.processor_fates import Conduct, RequestLost
-from tests.fakes.world import STEP_MS, World
+from tests.fakes.world import STAGE, STEP_MS, World
 
 CHARGE = PaymentKey("hitpay", "charge-1")
 
@@ -220,6 +222,28 @@ class TestAdoption:
         assert refund.contradicts == (failed.id if linked else None)
         told = [{"movement": name, "failed": failed.id}] if linked else []
         assert world.noted("movement_contradicts") == told
+
+    @pytest.mark.parametrize(("ordered_by", "linked"), [("k2", True), ("k3", False)])
+    def test_one_that_shows_its_order_is_linked_to_that_one_only(
+        self, world: World, ordered_by: str, linked: bool
+    ) -> None:
+        # Given two refunds of one amount that failed without evidence
+        world.processor.books.names_orders = True
+        for key in ("k1", "k2"):
+            world.processor.fates.append(RequestLost())
+            failed = world.refund(key, amount=2500).refund
+            world.ledger.refunds[failed.id] = replace(failed, state=State.FAILED)
+            world.ledger.payments[CHARGE] = replace(world.payment(), slot=None)
+        both = (world.stored("k1").id, world.stored("k2").id)
+        world.ledger.payments[CHARGE] = replace(world.payment(), doubtful=both)
+        # When a movement shows up that says whose order it is
+        charge = world.processor.books.charges["charge-1"]
+        ordered = refund_id_of(ordered_by, STAGE)
+        world.processor.books.move(charge, Money(2500, "sgd"), ordered)
+        world.observe(CHARGE, world.deadline())
+        # Then it is linked to that one, or to none
+        (refund,) = world.imported()
+        assert refund.contradicts == (ordered if linked else None)
 
     def test_forty_imports_fit_into_one_transaction(self, world: World) -> None:
         for _ in range(41):

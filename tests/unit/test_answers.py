@@ -10,6 +10,7 @@ from refunds.answers import STATUS_OF_ERROR, answer_of, error_answer, refund_obj
 from refunds.arrival import Arrival
 from refunds.errors import PaymentBusyError, RefundBridgeError
 from refunds.execute import Answer
+from refunds.ports import Rejected
 from refunds.refund import CreditNote, Failure
 from refunds.state_machine import CreditNoteState, State
 from tests.fakes.processor_fates import Answered, NotSent, RequestLost
@@ -171,6 +172,22 @@ def test_a_refund_that_did_not_happen_is_told_as_an_error(
     assert told.body["error"]["code"] == code
     assert told.body["error"]["request_id"] == "request-1"
     assert ("Retry-After" in told.headers) == (status == 503)
+
+
+def test_amounts_that_the_processor_named_are_told_and_again_on_a_replay() -> None:
+    # Given a processor that refuses, and says how much is left
+    world = World()
+    world.pay()
+    facts = {"original_amount": 9999, "remaining_refundable": 100}
+    refusal = Rejected("Exceeds what is left.", 422, "refund_amount_exceeded", facts)
+    world.processor.refund = lambda *_: refusal  # type: ignore[method-assign]
+    # When a refund is asked for twice under one key
+    for _ in range(2):
+        told = answer_of(world.refund("k"), "request-1")
+        # Then both times the caller is told
+        details = told.body["error"]["details"]
+        assert (told.status, details.pop("refund")) == (402, world.stored("k").id)
+        assert details == {"status": 422, "code": "refund_amount_exceeded"} | facts
 
 
 def test_what_is_not_known_is_told_as_pending() -> None:

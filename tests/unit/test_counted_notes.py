@@ -93,9 +93,10 @@ class TestReports:
     def test_and_settling_tells_it_of_one_that_nobody_has_heard_of(
         self, world: World, refund: Refund
     ) -> None:
+        world.clock.advance(5_000)
         world.settle_due()
         assert world.noted("report_delayed") == [
-            {"refund_id": refund.id, "age_ms": 60_000, "reason": "not heard of"}
+            {"refund_id": refund.id, "age_ms": 65_000, "reason": "not heard of"}
         ]
 
     def test_what_is_redriven_is_as_old_as_its_second_beginning(

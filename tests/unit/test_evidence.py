@@ -85,6 +85,31 @@ def test_more_than_one_is_for_a_person_who_is_shown_at_most_ten_of_them() -> Non
     assert verdict == Ambiguous("12 movements of this amount", tuple(names[:10]))
 
 
+class TestOrderShown:
+    """A processor that shows which order made a movement leaves nothing to guess."""
+
+    @pytest.mark.parametrize("snapshot", [("m0",), None])
+    def test_ours_is_ours_whatever_else_is_alike(self, snapshot: tuple[str, ...] | None) -> None:
+        refund = sent(snapshot=snapshot)
+        ours = movement("m1", order_id=refund.id)
+        shown = showing(movement("m2"), ours, movement("m3", order_id="rfd_other"))
+        assert judge(refund, shown, {}) == Found(ours)
+
+    def test_another_orders_is_never_ours(self) -> None:
+        refund = sent(snapshot=())
+        assert judge(refund, showing(movement(order_id="rfd_other")), {}) == NoneYet()
+
+    def test_two_of_our_order_are_for_a_person(self) -> None:
+        refund = sent(snapshot=())
+        twice = showing(*(movement(name, order_id=refund.id) for name in ("m1", "m2")))
+        assert isinstance(judge(refund, twice, {}), Ambiguous)
+
+    def test_another_amount_under_our_order_is_not_taken(self) -> None:
+        refund = sent(snapshot=())
+        other = movement(order_id=refund.id, money=Money(refund.amount + 1, refund.currency))
+        assert judge(refund, showing(other), {}) == NoneYet()
+
+
 class TestWithoutASnapshot:
     """The charge was not read before sending, so only a movement's time can tell."""
 

@@ -69,14 +69,16 @@ class TestOrder:
                 money=Money(2500, "sgd"),
                 reason="duplicate",
                 metadata={"a": "b"},
+                listed_before=frozenset(),
             )
         ]
 
-    def test_the_log_says_when_it_was_sent_and_what_kind_of_answer_came(self, world: World) -> None:
+    def test_the_log_says_when_it_was_sent_and_what_it_came_to(self, world: World) -> None:
         world.processor.fates.append(NotSent())
         refund = world.refund("k").refund
         assert world.noted("refund_sending") == [{"refund_id": refund.id, "attempt": 1}]
-        assert world.noted("refund_answered") == [{"refund_id": refund.id, "outcome": "aborted"}]
+        ((told, after),) = [(o["refund_id"], o["after"]) for o in world.noted("refund_moved")]
+        assert (told, after) == (refund.id, "aborted")
 
 
 class TestAnswer:

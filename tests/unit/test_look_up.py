@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from refunds.look_up import movement_of
+from refunds.look_up import charge_of, movement_of
 from refunds.money import Money
 from refunds.ports import (
     Accepted,
+    Charge,
     LookUp,
     MovementStatus,
     ProviderUnavailableError,
@@ -16,7 +17,9 @@ from refunds.ports import (
 )
 from refunds.processors.hitpay import HitPay
 from tests.fakes.processor import FakeProcessor
+from tests.fakes.processor_fates import ReplyLost, RequestLost
 from tests.fakes.virtual_clock import VirtualClock
+from tests.fakes.world import World as Refunds
 
 
 class World:
@@ -71,3 +74,50 @@ def test_a_processor_that_is_down_says_nothing_of_it(look_up: LookUp) -> None:
     world.processor.is_down = True
     with pytest.raises(ProviderUnavailableError):
         world.status()
+
+
+class TestCharge:
+    """A payment as its processor shows it, or as what it shows of our refunds makes it."""
+
+    @pytest.fixture
+    def world(self) -> Refunds:
+        made = Refunds(doors=("ccg",))
+        made.pay()
+        return made
+
+    def shown(self, world: Refunds) -> Charge:
+        refunds = list(world.ledger.refunds.values())
+        return charge_of(world.processor, world.payment(), refunds, world.deadline())
+
+    def test_where_payments_are_shown_it_is_the_payment(self) -> None:
+        world = Refunds()
+        world.pay()
+        world.refund("k", amount=2500)
+        assert self.shown(world) == world.processor.charge("charge-1", world.deadline())
+
+    def test_where_not_it_is_made_of_our_refunds(self, world: Refunds) -> None:
+        # Given one refund that succeeded and one whose answer was lost
+        world.refund("k1", amount=2500)
+        world.processor.fates.append(ReplyLost())
+        world.refund("k2", amount=1000)
+        # Then both are found, the second by its key
+        charge = self.shown(world)
+        assert (charge.money, charge.refunded) == (Money(9999, "sgd"), 3500)
+        assert [one.money.amount for one in charge.movements or ()] == [2500, 1000]
+
+    def test_what_did_not_arrive_is_not_in_it(self, world: Refunds) -> None:
+        world.processor.fates.append(RequestLost())
+        world.refund("k", amount=2500)
+        assert self.shown(world).movements == ()
+
+    def test_nor_is_what_cannot_be_asked_for(self, world: Refunds) -> None:
+        world.processor.fates.append(ReplyLost())
+        world.refund("k", amount=2500)
+        world.processor.reads_keys = False
+        assert self.shown(world).movements == ()
+
+    def test_a_processor_that_is_away_is_no_empty_payment(self, world: Refunds) -> None:
+        world.refund("k", amount=2500)
+        world.processor.is_down = True
+        with pytest.raises(ProviderUnavailableError):
+            self.shown(world)

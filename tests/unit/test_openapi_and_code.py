@@ -129,7 +129,8 @@ def without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def bare(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """A schema without its prose, its references followed."""
+    """A schema without its prose and nulls, its references followed."""
+    schema = without_null(schema)
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         rest = {key: each for key, each in schema.items() if key != "$ref"}

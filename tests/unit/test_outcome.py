@@ -23,7 +23,15 @@ from refunds.ports import (
     Rejected,
     Unknown,
 )
-from refunds.refund import Failure, Refund, RefundType, ReportParameters, transition
+from refunds.refund import (
+    HANDED_OVER_AGAIN,
+    Failure,
+    Refund,
+    RefundType,
+    ReportParameters,
+    noted,
+    transition,
+)
 from refunds.state_machine import Event, IllegalTransitionError, ReportState, State
 from tests.contract.ledger.examples import NOW, a_refund, a_request, why
 
@@ -95,14 +103,30 @@ class TestAnswers:
         assert after.lease_until_ms is None
         assert after.report.state is ReportState.DUE
         assert after.report.last_ring_ms == AT
-        # And settling looks fifteen seconds later whether the doorbell was heard
-        assert after.next_check_ms == AT + 15_000
+        # And settling looks whether the doorbell was heard when it was going to look anyway
+        assert after.next_check_ms == NOW + 65_000
         # And the history says so, the evidence once
         success, owed = after.history[-2:]
         assert (success.cause, success.actor, success.at_ms) == ("accepted", ACTOR, AT)
         assert success.evidence == EVIDENCE
         assert (owed.cause, owed.actor, owed.at_ms) == ("accepted", ACTOR, AT)
         assert owed.evidence == {}
+
+    @pytest.mark.parametrize(
+        ("stands_ms", "then_ms"),
+        [
+            (AT + 14_999, AT + 15_000),
+            (AT + 15_000, AT + 15_000),
+            (AT + 75_000, AT + 75_000),
+            (AT + 75_001, AT + 15_000),
+            (None, AT + 15_000),
+        ],
+    )
+    def test_a_look_that_would_be_too_early_or_too_late_for_the_doorbell_is_moved(
+        self, stands_ms: int | None, then_ms: int
+    ) -> None:
+        after = answered(submitting(next_check_ms=stands_ms), Accepted(movement()))
+        assert (after.report.state, after.next_check_ms) == (ReportState.DUE, then_ms)
 
     def test_a_success_that_no_record_books_owes_nothing_and_is_not_looked_at(self) -> None:
         after = answered(submitting(payment_record=None), Accepted(movement()))
@@ -181,6 +205,24 @@ class TestLateAnswers:
         assert answered(unknown(), Accepted(movement())).state is State.SUCCEEDED
 
 
+class TestLateAnswersToARepeatedOrder:
+    """The first order's answer comes when the same order was handed over again meanwhile."""
+
+    @pytest.fixture
+    def repeated(self) -> Refund:
+        return noted(unknown(), replace(why("again"), cause=HANDED_OVER_AGAIN))
+
+    @pytest.mark.parametrize("late", [Rejected("No.", 422), Aborted("never connected")])
+    def test_that_it_moved_nothing_says_nothing_of_the_second(
+        self, repeated: Refund, late: Outcome
+    ) -> None:
+        assert answered(repeated, late) == repeated
+
+    def test_that_it_moved_money_is_what_both_came_to(self, repeated: Refund) -> None:
+        after = answered(repeated, Accepted(movement()))
+        assert (after.state, after.processor_refund_id) == (State.SUCCEEDED, "m1")
+
+
 class TestMovements:
     """What a look at the movement makes of a refund that is not done."""
 
@@ -195,6 +237,11 @@ class TestMovements:
         )
         assert after.next_check_ms is None
         assert last_line(after) == ("looked_up", ACTOR, AT, EVIDENCE)
+
+    def test_or_why_where_the_processor_says_it(self) -> None:
+        told = {"failure_code": "expired_card", "failure_message": "The card has expired."}
+        after = self.looked(pending(), movement(MovementStatus.FAILED, **told))
+        assert after.failure == Failure(code="expired_card", message="The card has expired.")
 
     def test_a_failed_movement_that_is_found_is_bound_all_the_same(self) -> None:
         after = self.looked(unknown(), movement(MovementStatus.FAILED))

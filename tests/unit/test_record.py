@@ -178,7 +178,8 @@ def test_an_answer_is_recorded_over_what_settling_wrote_meanwhile(desk: Desk) ->
     # Then it settles the refund from there
     assert [e.after for e in recorded.refund.history][1:3] == ["unknown", "succeeded"]
     assert recorded == desk.stored()
-    assert desk.trail.notes[0] == ("outcome_met_another_write", {"refund_id": recorded.refund.id})
+    told = {"refund_id": recorded.refund.id, "outcome": "accepted"}
+    assert desk.trail.notes[0] == ("outcome_met_another_write", told)
     assert desk.trail.events[1:] == ["refund_moved"]
 
 
@@ -291,7 +292,8 @@ class TestLedgerDown:
         recorded = desk.outcome(moved())
         assert recorded.refund.state is State.SUCCEEDED
         assert recorded == desk.stored()
-        assert desk.trail.notes[0] == ("outcome_not_recorded", {"refund_id": recorded.refund.id})
+        told = {"refund_id": recorded.refund.id, "outcome": "accepted"}
+        assert desk.trail.notes[0] == ("outcome_not_recorded", told)
         assert desk.trail.events[1:] == ["refund_moved"]
 
     def test_a_write_that_was_applied_is_found(self, desk: Desk) -> None:

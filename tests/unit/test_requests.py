@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from refunds.errors import IdempotencyKeyRequiredError, InvalidRequestError
-from refunds.refund import ReferenceType, RefundRequest, RefundType
+from refunds.refund import PaymentMethodKind, ReferenceType, RefundRequest, RefundType
 from refunds.requests import idempotency_key, parse_body
 
 PLAIN: dict[str, Any] = {"payment_record": "pr_1"}
@@ -60,7 +60,63 @@ def test_an_amount_left_out_is_another_request_than_one_given() -> None:
     assert parsed() != parsed(amount=9999)
 
 
+UNLINKED: dict[str, Any] = {
+    "payment_method": {"id": "method-1"},
+    "customer": {"hsid": "9c80e161"},
+    "amount": 2500,
+    "currency": "usd",
+    "processor": "ccg",
+}
+
+
+def test_an_unlinked_refund_is_kept_as_sent() -> None:
+    text = json.dumps(UNLINKED | {"payment_method": {"id": "method-1", "type": "card"}})
+    assert parse_body(text).normalised() == RefundRequest(
+        reference_type=ReferenceType.PAYMENT_METHOD,
+        reference_id="method-1",
+        amount=2500,
+        currency="usd",
+        processor="ccg",
+        payment_method_type=PaymentMethodKind.CARD,
+        customer={"hsid": "9c80e161"},
+    )
+
+
+def test_an_unlinked_refund_may_name_the_record_that_it_is_reported_to() -> None:
+    request = parse_body(json.dumps(UNLINKED | PLAIN)).normalised()
+    assert request.is_unlinked
+    assert (request.reference_id, request.report_to) == ("method-1", "pr_1")
+    assert parse_body(json.dumps(UNLINKED)).normalised().report_to is None
+
+
+def test_a_refund_of_a_payment_may_say_which_processor() -> None:
+    request = parsed(processor="hedge")
+    assert (request.processor, request.is_unlinked, request.report_to) == ("hedge", False, None)
+    assert request != parsed()
+
+
 REFUSED: list[tuple[str, str]] = [
+    *(
+        (f"unlinked without {name}", json.dumps({k: v for k, v in UNLINKED.items() if k != name}))
+        for name in UNLINKED
+    ),
+    ("unlinked, and a PaymentIntent", json.dumps(UNLINKED | {"payment_intent": "pi_1"})),
+    ("unlinked, and an invoice", json.dumps(UNLINKED | {"invoice": "in_1"})),
+    ("a payment's refund with a customer", json.dumps(PLAIN | {"customer": {"hsid": "1"}})),
+    *(
+        (f"the payment method {value}", json.dumps(UNLINKED | {"payment_method": value}))
+        for value in ("m", {}, {"id": ""}, {"id": "m", "type": "cash"}, {"id": "m", "type": None})
+    ),
+    ("an unknown member of it", json.dumps(UNLINKED | {"payment_method": {"id": "m", "cvc": 1}})),
+    *(
+        (f"the customer {value}", json.dumps(UNLINKED | {"customer": value}))
+        for value in ("c", {}, {"hsid": ""}, {"hsid": 1}, {"": "c"}, {"name": "Jane Doe"}, None)
+    ),
+    ("a customer of 11", json.dumps(UNLINKED | {"customer": {str(n): "c" for n in range(11)}})),
+    *(
+        (f"the processor {value!r}", json.dumps(PLAIN | {"processor": value}))
+        for value in ("", "HitPay", "hit pay", "../x", "x" * 33, 1, None)
+    ),
     ("malformed", '{"payment_record": "pr_1"'),
     ("empty", ""),
     ("not an object", "[]"),

@@ -147,6 +147,8 @@ class Adopter:
 
     def _contradicted(self, payment: Payment, movement: Movement) -> str | None:
         """The refund that failed without evidence and may be this movement after all, if any."""
+        if movement.order_id is not None:
+            return movement.order_id if movement.order_id in payment.doubtful else None
         for refund_id in payment.doubtful:
             failed = self.ledger.refund(refund_id)
             if failed is not None and failed.amount == movement.money.amount:

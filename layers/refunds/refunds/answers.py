@@ -126,7 +126,7 @@ def refund_object(refund: Refund, payment: Payment | None) -> dict[str, Any]:
         "payment_intent": refund.payment_intent,
         "invoice": refund.invoice,
         "processor": refund.processor,
-        "processor_payment_id": refund.processor_payment_id,
+        "processor_payment_id": refund.refunded_payment,
         "processor_refund_id": refund.processor_refund_id,
         "reason": refund.request.reason,
         "metadata": dict(refund.request.metadata),
@@ -138,13 +138,19 @@ def refund_object(refund: Refund, payment: Payment | None) -> dict[str, Any]:
             "last_error": refund.report.last_error,
         },
         "credit_note": _credit_note(refund.credit_note),
-        "payment": None if payment is None else payment_summary(payment),
+        "payment": _payment(refund, payment),
         "arrival": _arrival(refund, payment),
         "refund_type": refund.request.refund_type.value,
         "source": refund.source.value,
         "created_at": _rfc3339(refund.created_at_ms),
         "updated_at": _rfc3339(refund.updated_at_ms),
     }
+    if refund.request.is_unlinked:
+        kind = refund.request.payment_method_type
+        told["payment_method"] = {
+            "id": refund.request.reference_id,
+            "type": None if kind is None else kind.value,
+        }
     if refund.late_failure_at_ms is not None:
         told["late_failure"] = {"seen_at": _rfc3339(refund.late_failure_at_ms)}
     return told
@@ -171,7 +177,7 @@ def payment_object(read: PaymentRead) -> dict[str, Any]:
         "object": "payment",
         "payment_record": payment.payment_record,
         "processor": payment.key.processor,
-        "processor_payment_id": payment.key.charge_id,
+        "processor_payment_id": None if payment.key.is_unlinked else payment.key.charge_id,
         "currency": payment.currency,
         **payment_summary(payment),
         "refunds": refund_list(read.newest),
@@ -207,6 +213,13 @@ def _arrival(refund: Refund, payment: Payment | None) -> dict[str, Any] | None:
     return {"business_days": {"min": payment.arrival.days_min, "max": payment.arrival.days_max}}
 
 
+def _payment(refund: Refund, payment: Payment | None) -> dict[str, Any] | None:
+    """What is left of the payment; an unlinked refund that names no record has none."""
+    if payment is None or (refund.request.is_unlinked and refund.payment_record is None):
+        return None
+    return payment_summary(payment)
+
+
 def _credit_note(note: CreditNote) -> dict[str, Any] | None:
     if note.state is CreditNoteState.NOT_DUE:
         return None
@@ -227,7 +240,12 @@ def _error_of(refund: Refund) -> RefundBridgeError | None:
     if refund.state is State.REJECTED:
         return RefundRejectedError(
             failure.message,
-            details={"status": failure.status, "code": failure.code, "refund": refund.id},
+            details={
+                "status": failure.status,
+                "code": failure.code,
+                "refund": refund.id,
+                **failure.details,
+            },
         )
     if refund.state is State.ABORTED:
         return ProcessorUnavailableError(

@@ -127,9 +127,12 @@ class IssueCreditNote:
                 )
                 return replace(issued, next_check_ms=None)
             case CreditNoteRefused(reason, code):
-                return self._end(refund, CreditNoteEvent.GIVE_UP, f"refused: {code or reason}")
+                # Stripe keeps the refusal under the key; should a person replay it, it is another.
+                given_up = _with_next_epoch(refund)
+                return self._end(given_up, CreditNoteEvent.GIVE_UP, f"refused: {code or reason}")
             case CreditNoteUnclear(reason) if refund.credit_note.attempts >= ATTEMPTS_MAX:
-                return self._end(refund, CreditNoteEvent.GIVE_UP, f"unclear: {reason}")
+                given_up = _with_next_epoch(refund) if outcome.new_epoch else refund
+                return self._end(given_up, CreditNoteEvent.GIVE_UP, f"unclear: {reason}")
             case CreditNoteUnclear():
                 return self._later(refund, outcome)
 
@@ -143,10 +146,10 @@ class IssueCreditNote:
         note, now_ms = refund.credit_note, self.clock.now_ms()
         pause_ms = backoff_steps(note.attempts - 1) * self.step_ms
         wish_ms = (unclear.retry_after_s or 0) * 1000
-        epoch = note.epoch + 1 if unclear.new_epoch else note.epoch
+        refund = _with_next_epoch(refund) if unclear.new_epoch else refund
         return replace(
             refund,
-            credit_note=replace(note, last_error=unclear.reason, epoch=epoch),
+            credit_note=replace(refund.credit_note, last_error=unclear.reason),
             updated_at_ms=now_ms,
             next_check_ms=now_ms + max(pause_ms, wish_ms),
         )
@@ -175,6 +178,12 @@ def begun(refund: Refund) -> Refund:
     """The refund with one more attempt at its credit note, to be written before it is made."""
     note = refund.credit_note
     return replace(refund, credit_note=replace(note, attempts=note.attempts + 1))
+
+
+def _with_next_epoch(refund: Refund) -> Refund:
+    """The refund whose note is asked for under another key from now on."""
+    note = refund.credit_note
+    return replace(refund, credit_note=replace(note, epoch=note.epoch + 1))
 
 
 def idempotency_key_of(refund: Refund) -> str:

@@ -1,11 +1,12 @@
 """What a charge's refunds say about one of ours whose outcome is unknown: pure.
 
-HitPay's refund carries no reference of ours, so a movement is recognised by elimination: it is on
-our charge, has our amount and currency, was not there before we sent, and belongs to nobody else.
+A movement that shows which order made it is certainly ours or certainly not. HitPay's refund
+carries no reference of ours, so there it is recognised by elimination: it is on our charge, has our
+amount and currency, was not there before we sent, and belongs to nobody else.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from refunds.ports import Charge, Movement
@@ -29,7 +30,9 @@ class NoneYet:
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """More than one can be ours, or one that may be older than our attempt: for a person."""
+    """More than one can be ours, or one that may be older than our attempt, or nobody can tell: for
+    a person.
+    """
 
     reason: str
     movement_ids: tuple[str, ...]
@@ -40,16 +43,33 @@ class Unreadable:
     """The charge does not list its refunds in a form that can be read: no look-up at all."""
 
 
-Verdict = Found | NoneYet | Ambiguous | Unreadable
+@dataclass(frozen=True, slots=True)
+class KeyNotShown:
+    """The processor keeps our key, and does not show what became of it: no look-up at all."""
+
+
+Verdict = Found | NoneYet | Ambiguous | Unreadable | KeyNotShown
 
 
 def stands_for(movement: Movement, refund: Refund) -> bool:
     """Whether what a look-up shows is the movement that the refund is bound to, and no other."""
     return (
         movement.id == refund.processor_refund_id
-        and movement.payment_id.casefold() == refund.processor_payment_id.casefold()
+        and movement.payment_id.casefold() == (refund.refunded_payment or "").casefold()
         and (movement.money.amount, movement.money.currency) == (refund.amount, refund.currency)
+        and (not refund.request.is_unlinked or _goes_to_its_method(movement, refund))
     )
+
+
+def _goes_to_its_method(movement: Movement, refund: Refund) -> bool:
+    return movement.payment_method in (None, refund.request.reference_id)
+
+
+def of_our_order(refund: Refund, movement: Movement) -> Verdict:
+    """What it means that the processor shows ``movement`` as what our order came to."""
+    if stands_for(movement, replace(refund, processor_refund_id=movement.id)):
+        return Found(replace(movement, order_id=refund.id))
+    return Ambiguous("the processor shows another refund under our key", (movement.id,))
 
 
 def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict:
@@ -61,6 +81,9 @@ def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict
     if charge.movements is None:
         return Unreadable()
     candidates = alike(refund, charge.movements, claimed)
+    ordered = [movement for movement in candidates if movement.order_id == refund.id]
+    if ordered:
+        return _only(ordered)
     if refund.snapshot is None:
         return _by_time(refund, candidates)
     return _only(candidates)
@@ -75,6 +98,7 @@ def alike(
         for movement in movements
         if movement.money.amount == refund.amount
         and movement.money.currency == refund.currency
+        and movement.order_id in (None, refund.id)
         and movement.id not in (refund.snapshot or ())
         and claimed.get(movement.id, refund.id) == refund.id
     ]

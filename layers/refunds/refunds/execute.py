@@ -16,6 +16,7 @@ moved nothing.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -27,14 +28,16 @@ from refunds.errors import (
     RefundBridgeError,
 )
 from refunds.evidence import stands_for
-from refunds.link import UNAVAILABLE_RETRY_AFTER_S, LinkResolver
-from refunds.money import Money
+from refunds.link import UNAVAILABLE_RETRY_AFTER_S, LinkResolver, Sighting, asking_processor
+from refunds.look_up import movement_of
+from refunds.order import place
 from refunds.outcome import after_movement
-from refunds.payment import Payment, payment_key_of
+from refunds.payment import Payment, PaymentKey, payment_key_of
 from refunds.ports import (
     Aborted,
     Clock,
     Deadline,
+    Dedupe,
     Doorbell,
     DoorbellError,
     Known,
@@ -45,13 +48,14 @@ from refunds.ports import (
     Outcome,
     Processor,
     ProviderUnavailableError,
-    RefundOrder,
     Trail,
+    UnreadableAnswerError,
 )
 from refunds.record import Recorder, Stored
 from refunds.refund import ReferenceType, Refund, RefundRequest, Source
 from refunds.reserve import CreateRefund, Reservation, TakenByAnotherCallError
 from refunds.state_machine import ReportState, State
+from refunds.unlinked import sight_unlinked
 
 # The money call may take 2 s to connect and 18 s to answer. With less than this left it is not
 # begun: cutting its patience shorter would only make more outcomes unknown.
@@ -109,12 +113,12 @@ class ExecuteRefund:
             if before.state is not State.ABORTED:
                 return self._found(before)
         try:
-            reserved = self._reserve(command, known, deadline)
+            reserved, seen = self._reserve(command, known, deadline)
         except TakenByAnotherCallError as taken:
             require_same_request(taken.refund, command)
             return self._found(taken.refund)
         if reserved.refund.state is State.SUBMITTING:
-            reserved = self._move_money(reserved, deadline, command.actor)
+            reserved = self._move_money(reserved, seen, deadline, command.actor)
         return Answer(refund=reserved.refund, payment=reserved.payment, replayed=False)
 
     def run_scheduled(self, stored: Stored, deadline: Deadline, actor: str) -> Stored:
@@ -125,9 +129,6 @@ class ExecuteRefund:
             TakenByAnotherCallError, LedgerUnavailableError: the same, or somebody else has it.
         """
         refund = stored.refund
-        claimed = payment_key_of(refund)
-        seen = self.resolver.sight(refund.request, claimed, _reading(deadline))
-        self._require_time_to_send(deadline)
         command = CreateRefund(
             refund_id=refund.id,
             request=refund.request,
@@ -135,18 +136,21 @@ class ExecuteRefund:
             actor=actor,
             token=self.new_token(),
         )
-        return self._move_money(self.reservation.reserve(command, refund, seen), deadline, actor)
+        seen = self._sight(command, payment_key_of(refund), deadline)
+        reserved = self.reservation.reserve(command, refund, seen)
+        return self._move_money(reserved, seen, deadline, actor)
 
-    def _reserve(self, command: CreateRefund, known: Known, deadline: Deadline) -> Stored:
+    def _reserve(
+        self, command: CreateRefund, known: Known, deadline: Deadline
+    ) -> tuple[Stored, Sighting]:
         """Steps 1 to 3.
 
         An error here promises that nothing moved under the key, so before it is told the ledger is
         asked once more: another call with the same key may have begun while this one was reading.
         """
         try:
-            seen = self.resolver.sight(command.request, known.payment, _reading(deadline))
-            self._require_time_to_send(deadline)
-            return self.reservation.reserve(command, known.refund, seen)
+            seen = self._sight(command, known.payment, deadline)
+            return self.reservation.reserve(command, known.refund, seen), seen
         except OutcomeUnknownError:
             raise
         except RefundBridgeError as error:
@@ -155,9 +159,39 @@ class ExecuteRefund:
                 raise
             raise TakenByAnotherCallError(refund) from error
 
-    def _move_money(self, reserved: Stored, deadline: Deadline, actor: str) -> Stored:
+    def _sight(
+        self, command: CreateRefund, claimed: PaymentKey | None, deadline: Deadline
+    ) -> Sighting:
+        """Steps 1 and 2; enough time is left to send."""
+        reading = _reading(deadline)
+        if command.request.is_unlinked:
+            seen = sight_unlinked(
+                self.resolver, command.refund_id, command.request, claimed, reading
+            )
+        else:
+            seen = self.resolver.sight(command.request, claimed, reading)
+        if seen.view.charge is None:
+            self._require_answer(seen.key.processor, command.refund_id, reading)
+        self._require_time_to_send(deadline)
+        return seen
+
+    def _require_answer(self, name: str, refund_id: str, deadline: Deadline) -> None:
+        """A processor that failed a moment ago is asked by a read first, never by the refund.
+
+        Where payments cannot be read, the key of our order can be: nothing has it yet.
+        """
+        processor = self.processors[name]
+        by_key = processor.capabilities.dedupes is Dedupe.BY_KEY
+        if not (by_key and self.resolver.in_doubt(name)):
+            return
+        with asking_processor(), suppress(UnreadableAnswerError):
+            processor.ordered(refund_id, None, deadline)
+
+    def _move_money(
+        self, reserved: Stored, seen: Sighting, deadline: Deadline, actor: str
+    ) -> Stored:
         """Steps 4 to 6, for a refund whose intent is durable and whose lease is this call's."""
-        outcome = self._send(reserved.refund, deadline)
+        outcome = self._send(reserved.refund, seen, deadline)
         # The caller is waiting behind a gateway that gives up soon after the providers' budget.
         answer_by = replace(deadline, ends_ms=deadline.ends_ms + RECORD_MS)
         recorded = self.recorder.outcome(reserved, outcome, actor, answer_by)
@@ -185,18 +219,14 @@ class ExecuteRefund:
         payment = self.ledger.payment(payment_key_of(refund))
         return Answer(refund=refund, payment=payment, replayed=True)
 
-    def _send(self, refund: Refund, deadline: Deadline) -> Outcome:
+    def _send(self, refund: Refund, seen: Sighting, deadline: Deadline) -> Outcome:
         """Ask the processor, if the lease still covers the longest that the call may take."""
         if self.clock.now_ms() + SEND_MS_MAX > (refund.lease_until_ms or 0):
             return Aborted("The lease ran out before the refund was sent.")
         if deadline.remaining_ms() < SEND_MS_MIN:
             return Aborted("The time ran out before the refund was sent.")
         self.trail.note("refund_sending", refund_id=refund.id, attempt=refund.attempt)
-        outcome = self.processors[refund.processor].refund(_order(refund), deadline)
-        self.trail.note(
-            "refund_answered", refund_id=refund.id, outcome=type(outcome).__name__.lower()
-        )
-        return outcome
+        return place(self.processors[refund.processor], refund, deadline, listed=_listed(seen))
 
     def _read_once(self, recorded: Stored, deadline: Deadline, actor: str) -> Stored:
         """Ask once, at once, what became of a pending movement; settling asks again later."""
@@ -204,8 +234,11 @@ class ExecuteRefund:
         if refund.state is not State.PENDING or refund.processor_refund_id is None:
             return recorded
         try:
-            movement = self.processors[refund.processor].movement(
-                refund.processor_refund_id, deadline
+            movement = movement_of(
+                self.processors[refund.processor],
+                refund.processor_refund_id,
+                refund.refunded_payment,
+                deadline,
             )
             if movement is None or movement.status is MovementStatus.PENDING:
                 return recorded
@@ -256,15 +289,14 @@ def _reading(deadline: Deadline) -> Deadline:
 
 
 def _record_id(request: RefundRequest) -> str | None:
-    is_record = request.reference_type is ReferenceType.PAYMENT_RECORD
-    return request.reference_id if is_record else None
+    if request.reference_type is ReferenceType.PAYMENT_RECORD:
+        return request.reference_id
+    return request.report_to
 
 
-def _order(refund: Refund) -> RefundOrder:
-    return RefundOrder(
-        refund_id=refund.id,
-        payment_id=refund.processor_payment_id,
-        money=Money(refund.amount, refund.currency),
-        reason=refund.request.reason,
-        metadata=refund.request.metadata,
-    )
+def _listed(seen: Sighting) -> frozenset[str] | None:
+    """What the payment listed just before; ``None`` if that was not read."""
+    charge = seen.view.charge
+    if charge is None or charge.movements is None:
+        return None
+    return frozenset(movement.id for movement in charge.movements)

@@ -4,7 +4,7 @@ Step 1 and 2 of the flow: Stripe's Payment Record is read, the processor's charg
 once the link is known), and the two must agree before money is asked to move.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,13 +23,14 @@ from refunds.errors import (
     ProcessorUnavailableError,
     StripeUnavailableError,
 )
-from refunds.payment import PaymentKey
+from refunds.payment import PaymentKey, unlinked_payment_key
 from refunds.ports import (
     Book,
     Charge,
     ChargeNotFoundError,
     Deadline,
     Ledger,
+    LookUp,
     PaymentRecord,
     Processor,
     ProviderUnavailableError,
@@ -74,29 +75,22 @@ class PaymentView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """A payment as Stripe and the processor showed it a moment ago; the two agree.
+    """What a request leads to, as Stripe and the processor showed it a moment ago.
 
     Attributes:
-        charge: ``None`` if the charge was not read (see ``VerifyCharge``).
+        view: the payment; the two agree on it.
+        report_to: the Payment Record that a refund of it is reported to, if any.
     """
 
-    record: PaymentRecord
-    key: PaymentKey
-    charge: Charge | None
-    payment_intent: str | None
-    invoice: str | None
+    view: PaymentView
+    report_to: str | None
+    payment_intent: str | None = None
+    invoice: str | None = None
 
     @property
-    def view(self) -> PaymentView:
-        """The same, as far as the ledger's bookkeeping goes."""
-        return PaymentView(
-            key=self.key,
-            payment_record=self.record.id,
-            currency=self.record.currency,
-            captured=self.record.captured,
-            in_book=self.record.amount_refunded,
-            charge=self.charge,
-        )
+    def key(self) -> PaymentKey:
+        """The payment's identity."""
+        return self.view.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +109,15 @@ class LinkResolver:
     """Follows a caller's reference to the Payment Record and the charge behind it.
 
     Attributes:
+        processors: those that are set up, by name.
+        names: of all processors that there are: metadata may name one that is not set up.
         in_doubt: whether the processor of that name failed a moment ago.
     """
 
     ledger: Ledger
     book: Book
     processors: Mapping[str, Processor]
+    names: Sequence[str]
     together: Together
     verify_charge: VerifyCharge
     livemode: bool
@@ -142,7 +139,7 @@ class LinkResolver:
         """
         try:
             lead = self._lead(request, claimed, deadline)
-            record, key, charge = self._read(lead, deadline)
+            record, key, charge = self._read(lead, request, deadline)
         except ChargeNotFoundError as error:
             raise PaymentNotFoundError(
                 "The processor knows no payment of the id that the Stripe object carries."
@@ -153,10 +150,26 @@ class LinkResolver:
         if charge is not None:
             key = PaymentKey(key.processor, charge.id)
             require_agreement(record, charge)
-        return Sighting(
-            record=record,
+        elif key.is_unlinked and not request.is_unlinked:
+            raise PaymentNotLinkedError(
+                "The Payment Record books unlinked refunds; it names no payment.",
+                details={
+                    "object": record.id,
+                    "missing": "processor payment id",
+                    "expected_in": [f"metadata.{key.processor}_payment_id"],
+                },
+            )
+        view = PaymentView(
             key=key,
+            payment_record=record.id,
+            currency=record.currency,
+            captured=record.captured,
+            in_book=record.amount_refunded,
             charge=charge,
+        )
+        return Sighting(
+            view=view,
+            report_to=record.id,
             payment_intent=lead.payment_intent,
             invoice=lead.invoice,
         )
@@ -164,8 +177,8 @@ class LinkResolver:
     def _lead(
         self, request: RefundRequest, claimed: PaymentKey | None, deadline: Deadline
     ) -> _Lead:
-        reference = request.reference_id
-        if request.reference_type is ReferenceType.PAYMENT_RECORD:
+        reference = request.report_to or request.reference_id
+        if request.reference_type in (ReferenceType.PAYMENT_RECORD, ReferenceType.PAYMENT_METHOD):
             return _Lead(reference, claimed, known=claimed is not None)
         if request.reference_type is ReferenceType.PAYMENT_INTENT:
             with asking_stripe():
@@ -176,7 +189,12 @@ class LinkResolver:
         with asking_stripe():
             invoice = self.book.invoice(reference, deadline)
         record_id = self._record_id(invoice, "Invoice")
-        named = self._named(invoice.metadata)
+        found = self._payments_in(invoice.metadata)
+        if len(found) > 1 and request.processor is None:
+            # Which of them it is may have been said by an earlier refund.
+            claimed = self.ledger.payment_of_record(record_id)
+            return _Lead(record_id, claimed, claimed is not None, invoice=invoice.id)
+        named = self._chosen(found, request.processor, invoice.id)
         return _Lead(record_id, named, known=False, invoice=invoice.id)
 
     def _record_id(self, reference: StripeReference, kind: str) -> str:
@@ -194,87 +212,139 @@ class LinkResolver:
         return record_id
 
     def _read(
-        self, lead: _Lead, deadline: Deadline
+        self, lead: _Lead, request: RefundRequest, deadline: Deadline
     ) -> tuple[PaymentRecord, PaymentKey, Charge | None]:
         """The record and the charge; side by side when the charge's id is known beforehand."""
-        named = lead.key
+        named, asked = lead.key, request.processor
         if named is None:
             record = self._record(lead.record_id, deadline)
-            key, charge = self._resolve(record, deadline)
-        elif self._reads_charge(lead, named):
+            key, charge = self._resolve(record, request, deadline)
+        elif self._reads_charge(named, known=lead.known):
             record, charge = self.together.both(
                 lambda: self._record(lead.record_id, deadline),
                 lambda: self._charge(named, deadline),
             )
-            key = self._agreed(named, record)
+            key = self._agreed(named, record, asked)
         else:
             record = self._record(lead.record_id, deadline)
-            key, charge = self._agreed(named, record), None
+            key, charge = self._agreed(named, record, asked), None
         return record, key, charge
 
-    def _reads_charge(self, lead: _Lead, named: PaymentKey) -> bool:
-        if self.in_doubt(named.processor):
+    def _reads_charge(self, key: PaymentKey, *, known: bool) -> bool:
+        shown_by = self.processor(key.processor).capabilities.looks_up
+        if LookUp.BY_PAYMENT not in shown_by or key.is_unlinked:
+            return False
+        if self.in_doubt(key.processor):
             # A processor that failed a moment ago is asked by a read first, never by the refund.
             return True
         if self.verify_charge is VerifyCharge.FIRST:
-            return not lead.known
+            return not known
         return self.verify_charge is VerifyCharge.ALWAYS
 
-    def _agreed(self, key: PaymentKey, record: PaymentRecord) -> PaymentKey:
-        """``key``, unless the record's metadata names another charge."""
-        named = self._named(record.metadata)
-        if named is not None and named != key:
+    def _payments_in(self, metadata: Mapping[str, str]) -> Mapping[str, PaymentKey]:
+        """The payments that the metadata name, by the names of their processors."""
+        found: dict[str, PaymentKey] = {}
+        for name in self.names:
+            for metadata_key in (f"{name}_payment_id", f"{name}_charge_id"):
+                if metadata.get(metadata_key):
+                    found.setdefault(name, PaymentKey(name, metadata[metadata_key]))
+        return found
+
+    def _chosen(
+        self, found: Mapping[str, PaymentKey], asked: str | None, named_by: str
+    ) -> PaymentKey | None:
+        """The one payment of those that were found; ``None`` if there is none."""
+        if asked is not None and asked in found:
+            return found[asked]
+        if found and (asked is not None or len(found) > 1):
+            raise PaymentLinkConflictError(
+                f"{named_by} names no payment of {asked}."
+                if asked is not None
+                else f"{named_by} names payments of several processors: say which with processor.",
+                details={"object": named_by, "processors": list(found)},
+            )
+        return next(iter(found.values()), None)
+
+    def _agreed(self, key: PaymentKey, record: PaymentRecord, asked: str | None) -> PaymentKey:
+        """``key``, unless the record's metadata name another charge, or the caller another door."""
+        found = self._payments_in(record.metadata)
+        if asked not in (None, key.processor):
+            raise PaymentLinkConflictError(
+                f"The payment is linked to {key.processor}, not to {asked}.",
+                details={"payment_record": record.id, "linked": key.processor, "named": asked},
+            )
+        if found and found.get(key.processor) != key:
+            other = found.get(key.processor) or next(iter(found.values()))
             raise PaymentLinkConflictError(
                 "The Payment Record names another charge than the one that it is linked to.",
                 details={
                     "payment_record": record.id,
                     "linked": key.charge_id,
-                    "named": named.charge_id,
+                    "named": other.charge_id,
                 },
             )
         return key
 
-    def _named(self, metadata: Mapping[str, str]) -> PaymentKey | None:
-        for name in self.processors:
-            for metadata_key in (f"{name}_payment_id", f"{name}_charge_id"):
-                if metadata.get(metadata_key):
-                    return PaymentKey(name, metadata[metadata_key])
-        return None
-
     def _resolve(
-        self, record: PaymentRecord, deadline: Deadline
+        self, record: PaymentRecord, request: RefundRequest, deadline: Deadline
     ) -> tuple[PaymentKey, Charge | None]:
         """The charge by the record's own metadata, else by its payment reference."""
-        named = self._named(record.metadata)
+        asked = request.processor
+        named = self._chosen(self._payments_in(record.metadata), asked, record.id)
         if named is not None:
-            always = self.verify_charge is not VerifyCharge.NEVER
-            reads = always or self.in_doubt(named.processor)
+            reads = self._reads_charge(named, known=False)
             return named, self._charge(named, deadline) if reads else None
-        default = next(iter(self.processors))
-        if not record.payment_reference:
+        if request.is_unlinked and asked is not None:
+            return unlinked_payment_key(asked, record.id), None
+        name = self._shows_payments(asked)
+        if name is None or not record.payment_reference:
             raise PaymentNotLinkedError(
                 "The Payment Record does not name the processor's payment.",
                 details={
                     "object": record.id,
                     "missing": "processor payment id",
                     "expected_in": [
-                        f"metadata.{default}_payment_id",
-                        f"metadata.{default}_charge_id",
+                        *(f"metadata.{one}_payment_id" for one in self.processors),
                         "processor_details.custom.payment_reference",
                     ],
                 },
             )
         # The reference holds a charge id in some integrations and a payment request's in others,
         # so only the processor can tell: it is read whatever ``verify_charge`` says.
-        reference = PaymentKey(default, record.payment_reference)
+        reference = PaymentKey(name, record.payment_reference)
         try:
             return reference, self._charge(reference, deadline)
         except ChargeNotFoundError:
-            processor = self.processors[default]
             with asking_processor():
-                charge_id = processor.charge_id_of(record.payment_reference, deadline)
-            key = PaymentKey(default, charge_id)
+                charge_id = self.processor(name).charge_id_of(record.payment_reference, deadline)
+            key = PaymentKey(name, charge_id)
             return key, self._charge(key, deadline)
+
+    def _shows_payments(self, asked: str | None) -> str | None:
+        """The processor that a payment reference is looked up at: the first, unless asked."""
+        able = [
+            name
+            for name in ([asked] if asked is not None else self.processors)
+            if LookUp.BY_PAYMENT in self.processor(name).capabilities.looks_up
+        ]
+        return able[0] if able else None
+
+    def processor(self, name: str) -> Processor:
+        """The processor of that name.
+
+        Raises:
+            PaymentNotLinkedError: this stage has none of that name.
+        """
+        if name not in self.processors:
+            raise PaymentNotLinkedError(
+                f"No processor {name} is set up here.",
+                details={
+                    "object": name,
+                    "missing": "processor",
+                    "expected_in": [f"{name.upper()}_URL"],
+                },
+            )
+        return self.processors[name]
 
     def _record(self, record_id: str, deadline: Deadline) -> PaymentRecord:
         with asking_stripe():
@@ -282,7 +352,7 @@ class LinkResolver:
 
     def _charge(self, key: PaymentKey, deadline: Deadline) -> Charge:
         with asking_processor():
-            return self.processors[key.processor].charge(key.charge_id, deadline)
+            return self.processor(key.processor).charge(key.charge_id, deadline)
 
 
 @contextmanager

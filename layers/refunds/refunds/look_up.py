@@ -1,29 +1,46 @@
-"""What a refund that we are bound to has come to, by whatever look-up its processor offers."""
+"""What became of a refund at its processor, by whatever look-up the processor offers."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+
+from refunds.evidence import Ambiguous, KeyNotShown, NoneYet, Verdict, judge, of_our_order
+from refunds.money import Money
+from refunds.payment import Payment
 from refunds.ports import (
+    MOVEMENTS_MAX,
+    Charge,
     ChargeNotFoundError,
+    ChargeStatus,
     Deadline,
+    Dedupe,
     LookUp,
     Movement,
+    MovementStatus,
     Processor,
     UnreadableAnswerError,
 )
+from refunds.refund import Refund
+
+Claimed = Callable[[str, Sequence[str]], Mapping[str, str]]
 
 
 def movement_of(
-    processor: Processor, processor_refund_id: str, payment_id: str, deadline: Deadline
+    processor: Processor, processor_refund_id: str, payment_id: str | None, deadline: Deadline
 ) -> Movement | None:
     """The processor's refund of that id, ``None`` if it shows none.
 
-    ``payment_id`` is the payment that it belongs to, by which it is found where the processor shows
-    refunds only in their payments.
+    ``payment_id`` is the payment that it belongs to, ``None`` if to none: where the processor shows
+    refunds only in their payments, it is looked for there.
 
     Raises:
         UnreadableAnswerError: it shows them in no form that can be read.
         ProviderUnavailableError: no usable answer after at most two attempts.
     """
-    if LookUp.BY_REFUND in processor.capabilities.looks_up:
+    shown_by = processor.capabilities.looks_up
+    if LookUp.BY_REFUND in shown_by:
         return processor.movement(processor_refund_id, deadline)
+    if LookUp.BY_PAYMENT not in shown_by or payment_id is None:
+        raise UnreadableAnswerError("the processor shows no refunds")
     try:
         listed = processor.charge(payment_id, deadline).movements
     except ChargeNotFoundError:
@@ -31,3 +48,71 @@ def movement_of(
     if listed is None:
         raise UnreadableAnswerError("the payment lists no refunds")
     return next((item for item in listed if item.id == processor_refund_id), None)
+
+
+def look_for(processor: Processor, refund: Refund, claimed: Claimed, deadline: Deadline) -> Verdict:
+    """What the processor says of a refund whose outcome is not known.
+
+    ``claimed`` is ``Ledger.claimed``.
+
+    Raises:
+        ChargeNotFoundError: the processor does not show the payment.
+        ProviderUnavailableError: no usable answer after at most two attempts.
+        LedgerUnavailableError: the ledger could not be read.
+    """
+    can, payment_id = processor.capabilities, refund.refunded_payment
+    if can.dedupes is Dedupe.BY_KEY:
+        try:
+            ordered = processor.ordered(refund.id, payment_id, deadline)
+        except UnreadableAnswerError:
+            return KeyNotShown()
+        return NoneYet() if ordered is None else of_our_order(refund, ordered)
+    is_shown = LookUp.BY_PAYMENT in can.looks_up and payment_id is not None
+    if can.dedupes is Dedupe.NOT_AT_ALL or not is_shown:
+        return Ambiguous("the processor shows nobody what became of an order", ())
+    charge = processor.charge(payment_id or "", deadline)
+    listed = [movement.id for movement in charge.movements or ()][:MOVEMENTS_MAX]
+    return judge(refund, charge, claimed(refund.processor, listed))
+
+
+def charge_of(
+    processor: Processor, payment: Payment, refunds: Sequence[Refund], deadline: Deadline
+) -> Charge:
+    """The payment as the processor shows it, for whoever compares.
+
+    Where it shows no payments, or this one is none, a charge of what the ledger knows is made from
+    what it shows of our ``refunds``, one call for each; what others made is not in it then.
+
+    Raises:
+        ChargeNotFoundError: the processor shows payments, and knows none of that id.
+        ProviderUnavailableError: no usable answer after at most two attempts each.
+    """
+    key = payment.key
+    if LookUp.BY_PAYMENT in processor.capabilities.looks_up and not key.is_unlinked:
+        return processor.charge(key.charge_id, deadline)
+    movements = tuple(_shown_of(processor, refunds, deadline))
+    moved = (one for one in movements if one.status is MovementStatus.SUCCEEDED)
+    return Charge(
+        id=key.charge_id,
+        status=ChargeStatus.REFUNDABLE,
+        processor_status="not shown",
+        money=Money(payment.captured, payment.currency),
+        refunded=sum(one.money.amount for one in moved),
+        movements=movements,
+    )
+
+
+def _shown_of(
+    processor: Processor, refunds: Sequence[Refund], deadline: Deadline
+) -> Iterator[Movement]:
+    for refund in refunds:
+        shown = None
+        if refund.processor_refund_id is not None:
+            bound_to, payment_id = refund.processor_refund_id, refund.refunded_payment
+            shown = movement_of(processor, bound_to, payment_id, deadline)
+        elif processor.capabilities.dedupes is Dedupe.BY_KEY:
+            # A processor may keep keys and not show them: then nothing is known of this one.
+            with suppress(UnreadableAnswerError):
+                shown = processor.ordered(refund.id, refund.refunded_payment, deadline)
+        if shown is not None:
+            yield shown

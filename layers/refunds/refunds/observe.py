@@ -142,7 +142,11 @@ class ObservePayment:
     ) -> PaymentView | Observed:
         """A payment whose record the ledger knows, whatever Stripe's metadata say by now."""
         try:
-            return self._sight(ReferenceType.PAYMENT_RECORD, payment_record, payment.key, deadline)
+            return self._sight(
+                _by(ReferenceType.PAYMENT_RECORD, payment_record, payment.key),
+                payment.key,
+                deadline,
+            )
         except _UNAVAILABLE:
             raise
         except RefundBridgeError as error:
@@ -189,7 +193,7 @@ class ObservePayment:
         if not _PAYMENT_INTENT.fullmatch(reference):
             return None
         try:
-            view = self._sight(ReferenceType.PAYMENT_INTENT, reference, None, deadline)
+            view = self._sight(_by(ReferenceType.PAYMENT_INTENT, reference, key), None, deadline)
         except _UNAVAILABLE:
             raise
         except RefundBridgeError as error:
@@ -201,13 +205,8 @@ class ObservePayment:
         return view
 
     def _sight(
-        self,
-        reference_type: ReferenceType,
-        reference_id: str,
-        claimed: PaymentKey | None,
-        deadline: Deadline,
+        self, request: RefundRequest, claimed: PaymentKey | None, deadline: Deadline
     ) -> PaymentView:
-        request = RefundRequest(reference_type=reference_type, reference_id=reference_id)
         # Whatever is read before refunds are sent: this is for the sake of what the charge shows.
         reader = replace(self.resolver, verify_charge=VerifyCharge.ALWAYS)
         return reader.sight(request, claimed, deadline).view
@@ -305,3 +304,8 @@ class ObservePayment:
                 self.recorder.write(stored, replace(refund, next_check_ms=now_ms))
             except LedgerConflictError:
                 self.trail.note("not_hurried", refund_id=refund_id)
+
+
+def _by(kind: ReferenceType, reference_id: str, key: PaymentKey) -> RefundRequest:
+    """What would be asked for the payment; a record may name others, too."""
+    return RefundRequest(reference_type=kind, reference_id=reference_id, processor=key.processor)

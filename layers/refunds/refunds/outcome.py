@@ -35,6 +35,9 @@ from refunds.state_machine import Event, ReportEvent, ReportState, State
 
 # The reporter is rung for at once and usually done within seconds; before that, looking is idle.
 RING_CHECK_MS: Final = 15_000
+# A doorbell counts as unheard after a settle interval, so a look that stands until then is as good;
+# and every other time would be two more writes to the index of what is due.
+RING_CHECK_MS_MAX: Final = 75_000
 ABORTED_CODE: Final = "processor_unavailable"
 ABORTED_MESSAGE: Final = "The processor could not be asked; nothing was executed."
 # The cause of what a success that the processor took back changes.
@@ -54,8 +57,13 @@ def after_outcome(refund: Refund, outcome: Outcome, *, at_ms: int, actor: str) -
     match outcome:
         case Accepted(movement):
             return after_movement(refund, movement, at_ms=at_ms, cause="accepted", actor=actor)
-        case Rejected(message, status, code):
-            failure = Failure(code=code or "refund_rejected", message=message, status=status)
+        case Rejected() | Aborted() if refund.repeats:
+            # What became of the first order says nothing of the one that was handed over since.
+            return refund
+        case Rejected(message, status, code, details):
+            failure = Failure(
+                code=code or "refund_rejected", message=message, status=status, details=details
+            )
             event = Event.REJECT if refund.state is State.SUBMITTING else Event.FAIL
             return _without_movement(refund, event, failure, _why(at_ms, "rejected", actor))
         case Aborted(reason, retry_after_s):
@@ -97,11 +105,12 @@ def after_movement(
     }
     if movement.status is MovementStatus.SUCCEEDED:
         succeeded = transition(refund, Event.SUCCEED, why, next_check_ms=None, **bound)
-        return owing_report(succeeded, movement, why)
+        return owing_report(succeeded, movement, why, standing_check_ms=refund.next_check_ms)
     if movement.status is MovementStatus.FAILED and refund.state is not State.SUBMITTING:
         failure = Failure(
-            code="refund_failed",
-            message=f"The processor shows the refund as {movement.processor_status}.",
+            code=movement.failure_code or "refund_failed",
+            message=movement.failure_message
+            or f"The processor shows the refund as {movement.processor_status}.",
         )
         return transition(refund, Event.FAIL, why, failure=failure, next_check_ms=None, **bound)
     if refund.state in (State.PENDING, State.REVIEW):
@@ -127,12 +136,17 @@ def taken_back(refund: Refund, movement: Movement, *, at_ms: int, actor: str) ->
     )
 
 
-def owing_report(refund: Refund, movement: Movement, why: Why) -> Refund:
+def owing_report(
+    refund: Refund, movement: Movement, why: Why, *, standing_check_ms: int | None = None
+) -> Refund:
     """The succeeded refund with its report due; unchanged if none is owed.
 
     None is owed for one that is older than our first sight of its payment, nor where no Payment
     Record books it; but a movement of the processor's own that leads to no record has failed to be
     reported, so that a person looks for the record.
+
+    ``standing_check_ms`` is when settling was going to look at it before it succeeded; that look is
+    kept, if it is in time to see whether the doorbell was heard.
     """
     if refund.is_adopted:
         return refund
@@ -143,7 +157,14 @@ def owing_report(refund: Refund, movement: Movement, why: Why) -> Refund:
     owing = report_transition(
         with_parameters, ReportEvent.OWE, replace(why, evidence={}), last_ring_ms=why.at_ms
     )
-    return replace(owing, next_check_ms=why.at_ms + RING_CHECK_MS)
+    return replace(owing, next_check_ms=_ring_check_ms(standing_check_ms, why.at_ms))
+
+
+def _ring_check_ms(standing_ms: int | None, at_ms: int) -> int:
+    soonest_ms, latest_ms = at_ms + RING_CHECK_MS, at_ms + RING_CHECK_MS_MAX
+    if standing_ms is not None and soonest_ms <= standing_ms <= latest_ms:
+        return standing_ms
+    return soonest_ms
 
 
 def of_its_payment(refund: Refund, payment: Payment) -> Refund:

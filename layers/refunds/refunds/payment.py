@@ -14,6 +14,8 @@ from refunds.state_machine import FREED, UNBOUND, ReportState, State
 
 SCHEMA_VERSION: Final = 1
 DOUBTFUL_MAX: Final = 50
+# No processor's own ids look like this.
+_UNLINKED: Final = "unlinked/"
 
 
 class SlotTakenError(Exception):
@@ -22,10 +24,18 @@ class SlotTakenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PaymentKey:
-    """A payment's identity: the processor's name and the charge id as it spells it itself."""
+    """A payment's identity: the processor's name and the charge id as it spells it itself.
+
+    For an unlinked refund, which has no payment, see ``unlinked_payment_key``.
+    """
 
     processor: str
     charge_id: str
+
+    @property
+    def is_unlinked(self) -> bool:
+        """Whether the processor knows no such payment."""
+        return self.charge_id.startswith(_UNLINKED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +113,14 @@ class Payment:
         if self.refunded == 0:
             return "succeeded"
         return "refunded" if self.refunded >= self.captured else "partially_refunded"
+
+
+def unlinked_payment_key(processor: str, named: str) -> PaymentKey:
+    """What stands for the payment of unlinked refunds that have none.
+
+    ``named`` is the Payment Record that they are reported to, else the one refund itself.
+    """
+    return PaymentKey(processor, f"{_UNLINKED}{named}")
 
 
 def payment_key_of(refund: Refund) -> PaymentKey:

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, TypeVar
 from refunds.arrival import Arrival
 from refunds.money import Money
 from refunds.payment import Payment, PaymentKey
-from refunds.refund import Refund, ReportParameters
+from refunds.refund import PaymentMethodKind, Refund, ReportParameters
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -521,13 +521,6 @@ class RefundOrder:
     metadata: Mapping[str, str] = field(default_factory=dict)
     listed_before: frozenset[str] | None = None
     repeated: bool = False
-
-
-class PaymentMethodKind(StrEnum):
-    """What a payment method is, as far as refunds differ by it."""
-
-    CARD = "card"
-    BANK_ACCOUNT = "bank_account"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

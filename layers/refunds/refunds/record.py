@@ -63,9 +63,9 @@ class Recorder:
                 self.trail.note("movement_already_claimed", refund_id=after.id)
                 outcome = Unknown(str(error))
             except LedgerConflictError:
-                self.trail.note("outcome_met_another_write", refund_id=sent.refund.id)
+                self._tell_unrecorded("outcome_met_another_write", sent.refund, outcome)
             except LedgerUnavailableError:
-                self.trail.note("outcome_not_recorded", refund_id=sent.refund.id)
+                self._tell_unrecorded("outcome_not_recorded", sent.refund, outcome)
             try:
                 current = self.read(sent.refund.id)
             except LedgerUnavailableError:
@@ -75,6 +75,11 @@ class Recorder:
             if not _may_still_learn(current.refund, sent.refund):
                 return self._too_late(current, outcome, actor)
         return current
+
+    def _tell_unrecorded(self, event: str, sent: Refund, outcome: Outcome) -> None:
+        # What was answered stands nowhere else beside the refund's id: ``refund_moved`` is to come.
+        told = type(outcome).__name__.lower()
+        self.trail.note(event, refund_id=sent.id, outcome=told)
 
     @staticmethod
     def _is_recorded(refund: Refund, outcome: Outcome) -> bool:

@@ -29,14 +29,24 @@ from refunds.state_machine import (
 SCHEMA_VERSION: Final = 1
 # The cause of an import that Stripe's book is taken to know already.
 BEFORE_ADOPTION: Final = "before_adoption"
+# The cause of a line that stands before an order is handed over again, under the same key.
+HANDED_OVER_AGAIN: Final = "handed_over_again"
 
 
 class ReferenceType(StrEnum):
-    """How a caller may name a payment."""
+    """How a caller may name a payment, or, for an unlinked refund, where its money goes."""
 
     PAYMENT_RECORD = "payment_record"
     PAYMENT_INTENT = "payment_intent"
     INVOICE = "invoice"
+    PAYMENT_METHOD = "payment_method"
+
+
+class PaymentMethodKind(StrEnum):
+    """What a payment method is, as far as refunds differ by it."""
+
+    CARD = "card"
+    BANK_ACCOUNT = "bank_account"
 
 
 class RefundType(StrEnum):
@@ -59,6 +69,14 @@ class RefundRequest:
     """What was asked, normalised, exactly as it is compared when the key comes again.
 
     ``amount`` is ``None`` where the caller left it out: absent is not the same request as given.
+
+    Attributes:
+        processor: the name of the processor that is to refund, where the payment leaves that open;
+            an unlinked refund always names it.
+        payment_method_type: of an unlinked refund: what the caller says that its method is.
+        customer: of an unlinked refund: whose method it is, in the processor's own members; shown
+            to nobody but the processor.
+        report_to: of an unlinked refund: the Payment Record that it is reported to, if any.
     """
 
     reference_type: ReferenceType
@@ -68,19 +86,32 @@ class RefundRequest:
     reason: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     refund_type: RefundType = RefundType.INSTANT
+    processor: str | None = None
+    payment_method_type: PaymentMethodKind | None = None
+    customer: Mapping[str, str] = field(default_factory=dict, repr=False)
+    report_to: str | None = None
+
+    @property
+    def is_unlinked(self) -> bool:
+        """Whether the money goes to a payment method, and belongs to no payment."""
+        return self.reference_type is ReferenceType.PAYMENT_METHOD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Why no money moved. ``code`` is ours or the processor's, ``message`` is its sentence.
 
-    ``retry_after_s`` is the processor's wish, where it gave one.
+    Attributes:
+        status: the HTTP status of the processor's refusal.
+        retry_after_s: the processor's wish, where it gave one.
+        details: amounts that the processor named in its refusal, minor units.
     """
 
     code: str
     message: str
     status: int | None = None
     retry_after_s: int | None = None
+    details: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +195,8 @@ class Refund:
         snapshot: processor refund ids that were on the charge, unclaimed, when it was read before
             sending; ``None`` if the charge was not read.
         processor_refund_id: the movement this refund is bound to, if any.
+        processor_payment_id: the processor's id of the payment; of an unlinked refund, which has
+            none, the id of what stands for it in the ledger.
         looks: how often settling looked since the current state was entered; sets its backoff.
         look_ups: how many of these got a usable answer; the hold counts these only.
         last_look: what the last one came to.
@@ -222,6 +255,22 @@ class Refund:
         """Since when its report has been due, or was due the last time, Unix milliseconds."""
         due = f"report:{ReportState.DUE}"
         return next((e.at_ms for e in reversed(self.history) if e.after == due), None)
+
+    @property
+    def repeats(self) -> int:
+        """How often its order was handed over again under the same key."""
+        return sum(entry.cause == HANDED_OVER_AGAIN for entry in self.history)
+
+    @property
+    def last_sent_at_ms(self) -> int:
+        """When its order was last handed over, or about to be, Unix milliseconds."""
+        again = (e.at_ms for e in self.history if e.cause == HANDED_OVER_AGAIN)
+        return max((self.started_at_ms or self.created_at_ms, *again))
+
+    @property
+    def refunded_payment(self) -> str | None:
+        """The processor's id of the payment that it refunds; ``None`` for an unlinked refund."""
+        return None if self.request.is_unlinked else self.processor_payment_id
 
     @property
     def holds_headroom(self) -> bool:

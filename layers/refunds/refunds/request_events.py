@@ -23,7 +23,10 @@ DETAIL_TYPE: Final = "Refund Requested"
 _NAME: Final = re.compile(r"[ -~]{1,256}", re.ASCII)
 _ENVELOPE: Final = ("id", "source", "detail-type")
 _ONE_REFERENCE: Final[list[JsonValue]] = [
-    {"required": [name]} for name in ("payment_record", "payment_intent", "invoice")
+    {"required": ["payment_record"], "not": {"required": ["payment_method"]}},
+    {"required": ["payment_intent"]},
+    {"required": ["invoice"]},
+    {"required": ["payment_method", "customer", "amount", "currency", "processor"]},
 ]
 _SOME_KEY: Final[list[JsonValue]] = [
     {"required": [name]} for name in ("idempotency_key", "refund_id", "merchant_transaction_id")
@@ -38,7 +41,13 @@ class RefundRequestedDetail(RefundBody):
     it. Whatever ``refund_type`` says, the refund is executed in the background.
     """
 
-    model_config = ConfigDict(json_schema_extra={"oneOf": _ONE_REFERENCE, "anyOf": _SOME_KEY})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": _ONE_REFERENCE,
+            "anyOf": _SOME_KEY,
+            "dependentRequired": {"customer": ["payment_method"]},
+        }
+    )
 
     idempotency_key: Key | None = None
 

@@ -21,7 +21,7 @@ from pydantic import (
 
 from refunds.errors import IdempotencyKeyRequiredError, InvalidRequestError
 from refunds.money import AMOUNT_MAX
-from refunds.refund import ReferenceType, RefundRequest, RefundType
+from refunds.refund import PaymentMethodKind, ReferenceType, RefundRequest, RefundType
 
 # A caller learns which field is wrong, in an answer and in an event of bounded size.
 FIELDS_REPORTED_MAX: Final = 20
@@ -40,9 +40,30 @@ _Text = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 _MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 _MetadataValue = Annotated[str, StringConstraints(max_length=500)]
 _Currency = Annotated[str, StringConstraints(pattern=r"^[a-z]{3}$")]
+_ProcessorName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 _Form = TypeVar("_Form", bound=BaseModel)
 _SENTENCES: Final = {"extra_forbidden": "is not a field of this request"}
+_PAYMENTS: Final = (
+    ReferenceType.PAYMENT_RECORD,
+    ReferenceType.PAYMENT_INTENT,
+    ReferenceType.INVOICE,
+)
+_UNLINKED_NEEDS: Final = ("processor", "customer", "amount", "currency")
 _KEY_FIELDS: Final = ("idempotency_key", "refund_id", "merchant_transaction_id")
+
+
+class PaymentMethodBody(BaseModel):
+    """Where the money of an unlinked refund goes, by the processor's id."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    id: Reference
+    type: Annotated[PaymentMethodKind, Field(strict=False)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_nulls(cls, data: Any) -> Any:
+        return _without_nulls(data)
 
 
 class RefundBody(BaseModel):
@@ -58,18 +79,19 @@ class RefundBody(BaseModel):
     reason: _Text | None = None
     metadata: Annotated[dict[_MetadataKey, _MetadataValue], Field(max_length=50)] | None = None
     refund_type: Annotated[RefundType, Field(strict=False)] = RefundType.INSTANT
+    processor: _ProcessorName | None = None
+    payment_method: PaymentMethodBody | None = None
+    # Identifiers, so no spaces: a name or an address has no place here, nor in the ledger.
+    customer: (
+        Annotated[dict[_MetadataKey, Reference], Field(min_length=1, max_length=10)] | None
+    ) = None
     refund_id: Key | None = None
     merchant_transaction_id: Key | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _no_nulls(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            nulls = [name for name, value in data.items() if value is None]
-            if nulls:
-                shown = ", ".join(name[:NAME_SHOWN_MAX] for name in nulls[:FIELDS_REPORTED_MAX])
-                raise ValueError(f"{shown} must not be null; leave it out instead")
-        return data
+        return _without_nulls(data)
 
     @field_validator("metadata")
     @classmethod
@@ -80,18 +102,34 @@ class RefundBody(BaseModel):
         return metadata
 
     @model_validator(mode="after")
-    def _exactly_one_reference(self) -> Self:
-        if len(self._references()) != 1:
+    def _names_what_is_refunded(self) -> Self:
+        if self.payment_method is not None:
+            self._require_unlinked()
+        elif self.customer is not None:
+            raise ValueError("customer belongs to a payment_method")
+        elif len(self._payments()) != 1:
             raise ValueError("give exactly one of payment_record, payment_intent and invoice")
         return self
 
-    def _references(self) -> list[tuple[ReferenceType, str]]:
-        given = ((kind, getattr(self, kind.value)) for kind in ReferenceType)
+    def _require_unlinked(self) -> None:
+        """Without a payment nothing follows from it, so everything has to be said."""
+        if self.payment_intent is not None or self.invoice is not None:
+            raise ValueError("beside a payment_method only a payment_record can be named")
+        missing = [name for name in _UNLINKED_NEEDS if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"with a payment_method {', '.join(missing)} must be given too")
+
+    def _payments(self) -> list[tuple[ReferenceType, str]]:
+        given = ((kind, getattr(self, kind.value)) for kind in _PAYMENTS)
         return [(kind, value) for kind, value in given if value is not None]
 
     def normalised(self) -> RefundRequest:
         """The request as it is stored and compared: aliases resolved, defaults filled."""
-        ((reference_type, reference_id),) = self._references()
+        if self.payment_method is not None:
+            reference_type, reference_id = ReferenceType.PAYMENT_METHOD, self.payment_method.id
+        else:
+            ((reference_type, reference_id),) = self._payments()
+        method = self.payment_method
         return RefundRequest(
             reference_type=reference_type,
             reference_id=reference_id,
@@ -100,6 +138,10 @@ class RefundBody(BaseModel):
             reason=None if self.reason is None else REASON_ALIASES.get(self.reason, self.reason),
             metadata=dict(self.metadata or {}),
             refund_type=self.refund_type,
+            processor=self.processor,
+            payment_method_type=None if method is None else method.type,
+            customer=dict(self.customer or {}),
+            report_to=None if method is None else self.payment_record,
         )
 
 
@@ -178,6 +220,15 @@ def idempotency_key(header: str | None, body: RefundBody) -> str:
             details={"fields": [{"path": name, "reason": "differs"} for name in sorted(given)]},
         )
     return str(next(iter(given.values())))
+
+
+def _without_nulls(data: Any) -> Any:
+    if isinstance(data, dict):
+        nulls = [str(name) for name, value in data.items() if value is None]
+        if nulls:
+            shown = ", ".join(name[:NAME_SHOWN_MAX] for name in nulls[:FIELDS_REPORTED_MAX])
+            raise ValueError(f"{shown} must not be null; leave it out instead")
+    return data
 
 
 def _members_given_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

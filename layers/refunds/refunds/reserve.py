@@ -121,7 +121,10 @@ class Reservation:
                     continue
                 raise PaymentLinkConflictError(
                     "The Payment Record is linked to another charge.",
-                    details={"payment_record": seen.record.id, "charge": seen.key.charge_id},
+                    details={
+                        "payment_record": seen.view.payment_record,
+                        "charge": seen.key.charge_id,
+                    },
                 ) from error
             except LedgerConflictError:
                 before = self._still_ours(command, before)
@@ -139,12 +142,12 @@ class Reservation:
         adoption: Adoption,
         seen: Sighting,
     ) -> Stored:
-        stored = adoption.stored
+        stored, record = adoption.stored, seen.view.payment_record
         reserved = follow(adoption.current, before, after)
         write = Commit(
             refunds=(RefundWrite(before, after),),
             payments=(PaymentWrite(stored, reserved),),
-            claims=(RecordClaim(seen.record.id, seen.key),) if stored is None else (),
+            claims=(RecordClaim(record, seen.key),) if stored is None and record else (),
         )
         try:
             self.ledger.commit(write)
@@ -206,7 +209,7 @@ class Reservation:
             at_ms=now_ms,
             cause="reserved",
             actor=command.actor,
-            evidence={"amount": amount, "currency": seen.record.currency},
+            evidence={"amount": amount, "currency": seen.view.currency},
         )
         if before is not None:
             attempt = self._attempt(command, before.attempt + 1, now_ms, snapshot)
@@ -218,11 +221,11 @@ class Reservation:
             state=State.SUBMITTING,
             processor=seen.key.processor,
             processor_payment_id=seen.key.charge_id,
-            payment_record=seen.record.id,
+            payment_record=seen.report_to,
             payment_intent=seen.payment_intent,
             invoice=seen.invoice,
             amount=amount,
-            currency=seen.record.currency,
+            currency=seen.view.currency,
             created_at_ms=now_ms,
             updated_at_ms=now_ms,
         )
@@ -289,23 +292,23 @@ def require_link(payment: Payment, seen: Sighting) -> None:
     Raises:
         PaymentLinkConflictError: Stripe's record is not the payment's, or shows another amount.
     """
-    record = seen.record
-    if payment.payment_record != record.id:
+    view = seen.view
+    if payment.payment_record != view.payment_record:
         raise PaymentLinkConflictError(
             "The charge is linked to another Payment Record.",
             details={
                 "charge": seen.key.charge_id,
                 "linked": payment.payment_record,
-                "named": record.id,
+                "named": view.payment_record,
             },
         )
-    if (payment.currency, payment.captured) != (record.currency, record.captured):
+    if (payment.currency, payment.captured) != (view.currency, view.captured):
         raise PaymentLinkConflictError(
             "Stripe shows another captured amount than when the payment was first seen.",
             details={
-                "payment_record": record.id,
+                "payment_record": view.payment_record,
                 "first_seen": payment.captured,
-                "captured_amount": record.captured,
+                "captured_amount": view.captured,
             },
         )
 

@@ -4,8 +4,8 @@
 
     it succeeded as X   the processor shows X, on this payment and of this amount, not from before
                         we sent, and nobody else's          → bound to X, as settling would have
-    it failed           an order can arrive late no more, and the charge lists nothing that can be
-                        ours                                → failed, its amount is free again
+    it failed           an order can arrive late no more, and the processor shows nothing that can
+                        be ours                             → failed, its amount is free again
 
 The evidence is read once to show what the decision would make true, and again just before it is
 written: what a person agreed to is written, or nothing is. Deciding the same twice changes nothing.
@@ -18,22 +18,25 @@ from typing import Any, Final
 
 from refunds.errors import RefundNotFoundError
 from refunds.evidence import alike, is_too_old, stands_for
+from refunds.look_up import movement_of
 from refunds.outcome import REASON_MAX, after_movement, evidence_of
 from refunds.payment import Payment, follow
 from refunds.ports import (
     MOVEMENTS_MAX,
-    Charge,
     ChargeNotFoundError,
     Clock,
     Deadline,
+    Dedupe,
     Doorbell,
     DoorbellError,
     Ledger,
     LedgerConflictError,
+    LookUp,
     Movement,
     MovementStatus,
     Processor,
     Trail,
+    UnreadableAnswerError,
 )
 from refunds.record import Recorder, Stored
 from refunds.refund import Failure, Refund, Why, noted, transition
@@ -61,8 +64,8 @@ class ItFailed:
     """No money moved, and none will.
 
     Attributes:
-        despite_evidence: the charge lists what could be ours, and it is known to be somebody
-            else's; or it lists nothing that can be read.
+        despite_evidence: the processor lists what could be ours, and it is known to be somebody
+            else's; or it shows nothing that can be read.
     """
 
     reason: str
@@ -192,7 +195,7 @@ class ResolveRefund:
             raise ResolutionRefusedError(
                 f"{refund.id} is bound to {refund.processor_refund_id}, and to no other for ever."
             )
-        movement = self.processors[refund.processor].movement(asked, deadline)
+        movement = self._movement(refund, asked, deadline)
         if movement is None:
             raise ResolutionRefusedError(f"{refund.processor} knows no refund {asked}.")
         self._require_ours(refund, movement)
@@ -209,13 +212,15 @@ class ResolveRefund:
                 f"payment {movement.payment_id}; {refund.id} is {refund.amount} {refund.currency} "
                 f"of {refund.processor_payment_id}."
             )
+        if movement.order_id not in (None, refund.id):
+            raise ResolutionRefusedError(f"{shown} as what {movement.order_id} ordered.")
         claimed = self.ledger.claimed(refund.processor, [movement.id])
         owner = claimed.get(movement.id, refund.id)
         if owner != refund.id:
             raise ResolutionRefusedError(f"{movement.id} belongs to {owner} already.")
         if movement.id in (refund.snapshot or ()):
             raise ResolutionRefusedError(
-                f"{movement.id} was on the charge before {refund.id} was sent."
+                f"{movement.id} was on the payment before {refund.id} was sent."
             )
         if refund.snapshot is None and is_too_old(refund, movement):
             raise ResolutionRefusedError(f"{movement.id} is older than {refund.id}'s sending.")
@@ -255,7 +260,7 @@ class ResolveRefund:
         self, refund: Refund, bound_to: str, decision: ItFailed, deadline: Deadline
     ) -> None:
         """Refuse to fail a refund whose own movement is there."""
-        movement = self.processors[refund.processor].movement(bound_to, deadline)
+        movement = self._movement(refund, bound_to, deadline)
         if movement is None and decision.despite_evidence:
             return
         if movement is None:
@@ -271,7 +276,7 @@ class ResolveRefund:
         )
 
     def _require_no_late_arrival(self, refund: Refund) -> None:
-        ends_ms = (refund.started_at_ms or refund.created_at_ms) + self.hold_ms
+        ends_ms = refund.last_sent_at_ms + self.hold_ms
         if self.clock.now_ms() < ends_ms:
             raise ResolutionRefusedError(
                 f"The order may still arrive at {refund.processor} until {_utc(ends_ms)}: what has "
@@ -281,16 +286,16 @@ class ResolveRefund:
     def _candidates(
         self, refund: Refund, decision: ItFailed, deadline: Deadline
     ) -> Sequence[Movement]:
-        """What can be ours, of what the charge lists; none unless the decision says so."""
-        charge = self._charge(refund, deadline)
-        if charge is None or charge.movements is None:
+        """What can be ours, of what is shown; none unless the decision says so."""
+        shown = self._shown(refund, deadline)
+        if shown is None:
             if decision.despite_evidence:
                 return ()
             raise ResolutionRefusedError(
-                f"The charge {refund.processor_payment_id} does not list its refunds: there is no "
-                "evidence. If the dashboard shows none, say --despite-evidence."
+                f"{refund.processor} does not show what became of {refund.id}: there is no "
+                "evidence. If its dashboard shows no such refund, say --despite-evidence."
             )
-        listed = charge.movements[:MOVEMENTS_MAX]
+        listed = shown[:MOVEMENTS_MAX]
         claimed = self.ledger.claimed(refund.processor, [movement.id for movement in listed])
         candidates = [
             movement
@@ -300,22 +305,48 @@ class ResolveRefund:
         ]
         if refund.processor_refund_id in {movement.id for movement in candidates}:
             raise ResolutionRefusedError(
-                f"The charge lists {refund.processor_refund_id}, which {refund.id} is bound to.",
+                f"{refund.processor} lists {refund.processor_refund_id}, which {refund.id} is "
+                "bound to.",
                 movements=candidates,
             )
         if candidates and not decision.despite_evidence:
             ids = ", ".join(movement.id for movement in candidates[:NAMED_MAX])
             raise ResolutionRefusedError(
-                f"The charge lists {ids}, of the same amount and nobody's: that can be this "
-                "refund. If it is, say --succeeded with its id; if it is known to be another, "
-                "say --despite-evidence.",
+                f"{refund.processor} lists {ids}, of the same amount and nobody's: that can "
+                "be this refund. If it is, say --succeeded with its id; if it is known to be "
+                "another, say --despite-evidence.",
                 movements=candidates,
             )
         return candidates
 
-    def _charge(self, refund: Refund, deadline: Deadline) -> Charge | None:
+    # --- what the processor shows -----------------------------------------------------------------
+
+    def _processor(self, refund: Refund) -> Processor:
+        if refund.processor not in self.processors:
+            raise ResolutionRefusedError(
+                f"{refund.processor} is not set up here, so there is no evidence of {refund.id}."
+            )
+        return self.processors[refund.processor]
+
+    def _movement(
+        self, refund: Refund, processor_refund_id: str, deadline: Deadline
+    ) -> Movement | None:
+        processor = self._processor(refund)
+        return movement_of(processor, processor_refund_id, refund.refunded_payment, deadline)
+
+    def _shown(self, refund: Refund, deadline: Deadline) -> Sequence[Movement] | None:
+        """Among what our movement would be; ``None`` if the processor does not say."""
+        processor, payment_id = self._processor(refund), refund.refunded_payment
+        if processor.capabilities.dedupes is Dedupe.BY_KEY:
+            try:
+                ordered = processor.ordered(refund.id, payment_id, deadline)
+            except UnreadableAnswerError:
+                return None
+            return () if ordered is None else (ordered,)
+        if payment_id is None or LookUp.BY_PAYMENT not in processor.capabilities.looks_up:
+            return None
         try:
-            return self.processors[refund.processor].charge(refund.processor_payment_id, deadline)
+            return processor.charge(payment_id, deadline).movements
         except ChargeNotFoundError:
             return None
 

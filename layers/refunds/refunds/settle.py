@@ -7,7 +7,9 @@ not finish stays due in the ledger.
 ::
 
     submitting, lease over ─▶ unknown       the call that sent it died
-    unknown, review        ─▶ the charge is read: exactly one movement can be ours → bound to it;
+    unknown, review        ─▶ the processor is asked, by what it can tell (``ports.Dedupe``):
+                              by look-up: exactly one movement of the charge can be ours → bound
+                              by key: it knows our order → bound; not → handed over once more
                               none → held, for as long as an order may still arrive; else → review
     pending                ─▶ the movement is read
     requested              ─▶ executed, if the slot is free and it is the payment's oldest
@@ -31,14 +33,27 @@ from refunds.errors import (
     RefundAmountExceededError,
     RefundBridgeError,
 )
-from refunds.evidence import Ambiguous, Found, NoneYet, Unreadable, Verdict, judge, stands_for
-from refunds.execute import ExecuteRefund
+from refunds.evidence import (
+    Ambiguous,
+    Found,
+    KeyNotShown,
+    NoneYet,
+    Unreadable,
+    Verdict,
+    of_our_order,
+    stands_for,
+)
+from refunds.execute import SEND_MS_MAX, SEND_MS_MIN, ExecuteRefund
+from refunds.look_up import look_for, movement_of
+from refunds.order import place
 from refunds.outcome import after_movement, of_its_payment
 from refunds.ports import (
+    Accepted,
     ChargeNotFoundError,
     ClaimConflictError,
     Clock,
     Deadline,
+    Dedupe,
     Doorbell,
     DoorbellError,
     Ledger,
@@ -50,7 +65,7 @@ from refunds.ports import (
     Trail,
 )
 from refunds.record import Recorder, Stored
-from refunds.refund import Failure, Refund, Why, transition
+from refunds.refund import HANDED_OVER_AGAIN, Failure, Refund, Why, noted, transition
 from refunds.reserve import TakenByAnotherCallError
 from refunds.state_machine import CreditNoteState, Event, ReportState, State
 
@@ -58,9 +73,13 @@ ACTOR: Final = "settle_refunds"
 # A day, in steps of the settle interval (a minute).
 REVIEW_STEPS: Final = 24 * 60
 HOLD_LOOK_UPS_MIN: Final = 3
+# How often a processor that dedupes by key is asked for an order before it is handed the same one
+# again, and how often that is done at most.
+REPEAT_LOOKS_MIN: Final = 2
+REPEATS_MAX: Final = 3
 # Somebody who asks again and again asks the ledger; the processor is asked once in that time.
 LOOK_NOW_EVERY_MS: Final = 10_000
-CLAIMS_MAX: Final = 1000
+NOT_SET_UP: Final = "its processor is not set up here any more"
 # What no waiting mends: a scheduled refund that meets one of these was never sent, nor will be.
 HOPELESS: Final = (
     AttemptsSpentError,
@@ -197,22 +216,54 @@ class SettleRefund:
 
     def _find_out(self, stored: Stored, deadline: Deadline) -> Settled:
         refund = stored.refund
-        processor = self.processors[refund.processor]
+        processor = self.processors.get(refund.processor)
+        if processor is None:
+            return self._hold(stored, NOT_SET_UP)
         try:
-            charge = processor.charge(refund.processor_payment_id, deadline)
+            verdict = look_for(processor, refund, self.ledger.claimed, deadline)
         except (ProviderUnavailableError, ChargeNotFoundError) as error:
             return self._hold(stored, f"no look-up: {type(error).__name__}")
-        listed = [movement.id for movement in charge.movements or ()][:CLAIMS_MAX]
-        claimed = self.ledger.claimed(refund.processor, listed)
-        verdict = judge(refund, charge, claimed)
         self.trail.note("looked_up", refund_id=refund.id, verdict=type(verdict).__name__)
+        by_key = processor.capabilities.dedupes is Dedupe.BY_KEY
+        is_open = isinstance(verdict, NoneYet | KeyNotShown)
+        if by_key and is_open and self._may_repeat(refund, deadline):
+            return self._hand_over_again(processor, stored, deadline)
         return self._decide(stored, verdict)
+
+    def _may_repeat(self, refund: Refund, deadline: Deadline) -> bool:
+        return (
+            not self.on_request
+            and refund.state is State.UNKNOWN
+            and refund.looks + 1 >= REPEAT_LOOKS_MIN
+            and refund.repeats < REPEATS_MAX
+            and not self._is_late(refund)
+            and deadline.remaining_ms() >= SEND_MS_MIN
+        )
+
+    def _hand_over_again(self, processor: Processor, stored: Stored, deadline: Deadline) -> Settled:
+        """The same order under the same key; that it is about to be sent is durable before."""
+        lease_until_ms = self.clock.now_ms() + self.settings.take_ms
+        about_to = noted(stored.refund, self._why(HANDED_OVER_AGAIN))
+        intent = self.recorder.write(stored, replace(about_to, next_check_ms=lease_until_ms))
+        too_late = self.clock.now_ms() + SEND_MS_MAX > lease_until_ms
+        if too_late or deadline.remaining_ms() < SEND_MS_MIN:
+            # Paused in between: another run may soon have this refund.
+            return Settled.HELD
+        outcome = place(processor, intent.refund, deadline, repeated=True)
+        told = type(outcome).__name__.lower()
+        self.trail.note("handed_over_again", refund_id=intent.refund.id, outcome=told)
+        if isinstance(outcome, Accepted):
+            return self._decide(intent, of_our_order(intent.refund, outcome.movement))
+        # Whatever else it answers says nothing of the order before this one.
+        return self._hold(intent, f"handed over again: {told}")
 
     def _decide(self, stored: Stored, verdict: Verdict) -> Settled:
         refund = stored.refund
         match verdict:
             case Unreadable():
                 return self._hold(stored, "no look-up: the charge lists no refunds")
+            case KeyNotShown():
+                return self._key_not_shown(stored)
             case Ambiguous(reason, ids):
                 return self._escalate(stored, reason, {"movements": list(ids)})
             case NoneYet():
@@ -227,8 +278,16 @@ class SettleRefund:
 
     def _decides_nothing_yet(self, refund: Refund, movement: Movement) -> bool:
         """A failed movement may be somebody else's, while our own order may still arrive."""
-        failed = movement.status is MovementStatus.FAILED
+        failed = movement.status is MovementStatus.FAILED and movement.order_id != refund.id
         return failed and refund.state is State.UNKNOWN and not self._hold_is_over(refund)
+
+    def _key_not_shown(self, stored: Stored) -> Settled:
+        """No look-up counts, so this never makes a refund fail, whatever the operator chose."""
+        refund = stored.refund
+        enough = not self.on_request and refund.looks + 1 >= HOLD_LOOK_UPS_MIN
+        if refund.state is State.UNKNOWN and enough and self._is_late(refund):
+            return self._escalate(stored, "the processor does not show its keys", {})
+        return self._hold(stored, "no look-up: the processor does not show its keys")
 
     def _none_yet(self, stored: Stored) -> Settled:
         """Not found yet is not failed: an order may arrive late, and look-ups may lag."""
@@ -248,9 +307,12 @@ class SettleRefund:
 
     def _hold_is_over(self, refund: Refund) -> bool:
         """Whether enough look-ups found nothing, this one after the end of the hold."""
-        ends_ms = (refund.started_at_ms or refund.created_at_ms) + self.settings.hold_ms
         enough = not self.on_request and refund.look_ups + 1 >= HOLD_LOOK_UPS_MIN
-        return enough and self.clock.now_ms() >= ends_ms
+        return enough and self._is_late(refund)
+
+    def _is_late(self, refund: Refund) -> bool:
+        """Whether its order can arrive no more."""
+        return self.clock.now_ms() >= refund.last_sent_at_ms + self.settings.hold_ms
 
     def _escalate(self, stored: Stored, reason: str, evidence: Mapping[str, Any]) -> Settled:
         refund = stored.refund
@@ -267,10 +329,12 @@ class SettleRefund:
     # --- pending ----------------------------------------------------------------------------------
 
     def _follow_up(self, stored: Stored, deadline: Deadline) -> Settled:
-        refund = stored.refund
-        processor = self.processors[refund.processor]
+        refund, bound_to = stored.refund, stored.refund.processor_refund_id or ""
+        processor = self.processors.get(refund.processor)
+        if processor is None:
+            return self._hold(stored, NOT_SET_UP)
         try:
-            movement = processor.movement(refund.processor_refund_id or "", deadline)
+            movement = movement_of(processor, bound_to, refund.refunded_payment, deadline)
         except ProviderUnavailableError as error:
             return self._hold(stored, f"no look-up: {type(error).__name__}")
         if movement is None:

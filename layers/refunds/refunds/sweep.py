@@ -59,7 +59,11 @@ class SweepPayments:
             ProcessorUnavailableError: the list could not be read now.
             LedgerUnavailableError: the ledger gave no answer.
         """
-        return sum(self._sweep(processor, deadline) for processor in self.processors.values())
+        return sum(
+            self._sweep(processor, deadline)
+            for processor in self.processors.values()
+            if processor.capabilities.lists_charges
+        )
 
     def _sweep(self, processor: Processor, deadline: Deadline) -> int:
         begin_ms = self.clock.now_ms() - SINCE_MARGIN_MS

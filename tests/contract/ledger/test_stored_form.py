@@ -33,6 +33,14 @@ def sample(name: str) -> dict[str, dict[str, Any]]:
     return typed
 
 
+def without_defaults(item: Item) -> Item:
+    """A refund's item of the first form without what a reader knows if nothing is said."""
+    request = {name: item["request"][name] for name in item["request"] if name != "refund_type"}
+    report = {name: value for name, value in item["report"].items() if value != 0}
+    history = [{name: v for name, v in line.items() if v != {}} for line in item["history"]]
+    return item | {"request": request, "report": report, "history": history}
+
+
 def keep(table: Table, refund: Refund) -> Refund:
     table.ledger().commit(Commit(refunds=(RefundWrite(None, refund),)))
     return read(table, refund)
@@ -63,8 +71,9 @@ def test_an_item_of_version_1_is_read_and_written_as_ever() -> None:
     assert refund.history[1].evidence == {"processor_refund_id": "hp_1", "amount": 2500}
     assert refund.credit_note == CreditNote()
     written = refund_item(refund) | {"write_id": "5f1d3a"}
-    # Facts that came later are written beside those of then, which are written as they were.
-    assert written == written | item | {"report": written["report"] | item["report"]}
+    # Facts that came later are written beside those of then, which are written as they were, but
+    # for what is left out today because its absence says the same.
+    assert without_defaults(item) == {name: written[name] for name in without_defaults(item)}
 
 
 def test_a_payment_of_version_1_is_read_as_ever() -> None:
@@ -138,7 +147,7 @@ def test_a_credit_note_is_stored_once_it_is_owed_and_then_changed_in_place(table
     assert "credit_note" not in item_of(table, first)
     owed = credit_note_transition(first, CreditNoteEvent.OWE, why("said"), attempts=1)
     due = change(table, first, owed)
-    assert item_of(table, first)["credit_note"] == {"state": "due", "epoch": 0, "attempts": 1}
+    assert item_of(table, first)["credit_note"] == {"state": "due", "attempts": 1}
     # Given a newer release that adds to it
     item = item_of(table, first)
     table.put(item | {"credit_note": item["credit_note"] | {"later": "?"}})

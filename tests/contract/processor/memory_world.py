@@ -5,10 +5,10 @@ from refunds.ports import (
     Capabilities,
     Deadline,
     MovementStatus,
-    PaymentMethodKind,
     Processor,
     Rejected,
 )
+from refunds.refund import PaymentMethodKind
 from tests.contract.processor.worlds import Traits
 from tests.fakes.processor import FakeProcessor
 from tests.fakes.processor_fates import (

@@ -14,12 +14,13 @@ from local.simulators.json_text import JsonObject
 from local.simulators.seeding import Seed
 from refunds.adapters.deadline_http import DeadlineHttp, Limits
 from refunds.money import Money, money_from_major
-from refunds.ports import Deadline, MovementStatus, PaymentMethodKind, Processor
+from refunds.ports import Deadline, MovementStatus, Processor
 from refunds.processors.ccg import Ccg, CcgSettings
 from refunds.processors.ccg_shapes import AmountUnit
 from refunds.processors.hedge import Hedge
 from refunds.processors.hitpay import HitPay
 from refunds.processors.hyperswitch import Hyperswitch
+from refunds.refund import PaymentMethodKind
 from tests.contract.processor.worlds import Traits
 from tests.contract.real_time import FixedKey, RealClock, closed_port_url, wait_until
 

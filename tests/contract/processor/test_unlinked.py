@@ -7,11 +7,11 @@ from refunds.ports import (
     Aborted,
     Accepted,
     MovementStatus,
-    PaymentMethodKind,
     Rejected,
     Unknown,
     UnreadableAnswerError,
 )
+from refunds.refund import PaymentMethodKind
 from tests.contract.processor.orders import PAID, REFUND_ID, ended, refund_one, unlinked
 from tests.contract.processor.selection import refunds_unlinked, where
 from tests.contract.processor.worlds import ProcessorWorld

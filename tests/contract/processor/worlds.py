@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from refunds.money import Money
-from refunds.ports import Deadline, MovementStatus, PaymentMethodKind, Processor
+from refunds.ports import Deadline, MovementStatus, Processor
+from refunds.refund import PaymentMethodKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ from refunds.refund import (
     CreditNote,
     Entry,
     Failure,
+    PaymentMethodKind,
     ReferenceType,
     Refund,
     RefundRequest,
@@ -54,6 +55,10 @@ REQUESTS = st.builds(
     reason=st.none() | TEXT,
     metadata=st.dictionaries(TEXT, TEXT, max_size=3),
     refund_type=st.sampled_from(RefundType),
+    processor=st.none() | TEXT,
+    payment_method_type=st.none() | st.sampled_from(PaymentMethodKind),
+    customer=st.dictionaries(TEXT, TEXT, max_size=3),
+    report_to=st.none() | TEXT,
 )
 PARAMETERS = st.builds(
     ReportParameters,
@@ -193,6 +198,48 @@ def test_a_fact_that_is_none_is_absent() -> None:
     assert not {"payment_intent", "failure", "snapshot", "due_at", "lease_until_ms"} & set(item)
     assert "parameters" not in item["report"]
     assert "credit_note" not in item
+
+
+def test_so_is_one_that_nobody_has_changed_yet() -> None:
+    entry = Entry(seq=1, at_ms=1, before=None, after="submitting", cause="reserved", actor="shop")
+    request = RefundRequest(reference_type=ReferenceType.INVOICE, reference_id="in_1")
+    item = refund_item(replace(a_refund(), request=request, history=(entry,)))
+    assert not {"attempt", "token", "looks", "look_ups"} & set(item)
+    assert item["request"] == {"reference_type": "invoice", "reference_id": "in_1"}
+    assert item["report"] == {"state": "not_due"}
+    assert "evidence" not in item["history"][0]
+
+
+def test_what_absent_facts_are_taken_for_never_changes() -> None:
+    """It is part of the stored form of every item that was ever written."""
+    defaults = {
+        kind.__name__: {
+            one.name: one.default if one.default_factory is MISSING else one.default_factory()
+            for one in fields(kind)
+            if (one.default, one.default_factory) != (MISSING, MISSING)
+        }
+        for kind in (Refund, RefundRequest, Report, CreditNote, Entry)
+    }
+    always_said = ("revision", "schema_version")
+    said = {
+        kind: {
+            name: value
+            for name, value in found.items()
+            if value is not None and name not in always_said
+        }
+        for kind, found in defaults.items()
+    }
+    zero = dict.fromkeys
+    assert said["Refund"] == zero(("attempt", "looks", "look_ups"), 0) | {
+        "token": "",
+        "report": Report(),
+        "credit_note": CreditNote(),
+        "history": (),
+    }
+    assert said["RefundRequest"].items() >= {"metadata": {}, "refund_type": "instant"}.items()
+    assert said["Report"] == zero(("epoch", "attempts", "rings"), 0) | {"state": "not_due"}
+    assert said["CreditNote"] == zero(("epoch", "attempts"), 0) | {"state": "not_due"}
+    assert said["Entry"] == {"evidence": {}}
 
 
 @pytest.mark.parametrize(

@@ -71,11 +71,58 @@ def test_no_function_makes_series_of_its_own(booth: Booth, monkeypatch: pytest.M
 
 def test_a_success_is_counted_by_processor_and_summed_by_currency(booth: Booth) -> None:
     booth.note("refund_moved", refund_id="rfd_1", **SUCCESS)
-    outcomes, amounts = booth.written()
-    assert (outcomes["processor"], outcomes["outcome"]) == ("hitpay", "succeeded")
-    assert outcomes["RefundOutcomes"] == [1]
-    assert (amounts["currency"], amounts["RefundedAmount"]) == ("sgd", [2500])
-    assert amounts["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Unit"] == "None"
+    (line,) = booth.written()
+    outcomes, amounts = line["_aws"]["CloudWatchMetrics"]
+    assert outcomes["Dimensions"] == [["processor", "outcome"]]
+    assert (line["processor"], line["outcome"]) == ("hitpay", "succeeded")
+    assert line["RefundOutcomes"] == [1]
+    assert amounts["Dimensions"] == [["currency"]]
+    assert (line["currency"], line["RefundedAmount"]) == ("sgd", [2500])
+    assert amounts["Metrics"] == [{"Name": "RefundedAmount", "Unit": "None"}]
+
+
+def called(provider: str, call: str, took_ms: int) -> dict[str, Any]:
+    return {"provider": provider, "call": call, "took_ms": took_ms, "failed": 0}
+
+
+def test_what_an_invocation_counted_stands_on_as_few_lines_as_hold_it(booth: Booth) -> None:
+    # Given the calls of a refund, and what became of it
+    for call in (("stripe", "read", 150), ("hitpay", "read", 100), ("hitpay", "refund", 600)):
+        booth.note("provider_called", **called(*call))
+    booth.note("refund_moved", refund_id="rfd_1", **SUCCESS)
+    # Then whatever differs in a dimension has a line of its own, and the rest stands beside it
+    lines = booth.written()
+    told = [{name: line[name] for name in line if name != "_aws"} for line in lines]
+    stripe = {"provider": "stripe", "call": "read", "ProviderLatency": [150]}
+    hitpay = {"provider": "hitpay", "call": "read", "ProviderLatency": [100]}
+    refund = {"provider": "hitpay", "call": "refund", "ProviderLatency": [600]}
+    success = {"processor": "hitpay", "outcome": "succeeded", "RefundOutcomes": [1]}
+    amount = {"currency": "sgd", "RefundedAmount": [2500]}
+    assert told == [
+        stripe | {"ProviderFailures": [0]} | success | amount,
+        hitpay | {"ProviderFailures": [0, 0]},
+        refund,
+    ]
+    # And every directive names its own dimensions, of which its line has the values
+    dimensions = [
+        [one["Dimensions"] for one in line["_aws"]["CloudWatchMetrics"]] for line in lines
+    ]
+    calls, failures = [["provider", "call"]], [["provider"]]
+    assert dimensions == [
+        [calls, failures, [["processor", "outcome"]], [["currency"]]],
+        [calls, failures],
+        [calls],
+    ]
+
+
+def test_two_series_of_a_metric_never_share_a_line(booth: Booth) -> None:
+    # Given two series of equal values, which differ in a dimension that is all that they have
+    for currency in ("sgd", "usd"):
+        booth.note("refund_moved", refund_id="rfd_1", **SUCCESS | {"currency": currency})
+    first, second = booth.written()
+    assert (first["currency"], first["RefundedAmount"]) == ("sgd", [2500])
+    assert (second["currency"], second["RefundedAmount"]) == ("usd", [2500])
+    assert "RefundOutcomes" not in second
 
 
 def test_only_what_succeeded_is_summed(booth: Booth) -> None:

@@ -189,6 +189,31 @@ def test_a_missing_parameter_is_no_key(stub: Stub, secrets: Secrets) -> None:
         secrets.secret(STRIPE).current()
 
 
+def test_what_is_missing_is_missing_to_nobody_else_and_looked_for_again(
+    stub: Stub, secrets: Secrets
+) -> None:
+    # Given a processor whose key was never put
+    answer(stub, "sk_test_1", None)
+    assert secrets.secret(STRIPE).current() == "sk_test_1"
+    # When it is asked for, it is looked for, and the other one stays what it was
+    answer(stub, "sk_test_1", None)
+    with pytest.raises(KeyUnavailableError, match="hitpay-api-key: missing"):
+        secrets.secret(HITPAY).current()
+    assert secrets.secret(STRIPE).current() == "sk_test_1"
+    # Then once it is put it works at once
+    answer(stub, "sk_test_1", "hp-key")
+    assert secrets.secret(HITPAY).current() == "hp-key"
+
+
+def test_what_was_taken_away_is_no_key_after_a_401(stub: Stub, secrets: Secrets) -> None:
+    answer(stub, "sk_test_1")
+    answer(stub, "sk_test_1", None)
+    secret = secrets.secret(HITPAY)
+    assert secret.current() == "hp-key"
+    with pytest.raises(KeyUnavailableError, match="missing"):
+        secret.refreshed()
+
+
 def test_blank_ends_are_no_part_of_a_secret(stub: Stub, secrets: Secrets) -> None:
     answer(stub, " sk_test_1\r\n")
     assert secrets.secret(STRIPE).current() == "sk_test_1"

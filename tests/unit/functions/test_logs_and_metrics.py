@@ -239,8 +239,9 @@ def values_of(metrics: list[dict[str, Any]]) -> dict[str, list[float]]:
     """All values of each metric."""
     found: dict[str, list[float]] = {}
     for line in metrics:
-        for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
-            found.setdefault(metric["Name"], []).extend(line[metric["Name"]])
+        for directive in line["_aws"]["CloudWatchMetrics"]:
+            for metric in directive["Metrics"]:
+                found.setdefault(metric["Name"], []).extend(line[metric["Name"]])
     return found
 
 

@@ -61,15 +61,28 @@ def test_what_is_there_and_what_is_missing_is_told_without_reading_any(
         "Parameters": [parameter("hitpay-webhook-salts", 1), parameter("stripe-secret-key", 2)],
         "InvalidParameters": ["/p/hitpay-api-key"],
     }
-    asked = {"Names": [f"/p/{name}" for name in secrets.NAMES], "WithDecryption": False}
+    names = secrets.needed({"HitPayUrl": "https://hitpay.example", "HedgeUrl": ""})
+    asked = {"Names": [f"/p/{name}" for name in names], "WithDecryption": False}
     for _ in range(2):
         stubber.add_response("get_parameters", answer, asked)
     store = SecretStore(ssm, "/p")
-    assert store.missing() == ["hitpay-api-key"]
-    assert store.stored() == [
+    assert store.missing(names) == ["hitpay-api-key"]
+    assert store.stored(names) == [
         StoredSecret("stripe-secret-key", "SecureString", 2, CHANGED),
         StoredSecret("hitpay-webhook-salts", "SecureString", 1, CHANGED),
     ]
+
+
+def test_a_stage_needs_the_keys_of_the_processors_that_it_sets_up() -> None:
+    every = dict.fromkeys(secrets.PROCESSOR_KEYS, "https://one.example")
+    assert secrets.needed(every) == list(secrets.NAMES)
+    assert secrets.needed(every | {"HitPayUrl": ""}) == [
+        "stripe-secret-key",
+        "hyperswitch-api-key",
+        "hedge-api-key",
+        "ccg-access-token",
+    ]
+    assert secrets.needed({}) == ["stripe-secret-key"]
 
 
 def test_a_line_break_of_a_pasted_secret_is_no_part_of_it() -> None:

@@ -17,7 +17,14 @@ def running(api_url: str) -> RunningStack:
         stage=load_stage("local"),
         emulator=Emulator(4566, process),
         clients=CloudClients("ap-southeast-1", "http://127.0.0.1:4566"),
-        providers=Providers(hitpay_url="h", stripe_url="s", hitpay_key="hk", stripe_key="sk"),
+        providers=Providers(
+            hitpay_url="h",
+            stripe_url="s",
+            hitpay_key="hk",
+            stripe_key="sk",
+            others={"HedgeUrl": "g", "HedgeOtherDecimals": "minor"},
+            other_keys={"hedge-api-key": "gk"},
+        ),
         outputs={"LedgerTable": "t"},
         api_url=api_url,
         api_key="rbk_1",
@@ -31,8 +38,10 @@ def test_it_tells_how_to_reach_the_stack_and_no_providers_key(tmp_path: Path) ->
         assert file.stat().st_mode & 0o077 == 0
     assert facts["api_url"] == "http://api"
     assert facts["api_key"] == "rbk_1"
+    assert (facts["stripe_url"], facts["hitpay_url"], facts["hedge_url"]) == ("s", "h", "g")
+    assert "ccg_url" not in facts
     assert facts["aws_endpoint_url"] == "http://127.0.0.1:4566"
-    assert not {"hk", "sk"} & set(map(str, facts.values()))
+    assert not {"hk", "sk", "gk"} & set(map(str, facts.values()))
     assert not file.exists()
 
 

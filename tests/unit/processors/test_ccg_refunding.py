@@ -11,12 +11,12 @@ from refunds.ports import (
     Accepted,
     MovementStatus,
     Outcome,
-    PaymentMethodKind,
     Rejected,
     Unknown,
 )
 from refunds.processors.ccg import Ccg
 from refunds.processors.ccg_shapes import AmountUnit
+from refunds.refund import PaymentMethodKind
 from tests.unit.processors.adapters import (
     MERCHANT,
     ORDER,

@@ -1,9 +1,13 @@
 """Which processors there are, what sets them up, and what they say of themselves."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+import refunds
 from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.config import ConfigurationError, Mode
 from refunds.ports import Dedupe, LookUp
@@ -11,6 +15,7 @@ from refunds.processors.registry import REGISTRY, build, set_up
 from tests.unit.processors.doubles import StoredKey
 
 CCG = {"CCG_URL": "https://api-stg.uhg.com", "CCG_MERCHANT_ID": "m-1", "CCG_AMOUNT_UNIT": "minor"}
+ENV = {"PYTHONPATH": str(Path(refunds.__file__).parent.parent)}
 EVERY = {
     "HITPAY_URL": "https://api.sandbox.hit-pay.com",
     "HYPERSWITCH_URL": "https://sandbox.hyperswitch.io",
@@ -118,3 +123,43 @@ class TestTheMode:
         url = f"http://{REGISTRY[name].live_host}"
         with pytest.raises(ConfigurationError, match="MODE is live"):
             set_up(self.with_url(name, url), Mode.LIVE)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.hit-pay.com.evil.example",
+        "https://user@127.0.0.1:8080",
+        "https://hitpay.example",
+    ],
+)
+def test_hitpays_money_is_real_at_one_address_only(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="HITPAY_URL is not https://"):
+        set_up({"HITPAY_URL": url}, Mode.LIVE)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://API.hit-pay.com/", "https://api.hit-pay.com:443", "http://u@api.hit-pay.com"]
+)
+def test_however_its_live_address_is_spelt(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="MODE is test"):
+        set_up({"HITPAY_URL": url}, Mode.TEST)
+
+
+def test_hyperswitch_may_be_installed_somewhere_of_ones_own() -> None:
+    own = {"HYPERSWITCH_URL": "https://payments.example"}
+    assert list(set_up(own, Mode.LIVE)) == ["hyperswitch"]
+
+
+def test_who_starts_imports_those_that_are_set_up_and_no_other() -> None:
+    program = (
+        "import sys\n"
+        "from refunds.processors.registry import import_set_up\n"
+        "import_set_up({'HEDGE_URL': 'http://h', 'CCG_URL': ''})\n"
+        "names = ('hitpay', 'hyperswitch', 'hedge', 'ccg')\n"
+        "print([n for n in names if f'refunds.processors.{n}' in sys.modules])\n"
+    )
+    done = subprocess.run(  # noqa: S603 - the program above
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=ENV
+    )
+    assert done.stdout.strip() == "['hedge']"

@@ -2,8 +2,10 @@
 
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -44,16 +46,19 @@ class Ended:
 class TargetInMemory(Target):
     """The stack of that world; its clients are whatever a test puts there."""
 
-    def __init__(self, clients: dict[str, Any]) -> None:
+    def __init__(
+        self, clients: dict[str, Any], parameters: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         super().__init__("test", "refund-bridge-test", CloudClients("ap-southeast-1"))
         self._fakes = clients
+        self._parameters = parameters
 
     def client(self, service: str) -> Any:
         return self._fakes[service]
 
     @property
     def stack(self) -> Stack:
-        return Stack(outputs=OUTPUTS, parameters={"Stage": STAGE})
+        return Stack(outputs=OUTPUTS, parameters={"Stage": STAGE, **self._parameters})
 
 
 @dataclass
@@ -62,12 +67,16 @@ class Operator:
 
     Attributes:
         clients: of AWS, by service.
+        parameters: of the deployed stack.
+        closed: one for each command that let go of its world.
     """
 
     world: World
     capsys: pytest.CaptureFixture[str]
     clients: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
     backlog: MemoryBacklog = field(default_factory=MemoryBacklog)
+    closed: list[bool] = field(default_factory=list)
 
     def __call__(self, line: str) -> Ended:
         """Run a command line."""
@@ -86,7 +95,7 @@ class Operator:
         return self.done(f"{line} --json").value
 
     def _find(self, stage: str | None, stack_file: Path | None) -> Target:
-        return TargetInMemory(self.clients)
+        return TargetInMemory(self.clients, self.parameters)
 
     def _build(self, _target: Target) -> OperatorsWorld:
         world = self.world
@@ -101,4 +110,5 @@ class Operator:
             doorbell=world.doorbell,
             clock=world.clock,
             trail=world.trail,
+            close=lambda: self.closed.append(True),
         )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
@@ -14,8 +15,10 @@ from refundctl.checks import ledger, providers, queues, release, secrets
 from refundctl.checks.finding import Finding, Level, fail, fine, warn
 from refundctl.exits import Exit
 from refundctl.options import Call
-from refunds.adapters.http_messages import HttpAnswer, HttpRequest
+from refunds.adapters.http_messages import HttpAnswer
 from refunds.config import Mode
+from refunds.refund import CreditNote
+from refunds.state_machine import CreditNoteState, ReportState
 from tests.fakes.processor_fates import ReplyLost, RequestLost
 from tests.fakes.world import STEP_MS, World
 from tests.unit.refundctl.operator import Operator
@@ -58,22 +61,41 @@ class TestSecrets:
         assert found.level is level
         assert key not in found.found
 
-    def test_does_hitpays_address_fit_the_mode(self) -> None:
-        live, sandbox = "https://api.hit-pay.com", "https://api.sandbox.hit-pay.com"
-        assert secrets.hitpay_mode(live, Mode.LIVE).level is OK
-        assert secrets.hitpay_mode(sandbox, Mode.TEST).level is OK
-        assert secrets.hitpay_mode(sandbox, Mode.LIVE).level is FAIL
-        assert secrets.hitpay_mode(live, Mode.TEST).level is FAIL
+    @pytest.mark.parametrize(
+        ("parameter", "live", "sandbox"),
+        [
+            ("HitPayUrl", "https://api.hit-pay.com", "https://api.sandbox.hit-pay.com"),
+            ("HedgeUrl", "https://api.hedgepayments.com", "https://api-sandbox.hedgepayments.com"),
+        ],
+    )
+    def test_does_a_processors_address_fit_the_mode(
+        self, parameter: str, live: str, sandbox: str
+    ) -> None:
+        def level(url: str, mode: str) -> Level:
+            (found,) = secrets.processors_modes({"Mode": mode, parameter: url})
+            return found.level
+
+        assert (level(live, "live"), level(sandbox, "test")) == (OK, OK)
+        assert (level(sandbox, "live"), level(live, "test")) == (FAIL, FAIL)
+
+    def test_is_each_processor_set_up_as_it_must_be(self) -> None:
+        given = {"Mode": "test", "HitPayUrl": "http://h", "CcgUrl": "http://c"}
+        hitpay, ccg = secrets.processors_modes(given)
+        assert (hitpay.level, ccg.level) == (OK, FAIL)
+        assert "CCG_AMOUNT_UNIT" in ccg.found
+        (none,) = secrets.processors_modes({"Mode": "test"})
+        assert (none.level, none.check) == (FAIL, "processors")
 
     def test_is_anybody_let_in(self) -> None:
         assert secrets.callers(["shop.1"], []).level is OK
         assert secrets.callers([], []).level is WARN
-        assert "keys create" in secrets.callers([], ["x"]).todo
+        assert secrets.callers([], ["x"]).commands == ("keys create NAME",)
+        assert secrets.callers(["a.1"], ["b", "c"]).commands == ("keys revoke b", "keys revoke c")
         assert "by-hand" in secrets.callers(["shop.1"], ["by-hand"]).found
 
 
 class TestProviders:
-    PROBE = providers.Probe("HitPay", HttpRequest("GET", "https://h", {"X": "the-key"}), (200,))
+    PROBE = providers.Probe("HitPay", lambda *_: None, (200,))
 
     @pytest.mark.parametrize(
         ("status", "level"),
@@ -124,7 +146,7 @@ class TestQueues:
         assert queues.dead_letters(name, 0).level is OK
         found = queues.dead_letters(name, 200)
         assert (found.level, found.found) == (FAIL, "there are 200")
-        assert "refundctl" in found.todo
+        assert f"dlq list --queue {name}" in found.commands
 
     def test_a_queue_that_grows(self) -> None:
         assert queues.waiting("reports", 1000).level is OK
@@ -138,6 +160,9 @@ class TestQueues:
         assert queues.schedules({"settle": "ENABLED", "sweep": "ENABLED"}).level is OK
         found = queues.schedules({"settle": "DISABLED", "sweep": "ENABLED"})
         assert (found.level, found.found) == (FAIL, "settle: DISABLED")
+
+    def test_a_stack_that_is_paused_is_said_to_be(self) -> None:
+        assert queues.paused().level is WARN
 
     def test_is_an_alarm_on(self) -> None:
         assert queues.alarms(9, []).level is OK
@@ -182,7 +207,7 @@ class TestLedger:
         world.clock.advance(1)
         oldest = list(ledger.waiting([refund], now_ms()))[1]
         assert oldest.level is WARN
-        assert refund.id in oldest.todo
+        assert oldest.commands == (f"show {refund.id}",)
 
     def test_does_anything_wait_for_a_person(self, world: World) -> None:
         world.processor.fates.append(ReplyLost())
@@ -192,15 +217,33 @@ class TestLedger:
         reviews, oldest = ledger.waiting([world.stored("k")], world.clock.now_ms())
         assert (reviews.level, oldest.level) == (FAIL, OK)
         assert world.stored("k").id in reviews.found
-        assert reviews.todo == "refundctl review"
+        assert reviews.commands == ("review",)
+
+    def test_what_was_given_up_is_named_with_how_to_replay_it(self, world: World) -> None:
+        # Given four refunds whose reports failed, and one whose credit note did
+        made = [world.refund(f"k{number}", amount=100).refund for number in range(5)]
+        failed = [
+            replace(one, report=replace(one.report, state=ReportState.FAILED)) for one in made[:4]
+        ]
+        note = replace(made[4], credit_note=CreditNote(state=CreditNoteState.FAILED))
+        reports, notes = ledger.given_up([*failed, note], "of the 5 newest")
+        first = [one.id for one in failed[:3]]
+        assert (reports.level, notes.level) == (FAIL, WARN)
+        assert reports.found == f"4 of the 5 newest: {', '.join(first)}"
+        assert reports.commands == (
+            "list --report failed",
+            "dlq replay " + " ".join(f"--id {one}" for one in first),
+        )
+        assert notes.commands == ("list --credit-note failed", f"notes replay {note.id}")
+        assert list(ledger.given_up(made, "of the 5 newest")) == []
 
 
 class TestRelease:
     def test_does_live_run_what_was_deployed(self) -> None:
-        latest = {"CodeSha256": "a", "Timeout": 45, "Version": "$LATEST"}
-        assert release.same_version("f", latest, latest | {"Version": "7"}).level is OK
-        found = release.same_version("f", latest, latest | {"Version": "6", "CodeSha256": "b"})
+        assert release.same_version("f", "7", []).level is OK
+        found = release.same_version("f", "6", ["CodeSha256"])
         assert found.level is FAIL
+        assert "version 6" in found.found
         assert "CodeSha256" in found.found
 
     def test_is_there_room_in_the_account(self) -> None:
@@ -221,7 +264,7 @@ class TestCommand:
     def test_all_findings_are_listed_and_the_worst_decides(
         self, operator: Operator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        good, bad = fine("a", "good"), fail("b", "bad", "mend it")
+        good, bad = fine("a", "good"), fail("b", "bad", "mend it", "review", "dlq list")
         odd = warn("c", "odd", "look at it")
         for found, exit_code, level in (
             ([good], Exit.DONE, "ok"),
@@ -237,9 +280,11 @@ class TestCommand:
             "check": "b",
             "found": "bad",
             "todo": "mend it",
+            "commands": ["refundctl review", "refundctl dlq list"],
         }
         table = operator("doctor").out
         assert "mend it" in table
+        assert "refundctl review --stage production" in operator("doctor --stage production").out
         assert "good" not in operator("doctor --quiet").out
 
     def test_what_may_not_be_asked_is_said_and_stops_nothing_else(

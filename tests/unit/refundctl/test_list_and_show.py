@@ -1,11 +1,14 @@
 """Refunds are listed, the stuck ones first, and one is shown from its first line to its last."""
 
+from dataclasses import replace
+
 import pytest
 
 from refundctl.exits import Exit
 from refunds.ports import MovementStatus
-from refunds.refund import ReferenceType, refund_id_of
+from refunds.refund import CreditNote, ReferenceType, refund_id_of
 from refunds.report import ReportFailedError
+from refunds.state_machine import CreditNoteState, ReportState, State
 from tests.fakes.book_fates import Arrives, TurnedAway
 from tests.fakes.processor_fates import Answered, Conduct, ReplyLost, RequestLost
 from tests.fakes.world import STAGE, STEP_MS, World
@@ -94,6 +97,40 @@ class TestList:
         (one,) = operator.json(f"list --status {status}")
         assert one["id"] == refund_id_of(key, STAGE)
 
+    def test_reports_that_failed_long_ago_are_found_behind_all_that_is_newer(
+        self, world: World, operator: Operator
+    ) -> None:
+        # Given a report that failed, and was forgotten, and more refunds since than are listed
+        failed = world.refund("failed", amount=200).refund.id
+        world.book.decide = lambda _: TurnedAway(1)
+        with pytest.raises(ReportFailedError):
+            world.report(failed, last=True)
+        world.book.decide = lambda _: Arrives()
+        world.clock.advance(70 * DAY_MS)
+        owed = world.refund("owed", amount=100).refund.id
+        for number in range(4):
+            world.clock.advance(STEP_MS)
+            reported(world, f"k{number}")
+        # Then it is found as far back as one looks, and how far that is is said
+        ended = operator.done("list --report failed --limit 2 --json")
+        assert ended.value == []
+        assert "since 2023-12-24 22:17:20 UTC; older: say --since" in ended.err
+        ended = operator.done("list --report failed --since 80d --limit 2 --json")
+        assert [one["id"] for one in ended.value] == [failed]
+        assert ended.err == ""
+        assert [one["id"] for one in operator.json("list --report due")] == [owed]
+        assert len(operator.json("list --report reported")) == 4
+        assert operator.done("list --report failed --payment pr_1").err == ""
+
+    def test_credit_notes_that_failed_are_found(self, world: World, operator: Operator) -> None:
+        done = reported(world, "done")
+        reported(world, "other")
+        stored = world.stored("done")
+        note = CreditNote(state=CreditNoteState.FAILED, attempts=1, last_error="refused: void")
+        world.ledger.refunds[done] = replace(stored, credit_note=note)
+        assert [one["id"] for one in operator.json("list --credit-note failed")] == [done]
+        assert "no credit note: refused: void" in operator.done("list --credit-note failed").out
+
     @pytest.mark.parametrize("name", ["pr_2", "charge-2"])
     def test_of_one_payment_by_its_record_or_its_charge(
         self, world: World, operator: Operator, name: str
@@ -142,6 +179,8 @@ class TestList:
             "list --since yesterday",
             "list --since 2024-02-29T10:00:00",
             "list --status unknown",
+            "list --report lost",
+            "list --credit-note lost",
             "list --payment a --invoice b",
         ],
     )
@@ -208,6 +247,33 @@ class TestShow:
         world.processor.fates.append(Answered(403, "Insufficient balance."))
         refund = world.refund("k", amount=100).refund
         assert "Insufficient balance." in operator.done(f"show {refund.id}").out
+
+    def test_what_may_be_done_is_shown_as_lines_for_a_shell(
+        self, world: World, operator: Operator
+    ) -> None:
+        done = reported(world, "done")
+        assert "refundctl" not in operator.done(f"show {done}").out
+        stored = world.stored("done")
+        failed = replace(stored.report, state=ReportState.FAILED)
+        note = CreditNote(state=CreditNoteState.FAILED)
+        for changed, line in (
+            (replace(stored, state=State.REVIEW), f"review {done}"),
+            (replace(stored, state=State.REQUESTED), f"withdraw {done} --reason '...'"),
+            (replace(stored, report=failed), f"dlq replay --id {done}"),
+            (replace(stored, credit_note=note), f"notes replay {done}"),
+        ):
+            world.ledger.refunds[done] = changed
+            told = operator.done(f"show {done} --stage production").out
+            assert f"refundctl {line} --stage production" in told
+
+    def test_a_failed_report_that_no_record_books_is_not_replayed(
+        self, world: World, operator: Operator
+    ) -> None:
+        done = reported(world, "done")
+        stored = world.stored("done")
+        report = replace(stored.report, state=ReportState.FAILED, parameters=None)
+        world.ledger.refunds[done] = replace(stored, report=report)
+        assert "refundctl" not in operator.done(f"show {done}").out
 
     def test_one_that_does_not_exist(self, operator: Operator) -> None:
         ended = operator("show rfd_nobody")

@@ -75,3 +75,14 @@ def test_a_cell_is_no_formula(value: str | int, cell: str) -> None:
     write_csv(file, ("a", "b"), [(value, "end")])
     text = file.getvalue().split("\n", 1)[1]
     assert text.replace('"', "") == f"{cell},end\n"
+
+
+def test_a_line_that_is_there_to_be_copied_is_not_broken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a terminal that is narrower than the line
+    monkeypatch.setattr(sys, "stdout", narrow := Terminal())
+    monkeypatch.setenv("COLUMNS", "40")
+    line = "  refundctl dlq replay --queue reports --all --stage production"
+    Output(as_json=False).page(["What to do", line], None)
+    assert narrow.getvalue().splitlines() == ["What to do", line]

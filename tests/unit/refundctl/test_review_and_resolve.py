@@ -151,7 +151,9 @@ class TestReview:
 
     def test_none_is_said_to_be_none(self, operator: Operator) -> None:
         assert operator.json("review") == []
-        assert "No refund is in review" in operator.done("review").err
+        told = operator.done("review --stage production").err
+        assert "No refund is in review" in told
+        assert "refundctl list --report failed --stage production" in told
 
     def test_a_refund_that_does_not_exist(self, operator: Operator) -> None:
         assert operator("review rfd_nobody").exit_code == Exit.REFUSED

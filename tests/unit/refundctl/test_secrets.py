@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,10 @@ from refundctl.checks.providers import Probe
 from refundctl.command import main
 from refundctl.exits import Exit
 from refundctl.target import Stack, Target
+from refunds.adapters.deadline_http import DeadlineHttp
+from refunds.adapters.http_messages import ExchangeError, HttpAnswer, HttpRequest
+from refunds.adapters.system_clock import SystemClock
+from refunds.ports import Deadline, ProviderUnavailableError
 
 PREFIX = "/refund-bridge/test"
 CHANGED = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
@@ -48,6 +53,7 @@ class Parameters(Target):
                 "KmsKeyArn": "the-key",
                 "SecretsCacheSeconds": "60",
                 "HitPayUrl": "https://hitpay.example",
+                "HedgeUrl": "https://hedge.example",
                 "StripeUrl": "https://stripe.example",
             },
         )
@@ -118,6 +124,23 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     return Shell(monkeypatch, capsys)
 
 
+def request_of(probe: Probe) -> HttpRequest:
+    """What the probe sends."""
+    sent: list[HttpRequest] = []
+
+    class Deaf(DeadlineHttp):
+        def send(
+            self, request: HttpRequest, deadline: Deadline, *, fresh: bool = False
+        ) -> HttpAnswer:
+            sent.append(request)
+            raise ExchangeError("nobody answers")
+
+    clock = SystemClock()
+    with suppress(ExchangeError, ProviderUnavailableError):
+        probe.ask(Deaf(clock), Deadline.after(clock, 1_000))
+    return sent[0]
+
+
 def test_a_key_is_typed_unseen_and_stored_under_the_customers_key(shell: Shell) -> None:
     exit_code, out, err = shell.typed("secrets set stripe-secret-key", " sk_test_new\n")
     assert exit_code == Exit.DONE
@@ -142,11 +165,26 @@ def test_a_key_may_be_piped_in(shell: Shell) -> None:
 def test_the_provider_is_asked_with_the_new_key_before_it_replaces_the_old(shell: Shell) -> None:
     shell("secrets set stripe-secret-key", piped="sk_test_new")
     shell("secrets set hitpay-api-key", piped="hp_new")
-    stripe, hitpay = shell.asked
-    assert stripe.request.headers["Authorization"] == "Bearer sk_test_new"
-    assert stripe.request.url.startswith("https://stripe.example/")
-    assert hitpay.request.headers["X-BUSINESS-API-KEY"] == "hp_new"
-    assert hitpay.request.url.startswith("https://hitpay.example/")
+    shell("secrets set hedge-api-key", piped="hedge_new")
+    stripe, hitpay, hedge = map(request_of, shell.asked)
+    assert stripe.headers["Authorization"] == "Bearer sk_test_new"
+    assert stripe.url.startswith("https://stripe.example/")
+    assert hitpay.headers["X-BUSINESS-API-KEY"] == "hp_new"
+    assert hitpay.url.startswith("https://hitpay.example/")
+    assert hedge.headers["Authorization"] == "Bearer hedge_new"
+    assert hedge.url.startswith("https://hedge.example/v1/payments/")
+    assert {one.method for one in (stripe, hitpay, hedge)} == {"GET"}
+
+
+def test_the_key_of_a_processor_that_is_not_set_up_is_put_only_by_who_insists(shell: Shell) -> None:
+    exit_code, _, err = shell("secrets set hyperswitch-api-key", piped="hs_new")
+    assert exit_code == Exit.REFUSED
+    assert "not set up" in err
+    assert shell.asked == []
+    assert shell.target.values == {}
+    exit_code, _, _ = shell("secrets set hyperswitch-api-key --unchecked", piped="hs_new")
+    assert exit_code == Exit.DONE
+    assert shell.target.values == {f"{PREFIX}/hyperswitch-api-key": ["hs_new"]}
 
 
 def test_a_key_that_the_provider_refuses_replaces_none(shell: Shell) -> None:
@@ -214,7 +252,8 @@ def test_what_is_there_is_listed_without_what_it_is(shell: Shell) -> None:
     exit_code, out, _ = shell("secrets list")
     assert exit_code == Exit.DONE
     assert "2026-03-01 09:30:00 UTC" in out
-    assert out.count("(missing)") == 2
+    assert out.count("(missing)") == 3
+    assert "hyperswitch" not in out
     assert "sk_test" not in out
     first, *others = json.loads(shell("secrets list --json")[1])
     assert first == {
@@ -223,7 +262,7 @@ def test_what_is_there_is_listed_without_what_it_is(shell: Shell) -> None:
         "version": 2,
         "changed_at": "2026-03-01T09:30:00Z",
     }
-    assert [other["version"] for other in others] == [None, None]
+    assert [other["version"] for other in others] == [None, None, None]
 
 
 @pytest.mark.parametrize("line", ["secrets", "secrets set", "secrets set api-key sk_test_1"])

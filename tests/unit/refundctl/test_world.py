@@ -8,7 +8,7 @@ from local.clients import CloudClients
 from refundctl.command import main
 from refundctl.exits import Exit
 from refundctl.target import Stack, Target
-from refundctl.world import world_of
+from refundctl.world import provider_keys, world_of
 from tests.unit.refundctl.operator import OUTPUTS
 
 SANDBOX = "https://api.sandbox.hit-pay.com"
@@ -52,6 +52,34 @@ def test_it_is_as_the_stack_says_and_nobody_is_asked() -> None:
     assert list(world.processors) == ["hitpay"]
     assert world.resolve("operator:kim").hold_ms == world.hold_ms
     world.trail.note("anything")
+
+
+def test_it_has_every_processor_that_is_set_up() -> None:
+    others = {
+        "HyperswitchUrl": "https://sandbox.hyperswitch.io",
+        "HedgeUrl": "https://api-sandbox.hedgepayments.com",
+        "CcgUrl": "https://api-stg.uhg.com",
+        "CcgMerchantId": "m-1",
+        "CcgAmountUnit": "major",
+    }
+    world = world_of(Deployed(**others))
+    assert list(world.processors) == ["hitpay", "hyperswitch", "hedge", "ccg"]
+    assert list(world_of(Deployed(**others, HitPayUrl="")).processors) == [
+        "hyperswitch",
+        "hedge",
+        "ccg",
+    ]
+    keys = provider_keys(Deployed(**others), world.clock)
+    assert list(keys.processors) == list(world.processors)
+
+
+@pytest.mark.parametrize("changed", [{"HitPayUrl": ""}, {"CcgUrl": "https://api-stg.uhg.com"}])
+def test_without_a_processor_or_with_a_half_of_one_nothing_is_begun(
+    changed: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = Deployed(**changed)
+    assert main(["show", "rfd_x"], lambda *_: target) == Exit.REFUSED
+    assert capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("mode", "url"), [("live", SANDBOX), ("test", "https://api.hit-pay.com")])

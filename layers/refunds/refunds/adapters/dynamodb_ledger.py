@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from random import SystemRandom
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
 
 from refunds.adapters.attribute_values import decode_item, encode_item
 from refunds.adapters.dynamodb_refusals import CONDITION_FAILED, CONFLICT, INVALID, RefusedError
@@ -48,7 +48,8 @@ _random: Final = SystemRandom().random
 
 
 def _new_write_id() -> str:
-    return uuid4().hex
+    # It stands in every item, whose every byte is paid for. Of 96 bits no two are alike.
+    return token_urlsafe(12)
 
 
 class DynamoDbLedger:

@@ -1,7 +1,10 @@
 """Refunds and payments as items of the ledger's table, and back.
 
 An item holds every fact under the name that it has in ``refund.py`` and ``payment.py``; a fact that
-is ``None`` is absent. Beside the facts stand the indexes' attributes, each derived from them.
+is ``None`` is absent. Beside the facts stand the indexes' attributes, each derived from them. In a
+refund's item, whose writes are paid for by the KB, a fact is absent as well if it is what its
+dataclass takes it to be when nothing is said: so these defaults are part of the stored form, and
+none of them may ever change.
 Reading tolerates absent optional facts and ignores unknown attributes, whatever ``schema_version``
 says: a release that another has overtaken during a deploy still reads what it understands, and
 writes nothing but what it changed (``ledger_writes.py``).
@@ -9,7 +12,9 @@ writes nothing but what it changed (``ledger_writes.py``).
 
 import zlib
 from collections.abc import Mapping
+from dataclasses import MISSING, fields
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from refunds.adapters.attribute_values import plain
@@ -26,6 +31,7 @@ from refunds.refund import (
     CreditNote,
     Entry,
     Failure,
+    PaymentMethodKind,
     ReferenceType,
     Refund,
     RefundRequest,
@@ -44,14 +50,11 @@ Item = dict[str, Any]
 
 def refund_item(refund: Refund) -> Item:
     """The item of a refund: key, facts and index attributes."""
-    facts: Item = {
-        name: getattr(refund, name)
-        for name in Refund.__dataclass_fields__
-        if name not in ("request", "failure", "report", "credit_note", "history", "snapshot")
-    }
-    facts |= {
-        "request": _set(_fields(refund.request)),
-        "failure": None if refund.failure is None else _set(_fields(refund.failure)),
+    facts = _facts(refund) | {
+        "revision": refund.revision,
+        "schema_version": refund.schema_version,
+        "request": _facts(refund.request),
+        "failure": None if refund.failure is None else _facts(refund.failure),
         "report": _report_item(refund.report),
         "credit_note": _credit_note_item(refund.credit_note),
         "history": [entry_item(entry) for entry in refund.history],
@@ -63,7 +66,7 @@ def refund_item(refund: Refund) -> Item:
 
 def entry_item(entry: Entry) -> Item:
     """One line of history, as stored."""
-    item: Item = plain(_set(_fields(entry)))
+    item: Item = plain(_facts(entry))
     return item
 
 
@@ -116,13 +119,14 @@ def _index_attributes(refund: Refund) -> Item:
 
 
 def _report_item(report: Report) -> Item:
-    parameters = None if report.parameters is None else _fields(report.parameters)
-    return _set(_fields(report) | {"parameters": parameters})
+    """Never empty, nor absent: what changes in it is written member by member."""
+    parameters = None if report.parameters is None else _facts(report.parameters)
+    return _set(_facts(report) | {"state": report.state, "parameters": parameters})
 
 
 def _credit_note_item(note: CreditNote) -> Item | None:
     """Most refunds never owe one, and store none."""
-    return None if note == CreditNote() else _set(_fields(note))
+    return None if note == CreditNote() else _facts(note) | {"state": note.state}
 
 
 def _refund_of(item: Mapping[str, Any]) -> Refund:
@@ -130,10 +134,7 @@ def _refund_of(item: Mapping[str, Any]) -> Refund:
     for name in ("payment_record", "payment_intent", "invoice"):
         known.setdefault(name, None)
     known.setdefault("updated_at_ms", item["created_at_ms"])
-    request = _known(RefundRequest, item["request"])
-    request["reference_type"] = ReferenceType(request["reference_type"])
-    request["refund_type"] = RefundType(request.get("refund_type", RefundType.INSTANT))
-    known["request"] = RefundRequest(**request)
+    known["request"] = _request_of(item["request"])
     known["source"] = Source(item["source"])
     known["state"] = State(item["state"])
     known["revision"] = item["revision"]
@@ -146,6 +147,15 @@ def _refund_of(item: Mapping[str, Any]) -> Refund:
         known["failure"] = Failure(**_known(Failure, item["failure"]))
     _require_int(known, "amount", "created_at_ms", "revision")
     return Refund(**known)
+
+
+def _request_of(item: Mapping[str, Any]) -> RefundRequest:
+    known = _known(RefundRequest, item)
+    known["reference_type"] = ReferenceType(known["reference_type"])
+    known["refund_type"] = RefundType(known.get("refund_type", RefundType.INSTANT))
+    if "payment_method_type" in known:
+        known["payment_method_type"] = PaymentMethodKind(known["payment_method_type"])
+    return RefundRequest(**known)
 
 
 def _entry_of(item: Mapping[str, Any]) -> Entry:
@@ -207,6 +217,22 @@ def payment_of(item: Mapping[str, Any]) -> Payment:
 
 def _fields(fact: Any) -> Item:
     return {name: getattr(fact, name) for name in fact.__dataclass_fields__}
+
+
+def _facts(fact: Any) -> Item:
+    """Its members, but for those that whoever reads the item takes to be so anyway."""
+    known = _defaults(fact.__class__)
+    members = {name: getattr(fact, name) for name in known}
+    return {name: value for name, value in members.items() if value not in (None, known[name])}
+
+
+@cache
+def _defaults(kind: Any) -> Mapping[str, Any]:
+    """What each member of a dataclass is if nothing is said; ``MISSING`` if it must be said."""
+    return {
+        one.name: one.default if one.default_factory is MISSING else one.default_factory()
+        for one in fields(kind)
+    }
 
 
 def _known(kind: Any, item: Mapping[str, Any]) -> Item:

@@ -1,16 +1,19 @@
 """Counts what the use cases note, and writes it as metrics: CloudWatch's embedded metric format.
 
 Metrics are log lines of a form that CloudWatch reads numbers from, so nobody is called and nothing
-can be slow. They are collected during an invocation and written when it ends; what a worker that is
-killed had collected is lost with it, and every one of them can be lost without harm to a refund.
+can be slow. They are collected during an invocation and written when it ends, on as few lines as
+hold them; what a worker that is killed had collected is lost with it, and every one of them can be
+lost without harm to a refund.
 """
 
+import json
 import logging
+import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from functools import wraps
-from typing import Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
@@ -54,9 +57,9 @@ class Meters:
         """Write what was taken in, and forget it."""
         with self._lock:
             by_series, self._by_series = self._by_series, {}
-        for metrics in by_series.values():
-            if metrics.metric_set:
-                metrics.flush_metrics()
+        series = [one.serialize_metric_set() for one in by_series.values() if one.metric_set]
+        for line in _together(series):
+            sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
 
     def _metrics_of(self, dimensions: tuple[tuple[str, str], ...]) -> EphemeralMetrics:
         if dimensions not in self._by_series:
@@ -65,6 +68,33 @@ class Meters:
                 metrics.add_dimension(name, value)
             self._by_series[dimensions] = metrics
         return self._by_series[dimensions]
+
+
+def _together(series: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The series on as few lines as hold them, in their order.
+
+    A line may have any number of directives (``CloudWatchMetrics``), each with its own metrics and
+    dimensions, but their values stand beside each other under their names: so of every dimension a
+    line has one value, and of every metric one series. Source:
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+    lines: list[dict[str, Any]] = []
+    for one in series:
+        line = next((line for line in lines if _fits(one, line)), None)
+        if line is None:
+            lines.append(dict(one))
+            continue
+        directives = [*line["_aws"]["CloudWatchMetrics"], *one["_aws"]["CloudWatchMetrics"]]
+        line |= {**one, "_aws": {**line["_aws"], "CloudWatchMetrics": directives}}
+    return lines
+
+
+def _fits(one: Mapping[str, Any], line: Mapping[str, Any]) -> bool:
+    (directive,) = one["_aws"]["CloudWatchMetrics"]
+    metrics = {metric["Name"] for metric in directive["Metrics"]}
+    dimensions = one.keys() - metrics - {"_aws"}
+    same = all(line.get(name, one[name]) == one[name] for name in dimensions)
+    return same and not metrics & line.keys()
 
 
 class MetricTrail:

@@ -1,26 +1,15 @@
-"""Refuse to start on a mix of real and play money."""
+"""Refuse a Stripe key that is of another mode than the stage.
+
+The same of the processors' addresses: ``refunds.processors.settings``.
+"""
 
 from typing import Final
-from urllib.parse import urlsplit
 
 from refunds.adapters.api_key import ApiKey
 from refunds.config import ConfigurationError, Mode
 
 _LIVE_KEYS: Final = ("sk_live_", "rk_live_")
 _TEST_KEYS: Final = ("sk_test_", "rk_test_")
-_LIVE_HITPAY: Final = "api.hit-pay.com"
-
-
-def require_mode(stripe_key: str, hitpay_url: str, mode: Mode) -> None:
-    """Check that Stripe's key and HitPay's address are of ``mode``.
-
-    HitPay's keys do not show their mode, but each is valid at one of its two addresses only.
-
-    Raises:
-        ConfigurationError: they are not. The sentence does not hold the key.
-    """
-    require_stripe_key(stripe_key, mode)
-    require_hitpay_url(hitpay_url, mode)
 
 
 def require_stripe_key(stripe_key: str, mode: Mode) -> None:
@@ -31,26 +20,6 @@ def require_stripe_key(stripe_key: str, mode: Mode) -> None:
     """
     if not stripe_key.startswith(_LIVE_KEYS if mode is Mode.LIVE else _TEST_KEYS):
         raise ConfigurationError(_about_stripe(stripe_key, mode))
-
-
-def require_hitpay_url(hitpay_url: str, mode: Mode) -> None:
-    """Check that HitPay's address is of ``mode``.
-
-    Raises:
-        ConfigurationError: it is not.
-    """
-    live = mode is Mode.LIVE
-    address = urlsplit(hitpay_url)
-    # A dot at the end of a host name is the same host.
-    is_live_address = (address.hostname or "").rstrip(".") == _LIVE_HITPAY
-    if live and not (is_live_address and address.scheme == "https"):
-        raise ConfigurationError(
-            f"MODE is live, but HITPAY_URL is not HitPay's live address https://{_LIVE_HITPAY}."
-        )
-    if not live and is_live_address:
-        raise ConfigurationError(
-            f"MODE is {mode}, but HITPAY_URL is HitPay's live address, where money is real."
-        )
 
 
 class ModeCheckedKey:

@@ -34,13 +34,18 @@ class Kept(Generic[_T]):
         self._clock = clock
         self._kept: tuple[_T, int] | None = None
 
+    def kept(self) -> _T | None:
+        """What was fetched, unless it is too old."""
+        if self._kept is None:
+            return None
+        value, fetched_at_ms = self._kept
+        is_young = 0 <= self._clock.now_ms() - fetched_at_ms < self._max_age_ms
+        return value if is_young else None
+
     def current(self) -> _T:
         """What was fetched, now if it is too old; raises as ``fetch`` does."""
-        if self._kept is not None:
-            value, fetched_at_ms = self._kept
-            if 0 <= self._clock.now_ms() - fetched_at_ms < self._max_age_ms:
-                return value
-        return self.fetched_anew()
+        kept = self.kept()
+        return self.fetched_anew() if kept is None else kept
 
     def fetched_anew(self) -> _T:
         """What is fetched now; raises as ``fetch`` does, and then the older one stays."""

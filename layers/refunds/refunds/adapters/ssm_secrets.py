@@ -28,6 +28,9 @@ class Secrets:
     They are kept for ``max_age_s``. After a provider refused one, all are read anew: by one thread
     for all that ask, and not again within ``REREAD_EVERY_MS``, so that a revoked key cannot turn
     every request into a call to the Systems Manager.
+
+    One that is missing is no key for those who need it, and nothing to the others. It is looked for
+    whenever it is asked for, so that a key put right now works at once.
     """
 
     def __init__(
@@ -58,7 +61,10 @@ class Secrets:
     def read(self, full_name: str) -> str:
         """The value of that parameter; raises as ``Secret.current`` does."""
         with self._lock:
-            return _usable(full_name, self._values.current())
+            kept = self._values.kept()
+            if kept is None or full_name not in kept:
+                kept = self._values.fetched_anew()
+            return _usable(full_name, kept)
 
     def read_anew(self, full_name: str) -> str | None:
         """The value of that parameter after a 401; returns and raises as ``Secret.refreshed``."""
@@ -72,12 +78,7 @@ class Secrets:
             return None if value == self._before_reread.get(full_name, "").strip() else value
 
     def _fetch(self) -> Mapping[str, str]:
-        found = parameters_by_name(self._client, self._names)
-        # All or none: what lacks a part is not kept, so that a key put right now works at once.
-        for name in self._names:
-            if name not in found:
-                raise KeyUnavailableError(f"{name}: missing")
-        return found
+        return parameters_by_name(self._client, self._names)
 
     def __repr__(self) -> str:
         return f"Secrets({', '.join(self._names)})"
@@ -117,6 +118,8 @@ class Secret:
 
 
 def _usable(full_name: str, values: Mapping[str, str]) -> str:
+    if full_name not in values:
+        raise KeyUnavailableError(f"{full_name}: missing")
     value = values[full_name].strip()  # a line break at the end of a pasted secret is no part of it
     if not _HEADER_TEXT.fullmatch(value):
         raise KeyUnavailableError(f"{full_name}: empty, or not printable ASCII without spaces")

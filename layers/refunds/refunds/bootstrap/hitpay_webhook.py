@@ -36,7 +36,7 @@ def hitpay_webhook(logger: Logger) -> HitPayWebhookWorld:
         ConfigurationError: the environment is wrong, or mixes real and play money.
     """
     settings = HitPayWebhookSettings.from_environment()
-    path = money_path(settings, logger)
+    path = money_path(settings, logger, needs_processor=False)
     salts = WebhookSalts(
         ssm_client(),
         settings.secrets_prefix,

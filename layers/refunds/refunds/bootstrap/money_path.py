@@ -1,50 +1,44 @@
 """What every function that moves money stands on."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
-from uuid import uuid4
+from secrets import token_urlsafe
 
 from aws_lambda_powertools import Logger
-from pydantic import Field
 
 from refunds.adapters.aws_clients import dynamodb_client, sqs_client, ssm_client
 from refunds.adapters.breaker import Breaker
 from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.adapters.dynamodb_ledger import DynamoDbLedger
-from refunds.adapters.guarded_ports import GuardedCreditNotes, GuardedProcessor
-from refunds.adapters.mode_check import require_hitpay_url
+from refunds.adapters.guarded_ports import GuardedCreditNotes
 from refunds.adapters.side_by_side import SideBySide
 from refunds.adapters.sqs_doorbell import SqsDoorbell
 from refunds.adapters.ssm_secrets import Secrets
 from refunds.adapters.system_clock import SystemClock
-from refunds.adapters.watched_ports import WatchedProcessor
 from refunds.adopt import Adopter
+from refunds.bootstrap.processors import keys_of, processor_side
 from refunds.bootstrap.stripe_side import STRIPE_SECRET_KEY, stripe_side
 from refunds.bootstrap.trails import calls_to, trail_of
-from refunds.config import Seconds, Settings
+from refunds.config import ConfigurationError, Seconds, Settings
 from refunds.execute import ExecuteRefund
 from refunds.link import LinkResolver, VerifyCharge
 from refunds.ports import Processor, Trail
-from refunds.processors.hitpay import HitPay
+from refunds.processors.registry import REGISTRY, set_up
 from refunds.record import Recorder
 from refunds.reserve import Reservation
 
-HITPAY_API_KEY = "hitpay-api-key"
-
 
 class MoneySettings(Settings):
-    """What the functions that ask HitPay read."""
+    """What the functions that ask processors read; what sets these up is read by the registry."""
 
-    hitpay_url: Annotated[str, Field(pattern=r"^https?://")]
-    hitpay_zero_decimal_form: Literal["integer", "decimal"]
     verify_charge: VerifyCharge
     lease_seconds: Seconds
 
 
 def new_token() -> str:
-    """A token that no other worker has."""
-    return uuid4().hex
+    """A token that no other worker has, short since the refund is stored with it."""
+    return token_urlsafe(12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,36 +54,43 @@ class MoneyPath:
     trail: Trail
 
 
-def money_path(settings: MoneySettings, logger: Logger) -> MoneyPath:
+def money_path(
+    settings: MoneySettings, logger: Logger, *, needs_processor: bool = True
+) -> MoneyPath:
     """Ledger, processors, Stripe and the doorbell, and the use case on them.
 
+    Args:
+        settings: the function's own.
+        logger: the function's own.
+        needs_processor: whether the function is of no use without one. Those that only learn what
+            HitPay does have nothing to do in a stage without it.
+
     Raises:
-        ConfigurationError: the settings mix real and play money.
+        ConfigurationError: a processor is set up wrongly, none is, or the settings mix real and
+            play money.
     """
-    require_hitpay_url(settings.hitpay_url, settings.mode)
+    found = set_up(os.environ, settings.mode)
+    if needs_processor and not found:
+        variables = ", ".join(f"{name.upper()}_URL" for name in REGISTRY)
+        raise ConfigurationError(f"No processor is set up: give one of {variables}.")
     clock, trail = SystemClock(), trail_of(logger)
     http = DeadlineHttp(clock)
     secrets = Secrets(
         ssm_client(),
         settings.secrets_prefix,
-        (STRIPE_SECRET_KEY, HITPAY_API_KEY),
+        (STRIPE_SECRET_KEY, *keys_of(found)),
         max_age_s=settings.secrets_cache_seconds,
         clock=clock,
     )
     ledger = DynamoDbLedger(dynamodb_client(), settings.ledger_table)
-    hitpay = GuardedProcessor(
-        WatchedProcessor(
-            HitPay(
-                base_url=settings.hitpay_url,
-                key=secrets.secret(HITPAY_API_KEY),
-                http=http,
-                zero_decimals_as_integer=settings.hitpay_zero_decimal_form == "integer",
-            ),
-            calls_to(HitPay.name, clock, trail, tracing=settings.tracing),
-        ),
-        Breaker(HitPay.name, clock, trail),
+    side = processor_side(
+        found,
+        secrets,
+        http,
+        calls_to=lambda name: calls_to(name, clock, trail, tracing=settings.tracing),
+        breaker_of=lambda name: Breaker(name, clock, trail),
     )
-    processors: dict[str, Processor] = {hitpay.name: hitpay}
+    processors: Mapping[str, Processor] = side.by_name
     stripe = stripe_side(settings, secrets, http, clock, trail)
     doorbell = SqsDoorbell(sqs_client(), settings.report_queue_url)
     execute = ExecuteRefund(
@@ -98,10 +99,11 @@ def money_path(settings: MoneySettings, logger: Logger) -> MoneyPath:
             ledger=ledger,
             book=stripe.book,
             processors=processors,
+            names=tuple(REGISTRY),
             together=SideBySide(),
             verify_charge=settings.verify_charge,
             livemode=settings.livemode,
-            in_doubt=lambda _: hitpay.in_doubt,
+            in_doubt=side.in_doubt,
         ),
         reservation=Reservation(
             ledger=ledger,

@@ -39,10 +39,14 @@ def sweep_charges(logger: Logger) -> SweepChargesWorld:
         ConfigurationError: the environment is wrong, or mixes real and play money.
     """
     settings = SweepChargesSettings.from_environment()
-    path = money_path(settings, logger)
+    path = money_path(settings, logger, needs_processor=False)
     observe = observe_of(path, settings)
     sweep = SweepPayments(
-        processors=path.processors,
+        processors={
+            name: processor
+            for name, processor in path.processors.items()
+            if processor.capabilities.lists_charges
+        },
         sweeps=observe.sweeps,
         payments=DynamoDbListing(dynamodb_client(), settings.ledger_table).payments,
         observe=observe,

@@ -38,6 +38,8 @@ class Adapter(ABC):
         secret: the name of the parameter that holds its key, below the stage's prefix.
         live_host: where money is real.
         sandbox_host: where it is not.
+        only_there: whether money is real at ``live_host`` and nowhere else. Others may be installed
+            somewhere of one's own.
         settings_form: what it is set up with.
         capabilities: what it can do.
     """
@@ -47,6 +49,7 @@ class Adapter(ABC):
     secret: ClassVar[str]
     live_host: ClassVar[str]
     sandbox_host: ClassVar[str]
+    only_there: ClassVar[bool] = False
     settings_form: ClassVar[type[ProcessorSettings]]
     capabilities: ClassVar[Capabilities]
 

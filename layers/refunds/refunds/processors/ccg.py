@@ -21,7 +21,6 @@ from refunds.ports import (
     Movement,
     News,
     Outcome,
-    PaymentMethodKind,
     RefundOrder,
     Rejected,
     UnlinkedOrder,
@@ -33,6 +32,7 @@ from refunds.processors.ccg_outcome import message_of, outcome_of
 from refunds.processors.ccg_shapes import TITLE, AmountUnit, read_movement
 from refunds.processors.provider_http import JSON, ORDER_MS_MAX, ProviderHttp, Sent, require_same
 from refunds.processors.settings import ProcessorSettings
+from refunds.refund import PaymentMethodKind
 
 # Only the first is documented; the others are Stripe's, to which the gateway passes a refund on.
 DOCUMENTED_REASONS: Final = {"duplicate": "DUPLICATE"}

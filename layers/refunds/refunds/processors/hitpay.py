@@ -67,6 +67,7 @@ class HitPay(Adapter):
     secret = "hitpay-api-key"  # noqa: S105 - a parameter's name, not its value
     live_host = "api.hit-pay.com"
     sandbox_host = "api.sandbox.hit-pay.com"
+    only_there = True
     settings_form = HitPaySettings
     # Sources disagree on repeated partial refunds: one is sent, and a refusal is passed on.
     capabilities: ClassVar[Capabilities] = Capabilities(

@@ -45,6 +45,12 @@ class _Registry(Mapping[str, "type[Adapter]"]):
 REGISTRY: Final[Mapping[str, "type[Adapter]"]] = _Registry()
 
 
+def import_set_up(environment: Mapping[str, str]) -> None:
+    """Import the adapters of the processors that have a URL in ``environment``, and no other."""
+    for name in _with_url(environment):
+        _ = REGISTRY[name]
+
+
 def set_up(environment: Mapping[str, str], mode: "Mode") -> Mapping[str, "ProcessorSettings"]:
     """The settings of every processor that has a URL in ``environment``, by name.
 
@@ -54,19 +60,11 @@ def set_up(environment: Mapping[str, str], mode: "Mode") -> Mapping[str, "Proces
     from refunds.processors.settings import require_url_of_mode  # noqa: PLC0415 - as above
 
     found: dict[str, ProcessorSettings] = {}
-    for name in REGISTRY:
-        if not environment.get(f"{name.upper()}_URL"):
-            continue  # not set up, so not imported
+    for name in _with_url(environment):
         adapter = REGISTRY[name]
         settings = adapter.settings_form.from_environment(name, environment)
         if settings is not None:
-            require_url_of_mode(
-                settings.url,
-                mode,
-                name=name,
-                live_host=adapter.live_host,
-                sandbox_host=adapter.sandbox_host,
-            )
+            require_url_of_mode(settings.url, mode, adapter)
             found[name] = settings
     return found
 
@@ -76,3 +74,7 @@ def build(
 ) -> "Processor":
     """The processor of that name; ``key`` holds what its ``secret`` names."""
     return REGISTRY[name].from_settings(settings, key, http)
+
+
+def _with_url(environment: Mapping[str, str]) -> list[str]:
+    return [name for name in REGISTRY if environment.get(f"{name.upper()}_URL")]

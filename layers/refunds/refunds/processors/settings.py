@@ -5,12 +5,15 @@ without a URL is not set up, and a payment that leads to it is refused.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from refunds.config import ConfigurationError, Mode
+
+if TYPE_CHECKING:
+    from refunds.processors.adapter import Adapter
 
 
 class ProcessorSettings(BaseModel):
@@ -47,22 +50,23 @@ class ProcessorSettings(BaseModel):
             raise ConfigurationError(f"{name} is set up wrongly: {problems}") from None
 
 
-def require_url_of_mode(
-    url: str, mode: Mode, *, name: str, live_host: str, sandbox_host: str
-) -> None:
+def require_url_of_mode(url: str, mode: Mode, adapter: "type[Adapter]") -> None:
     """Refuse to mix real and play money: live is HTTPS and never the sandbox, test never live.
 
-    Other addresses, a processor of one's own or a simulator, are of the mode that is configured.
+    Other addresses, a processor of one's own or a simulator, are of the mode that is configured,
+    unless the adapter says that money is real at one address only.
 
     Raises:
         ConfigurationError: it is mixed.
     """
     address = urlsplit(url)
     host = (address.hostname or "").rstrip(".")  # with a dot at its end it is the same host
-    variable = f"{name.upper()}_URL"
-    if mode is Mode.LIVE and (address.scheme != "https" or host == sandbox_host):
+    variable = f"{adapter.name.upper()}_URL"
+    if mode is Mode.LIVE and (address.scheme != "https" or host == adapter.sandbox_host):
         raise ConfigurationError(f"MODE is live, but {variable} is plain HTTP or the sandbox.")
-    if mode is Mode.TEST and host == live_host:
+    if mode is Mode.LIVE and adapter.only_there and host != adapter.live_host:
+        raise ConfigurationError(f"MODE is live, but {variable} is not https://{adapter.live_host}")
+    if mode is Mode.TEST and host == adapter.live_host:
         raise ConfigurationError(
             f"MODE is test, but {variable} is the live address, where money is real."
         )

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from refundctl.console.queues import Depths
 from refundctl.console.sources import Sources
+from refundctl.depths import Depths
 from refunds.listing import ListRefunds
 from refunds.refund import Entry, Refund
 from tests.contract.ledger.examples import a_refund
@@ -35,6 +35,7 @@ class Shelf:
         return Sources(
             stage="test",
             deployment="test (refund-bridge-test)",
+            line="refundctl {} --stage test".format,
             ledger=self.ledger,
             listing=self.listing,
             list_refunds=lists,

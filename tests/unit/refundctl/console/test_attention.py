@@ -4,7 +4,7 @@ from refundctl.checks.finding import Level
 from refundctl.console.activity import DEFAULT_WINDOW, activity
 from refundctl.console.attention import attention, stuck
 from refundctl.console.open_now import open_now
-from refundctl.console.queues import Depths
+from refundctl.depths import Depths
 from refunds.refund import Report
 from refunds.state_machine import ReportState, State
 from tests.unit.refundctl.console.shelf import HOUR, NOW, QUIET, Shelf

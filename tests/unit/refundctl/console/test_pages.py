@@ -18,7 +18,12 @@ from tests.fakes.shop_day import DEPTHS, ShopDay
 from tests.unit.refundctl.console.markup import Markup
 from tests.unit.refundctl.console.shelf import NOW, QUIET, Shelf
 
-PAGES = Pages(deployment="production <b>(stack)</b>", base="/token", refresh_ms=10_000)
+PAGES = Pages(
+    deployment="production <b>(stack)</b>",
+    line="refundctl {} --stage production".format,
+    base="/token",
+    refresh_ms=10_000,
+)
 HOSTILE = "</bdi></script><script>alert('1')</script><img src=x onerror=alert(1)>\"'&amp;\u202e"
 
 
@@ -78,7 +83,7 @@ class TestOverview:
             "dead letters",
             "reports given up",
         ]
-        assert all("refundctl" in one for one in told)
+        assert all("refundctl" in one and "--stage production" in one for one in told)
 
     def test_charts_are_drawn_with_their_numbers_beside_them(self, overview: Markup) -> None:
         drawn = overview.all("svg", role="img")
@@ -136,7 +141,14 @@ class TestRefund:
 
     def test_one_in_review_says_where_the_evidence_is(self) -> None:
         page = refund_page(a_refund(), state=State.REVIEW)
-        assert "A person must decide: refundctl review rfd_" in page.by_id("main").text
+        (told,) = [one.text for one in page.all("li", class_="fail")]
+        assert told.startswith("A person must decide")
+        assert "refundctl review rfd_" in told
+        assert told.endswith("--stage production")
+
+    def test_one_that_waits_for_its_turn_needs_nobody(self) -> None:
+        page = refund_page(a_refund(), state=State.REQUESTED)
+        assert "refundctl" not in page.by_id("main").text
 
     def test_one_with_every_fact_is_shown_whole(self) -> None:
         refund = a_full_refund()

@@ -1,6 +1,6 @@
 """Depths are asked for; no message is received, so none is hidden, counted or lost."""
 
-from refundctl.console.queues import Depths, depths_of
+from refundctl.depths import Depths, depths_of
 from tests.unit.refundctl.operator import OUTPUTS
 from tests.unit.refundctl.queues import FakeSqs
 

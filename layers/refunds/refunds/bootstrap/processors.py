@@ -1,0 +1,56 @@
+"""The processors that are set up, each behind a breaker of its own."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from refunds.adapters.breaker import Breaker
+from refunds.adapters.deadline_http import DeadlineHttp
+from refunds.adapters.guarded_ports import GuardedProcessor
+from refunds.adapters.provider_calls import ProviderCalls
+from refunds.adapters.ssm_secrets import Secrets
+from refunds.adapters.watched_ports import WatchedProcessor
+from refunds.processors.registry import REGISTRY, build, import_set_up
+from refunds.processors.settings import ProcessorSettings
+
+# While the function starts, and so before a copy of it is taken (``snapshots.py``): none that is
+# not set up, and none of them in the first call.
+import_set_up(os.environ)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorSide:
+    """Every processor that is set up, by name, in the registry's order."""
+
+    by_name: Mapping[str, GuardedProcessor]
+
+    def in_doubt(self, name: str) -> bool:
+        """Whether that one failed too often and has not answered since."""
+        return self.by_name[name].in_doubt
+
+
+def keys_of(found: Mapping[str, ProcessorSettings]) -> tuple[str, ...]:
+    """The names of the parameters that hold the keys of these processors."""
+    return tuple(REGISTRY[name].secret for name in found)
+
+
+def processor_side(
+    found: Mapping[str, ProcessorSettings],
+    secrets: Secrets,
+    http: DeadlineHttp,
+    calls_to: Callable[[str], ProviderCalls],
+    breaker_of: Callable[[str], Breaker],
+) -> ProcessorSide:
+    """The processors that are set up this way, with the keys of these secrets."""
+    return ProcessorSide(
+        {
+            name: GuardedProcessor(
+                WatchedProcessor(
+                    build(name, own, secrets.secret(REGISTRY[name].secret), http),
+                    calls_to(name),
+                ),
+                breaker_of(name),
+            )
+            for name, own in found.items()
+        }
+    )

@@ -1,0 +1,43 @@
+"""What a processor is asked, made from the refund as it is stored: the same however often."""
+
+from refunds.money import Money
+from refunds.ports import Deadline, Outcome, Processor, RefundOrder, UnlinkedOrder
+from refunds.refund import Refund
+
+
+def place(
+    processor: Processor,
+    refund: Refund,
+    deadline: Deadline,
+    *,
+    listed: frozenset[str] | None = None,
+    repeated: bool = False,
+) -> Outcome:
+    """Ask the processor, exactly once, to move the refund's money; see ``Processor.refund``.
+
+    ``listed`` are the ids of the refunds that the payment listed just before, if it was read;
+    ``repeated`` says that the same order may have arrived before.
+    """
+    request, money = refund.request, Money(refund.amount, refund.currency)
+    if request.is_unlinked:
+        unlinked = UnlinkedOrder(
+            refund_id=refund.id,
+            money=money,
+            payment_method=request.reference_id,
+            kind=request.payment_method_type,
+            customer=request.customer,
+            reason=request.reason,
+            metadata=request.metadata,
+            repeated=repeated,
+        )
+        return processor.refund_unlinked(unlinked, deadline)
+    order = RefundOrder(
+        refund_id=refund.id,
+        payment_id=refund.processor_payment_id,
+        money=money,
+        reason=request.reason,
+        metadata=request.metadata,
+        listed_before=listed,
+        repeated=repeated,
+    )
+    return processor.refund(order, deadline)

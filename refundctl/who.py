@@ -1,0 +1,49 @@
+"""Who decides, and why, as the history keeps it for ever."""
+
+import argparse
+import getpass
+import re
+
+from refundctl.exits import MisusedError
+
+REASON_MAX = 300
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", re.ASCII)
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says who decides."""
+    parser.add_argument(
+        "--as", dest="who", type=_name, metavar="NAME", help="who decides; the name at this machine"
+    )
+
+
+def actor_of(asked: argparse.Namespace) -> str:
+    """Who decides, as the history has it: `--as`, else the name at this machine.
+
+    Raises:
+        MisusedError: the machine does not say.
+    """
+    return f"operator:{asked.who or _somebody()}"
+
+
+def reason(text: str) -> str:
+    """Read a reason; for argparse."""
+    if text.strip() and text.isprintable() and len(text) <= REASON_MAX:
+        return text.strip()
+    raise argparse.ArgumentTypeError(f"one line of at most {REASON_MAX} characters is needed")
+
+
+def _somebody() -> str:
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = ""
+    if not _NAME.fullmatch(name):
+        raise MisusedError("Who are you? This machine does not say; say --as NAME.")
+    return name
+
+
+def _name(text: str) -> str:
+    if _NAME.fullmatch(text):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r}: letters, digits, . _ @ and -, up to 64")

@@ -1,0 +1,279 @@
+"""A processor that keeps our refund's id as the order's key: nothing has to be guessed."""
+
+from dataclasses import replace
+
+import pytest
+
+from refunds.money import Money
+from refunds.ports import Dedupe, MovementStatus, UnreadableAnswerError
+from refunds.report import Reported
+from refunds.settle import REPEATS_MAX, AfterHold, Settled
+from refunds.state_machine import ReportState, State
+from tests.fakes.processor import FakeProcessor
+from tests.fakes.processor_fates import (
+    Answered,
+    Conduct,
+    Executed,
+    ExecutedLate,
+    ReplyLost,
+    RequestLost,
+)
+from tests.fakes.world import HOLD_MS, LEASE_MS, STEP_MS, World
+
+BY_KEY = ("hyperswitch", "ccg")
+
+
+@pytest.fixture(params=BY_KEY)
+def world(request: pytest.FixtureRequest) -> World:
+    """A world with one payment of SGD 99.99 at a processor that dedupes by key."""
+    made = World(doors=(request.param,))
+    made.pay()
+    return made
+
+
+def repeated(world: World) -> list[bool]:
+    """Of each order that was handed over, whether it was said to be repeated."""
+    return [order.repeated for order in world.processor.orders]
+
+
+class TestFound:
+    """The order was executed, and its answer lost."""
+
+    def test_it_is_found_by_its_key_though_others_are_alike(self, world: World) -> None:
+        # Given a refund that was executed, its answer lost, and one of the same amount beside it
+        world.processor.fates.append(ReplyLost())
+        refund = world.refund("k", amount=2500).refund
+        world.in_dashboard(2500)
+        # When settling looks
+        world.settle_due()
+        # Then it is bound to its own, and Stripe hears of that
+        (movement,) = world.processor.moved_by(refund.id)
+        settled = world.stored("k")
+        assert (settled.state, settled.processor_refund_id) == (State.SUCCEEDED, movement.id)
+        assert world.report(refund.id) is Reported.REPORTED
+        assert repeated(world) == [False]
+
+    def test_one_that_failed_there_has_failed_in_the_processors_words(self, world: World) -> None:
+        # Given an order that the processor took and then failed, and whose answer was lost
+        world.processor.books.conduct = Conduct(MovementStatus.FAILED)
+        world.processor.fates.append(ReplyLost())
+        world.refund("k", amount=2500)
+        # When settling looks
+        world.settle_due()
+        # Then it is certain that it was ours, so nothing has to be waited for
+        assert world.stored("k").state is State.FAILED
+        assert world.payment().refundable == 9999
+
+    def test_a_call_that_died_is_settled_by_its_key(self, world: World) -> None:
+        # Given a function that died while the processor executed its refund
+        class Killed(BaseException):
+            pass
+
+        def killed(order: object) -> Executed:
+            world.processor.books.arrive(order)  # type: ignore[arg-type]
+            raise Killed
+
+        world.processor.decide = killed
+        with pytest.raises(Killed):
+            world.refund("k", amount=2500)
+        world.processor.decide = lambda _: Executed()
+        # When its lease is over
+        world.clock.advance(LEASE_MS + STEP_MS)
+        world.settle_due()
+        # Then it succeeded once
+        assert world.stored("k").state is State.SUCCEEDED
+        assert len(world.processor.books.refunds) == 1
+
+
+class TestHandedOverAgain:
+    """The order did not arrive, as far as the processor says."""
+
+    def test_the_second_time_that_it_is_not_known_it_is_sent_again(self, world: World) -> None:
+        # Given an order that was lost on its way
+        world.processor.fates.append(RequestLost())
+        refund = world.refund("k", amount=2500).refund
+        # When settling looks once, and once more
+        world.settle_due()
+        assert repeated(world) == [False]
+        world.settle_for(2 * STEP_MS)
+        # Then the same order went out again, said to be repeated, and moved money once
+        assert repeated(world) == [False, True]
+        assert world.stored("k").state is State.SUCCEEDED
+        (movement,) = world.processor.moved_by(refund.id)
+        assert movement.money.amount == 2500
+        assert "handed_over_again" in [entry.cause for entry in world.stored("k").history]
+
+    def test_an_order_that_arrives_late_after_all_moves_no_second_amount(
+        self, world: World
+    ) -> None:
+        # Given an order that arrives after it was repeated
+        world.processor.fates.append(ExecutedLate(10 * STEP_MS))
+        refund = world.refund("k", amount=2500).refund
+        world.settle_for(20 * STEP_MS)
+        # Then the key has stopped the second of the two
+        assert len(world.processor.moved_by(refund.id)) == 1
+        assert len(world.processor.books.refunds) == 1
+        assert world.stored("k").state is State.SUCCEEDED
+
+    def test_it_is_repeated_a_few_times_at_most_and_then_a_person_decides(
+        self, world: World
+    ) -> None:
+        # Given a processor at which no order ever arrives
+        world.processor.decide = lambda _: RequestLost()
+        world.refund("k", amount=2500)
+        # When the hold is over, which begins anew with every order
+        world.settle_for(2 * HOLD_MS)
+        # Then a person has to look, and the amount is held
+        assert repeated(world) == [False] + [True] * REPEATS_MAX
+        assert world.stored("k").state is State.REVIEW
+        assert world.payment().refundable == 7499
+
+    def test_where_a_hold_ends_in_failure_the_last_order_counts(self) -> None:
+        # Given an operator who lets refunds fail that were never found
+        world = World(doors=("hyperswitch",), after_hold=AfterHold.FAILED)
+        world.pay()
+        world.processor.decide = lambda _: RequestLost()
+        world.refund("k", amount=2500)
+        world.settle_for(5 * STEP_MS)
+        last_sent_ms = world.stored("k").last_sent_at_ms
+        assert last_sent_ms > (world.stored("k").started_at_ms or 0)
+        # When the hold after the first order is over
+        world.settle_for(HOLD_MS - 5 * STEP_MS)
+        # Then it has not failed: the last one may still arrive
+        assert world.stored("k").state is State.UNKNOWN
+        world.settle_for(HOLD_MS)
+        assert world.stored("k").state is State.FAILED
+
+    def test_what_refuses_a_repeat_says_nothing_of_the_order_before(self, world: World) -> None:
+        # Given an order that was lost, and a processor that refuses it the second time
+        world.processor.fates += [RequestLost(), Answered(422, "no balance")]
+        world.refund("k", amount=2500)
+        world.settle_for(2 * STEP_MS)
+        # Then it has not failed
+        assert repeated(world) == [False, True]
+        assert world.stored("k").state is State.UNKNOWN
+
+    def test_somebody_who_only_asks_sends_nothing(self, world: World) -> None:
+        # Given an order that was lost, and looked up in vain already
+        world.processor.fates.append(RequestLost())
+        refund = world.refund("k", amount=2500).refund
+        world.settle_due()
+        # When callers ask for news again and again
+        for _ in range(5):
+            world.clock.advance(20_000)
+            world.read_refund(refund.id, sync_until=world.deadline())
+        # Then nothing was sent
+        assert repeated(world) == [False]
+
+    def test_without_time_to_hear_the_answer_it_is_not_sent(self, world: World) -> None:
+        # Given an order that was lost and looked up in vain
+        world.processor.fates.append(RequestLost())
+        refund = world.refund("k", amount=2500).refund
+        world.settle_due()
+        world.clock.advance(STEP_MS)
+        # When a run comes to it with little time left
+        assert world.settle(refund.id, world.deadline_of(11_000)) is Settled.HELD
+        # Then it waits for the next one
+        assert repeated(world) == [False]
+
+    def test_a_look_up_that_fails_is_no_reason_to_send(self, world: World) -> None:
+        # Given an order that was lost, and a processor that is away
+        world.processor.fates.append(RequestLost())
+        world.refund("k", amount=2500)
+        world.processor.is_down = True
+        world.settle_for(10 * STEP_MS)
+        assert repeated(world) == [False]
+
+
+class TestKeyNotShown:
+    """A processor that keeps keys and cannot be asked for one."""
+
+    def test_the_order_is_repeated_which_is_as_safe(self, world: World) -> None:
+        # Given a lost order, where keys cannot be looked up
+        world.processor.reads_keys = False
+        world.processor.fates.append(RequestLost())
+        refund = world.refund("k", amount=2500).refund
+        # When settling has looked twice
+        world.settle_for(3 * STEP_MS)
+        # Then it was sent again, and moved money once
+        assert world.stored("k").state is State.SUCCEEDED
+        assert len(world.processor.moved_by(refund.id)) == 1
+
+    @pytest.mark.parametrize("after_hold", AfterHold)
+    def test_it_never_fails_for_want_of_an_answer(self, after_hold: AfterHold) -> None:
+        # Given an order that nobody can tell of, and an operator who may want such to fail
+        world = World(doors=("ccg",), after_hold=after_hold)
+        world.pay()
+        world.processor.reads_keys = False
+        world.processor.decide = lambda _: RequestLost()
+        world.refund("k", amount=2500)
+        # When the hold is over
+        world.settle_for(3 * HOLD_MS)
+        # Then a person decides
+        assert world.stored("k").state is State.REVIEW
+
+    def test_the_fake_cannot_be_asked_then(self, world: World) -> None:
+        world.processor.reads_keys = False
+        with pytest.raises(UnreadableAnswerError):
+            world.processor.ordered("rfd_x", "charge-1", world.deadline())
+
+
+def test_where_nobody_can_tell_a_person_decides_at_once() -> None:
+    # Given a processor that shows nobody what became of an order
+    world = World(doors=("hedge",))
+    blind = replace(world.processor.capabilities, dedupes=Dedupe.NOT_AT_ALL)
+    world.doors["hedge"] = FakeProcessor(world.clock, name="hedge", capabilities=blind)
+    world.processor = world.doors["hedge"]
+    world.pay()
+    world.processor.fates.append(ReplyLost())
+    world.refund("k", amount=2500)
+    # When settling comes by
+    world.settle_due()
+    # Then it waits for a person, its amount held
+    assert world.stored("k").state is State.REVIEW
+    assert world.payment().refundable == 7499
+
+
+def test_another_refund_under_our_key_is_for_a_person(world: World) -> None:
+    # Given that our order is shown with another amount than it was sent with
+    world.processor.fates.append(ReplyLost())
+    refund = world.refund("k", amount=2500).refund
+    (made,) = world.processor.books.refunds.values()
+    made.movement = replace(made.movement, money=Money(2400, "sgd"))
+    # When settling looks
+    world.settle_for(5 * STEP_MS)
+    # Then it is neither bound nor sent again
+    assert (world.stored("k").state, refund.processor_refund_id) == (State.REVIEW, None)
+    assert repeated(world) == [False]
+
+
+def test_a_pending_refund_is_followed_where_it_is_shown() -> None:
+    # Given a processor that shows refunds only in their payments
+    world = World(doors=("hedge",))
+    world.pay()
+    world.processor.books.conduct = Conduct(
+        MovementStatus.PENDING, MovementStatus.SUCCEEDED, 5 * STEP_MS
+    )
+    refund = world.refund("k", amount=2500).refund
+    assert refund.state is State.PENDING
+    # When it comes to an end
+    world.settle_for(10 * STEP_MS)
+    # Then that was seen in the payment
+    assert world.stored("k").state is State.SUCCEEDED
+    assert world.stored("k").report.state is ReportState.DUE
+
+
+def test_of_a_processor_that_is_not_set_up_any_more_nothing_is_concluded() -> None:
+    # Given a refund without an outcome, and a stage that has lost its processor's settings
+    world = World(doors=("hyperswitch",))
+    world.pay()
+    world.processor.fates.append(ReplyLost())
+    world.refund("k", amount=2500)
+    door = world.doors.pop("hyperswitch")
+    # When settling comes by for longer than the hold
+    world.settle_for(2 * HOLD_MS)
+    # Then it waits, and is found when the processor is back
+    assert world.stored("k").state is State.UNKNOWN
+    world.doors["hyperswitch"] = door
+    world.settle_for(HOLD_MS)
+    assert world.stored("k").state is State.SUCCEEDED

@@ -1,11 +1,14 @@
 # Everything runs in environments of its own, made from the lock files on first use. Variables given
 # on the command line reach the tools: make run ONCE=1, make run SETTLE_SECONDS=1 HOLD_SECONDS=60
-# (how often unknown refunds are looked up, and for how long), make deploy STAGE=sandbox.
+# (how often unknown refunds are looked up, and for how long), make run PROCESSOR=hyperswitch (or hedge,
+# ccg, hitpay), make deploy STAGE=sandbox.
 PYTHON ?= python3
 VENV := .venv/bin
 .DEFAULT_GOAL := help
-# What a simulation is asked: SEEDS=20000 worlds, or SEED=123, one again with its trace.
-SIMULATION = $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000))
+# What a simulation is asked: SEEDS=20000 worlds, or SEED=123, one again with its trace; PROCESSOR=ccg
+# if all payments are to be there.
+SIMULATION = $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000)) \
+	$(if $(PROCESSOR),--processor $(PROCESSOR))
 .PHONY: help env run tour test simulate mutate bench load build deploy lint audit screenshot lock clean
 
 help: ## Show this
@@ -15,7 +18,7 @@ help: ## Show this
 env: ## Install the environments, or bring them up to date
 	@$(PYTHON) -m local.environments
 
-run: env ## Start everything on this machine, refund a demo payment, serve (ONCE=1: stop after it)
+run: env ## Start everything here, refund a demo payment (PROCESSOR=ccg), serve (ONCE=1: stop)
 	@$(VENV)/python -m local.run
 
 tour: env ## Use every way in and show every way out, once, on this machine

@@ -14,13 +14,13 @@ class Refundctl:
     """The console command, against the stack that left word of itself in a file."""
 
     def __init__(self, stack_file: Path) -> None:
-        self._stack_file = stack_file
+        self.stack_file = stack_file
 
     def run(self, *arguments: str, piped: str = "") -> subprocess.CompletedProcess[str]:
         """Run it from somewhere else than the checkout, with nobody at the keyboard."""
         return subprocess.run(  # noqa: S603 - our own program
-            [REFUNDCTL, *arguments, "--stack-file", self._stack_file],
-            cwd=self._stack_file.parent,
+            [REFUNDCTL, *arguments, "--stack-file", self.stack_file],
+            cwd=self.stack_file.parent,
             input=piped,
             capture_output=True,
             text=True,

@@ -59,17 +59,22 @@ class WatchedClients(CloudClients):
 
 @pytest.fixture(scope="module")
 def address(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Of a console that was started at a shell, and that is stopped there by Ctrl-C."""
+    """Of a console that was started in a shell's background, and that is stopped by SIGINT.
+
+    There the signal is ignored, unless the console sees to it.
+    """
     directory = tmp_path_factory.mktemp("console")
     file, said, complained = (directory / name for name in ("stack.json", "out", "err"))
     with announced(stack, file), said.open("w") as out, complained.open("w") as err:
-        command: list[str | Path] = [REFUNDCTL, "console", "--json", "--stack-file", file]
+        command: list[str | Path] = ["/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh"]
+        command += [REFUNDCTL, "console", "--json", "--stack-file", file]
         with subprocess.Popen(command, stdout=out, stderr=err, cwd=directory) as process:  # noqa: S603
             try:
                 yield wait_for(lambda: _told(said), "the console's address", at_most=SOON)
-            finally:
                 process.send_signal(signal.SIGINT)
                 process.wait(30)
+            finally:
+                process.kill()
     assert (process.returncode, complained.read_text()) == (Exit.STOPPED, "Stopped.\n")
 
 

@@ -14,7 +14,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from local import paths
+from local import paths, secrets
 from local.stack import RunningStack
 from tests.integration.role_calls import CALLS, TEMPTING, Caller
 
@@ -45,7 +45,7 @@ QUEUE_ACTIONS = (
     "SendMessage",
 )
 STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
-SECRETS = ("hitpay-api-key", "hitpay-webhook-salts", "stripe-secret-key")
+SECRETS = secrets.NAMES
 
 
 def role_of(stack: RunningStack, function: str) -> Caller:

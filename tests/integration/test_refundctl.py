@@ -1,6 +1,6 @@
 """A night at the console: see, decide and repair, with the commands as one has them at a shell.
 
-A stack of its own, whose hold is short and ends in a review, and whose reports are soon given up.
+The long outage has a test of its own (`test_outage.py`), and so has the runbook.
 """
 
 import csv
@@ -8,7 +8,6 @@ import io
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -17,37 +16,33 @@ from local.http_client import RefundApiClient
 from local.polling import wait_for
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
-from local.stack import RunningStack, announced, running_stack
-from tests.integration.background import ledger_refund, start_settling
+from local.stack import RunningStack
+from tests.integration.background import ledger_refund
+from tests.integration.night import (
+    PATIENT,
+    REPORT,
+    SOON,
+    caller,
+    night_stack,
+    paid,
+    refunded,
+    wait_for_report,
+    wait_for_state,
+)
 from tests.integration.shell import Refundctl
 
-SOON = 60.0
-PATIENT = 240.0
-TIMES = {
-    "SettleSeconds": "1",
-    "HoldSeconds": "6",
-    "AfterHold": "review",
-    "LeaseSeconds": "25",
-    "ReportLeaseSeconds": "15",
-    "ReportBackoffSeconds": "1",
-    "ReportMaxReceives": "5",
-    "RefundRequestMaxReceives": "5",
-    "SecretsCacheSeconds": "1",
-}
-REPORT = "payment_record.report_refund"
 # What is only on its way, if nothing is allowed to be.
 STILL_COMING = ("not_settled", "not_reported", "movement_unclaimed")
 
 
 @pytest.fixture(scope="module")
-def night() -> Iterator[RunningStack]:
-    """The template on the embedded cloud, its times short."""
-    with running_stack(parameters=TIMES) as running:
-        # The template's six minutes are how long the messages of a killed worker stay away.
-        running.client("sqs").set_queue_attributes(
-            QueueUrl=running.outputs["ReportQueueUrl"], Attributes={"VisibilityTimeout": "20"}
-        )
-        start_settling(running)  # the schedule takes over in a minute
+def refundctl(tmp_path_factory: pytest.TempPathFactory) -> Refundctl:
+    return Refundctl(tmp_path_factory.mktemp("refundctl") / "stack.json")
+
+
+@pytest.fixture(scope="module")
+def night(refundctl: Refundctl) -> Iterator[RunningStack]:
+    with night_stack(refundctl.stack_file) as running:
         yield running
 
 
@@ -59,48 +54,9 @@ def no_faults(night: RunningStack) -> Iterator[None]:
     night.control.clear_faults()
 
 
-@pytest.fixture(scope="module")
-def refundctl(night: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refundctl]:
-    file = tmp_path_factory.mktemp("refundctl") / "stack.json"
-    with announced(night, file):
-        yield Refundctl(file)
-
-
 @pytest.fixture
 def api(night: RunningStack) -> RefundApiClient:
-    return RefundApiClient(night.api_url, night.api_key)
-
-
-def paid(night: RunningStack, name: str) -> DemoPayment:
-    """A payment of the test's own."""
-    payment = DemoPayment(name, 5000)
-    night.control.seed(seed_of(payment))
-    return payment
-
-
-def refund(api: RefundApiClient, payment: DemoPayment, **asked: Any) -> str:
-    """The id of a refund that is accepted."""
-    answer = api.create_refund(payment.name, payment_record=payment.record_id, **asked)
-    assert answer.status in (201, 202), answer.text
-    return str(answer.body["id"])
-
-
-def wait_for_review(night: RunningStack, refund_id: str) -> None:
-    wait_for(
-        lambda: ledger_refund(night, refund_id)["state"] == "review",
-        f"{refund_id} in review",
-        at_most=SOON,
-        every=0.2,
-    )
-
-
-def wait_for_report(night: RunningStack, refund_id: str, state: str) -> None:
-    wait_for(
-        lambda: ledger_refund(night, refund_id)["report"]["state"] == state,
-        f"the report of {refund_id} {state}",
-        at_most=PATIENT,
-        every=0.2,
-    )
+    return caller(night)
 
 
 def level_of(findings: list[dict[str, str]], check: str) -> str:
@@ -143,12 +99,12 @@ def test_an_outcome_that_nobody_knows_is_decided_by_a_person(
     # Given an order that HitPay never got
     payment = paid(night, "night_lost")
     night.control.add_fault("hitpay", "refund.create", "lost_request", match=payment.charge_id)
-    refund_id = refund(api, payment, amount=1200)
+    refund_id = refunded(night, payment, amount=1200)
     # While it is looked for, it is nobody's to decide
     early = refundctl.run("resolve", refund_id, "--failed", "--reason", "x", "--yes")
     assert early.returncode == 1, early.stderr
     # When it was not found for the whole hold
-    wait_for_review(night, refund_id)
+    wait_for_state(night, refund_id, "review")
     # Then it is listed first, and doctor names it
     assert refundctl.json("list")[0]["id"] == refund_id
     assert "no movement found" in refundctl.done("show", refund_id)
@@ -192,11 +148,11 @@ def test_of_two_that_can_be_ours_a_person_names_the_right_one(
     night.control.add_fault("hitpay", "refund.create", "commit_then_reset", match=payment.charge_id)
     hidden = night.control.add_fault
     hidden("hitpay", "charge.read", "hide", times=None, match=payment.charge_id, what="refunds")
-    refund_id = refund(api, payment, amount=700)
+    refund_id = refunded(night, payment, amount=700)
     # When somebody refunds the same amount in the dashboard meanwhile
     other = night.control.dashboard_refund(payment.charge_id, "7.00")
     night.control.clear_faults()
-    wait_for_review(night, refund_id)
+    wait_for_state(night, refund_id, "review")
     # Then both stand there as candidates
     (shown,) = refundctl.json("review", refund_id)
     (mine,) = [
@@ -254,65 +210,12 @@ def wait_until_reconciled(refundctl: Refundctl) -> None:
     wait_for(look, "nothing differs", at_most=SOON, every=1)
 
 
-def test_a_stripe_that_is_away_for_long_is_repaired_in_the_morning(
-    night: RunningStack, refundctl: Refundctl, api: RefundApiClient
-) -> None:
-    # Given a Stripe that is down for longer than reports are tried
-    night.control.add_fault("stripe", REPORT, "status", times=None, status=503)
-    payments = [paid(night, f"night_away_{number}") for number in range(6)]
-    made = [refund(api, payment) for payment in payments]
-    for refund_id in made:
-        wait_for_report(night, refund_id, "failed")
-    wait_for(
-        lambda: len(refundctl.json("dlq", "list", "--queue", "reports")) == len(made),
-        "the dead letters",
-        at_most=PATIENT,
-        every=1,
-    )
-    # Then settling leaves them alone, and doctor names them
-    assert not any("next_check_ms" in ledger_refund(night, refund_id) for refund_id in made)
-    exit_code, told = refundctl.ended("doctor")
-    assert exit_code == 1
-    (named,) = [one for one in told["findings"] if one["check"] == "dead letters: reports"]
-    assert (named["level"], named["found"]) == ("fail", "there are 6")
-    assert "dlq replay" in named["todo"]
-    # And each is listed with its reason
-    letters = refundctl.json("dlq", "list")
-    assert sorted(one["refund_id"] for one in letters) == sorted(made)
-    assert {one["report_status"] for one in letters} == {"failed"}
-    assert all("503" in one["reason"] or "unclear" in one["reason"] for one in letters)
-    # And Stripe lacks them
-    exit_code, told = refundctl.ended("reconcile", "--since", "1h")
-    assert exit_code == 1
-    missing = {one["refund"] for one in told["differences"] if one["kind"] == "report_failed"}
-    assert missing == set(made)
-    # When Stripe is back, a dry run moves nothing
-    night.control.clear_faults()
-    dry = refundctl.json("dlq", "replay", "--all", "--dry-run")
-    assert dry["messages"]["reports"] == len(made)
-    # And one of them is replayed, and then all
-    one = refundctl.json("dlq", "replay", "--id", made[0])
-    assert len(one["messages"]) == 1
-    wait_for_report(night, made[0], "reported")
-    assert refundctl.json("dlq", "replay", "--all")["messages"] == {"reports": 5}
-    # Then each is reported, exactly once
-    for refund_id in made:
-        wait_for_report(night, refund_id, "reported")
-    for payment in payments:
-        assert [one.amount for one in night.control.reports(payment.record_id)] == [5000]
-    # And again is harmless, and no side differs
-    assert refundctl.json("dlq", "replay", "--all")["messages"] == {}
-    assert refundctl.run("dlq", "replay", "--id", made[0]).returncode == 1
-    wait_until_reconciled(refundctl)
-    assert refundctl.run("doctor").returncode == 0
-
-
 def test_a_report_whose_dead_letter_is_gone_is_rung_for(
     night: RunningStack, refundctl: Refundctl, api: RefundApiClient
 ) -> None:
     # Given a failed report, and a queue that has forgotten it
     night.control.add_fault("stripe", REPORT, "status", times=None, status=503)
-    refund_id = refund(api, paid(night, "night_forgotten"))
+    refund_id = refunded(night, paid(night, "night_forgotten"))
     wait_for_report(night, refund_id, "failed")
     wait_for(lambda: refundctl.json("dlq", "list"), "the dead letter", at_most=SOON, every=1)
     night.client("sqs").purge_queue(QueueUrl=night.outputs["ReportDeadLetterQueueUrl"])
@@ -350,7 +253,7 @@ def test_the_accountants_get_one_exact_line_per_refund(
 ) -> None:
     payment = DemoPayment("night_kwd", 5000, "kwd")
     night.control.seed(seed_of(payment))
-    refund_id = refund(api, payment, amount=1230, reason="=HYPERLINK(1)")
+    refund_id = refunded(night, payment, amount=1230, reason="=HYPERLINK(1)")
     wait_for_report(night, refund_id, "reported")
     rows = list(csv.DictReader(io.StringIO(refundctl.done("export", "--since", "1h"))))
     (row,) = [row for row in rows if row["refund"] == refund_id]
@@ -367,7 +270,7 @@ def test_what_subscribers_lost_is_published_again(
     night: RunningStack, refundctl: Refundctl, api: RefundApiClient
 ) -> None:
     # Given a refund that was told of before somebody subscribed
-    refund_id = refund(api, paid(night, "night_events"))
+    refund_id = refunded(night, paid(night, "night_events"))
     wait_for_report(night, refund_id, "reported")
     with listening(night.clients, night.outputs["EventBusName"]) as listener:
         # When what happened is published again

@@ -250,7 +250,9 @@ def test_a_refund_that_hitpay_holds_back_is_reported_once_it_is_final(
     )
     # When settling has looked at it more than once
     wait_for(
-        lambda: ledger_refund(hasty_stack, refund_id)["looks"] >= 2, "two look-ups", at_most=SOON
+        lambda: ledger_refund(hasty_stack, refund_id).get("looks", 0) >= 2,
+        "two look-ups",
+        at_most=SOON,
     )
     # Then Stripe has not been told of anything
     assert ledger_refund(hasty_stack, refund_id)["state"] == "pending"

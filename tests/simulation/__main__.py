@@ -1,12 +1,15 @@
-"""``make simulate``: many worlds (``SEEDS=20000``), or one again with its trace (``SEED=123``)."""
+"""``make simulate``: many worlds (``SEEDS=20000``), or one again with its trace (``SEED=123``).
+
+With ``PROCESSOR=ccg`` every payment is there; without it each world says which processors it has.
+"""
 
 import argparse
 import os
 import sys
 from dataclasses import fields
 
-from tests.simulation.faults import PAIRS
 from tests.simulation.options import draw
+from tests.simulation.profiles import NAMES
 from tests.simulation.runs import STEPS, WORLDS_FOR_ALL, Tally, live_all
 from tests.simulation.world import World
 
@@ -18,9 +21,9 @@ def say(line: object = "") -> None:
     sys.stdout.write(f"{line}\n")
 
 
-def replay(seed: int) -> bool:
+def replay(seed: int, processor: str | None) -> bool:
     """Live the world of one seed again and show it; whether nothing was violated."""
-    options = draw(seed)
+    options = draw(seed, processor)
     for option in fields(options):
         say(f"{option.name:>18}  {getattr(options, option.name)}")
     say()
@@ -35,7 +38,9 @@ def replay(seed: int) -> bool:
 def show(tally: Tally) -> None:
     """What many worlds came to."""
     pace = tally.worlds / tally.seconds if tally.seconds else 0
-    say(f"{tally.worlds} worlds, {pace:.0f} worlds/s over {os.cpu_count()} processors")
+    say(f"{tally.worlds} worlds, {pace:.0f} worlds/s over {os.cpu_count()} cores:")
+    for name, count in tally.at.most_common():
+        say(f"  {count:>9}  with {name}")
     say(f"{tally.calls} port calls, {sum(tally.faults.values())} faults:")
     by_kind: dict[str, int] = {}
     for (_, fault), count in tally.faults.items():
@@ -43,17 +48,20 @@ def show(tally: Tally) -> None:
     for kind, count in sorted(by_kind.items(), key=lambda item: -item[1]):
         say(f"  {count:>9}  {kind}")
     share = tally.reviews / tally.refunds if tally.refunds else 0
-    say(f"{tally.refunds} refunds, {tally.reviews} of them ended in review ({share:.2%}), each")
+    say(f"{tally.repeated} orders were handed over again")
+    say(f"{tally.refunds} refunds, {tally.unlinked} of them unlinked")
+    say(f"{tally.reviews} of them ended in review ({share:.2%}), each")
     say("  because its POST never executed, an equal foreign refund confused, or clocks disagreed")
-    met = f"{len(PAIRS & set(tally.faults))} of {len(PAIRS)} faults × ports"
+    met = f"{len(tally.pairs & set(tally.faults))} of {len(tally.pairs)} faults × ports"
     say(f"{met}, {len(STEPS & set(tally.steps))} of {len(STEPS)} transitions occurred")
 
 
-def verdict(tally: Tally) -> bool:
+def verdict(tally: Tally, processor: str | None) -> bool:
     """Say whether the worlds prove what they should."""
+    at = f" PROCESSOR={processor}" if processor else ""
     for seed, failure in tally.failures[:SHOWN_FAILURES]:
         say(f"\nseed {seed} violates {failure[:2000]}")
-        say(f"  again, with its trace: make simulate SEED={seed}")
+        say(f"  again, with its trace: make simulate SEED={seed}{at}")
     if tally.missing:
         say("\nnever occurred: " + ", ".join(tally.missing))
         if tally.worlds < WORLDS_FOR_ALL:
@@ -69,12 +77,13 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=2_000, help="how many worlds")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="one world again, with its trace")
+    parser.add_argument("--processor", choices=NAMES, help="where every payment is")
     asked = parser.parse_args()
     if asked.seed is not None:
-        return 0 if replay(asked.seed) else 1
-    tally = live_all(asked.first, asked.seeds)
+        return 0 if replay(asked.seed, asked.processor) else 1
+    tally = live_all(asked.first, asked.seeds, processor=asked.processor)
     show(tally)
-    return 0 if verdict(tally) else 1
+    return 0 if verdict(tally, asked.processor) else 1
 
 
 if __name__ == "__main__":

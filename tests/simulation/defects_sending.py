@@ -8,7 +8,9 @@ from unittest.mock import patch
 from refunds import execute, outcome, record, reserve
 from refunds.errors import OutcomeUnknownError
 from refunds.execute import ExecuteRefund
-from refunds.payment import Payment, follow
+from refunds.link import Sighting
+from refunds.order import place
+from refunds.payment import Payment, follow, payment_key_of
 from refunds.ports import (
     Commit,
     Deadline,
@@ -61,9 +63,9 @@ def retry_on_timeout() -> Iterator[None]:
     """The money call is repeated when it gets no answer."""
     send = ExecuteRefund._send
 
-    def twice(self: ExecuteRefund, refund: Refund, deadline: Deadline) -> Outcome:
-        first = send(self, refund, deadline)
-        return send(self, refund, deadline) if isinstance(first, Unknown) else first
+    def twice(self: ExecuteRefund, *arguments: Any) -> Outcome:
+        first = send(self, *arguments)
+        return send(self, *arguments) if isinstance(first, Unknown) else first
 
     with patch.object(ExecuteRefund, "_send", twice):
         yield
@@ -76,8 +78,10 @@ def new_attempt_after_unknown() -> Iterator[None]:
 
     def again(self: ExecuteRefund, refund: Refund) -> execute.Answer:
         if refund.state is State.UNKNOWN:
-            stored = self.recorder.read(refund.id)
-            done = self._move_money(stored, Deadline.after(self.clock, 24_000), "caller")
+            stored, deadline = self.recorder.read(refund.id), Deadline.after(self.clock, 24_000)
+            key = payment_key_of(refund)
+            seen = self.resolver.sight(refund.request, key, deadline)
+            done = self._move_money(stored, seen, deadline, "caller")
             return execute.Answer(refund=done.refund, payment=done.payment, replayed=False)
         return found(self, refund)
 
@@ -89,9 +93,8 @@ def new_attempt_after_unknown() -> Iterator[None]:
 def lease_not_checked() -> Iterator[None]:
     """The refund is sent however late it is."""
 
-    def send(self: ExecuteRefund, refund: Refund, deadline: Deadline) -> Outcome:
-        order = execute._order(refund)
-        return self.processors[refund.processor].refund(order, deadline)
+    def send(self: ExecuteRefund, refund: Refund, _: Sighting, deadline: Deadline) -> Outcome:
+        return place(self.processors[refund.processor], refund, deadline)
 
     with patch.object(ExecuteRefund, "_send", send):
         yield
@@ -130,8 +133,8 @@ def failed_on_timeout() -> Iterator[None]:
     """A call without an answer is taken for a refusal."""
     send = ExecuteRefund._send
 
-    def sure(self: ExecuteRefund, refund: Refund, deadline: Deadline) -> Outcome:
-        answer = send(self, refund, deadline)
+    def sure(self: ExecuteRefund, *arguments: Any) -> Outcome:
+        answer = send(self, *arguments)
         return Rejected("timed out", 504) if isinstance(answer, Unknown) else answer
 
     with patch.object(ExecuteRefund, "_send", sure):
@@ -196,10 +199,9 @@ def error_told_without_a_second_look() -> Iterator[None]:
 
     def reserve_once(
         self: ExecuteRefund, command: CreateRefund, known: Any, deadline: Deadline
-    ) -> Stored:
-        seen = self.resolver.sight(command.request, known.payment, execute._reading(deadline))
-        self._require_time_to_send(deadline)
-        return self.reservation.reserve(command, known.refund, seen)
+    ) -> tuple[Stored, Sighting]:
+        seen = self._sight(command, known.payment, deadline)
+        return self.reservation.reserve(command, known.refund, seen), seen
 
     with patch.object(ExecuteRefund, "_reserve", reserve_once):
         yield

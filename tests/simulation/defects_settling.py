@@ -8,7 +8,7 @@ from unittest.mock import patch
 from refunds import evidence, observe, outcome, record, settle
 from refunds.adopt import Adopter, Adoption
 from refunds.evidence import Found, NoneYet, Verdict
-from refunds.link import Sighting
+from refunds.link import PaymentView
 from refunds.observe import ObservePayment
 from refunds.payment import PaymentKey
 from refunds.ports import (
@@ -84,7 +84,7 @@ def import_while_slot_is_taken() -> Iterator[None]:
     """A movement is imported as somebody else's though it may be the one not bound yet."""
     plan = Adopter.plan
 
-    def reckless(self: Adopter, seen: Sighting) -> Adoption:
+    def reckless(self: Adopter, seen: PaymentView, **more: Any) -> Adoption:
         ledger = self.ledger
 
         class Free:
@@ -92,7 +92,7 @@ def import_while_slot_is_taken() -> Iterator[None]:
                 payment, claimed = ledger.payment_and_claims(*arguments)
                 return payment and replace(payment, slot=None), claimed
 
-        adoption = plan(replace(self, ledger=Free()), seen)  # type: ignore[arg-type]
+        adoption = plan(replace(self, ledger=Free()), seen, **more)  # type: ignore[arg-type]
         slot = (ledger.payment(seen.key) or adoption.current).slot
         stored = adoption.stored and replace(adoption.stored, slot=slot)
         return replace(adoption, stored=stored, current=replace(adoption.current, slot=slot))

@@ -6,10 +6,20 @@ not vacuous.
 """
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 from typing import Final
+
+from refunds.ports import Capabilities
+from tests.simulation.profiles import (
+    ABILITIES,
+    keeps_keys,
+    refunds_unlinked,
+    shows_payments,
+    shows_refunds,
+)
 
 
 class Fault(StrEnum):
@@ -52,8 +62,38 @@ _F = Fault
 _COMPUTE: Final = (_F.CRASH_BEFORE, _F.CRASH_AFTER, _F.PAUSE_BEFORE, _F.PAUSE_AFTER, _F.SLOW)
 _LEDGER: Final = (*_COMPUTE, _F.UNAVAILABLE)
 _LOOK_UP: Final = (*_COMPUTE, _F.UNAVAILABLE, _F.STALE)
+_ORDER: Final = (
+    *_COMPUTE,
+    _F.NOT_SENT,
+    _F.REQUEST_LOST,
+    _F.REPLY_LOST,
+    _F.LATE,
+    _F.REFUSED,
+    _F.LIMITED,
+    _F.UNAUTHORIZED,
+    _F.ERROR_BEFORE,
+    _F.ERROR_AFTER,
+)
 
-# Every pair of port and fault; a long run must have met each of them.
+
+def _at_processor(name: str, can: Capabilities) -> dict[str, tuple[Fault, ...]]:
+    """What may go wrong at one processor: at every call that it can be asked."""
+    ports: dict[str, tuple[Fault, ...]] = {f"{name}.refund": _ORDER}
+    if shows_payments(can):
+        ports[f"{name}.charge"] = (*_LOOK_UP, _F.LISTS_NOTHING)
+    if shows_refunds(can):
+        ports[f"{name}.movement"] = (*_LOOK_UP, _F.DISAGREES)
+    if keeps_keys(can):
+        ports[f"{name}.ordered"] = _LOOK_UP
+        ports[f"{name}.repeat"] = _ORDER
+    if refunds_unlinked(can):
+        ports[f"{name}.refund_unlinked"] = _ORDER
+    return ports
+
+
+_AT_PROCESSORS: Final = {name: _at_processor(name, can) for name, can in ABILITIES.items()}
+
+# Every pair of port and fault; a long run must have met each of them, at every processor.
 POSSIBLE: Final[dict[str, tuple[Fault, ...]]] = {
     "ledger.refund": _LEDGER,
     "ledger.look_up": _LEDGER,
@@ -65,20 +105,6 @@ POSSIBLE: Final[dict[str, tuple[Fault, ...]]] = {
     "ledger.take_check": (*_LEDGER, _F.REPLY_LOST),
     "ledger.take_report": (*_LEDGER, _F.REPLY_LOST),
     "ledger.due": (*_LEDGER, _F.STALE),
-    "processor.charge": (*_LOOK_UP, _F.LISTS_NOTHING),
-    "processor.movement": (*_LOOK_UP, _F.DISAGREES),
-    "processor.refund": (
-        *_COMPUTE,
-        _F.NOT_SENT,
-        _F.REQUEST_LOST,
-        _F.REPLY_LOST,
-        _F.LATE,
-        _F.REFUSED,
-        _F.LIMITED,
-        _F.UNAUTHORIZED,
-        _F.ERROR_BEFORE,
-        _F.ERROR_AFTER,
-    ),
     "book.payment_record": (*_COMPUTE, _F.UNAVAILABLE),
     "book.payment_intent": (*_COMPUTE, _F.UNAVAILABLE),
     "book.report_refund": (
@@ -99,8 +125,28 @@ POSSIBLE: Final[dict[str, tuple[Fault, ...]]] = {
         _F.DELAYED,
     ),
 }
+for _ports in _AT_PROCESSORS.values():
+    POSSIBLE.update(_ports)
 
-PAIRS: Final = frozenset((port, fault) for port, faults in POSSIBLE.items() for fault in faults)
+# Calls that are few, and at which most is at stake, fail so many times as often as all others.
+_STRAIN: Final = {"refund": 3, "refund_unlinked": 5, "repeat": 8, "movement": 4, "ordered": 2}
+_STRAINED: Final = {
+    port: _STRAIN.get(port.rpartition(".")[2], 1)
+    for ports in _AT_PROCESSORS.values()
+    for port in ports
+}
+RATE_MAX: Final = 0.6
+
+Pair = tuple[str, Fault]
+PAIRS: Final[frozenset[Pair]] = frozenset(
+    (port, fault) for port, faults in POSSIBLE.items() for fault in faults
+)
+
+
+def pairs_of(names: Collection[str]) -> frozenset[Pair]:
+    """Those of the pairs that can occur if no other processors are there."""
+    others = {port for name, ports in _AT_PROCESSORS.items() if name not in names for port in ports}
+    return frozenset(pair for pair in PAIRS if pair[0] not in others)
 
 
 @dataclass(slots=True)
@@ -108,7 +154,7 @@ class Dice:
     """Decides at each call whether something goes wrong.
 
     Attributes:
-        rate: the share of calls at which something does.
+        rate: the share of calls at which something does; higher at some ports.
         enabled: the kinds that this world knows.
         script: faults by the index of the port call; if given, nothing else goes wrong.
         calls: port calls so far.
@@ -136,13 +182,16 @@ class Dice:
         if self.script is not None:
             fault = self.script.get(index)
             fault = fault if fault in POSSIBLE[port] else None
-        elif not self.is_on or self.random.random() >= self.rate:
+        elif not self.is_on or self.random.random() >= self._rate_at(port):
             return None
         else:
             fault = self._choose(port)
         if fault is not None:
             self.met[port, fault] += 1
         return fault
+
+    def _rate_at(self, port: str) -> float:
+        return min(RATE_MAX, self.rate * _STRAINED.get(port, 1))
 
     def _choose(self, port: str) -> Fault | None:
         choices = self._choices.get(port)

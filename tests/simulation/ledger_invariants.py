@@ -7,10 +7,12 @@ from refunds.payment import Payment
 from refunds.ports import MovementStatus
 from refunds.refund import Refund, Source
 from refunds.state_machine import FREED, UNBOUND, ReportState, State
-from tests.fakes.book_records import BookRecords
+from tests.fakes.book_records import BookRecords, FakeRecord
 from tests.fakes.processor_books import FakeRefund
 from tests.simulation.violation import require
 
+# How a Payment Record names a processor's payment.
+_NAMES: Final = ("_payment_id", "_charge_id")
 _FIXED: Final = (
     "id",
     "request",
@@ -45,6 +47,10 @@ def success_owes_its_report_in_one_write(old: Refund | None, new: Refund) -> Non
     entered = new.state is State.SUCCEEDED and (old is None or old.state is not State.SUCCEEDED)
     if not entered or new.history[0].cause == "before_adoption":
         return
+    if new.request.is_unlinked and new.payment_record is None:
+        unreported = new.report.state is ReportState.NOT_DUE
+        require(unreported, "without_a_record_an_unlinked_refund_is_not_reported", new)
+        return
     if new.payment_record is None:
         alarmed = new.report.last_error == NOT_LINKED and new.source is Source.PROCESSOR
         failed = new.report.state is ReportState.FAILED and alarmed
@@ -60,10 +66,32 @@ def no_movement_behind_a_failure(refund: Refund, movements: list[FakeRefund]) ->
     require(not alive, "failed_means_nothing_moved", (refund, alive))
 
 
+def a_door_is_never_guessed(new: Refund, record: FakeRecord | None, *, is_linked: bool) -> None:
+    """A refund goes where its caller says, or where the only name or an earlier refund leads.
+
+    ``is_linked``: whether the ledger knew before which of the payments the record books.
+    """
+    if new.source is Source.PROCESSOR:
+        return
+    asked = new.request.processor
+    require(asked in (None, new.processor), "a_refund_goes_where_it_was_told", new)
+    if asked is None and not new.request.is_unlinked:
+        named = [] if record is None else [key for key in record.metadata if key.endswith(_NAMES)]
+        require(is_linked or len(named) == 1, "a_door_is_never_guessed", (new, record))
+
+
 def report_follows_success(refund: Refund) -> None:
-    """Invariant 7: a report is owed, made or given up for a final success only."""
+    """Invariant 7: a report is owed, made or given up for a final success only.
+
+    Of an unlinked refund, only to the record that its caller named, if any.
+    """
     if refund.report.state is not ReportState.NOT_DUE:
         require(refund.state is State.SUCCEEDED, "only_successes_are_reported", refund)
+    if refund.request.is_unlinked:
+        told = refund.payment_record == refund.request.report_to
+        unowed = refund.payment_record or refund.report.state is ReportState.NOT_DUE
+        named = "without_a_record_an_unlinked_refund_is_not_reported"
+        require(bool(told and unowed), named, refund)
 
 
 def what_is_open_is_due(refund: Refund) -> None:

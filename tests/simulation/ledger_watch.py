@@ -7,8 +7,8 @@ none on what the product believes. Those of single items stand in ``ledger_invar
 from collections import Counter
 from typing import Final
 
-from refunds.payment import Payment, PaymentKey, payment_key_of
-from refunds.ports import Commit
+from refunds.payment import Payment, PaymentKey, payment_key_of, unlinked_payment_key
+from refunds.ports import Commit, RecordClaim
 from refunds.refund import Refund, Source
 from refunds.state_machine import (
     FREED,
@@ -20,6 +20,7 @@ from refunds.state_machine import (
 from tests.fakes.book_records import BookRecords
 from tests.fakes.ledger import MemoryLedger
 from tests.simulation.ledger_invariants import (
+    a_door_is_never_guessed,
     facts_never_change,
     no_movement_behind_a_failure,
     only_legal_payment_changes,
@@ -29,7 +30,7 @@ from tests.simulation.ledger_invariants import (
     success_owes_its_report_in_one_write,
     what_is_open_is_due,
 )
-from tests.simulation.money_watch import MoneyWatch
+from tests.simulation.money_watch import MoneyWatch, is_as_asked
 from tests.simulation.schedule import SKEW_MAX_MS, Actor, Scheduler, SkewedClock
 from tests.simulation.violation import require
 
@@ -77,6 +78,11 @@ class LedgerWatch:
         for old, write in zip(before[0], commit.refunds, strict=True):
             new = self._memory.refunds[write.after.id]
             self._refund_written(old, new)
+            if old is None:
+                self._born(new, dict(zip(_payments_in(commit), before[1], strict=True)))
+        for claim in commit.claims:
+            if isinstance(claim, RecordClaim):
+                self._claimed(claim)
         for known, key in zip(before[1], _payments_in(commit), strict=True):
             now = self._memory.payments[key]
             imported = sum(
@@ -89,6 +95,20 @@ class LedgerWatch:
             self._of_payment.setdefault(payment_key_of(write.after), set()).add(write.after.id)
         for key in {payment_key_of(write.after) for write in commit.refunds}:
             self._payment_adds_up(key)
+
+    def _claimed(self, claim: RecordClaim) -> None:
+        """A record books a payment of its processor's, or stands for unlinked refunds itself."""
+        books, named = self._money.books[claim.payment.processor], claim.payment.charge_id
+        itself = unlinked_payment_key(claim.payment.processor, claim.payment_record).charge_id
+        there = named in books.charges or named == itself
+        require(there, "a_record_books_a_payment_that_there_is", claim)
+
+    def _born(self, new: Refund, known: dict[PaymentKey, Payment | None]) -> None:
+        """Which processor it is for was clear when it was accepted."""
+        record = self._stripe.records.get(new.payment_record or "")
+        payment = known.get(payment_key_of(new))
+        is_linked = payment is not None and payment.payment_record == new.payment_record
+        a_door_is_never_guessed(new, record, is_linked=is_linked)
 
     def took(self, before: Refund | None, after: Refund) -> None:
         """Check a refund that was taken for settling or reporting."""
@@ -148,15 +168,10 @@ class LedgerWatch:
             return
         owner = self._owner.setdefault(movement_id, refund.id)
         require(owner == refund.id, "no_two_refunds_share_a_movement", (movement_id, owner, refund))
-        actual = self._money.books.refunds.get(movement_id)
+        actual = self._money.books[refund.processor].refunds.get(movement_id)
         require(actual is not None, "bound_to_a_movement_that_exists", refund)
         assert actual is not None
-        matches = (
-            actual.movement.payment_id == refund.processor_payment_id
-            and actual.movement.money.amount == refund.amount
-            and actual.movement.money.currency == refund.currency
-        )
-        require(matches, "movement_is_as_asked", (actual, refund))
+        require(is_as_asked(actual.movement, refund), "movement_is_as_asked", (actual, refund))
         if refund.state is State.SUCCEEDED:
             really = movement_id in self._money.ever_succeeded
             require(really, "succeeded_only_when_money_moved", (actual, refund))

@@ -1,8 +1,8 @@
 """What must have become of everything, once faults have stopped and time has passed."""
 
 from refunds.outcome import NOT_LINKED
-from refunds.payment import PaymentKey, payment_key_of
-from refunds.ports import Deadline, MovementStatus
+from refunds.payment import payment_key_of
+from refunds.ports import Capabilities, Deadline, MovementStatus, News
 from refunds.refund import Refund
 from refunds.resolve import (
     Decision,
@@ -13,6 +13,8 @@ from refunds.resolve import (
 )
 from refunds.state_machine import ReportState, State
 from tests.fakes.ledger import MemoryLedger
+from tests.fakes.processor_books import FakeRefund
+from tests.simulation.profiles import ABILITIES, keeps_keys
 from tests.simulation.stage import Stage
 from tests.simulation.violation import require
 
@@ -30,7 +32,7 @@ class Ending:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._books = stage.processor.inner.books
+        self._money = stage.money
         refunds = list(stage.memory.refunds.values())
         self.reviews = [one for one in refunds if awaits_a_person(one)]
         self.unexplained = [one for one in self.reviews if not self._is_explained(one)]
@@ -48,17 +50,23 @@ class Ending:
     def check_movements(self) -> None:
         """Invariant 16: every movement on a charge with a trace of Stripe ends in the ledger.
 
-        And 15 once more, for what had to wait for a person.
+        And 15 once more, for what had to wait for a person. What others moved, and what was taken
+        for it, is found where somebody looks for it: see ``is_ever_seen``.
         """
         memory = self._stage.memory
         for one in memory.refunds.values():
             self._came_to_an_end(one)
-        for refund in self._books.refunds.values():
-            movement = refund.movement
-            key = PaymentKey(self._stage.processor.name, movement.payment_id)
-            if movement.status is not MovementStatus.FAILED:
-                claimed = (key.processor, movement.id) in memory.movements
-                require(claimed, "every_movement_ends_in_the_ledger", refund)
+        for name, books in self._money.books.items():
+            for refund in books.refunds.values():
+                alive = refund.movement.status is not MovementStatus.FAILED
+                if alive and (is_ever_seen(ABILITIES[name]) or self._is_followed(refund)):
+                    claimed = (name, refund.movement.id) in memory.movements
+                    require(claimed, "every_movement_ends_in_the_ledger", refund)
+
+    def _is_followed(self, made: FakeRefund) -> bool:
+        """Whether the movement is what its own refund waits for, and not for another's instead."""
+        refund = self._stage.memory.refunds.get(made.order_id or "")
+        return refund is not None and not self._money.is_mistaken(refund)
 
     def check_redriven(self) -> None:
         """A report that was redriven in peace is made, unless Stripe's own book refuses it.
@@ -79,7 +87,8 @@ class Ending:
         """When every link is mended, no report is left to a person for want of one.
 
         But where others told Stripe of refunds, or may have, or where a report of ours has failed
-        that Stripe may have booked: nobody can tell by the sum which of them it knows.
+        that Stripe may have booked: nobody can tell by the sum which of them it knows. And where
+        the record names two processors, and books a payment of the other one.
         """
         memory, stripe = self._stage.memory, self._stage.book.inner.books.reports
         for refund in memory.refunds.values():
@@ -91,7 +100,10 @@ class Ending:
                     for one in memory.refunds.values()
                     if payment_key_of(one) == key and (one.is_adopted or _is_sent_and_failed(one))
                 ]
-                require(bool(others or doubtful), "a_mended_link_is_found", refund)
+                record = "pr_" + key.charge_id.removeprefix("charge-")
+                elsewhere = memory.records.get(record, key) != key
+                told = bool(others or doubtful or elsewhere)
+                require(told, "a_mended_link_is_found", refund)
 
     def _came_to_an_end(self, refund: Refund) -> None:
         alarms, dead = self._stage.trail.alarms, self._stage.queue.dead
@@ -128,24 +140,46 @@ class Ending:
             require(bound == own, "bound_to_its_own_movement", (refund, mine))
 
     def _equal_foreign(self, refund: Refund) -> bool:
+        """Whether somebody else's movement can be taken for the refund's.
+
+        Never where orders are found by their keys. Where movements show their orders, only as long
+        as its own was not there yet.
+        """
+        if keeps_keys(ABILITIES[refund.processor]):
+            return False
+        books = self._money.books[refund.processor]
+        mine = self._money.moved_by(refund.id) if books.names_orders else []
         return any(
             one.order_id is None
             and one.movement.money.amount == refund.amount
             and one.movement.id not in (refund.snapshot or ())
-            for one in self._books.of(refund.processor_payment_id)
+            and all(one.executed_ms <= own.executed_ms for own in mine)
+            for one in books.of(refund.processor_payment_id)
         )
 
     def _is_explained(self, refund: Refund) -> bool:
         """Invariant 15: the POST never executed, or an equal foreign refund confuses.
 
-        Besides, without a snapshot only times can tell ours from older ones, and DESIGN.md sends
+        Besides, a processor that keeps keys may not be able to tell what became of one. And without
+        keys and a snapshot only times can tell ours from older ones, and DESIGN.md sends
         what seems to be from just before our start to a person: so it is when clocks disagree.
         """
         never_executed = not self._stage.money.moved_by(refund.id)
         options = self._stage.options
         clocks_agree = options.skew_ms == 0 and options.processor_skew_ms >= 0
-        by_time = refund.snapshot is None and not clocks_agree
-        return never_executed or by_time or self._equal_foreign(refund)
+        by_key = keeps_keys(ABILITIES[refund.processor])
+        by_time = refund.snapshot is None and not clocks_agree and not by_key
+        mute = by_key and not options.reads_keys
+        return never_executed or mute or by_time or self._equal_foreign(refund)
+
+
+def is_ever_seen(can: Capabilities) -> bool:
+    """Whether what others move at a processor is learnt of without a refund of ours on it.
+
+    The processor tells us, or lists its payments for the sweep. Else its payments are only looked
+    at when one of them is refunded here, if they can be looked at at all.
+    """
+    return can.lists_charges or can.learns_by is News.WEBHOOK
 
 
 def _is_sent_and_failed(refund: Refund) -> bool:
@@ -169,7 +203,7 @@ def settle_by_hand(stage: Stage, reviews: list[Refund]) -> None:
     """A person decides each review, knowing what the processor's own books say."""
     resolve = ResolveRefund(
         ledger=stage.memory,
-        processors={stage.processor.name: stage.processor.inner},
+        processors={name: one.inner for name, one in stage.processors.items()},
         recorder=stage.recorder,
         doorbell=stage.queue,
         clock=stage.true_clock,
@@ -192,6 +226,6 @@ def settle_by_hand(stage: Stage, reviews: list[Refund]) -> None:
 
 def _decision(stage: Stage, refund: Refund) -> Decision:
     mine = stage.money.moved_by(refund.id)
-    if mine and (stage.processor.name, mine[0].movement.id) not in stage.memory.movements:
+    if mine and (refund.processor, mine[0].movement.id) not in stage.memory.movements:
         return ItSucceeded(mine[0].movement.id)
     return ItFailed("the processor has no such refund")

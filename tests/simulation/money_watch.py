@@ -1,13 +1,19 @@
 """Invariants of the money: checked when an order is handed over and after everything that moves."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from refunds.execute import SEND_MS_MAX
-from refunds.ports import Charge, MovementStatus, RefundOrder
+from refunds.payment import PaymentKey, payment_key_of
+from refunds.ports import Charge, Movement, MovementStatus, RefundOrder
 from refunds.refund import Refund
 from refunds.state_machine import FREED, State
 from tests.fakes.ledger import MemoryLedger
+from tests.fakes.processor import Order
 from tests.fakes.processor_books import FakeRefund, ProcessorBooks
+from tests.simulation.options import CAPTURED
+from tests.simulation.profiles import ABILITIES, keeps_keys
 from tests.simulation.schedule import Actor, Scheduler, SkewedClock
 from tests.simulation.violation import require
 
@@ -16,52 +22,78 @@ class MoneyWatch:
     """Looks at every order, every movement and every promise that nothing moved.
 
     Attributes:
-        books: the processor's truth.
+        books: each processor's truth. Ids of movements begin with the processor's name.
         ever_succeeded: movements that have been a success at some time.
         promised: by refund, up to which attempt a caller was told that nothing moved.
+        sent: by refund and attempt, how often it was handed over as a new order.
+        repeated: by refund, how often it was handed over again.
     """
 
     def __init__(
-        self, books: ProcessorBooks, memory: MemoryLedger, scheduler: Scheduler, clock: SkewedClock
+        self,
+        books: Mapping[str, ProcessorBooks],
+        memory: MemoryLedger,
+        scheduler: Scheduler,
+        clock: SkewedClock,
     ) -> None:
         self.books = books
         self.ever_succeeded: set[str] = set()
         self.promised: dict[str, int] = {}
         self.sent: Counter[tuple[str, int]] = Counter()
+        self.repeated: Counter[str] = Counter()
         self._memory = memory
         self._scheduler = scheduler
         self._clock = clock
-        self._seen = 0
+        self._seen: Counter[str] = Counter()
+        self._first: dict[str, Order] = {}
         self._attempt_of: dict[str, list[int]] = defaultdict(list)
-        self._known: dict[tuple[Actor, str | None, str], list[FakeRefund]] = {}
+        self._known: dict[tuple[Actor, str | None, PaymentKey], list[FakeRefund]] = {}
+
+    def movements(self) -> Iterator[FakeRefund]:
+        """Everything that has moved anywhere."""
+        for books in self.books.values():
+            yield from books.refunds.values()
+
+    def movement(self, movement_id: str | None) -> FakeRefund | None:
+        """The movement of that id, wherever it was made."""
+        found = (books.refunds.get(movement_id or "") for books in self.books.values())
+        return next((one for one in found if one is not None), None)
 
     def moved_by(self, refund_id: str) -> list[FakeRefund]:
         """The movements that were executed for the refund's orders."""
-        return [one for one in self.books.refunds.values() if one.order_id == refund_id]
+        return [one for one in self.movements() if one.order_id == refund_id]
 
     def is_mistaken(self, refund: Refund) -> bool:
         """Whether the refund is bound to a later dashboard refund of the same amount.
 
-        The one mistake that no product can avoid: HitPay's refunds carry no reference of ours, so
-        by DESIGN.md's *Settling* the only candidate is taken for ours. What such a refund says of
-        its own movement may then be wrong, in worlds where people refund equal amounts by hand.
+        The one mistake that no product can avoid where refunds carry no reference of ours: by
+        DESIGN.md's *Settling* the only candidate is taken for ours. What such a refund says of its
+        own movement may then be wrong, in worlds where people refund equal amounts by hand. Where
+        keys are kept nobody has to guess, and nothing excuses it.
         """
-        bound = self.books.refunds.get(refund.processor_refund_id or "")
+        bound = self.movement(refund.processor_refund_id)
         if bound is None or bound.order_id is not None or refund.attempt == 0:
+            return False
+        if keeps_keys(ABILITIES[refund.processor]):
             return False
         return bound.movement.id not in (refund.snapshot or ())
 
-    def handed_over(self, order: RefundOrder) -> None:
-        """An order is about to be sent, by the actor that runs now."""
+    def handed_over(self, processor: str, order: Order) -> None:
+        """An order is about to be sent to that processor, by the actor that runs now."""
         refund = self._memory.refunds.get(order.refund_id)
         require(refund is not None, "no_order_without_an_intent", order)
         assert refund is not None
-        self._intent_is_live(order, refund)
-        self.sent[refund.id, refund.attempt] += 1
-        once = self.sent[refund.id, refund.attempt] == 1
-        require(once, "an_attempt_is_sent_once", (order, refund))
+        require(refund.processor == processor, "an_order_is_its_intent", (processor, order, refund))
+        require(_is_intended(order, refund), "an_order_is_its_intent", (order, refund))
+        if order.repeated:
+            self._may_be_repeated(processor, order, refund)
+        else:
+            self._intent_is_live(order, refund)
+            self.sent[refund.id, refund.attempt] += 1
+            once = self.sent[refund.id, refund.attempt] == 1
+            require(once, "an_attempt_is_sent_once", (order, refund))
         self._attempt_of[refund.id].append(refund.attempt)
-        self._never_more_than_captured(order)
+        self._never_more_than_captured(refund)
 
     def looking_up(self) -> None:
         """A look-up begins: settling works only on what it took, so never two runs on one."""
@@ -70,26 +102,27 @@ class MoneyWatch:
             taken = actor.subject in actor.taken
             require(taken, "settling_takes_before_it_looks", actor)
 
-    def showed(self, charge: Charge) -> None:
+    def showed(self, processor: str, charge: Charge) -> None:
         """The actor that runs now learns of the dashboard's refunds."""
         shown = {movement.id for movement in charge.movements or ()}
         foreign = [
             one
-            for one in self.books.of(charge.id)
+            for one in self.books[processor].of(charge.id)
             if one.movement.id in shown and one.order_id is None
         ]
         actor = self._scheduler.current
-        self._known[actor, actor.subject, charge.id] = foreign
+        self._known[actor, actor.subject, PaymentKey(processor, charge.id)] = foreign
 
-    def look(self) -> list[FakeRefund]:
-        """Check what has moved since the last look; the new movements are returned."""
-        for one in self.books.refunds.values():
+    def look(self, processor: str) -> list[FakeRefund]:
+        """Check what has moved there since the last look; the new movements are returned."""
+        refunds = self.books[processor].refunds
+        for one in refunds.values():
             if one.movement.status is MovementStatus.SUCCEEDED:
                 self.ever_succeeded.add(one.movement.id)
-        if len(self.books.refunds) == self._seen:
+        if len(refunds) == self._seen[processor]:
             return []
-        new = list(self.books.refunds.values())[self._seen :]
-        self._seen = len(self.books.refunds)
+        new = list(refunds.values())[self._seen[processor] :]
+        self._seen[processor] = len(refunds)
         for one in new:
             if one.order_id is not None:
                 self._moved(one, one.order_id)
@@ -102,9 +135,8 @@ class MoneyWatch:
         refund = self._memory.refunds.get(refund_id)
         require(refund is not None, "no_movement_without_an_intent", movement)
         assert refund is not None
-        moved, asked = movement.movement, (refund.processor_payment_id, refund.amount)
-        as_asked = (moved.payment_id, moved.money.amount) == asked
-        require(as_asked, "movement_is_as_asked", (movement, refund))
+        moved = movement.movement
+        require(is_as_asked(moved, refund), "movement_is_as_asked", (movement, refund))
         if moved.status is MovementStatus.FAILED or self.is_mistaken(refund):
             return
         require(refund.state not in FREED, "failed_means_nothing_moved", (movement, refund))
@@ -112,42 +144,91 @@ class MoneyWatch:
         told = self.promised.get(refund_id, 0)
         require(attempt > told, "promises_are_true_for_ever", (movement, attempt, told, refund))
 
-    def _intent_is_live(self, order: RefundOrder, refund: Refund) -> None:
+    def _intent_is_live(self, order: Order, refund: Refund) -> None:
         """Invariant 3, and the lease: it covers the longest that the call may take."""
         require(refund.state is State.SUBMITTING, "no_order_without_an_intent", (order, refund))
         lease_until_ms = refund.lease_until_ms or 0
         in_time = self._clock.now_ms() + SEND_MS_MAX <= lease_until_ms
         require(in_time, "an_order_is_covered_by_its_lease", (order, refund))
-        alike = (order.payment_id, order.money.amount, order.money.currency)
-        facts = (refund.processor_payment_id, refund.amount, refund.currency)
-        require(alike == facts, "an_order_is_its_intent", (order, refund))
+        self._first.setdefault(refund.id, order)
 
-    def _never_more_than_captured(self, order: RefundOrder) -> None:
-        """Invariant 2: ours that moved or may still, and what this call knew of others'."""
-        charge, actor = self.books.charges[order.payment_id], self._scheduler.current
+    def _may_be_repeated(self, processor: str, order: Order, refund: Refund) -> None:
+        """Only what a key makes harmless, of unknown outcome, unchanged, by who took it."""
+        by_key = keeps_keys(ABILITIES[processor])
+        require(by_key, "only_where_keys_are_kept_an_order_is_repeated", (processor, order))
+        unknown = refund.state is State.UNKNOWN
+        require(unknown, "only_what_is_unknown_is_asked_for_again", (order, refund))
+        taken = refund.id in self._scheduler.current.taken
+        require(taken, "settling_takes_before_it_asks_again", (order, refund))
+        first = self._first.get(refund.id)
+        # The call that was to send the first one may have died before it could.
+        same = first is None or _bare(first) == _bare(order)
+        require(same, "a_repeat_is_the_same_order", (first, order))
+        self.repeated[refund.id] += 1
+        written = refund.repeats >= self.repeated[refund.id]
+        require(written, "no_repeat_without_an_intent", (order, refund))
+        in_time = self._clock.now_ms() + SEND_MS_MAX <= (refund.next_check_ms or 0)
+        require(in_time, "a_repeat_is_covered_by_its_take", (order, refund))
+
+    def _never_more_than_captured(self, refund: Refund) -> None:
+        """Invariant 2: ours that moved or may still, and what this call knew of others'.
+
+        Money that goes to a card is counted with the payment that its record books.
+        """
+        key, actor = payment_key_of(refund), self._scheduler.current
+        record = refund.payment_record or key
+        siblings = {
+            one.id: one
+            for one in self._memory.refunds.values()
+            if payment_key_of(one) == key or one.payment_record == record
+        }
         ours = {
             one.id: one.amount
-            for one in self._memory.refunds.values()
-            if one.processor_payment_id == charge.id
-            and one.id in self._attempt_of
-            and one.state not in FREED
+            for one in siblings.values()
+            if one.id in self._attempt_of and one.state not in FREED
         }
-        moved = {
-            one.order_id: one.movement.money.amount
-            for one in self.books.of(charge.id)
-            if one.order_id is not None
-            and one.movement.status is not MovementStatus.FAILED
-            and not self.is_mistaken(self._memory.refunds[one.order_id])
-        }
-        ours.update({key: value for key, value in moved.items() if key is not None})
-        ours[order.refund_id] = order.money.amount
+        for one in self.movements():
+            mine = siblings.get(one.order_id or "")
+            alive = one.movement.status is not MovementStatus.FAILED
+            if mine is not None and alive and not self.is_mistaken(mine):
+                ours[mine.id] = one.movement.money.amount
+        ours[refund.id] = refund.amount
         # A dashboard refund that a refund of ours is bound to is counted there.
         foreign = {
             one.movement.id: one.movement.money.amount
-            for one in self._known.get((actor, actor.subject, charge.id), ())
+            for one in self._known.get((actor, actor.subject, key), ())
             if one.movement.status is not MovementStatus.FAILED
-            and self._memory.movements.get(("hitpay", one.movement.id)) not in ours
+            and self._memory.movements.get((key.processor, one.movement.id)) not in ours
         }
-        total = sum(ours.values()) + sum(foreign.values())
-        enough = total <= charge.money.amount
-        require(enough, "never_more_than_captured", (order, ours, foreign, charge))
+        lone = refund.request.is_unlinked and refund.request.report_to is None
+        captured = refund.amount if lone else CAPTURED
+        enough = sum(ours.values()) + sum(foreign.values()) <= captured
+        require(enough, "never_more_than_captured", (refund, ours, foreign, captured))
+
+
+def is_as_asked(moved: Movement, refund: Refund) -> bool:
+    """Whether a movement is what the refund was to move: the amount, and where it came from."""
+    where: tuple[str, str | None] = (refund.processor_payment_id, None)
+    if refund.request.is_unlinked:
+        where = ("", refund.request.reference_id)
+    money = (moved.money.amount, moved.money.currency) == (refund.amount, refund.currency)
+    return money and (moved.payment_id, moved.payment_method) == where
+
+
+def _is_intended(order: Order, refund: Refund) -> bool:
+    """Whether the order is what the refund says, to the payment or the method that it names."""
+    if isinstance(order, RefundOrder):
+        where = order.payment_id == refund.processor_payment_id
+        where = where and not refund.request.is_unlinked
+    else:
+        where = order.payment_method == refund.request.reference_id
+        where = where and refund.request.is_unlinked
+    money = (order.money.amount, order.money.currency) == (refund.amount, refund.currency)
+    return where and money
+
+
+def _bare(order: Order) -> Order:
+    """The order without what may differ when it is handed over again."""
+    if isinstance(order, RefundOrder):
+        return replace(order, repeated=False, listed_before=None)
+    return replace(order, repeated=False)

@@ -8,6 +8,14 @@ from refunds.link import VerifyCharge
 from refunds.refund import RefundType
 from refunds.settle import AfterHold
 from tests.simulation.faults import Fault
+from tests.simulation.profiles import (
+    ABILITIES,
+    MAY_NAME_ORDERS,
+    NAMES,
+    keeps_keys,
+    names_where,
+    refunds_unlinked,
+)
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
@@ -15,13 +23,25 @@ CAPTURED: Final = 10_000
 # Amounts of ours are multiples of 100, so that no dashboard refund of an odd one equals them.
 OURS: Final = (1000, 2500, 2500, 4000, 6000, 10_000, None)
 ODD: Final = (37, 1037, 3037)
+# A Payment Record that is told of refunds though no processor's payment stands behind it.
+LONE_RECORD: Final = "pr_lone"
+UNKNOWN_METHOD: Final = "card-9"
+
+
+@dataclass(frozen=True, slots=True)
+class Unlinked:
+    """Where the money of a refund without a payment is to go, and who is told of it."""
+
+    method: str
+    report_to: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """A refund that somebody wants, under one key, asked for ``tries`` times at most.
 
-    With ``by_event`` it is asked for over the bus, and so always scheduled.
+    With ``by_event`` it is asked for over the bus, and so always scheduled. ``processor`` is what
+    the caller names, if anything; with ``unlinked`` there is no payment.
     """
 
     key: str
@@ -32,6 +52,8 @@ class Wish:
     tries: int
     by_intent: bool = False
     by_event: bool = False
+    processor: str | None = None
+    unlinked: Unlinked | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +81,11 @@ class Options:
         links_ms: when each payment's PaymentIntent comes to name its record; ``None``: when a
             person mends it, after the trouble; not there: from the beginning.
         sweeps: how often all payments are swept during the trouble.
+        homes: for each payment, the processors that its Payment Record names; the first has it.
+        loses_orders: how often an order is lost on its way, whatever else goes wrong.
+        loses_answers: how often its answer is.
+        reads_keys: whether a processor that keeps keys can be asked for one.
+        names_orders: whether a refund shows whose order it is where that is left open.
     """
 
     seed: int
@@ -88,6 +115,22 @@ class Options:
     readers: int = 0
     links_ms: tuple[int | None, ...] = ()
     sweeps: int = 0
+    homes: tuple[tuple[str, ...], ...] = ((NAMES[0],),)
+    loses_orders: float = 0.0
+    loses_answers: float = 0.0
+    reads_keys: bool = True
+    names_orders: bool = False
+
+    @property
+    def processors(self) -> tuple[str, ...]:
+        """The processors that are set up."""
+        named = {name for names in self.homes for name in names}
+        asked = {wish.processor for wish in self.wishes}
+        return tuple(name for name in NAMES if name in named | asked)
+
+    def named(self, payment: int) -> tuple[str, ...]:
+        """The processors that the payment's record names, first the one that has it."""
+        return self.homes[payment % len(self.homes)]
 
     @property
     def calm_ms(self) -> int:
@@ -96,8 +139,13 @@ class Options:
         return max(2 * self.trouble_ms, 3 * HOUR_MS, *ends, 0)
 
 
-def draw(seed: int) -> Options:
-    """The world of ``seed``."""
+def draw(seed: int, processor: str | None = None) -> Options:
+    """The world of ``seed``; with ``processor`` that one has all of its payments."""
+    return _at_processors(_world(seed), processor)
+
+
+def _world(seed: int) -> Options:
+    """What does not depend on the processors."""
     random = Random(seed)  # noqa: S311 - reproducible on purpose
     more = Random(seed ^ 0xB05)  # noqa: S311 - as above
     payments = random.choice((1, 1, 1, 2))
@@ -148,6 +196,96 @@ def draw(seed: int) -> Options:
         links_ms=_links(more, payments, trouble_ms),
         sweeps=more.choice((0, 0, 1, 3)),
     )
+
+
+def _at_processors(options: Options, processor: str | None) -> Options:
+    """The world with processors, and with what their abilities make possible."""
+    random = Random(options.seed ^ 0xD00)  # noqa: S311 - reproducible on purpose
+    names, homes = NAMES, _homes(random, options.payments)
+    if processor is not None:
+        names, homes = (processor,), ((processor,),)
+    here = {name for names in homes for name in names}
+    by_key = all(keeps_keys(ABILITIES[name]) for name in here)
+    lost = random.choice((0.0, 0.0, 0.7))
+    reads_keys, names_orders = random.random() >= 0.1, random.random() < 0.5
+    alike = _alike(random, options) if names_orders and here <= MAY_NAME_ORDERS else ()
+    wishes = _asked(random, options.wishes, homes, names)
+    if here & set(names_where(refunds_unlinked)):
+        wishes = _some_unlinked(random, wishes, options.payments, names)
+    return replace(
+        options,
+        homes=homes,
+        wishes=wishes,
+        foreign=options.foreign + alike,
+        # What is lost is found to be so, and asked for again, by its key alone.
+        loses_orders=lost if by_key else 0.0,
+        loses_answers=0.5 if alike else 0.0,
+        reads_keys=reads_keys,
+        names_orders=names_orders,
+    )
+
+
+def _homes(random: Random, payments: int) -> tuple[tuple[str, ...], ...]:
+    """One processor for all payments, or one for each; now and then a record names two."""
+    kind, one = random.random(), random.choice(NAMES)
+    if kind < 0.85:
+        return ((one,),)
+    if kind < 0.92:
+        return tuple((random.choice(NAMES),) for _ in range(payments))
+    other = random.choice([name for name in NAMES if name != one])
+    return tuple((one, other)[: random.choice((1, 2, 2))] for _ in range(payments))
+
+
+def _alike(random: Random, options: Options) -> tuple[Foreign, ...]:
+    """Now and then somebody refunds what we do, a little later: only ids tell which is ours."""
+    wish = random.choice(options.wishes)
+    if wish.amount is None or random.random() < 0.5:
+        return ()
+    at_ms = wish.start_ms + random.randrange(MINUTE_MS)
+    return (Foreign(payment=wish.payment, amount=wish.amount, at_ms=at_ms, reported=False),)
+
+
+def _asked(
+    random: Random,
+    wishes: tuple[Wish, ...],
+    homes: tuple[tuple[str, ...], ...],
+    names: tuple[str, ...],
+) -> tuple[Wish, ...]:
+    """Callers name a processor where the record names two, and now and then for no reason.
+
+    ``names``: which processors there may be.
+    """
+    by_key: dict[str, str | None] = {}
+    for wish in wishes:
+        named = homes[wish.payment % len(homes)]
+        asked = random.choice(named) if random.random() < (0.7, 0.05)[len(named) == 1] else None
+        # Now and then one that has nothing to do with it.
+        astray = random.random() < 0.02
+        by_key.setdefault(wish.key, random.choice(names) if astray else asked)
+    return tuple(replace(wish, processor=by_key[wish.key]) for wish in wishes)
+
+
+def _some_unlinked(
+    random: Random, wishes: tuple[Wish, ...], payments: int, names: tuple[str, ...]
+) -> tuple[Wish, ...]:
+    """Some of the keys belong to refunds without a payment, whoever asks for them."""
+    share = random.choice((0.0, 0.5, 1.0))
+    keys = {wish.key for wish in wishes if wish.amount is not None and random.random() < share}
+    able = tuple(name for name in names_where(refunds_unlinked) if name in names)
+    doors = (*able * 12, *names)  # now and then one that cannot do it
+    places = {key: (random.choice(doors), _unlinked(random, payments)) for key in sorted(keys)}
+    return tuple(
+        replace(wish, by_intent=False, processor=places[wish.key][0], unlinked=places[wish.key][1])
+        if wish.key in places
+        else wish
+        for wish in wishes
+    )
+
+
+def _unlinked(random: Random, payments: int) -> Unlinked:
+    method = random.choice(("card-0",) * 8 + ("card-1", "account-0", UNKNOWN_METHOD))
+    records = (None, LONE_RECORD, f"pr_{random.randrange(payments)}")
+    return Unlinked(method, random.choice(records))
 
 
 def _wishes(random: Random, number: int, payments: int, window_ms: int) -> list[Wish]:

@@ -4,6 +4,7 @@ Each does what its function's handler does around the use case; the use cases ar
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from refunds.errors import (
@@ -24,7 +25,7 @@ from refunds.state_machine import State
 from tests.simulation.options import HOUR_MS, MINUTE_MS, Wish
 from tests.simulation.report_queue import Message
 from tests.simulation.schedule import Actor
-from tests.simulation.stage import STAGE, Stage
+from tests.simulation.stage import CURRENCY, STAGE, Stage
 
 GATEWAY_MS: Final = 29_000
 PROVIDER_BUDGET_MS: Final = 24_000
@@ -94,25 +95,40 @@ class Caller:
 
     def _command(self) -> CreateRefund:
         wish = self._wish
-        kind, reference = ReferenceType.PAYMENT_RECORD, f"pr_{wish.payment}"
-        if wish.by_intent:
-            kind, reference = ReferenceType.PAYMENT_INTENT, f"pi_{wish.payment}"
-        request = RefundRequest(
-            reference_type=kind,
-            reference_id=reference,
-            amount=wish.amount,
-            refund_type=wish.refund_type,
-        )
         source = Source.EVENT if wish.by_event else Source.API
         token = self._stage.new_token()
         return CreateRefund(
             refund_id=refund_id_of(wish.key, STAGE),
-            request=request,
+            request=request_of(wish),
             source=source,
             # As if API keys were rotated all the time: it must make no difference to identity.
             actor=f"{source}:{token}",
             token=token,
         )
+
+
+def request_of(wish: Wish) -> RefundRequest:
+    """What a caller who wants that asks for."""
+    kind, reference = ReferenceType.PAYMENT_RECORD, f"pr_{wish.payment}"
+    if wish.by_intent:
+        kind, reference = ReferenceType.PAYMENT_INTENT, f"pi_{wish.payment}"
+    request = RefundRequest(
+        reference_type=kind,
+        reference_id=reference,
+        amount=wish.amount,
+        refund_type=wish.refund_type,
+        processor=wish.processor,
+    )
+    if wish.unlinked is None:
+        return request
+    return replace(
+        request,
+        reference_type=ReferenceType.PAYMENT_METHOD,
+        reference_id=wish.unlinked.method,
+        currency=CURRENCY,
+        customer={"hsid": "h-1"},
+        report_to=wish.unlinked.report_to,
+    )
 
 
 def settle_due(stage: Stage) -> None:

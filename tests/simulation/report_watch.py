@@ -61,7 +61,7 @@ class ReportWatch:
     def _booked_rightly(self, parameters: ReportParameters) -> None:
         """Invariant 7, over the true movement."""
         reference = parameters.refund_reference
-        movement = self._money.books.refunds.get(reference)
+        movement = self._money.movement(reference)
         moved = movement is not None and reference in self._money.ever_succeeded
         require(moved, "only_successes_are_reported", parameters)
         assert movement is not None

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from refunds.state_machine import REPORT_TRANSITIONS, TRANSITIONS
-from tests.simulation.faults import PAIRS, Fault
+from tests.simulation.faults import Fault, Pair, pairs_of
 from tests.simulation.options import draw
+from tests.simulation.profiles import NAMES
 from tests.simulation.world import Result, World
 
 # From so many worlds on, every legal transition and every fault at every port must have occurred.
@@ -30,11 +32,17 @@ class Tally:
 
     Attributes:
         failures: the seeds of the worlds in which an invariant was violated, and which.
+        at: how many worlds had each processor.
+        unlinked: refunds without a payment.
+        repeated: orders that were handed over again.
     """
 
     worlds: int = 0
+    at: Counter[str] = field(default_factory=Counter)
     calls: int = 0
     refunds: int = 0
+    unlinked: int = 0
+    repeated: int = 0
     reviews: int = 0
     seconds: float = 0.0
     faults: Counter[tuple[str, Fault]] = field(default_factory=Counter)
@@ -44,8 +52,11 @@ class Tally:
     def add(self, result: Result) -> None:
         """Count one world."""
         self.worlds += 1
+        self.at.update(result.processors)
         self.calls += result.calls
         self.refunds += result.refunds
+        self.unlinked += result.unlinked
+        self.repeated += result.repeated
         self.reviews += result.reviews
         self.faults.update(result.faults)
         self.steps.update(result.steps)
@@ -55,31 +66,41 @@ class Tally:
     def join(self, other: "Tally") -> None:
         """Count the worlds of another tally."""
         self.worlds += other.worlds
+        self.at.update(other.at)
         self.calls += other.calls
         self.refunds += other.refunds
+        self.unlinked += other.unlinked
+        self.repeated += other.repeated
         self.reviews += other.reviews
         self.faults.update(other.faults)
         self.steps.update(other.steps)
         self.failures.extend(other.failures)
 
     @property
+    def pairs(self) -> frozenset[Pair]:
+        """The faults × ports that could occur at the processors that were there."""
+        return pairs_of(self.at or NAMES)
+
+    @property
     def missing(self) -> list[str]:
         """Faults and transitions that never occurred: what these worlds prove nothing about."""
-        faults = [f"{fault} at {port}" for port, fault in PAIRS - set(self.faults)]
+        faults = [f"{fault} at {port}" for port, fault in self.pairs - set(self.faults)]
         steps = [f"{before} → {after}" for before, after in STEPS - set(self.steps)]
         return sorted(faults + steps)
 
 
-def live(seeds: Iterable[int]) -> Tally:
-    """Live the worlds of these seeds, here."""
+def live(seeds: Iterable[int], processor: str | None = None) -> Tally:
+    """Live the worlds of these seeds, here; with ``processor``, at that one."""
     tally = Tally()
     for seed in seeds:
-        tally.add(World(draw(seed)).run())
+        tally.add(World(draw(seed, processor)).run())
     return tally
 
 
-def live_all(first: int, count: int, *, processes: int | None = None) -> Tally:
-    """Live ``count`` worlds from seed ``first`` on, over the machine's processors."""
+def live_all(
+    first: int, count: int, *, processor: str | None = None, processes: int | None = None
+) -> Tally:
+    """Live ``count`` worlds from seed ``first`` on, over the machine's cores."""
     began = time.perf_counter()
     total = Tally()
     chunks = [
@@ -87,7 +108,7 @@ def live_all(first: int, count: int, *, processes: int | None = None) -> Tally:
         for start in range(first, first + count, CHUNK)
     ]
     with ProcessPoolExecutor(processes or os.cpu_count()) as pool:
-        for tally in pool.map(live, chunks):
+        for tally in pool.map(partial(live, processor=processor), chunks):
             total.join(tally)
     total.seconds = time.perf_counter() - began
     return total

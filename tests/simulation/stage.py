@@ -1,7 +1,7 @@
 """One simulated world: the production use cases, unmodified, on simulated ports."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from itertools import count
 from random import Random
@@ -15,6 +15,7 @@ from refunds.observe import ObservePayment
 from refunds.ports import LedgerUnavailableError
 from refunds.read_refund import ReadRefund
 from refunds.record import Recorder
+from refunds.refund import PaymentMethodKind
 from refunds.report import ReportRefund
 from refunds.reserve import Reservation
 from refunds.settle import SettleRefund, SettleSettings
@@ -23,7 +24,6 @@ from refunds.sweep import SweepPayments
 from tests.fakes.book import FakeBook
 from tests.fakes.book_records import FakeRecord
 from tests.fakes.ledger import MemoryLedger
-from tests.fakes.processor import FakeProcessor
 from tests.fakes.sweeps import MemorySweeps
 from tests.simulation.answer_watch import AnswerWatch
 from tests.simulation.book import SimulatedBook
@@ -32,8 +32,9 @@ from tests.simulation.gate import Gate, Trace
 from tests.simulation.ledger import SimulatedLedger
 from tests.simulation.ledger_watch import LedgerWatch
 from tests.simulation.money_watch import MoneyWatch
-from tests.simulation.options import CAPTURED, MINUTE_MS, Options
+from tests.simulation.options import CAPTURED, LONE_RECORD, MINUTE_MS, Options
 from tests.simulation.processor import SimulatedProcessor
+from tests.simulation.profiles import NAMES, fake_of, is_told_the_merchants_reference
 from tests.simulation.report_queue import ReportQueue
 from tests.simulation.report_watch import ReportWatch
 from tests.simulation.schedule import Actor, Scheduler, SkewedClock
@@ -42,7 +43,13 @@ from tests.simulation.violation import require
 STAGE: Final = "sim"
 LEASE_MS: Final = 60_000
 REPORT_LEASE_MS: Final = 90_000
-# A person must look into each of these.
+CURRENCY: Final = "sgd"
+# Where money can go without a payment, and where a gateway refuses to send it.
+METHODS: Final = {
+    "card-0": PaymentMethodKind.CARD,
+    "card-1": PaymentMethodKind.CARD,
+    "account-0": PaymentMethodKind.BANK_ACCOUNT,
+}
 # Why a sweep may miss a payment: the next one comes by again.
 MISSES: Final = frozenset(
     {
@@ -53,6 +60,7 @@ MISSES: Final = frozenset(
         "StripeUnavailableError",
     }
 )
+# A person must look into each of these.
 ALARMS: Final = frozenset({"refund_needs_review", "report_failed", "link_found_but_booked"})
 
 _A = TypeVar("_A")
@@ -114,6 +122,9 @@ class Stage:
         self._use_cases()
         for number in range(options.payments):
             self._pay(number)
+        self._open_record(LONE_RECORD, {})
+        for processor in self.processors.values():
+            processor.inner.books.methods.update(METHODS)
 
     def actor(self, name: str, kind: str) -> Actor:
         """Somebody with a clock of their own."""
@@ -128,16 +139,19 @@ class Stage:
     def _ports(self) -> None:
         options, gate = self.options, self.gate
         self.memory = MemoryLedger(as_stored=False)
-        processor = FakeProcessor(SkewedClock(self.scheduler, options.processor_skew_ms))
-        processor.books.checks_amounts = options.checks_amounts
-        processor.books.one_refund_per_payment = options.one_refund_only
+        clock = SkewedClock(self.scheduler, options.processor_skew_ms)
+        fakes = {name: fake_of(name, clock) for name in options.processors}
         book = FakeBook(self.true_clock)
-        self.money = MoneyWatch(processor.books, self.memory, self.scheduler, self.clock)
+        books = {name: fake.books for name, fake in fakes.items()}
+        self.money = MoneyWatch(books, self.memory, self.scheduler, self.clock)
         self.writes = LedgerWatch(self.memory, self.money, book.books, self.scheduler)
         reports = ReportWatch(book.books, self.memory, self.money, self.scheduler, self.true_clock)
         self.answers = AnswerWatch(self.memory, self.money)
         self.ledger = SimulatedLedger(gate, self.memory, self.writes)
-        self.processor = SimulatedProcessor(gate, processor, self.money, options)
+        self.processors = {
+            name: SimulatedProcessor(gate, fake, self.money, options)
+            for name, fake in fakes.items()
+        }
         self.book = SimulatedBook(gate, book, reports, options)
         self.queue = ReportQueue(gate, options.max_receives)
         self.trail = SimulatedTrail(gate)
@@ -145,12 +159,13 @@ class Stage:
     def _use_cases(self) -> None:
         self._together = OneAfterTheOther(self.scheduler)
         ledger, clock, trail, options = self.ledger, self.clock, self.trail, self.options
-        processors = {self.processor.name: self.processor}
+        processors = self.processors
         adopter = Adopter(ledger=ledger, clock=clock, trail=trail, stage=STAGE)
         resolver = LinkResolver(
             ledger=ledger,
             book=self.book,
             processors=processors,
+            names=NAMES,
             together=self._together,
             verify_charge=options.verify,
             livemode=False,
@@ -216,22 +231,35 @@ class Stage:
         )
 
     def _pay(self, number: int) -> None:
-        """A customer pays; the merchant told the processor its PaymentIntent."""
-        self.processor.inner.references[f"charge-{number}"] = f"pi_{number}"
-        self.processor.inner.add_charge(f"charge-{number}", Money(CAPTURED, "sgd"))
-        self.book.inner.add_record(
-            FakeRecord(
-                id=f"pr_{number}",
-                currency="sgd",
-                requested=CAPTURED,
-                guaranteed=CAPTURED,
-                metadata={"hitpay_payment_id": f"charge-{number}"},
-            )
+        """A customer pays; the merchant told the processor, if it asks, its PaymentIntent."""
+        names = self.options.named(number)
+        for name in names:
+            processor = self.processors[name].inner
+            processor.add_charge(f"charge-{number}", Money(CAPTURED, CURRENCY))
+            if is_told_the_merchants_reference(name):
+                processor.references[f"charge-{number}"] = f"pi_{number}"
+        self._open_record(
+            f"pr_{number}", {f"{one}_payment_id": f"charge-{number}" for one in names}
         )
         if self.options.links_ms:
             self.book.inner.add_reference(f"pi_{number}", {})
         else:
             self.link(number)
+
+    def _open_record(self, record: str, metadata: Mapping[str, str]) -> None:
+        self.book.inner.add_record(
+            FakeRecord(
+                id=record,
+                currency=CURRENCY,
+                requested=CAPTURED,
+                guaranteed=CAPTURED,
+                metadata=metadata,
+            )
+        )
+
+    def home(self, number: int) -> SimulatedProcessor:
+        """The processor that has the payment."""
+        return self.processors[self.options.named(number)[0]]
 
     def link(self, number: int) -> None:
         """The payment's PaymentIntent comes to name its record."""

@@ -1,12 +1,14 @@
 """Every order of steps of two refunds of one payment, two workers and two crashes: exhaustively.
 
 Over the pure functions alone (``transition``, ``follow``, ``after_outcome``, ``judge``): no ports,
-no time, no chance. What a worker or the processor may do next is a set; all of it is walked.
+no time, no chance. What a worker or the processor may do next is a set; all of it is walked, in
+each way in which one of the processors tells what became of an order.
 """
 
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Final
 
 import pytest
 
@@ -19,6 +21,7 @@ from refunds.ports import (
     Accepted,
     Charge,
     ChargeStatus,
+    Dedupe,
     Movement,
     MovementStatus,
     Outcome,
@@ -26,6 +29,7 @@ from refunds.ports import (
     Unknown,
 )
 from refunds.refund import (
+    HANDED_OVER_AGAIN,
     Failure,
     ReferenceType,
     Refund,
@@ -33,9 +37,11 @@ from refunds.refund import (
     Source,
     Why,
     born,
+    noted,
     transition,
 )
 from refunds.state_machine import FREED, UNBOUND, Event, State
+from tests.simulation.profiles import ABILITIES
 
 CAPTURED = 10
 AT_MS = 1_700_000_000_000
@@ -46,13 +52,33 @@ Made = tuple[int, Movement]
 
 
 @dataclass(frozen=True)
-class Situation:
-    """All that is true at one moment; ``replies`` holds what each worker has to record."""
+class Way:
+    """How it is told what became of an order, and whether movements show whose they are."""
 
+    dedupes: Dedupe
+    shows_orders: bool
+
+
+WAYS: Final = {
+    "by look-up": Way(Dedupe.BY_LOOK_UP, shows_orders=False),
+    "by look-up, orders are shown": Way(Dedupe.BY_LOOK_UP, shows_orders=True),
+    "by key": Way(Dedupe.BY_KEY, shows_orders=True),
+}
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that is true at one moment.
+
+    ``replies`` holds what each worker has to record, ``late`` whose order may still arrive.
+    """
+
+    way: Way
     payment: Payment
     refunds: tuple[Refund | None, Refund | None]
     ready: tuple[bool, bool] = (False, False)
     replies: tuple[Outcome | None, Outcome | None] = (None, None)
+    late: tuple[bool, bool] = (False, False)
     made: tuple[Made, ...] = ()
     crashes: int = 2
 
@@ -60,13 +86,13 @@ class Situation:
     def gist(self) -> object:
         """What tells this situation from others; histories and times do not."""
         refunds = tuple(
-            one and (one.state, min(one.attempt, 2), one.processor_refund_id)
+            one and (one.state, min(one.attempt, 2), one.processor_refund_id, one.repeats > 0)
             for one in self.refunds
         )
         payment = (self.payment.held, self.payment.moved, self.payment.slot)
         replies = tuple(type(one).__name__ for one in self.replies)
         made = tuple((who, one.id, one.status) for who, one in self.made)
-        return refunds, payment, self.ready, replies, made, self.crashes
+        return refunds, payment, self.ready, replies, self.late, made, self.crashes
 
     def write(self, who: int, after: Refund) -> "Situation":
         """The refund and its payment, in one transaction."""
@@ -84,6 +110,8 @@ def steps(now: Situation, amount: int) -> Iterator[Situation]:
         yield from reserving(now, who, amount)
         if now.ready[who]:
             yield from sending(now, who)
+        if now.late[who]:
+            yield arriving(replace(now, late=_put(now.late, who, False)), who)
         yield from recording(now, who)
         yield from settling(now, who)
         if now.crashes and (now.ready[who] or now.replies[who]):
@@ -122,16 +150,19 @@ def sending(now: Situation, who: int) -> Iterator[Situation]:
     yield hearing(Aborted("refused connection"))
     yield hearing(Rejected("no", 422))
     yield hearing(Unknown("lost"))
+    if now.way.dedupes is Dedupe.BY_KEY:
+        yield replace(hearing(Unknown("late")), late=_put(now.late, who, True))
     for status in (MovementStatus.SUCCEEDED, MovementStatus.PENDING):
-        made = Movement(
-            id=f"movement-{len(now.made) + 1}",
-            payment_id=KEY.charge_id,
-            money=Money(refund.amount, "sgd"),
-            status=status,
-            created_at_ms=AT_MS,
-        )
+        made = _movement(now, who, status)
         yield hearing(Accepted(made), made)
         yield hearing(Unknown("reply lost"), made)
+
+
+def arriving(now: Situation, who: int) -> Situation:
+    """An order arrives; if its key is known there already, it moves nothing."""
+    if any(owner == who for owner, _ in now.made):
+        return now
+    return replace(now, made=(*now.made, (who, _movement(now, who, MovementStatus.SUCCEEDED))))
 
 
 def recording(now: Situation, who: int) -> Iterator[Situation]:
@@ -155,15 +186,42 @@ def settling(now: Situation, who: int) -> Iterator[Situation]:
         yield from ending(now, who, refund)
     if refund.state not in (State.UNKNOWN, State.REVIEW):
         return
+    if now.way.dedupes is Dedupe.BY_KEY:
+        yield from asking_by_key(now, who, refund)
+        return
     verdict = judge(refund, _charge(now), _claims(now))
     if isinstance(verdict, Found):
         movement = verdict.movement
         yield now.write(
             who, after_movement(refund, movement, at_ms=AT_MS, cause="found", actor="test")
         )
-    # The hold is over only when no order can arrive any more.
-    over = not now.ready[who] and now.replies[who] is None
-    if isinstance(verdict, NoneYet) and over and refund.state is State.UNKNOWN:
+    if isinstance(verdict, NoneYet):
+        yield from ending_the_hold(now, who, refund)
+
+
+def asking_by_key(now: Situation, who: int, refund: Refund) -> Iterator[Situation]:
+    """What its key tells is certain; where it tells nothing the order is handed over again."""
+    mine = [movement for owner, movement in now.made if owner == who]
+    if mine:
+        after = after_movement(refund, mine[0], at_ms=AT_MS, cause="found", actor="test")
+        yield now.write(who, after)
+        return
+    yield from ending_the_hold(now, who, refund)
+    if refund.state is State.UNKNOWN:
+        intent = noted(refund, replace(WHY, cause=HANDED_OVER_AGAIN))
+        before = now.write(who, intent)
+        again = arriving(before, who)
+        _, movement = again.made[-1]
+        after = after_movement(intent, movement, at_ms=AT_MS, cause="accepted", actor="test")
+        yield again.write(who, after)
+        yield again  # and the answer is lost
+        yield replace(before, late=_put(now.late, who, True))
+
+
+def ending_the_hold(now: Situation, who: int, refund: Refund) -> Iterator[Situation]:
+    """The hold is over only when no order can arrive any more."""
+    over = not now.ready[who] and now.replies[who] is None and not now.late[who]
+    if over and refund.state is State.UNKNOWN:
         yield now.write(who, transition(refund, Event.FAIL, WHY, failure=FAILURE))
         yield now.write(who, transition(refund, Event.ESCALATE, WHY))
 
@@ -218,6 +276,19 @@ def _new(who: int, amount: int) -> Refund:
     )
 
 
+def _movement(now: Situation, who: int, status: MovementStatus) -> Movement:
+    refund = now.refunds[who]
+    assert refund is not None
+    return Movement(
+        id=f"movement-{len(now.made) + 1}",
+        payment_id=KEY.charge_id,
+        money=Money(refund.amount, "sgd"),
+        status=status,
+        created_at_ms=AT_MS,
+        order_id=refund.id if now.way.shows_orders else None,
+    )
+
+
 def _charge(now: Situation) -> Charge:
     return Charge(
         id=KEY.charge_id,
@@ -234,10 +305,15 @@ def _claims(now: Situation) -> dict[str, str]:
     return {one.processor_refund_id or "": one.id for one in bound}
 
 
+def test_every_way_of_the_processors_is_walked() -> None:
+    assert {way.dedupes for way in WAYS.values()} == {can.dedupes for can in ABILITIES.values()}
+
+
+@pytest.mark.parametrize("way", list(WAYS))
 @pytest.mark.parametrize("amount", [4, 5, 6, 10])
-def test_no_order_of_steps_breaks_an_invariant(amount: int) -> None:
+def test_no_order_of_steps_breaks_an_invariant(amount: int, way: str) -> None:
     payment = Payment(key=KEY, payment_record="pr_1", currency="sgd", captured=CAPTURED)
-    begin = Situation(payment, (None, None))
+    begin = Situation(WAYS[way], payment, (None, None))
     seen, waiting = {begin.gist}, deque([begin])
     reached: set[State] = set()
     while waiting:

@@ -1,8 +1,10 @@
 """Every single fault at every port call of some workloads, and every pair of them of a smaller one.
 
-Where the seeded worlds wander, this walks: nothing else goes wrong and nothing is left to chance.
+Where the seeded worlds wander, this walks, at every processor: nothing else goes wrong and nothing
+is left to chance.
 """
 
+from dataclasses import replace
 from itertools import combinations
 from typing import Final
 
@@ -12,7 +14,16 @@ from refunds.link import VerifyCharge
 from refunds.refund import RefundType
 from refunds.settle import AfterHold
 from tests.simulation.faults import POSSIBLE, Fault
-from tests.simulation.options import HOUR_MS, MINUTE_MS, Foreign, Options, Wish
+from tests.simulation.options import (
+    HOUR_MS,
+    LONE_RECORD,
+    MINUTE_MS,
+    Foreign,
+    Options,
+    Unlinked,
+    Wish,
+)
+from tests.simulation.profiles import NAMES, keeps_keys, names_where, refunds_unlinked
 from tests.simulation.world import World
 
 Script = dict[int, Fault]
@@ -59,7 +70,8 @@ def quiet_world(*wishes: Wish, **more: object) -> Options:
     return Options(wishes=wishes, **{**facts, **more})  # type: ignore[arg-type]
 
 
-WORKLOADS: Final[dict[str, Options]] = {
+# Each at every processor, and what only some of them can do.
+EVERYWHERE: Final[dict[str, Options]] = {
     "one instant refund": quiet_world(wish("a", 2500)),
     "an instant and a scheduled refund": quiet_world(
         wish("a", 2500), wish("b", 2500, refund_type=RefundType.SCHEDULED, start_ms=5_000)
@@ -78,13 +90,42 @@ WORKLOADS: Final[dict[str, Options]] = {
         wish("a", None, by_intent=True), odd_conduct=1.0, webhook_rate=1.0
     ),
 }
+
+
+def at(processor: str, options: Options) -> Options:
+    """That world with all its payments there."""
+    return replace(options, homes=((processor,),))
+
+
+def workloads() -> dict[str, Options]:
+    """Every workload at every processor that it can be had at."""
+    worlds = {
+        f"{name}: {what}": at(name, options)
+        for name in NAMES
+        for what, options in EVERYWHERE.items()
+    }
+    for name in names_where(refunds_unlinked):
+        card = Unlinked("card-0", LONE_RECORD)
+        worlds[f"{name}: to a card, reported, and from a payment"] = at(
+            name, quiet_world(wish("a", 2500, processor=name, unlinked=card), wish("b", 2500))
+        )
+        scheduled = {"refund_type": RefundType.SCHEDULED, "unlinked": Unlinked("card-0", None)}
+        worlds[f"{name}: to a card, scheduled"] = at(
+            name, quiet_world(wish("a", 2500, processor=name, **scheduled), odd_conduct=1.0)
+        )
+    two = wish("a", 2500, processor=NAMES[0]), wish("b", 2500, processor=NAMES[1], start_ms=10)
+    worlds["a record that names two"] = replace(quiet_world(*two), homes=(NAMES[:2],))
+    return worlds
+
+
+WORKLOADS: Final = workloads()
 # The faults after which a caller, a worker or a run knows least.
 GRAVE: Final = (Fault.CRASH_AFTER, Fault.REPLY_LOST, Fault.PAUSE_BEFORE, Fault.LATE)
 
 
-def ports_called(options: Options) -> list[str]:
-    """The ports that the workload calls, in order, when nothing goes wrong."""
-    world = World(options, script={})
+def ports_called(options: Options, given: Script | None = None) -> list[str]:
+    """The ports that the workload calls, in order, when nothing goes wrong but what is given."""
+    world = World(options, script=given or {})
     world.stage.dice.remembers = True
     result = world.run()
     assert result.failure is None, result.failure
@@ -103,22 +144,39 @@ def violations(
     return found
 
 
+def singles(ports: list[str], given: Script) -> list[Script]:
+    """Every single fault at these calls, beside what is given."""
+    return [
+        {**given, index: fault}
+        for index, port in enumerate(ports)
+        if index not in given
+        for fault in POSSIBLE[port]
+    ]
+
+
 @pytest.mark.parametrize("name", list(WORKLOADS))
 def test_every_single_fault_at_every_port_call(name: str) -> None:
     options = WORKLOADS[name]
-    scripts = [
-        {index: fault}
-        for index, port in enumerate(ports_called(options))
-        for fault in POSSIBLE[port]
-    ]
+    scripts = singles(ports_called(options), {})
     assert len(scripts) > 50
     assert violations(options, scripts) == []
 
 
-def test_every_pair_of_grave_faults_of_one_refund() -> None:
-    options = WORKLOADS["one instant refund"]
+@pytest.mark.parametrize("name", NAMES)
+def test_every_single_fault_after_an_order_that_was_lost(name: str) -> None:
+    options = at(name, EVERYWHERE["one instant refund"])
+    given = {ports_called(options).index(f"{name}.refund"): Fault.REQUEST_LOST}
+    ports = ports_called(options, given)
+    # Only where keys are kept it is handed over again
+    assert (f"{name}.repeat" in ports) == (name in names_where(keeps_keys))
+    assert violations(options, singles(ports, given)) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_pair_of_grave_faults_of_one_refund(name: str) -> None:
+    options = at(name, EVERYWHERE["one instant refund"])
     # A fault makes calls follow that are not there without it: the second may hit one of those.
     calls = len(ports_called(options)) + 12
-    singles = [(index, fault) for index in range(calls) for fault in GRAVE]
-    scripts = [{one[0]: one[1], two[0]: two[1]} for one, two in combinations(singles, 2)]
+    faults = [(index, fault) for index in range(calls) for fault in GRAVE]
+    scripts = [{one[0]: one[1], two[0]: two[1]} for one, two in combinations(faults, 2)]
     assert violations(options, [script for script in scripts if len(script) == 2]) == []

@@ -6,13 +6,15 @@ from functools import partial
 from typing import Final
 
 from refunds.payment import PaymentKey
-from refunds.ports import Movement, MovementStatus
+from refunds.ports import MovementStatus, News
 from refunds.refund import ReportParameters
 from refunds.state_machine import ReportState
+from tests.fakes.processor_books import FakeRefund
 from tests.simulation.faults import Fault
 from tests.simulation.liveness import Ending, awaits_a_person, is_behind_a_review, settle_by_hand
 from tests.simulation.options import HOUR_MS, MINUTE_MS, Foreign, Options
 from tests.simulation.people import Caller, observe, read_now, report, settle_due, sweep, work
+from tests.simulation.processor import SimulatedProcessor
 from tests.simulation.report_queue import Message
 from tests.simulation.stage import Stage
 from tests.simulation.violation import InvariantViolation
@@ -26,16 +28,22 @@ class Result:
     """What one world came to.
 
     Attributes:
+        processors: which were set up.
         failure: what was violated, in words; ``None`` if nothing was.
+        unlinked: how many of the refunds had no payment.
+        repeated: how many orders were handed over again.
     """
 
     seed: int
+    processors: tuple[str, ...] = ()
     failure: str | None = None
     kind: str | None = None
     calls: int = 0
     faults: Counter[tuple[str, Fault]] = field(default_factory=Counter)
     steps: Counter[tuple[str | None, str]] = field(default_factory=Counter)
     refunds: int = 0
+    unlinked: int = 0
+    repeated: int = 0
     reviews: int = 0
     unexplained_reviews: int = 0
     trace: str = ""
@@ -48,18 +56,23 @@ class World:
         self.options = options
         self.stage = Stage(options, script=script)
         self.stage.queue.deliver = self._deliver
-        self.stage.processor.on_news = self._webhooks
+        for processor in self.stage.processors.values():
+            processor.on_news = self._news
         self._tick_ms: int | None = None
 
     def run(self) -> Result:
         """Live this world; whatever goes wrong in it is in the result."""
-        result = Result(self.options.seed)
+        result = Result(self.options.seed, self.options.processors)
         stage = self.stage
         try:
             self._live()
             ending = Ending(stage)
             ending.check()
             result.refunds, result.reviews = len(stage.memory.refunds), len(ending.reviews)
+            result.unlinked = sum(
+                refund.request.is_unlinked for refund in stage.memory.refunds.values()
+            )
+            result.repeated = stage.money.repeated.total()
             result.unexplained_reviews = len(ending.unexplained)
             self._clear_up(ending)
         except (Exception, InvariantViolation) as error:  # noqa: BLE001 - all are findings
@@ -113,10 +126,11 @@ class World:
 
     def _is_quiet(self) -> bool:
         stage = self.stage
-        processor = stage.processor.inner
-        if stage.scheduler.alive or stage.queue.waiting or processor.late_orders:
+        if stage.scheduler.alive or stage.queue.waiting:
             return False
-        if any(refund.last is not None for refund in processor.books.refunds.values()):
+        if any(processor.inner.late_orders for processor in stage.processors.values()):
+            return False
+        if any(one.last is not None for one in stage.money.movements()):
             return False
         return all(
             refund.next_check_ms is None
@@ -180,36 +194,43 @@ class World:
         stage = self.stage
         work(stage, f"report-{message.refund_id[4:8]}", "report", partial(report, stage, message))
 
-    def _webhooks(self, movement: Movement) -> None:
-        """A movement has begun: webhooks come for that, and for its end if that is another."""
+    def _news(self, processor: SimulatedProcessor, made: FakeRefund) -> None:
+        """A movement has begun: what the processor tells us of it, and others tell Stripe."""
         stage, random = self.stage, self.stage.random
-        expected = self.options.webhook_rate
-        made = stage.processor.inner.books.refunds[movement.id]
+        if processor.capabilities.learns_by is News.WEBHOOK:
+            self._webhooks(processor, made)
+        others = self.options.reports_of_others and made.movement.payment_id
+        if others and random.random() < 0.5:
+            wait_ms = random.choice((0, 5_000, HOUR_MS))
+            stage.scheduler.after(wait_ms, partial(self._report_elsewhere, made))
+
+    def _webhooks(self, processor: SimulatedProcessor, made: FakeRefund) -> None:
+        """Webhooks come for its begin, and for its end if that is another."""
+        stage, random = self.stage, self.stage.random
+        expected, key = (
+            self.options.webhook_rate,
+            PaymentKey(processor.name, made.movement.payment_id),
+        )
         for at_ms in (stage.scheduler.now_ms, *([made.last_ms] if made.last is not None else [])):
             for _ in range(int(expected) + (random.random() < expected % 1)):
                 wait_ms = random.choice((0, random.randrange(500), 10_000, MINUTE_MS, 4 * HOUR_MS))
-                stage.scheduler.at(at_ms + wait_ms, partial(self._webhook, movement))
-        if self.options.reports_of_others and random.random() < 0.5:
-            wait_ms = random.choice((0, 5_000, HOUR_MS))
-            stage.scheduler.after(wait_ms, partial(self._report_elsewhere, movement))
-
-    def _webhook(self, movement: Movement) -> None:
-        key = PaymentKey(self.stage.processor.name, movement.payment_id)
-        work(self.stage, "webhook", "observe", partial(observe, self.stage, key))
+                task = partial(observe, stage, key)
+                stage.scheduler.at(
+                    at_ms + wait_ms, partial(work, stage, "webhook", "observe", task)
+                )
 
     def _dashboard(self, foreign: Foreign) -> None:
         stage = self.stage
-        charge_id = f"charge-{foreign.payment}"
-        made = stage.processor.refund_in_dashboard(charge_id, foreign.amount, fails=foreign.fails)
+        charge_id, processor = f"charge-{foreign.payment}", stage.home(foreign.payment)
+        made = processor.refund_in_dashboard(charge_id, foreign.amount, fails=foreign.fails)
         stage.gate.note("dashboard refund", "" if made else "not possible", made or foreign)
         if made is not None and foreign.reported:
             stage.scheduler.after(MINUTE_MS, partial(self._report_elsewhere, made))
 
-    def _report_elsewhere(self, movement: Movement) -> None:
+    def _report_elsewhere(self, made: FakeRefund) -> None:
         """Somebody else tells Stripe of a movement that succeeded, by its own reference."""
-        stage = self.stage
-        actual = stage.processor.inner.books.refunds[movement.id].movement
-        if actual.status is not MovementStatus.SUCCEEDED:
+        stage, movement = self.stage, made.movement
+        if movement.status is not MovementStatus.SUCCEEDED:
             return
         now_s = stage.true_clock.now_ms() // 1000
         outcome = stage.book.inner.report_elsewhere(

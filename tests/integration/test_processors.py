@@ -1,0 +1,325 @@
+"""Four processors behind one door: whose money moves is said by the Payment Record's metadata."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from local.event_client import EventProducer, listening
+from local.http_client import Answer, RefundApiClient
+from local.polling import wait_for
+from local.providers import PROCESSORS
+from local.simulators.json_text import JsonObject
+from local.simulators.payments import seed_of
+from local.simulators.seeding import DemoPayment
+from local.stack import RunningStack
+from tests.integration.background import causes, ledger_items, ledger_refund
+from tests.integration.bus import wait_until_all_is_told
+
+# What is left pending is looked at by the schedule, which fires every minute.
+SETTLED = 90
+
+
+@pytest.fixture(autouse=True)
+def no_faults(hasty_stack: RunningStack) -> Iterator[None]:
+    """Each test switches on the faults it wants, and none of another's."""
+    hasty_stack.control.clear_faults()
+    yield
+    hasty_stack.control.clear_faults()
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A movement of money as its processor's simulator has it, its amount in minor units."""
+
+    id: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A caller, and what it takes to look behind the processors' counters."""
+
+    stack: RunningStack
+    api: RefundApiClient
+
+    def paid(self, name: str, processor: str, **more: Any) -> DemoPayment:
+        """A payment of USD 50.00 of the test's own."""
+        payment = DemoPayment(name, 5000, "usd", processor=processor, **more)
+        self.stack.control.seed(seed_of(payment))
+        return payment
+
+    def card(self, name: str, kind: str = "card") -> str:
+        """A payment method that the gateway knows."""
+        methods: JsonObject = {"payment_methods": [{"id": f"pm_{name}", "kind": kind}]}
+        self.stack.control.seed_processor("ccg", methods)
+        return f"pm_{name}"
+
+    def moved(self, payment: DemoPayment) -> list[Moved]:
+        """What was refunded of a payment."""
+        if payment.processor == "hitpay":
+            made = self.stack.control.refunds(payment.charge_id)
+            return [Moved(one.id, int(one.amount * 100)) for one in made]
+        return self._moved_at(payment.processor, payment.charge_id, None)
+
+    def sent_to(self, method: str) -> list[Moved]:
+        """What was sent to a card without a payment."""
+        return self._moved_at("ccg", None, method)
+
+    def _moved_at(self, name: str, payment_id: str | None, method: str | None) -> list[Moved]:
+        made = self.stack.control.processor_refunds(name, payment_id)
+        return [Moved(one.id, one.amount) for one in made if one.payment_method == method]
+
+    def ended(self, refund_id: str) -> dict[str, Any]:
+        """The refund, once it has succeeded and its report, if one is due, was heard."""
+
+        def look() -> dict[str, Any] | None:
+            body: dict[str, Any] = self.api.read_refund(refund_id).body
+            told = body["stripe_report"]["status"] in ("reported", "not_due")
+            return body if body["status"] == "succeeded" and told else None
+
+        return wait_for(look, f"{refund_id} succeeded", at_most=SETTLED, every=0.5)
+
+    def reported(self, refund_id: str) -> dict[str, Any]:
+        """The refund, once Stripe has heard of it."""
+
+        def look() -> dict[str, Any] | None:
+            body = self.ended(refund_id)
+            return body if body["stripe_report"]["status"] == "reported" else None
+
+        return wait_for(look, f"{refund_id} reported", at_most=SETTLED, every=0.5)
+
+    def moved_and_told_once(self, payment: DemoPayment, amount: int) -> None:
+        """The money was moved once, and Stripe was told once of just that."""
+        (made,) = self.moved(payment)
+        (report,) = self.stack.control.reports(payment.record_id)
+        assert made.amount == amount
+        assert (report.amount, report.refund_reference) == (amount, made.id)
+
+
+@pytest.fixture
+def desk(hasty_stack: RunningStack, hasty_api: RefundApiClient) -> Desk:
+    return Desk(hasty_stack, hasty_api)
+
+
+def accepted(answer: Answer) -> str:
+    """The id of a refund that was made, or will be."""
+    assert answer.status in (201, 202), answer.text
+    return str(answer.body["id"])
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_a_refund_is_made_where_the_payment_was_and_reported(desk: Desk, processor: str) -> None:
+    # Given a Payment Record that names a processor's payment
+    payment = desk.paid(f"at_{processor}", processor)
+    # When a part of it is refunded, and then another, without a word of the processor
+    for number, amount in enumerate((2500, 1000)):
+        answer = desk.api.create_refund(
+            f"at-{processor}-{number}", payment_record=payment.record_id, amount=amount
+        )
+        refund = desk.reported(accepted(answer))
+        assert (refund["processor"], refund["amount"]) == (processor, amount)
+        assert refund["processor_payment_id"] == payment.charge_id
+    # Then it was moved there, and nowhere else, and Stripe has both
+    assert [one.amount for one in desk.moved(payment)] == [2500, 1000]
+    reports = desk.stack.control.reports(payment.record_id)
+    assert {(one.amount, one.refund_reference) for one in reports} == {
+        (one.amount, one.id) for one in desk.moved(payment)
+    }
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_the_rest_is_meant_where_no_amount_is_given(desk: Desk, processor: str) -> None:
+    # Given a payment of which a part was refunded; to the processor no amount would mean all of it
+    payment = desk.paid(f"rest_{processor}", processor)
+    first = desk.api.create_refund(
+        f"rest-{processor}-1", payment_record=payment.record_id, amount=2000
+    )
+    desk.reported(accepted(first))
+    # When all that is left is refunded
+    second = desk.api.create_refund(f"rest-{processor}-2", payment_record=payment.record_id)
+    # Then it is what is left
+    assert desk.reported(accepted(second))["amount"] == 3000
+    assert sorted(one.amount for one in desk.moved(payment)) == [2000, 3000]
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_a_lost_reply_is_settled_to_one_refund(desk: Desk, processor: str) -> None:
+    # Given a processor that executes an order and then resets the connection
+    payment = desk.paid(f"lost_{processor}", processor)
+    desk.stack.control.add_fault(
+        processor, "refund.create", "commit_then_reset", match=payment.charge_id
+    )
+    # When a refund is asked for
+    answer = desk.api.create_refund(
+        f"lost-{processor}", payment_record=payment.record_id, amount=1200
+    )
+    refund_id = accepted(answer)
+    # Then what became of the order is found out, and it is made and told of once
+    desk.reported(refund_id)
+    desk.moved_and_told_once(payment, 1200)
+    assert "aborted" not in causes(ledger_refund(desk.stack, refund_id))
+
+
+class TestARecordThatNamesTwo:
+    @pytest.fixture
+    def payment(self, desk: Desk, request: pytest.FixtureRequest) -> DemoPayment:
+        """A payment at Hedge whose record names one of Hyperswitch's, too."""
+        name = f"two_{request.node.name}"
+        metadata = {"hedge_payment_id": f"pay_{name}", "hyperswitch_payment_id": "pay_of_old"}
+        return desk.paid(name, "hedge", on_record={"metadata": metadata})
+
+    def test_is_refused_as_long_as_it_is_not_said_which(
+        self, desk: Desk, payment: DemoPayment
+    ) -> None:
+        answer = desk.api.create_refund("two-which", payment_record=payment.record_id, amount=1000)
+        assert (answer.status, answer.body["error"]["code"]) == (409, "payment_link_conflict")
+        assert desk.moved(payment) == []
+
+    def test_is_refunded_where_the_request_says(self, desk: Desk, payment: DemoPayment) -> None:
+        record, elsewhere = payment.record_id, "hitpay"
+        wrong = desk.api.create_refund(
+            "two-wrong", payment_record=record, amount=1000, processor=elsewhere
+        )
+        assert (wrong.status, wrong.body["error"]["code"]) == (409, "payment_link_conflict")
+        answer = desk.api.create_refund(
+            "two-said", payment_record=record, amount=1000, processor="hedge"
+        )
+        assert desk.reported(accepted(answer))["processor"] == "hedge"
+        desk.moved_and_told_once(payment, 1000)
+        # And from then on the ledger knows
+        again = desk.api.create_refund("two-known", payment_record=record, amount=500)
+        assert desk.reported(accepted(again))["processor"] == "hedge"
+
+
+class TestWithoutAPayment:
+    """Money that the gateway sends to a card."""
+
+    @staticmethod
+    def body(method: str, **more: Any) -> dict[str, Any]:
+        return {
+            "processor": "ccg",
+            "payment_method": {"id": method, "type": "card"},
+            "customer": {"hsid": "hs_4711"},
+            "amount": 1500,
+            "currency": "usd",
+            **more,
+        }
+
+    def test_it_is_kept_listed_settled_and_evented_and_not_reported(self, desk: Desk) -> None:
+        method = desk.card("plain")
+        known = len(desk.stack.control.reports())
+        with listening(desk.stack.clients, desk.stack.outputs["EventBusName"]) as listener:
+            # When money is sent to a card that no payment is known of
+            refund_id = accepted(desk.api.create_refund("card-plain", **self.body(method)))
+            # Then it is settled like any other,
+            refund = desk.ended(refund_id)
+            # told on the bus,
+            heard = wait_until_all_is_told(desk.stack, listener, refund_id)
+        assert "Refund Succeeded" in {event.name for event in heard}
+        assert refund["processor_payment_id"] is None
+        assert refund["payment_method"] == {"id": method, "type": "card"}
+        assert refund["payment_record"] is None
+        # listed,
+        listed = desk.api.request("GET", "/v1/refunds?limit=100").body["data"]
+        assert refund_id in [one["id"] for one in listed]
+        # kept under its key,
+        again = desk.api.create_refund("card-plain", **self.body(method))
+        assert (again.status, again.body["id"]) == (200, refund_id)
+        # and Stripe hears nothing: there is nothing that it could be told of
+        assert refund["stripe_report"]["status"] == "not_due"
+        assert len(desk.stack.control.reports()) == known
+        assert [one.amount for one in desk.sent_to(method)] == [1500]
+
+    def test_who_the_customer_is_stays_with_the_ledger(self, desk: Desk) -> None:
+        method = desk.card("customer")
+        answer = desk.api.create_refund("card-customer", **self.body(method))
+        refund_id = accepted(answer)
+        assert "hs_4711" not in answer.text + desk.api.read_refund(refund_id).text
+        stored = [item for item in ledger_items(desk.stack, "refund") if refund_id in item["pk"]]
+        assert "hs_4711" in str(stored)
+
+    def test_it_is_reported_to_the_record_that_is_named(self, desk: Desk) -> None:
+        method, payment = desk.card("record"), desk.paid("card_record", "ccg")
+        answer = desk.api.create_refund(
+            "card-record", **self.body(method, payment_record=payment.record_id)
+        )
+        refund = desk.reported(accepted(answer))
+        (made,) = desk.sent_to(method)
+        (report,) = desk.stack.control.reports(payment.record_id)
+        assert (report.amount, report.refund_reference) == (1500, made.id)
+        assert refund["payment_record"] == payment.record_id
+        assert desk.moved(payment) == []
+
+    def test_a_lost_reply_is_settled_to_one_movement(self, desk: Desk) -> None:
+        method = desk.card("lost")
+        desk.stack.control.add_fault("ccg", "refund.create", "commit_then_reset", match=method)
+        refund_id = accepted(desk.api.create_refund("card-lost", **self.body(method)))
+        desk.ended(refund_id)
+        assert [one.amount for one in desk.sent_to(method)] == [1500]
+
+    def test_it_may_be_asked_for_by_an_event(self, desk: Desk) -> None:
+        method = desk.card("event")
+        producer = EventProducer(desk.stack.clients, desk.stack.outputs["EventBusName"])
+        producer.ask({**self.body(method), "idempotency_key": "card-event"})
+        wait_for(lambda: desk.sent_to(method), "the movement", at_most=SETTLED, every=0.5)
+        again = desk.api.create_refund("card-event", **self.body(method))
+        assert desk.ended(str(again.body["id"]))["amount"] == 1500
+        assert [one.amount for one in desk.sent_to(method)] == [1500]
+
+    @pytest.mark.parametrize("told", [{"type": "bank_account"}, {}])
+    def test_bank_accounts_are_refused(self, desk: Desk, told: dict[str, str]) -> None:
+        method = desk.card(f"bank{len(told)}", "bank_account")
+        body = self.body(method, payment_method={"id": method, **told})
+        answer = desk.api.create_refund(f"card-bank-{len(told)}", **body)
+        assert answer.status == 402, answer.text
+        assert desk.sent_to(method) == []
+
+    def test_nobody_else_sends_money_without_a_payment(self, desk: Desk) -> None:
+        answer = desk.api.create_refund(
+            "card-hedge", **self.body("pm_elsewhere", processor="hedge")
+        )
+        assert 400 <= answer.status < 500, answer.text
+        assert desk.stack.control.processor_refunds("hedge") == [
+            one
+            for one in desk.stack.control.processor_refunds("hedge")
+            if one.payment_method is None
+        ]
+
+
+def test_a_key_that_is_renewed_is_read_at_once(desk: Desk) -> None:
+    # Given a gateway that no longer takes the access token that the functions have
+    payment = desk.paid("renewed", "ccg")
+    desk.stack.control.set_keys("ccg", "the-next-token")
+    try:
+        desk.stack.client("ssm").put_parameter(
+            Name=f"{desk.stack.stage.secrets_prefix}/{PROCESSORS['ccg'].secret}",
+            Value="the-next-token",
+            Type="SecureString",
+            Overwrite=True,
+        )
+        # When a refund is asked for, the new one is read after the first 401, or soon
+        wait_for(
+            lambda: (
+                desk.api.create_refund(
+                    "renewed", payment_record=payment.record_id, amount=700
+                ).status
+                in (200, 201, 202)
+            ),
+            "the renewed token",
+            at_most=SETTLED,
+            every=2.0,
+        )
+        # Then it is made once
+        answer = desk.api.create_refund("renewed", payment_record=payment.record_id, amount=700)
+        desk.reported(str(answer.body["id"]))
+        desk.moved_and_told_once(payment, 700)
+    finally:
+        desk.stack.client("ssm").put_parameter(
+            Name=f"{desk.stack.stage.secrets_prefix}/{PROCESSORS['ccg'].secret}",
+            Value=PROCESSORS["ccg"].key,
+            Type="SecureString",
+            Overwrite=True,
+        )
+        desk.stack.control.set_keys("ccg", PROCESSORS["ccg"].key)

@@ -1,0 +1,450 @@
+"""Every command of `docs/runbook.md` is run, on a stack that has just the trouble of its page.
+
+Each page's trouble is made, its commands are run in their order, and the trouble is mended as the
+page says. A command that no test expects fails this one, and so does one that is expected and is
+not there.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from local.event_client import EventProducer
+from local.http_client import RefundApiClient
+from local.polling import wait_for
+from local.simulators.payments import seed_of
+from local.simulators.seeding import DemoPayment
+from local.stack import RunningStack
+from tests.integration.background import ledger_refund
+from tests.integration.night import (
+    PATIENT,
+    REPORT,
+    SOON,
+    caller,
+    depth,
+    night_stack,
+    paid,
+    refunded,
+    wait_for_report,
+    wait_for_state,
+)
+from tests.integration.runbook import STACK, STAGE, Shell, pages
+
+ID = "rfd_…"
+HITPAYS_ID = "<HitPay's refund id>"
+NOTE = "credit_note.create"
+REFUSAL = {"error": {"type": "invalid_request_error", "message": "No."}}
+PAGES = pages()
+
+
+@dataclass(frozen=True)
+class Told:
+    """How a command ends.
+
+    Attributes:
+        words: each of them is in what it writes.
+        ids: what is put in for what the line leaves open.
+        first: is done before the command.
+    """
+
+    words: tuple[str, ...]
+    exit_code: int = 0
+    ids: Mapping[str, str] = field(default_factory=dict)
+    first: Callable[[], object] = lambda: None
+
+
+def told(
+    *words: str, exit_code: int = 0, first: Callable[[], object] = lambda: None, **ids: str
+) -> Told:
+    """What a command tells; `ids` by what they are of: `refund`, `movement`."""
+    placeholders = {"refund": ID, "movement": HITPAYS_ID}
+    return Told(words, exit_code, {placeholders[name]: one for name, one in ids.items()}, first)
+
+
+Page = Iterator[dict[str, Told]]
+"""Makes the trouble of a page and gives how its commands end; mends the trouble afterwards."""
+
+
+@pytest.fixture(scope="module")
+def stack_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runbook") / "stack.json"
+
+
+@pytest.fixture(scope="module")
+def night(stack_file: Path) -> Iterator[RunningStack]:
+    with night_stack(stack_file) as running:
+        yield running
+
+
+@pytest.fixture
+def shell(
+    night: RunningStack, stack_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Shell:
+    """Somebody who has just gone to an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    return Shell(night, stack_file)
+
+
+# --- the troubles ---------------------------------------------------------------------------------
+
+
+def begin(night: RunningStack, shell: Shell) -> Page:
+    refund = refunded(night, paid(night, "begin"))
+    wait_for_report(night, refund, "reported")
+    yield {
+        "refundctl doctor": told("Stripe with this key", "live of"),
+        "refundctl list": told(refund),
+        tail("refund-api", "1d", '"rfd_…"'): told("refund_sending", refund, refund=refund),
+    }
+
+
+def report_dead_letters(night: RunningStack, shell: Shell) -> Page:
+    refund = refused_report(night, "letters")
+    replay = "refundctl dlq replay --queue reports --all"
+    yield {
+        "refundctl dlq list --queue reports": told(refund, "refused"),
+        "refundctl doctor": told("dead letters: reports", "there are 1", replay, exit_code=1),
+        f"{replay} --dry-run": told("Would replay about 1 of reports."),
+        replay: told("Replayed 1 of reports."),
+        "refundctl reconcile --since 7d": told(
+            "No differences.", first=lambda: wait_for_report(night, refund, "reported")
+        ),
+    }
+
+
+def request_dead_letters(night: RunningStack, shell: Shell) -> Page:
+    payment = DemoPayment("letters_asked", 5000)
+    detail = {"payment_record": payment.record_id, "idempotency_key": "letters-asked"}
+    EventProducer(night.clients, night.outputs["EventBusName"]).ask(detail)
+    wait_for_letter(night, "RefundRequestDeadLetterQueue")
+    night.control.seed(seed_of(payment))
+    replay = "refundctl dlq replay --queue requests --all"
+    yield {
+        "refundctl dlq list --queue requests": told("payment_not_found"),
+        f"{replay} --dry-run": told("Would replay about 1 of requests."),
+        replay: told("Replayed 1 of requests."),
+    }
+    wait_for(lambda: night.control.reports(payment.record_id), "the report", at_most=PATIENT)
+
+
+def event_dead_letters(night: RunningStack, shell: Shell) -> Page:
+    queue = night.outputs["EventDeadLetterQueueUrl"]
+    night.client("sqs").send_message(QueueUrl=queue, MessageBody="{}")
+    republish = "refundctl events republish --since 36h"
+    yield {
+        "refundctl dlq list --queue events": told("changes of the ledger"),
+        tail("publish-events", "6h"): told("EventsPublished"),
+        f"{republish} --dry-run": told("Would publish again what happened to"),
+        republish: told("is published again by the next runs of settling"),
+    }
+    night.client("sqs").purge_queue(QueueUrl=queue)
+
+
+def review(night: RunningStack, shell: Shell) -> Page:
+    """An order that never arrived, and one that did while as much was refunded by hand."""
+    lost_payment, payment = paid(night, "review_lost"), paid(night, "review_two")
+    # What is as old as our first sight of a payment is taken to be in Stripe's book already.
+    first = refunded(night, payment, key="review-first", amount=100)
+    wait_for_report(night, first, "reported")
+    known_since = time.time()
+    wait_for(lambda: time.time() > known_since + 1, "the next second", at_most=SOON)
+    lose = night.control.add_fault
+    lose("hitpay", "refund.create", "lost_request", match=lost_payment.charge_id)
+    lose("hitpay", "refund.create", "commit_then_reset", match=payment.charge_id)
+    lose("hitpay", "charge.read", "hide", times=None, match=payment.charge_id, what="refunds")
+    lost, doubtful = refunded(night, lost_payment), refunded(night, payment, amount=700)
+    night.control.dashboard_refund(payment.charge_id, "7.00")
+    night.control.clear_faults()
+    for one in (lost, doubtful):
+        wait_for_state(night, one, "review")
+    (ours,) = [
+        one.id
+        for one in night.control.refunds(payment.charge_id)
+        if (one.made_in, str(one.amount)) == ("api", "7.00")
+    ]
+    failed = (
+        'refundctl resolve rfd_… --failed --reason "HitPay\'s support: not executed, ticket 4711"'
+    )
+    succeeded = "refundctl resolve rfd_… --succeeded <HitPay's refund id>"
+    yield {
+        "refundctl review": told(lost, doubtful, "CAN BE OURS", "No movement can be ours now"),
+        "refundctl show rfd_…": told("A person must decide", refund=doubtful),
+        f"{succeeded} --dry-run": told(
+            "> succeeded: Stripe is told", "Nothing was written.", refund=doubtful, movement=ours
+        ),
+        f"{failed} --dry-run": told(
+            "> failed: Stripe is told nothing", "Nothing was written.", refund=lost
+        ),
+    }
+    # Without --dry-run it is done
+    for line, ids in ((failed, {ID: lost}), (succeeded, {ID: doubtful, HITPAYS_ID: ours})):
+        ended = shell.run(f"{line} --yes --stage production", ids)
+        assert ended.exit_code == 0, ended.said
+    wait_for_report(night, doubtful, "reported")
+
+
+def oldest_open(night: RunningStack, shell: Shell) -> Page:
+    """One that HitPay is slow with, and one that waits behind it."""
+    payment = paid(night, "open", on_charge={"refunds_come_back": "pending"})
+    slow = refunded(night, payment, amount=1000)
+    lost = paid(night, "open_lost")
+    night.control.add_fault("hitpay", "refund.create", "lost_request", match=lost.charge_id)
+    before = refunded(night, lost, amount=1000)
+    waits = refunded(night, lost, key="open-waits", amount=700, refund_type="scheduled")
+    reason = "asked for twice, ticket 4711"
+    yield {
+        "refundctl list --status pending": told(slow, waits),
+        "refundctl show rfd_…": told("pending", refund=slow),
+        f'refundctl withdraw rfd_… --reason "{reason}" --dry-run': told(
+            "Withdrawn, it is never sent", "Nothing was written.", refund=waits
+        ),
+    }
+    ended = shell.run("refundctl withdraw rfd_… --reason x --yes --stage production", {ID: waits})
+    assert "is withdrawn" in ended.said
+    (movement,) = night.control.refunds(payment.charge_id)
+    night.control.set_refund_status(movement.id, "succeeded")
+    wait_for_report(night, slow, "reported")
+    wait_for_state(night, before, "review")
+    line = "refundctl resolve rfd_… --failed --reason x --yes --stage production"
+    assert shell.run(line, {ID: before}).exit_code == 0
+
+
+def settle_heartbeat(night: RunningStack, shell: Shell) -> Page:
+    line = tail("settle-refunds", "15m")
+    # A run is told of when it ends.
+    wait_for(lambda: "SettleRuns" in shell.run(line, {}).said, "a run", at_most=PATIENT, every=1)
+    yield {"refundctl doctor": told("schedules"), line: told("SettleRuns")}
+
+
+def report_lag(night: RunningStack, shell: Shell) -> Page:
+    night.control.add_fault("stripe", REPORT, "status", times=None, status=503)
+    refund = refunded(night, paid(night, "lag"))
+    wait_for(
+        lambda: ledger_refund(night, refund)["report"].get("last_error"), "a try", at_most=SOON
+    )
+    yield {
+        "refundctl list --report due": told(refund),
+        "refundctl show rfd_…": told("report's last error", refund=refund),
+    }
+    night.control.clear_faults()
+    wait_for_report(night, refund, "reported")
+
+
+def reports_failed(night: RunningStack, shell: Shell) -> Page:
+    refund = refused_report(night, "failed")
+    yield {
+        "refundctl list --report failed --since 7d": told(refund, "refused"),
+        "refundctl show rfd_…": told("report:failed", "dlq replay --id", refund=refund),
+        "refundctl dlq list --queue reports": told(refund, "refused"),
+        "refundctl dlq replay --id rfd_…": told("Replayed 1 messages", refund=refund),
+    }
+    wait_for_report(night, refund, "reported")
+
+
+def credit_notes_failed(night: RunningStack, shell: Shell) -> Page:
+    night.control.add_fault("stripe", NOTE, "status", times=None, status=400, body=REFUSAL)
+    refund = refunded(night, paid(night, "notes", has_invoice=True), amount=2000)
+    wait_for_note(night, refund, "failed")
+    night.control.clear_faults()
+    yield {
+        "refundctl list --credit-note failed --since 7d": told(refund, "no credit note"),
+        "refundctl show rfd_…": told("credit_note:failed", "notes replay", refund=refund),
+        "refundctl notes replay rfd_…": told("Made 1 credit notes due again.", refund=refund),
+    }
+    wait_for_note(night, refund, "issued")
+
+
+def books_disagree(night: RunningStack, shell: Shell) -> Page:
+    """A refund of HitPay's that Stripe was never told of, as it shows at first sight."""
+    payment = paid(night, "books", refunded=1000, on_record={"refunds": []})
+    wait_for_report(night, refunded(night, payment, amount=500), "reported")
+    lines = [
+        "refundctl reconcile --since 7d --csv differences.csv",
+        tail("refund-api", "1d", '"stripe_shows_less_than_ledger"'),
+    ]
+    yield {
+        lines[1]: told("stripe_shows_less_than_ledger"),
+        lines[0]: told("stripe_lower", payment.record_id, exit_code=1),
+    }
+    assert payment.record_id in Path("differences.csv").read_text()
+
+
+def refund_taken_back(night: RunningStack, shell: Shell) -> Page:
+    payment = paid(night, "taken")
+    refund = refunded(night, payment, amount=1000)
+    wait_for_report(night, refund, "reported")
+    (movement,) = night.control.refunds(payment.charge_id)
+    night.control.set_refund_status(movement.id, "failed")
+    sweep(night)
+    wait_for(
+        lambda: ledger_refund(night, refund).get("late_failure_at_ms"), "it seen", at_most=SOON
+    )
+    yield {
+        "refundctl list --taken-back --since 7d": told(refund, "taken back by the processor"),
+        "refundctl show rfd_…": told("taken back", refund=refund),
+    }
+
+
+def events_unpublished(night: RunningStack, shell: Shell) -> Page:
+    yield {
+        tail("publish-events", "30m"): told("EventsPublished"),
+        tail("settle-refunds", "30m"): told("SettleRuns"),
+    }
+
+
+def events_given_up(night: RunningStack, shell: Shell) -> Page:
+    refund = refunded(night, paid(night, "given_up"), amount=1000)
+    republish = "refundctl events republish --since 15d"
+    yield {
+        "refundctl show rfd_…": told(refund, refund=refund),
+        f"{republish} --dry-run": told("Would publish again what happened to"),
+        republish: told("is published again by the next runs of settling"),
+    }
+
+
+def api_keys_refused(night: RunningStack, shell: Shell) -> Page:
+    RefundApiClient(night.api_url, "rbk_nobodys").read_refund("rfd_x")
+    yield {
+        "refundctl keys list": told("local"),
+        tail("refund-api", "1h", '"api_key_refused"'): told("api_key_refused"),
+    }
+
+
+def webhooks_refused(night: RunningStack, shell: Shell) -> Page:
+    yield {"refundctl doctor": told("secret hitpay-webhook-salts")}
+
+
+def server_errors(night: RunningStack, shell: Shell) -> Page:
+    payment = paid(night, "errors")
+    night.control.add_fault(
+        "hitpay", "charge.read", "status", times=None, status=500, match=payment.charge_id
+    )
+    answer = caller(night).create_refund("errors", payment_record=payment.record_id)
+    assert answer.status == 503, answer.text
+    pattern = "?answered_with_error ?internal_error ?ledger_unavailable"
+    yield {
+        "refundctl doctor": told("HitPay with this key"),
+        tail("refund-api", "1h", pattern): told("answered_with_error", "processor_unavailable"),
+    }
+
+
+def throttles(night: RunningStack, shell: Shell) -> Page:
+    yield {"refundctl doctor": told("Lambda's concurrency")}
+
+
+def function_errors(night: RunningStack, shell: Shell) -> Page:
+    pattern = '?ERROR ?"Task timed out" ?"Runtime exited"'
+    yield {
+        tail("report-refund", "1h", pattern): told(),
+        "refundctl doctor": told("source of"),
+    }
+
+
+def sweep_failed(night: RunningStack, shell: Shell) -> Page:
+    sweep(night)
+    yield {
+        tail("sweep-charges", "1d"): told("SweepRuns"),
+        "refundctl doctor": told("HitPay with this key"),
+        f"aws lambda invoke --function-name {STACK}-sweep-charges:live /dev/stdout": told(
+            "differing"
+        ),
+    }
+
+
+TROUBLES: Mapping[str, Callable[[RunningStack, Shell], Page]] = {
+    "Runbook": begin,
+    "Report dead letters": report_dead_letters,
+    "Request dead letters": request_dead_letters,
+    "Event dead letters": event_dead_letters,
+    "Review": review,
+    "Oldest open": oldest_open,
+    "Settle heartbeat": settle_heartbeat,
+    "Report lag": report_lag,
+    "Reports failed": reports_failed,
+    "Credit notes failed": credit_notes_failed,
+    "Books disagree": books_disagree,
+    "Refund taken back": refund_taken_back,
+    "Events unpublished": events_unpublished,
+    "Events given up": events_given_up,
+    "Api keys refused": api_keys_refused,
+    "Webhooks refused": webhooks_refused,
+    "Server errors": server_errors,
+    "Throttles": throttles,
+    "Function errors": function_errors,
+    "Sweep failed": sweep_failed,
+}
+
+
+# --- what troubles are made of --------------------------------------------------------------------
+
+
+def tail(function: str, since: str, pattern: str = "") -> str:
+    """The line that reads a function's log."""
+    line = f"aws logs tail /refund-bridge/{STACK}/{function} --since {since}"
+    return f"{line} --filter-pattern '{pattern}'" if pattern else line
+
+
+def refused_report(night: RunningStack, name: str) -> str:
+    """A refund whose report Stripe refused, its message set aside, and the cause mended."""
+    night.control.add_fault("stripe", REPORT, "status", times=None, status=400, body=REFUSAL)
+    refund = refunded(night, paid(night, name))
+    wait_for_report(night, refund, "failed")
+    wait_for_letter(night, "ReportDeadLetterQueue")
+    night.control.clear_faults()
+    return refund
+
+
+def wait_for_letter(night: RunningStack, queue: str) -> None:
+    wait_for(lambda: depth(night, queue), "the dead letter", at_most=PATIENT, every=0.2)
+
+
+def wait_for_note(night: RunningStack, refund: str, state: str) -> None:
+    wait_for(
+        lambda: ledger_refund(night, refund).get("credit_note", {}).get("state") == state,
+        f"the note of {refund} {state}",
+        at_most=SOON,
+        every=0.2,
+    )
+
+
+def sweep(night: RunningStack) -> None:
+    """The daily walk through HitPay's charges."""
+    ran = night.client("lambda").invoke(
+        FunctionName=night.outputs["SweepChargesFunctionName"], Qualifier="live"
+    )
+    assert "FunctionError" not in ran
+
+
+# --- the test -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_of_a_page_do_what_it_says(
+    night: RunningStack, shell: Shell, page: str
+) -> None:
+    assert page in TROUBLES, f"no test makes the trouble of {page}"
+    night.control.clear_faults()
+    trouble = TROUBLES[page](night, shell)
+    expected = next(trouble)
+    assert [_without_stage(line) for line in PAGES[page]] == list(expected)
+    for line, ends in zip(PAGES[page], expected.values(), strict=True):
+        ends.first()
+        ended = shell.run(line, ends.ids)
+        assert ended.exit_code == ends.exit_code, f"{line}\n{ended.said}"
+        for word in ends.words:
+            assert word in ended.said, f"{line} says no {word!r}:\n{ended.said}"
+    assert next(trouble, None) is None
+
+
+def test_every_trouble_is_of_a_page() -> None:
+    assert set(TROUBLES) == set(PAGES)
+
+
+def _without_stage(line: str) -> str:
+    """A line as the troubles name it; each of `refundctl` must name the stage."""
+    if line.startswith("refundctl "):
+        assert line.endswith(f" --stage {STAGE}"), line
+    return line.removesuffix(f" --stage {STAGE}")

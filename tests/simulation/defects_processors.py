@@ -1,0 +1,224 @@
+"""Defects planted where processors differ: keys, repeats, doors, and refunds without a payment."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from refunds import evidence, execute, settle
+from refunds.link import LinkResolver, Sighting
+from refunds.order import place
+from refunds.payment import PaymentKey, unlinked_payment_key
+from refunds.ports import (
+    Charge,
+    Deadline,
+    Outcome,
+    Processor,
+    ProviderUnavailableError,
+)
+from refunds.record import Stored
+from refunds.refund import Failure, Refund, transition
+from refunds.settle import Settled, SettleRefund
+from refunds.state_machine import Event
+from refunds.unlinked import sight_unlinked
+from tests.simulation.options import LONE_RECORD
+from tests.simulation.planting import defect
+
+
+@defect
+def repeat_at_look_up() -> Iterator[None]:
+    """What was not found is ordered again, though nothing there recognises a repeat."""
+    none_yet = SettleRefund._none_yet
+
+    def again(self: SettleRefund, stored: Stored) -> Settled:
+        deadline = Deadline.after(self.clock, 24_000)
+        if self._may_repeat(stored.refund, deadline):
+            processor = self.processors[stored.refund.processor]
+            return self._hand_over_again(processor, stored, deadline)
+        return none_yet(self, stored)
+
+    with patch.object(SettleRefund, "_none_yet", again):
+        yield
+
+
+@defect
+def repeat_with_a_new_id() -> Iterator[None]:
+    """An order is handed over again under a key of its own, and so is no repeat."""
+
+    def renamed(processor: Processor, refund: Refund, *rest: Any, **more: Any) -> Outcome:
+        return place(processor, replace(refund, id=f"{refund.id}-2"), *rest, **more)
+
+    with patch.object(settle, "place", renamed):
+        yield
+
+
+@defect
+def repeat_on_request() -> Iterator[None]:
+    """Whoever reads a refund makes its order be handed over again."""
+    may_repeat = SettleRefund._may_repeat
+
+    def always(self: SettleRefund, refund: Refund, deadline: Deadline) -> bool:
+        return may_repeat(replace(self, on_request=False), refund, deadline)
+
+    with patch.object(SettleRefund, "_may_repeat", always):
+        yield
+
+
+@defect
+def repeat_without_a_word() -> Iterator[None]:
+    """It is not written down that an order is handed over again, and its hold not prolonged."""
+
+    def silently(
+        self: SettleRefund, processor: Processor, stored: Stored, deadline: Deadline
+    ) -> Settled:
+        outcome = place(processor, stored.refund, deadline, repeated=True)
+        return self._hold(stored, f"again: {type(outcome).__name__}", looked_up=True)
+
+    with patch.object(SettleRefund, "_hand_over_again", silently):
+        yield
+
+
+@defect
+def repeat_taken_for_too_short() -> Iterator[None]:
+    """An order is handed over again by a run that is about to lose it to the next one."""
+    hand_over = SettleRefund._hand_over_again
+
+    def hasty(self: SettleRefund, *arguments: Any) -> Settled:
+        settings = replace(self.settings, take_ms=5_000)
+        return hand_over(replace(self, settings=settings), *arguments)
+
+    with (
+        patch.object(settle, "SEND_MS_MAX", 0),
+        patch.object(SettleRefund, "_hand_over_again", hasty),
+    ):
+        yield
+
+
+def _fail(self: SettleRefund, stored: Stored) -> Settled:
+    failure = Failure(code="not_executed", message="not found")
+    why = self._why("not_found")
+    after = transition(stored.refund, Event.FAIL, why, failure=failure, next_check_ms=None)
+    return self._move_on(stored, after)
+
+
+@defect
+def no_such_key_is_failed() -> Iterator[None]:
+    """That the processor has no such order yet is taken for that it never will."""
+    ask = SettleRefund._ask_by_key
+
+    def at_once(
+        self: SettleRefund, processor: Processor, stored: Stored, deadline: Deadline
+    ) -> Settled:
+        try:
+            refund = stored.refund
+            if processor.ordered(refund.id, refund.refunded_payment, deadline) is None:
+                return _fail(self, stored)
+        except ProviderUnavailableError:
+            return Settled.HELD
+        return ask(self, processor, stored, deadline)
+
+    with patch.object(SettleRefund, "_ask_by_key", at_once):
+        yield
+
+
+@defect
+def key_not_shown_is_failed() -> Iterator[None]:
+    """That a key cannot be asked for is taken for that nobody has it."""
+
+    def none(self: SettleRefund, _: Processor, stored: Stored, __: Deadline) -> Settled:
+        return _fail(self, stored)
+
+    with patch.object(SettleRefund, "_key_not_shown", none):
+        yield
+
+
+@defect
+def keys_not_asked_for() -> Iterator[None]:
+    """Where keys are kept the payment is looked through all the same, and read if it can be or not.
+
+    Settling goes by the one way that it knows.
+    """
+
+    def look(self: SettleRefund, stored: Stored, deadline: Deadline) -> Settled:
+        processor = self.processors[stored.refund.processor]
+        return self._look_through(processor, stored, deadline)
+
+    with patch.object(SettleRefund, "_find_out", look):
+        yield
+
+
+@defect
+def order_ids_ignored() -> Iterator[None]:
+    """Whose order a movement shows makes no difference."""
+
+    def blind(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Any:
+        listed = charge.movements
+        bare = None if listed is None else tuple(replace(one, order_id=None) for one in listed)
+        return evidence.judge(refund, replace(charge, movements=bare), claimed)
+
+    with patch.object(settle, "judge", blind):
+        yield
+
+
+@defect
+def payments_read_that_are_not_shown() -> Iterator[None]:
+    """Every payment is read before its refund, whoever has it."""
+
+    def always(self: LinkResolver, key: PaymentKey, *, known: bool) -> bool:
+        return not key.is_unlinked
+
+    with patch.object(LinkResolver, "_reads_charge", always):
+        yield
+
+
+@defect
+def first_door_taken() -> Iterator[None]:
+    """Of two processors that a record names the first is asked, whatever the caller says."""
+
+    def first(self: LinkResolver, found: Mapping[str, PaymentKey], *_: Any) -> PaymentKey | None:
+        return next(iter(found.values()), None)
+
+    with patch.object(LinkResolver, "_chosen", first):
+        yield
+
+
+@defect
+def unlinked_reported_unasked() -> Iterator[None]:
+    """Stripe is told of money that no record stands for."""
+
+    def reported(*arguments: Any) -> Sighting:
+        seen = sight_unlinked(*arguments)
+        return replace(seen, report_to=seen.report_to or LONE_RECORD)
+
+    with patch.object(execute, "sight_unlinked", reported):
+        yield
+
+
+@defect
+def unlinked_has_headroom_of_its_own() -> Iterator[None]:
+    """Money that goes to a card is not counted with the payment that it is reported on."""
+
+    def alone(resolver: Any, refund_id: str, request: Any, *rest: Any) -> Sighting:
+        seen = sight_unlinked(resolver, refund_id, request, *rest)
+        key = unlinked_payment_key(seen.key.processor, refund_id)
+        view = replace(seen.view, key=key, payment_record=None, captured=request.amount)
+        return replace(seen, view=view)
+
+    with patch.object(execute, "sight_unlinked", alone):
+        yield
+
+
+@defect
+def any_door_is_unlinked() -> Iterator[None]:
+    """Money without a payment is sent through processors that cannot do that."""
+
+    def unable(resolver: LinkResolver, *rest: Any) -> Sighting:
+        class Open:
+            def __init__(self, inner: Processor) -> None:
+                self.capabilities = replace(inner.capabilities, unlinked=True)
+
+        doors: Any = {name: Open(one) for name, one in resolver.processors.items()}
+        return sight_unlinked(replace(resolver, processors=doors), *rest)
+
+    with patch.object(execute, "sight_unlinked", unable):
+        yield

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +12,15 @@ from local.event_client import EventProducer, listening
 from local.http_client import Answer, RefundApiClient
 from local.polling import wait_for
 from local.providers import PROCESSORS
+from local.secrets import CCG_ACCESS_TOKEN, SecretStore
 from local.simulators.json_text import JsonObject
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
-from local.stack import RunningStack
+from local.stack import RunningStack, announced
+from refunds.processors.registry import REGISTRY
 from tests.integration.background import causes, ledger_items, ledger_refund
 from tests.integration.bus import wait_until_all_is_told
+from tests.integration.shell import Refundctl
 
 # What is left pending is looked at by the schedule, which fires every minute.
 SETTLED = 90
@@ -288,38 +293,76 @@ class TestWithoutAPayment:
         ]
 
 
-def test_a_key_that_is_renewed_is_read_at_once(desk: Desk) -> None:
-    # Given a gateway that no longer takes the access token that the functions have
-    payment = desk.paid("renewed", "ccg")
-    desk.stack.control.set_keys("ccg", "the-next-token")
-    try:
-        desk.stack.client("ssm").put_parameter(
-            Name=f"{desk.stack.stage.secrets_prefix}/{PROCESSORS['ccg'].secret}",
-            Value="the-next-token",
-            Type="SecureString",
-            Overwrite=True,
-        )
-        # When a refund is asked for, the new one is read after the first 401, or soon
-        wait_for(
-            lambda: (
-                desk.api.create_refund(
-                    "renewed", payment_record=payment.record_id, amount=700
-                ).status
-                in (200, 201, 202)
-            ),
-            "the renewed token",
-            at_most=SETTLED,
-            every=2.0,
-        )
-        # Then it is made once
+class TestTheGatewaysToken:
+    """It is short-lived, so it is put anew more often than any key."""
+
+    @pytest.fixture
+    def store(self, desk: Desk) -> Iterator[SecretStore]:
+        """Where it is put; in the end it is again the one that the gateway takes."""
+        store = SecretStore(desk.stack.client("ssm"), desk.stack.stage.secrets_prefix)
+        yield store
+        store.put(CCG_ACCESS_TOKEN, PROCESSORS["ccg"].key)
+        desk.stack.control.set_keys("ccg", PROCESSORS["ccg"].key)
+
+    def test_one_that_was_renewed_is_read_by_itself(self, desk: Desk, store: SecretStore) -> None:
+        # Given a gateway that no longer takes the token that the functions have
+        payment = desk.paid("renewed", "ccg")
+        desk.stack.control.set_keys("ccg", "the-next-token")
+        store.put(CCG_ACCESS_TOKEN, "the-next-token")
+        # When a refund is asked for, it is read after the first 401, or soon
+        self.until_made(desk, payment, "renewed")
+        # Then the refund is made once
         answer = desk.api.create_refund("renewed", payment_record=payment.record_id, amount=700)
         desk.reported(str(answer.body["id"]))
         desk.moved_and_told_once(payment, 700)
-    finally:
-        desk.stack.client("ssm").put_parameter(
-            Name=f"{desk.stack.stage.secrets_prefix}/{PROCESSORS['ccg'].secret}",
-            Value=PROCESSORS["ccg"].key,
-            Type="SecureString",
-            Overwrite=True,
+
+    def test_a_missing_one_stops_the_gateway_and_no_other(
+        self, desk: Desk, store: SecretStore
+    ) -> None:
+        # Given a gateway whose token is gone
+        theirs, others = desk.paid("without", "ccg"), desk.paid("with", "hedge")
+        name = f"{desk.stack.stage.secrets_prefix}/{CCG_ACCESS_TOKEN}"
+        desk.stack.client("ssm").delete_parameter(Name=name)
+        # When the functions have forgotten it, nothing is moved there
+        asked = count()
+        wait_for(
+            lambda: self.asked(desk, theirs, f"without-{next(asked)}", 100) == 503,
+            "the token forgotten",
+            at_most=SETTLED,
+            every=2.0,
         )
-        desk.stack.control.set_keys("ccg", PROCESSORS["ccg"].key)
+        first = desk.api.create_refund("without", payment_record=theirs.record_id, amount=700)
+        assert (first.status, first.body["error"]["code"]) == (503, "processor_unavailable")
+        # Then the others go on,
+        answer = desk.api.create_refund("with", payment_record=others.record_id, amount=700)
+        assert answer.status == 201, answer.text
+        # and with a new one the same key is made
+        store.put(CCG_ACCESS_TOKEN, PROCESSORS["ccg"].key)
+        self.until_made(desk, theirs, "without")
+        again = desk.api.create_refund("without", payment_record=theirs.record_id, amount=700)
+        assert again.body["id"] == first.body["error"]["details"]["refund"]
+        assert desk.reported(str(again.body["id"]))["amount"] == 700
+
+    def until_made(self, desk: Desk, payment: DemoPayment, key: str) -> None:
+        """Repeat the request with its key until it is answered by a refund."""
+        wait_for(
+            lambda: self.asked(desk, payment, key, 700) in (200, 201, 202),
+            f"a refund for {key}",
+            at_most=SETTLED,
+            every=2.0,
+        )
+
+    @staticmethod
+    def asked(desk: Desk, payment: DemoPayment, key: str, amount: int) -> int:
+        record = payment.record_id
+        return desk.api.create_refund(key, payment_record=record, amount=amount).status
+
+
+def test_the_doctor_asks_each_of_them(desk: Desk, tmp_path: Path) -> None:
+    with announced(desk.stack, tmp_path / "stack.json"):
+        _, told = Refundctl(tmp_path / "stack.json").ended("doctor")
+    levels = {found["check"]: found["level"] for found in told["findings"]}
+    for adapter in REGISTRY.values():
+        assert levels[f"{adapter.title} as it is set up"] == "ok"
+        assert levels[f"{adapter.title} with this key"] == "ok"
+        assert levels[f"secret {adapter.secret}"] == "ok"

@@ -70,6 +70,16 @@ def test_nobody_else_is_told_of_those_that_it_does_not_ask(function: str) -> Non
     assert list(set_up(variables, Mode.TEST)) == asked
 
 
+@pytest.mark.parametrize("function", ASK_EVERY_PROCESSOR)
+def test_all_that_a_function_is_told_fits_into_its_environment(function: str) -> None:
+    # Lambda takes 4 KB of names and values; the addresses of queues and buses take their part.
+    long = dict.fromkeys(("HyperswitchUrl", "HedgeUrl", "CcgUrl"), "https://" + "x" * 100)
+    more = {"CcgMerchantId": "m" * 64, "CcgUpstreamEnv": "e" * 16}
+    variables = expand("sandbox", **(OTHERS | long | more)).environment(function)
+    queues = 4 * 100
+    assert sum(len(name) + len(str(value)) for name, value in variables.items()) + queues < 4096
+
+
 def keys(template: Expanded, function: str) -> set[str]:
     """The providers' keys that a function may read."""
     rights = rights_of(template, function).get("ssm:GetParameters", [])

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from refunds import evidence, execute, settle
+from refunds import evidence, execute, look_up, settle
+from refunds.evidence import Verdict
 from refunds.link import LinkResolver, Sighting
 from refunds.order import place
 from refunds.payment import PaymentKey, unlinked_payment_key
@@ -14,7 +15,6 @@ from refunds.ports import (
     Deadline,
     Outcome,
     Processor,
-    ProviderUnavailableError,
 )
 from refunds.record import Stored
 from refunds.refund import Failure, Refund, transition
@@ -102,48 +102,32 @@ def _fail(self: SettleRefund, stored: Stored) -> Settled:
 
 
 @defect
-def no_such_key_is_failed() -> Iterator[None]:
-    """That the processor has no such order yet is taken for that it never will."""
-    ask = SettleRefund._ask_by_key
+def given_up_instead_of_repeated() -> Iterator[None]:
+    """That the processor does not show the order yet is taken for that it never will."""
 
-    def at_once(
-        self: SettleRefund, processor: Processor, stored: Stored, deadline: Deadline
-    ) -> Settled:
-        try:
-            refund = stored.refund
-            if processor.ordered(refund.id, refund.refunded_payment, deadline) is None:
-                return _fail(self, stored)
-        except ProviderUnavailableError:
-            return Settled.HELD
-        return ask(self, processor, stored, deadline)
+    def give_up(self: SettleRefund, _: Processor, stored: Stored, __: Deadline) -> Settled:
+        return _fail(self, stored)
 
-    with patch.object(SettleRefund, "_ask_by_key", at_once):
+    with patch.object(SettleRefund, "_hand_over_again", give_up):
         yield
 
 
 @defect
 def key_not_shown_is_failed() -> Iterator[None]:
     """That a key cannot be asked for is taken for that nobody has it."""
-
-    def none(self: SettleRefund, _: Processor, stored: Stored, __: Deadline) -> Settled:
-        return _fail(self, stored)
-
-    with patch.object(SettleRefund, "_key_not_shown", none):
+    with patch.object(SettleRefund, "_key_not_shown", _fail):
         yield
 
 
 @defect
 def keys_not_asked_for() -> Iterator[None]:
-    """Where keys are kept the payment is looked through all the same, and read if it can be or not.
+    """Settling knows one way only: the payment is looked through, whether it is shown or not."""
 
-    Settling goes by the one way that it knows.
-    """
+    def look(processor: Processor, refund: Refund, claimed: Any, deadline: Deadline) -> Verdict:
+        charge = processor.charge(refund.processor_payment_id, deadline)
+        return evidence.judge(refund, charge, claimed(refund.processor, ()))
 
-    def look(self: SettleRefund, stored: Stored, deadline: Deadline) -> Settled:
-        processor = self.processors[stored.refund.processor]
-        return self._look_through(processor, stored, deadline)
-
-    with patch.object(SettleRefund, "_find_out", look):
+    with patch.object(settle, "look_for", look):
         yield
 
 
@@ -156,7 +140,7 @@ def order_ids_ignored() -> Iterator[None]:
         bare = None if listed is None else tuple(replace(one, order_id=None) for one in listed)
         return evidence.judge(refund, replace(charge, movements=bare), claimed)
 
-    with patch.object(settle, "judge", blind):
+    with patch.object(look_up, "judge", blind):
         yield
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from refunds import evidence, observe, outcome, record, settle
+from refunds import evidence, look_up, observe, outcome, record
 from refunds.adopt import Adopter, Adoption
 from refunds.evidence import Found, NoneYet, Verdict
 from refunds.link import PaymentView
@@ -50,7 +50,7 @@ def match_ignores_claims() -> Iterator[None]:
     def claims(_: Refund) -> tuple[()]:
         return ()
 
-    with patch.object(settle, "judge", judge), patch.object(record, "claims_of", claims):
+    with patch.object(look_up, "judge", judge), patch.object(record, "claims_of", claims):
         yield
 
 
@@ -61,7 +61,7 @@ def match_ignores_snapshot() -> Iterator[None]:
     def anything(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict:
         return evidence.judge(replace(refund, snapshot=()), charge, claimed)
 
-    with patch.object(settle, "judge", anything):
+    with patch.object(look_up, "judge", anything):
         yield
 
 
@@ -75,7 +75,7 @@ def match_ignores_the_amount() -> Iterator[None]:
                 return Found(movement)
         return NoneYet()
 
-    with patch.object(settle, "judge", judge):
+    with patch.object(look_up, "judge", judge):
         yield
 
 

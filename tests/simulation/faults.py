@@ -84,7 +84,7 @@ def _at_processor(name: str, can: Capabilities) -> dict[str, tuple[Fault, ...]]:
     if shows_refunds(can):
         ports[f"{name}.movement"] = (*_LOOK_UP, _F.DISAGREES)
     if keeps_keys(can):
-        ports[f"{name}.ordered"] = _LOOK_UP
+        ports[f"{name}.ordered"] = (*_LOOK_UP, _F.DISAGREES)
         ports[f"{name}.repeat"] = _ORDER
     if refunds_unlinked(can):
         ports[f"{name}.refund_unlinked"] = _ORDER

@@ -14,6 +14,7 @@ from refunds.resolve import (
 from refunds.state_machine import ReportState, State
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.processor_books import FakeRefund
+from tests.simulation.faults import Fault
 from tests.simulation.profiles import ABILITIES, keeps_keys
 from tests.simulation.stage import Stage
 from tests.simulation.violation import require
@@ -160,16 +161,18 @@ class Ending:
     def _is_explained(self, refund: Refund) -> bool:
         """Invariant 15: the POST never executed, or an equal foreign refund confuses.
 
-        Besides, a processor that keeps keys may not be able to tell what became of one. And without
-        keys and a snapshot only times can tell ours from older ones, and DESIGN.md sends
-        what seems to be from just before our start to a person: so it is when clocks disagree.
+        Besides, a processor that keeps keys may not be able to tell what became of one, or may tell
+        of another refund. And without keys and a snapshot only times can tell ours from older ones,
+        and DESIGN.md sends what seems to be from just before our start to a person: so it is when
+        clocks disagree.
         """
         never_executed = not self._stage.money.moved_by(refund.id)
         options = self._stage.options
         clocks_agree = options.skew_ms == 0 and options.processor_skew_ms >= 0
         by_key = keeps_keys(ABILITIES[refund.processor])
         by_time = refund.snapshot is None and not clocks_agree and not by_key
-        mute = by_key and not options.reads_keys
+        lied = self._stage.dice.met[f"{refund.processor}.ordered", Fault.DISAGREES] > 0
+        mute = by_key and (lied or not options.reads_keys)
         return never_executed or mute or by_time or self._equal_foreign(refund)
 
 

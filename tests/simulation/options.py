@@ -124,9 +124,9 @@ class Options:
     @property
     def processors(self) -> tuple[str, ...]:
         """The processors that are set up."""
-        named = {name for names in self.homes for name in names}
+        here = {name for named in self.homes for name in named}
         asked = {wish.processor for wish in self.wishes}
-        return tuple(name for name in NAMES if name in named | asked)
+        return tuple(name for name in NAMES if name in here | asked)
 
     def named(self, payment: int) -> tuple[str, ...]:
         """The processors that the payment's record names, first the one that has it."""
@@ -204,7 +204,7 @@ def _at_processors(options: Options, processor: str | None) -> Options:
     names, homes = NAMES, _homes(random, options.payments)
     if processor is not None:
         names, homes = (processor,), ((processor,),)
-    here = {name for names in homes for name in names}
+    here = {name for named in homes for name in named}
     by_key = all(keeps_keys(ABILITIES[name]) for name in here)
     lost = random.choice((0.0, 0.0, 0.7))
     reads_keys, names_orders = random.random() >= 0.1, random.random() < 0.5
@@ -258,7 +258,8 @@ def _asked(
     by_key: dict[str, str | None] = {}
     for wish in wishes:
         named = homes[wish.payment % len(homes)]
-        asked = random.choice(named) if random.random() < (0.7, 0.05)[len(named) == 1] else None
+        share = 0.7 if len(named) > 1 else 0.05
+        asked = random.choice(named) if random.random() < share else None
         # Now and then one that has nothing to do with it.
         astray = random.random() < 0.02
         by_key.setdefault(wish.key, random.choice(names) if astray else asked)

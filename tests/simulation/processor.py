@@ -110,10 +110,8 @@ class SimulatedProcessor:
         self._can(shows_refunds(self.capabilities), "movement")
         fault = self._look_up("movement", processor_refund_id, deadline)
         movement = self.inner.movement(processor_refund_id, deadline)
-        if movement is not None and fault is Fault.DISAGREES:
-            movement = replace(movement, money=Money(movement.money.amount + 1, "sgd"))
         self._gate.leave(fault)
-        return movement
+        return _shown(movement, fault)
 
     def ordered(
         self, refund_id: str, payment_id: str | None, deadline: Deadline
@@ -122,7 +120,7 @@ class SimulatedProcessor:
         fault = self._look_up("ordered", refund_id[4:8], deadline)
         movement = self.inner.ordered(refund_id, payment_id, deadline)
         self._gate.leave(fault)
-        return movement
+        return _shown(movement, fault)
 
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
         return self._ask(order, "repeat" if order.repeated else "refund", deadline)
@@ -225,3 +223,11 @@ class SimulatedProcessor:
     def _is(self, spans: list[tuple[int, int]]) -> bool:
         now_ms = self._gate.scheduler.now_ms
         return any(start_ms <= now_ms < end_ms for start_ms, end_ms in spans)
+
+
+def _shown(movement: Movement | None, fault: Fault | None) -> Movement | None:
+    """The movement as it is, or as no refund of ours can be."""
+    if movement is None or fault is not Fault.DISAGREES:
+        return movement
+    money = Money(movement.money.amount + 1, movement.money.currency)
+    return replace(movement, money=money)

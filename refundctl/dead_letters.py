@@ -91,6 +91,10 @@ class DeadLetterQueue:
             self._release(found)
         return sorted(found, key=lambda letter: (letter.sent_at_ms, letter.message_id))
 
+    def empty(self) -> None:
+        """Delete all of its messages; it may take a minute until the last is gone."""
+        self.sqs.purge_queue(QueueUrl=self.url)
+
     # --- by AWS itself ----------------------------------------------------------------------------
 
     def can_move_by_itself(self) -> bool:

@@ -2,7 +2,7 @@
 
 Three queues. `reports`: refunds that Stripe could not be told of; `requests`: events that asked for
 a refund and were not accepted; `events`: pointers to changes of the ledger that could not be
-published, which cannot be sent back (`refundctl events republish` publishes them).
+published, which cannot be sent back (`refundctl events republish` publishes them), only deleted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,6 +59,13 @@ def declare(groups: Groups) -> None:
         help=f"at most so many a second; {RATE_DEFAULT}",
     )
     replay.add_argument("--dry-run", action="store_true", help="say what it would do, and end")
+    discard = options.command(
+        dlq, "discard", _discard, "Delete what lies there, when it was published again."
+    )
+    discard.add_argument(
+        "--queue", choices=("events",), required=True, help="the only one whose messages are spent"
+    )
+    discard.add_argument("--yes", action="store_true", help="do not ask")
 
 
 # --- list -----------------------------------------------------------------------------------------
@@ -277,3 +284,21 @@ def _names(letter: DeadLetter, stage: str) -> set[str]:
     """By what a message may be called."""
     refund_id = refund_id_of_letter(letter, stage)
     return {letter.message_id, *([refund_id] if refund_id else [])}
+
+
+# --- discard --------------------------------------------------------------------------------------
+
+
+def _discard(call: Call) -> Exit:
+    """Only pointers are deleted: what they point to is published from the ledger itself."""
+    (queue,) = _queues(call, call.arguments.queue, tuple(QUEUES))
+    depth = queue.depth()
+    if depth and not call.arguments.yes:
+        call.output.say(f"About {depth} messages of {queue.name} are deleted for good.")
+        if not call.output.confirm("Have their events been published again?"):
+            raise RefusedError("Nothing was deleted.")
+    if depth:
+        queue.empty()
+    told = f"About {depth} messages of {queue.name} are deleted."
+    call.output.result(told if depth else "There are none.", {"deleted": depth})
+    return Exit.DONE

@@ -22,9 +22,10 @@ TODO = {
         "dlq replay --queue requests --all",
     ),
     "events": (
-        "Publish again from before the first of them; then purge the queue.",
+        "Publish again from before the first of them; then delete them.",
         "dlq list --queue events",
         "events republish --since WHEN",
+        "dlq discard --queue events",
     ),
 }
 # What is worked on at any moment, and more than that is a queue that grows.

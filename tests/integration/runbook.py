@@ -1,20 +1,22 @@
 """The commands of `docs/runbook.md`, and what is needed to run each as it stands there.
 
 A line of `refundctl` is run by the command itself, in this process; of what the line says only the
-stage is another: the stack that is given. A line of the AWS CLI, which is no dependency of this
-project, is run as the call that it makes: `aws logs tail` reads a group's events, and `aws lambda
-invoke` invokes. The embedded cloud knows no patterns with `?`, so the few forms that the runbook
-uses are applied here, as CloudWatch describes them.
+stage is another: the stack that is given. Whoever is asked agrees. A line of the AWS CLI, which is
+no dependency of this project, is run as the call that it makes: `aws logs tail` reads a group's
+events, and `aws lambda invoke` invokes. The embedded cloud knows no patterns with `?`, so the few
+forms that the runbook uses are applied here, as CloudWatch describes them.
 """
 
 import io
 import re
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from local import paths
 from local.stack import RunningStack
@@ -77,7 +79,8 @@ class Shell:
 
     def _refundctl(self, arguments: list[str]) -> Ended:
         written = io.StringIO()
-        with redirect_stdout(written), redirect_stderr(written):
+        agreeing = patch.object(sys, "stdin", _Agreeing("y\n"))
+        with agreeing, redirect_stdout(written), redirect_stderr(written):
             exit_code = main(arguments, self._find)
         return Ended(exit_code, written.getvalue())
 
@@ -117,6 +120,13 @@ class Shell:
         answer: Any = self._stack.client("lambda").invoke(FunctionName=name, Qualifier=alias)
         assert "FunctionError" not in answer, answer
         return str(answer["Payload"].read().decode())
+
+
+class _Agreeing(io.StringIO):
+    """Somebody at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True)

@@ -170,10 +170,6 @@ def the_operator_sees_what_it_is(operator: Refundctl, made: list[str]) -> None:
     assert all("503" in one["reason"] or "unclear" in one["reason"] for one in listed)
     failed = operator.json("list", "--report", "failed", "--since", "1h", "--limit", "1000")
     assert sorted(one["id"] for one in failed) == sorted(made)
-    # And Stripe lacks each of them
-    exit_code, told = operator.ended("reconcile", "--since", "1h", "--rate", FAST)
-    missing = [one["refund"] for one in told["differences"] if one["kind"] == "report_failed"]
-    assert (exit_code, sorted(missing)) == (1, sorted(made))
 
 
 def refunds_of(night: RunningStack) -> dict[str, Any]:

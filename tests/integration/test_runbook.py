@@ -18,6 +18,7 @@ from local.polling import wait_for
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
+from refunds.adapters.system_clock import SystemClock
 from tests.integration.background import ledger_refund
 from tests.integration.night import (
     PATIENT,
@@ -139,8 +140,9 @@ def event_dead_letters(night: RunningStack, shell: Shell) -> Page:
         tail("publish-events", "6h"): told("EventsPublished"),
         f"{republish} --dry-run": told("Would publish again what happened to"),
         republish: told("is published again by the next runs of settling"),
+        "refundctl dlq discard --queue events": told("About 1 messages of events are deleted."),
     }
-    night.client("sqs").purge_queue(QueueUrl=queue)
+    assert depth(night, "EventDeadLetterQueue") == 0
 
 
 def review(night: RunningStack, shell: Shell) -> Page:
@@ -336,9 +338,16 @@ def throttles(night: RunningStack, shell: Shell) -> Page:
 
 
 def function_errors(night: RunningStack, shell: Shell) -> Page:
+    """What Lambda writes of a function that failed; the embedded cloud writes nothing of it."""
+    logs, group = night.client("logs"), night.outputs["ReportRefundLogGroup"]
+    lines = ("[ERROR] KeyError: 'Records'", "Task timed out after 45.00 seconds", "all is well")
+    logs.create_log_stream(logGroupName=group, logStreamName="runbook")
+    now_ms = SystemClock().now_ms()
+    events = [{"timestamp": now_ms, "message": line} for line in lines]
+    logs.put_log_events(logGroupName=group, logStreamName="runbook", logEvents=events)
     pattern = '?ERROR ?"Task timed out" ?"Runtime exited"'
     yield {
-        tail("report-refund", "1h", pattern): told(),
+        tail("report-refund", "1h", pattern): told(*lines[:2]),
         "refundctl doctor": told("source of"),
     }
 

@@ -41,12 +41,19 @@ TIMEOUT_S: Final = 60
 MODULES: Final = (
     "state_machine", "payment", "imports", "outcome", "evidence", "record", "reserve", "execute",
     "settle", "settle_run", "report", "adopt", "observe", "credit_note", "backoff", "resolve",
+    "link", "look_up", "order", "unlinked", "withdraw", "replay_credit_note",
+)
+# Tests of other things: of files, of texts, of one table, of settings and of who may call.
+ELSEWHERE: Final = frozenset(
+    f"test_{name}.py"
+    for name in (
+        "layering", "money", "requests", "answers", "state_machine", "worlds", "snapshots",
+        "event_schemas", "openapi_and_code", "openapi_document", "openapi_exchanges", "queries",
+        "callers", "address_throttle", "list_answers", "request_events", "webhooks",
+        "counted_notes",
+    )
 )
 # fmt: on
-# Tests of other things: of files, of texts, of one table.
-ELSEWHERE: Final = frozenset(
-    f"test_{name}.py" for name in ("layering", "money", "requests", "answers", "state_machine")
-)
 
 
 class _InPlace(MetaPathFinder, Loader):

@@ -121,6 +121,10 @@ class FakeSqs:
         self.calls.append("delete_message")
         self.queues[QueueUrl].remove(self._by_receipt(QueueUrl, ReceiptHandle))
 
+    def purge_queue(self, *, QueueUrl: str) -> None:  # noqa: N803
+        self.calls.append("purge_queue")
+        self.queues[QueueUrl] = []
+
     def list_message_move_tasks(self, *, SourceArn: str, MaxResults: int) -> Any:  # noqa: N803
         if not self.native:
             raise ClientError({"Error": {"Code": "InvalidAction", "Message": "no"}}, "List")

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from refundctl import dead_letters
 from refundctl.exits import Exit
+from refundctl.output import Output
 from refunds.report import ReportFailedError
 from refunds.state_machine import ReportState
 from tests.fakes.book_fates import Arrives, TurnedAway
@@ -361,3 +362,31 @@ def test_a_line_that_cannot_be_meant(operator: Operator, line: str) -> None:
     with pytest.raises(SystemExit) as ended:
         operator(line)
     assert ended.value.code == Exit.MISUSED
+
+
+class TestDiscard:
+    def test_pointers_are_deleted_when_somebody_says_that_they_are_spent(
+        self, operator: Operator, sqs: FakeSqs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for queue in ("event-dead", "report-dead"):
+            sqs.put(queue, "{}")
+        ended = operator("dlq discard --queue events")
+        assert ended.exit_code == Exit.REFUSED
+        assert "About 1 messages of events" in ended.err
+        assert "Nothing was deleted" in ended.err
+        assert sqs.bodies("event-dead") == ["{}"]
+        monkeypatch.setattr(Output, "confirm", lambda *_: True)
+        assert operator.json("dlq discard --queue events") == {"deleted": 1}
+        assert (sqs.bodies("event-dead"), sqs.bodies("report-dead")) == ([], ["{}"])
+
+    def test_again_is_harmless(self, operator: Operator, sqs: FakeSqs) -> None:
+        sqs.put("event-dead", "{}")
+        assert operator.json("dlq discard --queue events --yes") == {"deleted": 1}
+        assert operator.json("dlq discard --queue events") == {"deleted": 0}
+        assert sqs.calls.count("purge_queue") == 1
+
+    @pytest.mark.parametrize("queue", ["--queue reports", "--queue requests", ""])
+    def test_what_can_be_replayed_cannot_be_deleted(self, operator: Operator, queue: str) -> None:
+        with pytest.raises(SystemExit) as ended:
+            operator(f"dlq discard {queue} --yes")
+        assert ended.value.code == Exit.MISUSED

@@ -45,13 +45,21 @@ class SilentProviderError(Exception):
     """A provider gives no answer, one payment after the other."""
 
 
+class NotSetUpError(SilentProviderError):
+    """Nobody was asked: the payment's processor is not set up, which says nothing of others."""
+
+
 @dataclass(frozen=True)
 class Compared:
-    """What became of comparing one payment; `trouble` says why it could not be."""
+    """What became of comparing one payment; `trouble` says why it could not be.
+
+    `is_silent` is whether a provider was asked for it in vain.
+    """
 
     key: PaymentKey
     found: Found
     trouble: str = ""
+    is_silent: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +89,7 @@ class Comparer:
             for start in range(0, len(keys), THREADS):
                 portion = keys[start : start + THREADS]
                 for compared in pool.map(partial(self._one, paced), portion):
-                    silent = silent + 1 if compared.trouble else 0
+                    silent = silent + 1 if compared.is_silent else 0
                     yield compared
                     if silent >= SILENT_MAX:
                         raise SilentProviderError(compared.trouble)
@@ -132,7 +140,8 @@ class Comparer:
             # What was only on its way is gone when one looks again.
             again = self._look(paced, key)
         except SilentProviderError as error:
-            return Compared(key, Found((), 0), str(error))
+            is_silent = not isinstance(error, NotSetUpError)
+            return Compared(key, Found((), 0), str(error), is_silent)
         seen = {_name(one) for one in first.differences}
         lasting = tuple(one for one in again.differences if _name(one) in seen)
         return Compared(key, replace(again, differences=lasting))
@@ -168,7 +177,7 @@ class Comparer:
     def _charge(self, pace: Pace, payment: Payment, refunds: Sequence[Refund]) -> Charge | None:
         name, world = payment.key.processor, self.world
         if name not in world.processors:
-            raise SilentProviderError(f"{name} is not set up here")
+            raise NotSetUpError(f"{name} is not set up here")
         processor = world.processors[name]
         try:
             return self._patiently(

@@ -19,7 +19,7 @@ from refundctl.output import table_of
 from refundctl.show import pairs, payment_facts
 from refundctl.times import age, rfc3339, utc
 from refundctl.world import World
-from refunds.evidence import alike, is_too_old
+from refunds.evidence import alike, is_its_amount, is_too_old
 from refunds.look_up import charge_of
 from refunds.payment import Payment, payment_key_of
 from refunds.ports import (
@@ -68,16 +68,26 @@ class Evidence:
             return "another amount"
         if refund.snapshot is None and is_too_old(refund, movement):
             return "older than our sending"
-        return "failed" if movement.status is MovementStatus.FAILED else CAN_BE_OURS
+        alive = CAN_BE_OURS if is_its_amount(movement, refund) else MOVED_ANOTHER_AMOUNT
+        return "failed" if movement.status is MovementStatus.FAILED else alive
 
     @property
     def candidates(self) -> list[Movement]:
         """The movements that can be this refund's."""
+        return self._of_verdict(CAN_BE_OURS)
+
+    @property
+    def of_another_amount(self) -> list[Movement]:
+        """What this refund's order moved, though it was to move something else."""
+        return self._of_verdict(MOVED_ANOTHER_AMOUNT)
+
+    def _of_verdict(self, verdict: str) -> list[Movement]:
         movements = (self.charge.movements if self.charge is not None else None) or ()
-        return [movement for movement in movements if self.verdict(movement) == CAN_BE_OURS]
+        return [movement for movement in movements if self.verdict(movement) == verdict]
 
 
 CAN_BE_OURS = "CAN BE OURS"
+MOVED_ANOTHER_AMOUNT = "ANOTHER AMOUNT UNDER OUR ORDER"
 
 
 def declare(groups: Groups) -> None:
@@ -240,6 +250,11 @@ def _choices(call: Call, evidence: Evidence) -> Iterator[str]:
     refund_id = evidence.refund.id
     for movement in evidence.candidates:
         yield call.line(f"resolve {refund_id} --succeeded {movement.id}")
+    if evidence.of_another_amount:
+        yield "Our order moved another amount, for which no refund here can stand. When that is"
+        yield "mended at the processor, this frees what is held:"
+        yield call.line(f"resolve {refund_id} --failed --despite-evidence --reason '...'")
+        return
     if not evidence.candidates:
         yield "No movement can be ours now. If HitPay's dashboard or support says the same:"
     yield call.line(f"resolve {refund_id} --failed --reason '...'")

@@ -29,12 +29,15 @@ TIMES = {
 
 
 @contextmanager
-def night_stack(file: Path, parameters: Mapping[str, str] | None = None) -> Iterator[RunningStack]:
+def night_stack(
+    file: Path, parameters: Mapping[str, str] | None = None, *, visibility: str = "20"
+) -> Iterator[RunningStack]:
     """The template on the embedded cloud, its times short; `file` says how to reach it."""
     with running_stack(parameters={**TIMES, **(parameters or {})}) as running:
         # The template's six minutes are how long the messages of a killed worker stay away.
         running.client("sqs").set_queue_attributes(
-            QueueUrl=running.outputs["ReportQueueUrl"], Attributes={"VisibilityTimeout": "20"}
+            QueueUrl=running.outputs["ReportQueueUrl"],
+            Attributes={"VisibilityTimeout": visibility},
         )
         start_settling(running)  # the schedule takes over in a minute
         with announced(running, file):

@@ -26,6 +26,7 @@ OPENAPI = paths.ROOT / "tests" / "openapi"
 AT_MOST_S = 300
 # Each fitting refund has one of its own.
 PAYMENTS = 600
+CARD = "pm_fuzz"
 ANSWERED_2XX_AT_LEAST = 0.2
 
 
@@ -57,6 +58,7 @@ def fuzzed_stack() -> Iterator[RunningStack]:
     """A stack with payments enough for all."""
     with running_stack(parameters={"ThrottleRate": "500", "ThrottleBurst": "500"}) as running:
         running.control.seed(seed_of(*fresh_payments(PAYMENTS, prefix="fuzz")))
+        running.control.seed_processor("ccg", {"payment_methods": [{"id": CARD}]})
         yield running
 
 
@@ -73,6 +75,7 @@ def run(
     told = {
         "payments": [payment.name for payment in payments],
         "charges": [payment.charge_id for payment in payments],
+        "card": CARD,
         "salt": fuzzed_stack.providers.webhook_salt,
         "tally": str(tally),
     }

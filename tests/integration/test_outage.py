@@ -48,7 +48,9 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Refundctl:
 
 @pytest.fixture(scope="module")
 def night(operator: Refundctl) -> Iterator[RunningStack]:
-    with night_stack(operator.stack_file, QUICK) as running:
+    # Nobody is killed here, and on a busy machine a batch may take its time: received again while
+    # it is being worked on, a message would be given up before its report is.
+    with night_stack(operator.stack_file, QUICK, visibility="180") as running:
         yield running
 
 

@@ -291,9 +291,18 @@ def refund_taken_back(night: RunningStack, shell: Shell) -> Page:
 
 
 def events_unpublished(night: RunningStack, shell: Shell) -> Page:
+    def shows(function: str, word: str) -> Callable[[], object]:
+        line = tail(function, "30m")
+        return lambda: wait_for(
+            lambda: word in shell.run(line, {}).said, f"{word} in the log", at_most=PATIENT
+        )
+
     yield {
-        tail("publish-events", "30m"): told("EventsPublished"),
-        tail("settle-refunds", "30m"): told("SettleRuns"),
+        tail(function, "30m"): told(word, first=shows(function, word))
+        for function, word in (
+            ("publish-events", "EventsPublished"),
+            ("settle-refunds", "SettleRuns"),
+        )
     }
 
 

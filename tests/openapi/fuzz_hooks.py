@@ -32,6 +32,7 @@ class World:
 
     payments: Iterator[str]
     charges: Iterator[str]
+    card: str
     salt: str
     tally: Path
     refunds: list[str] = field(default_factory=list)
@@ -45,6 +46,7 @@ def _world() -> World:
     return World(
         payments=iter(told["payments"]),
         charges=cycle(told["charges"]),
+        card=told["card"],
         salt=told["salt"],
         tally=Path(told["tally"]),
     )
@@ -104,13 +106,23 @@ def _broken(case: "schemathesis.Case[Any]") -> set[ParameterLocation]:
 
 
 def create_refund(case: "schemathesis.Case[Any]", is_fitting: bool) -> None:
-    """One key, however often it is given; and a payment that has not been refunded yet."""
+    """One key, however often it is given; and a payment that has not been refunded yet, or a card.
+
+    A processor is one that is set up, and that can do what it is asked.
+    """
     body = cast("dict[str, Any]", case.body)
+    is_unlinked = "payment_method" in body
+    if is_unlinked or "processor" in body:
+        body["processor"] = "ccg" if is_unlinked else "hitpay"
     if "amount" in body:
         body["amount"] = int(body["amount"])  # 1.0 is an integer to a schema, and refused here
     given = [case.headers.get(KEY_HEADER), *(body.get(name) for name in KEYS)]
     key = next((each for each in given if each is not None), f"key-{WORLD.calls}")
-    if is_fitting:
+    if is_fitting and is_unlinked:
+        body.pop("payment_record", None)
+        body["payment_method"] = {"id": WORLD.card, "type": "card"}
+        body["currency"] = "usd"
+    elif is_fitting:
         for name in ("payment_record", "payment_intent", "invoice"):
             body.pop(name, None)
         name = next(WORLD.payments)
@@ -123,8 +135,8 @@ def create_refund(case: "schemathesis.Case[Any]", is_fitting: bool) -> None:
             body["amount"] = 1 + body["amount"] % 1000
         if "currency" in body:
             body["currency"] = "sgd"
-        if key in WORLD.keys:
-            key = f"{key[:200]}-{WORLD.calls}"
+    if is_fitting and key in WORLD.keys:
+        key = f"{key[:200]}-{WORLD.calls}"
     WORLD.keys.add(key)
     for name in KEYS:
         if name in body:

@@ -52,7 +52,7 @@ def show(tally: Tally) -> None:
     say(f"{tally.refunds} refunds, {tally.unlinked} of them unlinked")
     say(f"{tally.reviews} of them ended in review ({share:.2%}), each")
     say("  because its POST never executed, an equal foreign refund confused, clocks disagreed, or")
-    say("  its processor does not show its keys")
+    say("  its processor does not show its keys, or its refunds")
     met = f"{len(tally.pairs & set(tally.faults))} of {len(tally.pairs)} faults × ports"
     say(f"{met}, {len(STEPS & set(tally.steps))} of {len(STEPS)} transitions occurred")
 

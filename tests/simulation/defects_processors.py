@@ -115,7 +115,11 @@ def given_up_instead_of_repeated() -> Iterator[None]:
 @defect
 def key_not_shown_is_failed() -> Iterator[None]:
     """That a key cannot be asked for is taken for that nobody has it."""
-    with patch.object(SettleRefund, "_key_not_shown", _fail):
+
+    def give_up(self: SettleRefund, stored: Stored, _: str) -> Settled:
+        return _fail(self, stored)
+
+    with patch.object(SettleRefund, "_not_shown", give_up):
         yield
 
 

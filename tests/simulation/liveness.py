@@ -162,9 +162,9 @@ class Ending:
         """Invariant 15: the POST never executed, or an equal foreign refund confuses.
 
         Besides, a processor that keeps keys may not be able to tell what became of one, or may tell
-        of another refund. And without keys and a snapshot only times can tell ours from older ones,
-        and DESIGN.md sends what seems to be from just before our start to a person: so it is when
-        clocks disagree.
+        of another refund; and payments may list no refunds for longer than the hold. And without
+        keys and a snapshot only times can tell ours from older ones, and DESIGN.md sends what seems
+        to be from just before our start to a person: so it is when clocks disagree.
         """
         never_executed = not self._stage.money.moved_by(refund.id)
         options = self._stage.options
@@ -173,6 +173,7 @@ class Ending:
         by_time = refund.snapshot is None and not clocks_agree and not by_key
         lied = self._stage.dice.met[f"{refund.processor}.ordered", Fault.DISAGREES] > 0
         mute = by_key and (lied or not options.reads_keys)
+        mute = mute or (not by_key and any(one[0] == "lists" for one in options.outages))
         return never_executed or mute or by_time or self._equal_foreign(refund)
 
 

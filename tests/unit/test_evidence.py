@@ -104,10 +104,11 @@ class TestOrderShown:
         twice = showing(*(movement(name, order_id=refund.id) for name in ("m1", "m2")))
         assert isinstance(judge(refund, twice, {}), Ambiguous)
 
-    def test_another_amount_under_our_order_is_not_taken(self) -> None:
+    def test_another_amount_under_our_order_is_for_a_person(self) -> None:
         refund = sent(snapshot=())
         other = movement(order_id=refund.id, money=Money(refund.amount + 1, refund.currency))
-        assert judge(refund, showing(other), {}) == NoneYet()
+        verdict = judge(refund, showing(other, movement("m2")), {})
+        assert verdict == Ambiguous("another amount under our order", ("m1",))
 
 
 class TestWithoutASnapshot:

@@ -154,6 +154,20 @@ def test_the_documented_request_is_the_one_that_is_checked() -> None:
     assert documented["additionalProperties"] is checked["additionalProperties"] is False
 
 
+UNLINKED = {
+    "payment_method": {"id": "m"},
+    "customer": {"hsid": "1"},
+    "amount": 1,
+    "currency": "usd",
+    "processor": "ccg",
+}
+
+
+@pytest.mark.parametrize("body", [UNLINKED, UNLINKED | {"payment_record": "pr_1"}])
+def test_an_unlinked_refund_is_of_the_documented_form(body: dict[str, Any]) -> None:
+    assert problems(SCHEMAS["RefundRequest"], body) == []
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -167,6 +181,14 @@ def test_the_documented_request_is_the_one_that_is_checked() -> None:
         {"payment_record": "pr_1", "metadata": {"": "v"}},
         {"payment_record": "pr 1"},
         {"payment_record": "pr_1", "refund_id": "a\n"},
+        {"payment_record": "pr_1", "customer": {"hsid": "1"}},
+        {"payment_method": {"id": "m"}},
+        {"invoice": "in_1", "payment_method": {"id": "m"}},
+        UNLINKED | {"payment_intent": "pi_1"},
+        *(
+            {name: value for name, value in UNLINKED.items() if name != missing}
+            for missing in UNLINKED
+        ),
     ],
 )
 def test_what_is_refused_is_not_of_the_documented_form(body: dict[str, Any]) -> None:

@@ -238,7 +238,7 @@ class TestBackoff:
         ("error", "told"),
         [
             (ProviderUnavailableError("no answer"), "no look-up: ProviderUnavailableError"),
-            (ChargeNotFoundError("gone"), "no look-up: ChargeNotFoundError"),
+            (ChargeNotFoundError("gone"), "no look-up: the processor does not show the payment"),
         ],
     )
     def test_a_look_without_an_answer_is_no_look_up(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from refunds.evidence import is_made_by
 from refunds.imports import Import, is_importable, owed_at_first_sight
 from refunds.link import PaymentView
 from refunds.outcome import claims_of
@@ -70,11 +71,15 @@ class Adopter:
     trail: Trail
     stage: str
 
-    def plan(self, view: PaymentView, *, since_ms: int | None = None) -> Adoption:
+    def plan(
+        self, view: PaymentView, *, since_ms: int | None = None, ordering: str | None = None
+    ) -> Adoption:
         """The payment as it is now, and what would have to be imported; one look at the ledger.
 
         What a payment lists when it is first seen is taken to be in Stripe's book already; but with
         ``since_ms`` (Unix milliseconds) not what was made after it and Stripe does not show.
+        ``ordering`` is the refund that is about to be sent: what its own order has moved before is
+        nobody else's.
 
         Raises:
             LedgerUnavailableError: the ledger could not be read.
@@ -88,7 +93,11 @@ class Adopter:
             current = learn_arrival(current, view.charge.arrival)
         if current.slot is not None:
             return Adoption(stored=stored, base=current, imports=(), current=current, snapshot=None)
-        unclaimed = [movement for movement in listed if movement.id not in claimed]
+        unclaimed = [
+            movement
+            for movement in listed
+            if movement.id not in claimed and not is_made_by(movement, ordering)
+        ]
         is_first = stored is None and since_ms is not None
         importing = Import(
             stage=self.stage,

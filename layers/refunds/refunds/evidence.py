@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refunds.ports import Charge, Movement
+from refunds.ports import Charge, Movement, MovementStatus
 from refunds.refund import Refund
 
 # Provider times are whole seconds in two time zones, from clocks that are not ours.
 CLOCK_TOLERANCE_MS: Final = 300_000
+TAKEN: Final = "another refund has what our order moved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,12 @@ def _goes_to_its_method(movement: Movement, refund: Refund) -> bool:
     return movement.payment_method in (None, refund.request.reference_id)
 
 
+def is_made_by(movement: Movement, refund_id: str | None) -> bool:
+    """Whether the movement shows that the refund's order made it, and has not failed since."""
+    is_its_order = refund_id is not None and movement.order_id == refund_id
+    return is_its_order and movement.status is not MovementStatus.FAILED
+
+
 def of_our_order(refund: Refund, movement: Movement) -> Verdict:
     """What it means that the processor shows ``movement`` as what our order came to."""
     if stands_for(movement, replace(refund, processor_refund_id=movement.id)):
@@ -80,8 +87,18 @@ def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict
     """
     if charge.movements is None:
         return Unreadable()
+    taken = [
+        movement
+        for movement in charge.movements
+        if is_made_by(movement, refund.id) and claimed.get(movement.id, refund.id) != refund.id
+    ]
+    if taken:
+        # As after a restore: imported when nobody here knew of our order.
+        return Ambiguous(TAKEN, _ids_of(taken))
     candidates = alike(refund, charge.movements, claimed)
     ordered = [movement for movement in candidates if movement.order_id == refund.id]
+    if not all(is_its_amount(movement, refund) for movement in ordered):
+        return Ambiguous("another amount under our order", _ids_of(ordered))
     if ordered:
         return _only(ordered)
     if refund.snapshot is None:
@@ -92,16 +109,25 @@ def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict
 def alike(
     refund: Refund, movements: Sequence[Movement], claimed: Mapping[str, str]
 ) -> list[Movement]:
-    """The movements of the refund's amount that were not there before, and are nobody else's."""
+    """The movements that can be the refund's: not there before, and nobody else's.
+
+    They are of its amount, or show that its order made them, whatever they moved.
+    """
     return [
         movement
         for movement in movements
-        if movement.money.amount == refund.amount
-        and movement.money.currency == refund.currency
-        and movement.order_id in (None, refund.id)
+        if (
+            movement.order_id == refund.id
+            or (movement.order_id is None and is_its_amount(movement, refund))
+        )
         and movement.id not in (refund.snapshot or ())
         and claimed.get(movement.id, refund.id) == refund.id
     ]
+
+
+def is_its_amount(movement: Movement, refund: Refund) -> bool:
+    """Whether the movement moved just what the refund was to move."""
+    return (movement.money.amount, movement.money.currency) == (refund.amount, refund.currency)
 
 
 def is_too_old(refund: Refund, movement: Movement) -> bool:
@@ -134,5 +160,9 @@ def _only(candidates: list[Movement]) -> Verdict:
         return NoneYet()
     if len(candidates) == 1:
         return Found(candidates[0])
-    ids = tuple(movement.id for movement in candidates)
-    return Ambiguous(f"{len(ids)} movements of this amount", ids[:10])
+    return Ambiguous(f"{len(candidates)} movements of this amount", _ids_of(candidates))
+
+
+def _ids_of(movements: list[Movement]) -> tuple[str, ...]:
+    """As many as a line of history has room for."""
+    return tuple(movement.id for movement in movements[:10])

@@ -27,7 +27,7 @@ from refunds.errors import (
     ProcessorUnavailableError,
     RefundBridgeError,
 )
-from refunds.evidence import stands_for
+from refunds.evidence import is_made_by, stands_for
 from refunds.link import UNAVAILABLE_RETRY_AFTER_S, LinkResolver, Sighting, asking_processor
 from refunds.look_up import movement_of
 from refunds.order import place
@@ -35,6 +35,7 @@ from refunds.outcome import after_movement
 from refunds.payment import Payment, PaymentKey, payment_key_of
 from refunds.ports import (
     Aborted,
+    Accepted,
     Clock,
     Deadline,
     Dedupe,
@@ -49,6 +50,7 @@ from refunds.ports import (
     Processor,
     ProviderUnavailableError,
     Trail,
+    Unknown,
     UnreadableAnswerError,
 )
 from refunds.record import Recorder, Stored
@@ -220,7 +222,14 @@ class ExecuteRefund:
         return Answer(refund=refund, payment=payment, replayed=True)
 
     def _send(self, refund: Refund, seen: Sighting, deadline: Deadline) -> Outcome:
-        """Ask the processor, if the lease still covers the longest that the call may take."""
+        """Ask the processor, if the lease still covers the longest that the call may take.
+
+        A payment that shows that this very order has moved money, as after the ledger was restored,
+        is not asked for it once more.
+        """
+        if (made := _made_before(refund, seen)) is not None:
+            self.trail.note("refund_made_before", refund_id=refund.id)
+            return made
         if self.clock.now_ms() + SEND_MS_MAX > (refund.lease_until_ms or 0):
             return Aborted("The lease ran out before the refund was sent.")
         if deadline.remaining_ms() < SEND_MS_MIN:
@@ -292,6 +301,19 @@ def _record_id(request: RefundRequest) -> str | None:
     if request.reference_type is ReferenceType.PAYMENT_RECORD:
         return request.reference_id
     return request.report_to
+
+
+def _made_before(refund: Refund, seen: Sighting) -> Outcome | None:
+    """The outcome that the payment shows of this refund's order, if it shows one."""
+    charge = seen.view.charge
+    listed = (charge.movements if charge is not None else None) or ()
+    made = [movement for movement in listed if is_made_by(movement, refund.id)]
+    if not made:
+        return None
+    bound = replace(refund, processor_refund_id=made[0].id)
+    if len(made) > 1 or not stands_for(made[0], bound):
+        return Unknown("the payment shows our order with another amount, or twice")
+    return Accepted(made[0])
 
 
 def _listed(seen: Sighting) -> frozenset[str] | None:

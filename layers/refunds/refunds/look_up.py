@@ -3,7 +3,15 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from refunds.evidence import Ambiguous, KeyNotShown, NoneYet, Verdict, judge, of_our_order
+from refunds.evidence import (
+    TAKEN,
+    Ambiguous,
+    KeyNotShown,
+    NoneYet,
+    Verdict,
+    judge,
+    of_our_order,
+)
 from refunds.money import Money
 from refunds.payment import Payment
 from refunds.ports import (
@@ -66,7 +74,12 @@ def look_for(processor: Processor, refund: Refund, claimed: Claimed, deadline: D
             ordered = processor.ordered(refund.id, payment_id, deadline)
         except UnreadableAnswerError:
             return KeyNotShown()
-        return NoneYet() if ordered is None else of_our_order(refund, ordered)
+        if ordered is None:
+            return NoneYet()
+        if claimed(refund.processor, [ordered.id]).get(ordered.id, refund.id) != refund.id:
+            # As after a restore: imported when nobody here knew of our order.
+            return Ambiguous(TAKEN, (ordered.id,))
+        return of_our_order(refund, ordered)
     is_shown = LookUp.BY_PAYMENT in can.looks_up and payment_id is not None
     if can.dedupes is Dedupe.NOT_AT_ALL or not is_shown:
         return Ambiguous("the processor shows nobody what became of an order", ())

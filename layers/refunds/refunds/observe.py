@@ -84,6 +84,7 @@ class ObservePayment:
         Doing it twice, late or out of order learns nothing twice.
 
         Raises:
+            PaymentNotLinkedError: its processor is not set up here.
             ProcessorUnavailableError, StripeUnavailableError: they could not be read now.
             LedgerUnavailableError: the ledger gave no answer.
             LedgerConflictError: the payment is too busy; observe it again.
@@ -219,7 +220,7 @@ class ObservePayment:
             return None
 
     def _processor(self, key: PaymentKey) -> Processor:
-        return self.resolver.processors[key.processor]
+        return self.resolver.processor(key.processor)
 
     def _since_ms(self, processor: str) -> int:
         """What was made before then is older than this service."""

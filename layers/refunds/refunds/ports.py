@@ -560,12 +560,14 @@ class Rejected:
         code: the processor's, or the adapter's, where there is one.
         details: amounts that the processor named, minor units: ``original_amount``,
             ``already_refunded``, ``remaining_refundable``, ``requested_refund``.
+        was_asked: whether the processor itself refused, so that it is there.
     """
 
     message: str
     status: int
     code: str | None = None
     details: Mapping[str, int] = field(default_factory=dict)
+    was_asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ _ONE_REFERENCE: Final[list[JsonValue]] = [
     {"required": ["payment_record"], "not": {"required": ["payment_method"]}},
     {"required": ["payment_intent"]},
     {"required": ["invoice"]},
-    {"required": ["payment_method", "customer", "amount", "currency", "processor"]},
+    {"required": ["payment_method"]},
 ]
 _SOME_KEY: Final[list[JsonValue]] = [
     {"required": [name]} for name in ("idempotency_key", "refund_id", "merchant_transaction_id")
@@ -45,7 +45,10 @@ class RefundRequestedDetail(RefundBody):
         json_schema_extra={
             "oneOf": _ONE_REFERENCE,
             "anyOf": _SOME_KEY,
-            "dependentRequired": {"customer": ["payment_method"]},
+            "dependentRequired": {
+                "payment_method": ["customer", "amount", "currency", "processor"],
+                "customer": ["payment_method"],
+            },
         }
     )
 

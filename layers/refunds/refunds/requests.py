@@ -248,12 +248,17 @@ def _reason_of(error: Exception) -> str:
     return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
+def _shown(place: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Of what says whose money it is not even a member's name is repeated: it may be a slip."""
+    return place[:1] if place[:1] == ("customer",) else place
+
+
 def fields_of(error: ValidationError) -> list[dict[str, str]]:
     """What is wrong with which field, for ``details.fields``; no value is repeated."""
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     return [
         {
-            "path": ".".join(str(part)[:NAME_SHOWN_MAX] for part in problem["loc"]),
+            "path": ".".join(str(part)[:NAME_SHOWN_MAX] for part in _shown(problem["loc"])),
             "reason": _SENTENCES.get(problem["type"], problem["msg"].removeprefix("Value error, ")),
         }
         for problem in problems[:FIELDS_REPORTED_MAX]

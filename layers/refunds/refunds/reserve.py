@@ -105,7 +105,7 @@ class Reservation:
         _require_same_payment(before, seen)
         _require_attempts_left(before)
         for _ in range(RESERVE_ATTEMPTS):
-            adoption = self.adopter.plan(seen.view)
+            adoption = self.adopter.plan(seen.view, ordering=command.refund_id)
             if adoption.stored is not None:
                 require_link(adoption.base, seen)
                 self._require_turn(adoption.stored, command, before)

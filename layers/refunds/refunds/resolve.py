@@ -312,8 +312,8 @@ class ResolveRefund:
         if candidates and not decision.despite_evidence:
             ids = ", ".join(movement.id for movement in candidates[:NAMED_MAX])
             raise ResolutionRefusedError(
-                f"{refund.processor} lists {ids}, of the same amount and nobody's: that can "
-                "be this refund. If it is, say --succeeded with its id; if it is known to be "
+                f"{refund.processor} lists {ids}, of its amount or its order and nobody's: that "
+                "can be this refund. If it is, say --succeeded with its id; if it is known to be "
                 "another, say --despite-evidence.",
                 movements=candidates,
             )
@@ -386,7 +386,8 @@ def _nothing_to_write(stored: Stored) -> Resolution:
 
 # Why there is nothing to decide about a refund that is in another state.
 _NOT_IN_REVIEW: Final = {
-    State.REQUESTED: "has not been sent yet; it is, by itself, when its turn comes",
+    State.REQUESTED: "has not been sent yet; it is, by itself, when its turn comes, unless it is "
+    "withdrawn before",
     State.SUBMITTING: "is being sent, or its call died: that is found out by itself",
     State.UNKNOWN: "is being looked up by itself, until the hold after its sending is over",
     State.PENDING: "is accepted by the processor, and followed to its end by itself",

@@ -221,7 +221,9 @@ class SettleRefund:
             return self._hold(stored, NOT_SET_UP)
         try:
             verdict = look_for(processor, refund, self.ledger.claimed, deadline)
-        except (ProviderUnavailableError, ChargeNotFoundError) as error:
+        except ChargeNotFoundError:
+            return self._not_shown(stored, "the processor does not show the payment")
+        except ProviderUnavailableError as error:
             return self._hold(stored, f"no look-up: {type(error).__name__}")
         self.trail.note("looked_up", refund_id=refund.id, verdict=type(verdict).__name__)
         by_key = processor.capabilities.dedupes is Dedupe.BY_KEY
@@ -261,9 +263,9 @@ class SettleRefund:
         refund = stored.refund
         match verdict:
             case Unreadable():
-                return self._hold(stored, "no look-up: the charge lists no refunds")
+                return self._not_shown(stored, "the charge lists no refunds")
             case KeyNotShown():
-                return self._key_not_shown(stored)
+                return self._not_shown(stored, "the processor does not show its keys")
             case Ambiguous(reason, ids):
                 return self._escalate(stored, reason, {"movements": list(ids)})
             case NoneYet():
@@ -281,13 +283,16 @@ class SettleRefund:
         failed = movement.status is MovementStatus.FAILED and movement.order_id != refund.id
         return failed and refund.state is State.UNKNOWN and not self._hold_is_over(refund)
 
-    def _key_not_shown(self, stored: Stored) -> Settled:
-        """No look-up counts, so this never makes a refund fail, whatever the operator chose."""
+    def _not_shown(self, stored: Stored, why_not: str) -> Settled:
+        """The processor answers, and shows nothing that could tell: after the hold for a person.
+
+        No look-up counts, so this never makes a refund fail, whatever the operator chose.
+        """
         refund = stored.refund
         enough = not self.on_request and refund.looks + 1 >= HOLD_LOOK_UPS_MIN
         if refund.state is State.UNKNOWN and enough and self._is_late(refund):
-            return self._escalate(stored, "the processor does not show its keys", {})
-        return self._hold(stored, "no look-up: the processor does not show its keys")
+            return self._escalate(stored, why_not, {})
+        return self._hold(stored, f"no look-up: {why_not}")
 
     def _none_yet(self, stored: Stored) -> Settled:
         """Not found yet is not failed: an order may arrive late, and look-ups may lag."""
@@ -357,6 +362,9 @@ class SettleRefund:
         refund, payment = stored.refund, stored.payment
         if payment.slot is not None or payment.waiting[:1] != (refund.id,):
             return self._hold(stored, "waiting for its turn", steps=1)
+        if refund.processor not in self.processors:
+            # A release beside this one may have it set up: what was accepted is not canceled here.
+            return self._hold(stored, NOT_SET_UP)
         try:
             done = self.execute.run_scheduled(stored, deadline, ACTOR)
         except HOPELESS as error:

@@ -97,7 +97,10 @@ def test_amounts_are_iso_4217s_minor_units(
 def test_an_amount_that_it_cannot_be_told_is_not_asked_for(outcome_of: Any) -> None:
     outcome, server = outcome_of(money=Money(1230, "ugx"))
     assert outcome == Rejected(
-        "Hyperswitch counts ugx in whole units.", 422, "amount_not_representable"
+        "Hyperswitch counts ugx in whole units.",
+        422,
+        "amount_not_representable",
+        was_asked=False,
     )
     assert server.connections == 0
 

@@ -79,6 +79,19 @@ def test_each_difference_is_one_line(agreeing: World, operator: Operator, tmp_pa
     assert "SGD 2.50" in operator("reconcile --since 7d").out
 
 
+def test_payments_of_a_processor_that_is_not_set_up_stop_nothing(
+    agreeing: World, operator: Operator
+) -> None:
+    # Given seven payments of a processor that was taken away since
+    agreeing.doors.pop("hitpay")
+    # When all are compared
+    ended = operator("reconcile --since 7d --json")
+    # Then each is named, and nobody is said to give no answer
+    assert ended.exit_code == Exit.UNREACHABLE
+    assert len(ended.value["not_compared"]) == 7
+    assert ended.value["stopped"] is None
+
+
 def test_only_payments_with_a_refund_since_then(agreeing: World, operator: Operator) -> None:
     agreeing.book.books.reports.pop()
     agreeing.clock.advance(24 * LATER_MS)

@@ -7,6 +7,7 @@ import pytest
 
 from refundctl.exits import Exit
 from refundctl.output import Output
+from refunds.money import Money
 from refunds.ports import Movement, MovementStatus
 from refunds.refund import Refund
 from refunds.state_machine import State
@@ -55,6 +56,26 @@ def ours(world: World) -> str:
 
 
 class TestReview:
+    def test_another_amount_under_our_order_is_told_from_what_is_not_ours(
+        self, world: World, operator: Operator
+    ) -> None:
+        # Given an order without an answer, of which 24.00 went out instead of 25.00
+        world.processor.books.names_orders = True
+        world.processor.fates.append(ReplyLost())
+        refund = world.refund("k", amount=2500).refund
+        (moved,) = world.processor.books.refunds.values()
+        moved.movement = replace(moved.movement, money=Money(2400, "sgd"))
+        world.settle_for(HOLD_MS + 2 * HOUR_MS)
+        # When somebody looks into it
+        (shown,) = operator.json("review")
+        # Then it is neither offered as this refund's, nor called somebody else's
+        (listed,) = shown["charge"]["movements"]
+        assert listed["verdict"] == "ANOTHER AMOUNT UNDER OUR ORDER"
+        assert shown["candidates"] == []
+        text = operator.done("review").out
+        assert "No movement can be ours" not in text
+        assert f"resolve {refund.id} --failed --despite-evidence" in text
+
     def test_all_sides_stand_side_by_side(
         self, world: World, operator: Operator, doubtful: Refund
     ) -> None:

@@ -137,7 +137,7 @@ class GuardedProcessor:
         with turn:
             outcome = ask()
             match outcome:
-                case Accepted() | Rejected():
+                case Accepted() | Rejected(was_asked=True):
                     turn.sign = Sign.UP
                 case Unknown() | Aborted(_, None):
                     turn.sign = Sign.DOWN

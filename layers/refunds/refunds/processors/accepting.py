@@ -4,7 +4,8 @@ A processor that keeps our refund's id as the order's key refuses a second order
 a refusal may mean that the order was accepted before, and the key says what became of it.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -23,6 +24,7 @@ from refunds.ports import (
 
 # How the ids of refunds begin here (``refund.refund_id_of``); no processor makes such ids itself.
 REFUND_ID_PREFIX: Final = "rfd_"
+STARS: Final = "***"
 
 Order = RefundOrder | UnlinkedOrder
 
@@ -74,6 +76,25 @@ def concluded(
     if order.repeated and isinstance(outcome, Aborted):
         return Unknown(f"asked again in vain: {outcome.reason}")
     return outcome
+
+
+def without_words(outcome: Outcome, hidden: Sequence[str]) -> Outcome:
+    """The outcome with stars for ``hidden`` in the processor's sentences, however it spells them.
+
+    A customer's identifiers go to the processor, and it may repeat them in what it says.
+    """
+    longest_first = sorted(filter(None, hidden), key=len, reverse=True)
+    if not longest_first:
+        return outcome
+    pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
+    match outcome:
+        case Rejected(message, _, code):
+            told = None if code is None else pattern.sub(STARS, code)
+            return replace(outcome, message=pattern.sub(STARS, message), code=told)
+        case Aborted(reason) | Unknown(reason):
+            return replace(outcome, reason=pattern.sub(STARS, reason))
+        case Accepted():
+            return outcome
 
 
 def order_of(key: str | None) -> str | None:

@@ -97,6 +97,9 @@ class Adapter(ABC):
 
     def refund_unlinked(self, order: UnlinkedOrder, deadline: Deadline) -> Outcome:  # noqa: ARG002
         """Rejected without asking; see ``ports.Processor``."""
-        return Rejected(
-            f"{self.title} refunds payments only.", NOT_ASKED_STATUS, "unlinked_not_supported"
-        )
+        return not_asked(f"{self.title} refunds payments only.", "unlinked_not_supported")
+
+
+def not_asked(message: str, code: str | None = None) -> Rejected:
+    """A refusal of the adapter's own: the processor was not asked."""
+    return Rejected(message, NOT_ASKED_STATUS, code, was_asked=False)

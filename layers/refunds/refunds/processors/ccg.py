@@ -22,12 +22,11 @@ from refunds.ports import (
     News,
     Outcome,
     RefundOrder,
-    Rejected,
     UnlinkedOrder,
     UnreadableAnswerError,
 )
-from refunds.processors.accepting import Order, concluded
-from refunds.processors.adapter import NOT_ASKED_STATUS, Adapter
+from refunds.processors.accepting import Order, concluded, without_words
+from refunds.processors.adapter import Adapter, not_asked
 from refunds.processors.ccg_outcome import message_of, outcome_of
 from refunds.processors.ccg_shapes import TITLE, AmountUnit, read_movement
 from refunds.processors.provider_http import JSON, ORDER_MS_MAX, ProviderHttp, Sent, require_same
@@ -148,24 +147,20 @@ class Ccg(Adapter):
         The gateway rejects bank accounts, so it is not asked for one that is known to be one.
         """
         if order.kind is PaymentMethodKind.BANK_ACCOUNT:
-            return Rejected(
+            return not_asked(
                 f"{TITLE} sends no money to a bank account without a payment.",
-                NOT_ASKED_STATUS,
                 "bank_account_refused",
             )
         target = {"paymentMethodId": order.payment_method, "customer": dict(order.customer)}
-        return self._ask(order, target, None, deadline)
+        outcome = self._ask(order, target, None, deadline)
+        return without_words(outcome, tuple(order.customer.values()))
 
     def _ask(
         self, order: Order, target: dict[str, Any], payment_id: str | None, deadline: Deadline
     ) -> Outcome:
         settings = self._settings
         if order.money.currency != settings.currency:
-            return Rejected(
-                f"{TITLE} moves {settings.currency} only.",
-                NOT_ASKED_STATUS,
-                "currency_not_supported",
-            )
+            return not_asked(f"{TITLE} moves {settings.currency} only.", "currency_not_supported")
         body: dict[str, Any] = {
             "amount": settings.amount_unit.written(order.money),
             **target,

@@ -20,9 +20,8 @@ from refunds.ports import (
     News,
     Outcome,
     RefundOrder,
-    Rejected,
 )
-from refunds.processors.adapter import NOT_ASKED_STATUS, Adapter
+from refunds.processors.adapter import Adapter, not_asked
 from refunds.processors.hedge_outcome import message_of, outcome_of
 from refunds.processors.hedge_shapes import ORDER_KEY, REASONS, TITLE, is_in_cents, read_charge
 from refunds.processors.provider_http import JSON, ORDER_MS_MAX, ProviderHttp, Sent, require_same
@@ -99,13 +98,12 @@ class Hedge(Adapter):
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
         """Ask once to move the money; see ``ports.Processor``."""
         if self._refuses_other_decimals and not is_in_cents(order.money.currency):
-            return Rejected(
+            return not_asked(
                 f"Hedge Payments counts in cents, and {order.money.currency} has none.",
-                NOT_ASKED_STATUS,
                 "amount_not_representable",
             )
         if not order.payment_id.strip("."):
-            return Rejected("There is no payment of that id.", NOT_ASKED_STATUS)
+            return not_asked("There is no payment of that id.")
         path = f"/v1/payments/{quote(order.payment_id, safe='')}/refund"
         sent = self._http.send(path, JSON, _body(order), deadline.at_most(ORDER_MS_MAX))
         return outcome_of(sent, order) if isinstance(sent, Sent) else sent

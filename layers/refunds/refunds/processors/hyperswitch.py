@@ -23,11 +23,10 @@ from refunds.ports import (
     News,
     Outcome,
     RefundOrder,
-    Rejected,
     UnreadableAnswerError,
 )
 from refunds.processors.accepting import concluded
-from refunds.processors.adapter import NOT_ASKED_STATUS, Adapter
+from refunds.processors.adapter import Adapter, not_asked
 from refunds.processors.hyperswitch_outcome import message_of, outcome_of
 from refunds.processors.hyperswitch_shapes import (
     REASONS,
@@ -131,9 +130,8 @@ class Hyperswitch(Adapter):
         """Ask once to move the money, and where that is refused, read; see ``ports.Processor``."""
         amount = written(order.money)
         if amount is None:
-            return Rejected(
+            return not_asked(
                 f"Hyperswitch counts {order.money.currency} in whole units.",
-                NOT_ASKED_STATUS,
                 "amount_not_representable",
             )
         limited = deadline.at_most(ORDER_MS_MAX)

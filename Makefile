@@ -25,7 +25,7 @@ tour: env ## Use every way in and show every way out, once, on this machine
 	@$(VENV)/python -m local.tour
 
 test: lint ## Prove everything: lint, types, template, all tests
-	$(VENV)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
+	$(VENV)/python -m pytest
 
 simulate: env ## Refund in simulated worlds where everything fails: SEEDS=20000, or SEED=123 again
 	@PYTHONPATH=layers/refunds $(VENV)/python -m tests.simulation $(SIMULATION)

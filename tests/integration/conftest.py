@@ -1,7 +1,6 @@
 """Two deployed systems for the whole session: starting one costs more than what is asked of it."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -28,17 +27,6 @@ HASTY = {
 }
 # The template's six minutes are how long the messages of a killed worker stay away.
 HASTY_VISIBILITY = "20"
-
-
-HERE = Path(__file__).parent
-
-
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Keep these together where tests run side by side: the systems are one process's."""
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("deployed"))
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,9 @@ QUICK = {
     "ThrottleBurst": "500",
     "StripeReportsPerSecond": "12",
     "ReportConcurrency": "10",
+    # A report that waits for its first try is not rung for again before all have had theirs: a
+    # second message of it would be a second dead letter.
+    "SettleSeconds": "60",
 }
 
 

@@ -1,21 +1,28 @@
 """A refund that we are bound to is found by whatever look-up its processor offers."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from refunds.look_up import charge_of, movement_of
+from refunds.evidence import Ambiguous
+from refunds.look_up import charge_of, look_for, movement_of
 from refunds.money import Money
 from refunds.ports import (
     Accepted,
     Charge,
+    Deadline,
+    Dedupe,
     LookUp,
+    Movement,
     MovementStatus,
     ProviderUnavailableError,
     RefundOrder,
     UnreadableAnswerError,
 )
 from refunds.processors.hitpay import HitPay
+from refunds.refund import ReferenceType
+from tests.contract.ledger.examples import a_refund, a_request
 from tests.fakes.processor import FakeProcessor
 from tests.fakes.processor_fates import ReplyLost, RequestLost
 from tests.fakes.virtual_clock import VirtualClock
@@ -74,6 +81,49 @@ def test_a_processor_that_is_down_says_nothing_of_it(look_up: LookUp) -> None:
     world.processor.is_down = True
     with pytest.raises(ProviderUnavailableError):
         world.status()
+
+
+class Untouchable(FakeProcessor):
+    """A processor that can do this, and that nobody may ask."""
+
+    def __init__(self, **can: Any) -> None:
+        capabilities = replace(HitPay.capabilities, **can)
+        super().__init__(VirtualClock(), capabilities=capabilities)
+
+    def charge(self, charge_id: str, deadline: Deadline) -> Charge:
+        raise AssertionError("it cannot be asked for a payment")
+
+    def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
+        raise AssertionError("it cannot be asked for a refund")
+
+
+class TestNobodyIsAsked:
+    """Where nothing can be shown, or there is no payment to show it in."""
+
+    @pytest.mark.parametrize(
+        ("looks_up", "payment_id"), [((), "pay-1"), ((LookUp.BY_PAYMENT,), None)]
+    )
+    def test_for_a_bound_movement(
+        self, looks_up: tuple[LookUp, ...], payment_id: str | None
+    ) -> None:
+        processor = Untouchable(looks_up=frozenset(looks_up))
+        with pytest.raises(UnreadableAnswerError, match="shows no refunds"):
+            movement_of(processor, "m1", payment_id, VirtualClock().deadline())
+
+    @pytest.mark.parametrize(
+        ("can", "unlinked"),
+        [
+            ({"dedupes": Dedupe.NOT_AT_ALL}, False),
+            ({"looks_up": frozenset({LookUp.BY_REFUND})}, False),
+            ({}, True),
+        ],
+    )
+    def test_for_an_order_without_an_outcome(self, can: dict[str, Any], unlinked: bool) -> None:
+        kind = ReferenceType.PAYMENT_METHOD if unlinked else ReferenceType.PAYMENT_RECORD
+        refund = a_refund(request=a_request(reference_type=kind))
+        verdict = look_for(Untouchable(**can), refund, lambda *_: {}, VirtualClock().deadline())
+        assert isinstance(verdict, Ambiguous)
+        assert verdict.movement_ids == ()
 
 
 class TestCharge:

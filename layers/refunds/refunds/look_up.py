@@ -29,8 +29,6 @@ from refunds.ports import (
 )
 from refunds.refund import Refund
 
-Claimed = Callable[[str, Sequence[str]], Mapping[str, str]]
-
 
 def movement_of(
     processor: Processor, processor_refund_id: str, payment_id: str | None, deadline: Deadline
@@ -58,7 +56,12 @@ def movement_of(
     return next((item for item in listed if item.id == processor_refund_id), None)
 
 
-def look_for(processor: Processor, refund: Refund, claimed: Claimed, deadline: Deadline) -> Verdict:
+def look_for(
+    processor: Processor,
+    refund: Refund,
+    claimed: Callable[[str, Sequence[str]], Mapping[str, str]],
+    deadline: Deadline,
+) -> Verdict:
     """What the processor says of a refund whose outcome is not known.
 
     ``claimed`` is ``Ledger.claimed``.
@@ -80,10 +83,10 @@ def look_for(processor: Processor, refund: Refund, claimed: Claimed, deadline: D
             # As after a restore: imported when nobody here knew of our order.
             return Ambiguous(TAKEN, (ordered.id,))
         return of_our_order(refund, ordered)
-    is_shown = LookUp.BY_PAYMENT in can.looks_up and payment_id is not None
-    if can.dedupes is Dedupe.NOT_AT_ALL or not is_shown:
+    is_shown = LookUp.BY_PAYMENT in can.looks_up
+    if can.dedupes is Dedupe.NOT_AT_ALL or not is_shown or payment_id is None:
         return Ambiguous("the processor shows nobody what became of an order", ())
-    charge = processor.charge(payment_id or "", deadline)
+    charge = processor.charge(payment_id, deadline)
     listed = [movement.id for movement in charge.movements or ()][:MOVEMENTS_MAX]
     return judge(refund, charge, claimed(refund.processor, listed))
 

@@ -36,9 +36,6 @@ def measure(scale: Scale, directory: Path) -> Part:
             "side by side": _rate(
                 providers, directory, scale.reports, concurrency=concurrency, pace=UNPACED
             ),
-            "whole batch side by side": _rate(
-                providers, directory, scale.reports, concurrency=BATCH, pace=UNPACED
-            ),
             "as deployed": _rate(
                 providers,
                 directory,
@@ -55,12 +52,6 @@ def measure(scale: Scale, directory: Path) -> Part:
             what=f"reports per second, one worker, {concurrency} at once (template)",
             against="one after the other",
             value=runs["side by side"][0] / one,
-            at_least=6,
-        ),
-        Row(
-            what=f"reports per second, one worker, {BATCH} at once",
-            against="one after the other",
-            value=runs["whole batch side by side"][0] / one,
             at_least=6,
         ),
         Row(

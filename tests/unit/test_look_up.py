@@ -1,13 +1,15 @@
 """A refund that we are bound to is found by whatever look-up its processor offers."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from refunds.evidence import Ambiguous
+from refunds.evidence import Ambiguous, Found
 from refunds.look_up import charge_of, look_for, movement_of
 from refunds.money import Money
+from refunds.payment import Payment, unlinked_payment_key
 from refunds.ports import (
     Accepted,
     Charge,
@@ -24,7 +26,7 @@ from refunds.processors.hitpay import HitPay
 from refunds.refund import ReferenceType
 from tests.contract.ledger.examples import a_refund, a_request
 from tests.fakes.processor import FakeProcessor
-from tests.fakes.processor_fates import ReplyLost, RequestLost
+from tests.fakes.processor_fates import Conduct, ReplyLost, RequestLost
 from tests.fakes.virtual_clock import VirtualClock
 from tests.fakes.world import World as Refunds
 
@@ -126,6 +128,25 @@ class TestNobodyIsAsked:
         assert verdict.movement_ids == ()
 
 
+@pytest.mark.parametrize("owner", ["rfd_other", None])
+def test_what_our_key_shows_is_not_ours_if_another_refund_has_it(owner: str | None) -> None:
+    # Given an order that was executed, and a movement that may be claimed
+    world = Refunds(doors=("hyperswitch",))
+    world.pay()
+    world.processor.fates.append(ReplyLost())
+    refund = world.refund("k", amount=2500).refund
+    (made,) = world.processor.moved_by(refund.id)
+    claims = {} if owner is None else {made.id: owner}
+
+    def claimed(_: str, ids: Sequence[str]) -> Mapping[str, str]:
+        return {one: claims[one] for one in ids if one in claims}
+
+    # When it is looked for
+    verdict = look_for(world.processor, refund, claimed, world.deadline())
+    # Then it is ours only if nobody else has it
+    assert isinstance(verdict, Found if owner is None else Ambiguous)
+
+
 class TestCharge:
     """A payment as its processor shows it, or as what it shows of our refunds makes it."""
 
@@ -154,6 +175,20 @@ class TestCharge:
         charge = self.shown(world)
         assert (charge.money, charge.refunded) == (Money(9999, "sgd"), 3500)
         assert [one.money.amount for one in charge.movements or ()] == [2500, 1000]
+
+    def test_what_is_not_done_yet_has_not_gone_back(self, world: Refunds) -> None:
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.refund("k", amount=2500)
+        charge = self.shown(world)
+        assert (charge.refunded, len(charge.movements or ())) == (0, 1)
+
+    def test_what_stands_for_no_payment_is_not_asked_for(self) -> None:
+        # Given a payment that only unlinked refunds have, at a processor that shows payments
+        key = unlinked_payment_key("hitpay", "pr_1")
+        payment = Payment(key=key, payment_record="pr_1", currency="sgd", captured=9999)
+        # Then the processor is not asked for it
+        shown = charge_of(Untouchable(), payment, (), VirtualClock().deadline())
+        assert (shown.id, shown.movements) == (key.charge_id, ())
 
     def test_what_did_not_arrive_is_not_in_it(self, world: Refunds) -> None:
         world.processor.fates.append(RequestLost())

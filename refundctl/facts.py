@@ -131,3 +131,9 @@ def _ledger_json(refund: Refund) -> dict[str, Any]:
         "next_look_at": rfc3339(refund.next_check_ms),
         "contradicts": refund.contradicts,
     }
+
+
+def goes_to(refund: Refund) -> str:
+    """What is refunded, by its record if one is known; or where the money goes without one."""
+    payment = refund.payment_record or refund.refunded_payment
+    return payment or f"to {refund.request.reference_id}"

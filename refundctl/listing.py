@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from refundctl import options, walk
 from refundctl.exits import Exit, MisusedError
-from refundctl.facts import is_stuck, money, refund_json, why
+from refundctl.facts import goes_to, is_stuck, money, refund_json, why
 from refundctl.options import Call, Groups
 from refundctl.output import Advance
 from refundctl.times import When, age, utc, when
@@ -161,7 +161,7 @@ def _row(refund: Refund, now_ms: int) -> tuple[str, ...]:
         refund.id,
         refund.state.value,
         money(refund.amount, refund.currency),
-        refund.payment_record or refund.processor_payment_id,
+        goes_to(refund),
         refund.processor_refund_id or "",
         refund.report.state.value,
         utc(refund.created_at_ms),

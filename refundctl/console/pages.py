@@ -19,7 +19,7 @@ from refundctl.console.attention import attention, stuck
 from refundctl.console.open_now import OpenNow
 from refundctl.console.words import ago, count_of, duration, seen
 from refundctl.depths import Depths
-from refundctl.facts import NOT_FINAL, evidence_text, money, why
+from refundctl.facts import NOT_FINAL, evidence_text, goes_to, money, why
 from refundctl.show import payment_facts, refund_facts
 from refundctl.times import rfc3339, utc
 from refunds.listing import ListQuery, Page
@@ -66,7 +66,13 @@ class Pages:
             money=money, utc=utc, rfc3339=rfc3339, duration=duration, count_of=count_of
         )
         self._templates.globals.update(
-            deployment=deployment, line=line, base=base, refresh_ms=refresh_ms, ago=ago, why=why
+            deployment=deployment,
+            line=line,
+            base=base,
+            refresh_ms=refresh_ms,
+            ago=ago,
+            why=why,
+            goes_to=goes_to,
         )
 
     def overview(self, now: OpenNow, activity: Activity, depths: Sequence[Depths]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from refunds.money import Money
-from refunds.ports import Dedupe, MovementStatus, UnreadableAnswerError
+from refunds.ports import Commit, Dedupe, MovementStatus, UnreadableAnswerError
 from refunds.report import Reported
 from refunds.settle import AfterHold, Settled
 from refunds.state_machine import ReportState, State
@@ -102,6 +102,7 @@ class TestHandedOverAgain:
         (movement,) = world.processor.moved_by(refund.id)
         assert movement.money.amount == 2500
         assert "handed_over_again" in [entry.cause for entry in world.stored("k").history]
+        assert world.noted("handed_over_again") == [{"refund_id": refund.id, "outcome": "accepted"}]
 
     def test_an_order_that_arrives_late_after_all_moves_no_second_amount(
         self, world: World
@@ -147,11 +148,14 @@ class TestHandedOverAgain:
     def test_what_refuses_a_repeat_says_nothing_of_the_order_before(self, world: World) -> None:
         # Given an order that was lost, and a processor that refuses it the second time
         world.processor.fates += [RequestLost(), Answered(422, "no balance")]
-        world.refund("k", amount=2500)
-        world.settle_for(2 * STEP_MS)
+        refund = world.refund("k", amount=2500).refund
+        world.settle_due()
+        world.clock.advance(STEP_MS)
+        assert world.settle(refund.id, world.deadline()) is Settled.HELD
         # Then it has not failed
         assert repeated(world) == [False, True]
-        assert world.stored("k").state is State.UNKNOWN
+        held = world.stored("k")
+        assert (held.state, held.last_look) == (State.UNKNOWN, "handed over again: unknown")
 
     def test_somebody_who_only_asks_sends_nothing(self, world: World) -> None:
         # Given an order that was lost, and looked up in vain already
@@ -171,10 +175,73 @@ class TestHandedOverAgain:
         refund = world.refund("k", amount=2500).refund
         world.settle_due()
         world.clock.advance(STEP_MS)
-        # When a run comes to it with little time left
-        assert world.settle(refund.id, world.deadline_of(11_000)) is Settled.HELD
-        # Then it waits for the next one
-        assert repeated(world) == [False]
+        # When a run comes to it with too little time left
+        assert world.settle(refund.id, world.deadline_of(11_999)) is Settled.HELD
+        # Then it waits for the next one, and nothing says that it was about to be sent
+        assert (repeated(world), world.stored("k").repeats) == ([False], 0)
+
+    def test_who_is_paused_before_sending_does_not_send(self, world: World) -> None:
+        # Given an order that was lost and looked up in vain
+        world.processor.fates.append(RequestLost())
+        refund = world.refund("k", amount=2500).refund
+        world.settle_due()
+        world.clock.advance(STEP_MS)
+        # When a run is paused just after it has written down that it will repeat it
+        at_once = world.ledger.commit
+
+        def slowly(commit: Commit) -> None:
+            at_once(commit)
+            if commit.refunds[0].after.repeats:
+                world.clock.advance(15_000)
+
+        world.ledger.commit = slowly  # type: ignore[method-assign]
+        ended = world.settle(refund.id, world.deadline())
+        # Then it leaves that to the next one, which comes when its own time is over
+        assert ended is Settled.HELD
+        assert (repeated(world), world.stored("k").repeats) == ([False], 1)
+        world.ledger.commit = at_once  # type: ignore[method-assign]
+        world.settle_for(5 * STEP_MS)
+        assert (repeated(world), world.stored("k").state) == ([False, True], State.SUCCEEDED)
+
+    def test_with_just_enough_time_it_is_sent(self, world: World) -> None:
+        world.processor.fates.append(RequestLost())
+        refund = world.refund("k", amount=2500).refund
+        world.settle_due()
+        world.clock.advance(STEP_MS)
+        assert world.settle(refund.id, world.deadline_of(12_000)) is Settled.MOVED_ON
+        assert repeated(world) == [False, True]
+
+    def test_what_is_found_is_not_sent_again(self, world: World) -> None:
+        # Given an order that was executed, its answer lost, and a first look in vain
+        world.processor.fates.append(ReplyLost())
+        world.refund("k", amount=2500)
+        world.processor.is_down = True
+        world.settle_due()
+        world.processor.is_down = False
+        # When the second look finds it
+        world.settle_for(3 * STEP_MS)
+        assert (repeated(world), world.stored("k").state) == ([False], State.SUCCEEDED)
+
+    def test_what_waits_for_a_person_is_not_sent_again(self, world: World) -> None:
+        # Given a lost order that somebody has put into review
+        world.processor.fates.append(RequestLost())
+        refund = world.refund("k", amount=2500).refund
+        world.ledger.refunds[refund.id] = replace(world.stored("k"), state=State.REVIEW)
+        # When settling comes by
+        world.settle_for(10 * STEP_MS)
+        assert (repeated(world), world.stored("k").state) == ([False], State.REVIEW)
+
+    def test_when_the_hold_is_over_it_is_too_late_to_begin(self, world: World) -> None:
+        # Given a lost order, and a processor that is away for as long as it may arrive
+        world.processor.fates.append(RequestLost())
+        world.refund("k", amount=2500)
+        world.processor.is_down = True
+        world.settle_for(HOLD_MS)
+        # When it is back
+        world.processor.is_down = False
+        world.settle_for(HOLD_MS)
+        # Then the order is not repeated after all that time
+        assert (repeated(world), world.stored("k").state) == ([False], State.REVIEW)
 
     def test_a_look_up_that_fails_is_no_reason_to_send(self, world: World) -> None:
         # Given an order that was lost, and a processor that is away
@@ -210,6 +277,20 @@ class TestKeyNotShown:
         # When the hold is over
         world.settle_for(3 * HOLD_MS)
         # Then a person decides
+        assert world.stored("k").state is State.REVIEW
+
+    def test_somebody_who_only_asks_changes_nothing(self, world: World) -> None:
+        # Given an order that nobody can tell of, looked for often enough and long enough
+        world.processor.reads_keys = False
+        world.processor.decide = lambda _: RequestLost()
+        refund = world.refund("k", amount=2500).refund
+        world.settle_for(5 * STEP_MS)
+        world.clock.advance(2 * HOLD_MS)
+        # When a caller asks for news before settling comes by
+        world.read_refund(refund.id, sync_until=world.deadline())
+        # Then that is left to settling
+        assert world.stored("k").state is State.UNKNOWN
+        world.settle_due()
         assert world.stored("k").state is State.REVIEW
 
     def test_the_fake_cannot_be_asked_then(self, world: World) -> None:
@@ -270,7 +351,8 @@ def test_of_a_processor_that_is_not_set_up_any_more_nothing_is_concluded() -> No
     world.processor.fates.append(ReplyLost())
     world.refund("k", amount=2500)
     door = world.doors.pop("hyperswitch")
-    # When settling comes by for longer than the hold
+    # When settling comes by, once and for longer than the hold
+    assert world.settle(world.stored("k").id, world.deadline()) is Settled.HELD
     world.settle_for(2 * HOLD_MS)
     # Then it waits, and is found when the processor is back
     assert world.stored("k").state is State.UNKNOWN

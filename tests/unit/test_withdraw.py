@@ -1,13 +1,15 @@
 """A person takes back a refund that waits: it is never sent, and its amount is free again."""
 
+from dataclasses import replace
+
 import pytest
 
 from refunds.errors import RefundNotFoundError
 from refunds.ports import LedgerConflictError
 from refunds.record import Stored
-from refunds.refund import Refund, RefundType
+from refunds.refund import Failure, Refund, RefundType
 from refunds.state_machine import State
-from refunds.withdraw import WRITE_ATTEMPTS, WithdrawalRefusedError, WithdrawRefund
+from refunds.withdraw import WithdrawalRefusedError, WithdrawRefund
 from tests.fakes.processor_fates import NotSent, RequestLost
 from tests.fakes.world import STEP_MS, World
 
@@ -132,5 +134,14 @@ def test_a_ledger_that_never_takes_it_withdraws_nothing(
     monkeypatch.setattr(type(withdraw.recorder), "write", refused)
     with pytest.raises(WithdrawalRefusedError, match="keeps changing"):
         withdraw.carry_out(waits.id, "x")
-    assert len(tries) == WRITE_ATTEMPTS
+    assert len(tries) == 5
     assert world.stored("k") == waits
+
+
+def test_what_failed_for_another_reason_was_not_withdrawn(
+    world: World, withdraw: WithdrawRefund, waits: Refund
+) -> None:
+    other = Failure(code="payment_not_refundable", message="Nothing is left.")
+    world.ledger.refunds[waits.id] = replace(waits, state=State.FAILED, failure=other)
+    with pytest.raises(WithdrawalRefusedError, match="failed"):
+        withdraw.weigh(waits.id)

@@ -86,4 +86,4 @@ class WithdrawRefund:
 
 def is_withdrawn(refund: Refund) -> bool:
     """Whether somebody took it back before."""
-    return refund.state is State.FAILED and refund.failure == FAILURE
+    return refund.failure == FAILURE

@@ -1,14 +1,17 @@
 """Refunds are listed, the stuck ones first, and one is shown from its first line to its last."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from refundctl.exits import Exit
+from refundctl.facts import goes_to
 from refunds.ports import MovementStatus
 from refunds.refund import CreditNote, ReferenceType, refund_id_of
 from refunds.report import ReportFailedError
 from refunds.state_machine import CreditNoteState, ReportState, State
+from tests.contract.ledger.examples import a_refund, a_request
 from tests.fakes.book_fates import Arrives, TurnedAway
 from tests.fakes.processor_fates import Answered, Conduct, ReplyLost, RequestLost
 from tests.fakes.world import STAGE, STEP_MS, World
@@ -283,3 +286,25 @@ class TestShow:
     @pytest.mark.parametrize("line", ["show", "show rfd_x --key k"])
     def test_it_must_be_named_once(self, operator: Operator, line: str) -> None:
         assert operator(line).exit_code == Exit.MISUSED
+
+
+@pytest.mark.parametrize(
+    ("facts", "shown"),
+    [
+        ({"payment_record": "pr_1"}, "pr_1"),
+        ({"payment_record": None, "processor_payment_id": "charge-1"}, "charge-1"),
+        (
+            {
+                "payment_record": None,
+                "request": a_request(
+                    reference_type=ReferenceType.PAYMENT_METHOD, reference_id="card-1"
+                ),
+            },
+            "to card-1",
+        ),
+    ],
+)
+def test_a_row_says_what_is_refunded_or_where_the_money_goes(
+    facts: dict[str, Any], shown: str
+) -> None:
+    assert goes_to(replace(a_refund(), **facts)) == shown

@@ -279,6 +279,21 @@ class TestKeyNotShown:
         # Then a person decides
         assert world.stored("k").state is State.REVIEW
 
+    def test_three_looks_are_needed_however_late_they_come(self, world: World) -> None:
+        # Given a lost order that nobody has looked for until it was late
+        world.processor.reads_keys = False
+        world.processor.fates.append(RequestLost())
+        refund = world.refund("k", amount=2500).refund
+        world.clock.advance(2 * HOLD_MS)
+        # When settling looks three times
+        states = []
+        for _ in range(3):
+            world.settle(refund.id, world.deadline())
+            states.append(world.stored("k").state)
+            world.clock.advance(HOLD_MS)
+        # Then the third one calls a person
+        assert states == [State.UNKNOWN, State.UNKNOWN, State.REVIEW]
+
     def test_somebody_who_only_asks_changes_nothing(self, world: World) -> None:
         # Given an order that nobody can tell of, looked for often enough and long enough
         world.processor.reads_keys = False

@@ -5,11 +5,19 @@ from typing import Any
 
 import pytest
 
-from refunds.evidence import Ambiguous, Found, NoneYet, Unreadable, judge, stands_for
+from refunds.evidence import (
+    Ambiguous,
+    Found,
+    NoneYet,
+    Unreadable,
+    judge,
+    of_our_order,
+    stands_for,
+)
 from refunds.money import Money
 from refunds.ports import Charge, ChargeStatus, Movement, MovementStatus
-from refunds.refund import Refund
-from tests.contract.ledger.examples import a_refund
+from refunds.refund import ReferenceType, Refund
+from tests.contract.ledger.examples import a_refund, a_request
 
 # The last millisecond of a second, as a provider that counts seconds never sees it.
 STARTED = 1_709_251_199_999
@@ -109,6 +117,34 @@ class TestOrderShown:
         other = movement(order_id=refund.id, money=Money(refund.amount + 1, refund.currency))
         verdict = judge(refund, showing(other, movement("m2")), {})
         assert verdict == Ambiguous("another amount under our order", ("m1",))
+
+
+class TestOurOrder:
+    """What a processor shows as what our order came to."""
+
+    def test_it_is_certainly_ours(self) -> None:
+        refund = sent(processor_payment_id="c")
+        verdict = of_our_order(refund, movement("m1"))
+        assert verdict == Found(movement("m1", order_id=refund.id))
+
+    def test_unless_it_is_something_else(self) -> None:
+        other = movement("m1", money=Money(1, "sgd"))
+        verdict = of_our_order(sent(processor_payment_id="c"), other)
+        assert isinstance(verdict, Ambiguous)
+        assert verdict.movement_ids == ("m1",)
+
+    @pytest.mark.parametrize(("method", "is_ours"), [("card-1", True), (None, True), ("x", False)])
+    def test_money_to_another_card_is_something_else(
+        self, method: str | None, *, is_ours: bool
+    ) -> None:
+        asked = a_request(reference_type=ReferenceType.PAYMENT_METHOD, reference_id="card-1")
+        refund = sent(request=asked, processor_payment_id="unlinked/rfd_1")
+        shown = movement("m1", payment_id="", payment_method=method)
+        assert isinstance(of_our_order(refund, shown), Found) is is_ours
+
+    def test_a_payments_movement_may_show_any_method(self) -> None:
+        shown = movement("m1", payment_method="card-9")
+        assert isinstance(of_our_order(sent(processor_payment_id="c"), shown), Found)
 
 
 class TestWithoutASnapshot:

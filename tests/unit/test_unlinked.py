@@ -60,8 +60,11 @@ class TestWithoutARecord:
 
     def test_the_money_goes_to_the_card_once(self, world: World) -> None:
         # When 25.00 is sent to a card, and asked for again under the same key
-        refund = world.refund("k", **unlinked(payment_method_type=PaymentMethodKind.CARD)).refund
-        again = world.refund("k", **unlinked(payment_method_type=PaymentMethodKind.CARD))
+        asked = unlinked(
+            payment_method_type=PaymentMethodKind.CARD, reason="duplicate", metadata={"a": "b"}
+        )
+        refund = world.refund("k", **asked).refund
+        again = world.refund("k", **asked)
         # Then it was sent once, exactly as asked
         assert world.processor.orders == [
             UnlinkedOrder(
@@ -70,6 +73,8 @@ class TestWithoutARecord:
                 payment_method="method-1",
                 kind=PaymentMethodKind.CARD,
                 customer=CUSTOMER,
+                reason="duplicate",
+                metadata={"a": "b"},
             )
         ]
         assert (again.replayed, again.refund.state) == (True, State.SUCCEEDED)
@@ -113,6 +118,8 @@ class TestWithoutARecord:
         world.settle_for(5 * STEP_MS)
         assert world.stored("k").state is State.SUCCEEDED
         assert len(world.processor.moved_by(refund.id)) == 1
+        repeated = [False, True] if isinstance(fate, RequestLost) else [False]
+        assert [order.repeated for order in world.processor.orders] == repeated
 
     def test_it_is_followed_until_it_ends(self, world: World) -> None:
         world.processor.books.conduct = Conduct(
@@ -150,9 +157,12 @@ class TestWithoutARecord:
         with pytest.raises(PaymentNotLinkedError):
             world.refund("k", **unlinked(processor="hedge"))
 
-    def test_it_leaves_the_request_open_for_nobody_to_fill(self, world: World) -> None:
-        with pytest.raises(InvalidRequestError):
-            world.refund("k", **unlinked(amount=None))
+    @pytest.mark.parametrize("missing", ["amount", "currency", "processor"])
+    def test_what_is_left_open_nobody_guesses(self, world: World, missing: str) -> None:
+        with pytest.raises(InvalidRequestError) as refused:
+            world.refund("k", **unlinked(**{missing: None}))
+        reason = "needs processor, amount and currency beside it"
+        assert refused.value.details == {"fields": [{"path": "payment_method", "reason": reason}]}
         assert world.processor.orders == []
 
 

@@ -290,7 +290,7 @@ class SettleRefund:
         """
         refund = stored.refund
         enough = not self.on_request and refund.looks + 1 >= HOLD_LOOK_UPS_MIN
-        if refund.state is State.UNKNOWN and enough and self._is_late(refund):
+        if enough and self._is_late(refund):
             return self._escalate(stored, why_not, {})
         return self._hold(stored, f"no look-up: {why_not}")
 

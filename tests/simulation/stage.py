@@ -169,6 +169,7 @@ class Stage:
             together=self._together,
             verify_charge=options.verify,
             livemode=False,
+            in_doubt=lambda _: False,
         )
         self.recorder = recorder = Recorder(ledger=ledger, clock=clock, trail=trail, stage=STAGE)
         self.execute = ExecuteRefund(

@@ -180,7 +180,18 @@ class TestHandedOverAgain:
         # Then it waits for the next one, and nothing says that it was about to be sent
         assert (repeated(world), world.stored("k").repeats) == ([False], 0)
 
-    def test_who_is_paused_before_sending_does_not_send(self, world: World) -> None:
+    @pytest.mark.parametrize(
+        ("time_stood_still", "paused_ms", "is_sent"),
+        [
+            (False, 12_001, False),
+            (False, 12_000, True),
+            (True, 70_001, False),
+            (True, 70_000, True),
+        ],
+    )
+    def test_who_is_paused_for_long_before_sending_does_not_send(
+        self, world: World, *, time_stood_still: bool, paused_ms: int, is_sent: bool
+    ) -> None:
         # Given an order that was lost and looked up in vain
         world.processor.fates.append(RequestLost())
         refund = world.refund("k", amount=2500).refund
@@ -191,14 +202,16 @@ class TestHandedOverAgain:
 
         def slowly(commit: Commit) -> None:
             at_once(commit)
-            if commit.refunds[0].after.repeats:
-                world.clock.advance(15_000)
+            if world.ledger.refunds[refund.id].repeats and not world.processor.orders[1:]:
+                world.clock.wall_ms += paused_ms
+                world.clock.passed_ms += 0 if time_stood_still else paused_ms
 
         world.ledger.commit = slowly  # type: ignore[method-assign]
         ended = world.settle(refund.id, world.deadline())
         # Then it leaves that to the next one, which comes when its own time is over
-        assert ended is Settled.HELD
-        assert (repeated(world), world.stored("k").repeats) == ([False], 1)
+        assert ended is (Settled.MOVED_ON if is_sent else Settled.HELD)
+        assert repeated(world) == ([False, True] if is_sent else [False])
+        assert world.stored("k").repeats == 1
         world.ledger.commit = at_once  # type: ignore[method-assign]
         world.settle_for(5 * STEP_MS)
         assert (repeated(world), world.stored("k").state) == ([False, True], State.SUCCEEDED)
@@ -226,7 +239,8 @@ class TestHandedOverAgain:
         # Given a lost order that somebody has put into review
         world.processor.fates.append(RequestLost())
         refund = world.refund("k", amount=2500).refund
-        world.ledger.refunds[refund.id] = replace(world.stored("k"), state=State.REVIEW)
+        seen = replace(world.stored("k"), state=State.REVIEW, looks=5)
+        world.ledger.refunds[refund.id] = seen
         # When settling comes by
         world.settle_for(10 * STEP_MS)
         assert (repeated(world), world.stored("k").state) == ([False], State.REVIEW)

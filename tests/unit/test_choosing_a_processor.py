@@ -6,6 +6,7 @@ import pytest
 
 from refunds.errors import (
     PaymentLinkConflictError,
+    PaymentNotFoundError,
     PaymentNotLinkedError,
     RefundBridgeError,
     StripeUnavailableError,
@@ -219,3 +220,15 @@ def test_stripe_is_asked_before_anything_else(world: World) -> None:
     with pytest.raises(StripeUnavailableError):
         world.refund("k", amount=2500)
     assert moved(world) == {}
+
+
+def test_a_record_of_the_other_mode_is_not_refunded(world: World) -> None:
+    record_of(world, {"ccg_payment_id": "charge-1"})
+    world.book.books.records["pr_1"].livemode = True
+    with pytest.raises(PaymentNotFoundError):
+        world.refund("k", amount=2500)
+    assert moved(world) == {}
+
+
+def test_when_charges_are_read_is_said_in_the_words_of_the_parameter() -> None:
+    assert [*VerifyCharge] == ["always", "first", "never"]

@@ -144,7 +144,11 @@ def test_what_our_key_shows_is_not_ours_if_another_refund_has_it(owner: str | No
     # When it is looked for
     verdict = look_for(world.processor, refund, claimed, world.deadline())
     # Then it is ours only if nobody else has it
-    assert isinstance(verdict, Found if owner is None else Ambiguous)
+    if owner is None:
+        assert isinstance(verdict, Found)
+    else:
+        assert isinstance(verdict, Ambiguous)
+        assert verdict.movement_ids == (made.id,)
 
 
 class TestCharge:

@@ -238,8 +238,13 @@ class TestWithARecord:
     def test_the_record_books_no_payment_then(self, world: World) -> None:
         record(world)
         world.refund("k1", **unlinked(report_to="pr_1"))
-        with pytest.raises(PaymentNotLinkedError):
+        with pytest.raises(PaymentNotLinkedError) as refused:
             world.refund("k2", record="pr_1", amount=100)
+        assert refused.value.details == {
+            "object": "pr_1",
+            "missing": "processor payment id",
+            "expected_in": ["metadata.ccg_payment_id"],
+        }
 
     def test_another_currency_is_refused(self, world: World) -> None:
         record(world, currency="sgd")

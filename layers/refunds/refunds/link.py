@@ -121,7 +121,7 @@ class LinkResolver:
     together: Together
     verify_charge: VerifyCharge
     livemode: bool
-    in_doubt: Callable[[str], bool] = lambda _: False
+    in_doubt: Callable[[str], bool]
 
     def sight(
         self, request: RefundRequest, claimed: PaymentKey | None, deadline: Deadline

@@ -244,10 +244,9 @@ class SettleRefund:
 
     def _hand_over_again(self, processor: Processor, stored: Stored, deadline: Deadline) -> Settled:
         """The same order under the same key; that it is about to be sent is durable before."""
-        lease_until_ms = self.clock.now_ms() + self.settings.take_ms
-        about_to = noted(stored.refund, self._why(HANDED_OVER_AGAIN))
-        intent = self.recorder.write(stored, replace(about_to, next_check_ms=lease_until_ms))
-        too_late = self.clock.now_ms() + SEND_MS_MAX > lease_until_ms
+        intent = self.recorder.write(stored, noted(stored.refund, self._why(HANDED_OVER_AGAIN)))
+        taken_until_ms = intent.refund.next_check_ms or 0
+        too_late = self.clock.now_ms() + SEND_MS_MAX > taken_until_ms
         if too_late or deadline.remaining_ms() < SEND_MS_MIN:
             # Paused in between: another run may soon have this refund.
             return Settled.HELD

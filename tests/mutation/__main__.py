@@ -41,7 +41,7 @@ TIMEOUT_S: Final = 60
 MODULES: Final = (
     "state_machine", "payment", "imports", "outcome", "evidence", "record", "reserve", "execute",
     "settle", "settle_run", "report", "adopt", "observe", "credit_note", "backoff", "resolve",
-    "link", "look_up", "order", "unlinked", "withdraw", "replay_credit_note",
+    "look_up", "order", "unlinked", "withdraw", "replay_credit_note",
 )
 # Tests of other things: of files, of texts, of one table, of settings and of who may call.
 ELSEWHERE: Final = frozenset(

@@ -81,16 +81,13 @@ def repeat_without_a_word() -> Iterator[None]:
 @defect
 def repeat_taken_for_too_short() -> Iterator[None]:
     """An order is handed over again by a run that is about to lose it to the next one."""
-    hand_over = SettleRefund._hand_over_again
+    settled = SettleRefund.__call__
 
     def hasty(self: SettleRefund, *arguments: Any) -> Settled:
         settings = replace(self.settings, take_ms=5_000)
-        return hand_over(replace(self, settings=settings), *arguments)
+        return settled(replace(self, settings=settings), *arguments)
 
-    with (
-        patch.object(settle, "SEND_MS_MAX", 0),
-        patch.object(SettleRefund, "_hand_over_again", hasty),
-    ):
+    with patch.object(settle, "SEND_MS_MAX", 0), patch.object(SettleRefund, "__call__", hasty):
         yield
 
 

@@ -155,10 +155,12 @@ def _settled(count: int) -> Settled:
     # outside of the tests.
     gc.collect()
     gc.disable()
-    began = time.perf_counter()
-    settled = world.settle_run(world.deadline_of(RUN_MS))
-    seconds = time.perf_counter() - began
-    gc.enable()
+    try:
+        began = time.perf_counter()
+        settled = world.settle_run(world.deadline_of(RUN_MS))
+        seconds = time.perf_counter() - began
+    finally:
+        gc.enable()
     if settled != count:
         raise RuntimeError(f"{settled} of {count} rows were settled")
     return Settled(seconds * 1e6 / count, ledger.calls.total() / count, count)

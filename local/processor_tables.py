@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from local import paths
-from refunds.ports import Capabilities, Dedupe, LookUp, News
+from refunds.ports import Capabilities, Dedupe, News
 from refunds.processors.adapter import Adapter
 from refunds.processors.registry import REGISTRY
 
@@ -21,8 +21,8 @@ _DEDUPES: Final = {
 _LEARNS: Final = {News.WEBHOOK: "webhook", News.POLLING: "polling"}
 _ROWS: Final[dict[str, Callable[[Capabilities], str]]] = {
     "a repeated order is recognised": lambda can: _DEDUPES[can.dedupes],
-    "a refund is shown by its own id": lambda can: _yes(LookUp.BY_REFUND in can.looks_up),
-    "a payment is shown, with its refunds": lambda can: _yes(LookUp.BY_PAYMENT in can.looks_up),
+    "a refund is shown by its own id": lambda can: _yes(can.shows_refunds),
+    "a payment is shown, with its refunds": lambda can: _yes(can.shows_payments),
     "a part of a payment can be refunded": lambda can: _yes(can.partial),
     "and another part after it": lambda can: _yes(can.repeated_partial),
     "money can go to a card without a payment": lambda can: _yes(can.unlinked),

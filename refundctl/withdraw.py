@@ -4,7 +4,7 @@ from typing import Any
 
 from refundctl import options, who
 from refundctl.exits import Exit, RefusedError
-from refundctl.facts import money
+from refundctl.facts import goes_to, money
 from refundctl.options import Call, Groups
 from refunds.record import Stored
 from refunds.withdraw import WithdrawalRefusedError, is_withdrawn
@@ -56,7 +56,7 @@ def _told(found: Stored) -> str:
     left = money(payment.refundable_beside(refund.amount), refund.currency)
     return (
         f"{refund.id} waits to refund {money(refund.amount, refund.currency)} of "
-        f"{refund.payment_record or refund.processor_payment_id}. Withdrawn, it is never sent; "
+        f"{goes_to(refund)}. Withdrawn, it is never sent; "
         f"callers see it as failed, and {left} may be refunded in all, under another key: this "
         "one is spent."
     )

@@ -23,7 +23,6 @@ from refunds.ports import (
     ChargeNotFoundError,
     Clock,
     Deadline,
-    LookUp,
     Processor,
     ProviderUnavailableError,
 )
@@ -140,7 +139,7 @@ def _harmless(processor: Processor, deadline: Deadline) -> object:
     can = processor.capabilities
     if can.lists_charges:
         return processor.charges(None, deadline)
-    if LookUp.BY_REFUND in can.looks_up:
+    if can.shows_refunds:
         return processor.movement(NOBODYS_ID, deadline)
     return processor.charge(NOBODYS_ID, deadline)
 

@@ -13,7 +13,7 @@ from random import Random
 from typing import Final
 
 from refunds.ports import Capabilities
-from tests.simulation.profiles import (
+from tests.fakes.abilities import (
     ABILITIES,
     keeps_keys,
     refunds_unlinked,

@@ -12,10 +12,10 @@ from refunds.resolve import (
     ResolveRefund,
 )
 from refunds.state_machine import ReportState, State
+from tests.fakes.abilities import ABILITIES, keeps_keys
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.processor_books import FakeRefund
 from tests.simulation.faults import Fault
-from tests.simulation.profiles import ABILITIES, keeps_keys
 from tests.simulation.stage import Stage
 from tests.simulation.violation import require
 

@@ -9,11 +9,11 @@ from refunds.payment import PaymentKey, payment_key_of
 from refunds.ports import Charge, Movement, MovementStatus, RefundOrder
 from refunds.refund import Refund
 from refunds.state_machine import FREED, State
+from tests.fakes.abilities import ABILITIES, keeps_keys
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.processor import Order
 from tests.fakes.processor_books import FakeRefund, ProcessorBooks
 from tests.simulation.options import CAPTURED
-from tests.simulation.profiles import ABILITIES, keeps_keys
 from tests.simulation.schedule import Actor, Scheduler, SkewedClock
 from tests.simulation.violation import require
 

@@ -7,15 +7,9 @@ from typing import Final
 from refunds.link import VerifyCharge
 from refunds.refund import RefundType
 from refunds.settle import AfterHold
+from tests.fakes.abilities import ABILITIES, keeps_keys, names_where, refunds_unlinked
 from tests.simulation.faults import Fault
-from tests.simulation.profiles import (
-    ABILITIES,
-    MAY_NAME_ORDERS,
-    NAMES,
-    keeps_keys,
-    names_where,
-    refunds_unlinked,
-)
+from tests.simulation.profiles import MAY_NAME_ORDERS, NAMES
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS

@@ -18,6 +18,7 @@ from refunds.ports import (
     Unknown,
     UnlinkedOrder,
 )
+from tests.fakes.abilities import keeps_keys, refunds_unlinked, shows_payments, shows_refunds
 from tests.fakes.processor import FakeProcessor, Order
 from tests.fakes.processor_books import FakeRefund
 from tests.fakes.processor_fates import (
@@ -34,13 +35,7 @@ from tests.simulation.faults import Fault
 from tests.simulation.gate import Gate
 from tests.simulation.money_watch import MoneyWatch
 from tests.simulation.options import HOUR_MS, MINUTE_MS, Options
-from tests.simulation.profiles import (
-    MAY_NAME_ORDERS,
-    keeps_keys,
-    refunds_unlinked,
-    shows_payments,
-    shows_refunds,
-)
+from tests.simulation.profiles import MAY_NAME_ORDERS
 from tests.simulation.violation import require
 
 READ_MS: Final = 18_000

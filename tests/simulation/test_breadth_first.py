@@ -41,7 +41,7 @@ from refunds.refund import (
     transition,
 )
 from refunds.state_machine import FREED, UNBOUND, Event, State
-from tests.simulation.profiles import ABILITIES
+from tests.fakes.abilities import ABILITIES
 
 CAPTURED = 10
 AT_MS = 1_700_000_000_000

@@ -12,6 +12,7 @@ import pytest
 from refunds.link import VerifyCharge
 from refunds.refund import RefundType
 from refunds.settle import AfterHold
+from tests.fakes.abilities import keeps_keys, names_where, refunds_unlinked
 from tests.simulation.faults import POSSIBLE, Fault
 from tests.simulation.options import (
     HOUR_MS,
@@ -22,7 +23,7 @@ from tests.simulation.options import (
     Unlinked,
     Wish,
 )
-from tests.simulation.profiles import NAMES, keeps_keys, names_where, refunds_unlinked
+from tests.simulation.profiles import NAMES
 from tests.simulation.world import World
 
 Script = dict[int, Fault]

@@ -66,6 +66,11 @@ def _goes_to_its_method(movement: Movement, refund: Refund) -> bool:
     return movement.payment_method in (None, refund.request.reference_id)
 
 
+def can_stand_for(movement: Movement, refund: Refund) -> bool:
+    """Whether it is what the refund was to move, wherever the refund is bound to."""
+    return stands_for(movement, replace(refund, processor_refund_id=movement.id))
+
+
 def is_made_by(movement: Movement, refund_id: str | None) -> bool:
     """Whether the movement shows that the refund's order made it, and has not failed since."""
     is_its_order = refund_id is not None and movement.order_id == refund_id
@@ -74,7 +79,7 @@ def is_made_by(movement: Movement, refund_id: str | None) -> bool:
 
 def of_our_order(refund: Refund, movement: Movement) -> Verdict:
     """What it means that the processor shows ``movement`` as what our order came to."""
-    if stands_for(movement, replace(refund, processor_refund_id=movement.id)):
+    if can_stand_for(movement, refund):
         return Found(replace(movement, order_id=refund.id))
     return Ambiguous("the processor shows another refund under our key", (movement.id,))
 

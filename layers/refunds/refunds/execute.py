@@ -12,7 +12,7 @@
 
 After step 3 the process may die at any instruction: the ledger alone completes the work. No path
 sends for a refund that has been ``submitting`` unless it is ``aborted``, which is certain to have
-moved nothing.
+moved nothing; but settling repeats an order under its key where the processor dedupes by that.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ from refunds.errors import (
     ProcessorUnavailableError,
     RefundBridgeError,
 )
-from refunds.evidence import is_made_by, stands_for
+from refunds.evidence import can_stand_for, is_made_by, stands_for
 from refunds.link import UNAVAILABLE_RETRY_AFTER_S, LinkResolver, Sighting, asking_processor
 from refunds.look_up import movement_of
 from refunds.order import place
@@ -38,9 +38,7 @@ from refunds.ports import (
     Accepted,
     Clock,
     Deadline,
-    Dedupe,
     Doorbell,
-    DoorbellError,
     Known,
     Ledger,
     LedgerConflictError,
@@ -56,7 +54,8 @@ from refunds.ports import (
 from refunds.record import Recorder, Stored
 from refunds.refund import ReferenceType, Refund, RefundRequest, Source
 from refunds.reserve import CreateRefund, Reservation, TakenByAnotherCallError
-from refunds.state_machine import ReportState, State
+from refunds.ring import ring_if_owed
+from refunds.state_machine import State
 from refunds.unlinked import sight_unlinked
 
 # The money call may take 2 s to connect and 18 s to answer. With less than this left it is not
@@ -183,8 +182,7 @@ class ExecuteRefund:
         Where payments cannot be read, the key of our order can be: nothing has it yet.
         """
         processor = self.processors[name]
-        by_key = processor.capabilities.dedupes is Dedupe.BY_KEY
-        if not (by_key and self.resolver.in_doubt(name)):
+        if not (processor.capabilities.keeps_keys and self.resolver.in_doubt(name)):
             return
         with asking_processor(), suppress(UnreadableAnswerError):
             processor.ordered(refund_id, None, deadline)
@@ -264,13 +262,7 @@ class ExecuteRefund:
 
     def ring(self, refund: Refund) -> None:
         """Step 6: wake the reporter, if the refund owes a report."""
-        if refund.report.state is not ReportState.DUE:
-            return
-        try:
-            self.doorbell.ring(refund.id)
-        except DoorbellError:
-            # The report stays due in the ledger, and a due row is rung for again.
-            self.trail.note("doorbell_lost", refund_id=refund.id)
+        ring_if_owed(refund, self.doorbell, self.trail)
 
 
 def require_same_request(refund: Refund, command: CreateRefund) -> None:
@@ -310,8 +302,7 @@ def _made_before(refund: Refund, seen: Sighting) -> Outcome | None:
     made = [movement for movement in listed if is_made_by(movement, refund.id)]
     if not made:
         return None
-    bound = replace(refund, processor_refund_id=made[0].id)
-    if len(made) > 1 or not stands_for(made[0], bound):
+    if len(made) > 1 or not can_stand_for(made[0], refund):
         return Unknown("the payment shows our order with another amount, or twice")
     return Accepted(made[0])
 

@@ -30,7 +30,6 @@ from refunds.ports import (
     ChargeNotFoundError,
     Deadline,
     Ledger,
-    LookUp,
     PaymentRecord,
     Processor,
     ProviderUnavailableError,
@@ -231,8 +230,8 @@ class LinkResolver:
         return record, key, charge
 
     def _reads_charge(self, key: PaymentKey, *, known: bool) -> bool:
-        shown_by = self.processor(key.processor).capabilities.looks_up
-        if LookUp.BY_PAYMENT not in shown_by or key.is_unlinked:
+        can = self.processor(key.processor).capabilities
+        if not can.shows_payments or key.is_unlinked:
             return False
         if self.in_doubt(key.processor):
             # A processor that failed a moment ago is asked by a read first, never by the refund.
@@ -322,12 +321,9 @@ class LinkResolver:
 
     def _shows_payments(self, asked: str | None) -> str | None:
         """The processor that a payment reference is looked up at: the first, unless asked."""
-        able = [
-            name
-            for name in ([asked] if asked is not None else self.processors)
-            if LookUp.BY_PAYMENT in self.processor(name).capabilities.looks_up
-        ]
-        return able[0] if able else None
+        names = self.processors if asked is None else (asked,)
+        shown = (name for name in names if self.processor(name).capabilities.shows_payments)
+        return next(shown, None)
 
     def processor(self, name: str) -> Processor:
         """The processor of that name.

@@ -1,7 +1,6 @@
 """What became of a refund at its processor, by whatever look-up the processor offers."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 
 from refunds.evidence import (
     TAKEN,
@@ -21,7 +20,6 @@ from refunds.ports import (
     ChargeStatus,
     Deadline,
     Dedupe,
-    LookUp,
     Movement,
     MovementStatus,
     Processor,
@@ -42,10 +40,10 @@ def movement_of(
         UnreadableAnswerError: it shows them in no form that can be read.
         ProviderUnavailableError: no usable answer after at most two attempts.
     """
-    shown_by = processor.capabilities.looks_up
-    if LookUp.BY_REFUND in shown_by:
+    can = processor.capabilities
+    if can.shows_refunds:
         return processor.movement(processor_refund_id, deadline)
-    if LookUp.BY_PAYMENT not in shown_by or payment_id is None:
+    if not can.shows_payments or payment_id is None:
         raise UnreadableAnswerError("the processor shows no refunds")
     try:
         listed = processor.charge(payment_id, deadline).movements
@@ -72,23 +70,39 @@ def look_for(
         LedgerUnavailableError: the ledger could not be read.
     """
     can, payment_id = processor.capabilities, refund.refunded_payment
-    if can.dedupes is Dedupe.BY_KEY:
-        try:
-            ordered = processor.ordered(refund.id, payment_id, deadline)
-        except UnreadableAnswerError:
+    if can.keeps_keys:
+        shown = ordered_by(processor, refund, deadline)
+        if shown is None:
             return KeyNotShown()
-        if ordered is None:
+        if not shown:
             return NoneYet()
+        (ordered,) = shown
         if claimed(refund.processor, [ordered.id]).get(ordered.id, refund.id) != refund.id:
             # As after a restore: imported when nobody here knew of our order.
             return Ambiguous(TAKEN, (ordered.id,))
         return of_our_order(refund, ordered)
-    is_shown = LookUp.BY_PAYMENT in can.looks_up
-    if can.dedupes is Dedupe.NOT_AT_ALL or not is_shown or payment_id is None:
+    if can.dedupes is Dedupe.NOT_AT_ALL or not can.shows_payments or payment_id is None:
         return Ambiguous("the processor shows nobody what became of an order", ())
     charge = processor.charge(payment_id, deadline)
     listed = [movement.id for movement in charge.movements or ()][:MOVEMENTS_MAX]
     return judge(refund, charge, claimed(refund.processor, listed))
+
+
+def ordered_by(
+    processor: Processor, refund: Refund, deadline: Deadline
+) -> tuple[Movement, ...] | None:
+    """What our order came to, one movement or none, where the processor keeps keys.
+
+    ``None``: it keeps them and does not show them, so that nothing is known of the order.
+
+    Raises:
+        ProviderUnavailableError: no usable answer after at most two attempts.
+    """
+    try:
+        ordered = processor.ordered(refund.id, refund.refunded_payment, deadline)
+    except UnreadableAnswerError:
+        return None
+    return () if ordered is None else (ordered,)
 
 
 def charge_of(
@@ -104,7 +118,7 @@ def charge_of(
         ProviderUnavailableError: no usable answer after at most two attempts each.
     """
     key = payment.key
-    if LookUp.BY_PAYMENT in processor.capabilities.looks_up and not key.is_unlinked:
+    if processor.capabilities.shows_payments and not key.is_unlinked:
         return processor.charge(key.charge_id, deadline)
     movements = tuple(_shown_of(processor, refunds, deadline))
     moved = (one for one in movements if one.status is MovementStatus.SUCCEEDED)
@@ -122,13 +136,9 @@ def _shown_of(
     processor: Processor, refunds: Sequence[Refund], deadline: Deadline
 ) -> Iterator[Movement]:
     for refund in refunds:
-        shown = None
         if refund.processor_refund_id is not None:
             bound_to, payment_id = refund.processor_refund_id, refund.refunded_payment
             shown = movement_of(processor, bound_to, payment_id, deadline)
-        elif processor.capabilities.dedupes is Dedupe.BY_KEY:
-            # A processor may keep keys and not show them: then nothing is known of this one.
-            with suppress(UnreadableAnswerError):
-                shown = processor.ordered(refund.id, refund.refunded_payment, deadline)
-        if shown is not None:
-            yield shown
+            yield from () if shown is None else (shown,)
+        elif processor.capabilities.keeps_keys:
+            yield from ordered_by(processor, refund, deadline) or ()

@@ -396,6 +396,21 @@ class Capabilities:
     learns_by: News
     lists_charges: bool
 
+    @property
+    def keeps_keys(self) -> bool:
+        """Whether an order that carries our refund's id again moves nothing again."""
+        return self.dedupes is Dedupe.BY_KEY
+
+    @property
+    def shows_payments(self) -> bool:
+        """Whether a payment can be read, with its refunds (``charge``)."""
+        return LookUp.BY_PAYMENT in self.looks_up
+
+    @property
+    def shows_refunds(self) -> bool:
+        """Whether a refund can be read by its own id (``movement``)."""
+        return LookUp.BY_REFUND in self.looks_up
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:

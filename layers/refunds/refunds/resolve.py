@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from refunds.errors import RefundNotFoundError
-from refunds.evidence import alike, is_too_old, stands_for
-from refunds.look_up import movement_of
+from refunds.evidence import alike, can_stand_for, is_too_old
+from refunds.look_up import movement_of, ordered_by
 from refunds.outcome import REASON_MAX, after_movement, evidence_of
 from refunds.payment import Payment, follow
 from refunds.ports import (
@@ -26,20 +26,17 @@ from refunds.ports import (
     ChargeNotFoundError,
     Clock,
     Deadline,
-    Dedupe,
     Doorbell,
-    DoorbellError,
     Ledger,
     LedgerConflictError,
-    LookUp,
     Movement,
     MovementStatus,
     Processor,
     Trail,
-    UnreadableAnswerError,
 )
 from refunds.record import Recorder, Stored
 from refunds.refund import Failure, Refund, Why, noted, transition
+from refunds.ring import ring_if_owed
 from refunds.state_machine import Event, ReportState, State
 
 CAUSE: Final = "resolved"
@@ -206,7 +203,7 @@ class ResolveRefund:
     def _require_ours(self, refund: Refund, movement: Movement) -> None:
         """Refuse a movement that cannot be, or is known not to be, the refund's."""
         shown = f"{refund.processor} shows {movement.id}"
-        if not stands_for(movement, replace(refund, processor_refund_id=movement.id)):
+        if not can_stand_for(movement, refund):
             raise ResolutionRefusedError(
                 f"{shown} as {movement.money.amount} {movement.money.currency} (minor units) of "
                 f"payment {movement.payment_id}; {refund.id} is {refund.amount} {refund.currency} "
@@ -337,13 +334,9 @@ class ResolveRefund:
     def _shown(self, refund: Refund, deadline: Deadline) -> Sequence[Movement] | None:
         """Among what our movement would be; ``None`` if the processor does not say."""
         processor, payment_id = self._processor(refund), refund.refunded_payment
-        if processor.capabilities.dedupes is Dedupe.BY_KEY:
-            try:
-                ordered = processor.ordered(refund.id, payment_id, deadline)
-            except UnreadableAnswerError:
-                return None
-            return () if ordered is None else (ordered,)
-        if payment_id is None or LookUp.BY_PAYMENT not in processor.capabilities.looks_up:
+        if processor.capabilities.keeps_keys:
+            return ordered_by(processor, refund, deadline)
+        if payment_id is None or not processor.capabilities.shows_payments:
             return None
         try:
             return processor.charge(payment_id, deadline).movements
@@ -364,13 +357,7 @@ class ResolveRefund:
         self.trail.note("refund_resolved", refund_id=refund.id, state=refund.state)
         if refund.report.state is ReportState.FAILED:
             self.trail.note("report_failed", refund_id=refund.id, reason=refund.report.last_error)
-        if refund.report.state is not ReportState.DUE:
-            return
-        try:
-            self.doorbell.ring(refund.id)
-        except DoorbellError:
-            # The report is due in the ledger, and a due row is rung for again.
-            self.trail.note("doorbell_lost", refund_id=refund.id)
+        ring_if_owed(refund, self.doorbell, self.trail)
 
 
 def _with_reason(refund: Refund, line: int, reason: str) -> Refund:

@@ -53,7 +53,6 @@ from refunds.ports import (
     ClaimConflictError,
     Clock,
     Deadline,
-    Dedupe,
     Doorbell,
     DoorbellError,
     Ledger,
@@ -226,8 +225,8 @@ class SettleRefund:
         except ProviderUnavailableError as error:
             return self._hold(stored, f"no look-up: {type(error).__name__}")
         self.trail.note("looked_up", refund_id=refund.id, verdict=type(verdict).__name__)
-        by_key = processor.capabilities.dedupes is Dedupe.BY_KEY
         is_open = isinstance(verdict, NoneYet | KeyNotShown)
+        by_key = processor.capabilities.keeps_keys
         if by_key and is_open and self._may_repeat(refund, deadline):
             return self._hand_over_again(processor, stored, deadline)
         return self._decide(stored, verdict)

@@ -5,15 +5,15 @@ import pytest
 from refunds.ports import Rejected, UnreadableAnswerError
 from refunds.processors.registry import REGISTRY
 from tests.contract.processor.orders import PAID, REFUND_ID, refund_one, unlinked
-from tests.contract.processor.selection import (
+from tests.contract.processor.selection import unless
+from tests.contract.processor.worlds import ProcessorWorld
+from tests.fakes.abilities import (
     keeps_keys,
     lists_payments,
     refunds_unlinked,
     shows_payments,
     shows_refunds,
-    unless,
 )
-from tests.contract.processor.worlds import ProcessorWorld
 
 
 @unless(shows_payments)

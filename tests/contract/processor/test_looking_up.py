@@ -12,8 +12,9 @@ from refunds.ports import (
     ProviderUnavailableError,
 )
 from tests.contract.processor.orders import OTHER_REFUND_ID, PAID, ended, order, refund_one
-from tests.contract.processor.selection import shows_payments, shows_refunds, where
+from tests.contract.processor.selection import where
 from tests.contract.processor.worlds import ProcessorWorld
+from tests.fakes.abilities import shows_payments, shows_refunds
 
 
 @where(shows_payments)

@@ -19,8 +19,9 @@ from tests.contract.processor.orders import (
     order,
     refund_one,
 )
-from tests.contract.processor.selection import keeps_keys, where
+from tests.contract.processor.selection import where
 from tests.contract.processor.worlds import ProcessorWorld
+from tests.fakes.abilities import keeps_keys
 
 pytestmark = where(keeps_keys)
 

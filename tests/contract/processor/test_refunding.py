@@ -5,8 +5,9 @@ import pytest
 from refunds.money import Money
 from refunds.ports import Aborted, Accepted, MovementStatus, Rejected, Unknown
 from tests.contract.processor.orders import OTHER_REFUND_ID, PAID, REFUND_ID, ended, order
-from tests.contract.processor.selection import keeps_keys, keeps_none, where
+from tests.contract.processor.selection import where
 from tests.contract.processor.worlds import ProcessorWorld
+from tests.fakes.abilities import keeps_keys, keeps_none
 
 
 def test_an_accepted_refund_has_moved_exactly_what_was_asked(world: ProcessorWorld) -> None:

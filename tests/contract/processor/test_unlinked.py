@@ -13,8 +13,9 @@ from refunds.ports import (
 )
 from refunds.refund import PaymentMethodKind
 from tests.contract.processor.orders import PAID, REFUND_ID, ended, refund_one, unlinked
-from tests.contract.processor.selection import refunds_unlinked, where
+from tests.contract.processor.selection import where
 from tests.contract.processor.worlds import ProcessorWorld
+from tests.fakes.abilities import refunds_unlinked
 
 pytestmark = where(refunds_unlinked)
 

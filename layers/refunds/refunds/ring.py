@@ -1,0 +1,16 @@
+"""Step 6: wake the reporter. The message carries an id, and losing it loses nothing."""
+
+from refunds.ports import Doorbell, DoorbellError, Trail
+from refunds.refund import Refund
+from refunds.state_machine import ReportState
+
+
+def ring_if_owed(refund: Refund, doorbell: Doorbell, trail: Trail) -> None:
+    """Ring for the refund, if it owes a report; a doorbell that is broken is no error."""
+    if refund.report.state is not ReportState.DUE:
+        return
+    try:
+        doorbell.ring(refund.id)
+    except DoorbellError:
+        # The report stays due in the ledger, and a due row is rung for again.
+        trail.note("doorbell_lost", refund_id=refund.id)

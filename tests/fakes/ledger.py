@@ -12,7 +12,7 @@ from refunds.adapters.ledger_items import (
     refund_item,
     refund_of,
 )
-from refunds.payment import Payment, PaymentKey, payment_key_of, report_counted
+from refunds.payment import Payment, PaymentKey
 from refunds.ports import (
     Claim,
     ClaimConflictError,
@@ -23,7 +23,7 @@ from refunds.ports import (
     RecordClaim,
 )
 from refunds.refund import Refund
-from refunds.state_machine import ReportState, may_follow
+from refunds.state_machine import may_follow
 
 CLAIMED_MAX = 1000
 
@@ -80,9 +80,6 @@ class MemoryLedger:
         if self._as_stored:
             require_storable(commit)
         with self._lock:
-            for step in commit.reports:
-                if payment_key_of(step.after) not in self.payments:
-                    raise LedgerConflictError(f"payment of {step.after.id} is not there")
             for claim in commit.claims:
                 self._require_free(claim)
             for write in commit.refunds:
@@ -95,13 +92,6 @@ class MemoryLedger:
                 self._store_refund(write.after, _next(write.before))
             for payment_write in commit.payments:
                 self._store_payment(payment_write.after, _next(payment_write.before))
-            for step in commit.reports:
-                payment = self.payments[payment_key_of(step.after)]
-                counted = {
-                    name: getattr(payment, name) + difference
-                    for name, difference in report_counted(step.before, step.after).items()
-                }
-                self._store_payment(replace(payment, **counted), payment.revision + 1)
 
     def due(
         self, shard: int, *, before_ms: int, limit: int, newest_first: bool = False
@@ -125,24 +115,13 @@ class MemoryLedger:
             self.refunds[refund_id] = taken
             return taken
 
-    def take_report(self, refund_id: str, *, now_ms: int, lease_until_ms: int) -> Refund | None:
-        with self._lock:
-            refund = self.refunds.get(refund_id)
-            if refund is None or refund.report.state is not ReportState.DUE:
-                return None
-            report = refund.report
-            if report.lease_until_ms is not None and report.lease_until_ms > now_ms:
-                return None
-            taken = replace(report, lease_until_ms=lease_until_ms, attempts=report.attempts + 1)
-            self.refunds[refund_id] = replace(refund, report=taken, revision=refund.revision + 1)
-            return self.refunds[refund_id]
-
     def _require_free(self, claim: Claim) -> None:
         match claim:
-            case RecordClaim(record, payment):
-                free = self.records.get(record, payment) == payment
-            case MovementClaim(processor, movement, refund_id):
-                free = self.movements.get((processor, movement), refund_id) == refund_id
+            case RecordClaim(record, payment, instead_of):
+                free = self.records.get(record, payment) in (payment, instead_of)
+            case MovementClaim(processor, movement, refund_id, instead_of):
+                holder = self.movements.get((processor, movement), refund_id)
+                free = holder in (refund_id, instead_of)
         if not free:
             raise ClaimConflictError(claim)
 

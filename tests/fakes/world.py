@@ -3,14 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
-from refunds.adopt import Adopter
 from refunds.credit_note import IssueCreditNote
 from refunds.execute import Answer, ExecuteRefund
+from refunds.learn import LearnFromCharge
 from refunds.link import LinkResolver, VerifyCharge
-from refunds.listing import ListRefunds
+from refunds.listing import ListRefunds, every_refund_of
+from refunds.look_at_sums import LookAtSums
 from refunds.money import Money
 from refunds.observe import ObservePayment
 from refunds.payment import Payment, PaymentKey
@@ -18,6 +20,7 @@ from refunds.ports import DUE_SHARDS, Deadline, DoorbellError, Movement, Process
 from refunds.processors.registry import REGISTRY
 from refunds.read_payment import ReadPayment
 from refunds.read_refund import ReadRefund
+from refunds.read_sums import ReadSums
 from refunds.record import Recorder
 from refunds.refund import ReferenceType, Refund, RefundRequest, Source, refund_id_of
 from refunds.report import Reported, ReportRefund
@@ -36,6 +39,7 @@ from tests.fakes.virtual_clock import VirtualClock
 
 STAGE = "test"
 LEASE_MS = 60_000
+GRACE_MS = 120_000
 REPORT_LEASE_MS = 90_000
 PROVIDER_BUDGET_MS = 24_000
 STEP_MS = 60_000
@@ -46,6 +50,7 @@ SETTLE_SETTINGS = SettleSettings(
     after_hold=AfterHold.REVIEW,
     take_ms=90_000,
     unheard_ms=7_200_000,
+    grace_ms=GRACE_MS,
 )
 
 _A = TypeVar("_A")
@@ -123,7 +128,9 @@ class World:
         self.in_doubt: set[str] = set()
         self._tokens = count(1)
         processors: Mapping[str, Processor] = self.doors
-        adopter = Adopter(ledger=self.ledger, clock=self.clock, trail=self.trail, stage=STAGE)
+        self.listing = MemoryListing(self.ledger)
+        self.sweeps = MemorySweeps()
+        every_refund = partial(every_refund_of, self.listing)
         resolver = LinkResolver(
             ledger=self.ledger,
             book=self.book,
@@ -135,12 +142,43 @@ class World:
             in_doubt=lambda name: name in self.in_doubt,
         )
         recorder = Recorder(ledger=self.ledger, clock=self.clock, trail=self.trail, stage=STAGE)
+        self.learn = LearnFromCharge(
+            ledger=self.ledger,
+            refunds=self.listing.refunds,
+            every_refund=every_refund,
+            sweeps=self.sweeps,
+            processors=processors,
+            recorder=recorder,
+            doorbell=self.doorbell,
+            clock=self.clock,
+            trail=self.trail,
+            stage=STAGE,
+        )
+        self.read_sums = ReadSums(
+            ledger=self.ledger,
+            book=self.book,
+            processors=processors,
+            learn=self.learn,
+            every_refund=every_refund,
+            clock=self.clock,
+            grace_ms=GRACE_MS,
+        )
+        self.look_at_sums = LookAtSums(
+            ledger=self.ledger,
+            read_sums=self.read_sums,
+            clock=self.clock,
+            trail=self.trail,
+            lease_ms=REPORT_LEASE_MS,
+            step_ms=STEP_MS,
+        )
+        self.accounts = dict.fromkeys(doors, "account-1")
         self.execute = ExecuteRefund(
             ledger=self.ledger,
             resolver=resolver,
             reservation=Reservation(
                 ledger=self.ledger,
-                adopter=adopter,
+                learn=self.learn,
+                accounts=self.accounts,
                 clock=self.clock,
                 trail=self.trail,
                 lease_ms=LEASE_MS,
@@ -165,37 +203,39 @@ class World:
             processors=processors,
             recorder=recorder,
             execute=self.execute,
+            learn=self.learn,
+            look_at_sums=self.look_at_sums,
+            accounts=self.accounts,
             doorbell=self.doorbell,
             clock=self.clock,
             trail=self.trail,
             settings=replace(SETTLE_SETTINGS, after_hold=after_hold),
             credit_notes=issue_note if credit_notes else None,
         )
-        self.listing = MemoryListing(self.ledger)
         self.list_refunds = ListRefunds(ledger=self.ledger, listing=self.listing, clock=self.clock)
         self.read_refund = ReadRefund(ledger=self.ledger, settle=self.settle)
         self.read_payment = ReadPayment(
             ledger=self.ledger,
             list_refunds=self.list_refunds,
             resolver=resolver,
-            adopter=adopter,
+            learn=self.learn,
         )
         self.settle_run = SettleRun(
             ledger=self.ledger,
+            refunds=self.listing.refunds,
+            sweeps=self.sweeps,
             settle=self.settle,
             together=OneAfterTheOther(),
             clock=self.clock,
             trail=self.trail,
         )
-        self.sweeps = MemorySweeps()
         self.observe = ObservePayment(
             ledger=self.ledger,
-            sweeps=self.sweeps,
             resolver=resolver,
-            adopter=adopter,
+            learn=self.learn,
+            look_at_sums=self.look_at_sums,
             recorder=recorder,
             settle=self.settle,
-            execute=self.execute,
             clock=self.clock,
             trail=self.trail,
         )
@@ -213,9 +253,11 @@ class World:
         self.report_refund = ReportRefund(
             ledger=self.ledger,
             book=self.book,
+            read_sums=self.read_sums,
             clock=self.clock,
             trail=self.trail,
             lease_ms=REPORT_LEASE_MS,
+            step_ms=STEP_MS,
             credit_notes=issue_note if credit_notes else None,
         )
 

@@ -125,7 +125,7 @@ class IssueCreditNote:
                 issued = credit_note_transition(
                     refund, CreditNoteEvent.ISSUE, why, id=note, issued_at_ms=at_ms
                 )
-                return replace(issued, next_check_ms=None)
+                return replace(issued, next_check_ms=at_ms)
             case CreditNoteRefused(reason, code):
                 # Stripe keeps the refusal under the key; should a person replay it, it is another.
                 given_up = _with_next_epoch(refund)
@@ -165,10 +165,12 @@ class IssueCreditNote:
 def owing_credit_note(refund: Refund, why: Why) -> Refund:
     """The reported refund with its credit note due, and the reporter's attempt at it begun.
 
-    Unchanged if none is owed: it was not asked for by an invoice, or the processor took the money
-    back.
+    Unchanged if none is owed: it was not asked for by an invoice, the processor took the money
+    back, or it has been owed before.
     """
     if refund.invoice is None or refund.late_failure_at_ms is not None:
+        return refund
+    if refund.credit_note.state is not CreditNoteState.NOT_DUE:
         return refund
     owing = credit_note_transition(refund, CreditNoteEvent.OWE, why, attempts=1)
     return replace(owing, next_check_ms=why.at_ms + REPORTERS_MS)

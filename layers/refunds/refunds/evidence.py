@@ -116,14 +116,19 @@ def alike(
 ) -> list[Movement]:
     """The movements that can be the refund's: not there before, and nobody else's.
 
-    They are of its amount, or show that its order made them, whatever they moved.
+    They are of its amount, or show that its order made them, whatever they moved. One that failed
+    and does not show the order tells nothing: it may be anybody's.
     """
     return [
         movement
         for movement in movements
         if (
             movement.order_id == refund.id
-            or (movement.order_id is None and is_its_amount(movement, refund))
+            or (
+                movement.order_id is None
+                and movement.status is not MovementStatus.FAILED
+                and is_its_amount(movement, refund)
+            )
         )
         and movement.id not in (refund.snapshot or ())
         and claimed.get(movement.id, refund.id) == refund.id

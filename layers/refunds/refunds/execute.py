@@ -138,7 +138,7 @@ class ExecuteRefund:
             token=self.new_token(),
         )
         seen = self._sight(command, payment_key_of(refund), deadline)
-        reserved = self.reservation.reserve(command, refund, seen)
+        reserved = self.reservation.reserve(command, refund, seen, _reading(deadline))
         return self._move_money(reserved, seen, deadline, actor)
 
     def _reserve(
@@ -151,7 +151,8 @@ class ExecuteRefund:
         """
         try:
             seen = self._sight(command, known.payment, deadline)
-            return self.reservation.reserve(command, known.refund, seen), seen
+            reading = _reading(deadline)
+            return self.reservation.reserve(command, known.refund, seen, reading), seen
         except OutcomeUnknownError:
             raise
         except RefundBridgeError as error:
@@ -223,11 +224,15 @@ class ExecuteRefund:
         """Ask the processor, if the lease still covers the longest that the call may take.
 
         A payment that shows that this very order has moved money, as after the ledger was restored,
-        is not asked for it once more.
+        is not asked for it once more. And whatever the ledger holds to be refundable, more than the
+        processor itself showed as left a moment ago is never asked for.
         """
         if (made := _made_before(refund, seen)) is not None:
             self.trail.note("refund_made_before", refund_id=refund.id)
             return made
+        if (left := _left_on_charge(seen)) is not None and refund.amount > left:
+            self.trail.note("guard_tripped", refund_id=refund.id, amount=refund.amount, left=left)
+            return Aborted("The processor shows that less is left than the ledger holds.")
         if self.clock.now_ms() + SEND_MS_MAX > (refund.lease_until_ms or 0):
             return Aborted("The lease ran out before the refund was sent.")
         if deadline.remaining_ms() < SEND_MS_MIN:
@@ -305,6 +310,12 @@ def _made_before(refund: Refund, seen: Sighting) -> Outcome | None:
     if len(made) > 1 or not can_stand_for(made[0], refund):
         return Unknown("the payment shows our order with another amount, or twice")
     return Accepted(made[0])
+
+
+def _left_on_charge(seen: Sighting) -> int | None:
+    """What the charge showed as not refunded yet, minor units; ``None`` if it was not read."""
+    charge = seen.view.charge
+    return None if charge is None else charge.money.amount - charge.refunded
 
 
 def _listed(seen: Sighting) -> frozenset[str] | None:

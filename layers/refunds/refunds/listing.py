@@ -236,3 +236,19 @@ def _refused(parameter: str, reason: str) -> InvalidRequestError:
         f"The parameter {parameter} {reason}.",
         details={"fields": [{"path": parameter, "reason": reason}]},
     )
+
+
+def every_refund_of(listing: Listing, key: PaymentKey) -> tuple[Refund, ...]:
+    """All refunds of the payment, as they are now; the newest may be missing from the index.
+
+    Raises:
+        LedgerUnavailableError: the ledger gave no answer.
+    """
+    found: dict[str, Refund] = {}
+    before = Position(LAST_MS)
+    while True:
+        places = listing.newest(OfPayment(key), after=Position(0), before=before, limit=LIMIT_MAX)
+        found |= listing.refunds([place.refund_id for place in places])
+        if len(places) < LIMIT_MAX:
+            return tuple(found.values())
+        before = places[-1]

@@ -59,10 +59,12 @@ def look_for(
     refund: Refund,
     claimed: Callable[[str, Sequence[str]], Mapping[str, str]],
     deadline: Deadline,
+    *,
+    learn: Callable[[Charge], object],
 ) -> Verdict:
     """What the processor says of a refund whose outcome is not known.
 
-    ``claimed`` is ``Ledger.claimed``.
+    ``claimed`` is ``Ledger.claimed``; ``learn`` is given the charge, if it is read for this.
 
     Raises:
         ChargeNotFoundError: the processor does not show the payment.
@@ -84,6 +86,7 @@ def look_for(
     if can.dedupes is Dedupe.NOT_AT_ALL or not can.shows_payments or payment_id is None:
         return Ambiguous("the processor shows nobody what became of an order", ())
     charge = processor.charge(payment_id, deadline)
+    learn(charge)
     listed = [movement.id for movement in charge.movements or ()][:MOVEMENTS_MAX]
     return judge(refund, charge, claimed(refund.processor, listed))
 

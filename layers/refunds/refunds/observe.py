@@ -12,21 +12,18 @@ success that is taken back. Called for a webhook, which is only a hint, and by t
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from refunds.adopt import Adopter
 from refunds.errors import (
     ProcessorUnavailableError,
     RefundBridgeError,
     StripeUnavailableError,
 )
-from refunds.evidence import stands_for
-from refunds.execute import ExecuteRefund
+from refunds.learn import LearnFromCharge
 from refunds.link import LinkResolver, PaymentView, VerifyCharge, asking_processor
-from refunds.outcome import after_movement, booked_by, of_its_payment, taken_back
+from refunds.look_at_sums import LookAtSums
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import (
     Charge,
@@ -35,21 +32,14 @@ from refunds.ports import (
     Deadline,
     Ledger,
     LedgerConflictError,
-    Movement,
-    MovementStatus,
     Processor,
-    SweepLog,
     Trail,
 )
-from refunds.record import Recorder, Stored
-from refunds.refund import ReferenceType, Refund, RefundRequest
+from refunds.record import Recorder
+from refunds.refund import ReferenceType, RefundRequest
 from refunds.settle import SettleRefund
-from refunds.state_machine import ReportState, State
 
-ACTOR: Final = "observe"
 ATTEMPTS: Final = 5
-# A webhook may come before the first sweep, and its refund was made a little earlier still.
-SINCE_MARGIN_MS: Final = 24 * 60 * 60 * 1000
 # A merchant's own reference that can only be Stripe's. https://docs.stripe.com/api/payment_intents
 _PAYMENT_INTENT: Final = re.compile(r"pi_[A-Za-z0-9_]{1,250}", re.ASCII)
 _UNAVAILABLE: Final = (ProcessorUnavailableError, StripeUnavailableError)
@@ -69,12 +59,11 @@ class ObservePayment:
     """Brings what the ledger knows of one payment up to what its charge shows now."""
 
     ledger: Ledger
-    sweeps: SweepLog
     resolver: LinkResolver
-    adopter: Adopter
+    learn: LearnFromCharge
+    look_at_sums: LookAtSums
     recorder: Recorder
     settle: SettleRefund
-    execute: ExecuteRefund
     clock: Clock
     trail: Trail
 
@@ -110,22 +99,31 @@ class ObservePayment:
             view = self._found(key, payment, deadline)
         if isinstance(view, Observed):
             return view
-        movements = view.charge.movements if view.charge is not None else None
-        if movements is None and view.charge is not None:
+        if view.charge is not None and view.charge.movements is None:
             self._tell_unlisted(view.charge, payment)
-        owners = self._owners(key, movements or ())
-        for movement in movements or ():
-            if movement.id in owners:
-                self._apply(owners[movement.id], movement, view, payment)
-        since_ms = self._since_ms(key.processor) if payment is None else None
-        adoption = self.adopter.plan(view, since_ms=since_ms)
-        self.adopter.carry_out(adoption)
-        for refund in adoption.imports:
-            self.execute.ring(refund)
+        learnt = self.learn(view, deadline)
         if payment is not None and payment.payment_record is None and view.payment_record:
             # Linked only now: what failed to be reported for want of the link is owed.
-            return self._learn(key, deadline)
+            learnt = self.learn(view, deadline)
+        kept = self.learn.keep(learnt)
+        if kept is not None:
+            self._compare(kept, view, deadline)
         return Observed.LEARNT
+
+    def _compare(self, payment: Payment, view: PaymentView, deadline: Deadline) -> None:
+        """Look at the sums, where Stripe's is not what is reported and no report is due anyway."""
+        record = payment.payment_record
+        if record is None or view.in_book is None or payment.report_due_count:
+            return
+        if view.in_book == payment.booked + payment.accepted_excess:
+            return
+        try:
+            self.look_at_sums(payment, record, deadline)
+        except (RefundBridgeError, LedgerConflictError) as error:
+            # The next look comes by itself.
+            self.trail.note(
+                "sums_not_read", charge=payment.key.charge_id, error=type(error).__name__
+            )
 
     def _tell_unlisted(self, charge: Charge, payment: Payment | None) -> None:
         """Say if others refunded what the charge does not list, so that it cannot be imported.
@@ -221,80 +219,6 @@ class ObservePayment:
 
     def _processor(self, key: PaymentKey) -> Processor:
         return self.resolver.processor(key.processor)
-
-    def _since_ms(self, processor: str) -> int:
-        """What was made before then is older than this service."""
-        begin_ms = self.clock.now_ms() - SINCE_MARGIN_MS
-        return self.sweeps.sweep(processor, begin_ms=begin_ms).since_ms
-
-    # --- what has become of the refunds that are known --------------------------------------------
-
-    def _owners(self, key: PaymentKey, movements: tuple[Movement, ...]) -> Mapping[str, str]:
-        return self.ledger.claimed(key.processor, [movement.id for movement in movements])
-
-    def _apply(
-        self, refund_id: str, movement: Movement, view: PaymentView, before: Payment | None
-    ) -> None:
-        """Let the refund that owns the movement follow it to its end.
-
-        ``before`` is the payment as it was before ``view`` was read.
-        """
-        stored = self.recorder.read(refund_id)
-        refund, now_ms = stored.refund, self.clock.now_ms()
-        is_final = movement.status is not MovementStatus.PENDING
-        if not stands_for(movement, refund):
-            self.trail.note("movement_disagrees", refund_id=refund_id)
-        elif refund.state in (State.PENDING, State.REVIEW) and is_final:
-            linked = of_its_payment(refund, stored.payment)
-            after = after_movement(linked, movement, at_ms=now_ms, cause="observed", actor=ACTOR)
-            self._write(stored, after)
-        elif (
-            refund.state is State.SUCCEEDED
-            and movement.status is MovementStatus.FAILED
-            and refund.late_failure_at_ms is None
-        ):
-            self.trail.note("refund_taken_back", refund_id=refund_id)
-            self._write(stored, taken_back(refund, movement, at_ms=now_ms, actor=ACTOR))
-        elif refund.state is State.FAILED and movement.status is MovementStatus.SUCCEEDED:
-            # The processor had said that it failed: its amount is free again, and may be sent.
-            self.trail.note("movement_contradicts", movement=movement.id, failed=refund_id)
-        elif refund.payment_record is None and before is not None:
-            self._book(stored, movement, view, before)
-
-    def _book(self, stored: Stored, movement: Movement, view: PaymentView, before: Payment) -> None:
-        """Give the refund the record that its payment has got since it was imported.
-
-        Somebody may have booked it by hand meanwhile, so it is owed only if Stripe shows nothing
-        at all, or just what was in its book for sure before it was asked.
-        """
-        record = stored.payment.payment_record
-        if record is None:
-            # Whoever wrote it may have died before it was alarmed; and it waits for a person.
-            self._tell_if_failed(stored.refund)
-        if record is None or view.in_book is None:
-            return
-        sure = before.booked + before.foreign_in_book
-        if view.in_book not in (0, sure):
-            # What another report explains can be told when that has ended, by the next look.
-            if not sure < view.in_book <= sure + before.report_due_amount:
-                self.trail.note("link_found_but_booked", refund_id=stored.refund.id)
-            return
-        at_ms = self.clock.now_ms()
-        after = booked_by(stored.refund, record, movement, at_ms=at_ms, actor=ACTOR)
-        self._write(stored, after)
-
-    def _write(self, stored: Stored, after: Refund) -> None:
-        written = self.recorder.write(stored, after)
-        report = written.refund.report
-        if report.state is stored.refund.report.state:
-            return
-        self.execute.ring(written.refund)
-        self._tell_if_failed(written.refund)
-
-    def _tell_if_failed(self, refund: Refund) -> None:
-        report = refund.report
-        if report.state is ReportState.FAILED and refund.late_failure_at_ms is None:
-            self.trail.note("report_failed", refund_id=refund.id, reason=report.last_error)
 
     def _hurry(self, refund_id: str) -> None:
         """Make the refund due now; while its own call may still write, nothing but that."""

@@ -5,6 +5,7 @@ What is not final is due for settling at once (``next_check_ms``): the next run 
 
 from collections.abc import Mapping
 from dataclasses import replace
+from enum import StrEnum
 from typing import Any, Final
 
 from refunds.payment import Payment
@@ -24,8 +25,8 @@ from refunds.refund import (
     Refund,
     RefundType,
     Report,
+    ReportCause,
     ReportParameters,
-    Source,
     Why,
     noted,
     report_transition,
@@ -40,10 +41,9 @@ RING_CHECK_MS: Final = 15_000
 RING_CHECK_MS_MAX: Final = 75_000
 ABORTED_CODE: Final = "processor_unavailable"
 ABORTED_MESSAGE: Final = "The processor could not be asked; nothing was executed."
-# The cause of what a success that the processor took back changes.
+# The causes of what a success changes that the processor took back, and shows again.
 TAKEN_BACK: Final = "taken_back"
-# No Payment Record is known to book the refund.
-NOT_LINKED: Final = "payment_not_linked"
+RESTORED: Final = "restored"
 # Evidence is for reading, and a line of history is bounded.
 REASON_MAX: Final = 300
 
@@ -94,8 +94,9 @@ def after_movement(
 ) -> Refund:
     """The refund bound to ``movement``, in the state that the movement is in.
 
-    A success is entered together with the report that it owes, its parameters frozen. A failure in
-    the very answer that accepted the refund is first kept as pending: the next look decides.
+    A success is entered together with the report that it owes, its parameters frozen, whatever the
+    refund was thought to be before: the money has moved. A failure in the very answer that accepted
+    the refund is first kept as pending: the next look decides.
     """
     why = _why(at_ms, cause, actor, evidence_of(movement))
     bound: dict[str, Any] = {
@@ -104,7 +105,9 @@ def after_movement(
         "looks": 0,
     }
     if movement.status is MovementStatus.SUCCEEDED:
-        succeeded = transition(refund, Event.SUCCEED, why, next_check_ms=None, **bound)
+        succeeded = transition(
+            refund, Event.SUCCEED, why, failure=None, next_check_ms=None, **bound
+        )
         return owing_report(succeeded, movement, why, standing_check_ms=refund.next_check_ms)
     if movement.status is MovementStatus.FAILED and refund.state is not State.SUBMITTING:
         failure = Failure(
@@ -119,44 +122,94 @@ def after_movement(
     return transition(refund, Event.PEND, why, next_check_ms=at_ms, **bound)
 
 
+class News(StrEnum):
+    """What the processor shows of a refund's movement that the ledger does not know yet."""
+
+    ENDED = "ended"
+    TAKEN_BACK = "taken_back"
+    RESTORED = "restored"
+    MOVED_AFTER_ALL = "moved_after_all"
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether the processor had said otherwise, so that one look is not enough to believe."""
+        return self is not News.ENDED
+
+
+def news_of(refund: Refund, movement: Movement) -> News | None:
+    """What ``movement``, which the refund is bound to or which shows its order, tells anew."""
+    match refund.state, movement.status:
+        case State.PENDING | State.REVIEW, MovementStatus.SUCCEEDED | MovementStatus.FAILED:
+            return News.ENDED
+        case State.SUCCEEDED, MovementStatus.FAILED if refund.late_failure_at_ms is None:
+            return News.TAKEN_BACK
+        case State.SUCCEEDED, MovementStatus.SUCCEEDED if refund.late_failure_at_ms is not None:
+            return News.RESTORED
+        case State.FAILED | State.REJECTED | State.ABORTED, MovementStatus.SUCCEEDED:
+            return News.MOVED_AFTER_ALL
+        case _:
+            return None
+
+
+def after_news(refund: Refund, movement: Movement, *, at_ms: int, cause: str, actor: str) -> Refund:
+    """The refund after what ``news_of`` tells, which is something."""
+    match news_of(refund, movement):
+        case News.TAKEN_BACK:
+            return taken_back(refund, movement, at_ms=at_ms, actor=actor)
+        case News.RESTORED:
+            return restored(refund, movement, at_ms=at_ms, actor=actor)
+        case _:
+            return after_movement(refund, movement, at_ms=at_ms, cause=cause, actor=actor)
+
+
 def taken_back(refund: Refund, movement: Movement, *, at_ms: int, actor: str) -> Refund:
     """The succeeded refund whose money the processor took back.
 
     Stripe cannot un-report, so the refund stays ``succeeded`` and its headroom is not given back:
-    paying again is a person's decision. A report that nobody has begun is canceled.
+    paying again is a person's decision. A report that was never sent is canceled.
     """
     why = _why(at_ms, TAKEN_BACK, actor, evidence_of(movement))
     report = refund.report
-    unbegun = report.state is ReportState.DUE and report.attempts == 0
-    seen = report_transition(refund, ReportEvent.CANCEL, why) if unbegun else noted(refund, why)
-    return replace(
-        seen,
-        late_failure_at_ms=at_ms,
-        next_check_ms=None if unbegun else seen.next_check_ms,
-    )
+    unsent = report.state in (ReportState.DUE, ReportState.FAILED) and not report.was_sent
+    seen = noted(refund, why)
+    if unsent:
+        seen = report_transition(refund, ReportEvent.CANCEL, why, cause=None)
+    return replace(seen, late_failure_at_ms=at_ms)
+
+
+def restored(refund: Refund, movement: Movement, *, at_ms: int, actor: str) -> Refund:
+    """The refund that the processor had taken back, and shows as succeeded again.
+
+    A report that was canceled for it is owed again.
+    """
+    why = _why(at_ms, RESTORED, actor, evidence_of(movement))
+    seen = replace(noted(refund, why), late_failure_at_ms=None)
+    was_canceled = seen.report.state is ReportState.NOT_DUE and seen.report.cause is None
+    return owing_report(seen, movement, why) if was_canceled else seen
 
 
 def owing_report(
     refund: Refund, movement: Movement, why: Why, *, standing_check_ms: int | None = None
 ) -> Refund:
-    """The succeeded refund with its report due; unchanged if none is owed.
+    """The succeeded refund with its report due.
 
-    None is owed for one that is older than our first sight of its payment, nor where no Payment
-    Record books it; but a movement of the processor's own that leads to no record has failed to be
-    reported, so that a person looks for the record.
+    One that leads to no Payment Record has failed to be reported, so that a person looks for the
+    record; but an unlinked refund that names none is unchanged. A refund of ours is rung for by whoever writes this; what others
+    made is left to settling, since they may be about to report it themselves.
 
     ``standing_check_ms`` is when settling was going to look at it before it succeeded; that look is
     kept, if it is in time to see whether the doorbell was heard.
     """
-    if refund.is_adopted:
-        return refund
     if refund.payment_record is None:
-        return _not_linked(refund, why) if refund.source is Source.PROCESSOR else refund
+        return refund if refund.request.is_unlinked else _not_linked(refund, why)
     parameters = report_parameters(refund, movement, at_ms=why.at_ms)
     with_parameters = replace(refund, report=replace(Report(), parameters=parameters))
+    rings_ms = why.at_ms if refund.is_ours else None
     owing = report_transition(
-        with_parameters, ReportEvent.OWE, replace(why, evidence={}), last_ring_ms=why.at_ms
+        with_parameters, ReportEvent.OWE, replace(why, evidence={}), last_ring_ms=rings_ms
     )
+    if not refund.is_ours:
+        return replace(owing, next_check_ms=why.at_ms)
     return replace(owing, next_check_ms=_ring_check_ms(standing_check_ms, why.at_ms))
 
 
@@ -168,8 +221,12 @@ def _ring_check_ms(standing_ms: int | None, at_ms: int) -> int:
 
 
 def of_its_payment(refund: Refund, payment: Payment) -> Refund:
-    """The refund with the record that books its payment, which may be known since its import."""
-    if refund.payment_record is not None or payment.payment_record is None:
+    """The refund with the record that books its payment now.
+
+    It may be known only since the refund's import, or have been mended while the refund was thought
+    to have moved nothing.
+    """
+    if refund.payment_record == payment.payment_record:
         return refund
     return replace(refund, payment_record=payment.payment_record)
 
@@ -184,23 +241,29 @@ def booked_by(
     linked = replace(refund, payment_record=payment_record, updated_at_ms=at_ms)
     if refund.report.state is not ReportState.FAILED or refund.late_failure_at_ms is not None:
         return linked
-    parameters = report_parameters(linked, movement, at_ms=at_ms)
+    why = _why(at_ms, "link_found", actor, {"payment_record": payment_record})
     owing = report_transition(
         linked,
         ReportEvent.REPLAY,
-        _why(at_ms, "link_found", actor, {"payment_record": payment_record}),
-        parameters=parameters,
-        epoch=refund.report.epoch + 1,
+        why,
+        cause=None,
+        parameters=report_parameters(linked, movement, at_ms=at_ms),
         last_error=None,
-        last_ring_ms=at_ms,
+        last_ring_ms=None,
     )
-    return replace(owing, next_check_ms=at_ms + RING_CHECK_MS)
+    return replace(owing, next_check_ms=at_ms)
 
 
 def _not_linked(refund: Refund, why: Why) -> Refund:
     owing = report_transition(refund, ReportEvent.OWE, replace(why, evidence={}))
-    cause = replace(why, cause=NOT_LINKED, evidence={})
-    return report_transition(owing, ReportEvent.GIVE_UP, cause, last_error=NOT_LINKED)
+    not_linked = replace(why, cause=ReportCause.NOT_LINKED, evidence={})
+    return report_transition(
+        owing,
+        ReportEvent.GIVE_UP,
+        not_linked,
+        cause=ReportCause.NOT_LINKED,
+        last_error=ReportCause.NOT_LINKED.value,
+    )
 
 
 def report_parameters(refund: Refund, movement: Movement, *, at_ms: int) -> ReportParameters:

@@ -5,6 +5,7 @@ would be after the step; the ledger writes it together with the refund, in one t
 over the revision that it was computed from.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -47,22 +48,24 @@ class Payment:
         captured: what the customer paid, minor units.
         held: sum of all our refunds of it that moved money or may (imported ones included).
         moved: the part of ``held`` that succeeded.
-        foreign_in_book: what Stripe shows as refunded that no report of ours stands for.
-        foreign_doubt: by how much ``foreign_in_book`` may be too low, since reports of ours that
-            were due or had failed may or may not have been in Stripe's sum when it was learnt.
-        foreign_on_charge: what the processor shows as refunded that no refund of ours stands for.
-            Lowered only by what gets a refund of its own.
+        foreign_in_book: what Stripe showed as refunded beyond all that may be ours, where the
+            charge was not read.
+        foreign_on_charge: what the processor showed as refunded beyond what of ours has moved,
+            where it lists no refunds.
         slot: id of the one refund that may have a movement without a bound id.
         waiting: ids of the scheduled refunds that await their turn, in that order.
         doubtful: ids of refunds that failed without evidence: should a movement turn up after all,
             it may be one of these. The oldest come first, and are let go first.
         bound_amount: sum of our refunds that are bound to a movement which has not failed.
-        booked: what Stripe shows of ours: reported by us, or there before we first saw it.
+        booked: sum of the refunds that are reported, whoever reported them.
         report_due_count: reports owed but not confirmed.
         report_due_amount: their sum.
         report_failed_amount: sum of the reports that failed; Stripe may show them or not.
-        first_seen_ms: when the payment was first seen here; what others had refunded by then is
-            taken to be in Stripe's book already.
+        before_adoption: sum of what is older than this service and not reported as far as is known.
+        report_lease_until_ms: until when one worker has all reports of the payment to itself.
+        unexplained: what Stripe showed as refunded beyond ``booked`` and ``accepted_excess`` when
+            its record was last read; ``None``: it was not read yet.
+        accepted_excess: what Stripe shows too much, and a person has accepted.
         arrival: when the money of its refunds reaches the customer, if the processor says so.
     """
 
@@ -73,7 +76,6 @@ class Payment:
     held: int = 0
     moved: int = 0
     foreign_in_book: int = 0
-    foreign_doubt: int = 0
     foreign_on_charge: int = 0
     slot: str | None = None
     waiting: tuple[str, ...] = ()
@@ -83,15 +85,28 @@ class Payment:
     report_due_count: int = 0
     report_due_amount: int = 0
     report_failed_amount: int = 0
-    first_seen_ms: int = 0
+    before_adoption: int = 0
+    report_lease_until_ms: int | None = None
+    unexplained: int | None = None
+    accepted_excess: int = 0
     arrival: Arrival | None = None
     revision: int = 0
     schema_version: int = SCHEMA_VERSION
 
     @property
     def foreign(self) -> int:
-        """What others refunded: two views of the same movements, so the larger one counts."""
+        """What others refunded and is known as a sum only: two views of it, the larger counts."""
         return max(self.foreign_in_book, self.foreign_on_charge)
+
+    @property
+    def is_over_refunded(self) -> bool:
+        """Whether more went back, or may have, than the customer paid."""
+        return self.held + self.foreign > self.captured
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether no refund of it moved money or still may, so that its link may be mended."""
+        return not (self.held or self.slot or self.waiting)
 
     @property
     def refundable(self) -> int:
@@ -148,6 +163,7 @@ def follow(payment: Payment, before: Refund | None, after: Refund) -> Payment:
         report_failed_amount=payment.report_failed_amount
         + _undelivered(after)
         - _undelivered(before),
+        before_adoption=payment.before_adoption + _old(after) - _old(before),
         slot=_slot(payment, after),
         waiting=_waiting(payment, before, after),
         doubtful=_doubtful(payment, before, after),
@@ -159,49 +175,36 @@ def learn_arrival(payment: Payment, arrival: Arrival | None) -> Payment:
     return payment if arrival is None else replace(payment, arrival=arrival)
 
 
-def report_counted(before: Refund, after: Refund) -> dict[str, int]:
-    """By how much each counter of the payment changes when a refund's report alone moves on.
+def recounted(payment: Payment, refunds: Sequence[Refund]) -> Payment | None:
+    """The payment with what Stripe is told counted anew; ``refunds`` are all of it.
 
-    Raises:
-        ValueError: more than the report has changed, so that the rest would go uncounted.
+    A former release counted what is older than this service as booked. ``None``: the refunds are
+    not those that the payment holds, so they were not read at one moment, or not all of them.
     """
-    if (before.state, before.processor_refund_id) != (after.state, after.processor_refund_id):
-        raise ValueError(f"more than the report of {after.id} has changed")
-    return {
-        "booked": _booked(after) - _booked(before),
-        "report_due_count": _is_due(after) - _is_due(before),
-        "report_due_amount": _due(after) - _due(before),
-        "report_failed_amount": _undelivered(after) - _undelivered(before),
-    }
-
-
-def learn_foreign(payment: Payment, *, in_book: int | None, on_charge: int) -> Payment:
-    """The payment with what others refunded, minor units.
-
-    ``in_book`` is all that Stripe shows as refunded, if it was asked; ``on_charge`` what the
-    processor shows beyond the refunds that are known here.
-    """
-    learnt = replace(payment, foreign_on_charge=max(payment.foreign_on_charge, on_charge))
-    if in_book is None:
-        return learnt
-    # Whether these are in Stripe's sum is not known, so they are not counted as somebody else's.
-    doubt = payment.report_due_amount + payment.report_failed_amount
-    foreign = in_book - payment.booked - doubt
-    if foreign > payment.foreign_in_book:
-        return replace(learnt, foreign_in_book=foreign, foreign_doubt=doubt)
-    if foreign == payment.foreign_in_book and not doubt:
-        return replace(learnt, foreign_doubt=0)
-    return learnt
-
-
-def no_longer_foreign(payment: Payment, imported: Refund) -> Payment:
-    """The payment after a movement that was known as a sum only got a refund of its own."""
-    in_book = imported.amount if imported.is_adopted else 0
+    if sum(_held(refund) for refund in refunds) != payment.held:
+        return None
     return replace(
         payment,
-        foreign_in_book=max(0, payment.foreign_in_book - in_book),
-        foreign_on_charge=max(0, payment.foreign_on_charge - imported.amount),
+        booked=sum(_booked(refund) for refund in refunds),
+        before_adoption=sum(_old(refund) for refund in refunds),
     )
+
+
+def learn_foreign(payment: Payment, *, in_book: int | None, on_charge: int | None) -> Payment:
+    """The payment with what others refunded and is known as a sum only, minor units, as just read.
+
+    ``on_charge`` is what the processor shows beyond the refunds that are known here (0 where it
+    lists them, so that each has a refund of its own); ``None``: the charge was not read. Then
+    ``in_book``, all that Stripe shows as refunded, tells of others what no refund of ours explains.
+    """
+    if on_charge is not None:
+        return replace(payment, foreign_on_charge=max(0, on_charge), foreign_in_book=0)
+    if in_book is None:
+        return payment
+    # Whether Stripe's sum holds what is due, failed or old is not known: it may.
+    ours = payment.booked + payment.report_due_amount + payment.report_failed_amount
+    others = in_book - ours - payment.before_adoption - payment.accepted_excess
+    return replace(payment, foreign_in_book=max(0, others))
 
 
 def _held(refund: Refund | None) -> int:
@@ -231,11 +234,12 @@ def _undelivered(refund: Refund | None) -> int:
 
 
 def _booked(refund: Refund | None) -> int:
-    """What Stripe shows of a refund: reported, or imported as older than our first sight."""
-    if refund is None or refund.state in FREED:
-        return 0
-    in_book = refund.is_adopted or refund.report.state is ReportState.REPORTED
-    return refund.amount if in_book else 0
+    is_booked = refund is not None and refund.report.state is ReportState.REPORTED
+    return refund.amount if refund is not None and is_booked else 0
+
+
+def _old(refund: Refund | None) -> int:
+    return refund.amount if refund is not None and refund.is_before_adoption else 0
 
 
 def _slot(payment: Payment, after: Refund) -> str | None:

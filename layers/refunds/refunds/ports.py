@@ -72,33 +72,30 @@ class PaymentWrite:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportStep:
-    """The report of a refund went from ``before`` to ``after``: count it on its payment.
-
-    The counters are added to, whatever they are by then, since nothing else of the payment hangs on
-    a report (``payment.report_counted``). So the payment need not be read, and steps of several
-    refunds do not stand in each other's way.
-    """
-
-    before: Refund
-    after: Refund
-
-
-@dataclass(frozen=True, slots=True)
 class RecordClaim:
-    """The Payment Record books this payment and no other, for ever."""
+    """The Payment Record books this payment and no other.
+
+    Attributes:
+        instead_of: the payment that held it, whose refunds all moved nothing: the link is mended.
+    """
 
     payment_record: str
     payment: PaymentKey
+    instead_of: PaymentKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MovementClaim:
-    """The processor's refund belongs to this refund and to no other, for ever."""
+    """The processor's refund belongs to this refund and to no other.
+
+    Attributes:
+        instead_of: the refund that held it, which a person has decided not to be it after all.
+    """
 
     processor: str
     processor_refund_id: str
     refund_id: str
+    instead_of: str | None = None
 
 
 Claim = RecordClaim | MovementClaim
@@ -110,7 +107,6 @@ class Commit:
 
     refunds: Sequence[RefundWrite] = ()
     payments: Sequence[PaymentWrite] = ()
-    reports: Sequence[ReportStep] = ()
     claims: Sequence[Claim] = ()
 
 
@@ -187,8 +183,8 @@ class Ledger(Protocol):
         Each refund and payment is replaced only if its stored revision is still that of ``before``
         and its stored state is one that the transition table lets ``after`` follow; what is stored
         has ``before.revision + 1`` (1 for a new item), whatever ``after.revision`` says. A claim is
-        made if nobody holds it, and confirmed if its holder is the same. A step of a report raises
-        the payment's revision too; a payment that is not there is a conflict.
+        made if nobody holds it or whom it names instead of, and confirmed if its holder is the
+        same.
 
         Raises:
             ClaimConflictError: a claim is held by somebody else; nothing was written.
@@ -212,14 +208,6 @@ class Ledger(Protocol):
 
         From an index, so eventually consistent: an id may be missing for a moment, or be there
         though nothing is due any more.
-        """
-
-    def take_report(self, refund_id: str, *, now_ms: int, lease_until_ms: int) -> Refund | None:
-        """Take a due report for one attempt, in one round trip.
-
-        If the report is ``due`` and no lease on it is live at ``now_ms``: the lease is set, the
-        attempt is counted, the revision raised, all durable, and the refund is returned as stored.
-        Otherwise nothing changes and ``None`` is returned; read the refund to see why.
         """
 
 
@@ -738,7 +726,21 @@ class StripeObjectNotFoundError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReportAccepted:
-    """Stripe has booked the refund."""
+    """Stripe has booked the refund.
+
+    Attributes:
+        record: the Payment Record after it; ``None`` if the answer shows it in no form that can be
+            read.
+    """
+
+    record: PaymentRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportNotAllowed:
+    """Stripe does not let this key report: a fault of the set-up, and nothing was booked."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -764,7 +766,7 @@ class ReportRefused:
     code: str | None = None
 
 
-ReportOutcome = ReportAccepted | ReportUnclear | ReportRefused
+ReportOutcome = ReportAccepted | ReportUnclear | ReportRefused | ReportNotAllowed
 
 
 class Book(Protocol):

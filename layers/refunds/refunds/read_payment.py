@@ -8,7 +8,7 @@ refunded counts in its sums, but becomes refunds with ids only when the ledger m
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refunds.adopt import Adopter
+from refunds.learn import LearnFromCharge
 from refunds.link import LinkResolver, VerifyCharge
 from refunds.listing import ListRefunds, Page
 from refunds.payment import Payment
@@ -34,7 +34,7 @@ class ReadPayment:
     ledger: Ledger
     list_refunds: ListRefunds
     resolver: LinkResolver
-    adopter: Adopter
+    learn: LearnFromCharge
 
     def __call__(self, payment_record: str, deadline: Deadline) -> PaymentRead:
         """The payment that the Payment Record books. ``deadline`` bounds all provider calls.
@@ -59,9 +59,9 @@ class ReadPayment:
         # Whatever is read before refunds are sent: this is for the sake of what the charge shows.
         reader = replace(self.resolver, verify_charge=VerifyCharge.ALWAYS)
         seen = reader.sight(request, None, deadline)
-        adoption = self.adopter.plan(seen.view)
-        if adoption.stored is None:
-            return PaymentRead(adoption.current, NO_REFUNDS)
+        learnt = self.learn.look(seen.view)
+        if learnt.stored is None:
+            return PaymentRead(learnt.current, NO_REFUNDS)
         # The charge is known, but this record has not been linked to it.
-        require_link(adoption.base, seen)
-        return PaymentRead(adoption.current, self.list_refunds.newest_of(seen.key))
+        require_link(learnt.current, seen)
+        return PaymentRead(learnt.current, self.list_refunds.newest_of(seen.key))

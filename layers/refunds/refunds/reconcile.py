@@ -274,10 +274,8 @@ def _reports(refunds: Sequence[Refund], state: ReportState) -> list[Refund]:
 
 
 def _is_booked(refund: Refund) -> bool:
-    """Whether Stripe's book has it: we reported it, or it was there before we first saw it."""
-    if refund.state in FREED:
-        return False
-    return refund.is_adopted or refund.report.state is ReportState.REPORTED
+    """Whether Stripe shows it, by all that is known: whoever told it."""
+    return refund.report.state is ReportState.REPORTED
 
 
 # --- Stripe ---------------------------------------------------------------------------------------
@@ -295,7 +293,7 @@ def _stripe(sides: Sides) -> Iterator[Difference]:
         amounts = Amounts(ledger=payment.captured, stripe=record.captured)
         yield _about(sides, Kind.RECORD_DIFFERS, says, amounts)
     surely, perhaps = _book(sides)
-    shown, most = record.amount_refunded, surely + perhaps
+    shown, most = record.amount_refunded - payment.accepted_excess, surely + perhaps
     sums = Amounts(
         ledger=payment.refunded, processor=_went_back(sides.charge), stripe=record.amount_refunded
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refunds.imports import Import
+from refunds.import_external import Import
 from refunds.outcome import after_outcome, claims_of, evidence_of
 from refunds.payment import Payment, SlotTakenError, follow, payment_key_of, revision_after
 from refunds.ports import (
@@ -15,6 +15,7 @@ from refunds.ports import (
     Ledger,
     LedgerConflictError,
     LedgerUnavailableError,
+    MovementStatus,
     Outcome,
     PaymentWrite,
     RefundWrite,
@@ -22,7 +23,7 @@ from refunds.ports import (
     Unknown,
 )
 from refunds.refund import Refund, Why, noted
-from refunds.state_machine import PUBLIC_STATUS, UNBOUND, State
+from refunds.state_machine import FREED, PUBLIC_STATUS, UNBOUND, State
 
 # All refunds of one payment share its item, and of those that write at once one wins each round.
 RECORD_ATTEMPTS: Final = 25
@@ -72,7 +73,7 @@ class Recorder:
                 continue
             if self._is_recorded(current.refund, outcome):
                 return current
-            if not _may_still_learn(current.refund, sent.refund):
+            if not _may_still_learn(current.refund, sent.refund, outcome):
                 return self._too_late(current, outcome, actor)
         return current
 
@@ -98,6 +99,8 @@ class Recorder:
         if not isinstance(outcome, Accepted):
             return current
         movement = outcome.movement
+        if movement.status is MovementStatus.FAILED:
+            return current
         why = Why(
             at_ms=self.clock.now_ms(),
             cause="late_answer",
@@ -109,7 +112,7 @@ class Recorder:
             stage=self.stage,
             key=current.payment.key,
             payment_record=refund.payment_record,
-            first_seen_ms=0,  # our own call made it: Stripe cannot know it yet
+            since_ms=0,  # our own call made it: it is not older than this service
             now_ms=why.at_ms,
         )
         failed = refund.id if refund.state is State.FAILED else None
@@ -155,6 +158,8 @@ class Recorder:
         )
         if after.state is not current.refund.state:
             self._tell_move(current.refund.state, after)
+        if payment.is_over_refunded and not current.payment.is_over_refunded:
+            self.trail.note("over_refunded", refund_id=after.id, charge=payment.key.charge_id)
         revision = current.payment.revision
         if payment != current.payment:
             revision = revision_after(current.payment)
@@ -192,7 +197,12 @@ def _newly_bound(before: Refund, after: Refund) -> bool:
     return after.processor_refund_id not in (None, before.processor_refund_id)
 
 
-def _may_still_learn(current: Refund, sent: Refund) -> bool:
-    """Whether an answer to the attempt that was sent still tells something new."""
-    unbound = current.state in UNBOUND and current.processor_refund_id is None
-    return current.attempt == sent.attempt and unbound
+def _may_still_learn(current: Refund, sent: Refund, outcome: Outcome) -> bool:
+    """Whether an answer to the attempt that was sent still tells something new.
+
+    That it moved money after all is news even of a refund that was given up meanwhile.
+    """
+    if current.attempt != sent.attempt or current.processor_refund_id is not None:
+        return False
+    moved = isinstance(outcome, Accepted) and outcome.movement.status is MovementStatus.SUCCEEDED
+    return current.state in UNBOUND or (moved and current.state in FREED)

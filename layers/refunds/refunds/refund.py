@@ -27,7 +27,7 @@ from refunds.state_machine import (
 )
 
 SCHEMA_VERSION: Final = 1
-# The cause of an import that Stripe's book is taken to know already.
+# The cause of an import that is older than this service: others may have told Stripe of it.
 BEFORE_ADOPTION: Final = "before_adoption"
 # The cause of a line that stands before an order is handed over again, under the same key.
 HANDED_OVER_AGAIN: Final = "handed_over_again"
@@ -126,28 +126,63 @@ class ReportParameters:
     refunded_at_s: int
 
 
+class ReportCause(StrEnum):
+    """Why a report stands where it stands.
+
+    Reported: ``by_us``; or others told Stripe, which is known ``by_reference`` (Stripe refused ours
+    as taken), believed ``by_sums``, or ``told_by_person``.
+    Failed: Stripe's answer stayed ``unclear``, it ``refused``, there is ``no_room`` left at Stripe,
+    nobody can tell whether others told it (``cannot_tell``), or no Payment Record books the refund
+    (``payment_not_linked``).
+    Not due: a person ``waived`` it, or it is older than this service (``before_adoption``).
+    """
+
+    BY_US = "by_us"
+    BY_REFERENCE = "by_reference"
+    BY_SUMS = "by_sums"
+    TOLD_BY_PERSON = "told_by_person"
+    UNCLEAR = "unclear"
+    REFUSED = "refused"
+    NO_ROOM = "no_room"
+    CANNOT_TELL = "cannot_tell"
+    NOT_LINKED = "payment_not_linked"
+    WAIVED = "waived"
+    BEFORE_ADOPTION = BEFORE_ADOPTION
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """Where the report to Stripe stands.
 
     Attributes:
+        cause: why it stands there; ``None`` while it is due, and in items of former releases.
         epoch: part of Stripe's idempotency key; a new epoch gets past an answer stored under the
             old key.
-        attempts: how often Stripe was asked, over all epochs.
+        attempts: how often Stripe was asked, over all epochs; counted before it is asked.
+        forced: whether a person said that Stripe is owed it, whatever the sums say.
         lease_until_ms: until when one worker has this report to itself.
-        last_ring_ms: when the doorbell was last rung for it.
+        last_ring_ms: when the doorbell was last rung for it; ``None``: no message is under way.
         rings: how often settling has rung again.
+        waits: how often it was put off, since it could not be decided yet.
     """
 
     state: ReportState = ReportState.NOT_DUE
+    cause: ReportCause | None = None
     parameters: ReportParameters | None = None
     epoch: int = 0
     attempts: int = 0
+    forced: bool = False
     lease_until_ms: int | None = None
     reported_at_ms: int | None = None
     last_error: str | None = None
     last_ring_ms: int | None = None
     rings: int = 0
+    waits: int = 0
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether Stripe was ever asked, so that only its answer to the reference decides."""
+        return self.attempts > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +238,9 @@ class Refund:
         looked_at_ms: when the processor was last asked about it because somebody wanted to know.
         late_failure_at_ms: when it was seen that the processor took a success back.
         contradicts: the refund, failed without evidence, that this imported movement may be.
+        account: what its order was sent to and under which form of key (``ProcessorSettings.account``);
+            ``None``: it was not sent, or by a former release.
+        refused_since_ms: since when a scheduled refund meets the same refusal at its every turn.
         next_check_ms: when settling looks at the refund again; ``None`` when nothing is owed.
         revision: counts the writes of this item; every write names the one it replaces.
     """
@@ -232,6 +270,8 @@ class Refund:
     looked_at_ms: int | None = None
     late_failure_at_ms: int | None = None
     contradicts: str | None = None
+    account: str | None = None
+    refused_since_ms: int | None = None
     failure: Failure | None = None
     report: Report = field(default_factory=Report)
     credit_note: CreditNote = field(default_factory=CreditNote)
@@ -241,14 +281,27 @@ class Refund:
     schema_version: int = SCHEMA_VERSION
 
     @property
-    def is_adopted(self) -> bool:
-        """Whether it was imported as older than our first sight of its payment."""
-        return bool(self.history) and self.history[0].cause == BEFORE_ADOPTION
+    def is_before_adoption(self) -> bool:
+        """Whether it is older than this service, and nobody knows whether Stripe was told of it."""
+        is_old = bool(self.history) and self.history[0].cause == BEFORE_ADOPTION
+        undecided = self.report.cause in (None, ReportCause.BEFORE_ADOPTION)
+        return is_old and undecided and self.report.state is ReportState.NOT_DUE
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this service was asked for it; everything else others made."""
+        return self.source is not Source.PROCESSOR
 
     @property
     def succeeded_at_ms(self) -> int | None:
         """When it became known that the money moved, Unix milliseconds."""
         return next((e.at_ms for e in self.history if e.after == State.SUCCEEDED), None)
+
+    @property
+    def entered_at_ms(self) -> int:
+        """Since when it has been in its state, Unix milliseconds."""
+        moves = (e.at_ms for e in reversed(self.history) if e.after == self.state != e.before)
+        return next(moves, self.created_at_ms)
 
     @property
     def report_due_at_ms(self) -> int | None:

@@ -8,10 +8,10 @@ The arithmetic is optimistic: it is computed from a payment as read, and written
 revision, so two refunds that race for one payment can never both be right.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from refunds.adopt import Adopter, Adoption
 from refunds.errors import (
     AmountRefusedError,
     AttemptsSpentError,
@@ -21,6 +21,7 @@ from refunds.errors import (
     PaymentNotRefundableError,
     RefundAmountExceededError,
 )
+from refunds.learn import LearnFromCharge, Learnt
 from refunds.link import Sighting
 from refunds.money import AmountNotRepresentableError, Money, require_representable
 from refunds.payment import Payment, follow, payment_key_of, revision_after
@@ -28,6 +29,7 @@ from refunds.ports import (
     ClaimConflictError,
     Clock,
     Commit,
+    Deadline,
     Ledger,
     LedgerConflictError,
     LedgerUnavailableError,
@@ -80,20 +82,29 @@ class TakenByAnotherCallError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """Reserves refunds against payments."""
+    """Reserves refunds against payments.
+
+    Attributes:
+        accounts: what each processor's orders are sent to, and under which form of key, by name.
+    """
 
     ledger: Ledger
-    adopter: Adopter
+    learn: LearnFromCharge
+    accounts: Mapping[str, str]
     clock: Clock
     trail: Trail
     lease_ms: int
 
-    def reserve(self, command: CreateRefund, before: Refund | None, seen: Sighting) -> Stored:
+    def reserve(
+        self, command: CreateRefund, before: Refund | None, seen: Sighting, deadline: Deadline
+    ) -> Stored:
         """Hold the amount and write the intent; on return both are durable.
 
-        ``before`` is the refund if there is one already: aborted earlier, so that the same amount
-        is held again, or scheduled and now to be executed. The result is ``submitting``, the slot
-        its own, except for a scheduled refund that is new: that is ``requested``.
+        What the charge shows is learnt first, so that what others refunded, and what the processor
+        says anew of our own refunds, counts against the balance. ``before`` is the refund if there
+        is one already: aborted earlier, so that the same amount is held again, or scheduled and now
+        to be executed. The result is ``submitting``, the slot its own, except for a scheduled
+        refund that is new: that is ``requested``.
 
         Raises:
             PaymentBusyError, PaymentLinkConflictError, PaymentNotRefundableError,
@@ -105,15 +116,15 @@ class Reservation:
         _require_same_payment(before, seen)
         _require_attempts_left(before)
         for _ in range(RESERVE_ATTEMPTS):
-            adoption = self.adopter.plan(seen.view, ordering=command.refund_id)
-            if adoption.stored is not None:
-                require_link(adoption.base, seen)
-                self._require_turn(adoption.stored, command, before)
-            amount = self._amount(command, before, adoption.current)
             try:
-                adoption = self.adopter.carry_out(adoption)
-                after = self._intent(command, before, seen, amount, adoption.snapshot)
-                return self._commit(command, before, after, adoption, seen)
+                learnt = self.learn(seen.view, deadline, ordering=command.refund_id)
+                before = self._still_ours(command, before) if learnt.followed else before
+                if learnt.stored is not None:
+                    require_link(learnt.current, seen)
+                    self._require_turn(learnt.stored, command, before)
+                amount = self._amount(command, before, learnt.current)
+                after = self._intent(command, before, seen, amount, learnt.snapshot)
+                return self._commit(command, before, after, learnt, seen)
             except ClaimConflictError as error:
                 if not isinstance(error.claim, RecordClaim):
                     # Somebody else has imported the same movement meanwhile.
@@ -139,11 +150,11 @@ class Reservation:
         command: CreateRefund,
         before: Refund | None,
         after: Refund,
-        adoption: Adoption,
+        learnt: Learnt,
         seen: Sighting,
     ) -> Stored:
-        stored, record = adoption.stored, seen.view.payment_record
-        reserved = follow(adoption.current, before, after)
+        stored, record = learnt.stored, seen.view.payment_record
+        reserved = follow(learnt.current, before, after)
         write = Commit(
             refunds=(RefundWrite(before, after),),
             payments=(PaymentWrite(stored, reserved),),
@@ -212,7 +223,7 @@ class Reservation:
             evidence={"amount": amount, "currency": seen.view.currency},
         )
         if before is not None:
-            attempt = self._attempt(command, before.attempt + 1, now_ms, snapshot)
+            attempt = self._attempt(command, before.attempt + 1, now_ms, snapshot, before.processor)
             return transition(before, Event.START, why, failure=None, **attempt)
         new = Refund(
             id=command.refund_id,
@@ -232,7 +243,7 @@ class Reservation:
         if command.request.refund_type is RefundType.SCHEDULED:
             waiting = replace(new, token=command.token, next_check_ms=now_ms)
             return born(waiting, Event.ACCEPT_SCHEDULED, why)
-        attempt = self._attempt(command, 1, now_ms, snapshot)
+        attempt = self._attempt(command, 1, now_ms, snapshot, seen.key.processor)
         return born(replace(new, **attempt), Event.ACCEPT_INSTANT, why)
 
     def _attempt(
@@ -241,6 +252,7 @@ class Reservation:
         number: int,
         now_ms: int,
         snapshot: tuple[str, ...] | None,
+        processor: str,
     ) -> dict[str, Any]:
         """The facts of one attempt to move money."""
         lease_until_ms = now_ms + self.lease_ms
@@ -250,6 +262,8 @@ class Reservation:
             "lease_until_ms": lease_until_ms,
             "started_at_ms": now_ms,
             "snapshot": snapshot,
+            "account": self.accounts.get(processor),
+            "refused_since_ms": None,
             "next_check_ms": lease_until_ms + SKEW_MS,
             "look_ups": 0,
         }

@@ -6,8 +6,11 @@ from refunds.state_machine import ReportState
 
 
 def ring_if_owed(refund: Refund, doorbell: Doorbell, trail: Trail) -> None:
-    """Ring for the refund, if it owes a report; a doorbell that is broken is no error."""
-    if refund.report.state is not ReportState.DUE:
+    """Ring for the refund, if it owes a report that waits for nobody.
+
+    A doorbell that is broken is no error. What others made is rung for by settling, later.
+    """
+    if refund.report.state is not ReportState.DUE or refund.report.last_ring_ms is None:
         return
     try:
         doorbell.ring(refund.id)

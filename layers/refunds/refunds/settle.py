@@ -11,15 +11,17 @@ not finish stays due in the ledger.
                               by look-up: exactly one movement of the charge can be ours → bound
                               by key: it knows our order → bound; not → handed over once more
                               none → held, for as long as an order may still arrive; else → review
-    pending                ─▶ the movement is read
+    pending                ─▶ the movement is read; too old, or gone for long → review
     requested              ─▶ executed, if the slot is free and it is the payment's oldest
-    succeeded, report due  ─▶ the doorbell is rung again, if nobody seems to have heard it
+    succeeded, report due  ─▶ the doorbell is rung (again), if no message seems to be under way
     reported, note due     ─▶ one more attempt at the credit note
+    succeeded              ─▶ after an hour, 1, 7 and 30 days: is it all still so, on all sides?
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final
 
 from refunds.backoff import backoff_steps
@@ -44,11 +46,15 @@ from refunds.evidence import (
     stands_for,
 )
 from refunds.execute import SEND_MS_MAX, SEND_MS_MIN, ExecuteRefund
+from refunds.learn import LearnFromCharge
+from refunds.link import PaymentView
+from refunds.look_at_sums import LookAtSums
 from refunds.look_up import look_for, movement_of
 from refunds.order import place
 from refunds.outcome import after_movement, of_its_payment
 from refunds.ports import (
     Accepted,
+    Charge,
     ChargeNotFoundError,
     ClaimConflictError,
     Clock,
@@ -57,7 +63,6 @@ from refunds.ports import (
     DoorbellError,
     Ledger,
     LedgerConflictError,
-    Movement,
     MovementStatus,
     Processor,
     ProviderUnavailableError,
@@ -66,11 +71,17 @@ from refunds.ports import (
 from refunds.record import Recorder, Stored
 from refunds.refund import HANDED_OVER_AGAIN, Failure, Refund, Why, noted, transition
 from refunds.reserve import TakenByAnotherCallError
+from refunds.ring import ring_if_owed
 from refunds.state_machine import CreditNoteState, Event, ReportState, State
 
 ACTOR: Final = "settle_refunds"
 # A day, in steps of the settle interval (a minute).
 REVIEW_STEPS: Final = 24 * 60
+# When a success is looked at again, in such steps: what others report later, and what a processor
+# takes back late, is noticed then where no webhook tells of it.
+AFTER_STEPS: Final = (60, REVIEW_STEPS, 7 * REVIEW_STEPS, 30 * REVIEW_STEPS)
+# No processor's refund is still on its way then; a bank's own takes a week or two.
+PENDING_STEPS_MAX: Final = 30 * REVIEW_STEPS
 HOLD_LOOK_UPS_MIN: Final = 3
 # How often a processor that dedupes by key is asked for an order before it is handed the same one
 # again, and how often that is done at most.
@@ -79,7 +90,9 @@ REPEATS_MAX: Final = 3
 # Somebody who asks again and again asks the ledger; the processor is asked once in that time.
 LOOK_NOW_EVERY_MS: Final = 10_000
 NOT_SET_UP: Final = "its processor is not set up here any more"
-# What no waiting mends: a scheduled refund that meets one of these was never sent, nor will be.
+OTHER_ACCOUNT: Final = "it was sent to another account, or under another form of key"
+GONE: Final = "the processor does not show the refund"
+# What waiting seldom mends: a scheduled refund that meets the same of these for a day is canceled.
 HOPELESS: Final = (
     AttemptsSpentError,
     CurrencyMismatchError,
@@ -116,6 +129,7 @@ class SettleSettings:
         after_hold: what a person wants done when the hold ends without a movement.
         take_ms: for how long a taken refund is left to one run.
         unheard_ms: how old a ring must be, if a worker has heard of it, before it is repeated.
+        grace_ms: how long whoever made a refund elsewhere may be about to report it themselves.
     """
 
     step_ms: int
@@ -123,6 +137,7 @@ class SettleSettings:
     after_hold: AfterHold
     take_ms: int
     unheard_ms: int
+    grace_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,12 +148,16 @@ class SettleRefund:
         on_request: whether somebody asked for this look. It then counts as none: what it finds is
             as good as any other's, but that nothing is there yet is left to the schedule's looks.
         credit_notes: issues credit notes that are due; ``None``: they wait until it does.
+        accounts: as in ``Reservation``.
     """
 
     ledger: Ledger
     processors: Mapping[str, Processor]
     recorder: Recorder
     execute: ExecuteRefund
+    learn: LearnFromCharge
+    look_at_sums: LookAtSums
+    accounts: Mapping[str, str]
     doorbell: Doorbell
     clock: Clock
     trail: Trail
@@ -184,7 +203,9 @@ class SettleRefund:
         except LedgerConflictError:
             self.trail.note("look_met_another_write", refund_id=refund_id)
 
-    def _settle(self, stored: Stored, deadline: Deadline) -> Settled:
+    def _settle(  # noqa: PLR0911 - one return for each state
+        self, stored: Stored, deadline: Deadline
+    ) -> Settled:
         match stored.refund.state:
             case State.SUBMITTING:
                 return self._take_over(stored, deadline)
@@ -196,6 +217,8 @@ class SettleRefund:
                 return self._run(stored, deadline)
             case State.SUCCEEDED if _is_owed_to_stripe(stored.refund):
                 return self._tell_stripe(stored, deadline)
+            case State.SUCCEEDED:
+                return self._look_after(stored, deadline)
             case _:
                 self.recorder.write(stored, replace(stored.refund, next_check_ms=None))
                 return Settled.NOTHING_DUE
@@ -218,8 +241,11 @@ class SettleRefund:
         processor = self.processors.get(refund.processor)
         if processor is None:
             return self._hold(stored, NOT_SET_UP)
+        if self._is_elsewhere(refund):
+            return self._not_shown(stored, OTHER_ACCOUNT)
+        learn = partial(self._learn, stored, deadline)
         try:
-            verdict = look_for(processor, refund, self.ledger.claimed, deadline)
+            verdict = look_for(processor, refund, self.ledger.claimed, deadline, learn=learn)
         except ChargeNotFoundError:
             return self._not_shown(stored, "the processor does not show the payment")
         except ProviderUnavailableError as error:
@@ -230,6 +256,31 @@ class SettleRefund:
         if by_key and is_open and self._may_repeat(refund, deadline):
             return self._hand_over_again(processor, stored, deadline)
         return self._decide(stored, verdict)
+
+    def _is_elsewhere(self, refund: Refund) -> bool:
+        """Whether its order went to another account than is set up now: nothing is concluded then.
+
+        Orders of former releases do not say where they went.
+        """
+        if refund.account in (None, self.accounts.get(refund.processor)):
+            return False
+        self.trail.note("sent_to_another_account", refund_id=refund.id, processor=refund.processor)
+        return True
+
+    def _learn(self, stored: Stored, deadline: Deadline, charge: Charge) -> None:
+        """What the charge shows of other refunds; this one has the slot, so nothing is imported."""
+        payment = stored.payment
+        view = PaymentView(
+            key=payment.key,
+            payment_record=payment.payment_record,
+            currency=payment.currency,
+            captured=payment.captured,
+            in_book=None,
+            charge=charge,
+        )
+        if self.learn(view, deadline).followed:
+            # What is decided next was read before: the next run decides on what it is now.
+            raise LedgerConflictError(f"a refund beside {stored.refund.id} moved on")
 
     def _may_repeat(self, refund: Refund, deadline: Deadline) -> bool:
         return (
@@ -268,18 +319,11 @@ class SettleRefund:
                 return self._escalate(stored, reason, {"movements": list(ids)})
             case NoneYet():
                 return self._none_yet(stored)
-            case Found(movement) if self._decides_nothing_yet(refund, movement):
-                return self._hold(stored, f"only {movement.id}, which failed", looked_up=True)
             case Found(movement):
                 after = after_movement(
                     refund, movement, at_ms=self.clock.now_ms(), cause="found", actor=ACTOR
                 )
                 return self._move_on(stored, after)
-
-    def _decides_nothing_yet(self, refund: Refund, movement: Movement) -> bool:
-        """A failed movement may be somebody else's, while our own order may still arrive."""
-        failed = movement.status is MovementStatus.FAILED and movement.order_id != refund.id
-        return failed and refund.state is State.UNKNOWN and not self._hold_is_over(refund)
 
     def _not_shown(self, stored: Stored, why_not: str) -> Settled:
         """The processor answers, and shows nothing that could tell: after the hold for a person.
@@ -296,7 +340,7 @@ class SettleRefund:
         """Not found yet is not failed: an order may arrive late, and look-ups may lag."""
         refund = stored.refund
         if refund.state is State.REVIEW or not self._hold_is_over(refund):
-            return self._hold(stored, "no movement found", looked_up=True)
+            return self._hold(stored, "no movement found", looked_up=1)
         if self.settings.after_hold is AfterHold.REVIEW:
             return self._escalate(stored, "no movement found during the hold", {})
         failure = Failure(
@@ -320,7 +364,7 @@ class SettleRefund:
     def _escalate(self, stored: Stored, reason: str, evidence: Mapping[str, Any]) -> Settled:
         refund = stored.refund
         if refund.state is State.REVIEW:
-            return self._hold(stored, reason, looked_up=True)
+            return self._hold(stored, reason, looked_up=1)
         now_ms = self.clock.now_ms()
         why = self._why(reason, **evidence)
         self.trail.note("refund_needs_review", refund_id=refund.id, reason=reason)
@@ -336,22 +380,42 @@ class SettleRefund:
         processor = self.processors.get(refund.processor)
         if processor is None:
             return self._hold(stored, NOT_SET_UP)
+        if self._is_elsewhere(refund):
+            return self._still_pending(stored, OTHER_ACCOUNT)
         try:
             movement = movement_of(processor, bound_to, refund.refunded_payment, deadline)
         except ProviderUnavailableError as error:
-            return self._hold(stored, f"no look-up: {type(error).__name__}")
-        if movement is None:
-            self.trail.note("pending_movement_gone", refund_id=refund.id)
-            return self._hold(stored, "the processor does not show the refund", looked_up=True)
+            return self._still_pending(stored, f"no look-up: {type(error).__name__}")
+        return self._gone(stored) if movement is None else self._shown(stored, movement)
+
+    def _shown(self, stored: Stored, movement: Movement) -> Settled:
+        refund = stored.refund
         if not stands_for(movement, refund):
-            return self._escalate(stored, "the processor shows another refund", {})
+            shown = {"shown_amount": movement.money.amount, "currency": movement.money.currency}
+            return self._escalate(stored, "the processor shows another refund", shown)
         if movement.status is MovementStatus.PENDING:
-            return self._hold(stored, "still pending", looked_up=True)
+            return self._still_pending(stored, f"still {movement.processor_status or 'pending'}")
         linked = of_its_payment(refund, stored.payment)
         after = after_movement(
             linked, movement, at_ms=self.clock.now_ms(), cause="looked_up", actor=ACTOR
         )
         return self._move_on(stored, after)
+
+    def _gone(self, stored: Stored) -> Settled:
+        """What the processor had accepted it does not show: a look-up that lags, or it is lost."""
+        refund = stored.refund
+        self.trail.note("pending_movement_gone", refund_id=refund.id)
+        times = refund.look_ups if refund.last_look == GONE else 0
+        if times + 1 >= HOLD_LOOK_UPS_MIN and self._is_late(refund):
+            return self._escalate(stored, GONE, {})
+        return self._hold(stored, GONE, looked_up=times + 1 - refund.look_ups)
+
+    def _still_pending(self, stored: Stored, result: str) -> Settled:
+        since_ms = stored.refund.entered_at_ms
+        is_old = self.clock.now_ms() >= since_ms + PENDING_STEPS_MAX * self.settings.step_ms
+        if is_old and stored.refund.state is State.PENDING:
+            return self._escalate(stored, f"{result} for too long", {})
+        return self._hold(stored, result)
 
     # --- scheduled --------------------------------------------------------------------------------
 
@@ -366,12 +430,23 @@ class SettleRefund:
         try:
             done = self.execute.run_scheduled(stored, deadline, ACTOR)
         except HOPELESS as error:
-            return self._cancel(stored, error)
+            return self._refused(stored, error)
         except RefundBridgeError as error:
             return self._hold(stored, f"not begun: {error.code}")
         if done.refund.state is State.REQUESTED:
             return self._hold(done, "deferred")
         return Settled.MOVED_ON
+
+    def _refused(self, stored: Stored, error: RefundBridgeError) -> Settled:
+        """It cannot be sent as things are; should they stay so for a day, it is canceled."""
+        refund, now_ms, result = stored.refund, self.clock.now_ms(), f"not begun: {error.code}"
+        since_ms = refund.refused_since_ms if refund.last_look == result else None
+        if since_ms is None:
+            later = replace(refund, refused_since_ms=now_ms)
+            return self._hold(replace(stored, refund=later), result, before=stored)
+        if now_ms < since_ms + REVIEW_STEPS * self.settings.step_ms:
+            return self._hold(stored, result)
+        return self._cancel(stored, error)
 
     def _cancel(self, stored: Stored, error: RefundBridgeError) -> Settled:
         """What was accepted cannot be sent any more, and never was."""
@@ -388,13 +463,22 @@ class SettleRefund:
         return self._issue_credit_note(stored, deadline)
 
     def _ring_again(self, stored: Stored) -> Settled:
-        """Ring, unless a worker has heard: then the queue itself brings the message back."""
+        """Ring, unless a message is under way, or others may be about to report it themselves."""
         refund, now_ms = stored.refund, self.clock.now_ms()
-        report, age_ms = refund.report, now_ms - (refund.report_due_at_ms or now_ms)
-        self.trail.note("report_delayed", refund_id=refund.id, age_ms=age_ms, reason="not heard of")
-        patience_ms = self.settings.unheard_ms if report.attempts else self.settings.step_ms
-        if now_ms < (report.last_ring_ms or 0) + patience_ms:
-            return self._hold(stored, "the queue has it")
+        report, due_at_ms = refund.report, refund.report_due_at_ms or now_ms
+        if report.last_ring_ms is None:
+            grace_ends_ms = due_at_ms + self.settings.grace_ms
+            if not (refund.is_ours or report.forced) and now_ms < grace_ends_ms:
+                self.recorder.write(stored, replace(refund, next_check_ms=grace_ends_ms))
+                return Settled.HELD
+        else:
+            age_ms = now_ms - due_at_ms
+            self.trail.note(
+                "report_delayed", refund_id=refund.id, age_ms=age_ms, reason="not heard of"
+            )
+            patience_ms = self.settings.unheard_ms if report.attempts else self.settings.step_ms
+            if now_ms < report.last_ring_ms + patience_ms:
+                return self._hold(stored, "the queue has it")
         try:
             self.doorbell.ring(refund.id)
         except DoorbellError:
@@ -411,6 +495,43 @@ class SettleRefund:
         has_ended = self.credit_notes(attempt.refund, deadline)
         return Settled.MOVED_ON if has_ended else Settled.HELD
 
+    # --- afterwards -------------------------------------------------------------------------------
+
+    def _look_after(self, stored: Stored, deadline: Deadline) -> Settled:
+        """Is it all still so? What a look finds is written by whoever looks."""
+        refund, record = stored.refund, stored.payment.payment_record
+        processor = self.processors.get(refund.processor)
+        if processor is None or self._is_elsewhere(refund):
+            return self._next_look(stored, soon=False)
+        soon = False
+        try:
+            if record is not None:
+                soon = self.look_at_sums(stored.payment, record, deadline)
+            if record is None or not processor.capabilities.shows_payments:
+                self._follow_late(processor, refund, deadline)
+        except RefundBridgeError as error:
+            return self._hold(stored, f"not looked after: {error.code}")
+        except ProviderUnavailableError as error:
+            return self._hold(stored, f"not looked after: {type(error).__name__}")
+        return self._next_look(self.recorder.read(refund.id), soon=soon)
+
+    def _follow_late(self, processor: Processor, refund: Refund, deadline: Deadline) -> None:
+        bound_to = refund.processor_refund_id or ""
+        movement = movement_of(processor, bound_to, refund.refunded_payment, deadline)
+        if movement is not None:
+            self.learn.follow(refund, movement, deadline)
+
+    def _next_look(self, stored: Stored, *, soon: bool) -> Settled:
+        refund, now_ms, step_ms = stored.refund, self.clock.now_ms(), self.settings.step_ms
+        if refund.state is not State.SUCCEEDED or _is_owed_to_stripe(refund):
+            return Settled.MOVED_ON
+        since_ms = refund.report.reported_at_ms or refund.succeeded_at_ms or refund.created_at_ms
+        looks = (since_ms + steps * step_ms for steps in AFTER_STEPS)
+        next_ms = next((at_ms for at_ms in looks if at_ms > now_ms), None)
+        after = replace(refund, looks=0, next_check_ms=now_ms + step_ms if soon else next_ms)
+        self.recorder.write(stored, after)
+        return Settled.HELD
+
     # --- all --------------------------------------------------------------------------------------
 
     def _move_on(self, stored: Stored, after: Refund) -> Settled:
@@ -419,9 +540,8 @@ class SettleRefund:
         except ClaimConflictError:
             # Another refund was bound to it a moment ago; the next look-up will see that.
             return Settled.HELD
-        if moved.refund.report.state is ReportState.DUE:
-            self.execute.ring(moved.refund)
-        elif moved.refund.report.state is ReportState.FAILED:
+        ring_if_owed(moved.refund, self.doorbell, self.trail)
+        if moved.refund.report.state is ReportState.FAILED:
             reason = moved.refund.report.last_error
             self.trail.note("report_failed", refund_id=moved.refund.id, reason=reason)
         return Settled.MOVED_ON
@@ -431,11 +551,11 @@ class SettleRefund:
         stored: Stored,
         result: str,
         *,
-        looked_up: bool = False,
+        looked_up: int = 0,
         steps: int | None = None,
         before: Stored | None = None,
     ) -> Settled:
-        """Look again later, each time a little later."""
+        """Look again later, each time a little later; ``looked_up`` look-ups more told something."""
         if self.on_request:
             return Settled.HELD
         refund = stored.refund
@@ -446,7 +566,7 @@ class SettleRefund:
         after = replace(
             refund,
             looks=refund.looks + 1,
-            look_ups=refund.look_ups + int(looked_up),
+            look_ups=refund.look_ups + looked_up,
             last_look=result,
             next_check_ms=self.clock.now_ms() + steps * self.settings.step_ms,
         )

@@ -9,10 +9,11 @@ events.
     (new) ─▶ requested ─▶ submitting ─┬─▶ succeeded
                 │  ▲                  ├─▶ pending ──▶ succeeded | failed | review
                 │  └── certainly not ─┤
-                │      executed       ├─▶ rejected                         final, headroom freed
+                │      executed       ├─▶ rejected                         headroom freed
                 ▼                     ├─▶ aborted ──▶ submitting           headroom freed, retried
               failed                  └─▶ unknown ──▶ succeeded | pending | failed | review
-    review ─▶ succeeded | failed
+    review                     ─▶ succeeded | failed
+    failed, rejected, aborted  ─▶ succeeded    the processor shows that its very money moved
 """
 
 from enum import StrEnum
@@ -76,6 +77,10 @@ TRANSITIONS: Final[dict[tuple[State | None, Event], State]] = {
     (State.PENDING, Event.ESCALATE): State.REVIEW,
     (State.REVIEW, Event.SUCCEED): State.SUCCEEDED,
     (State.REVIEW, Event.FAIL): State.FAILED,
+    # The processor contradicts itself: what it had refused or called failed has moved money.
+    (State.FAILED, Event.SUCCEED): State.SUCCEEDED,
+    (State.REJECTED, Event.SUCCEED): State.SUCCEEDED,
+    (State.ABORTED, Event.SUCCEED): State.SUCCEEDED,
 }
 
 # A movement may exist that no processor refund id is bound to: one such refund per payment.
@@ -84,7 +89,6 @@ UNBOUND: Final = frozenset({State.SUBMITTING, State.UNKNOWN, State.REVIEW})
 FREED: Final = frozenset({State.REJECTED, State.ABORTED, State.FAILED})
 # Nothing moves on by itself from here.
 FINAL: Final = frozenset({State.SUCCEEDED, State.REJECTED, State.FAILED})
-
 
 # What callers are told: four words for nine states (API.md, the refund object).
 PUBLIC_STATUS: Final[dict[State, str]] = {
@@ -124,8 +128,15 @@ REPORT_TRANSITIONS: Final[dict[tuple[ReportState, ReportEvent], ReportState]] = 
     (ReportState.DUE, ReportEvent.CONFIRM): ReportState.REPORTED,
     (ReportState.DUE, ReportEvent.GIVE_UP): ReportState.FAILED,
     (ReportState.FAILED, ReportEvent.REPLAY): ReportState.DUE,
-    # The processor took the money back before Stripe was asked: there is nothing to tell.
+    # Stripe turns out to show what others told it of.
+    (ReportState.FAILED, ReportEvent.CONFIRM): ReportState.REPORTED,
+    (ReportState.NOT_DUE, ReportEvent.CONFIRM): ReportState.REPORTED,
+    # That others had told Stripe was believed by the sums, which do not hold it any more.
+    (ReportState.REPORTED, ReportEvent.OWE): ReportState.DUE,
+    # There is nothing to tell: the processor took the money back before Stripe was asked, or a
+    # person decided that Stripe is never told.
     (ReportState.DUE, ReportEvent.CANCEL): ReportState.NOT_DUE,
+    (ReportState.FAILED, ReportEvent.CANCEL): ReportState.NOT_DUE,
 }
 
 

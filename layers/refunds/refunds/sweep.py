@@ -12,8 +12,9 @@ from functools import partial
 from typing import Final
 
 from refunds.errors import RefundBridgeError
+from refunds.learn import SINCE_MARGIN_MS
 from refunds.link import asking_processor
-from refunds.observe import SINCE_MARGIN_MS, ObservePayment
+from refunds.observe import ObservePayment
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import (
     MOVEMENTS_MAX,

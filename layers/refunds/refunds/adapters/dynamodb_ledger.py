@@ -25,7 +25,6 @@ from refunds.adapters.ledger_writes import (
     ConditionalWrite,
     check_taken,
     conditional_writes,
-    report_taken,
 )
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import (
@@ -162,18 +161,6 @@ class DynamoDbLedger:
         write_id = self._new_write_id()
         table = self._table.name
         update = check_taken(refund_id, table, now_ms=now_ms, until_ms=until_ms, write_id=write_id)
-        return self._take(refund_id, update, write_id)
-
-    def take_report(self, refund_id: str, *, now_ms: int, lease_until_ms: int) -> Refund | None:
-        """Take a due report for one attempt, in one round trip."""
-        write_id = self._new_write_id()
-        update = report_taken(
-            refund_id,
-            self._table.name,
-            now_ms=now_ms,
-            lease_until_ms=lease_until_ms,
-            write_id=write_id,
-        )
         return self._take(refund_id, update, write_id)
 
     def _take(self, refund_id: str, update: Mapping[str, Any], write_id: str) -> Refund | None:

@@ -84,7 +84,6 @@ def _require_distinct(commit: Commit) -> None:
         for key in chain(
             (refund_key(write.after.id) for write in commit.refunds),
             (payment_item_key(write.after.key) for write in commit.payments),
-            (payment_item_key(payment_key_of(step.after)) for step in commit.reports),
             (claim_key(claim) for claim in dict.fromkeys(commit.claims)),
         )
     ]
@@ -97,7 +96,6 @@ def _require_distinct(commit: Commit) -> None:
 def _require_own_payment(commit: Commit) -> None:
     """The amount of a refund must never be held on, or given back to, another payment."""
     keys = {write.after.key for write in commit.payments}
-    keys |= {payment_key_of(step.after) for step in commit.reports}
     for write in commit.refunds:
         if keys and payment_key_of(write.after) not in keys:
             raise LedgerDefectError(f"refund {write.after.id} is written with another's payment")

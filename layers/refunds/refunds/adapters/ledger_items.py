@@ -37,6 +37,7 @@ from refunds.refund import (
     RefundRequest,
     RefundType,
     Report,
+    ReportCause,
     ReportParameters,
     Source,
 )
@@ -167,6 +168,8 @@ def _entry_of(item: Mapping[str, Any]) -> Entry:
 def _report_of(item: Mapping[str, Any]) -> Report:
     known = _known(Report, item)
     known["state"] = ReportState(known.get("state", ReportState.NOT_DUE))
+    if "cause" in known:
+        known["cause"] = ReportCause(known["cause"])
     if "parameters" in known:
         known["parameters"] = ReportParameters(**_known(ReportParameters, known["parameters"]))
     return Report(**known)

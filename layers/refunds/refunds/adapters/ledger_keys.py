@@ -90,6 +90,13 @@ def claim_holder(claim: Claim) -> str:
     return claim.refund_id
 
 
+def former_holder(claim: Claim) -> str | None:
+    """Whose place the holder may take, as stored; ``None``: nobody's."""
+    if isinstance(claim, RecordClaim):
+        return None if claim.instead_of is None else payment_key_text(claim.instead_of)
+    return claim.instead_of
+
+
 def held_payment(item: Mapping[str, Any]) -> PaymentKey:
     """The payment that holds a Payment Record, from the claim's item."""
     processor, separator, charge_id = str(item.get("holder", "")).partition("#")

@@ -16,12 +16,12 @@ from refunds.adapters.ledger_keys import (
     Item,
     claim_holder,
     claim_key,
+    former_holder,
     payment_item_key,
     refund_key,
 )
-from refunds.payment import payment_key_of, report_counted
-from refunds.ports import Claim, Commit, PaymentWrite, RefundWrite, ReportStep
-from refunds.state_machine import ReportState, State, may_follow
+from refunds.ports import Claim, Commit, PaymentWrite, RefundWrite
+from refunds.state_machine import State, may_follow
 
 # The maps whose members are facts of their own; any other map is one value (a caller's metadata).
 _MAPS_OF_FACTS: Final = frozenset(
@@ -59,7 +59,6 @@ def conditional_writes(commit: Commit, table: str, write_id: str) -> list[Condit
     return [
         *(_refund_write(write, table, write_id) for write in commit.refunds),
         *(_payment_write(write, table, write_id) for write in commit.payments),
-        *(_report_step(step, table, write_id) for step in commit.reports),
         *(_claim_write(claim, table) for claim in dict.fromkeys(commit.claims)),
     ]
 
@@ -67,23 +66,6 @@ def conditional_writes(commit: Commit, table: str, write_id: str) -> list[Condit
 def states_before(after: State) -> tuple[State, ...]:
     """The stored states that a refund in ``after`` may replace, from the transition table."""
     return tuple(state for state in State if may_follow(state, after))
-
-
-def report_taken(
-    refund_id: str, table: str, *, now_ms: int, lease_until_ms: int, write_id: str
-) -> dict[str, Any]:
-    """The arguments of the ``UpdateItem`` that takes a due report for one attempt."""
-    update = _Update()
-    revision, one, none = update.path("revision"), update.value(1), update.value(0)
-    attempts = update.path("report", "attempts")
-    lease = update.path("report", "lease_until_ms")
-    update.set_value(("report", "lease_until_ms"), lease_until_ms)
-    update.set_value(("write_id",), write_id)
-    update.sets.append(f"{revision} = {revision} + {one}")
-    update.sets.append(f"{attempts} = if_not_exists({attempts}, {none}) + {one}")
-    due = f"{update.path('report', 'state')} = {update.value(ReportState.DUE.value)}"
-    free = f"attribute_not_exists({lease}) OR {lease} <= {update.value(now_ms)}"
-    return update.arguments(table, refund_key(refund_id), f"{due} AND ({free})")
 
 
 def check_taken(
@@ -188,23 +170,6 @@ def _payment_write(write: PaymentWrite, table: str, write_id: str) -> Conditiona
     return ConditionalWrite(subject, "Update", arguments, before.revision + 1)
 
 
-def _report_step(step: ReportStep, table: str, write_id: str) -> ConditionalWrite:
-    key = payment_key_of(step.after)
-    update = _Update()
-    none, one = update.value(0), update.value(1)
-    for name, difference in report_counted(step.before, step.after).items():
-        counter = update.path(name)
-        update.sets.append(
-            f"{counter} = if_not_exists({counter}, {none}) + {update.value(difference)}"
-        )
-    revision = update.path("revision")
-    update.sets.append(f"{revision} = {revision} + {one}")
-    update.set_value(("write_id",), write_id)
-    arguments = update.arguments(table, payment_item_key(key), "attribute_exists(pk)")
-    subject = f"payment {key.processor} {key.charge_id}"
-    return ConditionalWrite(subject, "Update", arguments, revision=0)
-
-
 def _claim_write(claim: Claim, table: str) -> ConditionalWrite:
     # An update and no put: confirming a claim must not remove what a newer release wrote on it.
     update, key = _Update(), claim_key(claim)
@@ -213,6 +178,8 @@ def _claim_write(claim: Claim, table: str) -> ConditionalWrite:
     update.sets.append(f"{holder} = {same}")
     update.sets.append(f"{schema} = if_not_exists({schema}, {version})")
     condition = f"attribute_not_exists(pk) OR {holder} = {same}"
+    if (former := former_holder(claim)) is not None:
+        condition += f" OR {holder} = {update.value(former)}"
     arguments = update.arguments(table, key, condition)
     return ConditionalWrite(f"claim {key['pk']}", "Update", arguments, revision=0, claim=claim)
 

@@ -15,6 +15,7 @@ from refunds.adapters.http_messages import retry_after_of
 from refunds.money import is_currency
 from refunds.ports import (
     PaymentRecord,
+    ReportNotAllowed,
     ReportOutcome,
     ReportRefused,
     ReportUnclear,
@@ -96,6 +97,8 @@ class StripeRefusal:
 
     def of_report(self) -> ReportOutcome:
         """What the error means for a report."""
+        if self.status in (401, 403):
+            return ReportNotAllowed(self.message)
         if self.is_final:
             return ReportRefused(self.message, self.code)
         return ReportUnclear(self.message, self.is_stored, self.retry_after_s)

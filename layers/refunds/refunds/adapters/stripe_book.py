@@ -87,7 +87,7 @@ class StripeBook:
             return error.refusal.of_report()
         if booked.get("id") != parameters.payment_record:
             return ReportUnclear("Stripe's answer is a success that names another object")
-        return ReportAccepted()
+        return ReportAccepted(_shown(booked))
 
     def _read(self, name: str, ask: Ask, deadline: Deadline) -> dict[str, Any]:
         """The members of the object ``name``."""
@@ -95,3 +95,11 @@ class StripeBook:
         if found.get("id") != name:
             raise UnreadableAnswerError("Stripe answered with another object than was asked for")
         return found
+
+
+def _shown(booked: dict[str, Any]) -> PaymentRecord | None:
+    """The Payment Record in the answer to a report, which is booked whatever else it says."""
+    try:
+        return read_payment_record(booked)
+    except UnreadableAnswerError:
+        return None

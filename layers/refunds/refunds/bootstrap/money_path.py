@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from secrets import token_urlsafe
 
 from aws_lambda_powertools import Logger
@@ -11,19 +12,22 @@ from refunds.adapters.aws_clients import dynamodb_client, sqs_client, ssm_client
 from refunds.adapters.breaker import Breaker
 from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.adapters.dynamodb_ledger import DynamoDbLedger
+from refunds.adapters.dynamodb_listing import DynamoDbListing
+from refunds.adapters.dynamodb_sweeps import DynamoDbSweeps
 from refunds.adapters.guarded_ports import GuardedCreditNotes
 from refunds.adapters.side_by_side import SideBySide
 from refunds.adapters.sqs_doorbell import SqsDoorbell
 from refunds.adapters.ssm_secrets import Secrets
 from refunds.adapters.system_clock import SystemClock
-from refunds.adopt import Adopter
 from refunds.bootstrap.processors import keys_of, processor_side
 from refunds.bootstrap.stripe_side import STRIPE_SECRET_KEY, stripe_side
 from refunds.bootstrap.trails import calls_to, trail_of
 from refunds.config import ConfigurationError, Seconds, Settings
 from refunds.execute import ExecuteRefund
+from refunds.learn import LearnFromCharge
 from refunds.link import LinkResolver, VerifyCharge
-from refunds.ports import Processor, Trail
+from refunds.listing import every_refund_of
+from refunds.ports import Book, Listing, Processor, SweepLog, Trail
 from refunds.processors.registry import REGISTRY, set_up
 from refunds.record import Recorder
 from refunds.reserve import Reservation
@@ -46,8 +50,13 @@ class MoneyPath:
     """What every function that moves money stands on."""
 
     ledger: DynamoDbLedger
+    listing: Listing
+    sweeps: SweepLog
+    book: Book
     processors: Mapping[str, Processor]
+    accounts: Mapping[str, str]
     execute: ExecuteRefund
+    learn: LearnFromCharge
     doorbell: SqsDoorbell
     credit_notes: GuardedCreditNotes
     clock: SystemClock
@@ -93,6 +102,22 @@ def money_path(
     processors: Mapping[str, Processor] = side.by_name
     stripe = stripe_side(settings, secrets, http, clock, trail)
     doorbell = SqsDoorbell(sqs_client(), settings.report_queue_url)
+    listing = DynamoDbListing(dynamodb_client(), settings.ledger_table)
+    sweeps = DynamoDbSweeps(dynamodb_client(), settings.ledger_table)
+    accounts = {name: own.account for name, own in found.items()}
+    recorder = Recorder(ledger=ledger, clock=clock, trail=trail, stage=settings.stage)
+    learn = LearnFromCharge(
+        ledger=ledger,
+        refunds=listing.refunds,
+        every_refund=partial(every_refund_of, listing),
+        sweeps=sweeps,
+        processors=processors,
+        recorder=recorder,
+        doorbell=doorbell,
+        clock=clock,
+        trail=trail,
+        stage=settings.stage,
+    )
     execute = ExecuteRefund(
         ledger=ledger,
         resolver=LinkResolver(
@@ -107,12 +132,13 @@ def money_path(
         ),
         reservation=Reservation(
             ledger=ledger,
-            adopter=Adopter(ledger=ledger, clock=clock, trail=trail, stage=settings.stage),
+            learn=learn,
+            accounts=accounts,
             clock=clock,
             trail=trail,
             lease_ms=settings.lease_seconds * 1000,
         ),
-        recorder=Recorder(ledger=ledger, clock=clock, trail=trail, stage=settings.stage),
+        recorder=recorder,
         processors=processors,
         doorbell=doorbell,
         clock=clock,
@@ -121,8 +147,13 @@ def money_path(
     )
     return MoneyPath(
         ledger=ledger,
+        listing=listing,
+        sweeps=sweeps,
+        book=stripe.book,
         processors=processors,
+        accounts=accounts,
         execute=execute,
+        learn=learn,
         doorbell=doorbell,
         credit_notes=stripe.credit_notes,
         clock=clock,

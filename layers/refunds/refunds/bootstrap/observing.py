@@ -1,9 +1,7 @@
 """Observing a payment, for the functions that learn what happened at the processor."""
 
-from refunds.adapters.aws_clients import dynamodb_client
-from refunds.adapters.dynamodb_sweeps import DynamoDbSweeps
 from refunds.bootstrap.money_path import MoneyPath
-from refunds.bootstrap.settling import SettlingSettings, settle_of
+from refunds.bootstrap.settling import SettlingSettings, look_at_sums_of, settle_of
 from refunds.observe import ObservePayment
 
 
@@ -11,12 +9,11 @@ def observe_of(path: MoneyPath, settings: SettlingSettings) -> ObservePayment:
     """The use case on the money's path."""
     return ObservePayment(
         ledger=path.ledger,
-        sweeps=DynamoDbSweeps(dynamodb_client(), settings.ledger_table),
         resolver=path.execute.resolver,
-        adopter=path.execute.reservation.adopter,
+        learn=path.learn,
+        look_at_sums=look_at_sums_of(path, settings),
         recorder=path.execute.recorder,
         settle=settle_of(path, settings),
-        execute=path.execute,
         clock=path.clock,
         trail=path.trail,
     )

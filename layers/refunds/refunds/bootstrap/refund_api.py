@@ -7,8 +7,7 @@ from typing import Literal
 
 from aws_lambda_powertools import Logger
 
-from refunds.adapters.aws_clients import dynamodb_client, ssm_client
-from refunds.adapters.dynamodb_listing import DynamoDbListing
+from refunds.adapters.aws_clients import ssm_client
 from refunds.adapters.ssm_api_keys import ApiKeys
 from refunds.address_throttle import AddressThrottle
 from refunds.bootstrap.money_path import money_path, new_token
@@ -55,8 +54,7 @@ def refund_api(logger: Logger) -> RefundApi:
     """
     settings = RefundApiSettings.from_environment()
     path = money_path(settings, logger)
-    listing = DynamoDbListing(dynamodb_client(), settings.ledger_table)
-    list_refunds = ListRefunds(ledger=path.ledger, listing=listing, clock=path.clock)
+    list_refunds = ListRefunds(ledger=path.ledger, listing=path.listing, clock=path.clock)
     return RefundApi(
         stage=settings.stage,
         execute=path.execute,
@@ -66,7 +64,7 @@ def refund_api(logger: Logger) -> RefundApi:
             ledger=path.ledger,
             list_refunds=list_refunds,
             resolver=path.execute.resolver,
-            adopter=path.execute.reservation.adopter,
+            learn=path.learn,
         ),
         callers=_callers(settings, path.clock, path.trail),
         clock=path.clock,

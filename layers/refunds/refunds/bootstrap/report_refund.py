@@ -7,27 +7,27 @@ from typing import Annotated
 from aws_lambda_powertools import Logger
 from pydantic import Field
 
-from refunds.adapters.aws_clients import dynamodb_client, sqs_client, ssm_client
-from refunds.adapters.deadline_http import DeadlineHttp
-from refunds.adapters.dynamodb_ledger import DynamoDbLedger
+from refunds.adapters.aws_clients import sqs_client
 from refunds.adapters.pace import Pace
-from refunds.adapters.ssm_secrets import Secrets
-from refunds.adapters.system_clock import SystemClock
 from refunds.adapters.visibility import VisibilityBackoff
-from refunds.bootstrap.stripe_side import STRIPE_SECRET_KEY, stripe_side
-from refunds.bootstrap.trails import trail_of
-from refunds.config import Seconds, Settings
+from refunds.bootstrap.money_path import MoneySettings, money_path
+from refunds.bootstrap.settling import ReportDelay, read_sums_of
+from refunds.config import Seconds
 from refunds.credit_note import IssueCreditNote
 from refunds.ports import Clock
 from refunds.report import ReportRefund
+from refunds.stripe_knows import OthersReport
 
 
-class ReportRefundSettings(Settings):
+class ReportRefundSettings(MoneySettings):
     """What ``report_refund`` reads.
 
     Attributes:
         credit_notes: as in ``SettleRefundsSettings``.
-        settle_seconds: the settle interval, by which a credit note that was not issued is put off.
+        settle_seconds: the settle interval, of which the pauses of what is put off are multiples.
+        external_report_delay_seconds: as in ``SettlingSettings``.
+        others_report: what the merchant says of those who refund elsewhere: that they report under
+            the processor's refund id (``by_processor_id``), or anyhow.
     """
 
     report_max_receives: Annotated[int, Field(ge=1, le=1000)]
@@ -37,6 +37,8 @@ class ReportRefundSettings(Settings):
     stripe_reports_per_second: Annotated[int, Field(ge=1, le=100)]
     credit_notes: bool
     settle_seconds: Seconds
+    external_report_delay_seconds: ReportDelay
+    others_report: OthersReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,41 +61,35 @@ def report_refund(logger: Logger) -> ReportRefundWorld:
         ConfigurationError: the environment is wrong.
     """
     settings = ReportRefundSettings.from_environment()
-    clock, trail = SystemClock(), trail_of(logger)
-    secrets = Secrets(
-        ssm_client(),
-        settings.secrets_prefix,
-        (STRIPE_SECRET_KEY,),
-        max_age_s=settings.secrets_cache_seconds,
-        clock=clock,
-    )
-    ledger, http = DynamoDbLedger(dynamodb_client(), settings.ledger_table), DeadlineHttp(clock)
-    stripe = stripe_side(settings, secrets, http, clock, trail)
+    path = money_path(settings, logger, needs_processor=False)
     credit_notes = IssueCreditNote(
-        ledger=ledger,
-        notes=stripe.credit_notes,
-        clock=clock,
-        trail=trail,
+        ledger=path.ledger,
+        notes=path.credit_notes,
+        clock=path.clock,
+        trail=path.trail,
         actor="report_refund",
         step_ms=settings.settle_seconds * 1000,
     )
     report = ReportRefund(
-        ledger=ledger,
-        book=stripe.book,
-        clock=clock,
-        trail=trail,
+        ledger=path.ledger,
+        book=path.book,
+        read_sums=read_sums_of(path, grace_seconds=settings.external_report_delay_seconds),
+        clock=path.clock,
+        trail=path.trail,
         lease_ms=settings.report_lease_seconds * 1000,
+        step_ms=settings.settle_seconds * 1000,
+        others_report=settings.others_report,
         credit_notes=credit_notes if settings.credit_notes else None,
     )
     return ReportRefundWorld(
         report=report,
-        clock=clock,
+        clock=path.clock,
         pace=Pace(settings.stripe_reports_per_second),
         backoff=VisibilityBackoff(
             sqs_client(),
             settings.report_queue_url,
             base_seconds=settings.report_backoff_seconds,
-            trail=trail,
+            trail=path.trail,
         ),
         concurrency=settings.report_concurrency,
         max_receives=settings.report_max_receives,

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from refunds.adapters.aws_clients import dynamodb_client, events_client
 from refunds.adapters.dynamodb_backlog import DynamoDbBacklog
-from refunds.adapters.dynamodb_listing import DynamoDbListing
 from refunds.adapters.eventbridge import EventBridgeBus
 from refunds.adapters.side_by_side import SideBySide
 from refunds.announce import AnnounceBacklog
@@ -64,12 +63,14 @@ def settle_refunds(logger: Logger) -> SettleRefundsWorld:
     settle = settle_of(path, settings)
     run = SettleRun(
         ledger=path.ledger,
+        refunds=path.listing.refunds,
+        sweeps=path.sweeps,
         settle=replace(settle, credit_notes=credit_notes) if settings.credit_notes else settle,
         together=SideBySide(settings.settle_concurrency),
         clock=path.clock,
         trail=path.trail,
     )
-    listing = DynamoDbListing(dynamodb_client(), settings.ledger_table)
+    listing = path.listing
     announce = AnnounceBacklog(
         ledger=path.ledger,
         payments=listing.payments,

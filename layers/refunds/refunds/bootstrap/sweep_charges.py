@@ -7,8 +7,6 @@ from typing import Annotated
 from aws_lambda_powertools import Logger
 from pydantic import Field
 
-from refunds.adapters.aws_clients import dynamodb_client
-from refunds.adapters.dynamodb_listing import DynamoDbListing
 from refunds.adapters.side_by_side import SideBySide
 from refunds.bootstrap.money_path import money_path
 from refunds.bootstrap.observing import observe_of
@@ -47,8 +45,8 @@ def sweep_charges(logger: Logger) -> SweepChargesWorld:
             for name, processor in path.processors.items()
             if processor.capabilities.lists_charges
         },
-        sweeps=observe.sweeps,
-        payments=DynamoDbListing(dynamodb_client(), settings.ledger_table).payments,
+        sweeps=path.sweeps,
+        payments=path.listing.payments,
         observe=observe,
         together=SideBySide(settings.settle_concurrency),
         clock=path.clock,

@@ -56,6 +56,8 @@ class CcgSettings(ProcessorSettings):
         upstream_env: ``dev``, ``stage`` or ``test``; needed outside of production, and only there.
     """
 
+    ACCOUNT: ClassVar[tuple[str, ...]] = ("url", "merchant_id", "upstream_env")
+
     merchant_id: Annotated[str, Field(pattern=r"^[!-~]{1,64}$")]
     amount_unit: AmountUnit
     currency: Annotated[str, Field(pattern=r"^[a-z]{3}$")] = "usd"

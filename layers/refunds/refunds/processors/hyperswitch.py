@@ -52,6 +52,8 @@ class HyperswitchSettings(ProcessorSettings):
             30. The first 30 of ours are still 130 random bits.
     """
 
+    ACCOUNT: ClassVar[tuple[str, ...]] = ("url", "refund_id_max")
+
     refund_id_max: Annotated[int, Field(ge=30, le=64)] = 64
 
 

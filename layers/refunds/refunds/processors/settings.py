@@ -4,8 +4,9 @@ A setting ``url`` of the processor ``hitpay`` is the variable ``HITPAY_URL``, an
 without a URL is not set up, and a payment that leads to it is refused.
 """
 
+import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,7 +22,19 @@ class ProcessorSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
+    # What tells one account, and the form of our key there, from another.
+    ACCOUNT: ClassVar[tuple[str, ...]] = ("url",)
+
     url: Annotated[str, Field(pattern=r"^https?://")]
+
+    @property
+    def account(self) -> str:
+        """A fingerprint of what orders are sent to, and of the form of their keys; no secret.
+
+        An order of another account, or under another form of key, is not to be found nor repeated.
+        """
+        told = "\0".join(str(getattr(self, name)) for name in self.ACCOUNT)
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     @classmethod
     def from_environment(cls, name: str, environment: Mapping[str, str]) -> Self | None:

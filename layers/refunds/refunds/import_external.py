@@ -1,10 +1,9 @@
 """A movement that somebody else made, as a refund of its own: pure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refunds.outcome import evidence_of, owing_report
+from refunds.outcome import evidence_of, owing_report, report_parameters
 from refunds.payment import PaymentKey
 from refunds.ports import Movement, MovementStatus
 from refunds.refund import (
@@ -12,12 +11,14 @@ from refunds.refund import (
     ReferenceType,
     Refund,
     RefundRequest,
+    Report,
+    ReportCause,
     Source,
     Why,
     born,
     imported_refund_id,
 )
-from refunds.state_machine import Event, ReportState, State
+from refunds.state_machine import Event, State
 
 ACTOR: Final = "refund-bridge"
 
@@ -27,27 +28,25 @@ class Import:
     """What is known where a movement is imported.
 
     Attributes:
-        first_seen_ms: when the payment was first seen; a movement from before then is taken to be
-            in Stripe's book already. ``None``: it is first seen now, and so is all that it lists.
-        owed: of what is first seen now, the movements that Stripe does not know
-            (``owed_at_first_sight``).
+        since_ms: when this stage began to look, less a day. What succeeded before then may have
+            been told to Stripe by whoever made it, so it is not owed.
     """
 
     stage: str
     key: PaymentKey
     payment_record: str | None
-    first_seen_ms: int | None
+    since_ms: int
     now_ms: int
-    owed: frozenset[str] = frozenset()
 
     def refund_of(self, movement: Movement, *, contradicts: str | None = None) -> Refund:
         """The refund that stands for ``movement``, bound to it, its report due if one is owed.
 
-        It is due for settling at once: nobody has rung for it yet.
+        It is due for settling at once, which rings when whoever made it had time to report it.
         """
+        is_old = contradicts is None and self._is_old(movement)
         why = Why(
             at_ms=self.now_ms,
-            cause=BEFORE_ADOPTION if self._is_old(movement) else "found_on_charge",
+            cause=BEFORE_ADOPTION if is_old else "found_on_charge",
             actor=ACTOR,
             evidence=evidence_of(movement),
         )
@@ -68,7 +67,7 @@ class Import:
             invoice=None,
             amount=movement.money.amount,
             currency=movement.money.currency,
-            created_at_ms=movement.created_at_ms or movement.refunded_at_ms or self.now_ms,
+            created_at_ms=made_ms(movement) or self.now_ms,
             updated_at_ms=self.now_ms,
             processor_refund_id=movement.id,
             contradicts=contradicts,
@@ -76,42 +75,29 @@ class Import:
         if movement.status is MovementStatus.PENDING:
             return replace(born(refund, Event.IMPORT_PENDING, why), next_check_ms=self.now_ms)
         succeeded = born(refund, Event.IMPORT_SUCCEEDED, why)
-        owing = owing_report(succeeded, movement, why)
-        if owing.report.state is not ReportState.DUE:
-            return owing
-        unrung = replace(owing.report, last_ring_ms=None)
-        return replace(owing, report=unrung, next_check_ms=self.now_ms)
+        if is_old:
+            return replace(succeeded, report=self._not_owed(succeeded, movement))
+        return owing_report(succeeded, movement, why)
 
     def _is_old(self, movement: Movement) -> bool:
-        if self.first_seen_ms is None:
-            return movement.id not in self.owed
-        made_ms = _made_ms(movement)
-        return made_ms is not None and made_ms <= self.first_seen_ms
+        """By a clock that may be off, in a zone that may be another: a day is the margin."""
+        at_ms = made_ms(movement)
+        return (
+            movement.status is MovementStatus.SUCCEEDED
+            and at_ms is not None
+            and at_ms < self.since_ms
+        )
+
+    def _not_owed(self, refund: Refund, movement: Movement) -> Report:
+        """Frozen all the same: a person may say that Stripe is owed it."""
+        parameters = None
+        if refund.payment_record is not None:
+            parameters = report_parameters(refund, movement, at_ms=self.now_ms)
+        return Report(cause=ReportCause.BEFORE_ADOPTION, parameters=parameters)
 
 
-def owed_at_first_sight(
-    movements: Sequence[Movement], in_book: int | None, since_ms: int
-) -> frozenset[str]:
-    """Of the movements on a charge that is first seen, the ids of those that Stripe is owed.
-
-    They were made after ``since_ms`` (Unix milliseconds), when this service began to look, and
-    Stripe's sum ``in_book`` (minor units) lacks just the newest of all, which are then the ones
-    that were not reported. Where the sums do not fit nobody can tell which are missing, so none is
-    owed. ``None``: nothing is in Stripe's book, since no record books the charge.
-    """
-    recent = {one.id for one in movements if (_made_ms(one) or 0) > since_ms}
-    pending = {one.id for one in movements if one.status is MovementStatus.PENDING}
-    booked = in_book or 0
-    done = [one for one in movements if one.status is MovementStatus.SUCCEEDED]
-    done.sort(key=lambda one: _made_ms(one) or 0)
-    told = 0
-    while done and told < booked:
-        told += done.pop(0).money.amount
-    missing = {one.id for one in done} if told == booked else set()
-    return frozenset(recent & (pending | missing))
-
-
-def _made_ms(movement: Movement) -> int | None:
+def made_ms(movement: Movement) -> int | None:
+    """When the processor says that the movement was made, Unix milliseconds."""
     return movement.created_at_ms or movement.refunded_at_ms
 
 

@@ -1,0 +1,411 @@
+"""What a payment shows, just read, against what the ledger holds of it: the one place for both ways.
+
+::
+
+    a movement that is ours   ─▶ did its refund end, was it taken back, did it move after all?
+    a movement of nobody      ─▶ somebody else made it: imported as a refund of its own
+    only a sum                ─▶ counts against what may be refunded, as long as it is shown
+
+Called wherever a charge is read: before a refund, by settling, for a webhook, by the sweep and before
+Stripe is told. What the processor had said otherwise before is believed after a second look by id.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from refunds.evidence import can_stand_for, is_made_by, stands_for
+from refunds.import_external import Import, is_importable
+from refunds.link import PaymentView
+from refunds.look_up import movement_of
+from refunds.outcome import after_news, booked_by, claims_of, news_of, of_its_payment
+from refunds.payment import (
+    Payment,
+    PaymentKey,
+    follow,
+    learn_arrival,
+    learn_foreign,
+    revision_after,
+)
+from refunds.ports import (
+    Claim,
+    Clock,
+    Commit,
+    Deadline,
+    Doorbell,
+    Ledger,
+    Movement,
+    MovementStatus,
+    PaymentWrite,
+    Processor,
+    ProviderUnavailableError,
+    RecordClaim,
+    RefundWrite,
+    SweepLog,
+    Trail,
+)
+from refunds.record import Recorder
+from refunds.refund import Refund, ReportCause
+from refunds.ring import ring_if_owed
+from refunds.state_machine import FREED, ReportState, State
+
+ACTOR: Final = "observe"
+# A transaction takes at most 100 writes, and an import is two of them.
+IMPORTS_PER_COMMIT: Final = 40
+# What others made shortly before this stage began may not have been told to Stripe by them.
+SINCE_MARGIN_MS: Final = 24 * 60 * 60 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """A payment as the ledger holds it after everything readable on its charge is accounted for.
+
+    Attributes:
+        stored: the payment as it is in the ledger; ``None`` if it is not there yet.
+        current: the payment as it should be: with its link and with what others refunded.
+        imports: the refunds that stand for what others made and was found now.
+        followed: whether a refund that is known moved on by it.
+        snapshot: processor refund ids that are listed but stand for no refund here (failed ones,
+            say); ``None`` if the charge was not read or lists nothing readable.
+    """
+
+    stored: Payment | None
+    current: Payment
+    imports: tuple[Refund, ...]
+    snapshot: tuple[str, ...] | None
+    followed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnFromCharge:
+    """Brings the ledger's view of a payment up to what was just read.
+
+    While the payment's slot is taken nothing is imported: what the charge lists may be the very
+    movement that is not bound yet.
+
+    Attributes:
+        refunds: the refunds of those ids, as they are now.
+        every_refund: all refunds of the payment, as they are now; the newest may be missing.
+    """
+
+    ledger: Ledger
+    refunds: Callable[[Sequence[str]], Mapping[str, Refund]]
+    every_refund: Callable[[PaymentKey], Sequence[Refund]]
+    sweeps: SweepLog
+    processors: Mapping[str, Processor]
+    recorder: Recorder
+    doorbell: Doorbell
+    clock: Clock
+    trail: Trail
+    stage: str
+
+    def __call__(
+        self, view: PaymentView, deadline: Deadline, *, ordering: str | None = None
+    ) -> Learnt:
+        """Let the refunds that are known follow, and import the others; durable on return.
+
+        ``ordering`` is the refund that is about to be sent: what its own order has moved before is
+        nobody else's. The sums and the link of ``current`` are left to whoever writes the payment.
+
+        Raises:
+            ClaimConflictError, LedgerConflictError: something changed meanwhile; learn again.
+            LedgerUnavailableError: a write may or may not be durable; learning again is safe.
+        """
+        listed = _listed(view)
+        stored, claimed = self._held(view)
+        owners = self.refunds([*claimed.values()]) if claimed else {}
+        followed = [
+            self._follow(owners[claimed[movement.id]], movement, view, deadline)
+            for movement in listed
+            if claimed.get(movement.id) in owners
+        ]
+        followed += self._follow_orders(view, claimed, deadline)
+        if any(followed):
+            stored, claimed = self._held(view)
+            owners = self.refunds([*claimed.values()])
+        learnt = self._plan(view, stored, claimed, owners, ordering)
+        return replace(self._carry_out(learnt), followed=any(followed))
+
+    def look(self, view: PaymentView) -> Learnt:
+        """The payment as it would be after importing; nothing is written.
+
+        Raises:
+            LedgerUnavailableError: the ledger could not be read.
+        """
+        stored, claimed = self._held(view)
+        owners = self.refunds([*claimed.values()]) if claimed else {}
+        learnt = self._plan(view, stored, claimed, owners, None)
+        current = learnt.current
+        for refund in learnt.imports:
+            current = follow(current, None, refund)
+        return replace(learnt, current=current)
+
+    def _held(self, view: PaymentView) -> tuple[Payment | None, Mapping[str, str]]:
+        return self.ledger.payment_and_claims(view.key, [one.id for one in _listed(view)])
+
+    # --- the refunds that are known ---------------------------------------------------------------
+
+    def _follow(
+        self, refund: Refund, movement: Movement, view: PaymentView, deadline: Deadline
+    ) -> bool:
+        return self.follow(refund, movement, deadline) or self._book(refund, movement, view)
+
+    def follow(self, refund: Refund, movement: Movement, deadline: Deadline) -> bool:
+        """Let the refund follow its movement; whether something was written, durably.
+
+        Raises:
+            LedgerConflictError, LedgerUnavailableError: as ``__call__``.
+        """
+        if not stands_for(movement, refund):
+            self.trail.note("movement_disagrees", refund_id=refund.id)
+            return False
+        news = news_of(refund, movement)
+        if news is None:
+            return False
+        if news.contradicts and not self._is_confirmed(refund, movement, deadline):
+            return False
+        stored = self.recorder.read(refund.id)
+        linked = of_its_payment(stored.refund, stored.payment)
+        if news_of(linked, movement) is not news:
+            return True  # somebody else has learnt it a moment ago
+        at_ms = self.clock.now_ms()
+        after = after_news(linked, movement, at_ms=at_ms, cause="observed", actor=ACTOR)
+        if news.contradicts:
+            self.trail.note(f"refund_{news}", refund_id=refund.id, movement=movement.id)
+        written = self.recorder.write(stored, after)
+        if written.refund.report.state is ReportState.FAILED:
+            reason = written.refund.report.last_error
+            self.trail.note("report_failed", refund_id=refund.id, reason=reason)
+        ring_if_owed(written.refund, self.doorbell, self.trail)
+        return True
+
+    def _follow_orders(
+        self, view: PaymentView, claimed: Mapping[str, str], deadline: Deadline
+    ) -> Iterator[bool]:
+        """What shows the order of a refund that was thought to have moved nothing."""
+        for movement in _listed(view):
+            if movement.id in claimed or movement.order_id is None:
+                continue
+            refund = self.ledger.refund(movement.order_id)
+            if refund is None or refund.state not in FREED or refund.processor_refund_id:
+                continue
+            if movement.status is MovementStatus.SUCCEEDED and can_stand_for(movement, refund):
+                bound = replace(refund, processor_refund_id=movement.id)
+                yield self._follow(bound, movement, view, deadline)
+
+    def _is_confirmed(self, refund: Refund, movement: Movement, deadline: Deadline) -> bool:
+        """Whether a second look, by its id, shows the same."""
+        processor = self.processors.get(refund.processor)
+        if processor is None:
+            return False
+        try:
+            again = movement_of(processor, movement.id, refund.refunded_payment, deadline)
+        except ProviderUnavailableError as error:
+            self.trail.note("no_second_look", refund_id=refund.id, reason=type(error).__name__)
+            return False
+        return (
+            again is not None and again.status is movement.status and again.money == movement.money
+        )
+
+    def _book(self, refund: Refund, movement: Movement, view: PaymentView) -> bool:
+        """Give the refund the record that its payment has got since it was imported."""
+        if refund.payment_record is not None or view.payment_record is None:
+            return False
+        stored = self.recorder.read(refund.id)
+        record = stored.payment.payment_record
+        if record is None or stored.refund.payment_record is not None:
+            return False
+        at_ms = self.clock.now_ms()
+        after = booked_by(stored.refund, record, movement, at_ms=at_ms, actor=ACTOR)
+        self.recorder.write(stored, after)
+        return True
+
+    # --- what others made -------------------------------------------------------------------------
+
+    def _plan(
+        self,
+        view: PaymentView,
+        stored: Payment | None,
+        claimed: Mapping[str, str],
+        owners: Mapping[str, Refund],
+        ordering: str | None,
+    ) -> Learnt:
+        current = self._first_seen(view) if stored is None else _linked(stored, view)
+        if view.charge is not None:
+            current = learn_arrival(current, view.charge.arrival)
+        if current.slot is not None:
+            return Learnt(stored=stored, current=current, imports=(), snapshot=None)
+        if not self._ids_fit(current, view, owners):
+            current = _with_sums(current, view, lists=False)
+            return Learnt(stored=stored, current=current, imports=(), snapshot=None)
+        unclaimed = [
+            movement
+            for movement in _listed(view)
+            if movement.id not in claimed and not is_made_by(movement, ordering)
+        ]
+        imports = tuple(self._imports(current, unclaimed))
+        return Learnt(
+            stored=stored,
+            current=_with_sums(current, view),
+            imports=imports,
+            snapshot=_snapshot(unclaimed, imports, view),
+        )
+
+    def _imports(self, payment: Payment, unclaimed: Sequence[Movement]) -> Iterator[Refund]:
+        importable = [one for one in unclaimed if is_importable(one, payment.currency)]
+        if not importable:
+            return
+        now_ms = self.clock.now_ms()
+        sweep = self.sweeps.sweep(payment.key.processor, begin_ms=now_ms - SINCE_MARGIN_MS)
+        importing = Import(
+            stage=self.stage,
+            key=payment.key,
+            payment_record=payment.payment_record,
+            since_ms=sweep.since_ms,
+            now_ms=now_ms,
+        )
+        contradicted: set[str] = set()
+        for movement in importable:
+            contradicts = self._contradicted(payment, movement, contradicted)
+            if contradicts is not None:
+                contradicted.add(contradicts)
+            yield importing.refund_of(movement, contradicts=contradicts)
+
+    def _ids_fit(self, payment: Payment, view: PaymentView, owners: Mapping[str, Refund]) -> bool:
+        """Whether the list names our successes by the ids that their orders were answered with.
+
+        If one is not listed, though the sum says that it is there, what is listed under an unknown
+        id may be that very refund: then nobody can tell what others made.
+        """
+        if view.charge is None or view.charge.movements is None:
+            return True
+        listed = {movement.id for movement in view.charge.movements}
+        if sum(_success(refund) for refund in owners.values()) >= payment.moved:
+            return True
+        every = self.every_refund(payment.key)
+        missing = [one for one in every if _success(one) and one.processor_refund_id not in listed]
+        missing = [one for one in missing if one.late_failure_at_ms is None]
+        amount = sum(one.amount for one in missing)
+        ours = amount + sum(_success(one) for one in owners.values())
+        fit = not missing or view.charge.refunded < ours
+        if not fit:
+            charge = payment.key.charge_id
+            self.trail.note("ids_do_not_fit", charge=charge, amount=amount)
+        return fit
+
+    def _first_seen(self, view: PaymentView) -> Payment:
+        """The payment as it starts in the ledger."""
+        return Payment(
+            key=view.key,
+            payment_record=view.payment_record,
+            currency=view.currency,
+            captured=view.captured,
+        )
+
+    def _contradicted(self, payment: Payment, movement: Movement, taken: set[str]) -> str | None:
+        """The refund that failed without evidence and may be this movement after all, if any."""
+        if movement.order_id is not None:
+            return movement.order_id if movement.order_id in payment.doubtful else None
+        for refund_id in payment.doubtful:
+            failed = self.ledger.refund(refund_id)
+            is_it = failed is not None and failed.amount == movement.money.amount
+            if is_it and refund_id not in taken:
+                return refund_id
+        return None
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def _carry_out(self, learnt: Learnt) -> Learnt:
+        """Write the imports, and the link of a payment that had none."""
+        stored, current = learnt.stored, learnt.current
+        for start in range(0, len(learnt.imports), IMPORTS_PER_COMMIT):
+            some = learnt.imports[start : start + IMPORTS_PER_COMMIT]
+            stored = current = self._write(stored, current, some)
+        if stored is not None and stored.payment_record != current.payment_record:
+            stored = current = self._write(stored, current, ())
+        return replace(learnt, stored=stored, current=current)
+
+    def keep(self, learnt: Learnt) -> Payment | None:
+        """Write the sums of a payment that is in the ledger, if they have changed.
+
+        Raises:
+            LedgerConflictError, LedgerUnavailableError: as ``__call__``.
+        """
+        if learnt.stored is None or learnt.stored == learnt.current:
+            return learnt.stored
+        return self._write(learnt.stored, learnt.current, ())
+
+    def _write(
+        self, stored: Payment | None, current: Payment, imports: Sequence[Refund]
+    ) -> Payment:
+        claims: list[Claim] = []
+        if current.payment_record and (stored is None or stored.payment_record is None):
+            claims.append(RecordClaim(current.payment_record, current.key))
+        after = current
+        for refund in imports:
+            after = follow(after, None, refund)
+            claims.extend(claims_of(refund))
+        self.ledger.commit(
+            Commit(
+                refunds=[RefundWrite(None, refund) for refund in imports],
+                payments=[PaymentWrite(stored, after)],
+                claims=claims,
+            )
+        )
+        for refund in imports:
+            self._tell(refund)
+        if imports and after.is_over_refunded:
+            self.trail.note("over_refunded", charge=after.key.charge_id)
+        return replace(after, revision=revision_after(stored))
+
+    def _tell(self, refund: Refund) -> None:
+        self.trail.note(
+            "refund_imported",
+            refund_id=refund.id,
+            amount=refund.amount,
+            currency=refund.currency,
+            adopted=refund.is_before_adoption,
+        )
+        if refund.contradicts is not None:
+            movement, failed = refund.processor_refund_id, refund.contradicts
+            self.trail.note("movement_contradicts", movement=movement, failed=failed)
+        if refund.report.state is ReportState.FAILED:
+            reason = refund.report.cause or ReportCause.NOT_LINKED
+            self.trail.note("report_failed", refund_id=refund.id, reason=reason.value)
+
+
+def _listed(view: PaymentView) -> tuple[Movement, ...]:
+    return (view.charge.movements if view.charge is not None else None) or ()
+
+
+def _linked(stored: Payment, view: PaymentView) -> Payment:
+    """The payment with the Payment Record that books it, if that has become known only now."""
+    if stored.payment_record is not None or view.payment_record is None:
+        return stored
+    return replace(stored, payment_record=view.payment_record)
+
+
+def _with_sums(payment: Payment, view: PaymentView, *, lists: bool = True) -> Payment:
+    """The payment with what others refunded and cannot be imported, since it is only a sum.
+
+    A pending refund of ours is not in the processor's sum, so only what succeeded is ours there.
+    """
+    on_charge = None
+    if view.charge is not None:
+        lists = lists and view.charge.movements is not None
+        on_charge = 0 if lists else view.charge.refunded - payment.moved
+    return learn_foreign(payment, in_book=view.in_book, on_charge=on_charge)
+
+
+def _success(refund: Refund) -> int:
+    """The amount of a refund that succeeded, taken back or not; 0 of any other."""
+    return refund.amount if refund.state is State.SUCCEEDED else 0
+
+
+def _snapshot(
+    unclaimed: Sequence[Movement], imports: Sequence[Refund], view: PaymentView
+) -> tuple[str, ...] | None:
+    if view.charge is None or view.charge.movements is None:
+        return None
+    imported = {refund.processor_refund_id for refund in imports}
+    return tuple(movement.id for movement in unclaimed if movement.id not in imported)

@@ -1,0 +1,104 @@
+"""A look at what Stripe and the charge show of a payment, though no report of it is due.
+
+An hour after each report, then after 1, 7 and 30 days, and wherever the sums do not fit: what others
+report later, and what a processor takes back late, is noticed by this.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from refunds.payment import Payment
+from refunds.ports import Clock, Deadline, Ledger, LedgerConflictError, Trail
+from refunds.read_sums import ReadSums, Sums
+from refunds.refund import Refund, ReportCause, Why
+from refunds.report_steps import (
+    STEPS_MAX,
+    ReportsChangedError,
+    Step,
+    WriteReports,
+    confirmed,
+    owed,
+)
+from refunds.stripe_knows import Look, look
+
+ACTOR: Final = "settle_refunds"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAtSums:
+    """Compares one payment's sums, and acts on what they say.
+
+    Attributes:
+        lease_ms: for how long nobody else reports a refund of the payment meanwhile.
+        step_ms: the settle interval.
+    """
+
+    ledger: Ledger
+    read_sums: ReadSums
+    clock: Clock
+    trail: Trail
+    lease_ms: int
+    step_ms: int
+
+    def __call__(self, payment: Payment, payment_record: str, deadline: Deadline) -> bool:
+        """Look once; whether anything has still to be looked at soon.
+
+        Raises:
+            RefundBridgeError: Stripe or the processor could not be read now.
+            LedgerConflictError: somebody else reports or writes; look later.
+            LedgerUnavailableError: the ledger gave no answer.
+        """
+        now_ms = self.clock.now_ms()
+        leased_ms = payment.report_lease_until_ms
+        if leased_ms is not None and leased_ms > now_ms:
+            raise LedgerConflictError("a refund of the payment is being reported")
+        until_ms = now_ms + self.lease_ms
+        try:
+            taken = self._writer(payment, [], lease=(leased_ms, until_ms)).payment
+            try:
+                sums = self.read_sums(taken, payment_record, deadline)
+                found = look(
+                    sums.lines,
+                    sums.unexplained,
+                    seen_before=sums.seen_before,
+                    slot_taken=sums.payment.slot is not None,
+                )
+                self._writer(sums.payment, self._steps(sums, found))
+            finally:
+                self._writer(taken, [], lease=(until_ms, None))
+        except ReportsChangedError as error:
+            raise LedgerConflictError(str(error)) from error
+        self._tell(sums, found)
+        return sums.unexplained not in (0, sums.seen_before)
+
+    @property
+    def _writer(self) -> WriteReports:
+        return WriteReports(ledger=self.ledger)
+
+    def _steps(self, sums: Sums, found: Look) -> list[tuple[Refund, Step]]:
+        now_ms = self.clock.now_ms()
+        by_sums = Why(at_ms=now_ms, cause=ReportCause.BY_SUMS, actor=ACTOR)
+        again = Why(at_ms=now_ms, cause="sums_do_not_hold_it", actor=ACTOR)
+        soon_ms = now_ms + self.step_ms
+        known: list[tuple[Refund, Step]] = [
+            (
+                sums.refunds[one],
+                lambda stored: confirmed(stored, by_sums, ReportCause.BY_SUMS, soon_ms),
+            )
+            for one in found.known
+        ]
+        owing: list[tuple[Refund, Step]] = [
+            (sums.refunds[one], lambda stored: owed(stored, again)) for one in found.owe
+        ]
+        return [*known, *owing][:STEPS_MAX]
+
+    def _tell(self, sums: Sums, found: Look) -> None:
+        for one in found.known:
+            self.trail.note("report_known_by_sums", refund_id=one)
+        if found.alarm is not None:
+            self.trail.note(
+                found.alarm,
+                payment_record=sums.payment.payment_record,
+                charge=sums.payment.key.charge_id,
+                amount=abs(sums.unexplained),
+            )

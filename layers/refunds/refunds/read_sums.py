@@ -1,0 +1,124 @@
+"""A payment as Stripe's record, the charge and the ledger show it together, read in this order.
+
+The record first, **then** the charge: so all that Stripe's sum can hold is on the charge, and is a
+refund here by the time that the two are compared.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from refunds.learn import LearnFromCharge
+from refunds.link import PaymentView, asking_processor, asking_stripe
+from refunds.payment import Payment, PaymentKey, recounted
+from refunds.ports import (
+    Book,
+    ChargeNotFoundError,
+    Clock,
+    Commit,
+    Deadline,
+    Ledger,
+    LedgerConflictError,
+    PaymentRecord,
+    PaymentWrite,
+    Processor,
+)
+from refunds.record_lines import lines_of
+from refunds.refund import Refund
+from refunds.stripe_knows import Line, unexplained
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sums:
+    """What was read together.
+
+    Attributes:
+        lines: every refund of the payment, as far as telling Stripe goes.
+        unexplained: what Stripe shows as refunded beyond what is reported, minor units.
+        seen_before: the same when it was read the last time; ``None``: it never was.
+    """
+
+    record: PaymentRecord
+    payment: Payment
+    refunds: Mapping[str, Refund]
+    lines: tuple[Line, ...]
+    unexplained: int
+    seen_before: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSums:
+    """Reads a payment on all sides, and keeps what Stripe's sum leaves unexplained.
+
+    Attributes:
+        every_refund: all refunds of the payment, as they are now; the newest may be missing.
+        grace_ms: how long whoever made a refund may be about to report it themselves.
+    """
+
+    ledger: Ledger
+    book: Book
+    processors: Mapping[str, Processor]
+    learn: LearnFromCharge
+    every_refund: Callable[[PaymentKey], Sequence[Refund]]
+    clock: Clock
+    grace_ms: int
+
+    def __call__(self, payment: Payment, payment_record: str, deadline: Deadline) -> Sums:
+        """Read the payment; what its charge shows is learnt, durably.
+
+        Raises:
+            RefundBridgeError: Stripe or the processor could not be read now, or know no such thing.
+            LedgerConflictError: the payment changes too fast, or an index is behind; read again.
+            LedgerUnavailableError: the ledger gave no answer.
+        """
+        with asking_stripe():
+            record = self.book.payment_record(payment_record, deadline)
+        now, found = self._learn(payment, record, deadline)
+        found = {refund.id: refund for refund in self.every_refund(payment.key)} | found
+        counted = recounted(now, tuple(found.values()))
+        if counted is None:
+            raise LedgerConflictError(f"the refunds of {payment.key.charge_id} are changing")
+        lines = lines_of(found.values(), now_ms=self.clock.now_ms(), grace_ms=self.grace_ms)
+        gap = unexplained(record.amount_refunded, lines, counted.accepted_excess)
+        seen = replace(counted, unexplained=gap)
+        if seen != now:
+            self.ledger.commit(Commit(payments=(PaymentWrite(now, seen),)))
+            seen = replace(seen, revision=now.revision + 1)
+        return Sums(
+            record=record,
+            payment=seen,
+            refunds=found,
+            lines=lines,
+            unexplained=gap,
+            seen_before=payment.unexplained,
+        )
+
+    def _learn(
+        self, payment: Payment, record: PaymentRecord, deadline: Deadline
+    ) -> tuple[Payment, dict[str, Refund]]:
+        """The payment after its charge was read, if it can be, and what was imported from it."""
+        processor = self.processors.get(payment.key.processor)
+        is_shown = processor is not None and processor.capabilities.shows_payments
+        if processor is None or not is_shown or payment.key.is_unlinked:
+            return self._again(payment.key), {}
+        try:
+            with asking_processor():
+                charge = processor.charge(payment.key.charge_id, deadline)
+        except ChargeNotFoundError:
+            return self._again(payment.key), {}
+        view = PaymentView(
+            key=payment.key,
+            payment_record=payment.payment_record,
+            currency=payment.currency,
+            captured=payment.captured,
+            in_book=record.amount_refunded,
+            charge=charge,
+        )
+        learnt = self.learn(view, deadline)
+        kept = self.learn.keep(learnt)
+        return kept or self._again(payment.key), {one.id: one for one in learnt.imports}
+
+    def _again(self, key: PaymentKey) -> Payment:
+        payment = self.ledger.payment(key)
+        if payment is None:
+            raise LedgerConflictError(f"payment {key.charge_id} is not there")
+        return payment

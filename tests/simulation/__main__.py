@@ -1,7 +1,7 @@
 """``make simulate``: many worlds (``SEEDS=20000``), or one again with its trace (``SEED=123``).
 
-Their seeds follow each other from ``FROM`` on. With ``PROCESSOR=ccg`` every payment is there; without
-it each world says which processors it has.
+Their seeds follow each other from ``FROM`` on. With ``PROCESSOR=ccg`` every payment is there;
+without it each world says which processors it has.
 """
 
 import argparse

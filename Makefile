@@ -5,9 +5,9 @@
 PYTHON ?= python3
 VENV := .venv/bin
 .DEFAULT_GOAL := help
-# What a simulation is asked: SEEDS=20000 worlds, or SEED=123, one again with its trace; PROCESSOR=ccg
-# if all payments are to be there.
-SIMULATION = $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000)) \
+# What a simulation is asked: SEEDS=20000 worlds from seed FROM=50000 on (without it, from a fixed
+# one), or SEED=123, one again with its trace; PROCESSOR=ccg if all payments are to be there.
+SIMULATION = $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000) --from $(or $(FROM),0)) \
 	$(if $(PROCESSOR),--processor $(PROCESSOR))
 .PHONY: help env run tour test simulate mutate bench load build deploy lint audit screenshot lock clean
 
@@ -27,7 +27,7 @@ tour: env ## Use every way in and show every way out, once, on this machine
 test: lint ## Prove everything: lint, types, template, all tests
 	$(VENV)/python -m pytest
 
-simulate: env ## Refund in simulated worlds where everything fails: SEEDS=20000, or SEED=123 again
+simulate: env ## Refund in simulated worlds where everything fails: SEEDS=20000 FROM=0, or SEED=123
 	@PYTHONPATH=layers/refunds $(VENV)/python -m tests.simulation $(SIMULATION)
 
 mutate: env ## Change the money's code bit by bit, some test must notice: MODULES="settle report"

@@ -31,7 +31,7 @@ def _library_problems(path: Path, target: Target) -> Iterator[str]:
     with path.open("rb") as file:
         header = file.read(20)
     if not header.startswith(ELF):
-        if target.platform:
+        if target.machine:
             yield "not a Linux library"
         return  # built for a developer's machine that is not Linux
     if int.from_bytes(header[18:20], "little") != MACHINES[target.architecture]:

@@ -20,7 +20,7 @@ from local.stages import Stage, load_stage
 
 SOURCES = ("functions", "layers")
 KEPT_BUILDS = 3
-PLATFORMS = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
+MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 
 
 class BuildError(RuntimeError):
@@ -29,11 +29,16 @@ class BuildError(RuntimeError):
 
 @dataclass(frozen=True)
 class Target:
-    """Where the built code will run."""
+    """Where the built code will run.
+
+    Attributes:
+        machine: for which libraries are taken, as Linux names it; empty: this machine.
+        compiler: an interpreter of exactly that Python; without one no bytecode is made.
+    """
 
     python: str
     architecture: str
-    platform: str
+    machine: str
     compiler: Path | None
 
     @property
@@ -44,7 +49,7 @@ class Target:
     @property
     def name(self) -> str:
         """A short name, unique among the targets of one machine."""
-        return f"{self.python}-{self.architecture}{'' if self.platform else '-here'}"
+        return f"{self.python}-{self.architecture}{'' if self.machine else '-here'}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def aws(stage: Stage) -> Target:
     """Target the runtime and architecture of a stage."""
     python = stage.parameters["Runtime"].removeprefix("python")
     architecture = stage.parameters["Architecture"]
-    return Target(python, architecture, PLATFORMS[architecture], _interpreter(python))
+    return Target(python, architecture, MACHINES[architecture], _interpreter(python))
 
 
 def build(target: Target, stage: Stage) -> Build:
@@ -100,9 +105,8 @@ def _sam_build(target: Target, stage: Stage, directory: Path) -> None:
     settings = {
         "UV": str(paths.executable(paths.DEV_ENVIRONMENT, "uv")),
         "TARGET_PYTHON": target.python,
-        "TARGET_PLATFORM": target.platform,
+        "TARGET_MACHINE": target.machine,
         "COMPILE_PYTHON": str(target.compiler or ""),
-        "TOOLS_PYTHON": sys.executable,
     }
     values = stage.parameters | {"BuildDigest": "0" * 64}
     sam(

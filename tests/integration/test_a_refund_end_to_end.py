@@ -89,29 +89,6 @@ def test_the_payment_may_be_named_in_three_ways(
     ]
 
 
-def test_parts_are_refunded_until_nothing_is_left(
-    stack: RunningStack, api: RefundApiClient
-) -> None:
-    # Given a payment of SGD 50.00
-    payment = one(stack, "e2e_parts", 5000)
-    # When two parts and then the rest, by leaving the amount out, are refunded
-    parts = [
-        api.create_refund(f"e2e-parts-{n}", payment_record=payment.record_id, **amount)
-        for n, amount in enumerate([{"amount": 1000}, {"amount": 1500}, {}])
-    ]
-    # Then each succeeds, and the last one took what was left
-    assert [(part.status, part.body["amount"]) for part in parts] == [
-        (201, 1000),
-        (201, 1500),
-        (201, 2500),
-    ]
-    assert parts[-1].body["payment"]["status"] == "refunded"
-    # And a further one is told that nothing is left
-    refused = api.create_refund("e2e-parts-4", payment_record=payment.record_id)
-    assert (refused.status, refused.body["error"]["code"]) == (412, "payment_not_refundable")
-    assert len(stack.control.refunds(payment.charge_id)) == 3
-
-
 @pytest.mark.parametrize(
     ("payment", "amount", "printed"),
     [
@@ -163,18 +140,6 @@ def test_what_was_refunded_before_is_taken_into_account_and_not_reported_again(
     assert (answer.status, answer.body["amount"]) == (201, 7499), answer.text
     reported(api, answer.body["id"])
     assert [report.amount for report in stack.control.reports(payment.record_id)] == [7499]
-
-
-def test_a_refund_that_hitpay_holds_back_is_pending_and_not_reported(
-    stack: RunningStack, api: RefundApiClient
-) -> None:
-    payment = payments.PAYNOW_SGD
-    answer = api.create_refund("e2e-paynow", payment_record=payment.record_id, amount=1000)
-    assert (answer.status, answer.body["status"]) == (202, "pending"), answer.text
-    assert answer.body["stripe_report"]["status"] == "not_due"
-    assert answer.body["payment"]["refundable_amount"] == 4000
-    assert answer.body["arrival"] == {"business_days": {"min": 0, "max": 0}}
-    assert stack.control.reports(payment.record_id) == []
 
 
 def test_health_needs_no_key_and_calls_nobody(stack: RunningStack, api: RefundApiClient) -> None:

@@ -74,44 +74,17 @@ def require_error(answer: Answer, status: int, code: str) -> dict[str, Any]:
     [
         b"",
         b"{",
-        b"[]",
-        b"null",
-        b'"pr_card_sgd"',
         b"\xff\xfe",
         b"[" * 50_000,
         b'{"payment_record": "pr_card_sgd", "amount": 1, "amount": 9999}',
-        b'{"payment_record": "pr_card_sgd", "reason": "\\ud800"}',
-        b"{}",
-        b'{"payment_record": "pr_card_sgd", "invoice": "in_subscription"}',
         b'{"payment_record": "pr_card_sgd", "amuont": 100}',
-        b'{"payment_record": "pr_card_sgd", "currency": "SGD"}',
-        *(
-            b'{"payment_record": "pr_card_sgd", "amount": %s}' % amount
-            for amount in (b"0", b"-1", b"1.5", b'"100"', b"true", b"null", b"1" + b"0" * 30)
-        ),
-        json.dumps(
-            {"payment_record": RECORD, "metadata": {str(n): "" for n in range(51)}}
-        ).encode(),
-        json.dumps({"payment_record": RECORD, "refund_id": "k" * 256}).encode(),
-        json.dumps({"payment_record": RECORD, "refund_id": "a\u0007b"}).encode(),
-        json.dumps({"payment_record": RECORD, "refund_id": "schlüssel"}).encode(),
+        b'{"payment_record": "pr_card_sgd", "amount": 1.5}',
     ],
 )
 def test_a_body_that_is_not_of_the_contracts_form(api: RefundApiClient, raw: bytes) -> None:
     answer = api.request("POST", "/v1/refunds", raw=raw, headers={"Idempotency-Key": "bad-body"})
     details = require_error(answer, 400, "invalid_request")
     assert details["fields"]
-
-
-@pytest.mark.parametrize("key", ["k" * 256, "schlüssel".encode().decode("latin-1")])
-def test_a_key_that_is_not_1_to_255_printable_characters(api: RefundApiClient, key: str) -> None:
-    answer = api.create_refund(key, payment_record=RECORD)
-    require_error(answer, 400, "invalid_request")
-
-
-def test_no_key_in_header_or_body(api: RefundApiClient) -> None:
-    answer = api.request("POST", "/v1/refunds", body={"payment_record": RECORD})
-    require_error(answer, 400, "idempotency_key_required")
 
 
 @pytest.mark.parametrize(
@@ -161,17 +134,6 @@ def test_a_payment_or_amount_that_cannot_be_refunded(
     require_error(answer, status, code)
 
 
-def test_the_amounts_behind_a_refusal_are_told(api: RefundApiClient) -> None:
-    record = payments.PARTLY_REFUNDED.record_id
-    answer = api.create_refund("bad-amounts", payment_record=record, amount=8000)
-    assert require_error(answer, 422, "refund_amount_exceeded") == {
-        "original_amount": 9999,
-        "already_refunded": 2500,
-        "remaining_refundable": 7499,
-        "requested_refund": 8000,
-    }
-
-
 def test_what_is_missing_and_where_it_should_have_been_written(api: RefundApiClient) -> None:
     answer = api.create_refund("bad-link", payment_record=payments.WITHOUT_LINK.record_id)
     details = require_error(answer, 400, "payment_not_linked")
@@ -192,15 +154,6 @@ def test_a_call_without_a_valid_key(stack: RunningStack, authorization: str | No
     for method, path in (("POST", "/v1/refunds"), ("GET", "/v1/refunds/rfd_x")):
         answer = nobody.request(method, path, body={"payment_record": RECORD}, headers=headers)
         require_error(answer, 401, "unauthorized")
-
-
-def test_a_key_without_the_scope(stack: RunningStack) -> None:
-    reader = RefundApiClient(stack.api_url, stack.new_api_key("reader", ("refunds:read",)))
-    writer = RefundApiClient(stack.api_url, stack.new_api_key("writer", ("refunds:write",)))
-    wait_for(lambda: reader.read_refund("rfd_x").status == 404, "a key known", at_most=30)
-    wait_for(lambda: writer.read_refund("rfd_x").status == 403, "a key known", at_most=30)
-    require_error(reader.create_refund("scope", payment_record=RECORD), 403, "forbidden")
-    require_error(writer.read_refund("rfd_x"), 403, "forbidden")
 
 
 def test_ids_and_routes_that_do_not_exist(api: RefundApiClient) -> None:

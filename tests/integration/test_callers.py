@@ -182,18 +182,3 @@ def test_who_shows_too_many_unknown_keys_has_to_wait(stack: RunningStack) -> Non
     assert Caller(stack, stack.api_key, stranger.address).is_let_in()
     # Nor does somebody elsewhere wait for the first time
     require_error(Caller(stack, "rbk_nobody").read(), 401, "unauthorized")
-
-
-def test_a_key_that_is_stored_wrongly_lets_nobody_in_and_keeps_nobody_out(
-    stack: RunningStack, refundctl: Refundctl, api: RefundApiClient
-) -> None:
-    name = f"{stack.stage.secrets_prefix}/api-keys/by-hand"
-    stack.client("ssm").put_parameter(Name=name, Value="rbk_by_hand", Type="SecureString")
-    try:
-        known_everywhere()
-        assert Caller(stack, stack.api_key).is_let_in()
-        require_error(Caller(stack, "rbk_by_hand").read(), 401, "unauthorized")
-        listed = {key["id"]: key["name"] for key in refundctl.json("keys", "list")}
-        assert listed["by-hand"] is None
-    finally:
-        assert refundctl.json("keys", "revoke", "by-hand")["revoked"] == ["by-hand"]

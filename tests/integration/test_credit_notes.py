@@ -1,6 +1,5 @@
 """A refunded invoice gets one credit note, and refund and report don't depend on it."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -112,22 +111,6 @@ def test_a_refund_by_invoice_issues_one_note_that_is_tied_to_its_report(
     assert operations == [LIST, CREATE]
 
 
-def test_a_refund_by_payment_record_is_no_matter_of_credit_notes(
-    hasty_stack: RunningStack, hasty_api: RefundApiClient
-) -> None:
-    payment = paid(hasty_stack, "note_none")
-    answer = hasty_api.create_refund("note-none", payment_record=payment.record_id, amount=2000)
-    refund_id = str(answer.body["id"])
-
-    def reported() -> dict[str, Any] | None:
-        body: dict[str, Any] = hasty_api.read_refund(refund_id).body
-        return body if body["stripe_report"]["status"] == "reported" else None
-
-    refund = wait_for(reported, f"{refund_id} reported", at_most=SOON)
-    assert refund["credit_note"] is None
-    assert calls_about(hasty_stack, payment) == []
-
-
 @pytest.mark.parametrize(
     ("operation", "fault"),
     [
@@ -164,26 +147,6 @@ def test_a_stripe_that_issues_no_notes_delays_the_note_and_nothing_else(
     # And the report was not touched
     assert refund["stripe_report"] == owed["stripe_report"]
     assert reported_once(hasty_stack, payment)
-
-
-def test_a_message_that_comes_again_issues_none(
-    hasty_stack: RunningStack, hasty_api: RefundApiClient
-) -> None:
-    # Given a refund with its note
-    payment = paid(hasty_stack, "note_again")
-    refund_id = refunded(hasty_api, payment)
-    shown(hasty_api, refund_id, "issued")
-    before = ledger_refund(hasty_stack, refund_id)["revision"]
-    # When its message is delivered three times more
-    message = json.dumps({"refund_id": refund_id, "schema_version": 1})
-    sqs = hasty_stack.client("sqs")
-    for _ in range(3):
-        sqs.send_message(QueueUrl=hasty_stack.outputs["ReportQueueUrl"], MessageBody=message)
-    wait_for(lambda: said(hasty_stack, "nothing_due", refund_id) >= 3, "all read", at_most=SOON)
-    # Then Stripe is not asked, and nothing is written
-    assert len(notes_on(hasty_stack, payment)) == 1
-    assert len(calls_about(hasty_stack, payment)) == 2
-    assert ledger_refund(hasty_stack, refund_id)["revision"] == before
 
 
 def test_a_note_that_stripe_refuses_is_shown_as_failed_and_told_of(

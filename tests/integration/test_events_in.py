@@ -168,63 +168,6 @@ def test_a_request_that_comes_again_is_one_refund(
     assert len(stack.control.refunds(payment.charge_id)) == 1
 
 
-def test_one_key_through_both_channels_is_one_refund(
-    stack: RunningStack, api: RefundApiClient, producer: EventProducer
-) -> None:
-    # Given a refund by HTTP, and then an event with its key
-    payment = paid(stack, "event_both")
-    first = api.create_refund("http-first", payment_record=payment.record_id, amount=1000)
-    assert first.status == 201, first.text
-    body = {"payment_record": payment.record_id, "amount": 1000}
-    asked = producer.ask(body | {"idempotency_key": "http-first"})
-    # And an event, and then a call with its key
-    producer.ask(body | {"idempotency_key": "event-first"})
-    seen(api, "event-first", "pending", "succeeded")
-    second = api.create_refund("event-first", **body)
-    assert second.status in (200, 202), second.text
-    assert second.headers["Idempotent-Replayed"] == "true"
-    wait_for(
-        lambda: said(stack, "RefundRequested", "request_accepted", asked),
-        "the event handled",
-        at_most=LONGER,
-    )
-    # Then there are two refunds, each executed once
-    start_settling(stack)
-    seen(api, "event-first", "succeeded")
-    assert len(stack.control.refunds(payment.charge_id)) == 2
-
-
-def test_a_known_key_with_another_request_is_set_aside(
-    stack: RunningStack, api: RefundApiClient, producer: EventProducer
-) -> None:
-    payment = paid(stack, "event_reused")
-    body = {"payment_record": payment.record_id, "amount": 1000}
-    assert api.create_refund("event-reused", **body).status == 201
-    asked = producer.ask(body | {"idempotency_key": "event-reused", "reason": "duplicate"})
-    assert reasons(set_aside(stack, asked))["reason_code"] == "idempotency_key_reused"
-    assert len(stack.control.refunds(payment.charge_id)) == 1
-
-
-def test_a_dead_letter_is_accepted_once_its_cause_is_mended(
-    stack: RunningStack, api: RefundApiClient, producer: EventProducer
-) -> None:
-    # Given a request for a payment that is not linked, set aside
-    paid(stack, "event_mended", linked_by="nothing")
-    asked = producer.ask({"idempotency_key": "event-mended", "payment_record": "pr_event_mended"})
-    letter = set_aside(stack, asked)
-    assert reasons(letter)["reason_code"] == "payment_not_linked"
-    # When somebody links it and moves the message back
-    payment = paid(stack, "event_mended")
-    stack.client("sqs").send_message(
-        QueueUrl=stack.outputs["RefundRequestQueueUrl"], MessageBody=letter["Body"]
-    )
-    # Then it is a refund, and is executed once
-    seen(api, "event-mended", "pending", "succeeded")
-    start_settling(stack)
-    seen(api, "event-mended", "succeeded")
-    assert len(stack.control.refunds(payment.charge_id)) == 1
-
-
 def test_a_message_that_is_no_event_is_set_aside(stack: RunningStack) -> None:
     stack.client("sqs").send_message(
         QueueUrl=stack.outputs["RefundRequestQueueUrl"], MessageBody="poison-of-this-test"
@@ -245,25 +188,6 @@ def test_only_the_allowed_sources_are_obeyed(
     seen(api, "known", "pending", "succeeded")
     assert api.read_refund(key_id("stranger")).status == 404
     assert api.read_refund(key_id("misnamed")).status == 404
-
-
-def test_a_stripe_that_is_away_delays_a_request_and_loses_nothing(
-    stack: RunningStack, api: RefundApiClient, producer: EventProducer
-) -> None:
-    # Given a Stripe that cannot be read
-    payment = paid(stack, "event_delayed")
-    stack.control.add_fault("stripe", "payment_record.read", "status", times=None, status=503)
-    asked = producer.ask({"idempotency_key": "delayed", "payment_record": payment.record_id})
-    wait_for(
-        lambda: said(stack, "RefundRequested", "request_not_accepted", "StripeUnavailable"),
-        "a try that failed",
-        at_most=LONGER,
-    )
-    # When it is back
-    stack.control.clear_faults()
-    # Then the request is accepted
-    seen(api, "delayed", "pending", "succeeded")
-    assert said(stack, "RefundRequested", "request_accepted", asked) == 1
 
 
 def test_a_request_that_cannot_be_tried_for_ever_is_set_aside_and_can_be_redriven(

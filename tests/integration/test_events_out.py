@@ -175,35 +175,6 @@ def test_a_bus_that_is_away_loses_nothing(
         )
 
 
-def test_an_operator_can_have_a_refunds_whole_history_told_again(
-    hasty_stack: RunningStack, hasty_api: RefundApiClient
-) -> None:
-    # Given a refund whose history was told
-    payment = paid(hasty_stack, "out_again")
-    with listening(hasty_stack.clients, hasty_stack.outputs["EventBusName"]) as listener:
-        refund_id = hasty_api.create_refund("out-again", payment_record=payment.record_id).body[
-            "id"
-        ]
-        wait_until_heard(listener, refund_id, "Refund Reported")
-        first = {(event.name, event.id) for event in listener.of(refund_id)}
-    # When an operator asks for it again, as docs/events.md says, and somebody new listens
-    with listening(hasty_stack.clients, hasty_stack.outputs["EventBusName"]) as listener:
-        hasty_stack.client("dynamodb").update_item(
-            TableName=hasty_stack.outputs["LedgerTable"],
-            Key={"pk": {"S": f"refund#{refund_id}"}, "sk": {"S": "announcements"}},
-            UpdateExpression="SET from_seq = :one, due_shard = :shard, due_at = :zero,"
-            " revision = if_not_exists(revision, :zero) + :one",
-            ExpressionAttributeValues={
-                ":zero": {"N": "0"},
-                ":one": {"N": "1"},
-                ":shard": {"S": "announcements#0"},
-            },
-        )
-        # Then the same events come again, under the same ids
-        wait_until_all_is_told(hasty_stack, listener, refund_id, at_most=LONGER)
-        assert {(event.name, event.id) for event in listener.of(refund_id)} == first
-
-
 def test_with_bus_and_ledger_away_the_stream_itself_shows_it_again(
     stack: RunningStack, api: RefundApiClient, listener: EventListener
 ) -> None:
@@ -222,16 +193,6 @@ def test_with_bus_and_ledger_away_the_stream_itself_shows_it_again(
         assert owed(stack, refund_id) is None
     # When it can again, then all is told
     wait_until_all_is_told(stack, listener, refund_id, at_most=LONGER)
-
-
-def test_a_payment_that_cannot_be_read_keeps_no_event_back(
-    stack: RunningStack, api: RefundApiClient, listener: EventListener
-) -> None:
-    payment = paid(stack, "out_unread")
-    with forbidden(stack, "dynamodb:BatchGetItem", "PublishEvents"):
-        refund_id = api.create_refund("out-unread", payment_record=payment.record_id).body["id"]
-        heard = wait_until_all_is_told(stack, listener, refund_id)
-        assert [event.detail["payment"] for event in heard] == [None] * len(heard)
 
 
 def test_a_publisher_that_is_killed_again_and_again_swallows_nothing(

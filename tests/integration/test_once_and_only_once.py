@@ -117,19 +117,6 @@ def test_a_lost_answer_to_a_full_refund_is_found_again_with_both_providers_down(
     assert asked <= {"payment_record.report_refund"}  # the background's own work
 
 
-def test_the_same_key_with_another_request_is_refused(
-    stack: RunningStack, api: RefundApiClient
-) -> None:
-    payment = paid(stack, "once_reused")
-    assert (
-        api.create_refund("once-reused", payment_record=payment.record_id, amount=1).status == 201
-    )
-    for other in ({"amount": 2}, {}, {"amount": 1, "reason": "duplicate"}):
-        answer = api.create_refund("once-reused", payment_record=payment.record_id, **other)
-        assert (answer.status, answer.body["error"]["code"]) == (422, "idempotency_key_reused")
-    assert len(stack.control.refunds(payment.charge_id)) == 1
-
-
 def test_an_answer_of_hitpay_that_is_lost_leaves_the_refund_pending_and_unsent_again(
     stack: RunningStack, api: RefundApiClient
 ) -> None:
@@ -155,55 +142,3 @@ def test_an_answer_of_hitpay_that_is_lost_leaves_the_refund_pending_and_unsent_a
         "status": "pending",
     }
     assert "Retry-After" in other.headers
-
-
-def test_a_refusal_of_hitpay_spends_the_key_and_frees_the_money(
-    stack: RunningStack, api: RefundApiClient
-) -> None:
-    payment = paid(stack, "once_rejected")
-    stack.control.add_fault(
-        "hitpay",
-        "refund.create",
-        "status",
-        match=payment.charge_id,
-        status=422,
-        body={"message": "Insufficient balance."},
-    )
-    refused = api.create_refund("once-rejected", payment_record=payment.record_id)
-    assert (refused.status, refused.body["error"]["code"]) == (402, "refund_rejected")
-    assert refused.body["error"]["message"] == "Insufficient balance."
-    again = api.create_refund("once-rejected", payment_record=payment.record_id)
-    assert (again.status, again.body["error"]["code"]) == (402, "refund_rejected")
-    assert again.headers["Idempotent-Replayed"] == "true"
-    other = api.create_refund("once-rejected-2", payment_record=payment.record_id)
-    assert (other.status, other.body["amount"]) == (201, 9999)
-
-
-def test_a_refund_that_hitpay_certainly_did_not_execute_may_be_tried_again_with_its_key(
-    stack: RunningStack, api: RefundApiClient
-) -> None:
-    payment = paid(stack, "once_throttled")
-    stack.control.add_fault(
-        "hitpay", "refund.create", "status", match=payment.charge_id, status=429
-    )
-    turned_away = api.create_refund("once-throttled", payment_record=payment.record_id)
-    assert (turned_away.status, turned_away.body["error"]["code"]) == (503, "processor_unavailable")
-    assert "Retry-After" in turned_away.headers
-    again = api.create_refund("once-throttled", payment_record=payment.record_id)
-    assert (again.status, again.body["status"]) == (201, "succeeded")
-    assert len(stack.control.refunds(payment.charge_id)) == 1
-
-
-def test_providers_that_are_down_before_anything_was_sent_are_told_as_such(
-    stack: RunningStack, api: RefundApiClient
-) -> None:
-    payment = paid(stack, "once_down")
-    stack.control.add_fault("stripe", "payment_record.read", "lost_request", times=None)
-    no_stripe = api.create_refund("once-down", payment_record=payment.record_id)
-    assert (no_stripe.status, no_stripe.body["error"]["code"]) == (503, "stripe_unavailable")
-    stack.control.clear_faults()
-    stack.control.add_fault("hitpay", "charge.read", "status", times=None, status=500)
-    no_hitpay = api.create_refund("once-down", payment_record=payment.record_id)
-    assert (no_hitpay.status, no_hitpay.body["error"]["code"]) == (503, "processor_unavailable")
-    stack.control.clear_faults()
-    assert api.create_refund("once-down", payment_record=payment.record_id).status == 201

@@ -135,21 +135,6 @@ def test_a_refund_is_made_where_the_payment_was_and_reported(desk: Desk, process
 
 
 @pytest.mark.parametrize("processor", PROCESSORS)
-def test_the_rest_is_meant_where_no_amount_is_given(desk: Desk, processor: str) -> None:
-    # Given a payment of which a part was refunded; to the processor no amount would mean all of it
-    payment = desk.paid(f"rest_{processor}", processor)
-    first = desk.api.create_refund(
-        f"rest-{processor}-1", payment_record=payment.record_id, amount=2000
-    )
-    desk.reported(accepted(first))
-    # When all that is left is refunded
-    second = desk.api.create_refund(f"rest-{processor}-2", payment_record=payment.record_id)
-    # Then it is what is left
-    assert desk.reported(accepted(second))["amount"] == 3000
-    assert sorted(one.amount for one in desk.moved(payment)) == [2000, 3000]
-
-
-@pytest.mark.parametrize("processor", PROCESSORS)
 def test_a_lost_reply_is_settled_to_one_refund(desk: Desk, processor: str) -> None:
     # Given a processor that executes an order and then resets the connection
     payment = desk.paid(f"lost_{processor}", processor)
@@ -174,13 +159,6 @@ class TestARecordThatNamesTwo:
         name = f"two_{request.node.name}"
         metadata = {"hedge_payment_id": f"pay_{name}", "hyperswitch_payment_id": "pay_of_old"}
         return desk.paid(name, "hedge", on_record={"metadata": metadata})
-
-    def test_is_refused_as_long_as_it_is_not_said_which(
-        self, desk: Desk, payment: DemoPayment
-    ) -> None:
-        answer = desk.api.create_refund("two-which", payment_record=payment.record_id, amount=1000)
-        assert (answer.status, answer.body["error"]["code"]) == (409, "payment_link_conflict")
-        assert desk.moved(payment) == []
 
     def test_is_refunded_where_the_request_says(self, desk: Desk, payment: DemoPayment) -> None:
         record, elsewhere = payment.record_id, "hitpay"
@@ -272,25 +250,6 @@ class TestWithoutAPayment:
         again = desk.api.create_refund("card-event", **self.body(method))
         assert desk.ended(str(again.body["id"]))["amount"] == 1500
         assert [one.amount for one in desk.sent_to(method)] == [1500]
-
-    @pytest.mark.parametrize("told", [{"type": "bank_account"}, {}])
-    def test_bank_accounts_are_refused(self, desk: Desk, told: dict[str, str]) -> None:
-        method = desk.card(f"bank{len(told)}", "bank_account")
-        body = self.body(method, payment_method={"id": method, **told})
-        answer = desk.api.create_refund(f"card-bank-{len(told)}", **body)
-        assert answer.status == 402, answer.text
-        assert desk.sent_to(method) == []
-
-    def test_nobody_else_sends_money_without_a_payment(self, desk: Desk) -> None:
-        answer = desk.api.create_refund(
-            "card-hedge", **self.body("pm_elsewhere", processor="hedge")
-        )
-        assert 400 <= answer.status < 500, answer.text
-        assert desk.stack.control.processor_refunds("hedge") == [
-            one
-            for one in desk.stack.control.processor_refunds("hedge")
-            if one.payment_method is None
-        ]
 
 
 class TestTheGatewaysToken:

@@ -92,26 +92,6 @@ def moved_and_told_once(stack: RunningStack, payment: DemoPayment, amount: int) 
     assert len(orders(stack, payment)) == 1
 
 
-def test_an_unknown_outcome_is_found_out_and_reported(
-    hasty_stack: RunningStack, hasty_api: RefundApiClient
-) -> None:
-    # Given a HitPay that executes a refund and then resets the connection
-    payment = paid(hasty_stack, "settle_unknown")
-    hasty_stack.control.add_fault(
-        "hitpay", "refund.create", "commit_then_reset", match=payment.charge_id
-    )
-    # When a refund is asked for
-    refund_id = pending(hasty_api.create_refund("settle-unknown", payment_record=payment.record_id))
-    # Then it is found at HitPay, bound, and reported, and nothing was sent again
-    reported(hasty_api, refund_id)
-    assert causes(ledger_refund(hasty_stack, refund_id))[:3] == [
-        "reserved",
-        "no_usable_answer",
-        "found",
-    ]
-    moved_and_told_once(hasty_stack, payment, 5000)
-
-
 def test_a_refund_that_hitpay_never_shows_fails_after_the_hold_and_frees_its_amount(
     hasty_stack: RunningStack, hasty_api: RefundApiClient
 ) -> None:

@@ -1,6 +1,7 @@
 """``make simulate``: many worlds (``SEEDS=20000``), or one again with its trace (``SEED=123``).
 
-With ``PROCESSOR=ccg`` every payment is there; without it each world says which processors it has.
+Their seeds follow each other from ``FROM`` on. With ``PROCESSOR=ccg`` every payment is there;
+without it each world says which processors it has.
 """
 
 import argparse
@@ -35,10 +36,11 @@ def replay(seed: int, processor: str | None) -> bool:
     return result.failure is None
 
 
-def show(tally: Tally) -> None:
-    """What many worlds came to."""
+def show(tally: Tally, first: int) -> None:
+    """What many worlds came to; ``first`` is the seed of the first."""
     pace = tally.worlds / tally.seconds if tally.seconds else 0
-    say(f"{tally.worlds} worlds, {pace:.0f} worlds/s over {os.cpu_count()} cores:")
+    seeds = f"seeds {first} to {first + tally.worlds - 1}"
+    say(f"{tally.worlds} worlds, {seeds}, {pace:.0f} worlds/s over {os.cpu_count()} cores:")
     for name, count in tally.at.most_common():
         say(f"  {count:>9}  with {name}")
     say(f"{tally.calls} port calls, {sum(tally.faults.values())} faults:")
@@ -81,14 +83,14 @@ def main() -> int:
     """Run as the arguments say; 0 if every invariant held."""
     parser = argparse.ArgumentParser(prog="make simulate", description=__doc__)
     parser.add_argument("--seeds", type=int, default=2_000, help="how many worlds")
-    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--from", dest="first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="one world again, with its trace")
     parser.add_argument("--processor", choices=NAMES, help="where every payment is")
     asked = parser.parse_args()
     if asked.seed is not None:
         return 0 if replay(asked.seed, asked.processor) else 1
     tally = live_all(asked.first, asked.seeds, processor=asked.processor)
-    show(tally)
+    show(tally, asked.first)
     return 0 if verdict(tally, asked.processor) else 1
 
 

@@ -23,14 +23,6 @@ from tests.fakes.world import STAGE, STEP_MS, World
 CHARGE = PaymentKey("hitpay", "charge-1")
 
 
-@pytest.fixture
-def world() -> World:
-    """A world with one payment of SGD 99.99, ``pr_1``."""
-    made = World()
-    made.pay()
-    return made
-
-
 class TestArrival:
     """The processor says it of the payment's method; whoever reads the charge learns it."""
 

@@ -15,14 +15,6 @@ from tests.fakes.processor_fates import NotSent, ReplyLost, RequestLost
 from tests.fakes.world import STEP_MS, World
 
 
-@pytest.fixture
-def world() -> World:
-    """A world with one payment of SGD 99.99, ``pr_1``."""
-    made = World()
-    made.pay()
-    return made
-
-
 class TestMoves:
     """Every change of a refund's state that was written, once."""
 

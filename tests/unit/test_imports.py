@@ -5,14 +5,20 @@ from typing import Any
 
 import pytest
 
-from refunds.imports import Import, is_importable
+from refunds.imports import Import, is_importable, owed_at_first_sight
 from refunds.money import Money
 from refunds.payment import PaymentKey
 from refunds.ports import (
     Movement,
     MovementStatus,
 )
-from refunds.refund import BEFORE_ADOPTION, ReferenceType, Refund, Source, imported_refund_id
+from refunds.refund import (
+    BEFORE_ADOPTION,
+    ReferenceType,
+    Refund,
+    Source,
+    imported_refund_id,
+)
 from refunds.state_machine import ReportState, State
 
 CHARGE = PaymentKey("hitpay", "charge-1")
@@ -121,3 +127,50 @@ class TestImport:
         assert not is_importable(movement(status=MovementStatus.FAILED), "sgd")
         assert not is_importable(movement(money=Money(0, "sgd")), "sgd")
         assert not is_importable(movement(), "myr")
+
+
+def moved(name: str, amount: int, at_ms: int | None, **facts: Any) -> Movement:
+    plain = Movement(
+        id=name,
+        payment_id="charge-1",
+        money=Money(amount, "sgd"),
+        status=MovementStatus.SUCCEEDED,
+        created_at_ms=at_ms,
+    )
+    return replace(plain, **facts)
+
+
+class TestWhatIsOwedAtFirstSight:
+    OLD, NEW, NEWEST = moved("old", 500, 10), moved("new", 300, 20), moved("newest", 200, 30)
+
+    @pytest.mark.parametrize(
+        ("in_book", "owed"),
+        [
+            (0, {"new", "newest"}),  # the old one is missing too, but is not ours to tell
+            (500, {"new", "newest"}),
+            (800, {"newest"}),
+            (1000, set()),
+            (700, set()),
+            (1200, set()),
+            (None, {"new", "newest"}),
+        ],
+    )
+    def test_it_is_the_newest_that_make_up_what_is_missing(
+        self, in_book: int | None, owed: set[str]
+    ) -> None:
+        movements = (self.NEWEST, self.OLD, self.NEW)
+        assert owed_at_first_sight(movements, in_book, 15) == owed
+
+    def test_a_failed_one_is_never_owed(self) -> None:
+        failed = moved("failed", 100, 20, status=MovementStatus.FAILED)
+        assert owed_at_first_sight((failed,), 0, 15) == set()
+
+    def test_a_pending_one_cannot_be_booked_yet(self) -> None:
+        pending = moved("pending", 100, 20, status=MovementStatus.PENDING)
+        assert owed_at_first_sight((self.OLD, pending), 500, 15) == {"pending"}
+
+    def test_one_without_a_time_is_not_ours_to_tell(self) -> None:
+        assert owed_at_first_sight((moved("m", 1, None),), 0, 15) == set()
+
+    def test_one_of_the_very_moment_is_older(self) -> None:
+        assert owed_at_first_sight((moved("m", 1, 15),), 0, 15) == set()

@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from refunds.errors import (
+    PaymentNotLinkedError,
+)
 from refunds.link import VerifyCharge
 from refunds.money import Money
 from refunds.observe import Observed
@@ -15,18 +18,14 @@ from refunds.ports import (
 )
 from refunds.refund import Refund
 from refunds.state_machine import ReportState, State
-from tests.fakes.processor_fates import Conduct, ReplyLost, RequestLost
+from tests.fakes.processor_fates import (
+    Conduct,
+    ReplyLost,
+    RequestLost,
+)
 from tests.fakes.world import LEASE_MS, STEP_MS, World
 
 CHARGE = PaymentKey("hitpay", "charge-1")
-
-
-@pytest.fixture
-def world() -> World:
-    """A world with one payment of SGD 99.99, ``pr_1``."""
-    made = World()
-    made.pay()
-    return made
 
 
 class TestObserving:
@@ -184,6 +183,8 @@ class TestObserving:
         assert stored.late_failure_at_ms == world.clock.now_ms()
         assert (stored.history[-1].cause, stored.history[-1].actor) == ("taken_back", "observe")
         assert world.noted("refund_taken_back") == [{"refund_id": refund.id}]
+        assert stored.report.state is ReportState.REPORTED
+        assert world.payment().refundable == 7499
         assert world.doorbell.rung == [refund.id]
 
     def test_a_report_that_was_due_already_is_not_rung_for_again(self, world: World) -> None:
@@ -261,3 +262,20 @@ class TestObserving:
             commit(written)
 
         world.ledger.commit = raced  # type: ignore[method-assign, assignment]
+
+
+class TestNewsOfAProcessorThatIsNotSetUp:
+    """A webhook of one that was taken away."""
+
+    @pytest.mark.parametrize("name", ["1", "unknown"])
+    def test_it_is_refused_and_breaks_nothing(self, name: str) -> None:
+        # Given a refund, and a stage that has lost its processor's settings
+        world = World(doors=("hitpay",))
+        world.pay()
+        world.refund("k", amount=2500)
+        world.doors.pop("hitpay")
+        # When its webhook comes for that payment, or another
+        with pytest.raises(PaymentNotLinkedError):
+            world.observe(PaymentKey("hitpay", f"charge-{name}"), world.deadline())
+        # Then what is known stays as it is
+        assert world.stored("k").state is State.SUCCEEDED

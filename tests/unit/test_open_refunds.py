@@ -17,14 +17,6 @@ DAY_MS = 24 * 60 * 60 * 1000
 NOTHING = {"oldest_s": 0, "pending": 0, "unknown": 0, "review": 0}
 
 
-@pytest.fixture
-def world() -> World:
-    """A world with one payment of SGD 99.99, ``pr_1``."""
-    made = World()
-    made.pay()
-    return made
-
-
 def measure(world: World, *, budget_ms: int = BUDGET_MS) -> list[dict[str, Any]]:
     """What is noted when the open refunds are measured."""
     measuring = MeasureOpenRefunds(listing=world.listing, clock=world.clock, trail=world.trail)

@@ -1,3 +1,5 @@
+"""One payment's arithmetic: what is held, who has the slot, who waits, what is doubtful."""
+
 from dataclasses import replace
 
 import pytest
@@ -5,12 +7,11 @@ import pytest
 from refunds.payment import (
     Payment,
     PaymentKey,
+    SlotTakenError,
     follow,
-    learn_foreign,
-    no_longer_foreign,
     payment_key_of,
 )
-from refunds.refund import BEFORE_ADOPTION, Refund, report_transition, transition
+from refunds.refund import Refund, report_transition, transition
 from refunds.state_machine import Event, ReportEvent, State
 from tests.contract.ledger.examples import a_payment, a_refund, why
 
@@ -21,6 +22,32 @@ def held(payment: Payment, *refunds: Refund) -> Payment:
     for refund in refunds:
         payment = follow(payment, None, refund)
     return payment
+
+
+def test_a_new_payment_has_nothing_but_what_was_captured() -> None:
+    key = PaymentKey("hitpay", "charge-1")
+    payment = Payment(key=key, payment_record="pr_1", currency="sgd", captured=9999)
+    assert payment == Payment(
+        key=key,
+        payment_record="pr_1",
+        currency="sgd",
+        captured=9999,
+        held=0,
+        moved=0,
+        foreign_in_book=0,
+        foreign_on_charge=0,
+        slot=None,
+        waiting=(),
+        doubtful=(),
+        bound_amount=0,
+        booked=0,
+        report_due_count=0,
+        report_due_amount=0,
+        report_failed_amount=0,
+        first_seen_ms=0,
+        revision=0,
+        schema_version=1,
+    )
 
 
 def test_a_payment_is_its_processors_charge() -> None:
@@ -95,19 +122,6 @@ def test_a_bound_review_does_not_block_the_payment() -> None:
     assert follow(payment, lost, doubtful).slot is None
 
 
-def test_scheduled_refunds_wait_in_order_and_a_deferred_one_stays_first() -> None:
-    first, second = (a_refund(Event.ACCEPT_SCHEDULED, amount=n) for n in (1, 2))
-    payment = held(a_payment(), first, second)
-    assert payment.waiting == (first.id, second.id)
-    started = transition(first, Event.START, WHY)
-    payment = follow(payment, first, started)
-    assert payment.waiting == (second.id,)
-    payment = follow(payment, started, transition(started, Event.DEFER, WHY))
-    assert payment.waiting == (first.id, second.id)
-    payment = follow(payment, second, transition(second, Event.CANCEL, WHY))
-    assert payment.waiting == (first.id,)
-
-
 def test_a_failure_without_evidence_is_remembered_until_a_movement_contradicts_it() -> None:
     lost = transition(a_refund(amount=7), Event.LOSE, WHY)
     failed = transition(lost, Event.FAIL, WHY)
@@ -133,52 +147,6 @@ def test_another_refund_leaves_the_slot_to_its_holder() -> None:
     assert payment.slot == holder.id
 
 
-def adopted(imported: Refund) -> Refund:
-    """The import, made when its payment was first seen."""
-    entry = replace(imported.history[0], cause=BEFORE_ADOPTION)
-    return replace(imported, history=(entry, *imported.history[1:]))
-
-
-def test_what_is_pending_when_we_come_is_booked_until_it_fails() -> None:
-    pending = adopted(a_refund(Event.IMPORT_PENDING, amount=300, processor_refund_id="hp_1"))
-    payment = held(a_payment(captured=300), pending)
-    assert payment.booked == 300
-    assert follow(payment, pending, transition(pending, Event.FAIL, WHY)).booked == 0
-
-
-def test_what_was_known_as_a_sum_only_is_counted_once_when_it_gets_a_refund() -> None:
-    known = learn_foreign(a_payment(captured=9999), in_book=3000, on_charge=3000)
-    imported = adopted(a_refund(Event.IMPORT_SUCCEEDED, amount=3000, processor_refund_id="hp_1"))
-    payment = no_longer_foreign(held(known, imported), imported)
-    assert (payment.foreign, payment.held, payment.refundable) == (0, 3000, 6999)
-
-
-def test_what_was_refunded_before_we_came_is_booked_already() -> None:
-    imported = adopted(a_refund(Event.IMPORT_SUCCEEDED, amount=300, processor_refund_id="hp_1"))
-    payment = held(a_payment(captured=300), imported)
-    assert (payment.booked, payment.moved, payment.held) == (300, 300, 300)
-    assert (payment.status, payment.refundable) == ("refunded", 0)
-
-
-def test_a_report_that_failed_is_neither_due_nor_booked() -> None:
-    refund = a_refund(Event.IMPORT_SUCCEEDED, processor_refund_id="hp_1")
-    due = report_transition(refund, ReportEvent.OWE, WHY)
-    failed = report_transition(due, ReportEvent.GIVE_UP, WHY)
-    payment = follow(held(a_payment(), due), due, failed)
-    assert (payment.report_due_count, payment.report_due_amount, payment.booked) == (0, 0, 0)
-    assert payment.report_failed_amount == refund.amount
-    replayed = report_transition(failed, ReportEvent.REPLAY, WHY)
-    assert follow(payment, failed, replayed).report_due_amount == refund.amount
-
-
-def test_two_views_of_foreign_refunds_count_once_and_are_never_lowered() -> None:
-    payment = learn_foreign(a_payment(captured=1000), in_book=300, on_charge=200)
-    assert (payment.foreign, payment.refundable, payment.refunded) == (300, 700, 300)
-    payment = learn_foreign(payment, in_book=100, on_charge=400)
-    assert (payment.foreign_in_book, payment.foreign_on_charge, payment.foreign) == (300, 400, 400)
-    assert learn_foreign(payment, in_book=-5, on_charge=0) == payment
-
-
 def test_what_remains_is_never_negative() -> None:
     payment = replace(a_payment(captured=1000), held=900, foreign_in_book=200)
     assert payment.refundable == 0
@@ -190,3 +158,82 @@ def test_an_unchanged_refund_changes_nothing(state: State) -> None:
     refund = replace(a_refund(), state=state)
     payment = held(a_payment(), refund)
     assert follow(payment, refund, refund) == payment
+
+
+def test_scheduled_refunds_wait_in_order_and_a_deferred_one_stays_first() -> None:
+    first, second = (a_refund(Event.ACCEPT_SCHEDULED, amount=n) for n in (1, 2))
+    payment = held(a_payment(), first, second)
+    assert payment.waiting == (first.id, second.id)
+    started = transition(first, Event.START, WHY)
+    payment = follow(payment, first, started)
+    assert payment.waiting == (second.id,)
+    payment = follow(payment, started, transition(started, Event.DEFER, WHY))
+    assert payment.waiting == (first.id, second.id)
+    # And one that only waits stays where it is
+    assert follow(payment, second, second).waiting == (first.id, second.id)
+    payment = follow(payment, second, transition(second, Event.CANCEL, WHY))
+    assert payment.waiting == (first.id,)
+
+
+def test_the_last_cent_is_refundable_and_makes_the_payment_refunded() -> None:
+    payment = replace(a_payment(captured=1000), held=999, moved=999)
+    assert (payment.refundable, payment.status) == (1, "partially_refunded")
+    assert replace(payment, held=1000, moved=1000).status == "refunded"
+    assert replace(payment, moved=1).status == "partially_refunded"
+
+
+def test_a_refund_may_have_what_it_holds_itself() -> None:
+    payment = replace(a_payment(captured=1000), held=800, foreign_in_book=100)
+    assert payment.refundable_beside(300) == 400
+
+
+def test_two_unbound_movements_are_never_stored() -> None:
+    payment = follow(a_payment(), None, a_refund())
+    other = a_refund()
+    with pytest.raises(SlotTakenError, match=f"{payment.slot} has the slot that {other.id} needs"):
+        follow(payment, None, other)
+
+
+def test_of_failures_without_evidence_the_fifty_youngest_are_remembered() -> None:
+    payment, failed = a_payment(captured=1_000_000), []
+    for _ in range(51):
+        lost = transition(a_refund(amount=1), Event.LOSE, WHY)
+        payment = follow(payment, None, lost)
+        gone = transition(lost, Event.FAIL, WHY)
+        payment = follow(payment, lost, gone)
+        failed.append(gone.id)
+    assert payment.doubtful == tuple(failed[1:])
+
+
+@pytest.mark.parametrize("state", [State.SUBMITTING, State.UNKNOWN, State.REVIEW])
+def test_only_a_failure_without_a_movement_is_doubtful(state: State) -> None:
+    before = replace(a_refund(amount=1), state=state)
+    payment = follow(a_payment(), None, before)
+    failed = replace(before, state=State.FAILED)
+    assert follow(payment, before, failed).doubtful == (failed.id,)
+    assert follow(payment, before, replace(failed, processor_refund_id="m1")).doubtful == ()
+    assert follow(payment, before, replace(before, state=State.REJECTED)).doubtful == ()
+
+
+def test_a_bound_refund_counts_as_bound_once_until_it_fails() -> None:
+    refund = a_refund(amount=2500)
+    pending = transition(refund, Event.PEND, WHY, processor_refund_id="m1")
+    payment = follow(follow(a_payment(), None, refund), refund, pending)
+    assert payment.bound_amount == 2500
+    succeeded = transition(pending, Event.SUCCEED, WHY)
+    assert follow(payment, pending, succeeded).bound_amount == 2500
+    failed = transition(pending, Event.FAIL, WHY)
+    assert follow(payment, pending, failed).bound_amount == 0
+
+
+def test_a_scheduled_refund_that_is_canceled_is_not_doubtful() -> None:
+    waiting = a_refund(Event.ACCEPT_SCHEDULED, amount=1)
+    payment = follow(a_payment(), None, waiting)
+    canceled = transition(waiting, Event.CANCEL, WHY)
+    assert follow(payment, waiting, canceled).doubtful == ()
+
+
+def test_an_import_contradicts_one_failure_and_leaves_the_others() -> None:
+    payment = replace(a_payment(), doubtful=("rfd_a", "rfd_b"))
+    imported = a_refund(Event.IMPORT_SUCCEEDED, processor_refund_id="m1", contradicts="rfd_a")
+    assert follow(payment, None, imported).doubtful == ("rfd_b",)

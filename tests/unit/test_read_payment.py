@@ -21,14 +21,6 @@ from tests.fakes.book_records import FakeRecord
 from tests.fakes.world import World
 
 
-@pytest.fixture
-def world() -> World:
-    """A world with one payment of SGD 99.99, ``pr_1``."""
-    made = World()
-    made.pay()
-    return made
-
-
 def read(world: World, record: str = "pr_1") -> PaymentRead:
     return world.read_payment(record, world.deadline())
 

@@ -15,14 +15,6 @@ from tests.fakes.processor_fates import Answered, Conduct, ExecutedLate, ReplyLo
 from tests.fakes.world import HOLD_MS, LEASE_MS, World
 
 
-@pytest.fixture
-def world() -> World:
-    """A world with one payment of SGD 99.99, ``pr_1``."""
-    made = World()
-    made.pay()
-    return made
-
-
 def sync(world: World, refund: Refund) -> Refund:
     """The refund after a look at the processor."""
     read, payment = world.read_refund(refund.id, sync_until=world.deadline())

@@ -61,6 +61,10 @@ def down() -> None:
     raise LedgerUnavailableError("no answer")
 
 
+def raced() -> None:
+    raise LedgerConflictError("another write")
+
+
 class Desk:
     """A recorder, its ledger, and one refund of SGD 25.00 that is on its way."""
 
@@ -309,8 +313,11 @@ class TestLedgerDown:
         assert recorded.refund.state is State.SUCCEEDED
         assert len(desk.ledger.commits) == 1
 
-    def test_neither_read_nor_write_is_given_up_at_once(self, desk: Desk) -> None:
-        desk.ledger.before_commits.append(down)
+    @pytest.mark.parametrize("write_fails", [down, raced])
+    def test_neither_read_nor_write_is_given_up_at_once(
+        self, desk: Desk, write_fails: Mishap
+    ) -> None:
+        desk.ledger.before_commits.append(write_fails)
         desk.ledger.before_reads.append(down)
         assert desk.outcome(moved()).refund.state is State.SUCCEEDED
 

@@ -1,8 +1,11 @@
 """Telling Stripe: once, whatever the message, the worker and the network do."""
 
+from dataclasses import replace
+
 import pytest
 
-from refunds.refund import ReportParameters
+from refunds.payment import PaymentKey
+from refunds.refund import Refund
 from refunds.report import (
     ReportDeferredError,
     Reported,
@@ -10,22 +13,11 @@ from refunds.report import (
     UnknownRefundError,
 )
 from refunds.state_machine import ReportState
-from tests.fakes.book_fates import AnswerLost, Arrives, Fails, ReportLost, TurnedAway
 from tests.fakes.processor_fates import NotSent
 from tests.fakes.world import REPORT_LEASE_MS, World
+from tests.unit.reporting import booked, mishaps, raced
 
-
-@pytest.fixture
-def world() -> World:
-    """A world with one payment of SGD 99.99, ``pr_1``."""
-    made = World()
-    made.pay()
-    return made
-
-
-def booked(world: World) -> list[ReportParameters]:
-    """What Stripe shows of the payment."""
-    return [item.parameters for item in world.book.books.reports_of("pr_1")]
+CHARGE = PaymentKey("hitpay", "charge-1")
 
 
 def test_a_success_is_reported_with_the_parameters_frozen_then(world: World) -> None:
@@ -47,128 +39,117 @@ def test_messages_that_come_again_report_nothing(world: World) -> None:
     assert len(world.book.asked) == 1
 
 
-def test_a_refund_that_did_not_succeed_owes_nothing(world: World) -> None:
-    world.processor.fates.append(NotSent())
-    refund = world.refund("k").refund
-    assert world.report(refund.id) is Reported.NOTHING_DUE
-    assert world.book.asked == []
+class TestTaking:
+    """One worker has the report at a time."""
+
+    def test_its_lease_is_as_long_as_it_was_set(self, world: World, refund: Refund) -> None:
+        # Given a worker that dies while it tells Stripe
+        def dies(*_: object) -> object:
+            raise KeyboardInterrupt
+
+        tell = world.book.report_refund
+        world.book.report_refund = dies  # type: ignore[method-assign, assignment]
+        with pytest.raises(KeyboardInterrupt):
+            world.report(refund.id)
+        # Then the report is its own until then, and another one is told so
+        report = world.stored("k").report
+        assert report.lease_until_ms == world.clock.now_ms() + REPORT_LEASE_MS
+        with pytest.raises(ReportDeferredError) as deferred:
+            world.report(refund.id, receive=2)
+        assert deferred.value.leased
+        assert deferred.value.reason == "another worker has this report"
+        assert deferred.value.retry_after_s is None
+        # And after the lease another one reports
+        world.book.report_refund = tell  # type: ignore[method-assign]
+        world.clock.advance(REPORT_LEASE_MS)
+        assert world.report(refund.id, receive=2) is Reported.REPORTED
+
+    def test_where_nothing_is_due_the_log_says_where_the_report_stands(self, world: World) -> None:
+        world.processor.fates.append(NotSent())
+        refund = world.refund("k").refund
+        assert world.report(refund.id) is Reported.NOTHING_DUE
+        facts = {"refund_id": refund.id, "report": ReportState.NOT_DUE}
+        assert world.noted("nothing_due") == [facts]
+        assert world.book.asked == []
+
+    def test_a_message_for_no_refund_says_which(self, world: World) -> None:
+        with pytest.raises(UnknownRefundError, match="rfd_nowhere"):
+            world.report("rfd_nowhere")
+
+    def test_a_report_without_parameters_is_for_a_person(
+        self, world: World, refund: Refund
+    ) -> None:
+        report = replace(world.stored("k").report, parameters=None)
+        world.ledger.refunds[refund.id] = replace(world.stored("k"), report=report)
+        with pytest.raises(ReportFailedError, match=refund.id):
+            world.report(refund.id)
+        assert world.book.asked == []
 
 
-def test_a_message_for_a_refund_that_is_not_there_is_poison(world: World) -> None:
-    with pytest.raises(UnknownRefundError):
-        world.report("rfd_nowhere")
+class TestConfirming:
+    """Stripe has booked it."""
 
-
-def test_a_second_worker_leaves_a_leased_report_alone(world: World) -> None:
-    # Given a worker that died while it had the report
-    refund = world.refund("k").refund
-    now_ms = world.clock.now_ms()
-    world.ledger.take_report(refund.id, now_ms=now_ms, lease_until_ms=now_ms + REPORT_LEASE_MS)
-    # When another one gets the message, then it waits
-    with pytest.raises(ReportDeferredError) as deferred:
+    def test_the_history_says_by_whom_and_when(self, world: World, refund: Refund) -> None:
         world.report(refund.id)
-    assert deferred.value.leased
-    assert world.book.asked == []
-    # And after the lease it reports
-    world.clock.advance(REPORT_LEASE_MS)
-    assert world.report(refund.id, receive=2) is Reported.REPORTED
+        stored = world.stored("k")
+        assert stored.report.reported_at_ms == world.clock.now_ms()
+        assert (stored.report.lease_until_ms, stored.report.attempts) == (None, 1)
+        line = stored.history[-1]
+        assert (line.after, line.cause) == ("report:reported", "stripe_accepted")
+        assert (line.actor, line.at_ms) == ("report_refund", world.clock.now_ms())
 
+    def test_it_is_written_over_what_others_wrote_meanwhile(
+        self, world: World, refund: Refund
+    ) -> None:
+        # Given the payment and the refund, both written by others just before
+        def others() -> None:
+            payment, stored = world.payment(), world.stored("k")
+            world.ledger.payments[CHARGE] = replace(payment, revision=payment.revision + 1)
+            world.ledger.refunds[refund.id] = replace(
+                stored, last_look="others", revision=stored.revision + 1
+            )
 
-@pytest.mark.parametrize("fate", [ReportLost(), AnswerLost(), TurnedAway(3)])
-def test_without_a_usable_answer_the_same_key_is_tried_again(world: World, fate: object) -> None:
-    refund = world.refund("k").refund
-    world.book.fates.append(fate)  # type: ignore[arg-type]
-    with pytest.raises(ReportDeferredError):
-        world.report(refund.id)
-    assert world.stored("k").report.last_error
-    assert world.report(refund.id, receive=2) is Reported.REPORTED
-    assert world.book.asked == [f"{refund.id}:0"] * 2
-    assert len(booked(world)) == 1
+        mishaps(world).extend([others, raced])
+        # When the report is confirmed, then what they wrote is kept
+        assert world.report(refund.id) is Reported.REPORTED
+        stored = world.stored("k")
+        assert (stored.report.state, stored.last_look) == (ReportState.REPORTED, "others")
+        assert (world.payment().report_due_count, world.payment().booked) == (0, 2500)
 
+    def test_what_another_worker_confirmed_is_not_confirmed_twice(
+        self, world: World, refund: Refund
+    ) -> None:
+        def confirmed() -> None:
+            stored = world.stored("k")
+            report = replace(stored.report, state=ReportState.REPORTED)
+            world.ledger.refunds[refund.id] = replace(
+                stored, report=report, revision=stored.revision + 1
+            )
 
-@pytest.mark.parametrize("was_booked", [True, False])
-def test_a_500_is_stored_at_stripe_so_the_next_try_has_another_key(
-    world: World, was_booked: bool
-) -> None:
-    # Given a Stripe that answers 500, and may have booked the refund all the same
-    refund = world.refund("k", amount=2500).refund
-    world.book.fates.append(Fails(booked=was_booked))
-    with pytest.raises(ReportDeferredError):
-        world.report(refund.id)
-    # When the message comes again
-    assert world.report(refund.id, receive=2) is Reported.REPORTED
-    # Then it was asked under a new key, and booked once
-    assert world.book.asked == [f"{refund.id}:0", f"{refund.id}:1"]
-    assert len(booked(world)) == 1
-    assert world.stored("k").report.state is ReportState.REPORTED
+        mishaps(world).append(confirmed)
+        lines = len(refund.history)
+        assert world.report(refund.id) is Reported.REPORTED
+        assert len(world.stored("k").history) == lines
 
+    def test_a_refund_that_vanishes_is_not_written(self, world: World, refund: Refund) -> None:
+        mishaps(world).append(world.ledger.refunds.clear)
+        assert world.report(refund.id) is Reported.REPORTED
+        assert world.ledger.refunds == {}
 
-def test_a_report_whose_key_stripe_has_forgotten_is_not_booked_twice(world: World) -> None:
-    refund = world.refund("k", amount=2500).refund
-    world.book.fates.append(AnswerLost())
-    with pytest.raises(ReportDeferredError):
-        world.report(refund.id)
-    world.book.forget_keys()
-    assert world.report(refund.id, receive=2) is Reported.REPORTED
-    assert len(booked(world)) == 1
+    def test_a_payment_that_vanishes_is_not_written(self, world: World, refund: Refund) -> None:
+        world.ledger.payments.clear()
+        with pytest.raises(ReportDeferredError, match="too busy"):
+            world.report(refund.id)
+        assert world.stored("k").report.state is ReportState.DUE
 
+    def test_twenty_four_lost_races_are_no_reason_to_give_up(
+        self, world: World, refund: Refund
+    ) -> None:
+        mishaps(world).extend([raced] * 24)
+        assert world.report(refund.id) is Reported.REPORTED
 
-def test_a_refusal_that_the_record_does_not_explain_is_for_a_person(world: World) -> None:
-    # Given a record on which somebody else has reported all of it meanwhile
-    refund = world.refund("k", amount=9999).refund
-    assert refund.report.parameters is not None
-    somebody = ReportParameters(
-        payment_record="pr_1",
-        amount=5000,
-        currency="sgd",
-        refund_reference="somebody-else",
-        initiated_at_s=refund.report.parameters.initiated_at_s,
-        refunded_at_s=refund.report.parameters.refunded_at_s,
-    )
-    world.book.report_elsewhere(somebody)
-    # When ours is refused
-    with pytest.raises(ReportFailedError):
-        world.report(refund.id)
-    # Then it is failed, and no further receive of that message asks again
-    assert world.stored("k").report.state is ReportState.FAILED
-    with pytest.raises(ReportFailedError):
-        world.report(refund.id, receive=2)
-    assert len(world.book.asked) == 1
-
-
-def test_on_its_last_receive_an_unclear_report_is_failed(world: World) -> None:
-    refund = world.refund("k").refund
-    world.book.fates.append(ReportLost())
-    with pytest.raises(ReportFailedError):
-        world.report(refund.id, receive=8, last=True)
-    assert world.stored("k").report.state is ReportState.FAILED
-    assert world.payment().report_due_count == 0
-
-
-def test_a_redriven_message_tries_a_failed_report_again_under_a_new_key(world: World) -> None:
-    # Given a failed report
-    refund = world.refund("k").refund
-    world.book.fates.append(ReportLost())
-    with pytest.raises(ReportFailedError):
-        world.report(refund.id, receive=8, last=True)
-    # When its message is redriven: received for the first time again
-    assert world.report(refund.id, receive=1) is Reported.REPORTED
-    # Then it was asked under a new key, and booked once
-    assert world.book.asked == [f"{refund.id}:0", f"{refund.id}:1"]
-    assert len(booked(world)) == 1
-
-
-def test_a_refusal_is_not_judged_while_another_report_of_the_payment_is_due(world: World) -> None:
-    # Given two reports due on one payment, one of which Stripe booked without telling
-    one, two = (world.refund(key, amount=1000).refund for key in ("one", "two"))
-    world.book.fates.extend([AnswerLost(), Arrives()])
-    with pytest.raises(ReportDeferredError):
-        world.report(one.id)
-    world.book.forget_keys()
-    # When the first is refused as a repeat, then it waits for the second
-    with pytest.raises(ReportDeferredError):
-        world.report(one.id, receive=2)
-    assert world.report(two.id) is Reported.REPORTED
-    # And is then found to be booked
-    assert world.report(one.id, receive=3) is Reported.REPORTED
-    assert [item.amount for item in booked(world)] == [1000, 1000]
+    def test_twenty_five_are(self, world: World, refund: Refund) -> None:
+        mishaps(world).extend([raced] * 25)
+        with pytest.raises(ReportDeferredError, match="too busy"):
+            world.report(refund.id)
+        assert world.stored("k").report.state is ReportState.DUE

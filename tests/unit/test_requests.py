@@ -5,9 +5,17 @@ from typing import Any
 
 import pytest
 
-from refunds.errors import IdempotencyKeyRequiredError, InvalidRequestError
-from refunds.refund import PaymentMethodKind, ReferenceType, RefundRequest, RefundType
-from refunds.requests import idempotency_key, parse_body
+from refunds.errors import (
+    IdempotencyKeyRequiredError,
+    InvalidRequestError,
+)
+from refunds.refund import (
+    PaymentMethodKind,
+    ReferenceType,
+    RefundRequest,
+    RefundType,
+)
+from refunds.requests import idempotency_key, parse_body, validate_body
 
 PLAIN: dict[str, Any] = {"payment_record": "pr_1"}
 
@@ -221,3 +229,28 @@ def test_a_header_that_is_not_printable_ascii_is_refused(header: str) -> None:
 
 def test_a_header_of_255_characters_is_a_key() -> None:
     assert idempotency_key("k" * 255, parse_body(json.dumps(PLAIN))) == "k" * 255
+
+
+def test_metadata_that_would_not_leave_room_is_refused_before_anything_moves() -> None:
+    metadata = {str(number): "\U0001f4b8" * 500 for number in range(50)}
+    with pytest.raises(InvalidRequestError):
+        validate_body({"payment_record": "pr_1", "metadata": metadata})
+
+
+def test_fifty_values_of_five_hundred_ascii_characters_are_taken() -> None:
+    metadata = {f"{number:040d}": "x" * 500 for number in range(50)}
+    assert validate_body({"payment_record": "pr_1", "metadata": metadata})
+
+
+@pytest.mark.parametrize(
+    "slip", [{"jane@example.com": 5}, {"jane@example.com": "Jane Doe"}, {"j\ud800": "x"}]
+)
+def test_a_slip_of_the_caller_is_told_without_them(slip: dict[str, Any]) -> None:
+    # Given a caller who mistakes the members of a customer
+    body = {"payment_method": {"id": "m"}, "customer": slip, "processor": "ccg"}
+    # When it is refused, which is also told on the bus and kept beside a dead letter
+    with pytest.raises(InvalidRequestError) as refused:
+        validate_body(body | {"amount": 1, "currency": "usd"})
+    # Then the answer says where, and repeats nothing
+    assert {field["path"] for field in refused.value.details["fields"]} == {"customer"}
+    assert "jane" not in str(refused.value.details).lower()

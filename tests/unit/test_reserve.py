@@ -69,14 +69,6 @@ class Gate:
 
 
 @pytest.fixture
-def world() -> World:
-    """A world with one payment of SGD 99.99, ``pr_1``."""
-    made = World()
-    made.pay()
-    return made
-
-
-@pytest.fixture
 def gate(world: World) -> Gate:
     return Gate(world)
 

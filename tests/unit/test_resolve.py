@@ -75,13 +75,6 @@ def tamper(world: World, **facts: object) -> Refund:
     return refund
 
 
-def dashboard(world: World, amount: int = 2500) -> Movement:
-    """Somebody refunds in HitPay's dashboard."""
-    movement = world.processor.refund_in_dashboard("charge-1", amount)
-    assert isinstance(movement, Movement)
-    return movement
-
-
 @pytest.fixture
 def lost() -> World:
     """A refund of SGD 25.00 of 99.99 that HitPay never got, in review after the hold."""
@@ -101,7 +94,7 @@ def doubtful() -> World:
     world.pay()
     world.processor.fates.append(ReplyLost())
     world.refund("k", amount=2500)
-    dashboard(world)
+    world.in_dashboard(2500)
     world.settle_due()
     assert world.stored("k").state is State.REVIEW
     return world
@@ -181,7 +174,7 @@ class TestSucceeded:
         assert "belongs to rfd_other" in told
 
     def test_one_that_was_there_before_we_sent_is_refused(self, lost: World) -> None:
-        movement = dashboard(lost)
+        movement = lost.in_dashboard(2500)
         tamper(lost, snapshot=(movement.id,))
         assert "before" in str(refused(lost, ItSucceeded(movement.id)))
 
@@ -189,7 +182,7 @@ class TestSucceeded:
     def test_one_that_is_older_than_any_clock_explains_is_refused(
         self, lost: World, time: str
     ) -> None:
-        movement = dashboard(lost)
+        movement = lost.in_dashboard(2500)
         tamper(lost, snapshot=None)
         made_ms = lost.stored("k").started_at_ms or 0
         times: dict[str, Any] = {"created_at_ms": None, "refunded_at_ms": None}
@@ -204,13 +197,13 @@ class TestSucceeded:
     def test_one_that_was_not_there_before_is_not_older_whatever_its_time(
         self, lost: World
     ) -> None:
-        movement = dashboard(lost)
+        movement = lost.in_dashboard(2500)
         kept = lost.processor.books.refunds[movement.id]
         kept.movement = replace(movement, created_at_ms=1000, refunded_at_ms=1000)
         assert decide(lost, ItSucceeded(movement.id)).after.state is State.SUCCEEDED
 
     def test_one_without_a_time_is_a_persons_to_judge(self, lost: World) -> None:
-        movement = dashboard(lost)
+        movement = lost.in_dashboard(2500)
         tamper(lost, snapshot=None)
         kept = lost.processor.books.refunds[movement.id]
         kept.movement = replace(movement, created_at_ms=None, refunded_at_ms=None)
@@ -218,13 +211,13 @@ class TestSucceeded:
 
     def test_one_that_failed_is_no_success(self, lost: World) -> None:
         lost.processor.books.conduct = Conduct(MovementStatus.FAILED)
-        movement = dashboard(lost)
+        movement = lost.in_dashboard(2500)
         assert "it failed" in str(refused(lost, ItSucceeded(movement.id)))
 
     def test_one_that_is_pending_is_bound_and_followed_to_its_end(self, lost: World) -> None:
         # Given a movement that HitPay holds back
         lost.processor.books.conduct = Conduct(MovementStatus.PENDING)
-        movement = dashboard(lost)
+        movement = lost.in_dashboard(2500)
         # When a person says that it is ours
         done = decide(lost, ItSucceeded(movement.id, "same minute"))
         # Then it is bound, keeps its amount, and is said so
@@ -247,7 +240,7 @@ class TestSucceeded:
 
     def test_one_that_is_bound_and_has_succeeded_meanwhile_need_not_wait(self, lost: World) -> None:
         lost.processor.books.conduct = Conduct(MovementStatus.PENDING)
-        movement = dashboard(lost)
+        movement = lost.in_dashboard(2500)
         decide(lost, ItSucceeded(movement.id))
         lost.processor.books.set_status(movement.id, MovementStatus.SUCCEEDED)
         done = decide(lost, ItSucceeded(movement.id))
@@ -256,18 +249,18 @@ class TestSucceeded:
         assert lost.doorbell.rung == [lost.stored("k").id]
 
     def test_without_a_snapshot_only_its_time_speaks_against_it(self, lost: World) -> None:
-        movement = dashboard(lost)
+        movement = lost.in_dashboard(2500)
         tamper(lost, snapshot=None)
         assert decide(lost, ItSucceeded(movement.id)).after.state is State.SUCCEEDED
 
     def test_its_looks_are_counted_anew(self, lost: World) -> None:
-        movement = dashboard(lost)
+        movement = lost.in_dashboard(2500)
         tamper(lost, looks=3, look_ups=2)
         decide(lost, ItSucceeded(movement.id))
         assert (lost.stored("k").looks, lost.stored("k").look_ups) == (0, 0)
 
     def test_one_of_a_payment_that_no_record_books_fails_to_be_reported(self, lost: World) -> None:
-        movement = dashboard(lost)
+        movement = lost.in_dashboard(2500)
         refund = tamper(lost, payment_record=None, source=Source.PROCESSOR)
         decide(lost, ItSucceeded(movement.id))
         assert lost.stored("k").report.state is ReportState.FAILED
@@ -339,7 +332,7 @@ class TestFailed:
         assert "may still arrive" in str(refused(lost, NO_MONEY))
 
     def test_not_while_the_charge_lists_what_can_be_ours(self, lost: World) -> None:
-        movement = dashboard(lost)
+        movement = lost.in_dashboard(2500)
         refusal = refused(lost, NO_MONEY)
         assert refusal.movements == (movement.id,)
         assert movement.id in str(refusal)
@@ -347,7 +340,7 @@ class TestFailed:
 
     def test_despite_that_if_it_is_known_to_be_anothers(self, lost: World) -> None:
         # Given a dashboard refund of the same amount that somebody remembers making
-        movement = dashboard(lost)
+        movement = lost.in_dashboard(2500)
         done = decide(lost, ItFailed("Kim made that one", despite_evidence=True))
         # Then ours failed, the evidence against it is kept, and the other one is imported
         assert done.left_over == (movement,)
@@ -373,7 +366,7 @@ class TestFailed:
     def test_what_cannot_be_ours_does_not_stand_against_it(self, lost: World, kind: str) -> None:
         if kind == "failed":
             lost.processor.books.conduct = Conduct(MovementStatus.FAILED)
-        movement = dashboard(lost, 2600 if kind == "another amount" else 2500)
+        movement = lost.in_dashboard(2600 if kind == "another amount" else 2500)
         if kind == "claimed":
             lost.ledger.movements["hitpay", movement.id] = "rfd_other"
         if kind == "there before":
@@ -386,7 +379,7 @@ class TestFailed:
 
     def test_what_is_old_is_no_excuse_if_it_was_not_there_before(self, lost: World) -> None:
         # Given a charge that was read before: what it did not list was not there, whatever its time
-        movement = dashboard(lost)
+        movement = lost.in_dashboard(2500)
         assert lost.stored("k").snapshot == ()
         kept = lost.processor.books.refunds[movement.id]
         kept.movement = replace(movement, created_at_ms=1000, refunded_at_ms=1000)
@@ -394,7 +387,7 @@ class TestFailed:
 
     def test_without_a_snapshot_what_is_not_too_old_stands_against_it(self, lost: World) -> None:
         tamper(lost, snapshot=None)
-        movement = dashboard(lost)
+        movement = lost.in_dashboard(2500)
         assert movement.id in refused(lost, NO_MONEY).movements
 
     def test_its_looks_are_counted_anew(self, lost: World) -> None:
@@ -420,7 +413,7 @@ class TestFailed:
 
     def test_one_of_many_is_named_with_few(self, lost: World) -> None:
         lost.processor.books.checks_amounts = False
-        made = [dashboard(lost) for _ in range(12)]
+        made = [lost.in_dashboard(2500) for _ in range(12)]
         refusal = refused(lost, NO_MONEY)
         assert refusal.movements == tuple(movement.id for movement in made)
         assert made[9].id in str(refusal)
@@ -435,7 +428,7 @@ class TestFailedThoughBound:
     @pytest.fixture
     def bound(self, lost: World) -> World:
         lost.processor.books.conduct = Conduct(MovementStatus.PENDING)
-        decide(lost, ItSucceeded(dashboard(lost).id))
+        decide(lost, ItSucceeded(lost.in_dashboard(2500).id))
         return lost
 
     @pytest.mark.parametrize("status", [MovementStatus.PENDING, MovementStatus.SUCCEEDED])
@@ -471,7 +464,7 @@ class TestNothingToDecide:
     def test_in_any_other_state_it_is_said_what_happens_instead(
         self, lost: World, state: State
     ) -> None:
-        movement = dashboard(lost)
+        movement = lost.in_dashboard(2500)
         tamper(lost, state=state)
         decisions: list[Decision] = [ItSucceeded(movement.id), NO_MONEY]
         if state is State.FAILED:
@@ -511,7 +504,7 @@ def busy() -> World:
     world.pay()
     world.processor.fates.append(ReplyLost())
     world.refund("k", amount=2500)
-    dashboard(world)
+    world.in_dashboard(2500)
     world.settle_due()
     return world
 
@@ -545,7 +538,7 @@ class TestRaces:
         assert busy.doorbell.rung == [busy.stored("k").id]
 
     def test_of_two_people_who_decide_differently_the_first_has_decided(self, lost: World) -> None:
-        movement = dashboard(lost)
+        movement = lost.in_dashboard(2500)
         resolve, refund_id = resolver(lost), lost.stored("k").id
         decision = ItFailed("sure", despite_evidence=True)
         agreed = resolve.weigh(refund_id, decision, lost.deadline())
@@ -568,7 +561,7 @@ class TestRaces:
         decision = ItFailed("sure", despite_evidence=True)
         agreed = resolve.weigh(refund_id, decision, lost.deadline())
         # When a movement appears that can be ours
-        dashboard(lost)
+        lost.in_dashboard(2500)
         # Then that is not what was agreed to
         with pytest.raises(EvidenceChangedError):
             resolve.carry_out(refund_id, decision, agreed, lost.deadline())
@@ -580,7 +573,7 @@ class TestRaces:
     ) -> None:
         tamper(lost, payment_record=record)
         lost.processor.books.conduct = Conduct(MovementStatus.PENDING)
-        decision = ItSucceeded(dashboard(lost).id)
+        decision = ItSucceeded(lost.in_dashboard(2500).id)
         resolve, refund_id = resolver(lost), lost.stored("k").id
         agreed = resolve.weigh(refund_id, decision, lost.deadline())
         lost.processor.books.set_status(decision.processor_refund_id, MovementStatus.SUCCEEDED)

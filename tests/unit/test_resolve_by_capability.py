@@ -1,12 +1,15 @@
 """A person decides a review: what counts as evidence depends on what the processor can show."""
 
+from dataclasses import replace
+
 import pytest
 
+from refunds.money import Money
 from refunds.payment import PaymentKey
 from refunds.refund import ReferenceType
 from refunds.resolve import ItFailed, ItSucceeded, ResolutionRefusedError
 from refunds.state_machine import State
-from tests.fakes.processor_fates import ExecutedLate, RequestLost
+from tests.fakes.processor_fates import ExecutedLate, ReplyLost, RequestLost
 from tests.fakes.world import HOLD_MS, STEP_MS, World
 from tests.unit.test_resolve import NO_MONEY, decide, refused, resolver, tamper
 
@@ -104,3 +107,19 @@ def test_an_unlinked_refund_is_resolved_by_its_key() -> None:
     world.settle_for(3 * HOLD_MS)
     assert world.stored("k").state is State.REVIEW
     assert decide(world, NO_MONEY).after.state is State.FAILED
+
+
+@pytest.mark.parametrize("door", ["hedge", "hyperswitch"])
+def test_another_amount_under_its_order_stands_against_a_failure(door: str) -> None:
+    # Given a refund in review of which the processor shows that its order moved another amount
+    world = World(doors=(door,))
+    world.pay()
+    world.processor.books.names_orders = True
+    world.processor.fates.append(ReplyLost())
+    world.refund("k", amount=2500)
+    (moved,) = world.processor.books.refunds.values()
+    moved.movement = replace(moved.movement, money=Money(2400, "sgd"))
+    world.settle_for(2 * HOLD_MS)
+    assert world.stored("k").state is State.REVIEW
+    # When somebody says that it failed, then what moved is shown
+    assert refused(world, NO_MONEY).movements == (moved.movement.id,)

@@ -2,30 +2,23 @@
 
 from dataclasses import replace
 
-import pytest
-
 from refunds.payment import PaymentKey
-from refunds.ports import DUE_SHARDS, Deadline
-from refunds.refund import Refund
+from refunds.ports import (
+    DUE_SHARDS,
+    Deadline,
+)
 from refunds.settle import Settled
-from tests.fakes.processor_fates import RequestLost
+from refunds.state_machine import State
+from tests.fakes.processor_fates import (
+    ReplyLost,
+    RequestLost,
+)
 from tests.fakes.world import World
+from tests.unit.settling import (
+    unknown,
+)
 
 CHARGE = PaymentKey("hitpay", "charge-1")
-
-
-@pytest.fixture
-def world() -> World:
-    """A world with one payment of SGD 99.99, ``pr_1``."""
-    made = World()
-    made.pay()
-    return made
-
-
-def unknown(world: World) -> Refund:
-    """A refund of SGD 25.00 that was never executed, and whose answer was lost."""
-    world.processor.fates.append(RequestLost())
-    return world.refund("k", amount=2500).refund
 
 
 def test_it_says_how_many_it_settled(world: World) -> None:
@@ -101,3 +94,40 @@ def test_of_a_long_error_three_hundred_characters_are_told(world: World) -> None
     run = replace(world.settle_run, settle=fails)  # type: ignore[arg-type]
     run(world.deadline_of(75_000))
     assert [len(facts["error"]) for facts in world.noted("settle_failed")] == [300]
+
+
+def test_a_backlog_drains_and_what_is_new_is_not_starved(world: World) -> None:
+    # Given far more due refunds than one round takes, and then one more
+    for number in range(300):
+        world.pay(f"old-{number}")
+        world.processor.fates.append(ReplyLost())
+        world.refund(f"old-{number}", record=f"pr_old-{number}")
+    world.clock.advance(1)
+    world.processor.fates.append(ReplyLost())
+    newest = world.refund("newest").refund
+    order: list[str] = []
+    settle = world.settle_run.settle
+
+    def watched(refund_id: str, deadline: Deadline) -> Settled:
+        order.append(refund_id)
+        return settle(refund_id, deadline)
+
+    run = replace(world.settle_run, settle=watched)  # type: ignore[arg-type]
+    # When a run settles
+    assert run(world.deadline_of(75_000)) == 301
+    # Then all moved on, the newest in the first round
+    assert {r.state for r in world.ledger.refunds.values()} == {State.SUCCEEDED}
+    assert order.index(newest.id) < 8 * 16
+
+
+def test_a_row_that_cannot_be_settled_stops_nothing(world: World) -> None:
+    world.pay("poison")
+    world.processor.fates.extend([ReplyLost(), ReplyLost()])
+    poison = world.refund("poison", record="pr_poison").refund
+    world.refund("k")
+    world.ledger.payments.pop(PaymentKey("hitpay", "charge-poison"))
+    world.settle_run(world.deadline_of(75_000))
+    assert world.stored("k").state is State.SUCCEEDED
+    assert ("settle_failed", poison.id) in [
+        (event, facts.get("refund_id")) for event, facts in world.trail.notes
+    ]

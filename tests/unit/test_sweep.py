@@ -12,13 +12,11 @@ from refunds.ports import (
     ChargePage,
     Deadline,
     LedgerConflictError,
-    Movement,
     MovementStatus,
     ProviderUnavailableError,
     StripeReference,
     UnreadableAnswerError,
 )
-from refunds.refund import Refund, Source
 from refunds.state_machine import ReportState
 from refunds.sweep import STEP_MS
 from tests.fakes.processor_fates import Conduct
@@ -41,18 +39,8 @@ def world() -> World:
     return made
 
 
-def in_dashboard(world: World, name: str, amount: int) -> Movement:
-    moved = world.processor.refund_in_dashboard(f"charge-{name}", amount)
-    assert isinstance(moved, Movement)
-    return moved
-
-
 def sweep(world: World, milliseconds: int = LONG_MS) -> int:
     return world.sweep(world.deadline_of(milliseconds))
-
-
-def imported(world: World) -> list[Refund]:
-    return [one for one in world.ledger.refunds.values() if one.source is Source.PROCESSOR]
 
 
 def swept(world: World) -> dict[str, object]:
@@ -66,17 +54,17 @@ def cursor(world: World) -> str | None:
 
 def test_refunds_of_the_dashboard_are_found_without_a_webhook(world: World) -> None:
     # Given refunds in the dashboard on the first and on the last page
-    in_dashboard(world, "1", 2500)
-    in_dashboard(world, "3", 100)
+    world.in_dashboard(2500, "1")
+    world.in_dashboard(100, "3")
     # When it sweeps
     assert sweep(world) == 2
     # Then both are refunds here whose reports are due
-    assert [one.report.state for one in imported(world)] == [ReportState.DUE] * 2
+    assert [one.report.state for one in world.imported()] == [ReportState.DUE] * 2
     assert swept(world) == {"processor": "hitpay", "pages": 2, "payments": 3, "differing": 2}
 
 
 def test_what_the_ledger_knows_is_not_looked_at_again(world: World) -> None:
-    in_dashboard(world, "1", 2500)
+    world.in_dashboard(2500, "1")
     world.refund("k", record="pr_2", amount=100)
     sweep(world)
     assert sweep(world) == 0
@@ -91,16 +79,16 @@ def test_a_success_that_was_taken_back_is_seen(world: World) -> None:
 
 def test_what_was_known_as_a_sum_only_is_looked_at_until_it_is_listed(world: World) -> None:
     # Given a refund in the dashboard that a refund of ours saw as a sum only
-    in_dashboard(world, "2", 2500)
+    world.in_dashboard(2500, "2")
     world.processor.lists_refunds = False
     world.clock.advance(STEP_MS)
     world.refund("k", record="pr_2", amount=100)
     assert sweep(world) == 1
-    assert imported(world) == []
+    assert world.imported() == []
     # When the charge lists it, then it becomes a refund here
     world.processor.lists_refunds = True
     assert sweep(world) == 1
-    assert [one.amount for one in imported(world)] == [2500]
+    assert [one.amount for one in world.imported()] == [2500]
     assert sweep(world) == 0
 
 
@@ -111,16 +99,16 @@ def test_paying_again_what_was_taken_back_is_seen_though_the_sums_are_the_same(
     world.refund("k", record="pr_2", amount=2500)
     world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
     world.clock.advance(STEP_MS)
-    in_dashboard(world, "2", 2500)
+    world.in_dashboard(2500, "2")
     # When it sweeps, then it learns of both
     assert sweep(world) == 1
     assert world.stored("k").late_failure_at_ms is not None
-    assert [one.amount for one in imported(world)] == [2500]
+    assert [one.amount for one in world.imported()] == [2500]
 
 
 def test_a_pending_refund_of_the_dashboard_counts_before_it_is_done(world: World) -> None:
     world.processor.books.conduct = Conduct(MovementStatus.PENDING)
-    in_dashboard(world, "2", 2500)
+    world.in_dashboard(2500, "2")
     assert sweep(world) == 1
     assert world.payment("2").refundable == 9999 - 2500
 
@@ -130,22 +118,22 @@ def test_a_page_with_very_many_refunds_is_compared_in_parts(
 ) -> None:
     monkeypatch.setattr("refunds.sweep.MOVEMENTS_MAX", 2)
     for _ in range(5):
-        in_dashboard(world, "3", 100)
+        world.in_dashboard(100, "3")
     sweep(world)
-    assert len(imported(world)) == 5
+    assert len(world.imported()) == 5
     assert sweep(world) == 0
 
 
 def test_it_begins_at_the_newest_again_when_it_has_come_to_the_end(world: World) -> None:
     sweep(world)
     assert cursor(world) is None
-    in_dashboard(world, "3", 100)
+    world.in_dashboard(100, "3")
     assert sweep(world) == 1
 
 
 def test_a_short_run_is_gone_on_with_by_the_next(world: World) -> None:
     # Given time for a page, as the clock runs
-    in_dashboard(world, "1", 100)
+    world.in_dashboard(100, "1")
     charges = world.processor.charges
 
     def slow(at: str | None, deadline: Deadline) -> ChargePage:
@@ -161,8 +149,8 @@ def test_a_short_run_is_gone_on_with_by_the_next(world: World) -> None:
 
 
 def test_a_page_that_was_not_finished_is_begun_again(world: World) -> None:
-    in_dashboard(world, "3", 100)
-    in_dashboard(world, "2", 100)
+    world.in_dashboard(100, "3")
+    world.in_dashboard(100, "2")
     charge = world.processor.charge
 
     def slow(charge_id: str, deadline: Deadline) -> object:
@@ -173,9 +161,9 @@ def test_a_page_that_was_not_finished_is_begun_again(world: World) -> None:
     world.processor.charges = lambda *_: page  # type: ignore[method-assign]
     world.processor.charge = slow  # type: ignore[method-assign, assignment]
     sweep(world, 2 * STEP_MS + 1)
-    assert (world.sweeps.sweeps["hitpay"].revision, len(imported(world))) == (1, 1)
+    assert (world.sweeps.sweeps["hitpay"].revision, len(world.imported())) == (1, 1)
     sweep(world, 10 * STEP_MS)
-    assert len(imported(world)) == 2
+    assert len(world.imported()) == 2
 
 
 def test_without_time_for_a_page_and_its_payments_nothing_is_begun(world: World) -> None:
@@ -212,8 +200,8 @@ def test_an_outage_keeps_the_place(world: World) -> None:
 
 
 def test_one_payment_that_cannot_be_looked_at_stops_no_other(world: World) -> None:
-    in_dashboard(world, "3", 100)
-    in_dashboard(world, "2", 100)
+    world.in_dashboard(100, "3")
+    world.in_dashboard(100, "2")
     charge = world.processor.charge
 
     def broken(charge_id: str, deadline: Deadline) -> object:
@@ -225,15 +213,15 @@ def test_one_payment_that_cannot_be_looked_at_stops_no_other(world: World) -> No
     world.processor.charges = lambda *_: replace(page, cursor=None)  # type: ignore[method-assign]
     world.processor.charge = broken  # type: ignore[method-assign, assignment]
     sweep(world)
-    assert [one.processor_payment_id for one in imported(world)] == ["charge-2"]
+    assert [one.processor_payment_id for one in world.imported()] == ["charge-2"]
     missed = [facts for event, facts in world.trail.notes if event == "sweep_missed"]
     assert missed == [{"charge": "charge-3", "error": "ProcessorUnavailableError"}]
 
 
 def test_one_payment_that_no_look_can_bear_stops_no_other(world: World) -> None:
     # Given a payment on the first page that shows a defect of ours, and one on the last page
-    in_dashboard(world, "3", 100)
-    in_dashboard(world, "1", 100)
+    world.in_dashboard(100, "3")
+    world.in_dashboard(100, "1")
     reference_of = world.processor.reference_of
 
     def poison(charge: Charge, deadline: Deadline) -> str | None:
@@ -244,18 +232,18 @@ def test_one_payment_that_no_look_can_bear_stops_no_other(world: World) -> None:
     world.processor.reference_of = poison  # type: ignore[method-assign]
     # When it sweeps, then it gets by
     sweep(world)
-    assert [one.processor_payment_id for one in imported(world)] == ["charge-1"]
+    assert [one.processor_payment_id for one in world.imported()] == ["charge-1"]
     missed = [facts for event, facts in world.trail.notes if event == "sweep_missed"]
     assert missed == [{"charge": "charge-3", "error": "ValueError"}]
 
 
 def test_a_payment_whose_sum_cannot_be_read_is_looked_at(world: World) -> None:
-    in_dashboard(world, "3", 100)
+    world.in_dashboard(100, "3")
     page = world.processor.charges(None, world.deadline())
     unread = tuple(replace(charge, refunded=None) for charge in page.charges)
     world.processor.charges = lambda *_: ChargePage(unread, None)  # type: ignore[method-assign]
     assert sweep(world) == 2
-    assert len(imported(world)) == 1
+    assert len(world.imported()) == 1
 
 
 def test_another_run_that_goes_on_from_there_ends_this_one(world: World) -> None:

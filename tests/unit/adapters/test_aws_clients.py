@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import botocore
 import pytest
 
 from refunds.adapters import aws_clients
@@ -24,7 +25,8 @@ def test_every_client_is_impatient_and_follows_the_environment() -> None:
         assert (config.connect_timeout, config.read_timeout) == (1, 3)  # type: ignore[attr-defined]
         retries = config.retries  # type: ignore[attr-defined]
         assert (retries["mode"], retries["total_max_attempts"]) == ("standard", 3)
-        assert config.user_agent == "refund-bridge"  # type: ignore[attr-defined]
+        made_up_once = f"refund-bridge Botocore/{botocore.__version__}"
+        assert config.user_agent == made_up_once  # type: ignore[attr-defined]
         assert client.meta.endpoint_url == "http://127.0.0.1:9"
         client.close()
     aws_clients.forget_clients()
@@ -39,6 +41,12 @@ def test_a_client_is_made_once_until_it_is_forgotten() -> None:
     first.close()
     second.close()
     aws_clients.forget_clients()
+
+
+def test_priming_asks_nobody_and_leaves_no_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    aws_clients.prime()
+    assert aws_clients._made == {}
 
 
 def test_importing_costs_no_botocore() -> None:

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from refunds.adapters.breaker import FAILURES_MAX, OPEN_MS, CircuitOpenError
-from refunds.adapters.guarded_ports import FAIR_MS
+from refunds.adapters.breaker import FAILURES_MAX, OPEN_MS, Breaker, CircuitOpenError
+from refunds.adapters.deadline_http import DeadlineHttp
+from refunds.adapters.guarded_ports import FAIR_MS, GuardedProcessor
 from refunds.ports import (
     Aborted,
     Accepted,
@@ -13,6 +14,7 @@ from refunds.ports import (
     CreditNoteOutcome,
     CreditNoteRefused,
     CreditNoteUnclear,
+    Movement,
     Outcome,
     Rejected,
     ReportAccepted,
@@ -21,7 +23,13 @@ from refunds.ports import (
     ReportUnclear,
     Unknown,
 )
+from refunds.processors.ccg import Ccg
+from refunds.refund import PaymentMethodKind
+from tests.fakes.virtual_clock import VirtualClock
+from tests.fakes.world import FakeTrail
 from tests.unit.adapters.guarded_provider import DOWN, ORDER, UNLINKED, Guarded
+from tests.unit.processors.adapters import ccg_settings
+from tests.unit.processors.doubles import StoredKey
 
 
 @pytest.fixture
@@ -93,6 +101,27 @@ class TestTheCallThatMovesMoney:
         # When money is to move, then that is not taken for an order that was not sent
         with pytest.raises(CircuitOpenError):
             guarded.processor.refund(ORDER, guarded.clock.deadline())
+
+    def test_an_adapters_own_refusal_is_no_answer_of_the_processor(self) -> None:
+        # Given a gateway that failed too often, and was left alone for long enough
+        clock = VirtualClock()
+        adapter = Ccg(ccg_settings("http://127.0.0.1:9"), key=StoredKey(), http=DeadlineHttp(clock))
+        guarded = GuardedProcessor(adapter, Breaker("ccg", clock, FakeTrail()))
+
+        def fails(*_: object) -> Movement:
+            raise DOWN
+
+        adapter.movement = fails  # type: ignore[method-assign, assignment]
+        for _ in range(FAILURES_MAX):
+            with pytest.raises(type(DOWN)):
+                guarded.movement("refund-1", clock.deadline())
+        clock.advance(OPEN_MS)
+        # When an order comes that it is not asked for
+        order = replace(UNLINKED, kind=PaymentMethodKind.BANK_ACCOUNT)
+        outcome = guarded.refund_unlinked(order, clock.deadline())
+        # Then the order is refused, and the gateway still has to prove itself by a read
+        assert isinstance(outcome, Rejected)
+        assert guarded.in_doubt
 
 
 class TestReports:

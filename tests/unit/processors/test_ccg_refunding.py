@@ -349,3 +349,22 @@ class TestAnUnlinkedRefund:
 
     def test_the_customer_is_not_shown(self) -> None:
         assert "9c80e161" not in repr(UNLINKED)
+
+    @pytest.mark.parametrize("spelt", ["9c80e161", "9C80E161"])
+    def test_a_refusal_that_names_the_customer_is_told_without_them(
+        self, unlinked_outcome_of: Any, spelt: str
+    ) -> None:
+        refusal = ccg_error(f"No customer {spelt} has this method.", title=f"CUSTOMER_{spelt}")
+        outcome, _ = unlinked_outcome_of(answer(400, refusal))
+        assert outcome == Rejected("No customer *** has this method.", 400, "CUSTOMER_***")
+
+    def test_nor_does_an_outcome_that_is_not_known_name_the_customer(
+        self, unlinked_outcome_of: Any
+    ) -> None:
+        refusal = ccg_error("Customer 9c80e161: merchantTransactionId was used.")
+        outcome, _ = unlinked_outcome_of(
+            answer(400, refusal), answer(200, {"data": []}), repeated=True
+        )
+        assert isinstance(outcome, Unknown)
+        assert "Customer ***" in outcome.reason
+        assert "9c80e161" not in outcome.reason

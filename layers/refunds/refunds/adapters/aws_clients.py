@@ -1,10 +1,8 @@
 """The one place that makes clients of AWS, all with the same short patience.
 
-botocore makes them, as it does boto3's, without what boto3 adds: resources and S3's transfers,
-which no function uses. Its own timeouts are 60 s and 60 s, longer than any function here lives.
-Region, credentials and endpoint come from the environment by botocore's own rules, which is how the
-same code runs on AWS and against the local cloud. Importing this costs nothing: botocore is
-imported with the first client.
+boto3's own timeouts are 60 s and 60 s, longer than any function here lives. Region, credentials and
+endpoint come from the environment by its own rules, which is how the same code runs on AWS and
+against the local cloud. Importing this costs nothing: boto3 is imported with the first client.
 """
 
 from functools import cache
@@ -22,6 +20,8 @@ CONNECT_SECONDS: Final = 1
 READ_SECONDS: Final = 3
 ATTEMPTS: Final = 3
 USER_AGENT: Final = "refund-bridge"
+# What the functions call, and so all that the layer has descriptions of (its Makefile).
+SERVICES: Final = ("dynamodb", "events", "sqs", "ssm")
 
 _lock: Final = Lock()
 _made: Final[dict[str, Any]] = {}
@@ -62,35 +62,47 @@ def forget_clients() -> None:
 
 
 def prime() -> None:
-    """Import and read what a first client needs; the one that is made for it is thrown away.
+    """Import and read what first clients need; the ones that are made for it are thrown away.
 
-    It has no credentials and asks nobody, so this may be done before a snapshot is taken.
+    They have no credentials and ask nobody, so this may be done before a snapshot is taken.
     """
-    from botocore.session import Session  # noqa: PLC0415
-
     nobody = "none"
-    Session().create_client(
-        "dynamodb",
-        region_name="us-east-1",
-        aws_access_key_id=nobody,
-        aws_secret_access_key=nobody,
-        config=_config(),
-    ).close()
+    for service in SERVICES:
+        _session().client(
+            service,
+            region_name="us-east-1",
+            aws_access_key_id=nobody,
+            aws_secret_access_key=nobody,
+            config=_config(),
+        ).close()
+    forget_clients()
 
 
 def _client(service: str) -> Any:
     with _lock:  # a session may be used by one thread at a time only, what it makes by any number
         if service not in _made:
-            _made[service] = _session().create_client(service, config=_config())
+            _made[service] = _session().client(service, config=_config())
         return _made[service]
 
 
 @cache
 def _session() -> Any:
-    """All clients' session: what it has read of AWS's endpoints and credentials, they share."""
-    from botocore.session import Session  # noqa: PLC0415 - a third of a cold start
+    """All clients' session: what it has read of credentials and settings, they share."""
+    # A third of a cold start.
+    from boto3.session import Session  # noqa: PLC0415
+    from botocore.session import get_session  # noqa: PLC0415
 
-    return Session()
+    core = get_session()
+    core.register_component("data_loader", _descriptions())
+    return Session(botocore_session=core)
+
+
+@cache
+def _descriptions() -> Any:
+    """What botocore has read of AWS's services; a new session after a snapshot has them too."""
+    from botocore.loaders import create_loader  # noqa: PLC0415
+
+    return create_loader()
 
 
 def _config() -> "Config":

@@ -1,7 +1,7 @@
 """Parameters of the Systems Manager, decrypted, and a cache for them.
 
-Powertools' Parameters do the same, but importing them imports boto3, S3's transfers and AppConfig's
-provider: 80 ms of a cold start for one call (docs/performance.md).
+Powertools' Parameters do the same, but importing them imports S3's transfers and AppConfig's
+provider, for one call (docs/performance.md).
 """
 
 from collections.abc import Callable, Mapping, Sequence

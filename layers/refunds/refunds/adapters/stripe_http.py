@@ -5,7 +5,6 @@
 thread-local or context has to carry it there.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -62,20 +61,13 @@ class DeadlineStripeHttp(stripe.HTTPClient):
 
 
 def _readable(answer: HttpAnswer) -> str:
-    """The body if it is of Stripe's form, else nothing; of an error only its texts and numbers.
+    """The body if it is of Stripe's form, else nothing.
 
     The SDK reports an empty body as an ``APIError`` with the status. Anything else that is not of
     Stripe's form (HTML, ``null``, an ``error`` that is no object) it would quote in its message, or
-    stumble over. For an object inside an error it would import that object's class, which the layer
-    does not have, and build it with what it says of a customer.
+    stumble over.
     """
     body = json_object(answer.body)
-    if body is None:
+    if body is None or not (answer.is_success or isinstance(body.get("error"), dict)):
         return ""
-    if answer.is_success:
-        return answer.body.decode()
-    error = body.get("error")
-    if not isinstance(error, dict):
-        return ""
-    told = {name: value for name, value in error.items() if isinstance(value, str | int)}
-    return json.dumps({"error": told})
+    return answer.body.decode()

@@ -1,0 +1,200 @@
+"""When settling looks again, and whose the refund is meanwhile."""
+
+from dataclasses import replace
+
+import pytest
+
+from refunds.money import Money
+from refunds.ports import (
+    Charge,
+    ChargeNotFoundError,
+    Commit,
+    LedgerConflictError,
+    ProviderUnavailableError,
+)
+from refunds.reserve import TakenByAnotherCallError
+from refunds.settle import Settled
+from refunds.state_machine import State
+from tests.contract.ledger.examples import a_refund
+from tests.fakes.processor_fates import (
+    Answered,
+)
+from tests.fakes.world import LEASE_MS, STEP_MS, World
+from tests.unit.settling import (
+    before_next_commit,
+    killed_while_sending,
+    settle,
+    settle_when_due,
+    unknown,
+    waits,
+)
+
+TAKE_MS = 90_000
+DAY_MS = 24 * 60 * STEP_MS
+
+
+class TestTaking:
+    """A refund is one run's for a while, whatever that run comes to."""
+
+    def test_it_is_taken_for_that_while(self, world: World) -> None:
+        # Given a run that dies while it looks
+        unknown(world)
+
+        def dies(*_: object) -> Charge:
+            raise KeyboardInterrupt
+
+        world.processor.charge = dies  # type: ignore[method-assign, assignment]
+        with pytest.raises(KeyboardInterrupt):
+            settle(world)
+        # Then the refund is due again when that run's time is over
+        assert waits(world) == TAKE_MS
+
+    def test_what_is_not_due_is_left_alone(self, world: World) -> None:
+        world.refund("k")
+        before = world.stored("k")
+        assert settle(world) is Settled.NOTHING_DUE
+        assert world.stored("k") == before
+
+    @pytest.mark.parametrize(
+        "error", [LedgerConflictError("race"), TakenByAnotherCallError(a_refund())]
+    )
+    def test_somebody_else_who_wrote_meanwhile_goes_first(
+        self, world: World, error: Exception
+    ) -> None:
+        refund = unknown(world)
+
+        def raced(_: Commit) -> None:
+            raise error
+
+        before_next_commit(world, raced)
+        assert settle(world) is Settled.HELD
+        assert world.stored("k").state is refund.state
+
+    @pytest.mark.parametrize("state", [State.REJECTED, State.ABORTED, State.FAILED])
+    def test_what_nothing_is_owed_for_is_never_looked_at_again(
+        self, world: World, state: State
+    ) -> None:
+        # Given a refund that an older release left due though it owes nothing
+        world.processor.fates.append(Answered(422, "No."))
+        refund = world.refund("k").refund
+        world.ledger.refunds[refund.id] = replace(refund, state=state, next_check_ms=0)
+        # When settling takes it, then that is put right
+        assert settle(world) is Settled.NOTHING_DUE
+        assert world.stored("k").next_check_ms is None
+
+    def test_a_success_whose_report_is_done_is_never_looked_at_again(self, world: World) -> None:
+        refund = world.refund("k").refund
+        world.report(refund.id)
+        world.ledger.refunds[refund.id] = replace(world.stored("k"), next_check_ms=0)
+        assert settle(world) is Settled.NOTHING_DUE
+        assert world.stored("k").next_check_ms is None
+        assert world.doorbell.rung == [refund.id]
+
+
+class TestTakingOver:
+    """The call that sent the refund has died."""
+
+    def test_until_its_lease_is_over_only_that_call_may_write(self, world: World) -> None:
+        # Given a refund that is looked at before its time
+        refund = killed_while_sending(world)
+        world.ledger.refunds[refund.id] = replace(refund, next_check_ms=0)
+        # Then it is looked at again when its lease is over
+        world.clock.advance(LEASE_MS - 1)
+        assert settle(world) is Settled.HELD
+        assert world.stored("k").state is State.SUBMITTING
+        assert waits(world) == 1
+        # And is taken over then
+        world.clock.advance(1)
+        assert settle(world) is Settled.HELD
+        lost = world.stored("k")
+        assert (lost.state, lost.lease_until_ms) == (State.UNKNOWN, None)
+        line = lost.history[-1]
+        assert (line.cause, line.actor, line.at_ms) == (
+            "lease_over",
+            "settle_refunds",
+            world.clock.now_ms(),
+        )
+
+    def test_its_looks_count_from_there(self, world: World) -> None:
+        # Given a refund that waited for its turn, looked at five times
+        refund = killed_while_sending(world)
+        world.ledger.refunds[refund.id] = replace(refund, looks=5)
+        settle_when_due(world)
+        assert (world.stored("k").looks, waits(world)) == (1, STEP_MS)
+
+    def test_one_without_a_lease_is_taken_over_at_once(self, world: World) -> None:
+        refund = killed_while_sending(world)
+        world.ledger.refunds[refund.id] = replace(refund, lease_until_ms=None, next_check_ms=0)
+        settle(world)
+        assert world.stored("k").state is State.UNKNOWN
+
+    def test_what_it_did_is_found_in_the_same_look(self, world: World) -> None:
+        killed_while_sending(world)
+        world.processor.books.move(
+            world.processor.books.charges["charge-1"], Money(2500, "sgd"), None
+        )
+        assert settle_when_due(world) is Settled.MOVED_ON
+        assert world.stored("k").state is State.SUCCEEDED
+
+
+class TestBackoff:
+    """Each look is a little later than the last."""
+
+    def test_minutes_one_two_five_fifteen_thirty_sixty_and_then_every_hour(
+        self, world: World
+    ) -> None:
+        unknown(world)
+        seen = []
+        for _ in range(8):
+            assert settle_when_due(world) is Settled.HELD
+            seen.append(waits(world) // STEP_MS)
+        assert seen == [1, 2, 5, 15, 30, 60, 60, 60]
+        stored = world.stored("k")
+        assert (stored.looks, stored.look_ups) == (8, 8)
+        assert stored.last_look == "no movement found"
+
+    @pytest.mark.parametrize(
+        ("error", "told"),
+        [
+            (ProviderUnavailableError("no answer"), "no look-up: ProviderUnavailableError"),
+            (ChargeNotFoundError("gone"), "no look-up: the processor does not show the payment"),
+        ],
+    )
+    def test_a_look_without_an_answer_is_no_look_up(
+        self, world: World, error: Exception, told: str
+    ) -> None:
+        unknown(world)
+
+        def fails(*_: object) -> Charge:
+            raise error
+
+        world.processor.charge = fails  # type: ignore[method-assign, assignment]
+        assert settle(world) is Settled.HELD
+        stored = world.stored("k")
+        assert (stored.looks, stored.look_ups, stored.last_look) == (1, 0, told)
+
+    def test_a_charge_that_lists_nothing_readable_is_no_look_up(self, world: World) -> None:
+        unknown(world)
+        world.processor.lists_refunds = False
+        assert settle(world) is Settled.HELD
+        stored = world.stored("k")
+        assert (stored.looks, stored.look_ups) == (1, 0)
+        assert stored.last_look == "no look-up: the charge lists no refunds"
+        # And nothing is decided before it can be read
+        world.processor.lists_refunds = True
+        assert settle_when_due(world) is Settled.HELD
+        assert world.stored("k").look_ups == 1
+
+    def test_a_review_is_looked_at_once_a_day(self, world: World) -> None:
+        unknown(world)
+        refund = world.stored("k")
+        world.ledger.refunds[refund.id] = replace(refund, state=State.REVIEW)
+        for _ in range(2):
+            assert settle_when_due(world) is Settled.HELD
+            assert waits(world) == DAY_MS
+            assert world.stored("k").state is State.REVIEW
+
+    def test_the_log_says_what_a_look_came_to(self, world: World) -> None:
+        refund = unknown(world)
+        settle(world)
+        assert world.noted("looked_up") == [{"refund_id": refund.id, "verdict": "NoneYet"}]

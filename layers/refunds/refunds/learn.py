@@ -1,4 +1,4 @@
-"""What a payment shows, just read, against what the ledger holds of it: the one place for both ways.
+"""Compares what was just read of a payment with what the ledger holds of it, in both directions.
 
 ::
 
@@ -6,8 +6,9 @@
     a movement of nobody      ─▶ somebody else made it: imported as a refund of its own
     only a sum                ─▶ counts against what may be refunded, as long as it is shown
 
-Called wherever a charge is read: before a refund, by settling, for a webhook, by the sweep and before
-Stripe is told. What the processor had said otherwise before is believed after a second look by id.
+Called wherever a charge is read: before a refund, by settling, for a webhook, by the sweep and
+before Stripe is told. What contradicts the processor's earlier word is believed after a second look
+by id.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

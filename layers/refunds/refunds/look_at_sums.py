@@ -1,7 +1,7 @@
 """A look at what Stripe and the charge show of a payment, though no report of it is due.
 
-An hour after each report, then after 1, 7 and 30 days, and wherever the sums do not fit: what others
-report later, and what a processor takes back late, is noticed by this.
+An hour after each report, then after 1, 7 and 30 days, and wherever the sums do not fit: what
+others report later, and what a processor takes back late, is noticed by this.
 """
 
 from dataclasses import dataclass

@@ -194,8 +194,9 @@ def owing_report(
     """The succeeded refund with its report due.
 
     One that leads to no Payment Record has failed to be reported, so that a person looks for the
-    record; but an unlinked refund that names none is unchanged. A refund of ours is rung for by whoever writes this; what others
-    made is left to settling, since they may be about to report it themselves.
+    record; but an unlinked refund that names none is unchanged. A refund of ours is rung for by
+    whoever writes this; what others made is left to settling, since they may be about to report it
+    themselves.
 
     ``standing_check_ms`` is when settling was going to look at it before it succeeded; that look is
     kept, if it is in time to see whether the doorbell was heard.

@@ -238,8 +238,8 @@ class Refund:
         looked_at_ms: when the processor was last asked about it because somebody wanted to know.
         late_failure_at_ms: when it was seen that the processor took a success back.
         contradicts: the refund, failed without evidence, that this imported movement may be.
-        account: what its order was sent to and under which form of key (``ProcessorSettings.account``);
-            ``None``: it was not sent, or by a former release.
+        account: what its order was sent to, and under which form of key, as a fingerprint
+            (``ProcessorSettings.account``); ``None``: not sent, or by a former release.
         refused_since_ms: since when a scheduled refund meets the same refusal at its every turn.
         next_check_ms: when settling looks at the refund again; ``None`` when nothing is owed.
         revision: counts the writes of this item; every write names the one it replaces.

@@ -131,7 +131,7 @@ def confirmed(refund: Refund, why: Why, cause: ReportCause, next_check_ms: int) 
 
 
 def owed(refund: Refund, why: Why, *, forced: bool = False) -> Refund:
-    """Stripe is owed it (again): settling rings, and what Stripe answered before decides nothing."""
+    """Stripe is owed it (again): settling rings. What Stripe answered before decides nothing."""
     report = refund.report
     failed = report.state is ReportState.FAILED
     after = report_transition(
@@ -208,7 +208,7 @@ def about_to_be_sent(refund: Refund) -> Refund:
 def parameters_again(refund: Refund) -> ReportParameters | None:
     """What Stripe is told of a refund whose parameters a former release did not freeze.
 
-    The times are those of the movement, as the line of history keeps them that tells of its success.
+    The times are the movement's, as the line of history that tells of its success keeps them.
     """
     if refund.payment_record is None or refund.processor_refund_id is None:
         return None

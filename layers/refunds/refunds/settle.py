@@ -63,6 +63,7 @@ from refunds.ports import (
     DoorbellError,
     Ledger,
     LedgerConflictError,
+    Movement,
     MovementStatus,
     Processor,
     ProviderUnavailableError,
@@ -555,7 +556,7 @@ class SettleRefund:
         steps: int | None = None,
         before: Stored | None = None,
     ) -> Settled:
-        """Look again later, each time a little later; ``looked_up`` look-ups more told something."""
+        """Look again later, each time a little later; ``looked_up`` more looks told something."""
         if self.on_request:
             return Settled.HELD
         refund = stored.refund

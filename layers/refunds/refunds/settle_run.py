@@ -1,8 +1,8 @@
 """One run of settling: which refunds, how many at once, and for how long.
 
 What is due is sorted by processor and by kind of work, and every such group has its turn: so a
-processor that answers slowly, or a thousand look-ups, delay nothing but themselves. In each group the
-oldest come first, and a share of what is read are the newest, so that a backlog drains without
+processor that answers slowly, or a thousand look-ups, delay nothing but themselves. In each group
+the oldest come first, and a share of what is read are the newest, so that a backlog drains without
 starving what has just become due. A row that cannot be settled stops nothing: it was taken for a
 while, and is due again afterwards.
 """

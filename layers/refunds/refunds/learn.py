@@ -125,7 +125,7 @@ class LearnFromCharge:
             stored, claimed = self._held(view)
             owners = self.refunds([*claimed.values()])
         learnt = self._plan(view, stored, claimed, owners, ordering)
-        return replace(self._carry_out(learnt), followed=any(followed))
+        return replace(self._carry_out(learnt, view), followed=any(followed))
 
     def look(self, view: PaymentView) -> Learnt:
         """The payment as it would be after importing; nothing is written.
@@ -316,17 +316,17 @@ class LearnFromCharge:
 
     # --- writing ----------------------------------------------------------------------------------
 
-    def _carry_out(self, learnt: Learnt) -> Learnt:
+    def _carry_out(self, learnt: Learnt, view: PaymentView) -> Learnt:
         """Write the imports, and the link of a payment that had none."""
         stored, current = learnt.stored, learnt.current
         for start in range(0, len(learnt.imports), IMPORTS_PER_COMMIT):
             some = learnt.imports[start : start + IMPORTS_PER_COMMIT]
-            stored = current = self._write(stored, current, some)
+            stored = current = self._write(stored, current, some, view)
         if stored is not None and stored.payment_record != current.payment_record:
-            stored = current = self._write(stored, current, ())
+            stored = current = self._write(stored, current, (), view)
         return replace(learnt, stored=stored, current=current)
 
-    def keep(self, learnt: Learnt) -> Payment | None:
+    def keep(self, learnt: Learnt, view: PaymentView) -> Payment | None:
         """Write the sums of a payment that is in the ledger, if they have changed.
 
         Raises:
@@ -334,23 +334,53 @@ class LearnFromCharge:
         """
         if learnt.stored is None or learnt.stored == learnt.current:
             return learnt.stored
-        return self._write(learnt.stored, learnt.current, ())
+        return self._write(learnt.stored, learnt.current, (), view)
+
+    def mended(self, view: PaymentView) -> PaymentView | None:
+        """The view whose record may take the place of a link under which no money moved.
+
+        For when the record's claim was refused. ``None``: the other link holds.
+
+        Raises:
+            LedgerUnavailableError: the ledger could not be read.
+        """
+        record = view.payment_record
+        holder = None if record is None else self.ledger.payment_of_record(record)
+        if holder is None or holder == view.key or view.instead_of is not None:
+            return None
+        other = self.ledger.payment(holder)
+        if other is not None and other.payment_record == record and not other.is_unused:
+            return None
+        self.trail.note("link_mended", payment_record=record, charge=view.key.charge_id)
+        return replace(view, instead_of=holder)
+
+    def released(self, view: PaymentView) -> list[PaymentWrite]:
+        """The payment that loses its record to the one in view, if there is one.
+
+        Raises:
+            LedgerUnavailableError: the ledger could not be read.
+        """
+        other = None if view.instead_of is None else self.ledger.payment(view.instead_of)
+        if other is None or other.payment_record != view.payment_record:
+            return []
+        return [PaymentWrite(other, replace(other, payment_record=None))]
 
     def _write(
-        self, stored: Payment | None, current: Payment, imports: Sequence[Refund]
+        self,
+        stored: Payment | None,
+        current: Payment,
+        imports: Sequence[Refund],
+        view: PaymentView,
     ) -> Payment:
-        claims: list[Claim] = []
-        if current.payment_record and (stored is None or stored.payment_record is None):
-            claims.append(RecordClaim(current.payment_record, current.key))
         after = current
         for refund in imports:
             after = follow(after, None, refund)
-            claims.extend(claims_of(refund))
+        claims: list[Claim] = [claim for refund in imports for claim in claims_of(refund)]
         self.ledger.commit(
             Commit(
                 refunds=[RefundWrite(None, refund) for refund in imports],
-                payments=[PaymentWrite(stored, after)],
-                claims=claims,
+                payments=[PaymentWrite(stored, after), *self.released(view)],
+                claims=[*claims, *link_of(stored, after, view)],
             )
         )
         for refund in imports:
@@ -379,11 +409,24 @@ def _listed(view: PaymentView) -> tuple[Movement, ...]:
     return (view.charge.movements if view.charge is not None else None) or ()
 
 
+def link_of(stored: Payment | None, after: Payment, view: PaymentView) -> tuple[RecordClaim, ...]:
+    """The claim on a Payment Record that the payment gets by this write, if it gets one."""
+    record = after.payment_record
+    if record is None or (stored is not None and stored.payment_record == record):
+        return ()
+    return (RecordClaim(record, after.key, view.instead_of),)
+
+
 def _linked(stored: Payment, view: PaymentView) -> Payment:
-    """The payment with the Payment Record that books it, if that has become known only now."""
-    if stored.payment_record is not None or view.payment_record is None:
+    """The payment with the Payment Record that books it, if that is known or mended only now.
+
+    A link under which no money moved, and what was captured by it, may have been a mistake.
+    """
+    if view.payment_record is None or stored.payment_record == view.payment_record:
         return stored
-    return replace(stored, payment_record=view.payment_record)
+    if stored.payment_record is not None and not stored.is_unused:
+        return stored
+    return replace(stored, payment_record=view.payment_record, captured=view.captured)
 
 
 def _with_sums(payment: Payment, view: PaymentView, *, lists: bool = True) -> Payment:

@@ -62,6 +62,7 @@ class PaymentView:
         captured: what the customer paid, minor units.
         in_book: what Stripe shows as refunded, minor units; ``None`` if Stripe was not asked.
         charge: ``None`` if the charge was not read (see ``VerifyCharge``).
+        instead_of: the payment that the record was linked to by mistake, if it was.
     """
 
     key: PaymentKey
@@ -70,6 +71,7 @@ class PaymentView:
     captured: int
     in_book: int | None
     charge: Charge | None
+    instead_of: PaymentKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,15 +221,25 @@ class LinkResolver:
             record = self._record(lead.record_id, deadline)
             key, charge = self._resolve(record, request, deadline)
         elif self._reads_charge(named, known=lead.known):
-            record, charge = self.together.both(
+            record, found = self.together.both(
                 lambda: self._record(lead.record_id, deadline),
-                lambda: self._charge(named, deadline),
+                lambda: self._charge_if_any(named, deadline),
             )
             key = self._agreed(named, record, asked)
+            if found is None or key != named:
+                found = self._charge(key, deadline)
+            charge = found
         else:
             record = self._record(lead.record_id, deadline)
             key, charge = self._agreed(named, record, asked), None
         return record, key, charge
+
+    def _charge_if_any(self, key: PaymentKey, deadline: Deadline) -> Charge | None:
+        """The charge; ``None`` if there is none, as where a link was a mistake."""
+        try:
+            return self._charge(key, deadline)
+        except ChargeNotFoundError:
+            return None
 
     def _reads_charge(self, key: PaymentKey, *, known: bool) -> bool:
         can = self.processor(key.processor).capabilities
@@ -273,6 +285,9 @@ class LinkResolver:
                 details={"payment_record": record.id, "linked": key.processor, "named": asked},
             )
         if found and found.get(key.processor) != key:
+            if self._is_unused(key, record.id):
+                # The metadata have been mended; nothing moved under the link that they made.
+                return self._chosen(found, asked, record.id) or key
             other = found.get(key.processor) or next(iter(found.values()))
             raise PaymentLinkConflictError(
                 "The Payment Record names another charge than the one that it is linked to.",
@@ -283,6 +298,13 @@ class LinkResolver:
                 },
             )
         return key
+
+    def _is_unused(self, key: PaymentKey, payment_record: str) -> bool:
+        """Whether no money moved under the link of the two, so that it may have been a mistake."""
+        payment = self.ledger.payment(key)
+        if payment is None:
+            return False
+        return payment.payment_record != payment_record or payment.is_unused
 
     def _resolve(
         self, record: PaymentRecord, request: RefundRequest, deadline: Deadline

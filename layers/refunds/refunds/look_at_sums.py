@@ -16,6 +16,7 @@ from refunds.report_steps import (
     ReportsChangedError,
     Step,
     WriteReports,
+    all_reports_of,
     confirmed,
     owed,
 )
@@ -48,14 +49,9 @@ class LookAtSums:
             LedgerConflictError: somebody else reports or writes; look later.
             LedgerUnavailableError: the ledger gave no answer.
         """
-        now_ms = self.clock.now_ms()
-        leased_ms = payment.report_lease_until_ms
-        if leased_ms is not None and leased_ms > now_ms:
-            raise LedgerConflictError("a refund of the payment is being reported")
-        until_ms = now_ms + self.lease_ms
+        write, now_ms = WriteReports(ledger=self.ledger), self.clock.now_ms()
         try:
-            taken = self._writer(payment, [], lease=(leased_ms, until_ms)).payment
-            try:
+            with all_reports_of(payment, write, now_ms=now_ms, lease_ms=self.lease_ms) as taken:
                 sums = self.read_sums(taken, payment_record, deadline)
                 found = look(
                     sums.lines,
@@ -63,17 +59,11 @@ class LookAtSums:
                     seen_before=sums.seen_before,
                     slot_taken=sums.payment.slot is not None,
                 )
-                self._writer(sums.payment, self._steps(sums, found))
-            finally:
-                self._writer(taken, [], lease=(until_ms, None))
+                write(sums.payment, self._steps(sums, found))
         except ReportsChangedError as error:
             raise LedgerConflictError(str(error)) from error
         self._tell(sums, found)
         return sums.unexplained not in (0, sums.seen_before)
-
-    @property
-    def _writer(self) -> WriteReports:
-        return WriteReports(ledger=self.ledger)
 
     def _steps(self, sums: Sums, found: Look) -> list[tuple[Refund, Step]]:
         now_ms = self.clock.now_ms()

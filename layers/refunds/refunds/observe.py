@@ -28,11 +28,13 @@ from refunds.payment import Payment, PaymentKey
 from refunds.ports import (
     Charge,
     ChargeNotFoundError,
+    ClaimConflictError,
     Clock,
     Deadline,
     Ledger,
     LedgerConflictError,
     Processor,
+    RecordClaim,
     Trail,
 )
 from refunds.record import Recorder
@@ -101,11 +103,17 @@ class ObservePayment:
             return view
         if view.charge is not None and view.charge.movements is None:
             self._tell_unlisted(view.charge, payment)
-        learnt = self.learn(view, deadline)
+        try:
+            learnt = self.learn(view, deadline)
+        except ClaimConflictError as error:
+            mended = self.learn.mended(view) if isinstance(error.claim, RecordClaim) else None
+            if mended is None:
+                raise
+            learnt = self.learn(mended, deadline)
         if payment is not None and payment.payment_record is None and view.payment_record:
             # Linked only now: what failed to be reported for want of the link is owed.
             learnt = self.learn(view, deadline)
-        kept = self.learn.keep(learnt)
+        kept = self.learn.keep(learnt, view)
         if kept is not None:
             self._compare(kept, view, deadline)
         return Observed.LEARNT

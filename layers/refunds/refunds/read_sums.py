@@ -114,7 +114,7 @@ class ReadSums:
             charge=charge,
         )
         learnt = self.learn(view, deadline)
-        kept = self.learn.keep(learnt)
+        kept = self.learn.keep(learnt, view)
         return kept or self._again(payment.key), {one.id: one for one in learnt.imports}
 
     def _again(self, key: PaymentKey) -> Payment:

@@ -4,7 +4,8 @@ Each step is pure and is applied to the refund as it is when it is written, what
 changed meanwhile.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -84,6 +85,26 @@ class WriteReports:
             revision = revision_after(now) if changed else now.revision
             return Written(refunds, replace(after, revision=revision))
         raise ReportsChangedError(f"payment {payment.key.charge_id} is too busy to write a report")
+
+
+@contextmanager
+def all_reports_of(
+    payment: Payment, write: WriteReports, *, now_ms: int, lease_ms: int
+) -> Iterator[Payment]:
+    """The payment, whose reports nobody else makes meanwhile.
+
+    Raises:
+        ReportsChangedError: somebody makes one just now.
+        LedgerUnavailableError: the ledger gave no answer.
+    """
+    leased_ms, until_ms = payment.report_lease_until_ms, now_ms + lease_ms
+    if leased_ms is not None and leased_ms > now_ms:
+        raise ReportsChangedError("a refund of the payment is being reported")
+    taken = write(payment, [], lease=(leased_ms, until_ms)).payment
+    try:
+        yield taken
+    finally:
+        write(taken, [], lease=(until_ms, None))
 
 
 def _is_same(now: Refund, then: Refund) -> bool:

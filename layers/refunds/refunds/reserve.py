@@ -21,7 +21,7 @@ from refunds.errors import (
     PaymentNotRefundableError,
     RefundAmountExceededError,
 )
-from refunds.learn import LearnFromCharge, Learnt
+from refunds.learn import LearnFromCharge, Learnt, link_of
 from refunds.link import Sighting
 from refunds.money import AmountNotRepresentableError, Money, require_representable
 from refunds.payment import Payment, follow, payment_key_of, revision_after
@@ -130,6 +130,9 @@ class Reservation:
                     # Somebody else has imported the same movement meanwhile.
                     before = self._still_ours(command, before)
                     continue
+                if (mended := self.learn.mended(seen.view)) is not None:
+                    seen = replace(seen, view=mended)
+                    continue
                 raise PaymentLinkConflictError(
                     "The Payment Record is linked to another charge.",
                     details={
@@ -153,12 +156,11 @@ class Reservation:
         learnt: Learnt,
         seen: Sighting,
     ) -> Stored:
-        stored, record = learnt.stored, seen.view.payment_record
-        reserved = follow(learnt.current, before, after)
+        stored, reserved = learnt.stored, follow(learnt.current, before, after)
         write = Commit(
             refunds=(RefundWrite(before, after),),
-            payments=(PaymentWrite(stored, reserved),),
-            claims=(RecordClaim(record, seen.key),) if stored is None and record else (),
+            payments=(PaymentWrite(stored, reserved), *self.learn.released(seen.view)),
+            claims=link_of(stored, reserved, seen.view),
         )
         try:
             self.ledger.commit(write)

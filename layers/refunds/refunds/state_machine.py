@@ -131,8 +131,10 @@ REPORT_TRANSITIONS: Final[dict[tuple[ReportState, ReportEvent], ReportState]] = 
     # Stripe turns out to show what others told it of.
     (ReportState.FAILED, ReportEvent.CONFIRM): ReportState.REPORTED,
     (ReportState.NOT_DUE, ReportEvent.CONFIRM): ReportState.REPORTED,
-    # That others had told Stripe was believed by the sums, which do not hold it any more.
+    # That others had told Stripe was believed by the sums: they do not hold it any more, or a
+    # person knows it for certain.
     (ReportState.REPORTED, ReportEvent.OWE): ReportState.DUE,
+    (ReportState.REPORTED, ReportEvent.CONFIRM): ReportState.REPORTED,
     # There is nothing to tell: the processor took the money back before Stripe was asked, or a
     # person decided that Stripe is never told.
     (ReportState.DUE, ReportEvent.CANCEL): ReportState.NOT_DUE,

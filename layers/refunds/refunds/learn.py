@@ -77,6 +77,20 @@ class Learnt:
     followed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What the ledger holds of a payment and of what its charge lists.
+
+    Attributes:
+        owners: the refund that each movement belongs to, by the movement's id.
+        let_go: the refund that each movement belonged to, until a person let it go.
+    """
+
+    payment: Payment | None
+    owners: Mapping[str, Refund]
+    let_go: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnFromCharge:
     """Brings the ledger's view of a payment up to what was just read.
@@ -112,20 +126,17 @@ class LearnFromCharge:
             ClaimConflictError, LedgerConflictError: something changed meanwhile; learn again.
             LedgerUnavailableError: a write may or may not be durable; learning again is safe.
         """
-        listed = _listed(view)
-        stored, claimed = self._held(view)
-        owners = self.refunds([*claimed.values()]) if claimed else {}
+        held = self._held(view)
         followed = [
-            self._follow(owners[claimed[movement.id]], movement, view, deadline)
-            for movement in listed
-            if claimed.get(movement.id) in owners
+            self._follow(held.owners[movement.id], movement, view, deadline)
+            for movement in _listed(view)
+            if movement.id in held.owners
         ]
-        followed += self._follow_orders(view, claimed, deadline)
+        followed += self._follow_orders(view, held, deadline)
         if any(followed):
-            stored, claimed = self._held(view)
-            owners = self.refunds([*claimed.values()])
-        learnt = self._plan(view, stored, claimed, owners, ordering)
-        return replace(self._carry_out(learnt, view), followed=any(followed))
+            held = self._held(view)
+        learnt = self._plan(view, held, ordering)
+        return replace(self._carry_out(learnt, held, view), followed=any(followed))
 
     def look(self, view: PaymentView) -> Learnt:
         """The payment as it would be after importing; nothing is written.
@@ -133,16 +144,24 @@ class LearnFromCharge:
         Raises:
             LedgerUnavailableError: the ledger could not be read.
         """
-        stored, claimed = self._held(view)
-        owners = self.refunds([*claimed.values()]) if claimed else {}
-        learnt = self._plan(view, stored, claimed, owners, None)
+        learnt = self._plan(view, self._held(view), None)
         current = learnt.current
         for refund in learnt.imports:
             current = follow(current, None, refund)
         return replace(learnt, current=current)
 
-    def _held(self, view: PaymentView) -> tuple[Payment | None, Mapping[str, str]]:
-        return self.ledger.payment_and_claims(view.key, [one.id for one in _listed(view)])
+    def _held(self, view: PaymentView) -> _Held:
+        listed = [movement.id for movement in _listed(view)]
+        payment, claimed = self.ledger.payment_and_claims(view.key, listed)
+        refunds = self.refunds([*claimed.values()]) if claimed else {}
+        owners, let_go = {}, {}
+        for movement_id, refund_id in claimed.items():
+            refund = refunds.get(refund_id)
+            if refund is not None and refund.processor_refund_id == movement_id:
+                owners[movement_id] = refund
+            else:
+                let_go[movement_id] = refund_id
+        return _Held(payment, owners, let_go)
 
     # --- the refunds that are known ---------------------------------------------------------------
 
@@ -180,12 +199,10 @@ class LearnFromCharge:
         ring_if_owed(written.refund, self.doorbell, self.trail)
         return True
 
-    def _follow_orders(
-        self, view: PaymentView, claimed: Mapping[str, str], deadline: Deadline
-    ) -> Iterator[bool]:
+    def _follow_orders(self, view: PaymentView, held: _Held, deadline: Deadline) -> Iterator[bool]:
         """What shows the order of a refund that was thought to have moved nothing."""
         for movement in _listed(view):
-            if movement.id in claimed or movement.order_id is None:
+            if movement.id in held.owners or movement.order_id is None:
                 continue
             refund = self.ledger.refund(movement.order_id)
             if refund is None or refund.state not in FREED or refund.processor_refund_id:
@@ -223,14 +240,8 @@ class LearnFromCharge:
 
     # --- what others made -------------------------------------------------------------------------
 
-    def _plan(
-        self,
-        view: PaymentView,
-        stored: Payment | None,
-        claimed: Mapping[str, str],
-        owners: Mapping[str, Refund],
-        ordering: str | None,
-    ) -> Learnt:
+    def _plan(self, view: PaymentView, held: _Held, ordering: str | None) -> Learnt:
+        stored, owners = held.payment, held.owners
         current = self._first_seen(view) if stored is None else _linked(stored, view)
         if view.charge is not None:
             current = learn_arrival(current, view.charge.arrival)
@@ -242,7 +253,7 @@ class LearnFromCharge:
         unclaimed = [
             movement
             for movement in _listed(view)
-            if movement.id not in claimed and not is_made_by(movement, ordering)
+            if movement.id not in owners and not is_made_by(movement, ordering)
         ]
         imports = tuple(self._imports(current, unclaimed))
         return Learnt(
@@ -316,14 +327,19 @@ class LearnFromCharge:
 
     # --- writing ----------------------------------------------------------------------------------
 
-    def _carry_out(self, learnt: Learnt, view: PaymentView) -> Learnt:
+    def _carry_out(self, learnt: Learnt, held: _Held, view: PaymentView) -> Learnt:
         """Write the imports, and the link of a payment that had none."""
         stored, current = learnt.stored, learnt.current
         for start in range(0, len(learnt.imports), IMPORTS_PER_COMMIT):
             some = learnt.imports[start : start + IMPORTS_PER_COMMIT]
-            stored = current = self._write(stored, current, some, view)
+            claims = [
+                replace(claim, instead_of=held.let_go.get(claim.processor_refund_id))
+                for refund in some
+                for claim in claims_of(refund)
+            ]
+            stored = current = self._write(stored, current, view, some, claims)
         if stored is not None and stored.payment_record != current.payment_record:
-            stored = current = self._write(stored, current, (), view)
+            stored = current = self._write(stored, current, view)
         return replace(learnt, stored=stored, current=current)
 
     def keep(self, learnt: Learnt, view: PaymentView) -> Payment | None:
@@ -334,7 +350,7 @@ class LearnFromCharge:
         """
         if learnt.stored is None or learnt.stored == learnt.current:
             return learnt.stored
-        return self._write(learnt.stored, learnt.current, (), view)
+        return self._write(learnt.stored, learnt.current, view)
 
     def mended(self, view: PaymentView) -> PaymentView | None:
         """The view whose record may take the place of a link under which no money moved.
@@ -369,13 +385,13 @@ class LearnFromCharge:
         self,
         stored: Payment | None,
         current: Payment,
-        imports: Sequence[Refund],
         view: PaymentView,
+        imports: Sequence[Refund] = (),
+        claims: Sequence[Claim] = (),
     ) -> Payment:
         after = current
         for refund in imports:
             after = follow(after, None, refund)
-        claims: list[Claim] = [claim for refund in imports for claim in claims_of(refund)]
         self.ledger.commit(
             Commit(
                 refunds=[RefundWrite(None, refund) for refund in imports],

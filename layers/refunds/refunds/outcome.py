@@ -12,7 +12,6 @@ from refunds.payment import Payment
 from refunds.ports import (
     Aborted,
     Accepted,
-    Claim,
     Movement,
     MovementClaim,
     MovementStatus,
@@ -283,7 +282,7 @@ def report_parameters(refund: Refund, movement: Movement, *, at_ms: int) -> Repo
     )
 
 
-def claims_of(refund: Refund) -> tuple[Claim, ...]:
+def claims_of(refund: Refund) -> tuple[MovementClaim, ...]:
     """The claim that binds the refund to its movement, if it is bound."""
     if refund.processor_refund_id is None:
         return ()

@@ -134,8 +134,10 @@ class Recorder:
             return current
         return self.read(refund.id)
 
-    def write(self, current: Stored, after: Refund) -> Stored:
+    def write(self, current: Stored, after: Refund, *, letting_go: Refund | None = None) -> Stored:
         """Write ``after`` over the refund, its payment and the claim of its movement, all at once.
+
+        ``letting_go`` is a new refund that takes over the movement that this one was bound to.
 
         Raises:
             ClaimConflictError, LedgerConflictError, LedgerUnavailableError: as ``Ledger.commit``.
@@ -147,13 +149,19 @@ class Recorder:
         except SlotTakenError as error:
             # The payment was read a moment after the refund, which has freed its slot in between.
             raise LedgerConflictError(f"refund {after.id} has changed") from error
+        refunds = [RefundWrite(current.refund, after)]
+        claims = claims_of(after) if _newly_bound(current.refund, after) else ()
+        if letting_go is not None:
+            payment = follow(payment, None, letting_go)
+            refunds.append(RefundWrite(None, letting_go))
+            claims = tuple(replace(one, instead_of=after.id) for one in claims_of(letting_go))
         self.ledger.commit(
             Commit(
-                refunds=(RefundWrite(current.refund, after),),
+                refunds=refunds,
                 payments=(PaymentWrite(current.payment, payment),)
                 if payment != current.payment
                 else (),
-                claims=claims_of(after) if _newly_bound(current.refund, after) else (),
+                claims=claims,
             )
         )
         if after.state is not current.refund.state:

@@ -6,6 +6,11 @@
                         we sent, and nobody else's          → bound to X, as settling would have
     it failed           an order can arrive late no more, and the processor shows nothing that can
                         be ours                             → failed, its amount is free again
+    despite evidence    what the processor shows cannot be read, or is known to be another's
+
+A refund that is bound to a movement of another amount is let go of by failing it: the movement is
+then imported with what it really moved. Pending refunds may be decided, despite evidence, when they
+have waited for longer than an order can take.
 
 The evidence is read once to show what the decision would make true, and again just before it is
 written: what a person agreed to is written, or nothing is. Deciding the same twice changes nothing.
@@ -17,8 +22,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from refunds.errors import RefundNotFoundError
-from refunds.evidence import alike, can_stand_for, is_too_old
+from refunds.evidence import alike, can_stand_for, is_too_old, stands_for
+from refunds.import_external import Import, is_importable
 from refunds.look_up import movement_of, ordered_by
+from refunds.money import Money
 from refunds.outcome import REASON_MAX, after_movement, evidence_of
 from refunds.payment import Payment, follow
 from refunds.ports import (
@@ -33,6 +40,7 @@ from refunds.ports import (
     MovementStatus,
     Processor,
     Trail,
+    UnreadableAnswerError,
 )
 from refunds.record import Recorder, Stored
 from refunds.refund import Failure, Refund, Why, noted, transition
@@ -50,10 +58,16 @@ NAMED_MAX: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class ItSucceeded:
-    """The processor's refund of that id is ours."""
+    """The processor's refund of that id is ours.
+
+    Attributes:
+        despite_evidence: the processor does not show it in a form that can be read, and it is known
+            from elsewhere, its dashboard say.
+    """
 
     processor_refund_id: str
     reason: str | None = None
+    despite_evidence: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +114,7 @@ class Resolution:
         payment: the payment as it would be.
         movement: the processor's refund that the refund is bound to by it, if any.
         left_over: movements that can be ours, and will be imported as somebody else's.
+        imported: the refund that stands for a movement that this one is let go from.
     """
 
     before: Stored
@@ -107,6 +122,7 @@ class Resolution:
     payment: Payment
     movement: Movement | None = None
     left_over: tuple[Movement, ...] = ()
+    imported: Refund | None = None
 
     @property
     def is_done(self) -> bool:
@@ -116,7 +132,8 @@ class Resolution:
     @property
     def meaning(self) -> tuple[object, ...]:
         """What a person agrees to: everything but when it is written."""
-        return self.after.state, self.after.report.state, self.left_over
+        imported = None if self.imported is None else self.imported.id
+        return self.after.state, self.after.report.state, self.left_over, imported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,12 +141,14 @@ class ResolveRefund:
     """Weighs a person's decision against the evidence, and writes it.
 
     Attributes:
+        accounts: as in ``Reservation``.
         hold_ms: how long after it was sent an order may still arrive: the late-arrival bound.
         actor: who decides, for the history.
     """
 
     ledger: Ledger
     processors: Mapping[str, Processor]
+    accounts: Mapping[str, str]
     recorder: Recorder
     doorbell: Doorbell
     clock: Clock
@@ -174,7 +193,7 @@ class ResolveRefund:
                     f"The evidence on {refund_id} changed meanwhile; nothing was written."
                 )
             try:
-                written = self.recorder.write(now.before, now.after)
+                written = self.recorder.write(now.before, now.after, letting_go=now.imported)
             except LedgerConflictError:
                 continue
             self._tell(written.refund)
@@ -187,18 +206,34 @@ class ResolveRefund:
         refund, asked = stored.refund, decision.processor_refund_id
         if refund.processor_refund_id == asked and refund.state is State.SUCCEEDED:
             return _nothing_to_write(stored)
-        _require_review(refund)
+        self._require_open(refund, despite_evidence=decision.despite_evidence)
         if refund.processor_refund_id not in (None, asked):
             raise ResolutionRefusedError(
-                f"{refund.id} is bound to {refund.processor_refund_id}, and to no other for ever."
+                f"{refund.id} is bound to {refund.processor_refund_id}. If that is another refund, "
+                "say --failed: it is let go, and imported as what it is."
             )
         movement = self._movement(refund, asked, deadline)
+        if movement is None and not decision.despite_evidence:
+            raise ResolutionRefusedError(
+                f"{refund.processor} does not show {asked} in a form that can be read. If its "
+                "dashboard shows it as this refund, say --despite-evidence."
+            )
         if movement is None:
-            raise ResolutionRefusedError(f"{refund.processor} knows no refund {asked}.")
+            movement = self._as_told(refund, asked)
         self._require_ours(refund, movement)
         if movement.status is MovementStatus.PENDING and refund.processor_refund_id:
             return replace(_nothing_to_write(stored), movement=movement)
         return self._bound(stored, movement, decision)
+
+    def _as_told(self, refund: Refund, processor_refund_id: str) -> Movement:
+        """What a person says that the processor did, where it does not show it itself."""
+        return Movement(
+            id=processor_refund_id,
+            payment_id=refund.refunded_payment or "",
+            money=Money(refund.amount, refund.currency),
+            status=MovementStatus.SUCCEEDED,
+            processor_status="told by a person",
+        )
 
     def _require_ours(self, refund: Refund, movement: Movement) -> None:
         """Refuse a movement that cannot be, or is known not to be, the refund's."""
@@ -240,37 +275,71 @@ class ResolveRefund:
         refund = stored.refund
         if refund.state is State.FAILED:
             return _nothing_to_write(stored)
-        _require_review(refund)
+        self._require_open(refund, despite_evidence=decision.despite_evidence)
+        other = None
         if refund.processor_refund_id:
-            self._require_gone(refund, refund.processor_refund_id, decision, deadline)
+            other = self._other(refund, refund.processor_refund_id, decision, deadline)
         self._require_no_late_arrival(refund)
-        candidates = self._candidates(refund, decision, deadline)
+        candidates = () if other else self._candidates(refund, decision, deadline)
         evidence: dict[str, Any] = {"reason": decision.reason[:REASON_MAX]}
         if decision.despite_evidence:
             evidence |= {"despite": [movement.id for movement in candidates[:NAMED_MAX]]}
+        why, bound_to = self._why(evidence), refund.processor_refund_id
+        if other is not None:
+            why, bound_to = self._why(evidence | evidence_of(other)), None
         after = transition(
-            refund, Event.FAIL, self._why(evidence), failure=FAILURE, next_check_ms=None
+            refund,
+            Event.FAIL,
+            why,
+            failure=FAILURE,
+            next_check_ms=None,
+            processor_refund_id=bound_to,
         )
-        return self._resolution(stored, after, left_over=tuple(candidates))
+        imported = None if other is None else self._imported(stored, other)
+        return self._resolution(
+            stored, after, movement=other, left_over=tuple(candidates), imported=imported
+        )
 
-    def _require_gone(
+    def _other(
         self, refund: Refund, bound_to: str, decision: ItFailed, deadline: Deadline
-    ) -> None:
-        """Refuse to fail a refund whose own movement is there."""
+    ) -> Movement | None:
+        """The movement that the refund is bound to and that is another refund, to be let go of.
+
+        Refuses to fail a refund whose own movement is there.
+        """
         movement = self._movement(refund, bound_to, deadline)
-        if movement is None and decision.despite_evidence:
-            return
-        if movement is None:
+        if movement is None and not decision.despite_evidence:
             raise ResolutionRefusedError(
                 f"{refund.id} is bound to {bound_to}, which {refund.processor} accepted and does "
                 "not show now. If its support confirms that it is gone for good, say "
                 "--despite-evidence."
             )
+        if movement is None or movement.status is MovementStatus.FAILED:
+            return None
+        if not stands_for(movement, refund):
+            return movement
+        if movement.status is MovementStatus.PENDING and decision.despite_evidence:
+            return None
         raise ResolutionRefusedError(
             f"{refund.id} is bound to {bound_to}, which {refund.processor} shows as "
             f"{movement.processor_status}; it is followed to its end by itself.",
             movements=[movement],
         )
+
+    def _imported(self, stored: Stored, movement: Movement) -> Refund | None:
+        """The refund that stands for it from now on, if it moved money of this payment."""
+        payment = stored.payment
+        of_payment = movement.payment_id.casefold() == payment.key.charge_id.casefold()
+        if not of_payment or not is_importable(movement, payment.currency):
+            return None
+        importing = Import(
+            stage=self.recorder.stage,
+            key=payment.key,
+            payment_record=payment.payment_record,
+            since_ms=0,  # our own order is bound to it: it is not older than this service
+            now_ms=self.clock.now_ms(),
+        )
+        return importing.refund_of(movement)
 
     def _require_no_late_arrival(self, refund: Refund) -> None:
         ends_ms = refund.last_sent_at_ms + self.hold_ms
@@ -300,12 +369,7 @@ class ResolveRefund:
             if movement.status is not MovementStatus.FAILED
             and not (refund.snapshot is None and is_too_old(refund, movement))
         ]
-        if refund.processor_refund_id in {movement.id for movement in candidates}:
-            raise ResolutionRefusedError(
-                f"{refund.processor} lists {refund.processor_refund_id}, which {refund.id} is "
-                "bound to.",
-                movements=candidates,
-            )
+        candidates = [one for one in candidates if one.id != refund.processor_refund_id]
         if candidates and not decision.despite_evidence:
             ids = ", ".join(movement.id for movement in candidates[:NAMED_MAX])
             raise ResolutionRefusedError(
@@ -318,36 +382,54 @@ class ResolveRefund:
 
     # --- what the processor shows -----------------------------------------------------------------
 
-    def _processor(self, refund: Refund) -> Processor:
-        if refund.processor not in self.processors:
-            raise ResolutionRefusedError(
-                f"{refund.processor} is not set up here, so there is no evidence of {refund.id}."
-            )
-        return self.processors[refund.processor]
+    def _processor(self, refund: Refund) -> Processor | None:
+        """Where the evidence is; ``None`` if it is not set up, or is another account by now."""
+        if refund.account not in (None, self.accounts.get(refund.processor)):
+            return None
+        return self.processors.get(refund.processor)
 
     def _movement(
         self, refund: Refund, processor_refund_id: str, deadline: Deadline
     ) -> Movement | None:
+        """The movement; ``None`` if it is not shown in a form that can be read."""
         processor = self._processor(refund)
-        return movement_of(processor, processor_refund_id, refund.refunded_payment, deadline)
+        if processor is None:
+            return None
+        try:
+            return movement_of(processor, processor_refund_id, refund.refunded_payment, deadline)
+        except UnreadableAnswerError:
+            return None
 
     def _shown(self, refund: Refund, deadline: Deadline) -> Sequence[Movement] | None:
         """Among what our movement would be; ``None`` if the processor does not say."""
         processor, payment_id = self._processor(refund), refund.refunded_payment
+        if processor is None:
+            return None
         if processor.capabilities.keeps_keys:
             return ordered_by(processor, refund, deadline)
         if payment_id is None or not processor.capabilities.shows_payments:
             return None
         try:
             return processor.charge(payment_id, deadline).movements
-        except ChargeNotFoundError:
+        except (ChargeNotFoundError, UnreadableAnswerError):
             return None
+
+    def _require_open(self, refund: Refund, *, despite_evidence: bool) -> None:
+        """Refuse a refund that is certain already, or is still found out about by itself."""
+        if refund.state is State.REVIEW:
+            return
+        waited_ms = self.clock.now_ms() - refund.last_sent_at_ms
+        if refund.state is State.PENDING and despite_evidence and waited_ms >= self.hold_ms:
+            return
+        raise ResolutionRefusedError(f"{refund.id} {_NOT_IN_REVIEW[refund.state]}.")
 
     # --- both -------------------------------------------------------------------------------------
 
     def _resolution(self, stored: Stored, after: Refund, **found: Any) -> Resolution:
         after = replace(after, looks=0, look_ups=0)
         payment = follow(stored.payment, stored.refund, after)
+        if (imported := found.get("imported")) is not None:
+            payment = follow(payment, None, imported)
         return Resolution(before=stored, after=after, payment=payment, **found)
 
     def _why(self, evidence: dict[str, Any]) -> Why:
@@ -377,18 +459,14 @@ _NOT_IN_REVIEW: Final = {
     "withdrawn before",
     State.SUBMITTING: "is being sent, or its call died: that is found out by itself",
     State.UNKNOWN: "is being looked up by itself, until the hold after its sending is over",
-    State.PENDING: "is accepted by the processor, and followed to its end by itself",
-    State.SUCCEEDED: "has succeeded, and is bound to its refund at the processor for ever",
+    State.PENDING: "is accepted by the processor, and followed to its end by itself. If it has "
+    "waited for longer than an order can take to arrive, say --despite-evidence",
+    State.SUCCEEDED: "has succeeded, and is bound to its refund at the processor",
     State.REJECTED: "was refused by the processor: it is certain that no money moved",
     State.ABORTED: "was certainly never executed; its key may be used again",
-    State.FAILED: "failed. Should its money have moved after all, the next sweep imports that as a "
-    "refund of its own, reports it, and links the two",
+    State.FAILED: "failed. Should its money have moved after all, the next look at the payment "
+    "finds that: as this refund, if the processor shows that, else as one of its own that names it",
 }
-
-
-def _require_review(refund: Refund) -> None:
-    if refund.state is not State.REVIEW:
-        raise ResolutionRefusedError(f"{refund.id} {_NOT_IN_REVIEW[refund.state]}.")
 
 
 def _utc(unix_ms: int) -> str:

@@ -241,7 +241,7 @@ class SettleRefund:
         refund = stored.refund
         processor = self.processors.get(refund.processor)
         if processor is None:
-            return self._hold(stored, NOT_SET_UP)
+            return self._not_shown(stored, NOT_SET_UP)
         if self._is_elsewhere(refund):
             return self._not_shown(stored, OTHER_ACCOUNT)
         learn = partial(self._learn, stored, deadline)
@@ -380,7 +380,7 @@ class SettleRefund:
         refund, bound_to = stored.refund, stored.refund.processor_refund_id or ""
         processor = self.processors.get(refund.processor)
         if processor is None:
-            return self._hold(stored, NOT_SET_UP)
+            return self._still_pending(stored, NOT_SET_UP)
         if self._is_elsewhere(refund):
             return self._still_pending(stored, OTHER_ACCOUNT)
         try:

@@ -13,6 +13,7 @@ from refunds.ports import (
     Deadline,
     PaymentRecord,
     ProviderUnavailableError,
+    ReportAccepted,
     ReportOutcome,
     ReportUnclear,
     StripeObjectNotFoundError,
@@ -66,9 +67,15 @@ class FakeBook:
 
     def payment_record(self, payment_record: str, deadline: Deadline) -> PaymentRecord:
         self._look_up()
-        record = self.books.found(payment_record, livemode=self.livemode)
+        record = self._shown(payment_record)
         if record is None:
             raise StripeObjectNotFoundError(f"No such payment_record: {payment_record!r}")
+        return record
+
+    def _shown(self, payment_record: str) -> PaymentRecord | None:
+        record = self.books.found(payment_record, livemode=self.livemode)
+        if record is None:
+            return None
         refunded = self.books.refunded(record.id)
         return PaymentRecord(
             id=record.id,
@@ -163,6 +170,8 @@ class FakeBook:
         outcome = self._replay(parameters, key)
         if outcome is None:
             outcome = self.books.book(parameters, key, livemode=self.livemode)
+            if isinstance(outcome, ReportAccepted):
+                outcome = ReportAccepted(self._shown(parameters.payment_record))
             self._kept[key] = _Kept(parameters, outcome)
         return outcome
 

@@ -16,14 +16,29 @@ from refunds.look_at_sums import LookAtSums
 from refunds.money import Money
 from refunds.observe import ObservePayment
 from refunds.payment import Payment, PaymentKey
-from refunds.ports import DUE_SHARDS, Deadline, DoorbellError, Movement, Processor
+from refunds.ports import (
+    DUE_SHARDS,
+    Deadline,
+    DoorbellError,
+    Movement,
+    MovementStatus,
+    Processor,
+    ReportOutcome,
+)
 from refunds.processors.registry import REGISTRY
 from refunds.read_payment import ReadPayment
 from refunds.read_refund import ReadRefund
 from refunds.read_sums import ReadSums
 from refunds.record import Recorder
-from refunds.refund import ReferenceType, Refund, RefundRequest, Source, refund_id_of
-from refunds.report import Reported, ReportRefund
+from refunds.refund import (
+    ReferenceType,
+    Refund,
+    RefundRequest,
+    ReportParameters,
+    Source,
+    refund_id_of,
+)
+from refunds.report import ReportDeferredError, Reported, ReportFailedError, ReportRefund
 from refunds.reserve import CreateRefund, Reservation
 from refunds.settle import AfterHold, SettleRefund, SettleSettings
 from refunds.settle_run import SettleRun
@@ -317,6 +332,48 @@ class World:
         for _ in range(milliseconds // every_ms):
             self.clock.advance(every_ms)
             self.settle_due()
+
+    def live_for(self, milliseconds: int, *, every_ms: int = STEP_MS) -> None:
+        """Let time pass with settling every minute, and with a reporter that hears every ring."""
+        for _ in range(milliseconds // every_ms):
+            self.clock.advance(every_ms)
+            self.settle_due()
+            self.report_rung()
+
+    def report_rung(self) -> None:
+        """The reporter handles every message that was rung; what must come back comes back."""
+        rung, self.doorbell.rung = self.doorbell.rung, []
+        for refund_id in rung:
+            try:
+                self.report(refund_id)
+            except ReportDeferredError:
+                self.doorbell.rung.append(refund_id)
+            except ReportFailedError:
+                continue
+
+    @property
+    def at_stripe(self) -> int:
+        """What Stripe shows as refunded of the first payment, minor units."""
+        return self.book.books.refunded("pr_1")
+
+    @property
+    def at_processor(self) -> int:
+        """What really went back of the first payment, minor units."""
+        moved = (one.movement for one in self.processor.books.of("charge-1"))
+        return sum(one.money.amount for one in moved if one.status is MovementStatus.SUCCEEDED)
+
+    def book_by_hand(self, amount: int, reference: str, record: str = "pr_1") -> ReportOutcome:
+        """Staff report a refund to Stripe themselves."""
+        now_s = self.clock.now_ms() // 1000
+        told = ReportParameters(
+            payment_record=record,
+            amount=amount,
+            currency="sgd",
+            refund_reference=reference,
+            initiated_at_s=now_s,
+            refunded_at_s=now_s,
+        )
+        return self.book.report_elsewhere(told)
 
     def report(self, refund_id: str, *, receive: int = 1, last: bool = False) -> Reported:
         """The reporter handles one message for the refund."""

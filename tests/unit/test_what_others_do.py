@@ -1,0 +1,328 @@
+"""Whatever others do at the processor and at Stripe, the books agree in the end."""
+
+from dataclasses import replace
+
+import pytest
+
+from refunds.errors import RefundAmountExceededError
+from refunds.money import Money
+from refunds.payment import PaymentKey
+from refunds.ports import MovementStatus
+from refunds.refund import ReportCause
+from refunds.state_machine import ReportState, State
+from tests.fakes.book_fates import AnswerLost, ReportLost
+from tests.fakes.processor_fates import Answered, Conduct, ExecutedLate, ReplyLost
+from tests.fakes.world import GRACE_MS, STEP_MS, World
+
+CHARGE = PaymentKey("hitpay", "charge-1")
+HOUR = 60 * STEP_MS
+DAY = 24 * HOUR
+
+
+@pytest.fixture
+def world() -> World:
+    """A payment of SGD 100.00 in a stage that has looked for a month, and knows the payment not."""
+    made = World()
+    made.settle_run(made.deadline())
+    made.clock.advance(30 * DAY)
+    made.pay(amount=10000)
+    return made
+
+
+def observe(world: World) -> None:
+    world.observe(CHARGE, world.deadline())
+
+
+class TestTwoClocks:
+    """Whether Stripe was told is never decided by comparing clocks."""
+
+    @pytest.mark.parametrize("milliseconds", [300, 600, 900, 1500])
+    def test_our_lost_order_and_a_dashboard_refund_of_one_amount_are_both_told(
+        self, world: World, milliseconds: int
+    ) -> None:
+        # Given our first order, whose answer is lost, and which the charge shows only later
+        world.clock.advance(milliseconds)
+        world.processor.fates.append(ExecutedLate(5 * STEP_MS))
+        world.refund("ours", amount=4000)
+        # When staff refund as much in the dashboard meanwhile
+        world.clock.advance(30_000)
+        world.in_dashboard(4000)
+        world.live_for(2 * HOUR)
+        observe(world)
+        world.live_for(2 * HOUR)
+        # Then both movements end in the ledger, and Stripe knows of both
+        assert world.at_processor == world.at_stripe == 8000
+        assert len(world.ledger.refunds) == 2
+
+    @pytest.mark.parametrize("behind_ms", [0, 5_000, 90_000, 8 * HOUR])
+    def test_one_of_the_second_of_first_sight_is_told(self, world: World, behind_ms: int) -> None:
+        world.refund("first", amount=1000)
+        world.clock.advance(400)
+        moved = world.in_dashboard(3000)
+        record = world.processor.books.refunds[moved.id]
+        at_ms = (moved.created_at_ms or 0) - behind_ms
+        record.movement = replace(record.movement, created_at_ms=at_ms, refunded_at_ms=at_ms)
+        observe(world)
+        world.live_for(HOUR)
+        assert world.at_stripe == 4000
+
+    def test_one_just_before_our_first_refund_is_told(self, world: World) -> None:
+        world.in_dashboard(3000)
+        world.clock.advance(2_000)
+        world.refund("ours", amount=2000)
+        world.live_for(HOUR)
+        assert world.at_stripe == 5000
+
+    def test_one_that_was_pending_at_first_sight_is_told_when_it_succeeds(
+        self, world: World
+    ) -> None:
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        moved = world.in_dashboard(3000)
+        world.processor.books.conduct = Conduct()
+        world.clock.advance(2_000)
+        world.refund("ours", amount=2000)
+        world.live_for(HOUR)
+        world.processor.books.set_status(moved.id, MovementStatus.SUCCEEDED)
+        world.live_for(3 * HOUR)
+        assert world.at_stripe == 5000
+
+
+class TestBookedByHand:
+    """Staff refund in the dashboard, and tell Stripe under a reference of their own."""
+
+    @pytest.mark.parametrize("before_import", [True, False])
+    @pytest.mark.parametrize("by_its_id", [True, False])
+    def test_stripe_shows_it_once(
+        self, world: World, before_import: bool, by_its_id: bool
+    ) -> None:
+        world.refund("first", amount=1)
+        world.live_for(HOUR)
+        moved = world.in_dashboard(2999)
+        reference = moved.id if by_its_id else "ticket-4711"
+        if before_import:
+            world.book_by_hand(2999, reference)
+            observe(world)
+        else:
+            observe(world)
+            world.book_by_hand(2999, reference)
+        world.live_for(2 * HOUR)
+        assert world.at_stripe == world.at_processor == 3000
+        assert world.payment().refundable == 7000
+        (imported,) = world.imported()
+        assert imported.report.state is ReportState.REPORTED
+        assert imported.report.cause is ReportCause.BY_SUMS
+        assert world.noted("report_failed") == []
+        assert world.noted("stripe_higher") == world.noted("stripe_lower") == []
+
+    def test_while_a_report_of_ours_is_under_way_each_is_there_once(self, world: World) -> None:
+        ours = world.refund("ours", amount=2000).refund
+        world.book.fates.append(AnswerLost())
+        world.report_rung()
+        world.in_dashboard(3000)
+        world.book_by_hand(3000, "ticket-4711")
+        observe(world)
+        world.live_for(3 * HOUR)
+        assert world.at_stripe == world.at_processor == 5000
+        assert world.stored("ours").report.state is ReportState.REPORTED
+        assert ours.id in world.ledger.refunds
+
+    def test_of_two_equal_ones_of_which_one_was_told_the_other_is_told(self, world: World) -> None:
+        world.refund("first", amount=1)
+        world.live_for(HOUR)
+        for _ in range(2):
+            world.in_dashboard(1000)
+        world.book_by_hand(1000, "ticket-1")
+        observe(world)
+        world.live_for(3 * HOUR)
+        assert world.at_stripe == world.at_processor == 2001
+
+    def test_an_old_one_told_under_a_ticket_does_not_hide_a_new_one(self) -> None:
+        # Given a refund of years ago, told under a ticket
+        world = World()
+        world.pay(amount=10000)
+        world.in_dashboard(3000)
+        world.book_by_hand(3000, "ticket-of-years-ago")
+        world.clock.advance(400 * DAY)
+        world.settle_run(world.deadline())
+        # When somebody refunds as much, and tells nobody
+        world.refund("first", amount=1)
+        world.live_for(HOUR)
+        world.in_dashboard(3000)
+        observe(world)
+        world.live_for(3 * HOUR)
+        # Then Stripe hears of it
+        assert world.at_stripe == world.at_processor == 6001
+
+    def test_our_own_that_staff_booked_while_stripe_was_down_is_there_once(
+        self, world: World
+    ) -> None:
+        # Given a report of ours that was never sent, since the reporter did not run
+        world.refund("ours", amount=2500)
+        world.doorbell.rung.clear()
+        world.book_by_hand(2500, "ticket-4711")
+        # When it is redelivered a day later
+        world.clock.advance(DAY)
+        world.live_for(3 * HOUR)
+        # Then the sums say that Stripe knows
+        assert world.at_stripe == 2500
+        assert world.stored("ours").report.cause is ReportCause.BY_SUMS
+
+    def test_a_lost_answer_on_the_last_receive_ends_with_each_told(self, world: World) -> None:
+        world.refund("first", amount=1)
+        world.live_for(HOUR)
+        for _ in range(2):
+            world.in_dashboard(1000)
+        observe(world)
+        first, _ = world.imported()
+        world.clock.advance(GRACE_MS)
+        world.book.fates.append(AnswerLost())
+        with pytest.raises(Exception, match="no whole answer"):
+            world.report(first.id, receive=8, last=True)
+        # When a person has it sent again
+        world.report(first.id)
+        world.live_for(3 * HOUR)
+        assert world.at_stripe == world.at_processor == 2001
+
+
+class TestTheProcessorContradictsItself:
+    """What it called failed succeeds, what succeeded comes back, more than once."""
+
+    def test_a_failed_refund_that_succeeds_after_all_is_told_and_its_amount_is_gone(
+        self, world: World
+    ) -> None:
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.refund("ours", amount=4000)
+        moved = "hitpay-refund-1"
+        world.processor.books.set_status(moved, MovementStatus.FAILED)
+        world.live_for(HOUR)
+        assert world.stored("ours").state is State.FAILED
+        world.processor.books.set_status(moved, MovementStatus.SUCCEEDED)
+        world.processor.books.conduct = Conduct()
+        # When all that is left is refunded
+        answer = world.refund("rest")
+        world.live_for(HOUR)
+        # Then that is what is really left, and Stripe knows of both
+        assert answer.refund.amount == 6000
+        assert world.stored("ours").state is State.SUCCEEDED
+        assert world.at_stripe == world.at_processor == 10000
+        assert world.noted("refund_moved_after_all") != []
+
+    @pytest.mark.parametrize("reported", [True, False])
+    def test_a_success_shown_failed_once_and_succeeded_again_is_told_once(
+        self, world: World, reported: bool
+    ) -> None:
+        world.refund("ours", amount=4000)
+        if reported:
+            world.report_rung()
+        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+        observe(world)
+        assert world.stored("ours").late_failure_at_ms is not None
+        world.processor.books.set_status("hitpay-refund-1", MovementStatus.SUCCEEDED)
+        observe(world)
+        world.live_for(3 * HOUR)
+        assert world.stored("ours").late_failure_at_ms is None
+        assert world.at_stripe == world.at_processor == 4000
+        assert world.payment().refundable == 6000
+
+    def test_a_failed_movement_of_somebody_ends_no_refund_of_ours(self, world: World) -> None:
+        world.processor.fates.append(ExecutedLate(3 * DAY))
+        world.refund("ours", amount=4000)
+        world.processor.books.conduct = Conduct(MovementStatus.FAILED)
+        world.in_dashboard(4000)
+        world.live_for(26 * HOUR)
+        assert world.stored("ours").state is State.REVIEW
+        assert world.payment().held == 4000
+
+    def test_more_than_was_paid_is_written_as_it_is_and_alarmed(self, world: World) -> None:
+        world.processor.books.checks_amounts = False
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.refund("ours", amount=4000)
+        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+        world.live_for(HOUR)
+        world.processor.books.conduct = Conduct()
+        world.refund("all", amount=10000)
+        world.processor.books.set_status("hitpay-refund-1", MovementStatus.SUCCEEDED)
+        observe(world)
+        assert world.stored("ours").state is State.SUCCEEDED
+        assert (world.payment().refundable, world.payment().held) == (0, 14000)
+        assert world.noted("over_refunded") != []
+        world.live_for(3 * HOUR)
+        assert world.stored("ours").report.cause is ReportCause.NO_ROOM
+
+    def test_ids_that_differ_between_list_and_answer_import_nothing(self, world: World) -> None:
+        world.refund("ours", amount=4000)
+        refund = world.processor.books.refunds.pop("hitpay-refund-1")
+        refund.movement = replace(refund.movement, id="rf-list-1")
+        world.processor.books.refunds["rf-list-1"] = refund
+        observe(world)
+        world.live_for(3 * HOUR)
+        assert world.imported() == []
+        assert world.at_stripe == 4000
+        assert world.noted("ids_do_not_fit") != []
+
+
+class TestTheGuard:
+    """Never more than the processor itself showed as left."""
+
+    def test_a_ledger_that_holds_too_little_sends_nothing(self, world: World) -> None:
+        world.processor.lists_refunds = False
+        world.in_dashboard(8000)
+        with pytest.raises(RefundAmountExceededError):
+            world.refund("ours", amount=4000)
+        assert world.at_processor == 8000
+
+    def test_a_sum_that_falls_frees_what_it_held(self, world: World) -> None:
+        world.processor.lists_refunds = False
+        moved = world.in_dashboard(8000)
+        world.refund("one", amount=1000)
+        world.processor.books.set_status(moved.id, MovementStatus.FAILED)
+        assert world.refund("two", amount=9000).refund.state is State.SUCCEEDED
+
+
+class TestPendingForEver:
+    """No state without a way out."""
+
+    def test_one_whose_movement_is_gone_goes_to_a_person(self, world: World) -> None:
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.refund("ours", amount=4000)
+        del world.processor.books.refunds["hitpay-refund-1"]
+        world.live_for(26 * HOUR)
+        assert world.stored("ours").state is State.REVIEW
+
+    def test_one_that_stays_pending_goes_to_a_person(self, world: World) -> None:
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.refund("ours", amount=4000)
+        world.live_for(31 * DAY, every_ms=HOUR)
+        assert world.stored("ours").state is State.REVIEW
+
+
+class TestAWrongLink:
+    """A mistake in metadata can be mended, as long as no money moved under it."""
+
+    def test_a_rejected_refund_binds_nothing(self, world: World) -> None:
+        world.processor.add_charge("charge-wrong", Money(10000, "sgd"))
+        record = world.book.books.records["pr_1"]
+        right = dict(record.metadata)
+        record.metadata = {"hitpay_payment_id": "charge-wrong"}
+        world.processor.fates.append(Answered(403, "The charge is not yours."))
+        world.refund("first", amount=5000)
+        assert world.stored("first").state is State.REJECTED
+        # When the metadata are mended
+        record.metadata = right
+        done = world.refund("second", amount=5000)
+        assert done.refund.state is State.SUCCEEDED
+        assert done.refund.processor_payment_id == "charge-1"
+
+
+def test_a_report_that_stripe_lost_is_sent_again_until_it_answers(world: World) -> None:
+    world.refund("ours", amount=2500)
+    world.book.fates.extend([ReportLost(), ReportLost()])
+    world.live_for(HOUR)
+    assert world.at_stripe == 2500
+
+
+def test_a_lost_reply_and_its_refund_are_one(world: World) -> None:
+    world.processor.fates.append(ReplyLost())
+    world.refund("ours", amount=2500)
+    world.live_for(HOUR)
+    assert world.at_stripe == world.at_processor == 2500

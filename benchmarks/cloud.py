@@ -65,13 +65,12 @@ class Cloud:
 def running_cloud(directory: Path) -> Iterator[Cloud]:
     """Start it, and make tables, queues and secrets."""
     with running_emulator(directory) as emulator:
-        clients = CloudClients(REGION, emulator.url)
+        clients = emulator.clients()
         environment = {
             "AWS_ENDPOINT_URL": emulator.url,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            **emulator.root.environment,
         }
         _make_tables(clients.client("dynamodb"))
         _put_secrets(clients.client("ssm"))

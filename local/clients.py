@@ -1,11 +1,11 @@
-"""boto3 for the local cloud: its address, its made-up credentials, and nothing of the caller's."""
+"""boto3 for the local cloud: its address, its run's own key, and nothing of the caller's."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
-ROOT_KEY = "test"  # the emulator's root account; any other key is a role's and is checked
 CONFIG = Config(
     connect_timeout=2,
     read_timeout=60,
@@ -14,15 +14,38 @@ CONFIG = Config(
 )
 
 
-class CloudClients:
-    """Makes clients of one emulator, or of AWS if no address is given."""
+@dataclass(frozen=True)
+class AccessKey:
+    """A pair of an AWS account's."""
 
-    def __init__(self, region: str, endpoint_url: str | None = None) -> None:
+    id: str
+    secret: str = field(repr=False)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which it is given to programs."""
+        return {"AWS_ACCESS_KEY_ID": self.id, "AWS_SECRET_ACCESS_KEY": self.secret}
+
+
+class CloudClients:
+    """Makes clients of one emulator with its key, or of AWS with what the caller is signed in by.
+
+    Raises:
+        ValueError: an address without a key, which would be sent the caller's own, or the reverse.
+    """
+
+    def __init__(
+        self, region: str, endpoint_url: str | None = None, key: AccessKey | None = None
+    ) -> None:
+        if (endpoint_url is None) != (key is None):
+            raise ValueError("an emulator's address and its key belong together")
         self.region = region
         self.endpoint_url = endpoint_url
-        root = ROOT_KEY if endpoint_url else None
+        self.key = key
         self._session = boto3.Session(
-            region_name=region, aws_access_key_id=root, aws_secret_access_key=root
+            region_name=region,
+            aws_access_key_id=key.id if key else None,
+            aws_secret_access_key=key.secret if key else None,
         )
 
     def client(self, service: str) -> Any:

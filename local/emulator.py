@@ -1,5 +1,6 @@
 """The embedded cloud: MiniStack as a child process, with IAM enforced, on a port of its own."""
 
+import hashlib
 import json
 import secrets
 import socket
@@ -7,11 +8,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from local import paths
 from local.child_process import ChildProcess, clean_environment
+from local.clients import AccessKey, CloudClients
 from local.polling import NotInTimeError, wait_for
 
 REGION = "ap-southeast-1"
@@ -23,38 +25,58 @@ class EmulatorError(RuntimeError):
     """The emulator did not come up; the message holds the end of its log."""
 
 
+def new_root_key() -> AccessKey:
+    """Make a root's that nobody can guess: whoever knows its id may do everything there."""
+    return AccessKey(f"AKIA{secrets.token_hex(16).upper()}", secrets.token_urlsafe(30))
+
+
 @dataclass(frozen=True)
 class Emulator:
-    """A running emulator."""
+    """A running emulator.
+
+    Attributes:
+        root: without it, or a key that a role was given, it answers nobody but the API's callers.
+    """
 
     port: int
     process: ChildProcess
+    root: AccessKey = field(repr=False)
 
     @property
     def url(self) -> str:
         """Its address, for AWS_ENDPOINT_URL."""
         return f"http://127.0.0.1:{self.port}"
 
+    def clients(self) -> CloudClients:
+        """Clients of it that may do everything."""
+        return CloudClients(REGION, self.url, self.root)
+
 
 @contextmanager
-def running_emulator(directory: Path) -> Iterator[Emulator]:
-    """Start it, wait until it is healthy, stop it and all its function workers at the end."""
+def running_emulator(directory: Path, *, webhook_host: str = "") -> Iterator[Emulator]:
+    """Start it, wait until it is healthy, stop it and all its function workers at the end.
+
+    Args:
+        directory: for its files.
+        webhook_host: what `Host` may say to the webhooks' address, and to no other, besides its
+            own: the name of a tunnel that ends here.
+    """
     for attempt in range(1, ATTEMPTS + 1):
-        port = _free_port()
-        name = secrets.token_hex(8)
-        child = _child(port, name, directory)
+        # A key of its own: whoever took the port before is asked for its health with it.
+        port, root = _free_port(), new_root_key()
+        child = _child(port, root, directory, webhook_host)
         with child:
-            if not _became_healthy(child, port, name):
+            if not _became_healthy(child, port, root):
                 if attempt < ATTEMPTS and "already in use" in child.last_words():
                     continue  # somebody took the port in the moment between choosing and using it
                 raise EmulatorError(
                     f"the emulator ended with {child.exit_code}:\n{child.last_words()}"
                 )
-            yield Emulator(port, child)
+            yield Emulator(port, child, root)
             return
 
 
-def _child(port: int, name: str, directory: Path) -> ChildProcess:
+def _child(port: int, root: AccessKey, directory: Path, webhook_host: str) -> ChildProcess:
     temporary = directory / "emulator"
     temporary.mkdir(exist_ok=True)
     settings = {
@@ -65,24 +87,30 @@ def _child(port: int, name: str, directory: Path) -> ChildProcess:
         "IOT_MTLS_ENABLED": "0",  # it would listen on a fixed port
         "SFTP_ENABLED": "0",
         "DOCKER_HOST": f"unix://{temporary}/no-docker",  # never touch the developer's
+        **root.environment,
+        "WEBHOOK_HOST": webhook_host,
         # Comes back in the health answer: on a port that was free, somebody else may have started.
-        "MINISTACK_EDITION": name,
+        "MINISTACK_EDITION": _name(root),
         "FUNCTIONS_PYTHON": str(paths.executable(paths.FUNCTIONS_ENVIRONMENT, "python")),
     }
     return ChildProcess(
         paths.executable(paths.EMULATOR_ENVIRONMENT, "python"),
-        [str(paths.ROOT / "local" / "emulator_process.py")],
+        ["local.emulator_process"],
         clean_environment(temporary) | settings,
         directory / "emulator.log",
         patience_seconds=0,  # it holds nothing that is worth a goodbye
     )
 
 
-def _became_healthy(child: ChildProcess, port: int, name: str) -> bool:
+def _name(root: AccessKey) -> str:
+    return hashlib.sha256(root.id.encode()).hexdigest()[:16]
+
+
+def _became_healthy(child: ChildProcess, port: int, root: AccessKey) -> bool:
     def look() -> str | None:
         if child.exit_code is not None:
             return "ended"
-        return "healthy" if _health(port).get("edition") == name else None
+        return "healthy" if _health(port, root).get("edition") == _name(root) else None
 
     try:
         return wait_for(look, "the emulator's health", at_most=START_SECONDS) == "healthy"
@@ -90,10 +118,13 @@ def _became_healthy(child: ChildProcess, port: int, name: str) -> bool:
         return False
 
 
-def _health(port: int) -> dict[str, object]:
+def _health(port: int, root: AccessKey) -> dict[str, object]:
+    # Not signed: the emulator checks no signature of root's.
+    credentials = {"Authorization": f"AWS4-HMAC-SHA256 Credential={root.id}/"}
     try:
         url = f"http://127.0.0.1:{port}/_ministack/health"
-        with urllib.request.urlopen(url, timeout=1) as response:
+        request = urllib.request.Request(url, headers=credentials)
+        with urllib.request.urlopen(request, timeout=1) as response:  # noqa: S310 - http, above
             answer = json.load(response)
     except (urllib.error.URLError, OSError, ValueError):
         return {}

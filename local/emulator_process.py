@@ -1,8 +1,8 @@
-"""The emulator's own process: MiniStack, with ten things put right.
+"""The emulator's own process: MiniStack behind a gate, with eleven things put right.
 
 So the template needs no local variant. Runs in the emulator's environment, where nothing of ours is
-installed: only the standard library and MiniStack itself. That is pinned by hash; if a later one
-has other names, this fails at start.
+installed: only the standard library, MiniStack itself and what of `local` needs no more than these.
+MiniStack is pinned by hash; if a later one has other names, this fails at start.
 """
 
 import base64
@@ -21,6 +21,9 @@ from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+from local.emulator_gate import EmulatorGate
+from local.emulator_keys import give_functions_keys_that_nobody_can_guess, was_issued
 
 STREAM_PAUSE_SECONDS = 0.1  # AWS looks four times a second
 NAME_SEVERAL = ("ssm:GetParameters", "ssm:GetParametersByPath")
@@ -285,6 +288,18 @@ def start_no_more_workers_at_once_than_there_are_processors() -> None:
     worker._spawn = spawn_in_turn
 
 
+def stand_a_gate_in_front() -> None:
+    """Let in only who names this address and a key of this run; the environment has both."""
+    server: Any = import_module("ministack.app")
+    server.app = EmulatorGate(
+        server.app,
+        port=int(os.environ["GATEWAY_PORT"]),
+        root_key=os.environ["AWS_ACCESS_KEY_ID"],
+        issued=was_issued,
+        webhook_host=os.environ.pop("WEBHOOK_HOST", ""),
+    )
+
+
 if __name__ == "__main__":
     ask_about_each_parameter()
     name_streams_as_policies_do()
@@ -296,4 +311,6 @@ if __name__ == "__main__":
     keep_alarms_on_sums_by_their_first_metric()
     share_what_workers_unpack()
     start_no_more_workers_at_once_than_there_are_processors()
+    give_functions_keys_that_nobody_can_guess()
+    stand_a_gate_in_front()
     runpy.run_module("ministack", run_name="__main__", alter_sys=True)

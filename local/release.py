@@ -18,7 +18,7 @@ from local import paths
 from local.account import AccountError, concerns, has_kept_ledger, identity
 from local.artifact_check import artifact_problems
 from local.build import Build, BuildError
-from local.clients import ROOT_KEY, CloudClients
+from local.clients import CloudClients
 from local.deploy import api_url, build_digest
 from local.kept_ledger import KeptLedgerError, name_of, take_back
 from local.live import BrokenVersionError, LiveStack
@@ -120,13 +120,9 @@ def _deploy(stage: Stage, clients: CloudClients, built: Build, digest: str) -> N
 
 def _elsewhere(clients: CloudClients) -> dict[str, str]:
     """What sends the SAM CLI to where the clients go, if that is not AWS."""
-    if clients.endpoint_url is None:
+    if clients.endpoint_url is None or clients.key is None:
         return {}
-    return {
-        "AWS_ENDPOINT_URL": clients.endpoint_url,
-        "AWS_ACCESS_KEY_ID": ROOT_KEY,
-        "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
-    }
+    return {"AWS_ENDPOINT_URL": clients.endpoint_url, **clients.key.environment}
 
 
 def _protect_ledger(cloudformation: "CloudFormationClient", stage: Stage) -> dict[str, str]:

@@ -8,12 +8,16 @@ The environment may say:
 - `PROCESSOR=hitpay`, `hyperswitch`, `hedge` or `ccg`: whose demo payment is refunded.
 - `HITPAY_URL`, `STRIPE_URL`, `HITPAY_API_KEY`, `STRIPE_SECRET_KEY` (all four): talk to these
   instead of the simulators. Beside them each other processor that is to be set up, as
-  `HEDGE_URL` and `HEDGE_API_KEY`, with its settings as docs/processors.md names them. Then
+  `HEDGE_URL` and `HEDGE_API_KEY`, with its settings as docs/processors.md names them. Keys that are
+  left out are asked for, unseen; those of real money are refused. Then
   `PAYMENT_RECORD` and, for less than all of it, `AMOUNT` name what to refund, and `PROCESSOR` the
   one that is meant if the record names several; without them nothing is refunded.
+- `LOCAL_HOSTS`: what `Host` may say to the webhook's address besides this machine's own: the name
+  of a tunnel that HitPay's webhooks come through. Nothing else is reached by that name.
 """
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -32,9 +36,15 @@ from local import paths
 from local.build import BuildError
 from local.deploy import DeployError
 from local.emulator import EmulatorError
+from local.external_providers import (
+    IncompleteProvidersError,
+    LiveProvidersError,
+    external_providers,
+    told_on_makes_line,
+)
 from local.http_client import Answer, RefundApiClient
 from local.polling import NotInTimeError, wait_for
-from local.providers import PROCESSORS, IncompleteProvidersError, external_providers
+from local.providers import PROCESSORS
 from local.simulators.payments import (
     CARD_JPY,
     CARD_SGD,
@@ -47,6 +57,7 @@ from local.trail import calls_table, history_table, last_log_lines, ledger_histo
 
 REPORT_SECONDS = 60.0
 DEMO_PAYMENTS = {payment.processor: payment for payment in (CARD_SGD, *OTHER_PROCESSORS)}
+HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?", re.ASCII)
 TIMES = {"SETTLE_SECONDS": "SettleSeconds", "HOLD_SECONDS": "HoldSeconds"}
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
@@ -60,6 +71,7 @@ SAID_IN_ONE_SENTENCE = (
     DeployError,
     EmulatorError,
     IncompleteProvidersError,
+    LiveProvidersError,
     UnclearWishError,
 )
 
@@ -93,9 +105,18 @@ def main() -> int:
     try:
         external = external_providers()
         wish = wished(os.environ, simulated=external is None)
-        times = wished_times(os.environ)
+        times, host = wished_times(os.environ), webhook_host(os.environ)
+        for name in told_on_makes_line(os.environ):
+            console.print(
+                f"[yellow]{name} on make's line is seen by `ps` and kept by the shell: leave it out"
+                " and be asked, or export it.[/yellow]"
+            )
         with running_stack(
-            external=external, parameters=times, step=_step, announce=paths.STACK_FILE
+            external=external,
+            parameters=times,
+            step=_step,
+            announce=paths.STACK_FILE,
+            webhook_host=host,
         ) as stack:
             if external is None:
                 with _step("Seeding the simulators' demo payments"):
@@ -139,6 +160,14 @@ def wished_times(environment: Mapping[str, str]) -> dict[str, str]:
         if not value.isdecimal() or not int(value):
             raise UnclearWishError(f"{name} is a whole number of seconds, not {value!r}")
     return {TIMES[name]: str(int(value)) for name, value in given.items()}
+
+
+def webhook_host(environment: Mapping[str, str]) -> str:
+    """Read what `Host` may say to the webhook's address besides; empty for nothing."""
+    host = environment.get("LOCAL_HOSTS", "").lower()
+    if host and not HOST.fullmatch(host):
+        raise UnclearWishError(f"LOCAL_HOSTS is one name, perhaps with a port, not {host!r}")
+    return host
 
 
 def _refund(stack: RunningStack, wish: Wish) -> bool:

@@ -75,6 +75,7 @@ def running_stack(
     parameters: Mapping[str, str] | None = None,
     step: Step = _quietly,
     announce: Path | None = None,
+    webhook_host: str = "",
 ) -> Iterator[RunningStack]:
     """Bring everything up, and take everything down at the end.
 
@@ -83,6 +84,7 @@ def running_stack(
         parameters: values of template parameters that differ from samconfig.toml's local stage.
         step: is wrapped around each long piece of work.
         announce: where to leave a file that says how to reach the stack.
+        webhook_host: what `Host` may say to the webhooks' address besides.
     """
     stage, target = load_stage("local"), this_machine()
     with ExitStack() as stack:
@@ -91,14 +93,13 @@ def running_stack(
             built = build(target, stage)
         with step("Starting the embedded cloud and the providers"):
             providers = external or stack.enter_context(simulated_providers(directory))
-            emulator = stack.enter_context(running_emulator(directory))
-        clients = CloudClients(stage.region, emulator.url)
+            emulator = stack.enter_context(running_emulator(directory, webhook_host=webhook_host))
+        clients = CloudClients(stage.region, emulator.url, emulator.root)
         with step("Putting the secrets and deploying the template"):
             key = _put_secrets(clients, stage, providers)
             urls = {"HitPayUrl": providers.hitpay_url, "StripeUrl": providers.stripe_url}
             own = {**urls, **providers.others, **(parameters or {})}
-            overrides = {"Mode": providers.mode, **own}
-            values = local_parameters(stage, target, built, overrides)
+            values = local_parameters(stage, target, built, own)
             deployed = deploy(clients, stage, built, values)
         running = RunningStack(
             stage=stage,
@@ -136,6 +137,8 @@ def announced(running: RunningStack, file: Path) -> Iterator[None]:
         "api_url": running.api_url,
         "api_key": running.api_key,
         "aws_endpoint_url": running.emulator.url,
+        "aws_access_key_id": running.emulator.root.id,
+        "aws_secret_access_key": running.emulator.root.secret,
         "region": running.stage.region,
         "stack_name": running.stage.stack_name,
         "stripe_url": running.providers.stripe_url,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from local import paths
-from local.clients import CloudClients
+from local.clients import AccessKey, CloudClients
 from local.live import LiveStack
 from local.stages import UnknownStageError, load_stage
 from refundctl.exits import MisusedError, UnreachableError
@@ -93,7 +93,8 @@ def target_of(stage: str | None, stack_file: Path | None) -> Target:
     file = stack_file or paths.STACK_FILE
     try:
         facts = json.loads(file.read_text())
-        clients = CloudClients(facts["region"], facts["aws_endpoint_url"])
+        key = AccessKey(facts["aws_access_key_id"], facts["aws_secret_access_key"])
+        clients = CloudClients(facts["region"], facts["aws_endpoint_url"], key)
         return Target(LOCAL, facts["stack_name"], clients)
     except FileNotFoundError:
         if stage is None and stack_file is None:

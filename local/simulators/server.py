@@ -7,6 +7,7 @@ from typing import Self
 
 from aiohttp import web
 
+from local.loopback_gate import refusal
 from local.simulators import fields
 from local.simulators.ccg import CcgSimulator
 from local.simulators.client import SimulatorControl
@@ -22,6 +23,18 @@ from local.simulators.json_text import decode_object, encode
 from local.simulators.stripe import StripeSimulator
 
 HOST = "127.0.0.1"  # the control routes know no keys: never reachable from elsewhere
+
+
+@web.middleware
+async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer only what names this server's own address."""
+    listening_at = request.transport.get_extra_info("sockname") if request.transport else None
+    if listening_at is None:
+        raise web.HTTPBadRequest(text="The caller has gone.\n")
+    refused = refusal(request.headers.items(), listening_at[1])
+    if refused is not None:
+        return web.Response(status=refused.status, text=f"{refused.sentence}\n")
+    return await handler(request)
 
 
 class Simulators:
@@ -84,6 +97,7 @@ class Simulators:
                 connection.force_close()
 
     async def _serve(self, provider: str, app: web.Application, port: int) -> None:
+        app.middlewares.insert(0, guarded)
         app.router.add_post("/_control/listening", self._listening_route(provider))
         # a short goodbye: held connections were let go of before
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)

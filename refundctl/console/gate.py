@@ -1,12 +1,10 @@
 """Who is let in: whoever was given the address, from a page of the console's own or from none.
 
-The console listens on this machine's loopback alone. Other programs and other people of the
-machine, and every web page that is open in the same browser, can reach that too; so the path of
-every address begins with a random token, the host must be the loopback by its number or name (a web
-page whose own name is made to resolve to it is refused: DNS rebinding), and what a browser says was
-asked for by another site is refused. Nothing but GET and HEAD is routed.
+The console listens on this machine's loopback alone, behind the gate that all servers of this
+machine have. Other programs and other people of the machine pass that; so the path of every address
+begins with a random token besides. Nothing but GET and HEAD is routed.
 
-https://www.w3.org/TR/fetch-metadata/, https://www.w3.org/TR/CSP3/
+https://www.w3.org/TR/CSP3/
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,8 +14,9 @@ from typing import Final
 
 from aiohttp import web
 
+from local.loopback_gate import refusal
+
 HOST: Final = "127.0.0.1"
-_OWN: Final = frozenset({"same-origin", "none"})
 
 HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -60,12 +59,10 @@ class Gate:
 
     def refusal(self, request: web.Request) -> web.HTTPException | None:
         """Why a request is refused; `None` if it is let in."""
-        own_hosts = {f"{HOST}:{self.port}", f"localhost:{self.port}"}
-        headers = request.headers
-        if request.host not in own_hosts:
+        refused = refusal(request.headers.items(), self.port)
+        if refused is not None and refused.status == 421:
             return web.HTTPMisdirectedRequest(text="This is not the console's address.\n")
-        origin, site = headers.get("Origin"), headers.get("Sec-Fetch-Site", "none")
-        if site not in _OWN or origin not in (None, f"http://{request.host}"):
+        if refused is not None:
             return web.HTTPForbidden(text="Open the console by its address, not by a link.\n")
         first = request.path.split("/", 2)[1]
         if not compare_digest(first.encode(), self.token.encode()):

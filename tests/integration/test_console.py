@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, expect
 
 from local import paths
 from local.clients import CloudClients
+from local.emulator import REGION, Emulator
 from local.http_client import RefundApiClient
 from local.polling import wait_for
 from local.simulators.payments import seed_of
@@ -44,8 +45,8 @@ GUIDE = paths.ROOT / "docs" / "console.md"
 class WatchedClients(CloudClients):
     """Clients of the local cloud that remember what they were used for."""
 
-    def __init__(self, region: str, endpoint_url: str) -> None:
-        super().__init__(region, endpoint_url)
+    def __init__(self, emulator: Emulator) -> None:
+        super().__init__(REGION, emulator.url, emulator.root)
         self.used: set[str] = set()
 
     def client(self, service: str) -> Any:
@@ -168,7 +169,7 @@ def test_all_that_the_console_ever_asks_is_what_its_guide_lists(
     payment = paid(stack, "console_watched")
     made = api.create_refund("console-watched", payment_record=payment.record_id)
     wait_for(lambda: _is_reported(api, made.body["id"]), "the report", at_most=SOON)
-    clients = WatchedClients(stack.stage.region, stack.emulator.url)
+    clients = WatchedClients(stack.emulator)
     target = Target(LOCAL, stack.stage.stack_name, clients)
     sources = sources_of(Call(Namespace(), target, Output(as_json=False)))
     pool = urllib3.PoolManager(timeout=urllib3.Timeout(connect=5, read=60), retries=False)

@@ -6,7 +6,6 @@ from typing import Any
 
 from local import paths
 from local.build import sam
-from local.clients import ROOT_KEY
 from local.event_client import listening
 from local.http_client import RefundApiClient
 from local.simulators.payments import seed_of
@@ -109,11 +108,7 @@ def test_sam_remote_invoke_takes_the_file(stack: RunningStack, tmp_path: Path) -
     sam(
         *("remote", "invoke", "RefundApiFunction", "--stack-name", stack.stage.stack_name),
         *("--event-file", str(file), "--region", stack.stage.region),
-        settings={
-            "AWS_ENDPOINT_URL": stack.emulator.url,
-            "AWS_ACCESS_KEY_ID": ROOT_KEY,
-            "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
-        },
+        settings={"AWS_ENDPOINT_URL": stack.emulator.url, **stack.emulator.root.environment},
     )
     # Then HitPay has the refund
     assert len(stack.control.refunds(payment.charge_id)) == 1

@@ -57,7 +57,7 @@ def account() -> Iterator[Account]:
     }
     with run_directory() as directory, running_emulator(directory) as emulator:
         yield Account(
-            CloudClients(stage.region, emulator.url),
+            emulator.clients(),
             replace(stage, parameters=stage.parameters | local),
         )
 

@@ -29,7 +29,7 @@ class Subject:
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[CloudClients]:
     with run_directory() as directory, running_emulator(directory) as emulator:
-        clients = CloudClients(REGION, emulator.url)
+        clients = emulator.clients()
         clients.client("events").create_event_bus(Name=BUS)
         yield clients
 
@@ -41,10 +41,11 @@ def subject(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         yield Subject(memory, lambda: [(one.name, one.detail) for one in memory.taken])
         return
     cloud: CloudClients = request.getfixturevalue("cloud")
+    assert cloud.key is not None
     monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.endpoint_url or "")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    for name, value in cloud.key.environment.items():
+        monkeypatch.setenv(name, value)
     aws_clients.forget_clients()
     client = aws_clients.events_client()
     aws_clients.forget_clients()

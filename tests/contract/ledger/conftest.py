@@ -74,8 +74,8 @@ def new_client() -> Iterator[Callable[[], "DynamoDBClient"]]:
             with pytest.MonkeyPatch.context() as environment:
                 environment.setenv("AWS_ENDPOINT_URL", emulator.url)
                 environment.setenv("AWS_DEFAULT_REGION", REGION)
-                environment.setenv("AWS_ACCESS_KEY_ID", "test")
-                environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
+                for name, value in emulator.root.environment.items():
+                    environment.setenv(name, value)
                 aws_clients.forget_clients()
                 made.append(aws_clients.dynamodb_client())
                 aws_clients.forget_clients()

@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from local.clients import CloudClients
+from local.clients import AccessKey, CloudClients
 
 Answer = Callable[..., Any]
 
@@ -15,7 +15,7 @@ class FakeClients(CloudClients):
     """Clients whose calls are answered by functions, by service and method."""
 
     def __init__(self, **services: Mapping[str, Answer]) -> None:
-        super().__init__("ap-southeast-1", "http://127.0.0.1:1")
+        super().__init__("ap-southeast-1", "http://127.0.0.1:1", AccessKey("AKIA1", "secret"))
         self._services = services
 
     def client(self, service: str) -> Any:

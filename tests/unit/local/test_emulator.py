@@ -9,7 +9,6 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from local.clients import CloudClients
 from local.emulator import REGION, Emulator, running_emulator
 from local.secrets import SecretStore
 
@@ -34,7 +33,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 @pytest.fixture(scope="module")
 def ssm_of_role(emulator: Emulator) -> Any:
     """SSM as seen by a role that may read one secret and one path."""
-    clients = CloudClients(REGION, emulator.url)
+    clients = emulator.clients()
     store = SecretStore(clients.client("ssm"), "/stage")
     for name in ("stripe", "hitpay", "keys/shop"):
         store.put(name, "secret")
@@ -74,7 +73,7 @@ def test_a_role_reads_the_path_it_may_read_and_none_above(ssm_of_role: Any) -> N
 def test_two_emulators_run_side_by_side(emulator: Emulator, tmp_path: Path) -> None:
     with running_emulator(tmp_path) as other:
         assert other.port != emulator.port
-        parameters = CloudClients(REGION, other.url).client("ssm").describe_parameters()
+        parameters = other.clients().client("ssm").describe_parameters()
         assert parameters["Parameters"] == []
         child = other.process
     assert child.exit_code is not None

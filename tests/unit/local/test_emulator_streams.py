@@ -15,7 +15,7 @@ import pytest
 from local import emulator_process
 from local.build import this_machine
 from local.clients import CloudClients
-from local.emulator import REGION, running_emulator
+from local.emulator import running_emulator
 from local.polling import wait_for
 
 SOURCE = "arn:aws:dynamodb:eu-west-1:111122223333:table/ledger/stream/2026-11-22T07:00:00.000"
@@ -143,7 +143,7 @@ TRUST = {
 @pytest.fixture
 def clients(tmp_path: Path) -> Iterator[CloudClients]:
     with running_emulator(tmp_path) as emulator:
-        yield CloudClients(REGION, emulator.url)
+        yield emulator.clients()
 
 
 def function_on_a_stream(clients: CloudClients, directory: Path) -> Any:

@@ -1,6 +1,12 @@
 import pytest
 
-from local.providers import OTHERS, IncompleteProvidersError, Providers, external_providers
+from local.external_providers import (
+    IncompleteProvidersError,
+    LiveProvidersError,
+    external_providers,
+    told_on_makes_line,
+)
+from local.providers import OTHERS, PROCESSORS, SimulatedProcessor
 from refundctl.processors import environment_of, parameter_of
 from refunds.processors.registry import REGISTRY
 
@@ -83,9 +89,58 @@ def test_keys_do_not_show_when_printed() -> None:
     assert "secret" not in repr(external_providers(ALL))
 
 
-@pytest.mark.parametrize(
-    ("key", "mode"), [("sk_test_1", "test"), ("sk_live_1", "live"), ("rk_live_1", "live")]
-)
-def test_the_mode_is_that_of_stripes_key(key: str, mode: str) -> None:
-    providers = Providers(hitpay_url="", stripe_url="", hitpay_key="", stripe_key=key)
-    assert providers.mode == mode
+@pytest.mark.parametrize("key", ["sk_live_secret", "rk_live_secret"])
+def test_a_live_key_of_stripes_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(LiveProvidersError, match="STRIPE_SECRET_KEY is a live key") as refused:
+        external_providers({**ALL, "STRIPE_SECRET_KEY": key})
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("name", "processor"), PROCESSORS.items())
+def test_an_address_where_money_is_real_is_refused(
+    name: str, processor: SimulatedProcessor
+) -> None:
+    assert processor.live_host == REGISTRY[name].live_host
+    url = environment_of({processor.url_parameter: f"https://{processor.live_host}/v1"})
+    key = {processor.secret.replace("-", "_").upper(): "k"}
+    with pytest.raises(LiveProvidersError, match="where money is real"):
+        external_providers({**ALL, **key, **{k: v for k, v in url.items() if v}})
+
+
+class TestKeys:
+    """Where they come from."""
+
+    @pytest.fixture
+    def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """Somebody at a terminal who types `typed` whenever they are asked."""
+        questions: list[str] = []
+
+        def answer(question: str) -> str:
+            questions.append(question)
+            return " typed "
+
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+        monkeypatch.setattr("local.external_providers.getpass", answer)
+        return questions
+
+    def test_those_that_are_left_out_are_asked_for_unseen(self, asked: list[str]) -> None:
+        urls = {name: ALL[name] for name in ("HITPAY_URL", "STRIPE_URL")}
+        given = {**urls, "STRIPE_SECRET_KEY": "sk_test_1", "HEDGE_URL": "https://hedge"}
+        providers = external_providers(given)
+        assert providers is not None
+        assert (providers.hitpay_key, providers.stripe_key) == ("typed", "sk_test_1")
+        assert providers.other_keys == {"hedge-api-key": "typed"}
+        assert [question.partition(" ")[0] for question in asked] == [
+            "HITPAY_API_KEY",
+            "HEDGE_API_KEY",
+        ]
+
+    def test_nobody_is_asked_for_the_simulators(self, asked: list[str]) -> None:
+        assert external_providers({}) is None
+        assert asked == []
+
+    def test_on_makes_line_they_go_on_working_and_are_told_of(self) -> None:
+        line = "s -j2 -- ONCE=1 STRIPE_SECRET_KEY=sk_test_1 CCG_ACCESS_TOKEN=t"
+        told = told_on_makes_line({"MAKEFLAGS": line, "HITPAY_API_KEY": "exported"})
+        assert told == ["CCG_ACCESS_TOKEN", "STRIPE_SECRET_KEY"]
+        assert told_on_makes_line({"HITPAY_API_KEY": "exported"}) == []

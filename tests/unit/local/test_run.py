@@ -2,7 +2,7 @@ import pytest
 
 from local import paths
 from local.providers import PROCESSORS
-from local.run import UnclearWishError, Wish, wished, wished_times
+from local.run import UnclearWishError, Wish, webhook_host, wished, wished_times
 from local.template_yaml import read_template
 
 
@@ -42,3 +42,14 @@ def test_of_real_payments_none_is_refunded_that_is_not_named() -> None:
 def test_what_cannot_be_meant_is_refused(given: dict[str, str]) -> None:
     with pytest.raises(UnclearWishError, match=next(iter(given))):
         wished(given, simulated=True)
+
+
+@pytest.mark.parametrize("host", ["", "bridge.example.com", "a1.tunnel.test:8443"])
+def test_one_more_host_may_be_named_for_the_webhook(host: str) -> None:
+    assert webhook_host({"LOCAL_HOSTS": host.upper()}) == host
+
+
+@pytest.mark.parametrize("host", ["a,b", "*", "http://a", "a/b", "a:", ".a", "a b", "a:123456"])
+def test_a_host_that_is_none_is_refused(host: str) -> None:
+    with pytest.raises(UnclearWishError, match="LOCAL_HOSTS"):
+        webhook_host({"LOCAL_HOSTS": host})

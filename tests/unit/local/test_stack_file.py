@@ -4,19 +4,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-from local.clients import CloudClients
+from local.clients import AccessKey, CloudClients
 from local.emulator import Emulator
 from local.providers import Providers
 from local.stack import RunningStack, announced
 from local.stages import load_stage
+
+KEY = AccessKey("AKIA1", "its-secret")
 
 
 def running(api_url: str) -> RunningStack:
     process: Any = None
     return RunningStack(
         stage=load_stage("local"),
-        emulator=Emulator(4566, process),
-        clients=CloudClients("ap-southeast-1", "http://127.0.0.1:4566"),
+        emulator=Emulator(4566, process, KEY),
+        clients=CloudClients("ap-southeast-1", "http://127.0.0.1:4566", KEY),
         providers=Providers(
             hitpay_url="h",
             stripe_url="s",
@@ -41,6 +43,8 @@ def test_it_tells_how_to_reach_the_stack_and_no_providers_key(tmp_path: Path) ->
     assert (facts["stripe_url"], facts["hitpay_url"], facts["hedge_url"]) == ("s", "h", "g")
     assert "ccg_url" not in facts
     assert facts["aws_endpoint_url"] == "http://127.0.0.1:4566"
+    assert facts["aws_access_key_id"] == "AKIA1"
+    assert facts["aws_secret_access_key"] == "its-secret"
     assert not {"hk", "sk", "gk"} & set(map(str, facts.values()))
     assert not file.exists()
 

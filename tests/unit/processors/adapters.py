@@ -1,4 +1,4 @@
-"""The adapters beside HitPay, at whatever listens at a URL, and what their processors answer."""
+"""The adapters, at whatever listens at a URL, and what their processors answer."""
 
 import json
 from collections.abc import Callable
@@ -8,10 +8,11 @@ from typing import Any
 from refunds.adapters.api_key import ApiKey
 from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.money import Money
-from refunds.ports import Processor, RefundOrder, UnlinkedOrder
+from refunds.ports import Deadline, LookUp, Processor, RefundOrder, UnlinkedOrder
 from refunds.processors.ccg import Ccg, CcgSettings
 from refunds.processors.ccg_shapes import AmountUnit
 from refunds.processors.hedge import Hedge
+from refunds.processors.hitpay import HitPay
 from refunds.processors.hyperswitch import Hyperswitch
 
 REFUND_ID = "rfd_qjkjrqprswwq4hhnrgfyrr7o2iwtwmjd"
@@ -23,6 +24,39 @@ UNLINKED = UnlinkedOrder(
     customer={"hsid": "9c80e161"},
 )
 MERCHANT = "merchant-1"
+
+
+def hitpay_refund(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": "ref-1",
+        "payment_id": "pay-1",
+        "amount_refunded": 50,
+        "total_amount": 99.99,
+        "currency": "usd",
+        "status": "succeeded",
+        "refunded_at": "2024-05-01T02:03:04Z",
+        "created_at": "2024-05-01T10:03:00",
+        "something_new": {"nobody": "asked for"},
+        **changes,
+    }
+
+
+def hitpay_charge(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": "pay-1",
+        "status": "partially_refunded",
+        "amount": 99.99,
+        "currency": "SGD",
+        "home_currency": "usd",
+        "refunded_amount": 25.0,
+        "refunds": [{"id": "ref-1", "amount_refunded": 25, "status": "succeeded"}],
+        "payment_method": {"name": "card"},
+        **changes,
+    }
+
+
+def hitpay_unknown(model: str = "Charge") -> dict[str, Any]:
+    return {"message": f"No query results for model [App\\Business\\{model}] pay-1"}
 
 
 def hyperswitch_refund(**changes: Any) -> dict[str, Any]:
@@ -39,6 +73,19 @@ def hyperswitch_refund(**changes: Any) -> dict[str, Any]:
         "created_at": "2024-05-01T02:03:00Z",
         "updated_at": "2024-05-01T02:03:04Z",
         "connector": "stripe",
+        **changes,
+    }
+
+
+def hyperswitch_payment(**changes: Any) -> dict[str, Any]:
+    return {
+        "payment_id": "pay-1",
+        "status": "succeeded",
+        "amount": 9999,
+        "amount_received": 9999,
+        "currency": "USD",
+        "payment_method": "card",
+        "refunds": [hyperswitch_refund(amount=2500)],
         **changes,
     }
 
@@ -115,21 +162,40 @@ class Adapting:
         money_call: the request that moves money.
         success: the answer of a processor that did what was asked.
         refusal: a refusal of its own.
+        shown: what it answers to ``look``, which reads a payment, or else a refund.
     """
 
     make: Callable[[str, ApiKey, DeadlineHttp], Processor]
     money_call: str
     success: dict[str, Any]
     refusal: dict[str, Any]
+    shown: dict[str, Any]
     key_header: tuple[str, str]
+    content_type: str = "application/json"
+
+    def look(self, processor: Processor, deadline: Deadline) -> object:
+        """A read of what it shows: a payment where payments are shown, else a refund."""
+        if LookUp.BY_PAYMENT in processor.capabilities.looks_up:
+            return processor.charge("pay-1", deadline)
+        return processor.movement("257d30aa", deadline)
 
 
 ADAPTERS = {
+    "hitpay": Adapting(
+        make=lambda url, key, http: HitPay(base_url=url, key=key, http=http),
+        money_call="POST /v1/refund",
+        success=hitpay_refund(),
+        refusal={"message": "No."},
+        shown=hitpay_charge(),
+        key_header=("x-business-api-key", "{}"),
+        content_type="application/x-www-form-urlencoded",
+    ),
     "hyperswitch": Adapting(
         make=lambda url, key, http: Hyperswitch(base_url=url, key=key, http=http),
         money_call="POST /refunds",
         success=hyperswitch_refund(),
         refusal=hyperswitch_error("IR_06"),
+        shown=hyperswitch_payment(),
         key_header=("api-key", "{}"),
     ),
     "hedge": Adapting(
@@ -137,6 +203,7 @@ ADAPTERS = {
         money_call="POST /v1/payments/pay-1/refund",
         success=hedge_payment(),
         refusal=hedge_error("payment_not_refundable"),
+        shown=hedge_payment(),
         key_header=("authorization", "Bearer {}"),
     ),
     "ccg": Adapting(
@@ -144,6 +211,7 @@ ADAPTERS = {
         money_call="POST /v1/refunds",
         success=ccg_refund(),
         refusal=ccg_error("No."),
+        shown=ccg_refund(),
         key_header=("authorization", "Bearer {}"),
     ),
 }

@@ -11,13 +11,12 @@ from refunds.ports import (
     ChargeNotFoundError,
     ChargeStatus,
     MovementStatus,
-    ProviderUnavailableError,
     UnreadableAnswerError,
 )
 from refunds.processors.hedge import Hedge
 from tests.unit.processors.adapters import REFUND_ID, hedge_error, hedge_payment, hedge_refund
 from tests.unit.processors.doubles import FrozenWallClock, StoredKey
-from tests.unit.processors.raw_server import RawServer, answer, hang_up
+from tests.unit.processors.raw_server import RawServer, answer
 
 
 @pytest.fixture
@@ -131,8 +130,6 @@ def test_an_empty_list_of_an_untouched_payment_is_a_list(read: Any) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"[]",
-        b"",
         hedge_payment(id="pay-2"),
         hedge_payment(amount=None),
         hedge_payment(currency=7),
@@ -148,13 +145,3 @@ def test_a_payment_of_another_form_is_unreadable(read: Any, body: Any) -> None:
 def test_a_payment_that_it_does_not_know_is_not_there(read: Any) -> None:
     with pytest.raises(ChargeNotFoundError):
         read(answer(404, hedge_error("not_found", "Payment not found with the given ID.")))
-
-
-def test_a_404_of_somebody_else_says_nothing(read: Any) -> None:
-    with pytest.raises(UnreadableAnswerError):
-        read(answer(404, "<html>nginx</html>"))
-
-
-def test_a_read_is_asked_twice_at_most(read: Any) -> None:
-    with pytest.raises(ProviderUnavailableError):
-        read(hang_up, answer(503), answer(200, hedge_payment()))

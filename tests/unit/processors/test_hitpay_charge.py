@@ -12,29 +12,16 @@ from refunds.ports import (
     MovementStatus,
     UnreadableAnswerError,
 )
+from tests.unit.processors.adapters import hitpay_charge
 from tests.unit.processors.conftest import MakeHitPay
 from tests.unit.processors.doubles import FrozenWallClock
 from tests.unit.processors.raw_server import RawServer, answer
 
 
-def charge_body(**changes: Any) -> dict[str, Any]:
-    return {
-        "id": "pay-1",
-        "status": "partially_refunded",
-        "amount": 99.99,
-        "currency": "SGD",
-        "home_currency": "usd",
-        "refunded_amount": 25.0,
-        "refunds": [{"id": "ref-1", "amount_refunded": 25, "status": "succeeded"}],
-        "payment_method": {"name": "card"},
-        **changes,
-    }
-
-
 @pytest.fixture
 def read_charge(make_hitpay: MakeHitPay, clock: FrozenWallClock) -> Any:
     def read(**changes: Any) -> Charge:
-        with RawServer(answer(200, charge_body(**changes))) as server:
+        with RawServer(answer(200, hitpay_charge(**changes))) as server:
             return make_hitpay(server.url).charge("pay-1", clock.deadline())
 
     return read

@@ -1,4 +1,4 @@
-"""Look-ups as such: times, names, second attempts, and what is no answer."""
+"""HitPay's look-ups: times, names, and what is not there."""
 
 from typing import Any
 
@@ -8,13 +8,11 @@ from refunds.ports import (
     ChargeNotFoundError,
     MovementStatus,
     ProviderUnavailableError,
-    UnreadableAnswerError,
 )
+from tests.unit.processors.adapters import hitpay_refund, hitpay_unknown
 from tests.unit.processors.conftest import MakeHitPay
-from tests.unit.processors.doubles import FrozenWallClock, StoredKey
-from tests.unit.processors.raw_server import RawServer, Script, answer, hang_up, reset, silence
-from tests.unit.processors.test_hitpay_charge import charge_body
-from tests.unit.processors.test_hitpay_refund_outcomes import LARAVEL_404, refund_body
+from tests.unit.processors.doubles import FrozenWallClock
+from tests.unit.processors.raw_server import RawServer, answer
 
 
 @pytest.mark.parametrize(
@@ -31,7 +29,7 @@ from tests.unit.processors.test_hitpay_refund_outcomes import LARAVEL_404, refun
 def test_times_without_an_offset_are_singapores(
     make_hitpay: MakeHitPay, clock: FrozenWallClock, text: str, milliseconds: int | None
 ) -> None:
-    with RawServer(answer(200, refund_body(created_at=text))) as server:
+    with RawServer(answer(200, hitpay_refund(created_at=text))) as server:
         movement = make_hitpay(server.url).movement("ref-1", clock.deadline())
     assert movement is not None
     assert movement.created_at_ms == milliseconds
@@ -40,7 +38,7 @@ def test_times_without_an_offset_are_singapores(
 def test_a_failed_refund_is_failed_when_it_is_looked_up(
     make_hitpay: MakeHitPay, clock: FrozenWallClock
 ) -> None:
-    with RawServer(answer(200, refund_body(status="failed"))) as server:
+    with RawServer(answer(200, hitpay_refund(status="failed"))) as server:
         movement = make_hitpay(server.url).movement("ref-1", clock.deadline())
     assert movement is not None
     assert movement.status is MovementStatus.FAILED
@@ -49,7 +47,9 @@ def test_a_failed_refund_is_failed_when_it_is_looked_up(
 def test_unknown_objects_are_told_from_a_wrong_address(
     make_hitpay: MakeHitPay, clock: FrozenWallClock
 ) -> None:
-    with RawServer(*[answer(404, LARAVEL_404)] * 3, answer(404, "<html>nginx</html>")) as server:
+    with RawServer(
+        *[answer(404, hitpay_unknown())] * 3, answer(404, "<html>nginx</html>")
+    ) as server:
         hitpay = make_hitpay(server.url)
         with pytest.raises(ChargeNotFoundError):
             hitpay.charge("pay-9", clock.deadline())
@@ -73,7 +73,7 @@ def test_names_that_are_no_name_in_a_path_are_not_asked_for(
 
 
 def test_ids_are_quoted_into_the_path(make_hitpay: MakeHitPay, clock: FrozenWallClock) -> None:
-    with RawServer(answer(404, LARAVEL_404)) as server, pytest.raises(ChargeNotFoundError):
+    with RawServer(answer(404, hitpay_unknown())) as server, pytest.raises(ChargeNotFoundError):
         make_hitpay(server.url).charge("../a b?c#d/é%2e", clock.deadline())
     assert server.requests == ["GET /v1/charges/..%2Fa%20b%3Fc%23d%2F%C3%A9%252e"]
 
@@ -100,84 +100,3 @@ def test_a_payment_request_leads_to_its_one_captured_payment(
         else:
             assert hitpay.charge_id_of("req-1", clock.deadline()) == found
     assert server.requests == ["GET /v1/payment-requests/req-1"]
-
-
-@pytest.mark.parametrize("first", [hang_up, reset, answer(500), answer(503, "<html>")])
-def test_a_read_that_failed_is_repeated_once_on_a_fresh_connection(
-    make_hitpay: MakeHitPay, clock: FrozenWallClock, first: Script
-) -> None:
-    with RawServer(first, answer(200, charge_body())) as server:
-        make_hitpay(server.url).charge("pay-1", clock.deadline())
-    assert [arrival.connection for arrival in server.arrived] == [1, 2]
-
-
-def test_a_read_is_not_tried_a_third_time(make_hitpay: MakeHitPay, clock: FrozenWallClock) -> None:
-    with (
-        RawServer(hang_up, hang_up, answer(200, charge_body())) as server,
-        pytest.raises(ProviderUnavailableError),
-    ):
-        make_hitpay(server.url).charge("pay-1", clock.deadline())
-    assert len(server.arrived) == 2
-
-
-def test_a_read_ends_with_its_deadline(make_hitpay: MakeHitPay, clock: FrozenWallClock) -> None:
-    with (
-        RawServer(silence, answer(200, charge_body())) as server,
-        pytest.raises(ProviderUnavailableError),
-    ):
-        make_hitpay(server.url).charge("pay-1", clock.deadline(1_000))
-    assert len(server.arrived) == 1
-
-
-def test_a_read_is_asked_again_with_a_rotated_key(
-    make_hitpay: MakeHitPay, clock: FrozenWallClock, key: StoredKey
-) -> None:
-    key.rotate("key-two")
-    with RawServer(answer(401), answer(200, charge_body())) as server:
-        make_hitpay(server.url).charge("pay-1", clock.deadline())
-    assert [a.headers["x-business-api-key"] for a in server.arrived] == ["key-one", "key-two"]
-
-
-def test_a_read_with_a_key_that_stays_refused_is_unavailable(
-    make_hitpay: MakeHitPay, clock: FrozenWallClock, key: StoredKey
-) -> None:
-    with (
-        RawServer(answer(401, {"message": "Unauthenticated."})) as server,
-        pytest.raises(ProviderUnavailableError) as caught,
-    ):
-        make_hitpay(server.url).charge("pay-1", clock.deadline())
-    assert "401" in caught.value.reason
-    assert (len(server.arrived), key.reads) == (1, 1)
-
-
-def test_a_rate_limit_on_a_read_is_passed_on_and_not_met_with_haste(
-    make_hitpay: MakeHitPay, clock: FrozenWallClock
-) -> None:
-    with (
-        RawServer(answer(429, {"message": "Slow."}, {"Retry-After": "3"})) as server,
-        pytest.raises(ProviderUnavailableError) as caught,
-    ):
-        make_hitpay(server.url).charge("pay-1", clock.deadline())
-    assert caught.value.retry_after_s == 3
-    assert len(server.arrived) == 1
-
-
-@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"<html>", b'"text"', b'{"id": 1}'])
-def test_a_read_of_something_else_is_unreadable(
-    make_hitpay: MakeHitPay, clock: FrozenWallClock, body: bytes
-) -> None:
-    with RawServer(*[answer(200, body)] * 3) as server:
-        hitpay = make_hitpay(server.url)
-        with pytest.raises(UnreadableAnswerError):
-            hitpay.charge("pay-1", clock.deadline())
-        with pytest.raises(UnreadableAnswerError):
-            hitpay.movement("ref-1", clock.deadline())
-
-
-def test_without_a_key_a_read_is_unavailable(
-    make_hitpay: MakeHitPay, clock: FrozenWallClock, key: StoredKey
-) -> None:
-    key.unavailable = True
-    with RawServer() as server, pytest.raises(ProviderUnavailableError):
-        make_hitpay(server.url).charge("pay-1", clock.deadline())
-    assert server.connections == 0

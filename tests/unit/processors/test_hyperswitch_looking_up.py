@@ -12,29 +12,20 @@ from refunds.ports import (
     ChargeStatus,
     Movement,
     MovementStatus,
-    ProviderUnavailableError,
     UnreadableAnswerError,
 )
 from refunds.processors import hyperswitch_shapes as shapes
 from refunds.processors.hyperswitch import Hyperswitch
-from tests.unit.processors.adapters import REFUND_ID, hyperswitch_error, hyperswitch_refund
+from tests.unit.processors.adapters import (
+    REFUND_ID,
+    hyperswitch_error,
+    hyperswitch_payment,
+    hyperswitch_refund,
+)
 from tests.unit.processors.doubles import FrozenWallClock, StoredKey
-from tests.unit.processors.raw_server import RawServer, answer, hang_up
+from tests.unit.processors.raw_server import RawServer, answer
 
 NOT_THERE = hyperswitch_error("HE_02", "It does not exist in our records")
-
-
-def payment(**changes: Any) -> dict[str, Any]:
-    return {
-        "payment_id": "pay-1",
-        "status": "succeeded",
-        "amount": 9999,
-        "amount_received": 9999,
-        "currency": "USD",
-        "payment_method": "card",
-        "refunds": [hyperswitch_refund(amount=2500)],
-        **changes,
-    }
 
 
 Make = Callable[..., Hyperswitch]
@@ -48,7 +39,7 @@ def make(http: DeadlineHttp, key: StoredKey) -> Make:
 @pytest.fixture
 def read_charge(make: Make, clock: FrozenWallClock) -> Any:
     def read(**changes: Any) -> Any:
-        with RawServer(answer(200, payment(**changes))) as server:
+        with RawServer(answer(200, hyperswitch_payment(**changes))) as server:
             charge = make(server.url).charge("pay-1", clock.deadline())
         assert server.requests == ["GET /payments/pay-1"]
         return charge
@@ -143,15 +134,6 @@ def test_what_is_no_answer_to_the_question_is_no_absence(
         make(server.url).ordered(REFUND_ID, "pay-1", clock.deadline())
 
 
-def test_a_read_is_asked_twice_at_most(make: Make, clock: FrozenWallClock) -> None:
-    with (
-        RawServer(hang_up, answer(503), answer(200, payment())) as server,
-        pytest.raises(ProviderUnavailableError),
-    ):
-        make(server.url).charge("pay-1", clock.deadline())
-    assert len(server.arrived) == 2
-
-
 def test_a_payment_is_read_in_minor_units_with_its_refunds(read_charge: Any) -> None:
     charge = read_charge()
     assert (charge.id, charge.money, charge.refunded) == ("pay-1", Money(9999, "usd"), 2500)
@@ -167,7 +149,7 @@ def test_a_refund_with_an_id_of_another_make_is_nobodys_order(read_charge: Any) 
 
 def test_a_key_that_may_be_cut_names_no_order(make: Make, clock: FrozenWallClock) -> None:
     listed = [hyperswitch_refund(refund_id=REFUND_ID[:30])]
-    with RawServer(answer(200, payment(refunds=listed))) as server:
+    with RawServer(answer(200, hyperswitch_payment(refunds=listed))) as server:
         charge = make(server.url, refund_id_max=30).charge("pay-1", clock.deadline())
     assert charge.movements is not None
     assert [item.order_id for item in charge.movements] == [None]
@@ -242,7 +224,7 @@ def test_a_payment_of_another_form_is_unreadable(read_charge: Any, changes: Any)
 def test_more_refunds_than_can_be_told_apart_are_unreadable() -> None:
     listed = [hyperswitch_refund(refund_id=f"ref-{n}") for n in range(1001)]
     with pytest.raises(UnreadableAnswerError):
-        shapes.read_charge(payment(refunds=listed), key_max=64)
+        shapes.read_charge(hyperswitch_payment(refunds=listed), key_max=64)
 
 
 def test_a_payment_that_it_does_not_know_is_not_there(make: Make, clock: FrozenWallClock) -> None:

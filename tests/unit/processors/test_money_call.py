@@ -70,12 +70,12 @@ def test_any_2xx_that_agrees_is_accepted(desk: Desk, adapting: Adapting, status:
     assert server.requests == [adapting.money_call]
 
 
-def test_it_is_json_with_the_key_in_its_header(desk: Desk, adapting: Adapting) -> None:
+def test_it_carries_the_key_in_its_header(desk: Desk, adapting: Adapting) -> None:
     _, server = desk.ask(answer(200, adapting.success))
     sent = server.arrived[0]
     name, form = adapting.key_header
     assert sent.headers[name] == form.format("key-one")
-    assert sent.headers["content-type"] == "application/json"
+    assert sent.headers["content-type"] == adapting.content_type
     assert sent.headers["accept"] == "application/json"
     assert "transfer-encoding" not in sent.headers
 
@@ -87,9 +87,15 @@ def test_it_is_json_with_the_key_in_its_header(desk: Desk, adapting: Adapting) -
         reset,
         silence,
         drip(HEAD, b" "),
+        drip(b"HTTP/1.1 200 OK\r\nX-Long: ", b"x"),
+        drip(b"HTTP/1.1 200 OK\r\n", b"X-More: yes\r\n"),
+        drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
         send_raw(HEAD),
         send_raw(b"HTTP/1.1 200 OK\r\nContent-Le"),
+        send_raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}"),
+        send_raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\n{}"),
         send_raw(b"\x16\x03\x01 this is not HTTP\r\n\r\n"),
+        send_raw(b"HTTP/1.1 404 Not Found\r\nContent-Length: 50\r\n\r\n"),
         answer(200, b" " * 30_000 + b"{}"),
     ],
 )
@@ -148,7 +154,9 @@ def test_a_redirect_is_unknown_and_not_followed(
         assert elsewhere.requests == []
 
 
-@pytest.mark.parametrize(("header", "seconds"), [({"Retry-After": "7"}, 7), ({}, None)])
+@pytest.mark.parametrize(
+    ("header", "seconds"), [({"Retry-After": "7"}, 7), ({}, None), ({"Retry-After": "soon"}, None)]
+)
 def test_a_rate_limit_is_aborted_with_its_wish(
     desk: Desk, adapting: Adapting, header: dict[str, str], seconds: int | None
 ) -> None:

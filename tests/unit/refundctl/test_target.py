@@ -13,6 +13,8 @@ from refundctl.target import target_of
 FACTS = {
     "region": "ap-southeast-1",
     "aws_endpoint_url": "http://127.0.0.1:4566",
+    "aws_access_key_id": "AKIA1",
+    "aws_secret_access_key": "secret",
     "stack_name": "refund-bridge-local",
 }
 

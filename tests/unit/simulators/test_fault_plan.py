@@ -5,10 +5,8 @@ from decimal import Decimal
 import pytest
 
 from local.simulators.calls import ApiCall
-from local.simulators.client import ControlError, SimulatorControl
 from local.simulators.faults import FaultPlan
 from local.simulators.json_text import JsonObject
-from local.simulators.payments import CARD_SGD
 
 
 def call(operation: str = "refund.create", target: str = "") -> ApiCall:
@@ -92,26 +90,3 @@ def test_a_rule_looks_at_provider_operation_and_subject() -> None:
 def test_a_wrong_rule_is_refused_with_a_sentence(members: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         FaultPlan().add(rule(**members))
-
-
-def test_rules_are_listed_and_cleared_over_http(control: SimulatorControl) -> None:
-    # When rules of both providers are added through the client
-    first = control.add_fault("hitpay", "refund.create", "delay", seconds=0.5, times=3)
-    control.add_fault("stripe", "*", "status", probability="0.25", seed=3, match="pr_1")
-
-    # Then they are listed as given, and cleared together
-    listed = control.faults()
-    assert listed[0]["id"] == first
-    assert (listed[0]["seconds"], listed[0]["times"]) == (Decimal("0.5"), 3)
-    assert (listed[1]["probability"], listed[1]["match"]) == (Decimal("0.25"), "pr_1")
-    control.clear_faults()
-    assert control.faults() == []
-
-
-def test_a_wrong_control_call_is_refused_with_a_sentence(control: SimulatorControl) -> None:
-    with pytest.raises(ControlError, match=r"400 .*late_commit needs seconds"):
-        control.add_fault("hitpay", "refund.create", "late_commit")
-    with pytest.raises(ControlError, match="404"):
-        control.dashboard_refund("none", "1.00")
-    with pytest.raises(ControlError, match="403"):
-        control.dashboard_refund(CARD_SGD.charge_id, "1000000.00")

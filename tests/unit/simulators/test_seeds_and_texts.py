@@ -9,93 +9,14 @@ from local.simulators.currency import exponent, major, representable
 from local.simulators.form_text import parse_form
 from local.simulators.json_text import decode, encode
 from local.simulators.payments import (
-    AWKWARD_PAYMENTS,
     CARD_SGD,
-    GOOD_PAYMENTS,
-    LIVE_MODE,
-    OTHER_CURRENCY,
-    PARTLY_REFUNDED,
-    SHARED_ONE,
-    SHARED_TWO,
-    fresh_payments,
-    seed_of,
 )
 from local.simulators.seeding import Seed
-from tests.unit.simulators.callers import HitPayCaller
-
-
-def records(control: SimulatorControl) -> dict[str, dict[str, dict[str, object]]]:
-    listed = control.state("stripe")["payment_records"]
-    assert isinstance(listed, list)
-    return {record["id"]: record for record in listed}
-
-
-def test_both_sides_agree_on_every_good_payment(
-    control: SimulatorControl, hitpay: HitPayCaller
-) -> None:
-    stripe_side = records(control)
-    for payment in GOOD_PAYMENTS:
-        charge, record = hitpay.charge(payment.charge_id), stripe_side[payment.record_id]
-        requested, refunded = record["amount_requested"], record["amount_refunded"]
-        assert charge["currency"] == requested["currency"] == payment.currency
-        assert charge["amount"] == major(payment.amount, payment.currency)
-        assert requested["value"] == payment.amount
-        assert charge["refunded_amount"] == major(payment.refunded, payment.currency)
-        assert refunded["value"] == payment.refunded
-
-
-def test_the_partly_refunded_payment_has_one_reference_on_both_sides(
-    control: SimulatorControl,
-) -> None:
-    (refund,) = control.refunds(PARTLY_REFUNDED.charge_id)
-    (report,) = control.reports(PARTLY_REFUNDED.record_id, with_seeded=True)
-    assert (refund.id, refund.made_in) == (report.refund_reference, "seed")
-    assert control.reports() == []
-
-
-def test_the_awkward_payments_are_as_awkward_as_they_say(
-    control: SimulatorControl, hitpay: HitPayCaller
-) -> None:
-    stripe_side = records(control)
-    assert SHARED_ONE.charge_id == SHARED_TWO.charge_id
-    assert SHARED_ONE.record_id != SHARED_TWO.record_id
-    assert hitpay.charge(OTHER_CURRENCY.charge_id)["currency"] == "usd"
-    assert stripe_side[LIVE_MODE.record_id]["livemode"]
-    links = {
-        payment.name: (
-            stripe_side[payment.record_id]["metadata"],
-            stripe_side[payment.record_id]["processor_details"]["custom"],
-        )
-        for payment in AWKWARD_PAYMENTS
-    }
-    charge = {item.name: item.charge_id for item in AWKWARD_PAYMENTS}
-    request = {item.name: item.request_id for item in AWKWARD_PAYMENTS}
-    assert links["without_link"] == ({}, None)
-    assert links["link_charge_id"] == ({"hitpay_charge_id": charge["link_charge_id"]}, None)
-    assert links["link_reference"] == ({}, {"payment_reference": charge["link_reference"]})
-    assert links["link_request"] == ({}, {"payment_reference": request["link_request"]})
 
 
 def test_ids_are_the_same_in_every_run() -> None:
     assert CARD_SGD.record_id == "pr_card_sgd"
     assert CARD_SGD.charge_id == "24d478ef-4cef-5169-a176-f0e6ac5a16b7"
-
-
-def test_fresh_payments_are_as_many_and_as_much_as_asked(
-    control: SimulatorControl, hitpay: HitPayCaller
-) -> None:
-    # When three payments of KWD 1.234 are made
-    payments = fresh_payments(3, currency="kwd", amount=1234, prefix="mine")
-    control.seed(seed_of(*payments))
-
-    # Then they are three different ones, on both sides
-    assert [payment.record_id for payment in payments] == [
-        "pr_mine_0001",
-        "pr_mine_0002",
-        "pr_mine_0003",
-    ]
-    assert hitpay.charge(payments[2].charge_id)["amount"] == Decimal("1.234")
-    assert records(control)["pr_mine_0003"]["amount"] == {"currency": "kwd", "value": 1234}
 
 
 def test_a_wrong_seed_changes_nothing(control: SimulatorControl) -> None:

@@ -9,13 +9,9 @@ import stripe
 from local.simulators.client import SimulatorControl
 from local.simulators.payments import (
     CANCELED,
-    CARD_JPY,
     CARD_SGD,
-    LIVE_MODE,
     NEVER_CAPTURED,
-    PARTLY_REFUNDED,
 )
-from local.simulators.stripe import DEFAULT_LIVE_KEY
 from tests.unit.simulators.reporting import RECORD, report
 
 
@@ -64,46 +60,6 @@ def test_metadata_may_stay_with_the_attempt(
     assert "order" not in report(stripe_client, metadata={"order": "1007"}).metadata
 
 
-def test_a_report_without_an_amount_takes_the_rest(stripe_client: stripe.StripeClient) -> None:
-    record = report(stripe_client, PARTLY_REFUNDED.record_id, amount=None)
-    assert (record.amount_refunded.value, record.amount_guaranteed.value) == (9999, 0)
-
-
-def test_a_reference_is_unique_across_all_refunds(
-    stripe_client: stripe.StripeClient, control: SimulatorControl
-) -> None:
-    # Given a reported reference, and a switched-on code
-    report(stripe_client, reference="re_1")
-    control.set_stripe(duplicate_reference_code="refund_already_reported")
-
-    # When another record claims it
-    with pytest.raises(stripe.InvalidRequestError) as refused:
-        report(stripe_client, CARD_JPY.record_id, reference="re_1", amount=100, currency="jpy")
-
-    # Then it is a 400, and nothing is entered
-    assert (refused.value.http_status, refused.value.code) == (400, "refund_already_reported")
-    assert refused.value.request_id is not None
-    assert control.reports(CARD_JPY.record_id) == []
-
-
-def test_more_than_remains_is_refused(
-    stripe_client: stripe.StripeClient, control: SimulatorControl
-) -> None:
-    # When a cent more than the rest is reported
-    with pytest.raises(stripe.InvalidRequestError, match="greater than the remaining"):
-        report(stripe_client, PARTLY_REFUNDED.record_id, amount=7500)
-
-    # Then nothing is entered
-    assert control.reports() == []
-
-
-def test_a_payment_that_is_refunded_whole_takes_no_more(stripe_client: stripe.StripeClient) -> None:
-    report(stripe_client, amount=9999)
-    with pytest.raises(stripe.InvalidRequestError) as refused:
-        report(stripe_client, reference="re_2", amount=1)
-    assert refused.value.code == "charge_already_refunded"
-
-
 @pytest.mark.parametrize("record", [NEVER_CAPTURED.record_id, CANCELED.record_id])
 def test_what_was_never_guaranteed_cannot_be_refunded(
     stripe_client: stripe.StripeClient, record: str
@@ -111,13 +67,6 @@ def test_what_was_never_guaranteed_cannot_be_refunded(
     assert stripe_client.v1.payment_records.retrieve(record).amount_guaranteed.value == 0
     with pytest.raises(stripe.InvalidRequestError, match="no guaranteed amount"):
         report(stripe_client, record, amount=1)
-
-
-def test_times_are_seconds_and_milliseconds_are_refused(
-    stripe_client: stripe.StripeClient,
-) -> None:
-    with pytest.raises(stripe.InvalidRequestError, match="in seconds"):
-        report(stripe_client, refunded_at=int(time.time()) * 1000)
 
 
 def test_times_in_the_future_or_in_the_wrong_order_are_refused(
@@ -172,48 +121,3 @@ def test_a_wrong_parameter_is_an_invalid_request(
     # Then it is refused and nothing is entered
     assert refused.value.http_status == 400
     assert control.reports() == []
-
-
-def test_an_object_of_the_other_mode_is_missing_with_a_hint(
-    stripe_client: stripe.StripeClient, control: SimulatorControl
-) -> None:
-    # When a test key asks for a live record
-    with pytest.raises(stripe.InvalidRequestError) as refused:
-        stripe_client.v1.payment_records.retrieve(LIVE_MODE.record_id)
-
-    # Then Stripe gives away that the other mode has one; an unknown one has no hint
-    assert (refused.value.http_status, refused.value.code) == (404, "resource_missing")
-    hint = "a similar object exists in live mode, but a test mode key was used"
-    assert hint in str(refused.value)
-    with pytest.raises(stripe.InvalidRequestError) as unknown:
-        stripe_client.v1.payment_records.retrieve("pr_none")
-    assert "similar object" not in str(unknown.value)
-
-
-def test_a_live_key_sees_the_live_record(control: SimulatorControl) -> None:
-    http = stripe.RequestsClient()
-    client = stripe.StripeClient(
-        DEFAULT_LIVE_KEY,
-        base_addresses={"api": control.stripe_url},
-        max_network_retries=0,
-        http_client=http,
-    )
-    assert client.v1.payment_records.retrieve(LIVE_MODE.record_id).livemode is True
-    http.close()  # type: ignore[no-untyped-call]
-
-
-def test_only_valid_keys_are_admitted(
-    stripe_client: stripe.StripeClient, control: SimulatorControl
-) -> None:
-    control.set_keys("stripe", "rk_test_other")
-    with pytest.raises(stripe.AuthenticationError):
-        stripe_client.v1.payment_records.retrieve(RECORD)
-
-
-def test_more_calls_than_the_rate_allows_are_refused(
-    stripe_client: stripe.StripeClient, control: SimulatorControl
-) -> None:
-    control.set_stripe(requests_per_second=1)
-    stripe_client.v1.payment_records.retrieve(RECORD)
-    with pytest.raises(stripe.RateLimitError):
-        stripe_client.v1.payment_records.retrieve(RECORD)

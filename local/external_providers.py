@@ -1,0 +1,107 @@
+"""Providers' sandboxes as the other end of a local stack: named by the environment, never live."""
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from getpass import getpass
+from urllib.parse import urlsplit
+
+from local import paths
+from local.providers import OTHERS, PROCESSORS, Providers, SimulatedProcessor
+from local.template_yaml import read_template
+
+URLS = ("HITPAY_URL", "STRIPE_URL")
+KEYS = ("HITPAY_API_KEY", "STRIPE_SECRET_KEY")
+LIVE_KEY = re.compile(r"[a-z]+_live_")
+
+
+class IncompleteProvidersError(ValueError):
+    """Some of the variables that belong together are set and others are not."""
+
+
+class LiveProvidersError(ValueError):
+    """Real money would be moved by a stack of a developer's machine."""
+
+
+def external_providers(environment: Mapping[str, str] | None = None) -> Providers | None:
+    """Read the endpoints from the environment; None if it names none.
+
+    Keys that it does not hold are asked for at a terminal, unseen.
+
+    Raises:
+        IncompleteProvidersError: a part of it is missing, and nobody is there to be asked.
+        LiveProvidersError: an address or a key is one of real money.
+    """
+    given = dict(os.environ if environment is None else environment)
+    others_named = [one for one in OTHERS.values() if given.get(_variable(one.url_parameter))]
+    if all(given.get(name) for name in URLS):
+        _ask_for(given, [*KEYS, *(_key_variable(one) for one in others_named)])
+    values = {name: given[name] for name in (*URLS, *KEYS) if given.get(name)}
+    others, other_keys = _others_in(given)
+    if not values and not others:
+        return None
+    if missing := [name for name in (*URLS, *KEYS) if name not in values]:
+        named = sorted([*values, *map(_variable, others)])
+        raise IncompleteProvidersError(f"{', '.join(named)} given; missing: {missing}")
+    _refuse_live(given)
+    return Providers(
+        hitpay_url=values["HITPAY_URL"].rstrip("/"),
+        stripe_url=values["STRIPE_URL"].rstrip("/"),
+        hitpay_key=values["HITPAY_API_KEY"],
+        stripe_key=values["STRIPE_SECRET_KEY"],
+        webhook_salt=given.get("HITPAY_WEBHOOK_SALT") or None,
+        others=others,
+        other_keys=other_keys,
+    )
+
+
+def told_on_makes_line(environment: Mapping[str, str]) -> list[str]:
+    """Which keys stand on make's command line, where `ps` and the shell's history have them."""
+    words = environment.get("MAKEFLAGS", "").split()
+    named = {word.partition("=")[0] for word in words if "=" in word}
+    return sorted(named.intersection([*KEYS, *map(_key_variable, OTHERS.values())]))
+
+
+def _ask_for(given: dict[str, str], keys: list[str]) -> None:
+    if sys.stdin.isatty():
+        for name in keys:
+            given[name] = given.get(name) or getpass(f"{name} (a test key; not shown): ").strip()
+
+
+def _refuse_live(given: Mapping[str, str]) -> None:
+    for name in given:
+        if name in (*KEYS, *map(_key_variable, OTHERS.values())) and LIVE_KEY.match(given[name]):
+            raise LiveProvidersError(f"{name} is a live key: a stack of this machine takes none.")
+    for one in PROCESSORS.values():
+        name = _variable(one.url_parameter)
+        if urlsplit(given.get(name, "")).hostname == one.live_host:
+            raise LiveProvidersError(f"{name} is where money is real: name its sandbox.")
+
+
+def _others_in(given: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The processors beside HitPay that the environment names: parameters, and keys."""
+    parameters: dict[str, str] = {}
+    keys: dict[str, str] = {}
+    declared = read_template(paths.TEMPLATE)["Parameters"]
+    for one in OTHERS.values():
+        key = _key_variable(one)
+        url = _variable(one.url_parameter)
+        if bool(given.get(url)) != bool(given.get(key)):
+            raise IncompleteProvidersError(f"give both {url} and {key}, or neither")
+        if given.get(url):
+            keys[one.secret] = given[key]
+            prefix = one.url_parameter.removesuffix("Url")
+            own = [name for name in declared if name.startswith(prefix)]
+            parameters |= {n: given[_variable(n)] for n in own if given.get(_variable(n))}
+    return parameters, keys
+
+
+def _key_variable(processor: SimulatedProcessor) -> str:
+    return processor.secret.replace("-", "_").upper()
+
+
+def _variable(parameter: str) -> str:
+    """A parameter's variable: `CcgAmountUnit` is `CCG_AMOUNT_UNIT`, `HitPayUrl` `HITPAY_URL`."""
+    parameter = parameter.replace("HitPay", "Hitpay")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", parameter).upper()

@@ -69,10 +69,11 @@ def recomputed(world: World) -> dict[str, Any]:
     ]
     due = [r.amount for r in refunds if r.report.state == "due"]
     reported = [r.amount for r in refunds if r.report.state == "reported"]
-    adopted = [
+    old = [
         r.amount
         for r in refunds
-        if r.history[0].cause == "before_adoption" and r.state not in certain
+        if r.history[0].cause == "before_adoption" and r.report == Report(state=r.report.state)
+        if r.report.state == "not_due"
     ]
     undelivered = [r.amount for r in refunds if r.report.state == "failed"]
     doubtful = {
@@ -86,7 +87,8 @@ def recomputed(world: World) -> dict[str, Any]:
         "held": sum(r.amount for r in refunds if r.state not in certain),
         "moved": sum(r.amount for r in refunds if r.state == "succeeded"),
         "bound_amount": sum(bound),
-        "booked": sum(reported) + sum(adopted),
+        "booked": sum(reported),
+        "before_adoption": sum(old),
         "report_due_count": len(due),
         "report_due_amount": sum(due),
         "report_failed_amount": sum(undelivered),
@@ -113,7 +115,6 @@ def step(world: World, data: st.DataObject) -> None:
             for state, event in REPORT_TRANSITIONS
             if state is refund.report.state
             and refund.state is State.SUCCEEDED
-            and not refund.is_adopted
         ]
         choices += [
             (refund.id, event)
@@ -165,7 +166,7 @@ def happen(world: World, refund: Refund, event: Event, data: st.DataObject) -> N
     if event is Event.START:
         facts["attempt"] = refund.attempt + 1
     after = transition(refund, event, WHY, **facts)
-    if event is Event.SUCCEED and not refund.is_adopted:
+    if event is Event.SUCCEED and refund.report.state is ReportState.NOT_DUE:
         after = report_transition(after, ReportEvent.OWE, WHY)
     world.put(after)
 

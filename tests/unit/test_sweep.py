@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from refunds.errors import ProcessorUnavailableError
-from refunds.observe import SINCE_MARGIN_MS
+from refunds.learn import SINCE_MARGIN_MS
 from refunds.payment import PaymentKey
 from refunds.ports import (
     Charge,

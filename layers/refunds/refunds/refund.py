@@ -285,7 +285,8 @@ class Refund:
         """Whether it is older than this service, and nobody knows whether Stripe was told of it."""
         is_old = bool(self.history) and self.history[0].cause == BEFORE_ADOPTION
         undecided = self.report.cause in (None, ReportCause.BEFORE_ADOPTION)
-        return is_old and undecided and self.report.state is ReportState.NOT_DUE
+        has_moved = self.state is State.SUCCEEDED
+        return is_old and has_moved and undecided and self.report.state is ReportState.NOT_DUE
 
     @property
     def is_ours(self) -> bool:

@@ -125,4 +125,4 @@ def test_names_that_nothing_can_have_are_names_of_nothing(ledger: Ledger, name: 
     assert ledger.payment_of_record(name) is None
     assert ledger.look_up(name, name) == Known(None, None)
     assert ledger.claimed("hitpay", [name]) == {}
-    assert ledger.take_report(name, now_ms=1, lease_until_ms=2) is None
+    assert ledger.take_check(name, now_ms=1, until_ms=2) is None

@@ -121,15 +121,6 @@ def test_a_claim_that_meets_itself_has_succeeded(lossy: Lossy, table: Table) -> 
         lossy.ledger.commit(Commit(claims=(replace(claim, refund_id=unique("rfd")),)))
 
 
-def test_a_taken_report_that_meets_itself_is_ours(lossy: Lossy, table: Table) -> None:
-    refund = keep(table, due_refund())
-    taken = lossy.ledger.take_report(refund.id, now_ms=NOW, lease_until_ms=NOW + 1)
-    assert lossy.sent == 2
-    assert taken == table.ledger().refund(refund.id)
-    assert taken is not None
-    assert taken.report.attempts == 1
-
-
 def test_a_taken_check_that_meets_itself_is_ours(lossy: Lossy, table: Table) -> None:
     refund = keep(table, a_refund(next_check_ms=NOW))
     taken = lossy.ledger.take_check(refund.id, now_ms=NOW, until_ms=NOW + 1)
@@ -138,12 +129,12 @@ def test_a_taken_check_that_meets_itself_is_ours(lossy: Lossy, table: Table) -> 
     assert taken == table.ledger().refund(refund.id)
 
 
-def test_a_report_that_another_took_is_not_ours_though_it_was_asked_for_twice(
+def test_a_check_that_another_took_is_not_ours_though_it_was_asked_for_twice(
     lossy: Lossy, table: Table
 ) -> None:
-    refund = keep(table, due_refund())
-    table.ledger().take_report(refund.id, now_ms=NOW, lease_until_ms=NOW + 1)
-    assert lossy.ledger.take_report(refund.id, now_ms=NOW, lease_until_ms=NOW + 1) is None
+    refund = keep(table, a_refund(next_check_ms=NOW))
+    table.ledger().take_check(refund.id, now_ms=NOW, until_ms=NOW + 1)
+    assert lossy.ledger.take_check(refund.id, now_ms=NOW, until_ms=NOW + 1) is None
     assert lossy.sent == 2
 
 

@@ -124,17 +124,3 @@ def test_one_of_fifty_runs_takes_the_check(ledger: Ledger) -> None:
         return ledger.take_check(refund.id, now_ms=NOW, until_ms=NOW + 1) is not None
 
     assert len(won([take] * AT_ONCE)) == 1
-
-
-def test_one_of_fifty_workers_takes_the_report(ledger: Ledger) -> None:
-    refund = due_refund()
-    ledger.commit(Commit(refunds=(RefundWrite(None, refund),)))
-
-    def take() -> bool:
-        taken = ledger.take_report(refund.id, now_ms=NOW, lease_until_ms=NOW + 1)
-        return taken is not None
-
-    assert len(won([take] * AT_ONCE)) == 1
-    kept = ledger.refund(refund.id)
-    assert kept is not None
-    assert kept.report.attempts == 1

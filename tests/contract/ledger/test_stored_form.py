@@ -132,7 +132,7 @@ def test_what_a_newer_release_adds_survives_taking_a_report_and_changing_a_payme
     item = item_of(table, full)
     table.put(item | added | {"report": item["report"] | added})
     table.put((table.item(payment_item_key(payment.key)) or {}) | added)
-    taken = table.ledger().take_report(full.id, now_ms=NOW + 99, lease_until_ms=NOW + 100)
+    taken = table.ledger().take_check(full.id, now_ms=NOW * 2, until_ms=NOW * 3)
     assert taken is not None
     before = replace(payment, revision=1)
     after = replace(payment, held=1)

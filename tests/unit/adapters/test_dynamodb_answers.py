@@ -49,14 +49,14 @@ def world(client: "DynamoDBClient") -> Iterator[World]:
         yield made
 
 
-# --- taking a report ----------------------------------------------------------------------------
+# --- taking a check ----------------------------------------------------------------------------
 
 
 def take(world: World) -> object:
-    return world.ledger.take_report(REFUND.id, now_ms=1, lease_until_ms=2)
+    return world.ledger.take_check(REFUND.id, now_ms=1, until_ms=2)
 
 
-def test_a_report_that_is_not_to_be_had_is_none(world: World) -> None:
+def test_a_check_that_is_not_to_be_had_is_none(world: World) -> None:
     world.refuse("update_item", "ConditionalCheckFailedException", item={"write_id": "theirs"})
     assert take(world) is None
     world.refuse("update_item", "ConditionalCheckFailedException")
@@ -172,7 +172,7 @@ def test_without_an_answer_nothing_is_known(error: Exception) -> None:
     with pytest.raises(LedgerUnavailableError):
         ledger.claimed("hitpay", ["hp_1"])
     with pytest.raises(LedgerUnavailableError):
-        ledger.take_report("rfd_1", now_ms=1, lease_until_ms=2)
+        ledger.take_check("rfd_1", now_ms=1, until_ms=2)
 
 
 def test_the_text_of_a_refused_request_is_not_repeated() -> None:

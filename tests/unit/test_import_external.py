@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from refunds.imports import Import, is_importable, owed_at_first_sight
+from refunds.import_external import Import, is_importable
 from refunds.money import Money
 from refunds.payment import PaymentKey
 from refunds.ports import (
@@ -16,6 +16,8 @@ from refunds.refund import (
     BEFORE_ADOPTION,
     ReferenceType,
     Refund,
+    Report,
+    ReportCause,
     Source,
     imported_refund_id,
 )
@@ -44,7 +46,7 @@ class TestImport:
 
     def of(self, seen: Movement, **facts: Any) -> Refund:
         plain = Import(
-            stage="test", key=CHARGE, payment_record="pr_1", first_seen_ms=SEEN, now_ms=NOW
+            stage="test", key=CHARGE, payment_record="pr_1", since_ms=SEEN, now_ms=NOW
         )
         return replace(plain, **facts).refund_of(seen)
 
@@ -101,24 +103,36 @@ class TestImport:
     @pytest.mark.parametrize(
         ("made", "is_old"),
         [
-            ({"created_at_ms": SEEN}, True),
-            ({"created_at_ms": SEEN + 1}, False),
-            ({"created_at_ms": SEEN, "refunded_at_ms": NOW}, True),
-            ({"created_at_ms": None, "refunded_at_ms": SEEN}, True),
+            ({"created_at_ms": SEEN - 1}, True),
+            ({"created_at_ms": SEEN}, False),
+            ({"created_at_ms": SEEN - 1, "refunded_at_ms": NOW}, True),
+            ({"created_at_ms": None, "refunded_at_ms": SEEN - 1}, True),
             ({"created_at_ms": None, "refunded_at_ms": None}, False),
         ],
     )
-    def test_what_is_older_than_our_first_sight_is_in_stripes_book(
+    def test_what_is_older_than_this_service_is_not_owed(
         self, made: dict[str, Any], is_old: bool
     ) -> None:
         refund = self.of(movement(**made))
         assert (refund.history[0].cause == BEFORE_ADOPTION) is is_old
         assert (refund.report.state is ReportState.NOT_DUE) is is_old
+        assert refund.is_before_adoption is is_old
 
-    def test_at_first_sight_everything_is(self) -> None:
-        refund = self.of(movement(), first_seen_ms=None)
-        assert refund.report.state is ReportState.NOT_DUE
-        assert refund.next_check_ms is None
+    def test_a_person_may_say_that_an_old_one_is_owed_so_what_is_told_is_frozen(self) -> None:
+        old = self.of(movement(created_at_ms=SEEN - 1))
+        assert old.report.cause is ReportCause.BEFORE_ADOPTION
+        assert old.report.parameters is not None
+        assert old.report.parameters.refund_reference == "m1"
+        assert self.of(movement(created_at_ms=SEEN - 1), payment_record=None).report == Report(
+            cause=ReportCause.BEFORE_ADOPTION
+        )
+
+    def test_what_is_pending_or_contradicts_a_failure_is_never_old(self) -> None:
+        pending = movement(created_at_ms=SEEN - 1, status=MovementStatus.PENDING)
+        assert not self.of(pending).is_before_adoption
+        plain = Import(stage="test", key=CHARGE, payment_record="pr_1", since_ms=SEEN, now_ms=NOW)
+        refund = plain.refund_of(movement(created_at_ms=SEEN - 1), contradicts="rfd_1")
+        assert (refund.contradicts, refund.report.state) == ("rfd_1", ReportState.DUE)
 
     def test_only_what_moves_money_in_the_payments_currency_is_imported(self) -> None:
         assert is_importable(movement(), "sgd")
@@ -127,50 +141,3 @@ class TestImport:
         assert not is_importable(movement(status=MovementStatus.FAILED), "sgd")
         assert not is_importable(movement(money=Money(0, "sgd")), "sgd")
         assert not is_importable(movement(), "myr")
-
-
-def moved(name: str, amount: int, at_ms: int | None, **facts: Any) -> Movement:
-    plain = Movement(
-        id=name,
-        payment_id="charge-1",
-        money=Money(amount, "sgd"),
-        status=MovementStatus.SUCCEEDED,
-        created_at_ms=at_ms,
-    )
-    return replace(plain, **facts)
-
-
-class TestWhatIsOwedAtFirstSight:
-    OLD, NEW, NEWEST = moved("old", 500, 10), moved("new", 300, 20), moved("newest", 200, 30)
-
-    @pytest.mark.parametrize(
-        ("in_book", "owed"),
-        [
-            (0, {"new", "newest"}),  # the old one is missing too, but is not ours to tell
-            (500, {"new", "newest"}),
-            (800, {"newest"}),
-            (1000, set()),
-            (700, set()),
-            (1200, set()),
-            (None, {"new", "newest"}),
-        ],
-    )
-    def test_it_is_the_newest_that_make_up_what_is_missing(
-        self, in_book: int | None, owed: set[str]
-    ) -> None:
-        movements = (self.NEWEST, self.OLD, self.NEW)
-        assert owed_at_first_sight(movements, in_book, 15) == owed
-
-    def test_a_failed_one_is_never_owed(self) -> None:
-        failed = moved("failed", 100, 20, status=MovementStatus.FAILED)
-        assert owed_at_first_sight((failed,), 0, 15) == set()
-
-    def test_a_pending_one_cannot_be_booked_yet(self) -> None:
-        pending = moved("pending", 100, 20, status=MovementStatus.PENDING)
-        assert owed_at_first_sight((self.OLD, pending), 500, 15) == {"pending"}
-
-    def test_one_without_a_time_is_not_ours_to_tell(self) -> None:
-        assert owed_at_first_sight((moved("m", 1, None),), 0, 15) == set()
-
-    def test_one_of_the_very_moment_is_older(self) -> None:
-        assert owed_at_first_sight((moved("m", 1, 15),), 0, 15) == set()

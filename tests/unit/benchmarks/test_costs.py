@@ -28,16 +28,6 @@ def test_an_invocation_uses_what_was_counted() -> None:
     assert used.log_gb == pytest.approx(1e-6)
 
 
-def test_a_flow_without_aws_uses_lambda_only() -> None:
-    used = usage_of(TRIP | {"aws": {}})
-    assert (used.dynamodb_write_unit, used.dynamodb_read_unit, used.sqs_request) == (0, 0, 0)
-
-
-def test_usages_add_up() -> None:
-    both = Usage(lambda_request=1, sqs_request=3) + Usage(lambda_request=1)
-    assert (both.lambda_request, both.sqs_request) == (2, 3)
-
-
 def test_dollars_are_for_a_million() -> None:
     listed = {one.name: {"dollars": 0.0, "per": 1} for one in fields(Usage)}
     listed |= {"sqs_request": {"dollars": 0.4, "per": 1_000_000}}

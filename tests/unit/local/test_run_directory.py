@@ -43,9 +43,3 @@ def test_a_directory_just_made_is_left_alone() -> None:
     (fresh / "alive").touch()
     with run_directory():
         assert fresh.is_dir()
-
-
-def test_logs_stay_readable_after_the_run() -> None:
-    with run_directory() as directory:
-        (directory / "emulator.log").write_text("what happened")
-    assert (paths.LAST_LOGS / "emulator.log").read_text() == "what happened"

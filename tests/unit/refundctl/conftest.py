@@ -7,12 +7,5 @@ from tests.unit.refundctl.operator import Operator
 
 
 @pytest.fixture
-def world() -> World:
-    world = World()
-    world.pay()
-    return world
-
-
-@pytest.fixture
 def operator(world: World, capsys: pytest.CaptureFixture[str]) -> Operator:
     return Operator(world, capsys)

@@ -346,24 +346,6 @@ class TestReplaySome:
         assert not sqs.queues["report-dead"][0].hidden
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "dlq",
-        "dlq replay",
-        "dlq replay --all --id x",
-        "dlq replay --all --rate 0",
-        "dlq replay --all --rate 501",
-        "dlq replay --all --queue events",
-        "dlq list --queue nothing",
-    ],
-)
-def test_a_line_that_cannot_be_meant(operator: Operator, line: str) -> None:
-    with pytest.raises(SystemExit) as ended:
-        operator(line)
-    assert ended.value.code == Exit.MISUSED
-
-
 class TestDiscard:
     def test_pointers_are_deleted_when_somebody_says_that_they_are_spent(
         self, operator: Operator, sqs: FakeSqs, monkeypatch: pytest.MonkeyPatch

@@ -189,13 +189,6 @@ class TestRepublish:
         assert operator("events republish --since 1h").exit_code == Exit.UNREACHABLE
 
 
-def test_a_line_that_cannot_be_meant(operator: Operator) -> None:
-    for line in ("export", "export --since x", "events", "events republish"):
-        with pytest.raises(SystemExit) as ended:
-            operator(line)
-        assert ended.value.code == Exit.MISUSED
-
-
 def test_nothing_but_the_result_is_written_to_stdout(world: World, operator: Operator) -> None:
     world.refund("k", amount=100)
     told: Any = operator.done("export --since 7d")

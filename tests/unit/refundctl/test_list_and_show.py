@@ -174,24 +174,6 @@ class TestList:
         assert operator.json("list") == []
         assert "no such refunds" in operator.done("list").err
 
-    @pytest.mark.parametrize(
-        "line",
-        [
-            "list --limit 0",
-            "list --limit x",
-            "list --since yesterday",
-            "list --since 2024-02-29T10:00:00",
-            "list --status unknown",
-            "list --report lost",
-            "list --credit-note lost",
-            "list --payment a --invoice b",
-        ],
-    )
-    def test_a_line_that_cannot_be_meant(self, operator: Operator, line: str) -> None:
-        with pytest.raises(SystemExit) as ended:
-            operator(line)
-        assert ended.value.code == Exit.MISUSED
-
 
 class TestShow:
     def test_the_whole_history_as_a_timeline_with_its_evidence(

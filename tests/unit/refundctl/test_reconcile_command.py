@@ -247,18 +247,3 @@ class TestTrouble:
         found = operator("reconcile --since 7d --json").value["differences"]
         kinds = {one["kind"]: one["payment_record"] for one in found}
         assert kinds == {"charge_missing": "pr_p0", "record_missing": "pr_p1"}
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "reconcile",
-        "reconcile --since x",
-        "reconcile --since 7d --rate 21",
-        "reconcile --since 7d --grace x",
-    ],
-)
-def test_a_line_that_cannot_be_meant(operator: Operator, line: str) -> None:
-    with pytest.raises(SystemExit) as ended:
-        operator(line)
-    assert ended.value.code == Exit.MISUSED

@@ -356,23 +356,6 @@ class TestResolve:
     def test_half_an_answer_is_none(self, operator: Operator, line: str) -> None:
         assert operator(f"resolve rfd_x {line} --yes").exit_code == Exit.MISUSED
 
-    @pytest.mark.parametrize(
-        "line",
-        [
-            "resolve rfd_x",
-            "resolve rfd_x --failed --succeeded m",
-            "resolve --failed",
-            "resolve rfd_x --failed --reason ' '",
-            "resolve rfd_x --failed --reason 'two\nlines'",
-            "resolve rfd_x --failed --reason " + "x" * 301,
-            "resolve rfd_x --failed --reason x --as 'not a name'",
-        ],
-    )
-    def test_a_line_that_cannot_be_meant(self, operator: Operator, line: str) -> None:
-        with pytest.raises(SystemExit) as ended:
-            operator(line)
-        assert ended.value.code == Exit.MISUSED
-
     def test_a_refund_that_does_not_exist(self, operator: Operator) -> None:
         ended = operator("resolve rfd_nobody --failed --reason x --yes")
         assert ended.exit_code == Exit.REFUSED

@@ -71,12 +71,6 @@ class TestWithdraw:
         assert "is unknown" in ended.err
         assert operator("withdraw rfd_nobody --reason x").exit_code == Exit.REFUSED
 
-    @pytest.mark.parametrize("line", ["withdraw rfd_x", "withdraw --reason x"])
-    def test_a_line_that_cannot_be_meant(self, operator: Operator, line: str) -> None:
-        with pytest.raises(SystemExit) as ended:
-            operator(line)
-        assert ended.value.code == Exit.MISUSED
-
 
 class TestReplayNotes:
     @pytest.fixture

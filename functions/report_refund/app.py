@@ -20,7 +20,7 @@ from refunds.bootstrap.trails import metered
 from refunds.ports import Deadline
 from refunds.report import ReportDeferredError, ReportFailedError, UnknownRefundError
 
-# One attempt at Stripe: connect 2 s and answer 8 s, and one look at the record after a refusal.
+# Record, charge and one attempt at Stripe: connect 2 s and answer 8 s, at most.
 ATTEMPT_BUDGET_MS = 15_000
 
 # What no waiting mends: such a message goes through its receives quickly, to where a person looks.

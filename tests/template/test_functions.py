@@ -292,7 +292,7 @@ def _statement(template: Expanded, role: str, number: int) -> dict[str, Any]:
         ),
         (
             environment_problems,
-            lambda t: t.environment("ReportRefundFunction").update(HITPAY_URL="https://x"),
+            lambda t: t.environment("ReportRefundFunction").update(HOLD_SECONDS="86400"),
         ),
         (
             capacity_problems,

@@ -72,6 +72,8 @@ from refunds.stripe_knows import (
 
 ACTOR: Final = "report_refund"
 TAKE_ATTEMPTS: Final = 5
+# With less time Stripe is not asked: cutting its patience shorter would only leave more unclear.
+TELL_MS_MIN: Final = 6_000
 # An hour and a day, in steps of the settle interval (a minute).
 HOUR_STEPS: Final = 60
 DAY_STEPS: Final = 24 * 60
@@ -266,6 +268,8 @@ class ReportRefund:
     ) -> Reported:
         refund, mine = mine.refund, replace(mine, payment=sums.payment)
         match verdict:
+            case Tell() if deadline.remaining_ms() < TELL_MS_MIN:
+                return self._put_off(mine, "reading took too long to tell")
             case Tell():
                 sent = self._writer(sums.payment, [(refund, about_to_be_sent)])
                 counted = _Taken(sent.refunds[0], sent.payment, mine.until_ms)

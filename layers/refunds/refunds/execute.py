@@ -30,7 +30,7 @@ from refunds.errors import (
 from refunds.evidence import can_stand_for, is_made_by, stands_for
 from refunds.link import UNAVAILABLE_RETRY_AFTER_S, LinkResolver, Sighting, asking_processor
 from refunds.look_up import movement_of
-from refunds.order import place
+from refunds.order import place, sent_with_a_valid_credential
 from refunds.outcome import after_movement
 from refunds.payment import Payment, PaymentKey, payment_key_of
 from refunds.ports import (
@@ -228,6 +228,9 @@ class ExecuteRefund:
         if (made := _made_before(refund, seen)) is not None:
             self.trail.note("refund_made_before", refund_id=refund.id)
             return made
+        return sent_with_a_valid_credential(lambda: self._send_once(refund, seen, deadline))
+
+    def _send_once(self, refund: Refund, seen: Sighting, deadline: Deadline) -> Outcome:
         if self.clock.now_ms() + SEND_MS_MAX > (refund.lease_until_ms or 0):
             return Aborted("The lease ran out before the refund was sent.")
         if deadline.remaining_ms() < SEND_MS_MIN:

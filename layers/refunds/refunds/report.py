@@ -115,7 +115,7 @@ class ReportRefund:
             case ReportRefused(reason, code):
                 return self._conclude(refund, deadline, f"refused: {code or reason}", last=last)
             case ReportUnclear(reason, new_epoch, retry_after_s):
-                if last:
+                if last and not outcome.credential_refused:
                     return self._conclude(refund, deadline, f"unclear: {reason}", last=True)
                 self._release(refund, reason, new_epoch=new_epoch)
                 raise ReportDeferredError(reason, retry_after_s=retry_after_s)

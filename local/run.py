@@ -54,6 +54,7 @@ from local.simulators.payments import (
 )
 from local.stack import RunningStack, running_stack
 from local.trail import calls_table, history_table, last_log_lines, ledger_history
+from refundctl.plain_text import json_text, seen
 
 REPORT_SECONDS = 60.0
 DEMO_PAYMENTS = {payment.processor: payment for payment in (CARD_SGD, *OTHER_PROCESSORS)}
@@ -178,9 +179,9 @@ def _refund(stack: RunningStack, wish: Wish) -> bool:
         answer = client.create_refund(f"make-run-{uuid.uuid4()}", **wish.body)
     console.print(f"  answered {answer.status}")
     if answer.status not in (201, 202):
-        console.print(Panel(escape(answer.text), title="Not refunded", title_align="left"))
+        console.print(Panel(escape(seen(answer.text)), title="Not refunded", title_align="left"))
         console.print("The end of the function's log:")
-        console.print(last_log_lines(stack, stack.outputs["RefundApiLogGroup"]), markup=False)
+        print(last_log_lines(stack, stack.outputs["RefundApiLogGroup"]))
         return False
     refund_id = answer.body["id"]
     try:
@@ -205,7 +206,7 @@ def _reported(answer: Answer) -> Any:
 
 
 def _show(stack: RunningStack, refund: dict[str, Any]) -> None:
-    console.print_json(data=refund)
+    print(json_text(refund))
     if stack.providers.control:
         console.print(calls_table(stack.control.calls()))
     console.print(history_table(ledger_history(stack, refund["id"])))

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.types import TypeDeserializer
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from local.simulators.records import RecordedCall
 from local.stack import RunningStack
+from refundctl.plain_text import one_line, seen
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -18,7 +20,8 @@ def calls_table(calls: list[RecordedCall]) -> Table:
     """List the calls to both providers in the order in which they arrived."""
     table = _table("Who was called", "", "provider", "call", "answer", "took")
     for call in calls:
-        table.add_row(
+        _add(
+            table,
             f"+{call.monotonic_ms - calls[0].monotonic_ms} ms",
             call.provider,
             f"{call.method} {call.path}",
@@ -32,7 +35,8 @@ def history_table(history: list[dict[str, Any]]) -> Table:
     """List the transitions that the ledger keeps of a refund."""
     table = _table("What was written", "", "from", "to", "cause", "by")
     for entry in history:
-        table.add_row(
+        _add(
+            table,
             f"+{entry['at_ms'] - history[0]['at_ms']} ms",
             str(entry.get("before") or ""),
             str(entry["after"]),
@@ -53,7 +57,7 @@ def last_log_lines(stack: RunningStack, group: str, count: int = 10) -> str:
         )["events"]
     ]
     events.sort(key=lambda event: event["timestamp"])
-    return "\n".join(event["message"].rstrip() for event in events[-count:])
+    return "\n".join(seen(event["message"].rstrip()) for event in events[-count:])
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -61,6 +65,11 @@ def _table(title: str, *columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")  # ids are there to be copied, not to be cut
     return table
+
+
+def _add(table: Table, *cells: str) -> None:
+    """A row of other people's words: nothing in them is markup, and nothing is obeyed."""
+    table.add_row(*(Text(one_line(text)) for text in cells))
 
 
 def ledger_history(stack: RunningStack, refund_id: str) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
-from rich.console import RenderableType
+from rich.table import Table
 
 from refundctl import options
 from refundctl.checks import ledger, providers, queues, release, secrets
@@ -47,7 +47,7 @@ def _doctor(call: Call) -> Exit:
     return Exit.REFUSED if worst is Level.FAIL else Exit.DONE
 
 
-def _parts(call: Call, shown: Sequence[Finding]) -> Iterator[RenderableType]:
+def _parts(call: Call, shown: Sequence[Finding]) -> Iterator[str | Table]:
     """What was found, and below it the commands, whole: in a table's cell they would be folded."""
     if shown:
         rows = [(one.level.name.lower(), one.check, one.found, one.todo) for one in shown]

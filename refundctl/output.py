@@ -1,16 +1,21 @@
-"""What a command says: its result on stdout, for people or for machines; the rest on stderr."""
+"""What a command says: its result on stdout, for people or for machines; the rest on stderr.
+
+The only place that writes: whatever others wrote into it passes `plain_text` here.
+"""
 
 import csv
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
+
+from refundctl.plain_text import cell, json_text, one_line
 
 # Wide enough that no id is broken over two lines where something else reads them.
 PIPED_WIDTH = 320
@@ -30,14 +35,14 @@ class Output:
 
     def say(self, sentence: str) -> None:
         """Tell a person something beside the result."""
-        self._aside.print(sentence)
+        self._aside.print(one_line(sentence))
 
     def result(self, text: str, value: Any) -> None:
         """Give the result, as one line of text or as `value` in JSON."""
         if self._as_json:
             self._print_json(value)
         else:
-            self._console.print(text, soft_wrap=True)
+            self._console.print(one_line(text), soft_wrap=True)
 
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[str]], value: Any, *, empty: str
@@ -52,7 +57,7 @@ class Output:
         else:
             self.say(empty)
 
-    def page(self, parts: Iterable[RenderableType], value: Any) -> None:
+    def page(self, parts: Iterable[str | Table], value: Any) -> None:
         """Give the result, as several parts one below the other or as `value` in JSON.
 
         Lines of text are left to the terminal to break, so that they can be copied whole.
@@ -61,7 +66,10 @@ class Output:
             self._print_json(value)
             return
         for part in parts:
-            self._console.print(part, soft_wrap=isinstance(part, str))
+            if isinstance(part, str):
+                self._console.print(one_line(part), soft_wrap=True)
+            else:
+                self._console.print(part)
 
     def csv(self, columns: Sequence[str], rows: Iterable[Sequence[str | int]], value: Any) -> None:
         """Give the result, as CSV or as `value` in JSON."""
@@ -83,7 +91,7 @@ class Output:
             disable=not sys.stderr.isatty(),
         )
         with bar:
-            task = bar.add_task(what, total=total)
+            task = bar.add_task(escape(one_line(what)), total=total)
             yield lambda steps: bar.advance(task, steps)
 
     def confirm(self, question: str) -> bool:
@@ -91,11 +99,11 @@ class Output:
         if not sys.stdin.isatty():
             self.say(f"{question} Nobody is there to ask; say --yes.")
             return False
-        self._aside.print(f"{question} [y/N] ", end="")
+        self._aside.print(f"{one_line(question)} [y/N] ", end="")
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def _print_json(self, value: Any) -> None:
-        self._console.file.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+        self._console.file.write(json_text(value) + "\n")
 
 
 def table_of(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Table:
@@ -105,14 +113,14 @@ def table_of(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str =
         pad_edge=False,
         header_style="bold",
         show_header=any(columns),
-        title=title or None,
+        title=one_line(title) or None,
         title_justify="left",
         title_style="bold",
     )
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(one_line(text)) for text in row))
     return table
 
 
@@ -120,16 +128,4 @@ def write_csv(file: Any, columns: Sequence[str], rows: Iterable[Sequence[str | i
     """Write a header and rows to a text file that was opened with `newline=""`, or to a stream."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-
-
-def _cell(value: str | int) -> str | int:
-    """A cell that no spreadsheet takes for a formula.
-
-    https://owasp.org/www-community/attacks/CSV_Injection
-    """
-    if isinstance(value, str) and value.lstrip()[:1] in ("=", "+", "-", "@", "\uff1d", "\uff0b"):
-        return f"'{value}"
-    if isinstance(value, str) and value[:1] in ("\t", "\r", "\n"):
-        return f"'{value}"
-    return value
+    writer.writerows([cell(value) for value in row] for row in rows)

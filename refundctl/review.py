@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from rich.console import RenderableType
+from rich.table import Table
 
 from refundctl import options, walk
 from refundctl.exits import Exit, RefusedError
@@ -170,7 +170,7 @@ def _record(world: World, refund: Refund) -> tuple[PaymentRecord | None, str]:
 # --- in words -------------------------------------------------------------------------------------
 
 
-def _parts(call: Call, evidence: Evidence, now_ms: int) -> Iterator[RenderableType]:
+def _parts(call: Call, evidence: Evidence, now_ms: int) -> Iterator[str | Table]:
     refund = evidence.refund
     yield pairs(f"{refund.state.value}: {refund.id}", _sent(evidence, now_ms))
     yield ""
@@ -204,7 +204,7 @@ def _sent(evidence: Evidence, now_ms: int) -> dict[str, str]:
     }
 
 
-def _charge_parts(evidence: Evidence) -> Iterator[RenderableType]:
+def _charge_parts(evidence: Evidence) -> Iterator[str | Table]:
     charge = evidence.charge
     if charge is None:
         yield f"What the processor lists now: it could not be read: {evidence.charge_trouble}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import chain
 
-from rich.console import RenderableType
+from rich.table import Table
 
 from refundctl import options
 from refundctl.choices import choices
@@ -38,7 +38,7 @@ def _show(call: Call) -> Exit:
     return Exit.DONE
 
 
-def _parts(refund: Refund, payment: Payment | None, now_ms: int) -> Iterator[RenderableType]:
+def _parts(refund: Refund, payment: Payment | None, now_ms: int) -> Iterator[str | Table]:
     yield pairs(f"Refund {refund.id}", refund_facts(refund, now_ms))
     yield ""
     yield timeline(refund)
@@ -47,19 +47,19 @@ def _parts(refund: Refund, payment: Payment | None, now_ms: int) -> Iterator[Ren
         yield pairs("Its payment", payment_facts(payment))
 
 
-def _choices(call: Call, refund: Refund) -> Iterator[RenderableType]:
+def _choices(call: Call, refund: Refund) -> Iterator[str | Table]:
     for choice in choices(refund):
         yield ""
         yield choice.when
         yield f"  {call.line(choice.command)}"
 
 
-def pairs(title: str, facts: dict[str, str]) -> RenderableType:
+def pairs(title: str, facts: dict[str, str]) -> Table:
     """Facts by their names, those that say nothing left out."""
     return table_of(("", ""), [(name, text) for name, text in facts.items() if text], title)
 
 
-def timeline(refund: Refund) -> RenderableType:
+def timeline(refund: Refund) -> Table:
     """The whole history."""
     return table_of(
         ("", "time (UTC)", "from", "to", "cause", "by", "evidence"),

@@ -16,6 +16,8 @@ from local.simulators.routes import add_api_routes, refusing_middleware
 from local.simulators.settings import changed, shown
 from local.simulators.webhooks import WebhookSender
 
+# https://docs.hitpayapp.com (troubleshooting); a key of the other environment is answered so too.
+WRONG_KEY = "Invalid business api key"
 DEFAULT_KEY = "hitpay-simulator-key"
 ROUTES = (
     ("GET", "/v1/charges", "charge.list"),
@@ -60,8 +62,10 @@ class HitPaySimulator:
 
     def admit(self, call: ApiCall) -> Answer | None:
         """Refuse a call without a valid key."""
-        known = call.headers.get("X-BUSINESS-API-KEY") in self._keys
-        return None if known else self.failure(401)
+        if call.headers.get("X-BUSINESS-API-KEY") in self._keys:
+            return None
+        status = self._settings.wrong_key_status
+        return Answer(403, {"message": WRONG_KEY}) if status == 403 else self.failure(status)
 
     def process(self, call: ApiCall, view: View) -> Answer:
         """Do what is asked."""

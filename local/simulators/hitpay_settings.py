@@ -16,6 +16,7 @@ class HitPaySettings:
     number_form: amounts as 50.00 ("fixed") or 50 ("shortest"), both JSON numbers.
     zero_decimal_form: 5000 ("integer") or 5000.00 ("two_decimals"), for JPY and its like.
     pending_counts: whether a pending refund is already in the charge's refunded amount.
+    wrong_key_status: 403 with HitPay's sentence, as its troubleshooting page has it, or 401.
     list_paging: "page" with current_page and next_page_url, or "cursor" with meta.next_cursor.
     """
 
@@ -27,6 +28,7 @@ class HitPaySettings:
     zero_decimal_form: str = choice("integer", "two_decimals")
     one_refund_per_payment: bool = False
     pending_counts: bool = False
+    wrong_key_status: int = choice(403, 401)
     list_paging: str = choice("page", "cursor")
     clock_offset_seconds: int = 0
     webhook_url: str | None = None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlencode
 
 from refundctl.checks.finding import Finding, fail, fine, warn
 from refundctl.options import Call
@@ -29,6 +30,14 @@ from refunds.ports import (
 from refunds.processors.registry import REGISTRY, build
 from refunds.processors.settings import ProcessorSettings
 
+NOBODYS_REPORT = {
+    "outcome": "refunded",
+    "amount[value]": "1",
+    "amount[currency]": "usd",
+    "processor_details[type]": "custom",
+    "processor_details[custom][refund_reference]": "refundctl-doctor",
+    "refunded[refunded_at]": "1",
+}
 PROBE_MS = 10_000
 NOBODYS_RECORD = "pr_refundctl_doctor"
 # Of the form that ids have at all of them.
@@ -108,6 +117,8 @@ def check(call: Call) -> Iterator[Finding]:
             yield fail(what, f"not asked: {error}", "Mend the secrets first.")
         else:
             yield from _asked(probe, clock)
+            if provider == "Stripe":
+                yield ask(stripe_right_to_report(given["StripeUrl"], key.current()), clock)
 
 
 def _processor_probes(name: str, settings: ProcessorSettings) -> Callable[[str], Probe]:
@@ -151,6 +162,18 @@ def stripe_probe(url: str, key: str) -> Probe:
     return Probe("Stripe", lambda http, deadline: http.send(request, deadline), (404,))
 
 
+def stripe_right_to_report(url: str, key: str) -> Probe:
+    """A report to a Payment Record that does not exist: a key without the right is told so."""
+    path = f"{url.rstrip('/')}/v1/payment_records/{NOBODYS_RECORD}/report_refund"
+    headers = {
+        "Authorization": f"Bearer {key}",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    request = HttpRequest("POST", path, headers, urlencode(NOBODYS_REPORT).encode())
+    what = "Stripe's right to report"
+    return Probe(what, lambda http, deadline: http.send(request, deadline), (404,))
+
+
 def ask(probe: Probe, clock: Clock) -> Finding:
     """What the provider says of the key."""
     try:
@@ -173,11 +196,9 @@ def reachable(probe: Probe, answer: HttpAnswer) -> Finding:
     what = f"{probe.provider} with this key"
     if answer.status in probe.good:
         return fine(what, "answers")
-    if answer.status == 401:
-        todo = "The key was revoked or is another environment's: put the right one."
-        return fail(what, "refuses the key (401)", todo)
-    if answer.status == 403:
-        return fail(what, "answers that the key may not do this (403)", "Give the key its rights.")
+    if answer.status in (401, 403):
+        todo = "It was revoked, is another environment's or lacks the right: put the right one."
+        return fail(what, f"refuses the key ({answer.status})", todo)
     if answer.status == 429 or answer.status >= 500:
         todo = f"Look at {probe.provider}'s status page; refunds wait by themselves."
         return warn(what, f"is in trouble ({answer.status})", todo)

@@ -34,7 +34,7 @@ def _console(call: Call) -> Exit:
 async def _serve(sources: Sources, port: int, output: Output) -> Exit:
     try:
         async with serving(sources, port=port) as address:
-            told = f"{sources.deployment}: open {address}\nOn this machine only; Ctrl-C ends it."
+            told = f"{sources.deployment}: open {address} on this machine; Ctrl-C ends it."
             output.result(told, {"url": address})
             sys.stdout.flush()
             await asyncio.Event().wait()

@@ -17,9 +17,10 @@ from refundctl.console import charts
 from refundctl.console.activity import WINDOWS, Activity
 from refundctl.console.attention import attention, stuck
 from refundctl.console.open_now import OpenNow
-from refundctl.console.words import ago, count_of, duration, seen
+from refundctl.console.words import ago, count_of, duration
 from refundctl.depths import Depths
 from refundctl.facts import NOT_FINAL, evidence_text, goes_to, money, why
+from refundctl.plain_text import seen
 from refundctl.show import payment_facts, refund_facts
 from refundctl.times import rfc3339, utc
 from refunds.listing import ListQuery, Page

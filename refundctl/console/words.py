@@ -1,29 +1,6 @@
 """How the page says times, spans and numbers."""
 
-import re
-from unicodedata import category
-
 from refundctl.times import age, utc
-
-# What is not shown itself but changes how the text around it is shown. The two joiners are left:
-# scripts and emoji are written with them.
-_UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
-_SHOWN = frozenset("\n\t\u200c\u200d")
-_ASCII_WORDS = re.compile(r"[\n\t -~]*", re.ASCII)
-
-
-def seen(text: str) -> str:
-    """Other people's text, with every letter in it that nobody would see written out.
-
-    >>> seen("gpj.\\u202eexe")
-    'gpj.[U+202E]exe'
-    """
-    if _ASCII_WORDS.fullmatch(text):
-        return text
-    return "".join(
-        f"[U+{ord(letter):04X}]" if letter not in _SHOWN and category(letter) in _UNSEEN else letter
-        for letter in text
-    )
 
 
 def moment(at_ms: int) -> str:

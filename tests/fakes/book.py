@@ -26,6 +26,7 @@ from tests.fakes.book_fates import (
     BookedLate,
     Fails,
     Fate,
+    NotAllowed,
     ReportLost,
     TurnedAway,
 )
@@ -108,8 +109,8 @@ class FakeBook:
                 due_ms = self._clock.monotonic_ms() + after_ms
                 self._late.append((due_ms, parameters, idempotency_key))
                 return ReportUnclear("Stripe: no whole answer: TimeoutError")
-            case TurnedAway(retry_after_s):
-                return ReportUnclear("Stripe limits the rate", retry_after_s=retry_after_s)
+            case TurnedAway() | NotAllowed():
+                return _turned_away(fate)
             case Fails(booked):
                 return self._fail(parameters, idempotency_key, booked=booked)
             case AnswerLost():
@@ -191,3 +192,9 @@ class FakeBook:
         if kept.parameters != parameters:
             return ReportUnclear("Keys are for one set of parameters", new_epoch=True)
         return kept.outcome
+
+
+def _turned_away(fate: TurnedAway | NotAllowed) -> ReportUnclear:
+    if isinstance(fate, NotAllowed):
+        return ReportUnclear("Stripe does not accept the key", credential_refused=True)
+    return ReportUnclear("Stripe limits the rate", retry_after_s=fate.retry_after_s)

@@ -39,4 +39,9 @@ class TurnedAway:
     retry_after_s: int | None = None
 
 
-Fate = Arrives | ReportLost | AnswerLost | BookedLate | Fails | TurnedAway
+@dataclass(frozen=True, slots=True)
+class NotAllowed:
+    """A 401, or the 403 of a restricted key: nothing done, and it is the key that is wrong."""
+
+
+Fate = Arrives | ReportLost | AnswerLost | BookedLate | Fails | TurnedAway | NotAllowed

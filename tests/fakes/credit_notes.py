@@ -24,6 +24,7 @@ from tests.fakes.book_fates import (
     BookedLate,
     Fails,
     Fate,
+    NotAllowed,
     ReportLost,
     TurnedAway,
 )
@@ -81,15 +82,15 @@ class FakeCreditNotes:
     ) -> CreditNoteOutcome:
         self.catch_up()
         self.asked.append(idempotency_key)
-        match self.fates.popleft() if self.fates else Arrives():
+        match fate := self.fates.popleft() if self.fates else Arrives():
             case ReportLost():
                 return CreditNoteUnclear(NO_ANSWER)
             case BookedLate(after_ms):
                 due_ms = self._clock.monotonic_ms() + after_ms
                 self._late.append((due_ms, order, idempotency_key))
                 return CreditNoteUnclear(NO_ANSWER)
-            case TurnedAway(retry_after_s):
-                return CreditNoteUnclear("Stripe limits the rate", retry_after_s=retry_after_s)
+            case TurnedAway() | NotAllowed():
+                return _turned_away(fate)
             case Fails(booked):
                 return self._fail(order, idempotency_key, issued=booked)
             case AnswerLost():
@@ -159,3 +160,9 @@ class FakeCreditNotes:
             return CreditNoteRefused("The amount is greater than the invoice's remaining amount.")
         self.issued.append(FakeNote(f"cn_{len(self.issued) + 1}", order, key))
         return CreditNoteIssued(self.issued[-1].id)
+
+
+def _turned_away(fate: TurnedAway | NotAllowed) -> CreditNoteUnclear:
+    if isinstance(fate, NotAllowed):
+        return CreditNoteUnclear("Stripe does not accept the key", credential_refused=True)
+    return CreditNoteUnclear("Stripe limits the rate", retry_after_s=fate.retry_after_s)

@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
-from refunds.ports import Aborted, MovementStatus, Outcome, Rejected, Unknown
+from refunds.ports import (
+    Aborted,
+    CredentialRefused,
+    MovementStatus,
+    Outcome,
+    Rejected,
+    Unknown,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +41,22 @@ class ExecutedLate:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Nothing is executed, and this status comes back; with ``message`` in the processor's form."""
+    """Nothing is executed, and this status comes back; with ``message`` in the processor's form.
+
+    ``replaced``: the credential is what is refused, and another has been read since.
+    """
 
     status: int
     message: str | None = None
     retry_after_s: int | None = None
+    replaced: bool = False
 
     @property
     def meaning(self) -> Outcome:
         """The outcome by DESIGN.md's table."""
-        if self.status in (401, 429):
+        if self.replaced or self.status == 401:
+            return CredentialRefused(f"answered {self.status}", replaced=self.replaced)
+        if self.status in (405, 429):
             return Aborted(f"answered {self.status}", self.retry_after_s)
         if self.status in (400, 402, 403, 404, 422) and self.message:
             return Rejected(self.message, self.status)

@@ -328,6 +328,28 @@ def webhooks_refused(night: RunningStack, shell: Shell) -> Page:
     yield {"refundctl doctor": told("secret hitpay-webhook-salts")}
 
 
+def credentials_refused(night: RunningStack, shell: Shell) -> Page:
+    payment = paid(night, "credential")
+    night.control.set_keys("hitpay", "another")
+    answer = caller(night).create_refund("credential", payment_record=payment.record_id)
+    assert (answer.status, answer.body["error"]["code"]) == (503, "processor_unavailable"), (
+        answer.text
+    )
+    yield {
+        tail("refund-api", "1h", '"credential_refused"'): told("credential_refused", "hitpay"),
+        "refundctl doctor": told("HitPay with this key", "403", exit_code=1),
+    }
+    night.control.set_keys("hitpay", night.providers.hitpay_key)
+
+
+def orders_refused(night: RunningStack, shell: Shell) -> Page:
+    payment, no = paid(night, "refused"), {"message": "Insufficient balance."}
+    night.control.add_fault("hitpay", "refund.create", "status", times=1, status=400, body=no)
+    answer = caller(night).create_refund("refused", payment_record=payment.record_id)
+    assert answer.status == 402, answer.text
+    yield {"refundctl list --status failed --since 1d": told("failed")}
+
+
 def server_errors(night: RunningStack, shell: Shell) -> Page:
     payment = paid(night, "errors")
     night.control.add_fault(
@@ -389,6 +411,8 @@ TROUBLES: Mapping[str, Callable[[RunningStack, Shell], Page]] = {
     "Events given up": events_given_up,
     "Api keys refused": api_keys_refused,
     "Webhooks refused": webhooks_refused,
+    "Credentials refused": credentials_refused,
+    "Orders refused": orders_refused,
     "Server errors": server_errors,
     "Throttles": throttles,
     "Function errors": function_errors,

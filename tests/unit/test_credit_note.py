@@ -25,7 +25,7 @@ from refunds.refund import CreditNote, ReferenceType, Refund, Why, noted
 from refunds.report import ReportDeferredError, Reported
 from refunds.settle import Settled
 from refunds.state_machine import CreditNoteState, ReportState
-from tests.fakes.book_fates import AnswerLost, Fails, Fate, ReportLost, TurnedAway
+from tests.fakes.book_fates import AnswerLost, Fails, Fate, NotAllowed, ReportLost, TurnedAway
 from tests.fakes.world import STEP_MS, World
 
 REPORTERS_MS = 60_000
@@ -245,6 +245,16 @@ class TestLater:
         ]
         # And refund and report are as they were
         assert (failed.state, failed.report) == (left.state, left.report)
+
+    def test_an_attempt_with_a_key_that_may_not_is_none(self, world: World, left: Refund) -> None:
+        # Given a key of Stripe's that lacks the right to issue notes, for longer than attempts last
+        world.notes.fates.extend([NotAllowed()] * 2 * ATTEMPTS_MAX)
+        for _ in range(2 * ATTEMPTS_MAX):
+            assert settle_when_due(world) is Settled.HELD
+            assert waits(world) == STEP_MS
+        # When the right is given, then the note is issued
+        assert settle_when_due(world) is Settled.MOVED_ON
+        assert world.stored("k").credit_note.state is CreditNoteState.ISSUED
 
     def test_an_attempt_is_counted_before_it_is_made(self, world: World, left: Refund) -> None:
         world.notes.credit_note_of = killed  # type: ignore[method-assign, assignment]

@@ -87,6 +87,28 @@ def test_another_refund_waits_while_one_may_be_moving_money(world: World) -> Non
     assert len(world.processor.orders) == 1
 
 
+def test_a_refused_credential_of_which_there_is_another_is_no_attempt(world: World) -> None:
+    # Given that the credential was rotated behind the cache
+    world.processor.fates.append(Answered(403, replaced=True))
+    # When a refund is asked for, then it is sent again at once, as the same attempt
+    refund = world.refund("k").refund
+    assert (refund.state, refund.attempt) == (State.SUCCEEDED, 1)
+    assert len(world.processor.orders) == 2
+    assert len(world.processor.moved_by(refund.id)) == 1
+
+
+def test_a_credential_that_stays_refused_is_sent_with_no_third_time(world: World) -> None:
+    world.processor.fates.extend([Answered(403, replaced=True)] * 3)
+    assert world.refund("k").refund.state is State.ABORTED
+    assert len(world.processor.orders) == 2
+    assert (world.payment().held, world.payment().slot) == (0, None)
+
+
+def test_no_answer_to_the_second_sending_is_unknown(world: World) -> None:
+    world.processor.fates.extend([Answered(401, replaced=True), RequestLost()])
+    assert world.refund("k").refund.state is State.UNKNOWN
+
+
 def test_a_refusal_frees_the_money_and_spends_the_key(world: World) -> None:
     world.processor.fates.append(Answered(422, "Insufficient balance."))
     refused = world.refund("k")

@@ -15,9 +15,7 @@ from refunds.ports import (
 )
 from refunds.refund import RefundType
 from refunds.state_machine import ReportState, State
-from tests.fakes.processor_fates import (
-    Executed,
-)
+from tests.fakes.processor_fates import Answered, Executed
 from tests.fakes.world import LEASE_MS, World
 
 SEND_MS_MIN = 12_000
@@ -57,6 +55,20 @@ class TestTime:
             assert answer.refund.state is State.ABORTED
             reason = "The lease ran out before the refund was sent."
             assert answer.refund.history[-1].evidence["reason"] == reason
+
+    @pytest.mark.parametrize(("late_ms", "sent"), [(0, 2), (1, 1)])
+    def test_before_the_second_sending_the_lease_is_looked_at_again(
+        self, world: World, late_ms: int, sent: int
+    ) -> None:
+        # Given a call that is paused while its credential is refused, and another one is read
+        def refused_after_a_pause(_: object) -> Answered:
+            world.clock.wall_ms += LEASE_MS - SEND_MS_MAX + late_ms
+            return Answered(403, replaced=True)
+
+        world.processor.decide = refused_after_a_pause
+        # When it goes on, then it sends again only if the lease still covers that
+        world.refund("k")
+        assert len(world.processor.orders) == sent
 
     @pytest.mark.parametrize(("left_ms", "sent"), [(SEND_MS_MIN, True), (SEND_MS_MIN - 1, False)])
     def test_the_time_has_to_cover_the_shortest_call(

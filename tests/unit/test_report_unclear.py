@@ -11,7 +11,7 @@ from refunds.report import (
     ReportFailedError,
 )
 from refunds.state_machine import ReportState
-from tests.fakes.book_fates import AnswerLost, Fails, ReportLost, TurnedAway
+from tests.fakes.book_fates import AnswerLost, Fails, NotAllowed, ReportLost, TurnedAway
 from tests.fakes.world import World
 from tests.unit.reporting import booked, mishaps, raced
 
@@ -43,6 +43,19 @@ def test_a_500_is_stored_at_stripe_so_the_next_try_has_another_key(
     assert world.book.asked == [f"{refund.id}:0", f"{refund.id}:1"]
     assert len(booked(world)) == 1
     assert world.stored("k").report.state is ReportState.REPORTED
+
+
+def test_for_a_key_that_may_not_report_nothing_is_given_up(world: World) -> None:
+    # Given that Stripe's key lacks the right, until the last receive
+    refund = world.refund("k").refund
+    world.book.fates.append(NotAllowed())
+    with pytest.raises(ReportDeferredError):
+        world.report(refund.id, receive=8, last=True)
+
+    # Then the report is due as before, and is made when the right is given
+    assert world.stored("k").report.state is ReportState.DUE
+    assert world.report(refund.id) is Reported.REPORTED
+    assert len(booked(world)) == 1
 
 
 def test_a_redriven_message_tries_a_failed_report_again_under_a_new_key(world: World) -> None:

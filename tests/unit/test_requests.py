@@ -159,6 +159,11 @@ REFUSED: list[tuple[str, str]] = [
     ("an empty metadata key", json.dumps({**PLAIN, "metadata": {"": "v"}})),
     ("a metadata value of 501", json.dumps({**PLAIN, "metadata": {"k": "v" * 501}})),
     ("a metadata value that is a number", json.dumps({**PLAIN, "metadata": {"k": 1}})),
+    ("a reason with an escape sequence", json.dumps({**PLAIN, "reason": "a\x1b[2K"})),
+    ("a reason with a NUL", json.dumps({**PLAIN, "reason": "a\0"})),
+    ("a reason of two lines", json.dumps({**PLAIN, "reason": "a\nb"})),
+    ("a metadata key with a C1 control", json.dumps({**PLAIN, "metadata": {"\x9b": "v"}})),
+    ("a metadata value with a DEL", json.dumps({**PLAIN, "metadata": {"k": "\x7f"}})),
     ("metadata that is a list", json.dumps({**PLAIN, "metadata": ["k"]})),
     ("an unknown refund type", json.dumps({**PLAIN, "refund_type": "later"})),
     ("a key of 256 characters in the body", json.dumps({**PLAIN, "refund_id": "k" * 256})),
@@ -254,3 +259,16 @@ def test_a_slip_of_the_caller_is_told_without_them(slip: dict[str, Any]) -> None
     # Then the answer says where, and repeats nothing
     assert {field["path"] for field in refused.value.details["fields"]} == {"customer"}
     assert "jane" not in str(refused.value.details).lower()
+
+
+def test_control_characters_are_refused_by_name_and_not_repeated() -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        validate_body({"payment_record": "pr_1", "reason": "\x1b", "metadata": {"a\x1b": "v"}})
+    told = {field["path"]: field["reason"] for field in refused.value.details["fields"]}
+    assert told["reason"] == told["metadata.a?.[key]"] == "must not hold control characters"
+
+
+def test_a_text_of_any_script_is_taken() -> None:
+    text = "日本語 مرحبا 👩‍👧 café"
+    body = validate_body({"payment_record": "pr_1", "reason": text, "metadata": {"é": text}})
+    assert (body.reason, body.metadata) == (text, {"é": text})

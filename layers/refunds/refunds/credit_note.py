@@ -21,6 +21,7 @@ from refunds.backoff import backoff_steps
 from refunds.ports import (
     Clock,
     Commit,
+    CredentialRefusedError,
     CreditNoteIssued,
     CreditNoteOrder,
     CreditNoteOutcome,
@@ -100,7 +101,11 @@ class IssueCreditNote:
         try:
             found = self.notes.credit_note_of(order.invoice, order.refund_id, deadline)
         except ProviderUnavailableError as error:
-            return CreditNoteUnclear(error.reason, retry_after_s=error.retry_after_s)
+            return CreditNoteUnclear(
+                error.reason,
+                retry_after_s=error.retry_after_s,
+                credential_refused=isinstance(error, CredentialRefusedError),
+            )
         except StripeObjectNotFoundError as error:
             return CreditNoteRefused(str(error))
         if found is not None:
@@ -130,6 +135,11 @@ class IssueCreditNote:
                 # Stripe keeps the refusal under the key; should a person replay it, it is another.
                 given_up = _with_next_epoch(refund)
                 return self._end(given_up, CreditNoteEvent.GIVE_UP, f"refused: {code or reason}")
+            case CreditNoteUnclear(credential_refused=True):
+                # A fault of the set-up: that attempt was none, and nothing is given up for it.
+                attempts = max(0, refund.credit_note.attempts - 1)
+                uncounted = replace(refund.credit_note, attempts=attempts)
+                return self._later(replace(refund, credit_note=uncounted), outcome)
             case CreditNoteUnclear(reason) if refund.credit_note.attempts >= ATTEMPTS_MAX:
                 given_up = _with_next_epoch(refund) if outcome.new_epoch else refund
                 return self._end(given_up, CreditNoteEvent.GIVE_UP, f"unclear: {reason}")
@@ -144,7 +154,7 @@ class IssueCreditNote:
 
     def _later(self, refund: Refund, unclear: CreditNoteUnclear) -> Refund:
         note, now_ms = refund.credit_note, self.clock.now_ms()
-        pause_ms = backoff_steps(note.attempts - 1) * self.step_ms
+        pause_ms = backoff_steps(max(0, note.attempts - 1)) * self.step_ms
         wish_ms = (unclear.retry_after_s or 0) * 1000
         refund = _with_next_epoch(refund) if unclear.new_epoch else refund
         return replace(

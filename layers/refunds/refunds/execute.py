@@ -30,7 +30,7 @@ from refunds.errors import (
 from refunds.evidence import can_stand_for, is_made_by, stands_for
 from refunds.link import UNAVAILABLE_RETRY_AFTER_S, LinkResolver, Sighting, asking_processor
 from refunds.look_up import movement_of
-from refunds.order import place
+from refunds.order import place, sent_with_a_valid_credential
 from refunds.outcome import after_movement
 from refunds.payment import Payment, PaymentKey, payment_key_of
 from refunds.ports import (
@@ -230,6 +230,9 @@ class ExecuteRefund:
         if (made := _made_before(refund, seen)) is not None:
             self.trail.note("refund_made_before", refund_id=refund.id)
             return made
+        return sent_with_a_valid_credential(lambda: self._send_once(refund, seen, deadline))
+
+    def _send_once(self, refund: Refund, seen: Sighting, deadline: Deadline) -> Outcome:
         if (left := _left_on_charge(seen)) is not None and refund.amount > left:
             self.trail.note("guard_tripped", refund_id=refund.id, amount=refund.amount, left=left)
             return Aborted("The processor shows that less is left than the ledger holds.")

@@ -1,8 +1,28 @@
 """What a processor is asked, made from the refund as it is stored: the same however often."""
 
+from collections.abc import Callable
+
 from refunds.money import Money
-from refunds.ports import Deadline, Outcome, Processor, RefundOrder, UnlinkedOrder
+from refunds.ports import (
+    CredentialRefused,
+    Deadline,
+    Outcome,
+    Processor,
+    RefundOrder,
+    UnlinkedOrder,
+)
 from refunds.refund import Refund
+
+
+def sent_with_a_valid_credential(send: Callable[[], Outcome]) -> Outcome:
+    """What ``send`` comes to; once more if the credential was refused and another one was read.
+
+    ``send`` checks each time anew that it may send.
+    """
+    outcome = send()
+    if isinstance(outcome, CredentialRefused) and outcome.replaced:
+        return send()
+    return outcome
 
 
 def place(

@@ -582,6 +582,18 @@ class Aborted:
 
 
 @dataclass(frozen=True, slots=True)
+class CredentialRefused(Aborted):
+    """The processor does not accept the credential, so it executed nothing.
+
+    Attributes:
+        replaced: whether the credential read anew is another one, so that sending the order once
+            more, at once, is of use. Whoever sends it checks the lease again before.
+    """
+
+    replaced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """It is not known whether the processor executed the refund."""
 
@@ -607,6 +619,11 @@ class ProviderUnavailableError(Exception):
         super().__init__(reason)
         self.reason = reason
         self.retry_after_s = retry_after_s
+
+
+class CredentialRefusedError(ProviderUnavailableError):
+    """The provider does not accept the credential, nor the one that was read anew: a fault of the
+    set-up, and no outage."""
 
 
 class UnreadableAnswerError(ProviderUnavailableError):
@@ -680,6 +697,8 @@ class Processor(Protocol):
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
         """Ask, exactly once, to move the money. Never raises for what the network does.
 
+        ``CredentialRefused`` says whether asking once more with another credential is of use.
+
         The outcome of a ``repeated`` order is ``Accepted`` or ``Unknown``: what this asking came to
         says nothing of the one before it.
         """
@@ -737,13 +756,6 @@ class ReportAccepted:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportNotAllowed:
-    """Stripe does not let this key report: a fault of the set-up, and nothing was booked."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class ReportUnclear:
     """No usable answer: Stripe may or may not have booked it. Ask again.
 
@@ -751,11 +763,14 @@ class ReportUnclear:
         new_epoch: whether the answer is stored at Stripe under this idempotency key (a received
             5xx, an idempotency error), so that asking again needs another key.
         retry_after_s: Stripe's wish, if it gave one.
+        credential_refused: whether Stripe does not accept the key, or grants it no right to report:
+            a fault of the set-up, for which no report is given up.
     """
 
     reason: str
     new_epoch: bool = False
     retry_after_s: int | None = None
+    credential_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -766,7 +781,7 @@ class ReportRefused:
     code: str | None = None
 
 
-ReportOutcome = ReportAccepted | ReportUnclear | ReportRefused | ReportNotAllowed
+ReportOutcome = ReportAccepted | ReportUnclear | ReportRefused
 
 
 class Book(Protocol):
@@ -825,13 +840,13 @@ class CreditNoteUnclear:
     """No usable answer: the note may or may not have been issued. Look for it, then ask again.
 
     Attributes:
-        new_epoch: as in ``ReportUnclear``.
-        retry_after_s: Stripe's wish, if it gave one.
+        new_epoch, retry_after_s, credential_refused: as in ``ReportUnclear``.
     """
 
     reason: str
     new_epoch: bool = False
     retry_after_s: int | None = None
+    credential_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

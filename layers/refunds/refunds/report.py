@@ -30,7 +30,6 @@ from refunds.ports import (
     LedgerUnavailableError,
     PaymentRecord,
     ReportAccepted,
-    ReportNotAllowed,
     ReportRefused,
     ReportUnclear,
     Trail,
@@ -316,12 +315,11 @@ class ReportRefund:
         match outcome:
             case ReportAccepted(record):
                 return self._accepted(mine, record, deadline)
-            case ReportNotAllowed(reason):
-                # A fault of the set-up, and none of the refund: nothing is given up for it.
-                self.trail.note("stripe_refuses_our_key", refund_id=refund.id, reason=reason)
-                return self._put_off(mine, reason)
             case ReportRefused(reason, code):
                 return self._refused(mine, f"refused: {code or reason}", deadline, last=last)
+            case ReportUnclear(reason, credential_refused=True):
+                # A fault of the set-up, and none of the refund: nothing is given up for it.
+                return self._put_off(mine, reason)
             case ReportUnclear(reason, new_epoch, retry_after_s):
                 if last:
                     self._give_up(mine, ReportCause.UNCLEAR, f"unclear: {reason}")

@@ -10,6 +10,7 @@ import re
 from typing import Annotated, Any, Final, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -36,9 +37,21 @@ REASON_ALIASES: Final = {"customer_requested": "requested_by_customer"}
 _KEY: Final = r"^[!-~]([ -~]*[!-~])?$"
 Key = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_KEY)]
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[!-~]+$")]
-_Text = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-_MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40)]
-_MetadataValue = Annotated[str, StringConstraints(max_length=500)]
+# What a terminal obeys instead of showing it: nobody needs it in a note, breaks of lines included.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def _without_controls(text: str) -> str:
+    if _CONTROL.search(text):
+        raise ValueError("must not hold control characters")
+    return text
+
+
+_NoControls = AfterValidator(_without_controls)
+_Documented = Field(json_schema_extra={"pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"})
+_Text = Annotated[str, StringConstraints(min_length=1, max_length=255), _NoControls, _Documented]
+_MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40), _NoControls]
+_MetadataValue = Annotated[str, StringConstraints(max_length=500), _NoControls, _Documented]
 _Currency = Annotated[str, StringConstraints(pattern=r"^[a-z]{3}$")]
 _ProcessorName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 _Form = TypeVar("_Form", bound=BaseModel)
@@ -253,12 +266,16 @@ def _shown(place: tuple[int | str, ...]) -> tuple[int | str, ...]:
     return place[:1] if place[:1] == ("customer",) else place
 
 
+def _name(part: int | str) -> str:
+    return _CONTROL.sub("?", str(part)[:NAME_SHOWN_MAX])
+
+
 def fields_of(error: ValidationError) -> list[dict[str, str]]:
     """What is wrong with which field, for ``details.fields``; no value is repeated."""
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     return [
         {
-            "path": ".".join(str(part)[:NAME_SHOWN_MAX] for part in _shown(problem["loc"])),
+            "path": ".".join(_name(part) for part in _shown(problem["loc"])),
             "reason": _SENTENCES.get(problem["type"], problem["msg"].removeprefix("Value error, ")),
         }
         for problem in problems[:FIELDS_REPORTED_MAX]

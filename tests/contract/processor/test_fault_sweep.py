@@ -7,7 +7,7 @@ executed is never called aborted or rejected, and what was not is never called a
 import pytest
 
 from local.simulators.faults import DECISIVE, VARIANTS
-from refunds.ports import Aborted, Accepted, Outcome, Rejected, Unknown
+from refunds.ports import Aborted, Accepted, CredentialRefused, Outcome, Rejected, Unknown
 from refunds.processors.registry import REGISTRY
 from tests.contract.processor.orders import PAID, order
 from tests.contract.processor.simulated_worlds import SimulatedWorld
@@ -29,7 +29,8 @@ _ERRORS: list[Case] = [
     for status, outcome in [
         (301, Unknown),
         (307, Unknown),
-        (401, Aborted),
+        (401, CredentialRefused),
+        (405, Aborted),
         (408, Unknown),
         (409, Unknown),
         (410, Unknown),

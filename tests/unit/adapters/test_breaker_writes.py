@@ -10,6 +10,8 @@ from refunds.adapters.guarded_ports import FAIR_MS, GuardedProcessor
 from refunds.ports import (
     Aborted,
     Accepted,
+    CredentialRefused,
+    CredentialRefusedError,
     CreditNoteIssued,
     CreditNoteOutcome,
     CreditNoteRefused,
@@ -58,6 +60,13 @@ class TestTheCallThatMovesMoney:
     def test_a_limited_rate_is_no_outage(self, guarded: Guarded) -> None:
         for _ in range(10 * FAILURES_MAX):
             guarded.refund(Aborted("HitPay limits the rate (429)", 30))
+        assert not guarded.processor.in_doubt
+
+    @pytest.mark.parametrize("replaced", [True, False])
+    def test_a_refused_credential_is_no_outage(self, guarded: Guarded, replaced: bool) -> None:
+        for _ in range(10 * FAILURES_MAX):
+            guarded.refund(CredentialRefused("refused", replaced=replaced))
+            guarded.read(CredentialRefusedError("refused"))
         assert not guarded.processor.in_doubt
 
     def test_when_open_nothing_is_sent_and_that_is_certain(self, guarded: Guarded) -> None:
@@ -131,6 +140,11 @@ class TestReports:
         for _ in range(FAILURES_MAX):
             guarded.report(ReportUnclear("Stripe answered 500", new_epoch=True))
         assert guarded.processor.in_doubt
+
+    def test_a_key_that_may_not_report_is_no_outage(self, guarded: Guarded) -> None:
+        for _ in range(10 * FAILURES_MAX):
+            guarded.report(ReportUnclear("no right", credential_refused=True))
+        assert not guarded.processor.in_doubt
 
     @pytest.mark.parametrize("outcome", [ReportAccepted(), ReportRefused("No such record")])
     def test_any_clear_answer_counts_for_stripe(

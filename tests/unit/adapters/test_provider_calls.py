@@ -14,6 +14,8 @@ from refunds.ports import (
     Book,
     Capabilities,
     ChargeNotFoundError,
+    CredentialRefused,
+    CredentialRefusedError,
     CreditNoteIssued,
     CreditNoteRefused,
     CreditNotes,
@@ -116,6 +118,7 @@ def test_a_call_is_passed_on_as_it_is_and_told(desk: Desk, operation: str) -> No
         "call": call,
         "outcome": "answered",
         "failed": 0,
+        "refused": 0,
         "took_ms": 40,
     }
     assert call in {kind for _, kind in CALLS}
@@ -135,6 +138,11 @@ def test_every_method_of_the_ports_is_among_them() -> None:
         (Accepted(None), "accepted", 0),  # type: ignore[arg-type]
         (Rejected(SECRET, 422), "refused", 0),
         (Aborted(SECRET), "not_executed", 1),
+        (CredentialRefused(SECRET), "credential_refused", 1),
+        (CredentialRefused(SECRET, replaced=True), "credential_replaced", 0),
+        (CredentialRefusedError(SECRET), "credential_refused", 1),
+        (ReportUnclear(SECRET, credential_refused=True), "credential_refused", 1),
+        (CreditNoteUnclear(SECRET, credential_refused=True), "credential_refused", 1),
         (Unknown(SECRET), "unknown", 1),
         (ReportAccepted(), "accepted", 0),
         (ReportRefused(SECRET), "refused", 0),

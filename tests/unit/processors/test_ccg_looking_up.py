@@ -78,23 +78,6 @@ def test_amounts_are_of_the_unit_that_is_set(read: Any) -> None:
     assert read(answer(200, body), amount_unit=AmountUnit.MINOR).money == Money(200, "usd")
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {},
-        {"data": None},
-        ccg_refund(id="another"),
-        ccg_refund(amount=None),
-        ccg_refund(status=None),
-        ccg_refund(paymentId=None),
-        ccg_refund(currencyCode="EUR"),
-    ],
-)
-def test_a_refund_of_another_form_is_unreadable(read: Any, body: Any) -> None:
-    with pytest.raises(UnreadableAnswerError):
-        read(answer(200, body))
-
-
 @pytest.mark.parametrize(("amount", "currency"), [(50.005, "usd"), (0.5, "jpy")])
 def test_a_major_amount_that_is_none_is_unreadable(read: Any, amount: float, currency: str) -> None:
     with pytest.raises(UnreadableAnswerError):

@@ -10,8 +10,6 @@ from refunds.money import Money
 from refunds.ports import (
     ChargeNotFoundError,
     ChargeStatus,
-    MovementStatus,
-    UnreadableAnswerError,
 )
 from refunds.processors.hedge import Hedge
 from tests.unit.processors.adapters import REFUND_ID, hedge_error, hedge_payment, hedge_refund
@@ -50,42 +48,6 @@ def test_other_metadata_name_no_order(read: Any, metadata: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "status"),
-    [
-        ("succeeded", ChargeStatus.REFUNDABLE),
-        ("partially_refunded", ChargeStatus.REFUNDABLE),
-        ("refunded", ChargeStatus.REFUNDED),
-        ("pending", ChargeStatus.NOT_REFUNDABLE),
-        ("failed", ChargeStatus.NOT_REFUNDABLE),
-        ("canceled", ChargeStatus.NOT_REFUNDABLE),
-        ("a new word", ChargeStatus.NOT_REFUNDABLE),
-    ],
-)
-def test_only_known_words_make_a_payment_refundable(
-    read: Any, word: str, status: ChargeStatus
-) -> None:
-    charge = read(answer(200, hedge_payment(status=word)))
-    assert (charge.status, charge.processor_status) == (status, word)
-
-
-@pytest.mark.parametrize(
-    ("word", "status"),
-    [
-        ("succeeded", MovementStatus.SUCCEEDED),
-        ("failed", MovementStatus.FAILED),
-        ("Canceled", MovementStatus.FAILED),
-        ("pending", MovementStatus.PENDING),
-        ("processing", MovementStatus.PENDING),
-    ],
-)
-def test_refunds_have_the_status_that_is_shown(
-    read: Any, word: str, status: MovementStatus
-) -> None:
-    body = hedge_payment(hedge_refund(status=word), refunded_amount=0)
-    assert [item.status for item in read(answer(200, body)).movements] == [status]
-
-
-@pytest.mark.parametrize(
     ("method", "arrival"),
     [
         ("card", Arrival(3, 10)),
@@ -100,46 +62,6 @@ def test_when_a_refund_arrives_is_said_by_method(
     read: Any, method: str | None, arrival: Arrival | None
 ) -> None:
     assert read(answer(200, hedge_payment(payment_method=method))).arrival == arrival
-
-
-@pytest.mark.parametrize(
-    "refunds",
-    [
-        None,
-        {},
-        "none",
-        ["ref-1"],
-        [hedge_refund(), None],
-        [hedge_refund(), hedge_refund()],
-        [hedge_refund(amount=49.99)],
-        [hedge_refund(status=7)],
-        [hedge_refund(amount=4999)],
-        [],
-    ],
-)
-def test_a_list_that_is_not_whole_counts_as_none(read: Any, refunds: Any) -> None:
-    charge = read(answer(200, hedge_payment(refunds=refunds, refunded_amount=5000)))
-    assert (charge.movements, charge.refunded) == (None, 5000)
-
-
-def test_an_empty_list_of_an_untouched_payment_is_a_list(read: Any) -> None:
-    body = hedge_payment(refunds=[], refunded_amount=0, status="succeeded")
-    assert read(answer(200, body)).movements == ()
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        hedge_payment(id="pay-2"),
-        hedge_payment(amount=None),
-        hedge_payment(currency=7),
-        hedge_payment(status=""),
-        hedge_payment(refunded_amount="0"),
-    ],
-)
-def test_a_payment_of_another_form_is_unreadable(read: Any, body: Any) -> None:
-    with pytest.raises(UnreadableAnswerError):
-        read(answer(200, body))
 
 
 def test_a_payment_that_it_does_not_know_is_not_there(read: Any) -> None:

@@ -138,48 +138,6 @@ def test_a_success_that_does_not_show_which_is_ours_is_unknown(
     assert len(server.arrived) == 1
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"id": "pay-2"},
-        {"id": None},
-        {"currency": "EUR"},
-        {"currency": None},
-        {"amount": "9999"},
-        {"status": None},
-        {"refunded_amount": None},
-        {"refunded_amount": 50.00},
-        {"refunds": ["ref-1"]},
-        {"refunds": [hedge_refund(amount=True)]},
-        {"refunds": [hedge_refund(id=None)]},
-        {"refunds": [hedge_refund(status=None)]},
-        {"refunds": [hedge_refund(amount=0)]},
-    ],
-)
-def test_a_success_that_cannot_be_read_or_disagrees_is_unknown(
-    outcome_of: Any, changes: dict[str, Any]
-) -> None:
-    outcome, _ = outcome_of(answer(200, hedge_payment(**changes)))
-    assert isinstance(outcome, Unknown)
-
-
-@pytest.mark.parametrize("status", ["pending", "failed", "a word nobody documented"])
-def test_only_a_documented_success_is_final(outcome_of: Any, status: str) -> None:
-    body = hedge_payment(hedge_refund(status=status), refunded_amount=0)
-    outcome, _ = outcome_of(answer(200, body))
-    assert isinstance(outcome, Accepted)
-    assert outcome.movement.status is MovementStatus.PENDING
-
-
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [(404, "not_found"), (412, "payment_not_refundable"), (400, "invalid_request")],
-)
-def test_its_refusals_are_final(outcome_of: Any, status: int, code: str) -> None:
-    outcome, _ = outcome_of(answer(status, hedge_error(code, "It says no.")))
-    assert outcome == Rejected("It says no.", status, code)
-
-
 def test_a_refusal_for_the_amount_names_the_amounts(outcome_of: Any) -> None:
     amounts = {
         "original_amount": 9999,

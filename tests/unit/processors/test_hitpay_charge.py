@@ -9,8 +9,6 @@ from refunds.money import Money
 from refunds.ports import (
     Charge,
     ChargeStatus,
-    MovementStatus,
-    UnreadableAnswerError,
 )
 from tests.unit.processors.adapters import hitpay_charge
 from tests.unit.processors.conftest import MakeHitPay
@@ -46,72 +44,6 @@ def test_a_charge_is_read_in_minor_units_of_its_own_currency(read_charge: Any) -
 
 
 @pytest.mark.parametrize(
-    ("word", "status"),
-    [
-        ("succeeded", ChargeStatus.REFUNDABLE),
-        ("partially_refunded", ChargeStatus.REFUNDABLE),
-        ("refunded", ChargeStatus.REFUNDED),
-        ("void", ChargeStatus.NOT_REFUNDABLE),
-        ("failed", ChargeStatus.NOT_REFUNDABLE),
-        ("pending", ChargeStatus.NOT_REFUNDABLE),
-        ("a new word", ChargeStatus.NOT_REFUNDABLE),
-    ],
-)
-def test_only_known_words_make_a_charge_refundable(
-    read_charge: Any, word: str, status: ChargeStatus
-) -> None:
-    assert read_charge(status=word).status is status
-
-
-@pytest.mark.parametrize(
-    ("item", "status"),
-    [
-        ({"status": "succeeded"}, MovementStatus.SUCCEEDED),
-        ({"status": None, "refunded_at": "2024-05-01T02:03:04Z"}, MovementStatus.SUCCEEDED),
-        ({"status": None}, MovementStatus.PENDING),
-        ({}, MovementStatus.PENDING),
-        ({"status": "pending"}, MovementStatus.PENDING),
-        ({"status": "failed"}, MovementStatus.FAILED),
-        ({"status": "Canceled"}, MovementStatus.FAILED),
-        ({"status": "reversed"}, MovementStatus.PENDING),
-    ],
-)
-def test_an_item_needs_no_more_than_an_id_and_an_amount(
-    read_charge: Any, item: dict[str, Any], status: MovementStatus
-) -> None:
-    charge = read_charge(refunds=[{"id": "ref-1", "amount": "25.00", **item}], refunded_amount=0)
-    assert [movement.status for movement in charge.movements] == [status]
-
-
-@pytest.mark.parametrize(
-    "refunds",
-    [
-        None,
-        {},
-        "none",
-        [{"id": "ref-1"}],
-        [{"amount": 25}],
-        ["ref-1"],
-        [{"id": "ref-1", "amount": 25}, None],
-        [{"id": "ref-1", "amount": 25, "status": 1}],
-        [{"id": "ref-1", "amount": 25.001}],
-        [{"id": "ref-1", "amount": 25, "currency": "usd"}],
-        [{"id": "ref-1", "amount": 25, "payment_id": "pay-2"}],
-        [{"id": "ref-1", "amount": 25}, {"id": "ref-1", "amount": 25}],
-        [],
-        [{"id": "ref-1", "amount": 24.99}],
-    ],
-)
-def test_a_list_that_is_not_whole_counts_as_none(read_charge: Any, refunds: Any) -> None:
-    assert read_charge(refunds=refunds).movements is None
-
-
-def test_an_empty_list_of_an_untouched_charge_is_a_list(read_charge: Any) -> None:
-    charge = read_charge(status="succeeded", refunds=[], refunded_amount=0)
-    assert charge.movements == ()
-
-
-@pytest.mark.parametrize(
     ("changes", "refunded"),
     [
         ({"refunded_amount": None}, 2500),
@@ -123,33 +55,6 @@ def test_a_refunded_amount_that_is_left_out_follows_from_the_rest(
     read_charge: Any, changes: dict[str, Any], refunded: int
 ) -> None:
     assert read_charge(**changes).refunded == refunded
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"id": None},
-        {"id": 1},
-        {"id": "pay-2"},
-        {"id": "pay-1\x00"},
-        {"status": None},
-        {"status": 7},
-        {"amount": None},
-        {"amount": "1e2"},
-        {"amount": -1},
-        {"amount": [1]},
-        {"amount": 99.999},
-        {"currency": None},
-        {"currency": "S$"},
-        {"refunded_amount": "much"},
-        {"refunded_amount": None, "refunds": None},
-    ],
-)
-def test_a_charge_without_its_facts_is_unreadable(
-    read_charge: Any, changes: dict[str, Any]
-) -> None:
-    with pytest.raises(UnreadableAnswerError):
-        read_charge(**changes)
 
 
 def test_an_id_in_another_case_is_the_same_charge_as_hitpay_spells_it(read_charge: Any) -> None:

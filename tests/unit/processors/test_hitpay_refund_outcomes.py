@@ -13,7 +13,6 @@ from refunds.ports import (
     Outcome,
     RefundOrder,
     Rejected,
-    Unknown,
 )
 from tests.unit.processors.adapters import ORDER, hitpay_refund
 from tests.unit.processors.conftest import MakeHitPay
@@ -62,58 +61,6 @@ def test_amounts_have_the_decimals_of_their_currency(
     assert isinstance(outcome, Accepted)
     assert outcome.movement.money == money
     assert parse_qs(server.arrived[0].body.decode())["amount"] == [printed]
-
-
-@pytest.mark.parametrize(
-    ("changes", "status"),
-    [
-        ({"status": None}, MovementStatus.SUCCEEDED),
-        ({"status": None, "refunded_at": None}, MovementStatus.PENDING),
-        ({"status": "pending", "refunded_at": None}, MovementStatus.PENDING),
-        ({"status": "a word nobody documented"}, MovementStatus.PENDING),
-        ({"status": "failed"}, MovementStatus.PENDING),
-        ({"created_at": "yesterday"}, MovementStatus.SUCCEEDED),
-    ],
-)
-def test_only_a_documented_success_is_final(
-    outcome_of: Any, changes: dict[str, Any], status: MovementStatus
-) -> None:
-    outcome, _ = outcome_of(answer(200, hitpay_refund(**changes)))
-    assert isinstance(outcome, Accepted)
-    assert outcome.movement.status is status
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b'{"id": "ref-1", "payment_id": "pay',
-        b'{"id": "ref-1"}',
-        hitpay_refund(id=None),
-        hitpay_refund(id=17),
-        hitpay_refund(id=""),
-        hitpay_refund(payment_id="pay-2"),
-        hitpay_refund(payment_id=None),
-        hitpay_refund(amount_refunded=50.01),
-        hitpay_refund(amount_refunded=49.999),
-        hitpay_refund(amount_refunded=-50),
-        hitpay_refund(amount_refunded=None),
-        hitpay_refund(amount_refunded=True),
-        hitpay_refund(amount_refunded="5_0"),
-        hitpay_refund(amount_refunded="NaN"),
-        hitpay_refund(amount_refunded=[50]),
-        hitpay_refund(currency="eur"),
-        hitpay_refund(currency=None),
-        hitpay_refund(currency="dollars"),
-        hitpay_refund(status=1),
-        hitpay_refund(refunded_at=1_714_528_984),
-        b'{"id":"ref-1","payment_id":"pay-1","currency":"usd","amount_refunded":NaN}',
-        b'{"id":"ref-1","payment_id":"pay-1","currency":"usd","amount_refunded":1e99999999999}',
-    ],
-)
-def test_a_success_that_cannot_be_read_or_disagrees_is_unknown(outcome_of: Any, body: Any) -> None:
-    outcome, server = outcome_of(answer(200, body))
-    assert isinstance(outcome, Unknown)
-    assert server.requests == ["POST /v1/refund"]
 
 
 def test_a_refusal_names_the_field_that_laravels_message_leaves_out(outcome_of: Any) -> None:

@@ -170,25 +170,6 @@ def test_only_what_succeeded_was_refunded(read_charge: Any) -> None:
     assert len(charge.movements) == 4
 
 
-@pytest.mark.parametrize(
-    ("word", "status"),
-    [
-        ("succeeded", ChargeStatus.REFUNDABLE),
-        ("partially_captured", ChargeStatus.REFUNDABLE),
-        ("partially_captured_and_capturable", ChargeStatus.NOT_REFUNDABLE),
-        ("requires_capture", ChargeStatus.NOT_REFUNDABLE),
-        ("processing", ChargeStatus.NOT_REFUNDABLE),
-        ("failed", ChargeStatus.NOT_REFUNDABLE),
-        ("cancelled", ChargeStatus.NOT_REFUNDABLE),
-        ("a new word", ChargeStatus.NOT_REFUNDABLE),
-    ],
-)
-def test_only_known_words_make_a_payment_refundable(
-    read_charge: Any, word: str, status: ChargeStatus
-) -> None:
-    assert read_charge(status=word).status is status
-
-
 def test_a_payment_that_was_refunded_in_full_is_refunded(read_charge: Any) -> None:
     charge = read_charge(refunds=[hyperswitch_refund(amount=9999)])
     assert charge.status is ChargeStatus.REFUNDED
@@ -197,28 +178,6 @@ def test_a_payment_that_was_refunded_in_full_is_refunded(read_charge: Any) -> No
 def test_what_was_captured_is_the_amount(read_charge: Any) -> None:
     assert read_charge(amount_received=4000).money == Money(4000, "usd")
     assert read_charge(amount_received=None).money == Money(9999, "usd")
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"payment_id": "pay-2"},
-        {"payment_id": None},
-        {"status": None},
-        {"amount": "9999", "amount_received": None},
-        {"amount_received": 99.99},
-        {"currency": None},
-        {"refunds": {}},
-        {"refunds": ["ref-1"]},
-        {"refunds": [hyperswitch_refund(status=None)]},
-        {"refunds": [hyperswitch_refund(payment_id="pay-2")]},
-        {"refunds": [hyperswitch_refund(currency="EUR")]},
-        {"refunds": [hyperswitch_refund(), hyperswitch_refund()]},
-    ],
-)
-def test_a_payment_of_another_form_is_unreadable(read_charge: Any, changes: Any) -> None:
-    with pytest.raises(UnreadableAnswerError):
-        read_charge(**changes)
 
 
 def test_more_refunds_than_can_be_told_apart_are_unreadable() -> None:

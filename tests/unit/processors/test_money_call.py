@@ -4,12 +4,23 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
 from refunds.adapters.deadline_http import DeadlineHttp, Limits
-from refunds.ports import Aborted, Accepted, Outcome, Processor, Rejected, Unknown
+from refunds.order import sent_with_a_valid_credential
+from refunds.ports import (
+    Aborted,
+    Accepted,
+    CredentialRefused,
+    Outcome,
+    Processor,
+    Rejected,
+    Unknown,
+)
 from tests.unit.processors.adapters import ADAPTERS, ORDER, Adapting
 from tests.unit.processors.doubles import FrozenWallClock, StoredKey
 from tests.unit.processors.raw_server import (
@@ -50,6 +61,13 @@ class Desk:
         order = replace(ORDER, repeated=repeated)
         with RawServer(*scripts) as server:
             return self.at(server.url).refund(order, self._clock.deadline()), server
+
+    def ask_as_it_is_sent(self, *scripts: Script) -> tuple[Outcome, RawServer]:
+        """As ``order.sent_with_a_valid_credential`` sends it."""
+        with RawServer(*scripts) as server:
+            processor, deadline = self.at(server.url), self._clock.deadline()
+            send = partial(processor.refund, ORDER, deadline)
+            return sent_with_a_valid_credential(send), server
 
     def close(self) -> None:
         self._stack.close()
@@ -118,10 +136,11 @@ def test_a_success_that_is_no_object_is_unknown(
 
 @pytest.mark.parametrize("status", [400, 402, 403, 404, 422])
 def test_a_refusal_of_its_own_is_final(desk: Desk, adapting: Adapting, status: int) -> None:
-    outcome, server = desk.ask(answer(status, adapting.refusal))
+    # Where 403 may as well be about the key, the payment that is shown with it tells
+    outcome, server = desk.ask(answer(status, adapting.refusal), answer(200, adapting.shown))
     assert isinstance(outcome, Rejected)
     assert (outcome.message, outcome.status) == ("No.", status)
-    assert server.requests == [adapting.money_call]
+    assert server.requests.count(adapting.money_call) == 1
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>Forbidden</html>", {"other": "x"}, {"error": 1}])
@@ -169,7 +188,7 @@ def test_a_401_with_a_rotated_key_is_sent_once_more(
     desk: Desk, adapting: Adapting, key: StoredKey
 ) -> None:
     key.rotate("key-two")
-    outcome, server = desk.ask(answer(401), answer(200, adapting.success))
+    outcome, server = desk.ask_as_it_is_sent(answer(401), answer(200, adapting.success))
     assert isinstance(outcome, Accepted)
     name, form = adapting.key_header
     sent = [arrival.headers[name] for arrival in server.arrived]
@@ -177,21 +196,36 @@ def test_a_401_with_a_rotated_key_is_sent_once_more(
 
 
 def test_a_401_with_the_same_key_in_the_store_is_aborted(desk: Desk, key: StoredKey) -> None:
-    outcome, server = desk.ask(answer(401))
-    assert isinstance(outcome, Aborted)
+    outcome, server = desk.ask_as_it_is_sent(answer(401))
+    assert outcome == CredentialRefused(ANY, replaced=False)
     assert (len(server.arrived), key.reads) == (1, 1)
+
+
+def test_by_itself_an_order_is_sent_once_whatever_the_key_store_holds(
+    desk: Desk, adapting: Adapting, key: StoredKey
+) -> None:
+    key.rotate("key-two")
+    outcome, server = desk.ask(answer(401), answer(200, adapting.success))
+    assert outcome == CredentialRefused(ANY, replaced=True)
+    assert server.requests == [adapting.money_call]
+
+
+def test_a_call_that_is_not_there_has_executed_nothing(desk: Desk, adapting: Adapting) -> None:
+    outcome, server = desk.ask(answer(405, adapting.refusal))
+    assert isinstance(outcome, Aborted)
+    assert server.requests == [adapting.money_call]
 
 
 def test_two_401s_are_aborted_and_there_is_no_third_request(desk: Desk, key: StoredKey) -> None:
     key.rotate("key-two")
-    outcome, server = desk.ask(answer(401), answer(401), answer(200))
-    assert isinstance(outcome, Aborted)
-    assert (len(server.arrived), key.reads) == (2, 1)
+    outcome, server = desk.ask_as_it_is_sent(answer(401), answer(401), answer(200))
+    assert outcome == CredentialRefused(ANY, replaced=False)
+    assert (len(server.arrived), key.reads) == (2, 2)
 
 
 def test_what_follows_a_401_decides(desk: Desk, key: StoredKey) -> None:
     key.rotate("key-two")
-    outcome, _ = desk.ask(answer(401), answer(500))
+    outcome, _ = desk.ask_as_it_is_sent(answer(401), answer(500))
     assert isinstance(outcome, Unknown)
 
 

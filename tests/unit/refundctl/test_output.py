@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from refundctl.output import Output, write_csv
+from refundctl.output import Output
 
 
 class Terminal(io.StringIO):
@@ -56,25 +56,6 @@ def test_ids_are_not_broken_where_something_else_reads_them(
     ids = ["rfd_" + "a" * 32, "b" * 36, "pr_" + "c" * 60, "d" * 36]
     Output(as_json=False).table(("a", "b", "c", "d"), [ids], None, empty="")
     assert capsys.readouterr().out.splitlines()[1].split() == ids
-
-
-@pytest.mark.parametrize(
-    ("value", "cell"),
-    [
-        ("=1+1", "'=1+1"),
-        ("  @x", "'  @x"),
-        ("\rx", "'\rx"),
-        ("plain", "plain"),
-        ("", ""),
-        (-5, "-5"),
-        ("a=b", "a=b"),
-    ],
-)
-def test_a_cell_is_no_formula(value: str | int, cell: str) -> None:
-    file = io.StringIO()
-    write_csv(file, ("a", "b"), [(value, "end")])
-    text = file.getvalue().split("\n", 1)[1]
-    assert text.replace('"', "") == f"{cell},end\n"
 
 
 def test_a_line_that_is_there_to_be_copied_is_not_broken(

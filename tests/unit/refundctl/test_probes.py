@@ -6,8 +6,9 @@ import pytest
 
 from local.providers import PROCESSORS
 from local.simulators.server import RunningSimulators
+from local.simulators.stripe import DEFAULT_TEST_KEY
 from refundctl.checks.finding import Level
-from refundctl.checks.providers import ask, processor_probe
+from refundctl.checks.providers import ask, processor_probe, stripe_right_to_report
 from refundctl.processors import settings_of
 from refunds.adapters.system_clock import SystemClock
 from refunds.processors.registry import REGISTRY
@@ -32,7 +33,7 @@ def test_a_good_key_is_told_from_a_bad_one_and_nothing_is_refunded(
     bad = ask(processor_probe(name, settings, "another"), SystemClock())
     # Then the one is fine, the other is refused, and only reads were made
     assert (good.level, bad.level) == (Level.OK, Level.FAIL), (good, bad)
-    assert "401" in bad.found
+    assert ("403" if name == "hitpay" else "401") in bad.found
     calls = simulators.control.calls(name)
     assert {call.method for call in calls} == {"GET"}
 
@@ -42,3 +43,20 @@ def test_a_processor_that_gives_no_answer_is_told_so(simulators: RunningSimulato
     found = ask(processor_probe("hedge", settings, "key"), SystemClock())
     assert found.level is Level.FAIL
     assert "gives no answer" in found.found
+
+
+@pytest.mark.parametrize("restricted", [False, True])
+def test_a_key_that_may_read_and_not_report_is_found_beforehand(
+    simulators: RunningSimulators, restricted: bool
+) -> None:
+    # Given Stripe's key, with and without the right to report
+    if restricted:
+        refusal = {"error": {"type": "invalid_request_error", "message": "Not permitted."}}
+        simulators.control.add_fault(
+            "stripe", "payment_record.report_refund", "status", status=403, body=refusal
+        )
+    # When it is tried, then it is told apart, and nothing is booked
+    url = simulators.control.urls["stripe"]
+    found = ask(stripe_right_to_report(url, DEFAULT_TEST_KEY), SystemClock())
+    assert found.level is (Level.FAIL if restricted else Level.OK), found
+    assert simulators.control.reports() == []

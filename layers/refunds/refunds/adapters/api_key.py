@@ -28,7 +28,7 @@ class ApiKey(Protocol):
         """
 
     def refreshed(self) -> str | None:
-        """The key read anew, past the cache, because the provider refused ``current()`` with 401.
+        """The key read anew, past the cache, because the provider refused ``current()``.
 
         ``None`` if it is still the same key; then asking again is of no use.
 
@@ -38,7 +38,7 @@ class ApiKey(Protocol):
 
 
 def other_key(key: ApiKey, refused: str) -> str | None:
-    """The key to try once more after ``refused`` was answered with 401, if there is another."""
+    """The key to try once more after ``refused`` was refused, if there is another."""
     try:
         found = key.refreshed()
     except KeyUnavailableError:

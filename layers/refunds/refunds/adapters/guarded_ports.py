@@ -3,7 +3,7 @@
 An answer of any kind closes a circuit; no answer in fair time, a 5xx or an unclear outcome counts
 against it. Nothing is concluded from "no such object" (some ids are refused without asking), from
 an answer that cannot be read (it came in time, and may be about one object only), nor from a
-provider that names the time to come back.
+provider that names the time to come back, nor from a credential that is refused.
 """
 
 from collections.abc import Callable
@@ -17,6 +17,8 @@ from refunds.ports import (
     Capabilities,
     Charge,
     ChargePage,
+    CredentialRefused,
+    CredentialRefusedError,
     CreditNoteIssued,
     CreditNoteOrder,
     CreditNoteOutcome,
@@ -139,6 +141,8 @@ class GuardedProcessor:
             match outcome:
                 case Accepted() | Rejected(was_asked=True):
                     turn.sign = Sign.UP
+                case CredentialRefused():
+                    pass
                 case Unknown() | Aborted(_, None):
                     turn.sign = Sign.DOWN
             return outcome
@@ -180,7 +184,7 @@ class GuardedBook:
             match outcome:
                 case ReportAccepted() | ReportRefused():
                     turn.sign = Sign.UP
-                case ReportUnclear(retry_after_s=None):
+                case ReportUnclear(retry_after_s=None, credential_refused=False):
                     turn.sign = Sign.DOWN
             return outcome
 
@@ -217,7 +221,9 @@ class GuardedCreditNotes:
             match outcome:
                 case CreditNoteIssued() | CreditNoteRefused():
                     turn.sign = Sign.UP
-                case CreditNoteUnclear(retry_after_s=None) if had_fair_time:
+                case CreditNoteUnclear(retry_after_s=None, credential_refused=False) if (
+                    had_fair_time
+                ):
                     turn.sign = Sign.DOWN
             return outcome
 
@@ -232,7 +238,7 @@ def _read(breaker: Breaker, deadline: Deadline, ask: Callable[[], _T]) -> _T:
         had_fair_time = deadline.remaining_ms() >= FAIR_MS
         try:
             answer = ask()
-        except UnreadableAnswerError:
+        except (UnreadableAnswerError, CredentialRefusedError):
             raise
         except ProviderUnavailableError as error:
             if had_fair_time and error.retry_after_s is None:

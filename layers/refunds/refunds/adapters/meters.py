@@ -16,7 +16,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from refunds.processors.registry import REGISTRY
 
-SERIES_MAX: Final = 40
+SERIES_MAX: Final = 42
 
 PROCESSORS: Final = tuple(REGISTRY)
 # As callers are told. What is still pending is no outcome: it is measured by its age.
@@ -106,6 +106,9 @@ METERS: Final[Mapping[str, tuple[Meter, ...]]] = {
         ),
         # One or nothing for each call, so that its average is the share of calls that failed.
         Meter(name="ProviderFailures", value="failed", dimensions=("provider",), series=PROVIDERS),
+        Meter(name="CredentialsRefused", where={"outcome": "credential_refused"}),
+        # One or nothing for each order, so that its average is the share that was refused.
+        Meter(name="OrdersRefused", value="refused", where={"call": "refund"}),
     ),
     # Who asks.
     "api_key_refused": (Meter(name="ApiKeysRefused"),),

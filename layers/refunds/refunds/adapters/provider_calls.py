@@ -12,6 +12,8 @@ from refunds.ports import (
     Accepted,
     ChargeNotFoundError,
     Clock,
+    CredentialRefused,
+    CredentialRefusedError,
     CreditNoteIssued,
     CreditNoteRefused,
     CreditNoteUnclear,
@@ -41,8 +43,12 @@ _RESULTS: Final[dict[type, tuple[str, bool]]] = {
     CreditNoteRefused: ("refused", False),
     CreditNoteUnclear: ("unknown", True),
 }
+_REFUSED: Final = ("credential_refused", True)
+# The call that follows it, with another credential, has an end of its own.
+_REPLACED: Final = ("credential_replaced", False)
 # The most special first.
 _ERRORS: Final[tuple[tuple[type[Exception], tuple[str, bool]], ...]] = (
+    (CredentialRefusedError, _REFUSED),
     (UnreadableAnswerError, ("unreadable", True)),
     (ProviderUnavailableError, ("no_answer", True)),
     (ChargeNotFoundError, ("not_found", False)),
@@ -90,7 +96,7 @@ class ProviderCalls:
         except Exception as error:
             self._tell(operation, call, _end_by(error), started_ms)
             raise
-        self._tell(operation, call, _RESULTS.get(type(result), ("answered", False)), started_ms)
+        self._tell(operation, call, _end_with(result), started_ms)
         return result
 
     def _tell(self, operation: str, call: str, end: tuple[str, bool], started_ms: int) -> None:
@@ -103,6 +109,7 @@ class ProviderCalls:
             call=call,
             outcome=outcome,
             failed=int(failed),
+            refused=int(outcome == "refused"),
             took_ms=took_ms,
         )
         if self._traces is not None:
@@ -113,6 +120,16 @@ class ProviderCalls:
                 failed=failed,
                 took_ms=took_ms,
             )
+
+
+def _end_with(result: object) -> tuple[str, bool]:
+    match result:
+        case CredentialRefused(replaced=replaced):
+            return _REPLACED if replaced else _REFUSED
+        case ReportUnclear(credential_refused=True) | CreditNoteUnclear(credential_refused=True):
+            return _REFUSED
+        case _:
+            return _RESULTS.get(type(result), ("answered", False))
 
 
 def _end_by(error: Exception) -> tuple[str, bool]:

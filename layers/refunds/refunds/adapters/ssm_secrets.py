@@ -67,7 +67,7 @@ class Secrets:
             return _usable(full_name, kept)
 
     def read_anew(self, full_name: str) -> str | None:
-        """The value of that parameter after a 401; returns and raises as ``Secret.refreshed``."""
+        """The value of a parameter that was refused; returns and raises as ``Secret.refreshed``."""
         with self._lock:
             now_ms = self._clock.monotonic_ms()
             if self._reread_at_ms is None or now_ms - self._reread_at_ms >= REREAD_EVERY_MS:

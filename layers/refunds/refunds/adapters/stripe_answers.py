@@ -15,7 +15,6 @@ from refunds.adapters.http_messages import retry_after_of
 from refunds.money import is_currency
 from refunds.ports import (
     PaymentRecord,
-    ReportNotAllowed,
     ReportOutcome,
     ReportRefused,
     ReportUnclear,
@@ -48,8 +47,9 @@ class StripeRefusal:
         facts = told if isinstance(told, dict) else {}
         if error.http_status is None:
             message = f"Stripe: {error.user_message}"
-        elif error.http_status == 401:
-            message = "Stripe does not accept the API key (401)"  # its own words show a part of it
+        elif _is_of_the_credential(error.http_status, facts):
+            # Its own words show a part of the key.
+            message = f"Stripe does not accept the API key for this ({error.http_status})"
         else:
             message = _text_or_none(facts.get("message")) or f"Stripe answered {error.http_status}"
         return cls(
@@ -72,6 +72,11 @@ class StripeRefusal:
     def is_missing(self) -> bool:
         """Whether Stripe says that it knows no such object with this key."""
         return self.in_form and (self.status == 404 or self.code == "resource_missing")
+
+    @property
+    def is_of_the_credential(self) -> bool:
+        """Whether Stripe does not accept the key, or not for this call: a fault of the set-up."""
+        return _is_of_the_credential(self.status, self.in_form)
 
     @property
     def is_worth_another_read(self) -> bool:
@@ -97,17 +102,22 @@ class StripeRefusal:
 
     def of_report(self) -> ReportOutcome:
         """What the error means for a report."""
-        if self.status in (401, 403):
-            return ReportNotAllowed(self.message)
         if self.is_final:
             return ReportRefused(self.message, self.code)
-        return ReportUnclear(self.message, self.is_stored, self.retry_after_s)
+        return ReportUnclear(
+            self.message, self.is_stored, self.retry_after_s, self.is_of_the_credential
+        )
 
     @property
     def _executed(self) -> int:
         """The status, if it is an error's and does not come from before execution; else 0."""
         status = self.status or 0
-        return 0 if status < 400 or status in (401, 408, 409, 429) else status
+        return 0 if status < 400 or status in (401, 403, 408, 409, 429) else status
+
+
+def _is_of_the_credential(status: int | None, in_form: object) -> bool:
+    """401: no valid key. 403 in Stripe's form: a restricted key without the right to do this."""
+    return status == 401 or (status == 403 and bool(in_form))
 
 
 def read_payment_record(source: Mapping[str, Any]) -> PaymentRecord:

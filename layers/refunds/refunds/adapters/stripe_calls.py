@@ -17,6 +17,7 @@ from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.adapters.stripe_answers import StripeRefusal
 from refunds.adapters.stripe_http import DeadlineStripeHttp
 from refunds.ports import (
+    CredentialRefusedError,
     Deadline,
     ProviderUnavailableError,
     StripeObjectNotFoundError,
@@ -42,7 +43,7 @@ class StripeCalls:
 
     Args:
         base_url: ``https://api.stripe.com`` or a simulator's.
-        key: the secret key; read anew once when Stripe answers 401.
+        key: the secret key; read anew once when Stripe refuses it.
         http: the caller whose limits and deadline bound every exchange.
     """
 
@@ -59,6 +60,7 @@ class StripeCalls:
 
         Raises:
             StripeObjectNotFoundError: Stripe knows no such object with this key.
+            CredentialRefusedError: Stripe does not accept the key for this.
             ProviderUnavailableError: no usable answer.
         """
         if not _ID.fullmatch(name):
@@ -71,6 +73,8 @@ class StripeCalls:
             refusal = error.refusal
             if refusal.is_missing:
                 raise StripeObjectNotFoundError(refusal.message) from error
+            if refusal.is_of_the_credential:
+                raise CredentialRefusedError(refusal.message) from error
             if refusal.status is not None and refusal.status < 300:
                 raise UnreadableAnswerError("Stripe's answer is no JSON object") from error
             raise ProviderUnavailableError(
@@ -80,8 +84,8 @@ class StripeCalls:
     def write(self, ask: Ask, deadline: Deadline) -> dict[str, Any]:
         """The members of what Stripe answers to one attempt at a change.
 
-        Sent a second time only after 401, which changes nothing, and only if the key read anew is
-        another one.
+        Sent a second time only if the key is refused, which changes nothing, and the key read anew
+        is another one.
 
         Raises:
             RefusedError: it is not known to be done; the refusal says more.
@@ -99,7 +103,7 @@ class StripeCalls:
         try:
             return self._once(ask, key, deadline, fresh=False)
         except RefusedError as error:
-            if error.refusal.status == 401:
+            if error.refusal.is_of_the_credential:
                 rotated = other_key(self._key, key)
                 if rotated is None:
                     raise

@@ -113,7 +113,9 @@ def _refused(error: RefusedError) -> CreditNoteOutcome:
     # Nothing but Stripe's own word says that the call is over. Without it, another key might bring
     # a second note beside the first one's late arrival.
     stored = refusal.is_stored and refusal.in_form
-    return CreditNoteUnclear(refusal.message, stored, refusal.retry_after_s)
+    return CreditNoteUnclear(
+        refusal.message, stored, refusal.retry_after_s, refusal.is_of_the_credential
+    )
 
 
 def _named(note: Any) -> tuple[str, str | None]:

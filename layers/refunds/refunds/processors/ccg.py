@@ -70,7 +70,7 @@ class Ccg(Adapter):
 
     Args:
         settings: where it is and how it counts.
-        key: the access token; read anew once when the gateway answers 401.
+        key: the access token; read anew once when the gateway refuses it.
         http: the caller whose limits and deadline bound every exchange.
     """
 

@@ -9,11 +9,17 @@ from typing import Final
 
 from refunds.adapters.api_key import sentence
 from refunds.adapters.exact_json import json_object
-from refunds.adapters.http_messages import HttpAnswer, retry_after_of
-from refunds.ports import Aborted, Outcome, Rejected, Unknown, UnreadableAnswerError
+from refunds.adapters.http_messages import HttpAnswer
+from refunds.ports import (
+    Aborted,
+    Outcome,
+    Rejected,
+    Unknown,
+    UnreadableAnswerError,
+)
 from refunds.processors.accepting import Order, Questionable, accepted
 from refunds.processors.ccg_shapes import TITLE, AmountUnit, read_accepted
-from refunds.processors.provider_http import Sent
+from refunds.processors.provider_http import Sent, not_executed
 
 _REFUSALS: Final = frozenset({400, 402, 403, 404, 422})
 # Without the gateway's detail these come from something in front of it, which executes nothing.
@@ -26,10 +32,8 @@ def outcome_of(sent: Sent, order: Order, *, unit: AmountUnit) -> Outcome | Quest
     answer = sent.answer
     if answer.is_success:
         return _accepted(answer.body, order, unit)
-    if answer.status == 401:
-        return Aborted(f"{TITLE} does not accept the access token (401)")
-    if answer.status == 429:
-        return Aborted(f"{TITLE} limits the rate (429)", retry_after_of(answer.headers))
+    if turned_away := not_executed(answer, TITLE):
+        return turned_away
     message = message_of(answer, secret=sent.key)
     if answer.status in _REFUSALS and message:
         title = (json_object(answer.body) or {}).get("title")

@@ -45,7 +45,7 @@ class Hedge(Adapter):
 
     Args:
         base_url: ``https://api.hedgepayments.com``, the sandbox's, or a simulator's.
-        key: the secret API key; read anew once when Hedge answers 401.
+        key: the secret API key; read anew once when Hedge refuses it.
         http: the caller whose limits and deadline bound every exchange.
         refuses_other_decimals: see ``HedgeSettings``.
     """

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from refunds.adapters.api_key import sentence
 from refunds.adapters.exact_json import json_object
-from refunds.adapters.http_messages import HttpAnswer, retry_after_of
+from refunds.adapters.http_messages import HttpAnswer
 from refunds.ports import (
     Aborted,
     Charge,
@@ -21,7 +21,7 @@ from refunds.ports import (
 )
 from refunds.processors.accepting import accepted
 from refunds.processors.hedge_shapes import TITLE, read_charge
-from refunds.processors.provider_http import Sent
+from refunds.processors.provider_http import Sent, not_executed
 
 # 404 ``not_found``, 412 ``payment_not_refundable`` and 422 ``refund_amount_exceeded`` are
 # documented; the others, in the same form, can mean nothing else.
@@ -41,10 +41,8 @@ def outcome_of(sent: Sent, order: RefundOrder) -> Outcome:
     answer = sent.answer
     if answer.is_success:
         return _accepted(answer.body, order)
-    if answer.status == 401:
-        return Aborted("Hedge Payments does not accept the API key (401)")
-    if answer.status == 429:
-        return Aborted("Hedge Payments limits the rate (429)", retry_after_of(answer.headers))
+    if turned_away := not_executed(answer, TITLE):
+        return turned_away
     message = message_of(answer, secret=sent.key)
     if answer.status in _REFUSALS and message:
         error = _error_of(answer)

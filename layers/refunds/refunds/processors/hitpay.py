@@ -14,6 +14,7 @@ from refunds.ports import (
     Charge,
     ChargeNotFoundError,
     ChargePage,
+    CredentialRefused,
     Deadline,
     Dedupe,
     LookUp,
@@ -21,10 +22,11 @@ from refunds.ports import (
     News,
     Outcome,
     RefundOrder,
+    Rejected,
     UnreadableAnswerError,
 )
 from refunds.processors.adapter import Adapter
-from refunds.processors.hitpay_outcome import message_of, outcome_of
+from refunds.processors.hitpay_outcome import REFUSED_BY, message_of, outcome_of
 from refunds.processors.hitpay_shapes import (
     read_charge,
     read_movement,
@@ -56,7 +58,7 @@ class HitPay(Adapter):
 
     Args:
         base_url: ``https://api.hit-pay.com``, the sandbox's, or a simulator's.
-        key: the API key; read anew once when HitPay answers 401.
+        key: the API key; read anew once when HitPay refuses it.
         http: the caller whose limits and deadline bound every exchange.
         zero_decimals_as_integer: how amounts in currencies without minor units are printed
             (``5000`` or ``5000.00``); HitPay's documents do not say.
@@ -90,7 +92,13 @@ class HitPay(Adapter):
         zero_decimals_as_integer: bool = True,
     ) -> None:
         self._http = ProviderHttp(
-            title=TITLE, base_url=base_url, key=key, http=http, headers=_headers, words=message_of
+            title=TITLE,
+            base_url=base_url,
+            key=key,
+            http=http,
+            headers=_headers,
+            words=message_of,
+            refused_by=REFUSED_BY,
         )
         self._zero_decimals_as_integer = zero_decimals_as_integer
 
@@ -150,17 +158,25 @@ class HitPay(Adapter):
         return movement
 
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
-        """Ask once to move the money; see ``ports.Processor``.
+        """Ask once to move the money, and after a 403 read the charge; see ``ports.Processor``.
 
-        Sent a second time only after 401, which is certain not to have executed, and only if the
-        key read anew is another one.
+        HitPay answers 403 to a wrong key and to a refund that it refuses. Which of them it was, the
+        charge tells: whoever is shown it with the same key has a key that is accepted.
         """
         printed = order.money.decimal_string(
             zero_decimals_as_integer=self._zero_decimals_as_integer
         )
         form = urlencode({"payment_id": order.payment_id, "amount": printed}).encode()
-        sent = self._http.send("/v1/refund", FORM, form, deadline.at_most(ORDER_MS_MAX))
-        return outcome_of(sent.answer, order, secret=sent.key) if isinstance(sent, Sent) else sent
+        limited = deadline.at_most(ORDER_MS_MAX)
+        sent = self._http.send("/v1/refund", FORM, form, limited)
+        if not isinstance(sent, Sent):
+            return sent
+        outcome = outcome_of(sent.answer, order, secret=sent.key)
+        if isinstance(outcome, Rejected) and outcome.status in REFUSED_BY:
+            charge = self._http.shown("/v1/charges/", order.payment_id, sent.key, limited)
+            if str((charge or {}).get("id")).casefold() != order.payment_id.casefold():
+                return CredentialRefused(f"HitPay refused ({outcome.status}), and shows no charge")
+        return outcome
 
 
 def _headers(key: str) -> dict[str, str]:

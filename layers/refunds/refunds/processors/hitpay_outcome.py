@@ -5,7 +5,7 @@ from typing import Final
 
 from refunds.adapters.api_key import sentence
 from refunds.adapters.exact_json import json_object
-from refunds.adapters.http_messages import HttpAnswer, retry_after_of
+from refunds.adapters.http_messages import HttpAnswer
 from refunds.ports import (
     Aborted,
     Accepted,
@@ -17,21 +17,29 @@ from refunds.ports import (
     UnreadableAnswerError,
 )
 from refunds.processors.hitpay_shapes import read_movement
+from refunds.processors.provider_http import not_executed
 
+# HitPay answers a wrong key, or one of its other environment, by 403 as well as by 401:
+# https://docs.hitpayapp.com (troubleshooting).
+REFUSED_BY: Final = frozenset({401, 403})
 # HitPay says no by these, if it says why; https://docs.hitpayapp.com and Laravel's own answers.
 _REFUSALS: Final = frozenset({400, 402, 403, 404, 422})
+# Where HitPay's own PHP SDK looks for that; https://github.com/hit-pay/php-sdk
+_SENTENCES: Final = ("message", "detail", "error_message")
 # Without HitPay's sentence these come from something in front of it, which executes nothing.
 _TURNED_AWAY: Final = frozenset({403, 404})
 
 
 def outcome_of(answer: HttpAnswer, order: RefundOrder, *, secret: str) -> Outcome:
-    """The outcome of a whole answer; ``secret`` is kept out of HitPay's words."""
+    """The outcome of a whole answer; ``secret`` is kept out of HitPay's words.
+
+    A 403 in HitPay's words is read as a refusal of this refund; it may as well be about the
+    credential, so the caller asks which (``REFUSED_BY``).
+    """
     if answer.is_success:
         return _accepted(answer.body, order)
-    if answer.status == 401:
-        return Aborted("HitPay does not accept the API key (401)")
-    if answer.status == 429:
-        return Aborted("HitPay limits the rate (429)", retry_after_of(answer.headers))
+    if turned_away := not_executed(answer, "HitPay"):
+        return turned_away
     message = message_of(answer, secret=secret)
     if answer.status in _REFUSALS and message:
         return Rejected(message, answer.status)
@@ -41,13 +49,14 @@ def outcome_of(answer: HttpAnswer, order: RefundOrder, *, secret: str) -> Outcom
 
 
 def message_of(answer: HttpAnswer, *, secret: str) -> str | None:
-    """Laravel's ``message``, with the first field's error where the message does not hold it.
+    """HitPay's sentence, with the first field's error where the sentence does not hold it.
 
-    ``None`` if the answer is not of that form.
+    ``None`` if the answer has none.
     """
-    body = json_object(answer.body)
-    message = body.get("message") if body else None
-    if body is None or not isinstance(message, str) or not message.strip():
+    body = json_object(answer.body) or {}
+    told = (body.get(name) for name in _SENTENCES)
+    message = next((one for one in told if isinstance(one, str) and one.strip()), None)
+    if message is None:
         return None
     errors = body.get("errors")
     listed = next(iter(errors.values()), None) if isinstance(errors, dict) else None

@@ -62,7 +62,7 @@ class Hyperswitch(Adapter):
 
     Args:
         base_url: ``https://api.hyperswitch.io``, the sandbox's, one's own, or a simulator's.
-        key: the API key; read anew once when Hyperswitch answers 401.
+        key: the API key; read anew once when Hyperswitch refuses it.
         http: the caller whose limits and deadline bound every exchange.
         refund_id_max: see ``HyperswitchSettings``.
     """

@@ -12,11 +12,18 @@ from typing import Any, Final
 
 from refunds.adapters.api_key import sentence
 from refunds.adapters.exact_json import json_object
-from refunds.adapters.http_messages import HttpAnswer, retry_after_of
-from refunds.ports import Aborted, Outcome, RefundOrder, Rejected, Unknown, UnreadableAnswerError
+from refunds.adapters.http_messages import HttpAnswer
+from refunds.ports import (
+    Aborted,
+    Outcome,
+    RefundOrder,
+    Rejected,
+    Unknown,
+    UnreadableAnswerError,
+)
 from refunds.processors.accepting import Questionable, accepted
 from refunds.processors.hyperswitch_shapes import TITLE, read_movement
-from refunds.processors.provider_http import Sent, require_same
+from refunds.processors.provider_http import Sent, not_executed, require_same
 
 _REFUSALS: Final = frozenset({400, 402, 403, 404, 422})
 # Without Hyperswitch's code these come from something in front of it, which executes nothing.
@@ -33,11 +40,8 @@ def outcome_of(sent: Sent, order: RefundOrder, key: str, *, key_max: int) -> Out
     answer = sent.answer
     if answer.is_success:
         return _accepted(sent, order, key, key_max)
-    if answer.status == 401:
-        return Aborted("Hyperswitch does not accept the API key (401)")
-    if answer.status == 429:
-        # Its rate limit, or a lock on the payment that another call holds.
-        return Aborted("Hyperswitch limits the rate (429)", retry_after_of(answer.headers))
+    if turned_away := not_executed(answer, TITLE):
+        return turned_away
     return _refused(answer, secret=sent.key)
 
 

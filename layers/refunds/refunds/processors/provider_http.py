@@ -1,7 +1,8 @@
 """How a processor is asked: to show something at most twice, to move money once.
 
-After a 401, which is certain to have executed nothing, the key is read anew, since it may have been
-rotated behind the cache; only another key is worth a second sending.
+After an answer by which the processor refuses the credential, which is certain to have executed
+nothing, the key is read anew, since it may have been rotated behind the cache. With another key a
+read is repeated here; whether an order may be sent again is for its sender to decide.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,12 +23,16 @@ from refunds.adapters.http_messages import (
 )
 from refunds.ports import (
     Aborted,
+    CredentialRefused,
+    CredentialRefusedError,
     Deadline,
     ProviderUnavailableError,
     Unknown,
     UnreadableAnswerError,
 )
 
+# How a processor refuses a credential, unless its adapter knows more.
+UNAUTHENTICATED: Final = frozenset({401})
 # All that one order to move money may take, whatever is sent or read for it: leases are built on
 # this.
 ORDER_MS_MAX: Final = 20_000
@@ -57,10 +62,11 @@ class ProviderHttp:
     Args:
         title: the processor in sentences.
         base_url: with or without a path; calls are appended to it.
-        key: read anew once when the processor answers 401.
+        key: read anew once when the processor refuses it.
         http: the caller whose limits and deadline bound every exchange.
         headers: what every call carries, for a key.
         words: reads the processor's own refusals.
+        refused_by: the statuses by which the processor may refuse a credential.
     """
 
     def __init__(  # noqa: PLR0913 -- what differs from one processor to the next
@@ -72,6 +78,7 @@ class ProviderHttp:
         http: DeadlineHttp,
         headers: Callable[[str], Mapping[str, str]],
         words: Words,
+        refused_by: frozenset[int] = UNAUTHENTICATED,
     ) -> None:
         self._title = title
         self._base_url = base_url.rstrip("/")
@@ -79,6 +86,7 @@ class ProviderHttp:
         self._http = http
         self._headers = headers
         self._words = words
+        self._refused_by = refused_by
 
     @property
     def secret(self) -> str:
@@ -95,21 +103,33 @@ class ProviderHttp:
     def send(
         self, path: str, kind: str, body: bytes, deadline: Deadline
     ) -> Sent | Aborted | Unknown:
-        """POST an order to move money: once, and once more only with another key after a 401.
+        """POST an order to move money, once.
 
-        ``kind`` is the body's media type.
+        ``kind`` is the body's media type. Where the credential is refused and the one read anew is
+        another, that is said (``CredentialRefused.replaced``); otherwise the answer is returned.
         """
         try:
             key = self._key.current()
             answer = self._post(path, kind, body, key, deadline)
-            if answer.status == 401 and (rotated := other_key(self._key, key)):
-                key = rotated
-                answer = self._post(path, kind, body, key, deadline)
         except (KeyUnavailableError, NotSentError) as error:
             return Aborted(error.reason)
         except UnclearError as error:
             return Unknown(error.reason)
+        if answer.status in self._refused_by and other_key(self._key, key):
+            return CredentialRefused(self._refused(answer), replaced=True)
         return Sent(answer, key)
+
+    def shown(self, folder: str, name: str, key: str, deadline: Deadline) -> dict[str, Any] | None:
+        """The object ``name``, asked for once with this very ``key``; ``None`` if it is not shown.
+
+        For whoever must know whether it was the key that was refused.
+        """
+        try:
+            request = self._get_request(folder + quote(name, safe=""), key)
+            answer = self._http.send(request, deadline)
+        except ExchangeError:
+            return None
+        return json_object(answer.body) if answer.is_success else None
 
     def get(
         self, folder: str, name: str, deadline: Deadline, *, query: str = ""
@@ -117,7 +137,8 @@ class ProviderHttp:
         """The members of the object ``name``; ``None`` if the processor says that it has none.
 
         Raises:
-            UnreadableAnswerError, ProviderUnavailableError: as ``object_at``.
+            UnreadableAnswerError, CredentialRefusedError, ProviderUnavailableError: as
+                ``object_at``.
         """
         if not name.strip("."):
             return None  # as a path, "", "." and ".." would name something else than an object
@@ -128,6 +149,7 @@ class ProviderHttp:
 
         Raises:
             UnreadableAnswerError: no object, or a refusal to show it, which says nothing of others.
+            CredentialRefusedError: the credential is not accepted, nor the one read anew.
             ProviderUnavailableError: no usable answer after at most two requests.
         """
         answer, key = self._ask_twice(path, deadline)
@@ -141,7 +163,9 @@ class ProviderHttp:
         message = self._words(answer, secret=key)
         if answer.status == 404 and message:
             return None
-        refused = 400 <= answer.status < 500 and answer.status not in (401, 408, 429)
+        if answer.status in self._refused_by:
+            raise CredentialRefusedError(self._refused(answer))
+        refused = 400 <= answer.status < 500 and answer.status not in (408, 429)
         kind = UnreadableAnswerError if refused else ProviderUnavailableError
         raise kind(
             f"{self._title} answered {answer.status}" + (f": {message}" if message else ""),
@@ -166,7 +190,7 @@ class ProviderHttp:
             except ExchangeError:
                 if not deadline.remaining_ms():
                     raise
-            if first is not None and first.status == 401:
+            if first is not None and first.status in self._refused_by:
                 rotated = other_key(self._key, key)
                 if rotated is None:
                     return first, key
@@ -177,8 +201,27 @@ class ProviderHttp:
         except (KeyUnavailableError, ExchangeError) as error:
             raise ProviderUnavailableError(f"{self._title}: {error.reason}") from error
 
+    def _refused(self, answer: HttpAnswer) -> str:
+        return f"{self._title} does not accept the credential ({answer.status})"
+
     def _get_request(self, path: str, key: str) -> HttpRequest:
         return HttpRequest("GET", f"{self._base_url}{path}", self._headers(key))
+
+
+def not_executed(answer: HttpAnswer, title: str) -> Aborted | None:
+    """What an answer to an order means that no processor gives after having executed anything.
+
+    A refused credential, a method that is not there, a rate that is exceeded; ``None`` for others.
+    """
+    match answer.status:
+        case 401:
+            return CredentialRefused(f"{title} does not accept the credential (401)")
+        case 405:
+            return Aborted(f"{title} has no such call (405)")
+        case 429:
+            return Aborted(f"{title} limits the rate (429)", retry_after_of(answer.headers))
+        case _:
+            return None
 
 
 def require_same(title: str, what: str, found: str, asked: str) -> None:

@@ -97,7 +97,7 @@ def test_stripes_wish_to_wait_is_passed_on(report: Any) -> None:
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(400, None), (400, "charge_already_refunded"), (402, "x"), (403, None), (404, "y"), (422, "")],
+    [(400, None), (400, "charge_already_refunded"), (402, "x"), (404, "y"), (422, "")],
 )
 def test_stripes_own_refusal_is_told_with_its_code(
     report: Any, status: int, code: str | None
@@ -114,8 +114,33 @@ def test_a_refusal_that_is_not_stripes_is_unclear(report: Any, body: Any) -> Non
 
 def test_a_report_with_a_key_that_stays_refused_is_unclear(report: Any, key: StoredKey) -> None:
     outcome, server = report(answer(401, error_body(message="Invalid API Key: sk_test_o***")))
-    assert outcome == ReportUnclear("Stripe does not accept the API key (401)")
+    assert outcome == ReportUnclear(
+        "Stripe does not accept the API key for this (401)", credential_refused=True
+    )
     assert (len(server.arrived), key.reads) == (1, 1)
+
+
+def test_a_restricted_key_without_the_right_to_report_is_a_fault_of_the_set_up(
+    report: Any, key: StoredKey
+) -> None:
+    # Given a key that may read and not report
+    no_right = answer(403, error_body("permission_error", message="rk_test_o*** may not"))
+
+    # When it reports, then nothing is decided, no other key of Stripe's is needed, and it is said
+    outcome, server = report(no_right)
+    assert outcome == ReportUnclear(
+        "Stripe does not accept the API key for this (403)", credential_refused=True
+    )
+    assert (len(server.arrived), key.reads) == (1, 1)
+
+
+def test_a_report_is_sent_again_with_a_key_that_has_the_right(report: Any, key: StoredKey) -> None:
+    key.rotate("rk_test_two")
+    outcome, server = report(
+        answer(403, error_body("permission_error")), answer(200, record_body())
+    )
+    assert outcome == ReportAccepted()
+    assert len(server.arrived) == 2
 
 
 def test_a_report_is_sent_again_with_a_rotated_key_and_the_same_idempotency_key(

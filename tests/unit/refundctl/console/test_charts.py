@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from refundctl.console import charts
 from refundctl.console.activity import WINDOWS, Activity, Spread
 from refundctl.console.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Bar, Chart
-from refundctl.console.words import duration, seen
+from refundctl.console.words import duration
 from refunds.refund import Report
 from refunds.state_machine import ReportState, State
 from tests.unit.refundctl.console.shelf import HOUR, NOW, Shelf
@@ -115,17 +115,3 @@ def test_outcomes_are_drawn_in_proportion() -> None:
 )
 def test_durations_in_words(taken_ms: int, told: str) -> None:
     assert duration(taken_ms) == told
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("plain\ttext\n", "plain\ttext\n"),
-        ("日本語 é 👩‍👧", "日本語 é 👩‍👧"),
-        ("gpj.\u202eexe", "gpj.[U+202E]exe"),
-        ("a\x00b\x1b[2J", "a[U+0000]b[U+001B][2J"),
-        ("\ufeff\u200b\u2066", "[U+FEFF][U+200B][U+2066]"),
-    ],
-)
-def test_what_nobody_would_see_is_written_out(text: str, shown: str) -> None:
-    assert seen(text) == shown

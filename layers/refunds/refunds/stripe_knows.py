@@ -4,7 +4,7 @@ Stripe keeps one sum per Payment Record and cannot be asked for a reference, and
 too: under the processor's refund id, under a reference of their own, or not at all. So:
 
 1. **The reference** decides what was ever *sent*: sent again until Stripe takes or refuses it.
-2. **The sums** decide what was never sent: imports, and our own refunds older than the grace.
+2. **The sums** decide what was never sent: external refunds, and ours older than the grace.
 
 ::
 
@@ -18,8 +18,9 @@ Who waits for whom never runs in a circle: what the sums decide waits for what i
 them; that waits only for a smaller report of its kind, or for nothing; a taken-back one waits only
 for those that are not taken back. Time ends a grace; a person ends a failed report and a review.
 
-The caller reads the record first, **then** the charge, imports what is new, and holds the record's
-lease. Amounts are in Stripe's minor units. The standings are derived from the stored report.
+The caller holds the record's lease; looks at the clock, reads the record, **then** the charge, and
+imports what is new, in this order; and writes what was decided only if no refund of the record has
+changed since. Amounts are in Stripe's minor units.
 """
 
 from collections import Counter
@@ -76,8 +77,11 @@ class Line:
         amount: in minor units, above 0.
         sent: Stripe was asked at least once; stored before the call.
         forced: a person said that it is owed, so the sums are not asked.
-        in_grace: younger than the grace (an import: since it was seen here; ours: since due).
-        ours: ordered here; else it is an import.
+        in_grace: whoever made it may be about to report it: when the clock was looked at *before*
+            the record was read, this was younger than the grace. (What somebody reports between
+            that read and the grace's end is not in the sum.) An external refund counts since it
+            became due here; ours since it was sent to the processor, where others see it too.
+        ours: ordered here; else it is external.
         taken_back: the processor shows the success as failed now.
         made_at_ms: orders equal amounts, older first.
     """
@@ -163,14 +167,6 @@ class NotShown:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """What follows once Stripe took a report: beliefs that are due again, and a second look."""
-
-    owe: tuple[str, ...]
-    look_again: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Look:
     """What a look at the sums says where nobody asks for a report.
 
@@ -239,7 +235,7 @@ def weigh(  # noqa: PLR0911, PLR0913 - one return for each line of the rule
     if line.standing is not Standing.DUE:
         return NothingToTell()
     if line.taken_back:
-        return taken_back(refund_id, lines, u, seen_before=seen_before)
+        return _taken_back(line, lines, u, seen_before=seen_before)
     if told_at_once(line):
         return Tell()
     if line.in_grace and not line.ours:
@@ -259,32 +255,6 @@ def weigh(  # noqa: PLR0911, PLR0913 - one return for each line of the rule
         return CannotTell()
     moved = tuple(each.refund_id for each in found if each.standing is not Standing.PENDING)
     return Known(moved) if moved else Tell()
-
-
-def taken_back(  # noqa: PLR0911
-    refund_id: str, lines: Collection[Line], u: int, *, seen_before: int | None
-) -> Verdict:
-    """What to do about a due report whose money the processor took back.
-
-    Never sent: there is nothing to tell. Sent: it is never sent again, so the sums must say
-    whether Stripe shows it. ``Known`` then means reported with a late failure.
-    """
-    line = _line(refund_id, lines)
-    if not line.sent:
-        return NothingToTell()
-    beliefs = _beliefs(lines)
-    if u < 0 and beliefs:
-        return Wait(Waiting.LOWER, owe=beliefs)
-    if seen_before != u:
-        return Wait(Waiting.READ_AGAIN)
-    if u <= 0:
-        return NothingToTell()
-    others = _sent_and_open(refund_id, lines)
-    if u >= line.amount + sum(other.amount for other in others):
-        return Known((refund_id,))
-    if any(told_at_once(other) for other in others):
-        return Wait(Waiting.OTHER_REPORT)
-    return CannotTell()
 
 
 def judge_refusal(
@@ -319,14 +289,6 @@ def judge_refusal(
     if any(told_at_once(other) and _size(other) < _size(line) for other in others):
         return Wait(Waiting.OTHER_REPORT)
     return Refused(no_room=True)
-
-
-def after_acceptance(
-    lines: Collection[Line], *, amount_refunded: int, accepted_excess: int
-) -> Accepted:
-    """What follows from the record that Stripe answered; ``lines`` have the refund as reported."""
-    u = unexplained(amount_refunded, lines, accepted_excess)
-    return Accepted(owe=_beliefs(lines) if u < 0 else (), look_again=u != 0)
 
 
 def told_by_person(refund_id: str, lines: Collection[Line], u: int) -> Told | NotShown:
@@ -379,6 +341,30 @@ def look(  # noqa: PLR0911
     if undecided:
         return Look()  # each of them rings as a failed report
     return Look(alarm=Alarm.STRIPE_HIGHER if u > 0 else Alarm.STRIPE_LOWER)
+
+
+def _taken_back(  # noqa: PLR0911
+    line: Line, lines: Collection[Line], u: int, *, seen_before: int | None
+) -> Verdict:
+    """A due report whose money the processor took back: it is never sent (again).
+
+    If it was sent, the sums must say whether Stripe shows it: ``Known`` with a late failure.
+    """
+    if not line.sent:
+        return NothingToTell()
+    beliefs = _beliefs(lines)
+    if u < 0 and beliefs:
+        return Wait(Waiting.LOWER, owe=beliefs)
+    if seen_before != u:
+        return Wait(Waiting.READ_AGAIN)
+    if u <= 0:
+        return NothingToTell()
+    others = _sent_and_open(line.refund_id, lines)
+    if u >= line.amount + sum(other.amount for other in others):
+        return Known((line.refund_id,))
+    if any(told_at_once(other) for other in others):
+        return Wait(Waiting.OTHER_REPORT)
+    return CannotTell()
 
 
 def _line(refund_id: str, lines: Iterable[Line]) -> Line:

@@ -1,0 +1,80 @@
+"""Every world that can be reached, and the bad ends among all of them."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tests.model.stripe_ends import Bad, at_rest, ends_badly
+from tests.model.stripe_operator import commands
+from tests.model.stripe_worker import Rule, observed, reports
+from tests.model.stripe_world import IDLE, Setting, World, moves_of_others, orders, plain
+
+
+@dataclass
+class Walk:
+    """What was walked.
+
+    Attributes:
+        bad: every kind of bad end: how often, and one way to it.
+    """
+
+    worlds: int = 0
+    ends: int = 0
+    bad: Counter[str] = field(default_factory=Counter)
+    ways: dict[str, tuple[list[str], World]] = field(default_factory=dict)
+
+
+def walk(setting: Setting, rule: Rule) -> Walk:
+    """Walk every order of every move, and end each world that was reached."""
+    found = Walk()
+    start = setting.start()
+    came: dict[World, tuple[World, str] | None] = {start: None}
+    ended: dict[World, tuple[Bad, ...]] = {}
+    front = [start]
+    while front:
+        following: list[World] = []
+        for world in front:
+            for bad in _end(setting, world, rule, ended):
+                found.bad[bad.what] += 1
+                if bad.what not in found.ways:
+                    found.ways[bad.what] = (_way(came, world), bad.end)
+            for what, new in moves(setting, world, rule):
+                after = plain(new)
+                if after not in came:
+                    came[after] = (world, what)
+                    following.append(after)
+        front = following
+    found.worlds, found.ends = len(came), len(ended)
+    return found
+
+
+def moves(setting: Setting, world: World, rule: Rule) -> Iterator[tuple[str, World]]:
+    """Everything that may happen next."""
+    yield from moves_of_others(setting, world)
+    yield from orders(setting, world)
+    for number in range(len(world.refunds)):
+        after = observed(setting, world, number, rule)
+        if after != world:
+            yield f"the ledger sees {number}", after
+    yield from reports(setting, world, rule)
+    if world.commands and world.step == IDLE:
+        for what, after in commands(setting, world, rule, None):
+            yield what, after._replace(commands=world.commands - 1, clean=False)
+
+
+def _end(
+    setting: Setting, world: World, rule: Rule, ended: dict[World, tuple[Bad, ...]]
+) -> tuple[Bad, ...]:
+    """Many worlds end alike: each end is judged once."""
+    alike = at_rest(setting, world, rule)
+    if alike not in ended:
+        ended[alike] = tuple(ends_badly(setting, alike, rule))
+    return ended[alike]
+
+
+def _way(came: dict[World, tuple[World, str] | None], world: World) -> list[str]:
+    way: list[str] = []
+    while (before := came[world]) is not None:
+        world, what = before
+        way.append(what)
+    return way[::-1]

@@ -67,6 +67,7 @@ class World:
     listing: Listing
     backlog: Backlog
     processors: Mapping[str, Processor]
+    accounts: Mapping[str, str]
     book: Book
     doorbell: Doorbell
     clock: Clock
@@ -82,6 +83,7 @@ class World:
         return ResolveRefund(
             ledger=self.ledger,
             processors=self.processors,
+            accounts=self.accounts,
             recorder=self._recorder(),
             doorbell=self.doorbell,
             clock=self.clock,
@@ -171,6 +173,7 @@ def world_of(target: Target) -> World:
             name: build(name, settings, keys.processors[name], http)
             for name, settings in settings_of(given).items()
         },
+        accounts={name: own.account for name, own in settings_of(given).items()},
         book=StripeBook(base_url=given["StripeUrl"], key=keys.stripe, http=http),
         doorbell=SqsDoorbell(sqs, stack.outputs["ReportQueueUrl"]),
         clock=clock,

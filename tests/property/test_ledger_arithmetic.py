@@ -72,8 +72,8 @@ def recomputed(world: World) -> dict[str, Any]:
     old = [
         r.amount
         for r in refunds
-        if r.history[0].cause == "before_adoption" and r.report == Report(state=r.report.state)
-        if r.report.state == "not_due"
+        if r.history[0].cause == "before_adoption"
+        if (r.state, r.report.state) == ("succeeded", "not_due")
     ]
     undelivered = [r.amount for r in refunds if r.report.state == "failed"]
     doubtful = {
@@ -113,8 +113,7 @@ def step(world: World, data: st.DataObject) -> None:
         choices += [
             (refund.id, event)
             for state, event in REPORT_TRANSITIONS
-            if state is refund.report.state
-            and refund.state is State.SUCCEEDED
+            if state is refund.report.state and refund.state is State.SUCCEEDED
         ]
         choices += [
             (refund.id, event)
@@ -183,8 +182,9 @@ def test_the_sums_are_always_those_of_the_refunds(data: st.DataObject, steps: in
         assert kept | {"doubtful": set(payment.doubtful)} == recomputed(world)
         waiting = [r.id for r in world.refunds.values() if r.state == "requested"]
         assert sorted(payment.waiting) == sorted(waiting)
-        assert 0 <= payment.moved <= payment.held <= CAPTURED
-        assert payment.refundable == CAPTURED - payment.held
+        # What had failed may have moved money after all, when its amount was spent again.
+        assert 0 <= payment.moved <= payment.held
+        assert payment.refundable == max(0, CAPTURED - payment.held)
         assert payment.booked + payment.report_due_amount <= payment.held
         assert min(payment.bound_amount, payment.report_due_count) >= 0
     assert all(times == 1 for times in world.freed.values())

@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from refunds import evidence, look_up, observe, outcome, record
 from refunds.adopt import Adopter, Adoption
+
+from refunds import evidence, look_up, observe, outcome, record
 from refunds.evidence import Found, NoneYet, Verdict
 from refunds.link import PaymentView
 from refunds.observe import ObservePayment

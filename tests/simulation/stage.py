@@ -8,6 +8,7 @@ from random import Random
 from typing import Final, TypeVar
 
 from refunds.adopt import Adopter
+
 from refunds.execute import ExecuteRefund
 from refunds.link import LinkResolver
 from refunds.money import Money

@@ -12,9 +12,10 @@ from refunds.money import Money
 from refunds.observe import Observed
 from refunds.payment import PaymentKey
 from refunds.ports import MovementStatus
+from refunds.refund import ReportCause
 from refunds.state_machine import ReportState, State
 from tests.fakes.processor_fates import Conduct
-from tests.fakes.world import STEP_MS, World
+from tests.fakes.world import GRACE_MS, STEP_MS, World
 from tests.unit.dashboard import (
     DAY_MS,
     imported,
@@ -35,12 +36,14 @@ class TestATraceThatLeadsToItsRecord:
         movement = world.in_dashboard(2500)
         # When the webhook comes
         assert observe(world) is Observed.LEARNT
-        # Then it is a refund here, linked, and its report is due and rung for
+        # Then it is a refund here, linked, and its report is due, but not rung for yet
         (refund,) = imported(world)
         assert (refund.state, refund.payment_record) == (State.SUCCEEDED, "pr_1")
-        assert world.doorbell.rung == [refund.id]
-        # And Stripe is told of it, once
-        world.report(refund.id)
+        assert (refund.report.state, world.doorbell.rung) == (ReportState.DUE, [])
+        # And when whoever made it had time to report it, Stripe is told of it, once
+        world.settle_for(GRACE_MS - STEP_MS)
+        assert world.doorbell.rung == []
+        world.live_for(3 * STEP_MS)
         observe(world)
         (told,) = world.book.books.reports
         assert told.parameters.refund_reference == movement.id
@@ -72,7 +75,7 @@ class TestATraceThatLeadsToItsRecord:
         # Then only the newer one is owed
         new, old = imported(world)
         assert (new.report.state, old.report.state) == (ReportState.DUE, ReportState.NOT_DUE)
-        assert old.is_adopted
+        assert old.is_before_adoption
 
     def test_what_stripe_shows_already_is_not_told_again(self, world: World) -> None:
         # Given two refunds in the dashboard, the first of which was reported by somebody else
@@ -81,9 +84,14 @@ class TestATraceThatLeadsToItsRecord:
         world.in_dashboard(100)
         report_elsewhere(world, first)
         observe(world)
-        # Then only the second is owed
+        world.live_for(20 * STEP_MS)
+        # Then only the second is told
         second, known = imported(world)
-        assert (second.report.state, known.report.state) == (ReportState.DUE, ReportState.NOT_DUE)
+        assert (second.report.cause, known.report.cause) == (
+            ReportCause.BY_US,
+            ReportCause.BY_SUMS,
+        )
+        assert world.at_stripe == 2600
 
     def test_where_the_sums_do_not_fit_none_is_told(self, world: World) -> None:
         # Given two refunds, of which Stripe shows a part that is neither
@@ -92,9 +100,11 @@ class TestATraceThatLeadsToItsRecord:
         world.in_dashboard(100)
         report_elsewhere(world, replace(first, money=Money(700, "sgd")))
         observe(world)
-        # Then both wait for a person, and the log says so
-        assert [one.report.state for one in imported(world)] == [ReportState.NOT_DUE] * 2
-        assert world.noted("stripe_shows_less_than_ledger") != []
+        world.live_for(20 * STEP_MS)
+        # Then both wait for a person
+        causes = [one.report.cause for one in imported(world)]
+        assert causes == [ReportCause.CANNOT_TELL] * 2
+        assert len(world.noted("report_failed")) == 2
 
     def test_a_busy_provider_is_asked_again_by_the_next_webhook(self, world: World) -> None:
         world.in_dashboard(2500)

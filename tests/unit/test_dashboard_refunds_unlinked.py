@@ -1,7 +1,5 @@
 """Dashboard refunds whose payment leads to no record: kept, and told when that is mended."""
 
-from typing import Any
-
 import pytest
 
 from refunds.errors import (
@@ -9,7 +7,7 @@ from refunds.errors import (
 )
 from refunds.link import VerifyCharge
 from refunds.observe import Observed
-from refunds.ports import MovementStatus, PaymentRecord
+from refunds.ports import MovementStatus
 from refunds.report import ReportDeferredError, ReportFailedError
 from refunds.state_machine import ReportState, State
 from tests.fakes.book_fates import AnswerLost
@@ -88,11 +86,10 @@ class TestATraceThatLeadsNowhere:
         # When somebody writes the missing id, and the charge is looked at again
         kept.book.references["pi_1"] = intent("pr_1")
         observe(kept)
-        # Then the refund is linked, its report due and rung for
+        # Then the refund is linked, and Stripe is told of it
         (refund,) = imported(kept)
         assert (refund.payment_record, refund.report.state) == ("pr_1", ReportState.DUE)
-        assert kept.doorbell.rung == [refund.id]
-        kept.report(refund.id)
+        kept.live_for(20 * STEP_MS)
         assert [one.parameters.amount for one in kept.book.books.reports] == [2500]
         assert kept.payment().payment_record == "pr_1"
         assert kept.ledger.payment_of_record("pr_1") == CHARGE
@@ -104,7 +101,7 @@ class TestATraceThatLeadsNowhere:
         # Then Stripe is owed what was kept
         assert imported(kept)[0].report.state is ReportState.DUE
         # And when it was told, there is nothing left to look at
-        kept.report(imported(kept)[0].id)
+        kept.live_for(20 * STEP_MS)
         assert kept.sweep(kept.deadline_of(SWEEP_MS)) == 0
 
     def test_the_sweep_finds_what_a_refund_of_the_payment_has_linked(self, kept: World) -> None:
@@ -115,80 +112,42 @@ class TestATraceThatLeadsNowhere:
     def test_a_worker_that_dies_between_link_and_reports_loses_none(self, kept: World) -> None:
         kept.book.references["pi_1"] = intent("pr_1")
         seen = kept.execute.resolver.sight(kept.command("x").request, None, kept.deadline())
-        adopter = kept.execute.reservation.adopter
-        adopter.carry_out(adopter.plan(seen.view))
+        kept.learn(seen.view, kept.deadline())
         assert imported(kept)[0].report.state is ReportState.FAILED
         observe(kept)
         assert imported(kept)[0].report.state is ReportState.DUE
 
-    def test_what_a_person_has_booked_meanwhile_is_not_told_again(self, kept: World) -> None:
-        (refund,) = imported(kept)
+    @pytest.mark.parametrize("ours", [None, 2500, 700])
+    def test_what_a_person_has_booked_meanwhile_is_not_told_again(
+        self, kept: World, ours: int | None
+    ) -> None:
+        # Given that it was booked by hand, with a refund of ours beside it or without
         report_elsewhere(kept, next(iter(kept.processor.books.refunds.values())).movement)
+        if ours is not None:
+            kept.refund("k", record="pr_1", amount=ours)
+        # When the link is mended
         kept.book.references["pi_1"] = intent("pr_1")
         observe(kept)
-        assert imported(kept)[0].report.state is ReportState.FAILED
-        assert kept.noted("link_found_but_booked") == [{"refund_id": refund.id}]
+        kept.live_for(60 * STEP_MS)
+        # Then each is there once
+        assert kept.book.books.refunded("pr_1") == 2500 + (ours or 0)
+        assert imported(kept)[-1].report.state is ReportState.REPORTED
 
-    def test_a_report_of_ours_does_not_hide_what_a_person_has_booked(self, kept: World) -> None:
-        # Given that it was booked by hand, and a refund of ours of just that sum owes its report
-        report_elsewhere(kept, next(iter(kept.processor.books.refunds.values())).movement)
-        ours = kept.refund("k", record="pr_1", amount=2500).refund
-        # When the payment is observed, then nobody can tell which of the two Stripe shows
-        observe(kept)
-        assert imported(kept)[0].report.state is ReportState.FAILED
-        assert kept.noted("link_found_but_booked") == []
-        # And when ours is told, the other is known to be in the book
-        kept.report(ours.id)
-        observe(kept)
-        assert imported(kept)[0].report.state is ReportState.FAILED
-        assert kept.book.books.refunded("pr_1") == 5000
-        assert len(kept.noted("link_found_but_booked")) == 1
-
-    def test_it_is_told_when_the_report_that_made_it_doubtful_has_ended(self, kept: World) -> None:
+    def test_a_report_whose_answer_was_lost_hides_nothing(self, kept: World) -> None:
         # Given a report of ours that Stripe has booked, and whose answer was lost
         ours = kept.refund("k", record="pr_1", amount=2500).refund
         kept.book.fates.append(AnswerLost())
         with pytest.raises(ReportDeferredError):
             kept.report(ours.id)
         observe(kept)
-        assert imported(kept)[0].report.state is ReportState.FAILED
-        # When it is confirmed
-        kept.report(ours.id, receive=2)
-        observe(kept)
-        # Then the other is owed
-        assert imported(kept)[0].report.state is ReportState.DUE
-
-    def test_a_report_that_is_made_while_stripe_is_read_hides_nothing(self, kept: World) -> None:
-        # Given that it was booked by hand, and ours is told just after Stripe was read
-        report_elsewhere(kept, next(iter(kept.processor.books.refunds.values())).movement)
-        ours = kept.refund("k", record="pr_1", amount=2500).refund
-        read = kept.book.payment_record
-
-        def raced(*asked: Any) -> PaymentRecord:
-            kept.book.payment_record = read  # type: ignore[method-assign]
-            found = read(*asked)
-            kept.report(ours.id)
-            return found
-
-        kept.book.payment_record = raced  # type: ignore[method-assign, assignment]
-        observe(kept)
-        assert imported(kept)[0].report.state is ReportState.FAILED
-
-    def test_what_stripe_shows_is_not_taken_for_what_is_older(self, world: World) -> None:
-        # Given a refund from before this service, and a new one that was booked by hand
-        world.book.references["pi_1"] = intent(None)
-        world.in_dashboard(5000)
-        world.clock.advance(DAY_MS + STEP_MS)
-        new = world.in_dashboard(2500)
-        observe(world)
-        report_elsewhere(world, new)
-        # When the link is mended, then the sum does not fit, and none is told
-        world.book.references["pi_1"] = intent("pr_1")
-        observe(world)
-        assert imported(world)[0].report.state is ReportState.FAILED
+        kept.doorbell.rung.append(ours.id)
+        kept.live_for(60 * STEP_MS)
+        assert kept.book.books.refunded("pr_1") == 5000
 
     def test_beside_what_stripe_shows_of_older_ones_it_is_told(self, world: World) -> None:
         world.book.references["pi_1"] = intent(None)
+        world.settle_run(world.deadline())
+        world.clock.advance(2 * DAY_MS)
         old = world.in_dashboard(5000)
         report_elsewhere(world, old)
         world.clock.advance(DAY_MS + STEP_MS)
@@ -196,7 +155,8 @@ class TestATraceThatLeadsNowhere:
         observe(world)
         world.book.references["pi_1"] = intent("pr_1")
         observe(world)
-        assert imported(world)[0].report.state is ReportState.DUE
+        world.live_for(60 * STEP_MS)
+        assert world.book.books.refunded("pr_1") == 7500
 
     @pytest.mark.parametrize("by_webhook", [True, False])
     def test_one_that_ends_after_its_payment_was_linked_is_told(

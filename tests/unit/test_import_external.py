@@ -45,9 +45,7 @@ class TestImport:
     """The refund that stands for a movement."""
 
     def of(self, seen: Movement, **facts: Any) -> Refund:
-        plain = Import(
-            stage="test", key=CHARGE, payment_record="pr_1", since_ms=SEEN, now_ms=NOW
-        )
+        plain = Import(stage="test", key=CHARGE, payment_record="pr_1", since_ms=SEEN, now_ms=NOW)
         return replace(plain, **facts).refund_of(seen)
 
     def test_it_is_bound_and_owes_a_report_for_which_nobody_was_rung(self) -> None:

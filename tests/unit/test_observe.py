@@ -138,9 +138,12 @@ class TestObserving:
         # When it shows it as succeeded after all
         world.processor.books.set_status("hitpay-refund-1", MovementStatus.SUCCEEDED)
         self.observe(world)
-        # Then a person is told
-        told = {"movement": "hitpay-refund-1", "failed": failed.id}
-        assert ("movement_contradicts", told) in world.trail.notes
+        # Then it has succeeded, Stripe is owed it, and a person is told
+        stored = world.stored("k")
+        assert (stored.state, stored.report.state) == (State.SUCCEEDED, ReportState.DUE)
+        assert world.payment().refundable == 7499
+        told = {"refund_id": failed.id, "movement": "hitpay-refund-1"}
+        assert ("refund_moved_after_all", told) in world.trail.notes
 
     def test_a_payment_is_known_by_the_processors_own_spelling(self, world: World) -> None:
         # Given a webhook that spells the charge's id in capitals
@@ -182,7 +185,8 @@ class TestObserving:
         stored = world.stored("k")
         assert stored.late_failure_at_ms == world.clock.now_ms()
         assert (stored.history[-1].cause, stored.history[-1].actor) == ("taken_back", "observe")
-        assert world.noted("refund_taken_back") == [{"refund_id": refund.id}]
+        told = {"refund_id": refund.id, "movement": "hitpay-refund-1"}
+        assert world.noted("refund_taken_back") == [told]
         assert stored.report.state is ReportState.REPORTED
         assert world.payment().refundable == 7499
         assert world.doorbell.rung == [refund.id]
@@ -190,7 +194,8 @@ class TestObserving:
     def test_a_report_that_was_due_already_is_not_rung_for_again(self, world: World) -> None:
         # Given a success whose report a worker has begun, and that is then taken back
         refund = world.refund("k", amount=2500).refund
-        world.ledger.take_report(refund.id, now_ms=world.clock.now_ms(), lease_until_ms=0)
+        begun = replace(refund.report, attempts=1)
+        world.ledger.refunds[refund.id] = replace(refund, report=begun)
         world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
         self.observe(world)
         assert world.stored("k").report.state is ReportState.DUE

@@ -7,9 +7,12 @@ import pytest
 
 from refunds.money import Money
 from refunds.outcome import (
+    News,
     after_movement,
+    after_news,
     after_outcome,
     claims_of,
+    news_of,
     report_parameters,
     taken_back,
 )
@@ -26,8 +29,10 @@ from refunds.ports import (
 from refunds.refund import (
     HANDED_OVER_AGAIN,
     Failure,
+    ReferenceType,
     Refund,
     RefundType,
+    ReportCause,
     ReportParameters,
     noted,
     transition,
@@ -128,10 +133,17 @@ class TestAnswers:
         after = answered(submitting(next_check_ms=stands_ms), Accepted(movement()))
         assert (after.report.state, after.next_check_ms) == (ReportState.DUE, then_ms)
 
-    def test_a_success_that_no_record_books_owes_nothing_and_is_not_looked_at(self) -> None:
-        after = answered(submitting(payment_record=None), Accepted(movement()))
+    def test_an_unlinked_success_that_names_no_record_owes_nothing(self) -> None:
+        request = replace(
+            submitting().request, reference_type=ReferenceType.PAYMENT_METHOD, reference_id="card-1"
+        )
+        after = answered(submitting(payment_record=None, request=request), Accepted(movement()))
         assert (after.state, after.report.state) == (State.SUCCEEDED, ReportState.NOT_DUE)
-        assert after.next_check_ms is None
+
+    def test_a_success_whose_record_was_taken_from_it_has_failed_to_be_reported(self) -> None:
+        after = answered(submitting(payment_record=None), Accepted(movement()))
+        assert (after.state, after.report.state) == (State.SUCCEEDED, ReportState.FAILED)
+        assert after.report.cause is ReportCause.NOT_LINKED
 
     @pytest.mark.parametrize("status", [MovementStatus.PENDING, MovementStatus.FAILED])
     def test_what_is_accepted_but_not_done_is_pending_and_due_at_once(
@@ -263,10 +275,58 @@ class TestMovements:
         assert (after.state, after.processor_refund_id) == (State.REVIEW, "m1")
         assert (after.history, after.next_check_ms) == (review.history, AT)
 
-    def test_no_movement_changes_what_is_final(self) -> None:
+    @pytest.mark.parametrize("status", [MovementStatus.PENDING, MovementStatus.FAILED])
+    def test_what_is_final_changes_by_a_success_only(self, status: MovementStatus) -> None:
         rejected = answered(submitting(), Rejected("No.", 422))
         with pytest.raises(IllegalTransitionError):
-            self.looked(rejected, movement())
+            self.looked(rejected, movement(status))
+        moved = self.looked(rejected, movement())
+        assert (moved.state, moved.failure) == (State.SUCCEEDED, None)
+        assert moved.report.state is ReportState.DUE
+
+
+class TestNews:
+    """What the processor shows that the ledger does not know yet."""
+
+    @pytest.mark.parametrize(
+        ("state", "late", "status", "expected"),
+        [
+            (State.PENDING, False, MovementStatus.SUCCEEDED, News.ENDED),
+            (State.REVIEW, False, MovementStatus.FAILED, News.ENDED),
+            (State.PENDING, False, MovementStatus.PENDING, None),
+            (State.SUCCEEDED, False, MovementStatus.FAILED, News.TAKEN_BACK),
+            (State.SUCCEEDED, True, MovementStatus.FAILED, None),
+            (State.SUCCEEDED, True, MovementStatus.SUCCEEDED, News.RESTORED),
+            (State.SUCCEEDED, False, MovementStatus.SUCCEEDED, None),
+            (State.FAILED, False, MovementStatus.SUCCEEDED, News.MOVED_AFTER_ALL),
+            (State.REJECTED, False, MovementStatus.SUCCEEDED, News.MOVED_AFTER_ALL),
+            (State.ABORTED, False, MovementStatus.SUCCEEDED, News.MOVED_AFTER_ALL),
+            (State.FAILED, False, MovementStatus.FAILED, None),
+            (State.UNKNOWN, False, MovementStatus.SUCCEEDED, None),
+        ],
+    )
+    def test_it_is_told_by_the_state_and_by_what_is_shown(
+        self, state: State, late: bool, status: MovementStatus, expected: News | None
+    ) -> None:
+        refund = replace(submitting(), state=state, late_failure_at_ms=AT if late else None)
+        assert news_of(refund, movement(status)) is expected
+        assert expected is None or expected.contradicts is (expected is not News.ENDED)
+
+    def test_what_came_back_and_went_again_owes_its_report_if_it_was_canceled(self) -> None:
+        succeeded = answered(submitting(), Accepted(movement()))
+        back = taken_back(succeeded, movement(MovementStatus.FAILED), at_ms=AT, actor="o")
+        again = after_news(back, movement(), at_ms=AT, cause="seen", actor="o")
+        assert (again.late_failure_at_ms, again.report.state) == (None, ReportState.DUE)
+
+    def test_what_was_reported_stays_reported_when_it_went_again(self) -> None:
+        succeeded = answered(submitting(), Accepted(movement()))
+        told = replace(
+            succeeded,
+            report=replace(succeeded.report, state=ReportState.REPORTED, cause=ReportCause.BY_US),
+        )
+        back = taken_back(told, movement(MovementStatus.FAILED), at_ms=AT, actor="o")
+        again = after_news(back, movement(), at_ms=AT, cause="seen", actor="o")
+        assert (again.late_failure_at_ms, again.report) == (None, told.report)
 
 
 class TestTakenBack:
@@ -275,10 +335,10 @@ class TestTakenBack:
     def succeeded(self) -> Refund:
         return answered(submitting(), Accepted(movement()))
 
-    def test_a_report_that_nobody_has_begun_is_canceled_and_nothing_is_left_to_do(self) -> None:
+    def test_a_report_that_nobody_has_begun_is_canceled(self) -> None:
         after = taken_back(self.succeeded(), movement(MovementStatus.FAILED), at_ms=AT, actor="o")
         assert (after.state, after.report.state) == (State.SUCCEEDED, ReportState.NOT_DUE)
-        assert (after.late_failure_at_ms, after.next_check_ms) == (AT, None)
+        assert after.late_failure_at_ms == AT
         assert last_line(after) == ("taken_back", "o", AT, EVIDENCE)
 
     def test_a_report_that_a_worker_has_begun_goes_on(self) -> None:
@@ -289,10 +349,10 @@ class TestTakenBack:
         assert (after.late_failure_at_ms, after.next_check_ms) == (AT, before.next_check_ms)
         assert last_line(after) == ("taken_back", "o", AT, EVIDENCE)
 
-    def test_a_success_that_owed_no_report_owes_none_afterwards(self) -> None:
+    def test_a_report_that_failed_unsent_is_canceled_too(self) -> None:
         before = answered(submitting(payment_record=None), Accepted(movement()))
         after = taken_back(before, movement(MovementStatus.FAILED), at_ms=AT, actor="o")
-        assert (after.state, after.report) == (State.SUCCEEDED, before.report)
+        assert (after.state, after.report.state) == (State.SUCCEEDED, ReportState.NOT_DUE)
         assert after.late_failure_at_ms == AT
 
 

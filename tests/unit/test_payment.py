@@ -44,7 +44,10 @@ def test_a_new_payment_has_nothing_but_what_was_captured() -> None:
         report_due_count=0,
         report_due_amount=0,
         report_failed_amount=0,
-        first_seen_ms=0,
+        before_adoption=0,
+        report_lease_until_ms=None,
+        unexplained=None,
+        accepted_excess=0,
         revision=0,
         schema_version=1,
     )

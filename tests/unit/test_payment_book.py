@@ -49,9 +49,10 @@ def test_what_was_pending_is_never_older_than_this_service() -> None:
 def test_what_a_former_release_counted_as_booked_is_counted_anew() -> None:
     # Given a payment whose import of old was counted as booked
     imported = old(an_import(amount=300))
-    former = replace(held(a_payment(captured=999), imported), booked=300, before_adoption=0)
+    right = held(a_payment(captured=999), imported)
+    former = replace(right, booked=300, before_adoption=0)
     # Then it is counted as it is
-    assert recounted(former, [imported]) == held(a_payment(captured=999), imported)
+    assert recounted(former, [imported]) == right
 
 
 def test_refunds_that_were_not_read_at_one_moment_are_not_counted() -> None:

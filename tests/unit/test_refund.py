@@ -100,7 +100,7 @@ def test_a_step_outside_the_table_changes_nothing() -> None:
     with pytest.raises(IllegalTransitionError):
         transition(before, Event.START, LATER)
     with pytest.raises(IllegalTransitionError):
-        report_transition(before, ReportEvent.CONFIRM, LATER)
+        report_transition(before, ReportEvent.GIVE_UP, LATER)
 
 
 def test_a_report_has_its_own_lines_of_history() -> None:

@@ -1,12 +1,5 @@
 """What was refunded in the processor's dashboard counts once, and Stripe hears of it once."""
 
-from refunds.ports import (
-    MovementStatus,
-)
-from refunds.state_machine import ReportState, State
-from tests.fakes.processor_fates import (
-    Conduct,
-)
 from tests.fakes.world import STEP_MS, World
 
 
@@ -56,27 +49,13 @@ class TestRefundsOfOthers:
         # Then it is held once
         assert world.payment().refundable == 9999 - 600 - 3000
 
-    def test_one_from_before_us_is_not_reported_when_it_is_listed_late(self, world: World) -> None:
+    def test_one_that_is_listed_late_is_told(self, world: World) -> None:
         world.processor.refund_in_dashboard("charge-1", 3000)
         world.processor.lists_refunds = False
         world.clock.advance(STEP_MS)
         world.refund("first", amount=300)
         world.processor.lists_refunds = True
         world.observe(world.payment().key, world.deadline())
-        (imported,) = [r for r in world.ledger.refunds.values() if r.source == "processor"]
-        assert imported.report.state is ReportState.NOT_DUE
+        world.live_for(20 * STEP_MS)
+        assert world.at_stripe == 3300
         assert world.payment().refundable == 9999 - 3300
-
-    def test_one_that_was_pending_when_we_came_is_not_reported_when_it_ends(
-        self, world: World
-    ) -> None:
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
-        world.processor.refund_in_dashboard("charge-1", 3000)
-        world.processor.books.conduct = Conduct()
-        world.refund("first", amount=300)
-        (imported,) = [r for r in world.ledger.refunds.values() if r.source == "processor"]
-        assert imported.processor_refund_id is not None
-        world.processor.books.set_status(imported.processor_refund_id, MovementStatus.SUCCEEDED)
-        world.settle_for(5 * STEP_MS)
-        settled = world.ledger.refunds[imported.id]
-        assert (settled.state, settled.report.state) == (State.SUCCEEDED, ReportState.NOT_DUE)

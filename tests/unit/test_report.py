@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from refunds.payment import PaymentKey
-from refunds.refund import Refund
+from refunds.ports import LedgerUnavailableError
+from refunds.refund import Refund, ReportCause
 from refunds.report import (
     ReportDeferredError,
     Reported,
@@ -14,7 +15,7 @@ from refunds.report import (
 )
 from refunds.state_machine import ReportState
 from tests.fakes.processor_fates import NotSent
-from tests.fakes.world import REPORT_LEASE_MS, World
+from tests.fakes.world import REPORT_LEASE_MS, STEP_MS, World
 from tests.unit.reporting import booked, mishaps, raced
 
 CHARGE = PaymentKey("hitpay", "charge-1")
@@ -27,7 +28,8 @@ def test_a_success_is_reported_with_the_parameters_frozen_then(world: World) -> 
     stored = world.stored("k")
     assert stored.report.state is ReportState.REPORTED
     assert stored.report.reported_at_ms is not None
-    assert stored.next_check_ms is None
+    assert stored.report.cause is ReportCause.BY_US
+    assert stored.next_check_ms == world.clock.now_ms() + 60 * STEP_MS
     assert (world.payment().booked, world.payment().report_due_count) == (2500, 0)
 
 
@@ -57,7 +59,7 @@ class TestTaking:
         with pytest.raises(ReportDeferredError) as deferred:
             world.report(refund.id, receive=2)
         assert deferred.value.leased
-        assert deferred.value.reason == "another worker has this report"
+        assert deferred.value.reason == "another worker has the payment's reports"
         assert deferred.value.retry_after_s is None
         # And after the lease another one reports
         world.book.report_refund = tell  # type: ignore[method-assign]
@@ -101,7 +103,7 @@ class TestConfirming:
     def test_it_is_written_over_what_others_wrote_meanwhile(
         self, world: World, refund: Refund
     ) -> None:
-        # Given the payment and the refund, both written by others just before
+        # Given the payment and the refund, both written by others while Stripe is told
         def others() -> None:
             payment, stored = world.payment(), world.stored("k")
             world.ledger.payments[CHARGE] = replace(payment, revision=payment.revision + 1)
@@ -109,7 +111,7 @@ class TestConfirming:
                 stored, last_look="others", revision=stored.revision + 1
             )
 
-        mishaps(world).extend([others, raced])
+        mishaps(world).extend([lambda: None, others, raced])
         # When the report is confirmed, then what they wrote is kept
         assert world.report(refund.id) is Reported.REPORTED
         stored = world.stored("k")
@@ -126,30 +128,34 @@ class TestConfirming:
                 stored, report=report, revision=stored.revision + 1
             )
 
-        mishaps(world).append(confirmed)
+        mishaps(world).extend([lambda: None, confirmed])
         lines = len(refund.history)
-        assert world.report(refund.id) is Reported.REPORTED
+        with pytest.raises(ReportDeferredError, match="has changed"):
+            world.report(refund.id)
         assert len(world.stored("k").history) == lines
+        # And the message that comes back finds nothing to do
+        assert world.report(refund.id, receive=2) is Reported.NOTHING_DUE
 
     def test_a_refund_that_vanishes_is_not_written(self, world: World, refund: Refund) -> None:
-        mishaps(world).append(world.ledger.refunds.clear)
-        assert world.report(refund.id) is Reported.REPORTED
+        mishaps(world).extend([lambda: None, world.ledger.refunds.clear])
+        with pytest.raises(ReportDeferredError):
+            world.report(refund.id)
         assert world.ledger.refunds == {}
 
-    def test_a_payment_that_vanishes_is_not_written(self, world: World, refund: Refund) -> None:
+    def test_without_its_payment_nothing_is_told(self, world: World, refund: Refund) -> None:
         world.ledger.payments.clear()
-        with pytest.raises(ReportDeferredError, match="too busy"):
+        with pytest.raises(LedgerUnavailableError, match="whole"):
             world.report(refund.id)
-        assert world.stored("k").report.state is ReportState.DUE
+        assert world.book.asked == []
 
     def test_twenty_four_lost_races_are_no_reason_to_give_up(
         self, world: World, refund: Refund
     ) -> None:
-        mishaps(world).extend([raced] * 24)
+        mishaps(world).extend([lambda: None, *[raced] * 24])
         assert world.report(refund.id) is Reported.REPORTED
 
     def test_twenty_five_are(self, world: World, refund: Refund) -> None:
-        mishaps(world).extend([raced] * 25)
+        mishaps(world).extend([lambda: None, *[raced] * 25])
         with pytest.raises(ReportDeferredError, match="too busy"):
             world.report(refund.id)
         assert world.stored("k").report.state is ReportState.DUE

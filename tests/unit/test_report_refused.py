@@ -1,248 +1,212 @@
-"""Stripe will not book the report: was it booked before?"""
+"""Stripe will not book a report: does it know the reference, or is there no room?"""
 
 from dataclasses import replace
 
 import pytest
 
-from refunds.payment import PaymentKey
-from refunds.ports import (
-    Deadline,
-    PaymentRecord,
-    ProviderUnavailableError,
-    StripeObjectNotFoundError,
-)
-from refunds.refund import Refund
-from refunds.report import (
-    ReportDeferredError,
-    Reported,
-    ReportFailedError,
-)
+from refunds.ports import PaymentRecord, ProviderUnavailableError, StripeObjectNotFoundError
+from refunds.refund import Refund, ReportCause
+from refunds.report import ReportDeferredError, Reported, ReportFailedError
 from refunds.state_machine import ReportState
-from tests.fakes.book_fates import AnswerLost, Arrives, Fails, ReportLost
-from tests.fakes.world import World
+from refunds.stripe_knows import OthersReport
+from tests.fakes.book_fates import AnswerLost, Fails, ReportLost
+from tests.fakes.world import STEP_MS, World
 from tests.unit.reporting import booked, report_elsewhere
 
-CHARGE = PaymentKey("hitpay", "charge-1")
 
-
-def test_a_refusal_that_the_record_does_not_explain_is_for_a_person(world: World) -> None:
-    # Given a record on which somebody else has reported all of it meanwhile
-    refund = world.refund("k", amount=9999).refund
-    report_elsewhere(world, 5000)
-    # When ours is refused
-    with pytest.raises(ReportFailedError):
+def repeated(world: World, refund: Refund) -> None:
+    """Stripe has booked the report, its answer was lost, and its key is forgotten."""
+    world.book.fates.append(AnswerLost())
+    with pytest.raises(ReportDeferredError):
         world.report(refund.id)
-    # Then it is failed, and no further receive of that message asks again
-    assert world.stored("k").report.state is ReportState.FAILED
-    with pytest.raises(ReportFailedError):
-        world.report(refund.id, receive=2)
-    assert len(world.book.asked) == 1
-
-
-def test_a_refusal_is_not_judged_while_another_report_of_the_payment_is_due(world: World) -> None:
-    # Given two reports due on one payment, one of which Stripe booked without telling
-    one, two = (world.refund(key, amount=1000).refund for key in ("one", "two"))
-    world.book.fates.extend([AnswerLost(), Arrives()])
-    with pytest.raises(ReportDeferredError):
-        world.report(one.id)
     world.book.forget_keys()
-    # When the first is refused as a repeat, then it waits for the second
-    with pytest.raises(ReportDeferredError):
-        world.report(one.id, receive=2)
-    assert world.report(two.id) is Reported.REPORTED
-    # And is then found to be booked
-    assert world.report(one.id, receive=3) is Reported.REPORTED
-    assert [item.amount for item in booked(world)] == [1000, 1000]
 
 
-def test_two_reports_of_one_payment_that_stripe_booked_without_telling_end_reported(
-    world: World,
-) -> None:
-    # Given two reports of one payment, both booked and answered with a 500
-    one, two = (world.refund(key, amount=1000).refund for key in ("one", "two"))
-    world.book.fates.extend([Fails(booked=True), Fails(booked=True)])
-    for refund in (one, two):
-        with pytest.raises(ReportDeferredError):
-            world.report(refund.id)
-    # When each is refused as a repeat, then the sum tells that both are booked
-    assert world.report(one.id, receive=2) is Reported.REPORTED
-    assert world.report(two.id, receive=2) is Reported.REPORTED
-    assert len(world.book.books.reports_of("pr_1")) == 2
+class TestTheReferenceIsTaken:
+    """There is room at Stripe, so only the reference can be what was refused."""
 
-
-def test_what_others_reported_is_not_taken_for_a_report_that_was_refused(world: World) -> None:
-    # Given a report that is due, and much that somebody else has reported of the same payment
-    due = world.refund("one", amount=1000).refund
-    assert due.report.parameters is not None
-    world.book.report_elsewhere(
-        replace(due.report.parameters, amount=9500, refund_reference="somebody-else")
-    )
-    # And that was learnt while nobody could say whether our report was part of Stripe's sum
-    second = world.refund("two", amount=1).refund
-    world.report(second.id)
-    # When the report gets no answer, and is then refused since too little is left
-    world.book.fates.append(ReportLost())
-    with pytest.raises(ReportDeferredError):
-        world.report(due.id)
-    # Then it is not taken for booked, though the sum has risen by just as much
-    with pytest.raises(ReportFailedError):
-        world.report(due.id, receive=2)
-    assert world.stored("one").report.state is ReportState.FAILED
-
-
-class TestRefused:
-    """Stripe will not book it; was it booked before?"""
-
-    def repeated(self, world: World, refund: Refund) -> None:
-        """Stripe has booked the report, its answer was lost, and its key is forgotten."""
-        world.book.fates.append(AnswerLost())
-        with pytest.raises(ReportDeferredError):
-            world.report(refund.id)
-        world.book.forget_keys()
-
-    def unreadable(self, world: World, error: Exception) -> None:
-        def fails(*_: object) -> PaymentRecord:
-            raise error
-
-        world.book.payment_record = fails  # type: ignore[method-assign, assignment]
-
-    def test_a_sum_that_rose_by_the_refund_means_that_it_was(
-        self, world: World, refund: Refund
-    ) -> None:
-        self.repeated(world, refund)
+    def test_it_was_booked_before(self, world: World, refund: Refund) -> None:
+        repeated(world, refund)
         assert world.report(refund.id, receive=2) is Reported.REPORTED
-        facts = {"refund_id": refund.id, "risen": 2500, "unchanged": True}
-        assert world.noted("refusal_judged") == [facts]
+        report = world.stored("k").report
+        assert (report.cause, report.reported_at_ms) == (ReportCause.BY_REFERENCE, None)
         assert len(world.book.books.reports_of("pr_1")) == 1
 
-    def test_what_others_had_booked_before_is_not_taken_for_ours(self, world: World) -> None:
-        # Given a part that somebody else had booked before we came, and a refund of ours
-        report_elsewhere(world, 1000)
-        refund = world.refund("k", amount=2500).refund
-        assert world.payment().foreign_in_book == 1000
-        # When ours was booked and its answer lost, then that is seen beside it
-        self.repeated(world, refund)
-        assert world.report(refund.id, receive=2) is Reported.REPORTED
+    def test_staff_who_book_under_the_processors_id_have_told_it(
+        self, world: World, refund: Refund
+    ) -> None:
+        world.book_by_hand(2500, refund.processor_refund_id or "")
+        assert world.report(refund.id) is Reported.REPORTED
+        assert world.stored("k").report.cause is ReportCause.BY_REFERENCE
+        assert world.at_stripe == 2500
 
-    def test_what_we_had_booked_before_is_not_taken_for_it(self, world: World) -> None:
+    def test_beside_what_we_had_reported_before_and_what_others_had(self, world: World) -> None:
         first = world.refund("first", amount=1000).refund
         world.report(first.id)
+        report_elsewhere(world, 1000)
         refund = world.refund("k", amount=2500).refund
-        self.repeated(world, refund)
+        repeated(world, refund)
         assert world.report(refund.id, receive=2) is Reported.REPORTED
 
-    def test_a_sum_that_rose_by_anything_else_is_for_a_person(
-        self, world: World, refund: Refund
-    ) -> None:
-        self.repeated(world, refund)
-        report_elsewhere(world, 1)
-        with pytest.raises(ReportFailedError):
-            world.report(refund.id, receive=2)
+    def test_of_two_that_were_both_booked_without_telling_each_is_known(self, world: World) -> None:
+        one, two = (world.refund(key, amount=1000).refund for key in ("one", "two"))
+        world.book.fates.extend([Fails(booked=True), Fails(booked=True)])
+        for refund in (one, two):
+            with pytest.raises(ReportDeferredError):
+                world.report(refund.id)
+        assert world.report(one.id, receive=2) is Reported.REPORTED
+        assert world.report(two.id, receive=2) is Reported.REPORTED
+        assert [item.amount for item in booked(world)] == [1000, 1000]
+
+    def test_a_sum_that_lacks_it_is_for_a_person(self, world: World, refund: Refund) -> None:
+        # Given a reference that Stripe knows from another record
+        other = world.pay("2")
+        world.book_by_hand(2500, refund.processor_refund_id or "", record=other)
+        with pytest.raises(ReportFailedError, match="refused"):
+            world.report(refund.id)
         stored = world.stored("k").report
-        assert stored.state is ReportState.FAILED
+        assert (stored.state, stored.cause) == (ReportState.FAILED, ReportCause.REFUSED)
         assert stored.last_error == "refused: The reference has already been reported"
 
-    def test_a_first_refusal_is_no_repeat(self, world: World, refund: Refund) -> None:
-        # Given a record that rose by just the amount, though we were never heard
-        world.book.fates.append(Fails(booked=True))
-        with pytest.raises(ReportDeferredError):
-            world.report(refund.id)
-        report = replace(world.stored("k").report, attempts=0)
-        world.ledger.refunds[refund.id] = replace(world.stored("k"), report=report)
-        # Then the first attempt's refusal is for a person
+
+class TestThereIsNoRoom:
+    """The record cannot take the amount."""
+
+    def test_others_have_reported_too_much(self, world: World) -> None:
+        refund = world.refund("k", amount=9999).refund
+        report_elsewhere(world, 5000)
         with pytest.raises(ReportFailedError):
             world.report(refund.id)
-        assert world.noted("refusal_judged") == []
-
-    def test_the_last_receive_asks_the_record_even_at_the_first_attempt(
-        self, world: World, refund: Refund
-    ) -> None:
-        world.book.fates.append(AnswerLost())
-        assert world.report(refund.id, receive=8, last=True) is Reported.REPORTED
-
-    def test_beside_a_failed_report_no_sum_proves_anything(self, world: World) -> None:
-        # Given a report of the payment that failed, and may be booked all the same
-        failed = world.refund("failed", amount=1).refund
-        world.book.fates.append(ReportLost())
-        with pytest.raises(ReportFailedError):
-            world.report(failed.id, receive=8, last=True)
-        # Then another one's refusal is for a person
-        refund = world.refund("k", amount=2500).refund
-        self.repeated(world, refund)
+        # Then it is failed, and no further receive of that message asks again
+        assert world.stored("k").report.cause is ReportCause.NO_ROOM
         with pytest.raises(ReportFailedError):
             world.report(refund.id, receive=2)
+        assert len(world.book.asked) == 1
 
-    def test_a_refusal_with_a_code_is_kept_by_its_code(self, world: World, refund: Refund) -> None:
-        world.book.books.records.pop("pr_1")
-        with pytest.raises(ReportFailedError, match="refused: resource_missing"):
+    def test_a_smaller_one_that_was_sent_goes_first(self, world: World) -> None:
+        # Given two reports, both sent without an answer, and room for the smaller one only
+        big, small = (world.refund(key, amount=a).refund for key, a in (("b", 6000), ("s", 3000)))
+        world.book.fates.extend([ReportLost(), ReportLost()])
+        for refund in (big, small):
+            with pytest.raises(ReportDeferredError):
+                world.report(refund.id)
+        report_elsewhere(world, 5000)
+        # Then the larger one waits, and fails when the smaller one is told
+        assert world.report(big.id, receive=2) is Reported.WAITS
+        assert world.report(small.id, receive=2) is Reported.REPORTED
+        with pytest.raises(ReportFailedError):
+            world.report(big.id)
+        assert world.stored("b").report.cause is ReportCause.NO_ROOM
+
+    def test_all_that_is_there_may_be_ours(self, world: World) -> None:
+        refund = world.refund("k", amount=9999).refund
+        repeated(world, refund)
+        assert world.report(refund.id, receive=2) is Reported.REPORTED
+        assert world.stored("k").report.cause is ReportCause.BY_REFERENCE
+
+
+def test_a_refusal_with_a_code_is_kept_by_its_code(world: World, refund: Refund) -> None:
+    world.book.books.records.pop("pr_1")
+    with pytest.raises(ReportFailedError, match="refused: resource_missing"):
+        world.report(refund.id, last=True)
+    assert world.stored("k").report.last_error == "refused: resource_missing"
+
+
+@pytest.mark.parametrize(
+    "error", [ProviderUnavailableError("down"), StripeObjectNotFoundError("gone")]
+)
+def test_a_record_that_cannot_be_read_is_read_later(
+    world: World, refund: Refund, error: Exception
+) -> None:
+    repeated(world, refund)
+
+    def fails(*_: object) -> PaymentRecord:
+        raise error
+
+    world.book.payment_record = fails  # type: ignore[method-assign, assignment]
+    with pytest.raises(ReportDeferredError, match="could not be read"):
+        world.report(refund.id, receive=2)
+    report = world.stored("k").report
+    assert (report.lease_until_ms, report.epoch) == (None, 0)
+    # And on the last receive it is for a person
+    with pytest.raises(ReportFailedError):
+        world.report(refund.id, receive=8, last=True)
+    assert world.stored("k").report.state is ReportState.FAILED
+
+
+def test_where_others_keep_to_the_processors_id_a_refusal_needs_no_sums(
+    world: World, refund: Refund
+) -> None:
+    world.report_refund = replace(world.report_refund, others_report=OthersReport.BY_PROCESSOR_ID)
+    world.book_by_hand(2500, refund.processor_refund_id or "")
+    world.book_by_hand(100, "anything")
+    assert world.report(refund.id) is Reported.REPORTED
+    assert world.stored("k").report.cause is ReportCause.BY_REFERENCE
+
+
+class TestBeforeItIsSent:
+    """What was never sent is weighed by the sums once whoever made it had time to report it."""
+
+    def overdue(self, world: World) -> Refund:
+        refund = world.refund("k", amount=2500).refund
+        world.clock.advance(10 * STEP_MS)
+        return refund
+
+    def test_where_the_sums_are_even_it_is_told(self, world: World) -> None:
+        refund = self.overdue(world)
+        assert world.report(refund.id) is Reported.REPORTED
+        assert world.stored("k").report.cause is ReportCause.BY_US
+
+    def test_what_stripe_shows_is_read_twice_before_it_is_believed(self, world: World) -> None:
+        refund = self.overdue(world)
+        report_elsewhere(world, 2500)
+        assert world.report(refund.id) is Reported.WAITS
+        stored = world.stored("k")
+        assert (stored.report.waits, stored.report.attempts) == (1, 0)
+        assert stored.next_check_ms == world.clock.now_ms() + STEP_MS
+        assert world.report(refund.id) is Reported.REPORTED
+        assert world.stored("k").report.cause is ReportCause.BY_SUMS
+        assert world.book.asked == []
+
+    def test_a_sum_that_fits_nothing_is_for_a_person(self, world: World) -> None:
+        refund = self.overdue(world)
+        report_elsewhere(world, 2499)
+        assert world.report(refund.id) is Reported.WAITS
+        with pytest.raises(ReportFailedError, match="nobody can tell"):
             world.report(refund.id)
-        assert world.stored("k").report.last_error == "refused: resource_missing"
+        report = world.stored("k").report
+        assert (report.cause, report.attempts) == (ReportCause.CANNOT_TELL, 0)
 
-    def test_while_another_report_is_due_it_is_not_judged_before_the_last_receive(
+    def test_while_stripe_cannot_be_read_it_waits_and_nothing_is_given_up(
         self, world: World
     ) -> None:
-        # Given two reports due on one payment, one of which Stripe has booked
-        refund = world.refund("k", amount=1000).refund
-        world.refund("other", amount=1000)
-        self.repeated(world, refund)
-        # When it is refused as a repeat, then it waits under the same key
-        with pytest.raises(ReportDeferredError, match="another report of the payment"):
-            world.report(refund.id, receive=2)
-        report = world.stored("k").report
-        assert (report.lease_until_ms, report.epoch) == (None, 0)
-        assert report.last_error == "refused while another report is due"
-        # And at the end of its receives it is for a person: the sum proves nothing
-        with pytest.raises(ReportFailedError):
-            world.report(refund.id, receive=8, last=True)
+        refund = self.overdue(world)
+        world.book.is_down = True
+        assert world.report(refund.id, receive=8, last=True) is Reported.WAITS
+        assert world.stored("k").report.state is ReportState.DUE
 
-    @pytest.mark.parametrize(
-        "error", [ProviderUnavailableError("down"), StripeObjectNotFoundError("gone")]
-    )
-    def test_a_record_that_cannot_be_read_is_read_later(
-        self, world: World, refund: Refund, error: Exception
-    ) -> None:
-        self.repeated(world, refund)
-        self.unreadable(world, error)
-        with pytest.raises(ReportDeferredError, match="could not be read"):
-            world.report(refund.id, receive=2)
-        report = world.stored("k").report
-        assert (report.lease_until_ms, report.epoch) == (None, 0)
-        assert report.last_error == "refused, record not readable"
-        # And on the last receive it is for a person
-        with pytest.raises(ReportFailedError):
-            world.report(refund.id, receive=8, last=True)
-        assert world.stored("k").report.state is ReportState.FAILED
+    def test_with_too_little_time_left_stripe_is_not_asked(self, world: World) -> None:
+        refund = self.overdue(world)
+        deadline = world.clock.deadline(5_000)
+        assert world.report_refund(refund.id, deadline, receive=1, last=False) is Reported.WAITS
+        assert world.book.asked == []
 
-    def test_a_payment_that_changed_while_the_record_was_read_proves_nothing(
-        self, world: World, refund: Refund
-    ) -> None:
-        # Given another write of the payment while Stripe is asked for the record
-        self.repeated(world, refund)
-        read = world.book.payment_record
+    def test_what_waits_for_a_day_rings(self, world: World) -> None:
+        refund = self.overdue(world)
+        world.clock.advance(24 * 60 * STEP_MS)
+        world.book.is_down = True
+        world.report(refund.id)
+        assert [facts["refund_id"] for facts in world.noted("report_waits")] == [refund.id]
 
-        def meanwhile(name: str, deadline: Deadline) -> PaymentRecord:
-            payment = world.payment()
-            world.ledger.payments[CHARGE] = replace(payment, revision=payment.revision + 1)
-            return read(name, deadline)
-
-        world.book.payment_record = meanwhile  # type: ignore[method-assign, assignment]
-        # Then the sum is not trusted
-        with pytest.raises(ReportFailedError):
-            world.report(refund.id, receive=2)
-        assert [facts["unchanged"] for facts in world.noted("refusal_judged")] == [False]
-
-    @pytest.mark.parametrize("missing", ["payment", "record"])
-    def test_without_a_payment_or_a_record_nothing_is_proved(
-        self, world: World, refund: Refund, missing: str
-    ) -> None:
-        self.repeated(world, refund)
-        stored = world.stored("k")
-        if missing == "record":
-            world.ledger.refunds[refund.id] = replace(stored, payment_record=None)
-            with pytest.raises(ReportFailedError):
-                world.report(refund.id, receive=2)
-        else:
-            world.ledger.payments.clear()
-            with pytest.raises(ReportDeferredError):
-                world.report(refund.id, receive=2)
-        assert world.noted("refusal_judged") == []
+    def test_a_belief_that_the_sums_no_longer_hold_is_owed_again(self, world: World) -> None:
+        # Given a refund that is believed to be at Stripe
+        refund = self.overdue(world)
+        report_elsewhere(world, 2500)
+        world.report(refund.id)
+        world.report(refund.id)
+        # When Stripe shows less than that
+        world.book.books.reports.clear()
+        world.live_for(2 * 60 * STEP_MS)
+        # Then it is told after all
+        assert world.stored("k").report.cause is ReportCause.BY_US
+        assert world.at_stripe == 2500

@@ -43,6 +43,7 @@ def resolver(world: World) -> ResolveRefund:
     return ResolveRefund(
         ledger=world.ledger,
         processors=world.settle.processors,
+        accounts=world.accounts,
         recorder=world.settle.recorder,
         doorbell=world.doorbell,
         clock=world.clock,
@@ -147,9 +148,18 @@ class TestSucceeded:
         assert doubtful.doorbell.rung == [before.id]
 
     def test_one_that_is_not_there_is_refused(self, lost: World) -> None:
-        assert "knows no refund hitpay-refund-9" in str(
-            refused(lost, ItSucceeded("hitpay-refund-9"))
+        assert "does not show hitpay-refund-9" in str(refused(lost, ItSucceeded("hitpay-refund-9")))
+
+    def test_one_that_cannot_be_read_succeeded_if_a_person_knows_it(self, lost: World) -> None:
+        # Given a processor that shows nothing of it, and a dashboard that does
+        decision = ItSucceeded("hitpay-refund-9", "seen in the dashboard", despite_evidence=True)
+        done = decide(lost, decision)
+        # Then it is bound to that, and Stripe is told
+        assert (done.after.state, done.after.processor_refund_id) == (
+            State.SUCCEEDED,
+            "hitpay-refund-9",
         )
+        assert lost.report(done.after.id) is Reported.REPORTED
 
     @pytest.mark.parametrize(
         ("amount", "currency", "charge"),
@@ -284,7 +294,7 @@ class TestSucceeded:
     def test_one_that_no_record_books_is_not_rung_for(self, doubtful: World) -> None:
         tamper(doubtful, payment_record=None)
         done = decide(doubtful, ItSucceeded(ours(doubtful).id))
-        assert (done.after.state, done.after.report.state) == (State.SUCCEEDED, ReportState.NOT_DUE)
+        assert (done.after.state, done.after.report.state) == (State.SUCCEEDED, ReportState.FAILED)
         assert doubtful.doorbell.rung == []
 
 
@@ -456,6 +466,32 @@ class TestFailedThoughBound:
         decision = ItFailed("support says gone", despite_evidence=True)
         assert refused(bound, decision).movements == (bound.stored("k").processor_refund_id,)
 
+    def test_one_that_has_waited_for_longer_than_an_order_can_is_a_persons(
+        self, bound: World
+    ) -> None:
+        bound.clock.advance(40 * HOLD_MS)
+        decision = ItFailed("support says it never left", despite_evidence=True)
+        assert decide(bound, decision).after.state is State.FAILED
+
+    def test_one_that_shows_another_amount_is_let_go_and_imported_as_what_it_is(
+        self, bound: World
+    ) -> None:
+        # Given a refund of 25.00 that is bound to what shows 20.00
+        refund = bound.stored("k")
+        shown = bound.processor.books.refunds[refund.processor_refund_id or ""]
+        shown.movement = replace(
+            shown.movement, money=Money(2000, "sgd"), status=MovementStatus.SUCCEEDED
+        )
+        # When a person says that ours failed
+        done = decide(bound, NO_MONEY)
+        # Then ours has moved nothing, and what moved is a refund of its own
+        assert (done.after.state, done.after.processor_refund_id) == (State.FAILED, None)
+        (imported,) = bound.imported()
+        assert (imported.amount, imported.processor_refund_id) == (2000, refund.processor_refund_id)
+        assert bound.payment().held == 2000
+        bound.live_for(2 * HOUR_MS)
+        assert bound.at_stripe == 2000
+
 
 class TestNothingToDecide:
     """Only a review is a person's to decide."""
@@ -596,14 +632,14 @@ class TestRaces:
     ) -> None:
         tries: list[Stored] = []
 
-        def conflict(current: Stored, after: Refund) -> Stored:
+        def conflict(_: object, current: Stored, after: Refund, **__: object) -> Stored:
             tries.append(current)
             raise LedgerConflictError(after.id)
 
         resolve, refund_id = resolver(doubtful), doubtful.stored("k").id
         decision = ItSucceeded(ours(doubtful).id)
         agreed = resolve.weigh(refund_id, decision, doubtful.deadline())
-        monkeypatch.setattr(type(resolve.recorder), "write", lambda _, *args: conflict(*args))
+        monkeypatch.setattr(type(resolve.recorder), "write", conflict)
         with pytest.raises(EvidenceChangedError, match="keeps changing"):
             resolve.carry_out(refund_id, decision, agreed, doubtful.deadline())
         assert len(tries) == 5

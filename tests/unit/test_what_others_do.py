@@ -92,9 +92,7 @@ class TestBookedByHand:
 
     @pytest.mark.parametrize("before_import", [True, False])
     @pytest.mark.parametrize("by_its_id", [True, False])
-    def test_stripe_shows_it_once(
-        self, world: World, before_import: bool, by_its_id: bool
-    ) -> None:
+    def test_stripe_shows_it_once(self, world: World, before_import: bool, by_its_id: bool) -> None:
         world.refund("first", amount=1)
         world.live_for(HOUR)
         moved = world.in_dashboard(2999)

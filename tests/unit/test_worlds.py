@@ -82,7 +82,7 @@ def test_who_learns_from_hitpay_asks_hitpay_alone(deployed: Deployed) -> None:
     assert list(sweep_charges(LOGGER).sweep.processors) == ["hitpay"]
     deployed("HitPayWebhookFunction", **OTHERS)
     observe = hitpay_webhook(LOGGER).observe
-    assert list(observe.execute.processors) == ["hitpay"]
+    assert list(observe.learn.processors) == ["hitpay"]
 
 
 def test_the_sweep_walks_only_through_lists_that_there_are(
@@ -91,7 +91,7 @@ def test_the_sweep_walks_only_through_lists_that_there_are(
     deployed("SweepChargesFunction")
     monkeypatch.setenv("HEDGE_URL", OTHERS["HedgeUrl"])
     world = sweep_charges(LOGGER)
-    assert list(world.sweep.observe.execute.processors) == ["hitpay", "hedge"]
+    assert list(world.sweep.observe.learn.processors) == ["hitpay", "hedge"]
     assert list(world.sweep.processors) == ["hitpay"]
 
 
@@ -100,7 +100,7 @@ def test_without_hitpay_there_is_nothing_to_learn_from_it(deployed: Deployed) ->
     deployed("SweepChargesFunction", **hedge)
     assert sweep_charges(LOGGER).sweep.processors == {}
     deployed("HitPayWebhookFunction", **hedge)
-    assert hitpay_webhook(LOGGER).observe.execute.processors == {}
+    assert hitpay_webhook(LOGGER).observe.learn.processors == {}
 
 
 @pytest.mark.parametrize(

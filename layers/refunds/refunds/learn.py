@@ -29,6 +29,7 @@ from refunds.payment import (
     revision_after,
 )
 from refunds.ports import (
+    MOVEMENTS_MAX,
     Claim,
     Clock,
     Commit,
@@ -46,7 +47,7 @@ from refunds.ports import (
     Trail,
 )
 from refunds.record import Recorder
-from refunds.refund import Refund, ReportCause
+from refunds.refund import Refund
 from refunds.ring import ring_if_owed
 from refunds.state_machine import FREED, ReportState, State
 
@@ -193,9 +194,7 @@ class LearnFromCharge:
         if news.contradicts:
             self.trail.note(f"refund_{news}", refund_id=refund.id, movement=movement.id)
         written = self.recorder.write(stored, after)
-        if written.refund.report.state is ReportState.FAILED:
-            reason = written.refund.report.last_error
-            self.trail.note("report_failed", refund_id=refund.id, reason=reason)
+        self._tell_if_failed(written.refund)
         ring_if_owed(written.refund, self.doorbell, self.trail)
         return True
 
@@ -227,7 +226,10 @@ class LearnFromCharge:
 
     def _book(self, refund: Refund, movement: Movement, view: PaymentView) -> bool:
         """Give the refund the record that its payment has got since it was imported."""
-        if refund.payment_record is not None or view.payment_record is None:
+        if refund.payment_record is not None:
+            return False
+        if view.payment_record is None:
+            self._tell_if_failed(refund)  # again with every look: it waits for a person
             return False
         stored = self.recorder.read(refund.id)
         record = stored.payment.payment_record
@@ -416,13 +418,17 @@ class LearnFromCharge:
         if refund.contradicts is not None:
             movement, failed = refund.processor_refund_id, refund.contradicts
             self.trail.note("movement_contradicts", movement=movement, failed=failed)
-        if refund.report.state is ReportState.FAILED:
-            reason = refund.report.cause or ReportCause.NOT_LINKED
-            self.trail.note("report_failed", refund_id=refund.id, reason=reason.value)
+        self._tell_if_failed(refund)
+
+    def _tell_if_failed(self, refund: Refund) -> None:
+        report = refund.report
+        if report.state is ReportState.FAILED and refund.late_failure_at_ms is None:
+            self.trail.note("report_failed", refund_id=refund.id, reason=report.last_error)
 
 
 def _listed(view: PaymentView) -> tuple[Movement, ...]:
-    return (view.charge.movements if view.charge is not None else None) or ()
+    shown = view.charge.movements if view.charge is not None else None
+    return (shown or ())[:MOVEMENTS_MAX]
 
 
 def link_of(stored: Payment | None, after: Payment, view: PaymentView) -> tuple[RecordClaim, ...]:

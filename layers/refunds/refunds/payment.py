@@ -260,7 +260,8 @@ def _waiting(payment: Payment, before: Refund | None, after: Refund) -> tuple[st
 
 
 def _doubtful(payment: Payment, before: Refund | None, after: Refund) -> tuple[str, ...]:
-    doubtful = tuple(one for one in payment.doubtful if one != after.contradicts)
+    settled = (after.contradicts, after.id if after.state is not State.FAILED else None)
+    doubtful = tuple(one for one in payment.doubtful if one not in settled)
     was_unbound = before is not None and before.state in UNBOUND
     if was_unbound and after.state is State.FAILED and after.processor_refund_id is None:
         doubtful = (*doubtful, after.id)

@@ -179,7 +179,8 @@ class ReportRefund:
             if refund.report.state is ReportState.FAILED:
                 refund = self._replayed(refund, first_receive=first_receive)
             if refund is None or refund.report.state is not ReportState.DUE:
-                self.trail.note("nothing_due", refund_id=refund_id)
+                state = ReportState.NOT_DUE if refund is None else refund.report.state
+                self.trail.note("nothing_due", refund_id=refund_id, report=state)
                 return None
             try:
                 return self._leased(refund)

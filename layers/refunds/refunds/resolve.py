@@ -276,11 +276,17 @@ class ResolveRefund:
         if refund.state is State.FAILED:
             return _nothing_to_write(stored)
         self._require_open(refund, despite_evidence=decision.despite_evidence)
-        other = None
-        if refund.processor_refund_id:
-            other = self._other(refund, refund.processor_refund_id, decision, deadline)
+        shown = self._bound_to(refund, decision, deadline)
+        other = None if shown is None or stands_for(shown, refund) else shown
         self._require_no_late_arrival(refund)
-        candidates = () if other else self._candidates(refund, decision, deadline)
+        candidates = self._candidates(refund, decision, deadline) if other is None else ()
+        if shown is None and refund.processor_refund_id in {one.id for one in candidates}:
+            raise ResolutionRefusedError(
+                f"{refund.processor} lists {refund.processor_refund_id}, which {refund.id} is "
+                "bound to.",
+                movements=candidates,
+            )
+        candidates = [one for one in candidates if one.id != refund.processor_refund_id]
         evidence: dict[str, Any] = {"reason": decision.reason[:REASON_MAX]}
         if decision.despite_evidence:
             evidence |= {"despite": [movement.id for movement in candidates[:NAMED_MAX]]}
@@ -300,13 +306,14 @@ class ResolveRefund:
             stored, after, movement=other, left_over=tuple(candidates), imported=imported
         )
 
-    def _other(
-        self, refund: Refund, bound_to: str, decision: ItFailed, deadline: Deadline
-    ) -> Movement | None:
-        """The movement that the refund is bound to and that is another refund, to be let go of.
+    def _bound_to(self, refund: Refund, decision: ItFailed, deadline: Deadline) -> Movement | None:
+        """The movement that the refund is bound to, if it moves or moved money; ``None``: nothing.
 
         Refuses to fail a refund whose own movement is there.
         """
+        bound_to = refund.processor_refund_id
+        if bound_to is None:
+            return None
         movement = self._movement(refund, bound_to, deadline)
         if movement is None and not decision.despite_evidence:
             raise ResolutionRefusedError(
@@ -316,15 +323,18 @@ class ResolveRefund:
             )
         if movement is None or movement.status is MovementStatus.FAILED:
             return None
-        if not stands_for(movement, refund):
-            return movement
-        if movement.status is MovementStatus.PENDING and decision.despite_evidence:
-            return None
-        raise ResolutionRefusedError(
-            f"{refund.id} is bound to {bound_to}, which {refund.processor} shows as "
-            f"{movement.processor_status}; it is followed to its end by itself.",
-            movements=[movement],
-        )
+        waits = movement.status is MovementStatus.PENDING and decision.despite_evidence
+        if stands_for(movement, refund) and not (waits and self._waited_long(refund)):
+            raise ResolutionRefusedError(
+                f"{refund.id} is bound to {bound_to}, which {refund.processor} shows as "
+                f"{movement.processor_status}; it is followed to its end by itself.",
+                movements=[movement],
+            )
+        return movement
+
+    def _waited_long(self, refund: Refund) -> bool:
+        """Whether it has been on its way for longer than an order can take to arrive."""
+        return self.clock.now_ms() - refund.entered_at_ms >= self.hold_ms
 
     def _imported(self, stored: Stored, movement: Movement) -> Refund | None:
         """The refund that stands for it from now on, if it moved money of this payment."""
@@ -369,7 +379,6 @@ class ResolveRefund:
             if movement.status is not MovementStatus.FAILED
             and not (refund.snapshot is None and is_too_old(refund, movement))
         ]
-        candidates = [one for one in candidates if one.id != refund.processor_refund_id]
         if candidates and not decision.despite_evidence:
             ids = ", ".join(movement.id for movement in candidates[:NAMED_MAX])
             raise ResolutionRefusedError(
@@ -418,8 +427,7 @@ class ResolveRefund:
         """Refuse a refund that is certain already, or is still found out about by itself."""
         if refund.state is State.REVIEW:
             return
-        waited_ms = self.clock.now_ms() - refund.last_sent_at_ms
-        if refund.state is State.PENDING and despite_evidence and waited_ms >= self.hold_ms:
+        if refund.state is State.PENDING and despite_evidence and self._waited_long(refund):
             return
         raise ResolutionRefusedError(f"{refund.id} {_NOT_IN_REVIEW[refund.state]}.")
 

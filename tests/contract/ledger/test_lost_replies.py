@@ -24,7 +24,6 @@ from tests.contract.ledger.examples import (
     a_payment,
     a_refund,
     a_refund_of,
-    due_refund,
     stored,
     unique,
 )

@@ -1,4 +1,4 @@
-"""What others refunded is counted when a payment is next read: once, and for ever."""
+"""What others refunded is counted when a payment is next read, once."""
 
 from dataclasses import replace
 
@@ -51,17 +51,17 @@ class TestArrival:
         assert world.payment().arrival == Arrival(3, 5)
 
 
-class TestAdoption:
+class TestLearning:
     """A payment is brought up to what was just read."""
 
-    def test_at_first_sight_it_is_what_stripe_shows_and_starts_now(self, world: World) -> None:
+    def test_at_first_sight_it_is_what_stripe_shows(self, world: World) -> None:
         world.refund("k", amount=1)
         payment = world.payment()
         assert (payment.payment_record, payment.currency) == ("pr_1", "sgd")
-        assert (payment.captured, payment.first_seen_ms) == (9999, world.clock.now_ms())
+        assert (payment.captured, payment.held) == (9999, 1)
 
     def test_what_the_charge_lists_first_is_written_with_the_claims(self, world: World) -> None:
-        # Given a refund in the dashboard before we came
+        # Given a refund in the dashboard
         name = world.in_dashboard(2500).id
         commits: list[Commit] = []
         commit = world.ledger.commit
@@ -78,10 +78,10 @@ class TestAdoption:
         assert RecordClaim("pr_1", CHARGE) in commits[0].claims
         assert world.ledger.claimed("hitpay", [name]) == {name: refund.id}
         assert world.noted("refund_imported") == [
-            {"refund_id": refund.id, "amount": 2500, "currency": "sgd", "adopted": True}
+            {"refund_id": refund.id, "amount": 2500, "currency": "sgd", "adopted": False}
         ]
         assert commits[1].claims == ()
-        assert world.payment() == replace(world.payment(), held=2501, booked=2500)
+        assert world.payment() == replace(world.payment(), held=2501, booked=0)
 
     def test_a_failed_movement_is_remembered_as_older_than_the_attempt(self, world: World) -> None:
         world.processor.books.conduct = Conduct(MovementStatus.FAILED)
@@ -135,7 +135,7 @@ class TestAdoption:
         world.refund("two", amount=1)
         assert world.payment().foreign_in_book == 0
 
-    def test_what_was_carried_out_is_what_the_ledger_holds(self, world: World) -> None:
+    def test_what_was_learnt_is_what_the_ledger_holds(self, world: World) -> None:
         # Given a payment whose charge lists more than one transaction takes
         world.refund("k", amount=1)
         world.clock.advance(STEP_MS)
@@ -143,15 +143,15 @@ class TestAdoption:
             world.in_dashboard(1)
         request = world.command("other").request
         seen = world.execute.resolver.sight(request, CHARGE, world.deadline())
-        adopter = world.execute.reservation.adopter
-        # When that is written
-        planned = adopter.plan(seen.view)
-        done = adopter.carry_out(planned)
-        # Then nothing is left to write, and what was planned is written over what is stored now
-        assert (len(planned.imports), done.imports) == (41, ())
-        assert done.stored == world.payment()
-        assert done.current == world.payment()
-        assert done.snapshot == planned.snapshot == ()
+        # When that is looked at, nothing is written
+        looked = world.learn.look(seen.view)
+        assert (len(looked.imports), world.imported()) == (41, [])
+        # And when it is learnt, it is written
+        learnt = world.learn(seen.view, world.deadline())
+        assert len(learnt.imports) == len(world.imported()) == 41
+        assert learnt.stored == learnt.current == world.payment()
+        assert looked.current.held == learnt.current.held
+        assert learnt.snapshot == looked.snapshot == ()
 
     def test_what_shows_as_a_sum_only_counts_beside_what_is_ours(self, world: World) -> None:
         world.refund("one", amount=1000)
@@ -167,7 +167,9 @@ class TestAdoption:
         world.observe(CHARGE, world.deadline())
         assert world.imported() == []
 
-    def test_what_stripe_shows_beyond_our_reports_is_somebody_elses(self, world: World) -> None:
+    def test_where_the_charge_is_not_read_stripes_sum_tells_of_others(self) -> None:
+        world = World(verify_charge=VerifyCharge.NEVER)
+        world.pay()
         # Given a report that is booked, one that is due, and one of somebody else
         first = world.refund("one", amount=1000).refund
         world.report(first.id)
@@ -179,21 +181,6 @@ class TestAdoption:
         # Then what is beyond both is foreign
         world.refund("three", amount=1)
         assert world.payment().foreign_in_book == 700 - 500
-
-    def test_stripe_showing_less_than_we_reported_is_told_to_the_log(self, world: World) -> None:
-        refund = world.refund("one", amount=1000).refund
-        world.report(refund.id)
-        world.book.books.reports.clear()
-        world.refund("two", amount=1)
-        assert world.noted("stripe_shows_less_than_ledger") == [
-            {"payment_record": "pr_1", "booked": 1000, "amount_refunded": 0}
-        ]
-
-    def test_stripe_showing_just_what_we_reported_is_not(self, world: World) -> None:
-        refund = world.refund("one", amount=1000).refund
-        world.report(refund.id)
-        world.refund("two", amount=1)
-        assert world.noted("stripe_shows_less_than_ledger") == []
 
     @pytest.mark.parametrize(("amount", "linked"), [(2500, True), (2499, False)])
     def test_one_that_a_failed_refund_may_be_after_all_is_linked_to_it(
@@ -215,10 +202,7 @@ class TestAdoption:
         told = [{"movement": name, "failed": failed.id}] if linked else []
         assert world.noted("movement_contradicts") == told
 
-    @pytest.mark.parametrize(("ordered_by", "linked"), [("k2", True), ("k3", False)])
-    def test_one_that_shows_its_order_is_linked_to_that_one_only(
-        self, world: World, ordered_by: str, linked: bool
-    ) -> None:
+    def test_one_that_shows_its_order_is_that_refund_after_all(self, world: World) -> None:
         # Given two refunds of one amount that failed without evidence
         world.processor.books.names_orders = True
         for key in ("k1", "k2"):
@@ -230,12 +214,23 @@ class TestAdoption:
         world.ledger.payments[CHARGE] = replace(world.payment(), doubtful=both)
         # When a movement shows up that says whose order it is
         charge = world.processor.books.charges["charge-1"]
-        ordered = refund_id_of(ordered_by, STAGE)
-        world.processor.books.move(charge, Money(2500, "sgd"), ordered)
+        world.processor.books.move(charge, Money(2500, "sgd"), world.stored("k2").id)
         world.observe(CHARGE, world.deadline())
-        # Then it is linked to that one, or to none
+        # Then that one has succeeded, and nothing is imported
+        assert world.imported() == []
+        states = [world.stored(key).state for key in ("k1", "k2")]
+        assert states == [State.FAILED, State.SUCCEEDED]
+        assert world.payment().doubtful == (world.stored("k1").id,)
+        assert world.noted("refund_moved_after_all") != []
+
+    def test_one_that_shows_an_order_of_nobody_is_imported(self, world: World) -> None:
+        world.refund("k", amount=1)
+        world.processor.books.names_orders = True
+        charge = world.processor.books.charges["charge-1"]
+        world.processor.books.move(charge, Money(2500, "sgd"), refund_id_of("k3", STAGE))
+        world.observe(CHARGE, world.deadline())
         (refund,) = world.imported()
-        assert refund.contradicts == (ordered if linked else None)
+        assert (refund.amount, refund.contradicts) == (2500, None)
 
     def test_forty_imports_fit_into_one_transaction(self, world: World) -> None:
         for _ in range(41):
@@ -252,4 +247,4 @@ class TestAdoption:
         world.refund("k", amount=1)
         # And each leaves a payment that counts all that was imported until then
         assert (sizes[:2], sums[:2]) == ([40, 1], [40, 41])
-        assert (world.payment().moved, world.payment().booked) == (42, 41)
+        assert (world.payment().moved, world.payment().report_due_amount) == (42, 42)

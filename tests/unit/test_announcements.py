@@ -41,6 +41,9 @@ TOLD = {
     (State.PENDING, State.REVIEW): "Refund Needs Review",
     (State.REVIEW, State.SUCCEEDED): "Refund Succeeded",
     (State.REVIEW, State.FAILED): "Refund Failed",
+    (State.FAILED, State.SUCCEEDED): "Refund Succeeded",
+    (State.REJECTED, State.SUCCEEDED): "Refund Succeeded",
+    (State.ABORTED, State.SUCCEEDED): "Refund Succeeded",
 }
 
 
@@ -62,10 +65,20 @@ def test_the_table_names_no_step_that_cannot_be() -> None:
     assert set(TOLD) <= set(STEPS)
 
 
+def test_a_success_that_came_back_and_went_again_is_told_again() -> None:
+    assert name_of(line("succeeded", "succeeded", cause="restored")) == "Refund Succeeded"
+    assert name_of(line("report:not_due", "report:due", cause="restored")) is None
+
+
+def test_what_others_told_stripe_is_no_news() -> None:
+    assert name_of(line("report:due", "report:reported", cause="by_sums")) is None
+
+
 def test_a_report_is_told_when_it_ends() -> None:
     told = {
-        after: name_of(line(f"report:{before}", f"report:{after}"))
+        after: name_of(line(f"report:{before}", f"report:{after}", cause="stripe_accepted"))
         for (before, _), after in REPORT_TRANSITIONS.items()
+        if before is not after
     }
     assert told == {
         ReportState.NOT_DUE: None,

@@ -383,8 +383,8 @@ def test_of_a_processor_that_is_not_set_up_any_more_nothing_is_concluded() -> No
     # When settling comes by, once and for longer than the hold
     assert world.settle(world.stored("k").id, world.deadline()) is Settled.HELD
     world.settle_for(2 * HOLD_MS)
-    # Then it waits, and is found when the processor is back
-    assert world.stored("k").state is State.UNKNOWN
+    # Then it goes to a person, and is found when the processor is back
+    assert world.stored("k").state is State.REVIEW
     world.doors["hyperswitch"] = door
     world.settle_for(HOLD_MS)
     assert world.stored("k").state is State.SUCCEEDED

@@ -96,7 +96,7 @@ class TestReports:
     ) -> None:
         # Given a report that failed, and was redriven an hour later
         world.book.fates.extend([ReportLost(), ReportLost()])
-        with pytest.raises(Exception, match="unclear"):
+        with pytest.raises(Exception, match="no whole answer"):
             world.report(refund.id, receive=8, last=True)
         world.clock.advance(3_600_000)
         # When Stripe is still away

@@ -110,7 +110,9 @@ class TestNobodyIsAsked:
     ) -> None:
         processor = Untouchable(looks_up=frozenset(looks_up))
         with pytest.raises(UnreadableAnswerError, match="shows no refunds"):
-            movement_of(processor, "m1", payment_id, VirtualClock().deadline())
+            movement_of(
+                processor, "m1", payment_id, VirtualClock().deadline(), learn=lambda _: None
+            )
 
     @pytest.mark.parametrize(
         ("can", "unlinked"),
@@ -123,7 +125,13 @@ class TestNobodyIsAsked:
     def test_for_an_order_without_an_outcome(self, can: dict[str, Any], unlinked: bool) -> None:
         kind = ReferenceType.PAYMENT_METHOD if unlinked else ReferenceType.PAYMENT_RECORD
         refund = a_refund(request=a_request(reference_type=kind))
-        verdict = look_for(Untouchable(**can), refund, lambda *_: {}, VirtualClock().deadline())
+        verdict = look_for(
+            Untouchable(**can),
+            refund,
+            lambda *_: {},
+            VirtualClock().deadline(),
+            learn=lambda _: None,
+        )
         assert isinstance(verdict, Ambiguous)
         assert verdict.movement_ids == ()
 
@@ -142,7 +150,7 @@ def test_what_our_key_shows_is_not_ours_if_another_refund_has_it(owner: str | No
         return {one: claims[one] for one in ids if one in claims}
 
     # When it is looked for
-    verdict = look_for(world.processor, refund, claimed, world.deadline())
+    verdict = look_for(world.processor, refund, claimed, world.deadline(), learn=lambda _: None)
     # Then it is ours only if nobody else has it
     if owner is None:
         assert isinstance(verdict, Found)
@@ -191,7 +199,9 @@ class TestCharge:
         key = unlinked_payment_key("hitpay", "pr_1")
         payment = Payment(key=key, payment_record="pr_1", currency="sgd", captured=9999)
         # Then the processor is not asked for it
-        shown = charge_of(Untouchable(), payment, (), VirtualClock().deadline())
+        shown = charge_of(
+            Untouchable(), payment, (), VirtualClock().deadline(), learn=lambda _: None
+        )
         assert (shown.id, shown.movements) == (key.charge_id, ())
 
     def test_what_did_not_arrive_is_not_in_it(self, world: Refunds) -> None:

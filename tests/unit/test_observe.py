@@ -42,7 +42,7 @@ class TestObserving:
         self.observe(world)
         assert world.ledger.payments == {}
 
-    def test_what_is_found_owes_a_report_and_is_rung_for(self, world: World) -> None:
+    def test_what_is_found_owes_a_report_and_is_left_to_settling(self, world: World) -> None:
         self.payment(world)
         world.doorbell.rung.clear()
         world.clock.advance(STEP_MS)
@@ -50,10 +50,10 @@ class TestObserving:
         self.observe(world)
         (refund,) = world.imported()
         assert refund.report.state is ReportState.DUE
-        assert world.doorbell.rung == [refund.id]
+        assert (refund.next_check_ms, world.doorbell.rung) == (world.clock.now_ms(), [])
         # And the second hint finds nothing new
         self.observe(world)
-        assert world.doorbell.rung == [refund.id]
+        assert world.imported() == [refund]
 
     def test_an_unknown_refund_is_settled_without_waiting(self, world: World) -> None:
         # Given an unknown refund that is looked at in an hour

@@ -87,6 +87,13 @@ class TestSums:
         assert known.foreign == 300
         assert learn_foreign(known, in_book=300, on_charge=0).foreign == 0
 
+    def test_what_was_surely_somebody_elses_still_is_when_ours_are_due(self) -> None:
+        known = learn_foreign(a_payment(captured=1000), in_book=300, on_charge=None)
+        due = replace(known, report_due_amount=200)
+        assert learn_foreign(due, in_book=300, on_charge=None).foreign == 300
+        # But once Stripe's sum turns out to be ours, it is nobody else's
+        assert learn_foreign(replace(known, booked=300), in_book=300, on_charge=None).foreign == 0
+
     def test_where_nothing_was_read_nothing_changes(self) -> None:
         known = learn_foreign(a_payment(captured=1000), in_book=None, on_charge=200)
         assert learn_foreign(known, in_book=None, on_charge=None) == known

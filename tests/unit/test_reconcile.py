@@ -71,15 +71,15 @@ def test_sides_that_agree_differ_in_nothing(world: World) -> None:
     assert found.open_refunds == 0
 
 
-def test_what_is_older_than_our_first_sight_is_no_difference() -> None:
-    # Given refunds that both sides had before anybody asked us
+def test_what_others_refunded_and_told_stripe_is_no_difference() -> None:
+    # Given a refund that both sides had before anybody asked us
     world = World()
     world.pay()
     made = world.processor.refund_in_dashboard("charge-1", 4000)
     assert isinstance(made, Movement)
     world.book.report_elsewhere(parameters("pr_1", 4000, made.id))
-    world.report(world.refund("k", amount=1000).refund.id)
-    world.clock.advance(GRACE_MS)
+    world.refund("k", amount=1000)
+    world.live_for(GRACE_MS)
     assert kinds(sides_of(world)) == []
 
 
@@ -419,8 +419,8 @@ def test_a_pending_refund_that_is_older_than_our_first_sight_need_not_be_in_the_
     world.processor.books.conduct = Conduct(MovementStatus.PENDING)
     world.processor.refund_in_dashboard("charge-1", 4000)
     world.processor.books.conduct = Conduct()
-    world.report(world.refund("k", amount=1000).refund.id)
-    world.clock.advance(GRACE_MS)
+    world.refund("k", amount=1000)
+    world.live_for(GRACE_MS)
     assert kinds(sides_of(world)) == []
 
 

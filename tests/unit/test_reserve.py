@@ -350,7 +350,7 @@ class TestTurn:
         seen = world.execute.resolver.sight(command.request, CHARGE, world.deadline())
         # Then it has to wait
         with pytest.raises(PaymentBusyError) as busy:
-            world.execute.reservation.reserve(command, waiting, seen)
+            world.execute.reservation.reserve(command, waiting, seen, world.deadline())
         assert busy.value.details["blocking_refund"]["id"] == other.id
 
     def test_at_most_a_hundred_wait(self, world: World) -> None:
@@ -397,7 +397,7 @@ class TestRaces:
         seen = world.execute.resolver.sight(command.request, None, world.deadline())
         # When this one writes, then it is told of the other
         with pytest.raises(TakenByAnotherCallError) as told:
-            world.execute.reservation.reserve(command, None, seen)
+            world.execute.reservation.reserve(command, None, seen, world.deadline())
         assert str(told.value) == command.refund_id
         assert told.value.refund == world.stored("k")
 
@@ -418,7 +418,7 @@ class TestRaces:
         seen = world.execute.resolver.sight(command.request, CHARGE, world.deadline())
         # When this one writes, then it is told of the other
         with pytest.raises(TakenByAnotherCallError):
-            world.execute.reservation.reserve(command, before, seen)
+            world.execute.reservation.reserve(command, before, seen, world.deadline())
 
     def test_an_aborted_refund_whose_payment_alone_changed_is_begun(
         self, world: World, gate: Gate
@@ -469,7 +469,7 @@ class TestReplyLost:
         gate.mishaps.append(by_another)
         seen = world.execute.resolver.sight(command.request, None, world.deadline())
         with pytest.raises(OutcomeUnknownError):
-            world.execute.reservation.reserve(command, None, seen)
+            world.execute.reservation.reserve(command, None, seen, world.deadline())
 
     @pytest.mark.parametrize("state", [State.UNKNOWN, State.SUCCEEDED, State.ABORTED])
     def test_an_intent_that_somebody_has_moved_on_is_not_sent(
@@ -507,7 +507,7 @@ class TestReplyLost:
         gate.mishaps.append(gate.applied)
         world.ledger.refund = down  # type: ignore[method-assign, assignment]
         with pytest.raises(OutcomeUnknownError):
-            world.execute.reservation.reserve(command, None, seen)
+            world.execute.reservation.reserve(command, None, seen, world.deadline())
         assert world.trail.notes == [("intent_not_read_back", {"refund_id": command.refund_id})]
 
 

@@ -10,6 +10,7 @@ from refunds.ports import (
     ChargeNotFoundError,
     Commit,
     LedgerConflictError,
+    MovementStatus,
     ProviderUnavailableError,
 )
 from refunds.reserve import TakenByAnotherCallError
@@ -82,13 +83,37 @@ class TestTaking:
         assert settle(world) is Settled.NOTHING_DUE
         assert world.stored("k").next_check_ms is None
 
-    def test_a_success_whose_report_is_done_is_never_looked_at_again(self, world: World) -> None:
+    def test_a_success_whose_report_is_done_is_looked_at_four_times_in_a_month(
+        self, world: World
+    ) -> None:
         refund = world.refund("k").refund
         world.report(refund.id)
-        world.ledger.refunds[refund.id] = replace(world.stored("k"), next_check_ms=0)
-        assert settle(world) is Settled.NOTHING_DUE
+        reported_ms = world.stored("k").report.reported_at_ms or 0
+        hour_ms = 60 * STEP_MS
+        for hours in (1, 24, 7 * 24, 30 * 24):
+            assert world.stored("k").next_check_ms == reported_ms + hours * hour_ms
+            assert settle_when_due(world) is Settled.HELD
         assert world.stored("k").next_check_ms is None
         assert world.doorbell.rung == [refund.id]
+
+    def test_a_success_that_came_back_without_a_webhook_is_noticed(self, world: World) -> None:
+        refund = world.refund("k").refund
+        world.report(refund.id)
+        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+        settle_when_due(world)
+        assert world.stored("k").late_failure_at_ms is not None
+        assert len(world.noted("refund_taken_back")) == 1
+
+    def test_sums_that_do_not_fit_ring_when_they_are_read_twice_alike(self, world: World) -> None:
+        refund = world.refund("k", amount=1000).refund
+        world.report(refund.id)
+        world.book_by_hand(2500, "ticket-for-nothing")
+        settle_when_due(world)
+        assert world.noted("stripe_higher") == []
+        assert world.stored("k").next_check_ms == world.clock.now_ms() + STEP_MS
+        settle_when_due(world)
+        (alarm,) = world.noted("stripe_higher")
+        assert (alarm["payment_record"], alarm["amount"]) == ("pr_1", 2500)
 
 
 class TestTakingOver:

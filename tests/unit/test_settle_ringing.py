@@ -62,7 +62,8 @@ class TestRinging:
 
     def test_one_that_a_worker_has_heard_of_after_two_hours(self, world: World) -> None:
         refund = world.refund("k").refund
-        world.ledger.take_report(refund.id, now_ms=world.clock.now_ms(), lease_until_ms=0)
+        begun = replace(refund.report, attempts=1)
+        world.ledger.refunds[refund.id] = replace(refund, report=begun)
         world.clock.advance(UNHEARD_MS - 1)
         assert settle(world) is Settled.HELD
         world.clock.advance(1)

@@ -1,14 +1,19 @@
 """One run over all that is due: how much, how long, and what it says."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
+from refunds.learn import SINCE_MARGIN_MS
+from refunds.money import Money
 from refunds.payment import PaymentKey
 from refunds.ports import (
     DUE_SHARDS,
     Deadline,
 )
+from refunds.refund import RefundType
 from refunds.settle import Settled
 from refunds.state_machine import State
+from tests.fakes.book_records import FakeRecord
 from tests.fakes.processor_fates import (
     ReplyLost,
     RequestLost,
@@ -19,6 +24,17 @@ from tests.unit.settling import (
 )
 
 CHARGE = PaymentKey("hitpay", "charge-1")
+
+
+class Settling:
+    """A stand-in for settling one refund, at processors that nobody asks."""
+
+    def __init__(self, settle: Callable[[str, Deadline], Settled]) -> None:
+        self.processors: dict[str, object] = {}
+        self._settle = settle
+
+    def __call__(self, refund_id: str, deadline: Deadline) -> Settled:
+        return self._settle(refund_id, deadline)
 
 
 def test_it_says_how_many_it_settled(world: World) -> None:
@@ -38,9 +54,9 @@ def test_with_nothing_due_it_looks_once(world: World) -> None:
 
     world.ledger.due = watched  # type: ignore[method-assign, assignment]
     assert world.settle_run(world.deadline_of(75_000)) == 0
-    # Then it asked every shard for twelve of the oldest and four of the newest
+    # Then it asked every shard for some of the oldest and a few of the newest
     shards = range(DUE_SHARDS)
-    oldest, newest = [(n, False, 12) for n in shards], [(n, True, 4) for n in shards]
+    oldest, newest = [(n, False, 48) for n in shards], [(n, True, 16) for n in shards]
     assert looks == oldest + newest
 
 
@@ -72,7 +88,7 @@ def test_no_row_is_begun_that_might_not_end_in_time(world: World) -> None:
         world.pay(name)
         world.processor.fates.append(RequestLost())
         world.refund(name, record=f"pr_{name}")
-    run = replace(world.settle_run, settle=slow)  # type: ignore[arg-type]
+    run = replace(world.settle_run, settle=Settling(slow))  # type: ignore[arg-type]
     assert run(world.deadline_of(24_000 + 10_000)) == 1
     # And that one has a row's time
     assert left == [24_000]
@@ -91,7 +107,7 @@ def test_of_a_long_error_three_hundred_characters_are_told(world: World) -> None
         raise ValueError("x" * 1000)
 
     unknown(world)
-    run = replace(world.settle_run, settle=fails)  # type: ignore[arg-type]
+    run = replace(world.settle_run, settle=Settling(fails))  # type: ignore[arg-type]
     run(world.deadline_of(75_000))
     assert [len(facts["error"]) for facts in world.noted("settle_failed")] == [300]
 
@@ -112,12 +128,54 @@ def test_a_backlog_drains_and_what_is_new_is_not_starved(world: World) -> None:
         order.append(refund_id)
         return settle(refund_id, deadline)
 
-    run = replace(world.settle_run, settle=watched)  # type: ignore[arg-type]
+    run = replace(world.settle_run, settle=Settling(watched))  # type: ignore[arg-type]
     # When a run settles
     assert run(world.deadline_of(75_000)) == 301
     # Then all moved on, the newest in the first round
     assert {r.state for r in world.ledger.refunds.values()} == {State.SUCCEEDED}
-    assert order.index(newest.id) < 8 * 16
+    assert order.index(newest.id) < 8 * (48 + 16)
+
+
+def test_slow_look_ups_of_one_processor_delay_nothing_of_another() -> None:
+    # Given six hundred due look-ups of a processor that answers slowly
+    world = World(doors=("hitpay", "hedge"))
+    for number in range(600):
+        world.pay(f"slow-{number}")
+        world.processor.fates.append(RequestLost())
+        world.refund(f"slow-{number}", record=f"pr_slow-{number}")
+    world.clock.advance(1)
+    # And one scheduled refund of another, due a moment later
+    world.doors["hedge"].add_charge("charge-h", Money(9999, "sgd"))
+    world.book.add_record(
+        FakeRecord(
+            id="pr_h",
+            currency="sgd",
+            requested=9999,
+            guaranteed=9999,
+            metadata={"hedge_payment_id": "charge-h"},
+        )
+    )
+    waiting = world.refund("h", record="pr_h", amount=1, refund_type=RefundType.SCHEDULED).refund
+    order: list[str] = []
+
+    def slowly(refund_id: str, deadline: Deadline) -> Settled:
+        order.append(refund_id)
+        world.clock.advance(10_000)
+        return Settled.MOVED_ON
+
+    # When a run has time for a few of them
+    run = replace(world.settle_run, settle=Settling(slowly))  # type: ignore[arg-type]
+    run(world.deadline_of(75_000))
+    # Then the other processor's is among the first
+    assert waiting.id in order[:2]
+
+
+def test_since_when_the_stage_looks_is_kept_with_its_first_run(world: World) -> None:
+    began_ms = world.clock.now_ms()
+    for _ in range(2):
+        world.settle_run(world.deadline_of(75_000))
+        world.clock.advance(3_600_000)
+    assert world.sweeps.sweeps["hitpay"].since_ms == began_ms - SINCE_MARGIN_MS
 
 
 def test_a_row_that_cannot_be_settled_stops_nothing(world: World) -> None:

@@ -79,7 +79,7 @@ class TestScheduled:
         # Given a scheduled refund of a payment that is then refunded whole in the dashboard
         world.refund("k", refund_type=RefundType.SCHEDULED)
         world.processor.refund_in_dashboard("charge-1", 9999)
-        world.settle_due()
+        world.settle_for(26 * 60 * STEP_MS)
         stored = world.stored("k")
         assert stored.state is State.FAILED
         assert stored.failure is not None
@@ -140,8 +140,12 @@ class TestScheduled:
         # Given a scheduled refund that meets such an error when it is executed
         world.refund("k", amount=1, refund_type=SCHEDULED)
         self.meets(world, error("It is hopeless."))
-        # When its turn comes, then it fails
-        assert settle(world) is Settled.MOVED_ON
+        # When its turn comes for a day, then it fails
+        assert settle(world) is Settled.HELD
+        first_ms = world.clock.now_ms()
+        while world.stored("k").state is State.REQUESTED:
+            settle_when_due(world)
+        assert world.clock.now_ms() - first_ms >= 24 * 60 * STEP_MS
         stored = world.stored("k")
         assert (stored.state, stored.next_check_ms) == (State.FAILED, None)
         assert stored.failure is not None

@@ -103,9 +103,9 @@ class TestUnknown:
         # When settling looks, then its money stays held
         world.settle_for(5 * 3_600_000)
         assert world.stored("k").state is State.UNKNOWN
-        # And when ours arrives, two can be ours, and a person decides
+        # And when ours arrives, it is found
         world.settle_for(3 * 3_600_000)
-        assert world.stored("k").state is State.REVIEW
+        assert world.stored("k").state is State.SUCCEEDED
         assert len(world.processor.moved_by(refund.id)) == 1
 
     def test_a_call_that_still_has_its_lease_is_left_alone(self, world: World) -> None:
@@ -179,21 +179,22 @@ class TestFoundFailed:
         assert settle(world) is Settled.HELD
         stored = world.stored("k")
         assert (stored.state, stored.processor_refund_id) == (State.UNKNOWN, None)
-        assert stored.last_look == "only hitpay-refund-1, which failed"
+        assert stored.last_look == "no movement found"
         assert stored.look_ups == 1
 
-    def test_after_the_hold_it_was_ours(self, world: World) -> None:
+    def test_after_the_hold_it_is_for_a_person(self, world: World) -> None:
         at_the_end_of_its_hold(world)
         self.failed_in_dashboard(world)
         assert settle_when_due(world) is Settled.MOVED_ON
         stored = world.stored("k")
-        assert (stored.state, stored.processor_refund_id) == (State.FAILED, "hitpay-refund-1")
-        assert world.payment().refundable == 9999
+        assert (stored.state, stored.processor_refund_id) == (State.REVIEW, None)
+        assert world.payment().refundable == 7499
 
-    def test_in_a_review_it_was_ours(self, world: World) -> None:
-        refund = unknown(world)
-        world.ledger.refunds[refund.id] = replace(refund, state=State.REVIEW)
-        self.failed_in_dashboard(world)
+    def test_one_that_shows_our_order_was_ours(self, world: World) -> None:
+        world.processor.books.names_orders = True
+        world.processor.books.conduct = Conduct(MovementStatus.FAILED)
+        world.processor.fates.append(ReplyLost())
+        world.refund("k", amount=2500)
         assert settle(world) is Settled.MOVED_ON
         assert world.stored("k").state is State.FAILED
 

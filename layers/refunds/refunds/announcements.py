@@ -13,9 +13,10 @@ whoever gets it twice can tell.
                                                                          older than our first sight
     → rejected, failed, aborted                   Refund Failed
     → review                                      Refund Needs Review
-    report → reported                             Refund Reported
+    report → reported                             Refund Reported        only of what we told Stripe
     report → failed                               Refund Report Failed
     taken back by the processor                   Refund Reversed
+    shown as succeeded again                      Refund Succeeded
     anything else                                 none
 """
 
@@ -24,10 +25,10 @@ from typing import Any, Final
 
 from refunds.answers import refund_object
 from refunds.errors import RefundBridgeError
-from refunds.outcome import TAKEN_BACK
+from refunds.outcome import RESTORED, TAKEN_BACK
 from refunds.payment import Payment
 from refunds.ports import Announcement
-from refunds.refund import BEFORE_ADOPTION, Entry, Refund
+from refunds.refund import BEFORE_ADOPTION, STRIPE_ACCEPTED, Entry, Refund
 from refunds.state_machine import ReportState, State
 
 SOURCE: Final = "refund-bridge"
@@ -60,12 +61,16 @@ def name_of(entry: Entry) -> str | None:
     if entry.cause == TAKEN_BACK:
         # Other books of the refund may be closed by the same write; the news is one.
         return None if entry.after.startswith("credit_note:") else REVERSED
+    if entry.cause == RESTORED:
+        return SUCCEEDED if entry.before == entry.after else None
     if entry.before == entry.after:
         return None  # evidence that came too late
     if entry.after in _AWAITING:
         return PENDING if _begins_to_wait(entry) else None
     if entry.after == State.SUCCEEDED and entry.cause == BEFORE_ADOPTION:
         return None
+    if entry.after == f"report:{ReportState.REPORTED}" and entry.cause != STRIPE_ACCEPTED:
+        return None  # others had told Stripe, so this is no news of ours
     return _ENTERED.get(entry.after) or _REPORT.get(entry.after)
 
 

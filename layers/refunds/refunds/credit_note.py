@@ -43,6 +43,8 @@ ATTEMPTS_MAX: Final = 8
 # Longer than the reporter may work on one message, so that settling does not try beside it.
 REPORTERS_MS: Final = 60_000
 WRITE_ATTEMPTS: Final = 5
+# An hour, in steps of the settle interval: when the reported refund is looked at again.
+LOOK_STEPS: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +132,7 @@ class IssueCreditNote:
                 issued = credit_note_transition(
                     refund, CreditNoteEvent.ISSUE, why, id=note, issued_at_ms=at_ms
                 )
-                return replace(issued, next_check_ms=at_ms)
+                return replace(issued, next_check_ms=at_ms + LOOK_STEPS * self.step_ms)
             case CreditNoteRefused(reason, code):
                 # Stripe keeps the refusal under the key; should a person replay it, it is another.
                 given_up = _with_next_epoch(refund)
@@ -149,7 +151,8 @@ class IssueCreditNote:
     def _end(self, refund: Refund, event: CreditNoteEvent, reason: str) -> Refund:
         why = Why(at_ms=self.clock.now_ms(), cause=reason, actor=self.actor)
         return replace(
-            credit_note_transition(refund, event, why, last_error=reason), next_check_ms=None
+            credit_note_transition(refund, event, why, last_error=reason),
+            next_check_ms=why.at_ms + LOOK_STEPS * self.step_ms,
         )
 
     def _later(self, refund: Refund, unclear: CreditNoteUnclear) -> Refund:

@@ -194,8 +194,9 @@ class LearnFromCharge:
         if news.contradicts:
             self.trail.note(f"refund_{news}", refund_id=refund.id, movement=movement.id)
         written = self.recorder.write(stored, after)
-        self._tell_if_failed(written.refund)
-        ring_if_owed(written.refund, self.doorbell, self.trail)
+        if written.refund.report.state is not stored.refund.report.state:
+            self._tell_if_failed(written.refund)
+            ring_if_owed(written.refund, self.doorbell, self.trail)
         return True
 
     def _follow_orders(self, view: PaymentView, held: _Held, deadline: Deadline) -> Iterator[bool]:

@@ -201,9 +201,12 @@ def learn_foreign(payment: Payment, *, in_book: int | None, on_charge: int | Non
         return replace(payment, foreign_on_charge=max(0, on_charge), foreign_in_book=0)
     if in_book is None:
         return payment
-    # Whether Stripe's sum holds what is due, failed or old is not known: it may.
-    ours = payment.booked + payment.report_due_amount + payment.report_failed_amount
-    others = in_book - ours - payment.before_adoption - payment.accepted_excess
+    # What is reported is ours. Whether Stripe's sum holds what is due, failed or old is not known:
+    # so these may be somebody else's, but what was surely somebody else's before still is.
+    perhaps = in_book - payment.booked - payment.accepted_excess
+    open_reports = payment.report_due_amount + payment.report_failed_amount
+    surely = perhaps - open_reports - payment.before_adoption
+    others = min(perhaps, max(payment.foreign_in_book, surely))
     return replace(payment, foreign_in_book=max(0, others))
 
 

@@ -275,7 +275,7 @@ def _reports(refunds: Sequence[Refund], state: ReportState) -> list[Refund]:
 
 def _is_booked(refund: Refund) -> bool:
     """Whether Stripe shows it, by all that is known: whoever told it."""
-    return refund.report.state is ReportState.REPORTED
+    return refund.state not in FREED and refund.report.state is ReportState.REPORTED
 
 
 # --- Stripe ---------------------------------------------------------------------------------------

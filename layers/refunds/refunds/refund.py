@@ -29,6 +29,8 @@ from refunds.state_machine import (
 SCHEMA_VERSION: Final = 1
 # The cause of an import that is older than this service: others may have told Stripe of it.
 BEFORE_ADOPTION: Final = "before_adoption"
+# The cause of a line that says that Stripe has booked what we told it.
+STRIPE_ACCEPTED: Final = "stripe_accepted"
 # The cause of a line that stands before an order is handed over again, under the same key.
 HANDED_OVER_AGAIN: Final = "handed_over_again"
 

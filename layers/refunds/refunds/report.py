@@ -36,7 +36,7 @@ from refunds.ports import (
 )
 from refunds.read_sums import ReadSums, Sums
 from refunds.record_lines import line_of
-from refunds.refund import Refund, ReportCause, Why
+from refunds.refund import STRIPE_ACCEPTED, Refund, ReportCause, Why
 from refunds.report_steps import (
     STEPS_MAX,
     ReportsChangedError,
@@ -329,7 +329,7 @@ class ReportRefund:
                 raise ReportDeferredError(reason, retry_after_s=retry_after_s)
 
     def _accepted(self, mine: _Taken, record: PaymentRecord | None, deadline: Deadline) -> Reported:
-        refund, why = mine.refund, self._why("stripe_accepted")
+        refund, why = mine.refund, self._why(STRIPE_ACCEPTED)
         check_ms = why.at_ms + self._after_ms(mine, record)
 
         def step(stored: Refund) -> Refund:
@@ -355,7 +355,7 @@ class ReportRefund:
         """Stripe will not book it: it knows the reference, or something is wrong."""
         refund = mine.refund
         if self.others_report is OthersReport.BY_PROCESSOR_ID:
-            return self._is_known_by_reference(mine, None, ())
+            return self._known_by_reference(mine, deadline)
         try:
             sums = self._sums(mine, deadline)
         except (RefundBridgeError, LedgerConflictError) as error:
@@ -376,7 +376,7 @@ class ReportRefund:
         )
         match verdict:
             case ByReference(owe):
-                return self._is_known_by_reference(mine, sums, owe)
+                return self._known_by_reference(mine, deadline, sums, owe)
             case Wait(waiting):
                 return self._put_off(mine, waiting, sums=sums, owe=verdict.owe)
             case Refused(no_room):
@@ -384,8 +384,12 @@ class ReportRefund:
                 self._give_up(mine, cause, reason)
                 raise ReportFailedError(reason)
 
-    def _is_known_by_reference(
-        self, mine: _Taken, sums: Sums | None, owe: tuple[str, ...]
+    def _known_by_reference(
+        self,
+        mine: _Taken,
+        deadline: Deadline,
+        sums: Sums | None = None,
+        owe: tuple[str, ...] = (),
     ) -> Reported:
         why, soon_ms = self._why(ReportCause.BY_REFERENCE), self._soon_ms()
 
@@ -393,8 +397,10 @@ class ReportRefund:
             known = confirmed(stored, why, ReportCause.BY_REFERENCE, soon_ms)
             return known if self.credit_notes is None else owing_credit_note(known, why)
 
-        self._write(mine, [(mine.refund, step), *self._owing(sums, owe)])
+        written = self._write(mine, [(mine.refund, step), *self._owing(sums, owe)])
         self.trail.note("report_known_by_reference", refund_id=mine.refund.id)
+        if self.credit_notes is not None:
+            self.credit_notes.at_once(written.refunds[0], deadline)
         return Reported.REPORTED
 
     # --- writing ----------------------------------------------------------------------------------

@@ -416,7 +416,7 @@ class SettleRefund:
         is_old = self.clock.now_ms() >= since_ms + PENDING_STEPS_MAX * self.settings.step_ms
         if is_old and stored.refund.state is State.PENDING:
             return self._escalate(stored, f"{result} for too long", {})
-        return self._hold(stored, result)
+        return self._hold(stored, result, looked_up=1)
 
     # --- scheduled --------------------------------------------------------------------------------
 

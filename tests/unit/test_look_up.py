@@ -110,9 +110,7 @@ class TestNobodyIsAsked:
     ) -> None:
         processor = Untouchable(looks_up=frozenset(looks_up))
         with pytest.raises(UnreadableAnswerError, match="shows no refunds"):
-            movement_of(
-                processor, "m1", payment_id, VirtualClock().deadline(), learn=lambda _: None
-            )
+            movement_of(processor, "m1", payment_id, VirtualClock().deadline())
 
     @pytest.mark.parametrize(
         ("can", "unlinked"),
@@ -199,9 +197,7 @@ class TestCharge:
         key = unlinked_payment_key("hitpay", "pr_1")
         payment = Payment(key=key, payment_record="pr_1", currency="sgd", captured=9999)
         # Then the processor is not asked for it
-        shown = charge_of(
-            Untouchable(), payment, (), VirtualClock().deadline(), learn=lambda _: None
-        )
+        shown = charge_of(Untouchable(), payment, (), VirtualClock().deadline())
         assert (shown.id, shown.movements) == (key.charge_id, ())
 
     def test_what_did_not_arrive_is_not_in_it(self, world: Refunds) -> None:

@@ -386,7 +386,7 @@ class SettleRefund:
         try:
             movement = movement_of(processor, bound_to, refund.refunded_payment, deadline)
         except ProviderUnavailableError as error:
-            return self._still_pending(stored, f"no look-up: {type(error).__name__}")
+            return self._still_pending(stored, f"no look-up: {type(error).__name__}", looked_up=0)
         return self._gone(stored) if movement is None else self._shown(stored, movement)
 
     def _shown(self, stored: Stored, movement: Movement) -> Settled:
@@ -411,12 +411,12 @@ class SettleRefund:
             return self._escalate(stored, GONE, {})
         return self._hold(stored, GONE, looked_up=times + 1 - refund.look_ups)
 
-    def _still_pending(self, stored: Stored, result: str) -> Settled:
+    def _still_pending(self, stored: Stored, result: str, *, looked_up: int = 1) -> Settled:
         since_ms = stored.refund.entered_at_ms
         is_old = self.clock.now_ms() >= since_ms + PENDING_STEPS_MAX * self.settings.step_ms
         if is_old and stored.refund.state is State.PENDING:
             return self._escalate(stored, f"{result} for too long", {})
-        return self._hold(stored, result, looked_up=1)
+        return self._hold(stored, result, looked_up=looked_up)
 
     # --- scheduled --------------------------------------------------------------------------------
 

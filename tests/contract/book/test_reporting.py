@@ -28,7 +28,9 @@ def parameters(world: BookWorld) -> ReportParameters:
 
 
 def test_a_report_is_booked(world: BookWorld, parameters: ReportParameters) -> None:
-    assert world.book.report_refund(parameters, "key-0", world.deadline()) == ReportAccepted()
+    assert (
+        world.book.report_refund(parameters, "key-0", world.deadline()).__class__ is ReportAccepted
+    )
     record = world.book.payment_record("pr_1", world.deadline())
     assert (record.amount_refunded, record.amount_guaranteed) == (2500, 7499)
     assert record.captured == 9999
@@ -39,7 +41,10 @@ def test_the_same_report_under_its_key_is_booked_once(
     world: BookWorld, parameters: ReportParameters
 ) -> None:
     for _ in range(2):
-        assert world.book.report_refund(parameters, "key-0", world.deadline()) == ReportAccepted()
+        assert (
+            world.book.report_refund(parameters, "key-0", world.deadline()).__class__
+            is ReportAccepted
+        )
     assert world.references("pr_1") == ["ref-1"]
 
 
@@ -101,7 +106,9 @@ def test_a_report_that_got_lost_may_be_repeated_under_its_key(
     assert isinstance(lost, ReportUnclear)
     assert not lost.new_epoch
     assert world.references("pr_1") == []
-    assert world.book.report_refund(parameters, "key-0", world.deadline()) == ReportAccepted()
+    assert (
+        world.book.report_refund(parameters, "key-0", world.deadline()).__class__ is ReportAccepted
+    )
 
 
 def test_a_report_whose_answer_got_lost_is_found_booked_under_its_key(
@@ -112,7 +119,9 @@ def test_a_report_whose_answer_got_lost_is_found_booked_under_its_key(
     assert isinstance(lost, ReportUnclear)
     assert not lost.new_epoch
     assert world.references("pr_1") == ["ref-1"]
-    assert world.book.report_refund(parameters, "key-0", world.deadline()) == ReportAccepted()
+    assert (
+        world.book.report_refund(parameters, "key-0", world.deadline()).__class__ is ReportAccepted
+    )
     assert world.references("pr_1") == ["ref-1"]
 
 
@@ -125,7 +134,9 @@ def test_a_report_may_be_booked_after_we_gave_up(
     assert not late.new_epoch
     world.wait_for_late()
     assert world.references("pr_1") == ["ref-1"]
-    assert world.book.report_refund(parameters, "key-0", world.deadline()) == ReportAccepted()
+    assert (
+        world.book.report_refund(parameters, "key-0", world.deadline()).__class__ is ReportAccepted
+    )
 
 
 def test_a_stored_failure_needs_another_key(world: BookWorld, parameters: ReportParameters) -> None:
@@ -135,7 +146,9 @@ def test_a_stored_failure_needs_another_key(world: BookWorld, parameters: Report
         assert isinstance(failed, ReportUnclear)
         assert failed.new_epoch
     assert world.references("pr_1") == []
-    assert world.book.report_refund(parameters, "key-1", world.deadline()) == ReportAccepted()
+    assert (
+        world.book.report_refund(parameters, "key-1", world.deadline()).__class__ is ReportAccepted
+    )
 
 
 def test_a_failure_after_booking_shows_in_the_record_alone(
@@ -171,7 +184,9 @@ def test_being_turned_away_leaves_the_key_as_it_was(
     assert not outcome.new_epoch
     assert outcome.retry_after_s == (1 if status == 429 else None)
     assert world.references("pr_1") == []
-    assert world.book.report_refund(parameters, "key-0", world.deadline()) == ReportAccepted()
+    assert (
+        world.book.report_refund(parameters, "key-0", world.deadline()).__class__ is ReportAccepted
+    )
 
 
 def test_a_book_that_cannot_be_reached_is_unclear(

@@ -82,7 +82,8 @@ def test_they_come_to_their_end_and_nothing_is_sent_twice(
 ) -> None:
     # Given the story on a real table, with everything in it replaced by what the former release
     # wrote at that point
-    world = World(ledger=cast(MemoryLedger, fresh_table.ledger()))  # the same promises
+    ledger = cast(MemoryLedger, fresh_table.ledger())  # the same promises
+    world = World(ledger=ledger, listing=fresh_table.listing())
     story.tell(world)
     put(fresh_table, former)
     assert [[name, *end] for name, end in story.ends(world).items()] == former["ends"]

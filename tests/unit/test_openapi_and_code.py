@@ -176,7 +176,7 @@ def test_an_unlinked_refund_is_of_the_documented_form(body: dict[str, Any]) -> N
         {"payment_record": "pr_1", "amount": None},
         {"payment_record": "pr_1", "amount": 0},
         {"payment_record": "pr_1", "amount": True},
-        {"payment_record": "pr_1", "currency": "SGD"},
+        {"payment_record": "pr_1", "currency": "S9D"},
         {"payment_record": "pr_1", "metadata": {"k": 1}},
         {"payment_record": "pr_1", "metadata": {"": "v"}},
         {"payment_record": "pr 1"},

@@ -150,7 +150,7 @@ REFUSED: list[tuple[str, str]] = [
     ),
     *(
         (f"currency {value!r}", json.dumps({**PLAIN, "currency": value}))
-        for value in ("SGD", "sg", "sgdx", "", 1, None, "sgd\n")
+        for value in ("s9d", "sg", "sgdx", "", 1, None, "sgd\n")
     ),
     ("a reason of 256 characters", json.dumps({**PLAIN, "reason": "x" * 256})),
     ("an empty reason", json.dumps({**PLAIN, "reason": ""})),
@@ -272,3 +272,10 @@ def test_a_text_of_any_script_is_taken() -> None:
     text = "日本語 مرحبا 👩‍👧 café"
     body = validate_body({"payment_record": "pr_1", "reason": text, "metadata": {"é": text}})
     assert (body.reason, body.metadata) == (text, {"é": text})
+
+
+@pytest.mark.parametrize("written", ["sgd", "SGD", "Sgd"])
+def test_a_currency_is_the_same_in_either_case(written: str) -> None:
+    asked = validate_body({"payment_record": "pr_1", "currency": written}).normalised()
+    assert asked == validate_body({"payment_record": "pr_1", "currency": "sgd"}).normalised()
+    assert asked.currency == "sgd"

@@ -384,7 +384,7 @@ class Capabilities:
         repeated_partial: ... and more than once.
         unlinked: whether money can go to a customer without a payment (``refund_unlinked``).
         may_be_pending: whether a refund may be accepted and only later succeed or fail.
-        lists_charges: whether all payments can be walked through (``charges``).
+        lists_charges: whether all refunded payments can be walked through (``charges``).
     """
 
     dedupes: Dedupe
@@ -485,7 +485,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class ListedCharge:
-    """A payment in the processor's list of all.
+    """A payment in the processor's list.
 
     Attributes:
         refunded: what it says was refunded in all, minor units; ``None`` if that cannot be read.
@@ -677,7 +677,9 @@ class Processor(Protocol):
         """
 
     def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
-        """One page of all payments, newest first; ``None`` is the first page.
+        """One page of all payments of which something was refunded, newest first.
+
+        Others may be among them. A ``cursor`` of ``None`` asks for the first page.
 
         Raises:
             UnreadableAnswerError: the answer cannot be used; ``cursor`` may have grown old.

@@ -52,7 +52,7 @@ _Documented = Field(json_schema_extra={"pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"})
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=255), _NoControls, _Documented]
 _MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40), _NoControls]
 _MetadataValue = Annotated[str, StringConstraints(max_length=500), _NoControls, _Documented]
-_Currency = Annotated[str, StringConstraints(pattern=r"^[a-z]{3}$")]
+_Currency = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{3}$", to_lower=True)]
 _ProcessorName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 _Form = TypeVar("_Form", bound=BaseModel)
 _SENTENCES: Final = {"extra_forbidden": "is not a field of this request"}

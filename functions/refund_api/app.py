@@ -130,8 +130,8 @@ def read_refund(refund_id: str) -> Response[str]:
     """Answer a refund from the ledger; with ``sync``, after asking the processor about it."""
     world = refund_api(logger)
     parameters = _parameters()
-    # What a look finds may move the refund on, so asking for one takes the right to write.
-    _authorised(world, WRITE if "true" in parameters.get("sync", ()) else READ)
+    # What a look finds may move the refund on, so asking for one takes the right to write besides.
+    _authorised(world, READ, *([WRITE] if "true" in parameters.get("sync", ()) else []))
     sync_until = None
     if parse_sync(parameters):
         sync_until = Deadline.after(world.clock, PROVIDER_BUDGET_MS)
@@ -168,7 +168,7 @@ def no_such_route(_: Exception) -> Response[str]:
     return rest.error(nowhere)
 
 
-def _authorised(world: RefundApi, scope: str) -> str:
+def _authorised(world: RefundApi, *scopes: str) -> str:
     """The caller's name, as it goes into the history."""
     identity = rest.context.get("identity") or {}
     credentials = Credentials(
@@ -176,7 +176,7 @@ def _authorised(world: RefundApi, scope: str) -> str:
         source_ip=str(identity.get("sourceIp")),
         user_arn=identity.get("userArn"),
     )
-    return world.callers.admitted(credentials, scope)
+    return world.callers.admitted(credentials, *scopes)
 
 
 def _json_text() -> str:

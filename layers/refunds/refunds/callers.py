@@ -15,6 +15,7 @@ READ: Final = "refunds:read"
 WRITE: Final = "refunds:write"
 
 _ASSUMED_ROLE: Final = ":assumed-role/"
+_FEDERATED_USER: Final = ":federated-user/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ class Credentials:
 class Callers(Protocol):
     """Tells who may come in."""
 
-    def admitted(self, credentials: Credentials, scope: str) -> str:
-        """The caller's name for the history, if it may use ``scope``.
+    def admitted(self, credentials: Credentials, *scopes: str) -> str:
+        """The caller's name for the history, if it may use all of ``scopes``.
 
         Raises:
             UnauthorizedError, ForbiddenError, RateLimitedError: nothing was executed.
@@ -70,7 +71,7 @@ class KeyCallers:
     throttle: AddressThrottle
     trail: Trail
 
-    def admitted(self, credentials: Credentials, scope: str) -> str:
+    def admitted(self, credentials: Credentials, *scopes: str) -> str:
         """``api_key:<name>``; see ``Callers``."""
         token = _bearer_token(credentials.authorization)
         if not token:
@@ -87,9 +88,9 @@ class KeyCallers:
                 )
             self._note("unknown")
             raise UnauthorizedError("Give a valid key: Authorization: Bearer <api key>.")
-        if scope not in holder.scopes:
+        if not holder.scopes.issuperset(scopes):
             self._note("scope", holder.name)
-            raise ForbiddenError(f"This key may not do this; it needs {scope}.")
+            raise ForbiddenError(f"This key may not do this; it needs {' and '.join(scopes)}.")
         return f"api_key:{holder.name}"
 
     def _note(self, reason: str, name: str | None = None) -> None:
@@ -108,11 +109,11 @@ class SignedCallers:
 
     trail: Trail
 
-    def admitted(self, credentials: Credentials, scope: str) -> str:  # noqa: ARG002 - by policies
+    def admitted(self, credentials: Credentials, *scopes: str) -> str:  # noqa: ARG002 - by policies
         """``iam:<arn>``; see ``Callers``.
 
-        The session's name is left out of a role's ARN: people sign in under their mail addresses,
-        and the history outlives them.
+        The session's name is left out of a role's ARN, and of a federated user's: people sign in
+        under their mail addresses, and the history outlives them.
         """
         arn = credentials.user_arn
         if not arn:
@@ -120,6 +121,8 @@ class SignedCallers:
             raise UnauthorizedError("Sign the request (AWS Signature Version 4).")
         if _ASSUMED_ROLE in arn:
             arn = "/".join(arn.split("/")[:2])
+        if _FEDERATED_USER in arn:
+            arn = arn.partition("/")[0]
         return f"iam:{arn}"
 
 

@@ -15,8 +15,8 @@ from typing import Final
 from refunds.errors import InvalidRequestError
 
 CHARGE: Final = "charge"
-# Any id that can stand in a URL and in the ledger; HitPay's are UUIDs.
-_ID: Final = re.compile(r"[!-~]{1,255}", re.ASCII)
+# HitPay's are UUIDs; nothing that means something in a URL or in the ledger's keys is among these.
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
 
 
 def is_signed(body: bytes, signature: str | None, salts: Sequence[str]) -> bool:

@@ -162,7 +162,7 @@ class TestHeaders:
         seen: list[Credentials] = []
 
         class Callers:
-            def admitted(self, credentials: Credentials, scope: str) -> str:
+            def admitted(self, credentials: Credentials, *scopes: str) -> str:
                 seen.append(credentials)
                 return "anybody"
 
@@ -256,8 +256,8 @@ class TestScopes:
             ("reader", {"sync": ["false", "true"]}, 403),
             ("writer", None, 403),
             ("writer", {"sync": ["false"]}, 403),
-            ("writer", {"sync": ["true"]}, 404),
-            ("writer", {"sync": ["false", "true"]}, 400),
+            ("writer", {"sync": ["true"]}, 403),
+            ("writer", {"sync": ["false", "true"]}, 403),
             ("all", {"sync": [None]}, 400),
             ("all", {"sync": ["TRUE"]}, 400),
         ],
@@ -291,7 +291,7 @@ class TestWhatBreaksHere:
         self, api: Api, failure: Exception
     ) -> None:
         class Callers:
-            def admitted(self, credentials: Credentials, scope: str) -> str:
+            def admitted(self, credentials: Credentials, *scopes: str) -> str:
                 raise failure
 
         api.function = replace(api.function, callers=Callers())

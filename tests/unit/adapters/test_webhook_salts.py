@@ -1,11 +1,10 @@
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from refunds.adapters.api_key import KeyUnavailableError
 from refunds.adapters.webhook_salts import SALTS_MAX, WebhookSalts
-from tests.unit.adapters.ssm_calls import PREFIX, Stub, scripted_client
+from tests.unit.adapters.ssm_calls import PREFIX, Stub
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -26,17 +25,6 @@ class WallClock:
 
 
 NEW, OLD, OLDER = "the-new-salt-of-hitpay", "the-old-salt-of-hitpay", "an-older-salt-of-hitpay"
-
-
-@pytest.fixture
-def scripted() -> Iterator[tuple["SSMClient", Stub]]:
-    with scripted_client() as both:
-        yield both
-
-
-@pytest.fixture
-def stub(scripted: tuple["SSMClient", Stub]) -> Stub:
-    return scripted[1]
 
 
 @pytest.fixture

@@ -5,19 +5,16 @@ from typing import Any
 
 import pytest
 
-from refunds.errors import (
-    IdempotencyKeyRequiredError,
-    InvalidRequestError,
-)
-from refunds.refund import (
-    PaymentMethodKind,
-    ReferenceType,
-    RefundRequest,
-    RefundType,
-)
-from refunds.requests import idempotency_key, parse_body, validate_body
+from refunds.documents import parse_json
+from refunds.errors import IdempotencyKeyRequiredError, InvalidRequestError
+from refunds.refund import PaymentMethodKind, ReferenceType, RefundRequest, RefundType
+from refunds.requests import CallBody, idempotency_key, validate_body
 
 PLAIN: dict[str, Any] = {"payment_record": "pr_1"}
+
+
+def parse_body(text: str) -> CallBody:
+    return validate_body(parse_json(text))
 
 
 def parsed(**fields: Any) -> RefundRequest:

@@ -22,12 +22,12 @@ whoever gets it twice can tell.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from refunds.answers import refund_object
 from refunds.errors import RefundBridgeError
 from refunds.outcome import TAKEN_BACK
 from refunds.payment import Payment
 from refunds.ports import Announcement
 from refunds.refund import BEFORE_ADOPTION, Entry, Refund
+from refunds.refund_object import refund_object
 from refunds.state_machine import ReportState, State
 
 SOURCE: Final = "refund-bridge"

@@ -1,9 +1,11 @@
-"""Who calls, and may they do this? Bearer keys are checked here, signatures by the gateway.
+"""Who calls, and may they do this? Keys are checked here, signatures by the gateway.
 
 The name that comes out stands on every line of history that the call writes. It has no part in what
 a refund is: another key, or another way of calling, meets the same refund.
 """
 
+import re
+from base64 import b64decode
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -16,6 +18,8 @@ WRITE: Final = "refunds:write"
 
 _ASSUMED_ROLE: Final = ":assumed-role/"
 _FEDERATED_USER: Final = ":federated-user/"
+# Whoever changed the address in code that knew Stripe, and not the key.
+_STRIPES_KEY: Final = re.compile(r"(sk|rk|pk)_(live|test)_.*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Callers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyHolder:
-    """Who a bearer key belongs to, and what it allows."""
+    """Who a key belongs to, and what it allows."""
 
     name: str
     scopes: frozenset[str]
@@ -61,7 +65,7 @@ class ApiKeyRing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class KeyCallers:
-    """``Callers`` who show a bearer key of ours (``ApiAuth`` bearer).
+    """``Callers`` who show a key of ours, as a bearer or in Basic (``ApiAuth`` bearer).
 
     A valid key always passes. Whoever shows too many unknown ones is told to wait before showing
     another.
@@ -73,10 +77,10 @@ class KeyCallers:
 
     def admitted(self, credentials: Credentials, *scopes: str) -> str:
         """``api_key:<name>``; see ``Callers``."""
-        token = _bearer_token(credentials.authorization)
+        token = _key_shown(credentials.authorization)
         if not token:
             self._note("missing")
-            raise UnauthorizedError("Give a key: Authorization: Bearer <api key>.")
+            raise _unauthorized("Give a key")
         holder = self.keys.holder_of(token)
         if holder is None:
             wait_s = self.throttle.wait_s(credentials.source_ip)
@@ -87,7 +91,9 @@ class KeyCallers:
                     retry_after_s=wait_s,
                 )
             self._note("unknown")
-            raise UnauthorizedError("Give a valid key: Authorization: Bearer <api key>.")
+            if _STRIPES_KEY.fullmatch(token):
+                raise _unauthorized("This is a key of Stripe's: give one of this service")
+            raise _unauthorized("Give a valid key")
         if not holder.scopes.issuperset(scopes):
             self._note("scope", holder.name)
             raise ForbiddenError(f"This key may not do this; it needs {' and '.join(scopes)}.")
@@ -126,6 +132,22 @@ class SignedCallers:
         return f"iam:{arn}"
 
 
-def _bearer_token(authorization: str | None) -> str:
-    scheme, _, token = (authorization or "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
+def _unauthorized(what: str) -> UnauthorizedError:
+    return UnauthorizedError(f"{what}: Authorization: Bearer <api key>.", param="Authorization")
+
+
+def _key_shown(authorization: str | None) -> str:
+    """The key, as a bearer token or as the user name of Basic; empty if there is none."""
+    scheme, _, credentials = (authorization or "").partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip()
+    return _user_without_password(credentials.strip()) if scheme.lower() == "basic" else ""
+
+
+def _user_without_password(credentials: str) -> str:
+    """RFC 7617. What comes with a password is not how a key is shown."""
+    try:
+        user, _, password = b64decode(credentials, validate=True).decode().partition(":")
+    except ValueError:
+        return ""
+    return "" if password else user

@@ -304,6 +304,12 @@ class Position:
     refund_id: str = ""
 
 
+# 10000-01-01: later than any refund, and than any time that can be written in RFC 3339.
+LAST_MS: Final = 253_402_300_800_000
+FIRST_PLACE: Final = Position(0)
+LAST_PLACE: Final = Position(LAST_MS)
+
+
 class Listing(Protocol):
     """What the ledger holds, many at a time. Every method may raise ``LedgerUnavailableError``."""
 
@@ -317,11 +323,15 @@ class Listing(Protocol):
         has changed. One round trip.
         """
 
-    def oldest(self, selection: Selection, *, limit: int) -> Sequence[Position]:
-        """Where the first of the selected refunds stand, oldest first, at most ``limit``.
-
-        From an index and in one round trip, as ``newest``.
-        """
+    def oldest(
+        self,
+        selection: Selection,
+        *,
+        after: Position = FIRST_PLACE,
+        before: Position = LAST_PLACE,
+        limit: int,
+    ) -> Sequence[Position]:
+        """The same, oldest first."""
 
     def count(self, selection: Selection) -> int:
         """How many refunds are selected, from an index, as ``newest``.

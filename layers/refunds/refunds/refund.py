@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from refunds.state_machine import (
     FREED,
+    PUBLIC_STATUS,
     CreditNoteEvent,
     CreditNoteState,
     Event,
@@ -29,6 +30,11 @@ from refunds.state_machine import (
 SCHEMA_VERSION: Final = 1
 # The cause of an import that Stripe's book is taken to know already.
 BEFORE_ADOPTION: Final = "before_adoption"
+# The code of the failure of a scheduled refund that was taken back before it was sent.
+WITHDRAWN: Final = "withdrawn"
+CANCELED: Final = "canceled"
+# All words for a refund that callers are told.
+PUBLIC_STATUSES: Final = frozenset({*PUBLIC_STATUS.values(), CANCELED})
 # The cause of a line that stands before an order is handed over again, under the same key.
 HANDED_OVER_AGAIN: Final = "handed_over_again"
 
@@ -239,6 +245,13 @@ class Refund:
     history: tuple[Entry, ...] = ()
     revision: int = 0
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def public_status(self) -> str:
+        """What callers are told of its state, one of ``PUBLIC_STATUSES``."""
+        if self.failure is not None and self.failure.code == WITHDRAWN:
+            return CANCELED
+        return PUBLIC_STATUS[self.state]
 
     @property
     def is_adopted(self) -> bool:

@@ -80,6 +80,7 @@ def _install(environment: Environment) -> None:
         _run(
             *(paths.executable(environment.directory, "python"), "-m", "pip", "install"),
             *("--quiet", "--disable-pip-version-check", "--require-hashes"),
+            *("--only-binary", ":all:"),
             *("-r", REQUIREMENTS / "uv.txt"),
         )
         _sync(environment.directory, environment.lock_file)
@@ -122,7 +123,9 @@ def _sync(directory: Path, lock_file: Path) -> None:
     how_loud = () if sys.stderr.isatty() else ("--quiet",)
     _run(
         *(paths.executable(paths.DEV_ENVIRONMENT, "uv"), "pip", "sync", *how_loud),
-        *("--require-hashes", "--python", paths.executable(directory, "python"), lock_file),
+        # A source distribution would run its author's code here while it is built.
+        *("--require-hashes", "--only-binary", ":all:"),
+        *("--python", paths.executable(directory, "python"), lock_file),
     )
 
 

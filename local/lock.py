@@ -27,7 +27,10 @@ def lock() -> None:
     for name in LOCKED:
         print(f"resolving {name}.in", flush=True)
         source = paths.ROOT / f"{name}.in"
-        options = ("--universal", "--python-version", OLDEST_PYTHON, "--generate-hashes")
+        options = (
+            *("--universal", "--python-version", OLDEST_PYTHON),
+            *("--generate-hashes", "--only-binary", ":all:"),
+        )
         quiet = ("--quiet", "--no-emit-index-url", "--custom-compile-command", "make lock")
         subprocess.run(
             (uv, "pip", "compile", *options, *quiet, source.name, "-o", f"{source.stem}.txt"),

@@ -93,11 +93,16 @@ def ask_for_secrets(ssm: "SSMClient", stage: Stage) -> None:
         except UnusableSecretError as error:
             raise UnansweredError(str(error)) from error
     if stage.parameters["ApiAuth"] == "bearer":
-        _make_first_key(ApiKeyStore(ssm, stage.secrets_prefix, kms_key_id=kms_key_id))
+        callers = ApiKeyStore(ssm, stage.secrets_prefix, kms_key_id=kms_key_id)
+        _make_first_key(callers, stage.name)
 
 
-def _make_first_key(callers: ApiKeyStore) -> None:
-    if not callers.all():
+def _make_first_key(callers: ApiKeyStore, stage: str) -> None:
+    if callers.all():
+        return
+    if not sys.stdout.isatty():  # a log would keep it
+        print(f"No caller has a key yet: refundctl keys create NAME --stage {stage}")
+    else:
         key = new_api_key("first")
         callers.add(key)
         print(f"Made an API key for callers; it is shown this once: {key.text}")

@@ -225,9 +225,10 @@ def _explain(stack: RunningStack) -> None:
     record = CARD_JPY.record_id if stack.providers.control else "pr_..."
     console.rule("Ready")
     console.print("Refund something yourself:\n")
-    # Printed without rich's wrapping: it is there to be copied.
+    # Printed without rich's wrapping: it is there to be copied. A log would keep the key.
+    key = stack.api_key if console.is_terminal else "<api_key of .local/stack.json>"
     print(f"""curl -sS '{stack.api_url}/v1/refunds' \\
-  -H 'Authorization: Bearer {stack.api_key}' \\
+  -H 'Authorization: Bearer {key}' \\
   -H 'Idempotency-Key: order-1007' \\
   -H 'Content-Type: application/json' \\
   -d '{{"payment_record": "{record}", "amount": 1200}}'
@@ -244,7 +245,7 @@ curl -sS '{stack.providers.hitpay_url}/_control/dashboard-refunds' \\
   -H 'Content-Type: application/json' \\
   -d '{{"payment_id": "{WITH_INTENT.charge_id}", "amount": "10.00"}}'
 curl -sS '{stack.api_url}/v1/payments/{WITH_INTENT.record_id}' \\
-  -H 'Authorization: Bearer {stack.api_key}'
+  -H 'Authorization: Bearer {key}'
 """)
     console.print(
         "Every minute settle_refunds is started: it runs scheduled refunds and finds out about"

@@ -35,6 +35,7 @@ NAMES = (*PROVIDER_KEYS, HITPAY_WEBHOOK_SALTS)
 _KEY = re.compile(r"[\x21-\x7e]+")
 # `refunds.adapters.webhook_salts` reads no more than these.
 SALTS_MAX = 10
+SALT_CHARACTERS_MIN = 16
 
 
 def needed(parameters: Mapping[str, str]) -> list[str]:
@@ -88,6 +89,8 @@ def usable(name: str, text: str, mode: str) -> str:
     wanted = tuple(f"{kind}_{mode}_" for kind in ("sk", "rk"))
     if name == STRIPE_SECRET_KEY and not value.startswith(wanted):
         raise UnusableSecretError(f"{name}: mode {mode} needs a key that starts {wanted[0]}")
+    if name == HITPAY_WEBHOOK_SALTS and min(map(len, value.split(","))) < SALT_CHARACTERS_MIN:
+        raise UnusableSecretError(f"{name}: one has at least {SALT_CHARACTERS_MIN} characters")
     if name == HITPAY_WEBHOOK_SALTS and value.count(",") >= SALTS_MAX:
         raise UnusableSecretError(f"{name}: at most {SALTS_MAX} are good at the same time")
     return value

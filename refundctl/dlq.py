@@ -17,7 +17,7 @@ from refundctl.world import World
 from refunds.adapters.sqs_doorbell import PoisonMessageError, parse_doorbell
 from refunds.refund import Refund
 from refunds.request_events import letter_of
-from refunds.state_machine import PUBLIC_STATUS, ReportState
+from refunds.state_machine import ReportState
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -175,7 +175,7 @@ def _json(
         "age_seconds": max(0, now_ms - letter.sent_at_ms) // 1000,
         "receives": letter.receives,
         "refund_id": refund_id,
-        "refund_status": None if refund is None else PUBLIC_STATUS[refund.state],
+        "refund_status": None if refund is None else refund.public_status,
         "report_status": None if refund is None else refund.report.state.value,
         "reason": _reason(letter, refund),
         "attributes": dict(letter.attributes),

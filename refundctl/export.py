@@ -14,7 +14,6 @@ from refundctl.output import write_csv
 from refundctl.times import rfc3339, when
 from refunds.money import Money
 from refunds.refund import Refund
-from refunds.state_machine import PUBLIC_STATUS
 
 COLUMNS = (
     "refund",
@@ -76,7 +75,7 @@ def _export(call: Call) -> Exit:
 def _row(refund: Refund) -> tuple[str | int, ...]:
     return (
         refund.id,
-        PUBLIC_STATUS[refund.state],
+        refund.public_status,
         refund.amount,
         Money(refund.amount, refund.currency).decimal_string(),
         refund.currency,

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from refundctl.times import rfc3339, utc
-from refunds.answers import refund_object
 from refunds.money import Money
 from refunds.payment import Payment
 from refunds.refund import Entry, Refund
+from refunds.refund_object import refund_object
 from refunds.state_machine import CreditNoteState, ReportState, State
 
 # What will still be looked at, by settling or by a person.

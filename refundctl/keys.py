@@ -5,6 +5,9 @@ caller, wait until the caller uses it, and `keys revoke` the old one by its id.
 """
 
 import argparse
+import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.api_keys import (
@@ -16,7 +19,7 @@ from local.api_keys import (
     new_api_key,
 )
 from refundctl import options
-from refundctl.exits import Exit, RefusedError
+from refundctl.exits import Exit, MisusedError, RefusedError
 from refundctl.options import Call, Groups
 from refundctl.target import Target
 
@@ -40,6 +43,11 @@ def declare(groups: Groups) -> None:
         action="store_true",
         help="beside the keys that the caller has already, to change over",
     )
+    create.add_argument(
+        "--output",
+        metavar="FILE",
+        help="write the key there, for its owner alone; - for stdout, whatever reads it",
+    )
     options.command(keys, "list", _list, "Show the keys' ids, callers and scopes.")
     revoke = options.command(keys, "revoke", _revoke, "Let a key in no longer.")
     revoke.add_argument("key", help="a key's id, or a caller's name")
@@ -47,7 +55,14 @@ def declare(groups: Groups) -> None:
 
 
 def _create(call: Call) -> Exit:
-    store, name = _store(call.target), call.arguments.name
+    store, name, output = _store(call.target), call.arguments.name, call.arguments.output
+    if output is None and not sys.stdout.isatty():
+        raise MisusedError(
+            "Nobody sees it, and a log would keep it: say --output FILE, or --output - if what"
+            " reads it keeps secrets."
+        )
+    if output not in (None, "-") and Path(output).exists():
+        raise RefusedError(f"{output} is there already. No key was made.")
     theirs = [key for key in store.all() if key.name == name]
     if theirs and not call.arguments.another:
         raise RefusedError(
@@ -61,19 +76,28 @@ def _create(call: Call) -> Exit:
     except TooManyKeysError as error:
         raise RefusedError(str(error)) from error
     within = _cache_seconds(call.target)
+    in_file = output not in (None, "-")
+    if in_file:
+        _keep(Path(output), key.text)
     call.output.say(f"The key {key.id}, for {', '.join(key.scopes)}. It is shown this once.")
     call.output.result(
-        key.text,
+        f"Written to {output}." if in_file else key.text,
         {
             "id": key.id,
             "name": name,
             "scopes": list(key.scopes),
-            "key": key.text,
+            **({"file": output} if in_file else {"key": key.text}),
             "effective_within_seconds": within,
         },
     )
     call.output.say(f"It is let in everywhere within {within} s.")
     return Exit.DONE
+
+
+def _keep(file: Path, text: str) -> None:
+    """A new file that its owner alone can read."""
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+        opened.write(f"{text}\n")
 
 
 def _list(call: Call) -> Exit:

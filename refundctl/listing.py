@@ -12,8 +12,8 @@ from refundctl.times import When, age, utc, when
 from refundctl.world import World
 from refunds.payment import Payment, PaymentKey, payment_key_of
 from refunds.ports import OfInvoice, OfPayment, OfPaymentIntent, Selection
-from refunds.refund import Refund
-from refunds.state_machine import PUBLIC_STATUS, CreditNoteState, ReportState
+from refunds.refund import PUBLIC_STATUSES, Refund
+from refunds.state_machine import CreditNoteState, ReportState
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 10_000
@@ -24,9 +24,7 @@ COLUMNS = ("id", "state", "amount", "payment", "processor's refund", "report", "
 def declare(groups: Groups) -> None:
     """Add the command to the command line."""
     found = options.command(groups, "list", _list, "Refunds; those that are stuck come first.")
-    found.add_argument(
-        "--status", choices=sorted(set(PUBLIC_STATUS.values())), help="as callers are told it"
-    )
+    found.add_argument("--status", choices=sorted(PUBLIC_STATUSES), help="as callers are told it")
     found.add_argument(
         "--report", choices=[one.value for one in ReportState], help="how its report to Stripe is"
     )
@@ -149,7 +147,7 @@ def _stuck_first(
 
 def _is_meant(refund: Refund, asked: argparse.Namespace) -> bool:
     return (
-        asked.status in (None, PUBLIC_STATUS[refund.state])
+        asked.status in (None, refund.public_status)
         and asked.report in (None, refund.report.state)
         and asked.credit_note in (None, refund.credit_note.state)
         and not (asked.taken_back and refund.late_failure_at_ms is None)

@@ -57,7 +57,7 @@ def _told(found: Stored) -> str:
     return (
         f"{refund.id} waits to refund {money(refund.amount, refund.currency)} of "
         f"{goes_to(refund)}. Withdrawn, it is never sent; "
-        f"callers see it as failed, and {left} may be refunded in all, under another key: this "
+        f"callers see it as canceled, and {left} may be refunded in all, under another key: this "
         "one is spent."
     )
 

@@ -17,7 +17,7 @@ from refunds.bootstrap.trails import metered
 from refunds.errors import UnauthorizedError
 from refunds.payment import PaymentKey
 from refunds.ports import Deadline
-from refunds.webhooks import CHARGE, charge_id_in, is_signed
+from refunds.webhooks import CHARGE, charge_id_in, is_signed, refuse_vendor_webhook
 
 # All provider calls of one webhook together; under the gateway's 29 s with room to answer.
 PROVIDER_BUDGET_MS = 24_000
@@ -45,6 +45,7 @@ def receive() -> Response[str]:
     body = rest.body()
     if not is_signed(body, rest.header("Hitpay-Signature"), world.salts.current()):
         world.trail.note("webhook_refused")
+        refuse_vendor_webhook(body, rest.header("Content-Type"))
         raise UnauthorizedError("The signature is not that of this body.")
     if (rest.header("Hitpay-Event-Object") or CHARGE) != CHARGE:
         return rest.answer(HttpAnswer(200, {"status": "ignored"}))

@@ -10,28 +10,22 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from refunds.adapters.function_log import function_log
-from refunds.adapters.rest import RestFunction
-from refunds.answers import (
-    HttpAnswer,
-    answer_of,
-    error_answer,
-    payment_object,
-    refund_list,
-    refund_object,
-)
+from refunds.adapters.rest import STRIPE_VERSION, RestFunction, is_version
+from refunds.answers import HttpAnswer, answer_of, error_answer
 from refunds.api_document import api_document
 from refunds.bootstrap.refund_api import RefundApi, RefundApiSettings, refund_api
 from refunds.bootstrap.snapshots import keep_ready
 from refunds.bootstrap.trails import metered
 from refunds.callers import READ, WRITE, Credentials
+from refunds.documents import parse_document
 from refunds.errors import (
     InvalidRequestError,
     MethodNotAllowedError,
     NotFoundError,
     PaymentNotFoundError,
     RefundBridgeError,
+    RefundNotCancelableError,
     RefundNotFoundError,
-    UnsupportedMediaTypeError,
 )
 from refunds.ports import Deadline
 from refunds.queries import (
@@ -43,13 +37,17 @@ from refunds.queries import (
     require_no_parameters,
 )
 from refunds.refund import Source, refund_id_of
-from refunds.requests import idempotency_key, parse_body
+from refunds.refund_object import payment_object, refund_list, refund_object
+from refunds.requests import CancelBody, idempotency_key, validate, validate_body
 from refunds.reserve import CreateRefund
+from refunds.withdraw import WithdrawalRefusedError
 
 # All provider calls of one request together; under the gateway's 29 s with room to answer.
 PROVIDER_BUDGET_MS = 24_000
-# Bodies are in UTF-8 whatever is said; to say so is allowed, in either of HTTP's spellings.
-CHARSETS = ("", "charset=utf-8", 'charset="utf-8"')
+# What a cancelled refund's history says beside the caller's name.
+CANCELED_BY_CALLER = "its caller canceled it"
+# Whose payments a call is about, in Stripe's words; a stage serves one account.
+ACCOUNT_HEADERS = ("Stripe-Account", "Stripe-Context")
 
 # Which methods a path has, so that another one is answered 405 and another path 404.
 METHODS = {
@@ -57,6 +55,7 @@ METHODS = {
     "/v1/openapi.json": {"GET"},
     "/v1/refunds": {"GET", "POST"},
     "/v1/refunds/<refund_id>": {"GET"},
+    "/v1/refunds/<refund_id>/cancel": {"POST"},
     "/v1/payments/<payment_record>": {"GET"},
     # Its POST is another function's.
     "/v1/webhooks/hitpay": {"POST"},
@@ -64,12 +63,16 @@ METHODS = {
 # What a path names with an id of characters that no id has, so that the router took it for none.
 ID_OF_NOTHING: dict[str, RefundBridgeError] = {
     "/v1/refunds/<refund_id>": RefundNotFoundError("There is no refund of this id."),
+    "/v1/refunds/<refund_id>/cancel": RefundNotFoundError("There is no refund of this id."),
     "/v1/payments/<payment_record>": PaymentNotFoundError("There is no Payment Record of this id."),
 }
 
 logger = function_log()
 rest = RestFunction(
-    logger, challenge="Bearer", unknown="Something went wrong here; repeat with the same key."
+    logger,
+    challenge="Bearer",
+    unknown="Something went wrong here; repeat with the same key.",
+    takes_sdks=True,
 )
 app = rest.app
 keep_ready(RefundApiSettings, refund_api.cache_clear)
@@ -99,9 +102,9 @@ def read_document() -> Response[str]:
 def create_refund() -> Response[str]:
     """Execute a refund, or answer what became of it."""
     world = refund_api(logger)
-    caller = _authorised(world, WRITE)
+    caller = _admitted(world, WRITE)
     require_no_parameters(_parameters())
-    body = parse_body(_json_text())
+    body = validate_body(_document())
     _require_one_key_header()
     key = idempotency_key(rest.header("Idempotency-Key"), body)
     command = CreateRefund(
@@ -113,14 +116,33 @@ def create_refund() -> Response[str]:
     )
     logger.append_keys(refund_id=command.refund_id)
     answer = world.execute(command, Deadline.after(world.clock, PROVIDER_BUDGET_MS))
-    return rest.answer(answer_of(answer, rest.request_id))
+    return rest.answer(answer_of(answer, rest.request_id, for_sdk=rest.is_for_sdk))
+
+
+@app.post("/v1/refunds/<refund_id>/cancel")
+def cancel_refund(refund_id: str) -> Response[str]:
+    """Take back a scheduled refund that was not sent yet; once more changes nothing."""
+    world = refund_api(logger)
+    caller = _admitted(world, WRITE)
+    require_no_parameters(_parameters())
+    if rest.body():
+        validate(_document(), CancelBody)
+    logger.append_keys(refund_id=refund_id)
+    try:
+        done = world.withdraw(caller).carry_out(refund_id, CANCELED_BY_CALLER)
+    except WithdrawalRefusedError as error:
+        raise RefundNotCancelableError(
+            "Only a scheduled refund that was not sent yet can be canceled.",
+            details={"refund": refund_id},
+        ) from error
+    return rest.answer(HttpAnswer(200, refund_object(done.refund, done.payment)))
 
 
 @app.get("/v1/refunds")
 def list_refunds() -> Response[str]:
     """Answer a page of refunds from the ledger."""
     world = refund_api(logger)
-    _authorised(world, READ)
+    _admitted(world, READ)
     page = world.list_refunds(parse_list(_parameters()))
     return rest.answer(HttpAnswer(200, refund_list(page)))
 
@@ -130,8 +152,8 @@ def read_refund(refund_id: str) -> Response[str]:
     """Answer a refund from the ledger; with ``sync``, after asking the processor about it."""
     world = refund_api(logger)
     parameters = _parameters()
-    # What a look finds may move the refund on, so asking for one takes the right to write.
-    _authorised(world, WRITE if "true" in parameters.get("sync", ()) else READ)
+    # What a look finds may move the refund on, so asking for one takes the right to write besides.
+    _admitted(world, READ, *([WRITE] if "true" in parameters.get("sync", ()) else []))
     sync_until = None
     if parse_sync(parameters):
         sync_until = Deadline.after(world.clock, PROVIDER_BUDGET_MS)
@@ -143,7 +165,7 @@ def read_refund(refund_id: str) -> Response[str]:
 def read_payment(payment_record: str) -> Response[str]:
     """Answer what was captured, refunded and is left of a payment."""
     world = refund_api(logger)
-    _authorised(world, READ)
+    _admitted(world, READ)
     require_no_parameters(_parameters())
     if not is_reference(payment_record):
         raise PaymentNotFoundError("There is no Payment Record of this id.")
@@ -160,37 +182,38 @@ def no_such_route(_: Exception) -> Response[str]:
         if _matches(pattern, path):
             if method in methods:
                 return rest.error(ID_OF_NOTHING.get(pattern, nowhere))
-            answer = error_answer(
-                MethodNotAllowedError(f"{path} has no {method}."), rest.request_id
-            )
-            allow = ", ".join(sorted(methods))
-            return rest.answer(HttpAnswer(answer.status, answer.body, {"Allow": allow}))
+            refused = MethodNotAllowedError(f"{path} has no {method}.")
+            answer = error_answer(refused, rest.request_id, for_sdk=rest.is_for_sdk)
+            headers = {"Allow": ", ".join(sorted(methods)), **answer.headers}
+            return rest.answer(HttpAnswer(answer.status, answer.body, headers))
     return rest.error(nowhere)
 
 
-def _authorised(world: RefundApi, scope: str) -> str:
-    """The caller's name, as it goes into the history."""
+def _admitted(world: RefundApi, *scopes: str) -> str:
+    """The caller's name, as it goes into the history; what it says of itself is checked."""
     identity = rest.context.get("identity") or {}
     credentials = Credentials(
         authorization=rest.header("Authorization"),
         source_ip=str(identity.get("sourceIp")),
         user_arn=identity.get("userArn"),
     )
-    return world.callers.admitted(credentials, scope)
+    caller = world.callers.admitted(credentials, *scopes)
+    for name in ACCOUNT_HEADERS:
+        if _values_of(name) - {world.stripe_account_id or None}:
+            raise InvalidRequestError.at(
+                name, "is not the account of this stage", "This stage serves one Stripe account."
+            )
+    version = rest.header(STRIPE_VERSION)
+    if version is not None and not is_version(version):
+        raise InvalidRequestError.at(
+            STRIPE_VERSION, "is not a version", f"{STRIPE_VERSION} is not a version of Stripe's."
+        )
+    return caller
 
 
-def _json_text() -> str:
-    """The request's body, if it is declared as JSON and small enough."""
-    media_type, _, parameters = (rest.header("Content-Type") or "").partition(";")
-    charset = parameters.strip().lower()
-    if media_type.strip().lower() != "application/json" or charset not in CHARSETS:
-        raise UnsupportedMediaTypeError("Send Content-Type: application/json.")
-    try:
-        return rest.body().decode()
-    except UnicodeDecodeError as error:
-        raise InvalidRequestError(
-            "The body is not UTF-8.", details={"fields": [{"path": "", "reason": "not UTF-8"}]}
-        ) from error
+def _document() -> object:
+    """What the request's body says, in JSON or as a form."""
+    return parse_document(rest.text(), rest.header("Content-Type"))
 
 
 def _parameters() -> Parameters:
@@ -199,18 +222,22 @@ def _parameters() -> Parameters:
 
 def _require_one_key_header() -> None:
     """Refuse a key that is given twice: which of the two the caller means cannot be known."""
+    if len(_values_of("Idempotency-Key")) > 1:
+        raise InvalidRequestError.at(
+            "Idempotency-Key", "given twice", "The Idempotency-Key header is given more than once."
+        )
+
+
+def _values_of(header: str) -> set[str | None]:
+    """Every value that a header is given, however often and however it is spelt."""
     headers = app.current_event.raw_event.get("multiValueHeaders") or {}
     given = {
-        key
-        for name, keys in headers.items()
-        if name.lower() == "idempotency-key"
-        for key in keys or ()
+        value
+        for name, values in headers.items()
+        if name.lower() == header.lower()
+        for value in values or ()
     }
-    if len(given) > 1:
-        raise InvalidRequestError(
-            "The Idempotency-Key header is given more than once.",
-            details={"fields": [{"path": "Idempotency-Key", "reason": "given twice"}]},
-        )
+    return given or {rest.header(header)} - {None}
 
 
 def _matches(pattern: str, path: str) -> bool:

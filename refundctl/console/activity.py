@@ -20,7 +20,7 @@ from refundctl.walk import AHEAD_MS, months
 from refunds.open_refunds import open_since_ms
 from refunds.ports import OfMonth, Position
 from refunds.refund import Refund, Source
-from refunds.state_machine import PUBLIC_STATUS, ReportState, State
+from refunds.state_machine import ReportState, State
 
 _T = TypeVar("_T")
 
@@ -108,7 +108,7 @@ class Activity:
     @cached_property
     def parts(self) -> Sequence[Part]:
         """How many were made, part by part."""
-        statuses = self._by_part(lambda one: PUBLIC_STATUS[one.state])
+        statuses = self._by_part(lambda one: one.public_status)
         return [Part(start, Counter(some)) for start, some in statuses.items()]
 
     @cached_property

@@ -24,7 +24,7 @@ BOTTOM: Final = 28
 _GAP: Final = 2
 _LABELS: Final = 6
 # From the bottom of a bar to its top.
-STATUSES: Final = ("succeeded", "pending", "review", "failed")
+STATUSES: Final = ("succeeded", "pending", "review", "failed", "canceled")
 # What a logarithmic axis of durations is marked with; it ends at the first that nothing exceeds.
 _DURATIONS_MS: Final = (
     *(100, 1_000, 10_000, 60_000, 600_000, 3_600_000),  # 100 ms to an hour

@@ -26,7 +26,7 @@ from refunds.listing import ListQuery
 from refunds.payment import PaymentKey, payment_key_of
 from refunds.ports import LedgerUnavailableError
 from refunds.queries import is_reference
-from refunds.state_machine import PUBLIC_STATUS
+from refunds.refund import PUBLIC_STATUSES
 
 REFRESH_MS: Final = 10_000
 LIST_LIMIT: Final = 50
@@ -219,7 +219,7 @@ def _query(asked: dict[str, str]) -> ListQuery:
     """
     if set(asked) - _LIST_PARAMETERS or not all(map(is_reference, asked.values())):
         raise InvalidRequestError("The address names something that lists have not.")
-    if asked.get("status", "pending") not in PUBLIC_STATUS.values():
+    if asked.get("status", "pending") not in PUBLIC_STATUSES:
         raise InvalidRequestError("There is no such status.")
     if sum(one in asked for one in ("payment_record", "payment_intent", "invoice")) > 1:
         raise InvalidRequestError("A list is of one payment.")

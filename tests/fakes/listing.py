@@ -4,9 +4,17 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from refunds.payment import Payment, PaymentKey, payment_key_of
-from refunds.ports import OfInvoice, OfMonth, OfPayment, OfPaymentIntent, Position, Selection
+from refunds.ports import (
+    FIRST_PLACE,
+    LAST_PLACE,
+    OfInvoice,
+    OfMonth,
+    OfPayment,
+    OfPaymentIntent,
+    Position,
+    Selection,
+)
 from refunds.refund import Refund
-from refunds.state_machine import PUBLIC_STATUS
 from tests.fakes.ledger import MemoryLedger
 
 
@@ -33,8 +41,15 @@ class MemoryListing:
         places = self._places(selection)
         return sorted((p for p in places if after < p < before), reverse=True)[:limit]
 
-    def oldest(self, selection: Selection, *, limit: int) -> Sequence[Position]:
-        return sorted(self._places(selection))[:limit]
+    def oldest(
+        self,
+        selection: Selection,
+        *,
+        after: Position = FIRST_PLACE,
+        before: Position = LAST_PLACE,
+        limit: int,
+    ) -> Sequence[Position]:
+        return sorted(p for p in self._places(selection) if after < p < before)[:limit]
 
     def count(self, selection: Selection) -> int:
         return len(self._places(selection))
@@ -73,4 +88,4 @@ def _is_selected(refund: Refund, selection: Selection) -> bool:
             return refund.invoice == invoice
         case OfMonth(month, status):
             created = datetime.fromtimestamp(refund.created_at_ms // 1000, tz=UTC)
-            return f"{created:%Y-%m}" == month and status in (None, PUBLIC_STATUS[refund.state])
+            return f"{created:%Y-%m}" == month and status in (None, refund.public_status)

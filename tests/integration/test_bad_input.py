@@ -10,6 +10,7 @@ from local.http_client import Answer, RefundApiClient
 from local.polling import wait_for
 from local.simulators import payments
 from local.stack import RunningStack
+from refunds.documents import FORM
 from tests.integration.background import ledger_items
 
 RECORD = payments.CARD_SGD.record_id
@@ -61,7 +62,7 @@ def require_error(answer: Answer, status: int, code: str) -> dict[str, Any]:
     assert answer.status == status, answer.text
     assert set(answer.body) == {"error"}
     error = answer.body["error"]
-    assert set(error) == {"code", "message", "details", "request_id"}
+    assert set(error) == {"code", "type", "param", "message", "details", "request_id"}
     assert error["code"] == code
     assert error["message"]
     assert error["request_id"]
@@ -88,9 +89,11 @@ def test_a_body_that_is_not_of_the_contracts_form(api: RefundApiClient, raw: byt
 
 
 @pytest.mark.parametrize(
-    "content_type", ["text/plain", "application/x-www-form-urlencoded", "", "application/json5"]
+    "content_type", ["text/plain", "multipart/form-data", "", "application/json5"]
 )
-def test_a_body_that_is_not_declared_as_json(api: RefundApiClient, content_type: str) -> None:
+def test_a_body_that_is_declared_neither_as_json_nor_as_a_form(
+    api: RefundApiClient, content_type: str
+) -> None:
     answer = api.request(
         "POST",
         "/v1/refunds",
@@ -98,6 +101,62 @@ def test_a_body_that_is_not_declared_as_json(api: RefundApiClient, content_type:
         headers={"Idempotency-Key": "bad-type", "Content-Type": content_type},
     )
     require_error(answer, 415, "unsupported_media_type")
+
+
+PLAIN = f"payment_record={RECORD}&"
+
+
+@pytest.mark.parametrize(
+    ("raw", "param"),
+    [
+        ("amount=25.00", "amount"),
+        ("amount=2_500", "amount"),
+        ("amount=", "amount"),
+        ("amount=1&amount=1", "amount"),
+        ("amuont=1", "amuont"),
+        ("metadata[a]=1&metadata[a]=2", "metadata[a]"),
+        ("metadata=x", "metadata"),
+        ("&".join(f"metadata[{n}]=" for n in range(51)), "metadata"),
+        ("metadata[a]=%FF", "metadata[a]"),
+        ("reason=%ED%A0%80", "reason"),
+        ("reverse_transfer=true", "reverse_transfer"),
+        ("customer=cus_1", "customer"),
+        ("expand[0]=payment_intent", "expand[0]"),
+        ('{"amount": 1}', '{"amount": 1}'),
+        ('{"payment_record": "pr_card_sgd"}&amount=1', '{"payment_record": "pr_card_sgd"}'),
+    ],
+)
+def test_a_form_that_is_not_of_the_contracts_form_names_what_is_wrong(
+    api: RefundApiClient, raw: str, param: str
+) -> None:
+    answer = api.request(
+        "POST",
+        "/v1/refunds",
+        raw=(PLAIN + raw).encode(),
+        headers={"Idempotency-Key": "bad-form", "Content-Type": FORM},
+    )
+    assert require_error(answer, 400, "invalid_request")["fields"]
+    error = answer.body["error"]
+    assert (error["type"], error["param"]) == ("invalid_request_error", param)
+    assert answer.headers["Stripe-Should-Retry"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("header", "text"),
+    [("Stripe-Account", "acct_another"), ("Stripe-Version", "2026 01")],
+)
+def test_a_header_that_means_something_else(api: RefundApiClient, header: str, text: str) -> None:
+    given = {"Idempotency-Key": "bad-header", "Content-Type": FORM, header: text}
+    answer = api.request("POST", "/v1/refunds", raw=PLAIN.encode(), headers=given)
+    require_error(answer, 400, "invalid_request")
+    assert answer.body["error"]["param"] == header
+
+
+def test_a_form_in_a_body_that_is_declared_as_json(api: RefundApiClient) -> None:
+    answer = api.request(
+        "POST", "/v1/refunds", raw=PLAIN.encode(), headers={"Idempotency-Key": "bad-type"}
+    )
+    require_error(answer, 400, "invalid_request")
 
 
 @pytest.mark.parametrize("size", [256 * 1024 + 1, 7 * 1024 * 1024])
@@ -143,7 +202,17 @@ def test_what_is_missing_and_where_it_should_have_been_written(api: RefundApiCli
 
 
 @pytest.mark.parametrize(
-    "authorization", [None, "", "Bearer", "Bearer ", "Bearer nobody", "Basic cmJrOg==", "nobody"]
+    "authorization",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer nobody",
+        "Basic cmJrOg==",
+        "nobody",
+        "Bearer sk_live_51abcdefghijklmnop",
+    ],
 )
 def test_a_call_without_a_valid_key(stack: RunningStack, authorization: str | None) -> None:
     # An address of its own, which nobody else's unknown keys count against.

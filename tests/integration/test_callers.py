@@ -107,7 +107,7 @@ def test_a_key_is_changed_over_without_an_error_under_load(
     """Two keys of one caller are valid at once; its name is the same in every history."""
     (payment,) = fresh_payments(1, prefix="rotation")
     stack.control.seed(seed_of(payment))
-    old_key = refundctl.json("keys", "create", "checkout")
+    old_key = refundctl.json("keys", "create", "checkout", "--output", "-")
     old = Caller(stack, old_key["key"])
     known_everywhere(old)
     in_use, stopped = [old], threading.Event()
@@ -125,8 +125,8 @@ def test_a_key_is_changed_over_without_an_error_under_load(
         try:
             first = old.refund("rotation-old", payment.record_id, 100)
             # When it gets another key, uses it once it is known, and the old one is revoked
-            assert refundctl.run("keys", "create", "checkout").returncode == 1
-            new_key = refundctl.json("keys", "create", "checkout", "--another")
+            assert refundctl.run("keys", "create", "checkout", "--output", "-").returncode == 1
+            new_key = refundctl.json("keys", "create", "checkout", "--another", "--output", "-")
             new = Caller(stack, new_key["key"])
             known_everywhere(new)
             assert old.is_let_in()
@@ -153,7 +153,9 @@ def test_a_key_may_do_what_its_scopes_say(stack: RunningStack, refundctl: Refund
     (payment,) = fresh_payments(1, prefix="scopes")
     stack.control.seed(seed_of(payment))
     made = {
-        scope: refundctl.json("keys", "create", f"only-{scope}", "--scope", f"refunds:{scope}")
+        scope: refundctl.json(
+            *("keys", "create", f"only-{scope}", "--scope", f"refunds:{scope}", "--output", "-")
+        )
         for scope in ("read", "write")
     }
     reader, writer = (Caller(stack, made[scope]["key"]) for scope in ("read", "write"))

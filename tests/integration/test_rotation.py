@@ -212,13 +212,13 @@ def test_the_webhooks_salt_is_changed_while_webhooks_come(
     hitpay.start()
     try:
         # When the new salt is put beside the old one, then changed at HitPay
-        operator.put(HITPAY_WEBHOOK_SALTS, "the-new-salt", "--another")
+        operator.put(HITPAY_WEBHOOK_SALTS, "the-new-salt-of-hitpay", "--another")
         forgotten()
-        assert webhook(stack, SALT) == webhook(stack, "the-new-salt") == 200
-        in_use.append("the-new-salt")
+        assert webhook(stack, SALT) == webhook(stack, "the-new-salt-of-hitpay") == 200
+        in_use.append("the-new-salt-of-hitpay")
         forgotten()
         # And the old one taken out
-        operator.put(HITPAY_WEBHOOK_SALTS, "the-new-salt")
+        operator.put(HITPAY_WEBHOOK_SALTS, "the-new-salt-of-hitpay")
         forgotten()
     finally:
         over.set()

@@ -51,7 +51,6 @@ ELSEWHERE: Final = frozenset(
         "layering", "money", "requests", "answers", "state_machine", "worlds", "snapshots",
         "event_schemas", "openapi_and_code", "openapi_document", "openapi_exchanges", "queries",
         "callers", "address_throttle", "list_answers", "request_events", "webhooks",
-        "counted_notes",
     )
 )
 # fmt: on

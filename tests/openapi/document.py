@@ -2,11 +2,11 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 import jsonschema_rs
 
@@ -18,6 +18,9 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 MEANT = ("Allow", "Idempotent-Replayed", "Retry-After", "WWW-Authenticate")
 # A call that is not of the document's form may be answered so, and in no other way.
 REFUSALS = frozenset({400, 401, 403, 404, 405, 413, 415, 429})
+FORM = "application/x-www-form-urlencoded"
+# Beside every 429 and every status from 500.
+WORTH_REPEATING = frozenset({"idempotency_key_in_use", "payment_busy"})
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ def exchange_problems(exchange: Exchange) -> list[str]:
     if operation is None:
         return _stray_problems(exchange)
     found = _answer_problems(operation.definition["responses"], exchange.answer)
+    found += _problems_of_every_answer(exchange.answer)
     if exchange.answer.status not in REFUSALS:
         found += [f"accepted: {problem}" for problem in request_problems(operation, exchange)]
     return [f"{operation.name} {exchange.answer.status}: {problem}" for problem in found]
@@ -92,7 +96,7 @@ def exchange_problems(exchange: Exchange) -> list[str]:
 def request_problems(operation: Operation, exchange: Exchange) -> list[str]:
     """Where a request is not of the form that its operation asks for."""
     split = urlsplit(exchange.path)
-    query = parse_qs(split.query, keep_blank_values=True)
+    query = _grouped(parse_qs(split.query, keep_blank_values=True))
     headers = {name.lower(): value for name, value in exchange.headers.items()}
     matched = _pattern(operation.path).fullmatch(split.path)
     in_path = {} if matched is None else matched.groupdict()
@@ -109,10 +113,11 @@ def request_problems(operation: Operation, exchange: Exchange) -> list[str]:
             "header": [headers[name.lower()]] if name.lower() in headers else [],
             "path": [unquote(in_path[name])] if name in in_path else [],
         }[each["in"]]
-        if len(given) > 1 or (not given and each.get("required")):
+        is_list = followed(each["schema"]).get("type") == "array"
+        if (len(given) > 1 and not is_list) or (not given and each.get("required")):
             found.append(f"{name} is given {len(given)} times")
-        for text in given:
-            value = _typed(text, each["schema"])
+        values = [given] if is_list and given else [_typed(one, each["schema"]) for one in given]
+        for value in values:
             found += [f"{name}: {problem}" for problem in problems(each["schema"], value)]
     return found + _request_body_problems(operation, exchange, headers)
 
@@ -127,21 +132,73 @@ def _request_body_problems(
     media = expected["content"].get(media_type)
     if media is None:
         return [f"a body of {media_type or 'no type'}"]
+    if not exchange.body and not expected.get("required"):
+        return []
     try:
-        value = json.loads(exchange.body or b"")
+        read = form_document if media_type == FORM else json.loads
+        value = read((exchange.body or b"").decode())
     except ValueError:
-        return ["a body that is not JSON"]
+        return [f"a body that is not of {media_type}"]
     return problems(media["schema"], value)
+
+
+def form_document(text: str) -> dict[str, Any]:
+    """What a form stands for; by Python's own decoder, not by the one that is tested.
+
+    Raises:
+        ValueError: it is not well formed.
+    """
+    pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), errors="strict")
+    document: dict[str, Any] = {}
+    for name, value in pairs:
+        head, bracket, below = name.partition("[")
+        members = document.setdefault(head, {}) if bracket else document
+        key = below.removesuffix("]") if bracket else head
+        if not isinstance(members, dict) or key in members:
+            raise ValueError(f"{name} is given twice")
+        members[key] = int(value) if name == "amount" and value.isdigit() else value
+    if "expand" in document:
+        document["expand"] = list(document["expand"].values())
+    return document
+
+
+def _grouped(query: Mapping[str, Sequence[str]]) -> dict[str, list[Any]]:
+    """Parameters of Stripe's nesting put together: ``created[gte]``, ``expand[0]``."""
+    grouped: dict[str, list[Any]] = {}
+    for name, values in query.items():
+        head, bracket, below = name.partition("[")
+        if head == "expand" and bracket:
+            grouped.setdefault("expand[]", []).extend(values)
+        elif head == "created" and bracket:
+            created = grouped.setdefault(head, [{}])[0]
+            created[below.removesuffix("]")] = [
+                int(one) if re.fullmatch(r"\d+", one, re.ASCII) else one for one in values
+            ][-1]
+        else:
+            grouped[name] = list(values)
+    return grouped
 
 
 def _stray_problems(exchange: Exchange) -> list[str]:
     """A path that the document does not have, or a method that a path does not have."""
-    strays = {404: "NoSuchPath", 405: "MethodNotAllowed"}
+    strays = {404: "NoSuchPath", 405: "MethodNotAllowed", 400: "MethodNotAllowed"}
     status = exchange.answer.status
     if status not in strays:
         return [f"{exchange.method} {exchange.path} is answered {status}"]
     told = document()["components"]["responses"][strays[status]]
     return _answer_problems({str(status): told}, exchange.answer)
+
+
+def _problems_of_every_answer(answer: Answer) -> list[str]:
+    """What the document says of all answers at once, for Stripe's SDKs."""
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    found = [] if headers.get("request-id") else ["no Request-Id"]
+    if answer.status >= 400 and isinstance(answer.body, dict):
+        code = answer.body.get("error", {}).get("code")
+        again = answer.status == 429 or answer.status >= 500 or code in WORTH_REPEATING
+        if headers.get("stripe-should-retry") != ("true" if again else "false"):
+            found.append(f"Stripe-Should-Retry {headers.get('stripe-should-retry')}")
+    return found
 
 
 def _answer_problems(responses: Mapping[str, Any], answer: Answer) -> list[str]:
@@ -171,8 +228,10 @@ def _header_problems(response: Mapping[str, Any], headers: Mapping[str, str]) ->
     return found
 
 
-def _typed(text: str, schema: Mapping[str, Any]) -> Any:
+def _typed(text: Any, schema: Mapping[str, Any]) -> Any:
     """The text of a header or parameter as the type that the schema asks for, if it is one."""
+    if not isinstance(text, str):
+        return text
     kind = followed(schema).get("type")
     if kind == "integer" and re.fullmatch(r"-?\d+", text, re.ASCII):
         return int(text)

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from refunds.listing import SPAN_MS, ListQuery, ListRefunds
 from refunds.payment import PaymentKey
-from refunds.refund import Refund
-from refunds.state_machine import PUBLIC_STATUS, State
+from refunds.refund import PUBLIC_STATUSES, Refund
+from refunds.state_machine import State
+from refunds.withdraw import FAILURE
 from tests.contract.ledger.examples import a_refund
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.listing import MemoryListing
@@ -39,7 +40,7 @@ FILTERS = st.sampled_from(
         {"payment_record": "pr_1"},
         {"payment_intent": "pi_1"},
         {"invoice": "in_1"},
-        *({"status": status} for status in sorted(set(PUBLIC_STATUS.values()))),
+        *({"status": status} for status in sorted(PUBLIC_STATUSES)),
     ]
 )
 
@@ -53,7 +54,7 @@ def is_asked_for(refund: Refund, query: ListQuery) -> bool:
         (query.payment_record is None or refund.processor_payment_id == "charge_1")
         and query.payment_intent in (None, refund.payment_intent)
         and query.invoice in (None, refund.invoice)
-        and query.status in (None, PUBLIC_STATUS[refund.state])
+        and query.status in (None, refund.public_status)
         and (after is None or refund.created_at_ms > after)
         and (before is None or refund.created_at_ms < before)
     )
@@ -87,7 +88,10 @@ def test_the_pages_of_a_list_hold_each_of_its_refunds_once_newest_first(
             payment_intent=intent,
             invoice=invoice,
         )
-        ledger.refunds[refund.id] = replace(refund, state=state)
+        withdrawn = state is State.FAILED and number % 2
+        ledger.refunds[refund.id] = replace(
+            refund, state=state, failure=FAILURE if withdrawn else None
+        )
     list_refunds = ListRefunds(
         ledger=ledger, listing=MemoryListing(ledger), clock=VirtualClock(NOW)
     )
@@ -109,3 +113,14 @@ def test_the_pages_of_a_list_hold_each_of_its_refunds_once_newest_first(
     shown = [refund for page in pages for refund in page.refunds]
     wanted = [refund for refund in ledger.refunds.values() if is_asked_for(refund, query)]
     assert shown == sorted(wanted, key=lambda one: (one.created_at_ms, one.id), reverse=True)
+    # And from its end back to its beginning, by the refund that comes after each page, as well
+    if not shown:
+        return
+    backwards = shown[-1:]
+    has_more = True
+    while has_more:
+        page = list_refunds(replace(query, ending_before=backwards[0].id))
+        assert not page.has_more or len(page.refunds) == limit
+        backwards = [*page.refunds, *backwards]
+        has_more = page.has_more
+    assert backwards == shown

@@ -155,7 +155,9 @@ def _headers(answer: dict[str, Any]) -> dict[str, str]:
     mapped = {"Content-Type": "'application/json'"}
     for name, text in answer.get("responseParameters", {}).items():
         mapped[name.removeprefix(HEADER)] = text
-    return {name: text[1:-1] for name, text in mapped.items() if text[0] == text[-1] == "'"}
+    known = {name: text[1:-1] for name, text in mapped.items() if text[0] == text[-1] == "'"}
+    variables = {name: REQUEST_ID for name, text in mapped.items() if text == "context.requestId"}
+    return known | variables
 
 
 def _exchange(status: int, headers: dict[str, str], body: str) -> Exchange:

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from refunds import errors
-from refunds.answers import STATUS_OF_ERROR, answer_of, error_answer, refund_object
+from refunds.answers import STATUS_OF_ERROR, answer_of, error_answer
 from refunds.arrival import Arrival
 from refunds.errors import PaymentBusyError, RefundBridgeError
 from refunds.execute import Answer
 from refunds.ports import Rejected
 from refunds.refund import CreditNote, Failure
+from refunds.refund_object import refund_object
 from refunds.state_machine import CreditNoteState, State
 from tests.fakes.processor_fates import Answered, NotSent, RequestLost
 from tests.fakes.world import World
@@ -20,7 +21,7 @@ FIELDS = {
     "id", "object", "status", "amount", "currency", "payment_record", "payment_intent", "invoice",
     "processor", "processor_payment_id", "processor_refund_id", "reason", "metadata", "failure",
     "stripe_report", "credit_note", "arrival", "payment", "refund_type", "source", "created_at",
-    "updated_at",
+    "updated_at", "created", "charge", "balance_transaction", "receipt_number", "failure_reason",
 }  # fmt: skip
 
 
@@ -40,6 +41,9 @@ def test_a_refund_is_shown_with_every_field_of_the_contract(succeeded: Answer) -
     shown = refund_object(succeeded.refund, succeeded.payment)
     assert set(shown) == FIELDS
     assert shown["created_at"] == "2023-11-14T22:13:20.000Z"
+    assert shown["created"] == 1_700_000_000
+    unknown_here = ("charge", "balance_transaction", "receipt_number", "failure_reason")
+    assert [shown[name] for name in unknown_here] == [None] * 4
     assert shown["stripe_report"] == {
         "status": "due",
         "attempts": 0,
@@ -202,11 +206,13 @@ def test_an_error_has_the_one_shape() -> None:
     error = PaymentBusyError("Busy.", details={"blocking_refund": None}, retry_after_s=2)
     told = error_answer(error, "request-1")
     assert told.status == 409
-    assert told.headers == {"Retry-After": "2"}
+    assert told.headers == {"Retry-After": "2", "Stripe-Should-Retry": "true"}
     assert told.body == {
         "error": {
             "code": "payment_busy",
             "message": "Busy.",
+            "type": "invalid_request_error",
+            "param": None,
             "details": {"blocking_refund": None},
             "request_id": "request-1",
         }

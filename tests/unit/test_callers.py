@@ -170,6 +170,10 @@ class TestSignatures:
                 "arn:aws:sts::111122223333:assumed-role/shop/mia@example.com",
                 "iam:arn:aws:sts::111122223333:assumed-role/shop",
             ),
+            (
+                "arn:aws:sts::111122223333:federated-user/mia@example.com",
+                "iam:arn:aws:sts::111122223333:federated-user",
+            ),
         ],
     )
     @pytest.mark.parametrize("scope", [READ, WRITE])

@@ -22,7 +22,7 @@ from refunds.ports import (
     StripeObjectNotFoundError,
 )
 from refunds.refund import CreditNote, ReferenceType, Refund, Why, noted
-from refunds.report import ReportDeferredError, Reported
+from refunds.report import ReportDeferredError, Reported, ReportFailedError
 from refunds.settle import Settled
 from refunds.state_machine import CreditNoteState, ReportState
 from tests.fakes.book_fates import AnswerLost, Fails, Fate, NotAllowed, ReportLost, TurnedAway
@@ -148,11 +148,16 @@ class TestWithTheReport:
         world.report(made.id, receive=2)
         assert len(world.notes.issued) == 1
 
-    def test_a_report_that_was_not_made_owes_no_note(self, world: World) -> None:
+    @pytest.mark.parametrize(
+        ("last", "error"), [(False, ReportDeferredError), (True, ReportFailedError)]
+    )
+    def test_a_report_that_was_not_made_owes_no_note(
+        self, world: World, *, last: bool, error: type[Exception]
+    ) -> None:
         world.book.fates.append(ReportLost())
         made = refund(world)
-        with pytest.raises(ReportDeferredError):
-            world.report(made.id)
+        with pytest.raises(error):
+            world.report(made.id, receive=8, last=last)
         assert world.stored("k").credit_note == CreditNote()
         assert world.notes.look_ups == 0
 

@@ -52,7 +52,7 @@ BAD = [
     {"payment_record": "pr_1", "amount": None} | KEY,
     {"payment_record": None} | KEY,
     {"payment_record": "pr 1"} | KEY,
-    {"payment_record": "pr_1", "currency": "SGD"} | KEY,
+    {"payment_record": "pr_1", "currency": "S9D"} | KEY,
     {"payment_record": "pr_1", "reason": ""} | KEY,
     {"payment_record": "pr_1", "refund_type": "later"} | KEY,
     {"payment_record": "pr_1", "metadata": {"a": 1}} | KEY,

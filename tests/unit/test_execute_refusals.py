@@ -86,6 +86,16 @@ class TestBeforeAnythingIsWritten:
             "expected_in": ["metadata.stripe_payment_record_id"],
         }
 
+    @pytest.mark.parametrize(
+        "written", ["charge/1", "../charge-1", "charge 1", "charge-1?x", "a" * 256]
+    )
+    def test_metadata_that_hold_no_charges_id(self, world: World, written: str) -> None:
+        world.book.books.records["pr_1"].metadata = {"hitpay_payment_id": written}
+        with pytest.raises(PaymentNotLinkedError) as refused:
+            world.refund("k")
+        assert refused.value.details["malformed"] == "hitpay_payment_id"
+        assert world.processor.orders == []
+
     def test_an_invoice_that_names_another_charge_than_its_record(self, world: World) -> None:
         world.processor.add_charge("charge-2", Money(9999, "sgd"))
         world.book.add_reference(

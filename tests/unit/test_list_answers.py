@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from refunds.answers import LIST_BYTES_MAX, payment_object, refund_list, refund_object
 from refunds.listing import LIMIT_MAX, ListQuery, Page
 from refunds.payment import payment_key_of
 from refunds.refund import Refund
+from refunds.refund_object import LIST_BYTES_MAX, payment_object, refund_list, refund_object
 from refunds.requests import METADATA_BYTES_MAX
 from tests.contract.ledger.examples import a_refund, a_request
 from tests.fakes.world import World
@@ -38,7 +38,7 @@ def test_a_page_shows_each_refund_as_it_is_shown_alone() -> None:
         refund_object(refund, world.ledger.payments[payment_key_of(refund)])
         for refund in sorted(refunds, key=lambda refund: refund.id, reverse=True)
     ]
-    assert shown == {"object": "list", "data": expected, "has_more": False}
+    assert shown == {"object": "list", "url": "/v1/refunds", "data": expected, "has_more": False}
 
 
 def test_a_refund_whose_payment_is_gone_is_shown_without_it() -> None:
@@ -89,6 +89,7 @@ def test_a_payment_is_shown_with_its_newest_refunds() -> None:
         "status": "partially_refunded",
         "refunds": {
             "object": "list",
+            "url": "/v1/refunds?payment_record=pr_1",
             "data": [refund_object(refund, world.payment())],
             "has_more": False,
         },

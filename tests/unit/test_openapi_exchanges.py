@@ -13,11 +13,14 @@ from tests.openapi.watch import Watch
 SUCCEEDED = document()["components"]["examples"]["SucceededRefund"]["value"]
 INVALID = document()["components"]["examples"]["InvalidRequest"]["value"]
 JSON = {"Content-Type": "application/json"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 def answer(status: int, body: Any, **headers: str) -> Answer:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status, {**JSON, **named}, body, json.dumps(body))
+    retry = {"Stripe-Should-Retry": "false"} if status >= 400 else {}
+    always = {**JSON, "Request-Id": "r", **retry}
+    return Answer(status, {**always, **named}, body, json.dumps(body))
 
 
 def asked(method: str, path: str, told: Answer, body: Any = None, **headers: str) -> Exchange:
@@ -37,12 +40,27 @@ READ = asked("GET", f"/v1/refunds/{SUCCEEDED['id']}?sync=true", answer(200, SUCC
 LISTED = asked(
     "GET",
     "/v1/refunds?limit=100&created_after=2026-01-01T00%3A00%3A00Z",
-    answer(200, {"object": "list", "data": [SUCCEEDED], "has_more": False}),
+    answer(200, {"object": "list", "url": "/v1/refunds", "data": [SUCCEEDED], "has_more": False}),
+)
+BY_FORM = replace(
+    CREATED,
+    headers={**CREATED.headers, **FORM},
+    body=b"payment_intent=pi_1&amount=2500&metadata[order]=1007&expand[0]=charge",
 )
 REFUSED = asked("POST", "/v1/refunds", answer(400, INVALID), {"amuont": 1})
 
 
-@pytest.mark.parametrize("exchange", [CREATED, READ, LISTED, REFUSED])
+@pytest.mark.parametrize(
+    "exchange",
+    [
+        CREATED,
+        READ,
+        LISTED,
+        REFUSED,
+        BY_FORM,
+        replace(LISTED, path="/v1/refunds?created[gte]=1&expand[]=data.charge"),
+    ],
+)
 def test_what_keeps_to_the_document_is_left_alone(exchange: Exchange) -> None:
     assert exchange_problems(exchange) == []
 
@@ -62,7 +80,16 @@ def test_what_keeps_to_the_document_is_left_alone(exchange: Exchange) -> None:
         # a header that is documented, and missing or of another form
         replace(REFUSED, answer=answer(401, {"error": {**INVALID["error"], "details": {}}})),
         replace(READ, answer=answer(429, INVALID, Retry_After="soon")),
+        # a header that every answer has
+        replace(CREATED, answer=replace(CREATED.answer, headers=JSON)),
+        replace(REFUSED, answer=answer(400, INVALID, Stripe_Should_Retry="true")),
         # a request that should have been refused
+        replace(BY_FORM, body=b"payment_intent=pi_1&amuont=2500"),
+        replace(BY_FORM, body=b"payment_intent=pi_1&amount=2500.0"),
+        replace(BY_FORM, body=b"payment_intent=pi_1&payment_intent=pi_2"),
+        replace(BY_FORM, body=b"payment_intent"),
+        replace(LISTED, path="/v1/refunds?created[gte]=soon"),
+        replace(LISTED, path="/v1/refunds?expand[]=data.payment"),
         replace(CREATED, body=b'{"amuont": 1}'),
         replace(CREATED, body=b"{"),
         replace(CREATED, body=None),

@@ -97,7 +97,7 @@ def test_a_key_is_printable_and_not_too_long(key: Any) -> None:
         DETAIL | {"amount": "2500"},
         DETAIL | {"amount": None},
         DETAIL | {"invoice": "in_1"},
-        DETAIL | {"currency": "SGD"},
+        DETAIL | {"currency": "SG"},
         DETAIL | {"refund_type": "now"},
         DETAIL | {"metadata": {"a": 1}},
     ],

@@ -5,19 +5,16 @@ from typing import Any
 
 import pytest
 
-from refunds.errors import (
-    IdempotencyKeyRequiredError,
-    InvalidRequestError,
-)
-from refunds.refund import (
-    PaymentMethodKind,
-    ReferenceType,
-    RefundRequest,
-    RefundType,
-)
-from refunds.requests import idempotency_key, parse_body, validate_body
+from refunds.documents import parse_json
+from refunds.errors import IdempotencyKeyRequiredError, InvalidRequestError
+from refunds.refund import PaymentMethodKind, ReferenceType, RefundRequest, RefundType
+from refunds.requests import CallBody, idempotency_key, validate_body
 
 PLAIN: dict[str, Any] = {"payment_record": "pr_1"}
+
+
+def parse_body(text: str) -> CallBody:
+    return validate_body(parse_json(text))
 
 
 def parsed(**fields: Any) -> RefundRequest:
@@ -150,7 +147,7 @@ REFUSED: list[tuple[str, str]] = [
     ),
     *(
         (f"currency {value!r}", json.dumps({**PLAIN, "currency": value}))
-        for value in ("SGD", "sg", "sgdx", "", 1, None, "sgd\n")
+        for value in ("s9d", "sg", "sgdx", "", 1, None, "sgd\n")
     ),
     ("a reason of 256 characters", json.dumps({**PLAIN, "reason": "x" * 256})),
     ("an empty reason", json.dumps({**PLAIN, "reason": ""})),
@@ -272,3 +269,10 @@ def test_a_text_of_any_script_is_taken() -> None:
     text = "日本語 مرحبا 👩‍👧 café"
     body = validate_body({"payment_record": "pr_1", "reason": text, "metadata": {"é": text}})
     assert (body.reason, body.metadata) == (text, {"é": text})
+
+
+@pytest.mark.parametrize("written", ["sgd", "SGD", "Sgd"])
+def test_a_currency_is_the_same_in_either_case(written: str) -> None:
+    asked = validate_body({"payment_record": "pr_1", "currency": written}).normalised()
+    assert asked == validate_body({"payment_record": "pr_1", "currency": "sgd"}).normalised()
+    assert asked.currency == "sgd"

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from refunds.answers import payment_object, refund_object
 from refunds.errors import (
     CurrencyMismatchError,
     IdempotencyKeyReusedError,
@@ -19,6 +18,7 @@ from refunds.listing import ListQuery
 from refunds.money import Money
 from refunds.ports import MovementStatus, UnlinkedOrder
 from refunds.refund import PaymentMethodKind, ReferenceType, RefundType, ReportParameters
+from refunds.refund_object import payment_object, refund_object
 from refunds.report import Reported
 from refunds.state_machine import ReportState, State
 from tests.fakes.book_records import FakeRecord

@@ -65,7 +65,7 @@ def api(deployed: Deployed, **parameters: str) -> RefundApi:
 def test_who_refunds_asks_those_that_are_set_up_and_knows_the_names_of_all(
     deployed: Deployed, parameters: dict[str, str], names: list[str]
 ) -> None:
-    execute = api(deployed, **parameters).execute
+    execute = api(deployed, **parameters).execute.execute
     assert list(execute.processors) == list(execute.resolver.processors) == names
     assert list(execute.resolver.names) == EVERY
 

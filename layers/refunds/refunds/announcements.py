@@ -23,12 +23,12 @@ whoever gets it twice can tell.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from refunds.answers import refund_object
 from refunds.errors import RefundBridgeError
 from refunds.outcome import RESTORED, TAKEN_BACK
 from refunds.payment import Payment
 from refunds.ports import Announcement
 from refunds.refund import BEFORE_ADOPTION, STRIPE_ACCEPTED, Entry, Refund
+from refunds.refund_object import refund_object
 from refunds.state_machine import ReportState, State
 
 SOURCE: Final = "refund-bridge"
@@ -61,10 +61,9 @@ def name_of(entry: Entry) -> str | None:
     if entry.cause == TAKEN_BACK:
         # Other books of the refund may be closed by the same write; the news is one.
         return None if entry.after.startswith("credit_note:") else REVERSED
-    if entry.cause == RESTORED:
-        return SUCCEEDED if entry.before == entry.after else None
     if entry.before == entry.after:
-        return None  # evidence that came too late
+        # Anything else is evidence that came too late.
+        return SUCCEEDED if entry.cause == RESTORED else None
     if entry.after in _AWAITING:
         return PENDING if _begins_to_wait(entry) else None
     if entry.after == State.SUCCEEDED and entry.cause == BEFORE_ADOPTION:

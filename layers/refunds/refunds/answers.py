@@ -1,11 +1,9 @@
-"""What callers are told: the refund object and the error body, and which HTTP status says it.
+"""What a call is answered: which HTTP status says what became of it, and the shape of an error.
 
-Times are RFC 3339 in UTC here and nowhere else; amounts are minor units.
+Who speaks as Stripe's SDKs do gets the same errors under those statuses that the SDKs know.
 """
 
-import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from refunds.errors import (
@@ -30,6 +28,7 @@ from refunds.errors import (
     RateLimitedError,
     RefundAmountExceededError,
     RefundBridgeError,
+    RefundNotCancelableError,
     RefundNotFoundError,
     RefundRejectedError,
     StripeUnavailableError,
@@ -38,19 +37,15 @@ from refunds.errors import (
 )
 from refunds.execute import Answer
 from refunds.link import UNAVAILABLE_RETRY_AFTER_S
-from refunds.listing import Page
-from refunds.payment import Payment, payment_key_of
-from refunds.read_payment import PaymentRead
-from refunds.refund import CreditNote, Refund
-from refunds.state_machine import PUBLIC_STATUS, CreditNoteState, State
-
-# Lambda passes on at most 6 MB: a page that would be larger ends before, and says that more follow.
-LIST_BYTES_MAX: Final = 5 * 1024 * 1024
+from refunds.refund import Refund
+from refunds.refund_object import refund_object
+from refunds.state_machine import State
 
 STATUS_OF_ERROR: Final[dict[type[RefundBridgeError], int]] = {
     InvalidRequestError: 400,
     IdempotencyKeyRequiredError: 400,
     PaymentNotLinkedError: 400,
+    RefundNotCancelableError: 400,
     UnauthorizedError: 401,
     RefundRejectedError: 402,
     AttemptsSpentError: 402,
@@ -74,6 +69,21 @@ STATUS_OF_ERROR: Final[dict[type[RefundBridgeError], int]] = {
     StripeUnavailableError: 503,
     OutcomeUnknownError: 500,
 }
+# Stripe's SDKs raise their invalid-request error, and show the code, for 400 and 404 only. These
+# would reach their callers as an error of the API, as if Stripe had failed.
+SDK_STATUS: Final = 400
+STATUSES_NOT_FOR_SDKS: Final = frozenset({405, 412, 413, 415, 422})
+# Callers of Stripe look for this code where nothing is left to refund.
+ALREADY_REFUNDED: Final = "charge_already_refunded"
+_TYPE_OF_STATUS: Final = {
+    401: "authentication_error",
+    402: "card_error",
+    429: "rate_limit_error",
+    500: "api_error",
+    503: "api_error",
+}
+_ABOUT_THE_KEY: Final = (KeyInUseError, IdempotencyKeyReusedError)
+_PASSING: Final = (KeyInUseError, PaymentBusyError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,151 +95,53 @@ class HttpAnswer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def answer_of(answer: Answer, request_id: str) -> HttpAnswer:
+def answer_of(answer: Answer, request_id: str, *, for_sdk: bool = False) -> HttpAnswer:
     """The contract's answer to ``POST /v1/refunds``, by what the ledger holds."""
     refund = answer.refund
     headers = {"Idempotent-Replayed": "true"} if answer.replayed else {}
     error = _error_of(refund)
     if error is not None:
-        told = error_answer(error, request_id)
+        told = error_answer(error, request_id, for_sdk=for_sdk)
         return HttpAnswer(told.status, told.body, {**told.headers, **headers})
     body = refund_object(refund, answer.payment)
-    if PUBLIC_STATUS[refund.state] in ("pending", "review"):
+    if refund.public_status in ("pending", "review"):
         return HttpAnswer(202, body, headers)
     first = not answer.replayed and refund.state is State.SUCCEEDED
     return HttpAnswer(201 if first else 200, body, headers)
 
 
-def error_answer(error: RefundBridgeError, request_id: str) -> HttpAnswer:
-    """The contract's error body and status."""
-    headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
-    body = error_body(error.code, error.message, error.details, request_id)
-    return HttpAnswer(STATUS_OF_ERROR[type(error)], body, headers)
-
-
-def error_body(code: str, message: str, details: dict[str, Any], request_id: str) -> dict[str, Any]:
-    """The one shape of every error."""
-    return {
-        "error": {"code": code, "message": message, "details": details, "request_id": request_id}
-    }
-
-
-def refund_object(refund: Refund, payment: Payment | None) -> dict[str, Any]:
-    """The refund as the contract shows it."""
+def error_answer(error: RefundBridgeError, request_id: str, *, for_sdk: bool = False) -> HttpAnswer:
+    """The contract's error body, status and headers; ``for_sdk``: as Stripe's SDKs take it."""
+    status = STATUS_OF_ERROR[type(error)]
+    worth_repeating = status == 429 or status >= 500 or isinstance(error, _PASSING)
+    headers = {"Stripe-Should-Retry": "true" if worth_repeating else "false"}
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(error.retry_after_s)
     told = {
-        "id": refund.id,
-        "object": "refund",
-        "status": PUBLIC_STATUS[refund.state],
-        "amount": refund.amount,
-        "currency": refund.currency,
-        "payment_record": refund.payment_record,
-        "payment_intent": refund.payment_intent,
-        "invoice": refund.invoice,
-        "processor": refund.processor,
-        "processor_payment_id": refund.refunded_payment,
-        "processor_refund_id": refund.processor_refund_id,
-        "reason": refund.request.reason,
-        "metadata": dict(refund.request.metadata),
-        "failure": _failure(refund),
-        "stripe_report": {
-            "status": refund.report.state.value,
-            "attempts": refund.report.attempts,
-            "reported_at": _rfc3339(refund.report.reported_at_ms),
-            "last_error": refund.report.last_error,
-        },
-        "credit_note": _credit_note(refund.credit_note),
-        "payment": _payment(refund, payment),
-        "arrival": _arrival(refund, payment),
-        "refund_type": refund.request.refund_type.value,
-        "source": refund.source.value,
-        "created_at": _rfc3339(refund.created_at_ms),
-        "updated_at": _rfc3339(refund.updated_at_ms),
+        "code": _code_for_sdk(error) if for_sdk else error.code,
+        "message": error.message,
+        "type": _type_of(error, status),
+        "param": error.param,
+        "details": error.details,
+        "request_id": request_id,
     }
-    if refund.request.is_unlinked:
-        kind = refund.request.payment_method_type
-        told["payment_method"] = {
-            "id": refund.request.reference_id,
-            "type": None if kind is None else kind.value,
-        }
-    if refund.late_failure_at_ms is not None:
-        told["late_failure"] = {"seen_at": _rfc3339(refund.late_failure_at_ms)}
-    return told
+    if for_sdk and (status in STATUSES_NOT_FOR_SDKS or isinstance(error, PaymentLinkConflictError)):
+        status = SDK_STATUS
+    return HttpAnswer(status, {"error": told}, headers)
 
 
-def refund_list(page: Page) -> dict[str, Any]:
-    """A page of refunds as the contract shows it."""
-    data: list[dict[str, Any]] = []
-    size = 0
-    for refund in page.refunds:
-        told = refund_object(refund, page.payments.get(payment_key_of(refund)))
-        # Twice, for the answer is handed to Lambda as a text within another JSON document.
-        size += len(json.dumps(json.dumps(told)))
-        if data and size > LIST_BYTES_MAX:
-            return {"object": "list", "data": data, "has_more": True}
-        data.append(told)
-    return {"object": "list", "data": data, "has_more": page.has_more}
+def _type_of(error: RefundBridgeError, status: int) -> str:
+    """Stripe's word for the kind of error, by which its SDKs choose what to raise."""
+    if isinstance(error, _ABOUT_THE_KEY):
+        return "idempotency_error"
+    return _TYPE_OF_STATUS.get(status, "invalid_request_error")
 
 
-def payment_object(read: PaymentRead) -> dict[str, Any]:
-    """A payment as the contract shows it, with its newest refunds."""
-    payment = read.payment
-    return {
-        "object": "payment",
-        "payment_record": payment.payment_record,
-        "processor": payment.key.processor,
-        "processor_payment_id": None if payment.key.is_unlinked else payment.key.charge_id,
-        "currency": payment.currency,
-        **payment_summary(payment),
-        "refunds": refund_list(read.newest),
-    }
-
-
-def payment_summary(payment: Payment) -> dict[str, Any]:
-    """The payment as the refund object shows it; amounts in minor units."""
-    return {
-        "amount": payment.captured,
-        "refunded_amount": payment.refunded,
-        "refundable_amount": payment.refundable,
-        "status": payment.status,
-    }
-
-
-def _failure(refund: Refund) -> dict[str, Any] | None:
-    if refund.failure is None:
-        return None
-    return {
-        "code": refund.failure.code,
-        "message": refund.failure.message,
-        "retryable": refund.state is State.ABORTED,
-    }
-
-
-def _arrival(refund: Refund, payment: Payment | None) -> dict[str, Any] | None:
-    """When the customer can expect the money, counted from the success; none where none comes."""
-    if payment is None or payment.arrival is None:
-        return None
-    if PUBLIC_STATUS[refund.state] == "failed" or refund.late_failure_at_ms is not None:
-        return None
-    return {"business_days": {"min": payment.arrival.days_min, "max": payment.arrival.days_max}}
-
-
-def _payment(refund: Refund, payment: Payment | None) -> dict[str, Any] | None:
-    """What is left of the payment; an unlinked refund that names no record has none."""
-    if payment is None or (refund.request.is_unlinked and refund.payment_record is None):
-        return None
-    return payment_summary(payment)
-
-
-def _credit_note(note: CreditNote) -> dict[str, Any] | None:
-    if note.state is CreditNoteState.NOT_DUE:
-        return None
-    return {
-        "status": note.state.value,
-        "id": note.id,
-        "attempts": note.attempts,
-        "last_error": note.last_error,
-        "issued_at": _rfc3339(note.issued_at_ms),
-    }
+def _code_for_sdk(error: RefundBridgeError) -> str:
+    nothing_left = error.details.get("remaining_refundable") == 0
+    if isinstance(error, PaymentNotRefundableError) and nothing_left:
+        return ALREADY_REFUNDED
+    return error.code
 
 
 def _error_of(refund: Refund) -> RefundBridgeError | None:
@@ -254,10 +166,3 @@ def _error_of(refund: Refund) -> RefundBridgeError | None:
             retry_after_s=failure.retry_after_s or UNAVAILABLE_RETRY_AFTER_S,
         )
     return None
-
-
-def _rfc3339(unix_ms: int | None) -> str | None:
-    if unix_ms is None:
-        return None
-    moment = datetime.fromtimestamp(unix_ms // 1000, UTC).replace(microsecond=unix_ms % 1000 * 1000)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

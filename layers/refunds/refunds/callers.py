@@ -1,9 +1,11 @@
-"""Who calls, and may they do this? Bearer keys are checked here, signatures by the gateway.
+"""Who calls, and may they do this? Keys are checked here, signatures by the gateway.
 
 The name that comes out stands on every line of history that the call writes. It has no part in what
 a refund is: another key, or another way of calling, meets the same refund.
 """
 
+import re
+from base64 import b64decode
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -15,6 +17,9 @@ READ: Final = "refunds:read"
 WRITE: Final = "refunds:write"
 
 _ASSUMED_ROLE: Final = ":assumed-role/"
+_FEDERATED_USER: Final = ":federated-user/"
+# Whoever changed the address in code that knew Stripe, and not the key.
+_STRIPES_KEY: Final = re.compile(r"(sk|rk|pk)_(live|test)_.*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +40,8 @@ class Credentials:
 class Callers(Protocol):
     """Tells who may come in."""
 
-    def admitted(self, credentials: Credentials, scope: str) -> str:
-        """The caller's name for the history, if it may use ``scope``.
+    def admitted(self, credentials: Credentials, *scopes: str) -> str:
+        """The caller's name for the history, if it may use all of ``scopes``.
 
         Raises:
             UnauthorizedError, ForbiddenError, RateLimitedError: nothing was executed.
@@ -45,7 +50,7 @@ class Callers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyHolder:
-    """Who a bearer key belongs to, and what it allows."""
+    """Who a key belongs to, and what it allows."""
 
     name: str
     scopes: frozenset[str]
@@ -60,7 +65,7 @@ class ApiKeyRing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class KeyCallers:
-    """``Callers`` who show a bearer key of ours (``ApiAuth`` bearer).
+    """``Callers`` who show a key of ours, as a bearer or in Basic (``ApiAuth`` bearer).
 
     A valid key always passes. Whoever shows too many unknown ones is told to wait before showing
     another.
@@ -70,12 +75,12 @@ class KeyCallers:
     throttle: AddressThrottle
     trail: Trail
 
-    def admitted(self, credentials: Credentials, scope: str) -> str:
+    def admitted(self, credentials: Credentials, *scopes: str) -> str:
         """``api_key:<name>``; see ``Callers``."""
-        token = _bearer_token(credentials.authorization)
+        token = _key_shown(credentials.authorization)
         if not token:
             self._note("missing")
-            raise UnauthorizedError("Give a key: Authorization: Bearer <api key>.")
+            raise _unauthorized("Give a key")
         holder = self.keys.holder_of(token)
         if holder is None:
             wait_s = self.throttle.wait_s(credentials.source_ip)
@@ -86,10 +91,12 @@ class KeyCallers:
                     retry_after_s=wait_s,
                 )
             self._note("unknown")
-            raise UnauthorizedError("Give a valid key: Authorization: Bearer <api key>.")
-        if scope not in holder.scopes:
+            if _STRIPES_KEY.fullmatch(token):
+                raise _unauthorized("This is a key of Stripe's: give one of this service")
+            raise _unauthorized("Give a valid key")
+        if not holder.scopes.issuperset(scopes):
             self._note("scope", holder.name)
-            raise ForbiddenError(f"This key may not do this; it needs {scope}.")
+            raise ForbiddenError(f"This key may not do this; it needs {' and '.join(scopes)}.")
         return f"api_key:{holder.name}"
 
     def _note(self, reason: str, name: str | None = None) -> None:
@@ -108,11 +115,11 @@ class SignedCallers:
 
     trail: Trail
 
-    def admitted(self, credentials: Credentials, scope: str) -> str:  # noqa: ARG002 - by policies
+    def admitted(self, credentials: Credentials, *scopes: str) -> str:  # noqa: ARG002 - by policies
         """``iam:<arn>``; see ``Callers``.
 
-        The session's name is left out of a role's ARN: people sign in under their mail addresses,
-        and the history outlives them.
+        The session's name is left out of a role's ARN, and of a federated user's: people sign in
+        under their mail addresses, and the history outlives them.
         """
         arn = credentials.user_arn
         if not arn:
@@ -120,9 +127,27 @@ class SignedCallers:
             raise UnauthorizedError("Sign the request (AWS Signature Version 4).")
         if _ASSUMED_ROLE in arn:
             arn = "/".join(arn.split("/")[:2])
+        if _FEDERATED_USER in arn:
+            arn = arn.partition("/")[0]
         return f"iam:{arn}"
 
 
-def _bearer_token(authorization: str | None) -> str:
-    scheme, _, token = (authorization or "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
+def _unauthorized(what: str) -> UnauthorizedError:
+    return UnauthorizedError(f"{what}: Authorization: Bearer <api key>.", param="Authorization")
+
+
+def _key_shown(authorization: str | None) -> str:
+    """The key, as a bearer token or as the user name of Basic; empty if there is none."""
+    scheme, _, credentials = (authorization or "").partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip()
+    return _user_without_password(credentials.strip()) if scheme.lower() == "basic" else ""
+
+
+def _user_without_password(credentials: str) -> str:
+    """RFC 7617. What comes with a password is not how a key is shown."""
+    try:
+        user, _, password = b64decode(credentials, validate=True).decode().partition(":")
+    except ValueError:
+        return ""
+    return "" if password else user

@@ -6,6 +6,7 @@
     ├── InvalidRequestError               400 invalid_request
     ├── IdempotencyKeyRequiredError       400 idempotency_key_required
     ├── PaymentNotLinkedError             400 payment_not_linked
+    ├── RefundNotCancelableError          400 refund_not_cancelable
     ├── UnauthorizedError                 401 unauthorized
     ├── RefundRejectedError               402 refund_rejected          the key is spent
     ├── ForbiddenError                    403 forbidden
@@ -34,7 +35,10 @@ are the contract's; which HTTP status says them stands in ``answers.py``.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, Self
+
+# The members of a request that have members of their own.
+_WITH_MEMBERS: Final = frozenset({"metadata", "payment_method", "expand"})
 
 
 class RefundBridgeError(Exception):
@@ -43,11 +47,13 @@ class RefundBridgeError(Exception):
     Attributes:
         code: the contract's machine-readable code.
         message: one sentence for a person.
+        param: which part of the request it is about, in Stripe's words; ``None``: no single one.
         details: facts that help to act; never a secret, never a customer's data.
         retry_after_s: seconds after which the same call may be worth repeating, if it may.
     """
 
     code: ClassVar[str] = "internal_error"
+    param: str | None = None
 
     def __init__(
         self,
@@ -55,9 +61,11 @@ class RefundBridgeError(Exception):
         *,
         details: Mapping[str, Any] | None = None,
         retry_after_s: int | None = None,
+        param: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.param = param or self.param
         self.details: dict[str, Any] = dict(details or {})
         self.retry_after_s = retry_after_s
 
@@ -66,6 +74,16 @@ class InvalidRequestError(RefundBridgeError):
     """The request is not of the contract's form; ``details.fields`` lists path and reason."""
 
     code = "invalid_request"
+
+    def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message, details=details)
+        paths = [str(field["path"]) for field in self.details.get("fields", ())]
+        self.param = _in_brackets(next(filter(None, paths), "")) or None
+
+    @classmethod
+    def at(cls, path: str, reason: str, message: str) -> Self:
+        """One that is about one thing."""
+        return cls(message, details={"fields": [{"path": path, "reason": reason}]})
 
 
 class IdempotencyKeyRequiredError(RefundBridgeError):
@@ -123,7 +141,7 @@ class PayloadTooLargeError(RefundBridgeError):
 
 
 class UnsupportedMediaTypeError(RefundBridgeError):
-    """The body is not declared as JSON in UTF-8."""
+    """The body is declared neither as JSON nor as a form, or not in UTF-8."""
 
     code = "unsupported_media_type"
 
@@ -162,18 +180,21 @@ class RefundAmountExceededError(RefundBridgeError):
     """More than remains refundable."""
 
     code = "refund_amount_exceeded"
+    param = "amount"
 
 
 class CurrencyMismatchError(RefundBridgeError):
     """The currency asked for, or the processor's, is not the payment's."""
 
     code = "currency_mismatch"
+    param = "currency"
 
 
 class AmountRefusedError(RefundBridgeError):
     """An amount that the processor or Stripe cannot be told exactly."""
 
     code = "amount_not_representable"
+    param = "amount"
 
 
 class RefundRejectedError(RefundBridgeError):
@@ -192,6 +213,12 @@ class RefundNotFoundError(RefundBridgeError):
     """No refund of that id."""
 
     code = "refund_not_found"
+
+
+class RefundNotCancelableError(RefundBridgeError):
+    """The refund does not wait for its turn: it was sent, is being sent, or has ended."""
+
+    code = "refund_not_cancelable"
 
 
 class ProcessorUnavailableError(RefundBridgeError):
@@ -213,3 +240,9 @@ class OutcomeUnknownError(RefundBridgeError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, details={"outcome": "unknown"})
+
+
+def _in_brackets(path: str) -> str:
+    """``metadata.order`` as Stripe writes it: ``metadata[order]``."""
+    head, _, below = path.removesuffix(".[key]").partition(".")
+    return f"{head}[{below}]" if below and head in _WITH_MEMBERS else path

@@ -4,6 +4,7 @@ Step 1 and 2 of the flow: Stripe's Payment Record is read, the processor's charg
 once the link is known), and the two must agree before money is asked to move.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ from refunds.ports import (
     Together,
 )
 from refunds.refund import ReferenceType, RefundRequest
+
+# As any processor's; nothing that means something in a URL or in the ledger's keys is among these.
+_CHARGE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
 
 RECORD_ID_KEY: Final = "stripe_payment_record_id"
 
@@ -257,8 +261,13 @@ class LinkResolver:
         found: dict[str, PaymentKey] = {}
         for name in self.names:
             for metadata_key in (f"{name}_payment_id", f"{name}_charge_id"):
-                if metadata.get(metadata_key):
-                    found.setdefault(name, PaymentKey(name, metadata[metadata_key]))
+                if written := metadata.get(metadata_key):
+                    if not _CHARGE_ID.fullmatch(written):
+                        raise PaymentNotLinkedError(
+                            f"metadata.{metadata_key} is no id of a processor's payment.",
+                            details={"missing": "processor payment id", "malformed": metadata_key},
+                        )
+                    found.setdefault(name, PaymentKey(name, written))
         return found
 
     def _chosen(
@@ -318,7 +327,8 @@ class LinkResolver:
         if request.is_unlinked and asked is not None:
             return unlinked_payment_key(asked, record.id), None
         name = self._shows_payments(asked)
-        if name is None or not record.payment_reference:
+        written = record.payment_reference or ""
+        if name is None or not _CHARGE_ID.fullmatch(written):
             raise PaymentNotLinkedError(
                 "The Payment Record does not name the processor's payment.",
                 details={
@@ -332,12 +342,12 @@ class LinkResolver:
             )
         # The reference holds a charge id in some integrations and a payment request's in others,
         # so only the processor can tell: it is read whatever ``verify_charge`` says.
-        reference = PaymentKey(name, record.payment_reference)
+        reference = PaymentKey(name, written)
         try:
             return reference, self._charge(reference, deadline)
         except ChargeNotFoundError:
             with asking_processor():
-                charge_id = self.processor(name).charge_id_of(record.payment_reference, deadline)
+                charge_id = self.processor(name).charge_id_of(written, deadline)
             key = PaymentKey(name, charge_id)
             return key, self._charge(key, deadline)
 

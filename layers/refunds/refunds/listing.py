@@ -15,6 +15,9 @@ from typing import Final
 from refunds.errors import InvalidRequestError
 from refunds.payment import Payment, PaymentKey, payment_key_of
 from refunds.ports import (
+    FIRST_PLACE,
+    LAST_MS,
+    LAST_PLACE,
     Clock,
     Ledger,
     LedgerUnavailableError,
@@ -27,7 +30,6 @@ from refunds.ports import (
     Selection,
 )
 from refunds.refund import Refund
-from refunds.state_machine import PUBLIC_STATUS
 
 LIMIT_MAX: Final = 100
 LIMIT_DEFAULT: Final = 10
@@ -35,8 +37,6 @@ SPAN_DAYS: Final = 366
 SPAN_MS: Final = SPAN_DAYS * 86_400_000
 # A refund that others made is dated by the processor's clock, which may be ahead of ours.
 AHEAD_MS: Final = 86_400_000
-# 10000-01-01: later than any refund, and than any time that can be written in RFC 3339.
-LAST_MS: Final = 253_402_300_800_000
 # The largest page, and the one refund more that tells whether another page follows.
 PLACES_PER_QUERY: Final = LIMIT_MAX + 1
 # Each reads at most 101 refunds. A second is needed only where the index shows refunds whose status
@@ -52,6 +52,8 @@ class ListQuery:
         created_after_ms: Unix milliseconds, excluded.
         created_before_ms: Unix milliseconds, excluded.
         starting_after: id of the refund after which the page begins: the last of the page before.
+        ending_before: id of the refund before which the page ends: the first of the page after.
+            Not beside ``starting_after``.
     """
 
     payment_record: str | None = None
@@ -62,6 +64,7 @@ class ListQuery:
     created_before_ms: int | None = None
     limit: int = LIMIT_DEFAULT
     starting_after: str | None = None
+    ending_before: str | None = None
 
     @property
     def is_of_one(self) -> bool:
@@ -74,12 +77,15 @@ class Page:
     """Refunds as they are now, newest first, with their payments.
 
     Attributes:
-        has_more: whether at least one refund follows the last.
+        has_more: whether at least one refund follows the last; or, of a page that ends at a cursor,
+            goes before the first.
+        ends_at_cursor: whether it was asked for by the refund that comes after it.
     """
 
     refunds: Sequence[Refund]
     payments: Mapping[PaymentKey, Payment]
     has_more: bool
+    ends_at_cursor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,7 @@ class _Window:
     before: Position
 
 
-_ALL: Final = _Window(Position(0), Position(LAST_MS))
+_ALL: Final = _Window(FIRST_PLACE, LAST_PLACE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,9 +122,18 @@ class ListRefunds:
         record = query.payment_record
         key = None if record is None else self.ledger.payment_of_record(record)
         if query.starting_after is not None:
-            cursor = self._cursor(query, key, query.starting_after)
+            cursor = self._cursor(query, key, "starting_after", query.starting_after)
             window = replace(window, before=min(window.before, cursor))
-        return self._page(_selections(query, key, window), window, query.limit, query.status)
+        if query.ending_before is not None:
+            cursor = self._cursor(query, key, "ending_before", query.ending_before)
+            window = replace(window, after=max(window.after, cursor))
+        return self._page(
+            _selections(query, key, window),
+            window,
+            query.limit,
+            query.status,
+            ends_at_cursor=query.ending_before is not None,
+        )
 
     def newest_of(self, key: PaymentKey) -> Page:
         """The newest ``LIMIT_MAX`` refunds of a payment, in at most four round trips.
@@ -144,21 +159,23 @@ class ListRefunds:
             )
         return _Window(_place(start_ms + 1), _place(before_ms))
 
-    def _cursor(self, query: ListQuery, key: PaymentKey | None, refund_id: str) -> Position:
-        """Where the refund stands that the page begins after.
+    def _cursor(
+        self, query: ListQuery, key: PaymentKey | None, parameter: str, refund_id: str
+    ) -> Position:
+        """Where the refund stands that the page begins after, or ends before.
 
         Its status is not compared: it may have changed since the page before.
         """
         refund = self.ledger.refund(refund_id)
         if refund is None:
-            raise _refused("starting_after", "names no refund")
+            raise _refused(parameter, "names no refund")
         if query.payment_record is not None:
             belongs = payment_key_of(refund) == key
         else:
             belongs = query.payment_intent in (None, refund.payment_intent)
             belongs = belongs and query.invoice in (None, refund.invoice)
         if not belongs:
-            raise _refused("starting_after", "names a refund that is not of this list")
+            raise _refused(parameter, "names a refund that is not of this list")
         return Position(refund.created_at_ms, refund.id)
 
     def _page(
@@ -167,21 +184,30 @@ class ListRefunds:
         window: _Window,
         limit: int,
         status: str | None = None,
+        *,
+        ends_at_cursor: bool = False,
     ) -> Page:
-        places = self._places(selections, window)
+        walk = self._oldest_first if ends_at_cursor else self._newest_first
+        places = walk(selections, window)
         found: list[Refund] = []
         step = limit + 1
         for _ in range(READS_MAX):
             some = [place.refund_id for place in islice(places, step)]
             stored = self.listing.refunds(some) if some else {}
             there = (stored[refund_id] for refund_id in some if refund_id in stored)
-            found += [refund for refund in there if status in (None, PUBLIC_STATUS[refund.state])]
+            found += [refund for refund in there if status in (None, refund.public_status)]
             if len(found) > limit or len(some) < step:
-                return self._with_payments(found[:limit], has_more=len(found) > limit)
+                shown = found[:limit]
+                return Page(
+                    refunds=shown[::-1] if ends_at_cursor else shown,
+                    payments=self._payments_of(shown),
+                    has_more=len(found) > limit,
+                    ends_at_cursor=ends_at_cursor,
+                )
             step = LIMIT_MAX
         raise LedgerUnavailableError("the index shows too many refunds of another status")
 
-    def _places(self, selections: Sequence[Selection], window: _Window) -> Iterator[Position]:
+    def _newest_first(self, selections: Sequence[Selection], window: _Window) -> Iterator[Position]:
         """Where all refunds of these selections stand, one selection after the other."""
         for selection in selections:
             before = window.before
@@ -194,10 +220,22 @@ class ListRefunds:
                     break
                 before = some[-1]
 
-    def _with_payments(self, refunds: Sequence[Refund], *, has_more: bool) -> Page:
+    def _oldest_first(self, selections: Sequence[Selection], window: _Window) -> Iterator[Position]:
+        """The same from the other end."""
+        for selection in reversed(selections):
+            after = window.after
+            while True:
+                some = self.listing.oldest(
+                    selection, after=after, before=window.before, limit=PLACES_PER_QUERY
+                )
+                yield from some
+                if len(some) < PLACES_PER_QUERY:
+                    break
+                after = some[-1]
+
+    def _payments_of(self, refunds: Sequence[Refund]) -> Mapping[PaymentKey, Payment]:
         keys = list(dict.fromkeys(map(payment_key_of, refunds)))
-        payments = self.listing.payments(keys) if keys else {}
-        return Page(refunds=refunds, payments=payments, has_more=has_more)
+        return self.listing.payments(keys) if keys else {}
 
 
 def _selections(query: ListQuery, key: PaymentKey | None, window: _Window) -> Sequence[Selection]:

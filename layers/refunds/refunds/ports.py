@@ -292,6 +292,12 @@ class Position:
     refund_id: str = ""
 
 
+# 10000-01-01: later than any refund, and than any time that can be written in RFC 3339.
+LAST_MS: Final = 253_402_300_800_000
+FIRST_PLACE: Final = Position(0)
+LAST_PLACE: Final = Position(LAST_MS)
+
+
 class Listing(Protocol):
     """What the ledger holds, many at a time. Every method may raise ``LedgerUnavailableError``."""
 
@@ -305,11 +311,15 @@ class Listing(Protocol):
         has changed. One round trip.
         """
 
-    def oldest(self, selection: Selection, *, limit: int) -> Sequence[Position]:
-        """Where the first of the selected refunds stand, oldest first, at most ``limit``.
-
-        From an index and in one round trip, as ``newest``.
-        """
+    def oldest(
+        self,
+        selection: Selection,
+        *,
+        after: Position = FIRST_PLACE,
+        before: Position = LAST_PLACE,
+        limit: int,
+    ) -> Sequence[Position]:
+        """The same, oldest first."""
 
     def count(self, selection: Selection) -> int:
         """How many refunds are selected, from an index, as ``newest``.
@@ -372,7 +382,7 @@ class Capabilities:
         repeated_partial: ... and more than once.
         unlinked: whether money can go to a customer without a payment (``refund_unlinked``).
         may_be_pending: whether a refund may be accepted and only later succeed or fail.
-        lists_charges: whether all payments can be walked through (``charges``).
+        lists_charges: whether all refunded payments can be walked through (``charges``).
     """
 
     dedupes: Dedupe
@@ -473,7 +483,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class ListedCharge:
-    """A payment in the processor's list of all.
+    """A payment in the processor's list.
 
     Attributes:
         refunded: what it says was refunded in all, minor units; ``None`` if that cannot be read.
@@ -665,7 +675,9 @@ class Processor(Protocol):
         """
 
     def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
-        """One page of all payments, newest first; ``None`` is the first page.
+        """One page of all payments of which something was refunded, newest first.
+
+        Others may be among them. A ``cursor`` of ``None`` asks for the first page.
 
         Raises:
             UnreadableAnswerError: the answer cannot be used; ``cursor`` may have grown old.

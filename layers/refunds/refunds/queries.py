@@ -7,18 +7,28 @@ believe that it was obeyed.
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from refunds.errors import InvalidRequestError
+from refunds.form import NAME_SHOWN_MAX, path_of
 from refunds.listing import LIMIT_DEFAULT, LIMIT_MAX, ListQuery
-from refunds.requests import FIELDS_REPORTED_MAX, NAME_SHOWN_MAX, Reference, fields_of
+from refunds.requests import FIELDS_REPORTED_MAX, Expandable, Reference, fields_of
 
 # Every parameter of a URL with all its values.
 Parameters = Mapping[str, Sequence[str]]
 
 _LIMIT: Final = re.compile(r"[1-9]\d{0,2}", re.ASCII)
+# Until the year 9999.
+_SECONDS: Final = re.compile(r"0|[1-9]\d{0,11}", re.ASCII)
 _LIMIT_FORM: Final = f"must be a whole number from 1 to {LIMIT_MAX}"
 # RFC 3339, section 5.6. More digits of a second than nanoseconds have are nobody's clock.
 _TIME: Final = re.compile(
@@ -43,7 +53,9 @@ def parse_list(parameters: Parameters) -> ListQuery:
     Raises:
         InvalidRequestError: ``details.fields`` says which parameter is wrong, and why.
     """
-    given = _given_once(parameters, _ListParameters.model_fields)
+    expand = tuple(f"data.{name}" for name in get_args(Expandable))
+    known = {field.alias or name for name, field in _ListParameters.model_fields.items()}
+    given = _given_once(_without_expand(parameters, expand), known)
     try:
         asked = _ListParameters.model_validate(given)
     except ValidationError as error:
@@ -53,10 +65,11 @@ def parse_list(parameters: Parameters) -> ListQuery:
         payment_intent=asked.payment_intent,
         invoice=asked.invoice,
         status=asked.status,
-        created_after_ms=asked.created_after,
-        created_before_ms=asked.created_before,
+        created_after_ms=asked.after_ms,
+        created_before_ms=asked.before_ms,
         limit=asked.limit,
         starting_after=asked.starting_after,
+        ending_before=asked.ending_before,
     )
 
 
@@ -66,6 +79,7 @@ def parse_sync(parameters: Parameters) -> bool:
     Raises:
         InvalidRequestError: as ``parse_list``.
     """
+    parameters = _without_expand(parameters, get_args(Expandable))
     sync = _given_once(parameters, ("sync",)).get("sync", "false")
     if sync not in ("true", "false"):
         raise _refused([{"path": "sync", "reason": "must be true or false"}])
@@ -84,6 +98,16 @@ def require_no_parameters(parameters: Parameters) -> None:
 def is_reference(text: str) -> bool:
     """Whether an object of Stripe could be called that, so that it is worth looking for."""
     return 1 <= len(text) <= 255 and all("!" <= letter <= "~" for letter in text)
+
+
+def _without_expand(parameters: Parameters, expandable: Collection[str]) -> Parameters:
+    """The others: Stripe's SDKs may ask for members to be expanded that are always null here."""
+    asked = {name for name in parameters if (path_of(name) or ("",))[0] == "expand"}
+    for name in asked:
+        if path_of(name) == ("expand",) or not set(parameters[name]) <= set(expandable):
+            reason = f"can only be a list of {', '.join(expandable)}"
+            raise _refused([{"path": name[:NAME_SHOWN_MAX], "reason": reason}])
+    return {name: values for name, values in parameters.items() if name not in asked}
 
 
 def _given_once(parameters: Parameters, known: Collection[str]) -> dict[str, str]:
@@ -146,6 +170,16 @@ def _before_ms(text: str) -> int:
     return -(-_nanoseconds(text) // 10**6)
 
 
+def _seconds(text: Any) -> int:
+    """Whole Unix seconds, as Stripe has them."""
+    if _SECONDS.fullmatch(text):
+        return int(text)
+    raise ValueError("must be a time in whole seconds since 1970")
+
+
+_Created = Annotated[int | None, BeforeValidator(_seconds)]
+
+
 class _ListParameters(BaseModel):
     """The parameters of ``GET /v1/refunds``."""
 
@@ -154,11 +188,48 @@ class _ListParameters(BaseModel):
     payment_record: Reference | None = None
     payment_intent: Reference | None = None
     invoice: Reference | None = None
-    status: Literal["pending", "succeeded", "failed", "review"] | None = None
+    status: Literal["pending", "succeeded", "failed", "canceled", "review"] | None = None
     created_after: Annotated[int, BeforeValidator(_after_ms)] | None = None
     created_before: Annotated[int, BeforeValidator(_before_ms)] | None = None
     limit: Annotated[int, BeforeValidator(_limit)] = LIMIT_DEFAULT
     starting_after: Reference | None = None
+    ending_before: Reference | None = None
+    created_gt: _Created = Field(None, alias="created[gt]")
+    created_gte: _Created = Field(None, alias="created[gte]")
+    created_lt: _Created = Field(None, alias="created[lt]")
+    created_lte: _Created = Field(None, alias="created[lte]")
+
+    @property
+    def after_ms(self) -> int | None:
+        """The last millisecond that is too early."""
+        gt, gte = self.created_gt, self.created_gte
+        bounds = [
+            self.created_after,
+            None if gt is None else gt * 1000 + 999,
+            None if gte is None else gte * 1000 - 1,
+        ]
+        return max((bound for bound in bounds if bound is not None), default=None)
+
+    @property
+    def before_ms(self) -> int | None:
+        """The first millisecond that is too late."""
+        lt, lte = self.created_lt, self.created_lte
+        bounds = [
+            self.created_before,
+            None if lt is None else lt * 1000,
+            None if lte is None else (lte + 1) * 1000,
+        ]
+        return min((bound for bound in bounds if bound is not None), default=None)
+
+    @model_validator(mode="after")
+    def _says_each_thing_once(self) -> Self:
+        ours = (self.created_after, self.created_before)
+        stripes = (self.created_gt, self.created_gte, self.created_lt, self.created_lte)
+        if ours.count(None) < len(ours) and stripes.count(None) < len(stripes):
+            raise ValueError("give either created_after and created_before, or created[…]")
+        if self.starting_after is not None and self.ending_before is not None:
+            raise ValueError("give either starting_after or ending_before")
+        return self
 
     @model_validator(mode="after")
     def _at_most_one_filter(self) -> Self:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from refunds.state_machine import (
     FREED,
+    PUBLIC_STATUS,
     CreditNoteEvent,
     CreditNoteState,
     Event,
@@ -31,6 +32,11 @@ SCHEMA_VERSION: Final = 1
 BEFORE_ADOPTION: Final = "before_adoption"
 # The cause of a line that says that Stripe has booked what we told it.
 STRIPE_ACCEPTED: Final = "stripe_accepted"
+# The code of the failure of a scheduled refund that was taken back before it was sent.
+WITHDRAWN: Final = "withdrawn"
+CANCELED: Final = "canceled"
+# All words for a refund that callers are told.
+PUBLIC_STATUSES: Final = frozenset({*PUBLIC_STATUS.values(), CANCELED})
 # The cause of a line that stands before an order is handed over again, under the same key.
 HANDED_OVER_AGAIN: Final = "handed_over_again"
 
@@ -294,6 +300,13 @@ class Refund:
     def is_ours(self) -> bool:
         """Whether this service was asked for it; everything else others made."""
         return self.source is not Source.PROCESSOR
+
+    @property
+    def public_status(self) -> str:
+        """What callers are told of its state, one of ``PUBLIC_STATUSES``."""
+        if self.failure is not None and self.failure.code == WITHDRAWN:
+            return CANCELED
+        return PUBLIC_STATUS[self.state]
 
     @property
     def succeeded_at_ms(self) -> int | None:

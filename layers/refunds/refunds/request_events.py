@@ -9,13 +9,14 @@ from pydantic import ConfigDict
 from pydantic.config import JsonValue
 
 from refunds.accept import Asked, Letter
+from refunds.documents import parse_json
 from refunds.errors import (
     IdempotencyKeyRequiredError,
     InvalidRequestError,
     RefundBridgeError,
 )
 from refunds.refund import refund_id_of
-from refunds.requests import Key, RefundBody, idempotency_key, parse_json, validate
+from refunds.requests import Key, RefundBody, idempotency_key, validate
 
 DETAIL_TYPE: Final = "Refund Requested"
 

@@ -1,13 +1,12 @@
-"""What a caller may ask, checked: from bytes to the normalised request that the ledger stores.
+"""What a caller may ask, checked: from a document to the normalised request that the ledger stores.
 
-The same model serves HTTP and events. Nothing is guessed: an unknown field, a member given twice,
-an explicit null or an amount that is not a JSON integer is refused, since each of them could turn a
-slip of the caller into a full refund.
+The same model serves HTTP and events, JSON and forms. Nothing is guessed: an unknown field, an
+explicit null or an amount that is not an integer is refused, since each of them could turn a slip
+of the caller into a full refund.
 """
 
-import json
 import re
-from typing import Annotated, Any, Final, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -21,12 +20,12 @@ from pydantic import (
 )
 
 from refunds.errors import IdempotencyKeyRequiredError, InvalidRequestError
+from refunds.form import NAME_SHOWN_MAX
 from refunds.money import AMOUNT_MAX
 from refunds.refund import PaymentMethodKind, ReferenceType, RefundRequest, RefundType
 
 # A caller learns which field is wrong, in an answer and in an event of bounded size.
 FIELDS_REPORTED_MAX: Final = 20
-NAME_SHOWN_MAX: Final = 100
 # A refund is one item of the ledger, with room left for its history: 50 values of 500 characters
 # fit in most scripts, and what does not is refused here rather than after the money has moved.
 METADATA_BYTES_MAX: Final = 48 * 1024
@@ -52,7 +51,7 @@ _Documented = Field(json_schema_extra={"pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"})
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=255), _NoControls, _Documented]
 _MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40), _NoControls]
 _MetadataValue = Annotated[str, StringConstraints(max_length=500), _NoControls, _Documented]
-_Currency = Annotated[str, StringConstraints(pattern=r"^[a-z]{3}$")]
+_Currency = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{3}$", to_lower=True)]
 _ProcessorName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 _Form = TypeVar("_Form", bound=BaseModel)
 _SENTENCES: Final = {"extra_forbidden": "is not a field of this request"}
@@ -62,6 +61,8 @@ _PAYMENTS: Final = (
     ReferenceType.INVOICE,
 )
 _UNLINKED_NEEDS: Final = ("processor", "customer", "amount", "currency")
+# Members of Stripe's refund that it can expand, and that are null here.
+Expandable = Literal["balance_transaction", "charge"]
 _KEY_FIELDS: Final = ("idempotency_key", "refund_id", "merchant_transaction_id")
 
 
@@ -73,10 +74,10 @@ class PaymentMethodBody(BaseModel):
     id: Reference
     type: Annotated[PaymentMethodKind, Field(strict=False)] | None = None
 
-    @model_validator(mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _no_nulls(cls, data: Any) -> Any:
-        return _without_nulls(data)
+    def _no_nulls(cls, value: Any) -> Any:
+        return _not_null(value)
 
 
 class RefundBody(BaseModel):
@@ -101,10 +102,10 @@ class RefundBody(BaseModel):
     refund_id: Key | None = None
     merchant_transaction_id: Key | None = None
 
-    @model_validator(mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _no_nulls(cls, data: Any) -> Any:
-        return _without_nulls(data)
+    def _no_nulls(cls, value: Any) -> Any:
+        return _not_null(value)
 
     @field_validator("metadata")
     @classmethod
@@ -158,43 +159,37 @@ class RefundBody(BaseModel):
         )
 
 
-def parse_body(text: str) -> RefundBody:
-    """The body, checked.
+class CallBody(RefundBody):
+    """The body of ``POST /v1/refunds``: what is asked, and what Stripe's SDKs ask to be expanded.
 
-    Raises:
-        InvalidRequestError: not JSON, or not of the contract's form; ``details.fields`` says where.
+    Of the members that they may name those can be taken that are always null here.
     """
-    return validate_body(parse_json(text))
+
+    expand: list[Expandable] | None = None
 
 
-def parse_json(text: str) -> object:
-    """What the text says, if it says it unmistakably in JSON.
+class CancelBody(BaseModel):
+    """The body of ``POST /v1/refunds/{id}/cancel``."""
 
-    Raises:
-        InvalidRequestError: it does not; ``details.fields`` says where.
-    """
-    try:
-        data: object = json.loads(
-            text, object_pairs_hook=_members_given_once, parse_constant=_refuse_constant
-        )
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequestError(
-            "The body is not valid JSON.",
-            details={"fields": [{"path": "", "reason": _reason_of(error)}]},
-        ) from error
-    return data
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    expand: list[Expandable] = []
 
 
-def validate_body(data: object) -> RefundBody:
-    """The body from parsed JSON, checked; raises ``InvalidRequestError`` as ``parse_body`` does."""
-    return validate(data, RefundBody)
+def validate_body(data: object) -> CallBody:
+    """The body from a parsed document, checked; raises as ``validate`` does."""
+    return validate(data, CallBody)
 
 
 def validate(data: object, form: type[_Form]) -> _Form:
-    """Parsed JSON in a form that it must have; raises as ``parse_body`` does."""
+    """A parsed document in a form that it must have.
+
+    Raises:
+        InvalidRequestError: it has not; ``details.fields`` says where.
+    """
     if not isinstance(data, dict):
         raise InvalidRequestError(
-            "The body must be a JSON object.",
+            "The body must be an object.",
             details={"fields": [{"path": "", "reason": "must be an object"}]},
         )
     try:
@@ -235,30 +230,10 @@ def idempotency_key(header: str | None, body: RefundBody) -> str:
     return str(next(iter(given.values())))
 
 
-def _without_nulls(data: Any) -> Any:
-    if isinstance(data, dict):
-        nulls = [str(name) for name, value in data.items() if value is None]
-        if nulls:
-            shown = ", ".join(name[:NAME_SHOWN_MAX] for name in nulls[:FIELDS_REPORTED_MAX])
-            raise ValueError(f"{shown} must not be null; leave it out instead")
-    return data
-
-
-def _members_given_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member is given twice")
-    return members
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _reason_of(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at line {error.lineno}, column {error.colno}"
-    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+def _not_null(value: Any) -> Any:
+    if value is None:
+        raise ValueError("must not be null; leave it out instead")
+    return value
 
 
 def _shown(place: tuple[int | str, ...]) -> tuple[int | str, ...]:

@@ -15,8 +15,8 @@ from typing import Final
 from refunds.errors import InvalidRequestError
 
 CHARGE: Final = "charge"
-# Any id that can stand in a URL and in the ledger; HitPay's are UUIDs.
-_ID: Final = re.compile(r"[!-~]{1,255}", re.ASCII)
+# HitPay's are UUIDs; nothing that means something in a URL or in the ledger's keys is among these.
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
 
 
 def is_signed(body: bytes, signature: str | None, salts: Sequence[str]) -> bool:
@@ -32,6 +32,23 @@ def is_signed(body: bytes, signature: str | None, salts: Sequence[str]) -> bool:
     return fits
 
 
+def refuse_vendor_webhook(body: bytes, content_type: str | None) -> None:
+    """Refuse by name what HitPay sends per payment request: a form with an ``hmac`` member.
+
+    Such webhooks tell of payments, not of refunds.
+
+    Raises:
+        InvalidRequestError: it is one of those.
+    """
+    kind = (content_type or "").partition(";")[0].strip().lower()
+    if kind == "application/x-www-form-urlencoded" and b"hmac=" in body:
+        raise InvalidRequestError(
+            "This is the webhook of a payment request, which tells of no refund. Register an event "
+            "webhook for charge.updated in HitPay's dashboard instead.",
+            details={"fields": [{"path": "Content-Type", "reason": "must be application/json"}]},
+        )
+
+
 def charge_id_in(body: bytes) -> str:
     """The id of the charge that a genuine webhook speaks of.
 
@@ -42,7 +59,9 @@ def charge_id_in(body: bytes) -> str:
         charge = json.loads(body)
     except (ValueError, RecursionError):
         charge = None
-    charge_id = charge.get("id") if isinstance(charge, dict) else None
+    named = charge if isinstance(charge, dict) else {}
+    # HitPay's own command-line client calls it ``charge_id``.
+    charge_id = named.get("id", named.get("charge_id"))
     if not isinstance(charge_id, str) or not _ID.fullmatch(charge_id):
         raise InvalidRequestError(
             "The body is not a charge.",

@@ -12,10 +12,10 @@ from refunds.errors import RefundNotFoundError
 from refunds.outcome import REASON_MAX
 from refunds.ports import Clock, Ledger, LedgerConflictError
 from refunds.record import Recorder, Stored
-from refunds.refund import Failure, Refund, Why, transition
+from refunds.refund import WITHDRAWN, Failure, Refund, Why, transition
 from refunds.state_machine import Event, State
 
-FAILURE: Final = Failure(code="withdrawn", message="It was withdrawn while it waited for its turn.")
+FAILURE: Final = Failure(code=WITHDRAWN, message="It was withdrawn while it waited for its turn.")
 WRITE_ATTEMPTS: Final = 5
 
 

@@ -34,7 +34,7 @@ def order(note_world: NoteWorld) -> CreditNoteOrder:
         refunded_at_s=note_world.now_s(),
     )
     outcome = note_world.book.report_refund(told, "rfd_1:0", note_world.deadline())
-    assert outcome.__class__ is ReportAccepted
+    assert isinstance(outcome, ReportAccepted)
     return CreditNoteOrder(
         refund_id="rfd_1",
         invoice="in_1",

@@ -22,6 +22,7 @@ from refunds.ports import (
 )
 from refunds.refund import Refund, transition
 from refunds.state_machine import Event
+from refunds.withdraw import FAILURE
 from tests.contract.ledger.conftest import Subject, Table
 from tests.contract.ledger.examples import NOW, a_payment, a_refund, keep, unique, why, write
 from tests.fakes.ledger import MemoryLedger
@@ -111,6 +112,13 @@ def test_the_refunds_of_a_month_are_shown_by_what_callers_call_their_status(both
     assert ours <= set(both.newest(OfMonth("2024-02")))
 
 
+def test_a_refund_that_was_taken_back_is_shown_as_canceled(both: Both) -> None:
+    kept = both.keep(event=Event.ACCEPT_SCHEDULED)
+    write(both.ledger, kept, transition(kept, Event.CANCEL, why("withdrawn"), failure=FAILURE))
+    assert kept.id in both.newest(OfMonth("2024-02", "canceled"))
+    assert kept.id not in both.newest(OfMonth("2024-02", "failed"))
+
+
 def test_refunds_of_one_millisecond_are_told_apart_by_their_ids(both: Both) -> None:
     intent = unique("pi")
     refunds = [both.keep(payment_intent=intent, created_at_ms=NOW) for _ in range(4)]
@@ -161,6 +169,18 @@ def test_the_oldest_stand_first_and_as_many_as_asked_for(both: Both) -> None:
     order = sorted(map(at, kept))
     for limit in range(1, 6):
         assert both.listing.oldest(OfPaymentIntent(intent), limit=limit) == order[:limit]
+
+
+def test_the_oldest_between_two_places_leave_out_both(both: Both) -> None:
+    intent = unique("pi")
+    kept = [both.keep(payment_intent=intent, created_at_ms=ms) for ms in (10, 20, 20, 20, 30)]
+    order = sorted(map(at, kept))
+    selection = OfPaymentIntent(intent)
+    assert both.listing.oldest(selection, after=order[0], limit=9) == order[1:]
+    for limit in range(1, 4):
+        between = both.listing.oldest(selection, after=order[1], before=order[4], limit=limit)
+        assert between == order[2:4][:limit]
+    assert both.listing.oldest(selection, after=order[2], before=order[2], limit=9) == []
 
 
 def test_refunds_of_one_status_and_month_are_counted(both: Both) -> None:

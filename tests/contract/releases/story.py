@@ -17,10 +17,10 @@ from typing import Any, TextIO
 from refunds.adapters.attribute_values import decode_item, encode_item
 from refunds.adapters.ledger_items import payment_item, payment_of, refund_item, refund_of
 from refunds.adapters.ledger_keys import claim_holder, claim_key
-from refunds.answers import refund_object
 from refunds.payment import payment_key_of
 from refunds.ports import MovementClaim, MovementStatus, RecordClaim
 from refunds.refund import ReferenceType, Refund, RefundType, refund_id_of
+from refunds.refund_object import refund_object
 from refunds.report import ReportFailedError
 from refunds.state_machine import ReportState
 from tests.fakes import book_fates

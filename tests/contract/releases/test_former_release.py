@@ -9,10 +9,10 @@ from refunds.adapters.attribute_values import decode_item
 from refunds.adapters.ledger_items import payment_of, refund_of
 from refunds.adapters.ledger_stream import changes_in
 from refunds.announcements import announcements_of
-from refunds.answers import refund_object
 from refunds.listing import ListQuery, ListRefunds
 from refunds.payment import PaymentKey, payment_key_of
 from refunds.refund import refund_id_of
+from refunds.refund_object import refund_object
 from refunds.state_machine import State
 from tests.contract.ledger.conftest import Table
 from tests.contract.releases import story

@@ -1,8 +1,6 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,37 +9,14 @@ from refunds.adapters.api_key import KeyUnavailableError
 from refunds.adapters.ssm_api_keys import KEYS_MAX, ApiKeys
 from refunds.adapters.system_clock import SystemClock
 from refunds.callers import ApiKeyHolder
-from tests.unit.adapters.ssm_calls import PREFIX, Stub, scripted_client
+from tests.fakes.world import FakeTrail
+from tests.unit.adapters.ssm_calls import PREFIX, Stub
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 
 BY_PATH = {"Path": f"{PREFIX}/api-keys", "Recursive": False, "WithDecryption": True}
-
-
-class Notes:
-    def __init__(self) -> None:
-        self.notes: list[tuple[str, dict[str, str | int | bool | Decimal | None]]] = []
-
-    def note(self, event: str, **facts: str | int | bool | Decimal | None) -> None:
-        self.notes.append((event, facts))
-
-
-@pytest.fixture
-def scripted() -> Iterator[tuple["SSMClient", Stub]]:
-    with scripted_client() as both:
-        yield both
-
-
-@pytest.fixture
-def client(scripted: tuple["SSMClient", Stub]) -> "SSMClient":
-    return scripted[0]
-
-
-@pytest.fixture
-def stub(scripted: tuple["SSMClient", Stub]) -> Stub:
-    return scripted[1]
 
 
 def entry(token: str, name: str = "shop", scopes: Any = ("refunds:read",)) -> str:
@@ -61,12 +36,12 @@ def keys_are(stub: Stub, *values: str) -> None:
 
 
 @pytest.fixture
-def notes() -> Notes:
-    return Notes()
+def notes() -> FakeTrail:
+    return FakeTrail()
 
 
 @pytest.fixture
-def api_keys(client: "SSMClient", notes: Notes) -> ApiKeys:
+def api_keys(client: "SSMClient", notes: FakeTrail) -> ApiKeys:
     return ApiKeys(client, PREFIX, max_age_s=60, clock=SystemClock(), trail=notes)
 
 
@@ -93,7 +68,9 @@ def test_without_keys_nobody_is_known(stub: Stub, api_keys: ApiKeys) -> None:
     assert api_keys.holder_of("one") is None
 
 
-def test_a_key_can_be_rotated_and_revoked(stub: Stub, client: "SSMClient", notes: Notes) -> None:
+def test_a_key_can_be_rotated_and_revoked(
+    stub: Stub, client: "SSMClient", notes: FakeTrail
+) -> None:
     uncached = ApiKeys(client, PREFIX, max_age_s=0, clock=SystemClock(), trail=notes)
     keys_are(stub, entry("old"))
     assert uncached.holder_of("old")
@@ -138,7 +115,7 @@ def test_all_keys_are_compared_whichever_matches(
     ],
 )
 def test_a_malformed_key_is_skipped_and_counted_once(
-    stub: Stub, api_keys: ApiKeys, notes: Notes, malformed: str
+    stub: Stub, api_keys: ApiKeys, notes: FakeTrail, malformed: str
 ) -> None:
     keys_are(stub, malformed, entry("one"))
     assert api_keys.holder_of("one")
@@ -146,7 +123,9 @@ def test_a_malformed_key_is_skipped_and_counted_once(
     assert notes.notes == [("api_keys_malformed", {"count": 1})]
 
 
-def test_without_an_answer_nobody_is_let_in(stub: Stub, client: "SSMClient", notes: Notes) -> None:
+def test_without_an_answer_nobody_is_let_in(
+    stub: Stub, client: "SSMClient", notes: FakeTrail
+) -> None:
     uncached = ApiKeys(client, PREFIX, max_age_s=0, clock=SystemClock(), trail=notes)
     keys_are(stub, entry("one"))
     assert uncached.holder_of("one")
@@ -181,7 +160,7 @@ def pages_are(stub: Stub, count: int) -> None:
 
 
 def test_as_many_keys_as_are_allowed_are_all_known(
-    stub: Stub, api_keys: ApiKeys, notes: Notes
+    stub: Stub, api_keys: ApiKeys, notes: FakeTrail
 ) -> None:
     pages_are(stub, KEYS_MAX)
     assert api_keys.holder_of("key-0")
@@ -190,7 +169,7 @@ def test_as_many_keys_as_are_allowed_are_all_known(
 
 
 def test_of_more_the_rest_lets_nobody_in_and_that_is_said(
-    stub: Stub, api_keys: ApiKeys, notes: Notes
+    stub: Stub, api_keys: ApiKeys, notes: FakeTrail
 ) -> None:
     pages_are(stub, KEYS_MAX + 10)
     assert api_keys.holder_of(f"key-{KEYS_MAX - 1}")

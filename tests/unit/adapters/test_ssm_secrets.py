@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TYPE_CHECKING
@@ -7,7 +6,8 @@ import pytest
 
 from refunds.adapters.api_key import ApiKey, KeyUnavailableError
 from refunds.adapters.ssm_secrets import REREAD_EVERY_MS, Secret, Secrets
-from tests.unit.adapters.ssm_calls import PREFIX, Stub, scripted_client
+from tests.fakes.virtual_clock import VirtualClock
+from tests.unit.adapters.ssm_calls import PREFIX, Stub
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -19,40 +19,13 @@ NAMES = [f"{PREFIX}/{STRIPE}", f"{PREFIX}/{HITPAY}"]
 BY_NAME = {"Names": NAMES, "WithDecryption": True}
 
 
-class FixedClock:
-    def __init__(self) -> None:
-        self.monotonic, self.wall = 1_000, 1_800_000_000_000
-
-    def now_ms(self) -> int:
-        return self.wall
-
-    def monotonic_ms(self) -> int:
-        return self.monotonic
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
 
 
 @pytest.fixture
-def scripted() -> Iterator[tuple["SSMClient", Stub]]:
-    with scripted_client() as both:
-        yield both
-
-
-@pytest.fixture
-def client(scripted: tuple["SSMClient", Stub]) -> "SSMClient":
-    return scripted[0]
-
-
-@pytest.fixture
-def stub(scripted: tuple["SSMClient", Stub]) -> Stub:
-    return scripted[1]
-
-
-@pytest.fixture
-def clock() -> FixedClock:
-    return FixedClock()
-
-
-@pytest.fixture
-def secrets(client: "SSMClient", clock: FixedClock) -> Secrets:
+def secrets(client: "SSMClient", clock: VirtualClock) -> Secrets:
     return Secrets(client, PREFIX + "/", [STRIPE, HITPAY], max_age_s=60, clock=clock)
 
 
@@ -76,7 +49,7 @@ def test_all_secrets_come_in_one_call_and_are_kept(stub: Stub, secrets: Secrets)
 
 
 def test_secrets_are_read_again_when_they_are_old(
-    stub: Stub, client: "SSMClient", clock: FixedClock
+    stub: Stub, client: "SSMClient", clock: VirtualClock
 ) -> None:
     secret = Secrets(client, PREFIX, [STRIPE, HITPAY], max_age_s=0, clock=clock).secret(STRIPE)
     for value in ("sk_test_1", "sk_test_2"):
@@ -86,13 +59,13 @@ def test_secrets_are_read_again_when_they_are_old(
 
 @pytest.mark.parametrize("moved_ms", [60_000, 3_600_000, -1])
 def test_a_frozen_worker_reads_again_though_its_monotonic_clock_stood_still(
-    stub: Stub, secrets: Secrets, clock: FixedClock, moved_ms: int
+    stub: Stub, secrets: Secrets, clock: VirtualClock, moved_ms: int
 ) -> None:
     answer(stub, "sk_test_1")
     secret = secrets.secret(STRIPE)
-    clock.wall += 59_999 if moved_ms > 0 else 0
+    clock.wall_ms += 59_999 if moved_ms > 0 else 0
     assert secret.current() == secret.current() == "sk_test_1"
-    clock.wall += moved_ms
+    clock.wall_ms += moved_ms
     answer(stub, "sk_test_2")
     assert secret.current() == "sk_test_2"
 
@@ -124,15 +97,15 @@ def test_after_a_401_the_same_value_is_none(stub: Stub, secrets: Secrets) -> Non
 
 
 def test_a_second_401_within_30_s_reads_nothing(
-    stub: Stub, secrets: Secrets, clock: FixedClock
+    stub: Stub, secrets: Secrets, clock: VirtualClock
 ) -> None:
     answer(stub, "sk_test_1")
     answer(stub, "sk_test_1")
     secret = secrets.secret(STRIPE)
     assert secret.refreshed() is None
-    clock.monotonic += REREAD_EVERY_MS - 1
+    clock.passed_ms += REREAD_EVERY_MS - 1
     assert secret.refreshed() is None
-    clock.monotonic += 1
+    clock.passed_ms += 1
     answer(stub, "sk_test_2")
     assert secret.refreshed() == "sk_test_2"
 

@@ -1,11 +1,10 @@
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from refunds.adapters.api_key import KeyUnavailableError
 from refunds.adapters.webhook_salts import SALTS_MAX, WebhookSalts
-from tests.unit.adapters.ssm_calls import PREFIX, Stub, scripted_client
+from tests.unit.adapters.ssm_calls import PREFIX, Stub
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -25,15 +24,7 @@ class WallClock:
         raise AssertionError("it may stand still while Lambda freezes the function")
 
 
-@pytest.fixture
-def scripted() -> Iterator[tuple["SSMClient", Stub]]:
-    with scripted_client() as both:
-        yield both
-
-
-@pytest.fixture
-def stub(scripted: tuple["SSMClient", Stub]) -> Stub:
-    return scripted[1]
+NEW, OLD, OLDER = "the-new-salt-of-hitpay", "the-old-salt-of-hitpay", "an-older-salt-of-hitpay"
 
 
 @pytest.fixture
@@ -52,23 +43,23 @@ def stored(stub: Stub, value: str | None) -> None:
 
 
 def test_several_salts_are_valid_at_a_time_and_kept(stub: Stub, salts: WebhookSalts) -> None:
-    stored(stub, "new, old\nolder\n")
-    assert salts.current() == salts.current() == ("new", "old", "older")
+    stored(stub, f"{NEW}, {OLD}\n{OLDER}\n")
+    assert salts.current() == salts.current() == (NEW, OLD, OLDER)
 
 
 def test_no_more_salts_are_tried_than_anybody_needs(stub: Stub, salts: WebhookSalts) -> None:
-    stored(stub, " ".join(map(str, range(SALTS_MAX + 1))))
+    stored(stub, " ".join(f"a-salt-of-hitpays-{n}" for n in range(SALTS_MAX + 1)))
     assert len(salts.current()) == SALTS_MAX
 
 
 def test_a_salt_that_is_taken_out_stops_working(
     stub: Stub, salts: WebhookSalts, clock: WallClock
 ) -> None:
-    stored(stub, "new old")
-    assert salts.current() == ("new", "old")
+    stored(stub, f"{NEW} {OLD}")
+    assert salts.current() == (NEW, OLD)
     clock.wall += 60_000
-    stored(stub, "new")
-    assert salts.current() == ("new",)
+    stored(stub, NEW)
+    assert salts.current() == (NEW,)
 
 
 def test_that_there_is_none_is_kept_too_since_anybody_may_call(
@@ -77,13 +68,20 @@ def test_that_there_is_none_is_kept_too_since_anybody_may_call(
     stored(stub, None)
     assert salts.current() == salts.current() == ()
     clock.wall += 60_000
-    stored(stub, "new")
-    assert salts.current() == ("new",)
+    stored(stub, NEW)
+    assert salts.current() == (NEW,)
 
 
 def test_that_they_cannot_be_read_is_said_and_not_kept(stub: Stub, salts: WebhookSalts) -> None:
     stub.add_client_error("ThrottlingException", ASKED)
     with pytest.raises(KeyUnavailableError, match="ThrottlingException"):
         salts.current()
-    stored(stub, "new")
-    assert salts.current() == ("new",)
+    stored(stub, NEW)
+    assert salts.current() == (NEW,)
+
+
+def test_a_salt_that_can_be_guessed_makes_no_webhook_genuine(
+    stub: Stub, salts: WebhookSalts
+) -> None:
+    stored(stub, f"salt, {NEW}, {'x' * 15}, {'x' * 16}")
+    assert salts.current() == (NEW, "x" * 16)

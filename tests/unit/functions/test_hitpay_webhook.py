@@ -150,3 +150,25 @@ def test_what_the_gateway_never_leads_here_is_not_found(
 ) -> None:
     status, answer = webhook.sent(**changes)
     assert (status, answer["error"]["code"]) == (404, "not_found")
+
+
+def test_what_hitpays_own_client_sends_is_401_unless_it_is_signed(webhook: Webhook) -> None:
+    # Given the event that HitPay's command-line client triggers, which signs nothing
+    told = {"event": "charge.updated", "charge_id": "ch_test_x", "amount": "75.00"}
+    body = json.dumps(told | {"status": "completed", "hmac": "test_signature"}).encode()
+    unsigned = {"Hitpay-Event-Object": "event", "Hitpay-Signature": ""}
+    assert webhook.sent(body, headers=unsigned)[0] == 401
+
+    # When the same is signed, as of a charge, then the charge is looked at
+    assert webhook.sent(body, headers={"Hitpay-Event-Object": "charge"})[0] == 200
+    assert webhook.looks == ["ch_test_x"]
+
+
+def test_the_webhook_of_a_payment_request_is_told_which_one_to_set_up(webhook: Webhook) -> None:
+    # Given the form that HitPay sends per payment request, with its own signature inside
+    body = b"payment_id=p&payment_request_id=r&amount=1.00&status=completed&hmac=abc"
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Hitpay-Signature": ""}
+    status, answer = webhook.sent(body, headers=form)
+    assert (status, answer["error"]["code"]) == (400, "invalid_request")
+    assert "charge.updated" in answer["error"]["message"]
+    assert webhook.looks == []

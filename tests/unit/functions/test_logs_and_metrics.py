@@ -19,7 +19,6 @@ import functions.sweep_charges.app as sweep_charges_app
 from refunds.accept import AcceptRefund, RefuseRequest
 from refunds.adapters.provider_calls import ProviderCalls
 from refunds.address_throttle import AddressThrottle
-from refunds.bootstrap.refund_api import RefundApi
 from refunds.bootstrap.refund_requested import RefundRequestedWorld
 from refunds.bootstrap.report_refund import ReportRefundWorld
 from refunds.bootstrap.settle_refunds import SettleRefundsWorld
@@ -28,6 +27,7 @@ from refunds.bootstrap.trails import meters, trail_of
 from refunds.callers import READ, WRITE, ApiKeyHolder, KeyCallers
 from refunds.open_refunds import MeasureOpenRefunds
 from refunds.refund import refund_id_of
+from tests.fakes.api import api_on
 from tests.fakes.book_fates import ReportLost
 from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.event_bus import FakeEventBus
@@ -109,16 +109,7 @@ class Running:
         self.dead = FakeDeadLetters()
         anything: Any = SimpleNamespace(wait=lambda: None, hide=self._hide, hurry=self._hide)
         worlds = {
-            "refund_api": RefundApi(
-                stage=STAGE,
-                execute=world.execute,
-                read_refund=world.read_refund,
-                list_refunds=world.list_refunds,
-                read_payment=world.read_payment,
-                callers=KeyCallers(Keys(), AddressThrottle(world.clock), trail),
-                clock=world.clock,
-                new_token=world.new_token,
-            ),
+            "refund_api": api_on(world, KeyCallers(Keys(), AddressThrottle(world.clock), trail)),
             "report_refund": ReportRefundWorld(
                 report=world.report_refund,
                 clock=world.clock,

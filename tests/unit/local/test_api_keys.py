@@ -14,7 +14,7 @@ from refunds import callers
 from refunds.adapters import ssm_api_keys
 from refunds.adapters.ssm_api_keys import ApiKeys
 from refunds.adapters.system_clock import SystemClock
-from tests.unit.adapters.test_ssm_api_keys import Notes
+from tests.fakes.world import FakeTrail
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -160,7 +160,7 @@ def test_what_is_stored_is_what_the_functions_read(ssm: "SSMClient", stubber: St
         {"Parameters": [parameter(key.id, key.stored)]},
         BY_PATH | {"Recursive": False},
     )
-    holder = ApiKeys(ssm, "/p", max_age_s=60, clock=SystemClock(), trail=Notes()).holder_of(
+    holder = ApiKeys(ssm, "/p", max_age_s=60, clock=SystemClock(), trail=FakeTrail()).holder_of(
         key.text
     )
     assert holder == callers.ApiKeyHolder("shop", frozenset({callers.READ}))

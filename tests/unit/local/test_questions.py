@@ -94,16 +94,22 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class TestSecrets:
     def test_what_is_missing_is_asked_for_and_a_key_for_callers_made(
-        self, ssm: Any, sandbox: Stage, typed: Typed, capsys: pytest.CaptureFixture[str]
+        self,
+        ssm: Any,
+        sandbox: Stage,
+        typed: Typed,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        typed("sk_test_1", "hp_1\n", "salt1, salt2")
+        monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+        typed("sk_test_1", "hp_1\n", "a-salt-of-hitpays-1, a-salt-of-hitpays-2")
         ask_for_secrets(ssm, sandbox)
         callers = [name for name in ssm.values if "/api-keys/" in name]
         assert len(callers) == 1
         assert {n: v for n, v in ssm.values.items() if n not in callers} == {
             f"{PREFIX}/stripe-secret-key": "sk_test_1",
             f"{PREFIX}/hitpay-api-key": "hp_1",
-            f"{PREFIX}/hitpay-webhook-salts": "salt1,salt2",
+            f"{PREFIX}/hitpay-webhook-salts": "a-salt-of-hitpays-1,a-salt-of-hitpays-2",
         }
         # And of all that only the new key is shown, which is stored nowhere
         shown = capsys.readouterr().out
@@ -115,7 +121,7 @@ class TestSecrets:
     def test_what_is_there_is_not_asked_for_again(
         self, ssm: Any, sandbox: Stage, typed: Typed
     ) -> None:
-        typed("sk_test_1", "hp_1", "salt")
+        typed("sk_test_1", "hp_1", "a-salt-of-hitpays")
         ask_for_secrets(ssm, sandbox)
         before = dict(ssm.values)
         typed()
@@ -132,7 +138,7 @@ class TestSecrets:
 
     def test_the_customers_key_encrypts_them(self, ssm: Any, sandbox: Stage, typed: Typed) -> None:
         arn = "arn:aws:kms:ap-southeast-1:111122223333:key/1"
-        typed("sk_test_1", "hp_1", "salt")
+        typed("sk_test_1", "hp_1", "a-salt-of-hitpays")
         own = replace(sandbox, parameters=sandbox.parameters | {"KmsKeyArn": arn})
         ask_for_secrets(ssm, own)
         assert ssm.kms_keys == {arn}
@@ -161,7 +167,7 @@ class TestSecrets:
         assert f"{PREFIX}/hitpay-webhook-salts" not in ssm.values
 
     def test_callers_who_sign_get_no_key(self, ssm: Any, sandbox: Stage, typed: Typed) -> None:
-        typed("sk_test_1", "hp_1", "salt")
+        typed("sk_test_1", "hp_1", "a-salt-of-hitpays")
         ask_for_secrets(
             ssm, replace(sandbox, parameters=sandbox.parameters | {"ApiAuth": "AWS_IAM"})
         )

@@ -90,9 +90,13 @@ def test_a_line_break_of_a_pasted_secret_is_no_part_of_it() -> None:
     assert usable("hitpay-api-key", "anything\n", "live") == "anything"
 
 
+A, B = "a" * 16, "b" * 16
+
+
 def test_salts_are_kept_once_each_with_commas_between() -> None:
-    assert usable("hitpay-webhook-salts", " a, b\tb a\n", "test") == "a,b"
+    assert usable("hitpay-webhook-salts", f" {A}, {B}\t{B} {A}\n", "test") == f"{A},{B}"
     assert webhook_salts.SALTS_MAX == secrets.SALTS_MAX
+    assert webhook_salts.SALT_CHARACTERS_MIN == secrets.SALT_CHARACTERS_MIN
 
 
 @pytest.mark.parametrize(

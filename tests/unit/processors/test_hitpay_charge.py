@@ -9,6 +9,8 @@ from refunds.money import Money
 from refunds.ports import (
     Charge,
     ChargeStatus,
+    MovementStatus,
+    UnreadableAnswerError,
 )
 from tests.unit.processors.adapters import hitpay_charge
 from tests.unit.processors.conftest import MakeHitPay
@@ -64,9 +66,78 @@ def test_an_id_in_another_case_is_the_same_charge_as_hitpay_spells_it(read_charg
 def test_amounts_written_in_full_or_short_are_one_value(
     make_hitpay: MakeHitPay, clock: FrozenWallClock
 ) -> None:
-    written = (b"5000", b"5000.00", b'"5000"', b"5E3", b"5000.0")
+    written = (b"5000", b"5000.00", b'"5000"', b"5E3", b"5000.0", b'"5,000.00"', b'"5,000"')
     for text in written:
         body = b'{"id":"c","status":"succeeded","currency":"jpy","amount":' + text + b"}"
         with RawServer(answer(200, body)) as server:
             charge = make_hitpay(server.url).charge("c", clock.deadline())
         assert charge.money == Money(5000, "jpy")
+
+
+@pytest.mark.parametrize("amount", ["50,00", "5,00.00", ",500", "1,000,00", "5,000,", "5 000", "٥"])
+def test_a_comma_is_of_thousands_or_the_amount_is_unreadable(read_charge: Any, amount: str) -> None:
+    with pytest.raises(UnreadableAnswerError):
+        read_charge(amount=amount)
+
+
+@pytest.mark.parametrize("method", ["card", {"name": "card", "data": {"brand": "visa"}}])
+def test_a_method_is_a_word_or_an_object_with_a_name(read_charge: Any, method: object) -> None:
+    charge = read_charge(payment_method=method)
+    assert (charge.method, charge.arrival) == ("card", Arrival(3, 5))
+
+
+def test_a_payment_that_somebody_marked_as_paid_is_one(read_charge: Any) -> None:
+    charge = read_charge(status="succeeded_manually", refunded_amount=None, refunds=[])
+    assert (charge.status, charge.refunded) == (ChargeStatus.REFUNDABLE, 0)
+
+
+PENDING = {"id": "ref-9", "amount_refunded": "10.00", "status": "pending"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "partially_refunded", "amount": 100, "refunded_amount": None, "refunds": []},
+        {"status": "partially_refunded", "refunded_amount": None, "refunds": None},
+        {"status": "partially_refunded", "refunded_amount": 0, "refunds": []},
+        {"status": "refunded", "refunded_amount": 99.98, "refunds": []},
+        {"status": "refunded", "refunded_amount": 0, "refunds": [PENDING]},
+        {"status": "partially_refunded", "refunded_amount": 100, "refunds": []},
+    ],
+)
+def test_a_charge_that_contradicts_itself_cannot_be_read(
+    read_charge: Any, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(UnreadableAnswerError):
+        read_charge(**changes)
+
+
+def test_a_pending_refund_explains_what_is_not_refunded_yet(read_charge: Any) -> None:
+    charge = read_charge(status="partially_refunded", refunded_amount=0, refunds=[PENDING])
+    assert (charge.refunded, charge.movements[0].status) == (0, MovementStatus.PENDING)
+
+
+def item(refund_id: str, amount: object, status: str | None = None) -> dict[str, Any]:
+    """An item of ``refunds`` that says neither when nor, perhaps, whether."""
+    return {"id": refund_id, "amount_refunded": amount, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("refunded", "items", "statuses"),
+    [
+        ("10.00", [item("a", "10.00")], ["succeeded"]),
+        (30, [item("a", 10), item("b", 20)], ["succeeded", "succeeded"]),
+        (30, [item("a", 10), item("b", 20, "succeeded")], ["succeeded", "succeeded"]),
+        (20, [item("a", 10), item("b", 20, "succeeded")], ["pending", "succeeded"]),
+        (10, [item("a", 10), item("b", 20, "pending")], ["succeeded", "pending"]),
+        (30, [item("a", 10), item("b", 20, "pending")], ["succeeded", "pending"]),
+        (10, [item("a", 10), item("b", 10, "pending")], ["pending", "pending"]),
+        (10, [item("a", 10), item("b", 20, "failed")], ["succeeded", "failed"]),
+        (0, [item("a", 10)], ["pending"]),
+    ],
+)
+def test_a_refund_without_a_status_has_happened_if_the_charges_sum_holds_it(
+    read_charge: Any, refunded: object, items: list[dict[str, Any]], statuses: list[str]
+) -> None:
+    charge = read_charge(refunded_amount=refunded, refunds=items)
+    assert [movement.status for movement in charge.movements] == statuses

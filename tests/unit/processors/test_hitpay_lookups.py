@@ -9,7 +9,7 @@ from refunds.ports import (
     MovementStatus,
     ProviderUnavailableError,
 )
-from tests.unit.processors.adapters import hitpay_refund, hitpay_unknown
+from tests.unit.processors.adapters import hitpay_charge, hitpay_refund, hitpay_unknown
 from tests.unit.processors.conftest import MakeHitPay
 from tests.unit.processors.doubles import FrozenWallClock
 from tests.unit.processors.raw_server import RawServer, answer
@@ -100,3 +100,55 @@ def test_a_payment_request_leads_to_its_one_captured_payment(
         else:
             assert hitpay.charge_id_of("req-1", clock.deadline()) == found
     assert server.requests == ["GET /v1/payment-requests/req-1"]
+
+
+NO_WORD = {
+    "amount_refunded": "10.00",
+    "total_amount": "100.00",
+    "currency": "SGD",
+    "status": None,
+    "refunded_at": None,
+    "payment_method": "card",
+    "created_at": "2023-01-30T16:10:17",
+}
+LISTING = {"id": "ref-1", "amount_refunded": "10.00", "status": None}
+
+
+@pytest.mark.parametrize(
+    ("charge", "status"),
+    [
+        ({"refunded_amount": 10, "refunds": [LISTING]}, MovementStatus.SUCCEEDED),
+        (
+            {"status": "refunded", "refunded_amount": None, "refunds": None},
+            MovementStatus.SUCCEEDED,
+        ),
+        ({"refunded_amount": 0, "refunds": [LISTING]}, MovementStatus.PENDING),
+        ({"refunded_amount": 10, "refunds": [LISTING | {"id": "ref-2"}]}, MovementStatus.PENDING),
+        ({"refunded_amount": 10, "refunds": None}, MovementStatus.PENDING),
+    ],
+)
+def test_a_refund_without_status_and_time_is_told_from_its_charge(
+    make_hitpay: MakeHitPay,
+    clock: FrozenWallClock,
+    charge: dict[str, Any],
+    status: MovementStatus,
+) -> None:
+    # Given a refund of the older form, and what its charge says
+    shown = answer(200, hitpay_charge(**charge))
+    with RawServer(answer(200, hitpay_refund(**NO_WORD)), shown) as server:
+        movement = make_hitpay(server.url).movement("ref-1", clock.deadline())
+
+    # Then it has happened if the charge holds it
+    assert movement is not None
+    assert (movement.status, movement.created_at_ms) == (status, 1_675_066_217_000)
+    assert server.requests == ["GET /v1/refund/ref-1", "GET /v1/charges/pay-1"]
+
+
+def test_a_refund_whose_charge_is_gone_stays_as_it_is(
+    make_hitpay: MakeHitPay, clock: FrozenWallClock
+) -> None:
+    gone = answer(404, hitpay_unknown())
+    with RawServer(answer(200, hitpay_refund(**NO_WORD)), gone) as server:
+        movement = make_hitpay(server.url).movement("ref-1", clock.deadline())
+    assert movement is not None
+    assert movement.status is MovementStatus.PENDING

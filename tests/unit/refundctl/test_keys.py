@@ -1,6 +1,7 @@
 """Keys are made, listed and revoked; a key is shown once."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ class Shell:
 
     def __call__(self, line: str) -> tuple[int, str, str]:
         """The exit code, stdout and stderr of a command line."""
+        if line.startswith("keys create") and "--output" not in line:
+            line += " --output -"  # here as in a script: nobody sits at a terminal
         exit_code = main(line.split(), self._cloud.find)
         captured = self._capsys.readouterr()
         return exit_code, captured.out, captured.err
@@ -192,3 +195,36 @@ class TestUnreachable:
 
         monkeypatch.setattr(cloud, "describe_stacks", interrupted)
         assert shell("keys list") == (Exit.STOPPED, "", "Stopped.\n")
+
+
+class TestWhereNobodySeesIt:
+    """A key that a log keeps is a key that is lost."""
+
+    def test_no_key_is_made_unless_it_is_said_where_it_goes(
+        self, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for form in ((), ("--json",)):
+            assert main(["keys", "create", "shop", *form], cloud.find) == Exit.MISUSED
+        assert cloud.values == {}
+        assert "rbk_" not in "".join(capsys.readouterr())
+
+    def test_at_a_terminal_it_is_shown(
+        self,
+        cloud: Cloud,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+        assert main(["keys", "create", "shop"], cloud.find) == Exit.DONE
+        assert capsys.readouterr().out.startswith("rbk_")
+
+    def test_a_file_is_its_owners_alone_and_takes_no_others_place(
+        self, shell: Shell, cloud: Cloud, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "key"
+        made = shell.json(f"keys create shop --output {file}")
+        assert "key" not in made
+        assert file.read_text().startswith("rbk_")
+        assert file.stat().st_mode & 0o077 == 0
+        assert shell(f"keys create desk --output {file}")[0] == Exit.REFUSED
+        assert len(cloud.values) == 1

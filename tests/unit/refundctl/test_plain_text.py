@@ -105,7 +105,7 @@ class TestEveryCommand:
         found = [
             (file.name, name)
             for file in folder.rglob("*.py")
-            if file.name != "output.py"
+            if file.name not in ("output.py", "keys.py")  # which writes a key to its own file
             for name in _writing(ast.parse(file.read_text()))
         ]
         assert found == []

@@ -214,7 +214,9 @@ def test_unless_one_insists(shell: Shell) -> None:
         ("hitpay-api-key", "two words"),
         ("hitpay-api-key", "naïve"),
         ("hitpay-webhook-salts", ","),
-        ("hitpay-webhook-salts", ",".join(f"salt{n}" for n in range(11))),
+        ("hitpay-webhook-salts", ",".join(f"a-salt-of-hitpays-{n}" for n in range(11))),
+        ("hitpay-webhook-salts", f"too-short,{'x' * 16}"),
+        ("hitpay-webhook-salts", "x" * 15),
     ],
 )
 def test_what_cannot_be_that_secret_is_refused_and_not_repeated(
@@ -228,13 +230,16 @@ def test_what_cannot_be_that_secret_is_refused_and_not_repeated(
     assert shell.asked == []
 
 
+OLD, NEW = "the-old-salt-of-hitpay", "the-new-salt-of-hitpay"
+
+
 def test_while_a_salt_is_changed_both_are_kept(shell: Shell) -> None:
-    shell("secrets set hitpay-webhook-salts", piped="old")
-    shell("secrets set hitpay-webhook-salts --another", piped="new")
-    shell("secrets set hitpay-webhook-salts --another", piped="new")
-    assert shell.target.values[SALTS][-1] == "new,old"
-    shell("secrets set hitpay-webhook-salts", piped="new")
-    assert shell.target.values[SALTS][-1] == "new"
+    shell("secrets set hitpay-webhook-salts", piped=OLD)
+    shell("secrets set hitpay-webhook-salts --another", piped=NEW)
+    shell("secrets set hitpay-webhook-salts --another", piped=NEW)
+    assert shell.target.values[SALTS][-1] == f"{NEW},{OLD}"
+    shell("secrets set hitpay-webhook-salts", piped=NEW)
+    assert shell.target.values[SALTS][-1] == NEW
     # And nobody is asked: a salt is no key
     assert shell.asked == []
 

@@ -126,4 +126,4 @@ def test_a_refund_that_is_withdrawn_is_final(
 ) -> None:
     operator.done(f"withdraw {waits.id} --reason x --yes")
     assert world.stored("k").state is State.FAILED
-    assert [one["id"] for one in operator.json("list --status failed")] == [waits.id]
+    assert [one["id"] for one in operator.json("list --status canceled")] == [waits.id]

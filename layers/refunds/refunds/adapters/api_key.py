@@ -1,8 +1,15 @@
 """A provider's API key: how the adapters ask for it, and how it stays out of every sentence."""
 
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Iterator
 from typing import Final, Protocol
+from urllib.parse import quote
 
 TEXT_MAX: Final = 500
+# So much of an answer is looked through for the key; the sentence is its beginning.
+_LOOKED_THROUGH_MAX: Final = 4 * TEXT_MAX
+# So many characters of a key that stand side by side are taken for a part of it.
+_PART: Final = 8
 
 
 class KeyUnavailableError(Exception):
@@ -47,6 +54,46 @@ def other_key(key: ApiKey, refused: str) -> str | None:
 
 
 def sentence(text: str, *, secret: str) -> str:
-    """A provider's own words, fit for an answer or a log: one short line without the key."""
-    shown = text.replace(secret, "***") if secret else text
+    """A provider's own words, fit for an answer or a log: one short line without the key.
+
+    Nor with a part of it, nor as it stands in an address or in an Authorization header.
+    """
+    shown = _masked(text[:_LOOKED_THROUGH_MAX], secret)
     return " ".join("".join(c if c.isprintable() else " " for c in shown).split())[:TEXT_MAX]
+
+
+def _masked(text: str, secret: str) -> str:
+    if not secret:
+        return text
+    size = min(_PART, len(secret))
+    parts = {
+        form[start : start + size]
+        for form in map(str.lower, _forms(secret))
+        for start in range(len(form) - size + 1)
+    }
+    lower = text.lower()
+    if len(lower) != len(text):
+        lower = text  # a few letters have another length in lower case; no key has any
+    hidden = {
+        place
+        for start in range(len(text) - size + 1)
+        if lower[start : start + size] in parts
+        for place in range(start, start + size)
+    }
+    return "".join(
+        letter if place not in hidden else "***" if place - 1 not in hidden else ""
+        for place, letter in enumerate(text)
+    )
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """How a key may come back: as it is, percent-encoded, in hex, and in base64 after anything."""
+    yield secret
+    yield quote(secret, safe="")
+    data = secret.encode()
+    yield data.hex()
+    for before in range(3):
+        for encode in (b64encode, urlsafe_b64encode):
+            # The first and the last characters depend on what stands around it.
+            text = encode(bytes(before) + data).decode().rstrip("=")
+            yield text[-(-before * 8 // 6) : -1]

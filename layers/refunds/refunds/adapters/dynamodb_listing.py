@@ -20,7 +20,16 @@ from refunds.adapters.ledger_keys import (
     refund_key,
 )
 from refunds.payment import Payment, PaymentKey
-from refunds.ports import OfInvoice, OfMonth, OfPayment, OfPaymentIntent, Position, Selection
+from refunds.ports import (
+    FIRST_PLACE,
+    LAST_PLACE,
+    OfInvoice,
+    OfMonth,
+    OfPayment,
+    OfPaymentIntent,
+    Position,
+    Selection,
+)
 from refunds.refund import Refund
 
 if TYPE_CHECKING:
@@ -49,6 +58,28 @@ class DynamoDbListing:
         self, selection: Selection, *, after: Position, before: Position, limit: int
     ) -> Sequence[Position]:
         """Where the selected refunds between two places stand, newest first, at most ``limit``."""
+        return self._between(selection, after, before, limit, newest_first=True)
+
+    def oldest(
+        self,
+        selection: Selection,
+        *,
+        after: Position = FIRST_PLACE,
+        before: Position = LAST_PLACE,
+        limit: int,
+    ) -> Sequence[Position]:
+        """The same, oldest first."""
+        return self._between(selection, after, before, limit, newest_first=False)
+
+    def _between(
+        self,
+        selection: Selection,
+        after: Position,
+        before: Position,
+        limit: int,
+        *,
+        newest_first: bool,
+    ) -> Sequence[Position]:
         index, attribute, value = _partition(selection)
         # DynamoDB refuses an empty range.
         if not after < before or not _names_a_partition(value):
@@ -62,18 +93,10 @@ class DynamoDbListing:
             ),
             # BETWEEN includes the two places, and a refund may stand at each.
             Limit=limit + 2,
-            ScanIndexForward=False,
+            ScanIndexForward=not newest_first,
         )
         found = [_position(key) for key in keys]
         return [position for position in found if after < position < before][:limit]
-
-    def oldest(self, selection: Selection, *, limit: int) -> Sequence[Position]:
-        """Where the first of the selected refunds stand, oldest first, at most ``limit``."""
-        index, attribute, value = _partition(selection)
-        if not _names_a_partition(value):
-            return []
-        keys = self._table.query(**_all_of(index, attribute, value), Limit=limit)
-        return [_position(key) for key in keys]
 
     def count(self, selection: Selection) -> int:
         """How many refunds are selected, as far as one page of the index tells."""

@@ -41,7 +41,7 @@ from refunds.refund import (
     ReportParameters,
     Source,
 )
-from refunds.state_machine import PUBLIC_STATUS, CreditNoteState, ReportState, State
+from refunds.state_machine import CreditNoteState, ReportState, State
 
 Item = dict[str, Any]
 
@@ -113,7 +113,7 @@ def _index_attributes(refund: Refund) -> Item:
         "payment_key": payment_key_text(payment_key_of(refund)),
         "created_sort": created_sort(refund.created_at_ms, refund.id),
         "list_month": month,
-        "status_month": status_month(PUBLIC_STATUS[refund.state], month),
+        "status_month": status_month(refund.public_status, month),
         "due_shard": due_partition(due_shard_of(refund.id)) if due else None,
         "due_at": refund.next_check_ms,
     }

@@ -5,6 +5,7 @@ Whatever happens, the answer has the contract's shape. Which status tells which 
 """
 
 import json
+import re
 from base64 import b64decode
 from http import HTTPStatus
 from typing import Any, Final
@@ -14,7 +15,9 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from refunds.answers import HttpAnswer, error_answer
+from refunds.documents import FORM, media_type_of
 from refunds.errors import (
+    InvalidRequestError,
     NotFoundError,
     OutcomeUnknownError,
     PayloadTooLargeError,
@@ -25,6 +28,8 @@ from refunds.ports import LedgerConflictError, LedgerUnavailableError
 BODY_BYTES_MAX: Final = 256 * 1024
 # What base64 makes of that, so that a huge body is refused before it is decoded.
 _ENCODED_MAX: Final = (BODY_BYTES_MAX + 2) // 3 * 4
+STRIPE_VERSION: Final = "Stripe-Version"
+_VERSION: Final = re.compile(r"[0-9A-Za-z.;=_-]{1,100}", re.ASCII)
 
 
 class RestFunction:
@@ -34,15 +39,19 @@ class RestFunction:
         app: where the function's paths are put.
     """
 
-    def __init__(self, logger: Logger, *, challenge: str, unknown: str) -> None:
+    def __init__(
+        self, logger: Logger, *, challenge: str, unknown: str, takes_sdks: bool = False
+    ) -> None:
         """``challenge`` says in a 401 by what callers show who they are (``WWW-Authenticate``).
 
-        ``unknown`` is what they are told to do where it cannot be said what happened.
+        ``unknown`` is what they are told to do where it cannot be said what happened;
+        ``takes_sdks``: Stripe's SDKs are among the callers, and are answered as they expect it.
         """
         self.app = APIGatewayRestResolver()
         self._logger = logger
         self._challenge = challenge
         self._unknown = unknown
+        self._takes_sdks = takes_sdks
         self.app.not_found(self._no_such_path)
         self.app.exception_handler(RefundBridgeError)(self.told)
         self.app.exception_handler(Exception)(self._not_known)
@@ -66,6 +75,24 @@ class RestFunction:
         """The header of that name, however it is spelt."""
         return self.app.current_event.headers.get(name)
 
+    @property
+    def is_for_sdk(self) -> bool:
+        """Whether the caller speaks as Stripe's SDKs do: in forms, or of a version of Stripe's."""
+        is_form = media_type_of(self.header("Content-Type")) == FORM
+        return self._takes_sdks and (is_form or self.header(STRIPE_VERSION) is not None)
+
+    def text(self) -> str:
+        """The body as text.
+
+        Raises:
+            PayloadTooLargeError: as ``body``.
+            InvalidRequestError: it is not UTF-8.
+        """
+        try:
+            return self.body().decode()
+        except UnicodeDecodeError as error:
+            raise InvalidRequestError.at("", "not UTF-8", "The body is not UTF-8.") from error
+
     def body(self) -> bytes:
         """The body as it was sent, byte for byte.
 
@@ -82,7 +109,14 @@ class RestFunction:
 
     def answer(self, answer: HttpAnswer) -> Response[str]:
         """The answer as the gateway takes it."""
-        headers: dict[str, str | list[str]] = {"Cache-Control": "no-store", **answer.headers}
+        headers: dict[str, str | list[str]] = {
+            "Cache-Control": "no-store",
+            "Request-Id": self.request_id,
+            **answer.headers,
+        }
+        version = self.header(STRIPE_VERSION)
+        if self._takes_sdks and version is not None and is_version(version):
+            headers[STRIPE_VERSION] = version
         if answer.status == HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = self._challenge
         return Response(
@@ -94,7 +128,7 @@ class RestFunction:
 
     def error(self, error: RefundBridgeError) -> Response[str]:
         """One of the contract's errors as the gateway takes it."""
-        return self.answer(error_answer(error, self.request_id))
+        return self.answer(error_answer(error, self.request_id, for_sdk=self.is_for_sdk))
 
     def told(self, error: RefundBridgeError) -> Response[str]:
         """``error``, for one that was raised: it is logged, too."""
@@ -109,6 +143,11 @@ class RestFunction:
         passing = isinstance(error, LedgerConflictError | LedgerUnavailableError)
         self._logger.exception("ledger_unavailable" if passing else "internal_error")
         return self.error(OutcomeUnknownError(self._unknown))
+
+
+def is_version(text: str) -> bool:
+    """Whether it can be a version of Stripe's API, such as ``2026-01-28.clover``."""
+    return _VERSION.fullmatch(text) is not None
 
 
 def _decoded(text: str) -> bytes:

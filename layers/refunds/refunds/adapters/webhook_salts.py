@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 PARAMETER: Final = "hitpay-webhook-salts"
 SALTS_MAX: Final = 10
+# Who has seen one webhook can try shorter ones, all of them, until the signature fits.
+SALT_CHARACTERS_MIN: Final = 16
 
 
 class WebhookSalts:
@@ -17,6 +19,7 @@ class WebhookSalts:
 
     A salt that is taken out stops working when the cache is ``max_age_s`` old. Where the parameter
     is not there no webhook is set up, and none is genuine. That is kept, too: anybody may call.
+    One of fewer than ``SALT_CHARACTERS_MIN`` characters counts as not there.
     """
 
     def __init__(self, client: "SSMClient", prefix: str, *, max_age_s: int, clock: Clock) -> None:
@@ -34,7 +37,8 @@ class WebhookSalts:
 
     def _fetch(self) -> tuple[str, ...]:
         text = parameters_by_name(self._client, [self._name]).get(self._name, "")
-        return tuple(text.replace(",", " ").split())[:SALTS_MAX]
+        salts = text.replace(",", " ").split()
+        return tuple(salt for salt in salts if len(salt) >= SALT_CHARACTERS_MIN)[:SALTS_MAX]
 
     def __repr__(self) -> str:
         return f"WebhookSalts({self._name})"

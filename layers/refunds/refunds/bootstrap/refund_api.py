@@ -1,11 +1,13 @@
 """The world of ``refund_api``."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Annotated, Literal
 
 from aws_lambda_powertools import Logger
+from pydantic import Field
 
 from refunds.adapters.aws_clients import ssm_client
 from refunds.adapters.ssm_api_keys import ApiKeys
@@ -13,22 +15,26 @@ from refunds.address_throttle import AddressThrottle
 from refunds.bootstrap.money_path import money_path, new_token
 from refunds.bootstrap.settling import SettlingSettings, settle_of
 from refunds.callers import Callers, KeyCallers, SignedCallers
-from refunds.execute import ExecuteRefund
+from refunds.in_flight import ExecuteOrAwait
 from refunds.listing import ListRefunds
 from refunds.ports import Clock, Trail
 from refunds.read_payment import ReadPayment
 from refunds.read_refund import ReadRefund
+from refunds.withdraw import WithdrawRefund
 
 
 class RefundApiSettings(SettlingSettings):
     """What ``refund_api`` reads.
 
     Attributes:
+        stripe_account_id: the account of Stripe's that this stage serves, ``acct_…``; empty: not
+            said, so a caller that names one is refused.
         api_auth: who finds out who calls: this function by a bearer key, or the gateway by a
             signature. The second word is SAM's own.
     """
 
     api_auth: Literal["bearer", "AWS_IAM"]
+    stripe_account_id: Annotated[str, Field(pattern=r"^(acct_\w+)?$")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +42,9 @@ class RefundApi:
     """What ``refund_api`` works with."""
 
     stage: str
-    execute: ExecuteRefund
+    stripe_account_id: str
+    execute: ExecuteOrAwait
+    withdraw: Callable[[str], WithdrawRefund]
     read_refund: ReadRefund
     list_refunds: ListRefunds
     read_payment: ReadPayment
@@ -57,7 +65,11 @@ def refund_api(logger: Logger) -> RefundApi:
     list_refunds = ListRefunds(ledger=path.ledger, listing=path.listing, clock=path.clock)
     return RefundApi(
         stage=settings.stage,
-        execute=path.execute,
+        stripe_account_id=settings.stripe_account_id,
+        execute=ExecuteOrAwait(execute=path.execute, clock=path.clock, pause=time.sleep),
+        withdraw=lambda actor: WithdrawRefund(
+            ledger=path.ledger, recorder=path.execute.recorder, clock=path.clock, actor=actor
+        ),
         read_refund=ReadRefund(ledger=path.ledger, settle=settle_of(path, settings)),
         list_refunds=list_refunds,
         read_payment=ReadPayment(

@@ -4,6 +4,8 @@ Facts of the API: https://docs.hitpayapp.com; the refund call has no idempotency
 reference and no currency, so it is sent once and every failure is classified.
 """
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import ClassVar, Final, Literal, Self
 from urllib.parse import parse_qsl, urlencode
 
@@ -14,11 +16,13 @@ from refunds.ports import (
     Charge,
     ChargeNotFoundError,
     ChargePage,
+    ChargeStatus,
     CredentialRefused,
     Deadline,
     Dedupe,
     LookUp,
     Movement,
+    MovementStatus,
     News,
     Outcome,
     RefundOrder,
@@ -26,11 +30,11 @@ from refunds.ports import (
     UnreadableAnswerError,
 )
 from refunds.processors.adapter import Adapter
+from refunds.processors.hitpay_charge import read_charge
+from refunds.processors.hitpay_list import read_page
 from refunds.processors.hitpay_outcome import REFUSED_BY, message_of, outcome_of
 from refunds.processors.hitpay_shapes import (
-    read_charge,
     read_movement,
-    read_page,
     read_reference_number,
     read_succeeded_payments,
 )
@@ -39,6 +43,9 @@ from refunds.processors.settings import ProcessorSettings
 
 # With every refund listed in each charge, a page stays well below what an answer may measure.
 CHARGES_PER_PAGE: Final = 50
+# Unless it is told which, HitPay leaves out ``partially_refunded``. By these the list grows with
+# what was refunded, not with what was sold.
+REFUNDED_STATUSES: Final = ("partially_refunded", "refunded")
 TITLE: Final = "HitPay"
 
 
@@ -142,11 +149,16 @@ class HitPay(Adapter):
 
     def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
         """One page of ``GET /v1/charges``; see ``ports.Processor``."""
-        query = {"per_page": CHARGES_PER_PAGE} | dict(parse_qsl(cursor or ""))
+        query = [("per_page", str(CHARGES_PER_PAGE))]
+        query += [("statuses[]", status) for status in REFUNDED_STATUSES]
+        query += parse_qsl(cursor or "")
         source = self._http.object_at(f"/v1/charges?{urlencode(query)}", deadline)
         if source is None:
             raise UnreadableAnswerError("HitPay answered that it has no list of charges")
-        return read_page(source)
+        page = read_page(source)
+        if page.cursor is not None and page.cursor == cursor:
+            raise UnreadableAnswerError("HitPay's list of charges leads on to the page it is at")
+        return page
 
     def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
         """The refund of that id; see ``ports.Processor``."""
@@ -155,6 +167,20 @@ class HitPay(Adapter):
             return None
         movement = read_movement(source)
         require_same(TITLE, "refund", movement.id, processor_refund_id)
+        has_no_word = movement.processor_status is None
+        if has_no_word and movement.status is MovementStatus.PENDING:
+            return self._as_its_charge_has_it(movement, deadline)
+        return movement
+
+    def _as_its_charge_has_it(self, movement: Movement, deadline: Deadline) -> Movement:
+        """A refund that itself says neither status nor time, told from its charge if that tells."""
+        with suppress(ChargeNotFoundError):
+            charge = self.charge(movement.payment_id, deadline)
+            same = (one for one in charge.movements or () if one.id == movement.id)
+            listed = next(same, None)
+            is_all = charge.status is ChargeStatus.REFUNDED
+            if is_all or (listed is not None and listed.status is MovementStatus.SUCCEEDED):
+                return replace(movement, status=MovementStatus.SUCCEEDED)
         return movement
 
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:

@@ -23,7 +23,7 @@ from tests.unit.processors.raw_server import (
 
 def test_a_report_says_what_was_frozen_and_nothing_else(report: Any) -> None:
     outcome, server = report(answer(200, record_body()))
-    assert outcome.__class__ is ReportAccepted
+    assert isinstance(outcome, ReportAccepted)
     assert server.requests == ["POST /v1/payment_records/pr_1/report_refund"]
     sent = server.arrived[0]
     assert sent.headers["idempotency-key"] == "rfd_1-0"
@@ -139,7 +139,7 @@ def test_a_report_is_sent_again_with_a_key_that_has_the_right(report: Any, key: 
     outcome, server = report(
         answer(403, error_body("permission_error")), answer(200, record_body())
     )
-    assert outcome.__class__ is ReportAccepted
+    assert isinstance(outcome, ReportAccepted)
     assert len(server.arrived) == 2
 
 
@@ -148,7 +148,7 @@ def test_a_report_is_sent_again_with_a_rotated_key_and_the_same_idempotency_key(
 ) -> None:
     key.rotate("sk_test_two")
     outcome, server = report(answer(401, error_body()), answer(200, record_body()))
-    assert outcome.__class__ is ReportAccepted
+    assert isinstance(outcome, ReportAccepted)
     sent = [(a.headers["authorization"], a.headers["idempotency-key"]) for a in server.arrived]
     assert sent == [("Bearer sk_test_one", "rfd_1-0"), ("Bearer sk_test_two", "rfd_1-0")]
 

@@ -50,8 +50,8 @@ def test_the_volume_stacks_what_became_of_the_refunds_of_each_hour() -> None:
     assert chart.groups[-1].title == "2026-03-14 03:00 UTC: 4 succeeded, 1 pending, 1 failed"
     assert chart.says == "8 refunds in 24 hours. Most, 6, from 2026-03-14 03:00 UTC on."
     assert chart.rows == [
-        ("2026-03-13 22:00", "0", "0", "1", "1"),
-        ("2026-03-14 03:00", "4", "1", "0", "1"),
+        ("2026-03-13 22:00", "0", "0", "1", "1", "0"),
+        ("2026-03-14 03:00", "4", "1", "0", "1", "0"),
     ]
     assert [label.text for label in chart.up] == ["0", "5", "10"]
     assert chart.along[-1].text == "03:00"

@@ -1,0 +1,79 @@
+"""A page of HitPay's list of charges, in each of the three forms in which its paginators lead on.
+
+Facts: https://docs.hitpayapp.com (charges); https://laravel.com/docs (pagination).
+"""
+
+from typing import Any, Final
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from refunds.ports import ChargePage, ListedCharge, UnreadableAnswerError
+from refunds.processors.hitpay_charge import read_charge
+from refunds.processors.hitpay_members import object_of, optional_text, text
+
+# The parameters by which the forms of a list lead on.
+CURSOR: Final = "cursor"
+PAGE: Final = "page"
+_LINKS: Final = ("next", "next_page_url")
+
+
+def read_page(source: Any) -> ChargePage:
+    """A page, whose ``cursor`` is the parameter by which the next one is asked for.
+
+    HitPay's reference has ``meta.next_cursor``; its samples have a link besides, and a numbered
+    page says which it is and which is the last. A charge that cannot be read is listed all the
+    same, by its id. In a list, charges need not say how much of them was refunded.
+
+    Raises:
+        UnreadableAnswerError: it is no such page, or does not say whether another one follows: one
+            page is never taken for all.
+    """
+    source = object_of(source)
+    items = source.get("data")
+    if not isinstance(items, list):
+        raise UnreadableAnswerError("HitPay's list of charges has no data")
+    charges = tuple(_listed(object_of(item)) for item in items)
+    return ChargePage(charges, _following(source))
+
+
+def _listed(item: dict[str, Any]) -> ListedCharge:
+    try:
+        charge = read_charge(item)
+    except UnreadableAnswerError:
+        return ListedCharge(text(item, "id"), None)
+    return ListedCharge.of(charge)
+
+
+def _following(source: dict[str, Any]) -> str | None:
+    """The parameter that asks for the next page; ``None`` if this one is said to be the last."""
+    told = [source]
+    told += [part for part in (source.get("meta"), source.get("links")) if isinstance(part, dict)]
+    for part in told:
+        if following := optional_text(part, "next_cursor"):
+            return urlencode({CURSOR: following})
+    numbered = [part for part in told if part.get("last_page") is not None]
+    for part in numbered:
+        number, last = _number(part, "current_page"), _number(part, "last_page")
+        return urlencode({PAGE: number + 1}) if number < last else None
+    links = [part[name] for part in told for name in _LINKS if name in part]
+    for link in links:
+        if link is not None:
+            return _parameter_of(link)
+    if not links and not any("next_cursor" in part for part in told):
+        raise UnreadableAnswerError("HitPay's list of charges does not say whether more follow")
+    return None
+
+
+def _number(part: dict[str, Any], name: str) -> int:
+    number = part.get(name)
+    if type(number) is not int:
+        raise UnreadableAnswerError(f"{name} of HitPay's list of charges is no number")
+    return number
+
+
+def _parameter_of(link: Any) -> str:
+    """Of a link to the next page, what leads there; its filters are the caller's own."""
+    query = parse_qs(urlsplit(link).query) if isinstance(link, str) else {}
+    for name in (CURSOR, PAGE):
+        if query.get(name, [""])[0]:
+            return urlencode({name: query[name][0]})
+    raise UnreadableAnswerError("HitPay's list of charges leads on by a link that cannot be used")

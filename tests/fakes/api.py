@@ -1,0 +1,37 @@
+"""What `refund_api` works with, on a world in memory."""
+
+from refunds.bootstrap.refund_api import RefundApi
+from refunds.callers import Callers
+from refunds.in_flight import ExecuteOrAwait
+from refunds.withdraw import WithdrawRefund
+from tests.fakes.world import STAGE, World
+
+
+def api_on(world: World, callers: Callers, *, account: str = "") -> RefundApi:
+    """The production use cases of a world, for these callers; waiting moves the world's clock."""
+    return RefundApi(
+        stage=STAGE,
+        stripe_account_id=account,
+        execute=execute_or_await(world),
+        withdraw=lambda actor: WithdrawRefund(
+            ledger=world.ledger,
+            recorder=world.execute.recorder,
+            clock=world.clock,
+            actor=actor,
+        ),
+        read_refund=world.read_refund,
+        list_refunds=world.list_refunds,
+        read_payment=world.read_payment,
+        callers=callers,
+        clock=world.clock,
+        new_token=world.new_token,
+    )
+
+
+def execute_or_await(world: World) -> ExecuteOrAwait:
+    """Waits on the world's clock."""
+    return ExecuteOrAwait(
+        execute=world.execute,
+        clock=world.clock,
+        pause=lambda seconds: world.clock.advance(round(seconds * 1000)),
+    )

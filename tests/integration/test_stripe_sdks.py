@@ -1,0 +1,400 @@
+"""Stripe's official SDKs, as their registries have them, are clients of this API.
+
+Each runs against the deployed template, at a domain of its own: TLS, and no path in front.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import Any
+
+import pytest
+
+from local.polling import wait_for
+from local.simulators.payments import fresh_payments, seed_of
+from local.simulators.seeding import DemoPayment
+from local.stack import RunningStack
+from refunds.callers import READ
+from tests.integration.background import ledger_items
+from tests.openapi.watch import Watch
+from tests.sdks.clients import NodeSdk, PythonSdk, Sdk, SdkError, has_node, install_node_sdk
+from tests.sdks.tls_proxy import TlsProxy
+
+PAYMENTS = 60
+REFUSED_BY_HITPAY = {"message": "Insufficient balance."}
+needs_node = pytest.mark.skipif(not has_node(), reason="this machine has no Node")
+
+
+@pytest.fixture(scope="module")
+def proxy(stack: RunningStack, watch: Watch) -> Iterator[TlsProxy]:
+    """The domain. What goes through it is held against the OpenAPI document."""
+    with TlsProxy(stack.api_url, watch) as proxy:
+        yield proxy
+
+
+@pytest.fixture(autouse=True)
+def no_answer_is_lost(proxy: TlsProxy) -> Iterator[None]:
+    """Unless a test says so."""
+    proxy.lose_answers = 0
+    proxy.calls.clear()
+    yield
+    proxy.lose_answers = 0
+
+
+@pytest.fixture(scope="module")
+def payments(stack: RunningStack) -> Callable[[], DemoPayment]:
+    """One payment after the other, none of them refunded before."""
+    made = fresh_payments(PAYMENTS, prefix="sdk")
+    stack.control.seed(seed_of(*made))
+    return iter(made).__next__
+
+
+@pytest.fixture
+def paid(payments: Callable[[], DemoPayment]) -> DemoPayment:
+    """A payment of SGD 99.99 at HitPay, with a PaymentIntent."""
+    return payments()
+
+
+@pytest.fixture(params=["python", pytest.param("node", marks=needs_node)])
+def new_sdk(
+    request: pytest.FixtureRequest, proxy: TlsProxy, stack: RunningStack
+) -> Callable[..., Sdk]:
+    """Makes callers by one of the SDKs."""
+    if request.param == "node":
+        install_node_sdk()
+    kind = NodeSdk if request.param == "node" else PythonSdk
+
+    def made(**settings: Any) -> Sdk:
+        return kind(port=proxy.port, **{"key": stack.api_key, **settings})
+
+    return made
+
+
+@pytest.fixture
+def sdk(new_sdk: Callable[..., Sdk]) -> Sdk:
+    """A caller with every right, who never repeats by itself."""
+    return new_sdk()
+
+
+_numbers = count(1)
+
+
+def own_key() -> str:
+    """A key as a shop makes it: of its own order."""
+    return f"sdk-order-{next(_numbers)}"
+
+
+def intent(payment: DemoPayment) -> str:
+    return f"pi_{payment.name}"
+
+
+def moved(stack: RunningStack, payment: DemoPayment) -> list[int]:
+    """The amounts of all refunds that HitPay made of the payment, in minor units."""
+    return [int(made.amount * 100) for made in stack.control.refunds(payment.charge_id)]
+
+
+# --- the verbs ------------------------------------------------------------------------------------
+
+
+def test_a_whole_payment_is_refunded_by_its_payment_intent(
+    stack: RunningStack, sdk: Sdk, paid: DemoPayment
+) -> None:
+    refund = sdk.create(own_key(), payment_intent=intent(paid), expand=["charge"])
+    assert (refund["object"], refund["status"], refund["amount"]) == ("refund", "succeeded", 9999)
+    assert (refund["payment_intent"], refund["charge"]) == (intent(paid), None)
+    assert isinstance(refund["created"], int)
+    assert moved(stack, paid) == [9999]
+
+
+def test_a_part_is_refunded_and_read_again(
+    stack: RunningStack, sdk: Sdk, paid: DemoPayment
+) -> None:
+    refund = sdk.create(
+        own_key(),
+        payment_intent=intent(paid),
+        amount=2500,
+        currency="SGD",
+        reason="requested_by_customer",
+        metadata={"order": "1007", "note": "", "Größe & Farbe": "a+b = 100 %"},
+    )
+    assert refund["amount"] == 2500
+    assert refund["metadata"] == {"order": "1007", "note": "", "Größe & Farbe": "a+b = 100 %"}
+    read = sdk.retrieve(refund["id"], expand=["balance_transaction"])
+    shared = read.keys() - {"stripe_report", "updated_at"}
+    assert {name: read[name] for name in shared} == {name: refund[name] for name in shared}
+    assert moved(stack, paid) == [2500]
+
+
+def test_the_same_key_is_the_same_refund_through_either_sdk_and_by_json(
+    stack: RunningStack, sdk: Sdk, paid: DemoPayment, proxy: TlsProxy
+) -> None:
+    key = own_key()
+    first = sdk.create(key, payment_intent=intent(paid), amount=100)
+    again = sdk.create(key, payment_intent=intent(paid), amount=100)
+    other = PythonSdk(proxy.port, stack.api_key).create(
+        key, payment_intent=intent(paid), amount=100
+    )
+    assert first["id"] == again["id"] == other["id"]
+    assert moved(stack, paid) == [100]
+    replayed = [_header(call.answer.headers, "idempotent-replayed") for call in proxy.calls]
+    assert replayed == [None, "true", "true"]
+
+
+def test_all_pages_of_a_list_are_walked(sdk: Sdk, paid: DemoPayment) -> None:
+    made = [
+        sdk.create(own_key(), payment_intent=intent(paid), amount=amount)["id"]
+        for amount in range(1, 8)
+    ]
+    asked: dict[str, Any] = {"payment_intent": intent(paid), "limit": 3}
+    assert sdk.walk(**asked) == made[::-1]
+    # And back again: Stripe's SDKs give the oldest first then
+    assert sdk.walk(**asked, ending_before=made[0]) == made[1:]
+    # And by the time that they were made
+    page = sdk.page(**asked)
+    assert (page["url"], page["has_more"]) == ("/v1/refunds", True)
+    newest = page["data"][0]["created"]
+    assert sdk.walk(**asked, created={"gte": newest - 3600, "lt": newest + 1}) == made[::-1]
+    assert sdk.walk(**asked, created={"gt": newest}) == []
+
+
+def test_a_scheduled_refund_is_canceled(stack: RunningStack, sdk: Sdk, paid: DemoPayment) -> None:
+    asked = {"payment_intent": intent(paid), "amount": 100, "refund_type": "scheduled"}
+    refund = sdk.create(own_key(), **asked)
+    assert refund["status"] == "pending"
+    canceled = sdk.cancel(refund["id"])
+    assert (canceled["status"], canceled["id"]) == ("canceled", refund["id"])
+    assert sdk.cancel(refund["id"])["status"] == "canceled"
+    assert moved(stack, paid) == []
+
+
+# --- the errors -----------------------------------------------------------------------------------
+
+
+def refused(call: Callable[[], object]) -> SdkError:
+    with pytest.raises(SdkError) as error:
+        call()
+    assert error.value.request_id
+    return error.value
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"amuont": 100}, ("invalid_request", "amuont")),
+        ({"amount": "25.00"}, ("invalid_request", "amount")),
+        ({"amount": 10_000}, ("refund_amount_exceeded", "amount")),
+        ({"currency": "usd"}, ("currency_mismatch", "currency")),
+        ({"metadata": {str(n): "" for n in range(51)}}, ("invalid_request", "metadata")),
+        ({"metadata": "x"}, ("invalid_request", "metadata")),
+        ({"reverse_transfer": True}, ("invalid_request", "reverse_transfer")),
+        ({"expand": ["payment_intent"]}, ("invalid_request", "expand[0]")),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_cannot_be_asked_is_an_invalid_request(
+    stack: RunningStack,
+    sdk: Sdk,
+    once: DemoPayment,
+    asked: dict[str, Any],
+    told: tuple[str, str],
+) -> None:
+    error = refused(lambda: sdk.create(own_key(), payment_intent=intent(once), **asked))
+    assert (error.kind, error.status) == ("InvalidRequestError", 400)
+    assert (error.code, error.param) == told
+    assert moved(stack, once) == []
+
+
+@pytest.fixture(scope="module")
+def once(payments: Callable[[], DemoPayment]) -> DemoPayment:
+    """One payment for all that is refused."""
+    return payments()
+
+
+def test_nothing_left_to_refund_has_stripes_code(sdk: Sdk, paid: DemoPayment) -> None:
+    sdk.create(own_key(), payment_intent=intent(paid))
+    error = refused(lambda: sdk.create(own_key(), payment_intent=intent(paid)))
+    assert (error.kind, error.code) == ("InvalidRequestError", "charge_already_refunded")
+
+
+def test_what_is_not_there_is_an_invalid_request(sdk: Sdk) -> None:
+    for call, code in (
+        (lambda: sdk.retrieve(f"rfd_{'a' * 32}"), "refund_not_found"),
+        (lambda: sdk.create(own_key(), payment_intent="pi_nowhere"), "payment_not_found"),
+        (lambda: sdk.cancel(f"rfd_{'a' * 32}"), "refund_not_found"),
+    ):
+        error = refused(call)
+        assert (error.kind, error.status, error.code) == ("InvalidRequestError", 404, code)
+
+
+def test_what_was_sent_cannot_be_canceled(sdk: Sdk, paid: DemoPayment) -> None:
+    refund = sdk.create(own_key(), payment_intent=intent(paid), amount=1)
+    error = refused(lambda: sdk.cancel(refund["id"]))
+    assert (error.kind, error.code) == ("InvalidRequestError", "refund_not_cancelable")
+
+
+def test_a_key_that_comes_with_another_request_is_an_idempotency_error(
+    stack: RunningStack, sdk: Sdk, paid: DemoPayment
+) -> None:
+    key = own_key()
+    sdk.create(key, payment_intent=intent(paid), amount=1)
+    error = refused(lambda: sdk.create(key, payment_intent=intent(paid), amount=2))
+    # Python's shows no code of such an error
+    assert error.kind == "IdempotencyError"
+    assert error.code in (None, "idempotency_key_reused")
+    assert moved(stack, paid) == [1]
+
+
+def test_a_key_of_stripes_own_is_an_authentication_error(
+    stack: RunningStack, new_sdk: Callable[..., Sdk], once: DemoPayment
+) -> None:
+    stripes = new_sdk(key="sk_live_51abcdefghijklmnop")
+    error = refused(lambda: stripes.create(own_key(), payment_intent=intent(once)))
+    assert (error.kind, error.status) == ("AuthenticationError", 401)
+    assert moved(stack, once) == []
+
+
+def test_a_key_without_the_right_is_a_permission_error(
+    stack: RunningStack, new_sdk: Callable[..., Sdk], once: DemoPayment
+) -> None:
+    reader = new_sdk(key=stack.new_api_key("sdk-reader", (READ,)))
+
+    def told() -> SdkError | None:
+        """What is told once the new key is known."""
+        error = refused(lambda: reader.create(own_key(), payment_intent=intent(once)))
+        return None if error.kind == "AuthenticationError" else error
+
+    error = wait_for(told, "the key is known", at_most=30, every=0.5)
+    assert (error.kind, error.status) == ("PermissionError", 403)
+    assert moved(stack, once) == []
+
+
+def test_what_the_processor_refuses_is_a_card_error(
+    stack: RunningStack, sdk: Sdk, paid: DemoPayment
+) -> None:
+    stack.control.add_fault(
+        "hitpay",
+        "refund.create",
+        "status",
+        match=paid.charge_id,
+        status=422,
+        body=REFUSED_BY_HITPAY,
+    )
+    error = refused(lambda: sdk.create(own_key(), payment_intent=intent(paid)))
+    assert (error.kind, error.status, error.code) == ("CardError", 402, "refund_rejected")
+    assert moved(stack, paid) == []
+
+
+def test_a_processor_that_cannot_be_asked_is_an_error_of_the_api(
+    stack: RunningStack, sdk: Sdk, paid: DemoPayment
+) -> None:
+    stack.control.add_fault(
+        "hitpay", "charge.read", "status", match=paid.charge_id, status=503, times=None
+    )
+    error = refused(lambda: sdk.create(own_key(), payment_intent=intent(paid)))
+    assert (error.kind, error.status) == ("APIError", 503)
+    assert moved(stack, paid) == []
+
+
+def test_an_answer_that_is_lost_is_a_connection_error(
+    stack: RunningStack, sdk: Sdk, paid: DemoPayment, proxy: TlsProxy
+) -> None:
+    # Node repeats a closed connection once, whatever it is told
+    proxy.lose_answers = 2
+    key = own_key()
+    with pytest.raises(SdkError) as error:
+        sdk.create(key, payment_intent=intent(paid), amount=1)
+    assert error.value.kind == "ConnectionError"
+    proxy.lose_answers = 0
+    # And a repeat with the same key tells what became of it
+    assert sdk.create(key, payment_intent=intent(paid), amount=1)["status"] == "succeeded"
+    assert moved(stack, paid) == [1]
+
+
+# --- their own repeats ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_an_sdk_repeats_through_lost_answers_and_one_refund_results(
+    stack: RunningStack,
+    new_sdk: Callable[..., Sdk],
+    paid: DemoPayment,
+    proxy: TlsProxy,
+    lost: int,
+) -> None:
+    # Given an SDK that repeats, with a key that it makes itself
+    proxy.lose_answers = lost
+    refund = new_sdk(retries=3).create(None, payment_intent=intent(paid), amount=1500)
+    assert refund["status"] == "succeeded"
+    # Then it sent the same key each time, and money moved once
+    keys = {_header(call.headers, "idempotency-key") for call in proxy.calls}
+    assert len(proxy.calls) == lost + 1
+    assert len(keys) == 1
+    assert keys != {None}
+    assert moved(stack, paid) == [1500]
+
+
+def test_two_calls_with_one_key_at_once_are_one_refund(
+    stack: RunningStack, new_sdk: Callable[..., Sdk], paid: DemoPayment
+) -> None:
+    stack.control.add_fault("hitpay", "refund.create", "delay", match=paid.charge_id, seconds=3)
+    key, sdk = own_key(), new_sdk(retries=2)
+    with ThreadPoolExecutor(2) as pool:
+        calls = [
+            pool.submit(sdk.create, key, payment_intent=intent(paid), amount=700) for _ in range(2)
+        ]
+        ids = {call.result()["id"] for call in calls}
+    assert len(ids) == 1
+    assert moved(stack, paid) == [700]
+
+
+def test_an_sdk_repeats_a_409_of_a_busy_payment(
+    stack: RunningStack, new_sdk: Callable[..., Sdk], paid: DemoPayment, proxy: TlsProxy
+) -> None:
+    # Given a refund of the payment that HitPay takes its time for
+    stack.control.add_fault("hitpay", "refund.create", "delay", match=paid.charge_id, seconds=4)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(new_sdk().create, own_key(), payment_intent=intent(paid), amount=100)
+        wait_for(
+            lambda: [
+                refund
+                for refund in ledger_items(stack, "refund")
+                if refund["processor_payment_id"] == paid.charge_id
+            ],
+            "the first is on its way",
+            at_most=30,
+        )
+        # When another one is asked for meanwhile
+        second = new_sdk(retries=10).create(own_key(), payment_intent=intent(paid), amount=200)
+        assert first.result()["status"] == second["status"] == "succeeded"
+    # Then the SDK was told to repeat, and did
+    statuses = [call.answer.status for call in proxy.calls]
+    assert 409 in statuses
+    assert sorted(moved(stack, paid)) == [100, 200]
+
+
+def test_an_sdk_that_times_out_repeats_and_is_answered(
+    stack: RunningStack, new_sdk: Callable[..., Sdk], paid: DemoPayment
+) -> None:
+    # Given a HitPay that takes longer than the caller has patience
+    stack.control.add_fault("hitpay", "refund.create", "delay", match=paid.charge_id, seconds=6)
+    refund = new_sdk(retries=4, timeout_s=4).create(
+        own_key(), payment_intent=intent(paid), amount=300
+    )
+    assert refund["status"] == "succeeded"
+    assert moved(stack, paid) == [300]
+
+
+def test_an_address_with_a_path_in_front_works_in_python(
+    stack: RunningStack, paid: DemoPayment, watch: Watch
+) -> None:
+    address, _, path = stack.api_url.partition("/restapis")
+    with TlsProxy(address, watch) as proxy:
+        sdk = PythonSdk(proxy.port, stack.api_key, path=f"/restapis{path}")
+        # The document knows paths below the stage alone
+        refund = sdk.create(own_key(), payment_intent=intent(paid), amount=1)
+    watch.taken()
+    assert refund["status"] == "succeeded"
+
+
+def _header(headers: Any, name: str) -> str | None:
+    return next((text for key, text in headers.items() if key.lower() == name), None)

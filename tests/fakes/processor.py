@@ -109,10 +109,10 @@ class FakeProcessor:
         charge = self.books.charges.get(charge_id)
         if charge is None:
             raise ChargeNotFoundError(f"no charge {charge_id!r}")
-        shown = [item.movement for item in self.books.of(charge_id) if self.books.shows(item)]
-        refunded = sum(
-            item.money.amount for item in shown if item.status is MovementStatus.SUCCEEDED
-        )
+        known = [item for item in self.books.of(charge_id) if self.books.shows(item)]
+        shown = [self.books.listed(item) for item in known]
+        done = (one.movement for one in known if one.movement.status is MovementStatus.SUCCEEDED)
+        refunded = sum(movement.money.amount for movement in done)
         word = _charge_word(charge, refunded)
         return Charge(
             id=charge.id,
@@ -155,7 +155,7 @@ class FakeProcessor:
         self._require(LookUp.BY_REFUND in self._capabilities.looks_up)
         self._look_up()
         refund = self.books.refunds.get(processor_refund_id)
-        return refund.movement if refund is not None and self.books.shows(refund) else None
+        return self.books.look_of(refund) if refund and self.books.shows(refund) else None
 
     def ordered(
         self, refund_id: str, payment_id: str | None, deadline: Deadline
@@ -166,7 +166,7 @@ class FakeProcessor:
         if refund is None or not self.books.shows(refund):
             return None
         self._require(refund.movement.payment_id == (payment_id or ""))
-        return refund.movement
+        return self.books.look_of(refund)
 
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
         return self._ask(order)
@@ -219,11 +219,14 @@ class FakeProcessor:
         """A payment request with the payments that were tried for it."""
         self._requests[request_id] = tuple(charge_ids)
 
-    def refund_in_dashboard(self, charge_id: str, amount: int) -> Movement | Rejected:
-        """A person refunds ``amount`` minor units in the processor's own dashboard."""
+    def refund_in_dashboard(
+        self, charge_id: str, amount: int, *, age_ms: int = 0
+    ) -> Movement | Rejected:
+        """A person refunds ``amount`` minor units in the processor's own dashboard, or did once."""
         self.catch_up()
         charge = self.books.charges[charge_id]
-        return self.books.move(charge, Money(amount, charge.money.currency), None)
+        money = Money(amount, charge.money.currency)
+        return self.books.move(charge, money, None, age_ms=age_ms)
 
     def catch_up(self) -> None:
         """Let happen what is due by the clock: late orders, and ends of pending refunds."""

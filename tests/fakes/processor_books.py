@@ -1,6 +1,7 @@
 """The books of the processor in memory: charges, refunds, and what is refused."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 from refunds.money import Money
 from refunds.ports import (
@@ -12,7 +13,10 @@ from refunds.ports import (
     UnlinkedOrder,
 )
 from refunds.refund import PaymentMethodKind
-from tests.fakes.processor_fates import Conduct
+from tests.fakes.processor_fates import Conduct, Look
+
+# What the other kind of ids begins with.
+LISTED = "listed-"
 
 
 @dataclass(slots=True)
@@ -30,6 +34,12 @@ class FakeRefund:
     """A movement of money. ``order_id`` is the refund that ordered it, ``None`` for the dashboard.
 
     ``executed_ms`` is monotonic: look-ups lag by it. At ``last_ms`` its status becomes ``last``.
+
+    Attributes:
+        conduct: how it was to become and to look.
+        been: all that it has been.
+        changes: how many of its changes are over.
+        key: under what its order was kept, where keys are kept.
     """
 
     movement: Movement
@@ -37,6 +47,18 @@ class FakeRefund:
     executed_ms: int
     last: MovementStatus | None
     last_ms: int
+    conduct: Conduct = field(default_factory=Conduct)
+    been: set[MovementStatus] = field(default_factory=set)
+    changes: int = 0
+    key: str | None = None
+
+    @property
+    def changes_ms(self) -> list[int]:
+        """When it will change, on the monotonic clock."""
+        if self.last is None:
+            return []
+        waits = [wait_ms for wait_ms, _ in self.conduct.more[self.changes :]]
+        return list(accumulate(waits, initial=self.last_ms))
 
 
 class ProcessorBooks:
@@ -51,6 +73,11 @@ class ProcessorBooks:
         one_refund_per_payment: whether a second refund of a payment is refused.
         names_orders: whether refunds show whose order they are; where keys are kept they always do.
         lag_ms: how long look-ups do not show a refund that was executed.
+        zone_ms: how far the times that it prints are ahead, since it says of no zone.
+        lists_other_ids: whether a payment lists its refunds under ids of another kind than orders
+            are answered with.
+        refuses: payments of which no refund is made, though they look as if one could be.
+        key_form: which form of keys it is handed; an order is found under that of its own only.
     """
 
     def __init__(self, clock: Clock, name: str, *, keeps_keys: bool = False) -> None:
@@ -65,6 +92,10 @@ class ProcessorBooks:
         self.one_refund_per_payment = False
         self.names_orders = keeps_keys
         self.lag_ms = 0
+        self.zone_ms = 0
+        self.lists_other_ids = False
+        self.refuses: set[str] = set()
+        self.key_form = ""
 
     def arrive(self, order: RefundOrder) -> Movement | Rejected:
         """Execute an order, or refuse it.
@@ -95,17 +126,24 @@ class ProcessorBooks:
     def with_key(self, order_id: str) -> FakeRefund | None:
         """The refund whose order carried that key, where keys are kept."""
         kept = self.refunds.values() if self._keeps_keys else ()
-        return next((refund for refund in kept if refund.order_id == order_id), None)
+        return next((refund for refund in kept if refund.key == self.key_form + order_id), None)
 
-    def move(self, charge: FakeCharge, money: Money, order_id: str | None) -> Movement | Rejected:
-        """Give money back, if the charge has any left to give."""
+    def move(
+        self, charge: FakeCharge, money: Money, order_id: str | None, *, age_ms: int = 0
+    ) -> Movement | Rejected:
+        """Give money back, if the charge has any left to give; ``age_ms`` ago, if that is given."""
         refusal = self._refusal(charge, money.amount)
         if refusal is not None:
             return refusal
-        return self._made(charge.id, None, money, order_id)
+        return self._made(charge.id, None, money, order_id, age_ms)
 
     def _made(
-        self, payment_id: str, method: str | None, money: Money, order_id: str | None
+        self,
+        payment_id: str,
+        method: str | None,
+        money: Money,
+        order_id: str | None,
+        age_ms: int = 0,
     ) -> Movement:
         now_ms = self._clock.monotonic_ms()
         movement = Movement(
@@ -114,14 +152,18 @@ class ProcessorBooks:
             money=money,
             status=MovementStatus.PENDING,
             processor_status="pending",
-            created_at_ms=self._whole_second(),
+            created_at_ms=self._whole_second(age_ms),
             order_id=order_id if self.names_orders else None,
             payment_method=method,
         )
         last_ms = now_ms + self.conduct.after_ms
-        refund = FakeRefund(movement, order_id, now_ms, self.conduct.last, last_ms)
+        refund = FakeRefund(
+            movement, order_id, now_ms - age_ms, self.conduct.last, last_ms, self.conduct
+        )
+        if order_id is not None:
+            refund.key = self.key_form + order_id
         self.refunds[movement.id] = refund
-        self._become(refund, self.conduct.first)
+        self._become(refund, self.conduct.first, age_ms)
         return refund.movement
 
     def set_status(self, refund_id: str, status: MovementStatus) -> None:
@@ -131,12 +173,23 @@ class ProcessorBooks:
         self._become(refund, status)
 
     def end_pending(self) -> None:
-        """Let refunds end whose time has come."""
+        """Let refunds change whose time has come."""
         now_ms = self._clock.monotonic_ms()
         for refund in self.refunds.values():
-            if refund.last is not None and refund.last_ms <= now_ms:
-                status, refund.last = refund.last, None
-                self._become(refund, status)
+            while refund.last is not None and refund.last_ms <= now_ms:
+                self._change(refund, refund.last)
+
+    def _change(self, refund: FakeRefund, status: MovementStatus) -> None:
+        conduct = refund.conduct
+        refund.last = None
+        if refund.changes < len(conduct.more):
+            wait_ms, refund.last = conduct.more[refund.changes]
+            refund.last_ms += wait_ms
+        refund.changes += 1
+        if conduct.amount is not None:
+            money = replace(refund.movement.money, amount=conduct.amount)
+            refund.movement = replace(refund.movement, money=money)
+        self._become(refund, status)
 
     def of(self, charge_id: str) -> list[FakeRefund]:
         """Every refund of a charge."""
@@ -144,11 +197,34 @@ class ProcessorBooks:
 
     def shows(self, refund: FakeRefund) -> bool:
         """Whether look-ups know the refund by now."""
-        return refund.executed_ms + self.lag_ms <= self._clock.monotonic_ms()
+        gone = refund.changes > 0 and refund.conduct.look is Look.GONE
+        return not gone and refund.executed_ms + self.lag_ms <= self._clock.monotonic_ms()
+
+    def look_of(self, refund: FakeRefund) -> Movement:
+        """The refund as look-ups show it."""
+        if not refund.changes or refund.conduct.look is not Look.UNDER_ANOTHER_WORD:
+            return refund.movement
+        return replace(
+            refund.movement,
+            status=MovementStatus.PENDING,
+            processor_status="something_new",
+            refunded_at_ms=None,
+        )
+
+    def listed(self, refund: FakeRefund) -> Movement:
+        """The refund as its payment lists it."""
+        shown = self.look_of(refund)
+        return replace(shown, id=f"{LISTED}{shown.id}") if self.lists_other_ids else shown
+
+    def named(self, movement_id: str | None) -> FakeRefund | None:
+        """The refund of that id, of whichever kind the id is."""
+        return self.refunds.get((movement_id or "").removeprefix(LISTED))
 
     def _refusal(self, charge: FakeCharge, amount: int) -> Rejected | None:
         if charge.status != "succeeded":
             return Rejected("The charge has not succeeded.", 403)
+        if charge.id in self.refuses:
+            return Rejected("The refund period of the charge is over.", 403)
         amounts = [
             item.movement.money.amount
             for item in self.of(charge.id)
@@ -160,11 +236,12 @@ class ProcessorBooks:
             return Rejected("The amount is more than what remains.", 403)
         return None
 
-    def _become(self, refund: FakeRefund, status: MovementStatus) -> None:
-        at_ms = self._whole_second() if status is MovementStatus.SUCCEEDED else None
+    def _become(self, refund: FakeRefund, status: MovementStatus, age_ms: int = 0) -> None:
+        refund.been.add(status)
+        at_ms = self._whole_second(age_ms) if status is MovementStatus.SUCCEEDED else None
         refund.movement = replace(
             refund.movement, status=status, processor_status=str(status), refunded_at_ms=at_ms
         )
 
-    def _whole_second(self) -> int:
-        return self._clock.now_ms() // 1000 * 1000
+    def _whole_second(self, age_ms: int = 0) -> int:
+        return (self._clock.now_ms() - age_ms) // 1000 * 1000 + self.zone_ms

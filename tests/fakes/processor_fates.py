@@ -1,6 +1,7 @@
 """What may happen to one order that is handed to the processor in memory."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from refunds.ports import (
     Aborted,
@@ -68,10 +69,27 @@ class Answered:
 Fate = Executed | NotSent | RequestLost | ReplyLost | ExecutedLate | Answered
 
 
+class Look(StrEnum):
+    """How look-ups show a refund once it has changed: as it is, or in a way that tells nothing."""
+
+    AS_IT_IS = "as_it_is"
+    UNDER_ANOTHER_WORD = "under_another_word"
+    GONE = "gone"
+
+
 @dataclass(frozen=True, slots=True)
 class Conduct:
-    """What an executed refund looks like: ``first``, and ``after_ms`` later ``last``, if given."""
+    """What an executed refund looks like: ``first``, and ``after_ms`` later ``last``, if given.
+
+    Attributes:
+        more: what it becomes after that, each so many milliseconds after the change before.
+        look: how look-ups show it from its first change on.
+        amount: what it has really moved, minor units, from its first change on, if not all of it.
+    """
 
     first: MovementStatus = MovementStatus.SUCCEEDED
     last: MovementStatus | None = None
     after_ms: int = 0
+    more: tuple[tuple[int, MovementStatus], ...] = ()
+    look: Look = Look.AS_IT_IS
+    amount: int | None = None

@@ -9,7 +9,7 @@ import os
 import sys
 from dataclasses import fields
 
-from tests.simulation.options import draw
+from tests.simulation.drawing import draw
 from tests.simulation.profiles import NAMES
 from tests.simulation.runs import STEPS, WORLDS_FOR_ALL, Tally, live_all
 from tests.simulation.world import World

@@ -14,12 +14,11 @@ from refunds.errors import (
     RefundBridgeError,
 )
 from refunds.execute import Answer
-from refunds.ports import MovementStatus
 from refunds.refund import Refund, RefundRequest, Source
 from refunds.reserve import CreateRefund
 from refunds.state_machine import FREED, State
 from tests.fakes.ledger import MemoryLedger
-from tests.simulation.money_watch import MoneyWatch
+from tests.simulation.money_watch import MoneyWatch, has_failed, moves_less
 from tests.simulation.schedule import Actor
 from tests.simulation.violation import require
 
@@ -30,11 +29,13 @@ class AnswerWatch:
     """Looks at every answer of the product.
 
     Attributes:
+        errors: what callers were told instead of a refund, by its id.
         acknowledged: ids that callers were told; each must stay readable.
     """
 
     def __init__(self, memory: MemoryLedger, money: MoneyWatch) -> None:
         self.acknowledged: set[str] = set()
+        self.errors: dict[str, list[RefundBridgeError]] = {}
         self._memory = memory
         self._money = money
         self._amounts: dict[str, int] = {}
@@ -51,7 +52,8 @@ class AnswerWatch:
         self._same_refund(command, told)
         http = answer_of(answer, "req")
         if http.body.get("status") == "succeeded":
-            moved = told.processor_refund_id in self._money.ever_succeeded
+            bound = self._money.movement(told.processor_refund_id)
+            moved = bound is not None and bound.movement.id in self._money.ever_succeeded
             durable = stored.state is State.SUCCEEDED
             require(moved and durable, "success_is_true_and_durable", (told, stored))
         elif http.status >= 400 or http.body.get("status") == "failed":
@@ -63,6 +65,7 @@ class AnswerWatch:
         The refund may have begun, by another call, after the last thing that this call could see;
         so what counts is that it looked into the ledger last of all, and saw nothing moving.
         """
+        self.errors.setdefault(command.refund_id, []).append(error)
         stored = self._memory.refunds.get(command.refund_id)
         if isinstance(error, _PROMISE_NOTHING) or stored is None:
             return
@@ -76,7 +79,7 @@ class AnswerWatch:
         alive = [
             one
             for one in self._money.moved_by(refund.id)
-            if one.movement.status is not MovementStatus.FAILED
+            if not has_failed(one) and not moves_less(one)
         ]
         # A later attempt under the same key may have moved money since this answer was made.
         stored = self._memory.refunds[refund.id]

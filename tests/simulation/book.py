@@ -18,12 +18,14 @@ from tests.fakes.book_fates import (
     BookedLate,
     Fails,
     Fate,
+    NotAllowed,
     ReportLost,
     TurnedAway,
 )
 from tests.simulation.faults import Fault
 from tests.simulation.gate import Gate
-from tests.simulation.options import HOUR_MS, MINUTE_MS, Options
+from tests.simulation.options import Options
+from tests.simulation.others import HOUR_MS, MINUTE_MS
 from tests.simulation.report_watch import ReportWatch
 
 _FATES: Final[dict[Fault, Fate]] = {
@@ -36,13 +38,19 @@ _FATES: Final[dict[Fault, Fate]] = {
 
 
 class SimulatedBook:
-    """``ports.Book``."""
+    """``ports.Book``.
+
+    Attributes:
+        booked_ms: when what was handed over here was booked, by its reference.
+    """
 
     def __init__(self, gate: Gate, inner: FakeBook, watch: ReportWatch, options: Options) -> None:
         self.inner = inner
+        self.booked_ms: dict[str, int] = {}
         self._gate = gate
         self._watch = watch
         self._down = [one[1:] for one in options.outages if one[0] == "book"]
+        self._restricted = options.others.restricted
 
     def payment_record(self, payment_record: str, deadline: Deadline) -> PaymentRecord:
         fault = self._look_up("book.payment_record", payment_record, deadline)
@@ -80,16 +88,26 @@ class SimulatedBook:
         outcome = self.inner.report_refund(parameters, key, deadline)
         if isinstance(fate, BookedLate):
             self._gate.scheduler.after(fate.after_ms, self.catch_up)
-        self._watch.look()
+        self._look()
         self._gate.leave(fault)
         return outcome
 
     def catch_up(self) -> None:
         """Let late reports arrive."""
         self.inner.catch_up()
+        self._look()
+
+    def _look(self) -> None:
         self._watch.look()
+        for item in self.inner.books.reports:
+            if item.idempotency_key is not None:
+                at_ms = self._gate.scheduler.now_ms
+                self.booked_ms.setdefault(item.parameters.refund_reference, at_ms)
 
     def _fate(self, fault: Fault | None) -> Fate:
+        begin_ms, end_ms = self._restricted or (0, 0)
+        if begin_ms <= self._gate.scheduler.now_ms < end_ms:
+            return NotAllowed()
         if fault is Fault.LATE:
             return BookedLate(self._gate.scheduler.random.choice((30_000, MINUTE_MS, HOUR_MS)))
         return Arrives() if fault is None else _FATES.get(fault, Arrives())

@@ -6,15 +6,12 @@ from typing import Any
 from unittest.mock import patch
 
 from refunds import outcome, report
-from refunds.ports import (
-    Deadline,
-    Movement,
-    MovementStatus,
-)
+from refunds.ports import Movement, MovementStatus
 from refunds.record import Recorder, Stored
 from refunds.refund import Refund
-from refunds.report import ReportRefund
-from refunds.state_machine import ReportState, State
+from refunds.report import Reported, ReportRefund, _Taken
+from refunds.report_steps import about_to_be_sent
+from refunds.state_machine import State
 from tests.simulation.planting import defect
 
 
@@ -36,11 +33,12 @@ def report_while_pending() -> Iterator[None]:
 def report_without_lease() -> Iterator[None]:
     """A report is read instead of leased: two workers tell Stripe."""
 
-    def take(self: ReportRefund, refund_id: str, *, first_receive: bool) -> Refund | None:
-        refund = self.ledger.refund(refund_id)
-        return refund if refund and refund.report.state is ReportState.DUE else None
+    def read(self: ReportRefund, refund: Refund) -> _Taken:
+        payment = self._payment(refund)
+        counted = self._writer(payment, [(refund, about_to_be_sent)])
+        return _Taken(counted.refunds[0], counted.payment, self.clock.now_ms())
 
-    with patch.object(ReportRefund, "_take", take):
+    with patch.object(ReportRefund, "_leased", read):
         yield
 
 
@@ -60,13 +58,12 @@ def parameters_recomputed() -> Iterator[None]:
     """Stripe is told the time of the attempt to report rather than what was frozen."""
     tell = ReportRefund._tell
 
-    def anew(self: ReportRefund, refund: Refund, deadline: Deadline) -> Any:
-        parameters = refund.report.parameters
-        assert parameters is not None
-        fresh = replace(parameters, refunded_at_s=self.clock.now_ms() // 1000)
-        return tell(
-            self, replace(refund, report=replace(refund.report, parameters=fresh)), deadline
-        )
+    def anew(self: ReportRefund, mine: _Taken, *rest: Any, **more: Any) -> Reported:
+        report = mine.refund.report
+        assert report.parameters is not None
+        fresh = replace(report.parameters, refunded_at_s=self.clock.now_ms() // 1000)
+        refund = replace(mine.refund, report=replace(report, parameters=fresh))
+        return tell(self, replace(mine, refund=refund), *rest, **more)
 
     with patch.object(ReportRefund, "_tell", anew):
         yield

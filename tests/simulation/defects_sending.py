@@ -201,7 +201,7 @@ def error_told_without_a_second_look() -> Iterator[None]:
         self: ExecuteRefund, command: CreateRefund, known: Any, deadline: Deadline
     ) -> tuple[Stored, Sighting]:
         seen = self._sight(command, known.payment, deadline)
-        return self.reservation.reserve(command, known.refund, seen), seen
+        return self.reservation.reserve(command, known.refund, seen, deadline), seen
 
     with patch.object(ExecuteRefund, "_reserve", reserve_once):
         yield

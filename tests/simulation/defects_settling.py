@@ -5,10 +5,9 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from refunds.adopt import Adopter, Adoption
-
 from refunds import evidence, look_up, observe, outcome, record
 from refunds.evidence import Found, NoneYet, Verdict
+from refunds.learn import LearnFromCharge, Learnt
 from refunds.link import PaymentView
 from refunds.observe import ObservePayment
 from refunds.payment import PaymentKey
@@ -83,22 +82,17 @@ def match_ignores_the_amount() -> Iterator[None]:
 @defect
 def import_while_slot_is_taken() -> Iterator[None]:
     """A movement is imported as somebody else's though it may be the one not bound yet."""
-    plan = Adopter.plan
+    plan = LearnFromCharge._plan
 
-    def reckless(self: Adopter, seen: PaymentView, **more: Any) -> Adoption:
-        ledger = self.ledger
+    def reckless(self: LearnFromCharge, view: PaymentView, held: Any, *rest: Any) -> Learnt:
+        payment = held.payment
+        if payment is None or payment.slot is None:
+            return plan(self, view, held, *rest)
+        free = replace(held, payment=replace(payment, slot=None))
+        learnt = plan(self, view, free, *rest)
+        return replace(learnt, stored=payment, current=replace(learnt.current, slot=payment.slot))
 
-        class Free:
-            def payment_and_claims(self, *arguments: Any) -> Any:
-                payment, claimed = ledger.payment_and_claims(*arguments)
-                return payment and replace(payment, slot=None), claimed
-
-        adoption = plan(replace(self, ledger=Free()), seen, **more)  # type: ignore[arg-type]
-        slot = (ledger.payment(seen.key) or adoption.current).slot
-        stored = adoption.stored and replace(adoption.stored, slot=slot)
-        return replace(adoption, stored=stored, current=replace(adoption.current, slot=slot))
-
-    with patch.object(Adopter, "plan", reckless):
+    with patch.object(LearnFromCharge, "_plan", reckless):
         yield
 
 
@@ -171,8 +165,8 @@ def sweep_compares_sums_only() -> Iterator[None]:
 def mended_link_not_found() -> Iterator[None]:
     """What was kept without a record stays without one, whatever becomes of its payment."""
 
-    def keep(*_: Any) -> None:
-        return None
+    def keep(*_: Any) -> bool:
+        return False
 
-    with patch.object(observe.ObservePayment, "_book", keep):
+    with patch.object(LearnFromCharge, "_book", keep):
         yield

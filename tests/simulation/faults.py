@@ -45,6 +45,8 @@ class Fault(StrEnum):
     REFUSED = "refused"
     LIMITED = "limited"
     UNAUTHORIZED = "unauthorized"
+    REVOKED = "revoked"
+    REPLACED = "replaced"
     ERROR_BEFORE = "error_before"
     ERROR_AFTER = "error_after"
     # the call that reports
@@ -71,6 +73,8 @@ _ORDER: Final = (
     _F.REFUSED,
     _F.LIMITED,
     _F.UNAUTHORIZED,
+    _F.REVOKED,
+    _F.REPLACED,
     _F.ERROR_BEFORE,
     _F.ERROR_AFTER,
 )
@@ -103,8 +107,9 @@ POSSIBLE: Final[dict[str, tuple[Fault, ...]]] = {
     "ledger.payment_and_claims": _LEDGER,
     "ledger.commit": (*_LEDGER, _F.REPLY_LOST, _F.CONFLICT),
     "ledger.take_check": (*_LEDGER, _F.REPLY_LOST),
-    "ledger.take_report": (*_LEDGER, _F.REPLY_LOST),
     "ledger.due": (*_LEDGER, _F.STALE),
+    "listing.refunds": _LEDGER,
+    "listing.every_refund": (*_LEDGER, _F.STALE),
     "book.payment_record": (*_COMPUTE, _F.UNAVAILABLE),
     "book.payment_intent": (*_COMPUTE, _F.UNAVAILABLE),
     "book.report_refund": (

@@ -16,12 +16,19 @@ _T = TypeVar("_T")
 
 
 class SimulatedLedger:
-    """``ports.Ledger``."""
+    """``ports.Ledger``.
+
+    Attributes:
+        on_due: told when a refund that was written is due.
+        looked_ms: when settling last took each refund.
+    """
 
     def __init__(self, gate: Gate, memory: MemoryLedger, watch: LedgerWatch) -> None:
         self._gate = gate
         self._memory = memory
         self._watch = watch
+        self.on_due: Callable[[Refund], None] = lambda _: None
+        self.looked_ms: dict[str, int] = {}
 
     def refund(self, refund_id: str) -> Refund | None:
         return self._read("ledger.refund", refund_id, lambda: self._look(refund_id))
@@ -71,6 +78,9 @@ class SimulatedLedger:
             self._gate.note("", "conflict", conflict)
             raise
         self._watch.committed(commit, before)
+        self._leased(commit)
+        for write in commit.refunds:
+            self.on_due(write.after)
         self._gate.leave(fault)
         if fault is Fault.REPLY_LOST:
             raise LedgerUnavailableError("applied, and the reply lost")
@@ -84,19 +94,7 @@ class SimulatedLedger:
         )
         if taken is not None:
             actor.taken.add(refund_id)
-        return taken
-
-    def take_report(self, refund_id: str, *, now_ms: int, lease_until_ms: int) -> Refund | None:
-        actor = self._gate.scheduler.current
-        taken = self._take(
-            "ledger.take_report",
-            refund_id,
-            lambda: self._memory.take_report(
-                refund_id, now_ms=now_ms, lease_until_ms=lease_until_ms
-            ),
-        )
-        if taken is not None:
-            actor.leases[refund_id] = lease_until_ms
+            self.looked_ms[refund_id] = self._gate.scheduler.now_ms
         return taken
 
     def due(
@@ -117,6 +115,15 @@ class SimulatedLedger:
             )
         self._gate.leave(fault)
         return found
+
+    def _leased(self, commit: Commit) -> None:
+        """Who takes a payment's reports has them until the lease ends, or is given back."""
+        leases = self._gate.scheduler.current.leases
+        for write in commit.payments:
+            before = None if write.before is None else write.before.report_lease_until_ms
+            until_ms = write.after.report_lease_until_ms
+            if until_ms is not None and until_ms != before:
+                leases[write.after.key] = until_ms
 
     def _look(self, refund_id: str) -> Refund | None:
         actor, refund = self._gate.scheduler.current, self._memory.refund(refund_id)
@@ -141,6 +148,7 @@ class SimulatedLedger:
         taken = effect()
         if taken is not None:
             self._watch.took(before, taken)
+            self.on_due(taken)
         self._gate.leave(fault)
         if fault is Fault.REPLY_LOST:
             raise LedgerUnavailableError("applied, and the reply lost")

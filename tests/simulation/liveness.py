@@ -1,25 +1,21 @@
 """What must have become of everything, once faults have stopped and time has passed."""
 
-from refunds.outcome import NOT_LINKED
+from refunds.errors import PaymentLinkConflictError
 from refunds.payment import payment_key_of
-from refunds.ports import Capabilities, Deadline, MovementStatus, News
-from refunds.refund import Refund
-from refunds.resolve import (
-    Decision,
-    ItFailed,
-    ItSucceeded,
-    ResolutionRefusedError,
-    ResolveRefund,
-)
+from refunds.ports import Capabilities, MovementStatus, News
+from refunds.refund import Refund, refund_id_of
 from refunds.state_machine import ReportState, State
 from tests.fakes.abilities import ABILITIES, keeps_keys
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.processor_books import FakeRefund
+from tests.fakes.processor_fates import Look
+from tests.simulation.alarms import UNLISTED
 from tests.simulation.faults import Fault
-from tests.simulation.stage import Stage
+from tests.simulation.mishaps import WRONG_CHARGE
+from tests.simulation.money_watch import has_failed, owner_of
+from tests.simulation.stage import STAGE, Stage
 from tests.simulation.violation import require
 
-LONG_MS = 86_400_000
 _SETTLED = frozenset({State.SUCCEEDED, State.REJECTED, State.ABORTED, State.FAILED})
 
 
@@ -60,51 +56,36 @@ class Ending:
         for name, books in self._money.books.items():
             for refund in books.refunds.values():
                 alive = refund.movement.status is not MovementStatus.FAILED
-                if alive and (is_ever_seen(ABILITIES[name]) or self._is_followed(refund)):
-                    claimed = (name, refund.movement.id) in memory.movements
+                charge_id = refund.movement.payment_id
+                unlisted = any(charge_id in self._stage.trail.alarms[one] for one in UNLISTED)
+                seen = is_ever_seen(ABILITIES[name]) and not unlisted
+                if alive and (seen or self._is_followed(refund)):
+                    claimed = owner_of(memory.movements, name, refund) is not None
                     require(claimed, "every_movement_ends_in_the_ledger", refund)
+
+    def check_accepted(self) -> None:
+        """What was accepted for later is not canceled for what disagrees for an hour."""
+        if self._stage.options.others.captured_off is None:
+            return
+        for one in self._stage.memory.refunds.values():
+            code = None if one.failure is None else one.failure.code
+            canceled = code == PaymentLinkConflictError.code and one.attempt == 0
+            wrong = (
+                len(self._stage.options.named(0)) > 1 or self._stage.options.others.wrong_link_ms
+            )
+            require(not canceled or bool(wrong), "accepted_is_not_canceled_for_a_moment", one)
+
+    def check_mended(self, key: str) -> None:
+        """When metadata are mended, what is asked for then is not held to the wrong payment."""
+        errors = self._stage.answers.errors.get(refund_id_of(key, STAGE), [])
+        held = any(isinstance(one, PaymentLinkConflictError) for one in errors)
+        moved = any(one.movement.payment_id == WRONG_CHARGE for one in self._money.movements())
+        require(not held or moved, "a_mended_link_is_used", errors)
 
     def _is_followed(self, made: FakeRefund) -> bool:
         """Whether the movement is what its own refund waits for, and not for another's instead."""
         refund = self._stage.memory.refunds.get(made.order_id or "")
         return refund is not None and not self._money.is_mistaken(refund)
-
-    def check_redriven(self) -> None:
-        """A report that was redriven in peace is made, unless Stripe's own book refuses it.
-
-        Nor is one made of money that came back before Stripe was told (*Late failure*).
-        """
-        stripe = self._stage.book.inner.books
-        for refund in self._stage.memory.refunds.values():
-            failed = refund.report.state is ReportState.FAILED
-            if failed and refund.payment_record and refund.late_failure_at_ms is None:
-                record = stripe.records[refund.payment_record]
-                left = record.guaranteed - stripe.refunded(record.id)
-                references = [one.parameters.refund_reference for one in stripe.reports]
-                refuses = left < refund.amount or refund.processor_refund_id in references
-                require(refuses, "a_redriven_report_is_made", refund)
-
-    def check_linked(self) -> None:
-        """When every link is mended, no report is left to a person for want of one.
-
-        But where others told Stripe of refunds, or may have, or where a report of ours has failed
-        that Stripe may have booked: nobody can tell by the sum which of them it knows. And where
-        the record names two processors, and books a payment of the other one.
-        """
-        memory, stripe = self._stage.memory, self._stage.book.inner.books.reports
-        for refund in memory.refunds.values():
-            if refund.report.last_error == NOT_LINKED and refund.late_failure_at_ms is None:
-                key = payment_key_of(refund)
-                others = [one for one in stripe if one.idempotency_key is None]
-                doubtful = [
-                    one
-                    for one in memory.refunds.values()
-                    if payment_key_of(one) == key and (one.is_adopted or _is_sent_and_failed(one))
-                ]
-                record = "pr_" + key.charge_id.removeprefix("charge-")
-                elsewhere = memory.records.get(record, key) != key
-                told = bool(others or doubtful or elsewhere)
-                require(told, "a_mended_link_is_found", refund)
 
     def _came_to_an_end(self, refund: Refund) -> None:
         alarms, dead = self._stage.trail.alarms, self._stage.queue.dead
@@ -121,7 +102,9 @@ class Ending:
             told |= {message.refund_id for message in dead}
             alarmed = refund.id in told
             require(alarmed, "failed_reports_are_alarmed", refund)
-        require(refund.report.state is not ReportState.DUE, "every_report_comes_to_an_end", refund)
+        open_report = refund.report.state is ReportState.DUE
+        waits = waits_for_another(refund, self._stage.memory)
+        require(not open_report or waits, "every_report_comes_to_an_end", refund)
 
     def _is_its_own(self, refund: Refund) -> None:
         """A refund that ended with a movement has its own, if nothing of its amount was foreign.
@@ -135,9 +118,10 @@ class Ending:
         if self._equal_foreign(refund):
             return
         own = mine[0].movement.id if mine else None
-        bound = refund.processor_refund_id
+        made = self._money.movement(refund.processor_refund_id)
+        bound = None if made is None else made.movement.id
         require(bound in (None, own), "bound_to_its_own_movement", (refund, mine))
-        if own is not None and refund.state is not State.REVIEW:
+        if own is not None and refund.state is not State.REVIEW and not has_failed(mine[0]):
             require(bound == own, "bound_to_its_own_movement", (refund, mine))
 
     def _equal_foreign(self, refund: Refund) -> bool:
@@ -166,15 +150,32 @@ class Ending:
         keys and a snapshot only times can tell ours from older ones, and DESIGN.md sends what seems
         to be from just before our start to a person: so it is when clocks disagree.
         """
-        never_executed = not self._stage.money.moved_by(refund.id)
+        # One that failed and does not show its order is nobody's.
+        moved = self._stage.money.moved_by(refund.id)
+        never_executed = all(map(has_failed, moved))
         options = self._stage.options
         clocks_agree = options.skew_ms == 0 and options.processor_skew_ms >= 0
         by_key = keeps_keys(ABILITIES[refund.processor])
         by_time = refund.snapshot is None and not clocks_agree and not by_key
-        lied = self._stage.dice.met[f"{refund.processor}.ordered", Fault.DISAGREES] > 0
+        met, name = self._stage.dice.met, refund.processor
+        if refund.processor_refund_id and met[f"{name}.movement", Fault.DISAGREES]:
+            return True
+        lied = met[f"{name}.ordered", Fault.DISAGREES] > 0
         mute = by_key and (lied or not options.reads_keys)
-        mute = mute or (not by_key and any(one[0] == "lists" for one in options.outages))
-        return never_executed or mute or by_time or self._equal_foreign(refund)
+        others = options.others
+        listless = others.lists_nothing or any(one[0] == "lists" for one in options.outages)
+        mute = mute or (not by_key and listless)
+        return (
+            never_executed or mute or by_time or self._is_odd(refund) or self._equal_foreign(refund)
+        )
+
+    def _is_odd(self, refund: Refund) -> bool:
+        """Whether its movement looks as no movement should, or its order is not known any more."""
+        if self._stage.options.others.key_form is not None:
+            return True
+        made = self._money.movement(refund.processor_refund_id)
+        mine = self._money.moved_by(refund.id) + ([] if made is None else [made])
+        return any(one.conduct.amount or one.conduct.look is not Look.AS_IT_IS for one in mine)
 
 
 def is_ever_seen(can: Capabilities) -> bool:
@@ -186,10 +187,6 @@ def is_ever_seen(can: Capabilities) -> bool:
     return can.lists_charges or can.learns_by is News.WEBHOOK
 
 
-def _is_sent_and_failed(refund: Refund) -> bool:
-    return refund.report.state is ReportState.FAILED and refund.report.attempts > 0
-
-
 def is_behind_a_review(refund: Refund, memory: MemoryLedger) -> bool:
     """Whether a scheduled refund waits for a slot that only a person can free."""
     payment = memory.payments[payment_key_of(refund)]
@@ -198,38 +195,19 @@ def is_behind_a_review(refund: Refund, memory: MemoryLedger) -> bool:
     return memory.refunds[payment.slot].state is State.REVIEW
 
 
+def waits_for_another(refund: Refund, memory: MemoryLedger) -> bool:
+    """Whether its report cannot be decided before a person has closed something of its payment."""
+    if refund.report.state is not ReportState.DUE:
+        return False
+    slot = memory.payments[payment_key_of(refund)].slot
+    if slot is not None and awaits_a_person(memory.refunds[slot]):
+        return True
+    return any(
+        one.report.state is ReportState.FAILED and payment_key_of(one) == payment_key_of(refund)
+        for one in memory.refunds.values()
+    )
+
+
 def awaits_a_person(refund: Refund) -> bool:
     """Whether nothing but a person's decision, or evidence found later, moves the refund on."""
-    return refund.state is State.REVIEW and refund.processor_refund_id is None
-
-
-def settle_by_hand(stage: Stage, reviews: list[Refund]) -> None:
-    """A person decides each review, knowing what the processor's own books say."""
-    resolve = ResolveRefund(
-        ledger=stage.memory,
-        processors={name: one.inner for name, one in stage.processors.items()},
-        recorder=stage.recorder,
-        doorbell=stage.queue,
-        clock=stage.true_clock,
-        trail=stage.trail,
-        hold_ms=stage.options.hold_ms,
-        actor="operator:person",
-    )
-    deadline = Deadline.after(stage.true_clock, LONG_MS)
-    for refund in reviews:
-        decision = _decision(stage, refund)
-        try:
-            agreed = resolve.weigh(refund.id, decision, deadline)
-        except ResolutionRefusedError:
-            # Clocks disagree so far that ours seems to be older than its order, or what is listed
-            # can be ours by all that it shows. Whoever knows better says so.
-            decision = ItFailed("the books say so", despite_evidence=True)
-            agreed = resolve.weigh(refund.id, decision, deadline)
-        resolve.carry_out(refund.id, decision, agreed, deadline)
-
-
-def _decision(stage: Stage, refund: Refund) -> Decision:
-    mine = stage.money.moved_by(refund.id)
-    if mine and (refund.processor, mine[0].movement.id) not in stage.memory.movements:
-        return ItSucceeded(mine[0].movement.id)
-    return ItFailed("the processor has no such refund")
+    return refund.state is State.REVIEW

@@ -12,7 +12,7 @@ from refunds.state_machine import FREED, State
 from tests.fakes.abilities import ABILITIES, keeps_keys
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.processor import Order
-from tests.fakes.processor_books import FakeRefund, ProcessorBooks
+from tests.fakes.processor_books import LISTED, FakeRefund, ProcessorBooks
 from tests.simulation.options import CAPTURED
 from tests.simulation.schedule import Actor, Scheduler, SkewedClock
 from tests.simulation.violation import require
@@ -24,6 +24,7 @@ class MoneyWatch:
     Attributes:
         books: each processor's truth. Ids of movements begin with the processor's name.
         ever_succeeded: movements that have been a success at some time.
+        shown_as_succeeded: movements that a look-up has shown as such.
         promised: by refund, up to which attempt a caller was told that nothing moved.
         sent: by refund and attempt, how often it was handed over as a new order.
         repeated: by refund, how often it was handed over again.
@@ -38,6 +39,7 @@ class MoneyWatch:
     ) -> None:
         self.books = books
         self.ever_succeeded: set[str] = set()
+        self.shown_as_succeeded: set[str] = set()
         self.promised: dict[str, int] = {}
         self.sent: Counter[tuple[str, int]] = Counter()
         self.repeated: Counter[str] = Counter()
@@ -47,7 +49,7 @@ class MoneyWatch:
         self._seen: Counter[str] = Counter()
         self._first: dict[str, Order] = {}
         self._attempt_of: dict[str, list[int]] = defaultdict(list)
-        self._known: dict[tuple[Actor, str | None, PaymentKey], list[FakeRefund]] = {}
+        self._known: dict[tuple[Actor, str | None, PaymentKey], Charge] = {}
 
     def movements(self) -> Iterator[FakeRefund]:
         """Everything that has moved anywhere."""
@@ -56,7 +58,7 @@ class MoneyWatch:
 
     def movement(self, movement_id: str | None) -> FakeRefund | None:
         """The movement of that id, wherever it was made."""
-        found = (books.refunds.get(movement_id or "") for books in self.books.values())
+        found = (books.named(movement_id) for books in self.books.values())
         return next((one for one in found if one is not None), None)
 
     def moved_by(self, refund_id: str) -> list[FakeRefund]:
@@ -95,6 +97,12 @@ class MoneyWatch:
         self._attempt_of[refund.id].append(refund.attempt)
         self._never_more_than_captured(refund)
 
+    def turned_away(self, order: Order) -> None:
+        """The credential was refused, and another is there: it may be handed over once more."""
+        refund = self._memory.refunds[order.refund_id]
+        if not order.repeated:
+            self.sent[refund.id, refund.attempt] -= 1
+
     def looking_up(self) -> None:
         """A look-up begins: settling works only on what it took, so never two runs on one."""
         actor = self._scheduler.current
@@ -103,21 +111,22 @@ class MoneyWatch:
             require(taken, "settling_takes_before_it_looks", actor)
 
     def showed(self, processor: str, charge: Charge) -> None:
-        """The actor that runs now learns of the dashboard's refunds."""
-        shown = {movement.id for movement in charge.movements or ()}
-        foreign = [
-            one
-            for one in self.books[processor].of(charge.id)
-            if one.movement.id in shown and one.order_id is None
-        ]
+        """The actor that runs now learns of what has moved."""
+        for movement in charge.movements or ():
+            self.showed_one(movement)
         actor = self._scheduler.current
-        self._known[actor, actor.subject, PaymentKey(processor, charge.id)] = foreign
+        self._known[actor, actor.subject, PaymentKey(processor, charge.id)] = charge
+
+    def showed_one(self, movement: Movement | None) -> None:
+        """A look-up shows a movement."""
+        if movement is not None and movement.status is MovementStatus.SUCCEEDED:
+            self.shown_as_succeeded.add(movement.id.removeprefix(LISTED))
 
     def look(self, processor: str) -> list[FakeRefund]:
         """Check what has moved there since the last look; the new movements are returned."""
         refunds = self.books[processor].refunds
         for one in refunds.values():
-            if one.movement.status is MovementStatus.SUCCEEDED:
+            if MovementStatus.SUCCEEDED in one.been:
                 self.ever_succeeded.add(one.movement.id)
         if len(refunds) == self._seen[processor]:
             return []
@@ -137,7 +146,7 @@ class MoneyWatch:
         assert refund is not None
         moved = movement.movement
         require(is_as_asked(moved, refund), "movement_is_as_asked", (movement, refund))
-        if moved.status is MovementStatus.FAILED or self.is_mistaken(refund):
+        if has_failed(movement) or self.is_mistaken(refund):
             return
         require(refund.state not in FREED, "failed_means_nothing_moved", (movement, refund))
         attempt = self._attempt_of[refund_id][-1]
@@ -176,6 +185,10 @@ class MoneyWatch:
         Money that goes to a card is counted with the payment that its record books.
         """
         key, actor = payment_key_of(refund), self._scheduler.current
+        shown = self._known.get((actor, actor.subject, key))
+        if shown is not None:
+            left = shown.money.amount - shown.refunded
+            require(refund.amount <= left, "never_more_than_was_shown_as_left", (refund, shown))
         record = refund.payment_record or key
         siblings = {
             one.id: one
@@ -189,21 +202,45 @@ class MoneyWatch:
         }
         for one in self.movements():
             mine = siblings.get(one.order_id or "")
-            alive = one.movement.status is not MovementStatus.FAILED
+            # What was called failed, and is not, counts where it was shown: below.
+            alive = one.movement.status is not MovementStatus.FAILED and not has_failed(one)
             if mine is not None and alive and not self.is_mistaken(mine):
                 ours[mine.id] = one.movement.money.amount
         ours[refund.id] = refund.amount
-        # A dashboard refund that a refund of ours is bound to is counted there.
-        foreign = {
-            one.movement.id: one.movement.money.amount
-            for one in self._known.get((actor, actor.subject, key), ())
-            if one.movement.status is not MovementStatus.FAILED
-            and self._memory.movements.get((key.processor, one.movement.id)) not in ours
-        }
+        foreign = self._shown_beside(key, shown, set(ours))
         lone = refund.request.is_unlinked and refund.request.report_to is None
         captured = refund.amount if lone else CAPTURED
         enough = sum(ours.values()) + sum(foreign.values()) <= captured
         require(enough, "never_more_than_captured", (refund, ours, foreign, captured))
+
+    def _shown_beside(
+        self, key: PaymentKey, shown: Charge | None, counted: set[str]
+    ) -> dict[str, int]:
+        """What the charge showed of movements that none of the refunds counted stands for."""
+        beside: dict[str, int] = {}
+        for movement in (shown.movements if shown is not None else None) or ():
+            made = self.books[key.processor].named(movement.id)
+            owner = self._memory.movements.get((key.processor, movement.id))
+            known = owner in counted or (made is not None and made.order_id in counted)
+            if movement.status is not MovementStatus.FAILED and not known:
+                beside[movement.id] = movement.money.amount
+        return beside
+
+
+def has_failed(made: FakeRefund) -> bool:
+    """Whether the processor has called it failed at some time, whatever it is now."""
+    return MovementStatus.FAILED in made.been
+
+
+def owner_of(movements: dict[tuple[str, str], str], name: str, made: FakeRefund) -> str | None:
+    """The refund here that has the movement, under whichever of its ids."""
+    ids = (made.movement.id, LISTED + made.movement.id)
+    return next((movements[name, one] for one in ids if (name, one) in movements), None)
+
+
+def moves_less(made: FakeRefund) -> bool:
+    """Whether it has turned out to be less than it was to be, and so another refund."""
+    return made.conduct.amount is not None and made.changes > 0
 
 
 def is_as_asked(moved: Movement, refund: Refund) -> bool:

@@ -22,10 +22,11 @@ from refunds.refund import ReferenceType, RefundRequest, Source, refund_id_of
 from refunds.report import ReportDeferredError, ReportFailedError, UnknownRefundError
 from refunds.reserve import CreateRefund
 from refunds.state_machine import State
-from tests.simulation.options import HOUR_MS, MINUTE_MS, Wish
+from tests.simulation.options import CURRENCY, Wish
+from tests.simulation.others import HOUR_MS, MINUTE_MS
 from tests.simulation.report_queue import Message
 from tests.simulation.schedule import Actor
-from tests.simulation.stage import CURRENCY, STAGE, Stage
+from tests.simulation.stage import STAGE, Stage
 
 GATEWAY_MS: Final = 29_000
 PROVIDER_BUDGET_MS: Final = 24_000
@@ -170,7 +171,7 @@ def report(stage: Stage, message: Message) -> None:
     """A worker handles one message, and leaves it to the queue if it could not."""
     last = stage.queue.is_last(message)
     try:
-        stage.report(
+        done = stage.report(
             message.refund_id,
             Deadline.after(stage.clock, ATTEMPT_BUDGET_MS),
             receive=message.receives,
@@ -183,7 +184,7 @@ def report(stage: Stage, message: Message) -> None:
         stage.gate.note("report", type(error).__name__, error)
         stage.queue.hide(message, min(900_000, 5_000 * 2**message.receives))
     else:
-        stage.gate.note("report", "done")
+        stage.gate.note("report", done)
         stage.queue.delete(message)
 
 

@@ -9,6 +9,8 @@ from refunds.ports import (
     Capabilities,
     Charge,
     ChargePage,
+    CredentialRefused,
+    CredentialRefusedError,
     Deadline,
     Movement,
     MovementStatus,
@@ -17,6 +19,7 @@ from refunds.ports import (
     RefundOrder,
     Unknown,
     UnlinkedOrder,
+    UnreadableAnswerError,
 )
 from tests.fakes.abilities import keeps_keys, refunds_unlinked, shows_payments, shows_refunds
 from tests.fakes.processor import FakeProcessor, Order
@@ -31,14 +34,18 @@ from tests.fakes.processor_fates import (
     ReplyLost,
     RequestLost,
 )
+from tests.simulation.conducts import conduct_of
 from tests.simulation.faults import Fault
 from tests.simulation.gate import Gate
 from tests.simulation.money_watch import MoneyWatch
-from tests.simulation.options import HOUR_MS, MINUTE_MS, Options
+from tests.simulation.options import Options
+from tests.simulation.others import MINUTE_MS
 from tests.simulation.profiles import MAY_NAME_ORDERS
 from tests.simulation.violation import require
 
 READ_MS: Final = 18_000
+# How long it takes until another secret is in place.
+REVOKED_MS: Final = 10 * MINUTE_MS
 LAG_MS: Final = 10 * MINUTE_MS
 # The late-arrival bound is the hold; pauses, skew and lagging look-ups take their part of it.
 BOUND_MARGIN_MS: Final = 30 * MINUTE_MS
@@ -52,6 +59,9 @@ _FATES: Final[dict[Fault, Fate]] = {
     Fault.REFUSED: Answered(422, "Insufficient balance."),
     Fault.LIMITED: Answered(429),
     Fault.UNAUTHORIZED: Answered(401),
+    Fault.REVOKED: Answered(401),
+    # In the processor's own way, while another secret is in place already.
+    Fault.REPLACED: Answered(403, "Invalid business api key", replaced=True),
 }
 
 
@@ -63,14 +73,22 @@ class SimulatedProcessor:
     ) -> None:
         self.inner = inner
         self.on_news: Callable[[SimulatedProcessor, FakeRefund], None] = lambda *_: None
+        self.on_first_sight: dict[str, Callable[[], None]] = {}
         self._gate = gate
         self._watch = watch
         self._options = options
         inner.reads_keys = options.reads_keys
         inner.books.checks_amounts = options.checks_amounts
         inner.books.one_refund_per_payment = options.one_refund_only
+        inner.books.zone_ms = options.others.zone_ms
+        inner.books.lists_other_ids = (
+            options.others.lists_other_ids
+            and shows_refunds(inner.capabilities)
+            and shows_payments(inner.capabilities)
+        )
         inner.books.names_orders |= options.names_orders and inner.name in MAY_NAME_ORDERS
         self._down = [one[1:] for one in options.outages if one[0] == "processor"]
+        self._revoked_until_ms = 0
         self._listless = [one[1:] for one in options.outages if one[0] == "lists"]
 
     @property
@@ -84,9 +102,10 @@ class SimulatedProcessor:
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:
         self._can(shows_payments(self.capabilities), "charge")
         fault = self._look_up("charge", charge_id, deadline)
-        self.inner.lists_refunds = fault is not Fault.LISTS_NOTHING and not self._is(self._listless)
+        self.inner.lists_refunds = fault is not Fault.LISTS_NOTHING and self._lists_refunds
         charge = self.inner.charge(charge_id, deadline)
         self._watch.showed(self.name, charge)
+        self.on_first_sight.pop(charge_id, lambda: None)()
         self._gate.leave(fault)
         return charge
 
@@ -98,13 +117,16 @@ class SimulatedProcessor:
 
     def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
         self._can(self.capabilities.lists_charges, "charges")
-        self.inner.lists_refunds = not self._is(self._listless)
+        if self._options.others.bad_page and cursor is None:
+            raise UnreadableAnswerError("the newest page cannot be read")
+        self.inner.lists_refunds = self._lists_refunds
         return self.inner.charges(cursor, deadline)
 
     def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
         self._can(shows_refunds(self.capabilities), "movement")
         fault = self._look_up("movement", processor_refund_id, deadline)
         movement = self.inner.movement(processor_refund_id, deadline)
+        self._watch.showed_one(movement)
         self._gate.leave(fault)
         return _shown(movement, fault)
 
@@ -131,10 +153,14 @@ class SimulatedProcessor:
         except ProviderUnavailableError as error:
             return Unknown(str(error))
         fate = self._fate(fault)
-        self.inner.books.conduct = self._conduct()
+        self.inner.books.conduct = self._conduct(order)
         self.inner.fates.append(fate)
         ask = self.inner.refund_unlinked if isinstance(order, UnlinkedOrder) else self.inner.refund
         outcome = ask(order, deadline)  # type: ignore[arg-type]
+        if fault is Fault.REVOKED:
+            self._revoked_until_ms = self._gate.scheduler.now_ms + REVOKED_MS
+        if isinstance(outcome, CredentialRefused) and outcome.replaced:
+            self._watch.turned_away(order)
         if isinstance(fate, ExecutedLate):
             self._gate.scheduler.after(fate.after_ms, self.catch_up)
         self.catch_up()
@@ -149,11 +175,11 @@ class SimulatedProcessor:
     # --- what happens behind the product's back ------------------------------------------------
 
     def refund_in_dashboard(
-        self, charge_id: str, amount: int, *, fails: bool = False
+        self, charge_id: str, amount: int, *, fails: bool = False, age_ms: int = 0
     ) -> FakeRefund | None:
-        """A person refunds in the dashboard, if the charge has that much left."""
+        """A person refunds in the dashboard, or did long ago, if the charge has that much left."""
         books = self.inner.books
-        books.conduct = Conduct(MovementStatus.FAILED) if fails else self._conduct()
+        books.conduct = Conduct(MovementStatus.FAILED) if fails else self._conduct(None)
         left = books.charges[charge_id].money.amount - sum(
             item.movement.money.amount
             for item in books.of(charge_id)
@@ -161,7 +187,7 @@ class SimulatedProcessor:
         )
         if amount > left:
             return None
-        made = self.inner.refund_in_dashboard(charge_id, amount)
+        made = self.inner.refund_in_dashboard(charge_id, amount, age_ms=age_ms)
         self.catch_up()
         return books.refunds[made.id] if isinstance(made, Movement) else None
 
@@ -174,8 +200,8 @@ class SimulatedProcessor:
     def _news(self) -> None:
         for refund in self._watch.look(self.name):
             self.on_news(self, refund)
-            if refund.last is not None:
-                self._gate.scheduler.at(refund.last_ms, self.catch_up)
+            for when_ms in refund.changes_ms:
+                self._gate.scheduler.at(when_ms, self.catch_up)
 
     def _fate(self, fault: Fault | None) -> Fate:
         random = self._gate.scheduler.random
@@ -195,20 +221,19 @@ class SimulatedProcessor:
             return ReplyLost()
         return Executed()
 
-    def _conduct(self) -> Conduct:
-        random, options = self._gate.scheduler.random, self._options
-        if random.random() >= options.odd_conduct:
-            return Conduct()
-        after_ms = random.choice((0, 1_000, MINUTE_MS, HOUR_MS, 3 * HOUR_MS))
-        if options.takes_back and random.random() < 0.3:
-            return Conduct(MovementStatus.SUCCEEDED, MovementStatus.FAILED, after_ms)
-        last = random.choice((MovementStatus.SUCCEEDED, MovementStatus.FAILED))
-        return Conduct(random.choice((MovementStatus.PENDING, last)), last, after_ms)
+    def _conduct(self, order: Order | None) -> Conduct:
+        return conduct_of(self._gate.scheduler.random, self._options, order)
+
+    @property
+    def _lists_refunds(self) -> bool:
+        return not self._options.others.lists_nothing and not self._is(self._listless)
 
     def _look_up(self, port: str, about: str, deadline: Deadline) -> Fault | None:
         self._watch.looking_up()
         fault = self._gate.enter(f"{self.name}.{port}", about, deadline)
         self.catch_up()
+        if self._gate.scheduler.now_ms < self._revoked_until_ms:
+            raise CredentialRefusedError("the credential is not accepted")
         if fault is Fault.UNAVAILABLE or self._is(self._down):
             raise ProviderUnavailableError("no whole answer")
         lag_ms = self._gate.scheduler.random.choice((1_000, MINUTE_MS, LAG_MS))

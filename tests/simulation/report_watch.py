@@ -1,12 +1,15 @@
 """Invariants of what Stripe is told: successes only, each once, the right amount and seconds."""
 
+from collections import Counter
 from typing import Final
 
+from refunds.payment import PaymentKey, payment_key_of
 from refunds.refund import Refund, ReportParameters
 from refunds.state_machine import State
 from tests.fakes.book_records import BookRecords
 from tests.fakes.ledger import MemoryLedger
 from tests.simulation.money_watch import MoneyWatch
+from tests.simulation.options import GRACE_MS
 from tests.simulation.schedule import SKEW_MAX_MS, Actor, Scheduler, SkewedClock
 from tests.simulation.violation import require
 
@@ -24,15 +27,20 @@ class ReportWatch:
         money: MoneyWatch,
         scheduler: Scheduler,
         clock: SkewedClock,
+        *,
+        off_ms: int = 0,
     ) -> None:
+        """``off_ms``: by how much the processor's times are off."""
         self._stripe = stripe
         self._memory = memory
         self._money = money
         self._scheduler = scheduler
         self._clock = clock
+        self._off_s = off_ms // 1000
         self._seen = 0
         self._first: dict[str, ReportParameters] = {}
-        self._in_flight: dict[str, Actor] = {}
+        self._in_flight: dict[PaymentKey, Actor] = {}
+        self._sent: Counter[str] = Counter()
 
     def telling(self, parameters: ReportParameters, key: str) -> None:
         """A report is about to be sent."""
@@ -42,11 +50,16 @@ class ReportWatch:
         assert refund is not None
         require(refund.state is State.SUCCEEDED, "only_successes_are_reported", refund)
         self._same_every_time(refund, parameters)
+        self._sent[refund.id] += 1
+        counted = refund.report.attempts >= self._sent[refund.id]
+        require(counted, "a_report_is_counted_before_it_is_sent", (refund, self._sent))
+        self._others_had_time(refund, parameters)
         self._one_worker_at_a_time(refund)
 
     def told(self, key: str) -> None:
         """The answer to a report is back."""
-        self._in_flight.pop(key.rpartition(":")[0], None)
+        refund = self._memory.refunds[key.rpartition(":")[0]]
+        self._in_flight.pop(payment_key_of(refund), None)
 
     def look(self) -> None:
         """Check what Stripe has booked since the last look."""
@@ -62,15 +75,16 @@ class ReportWatch:
         """Invariant 7, over the true movement."""
         reference = parameters.refund_reference
         movement = self._money.movement(reference)
-        moved = movement is not None and reference in self._money.ever_succeeded
+        moved = movement is not None and movement.movement.id in self._money.ever_succeeded
         require(moved, "only_successes_are_reported", parameters)
         assert movement is not None
         right = movement.movement.money.amount == parameters.amount
         require(right, "the_right_amount_is_reported", (movement, parameters))
         now_s = self._clock.now_ms() // 1000
         executed_s = (SkewedClock.EPOCH_MS + movement.executed_ms) // 1000
+        off_s = SECONDS_OFF_MAX + self._off_s
         seconds = (
-            executed_s - SECONDS_OFF_MAX <= parameters.refunded_at_s <= now_s + SECONDS_OFF_MAX
+            executed_s - off_s <= parameters.refunded_at_s <= now_s + off_s
             and parameters.initiated_at_s <= parameters.refunded_at_s
         )
         require(seconds, "the_right_seconds_are_reported", (movement, parameters, now_s))
@@ -81,13 +95,23 @@ class ReportWatch:
         stored = refund.report.parameters
         require(stored == parameters, "report_parameters_are_frozen", (stored, parameters))
 
+    def _others_had_time(self, refund: Refund, parameters: ReportParameters) -> None:
+        """Whoever refunds elsewhere is given a while to report it before we do."""
+        made = self._money.movement(parameters.refund_reference)
+        if made is None or made.order_id is not None or refund.report.forced:
+            return
+        waited_ms = self._scheduler.now_ms - made.executed_ms
+        enough = waited_ms + SKEW_MAX_MS >= GRACE_MS
+        require(enough, "others_have_time_to_report", (waited_ms, made, refund))
+
     def _one_worker_at_a_time(self, refund: Refund) -> None:
-        """Two workers may be at Stripe for one refund only if one was paused past its lease."""
+        """Two may be at Stripe for one payment only if one of them was paused past its lease."""
         actor, now_ms = self._scheduler.current, self._clock.now_ms()
-        until_ms = actor.leases.get(refund.id)
-        require(until_ms is not None, "one_worker_reports_a_refund", (actor, refund))
+        key = payment_key_of(refund)
+        until_ms = actor.leases.get(key)
+        require(until_ms is not None, "one_worker_reports_a_payment", (actor, refund))
         assert until_ms is not None
-        other = self._in_flight.get(refund.id, actor)
-        live = now_ms + SKEW_MAX_MS < min(until_ms, other.leases[refund.id])
-        require(other is actor or not live, "one_worker_reports_a_refund", (other, actor, refund))
-        self._in_flight[refund.id] = actor
+        other = self._in_flight.get(key, actor)
+        live = now_ms + SKEW_MAX_MS < min(until_ms, other.leases[key])
+        require(other is actor or not live, "one_worker_reports_a_payment", (other, actor, refund))
+        self._in_flight[key] = actor

@@ -10,8 +10,8 @@ from functools import partial
 from typing import Final
 
 from refunds.state_machine import REPORT_TRANSITIONS, TRANSITIONS
+from tests.simulation.drawing import draw
 from tests.simulation.faults import Fault, Pair, pairs_of
-from tests.simulation.options import draw
 from tests.simulation.profiles import NAMES
 from tests.simulation.world import Result, World
 

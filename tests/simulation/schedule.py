@@ -13,6 +13,7 @@ from typing import Final
 
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
+from refunds.payment import PaymentKey
 from refunds.refund import Refund
 
 # How far the clocks of two actors may disagree.
@@ -39,7 +40,7 @@ class Actor:
         skew_ms: how far its wall clock is ahead.
         subject: the refund that it works on just now, if it is one.
         taken: refunds that it took for settling.
-        leases: reports that it took, each with the end of its lease.
+        leases: payments whose reports it took, each with the end of its lease.
         calls: how many port calls it has made.
         looked: at which of them it last looked a refund up, and what it saw.
     """
@@ -49,7 +50,7 @@ class Actor:
     skew_ms: int = 0
     subject: str | None = None
     taken: set[str] = field(default_factory=set)
-    leases: dict[str, int] = field(default_factory=dict)
+    leases: dict[PaymentKey, int] = field(default_factory=dict)
     calls: int = 0
     looked: tuple[int, Refund | None] = (0, None)
 

@@ -1,20 +1,18 @@
 """One simulated world: the production use cases, unmodified, on simulated ports."""
 
-from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from itertools import count
 from random import Random
 from typing import Final, TypeVar
 
-from refunds.adopt import Adopter
-
 from refunds.execute import ExecuteRefund
+from refunds.learn import LearnFromCharge
 from refunds.link import LinkResolver
+from refunds.look_at_sums import LookAtSums
 from refunds.money import Money
 from refunds.observe import ObservePayment
-from refunds.ports import LedgerUnavailableError
 from refunds.read_refund import ReadRefund
+from refunds.read_sums import ReadSums
 from refunds.record import Recorder
 from refunds.refund import PaymentMethodKind
 from refunds.report import ReportRefund
@@ -32,38 +30,27 @@ from tests.simulation.faults import Dice, Fault
 from tests.simulation.gate import Gate, Trace
 from tests.simulation.ledger import SimulatedLedger
 from tests.simulation.ledger_watch import LedgerWatch
+from tests.simulation.listing import SimulatedListing
+from tests.simulation.mishaps import plan_mishaps
 from tests.simulation.money_watch import MoneyWatch
-from tests.simulation.options import CAPTURED, LONE_RECORD, MINUTE_MS, Options
+from tests.simulation.options import CAPTURED, CURRENCY, GRACE_MS, LONE_RECORD, Options
+from tests.simulation.others import MINUTE_MS
 from tests.simulation.processor import SimulatedProcessor
 from tests.simulation.profiles import NAMES, fake_of, is_told_the_merchants_reference
 from tests.simulation.report_queue import ReportQueue
 from tests.simulation.report_watch import ReportWatch
 from tests.simulation.schedule import Actor, Scheduler, SkewedClock
-from tests.simulation.violation import require
+from tests.simulation.trail import SimulatedTrail
 
 STAGE: Final = "sim"
 LEASE_MS: Final = 60_000
 REPORT_LEASE_MS: Final = 90_000
-CURRENCY: Final = "sgd"
 # Where money can go without a payment, and where a gateway refuses to send it.
 METHODS: Final = {
     "card-0": PaymentMethodKind.CARD,
     "card-1": PaymentMethodKind.CARD,
     "account-0": PaymentMethodKind.BANK_ACCOUNT,
 }
-# Why a sweep may miss a payment: the next one comes by again.
-MISSES: Final = frozenset(
-    {
-        "ClaimConflictError",
-        "LedgerConflictError",
-        "LedgerUnavailableError",
-        "ProcessorUnavailableError",
-        "StripeUnavailableError",
-    }
-)
-# A person must look into each of these.
-ALARMS: Final = frozenset({"refund_needs_review", "report_failed", "link_found_but_booked"})
-
 _A = TypeVar("_A")
 _B = TypeVar("_B")
 
@@ -86,26 +73,6 @@ class OneAfterTheOther:
         actor.subject = None
 
 
-class SimulatedTrail:
-    """``ports.Trail``: counts what was noted, and keeps who was alarmed about what."""
-
-    def __init__(self, gate: Gate) -> None:
-        self.counts: Counter[str] = Counter()
-        self.alarms: defaultdict[str, set[object]] = defaultdict(set)
-        self._gate = gate
-
-    def note(self, event: str, **facts: str | int | bool | Decimal | None) -> None:
-        self.counts[event] += 1
-        if event == "settle_failed":
-            expected = str(facts["error"]).startswith(LedgerUnavailableError.__name__)
-            require(expected, "settling_raises_only_what_it_promises", facts)
-        if event == "sweep_missed":
-            require(facts["error"] in MISSES, "sweeping_misses_only_what_it_must", facts)
-        if event in ALARMS:
-            self.alarms[event].add(facts["refund_id"])
-        self._gate.note("note", event, facts)
-
-
 class Stage:
     """Everything of one world but its people."""
 
@@ -126,6 +93,7 @@ class Stage:
         self._open_record(LONE_RECORD, {})
         for processor in self.processors.values():
             processor.inner.books.methods.update(METHODS)
+        plan_mishaps(self)
 
     def actor(self, name: str, kind: str) -> Actor:
         """Somebody with a clock of their own."""
@@ -146,7 +114,10 @@ class Stage:
         books = {name: fake.books for name, fake in fakes.items()}
         self.money = MoneyWatch(books, self.memory, self.scheduler, self.clock)
         self.writes = LedgerWatch(self.memory, self.money, book.books, self.scheduler)
-        reports = ReportWatch(book.books, self.memory, self.money, self.scheduler, self.true_clock)
+        off_ms = abs(options.processor_skew_ms) + abs(options.others.zone_ms)
+        reports = ReportWatch(
+            book.books, self.memory, self.money, self.scheduler, self.true_clock, off_ms=off_ms
+        )
         self.answers = AnswerWatch(self.memory, self.money)
         self.ledger = SimulatedLedger(gate, self.memory, self.writes)
         self.processors = {
@@ -160,8 +131,9 @@ class Stage:
     def _use_cases(self) -> None:
         self._together = OneAfterTheOther(self.scheduler)
         ledger, clock, trail, options = self.ledger, self.clock, self.trail, self.options
-        processors = self.processors
-        adopter = Adopter(ledger=ledger, clock=clock, trail=trail, stage=STAGE)
+        processors, listing = self.processors, SimulatedListing(self.gate, self.memory)
+        self.accounts = dict.fromkeys(processors, "")
+        sweeps = MemorySweeps()
         resolver = LinkResolver(
             ledger=ledger,
             book=self.book,
@@ -173,11 +145,28 @@ class Stage:
             in_doubt=lambda _: False,
         )
         self.recorder = recorder = Recorder(ledger=ledger, clock=clock, trail=trail, stage=STAGE)
+        self.learn = learn = LearnFromCharge(
+            ledger=ledger,
+            refunds=listing.refunds,
+            every_refund=listing.every_refund,
+            sweeps=sweeps,
+            processors=processors,
+            recorder=recorder,
+            doorbell=self.queue,
+            clock=clock,
+            trail=trail,
+            stage=STAGE,
+        )
         self.execute = ExecuteRefund(
             ledger=ledger,
             resolver=resolver,
             reservation=Reservation(
-                ledger=ledger, adopter=adopter, clock=clock, trail=trail, lease_ms=LEASE_MS
+                ledger=ledger,
+                learn=learn,
+                accounts=self.accounts,
+                clock=clock,
+                trail=trail,
+                lease_ms=LEASE_MS,
             ),
             recorder=recorder,
             processors=processors,
@@ -186,11 +175,31 @@ class Stage:
             trail=trail,
             new_token=self.new_token,
         )
+        self.read_sums = read_sums = ReadSums(
+            ledger=ledger,
+            book=self.book,
+            processors=processors,
+            learn=learn,
+            every_refund=listing.every_refund,
+            clock=clock,
+            grace_ms=GRACE_MS,
+        )
+        look_at_sums = LookAtSums(
+            ledger=ledger,
+            read_sums=read_sums,
+            clock=clock,
+            trail=trail,
+            lease_ms=REPORT_LEASE_MS,
+            step_ms=MINUTE_MS,
+        )
         self.settle = SettleRefund(
             ledger=ledger,
             processors=processors,
             recorder=recorder,
             execute=self.execute,
+            learn=learn,
+            look_at_sums=look_at_sums,
+            accounts=self.accounts,
             doorbell=self.queue,
             clock=clock,
             trail=trail,
@@ -200,26 +209,32 @@ class Stage:
                 after_hold=options.after_hold,
                 take_ms=90_000,
                 unheard_ms=120 * MINUTE_MS,
+                grace_ms=GRACE_MS,
             ),
         )
         self.read_refund = ReadRefund(ledger=ledger, settle=self.settle)
         self.settle_run = SettleRun(
-            ledger=ledger, settle=self.settle, together=self._together, clock=clock, trail=trail
+            ledger=ledger,
+            refunds=listing.refunds,
+            sweeps=sweeps,
+            settle=self.settle,
+            together=self._together,
+            clock=clock,
+            trail=trail,
         )
         self.observe = ObservePayment(
             ledger=ledger,
-            sweeps=MemorySweeps(),
             resolver=resolver,
-            adopter=adopter,
+            learn=learn,
+            look_at_sums=look_at_sums,
             recorder=recorder,
             settle=self.settle,
-            execute=self.execute,
             clock=clock,
             trail=trail,
         )
         self.sweep = SweepPayments(
             processors=processors,
-            sweeps=self.observe.sweeps,
+            sweeps=sweeps,
             payments=lambda keys: {
                 key: found for key in keys if (found := ledger.payment(key)) is not None
             },
@@ -229,7 +244,14 @@ class Stage:
             trail=trail,
         )
         self.report = ReportRefund(
-            ledger=ledger, book=self.book, clock=clock, trail=trail, lease_ms=REPORT_LEASE_MS
+            ledger=ledger,
+            book=self.book,
+            read_sums=read_sums,
+            clock=clock,
+            trail=trail,
+            lease_ms=REPORT_LEASE_MS,
+            step_ms=MINUTE_MS,
+            others_report=options.others.reported,
         )
 
     def _pay(self, number: int) -> None:

@@ -3,12 +3,13 @@
 import pytest
 
 from tests.simulation import (
+    defects_others,
     defects_processors,
     defects_reporting,
     defects_sending,
     defects_settling,
 )
-from tests.simulation.options import draw
+from tests.simulation.drawing import draw
 from tests.simulation.planting import DEFECTS
 from tests.simulation.runs import live
 from tests.simulation.world import World
@@ -16,7 +17,13 @@ from tests.simulation.world import World
 # Each is caught by one of so many seeds; most of them by the first few.
 SEEDS_MAX = 800
 DEFECTS_MIN = 15
-PLANTED_IN = (defects_sending, defects_settling, defects_reporting, defects_processors)
+PLANTED_IN = (
+    defects_sending,
+    defects_settling,
+    defects_reporting,
+    defects_processors,
+    defects_others,
+)
 
 
 def seed_that_catches(seeds: range) -> int | None:

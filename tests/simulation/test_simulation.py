@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.simulation.options import draw
+from tests.simulation.drawing import draw
 from tests.simulation.profiles import NAMES
 from tests.simulation.runs import STEPS, WORLDS_FOR_ALL, live_all
 from tests.simulation.world import World

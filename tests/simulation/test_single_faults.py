@@ -14,15 +14,8 @@ from refunds.refund import RefundType
 from refunds.settle import AfterHold
 from tests.fakes.abilities import keeps_keys, names_where, refunds_unlinked
 from tests.simulation.faults import POSSIBLE, Fault
-from tests.simulation.options import (
-    HOUR_MS,
-    LONE_RECORD,
-    MINUTE_MS,
-    Foreign,
-    Options,
-    Unlinked,
-    Wish,
-)
+from tests.simulation.options import LONE_RECORD, Options, Unlinked, Wish
+from tests.simulation.others import HOUR_MS, MINUTE_MS, Booking, Foreign, Name
 from tests.simulation.profiles import NAMES
 from tests.simulation.world import World
 
@@ -64,7 +57,6 @@ def quiet_world(*wishes: Wish, **more: object) -> Options:
         "double_runs": False,
         "max_receives": 3,
         "redrives": False,
-        "reports_of_others": False,
         "forgets_keys": False,
     }
     return Options(wishes=wishes, **{**facts, **more})  # type: ignore[arg-type]
@@ -81,7 +73,9 @@ EVERYWHERE: Final[dict[str, Options]] = {
     ),
     "webhooks, a refund in the dashboard, two runs at once": quiet_world(
         wish("a", 2500),
-        foreign=(Foreign(payment=0, amount=1037, at_ms=3_000, reported=True),),
+        foreign=(
+            Foreign(payment=0, amount=1037, at_ms=3_000, booking=Booking(Name.MOVEMENT, MINUTE_MS)),
+        ),
         webhook_rate=2.0,
         double_runs=True,
         trouble_ms=20 * MINUTE_MS,

@@ -6,21 +6,33 @@ from functools import partial
 from typing import Final
 
 from refunds.payment import PaymentKey
-from refunds.ports import MovementStatus, News
-from refunds.refund import ReportParameters
-from refunds.state_machine import ReportState
+from refunds.ports import News
+from refunds.refund import Refund, RefundType
+from refunds.state_machine import ReportState, State
 from tests.fakes.processor_books import FakeRefund
+from tests.simulation.closing import Operator
+from tests.simulation.colleague import Colleague
 from tests.simulation.faults import Fault
-from tests.simulation.liveness import Ending, awaits_a_person, is_behind_a_review, settle_by_hand
-from tests.simulation.options import HOUR_MS, MINUTE_MS, Foreign, Options
+from tests.simulation.liveness import (
+    Ending,
+    awaits_a_person,
+    is_behind_a_review,
+    waits_for_another,
+)
+from tests.simulation.options import Options, Wish
+from tests.simulation.others import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.simulation.people import Caller, observe, read_now, report, settle_due, sweep, work
 from tests.simulation.processor import SimulatedProcessor
 from tests.simulation.report_queue import Message
+from tests.simulation.schedule import SkewedClock
 from tests.simulation.stage import Stage
-from tests.simulation.violation import InvariantViolation
+from tests.simulation.true_books import TrueBooks
+from tests.simulation.violation import InvariantViolation, require
 
-# Long enough after the trouble for the longest hold, its backoff, and a sweep of what is left.
-PEACE_MS: Final = 60 * HOUR_MS
+# Long enough for the longest hold and the last look, and for what is pending to be given up.
+PEACE_MS: Final = 40 * DAY_MS
+# How often a person looks again: what one command closes may open something else.
+ROUNDS_MAX: Final = 4
 
 
 @dataclass(slots=True)
@@ -55,10 +67,16 @@ class World:
     def __init__(self, options: Options, *, script: dict[int, Fault] | None = None) -> None:
         self.options = options
         self.stage = Stage(options, script=script)
+        self.colleague = Colleague(self.stage)
+        self.books = TrueBooks(self.stage, self.colleague)
+        self.operator = Operator(self.stage, self.books)
         self.stage.queue.deliver = self._deliver
         for processor in self.stage.processors.values():
             processor.on_news = self._news
+        self.stage.ledger.on_due = self._due
         self._tick_ms: int | None = None
+        self._moved: object = None
+        self._rest_ms = 0
 
     def run(self) -> Result:
         """Live this world; whatever goes wrong in it is in the result."""
@@ -92,8 +110,6 @@ class World:
             when_ms = wish.start_ms + stage.random.randrange(2 * options.trouble_ms)
             task = partial(read_now, stage, wish.key)
             stage.scheduler.at(when_ms, partial(work, stage, "reader", "call", task))
-        for foreign in options.foreign:
-            stage.scheduler.at(foreign.at_ms, partial(self._dashboard, foreign))
         if options.forgets_keys:
             for _ in range(3):
                 when_ms = stage.random.randrange(2 * options.trouble_ms)
@@ -108,7 +124,6 @@ class World:
             when_ms = stage.random.randrange(2 * options.trouble_ms)
             stage.scheduler.at(when_ms, self._sweep)
         stage.scheduler.at(options.trouble_ms, self._peace)
-        self._tick_at(MINUTE_MS)
         stage.scheduler.at(options.calm_ms, self._sweep)
         stage.scheduler.run(options.calm_ms)
         self._until_quiet(options.calm_ms + PEACE_MS)
@@ -125,41 +140,95 @@ class World:
                 return
 
     def _is_quiet(self) -> bool:
+        """Whether nothing happens any more by itself, and all that did has been looked at since."""
         stage = self.stage
-        if stage.scheduler.alive or stage.queue.waiting:
+        if stage.scheduler.alive or stage.queue.waiting or self.colleague.plans:
             return False
         if any(processor.inner.late_orders for processor in stage.processors.values()):
             return False
-        if any(one.last is not None for one in stage.money.movements()):
+        movements = list(stage.money.movements())
+        if any(one.last is not None for one in movements):
             return False
-        return all(
-            refund.next_check_ms is None
-            or awaits_a_person(refund)
-            or is_behind_a_review(refund, stage.memory)
-            for refund in stage.memory.refunds.values()
-        )
+        moved = (sum(one.changes for one in movements), len(stage.book.inner.books.reports))
+        if moved != self._moved:
+            self._moved, self._rest_ms = moved, stage.scheduler.now_ms
+        return all(map(self._rests, stage.memory.refunds.values()))
+
+    def _rests(self, refund: Refund) -> bool:
+        """Whether nothing of it is due by itself but looks that others have been taken for."""
+        if refund.next_check_ms is None or awaits_a_person(refund):
+            return True
+        if refund.state is State.SUCCEEDED and refund.report.state is not ReportState.DUE:
+            in_ms = refund.next_check_ms - self.stage.true_clock.now_ms()
+            looked = self.stage.ledger.looked_ms.get(refund.id, -1) >= self._rest_ms
+            return looked and in_ms > 2 * HOUR_MS
+        memory = self.stage.memory
+        return is_behind_a_review(refund, memory) or waits_for_another(refund, memory)
 
     def _clear_up(self, ending: Ending) -> None:
-        """A person decides reviews by what really happened; a sweep; failed reports again."""
-        stage = self.stage
+        """The books must agree or an alarm ring; then a person does what the alarms say."""
+        stage, operator = self.stage, self.operator
         if ending.reviews:
             # Nobody decides before the last order must have arrived.
             stage.scheduler.run(stage.scheduler.now_ms + self.options.hold_ms)
-        settle_by_hand(stage, list(filter(awaits_a_person, stage.memory.refunds.values())))
+        self._two_days()
+        self.books.check_alarmed()
+        self.books.check_failures()
         for number in range(self.options.payments):
             stage.link(number)
+        self._close_all()
+        if self._ask_once_more(ending):
+            self._close_all()
+        ending.check_movements()
+        require(not operator.waiting(), "every_refund_is_closed", operator.waiting())
+        ending.check_accepted()
+        self.books.check_nothing_old_is_told()
+        self.books.check_refundable()
+        self.books.check_closed(operator.accepted, operator.waived)
+
+    def _close_all(self) -> None:
+        """A person does what the alarms say, until none does any more."""
+        for _ in range(ROUNDS_MAX):
+            self._two_days()
+            if not self.operator.act():
+                break
+            self._look_ahead()
+        self._until_quiet(self.stage.scheduler.now_ms + PEACE_MS)
+
+    def _ask_once_more(self, ending: Ending) -> bool:
+        """Where metadata named a wrong payment and were mended, the next refund finds the right."""
+        if self.options.others.wrong_link_ms is None or len(self.options.named(0)) > 1:
+            return False
+        wish = Wish(
+            key="key-mended",
+            payment=0,
+            amount=100,
+            refund_type=RefundType.INSTANT,
+            start_ms=0,
+            tries=1,
+        )
+        Caller(self.stage, wish).ask()
+        self._until_quiet(self.stage.scheduler.now_ms + PEACE_MS)
+        ending.check_mended(wish.key)
+        return True
+
+    def _two_days(self) -> None:
+        """The daily sweep comes by twice."""
         for _ in range(2):
             self._sweep()
-            self._until_quiet(stage.scheduler.now_ms + PEACE_MS)
-        for refund in stage.memory.refunds.values():
-            if refund.report.state is ReportState.FAILED:
-                stage.queue.send_by_hand(refund.id)
-        self._until_quiet(stage.scheduler.now_ms + PEACE_MS)
-        ending.check_movements()
-        ending.check_redriven()
-        ending.check_linked()
+            self._until_quiet(self.stage.scheduler.now_ms + PEACE_MS)
 
     # --- settling, every minute ------------------------------------------------------------------
+
+    def _due(self, refund: Refund) -> None:
+        """Settling comes by every minute; only those at which something can happen are lived."""
+        stage, at_ms = self.stage, refund.next_check_ms
+        is_calm = stage.scheduler.now_ms > self.options.calm_ms
+        if at_ms is None or (is_calm and is_behind_a_review(refund, stage.memory)):
+            return
+        due_ms = at_ms - SkewedClock.EPOCH_MS - self.options.skew_ms
+        soonest_ms = max(due_ms, stage.scheduler.now_ms)
+        self._tick_at((soonest_ms // MINUTE_MS + 1) * MINUTE_MS)
 
     def _tick_at(self, when_ms: int) -> None:
         if self._tick_ms is None or when_ms < self._tick_ms:
@@ -167,23 +236,18 @@ class World:
             self.stage.scheduler.at(when_ms, partial(self._tick, when_ms))
 
     def _tick(self, when_ms: int) -> None:
-        """A minute has begun; minutes at which nothing can be due are skipped."""
         if self._tick_ms != when_ms:
             return
         self._tick_ms = None
         stage = self.stage
-        times = [refund.next_check_ms for refund in stage.memory.refunds.values()]
-        next_ms = min((time for time in times if time is not None), default=None)
-        now_ms = stage.true_clock.now_ms()
-        if next_ms is not None and next_ms <= now_ms + self.options.skew_ms:
-            runs = 2 if self.options.double_runs and stage.random.random() < 0.5 else 1
-            for number in range(runs):
-                work(stage, f"settle-{number}", "settle", partial(settle_due, stage))
-        wait_ms = MINUTE_MS
-        if stage.scheduler.now_ms > self.options.trouble_ms and not stage.scheduler.alive:
-            until_ms = HOUR_MS if next_ms is None else max(0, next_ms - now_ms)
-            wait_ms = max(MINUTE_MS, min(HOUR_MS, until_ms // MINUTE_MS * MINUTE_MS))
-        self._tick_at(stage.scheduler.now_ms + wait_ms)
+        runs = 2 if self.options.double_runs and stage.random.random() < 0.5 else 1
+        for number in range(runs):
+            work(stage, f"settle-{number}", "settle", partial(settle_due, stage))
+        self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        for refund in self.stage.memory.refunds.values():
+            self._due(refund)
 
     def _sweep(self) -> None:
         work(self.stage, "sweep", "observe", partial(sweep, self.stage))
@@ -196,51 +260,21 @@ class World:
 
     def _news(self, processor: SimulatedProcessor, made: FakeRefund) -> None:
         """A movement has begun: what the processor tells us of it, and others tell Stripe."""
-        stage, random = self.stage, self.stage.random
         if processor.capabilities.learns_by is News.WEBHOOK:
             self._webhooks(processor, made)
-        others = self.options.reports_of_others and made.movement.payment_id
-        if others and random.random() < 0.5:
-            wait_ms = random.choice((0, 5_000, HOUR_MS))
-            stage.scheduler.after(wait_ms, partial(self._report_elsewhere, made))
+        self.colleague.saw(made)
 
     def _webhooks(self, processor: SimulatedProcessor, made: FakeRefund) -> None:
-        """Webhooks come for its begin, and for its end if that is another."""
+        """Webhooks come for its begin, and for each of its changes."""
         stage, random = self.stage, self.stage.random
         expected, key = (
             self.options.webhook_rate,
             PaymentKey(processor.name, made.movement.payment_id),
         )
-        for at_ms in (stage.scheduler.now_ms, *([made.last_ms] if made.last is not None else [])):
+        for at_ms in (stage.scheduler.now_ms, *made.changes_ms):
             for _ in range(int(expected) + (random.random() < expected % 1)):
                 wait_ms = random.choice((0, random.randrange(500), 10_000, MINUTE_MS, 4 * HOUR_MS))
                 task = partial(observe, stage, key)
                 stage.scheduler.at(
                     at_ms + wait_ms, partial(work, stage, "webhook", "observe", task)
                 )
-
-    def _dashboard(self, foreign: Foreign) -> None:
-        stage = self.stage
-        charge_id, processor = f"charge-{foreign.payment}", stage.home(foreign.payment)
-        made = processor.refund_in_dashboard(charge_id, foreign.amount, fails=foreign.fails)
-        stage.gate.note("dashboard refund", "" if made else "not possible", made or foreign)
-        if made is not None and foreign.reported:
-            stage.scheduler.after(MINUTE_MS, partial(self._report_elsewhere, made))
-
-    def _report_elsewhere(self, made: FakeRefund) -> None:
-        """Somebody else tells Stripe of a movement that succeeded, by its own reference."""
-        stage, movement = self.stage, made.movement
-        if movement.status is not MovementStatus.SUCCEEDED:
-            return
-        now_s = stage.true_clock.now_ms() // 1000
-        outcome = stage.book.inner.report_elsewhere(
-            ReportParameters(
-                payment_record="pr_" + movement.payment_id.removeprefix("charge-"),
-                amount=movement.money.amount,
-                currency=movement.money.currency,
-                refund_reference=movement.id,
-                initiated_at_s=now_s,
-                refunded_at_s=now_s,
-            )
-        )
-        stage.gate.note("reported elsewhere", type(outcome).__name__, movement.id)

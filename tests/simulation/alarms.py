@@ -1,0 +1,56 @@
+"""What rings for a person, and the command that each of these notes names: the list, in one place.
+
+An alarm is open as long as what it is about is. Whether that is so is asked of the refund's state
+and of its report's, which say what waits for a person; never of what the ledger takes for booked.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from refunds.payment import payment_key_of
+from refunds.refund import Refund
+from refunds.state_machine import ReportState, State
+from tests.fakes.ledger import MemoryLedger
+
+ALARMS: Final[Mapping[str, str]] = {
+    "refund_needs_review": "refundctl resolve REFUND",
+    "report_failed": "refundctl report REFUND",
+    "link_found_but_booked": "refundctl report REFUND",
+    "stripe_higher": "refundctl record RECORD --accept-excess",
+    "stripe_lower": "refundctl report REFUND --owed",
+    "refund_taken_back": "refundctl show REFUND",
+    "refunds_not_listed": "refundctl record RECORD --accept-excess, once it is booked by hand",
+    "ids_do_not_fit": "refundctl record RECORD --accept-excess, once it is booked by hand",
+}
+# Of what a payment lists in no form that can be read.
+UNLISTED: Final = ("refunds_not_listed", "ids_do_not_fit")
+# Of a refund whose report has failed.
+_UNREPORTED: Final = ("report_failed", "link_found_but_booked")
+
+Rung = Mapping[str, Collection[object]]
+
+
+def is_open(rung: Rung, memory: MemoryLedger, record: str, charge_ids: Collection[str]) -> bool:
+    """Whether an alarm rings on that record, on one of those payments or on a refund of them."""
+    named = {"stripe_higher": record, "stripe_lower": record}
+    if any(record in rung[event] for event in named):
+        return True
+    if any(charge_id in rung[event] for event in UNLISTED for charge_id in charge_ids):
+        return True
+    return any(_waits(rung, one) for one in refunds_of(memory, record, charge_ids))
+
+
+def refunds_of(memory: MemoryLedger, record: str, charge_ids: Collection[str]) -> list[Refund]:
+    """The refunds that the record books, or of the payments."""
+    return [
+        one
+        for one in memory.refunds.values()
+        if one.payment_record == record or payment_key_of(one).charge_id in charge_ids
+    ]
+
+
+def _waits(rung: Rung, refund: Refund) -> bool:
+    if refund.state is State.REVIEW:
+        return refund.id in rung["refund_needs_review"]
+    failed = refund.report.state is ReportState.FAILED
+    return failed and any(refund.id in rung[event] for event in _UNREPORTED)

@@ -1,0 +1,238 @@
+"""The simulated operator: closes whatever an alarm names, with the operator's own commands.
+
+Knows what really happened, as somebody does who looks at both dashboards and asks the processor's
+support; decides nothing that these do not say.
+"""
+
+from collections import Counter
+from typing import Final
+
+from refunds.accept_excess import AcceptExcess, NothingToAcceptError
+from refunds.errors import PaymentNotFoundError
+from refunds.ports import Deadline, MovementStatus
+from refunds.refund import Refund
+from refunds.report_by_hand import (
+    Owed,
+    ReportByHand,
+    ReportDecision,
+    ReportDecisionRefusedError,
+    ToldByOthers,
+    Waive,
+)
+from refunds.resolve import (
+    Decision,
+    ItFailed,
+    ItSucceeded,
+    ResolutionRefusedError,
+    ResolveRefund,
+)
+from refunds.state_machine import ReportState, State
+from refunds.unlink import LinkInUseError, Unlink
+from tests.fakes.processor_books import FakeRefund
+from tests.simulation.alarms import UNLISTED
+from tests.simulation.money_watch import owner_of
+from tests.simulation.others import MINUTE_MS, Name
+from tests.simulation.stage import REPORT_LEASE_MS, Stage
+from tests.simulation.true_books import Page, TrueBooks
+from tests.simulation.violation import require
+
+LONG_MS: Final = 86_400_000
+ACTOR: Final = "operator:person"
+WHY: Final = "both dashboards say so"
+
+
+class Operator:
+    """A person at ``refundctl``.
+
+    Attributes:
+        accepted: by record, what was accepted as shown too much, minor units.
+        waived: by record, what Stripe is never told of, minor units.
+    """
+
+    def __init__(self, stage: Stage, books: TrueBooks) -> None:
+        self.accepted: Counter[str] = Counter()
+        self.waived: Counter[str] = Counter()
+        self._stage = stage
+        self._books = books
+        ledger, clock, trail = stage.ledger, stage.true_clock, stage.trail
+        self._resolve = ResolveRefund(
+            ledger=ledger,
+            processors=stage.processors,
+            accounts=stage.accounts,
+            recorder=stage.recorder,
+            doorbell=stage.queue,
+            clock=clock,
+            trail=trail,
+            hold_ms=stage.options.hold_ms,
+            actor=ACTOR,
+        )
+        self._reports = ReportByHand(
+            ledger=ledger,
+            read_sums=stage.read_sums,
+            doorbell=stage.queue,
+            clock=clock,
+            trail=trail,
+            lease_ms=REPORT_LEASE_MS,
+            step_ms=MINUTE_MS,
+            actor=ACTOR,
+        )
+        self._excess = AcceptExcess(
+            ledger=ledger, read_sums=stage.read_sums, clock=clock, trail=trail, actor=ACTOR
+        )
+        self._links = Unlink(ledger=ledger, trail=trail, actor=ACTOR)
+
+    def act(self) -> bool:
+        """Do what can be done now; whether there was anything."""
+        refunds = self._stage.memory.refunds
+        reviews = [one for one in refunds.values() if one.state is State.REVIEW]
+        for refund in reviews:
+            self._close(refund)
+        failed = [one for one in refunds.values() if one.report.state is ReportState.FAILED]
+        for refund in failed:
+            self._report(refund)
+        if reviews or failed:
+            return True
+        mended = [self._mend(page) for page in self._books.differing()]
+        return any(mended)
+
+    def unlink(self, record: str) -> None:
+        """Take back a link that metadata made by mistake, if the ledger has it."""
+        try:
+            self._links.weigh(record)
+            self._links.carry_out(record)
+        except (PaymentNotFoundError, LinkInUseError) as error:
+            self._stage.gate.note("unlink", type(error).__name__, record)
+
+    # --- reviews ----------------------------------------------------------------------------------
+
+    def _close(self, refund: Refund) -> None:
+        refused: list[str] = []
+        for decision in self._decisions(refund):
+            try:
+                agreed = self._resolve.weigh(refund.id, decision, self._deadline())
+                self._resolve.carry_out(refund.id, decision, agreed, self._deadline())
+            except ResolutionRefusedError as error:
+                refused.append(str(error))
+                continue
+            if self._stage.memory.refunds[refund.id].state is not State.REVIEW:
+                return
+            refused.append("it is what it was")
+        require(False, "a_person_can_close_it", (refund, refused))
+
+    def _decisions(self, refund: Refund) -> list[Decision]:
+        """What is true, first as the evidence must show it, then whatever it shows."""
+        failed: list[Decision] = [
+            ItFailed(WHY),
+            ItFailed(WHY, despite_evidence=True),
+        ]
+        made = self._made_for(refund)
+        if made is None:
+            return failed
+        if made.movement.status is MovementStatus.PENDING:
+            self._ask_support(refund, made)
+        moved_it = made.movement.money.amount == refund.amount
+        if made.movement.status is MovementStatus.FAILED or not moved_it:
+            return failed
+        bound = refund.processor_refund_id or made.movement.id
+        succeeded = [ItSucceeded(bound), ItSucceeded(bound, WHY, despite_evidence=True)]
+        # Clocks may disagree so far that ours seems to be older than its order: it is imported.
+        return [*succeeded, *([] if refund.processor_refund_id else failed)]
+
+    def _made_for(self, refund: Refund) -> FakeRefund | None:
+        """The movement that is the refund's: what it is bound to, else what its order made."""
+        money, movements = self._stage.money, self._stage.memory.movements
+        if refund.processor_refund_id is not None:
+            return money.movement(refund.processor_refund_id)
+        for made in money.moved_by(refund.id):
+            if owner_of(movements, refund.processor, made) in (None, refund.id):
+                return made
+        return None
+
+    def _ask_support(self, refund: Refund, made: FakeRefund) -> None:
+        """The processor's support ends what hangs."""
+        ends = self._stage.random.choice((MovementStatus.SUCCEEDED, MovementStatus.FAILED))
+        processor = self._stage.processors[refund.processor]
+        processor.inner.books.set_status(made.movement.id, ends)
+        processor.catch_up()
+
+    # --- reports ----------------------------------------------------------------------------------
+
+    def _report(self, refund: Refund) -> None:
+        """Decide about a failed report by what Stripe and the processor really show."""
+        self._decide_any(refund, self._true_of(refund))
+
+    def _true_of(self, refund: Refund) -> list[ReportDecision]:
+        """What is true of the refund's report, best first."""
+        made = self._stage.money.movement(refund.processor_refund_id)
+        told: list[ReportDecision] = [ToldByOthers(WHY), Waive(WHY)]
+        waive: list[ReportDecision] = [Waive(WHY)]
+        if made is None or refund.payment_record is None:
+            return waive
+        if made.movement.id in self._books.told(refund.payment_record):
+            return told
+        if made.movement.status is not MovementStatus.SUCCEEDED:
+            return waive
+        stripe = self._stage.book.inner.books
+        record = stripe.records[refund.payment_record]
+        room = record.guaranteed - stripe.refunded(record.id)
+        return [Owed(WHY)] if room >= refund.amount else waive
+
+    def _decide_any(self, refund: Refund, decisions: list[ReportDecision]) -> None:
+        refused: list[str] = []
+        for decision in decisions:
+            try:
+                agreed = self._reports.weigh(refund.id, decision, self._deadline())
+                self._reports.carry_out(refund.id, decision, agreed, self._deadline())
+            except ReportDecisionRefusedError as error:
+                refused.append(str(error))
+                continue
+            if isinstance(decision, Waive):
+                self.waived[refund.payment_record or ""] += refund.amount
+            return
+        require(not decisions, "a_person_can_decide_about_a_report", (refund, decisions, refused))
+
+    # --- sums -------------------------------------------------------------------------------------
+
+    def _mend(self, page: Page) -> bool:
+        """Close what differs though no refund waits; whether there was something to do."""
+        if page.shown > page.moved:
+            return self._accept(page.record)
+        fitting = [one for one in page.untold if one[1].movement.money.amount <= page.room]
+        told = [self._is_told_now(page, name, made) for name, made in fitting]
+        return any(told)
+
+    def _is_told_now(self, page: Page, name: str, made: FakeRefund) -> bool:
+        """Let Stripe be told of what it does not show: by us, or where we cannot, by hand."""
+        stage, memory = self._stage, self._stage.memory
+        owner = memory.refunds.get(owner_of(memory.movements, name, made) or "")
+        if owner is not None and owner.report.state is ReportState.REPORTED:
+            self._decide_any(owner, [Owed(WHY)])
+            return True
+        rung = stage.trail.alarms
+        unlisted = any(one in rung[event] for event in UNLISTED for one in page.charge_ids)
+        if unlisted and (owner is None or owner.state is State.FAILED):
+            self._books.colleague.tell_stripe(made, Name.TICKET)
+            return True
+        return False
+
+    def _accept(self, record: str) -> bool:
+        try:
+            agreed = self._excess.weigh(record, self._deadline())
+        except (NothingToAcceptError, PaymentNotFoundError) as error:
+            self._stage.gate.note("accept excess", type(error).__name__, record)
+            return False
+        self._excess.carry_out(record, WHY, agreed, self._deadline())
+        self.accepted[record] += agreed.amount
+        return True
+
+    def waiting(self) -> list[Refund]:
+        """The refunds that still wait for somebody, of every record."""
+        return [
+            one
+            for one in self._stage.memory.refunds.values()
+            if one.state is State.REVIEW
+            or one.report.state in (ReportState.FAILED, ReportState.DUE)
+        ]
+
+    def _deadline(self) -> Deadline:
+        return Deadline.after(self._stage.true_clock, LONG_MS)

@@ -1,0 +1,95 @@
+"""A colleague: refunds in the processor's dashboard, and tells Stripe of it in their own way.
+
+Honest, and not careful: books each movement once at most, with what it moved, once it has
+succeeded; but does not look whether somebody else has told Stripe of it, nor whether they will.
+"""
+
+from functools import partial
+from itertools import count
+
+from refunds.ports import MovementStatus, ReportAccepted
+from refunds.refund import ReportParameters
+from tests.fakes.processor_books import FakeRefund
+from tests.simulation.others import Booking, Foreign, Name
+from tests.simulation.processor import SimulatedProcessor
+from tests.simulation.stage import Stage
+
+
+class Colleague:
+    """Somebody at both dashboards.
+
+    Attributes:
+        tickets: of which movement each of their own references tells Stripe.
+        booked_ms: when they booked each movement.
+        plans: how much they have still to do.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self.tickets: dict[str, str] = {}
+        self.plans = 0
+        self._stage = stage
+        self._numbers = count(4711)
+        self.booked_ms: dict[str, int] = {}
+        for foreign in stage.options.foreign:
+            self._plan(foreign)
+
+    def saw(self, made: FakeRefund) -> None:
+        """A movement has begun, whoever made it; now and then it gets into the other book."""
+        others, random = self._stage.options.others, self._stage.random
+        if others.books and made.movement.payment_id and random.random() < others.books:
+            self._later(made, random.choice(others.bookings))
+
+    def _plan(self, foreign: Foreign) -> None:
+        stage = self._stage
+        home, charge_id = stage.home(foreign.payment), f"charge-{foreign.payment}"
+        refund = partial(self._refund, home, foreign)
+        if foreign.at_first_sight:
+            home.on_first_sight[charge_id] = lambda: stage.scheduler.after(foreign.at_ms, refund)
+        else:
+            stage.scheduler.at(foreign.at_ms, refund)
+
+    def _refund(self, processor: SimulatedProcessor, foreign: Foreign) -> None:
+        made = processor.refund_in_dashboard(
+            f"charge-{foreign.payment}", foreign.amount, fails=foreign.fails, age_ms=foreign.age_ms
+        )
+        how = "" if made else "not possible"
+        self._stage.gate.note("dashboard refund", how, made or foreign)
+        if made is not None and foreign.booking is not None:
+            self._later(made, foreign.booking)
+
+    def _later(self, made: FakeRefund, booking: Booking) -> None:
+        self.plans += 1
+        self._stage.scheduler.after(booking.wait_ms, partial(self._book, made, booking))
+
+    def _book(self, made: FakeRefund, booking: Booking) -> None:
+        self.plans -= 1
+        movement, scheduler = made.movement, self._stage.scheduler
+        if movement.id in self.booked_ms:
+            return
+        if movement.status is not MovementStatus.SUCCEEDED:
+            if made.last is MovementStatus.SUCCEEDED:
+                self.plans += 1
+                scheduler.at(made.last_ms + booking.wait_ms, partial(self._book, made, booking))
+            return
+        self.tell_stripe(made, booking.name)
+
+    def tell_stripe(self, made: FakeRefund, name: Name) -> None:
+        """Book the movement, by its own id or by a ticket's."""
+        stage, movement = self._stage, made.movement
+        ticket = f"ticket-{next(self._numbers)}"
+        reference = movement.id if name is Name.MOVEMENT else ticket
+        self.tickets[reference] = movement.id
+        now_s = stage.true_clock.now_ms() // 1000
+        outcome = stage.book.inner.report_elsewhere(
+            ReportParameters(
+                payment_record="pr_" + movement.payment_id.removeprefix("charge-"),
+                amount=movement.money.amount,
+                currency=movement.money.currency,
+                refund_reference=reference,
+                initiated_at_s=now_s,
+                refunded_at_s=now_s,
+            )
+        )
+        if isinstance(outcome, ReportAccepted):
+            self.booked_ms[movement.id] = stage.scheduler.now_ms
+        stage.gate.note("reported elsewhere", type(outcome).__name__, (reference, movement.id))

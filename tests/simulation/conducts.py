@@ -1,0 +1,48 @@
+"""What the next movement at a processor is like: done at once, or what somebody must wait for."""
+
+from dataclasses import replace
+from random import Random
+from typing import Final
+
+from refunds.ports import MovementStatus
+from tests.fakes.processor import Order
+from tests.fakes.processor_fates import Conduct, Look
+from tests.simulation.options import Options
+from tests.simulation.others import HOUR_MS, MINUTE_MS, Others
+
+_OTHER: Final = {
+    MovementStatus.SUCCEEDED: MovementStatus.FAILED,
+    MovementStatus.FAILED: MovementStatus.SUCCEEDED,
+}
+_SECOND_THOUGHTS_MS: Final = (30_000, MINUTE_MS, 20 * MINUTE_MS, HOUR_MS, 5 * HOUR_MS)
+
+
+def conduct_of(random: Random, options: Options, order: Order | None) -> Conduct:
+    """What the next movement is like; ``order`` is what it is made for, if by us."""
+    if random.random() >= options.odd_conduct:
+        return Conduct()
+    after_ms = random.choice((0, 1_000, MINUTE_MS, HOUR_MS, 3 * HOUR_MS))
+    if options.takes_back and random.random() < 0.3:
+        usual = Conduct(MovementStatus.SUCCEEDED, MovementStatus.FAILED, after_ms)
+    else:
+        last = random.choice((MovementStatus.SUCCEEDED, MovementStatus.FAILED))
+        usual = Conduct(random.choice((MovementStatus.PENDING, last)), last, after_ms)
+    return _odd(random, options.others, usual, order)
+
+
+def _odd(random: Random, others: Others, usual: Conduct, order: Order | None) -> Conduct:
+    """The conduct, or one that nobody expects, where a world is about that."""
+    if usual.first is MovementStatus.PENDING and order is not None and others.moves_less:
+        less = order.money.amount // 2
+        return replace(usual, last=MovementStatus.SUCCEEDED, amount=less)
+    if usual.first is MovementStatus.PENDING and others.look is Look.GONE:
+        return replace(usual, last=MovementStatus.FAILED, look=others.look)
+    if usual.first is MovementStatus.PENDING and others.look is not Look.AS_IT_IS:
+        return replace(usual, look=others.look)
+    if usual.last is None or random.random() >= others.changes_mind:
+        return usual
+    times, now, more = random.choice((1, 1, 2, 3)), usual.last, []
+    for _ in range(times):
+        now = _OTHER[now]
+        more.append((random.choice(_SECOND_THOUGHTS_MS), now))
+    return replace(usual, more=tuple(more))

@@ -1,0 +1,263 @@
+"""Defects planted where others act and processors change their minds.
+
+Each is what an earlier release did. What one of them breaks may be held by another guard as well:
+then both are taken away, as they were not there.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+from weakref import WeakKeyDictionary
+
+from refunds import evidence, execute, learn, outcome, report, stripe_knows
+from refunds.import_external import Import
+from refunds.learn import LearnFromCharge
+from refunds.look_up import movement_of
+from refunds.payment import Payment, PaymentKey
+from refunds.ports import Movement
+from refunds.record import Stored
+from refunds.refund import Refund
+from refunds.resolve import ResolutionRefusedError, ResolveRefund
+from refunds.settle import Settled, SettleRefund
+from refunds.stripe_knows import Line, Refused, Standing
+from tests.simulation.planting import defect
+
+
+@defect
+def first_sight_is_in_the_book() -> Iterator[None]:
+    """What was made by the second of first sight is taken to be in Stripe's book, for ever."""
+    imports, first = LearnFromCharge._imports, WeakKeyDictionary[Any, dict[PaymentKey, int]]()
+
+    def by_clock(
+        self: LearnFromCharge, payment: Payment, unclaimed: Sequence[Movement]
+    ) -> Iterator[Refund]:
+        seen = first.setdefault(self.ledger, {})
+        since_ms = seen.setdefault(payment.key, self.clock.now_ms()) // 1000 * 1000 + 1
+
+        def old(**facts: Any) -> Import:
+            return Import(**{**facts, "since_ms": since_ms})
+
+        with patch.object(learn, "Import", old):
+            yield from [*imports(self, payment, unclaimed)]
+
+    with patch.object(LearnFromCharge, "_imports", by_clock):
+        yield
+
+
+@defect
+def sums_not_asked() -> Iterator[None]:
+    """An import is told to Stripe, whatever somebody else has told it of the same refund."""
+
+    def at_once(line: Line) -> bool:
+        return line.standing is Standing.DUE and not line.taken_back
+
+    with patch.object(report, "told_at_once", at_once):
+        yield
+
+
+@defect
+def others_have_no_time() -> Iterator[None]:
+    """An import is told as soon as it is seen, while whoever made it is about to report it."""
+    lines = report.line_of
+
+    def impatient(refund: Refund, **more: Any) -> Line:
+        return replace(lines(refund, **more), in_grace=False, forced=not refund.is_ours)
+
+    hurried = replace_grace(SettleRefund._ring_again)
+    with (
+        patch.object(report, "line_of", impatient),
+        patch.object(SettleRefund, "_ring_again", hurried),
+    ):
+        yield
+
+
+def replace_grace(ring: Any) -> Any:
+    """Ringing without the wait for those who may report it themselves."""
+
+    def at_once(self: SettleRefund, stored: Stored) -> Settled:
+        settings = replace(self.settings, grace_ms=0)
+        return ring(replace(self, settings=settings), stored)  # type: ignore[no-any-return]
+
+    return at_once
+
+
+@defect
+def taken_reference_is_a_failure() -> Iterator[None]:
+    """That Stripe refuses a reference which it has is a failed report, for a person."""
+
+    def refused(*_: Any, **__: Any) -> Refused:
+        return Refused(no_room=False)
+
+    with patch.object(report, "judge_refusal", refused):
+        yield
+
+
+@defect
+def beliefs_never_end() -> Iterator[None]:
+    """What was once believed by the sums is not owed again when they hold it no more."""
+
+    def none(_: Any) -> tuple[()]:
+        return ()
+
+    with patch.object(stripe_knows, "_beliefs", none):
+        yield
+
+
+def _ignoring(ignored: outcome.News) -> Any:
+    news_of = outcome.news_of
+
+    def blind(refund: Refund, movement: Movement) -> outcome.News | None:
+        news = news_of(refund, movement)
+        return None if news is ignored else news
+
+    return blind
+
+
+@defect
+def failed_is_failed_for_ever() -> Iterator[None]:
+    """What failed and succeeds after all stays failed, its amount free; nothing else holds it."""
+
+    def unguarded(_: Any) -> None:
+        return None
+
+    blind = _ignoring(outcome.News.MOVED_AFTER_ALL)
+    with (
+        patch.object(learn, "news_of", blind),
+        patch.object(outcome, "news_of", blind),
+        patch.object(execute, "_left_on_charge", unguarded),
+    ):
+        yield
+
+
+@defect
+def taken_back_is_for_ever() -> Iterator[None]:
+    """A success that was shown failed once, and is shown as one again, is not owed to Stripe."""
+    blind = _ignoring(outcome.News.RESTORED)
+    with patch.object(learn, "news_of", blind), patch.object(outcome, "news_of", blind):
+        yield
+
+
+@defect
+def a_failure_of_others_is_ours() -> Iterator[None]:
+    """A failed movement that shows no order ends our refund, of which nothing is known."""
+
+    def alike(refund: Refund, movements: Sequence[Movement], claimed: Any) -> list[Movement]:
+        return [
+            movement
+            for movement in movements
+            if movement.order_id in (None, refund.id)
+            and evidence.is_its_amount(movement, refund)
+            and movement.id not in (refund.snapshot or ())
+            and claimed.get(movement.id, refund.id) == refund.id
+        ]
+
+    with patch.object(evidence, "alike", alike):
+        yield
+
+
+@defect
+def pending_for_ever() -> Iterator[None]:
+    """What stays pending, or is gone, is looked up for ever and shown to nobody."""
+
+    def hold(self: SettleRefund, stored: Stored, *_: Any) -> Settled:
+        return self._hold(stored, "still pending")
+
+    with (
+        patch.object(SettleRefund, "_gone", hold),
+        patch.object(SettleRefund, "_still_pending", hold),
+    ):
+        yield
+
+
+@defect
+def bound_for_ever() -> Iterator[None]:
+    """A review whose movement shows another amount can be decided neither way."""
+    failed = ResolveRefund._failed
+
+    def refusing(self: ResolveRefund, stored: Stored, *rest: Any) -> Any:
+        if stored.refund.processor_refund_id is not None:
+            raise ResolutionRefusedError("it is bound to a movement that is there")
+        return failed(self, stored, *rest)
+
+    with patch.object(ResolveRefund, "_failed", refusing):
+        yield
+
+
+@defect
+def nothing_readable_nothing_decided() -> Iterator[None]:
+    """Where a payment lists nothing that can be read, a person's word is not taken either."""
+
+    def read(self: ResolveRefund, refund: Refund, movement_id: str, deadline: Any) -> Any:
+        processor = self.processors[refund.processor]
+        return movement_of(processor, movement_id, refund.refunded_payment, deadline)
+
+    with patch.object(ResolveRefund, "_movement", read):
+        yield
+
+
+@defect
+def ids_taken_for_the_same() -> Iterator[None]:
+    """What a payment lists under ids of another kind is imported beside our own."""
+
+    def fit(*_: Any) -> bool:
+        return True
+
+    with patch.object(LearnFromCharge, "_ids_fit", fit):
+        yield
+
+
+@defect
+def any_account_is_the_same() -> Iterator[None]:
+    """An order is looked up, and repeated, under another form of key than it was sent with."""
+
+    def here(*_: Any) -> bool:
+        return False
+
+    with patch.object(SettleRefund, "_is_elsewhere", here):
+        yield
+
+
+@defect
+def late_changes_unseen() -> Iterator[None]:
+    """A success is not looked at again where no webhook tells of its end."""
+
+    def never(self: SettleRefund, stored: Stored, *_: Any) -> Settled:
+        self.recorder.write(stored, replace(stored.refund, next_check_ms=None))
+        return Settled.HELD
+
+    with patch.object(SettleRefund, "_look_after", never):
+        yield
+
+
+@defect
+def linked_for_ever() -> Iterator[None]:
+    """A record stays with the payment that its metadata named by mistake, whatever moved there."""
+
+    def held(*_: Any) -> None:
+        return None
+
+    with patch.object(LearnFromCharge, "mended", held):
+        yield
+
+
+@defect
+def canceled_for_a_moment() -> Iterator[None]:
+    """What was accepted for later is canceled when the two disagree once."""
+    with patch.object(SettleRefund, "_refused", SettleRefund._cancel):
+        yield
+
+
+@defect
+def sums_kept_as_maxima() -> Iterator[None]:
+    """What others refunded and was known as a sum is never lowered, though each is imported."""
+    learnt = learn.learn_foreign
+
+    def most(payment: Payment, **seen: Any) -> Payment:
+        now = learnt(payment, **seen)
+        on_charge = max(payment.foreign_on_charge, now.foreign_on_charge)
+        in_book = max(payment.foreign_in_book, now.foreign_in_book)
+        return replace(now, foreign_on_charge=on_charge, foreign_in_book=in_book)
+
+    with patch.object(learn, "learn_foreign", most):
+        yield

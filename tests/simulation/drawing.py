@@ -1,0 +1,309 @@
+"""Draws worlds from seeds."""
+
+from dataclasses import replace
+from random import Random
+
+from refunds.link import VerifyCharge
+from refunds.refund import RefundType
+from refunds.settle import AfterHold
+from refunds.stripe_knows import OthersReport
+from tests.fakes.abilities import ABILITIES, keeps_keys, names_where, refunds_unlinked
+from tests.simulation.faults import Fault
+from tests.simulation.options import (
+    LONE_RECORD,
+    ODD,
+    OURS,
+    UNKNOWN_METHOD,
+    Options,
+    Unlinked,
+    Wish,
+)
+from tests.simulation.others import (
+    HOUR_MS,
+    MINUTE_MS,
+    NOBODY,
+    SECOND_MS,
+    Booking,
+    Foreign,
+    Name,
+    Others,
+    Theme,
+    clock_off_ms,
+    draw_others,
+    in_dashboard,
+    themes,
+)
+from tests.simulation.profiles import MAY_NAME_ORDERS, NAMES
+
+
+def draw(seed: int, processor: str | None = None) -> Options:
+    """The world of ``seed``; with ``processor`` that one has all of its payments."""
+    return _at_processors(_with_others(_world(seed)), processor)
+
+
+def _world(seed: int) -> Options:
+    """What does not depend on the processors."""
+    random = Random(seed)  # noqa: S311 - reproducible on purpose
+    more = Random(seed ^ 0xB05)  # noqa: S311 - as above
+    payments = random.choice((1, 1, 1, 2))
+    window_ms = random.choice((0, 2_000, MINUTE_MS, 30 * MINUTE_MS))
+    trouble_ms = random.choice((5 * MINUTE_MS, HOUR_MS, 3 * HOUR_MS))
+    foreign_equal = random.random() < 0.25
+    wishes = tuple(
+        wish
+        for number in range(random.choice((1, 1, 2, 2, 3, 4)))
+        for wish in _by_event(more, _wishes(random, number, payments, window_ms))
+    )
+    amounts = tuple(w.amount for w in wishes if w.amount) if foreign_equal else ODD
+    return Options(
+        seed=seed,
+        payments=payments,
+        wishes=wishes,
+        foreign=_failed_before(random, wishes)
+        + tuple(
+            Foreign(
+                payment=random.randrange(payments),
+                amount=random.choice(amounts or ODD),
+                at_ms=random.choice((0, random.randrange(2_000), random.randrange(2 * trouble_ms))),
+                booking=Booking(Name.MOVEMENT, MINUTE_MS) if random.random() < 0.3 else None,
+            )
+            for _ in range(random.choice((0, 0, 1, 2)))
+        ),
+        foreign_equal=foreign_equal,
+        rate=random.choice((0.0, 0.01, 0.03, 0.1, 0.25)),
+        faults=_swarm(random),
+        trouble_ms=trouble_ms,
+        outages=_outages(random, trouble_ms),
+        hold_ms=random.choice((2 * HOUR_MS, 2 * HOUR_MS, 2 * HOUR_MS, 24 * HOUR_MS)),
+        after_hold=random.choice((AfterHold.REVIEW, AfterHold.REVIEW, AfterHold.FAILED)),
+        verify=random.choice((VerifyCharge.ALWAYS,) * 4 + (VerifyCharge.FIRST, VerifyCharge.NEVER)),
+        skew_ms=random.choice((0, 0, 500, 3_000)),
+        processor_skew_ms=random.choice((0, 0, 2_000, -2_000)),
+        checks_amounts=random.random() < 0.1,
+        one_refund_only=random.random() < 0.05,
+        odd_conduct=random.choice((0.0, 0.0, 0.3, 0.8)),
+        takes_back=random.random() < 0.5,
+        webhook_rate=random.choice((0.0, 0.5, 1.0, 2.0)),
+        double_runs=random.random() < 0.3,
+        max_receives=random.choice((2, 4, 10)),
+        redrives=random.random() < 0.5,
+        others=_reported(random),
+        forgets_keys=random.random() < 0.3,
+        readers=random.choice((0, 0, 0, 1, 5)),
+        links_ms=_links(more, payments, trouble_ms),
+        sweeps=more.choice((0, 0, 1, 3)),
+    )
+
+
+def _reported(random: Random) -> Others:
+    """Now and then an older integration reports half of all refunds, ours among them."""
+    if random.random() >= 0.1:
+        return NOBODY
+    waits = (0, 5 * SECOND_MS, HOUR_MS)
+    return Others(books=0.5, bookings=tuple(Booking(Name.MOVEMENT, wait) for wait in waits))
+
+
+def _with_others(options: Options) -> Options:
+    """The world, and what others do in it."""
+    random = Random(options.seed ^ 0x07E5)  # noqa: S311 - reproducible on purpose
+    about = themes(random)
+    others = draw_others(random, options.others, about, options.trouble_ms)
+    amounts = [wish.amount for wish in options.wishes if wish.amount]
+    made = in_dashboard(random, about, options.payments, amounts, options.trouble_ms)
+    made = options.foreign + made
+    if others.reported is OthersReport.BY_PROCESSOR_ID:
+        made = tuple(_by_its_id(one) for one in made)
+    options = replace(options, others=others, foreign=made)
+    if Theme.CLOCKS in about:
+        # By times that are off by hours nobody can tell that an order was not executed.
+        options = replace(
+            options, processor_skew_ms=clock_off_ms(random), after_hold=AfterHold.REVIEW
+        )
+    if Theme.CHANGED_MIND in about:
+        # Somebody wants what seems to be left, when minds have been changed.
+        late = replace(
+            random.choice(options.wishes),
+            key="key-late",
+            amount=random.choice((None, 6000, 10_000)),
+            start_ms=random.randrange(2 * options.trouble_ms),
+            tries=2,
+        )
+        odd_conduct = max(options.odd_conduct, 0.5)
+        options = replace(options, odd_conduct=odd_conduct, wishes=(*options.wishes, late))
+    if {Theme.ODD_LOOKS, Theme.OTHER_AMOUNT} & about:
+        options = replace(options, odd_conduct=0.8)
+    return options
+
+
+def _by_its_id(foreign: Foreign) -> Foreign:
+    told = foreign.booking
+    return foreign if told is None else replace(foreign, booking=replace(told, name=Name.MOVEMENT))
+
+
+def _at_processors(options: Options, processor: str | None) -> Options:
+    """The world with processors, and with what their abilities make possible."""
+    random = Random(options.seed ^ 0xD00)  # noqa: S311 - reproducible on purpose
+    names, homes = NAMES, _homes(random, options.payments)
+    if processor is not None:
+        names, homes = (processor,), ((processor,),)
+    here = {name for named in homes for name in named}
+    by_key = all(keeps_keys(ABILITIES[name]) for name in here)
+    lost = random.choice((0.0, 0.0, 0.7))
+    reads_keys, names_orders = random.random() >= 0.1, random.random() < 0.5
+    alike = _alike(random, options) if names_orders and here <= MAY_NAME_ORDERS else ()
+    wishes = _asked(random, options.wishes, homes, names)
+    if here & set(names_where(refunds_unlinked)):
+        wishes = _some_unlinked(random, wishes, options.payments, names)
+    return replace(
+        options,
+        homes=homes,
+        wishes=wishes,
+        foreign=options.foreign + alike,
+        # What is lost is found to be so, and asked for again, by its key alone.
+        loses_orders=lost if by_key else 0.0,
+        loses_answers=0.5 if alike else 0.0,
+        reads_keys=reads_keys,
+        names_orders=names_orders,
+    )
+
+
+def _homes(random: Random, payments: int) -> tuple[tuple[str, ...], ...]:
+    """One processor for all payments, or one for each; now and then a record names two."""
+    kind, one = random.random(), random.choice(NAMES)
+    if kind < 0.85:
+        return ((one,),)
+    if kind < 0.92:
+        return tuple((random.choice(NAMES),) for _ in range(payments))
+    other = random.choice([name for name in NAMES if name != one])
+    return tuple((one, other)[: random.choice((1, 2, 2))] for _ in range(payments))
+
+
+def _alike(random: Random, options: Options) -> tuple[Foreign, ...]:
+    """Now and then somebody refunds what we do, a little later: only ids tell which is ours."""
+    wish = random.choice(options.wishes)
+    if wish.amount is None or random.random() < 0.5:
+        return ()
+    at_ms = wish.start_ms + random.randrange(MINUTE_MS)
+    return (Foreign(payment=wish.payment, amount=wish.amount, at_ms=at_ms),)
+
+
+def _asked(
+    random: Random,
+    wishes: tuple[Wish, ...],
+    homes: tuple[tuple[str, ...], ...],
+    names: tuple[str, ...],
+) -> tuple[Wish, ...]:
+    """Callers name a processor where the record names two, and now and then for no reason.
+
+    ``names``: which processors there may be.
+    """
+    by_key: dict[str, str | None] = {}
+    for wish in wishes:
+        named = homes[wish.payment % len(homes)]
+        share = 0.7 if len(named) > 1 else 0.05
+        asked = random.choice(named) if random.random() < share else None
+        # Now and then one that has nothing to do with it.
+        astray = random.random() < 0.02
+        by_key.setdefault(wish.key, random.choice(names) if astray else asked)
+    return tuple(replace(wish, processor=by_key[wish.key]) for wish in wishes)
+
+
+def _some_unlinked(
+    random: Random, wishes: tuple[Wish, ...], payments: int, names: tuple[str, ...]
+) -> tuple[Wish, ...]:
+    """Some of the keys belong to refunds without a payment, whoever asks for them."""
+    share = random.choice((0.0, 0.5, 1.0))
+    keys = {wish.key for wish in wishes if wish.amount is not None and random.random() < share}
+    able = tuple(name for name in names_where(refunds_unlinked) if name in names)
+    doors = (*able * 12, *names)  # now and then one that cannot do it
+    places = {key: (random.choice(doors), _unlinked(random, payments)) for key in sorted(keys)}
+    return tuple(
+        replace(wish, by_intent=False, processor=places[wish.key][0], unlinked=places[wish.key][1])
+        if wish.key in places
+        else wish
+        for wish in wishes
+    )
+
+
+def _unlinked(random: Random, payments: int) -> Unlinked:
+    method = random.choice(("card-0",) * 8 + ("card-1", "account-0", UNKNOWN_METHOD))
+    records = (None, LONE_RECORD, f"pr_{random.randrange(payments)}")
+    return Unlinked(method, random.choice(records))
+
+
+def _wishes(random: Random, number: int, payments: int, window_ms: int) -> list[Wish]:
+    """One wish, or one whose key comes several times: at once, later, or with another body."""
+    one = Wish(
+        key=f"key-{number}",
+        payment=random.randrange(payments),
+        amount=random.choice(OURS),
+        refund_type=random.choice((RefundType.INSTANT,) * 3 + (RefundType.SCHEDULED,)),
+        start_ms=random.randrange(window_ms + 1),
+        tries=random.choice((1, 2, 5)),
+        by_intent=random.random() < 0.15,
+    )
+    start_ms = random.choice((one.start_ms, random.randrange(window_ms + 1), 2 * HOUR_MS))
+    same = Wish(
+        key=one.key,
+        payment=one.payment,
+        amount=one.amount,
+        refund_type=one.refund_type,
+        start_ms=start_ms,
+        tries=random.choice((1, 2)),
+        by_intent=one.by_intent,
+    )
+    other = Wish(
+        key=one.key,
+        payment=one.payment,
+        amount=700,
+        refund_type=one.refund_type,
+        start_ms=start_ms,
+        tries=1,
+    )
+    kind = random.random()
+    if kind < 0.3:
+        return [one, same]
+    return [one, other] if kind < 0.4 else [one]
+
+
+def _by_event(random: Random, wishes: list[Wish]) -> list[Wish]:
+    """Now and then one of them, or each, comes over the bus."""
+    return [
+        replace(one, by_event=True, refund_type=RefundType.SCHEDULED)
+        if random.random() < 0.2
+        else one
+        for one in wishes
+    ]
+
+
+def _links(random: Random, payments: int, trouble_ms: int) -> tuple[int | None, ...]:
+    """Now and then a PaymentIntent names its record late, or not before somebody mends it."""
+    if random.random() < 0.7:
+        return ()
+    return tuple(
+        random.choice((0, random.randrange(2 * trouble_ms), None)) for _ in range(payments)
+    )
+
+
+def _failed_before(random: Random, wishes: tuple[Wish, ...]) -> tuple[Foreign, ...]:
+    """Now and then a dashboard refund has failed before we begin, of an amount that we ask for."""
+    wish = random.choice(wishes)
+    if wish.amount is None or random.random() >= 0.15:
+        return ()
+    return (Foreign(payment=wish.payment, amount=wish.amount, at_ms=0, fails=True),)
+
+
+def _swarm(random: Random) -> frozenset[Fault]:
+    """Some kinds of faults: all, most or few of them."""
+    share = random.choice((1.0, 0.6, 0.25))
+    return frozenset(fault for fault in Fault if random.random() < share)
+
+
+def _outages(random: Random, trouble_ms: int) -> tuple[tuple[str, int, int], ...]:
+    outages = []
+    for name in ("processor", "book", "lists"):
+        if random.random() < 0.12:
+            start_ms = random.randrange(trouble_ms)
+            end_ms = start_ms + random.choice((10 * MINUTE_MS, 3 * HOUR_MS, 26 * HOUR_MS))
+            outages.append((name, start_ms, end_ms))
+    return tuple(outages)

@@ -1,0 +1,57 @@
+"""What is wrong for a while, and then mended: in metadata, at Stripe, in the set-up."""
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from refunds.money import Money
+from tests.fakes.abilities import keeps_keys
+from tests.simulation.options import CAPTURED, CURRENCY
+from tests.simulation.processor import SimulatedProcessor
+
+if TYPE_CHECKING:
+    from tests.simulation.stage import Stage
+
+# What a record names by mistake; nothing is refunded of it.
+WRONG_CHARGE: Final = "charge-wrong"
+
+
+def plan_mishaps(stage: "Stage") -> None:
+    """What is wrong for a while, and is mended: at the processors, in metadata, at Stripe."""
+    others, at = stage.options.others, stage.scheduler.at
+    for processor in stage.processors.values():
+        if others.bad_page:
+            processor.inner.page_size = 1
+            processor.inner.add_charge("charge-newest", Money(CAPTURED, CURRENCY))
+        if others.key_form is not None and keeps_keys(processor.capabilities):
+            begin_ms, end_ms = others.key_form
+            at(begin_ms, partial(_use_keys, stage, processor, "short-"))
+            at(end_ms, partial(_use_keys, stage, processor, ""))
+    if others.wrong_link_ms is not None:
+        _misname(stage, WRONG_CHARGE)
+        at(others.wrong_link_ms, lambda: _misname(stage, "charge-0"))
+    if others.captured_off is not None:
+        begin_ms, end_ms = others.captured_off
+        at(begin_ms, lambda: _capture(stage, CAPTURED + 500))
+        at(end_ms, lambda: _capture(stage, CAPTURED))
+
+
+def _use_keys(stage: "Stage", processor: SimulatedProcessor, form: str) -> None:
+    """Another form of keys is set up; orders of the one before cannot be found by theirs."""
+    processor.inner.books.key_form = stage.accounts[processor.name] = form
+
+
+def _misname(stage: "Stage", charge_id: str) -> None:
+    """Somebody writes into the metadata of the first record which payment it books."""
+    names = stage.options.named(0)
+    for name in names:
+        inner = stage.processors[name].inner
+        inner.add_charge(WRONG_CHARGE, Money(CAPTURED, CURRENCY))
+        inner.books.refuses.add(WRONG_CHARGE)
+    metadata = {f"{one}_payment_id": charge_id for one in names}
+    stage.book.inner.books.records["pr_0"].metadata = metadata
+
+
+def _capture(stage: "Stage", amount: int) -> None:
+    """Stripe shows that much as captured by the first record."""
+    record = stage.book.inner.books.records["pr_0"]
+    record.requested = record.guaranteed = amount

@@ -1,0 +1,220 @@
+"""What others do in a world, and what providers do that nobody expects: drawn from the seed.
+
+Each world has one such theme or two (a swarm, as with faults), and many have none.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from random import Random
+from typing import Any, Final
+
+from refunds.stripe_knows import OthersReport
+from tests.fakes.processor_fates import Look
+
+SECOND_MS: Final = 1_000
+MINUTE_MS: Final = 60 * SECOND_MS
+HOUR_MS: Final = 60 * MINUTE_MS
+DAY_MS: Final = 24 * HOUR_MS
+Span = tuple[int, int]
+
+
+class Name(StrEnum):
+    """Under which reference somebody books a refund at Stripe."""
+
+    MOVEMENT = "movement"
+    TICKET = "ticket"
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """Somebody tells Stripe of a refund, so long after it was begun."""
+
+    name: Name
+    wait_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreign:
+    """A refund in the processor's dashboard.
+
+    Attributes:
+        at_ms: when it is made; with ``at_first_sight`` after the payment is first read here.
+        booking: how it is told to Stripe, if it is.
+        fails: whether it fails at once.
+        age_ms: how long before ``at_ms`` it was made.
+    """
+
+    payment: int
+    amount: int
+    at_ms: int
+    booking: Booking | None = None
+    fails: bool = False
+    age_ms: int = 0
+    at_first_sight: bool = False
+
+
+class Theme(StrEnum):
+    """What a world may be about, beside everything else."""
+
+    COLLEAGUE = "colleague"
+    FIRST_SIGHT = "first_sight"
+    LATE_ADOPTION = "late_adoption"
+    CLOCKS = "clocks"
+    CHANGED_MIND = "changed_mind"
+    ODD_LOOKS = "odd_looks"
+    OTHER_AMOUNT = "other_amount"
+    TWO_IDS = "two_ids"
+    LISTLESS = "listless"
+    KEY_FORM = "key_form"
+    RESTRICTED = "restricted"
+    CAPTURED_OFF = "captured_off"
+    WRONG_LINK = "wrong_link"
+    BAD_PAGE = "bad_page"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Others:
+    """What a world is like beyond its faults.
+
+    Attributes:
+        reported: what the merchant says of how it is done.
+        books: how often somebody tells Stripe of a movement, whoever made it ...
+        bookings: ... and how they do.
+        zone_ms: how far ahead the processor's times are, since it says of no zone.
+        changes_mind: how often what a movement came to changes again, once or more.
+        look: how what is odd looks; every refund may be so if it is not ``AS_IT_IS``.
+        moves_less: whether a refund that was pending may move less than it was to.
+        lists_other_ids: whether payments list refunds under ids that orders are not answered with.
+        lists_nothing: whether payments list no refunds at all, ever.
+        key_form: from when to when keys are of another form.
+        restricted: from when to when the key at Stripe may not report.
+        captured_off: from when to when Stripe shows another amount as captured.
+        wrong_link_ms: until when a record names a payment that cannot be refunded.
+        bad_page: whether the processor's newest page of payments cannot be read.
+    """
+
+    themes: frozenset[Theme] = frozenset()
+    reported: OthersReport = OthersReport.ANYHOW
+    books: float = 0.0
+    bookings: tuple[Booking, ...] = ()
+    zone_ms: int = 0
+    changes_mind: float = 0.0
+    look: Look = Look.AS_IT_IS
+    moves_less: bool = False
+    lists_other_ids: bool = False
+    lists_nothing: bool = False
+    key_form: Span | None = None
+    restricted: Span | None = None
+    captured_off: Span | None = None
+    wrong_link_ms: int | None = None
+    bad_page: bool = False
+
+
+NOBODY: Final = Others()
+
+
+def themes(random: Random) -> frozenset[Theme]:
+    """None of them, one or two."""
+    return frozenset(random.sample(list(Theme), random.choice((0, 1, 1, 2))))
+
+
+def draw_others(random: Random, before: Others, about: frozenset[Theme], trouble_ms: int) -> Others:
+    """What a world of those themes is like, beside what it was like before."""
+    others = replace(before, themes=about)
+    for theme in sorted(about):
+        others = replace(others, **_OF_THEME[theme](random, trouble_ms))
+    return others
+
+
+def _told_by_somebody(random: Random, _: int) -> dict[str, Any]:
+    bookings = _bookings(random)
+    by_id = all(one.name is Name.MOVEMENT for one in bookings)
+    says_so = by_id and random.random() < 0.5
+    return {
+        "books": random.choice((0.3, 0.8)),
+        "bookings": bookings,
+        "reported": OthersReport.BY_PROCESSOR_ID if says_so else OthersReport.ANYHOW,
+    }
+
+
+def _off_for_a_moment(random: Random, trouble_ms: int) -> dict[str, Any]:
+    begin_ms = random.randrange(trouble_ms)
+    return {"captured_off": (begin_ms, begin_ms + random.choice((3, 40)) * MINUTE_MS)}
+
+
+# What stays pending for a month is looked at for as long: seldom.
+_LOOKS: Final = (Look.UNDER_ANOTHER_WORD, *7 * (Look.GONE,))
+_ZONES_MS: Final = (-8 * HOUR_MS, -8 * HOUR_MS, 8 * HOUR_MS, 0)
+_OF_THEME: Final[dict[Theme, Callable[[Random, int], dict[str, Any]]]] = {
+    Theme.COLLEAGUE: _told_by_somebody,
+    Theme.LATE_ADOPTION: _told_by_somebody,
+    Theme.CLOCKS: lambda random, _: {"zone_ms": random.choice(_ZONES_MS)},
+    Theme.CHANGED_MIND: lambda random, _: {"changes_mind": random.choice((0.4, 0.8))},
+    Theme.ODD_LOOKS: lambda random, _: {"look": random.choice(_LOOKS)},
+    Theme.OTHER_AMOUNT: lambda *_: {"moves_less": True},
+    Theme.TWO_IDS: lambda *_: {"lists_other_ids": True},
+    Theme.LISTLESS: lambda *_: {"lists_nothing": True},
+    Theme.KEY_FORM: lambda random, trouble_ms: {"key_form": _span(random, trouble_ms)},
+    Theme.RESTRICTED: lambda random, trouble_ms: {"restricted": _span(random, trouble_ms)},
+    Theme.CAPTURED_OFF: _off_for_a_moment,
+    Theme.WRONG_LINK: lambda random, trouble_ms: {
+        "wrong_link_ms": random.choice((MINUTE_MS, trouble_ms))
+    },
+    Theme.BAD_PAGE: lambda *_: {"bad_page": True},
+    Theme.FIRST_SIGHT: lambda *_: {},
+}
+
+
+def clock_off_ms(random: Random) -> int:
+    """How far a processor's clock may be ahead."""
+    return random.choice((5, 90, 240)) * random.choice((1, -1)) * SECOND_MS
+
+
+def _span(random: Random, trouble_ms: int) -> Span:
+    begin_ms = random.choice((0, random.randrange(trouble_ms)))
+    return begin_ms, begin_ms + random.choice((10 * MINUTE_MS, 3 * HOUR_MS, 26 * HOUR_MS))
+
+
+def _bookings(random: Random) -> tuple[Booking, ...]:
+    """One person's ways: always by the same name, soon or much later."""
+    names = random.choice(((Name.MOVEMENT,), (Name.TICKET,), (Name.TICKET, Name.MOVEMENT)))
+    waits = random.choice(
+        (
+            (0, 5 * SECOND_MS, 30 * SECOND_MS),
+            (0, 10 * SECOND_MS, MINUTE_MS, HOUR_MS),
+            (26 * HOUR_MS,),
+        )
+    )
+    return tuple(Booking(name, wait_ms) for name in names for wait_ms in waits)
+
+
+def in_dashboard(
+    random: Random, about: frozenset[Theme], payments: int, amounts: Sequence[int], trouble_ms: int
+) -> tuple[Foreign, ...]:
+    """The dashboard's refunds of a world of those themes.
+
+    ``amounts``: what is refunded here, which somebody may refund as well, and others.
+    """
+    made: list[Foreign] = []
+    if Theme.COLLEAGUE in about:
+        for _ in range(random.choice((1, 1, 2))):
+            at_ms = random.choice(
+                (random.randrange(2 * MINUTE_MS), random.randrange(2 * trouble_ms))
+            )
+            made.append(_foreign(random, payments, amounts, at_ms))
+    if Theme.FIRST_SIGHT in about:
+        one = _foreign(random, payments, amounts, random.randrange(1_500))
+        made.append(replace(one, at_first_sight=True))
+    if Theme.LATE_ADOPTION in about:
+        for _ in range(random.choice((1, 2, 3))):
+            one = _foreign(random, payments, amounts, 0)
+            told = Booking(random.choice(list(Name)), 0) if random.random() < 0.6 else None
+            age_ms = random.choice((2 * DAY_MS, 40 * DAY_MS, 900 * DAY_MS))
+            made.append(replace(one, age_ms=age_ms, booking=told))
+    return tuple(made)
+
+
+def _foreign(random: Random, payments: int, amounts: Sequence[int], at_ms: int) -> Foreign:
+    amount = random.choice((*amounts, 1000, 1000, 3000))
+    return Foreign(payment=random.randrange(payments), amount=amount, at_ms=at_ms)

@@ -1,0 +1,267 @@
+"""Invariant 18, over the models' own books: what really moved is what Stripe really shows.
+
+Nothing here asks the ledger what it believes. What others moved before this service was there, and
+told nobody, may stay untold; what a processor never shows us cannot be told; and Stripe's record
+takes no more than was captured, whatever a processor gave back.
+
+Stripe shows one sum, and no references. So where somebody books what we have told, or are telling,
+it can happen that other refunds make that very sum; then nobody can know better.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from refunds.payment import payment_key_of
+from refunds.ports import MovementStatus
+from refunds.refund import ReportCause, refund_id_of
+from refunds.state_machine import ReportState
+from tests.fakes.abilities import ABILITIES
+from tests.fakes.processor_books import FakeRefund
+from tests.simulation.alarms import is_open
+from tests.simulation.colleague import Colleague
+from tests.simulation.liveness import is_ever_seen
+from tests.simulation.money_watch import owner_of
+from tests.simulation.options import LONE_RECORD
+from tests.simulation.others import DAY_MS, MINUTE_MS
+from tests.simulation.stage import STAGE, Stage
+from tests.simulation.violation import require
+
+Made = tuple[str, FakeRefund]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A Payment Record, and what moved that it should show; amounts in minor units.
+
+    Attributes:
+        moved: the sum of what went back to the customer and stayed there, as far as there is room.
+        shown: what Stripe shows as refunded.
+        may_show: the sums that are right all the same.
+        room: how much more Stripe's record takes.
+        untold: what moved and nobody told Stripe of, each with its processor.
+        taken_back: what Stripe was told of and did not stay with the customer.
+    """
+
+    record: str
+    charge_ids: frozenset[str]
+    moved: int
+    shown: int
+    may_show: frozenset[int]
+    room: int
+    untold: tuple[Made, ...]
+    taken_back: tuple[Made, ...]
+
+
+class TrueBooks:
+    """The processors' books and Stripe's, side by side.
+
+    Attributes:
+        colleague: who writes into both.
+    """
+
+    def __init__(self, stage: Stage, colleague: Colleague) -> None:
+        self._stage = stage
+        self.colleague = colleague
+        self._told_by = {
+            refund_id_of(wish.key, STAGE): wish.unlinked.report_to
+            for wish in stage.options.wishes
+            if wish.unlinked is not None
+        }
+
+    def pages(self) -> Iterator[Page]:
+        """Every record."""
+        for number in range(self._stage.options.payments):
+            yield self._page(f"pr_{number}")
+        yield self._page(LONE_RECORD)
+
+    def differing(self) -> list[Page]:
+        """The records that do not show what moved."""
+        return [page for page in self.pages() if page.shown not in page.may_show]
+
+    def check_alarmed(self) -> None:
+        """Where the books differ, an alarm rings that names a command."""
+        stage = self._stage
+        for page in self.differing():
+            if self._is_explained_by_what_came_back(page):
+                continue
+            rings = is_open(stage.trail.alarms, stage.memory, page.record, page.charge_ids)
+            name = "stripe_hears_of_it" if page.shown < page.moved else "stripe_hears_of_it_once"
+            require(rings, name, page)
+
+    def check_failures(self) -> None:
+        """What Stripe has under its very reference is left to no person, if it can be asked."""
+        if self._stage.options.rate or self._stage.options.outages:
+            return
+        stripe = self._stage.book.inner.books.reports
+        booked = {item.parameters.refund_reference for item in stripe}
+        for refund in self._stage.memory.refunds.values():
+            failed = refund.report.state is ReportState.FAILED
+            known = refund.processor_refund_id in booked
+            refused = refund.report.cause is ReportCause.REFUSED
+            needless = failed and known and refused
+            require(not needless, "what_stripe_knows_needs_no_person", refund)
+
+    def check_refundable(self) -> None:
+        """What was captured and did not go back, nor was taken back, may be refunded."""
+        for key, payment in self._stage.memory.payments.items():
+            if key.is_unlinked or not ABILITIES[key.processor].shows_payments:
+                continue
+            of_it = [
+                one for one in self._stage.memory.refunds.values() if payment_key_of(one) == key
+            ]
+            held = sum(one.amount for one in of_it if one.late_failure_at_ms is not None)
+            made = self._stage.money.books[key.processor].of(key.charge_id)
+            alive = (one for one in made if one.movement.status is not MovementStatus.FAILED)
+            went = sum(one.movement.money.amount for one in alive)
+            most = payment.captured - went - held
+            require(payment.refundable >= most, "what_is_left_is_refundable", (payment, of_it))
+
+    def check_closed(self, accepted: dict[str, int], waived: dict[str, int]) -> None:
+        """When a person has done what the alarms say, what still differs is acknowledged."""
+        for page in self.differing():
+            back = sum(made.movement.money.amount for _, made in page.taken_back)
+            too_much = page.shown - page.moved
+            most = back + accepted.get(page.record, 0)
+            least = -waived.get(page.record, 0)
+            evidence = (page, accepted, waived)
+            require(least <= too_much <= most, "the_books_agree_in_the_end", evidence)
+
+    def check_nothing_old_is_told(self) -> None:
+        """What was over before this service was there is not reported now.
+
+        Of two equal ones nobody can know which it was that others told Stripe of.
+        """
+        for page in self.pages():
+            amounts = Counter(made.movement.money.amount for _, made in self._of(page.record))
+            for item in self._stage.book.inner.books.reports_of(page.record):
+                made = self._stage.money.movement(item.parameters.refund_reference)
+                ours = item.idempotency_key is not None and made is not None
+                if ours and made is not None and is_before_adoption(made):
+                    alone = amounts[made.movement.money.amount] == 1
+                    require(not alone, "what_is_older_is_not_reported", (item, made))
+
+    def _is_explained_by_what_came_back(self, page: Page) -> bool:
+        """Stripe cannot un-report; each of these has an alarm of its own, if it was ever seen."""
+        rung = self._stage.trail.alarms["refund_taken_back"]
+        back = 0
+        for name, made in page.taken_back:
+            owner = owner_of(self._stage.memory.movements, name, made)
+            unseen = owner is None and not is_ever_seen(ABILITIES[name])
+            back += made.movement.money.amount if unseen or owner in rung else 0
+        return page.shown > page.moved and page.shown - page.moved <= back
+
+    def _page(self, record: str) -> Page:
+        stripe = self._stage.book.inner.books
+        told = self.told(record)
+        room = stripe.records[record].guaranteed
+        mine = self._of(record)
+        stayed = [one for one in mine if one[1].movement.status is MovementStatus.SUCCEEDED]
+        expected = [one for one in stayed if self._is_owed(one, told)]
+        moved = _sum(expected)
+        others = stayed if self._is_told_twice(record) else []
+        may_add = [one for one in stayed if one not in expected]
+        shown, untold = (
+            stripe.refunded(record),
+            [one for one in expected if one[1].movement.id not in told],
+        )
+        sums = {min(moved + more, room) for more in _sums(may_add)}
+        if moved > room and all(_sum([one]) > room - shown for one in untold):
+            # More went back than was paid, and there is no room for any of the rest.
+            sums.add(shown)
+        return Page(
+            record=record,
+            charge_ids=frozenset({"charge-" + record.removeprefix("pr_")}),
+            moved=min(moved, room),
+            shown=shown,
+            room=room - shown,
+            may_show=frozenset(sums | (_sums(others) if others else set())),
+            untold=tuple(untold),
+            taken_back=tuple(
+                one for one in mine if one not in stayed and one[1].movement.id in told
+            ),
+        )
+
+    def told(self, record: str) -> set[str]:
+        """Ids of the movements that Stripe was told of, by whomever and under whatever name."""
+        return {
+            self._meant(item.parameters.refund_reference)
+            for item in self._stage.book.inner.books.reports_of(record)
+        }
+
+    def _is_told_twice(self, record: str) -> bool:
+        """Whether somebody booked what we had told, or were telling."""
+        ours, tickets = self._stage.book.booked_ms, self.colleague.booked_ms
+        for item in self._stage.book.inner.books.reports_of(record):
+            if item.idempotency_key is None:
+                continue
+            made = self._stage.money.movement(item.parameters.refund_reference)
+            at_ms = ours.get(item.parameters.refund_reference, 0)
+            if made is None or made.movement.id not in tickets:
+                continue
+            if made.order_id is not None or tickets[made.movement.id] > at_ms - MINUTE_MS:
+                return True
+        return False
+
+    def _of(self, record: str) -> list[Made]:
+        """What moved that the record books."""
+        return [
+            (name, made)
+            for name, books in self._stage.money.books.items()
+            for made in books.refunds.values()
+            if self._record_of(made) == record
+            and (made.movement.id in self.colleague.booked_ms or self._is_booked_here(name, made))
+        ]
+
+    def _record_of(self, made: FakeRefund) -> str | None:
+        if not made.movement.payment_id:
+            return self._told_by.get(made.order_id or "")
+        return "pr_" + made.movement.payment_id.removeprefix("charge-")
+
+    def _is_owed(self, one: Made, told: set[str]) -> bool:
+        """Whether Stripe is to show it: what others moved long ago or unseen it need not."""
+        name, made = one
+        if made.order_id is not None:
+            return self._is_shown(name, made)
+        if made.movement.id in self.colleague.booked_ms:
+            return True
+        owner = owner_of(self._stage.memory.movements, name, made)
+        is_seen = is_ever_seen(ABILITIES[name]) or owner is not None
+        return is_seen and not is_before_adoption(made)
+
+    def _is_shown(self, name: str, made: FakeRefund) -> bool:
+        """Whether it was shown as a success; what had failed before is not looked for."""
+        again = MovementStatus.FAILED in made.been
+        shown = made.movement.id in self._stage.money.shown_as_succeeded
+        return shown or not again or is_ever_seen(ABILITIES[name])
+
+    def _is_booked_here(self, name: str, made: FakeRefund) -> bool:
+        """Of the payments of two processors that a record names, it books one."""
+        if not made.movement.payment_id:
+            return True
+        number = int(made.movement.payment_id.removeprefix("charge-"))
+        if len(self._stage.options.named(number)) == 1:
+            return True
+        key = self._stage.memory.records.get(f"pr_{number}")
+        return name == (self._stage.options.named(number)[0] if key is None else key.processor)
+
+    def _meant(self, reference: str) -> str:
+        made = self._stage.money.movement(self.colleague.tickets.get(reference, reference))
+        return reference if made is None else made.movement.id
+
+
+def is_before_adoption(made: FakeRefund) -> bool:
+    """Whether it was made, and was over, long before this service began to look."""
+    return made.executed_ms <= -DAY_MS and made.conduct.first is MovementStatus.SUCCEEDED
+
+
+def _sum(made: Iterable[Made]) -> int:
+    return sum(one.movement.money.amount for _, one in made)
+
+
+def _sums(made: Iterable[Made]) -> set[int]:
+    """What any of them make together."""
+    sums = {0}
+    for _, one in made:
+        sums |= {before + one.movement.money.amount for before in sums}
+    return sums

@@ -123,7 +123,7 @@ class ObservePayment:
         record = payment.payment_record
         if record is None or view.in_book is None or payment.report_due_count:
             return
-        if view.in_book == payment.booked + payment.accepted_excess:
+        if not payment.is_out_of_step:
             return
         try:
             self.look_at_sums(payment, record, deadline)

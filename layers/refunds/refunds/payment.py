@@ -10,13 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from refunds.arrival import Arrival
-from refunds.refund import Refund
+from refunds.refund import UNLINKED, Refund
 from refunds.state_machine import FREED, UNBOUND, ReportState, State
 
 SCHEMA_VERSION: Final = 1
 DOUBTFUL_MAX: Final = 50
-# No processor's own ids look like this.
-_UNLINKED: Final = "unlinked/"
 
 
 class SlotTakenError(Exception):
@@ -36,7 +34,7 @@ class PaymentKey:
     @property
     def is_unlinked(self) -> bool:
         """Whether the processor knows no such payment."""
-        return self.charge_id.startswith(_UNLINKED)
+        return self.charge_id.startswith(UNLINKED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +97,11 @@ class Payment:
         return max(self.foreign_in_book, self.foreign_on_charge)
 
     @property
+    def is_out_of_step(self) -> bool:
+        """Whether Stripe showed another sum than what is reported when its record was last read."""
+        return self.payment_record is not None and self.unexplained not in (None, 0)
+
+    @property
     def is_over_refunded(self) -> bool:
         """Whether more went back, or may have, than the customer paid."""
         return self.held + self.foreign > self.captured
@@ -135,7 +138,7 @@ def unlinked_payment_key(processor: str, named: str) -> PaymentKey:
 
     ``named`` is the Payment Record that they are reported to, else the one refund itself.
     """
-    return PaymentKey(processor, f"{_UNLINKED}{named}")
+    return PaymentKey(processor, f"{UNLINKED}{named}")
 
 
 def payment_key_of(refund: Refund) -> PaymentKey:
@@ -197,6 +200,9 @@ def learn_foreign(payment: Payment, *, in_book: int | None, on_charge: int | Non
     lists them, so that each has a refund of its own); ``None``: the charge was not read. Then
     ``in_book``, all that Stripe shows as refunded, tells of others what no refund of ours explains.
     """
+    if in_book is not None:
+        gap = in_book - payment.booked - payment.accepted_excess
+        payment = replace(payment, unexplained=gap)
     if on_charge is not None:
         return replace(payment, foreign_on_charge=max(0, on_charge), foreign_in_book=0)
     if in_book is None:

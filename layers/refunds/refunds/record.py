@@ -27,6 +27,8 @@ from refunds.state_machine import FREED, PUBLIC_STATUS, UNBOUND, State
 
 # All refunds of one payment share its item, and of those that write at once one wins each round.
 RECORD_ATTEMPTS: Final = 25
+# When the sums are looked at, if Stripe showed another one than what is reported.
+SUMS_CHECK_MS: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,10 @@ class Recorder:
         """
         if after == current.refund:
             return current
+        has_moved = after.state is not current.refund.state
+        if has_moved and after.next_check_ms is None and current.payment.is_out_of_step:
+            # Whatever became of it: somebody has to find out what else Stripe was told.
+            after = replace(after, next_check_ms=self.clock.now_ms() + SUMS_CHECK_MS)
         try:
             payment = follow(current.payment, current.refund, after)
         except SlotTakenError as error:

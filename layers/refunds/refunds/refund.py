@@ -28,6 +28,8 @@ from refunds.state_machine import (
 )
 
 SCHEMA_VERSION: Final = 1
+# What stands for the payment of unlinked refunds begins so; no processor's own ids look like it.
+UNLINKED: Final = "unlinked/"
 # The cause of an import that is older than this service: others may have told Stripe of it.
 BEFORE_ADOPTION: Final = "before_adoption"
 # The cause of a line that says that Stripe has booked what we told it.
@@ -339,7 +341,7 @@ class Refund:
     @property
     def refunded_payment(self) -> str | None:
         """The processor's id of the payment that it refunds; ``None`` for an unlinked refund."""
-        return None if self.request.is_unlinked else self.processor_payment_id
+        return None if self.processor_payment_id.startswith(UNLINKED) else self.processor_payment_id
 
     @property
     def holds_headroom(self) -> bool:

@@ -218,7 +218,9 @@ class ResolveRefund:
                 f"{refund.processor} does not show {asked} in a form that can be read. If its "
                 "dashboard shows it as this refund, say --despite-evidence."
             )
-        if movement is None:
+        if movement is None or (
+            decision.despite_evidence and movement.status is MovementStatus.PENDING
+        ):
             movement = self._as_told(refund, asked)
         self._require_ours(refund, movement)
         if movement.status is MovementStatus.PENDING and refund.processor_refund_id:
@@ -278,7 +280,8 @@ class ResolveRefund:
         self._require_open(refund, despite_evidence=decision.despite_evidence)
         shown = self._bound_to(refund, decision, deadline)
         other = None if shown is None or stands_for(shown, refund) else shown
-        self._require_no_late_arrival(refund)
+        if refund.processor_refund_id is None:
+            self._require_no_late_arrival(refund)
         candidates = self._candidates(refund, decision, deadline) if other is None else ()
         if shown is None and refund.processor_refund_id in {one.id for one in candidates}:
             raise ResolutionRefusedError(
@@ -287,6 +290,9 @@ class ResolveRefund:
                 movements=candidates,
             )
         candidates = [one for one in candidates if one.id != refund.processor_refund_id]
+        if other is None:
+            other = next((one for one in candidates if _is_another(one, refund)), None)
+            candidates = [one for one in candidates if one is not other]
         evidence: dict[str, Any] = {"reason": decision.reason[:REASON_MAX]}
         if decision.despite_evidence:
             evidence |= {"despite": [movement.id for movement in candidates[:NAMED_MAX]]}
@@ -324,7 +330,7 @@ class ResolveRefund:
         if movement is None or movement.status is MovementStatus.FAILED:
             return None
         waits = movement.status is MovementStatus.PENDING and decision.despite_evidence
-        if stands_for(movement, refund) and not (waits and self._waited_long(refund)):
+        if stands_for(movement, refund) and not waits:
             raise ResolutionRefusedError(
                 f"{refund.id} is bound to {bound_to}, which {refund.processor} shows as "
                 f"{movement.processor_status}; it is followed to its end by itself.",
@@ -339,7 +345,7 @@ class ResolveRefund:
     def _imported(self, stored: Stored, movement: Movement) -> Refund | None:
         """The refund that stands for it from now on, if it moved money of this payment."""
         payment = stored.payment
-        of_payment = movement.payment_id.casefold() == payment.key.charge_id.casefold()
+        of_payment = movement.payment_id == (stored.refund.refunded_payment or "")
         if not of_payment or not is_importable(movement, payment.currency):
             return None
         importing = Import(
@@ -448,6 +454,11 @@ class ResolveRefund:
         if refund.report.state is ReportState.FAILED:
             self.trail.note("report_failed", refund_id=refund.id, reason=refund.report.last_error)
         ring_if_owed(refund, self.doorbell, self.trail)
+
+
+def _is_another(movement: Movement, refund: Refund) -> bool:
+    """Whether our order made it, though it is not what was ordered."""
+    return movement.order_id == refund.id and not can_stand_for(movement, refund)
 
 
 def _with_reason(refund: Refund, line: int, reason: str) -> Refund:

@@ -73,7 +73,7 @@ from refunds.record import Recorder, Stored
 from refunds.refund import HANDED_OVER_AGAIN, Failure, Refund, Why, noted, transition
 from refunds.reserve import TakenByAnotherCallError
 from refunds.ring import ring_if_owed
-from refunds.state_machine import CreditNoteState, Event, ReportState, State
+from refunds.state_machine import FINAL, CreditNoteState, Event, ReportState, State
 
 ACTOR: Final = "settle_refunds"
 # A day, in steps of the settle interval (a minute).
@@ -219,6 +219,8 @@ class SettleRefund:
             case State.SUCCEEDED if _is_owed_to_stripe(stored.refund):
                 return self._tell_stripe(stored, deadline)
             case State.SUCCEEDED:
+                return self._look_after(stored, deadline)
+            case _ if stored.payment.is_out_of_step:
                 return self._look_after(stored, deadline)
             case _:
                 self.recorder.write(stored, replace(stored.refund, next_check_ms=None))
@@ -524,7 +526,7 @@ class SettleRefund:
 
     def _next_look(self, stored: Stored, *, soon: bool) -> Settled:
         refund, now_ms, step_ms = stored.refund, self.clock.now_ms(), self.settings.step_ms
-        if refund.state is not State.SUCCEEDED or _is_owed_to_stripe(refund):
+        if refund.state not in FINAL or _is_owed_to_stripe(refund):
             return Settled.MOVED_ON
         since_ms = refund.report.reported_at_ms or refund.succeeded_at_ms or refund.created_at_ms
         looks = (since_ms + steps * step_ms for steps in AFTER_STEPS)

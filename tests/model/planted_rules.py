@@ -14,7 +14,6 @@ from refunds.stripe_knows import (
     Refused,
     Standing,
     Tell,
-    Told,
     Verdict,
     Wait,
     Waiting,
@@ -130,6 +129,5 @@ BLIND: Final[dict[str, Rule]] = {
         look=_keeps_beliefs(stripe_knows.look),
         judge_refusal=_keeps_beliefs(stripe_knows.judge_refusal),
     ),
-    "a person's word is not checked": Rule(told_by_person=lambda *_: Told()),
     "nothing rings": Rule(look=_no_one_asks),
 }

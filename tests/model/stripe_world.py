@@ -93,9 +93,9 @@ class Setting(NamedTuple):
     amounts: tuple[int, ...]
     captured: int
     others_report: OthersReport = OthersReport.ANYHOW
-    faults: int = 1
-    commands: int = 1
-    turns: int = 1
+    faults: int = 0
+    commands: int = 0
+    turns: int = 0
 
     def start(self) -> World:
         """Nothing happened yet, except what was before us."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from refunds.stripe_knows import Alarm, Standing
 from tests.model.stripe_operator import COUNTED, OPEN, commands
-from tests.model.stripe_worker import Rule, observed_all, reports, u_of
+from tests.model.stripe_worker import Rule, reports, settled_unknown, u_of
 from tests.model.stripe_world import (
     IDLE,
     Grace,
@@ -65,7 +65,7 @@ def at_rest(setting: Setting, world: World, rule: Rule) -> World:
     """The step under way is done without a fault, time has passed, and the charge was read."""
     world = world._replace(faults=0, commands=0, shown_before=0)
     world = _finished(setting, world, rule)
-    world = observed_all(setting, _time_passed(world), rule)
+    world = settled_unknown(setting, _time_passed(world), rule)
     return _time_passed(world)._replace(shown_before=0)
 
 

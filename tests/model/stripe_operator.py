@@ -1,4 +1,7 @@
-"""An honest operator: sees both dashboards, and gives one of the commands that DESIGN names."""
+"""An honest operator: sees both dashboards, and gives a command where something is open or rings.
+
+Nothing is needed where Stripe shows less than is reported: beliefs are owed again by themselves.
+"""
 
 from collections.abc import Iterator
 
@@ -25,10 +28,6 @@ def commands(
         if excess:
             more = world.accepted_excess + excess
             yield "accept the excess", world._replace(accepted_excess=more)
-    if alarm is Alarm.STRIPE_LOWER:
-        for number, refund in enumerate(world.refunds):
-            if refund.standing in COUNTED and not _is_shown(setting, world, number):
-                yield f"{number} is owed", _owed(world, number)
 
 
 def _closing(

@@ -45,7 +45,7 @@ class Rule:
         stripe_knows.told_by_person
     )
     look: Callable[..., Look] = stripe_knows.look
-    birth: Callable[[Maker], Standing] = lambda maker: (
+    birth: Callable[[Maker, bool], Standing] = lambda maker, _is_first_sight: (
         Standing.BEFORE_ADOPTION if maker is Maker.BEFORE_US else Standing.DUE
     )
 
@@ -68,7 +68,9 @@ def observed(setting: Setting, world: World, number: int, rule: Rule) -> World:
         for other, amounts in zip(world.refunds, setting.amounts, strict=True):
             if other.unbound and amounts == amount:
                 return world  # which of the two is ours is not known yet
-    return put(world, number, _as_shown(refund, rule.birth(setting.makers[number])))
+    is_first_sight = all(other.standing is None and not other.unbound for other in world.refunds)
+    birth = rule.birth(setting.makers[number], is_first_sight)
+    return put(world, number, _as_shown(refund, birth))
 
 
 def _as_shown(refund: Refund, birth: Standing) -> Refund:
@@ -124,12 +126,19 @@ def _as_failed(refund: Refund) -> Refund:
 
 
 def observed_all(setting: Setting, world: World, rule: Rule) -> World:
-    """Ours first: what else the charge shows is imported once ours is bound."""
-    for ours in (True, False):
-        for number, maker in enumerate(setting.makers):
-            if (maker is Maker.OURS) is ours:
-                world = observed(setting, world, number, rule)
+    """What a report learns from the charge; an unknown refund of ours is bound elsewhere."""
+    for number, refund in enumerate(world.refunds):
+        if not refund.unbound:
+            world = observed(setting, world, number, rule)
     return world
+
+
+def settled_unknown(setting: Setting, world: World, rule: Rule) -> World:
+    """What was unknown is bound; only then the rest of the charge is imported."""
+    for number, refund in enumerate(world.refunds):
+        if refund.unbound:
+            world = observed(setting, world, number, rule)
+    return observed_all(setting, world, rule)
 
 
 # What the worker does
@@ -155,7 +164,9 @@ def reports(setting: Setting, world: World, rule: Rule) -> Iterator[tuple[str, W
                 decided(setting, observed_all(setting, world, rule), rule),
             )
             if world.faults:
-                lagging = world._replace(faults=world.faults - 1, clean=False)
+                # Needs nobody unless both reads are old; the slot may have hidden one before.
+                first = u_of(setting, world, world.step.shown) != world.seen
+                lagging = world._replace(faults=world.faults - 1, clean=world.clean and first)
                 yield f"read an old charge and decide {number}", decided(setting, lagging, rule)
         case Step("call", number):
             yield from _call(setting, world, number)
@@ -190,7 +201,8 @@ def _read(name: str, number: int, shown: int, world: World) -> Step:
 def _sending(world: World, number: int) -> World:
     """``sent`` is durable before the call."""
     refund = world.refunds[number]._replace(sent=True)
-    return put(world, number, refund)._replace(step=Step("call", number))
+    clean = world.clean and refund.moved is not Moved.FAILED  # taken back in this very moment
+    return put(world, number, refund)._replace(step=Step("call", number), clean=clean)
 
 
 def decided(setting: Setting, world: World, rule: Rule) -> World:
@@ -296,4 +308,4 @@ def _call(setting: Setting, world: World, number: int) -> Iterator[tuple[str, Wo
         yield f"the last report of {number} {what}", last
     if after is not None:
         way = world.refunds[number]._replace(on_its_way=True)
-        yield f"the report of {number} is on its way", put(idle, number, way)._replace(clean=False)
+        yield f"the report of {number} is on its way", put(idle, number, way)

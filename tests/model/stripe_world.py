@@ -93,9 +93,9 @@ class Setting(NamedTuple):
     amounts: tuple[int, ...]
     captured: int
     others_report: OthersReport = OthersReport.ANYHOW
-    faults: int = 1
-    commands: int = 1
-    turns: int = 1
+    faults: int = 0
+    commands: int = 0
+    turns: int = 0
 
     def start(self) -> World:
         """Nothing happened yet, except what was before us."""
@@ -252,9 +252,8 @@ def _colleague(setting: Setting, world: World, number: int) -> Iterator[tuple[st
         return
     by_hand = put(world, number, refund._replace(by_hand=True))
     if (named := booked(setting, by_hand, number)) is not None:
-        # Between our read and our report, and later than the grace: that rings.
-        between = refund.standing is Standing.BELIEVED and world.step != IDLE
-        clean = world.clean and not between
+        # A ticket for its equal was taken for it, and it is reported later than its grace: rings.
+        clean = world.clean and refund.standing is not Standing.BELIEVED
         yield f"a colleague reports {number} under its id", named._replace(clean=clean)
     if setting.others_report is OthersReport.BY_PROCESSOR_ID:
         return

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tests.model.stripe_ends import Bad, at_rest, ends_badly
-from tests.model.stripe_operator import commands
+from tests.model.stripe_operator import OPEN, commands
 from tests.model.stripe_worker import Rule, observed, reports
 from tests.model.stripe_world import IDLE, Setting, World, moves_of_others, orders, plain
 
@@ -24,17 +24,17 @@ class Walk:
     ways: dict[str, tuple[list[str], World]] = field(default_factory=dict)
 
 
-def walk(setting: Setting, rule: Rule) -> Walk:
+def walk(setting: Setting, rule: Rule, start: World | None = None) -> Walk:
     """Walk every order of every move, and end each world that was reached."""
     found = Walk()
-    start = setting.start()
+    start = start or setting.start()
     came: dict[World, tuple[World, str] | None] = {start: None}
     ended: dict[World, tuple[Bad, ...]] = {}
     front = [start]
     while front:
         following: list[World] = []
         for world in front:
-            for bad in _end(setting, world, rule, ended):
+            for bad in (*_too_soon(world), *_end(setting, world, rule, ended)):
                 found.bad[bad.what] += 1
                 if bad.what not in found.ways:
                     found.ways[bad.what] = (_way(came, world), bad.end)
@@ -46,6 +46,14 @@ def walk(setting: Setting, rule: Rule) -> Walk:
         front = following
     found.worlds, found.ends = len(came), len(ended)
     return found
+
+
+def told(found: Walk) -> str:
+    """The bad ends, each with one way to it, for whoever must understand them."""
+    lines = [f"{found.worlds} worlds, {found.ends} ends, bad: {dict(found.bad)}"]
+    for what, (way, end) in found.ways.items():
+        lines += ["", what, *(f"    {step}" for step in way), f"    => {end}"]
+    return "\n".join(lines)
 
 
 def moves(setting: Setting, world: World, rule: Rule) -> Iterator[tuple[str, World]]:
@@ -60,6 +68,12 @@ def moves(setting: Setting, world: World, rule: Rule) -> Iterator[tuple[str, Wor
     if world.commands and world.step == IDLE:
         for what, after in commands(setting, world, rule, None):
             yield what, after._replace(commands=world.commands - 1, clean=False)
+
+
+def _too_soon(world: World) -> Iterator[Bad]:
+    """Where nothing happened that needs a person, none is asked, not even for a while."""
+    if world.clean and any(refund.standing in OPEN for refund in world.refunds):
+        yield Bad("a person is asked too soon", world)
 
 
 def _end(

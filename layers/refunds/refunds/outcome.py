@@ -179,12 +179,13 @@ def taken_back(refund: Refund, movement: Movement, *, at_ms: int, actor: str) ->
 def restored(refund: Refund, movement: Movement, *, at_ms: int, actor: str) -> Refund:
     """The refund that the processor had taken back, and shows as succeeded again.
 
-    A report that was canceled for it is owed again.
+    A report that was canceled or waived meanwhile is owed again.
     """
     why = _why(at_ms, RESTORED, actor, evidence_of(movement))
     seen = replace(noted(refund, why), late_failure_at_ms=None)
-    was_canceled = seen.report.state is ReportState.NOT_DUE and seen.report.cause is None
-    return owing_report(seen, movement, why) if was_canceled else seen
+    report = seen.report
+    is_owed = report.state is ReportState.NOT_DUE and not seen.is_before_adoption
+    return owing_report(seen, movement, why) if is_owed else seen
 
 
 def owing_report(

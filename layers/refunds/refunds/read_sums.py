@@ -70,6 +70,8 @@ class ReadSums:
             LedgerConflictError: the payment changes too fast, or an index is behind; read again.
             LedgerUnavailableError: the ledger gave no answer.
         """
+        # Whoever is about to report may do so while this reads: their time is counted from before.
+        now_ms = self.clock.now_ms()
         with asking_stripe():
             record = self.book.payment_record(payment_record, deadline)
         now, found = self._learn(payment, record, deadline)
@@ -77,7 +79,7 @@ class ReadSums:
         counted = recounted(now, tuple(found.values()))
         if counted is None:
             raise LedgerConflictError(f"the refunds of {payment.key.charge_id} are changing")
-        lines = lines_of(found.values(), now_ms=self.clock.now_ms(), grace_ms=self.grace_ms)
+        lines = lines_of(found.values(), now_ms=now_ms, grace_ms=self.grace_ms)
         gap = unexplained(record.amount_refunded, lines, counted.accepted_excess)
         seen = replace(counted, unexplained=gap)
         if seen != now:

@@ -354,8 +354,6 @@ class ReportRefund:
     def _refused(self, mine: _Taken, reason: str, deadline: Deadline, *, last: bool) -> Reported:
         """Stripe will not book it: it knows the reference, or something is wrong."""
         refund = mine.refund
-        if self.others_report is OthersReport.BY_PROCESSOR_ID:
-            return self._known_by_reference(mine, deadline)
         try:
             sums = self._sums(mine, deadline)
         except (RefundBridgeError, LedgerConflictError) as error:
@@ -388,8 +386,8 @@ class ReportRefund:
         self,
         mine: _Taken,
         deadline: Deadline,
-        sums: Sums | None = None,
-        owe: tuple[str, ...] = (),
+        sums: Sums,
+        owe: tuple[str, ...],
     ) -> Reported:
         why, soon_ms = self._why(ReportCause.BY_REFERENCE), self._soon_ms()
 

@@ -341,7 +341,8 @@ class Refund:
     @property
     def refunded_payment(self) -> str | None:
         """The processor's id of the payment that it refunds; ``None`` for an unlinked refund."""
-        return None if self.processor_payment_id.startswith(UNLINKED) else self.processor_payment_id
+        has_none = self.request.is_unlinked or self.processor_payment_id.startswith(UNLINKED)
+        return None if has_none else self.processor_payment_id
 
     @property
     def holds_headroom(self) -> bool:

@@ -107,6 +107,8 @@ class TrueBooks:
         for key, payment in self._stage.memory.payments.items():
             if key.is_unlinked or not ABILITIES[key.processor].shows_payments:
                 continue
+            if self._stage.options.others.lists_other_ids:
+                continue
             of_it = [
                 one for one in self._stage.memory.refunds.values() if payment_key_of(one) == key
             ]
@@ -148,8 +150,14 @@ class TrueBooks:
         for name, made in page.taken_back:
             owner = owner_of(self._stage.memory.movements, name, made)
             unseen = owner is None and not is_ever_seen(ABILITIES[name])
+            unseen = unseen or self._is_of_another_account(name, made)
             back += made.movement.money.amount if unseen or owner in rung else 0
         return page.shown > page.moved and page.shown - page.moved <= back
+
+    def _is_of_another_account(self, name: str, made: FakeRefund) -> bool:
+        """Whether its order is not known any more by the form of keys that is set up."""
+        form = self._stage.money.books[name].key_form
+        return made.key is not None and made.key != f"{form}{made.order_id}"
 
     def _page(self, record: str) -> Page:
         stripe = self._stage.book.inner.books

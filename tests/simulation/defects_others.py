@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 from weakref import WeakKeyDictionary
 
-from refunds import evidence, execute, learn, outcome, record_lines, report, stripe_knows
+from refunds import evidence, execute, learn, outcome, record_lines, report
 from refunds import payment as arithmetic
 from refunds.import_external import Import
 from refunds.learn import LearnFromCharge
@@ -91,17 +91,6 @@ def taken_reference_is_a_failure() -> Iterator[None]:
         return Refused(no_room=False)
 
     with patch.object(report, "judge_refusal", refused):
-        yield
-
-
-@defect
-def beliefs_never_end() -> Iterator[None]:
-    """What was once believed by the sums is not owed again when they hold it no more."""
-
-    def none(_: Any) -> tuple[()]:
-        return ()
-
-    with patch.object(stripe_knows, "_beliefs", none):
         yield
 
 

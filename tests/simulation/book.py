@@ -1,5 +1,6 @@
 """Stripe of the tests behind the gate, with every fate that a report can meet."""
 
+from collections.abc import Callable
 from typing import Final
 
 from refunds.ports import (
@@ -41,12 +42,14 @@ class SimulatedBook:
     """``ports.Book``.
 
     Attributes:
+        on_telling: told what is about to be handed over.
         booked_ms: when what was handed over here was booked, by its reference.
     """
 
     def __init__(self, gate: Gate, inner: FakeBook, watch: ReportWatch, options: Options) -> None:
         self.inner = inner
         self.booked_ms: dict[str, int] = {}
+        self.on_telling: Callable[[ReportParameters], None] = lambda _: None
         self._gate = gate
         self._watch = watch
         self._down = [one[1:] for one in options.outages if one[0] == "book"]
@@ -71,6 +74,7 @@ class SimulatedBook:
         self, parameters: ReportParameters, idempotency_key: str, deadline: Deadline
     ) -> ReportOutcome:
         self._watch.telling(parameters, idempotency_key)
+        self.on_telling(parameters)
         try:
             return self._tell(parameters, idempotency_key, deadline)
         finally:

@@ -4,7 +4,6 @@ Knows what really happened, as somebody does who looks at both dashboards and as
 support; decides nothing that these do not say.
 """
 
-from collections import Counter
 from typing import Final
 
 from refunds.accept_excess import AcceptExcess, NothingToAcceptError
@@ -30,6 +29,7 @@ from refunds.state_machine import ReportState, State
 from refunds.unlink import LinkInUseError, Unlink
 from tests.fakes.processor_books import FakeRefund
 from tests.simulation.alarms import UNLISTED
+from tests.simulation.book_watch import BookWatch
 from tests.simulation.money_watch import owner_of
 from tests.simulation.others import MINUTE_MS, Name
 from tests.simulation.stage import REPORT_LEASE_MS, Stage
@@ -42,17 +42,11 @@ WHY: Final = "both dashboards say so"
 
 
 class Operator:
-    """A person at ``refundctl``.
+    """A person at ``refundctl``; what they acknowledge is kept by ``watch``."""
 
-    Attributes:
-        accepted: by record, what was accepted as shown too much, minor units.
-        waived: by record, what Stripe is never told of, minor units.
-    """
-
-    def __init__(self, stage: Stage, books: TrueBooks) -> None:
-        self.accepted: Counter[str] = Counter()
-        self.waived: Counter[str] = Counter()
+    def __init__(self, stage: Stage, books: TrueBooks, watch: BookWatch) -> None:
         self._stage = stage
+        self._watch = watch
         self._books = books
         ledger, clock, trail = stage.ledger, stage.true_clock, stage.trail
         self._resolve = ResolveRefund(
@@ -187,7 +181,7 @@ class Operator:
                 refused.append(str(error))
                 continue
             if isinstance(decision, Waive):
-                self.waived[refund.payment_record or ""] += refund.amount
+                self._watch.waived[refund.payment_record or ""] += refund.amount
             return
         require(not decisions, "a_person_can_decide_about_a_report", (refund, decisions, refused))
 
@@ -222,7 +216,7 @@ class Operator:
             self._stage.gate.note("accept excess", type(error).__name__, record)
             return False
         self._excess.carry_out(record, WHY, agreed, self._deadline())
-        self.accepted[record] += agreed.amount
+        self._watch.accepted[record] += agreed.amount
         return True
 
     def waiting(self) -> list[Refund]:

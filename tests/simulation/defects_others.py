@@ -10,7 +10,8 @@ from typing import Any
 from unittest.mock import patch
 from weakref import WeakKeyDictionary
 
-from refunds import evidence, execute, learn, outcome, report, stripe_knows
+from refunds import evidence, execute, learn, outcome, record_lines, report
+from refunds import payment as arithmetic
 from refunds.import_external import Import
 from refunds.learn import LearnFromCharge
 from refunds.look_up import movement_of
@@ -59,7 +60,7 @@ def sums_not_asked() -> Iterator[None]:
 @defect
 def others_have_no_time() -> Iterator[None]:
     """An import is told as soon as it is seen, while whoever made it is about to report it."""
-    lines = report.line_of
+    lines = record_lines.line_of
 
     def impatient(refund: Refund, **more: Any) -> Line:
         return replace(lines(refund, **more), in_grace=False, forced=not refund.is_ours)
@@ -90,17 +91,6 @@ def taken_reference_is_a_failure() -> Iterator[None]:
         return Refused(no_room=False)
 
     with patch.object(report, "judge_refusal", refused):
-        yield
-
-
-@defect
-def beliefs_never_end() -> Iterator[None]:
-    """What was once believed by the sums is not owed again when they hold it no more."""
-
-    def none(_: Any) -> tuple[()]:
-        return ()
-
-    with patch.object(stripe_knows, "_beliefs", none):
         yield
 
 
@@ -251,7 +241,7 @@ def canceled_for_a_moment() -> Iterator[None]:
 @defect
 def sums_kept_as_maxima() -> Iterator[None]:
     """What others refunded and was known as a sum is never lowered, though each is imported."""
-    learnt = learn.learn_foreign
+    learnt = arithmetic.learn_foreign
 
     def most(payment: Payment, **seen: Any) -> Payment:
         now = learnt(payment, **seen)

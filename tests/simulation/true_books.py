@@ -8,24 +8,19 @@ Stripe shows one sum, and no references. So where somebody books what we have to
 it can happen that other refunds make that very sum; then nobody can know better.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from refunds.payment import payment_key_of
 from refunds.ports import MovementStatus
-from refunds.refund import ReportCause, refund_id_of
-from refunds.state_machine import ReportState
+from refunds.refund import refund_id_of
 from tests.fakes.abilities import ABILITIES
 from tests.fakes.processor_books import FakeRefund
-from tests.simulation.alarms import is_open
 from tests.simulation.colleague import Colleague
 from tests.simulation.liveness import is_ever_seen
 from tests.simulation.money_watch import owner_of
 from tests.simulation.options import LONE_RECORD
 from tests.simulation.others import DAY_MS, MINUTE_MS
 from tests.simulation.stage import STAGE, Stage
-from tests.simulation.violation import require
 
 Made = tuple[str, FakeRefund]
 
@@ -79,94 +74,22 @@ class TrueBooks:
         """The records that do not show what moved."""
         return [page for page in self.pages() if page.shown not in page.may_show]
 
-    def check_alarmed(self) -> None:
-        """Where the books differ, an alarm rings that names a command."""
-        stage = self._stage
-        for page in self.differing():
-            if self._is_explained_by_what_came_back(page):
-                continue
-            rings = is_open(stage.trail.alarms, stage.memory, page.record, page.charge_ids)
-            name = "stripe_hears_of_it" if page.shown < page.moved else "stripe_hears_of_it_once"
-            require(rings, name, page)
-
-    def check_failures(self) -> None:
-        """What Stripe has under its very reference is left to no person, if it can be asked."""
-        if self._stage.options.rate or self._stage.options.outages:
-            return
-        stripe = self._stage.book.inner.books.reports
-        booked = {item.parameters.refund_reference for item in stripe}
-        for refund in self._stage.memory.refunds.values():
-            failed = refund.report.state is ReportState.FAILED
-            known = refund.processor_refund_id in booked
-            refused = refund.report.cause is ReportCause.REFUSED
-            needless = failed and known and refused
-            require(not needless, "what_stripe_knows_needs_no_person", refund)
-
-    def check_refundable(self) -> None:
-        """What was captured and did not go back, nor was taken back, may be refunded."""
-        for key, payment in self._stage.memory.payments.items():
-            if key.is_unlinked or not ABILITIES[key.processor].shows_payments:
-                continue
-            of_it = [
-                one for one in self._stage.memory.refunds.values() if payment_key_of(one) == key
-            ]
-            held = sum(one.amount for one in of_it if one.late_failure_at_ms is not None)
-            made = self._stage.money.books[key.processor].of(key.charge_id)
-            alive = (one for one in made if one.movement.status is not MovementStatus.FAILED)
-            went = sum(one.movement.money.amount for one in alive)
-            most = payment.captured - went - held
-            require(payment.refundable >= most, "what_is_left_is_refundable", (payment, of_it))
-
-    def check_closed(self, accepted: dict[str, int], waived: dict[str, int]) -> None:
-        """When a person has done what the alarms say, what still differs is acknowledged."""
-        for page in self.differing():
-            back = sum(made.movement.money.amount for _, made in page.taken_back)
-            too_much = page.shown - page.moved
-            most = back + accepted.get(page.record, 0)
-            least = -waived.get(page.record, 0)
-            evidence = (page, accepted, waived)
-            require(least <= too_much <= most, "the_books_agree_in_the_end", evidence)
-
-    def check_nothing_old_is_told(self) -> None:
-        """What was over before this service was there is not reported now.
-
-        Of two equal ones nobody can know which it was that others told Stripe of.
-        """
-        for page in self.pages():
-            amounts = Counter(made.movement.money.amount for _, made in self._of(page.record))
-            for item in self._stage.book.inner.books.reports_of(page.record):
-                made = self._stage.money.movement(item.parameters.refund_reference)
-                ours = item.idempotency_key is not None and made is not None
-                if ours and made is not None and is_before_adoption(made):
-                    alone = amounts[made.movement.money.amount] == 1
-                    require(not alone, "what_is_older_is_not_reported", (item, made))
-
-    def _is_explained_by_what_came_back(self, page: Page) -> bool:
-        """Stripe cannot un-report; each of these has an alarm of its own, if it was ever seen."""
-        rung = self._stage.trail.alarms["refund_taken_back"]
-        back = 0
-        for name, made in page.taken_back:
-            owner = owner_of(self._stage.memory.movements, name, made)
-            unseen = owner is None and not is_ever_seen(ABILITIES[name])
-            back += made.movement.money.amount if unseen or owner in rung else 0
-        return page.shown > page.moved and page.shown - page.moved <= back
-
     def _page(self, record: str) -> Page:
         stripe = self._stage.book.inner.books
         told = self.told(record)
         room = stripe.records[record].guaranteed
-        mine = self._of(record)
+        mine = self.of(record)
         stayed = [one for one in mine if one[1].movement.status is MovementStatus.SUCCEEDED]
         expected = [one for one in stayed if self._is_owed(one, told)]
-        moved = _sum(expected)
-        others = stayed if self._is_told_twice(record) else []
+        moved = sum_of(expected)
+        others = stayed if self.is_told_twice(record) else []
         may_add = [one for one in stayed if one not in expected]
         shown, untold = (
             stripe.refunded(record),
             [one for one in expected if one[1].movement.id not in told],
         )
         sums = {min(moved + more, room) for more in _sums(may_add)}
-        if moved > room and all(_sum([one]) > room - shown for one in untold):
+        if moved > room and all(sum_of([one]) > room - shown for one in untold):
             # More went back than was paid, and there is no room for any of the rest.
             sums.add(shown)
         return Page(
@@ -189,7 +112,7 @@ class TrueBooks:
             for item in self._stage.book.inner.books.reports_of(record)
         }
 
-    def _is_told_twice(self, record: str) -> bool:
+    def is_told_twice(self, record: str) -> bool:
         """Whether somebody booked what we had told, or were telling."""
         ours, tickets = self._stage.book.booked_ms, self.colleague.booked_ms
         for item in self._stage.book.inner.books.reports_of(record):
@@ -203,7 +126,7 @@ class TrueBooks:
                 return True
         return False
 
-    def _of(self, record: str) -> list[Made]:
+    def of(self, record: str) -> list[Made]:
         """What moved that the record books."""
         return [
             (name, made)
@@ -255,7 +178,11 @@ def is_before_adoption(made: FakeRefund) -> bool:
     return made.executed_ms <= -DAY_MS and made.conduct.first is MovementStatus.SUCCEEDED
 
 
-def _sum(made: Iterable[Made]) -> int:
+def has_moved(made: FakeRefund) -> bool:
+    return MovementStatus.SUCCEEDED in made.been
+
+
+def sum_of(made: Iterable[Made]) -> int:
     return sum(one.movement.money.amount for _, one in made)
 
 

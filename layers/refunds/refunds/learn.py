@@ -289,20 +289,23 @@ class LearnFromCharge:
     def _ids_fit(self, payment: Payment, view: PaymentView, owners: Mapping[str, Refund]) -> bool:
         """Whether the list names our successes by the ids that their orders were answered with.
 
-        If one is not listed, though the sum says that it is there, what is listed under an unknown
-        id may be that very refund: then nobody can tell what others made.
+        If one is not listed, though the sum says that it is there, or something of its amount is,
+        what is listed under an unknown id may be that very refund: then nobody can tell what others
+        made.
         """
         if view.charge is None or view.charge.movements is None:
             return True
-        listed = {movement.id for movement in view.charge.movements}
         if sum(_success(refund) for refund in owners.values()) >= payment.moved:
             return True
+        listed = {movement.id for movement in view.charge.movements}
+        unknown = {one.money.amount for one in view.charge.movements if one.id not in owners}
         every = self.every_refund(payment.key)
         missing = [one for one in every if _success(one) and one.processor_refund_id not in listed]
         missing = [one for one in missing if one.late_failure_at_ms is None]
         amount = sum(one.amount for one in missing)
         ours = amount + sum(_success(one) for one in owners.values())
-        fit = not missing or view.charge.refunded < ours
+        alike = any(one.amount in unknown for one in missing)
+        fit = not missing or (view.charge.refunded < ours and not alike)
         if not fit:
             charge = payment.key.charge_id
             self.trail.note("ids_do_not_fit", charge=charge, amount=amount)

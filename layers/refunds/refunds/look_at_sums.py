@@ -26,6 +26,19 @@ ACTOR: Final = "settle_refunds"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What a look came to.
+
+    Attributes:
+        again: whether the sums have to be read once more before they are believed.
+        lists_refunds: as in ``Sums``.
+    """
+
+    again: bool
+    lists_refunds: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LookAtSums:
     """Compares one payment's sums, and acts on what they say.
 
@@ -41,8 +54,8 @@ class LookAtSums:
     lease_ms: int
     step_ms: int
 
-    def __call__(self, payment: Payment, payment_record: str, deadline: Deadline) -> bool:
-        """Look once; whether anything has still to be looked at soon.
+    def __call__(self, payment: Payment, payment_record: str, deadline: Deadline) -> Looked:
+        """Look once; what it led to is durable on return.
 
         Raises:
             RefundBridgeError: Stripe or the processor could not be read now.
@@ -63,7 +76,8 @@ class LookAtSums:
         except ReportsChangedError as error:
             raise LedgerConflictError(str(error)) from error
         self._tell(sums, found)
-        return sums.unexplained not in (0, sums.seen_before)
+        again = sums.unexplained not in (0, sums.seen_before)
+        return Looked(again=again, lists_refunds=sums.lists_refunds)
 
     def _steps(self, sums: Sums, found: Look) -> list[tuple[Refund, Step]]:
         now_ms = self.clock.now_ms()

@@ -35,6 +35,7 @@ class Sums:
         lines: every refund of the payment, as far as telling Stripe goes.
         unexplained: what Stripe shows as refunded beyond what is reported, minor units.
         seen_before: the same when it was read the last time; ``None``: it never was.
+        lists_refunds: whether the charge was read, and lists its refunds.
     """
 
     record: PaymentRecord
@@ -43,6 +44,7 @@ class Sums:
     lines: tuple[Line, ...]
     unexplained: int
     seen_before: int | None
+    lists_refunds: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,7 @@ class ReadSums:
         now_ms = self.clock.now_ms()
         with asking_stripe():
             record = self.book.payment_record(payment_record, deadline)
-        now, found = self._learn(payment, record, deadline)
+        now, found, lists = self._learn(payment, record, deadline)
         found = {refund.id: refund for refund in self.every_refund(payment.key)} | found
         counted = recounted(now, tuple(found.values()))
         if counted is None:
@@ -92,21 +94,25 @@ class ReadSums:
             lines=lines,
             unexplained=gap,
             seen_before=payment.unexplained,
+            lists_refunds=lists,
         )
 
     def _learn(
         self, payment: Payment, record: PaymentRecord, deadline: Deadline
-    ) -> tuple[Payment, dict[str, Refund]]:
-        """The payment after its charge was read, if it can be, and what was imported from it."""
+    ) -> tuple[Payment, dict[str, Refund], bool]:
+        """The payment after its charge was read, what was imported, and whether refunds are listed.
+
+        The same if it cannot be read.
+        """
         processor = self.processors.get(payment.key.processor)
         is_shown = processor is not None and processor.capabilities.shows_payments
         if processor is None or not is_shown or payment.key.is_unlinked:
-            return self._again(payment.key), {}
+            return self._again(payment.key), {}, False
         try:
             with asking_processor():
                 charge = processor.charge(payment.key.charge_id, deadline)
         except ChargeNotFoundError:
-            return self._again(payment.key), {}
+            return self._again(payment.key), {}, False
         view = PaymentView(
             key=payment.key,
             payment_record=payment.payment_record,
@@ -117,7 +123,8 @@ class ReadSums:
         )
         learnt = self.learn(view, deadline)
         kept = self.learn.keep(learnt, view)
-        return kept or self._again(payment.key), {one.id: one for one in learnt.imports}
+        imports = {one.id: one for one in learnt.imports}
+        return kept or self._again(payment.key), imports, charge.movements is not None
 
     def _again(self, key: PaymentKey) -> Payment:
         payment = self.ledger.payment(key)

@@ -81,13 +81,13 @@ class WeighedReport:
 
     Attributes:
         refund: as it is stored.
-        sums: what Stripe, the charge and the ledger show together.
+        sums: what Stripe, the charge and the ledger show together; ``None``: no Payment Record.
         after: where the report would stand.
         owe: ids of refunds that are then owed to Stripe again, since the sums cannot hold them too.
     """
 
     refund: Refund
-    sums: Sums
+    sums: Sums | None
     after: tuple[ReportState, ReportCause | None]
     owe: tuple[str, ...] = ()
 
@@ -129,6 +129,8 @@ class ReportByHand:
         refund = self._refund(refund_id)
         payment = self.ledger.payment(payment_key_of(refund))
         record = refund.payment_record
+        if record is None and isinstance(decision, Waive):
+            return self._weighed(refund, decision, None)
         if payment is None or record is None:
             raise ReportDecisionRefusedError(
                 f"No Payment Record books {refund_id}: write its id where the payment is linked, "
@@ -161,7 +163,8 @@ class ReportByHand:
                     raise ReportDecisionRefusedError(
                         f"What is known of {refund_id} changed meanwhile; nothing was written."
                     )
-                written = write(now.sums.payment, self._steps(now, decision))
+                latest = payment if now.sums is None else now.sums.payment
+                written = write(latest, self._steps(now, decision))
         except ReportsChangedError as error:
             raise LedgerConflictError(str(error)) from error
         self.trail.note("report_decided", refund_id=refund_id, state=now.after[0])
@@ -175,8 +178,10 @@ class ReportByHand:
             raise RefundNotFoundError(f"There is no refund {refund_id}.")
         return refund
 
-    def _weighed(self, refund: Refund, decision: ReportDecision, sums: Sums) -> WeighedReport:
-        refund = sums.refunds.get(refund.id, refund)
+    def _weighed(
+        self, refund: Refund, decision: ReportDecision, sums: Sums | None
+    ) -> WeighedReport:
+        refund = refund if sums is None else sums.refunds.get(refund.id, refund)
         if standing_of(refund) not in OPEN:
             raise ReportDecisionRefusedError(
                 f"The report of {refund.id} is {refund.report.state}"
@@ -192,7 +197,7 @@ class ReportByHand:
             case Waive():
                 after = (ReportState.NOT_DUE, ReportCause.WAIVED)
                 return WeighedReport(refund=refund, sums=sums, after=after)
-            case ToldByOthers():
+            case ToldByOthers() if sums is not None:
                 told = told_by_person(refund.id, sums.lines, sums.unexplained)
                 if isinstance(told, NotShown):
                     raise ReportDecisionRefusedError(
@@ -201,6 +206,7 @@ class ReportByHand:
                     )
                 after = (ReportState.REPORTED, ReportCause.TOLD_BY_PERSON)
                 return WeighedReport(refund=refund, sums=sums, after=after, owe=told.owe)
+        raise ReportDecisionRefusedError(f"Without a Payment Record Stripe shows no {refund.id}.")
 
     # --- writing ----------------------------------------------------------------------------------
 
@@ -213,9 +219,9 @@ class ReportByHand:
             actor=self.actor,
             evidence={"reason": decision.reason[:REASON_MAX]},
         )
+        known = {} if weighed.sums is None else weighed.sums.refunds
         owing: list[tuple[Refund, Step]] = [
-            (weighed.sums.refunds[one], lambda stored: owed(stored, why))
-            for one in weighed.owe[:STEPS_MAX]
+            (known[one], lambda stored: owed(stored, why)) for one in weighed.owe[:STEPS_MAX]
         ]
         return [(weighed.refund, lambda stored: self._decided(stored, decision, why)), *owing]
 

@@ -506,21 +506,24 @@ class SettleRefund:
         processor = self.processors.get(refund.processor)
         if processor is None or self._is_elsewhere(refund):
             return self._next_look(stored, soon=False)
-        soon = False
+        looked = None
         try:
             if record is not None:
-                soon = self.look_at_sums(stored.payment, record, deadline)
-            if record is None or not processor.capabilities.shows_payments:
+                looked = self.look_at_sums(stored.payment, record, deadline)
+            if looked is None or not looked.lists_refunds:
                 self._follow_late(processor, refund, deadline)
         except RefundBridgeError as error:
             return self._hold(stored, f"not looked after: {error.code}")
         except ProviderUnavailableError as error:
             return self._hold(stored, f"not looked after: {type(error).__name__}")
+        soon = looked is not None and looked.again
         return self._next_look(self.recorder.read(refund.id), soon=soon)
 
     def _follow_late(self, processor: Processor, refund: Refund, deadline: Deadline) -> None:
-        bound_to = refund.processor_refund_id or ""
-        movement = movement_of(processor, bound_to, refund.refunded_payment, deadline)
+        bound_to, payment_id = refund.processor_refund_id, refund.refunded_payment
+        if bound_to is None or not (processor.capabilities.shows_refunds or payment_id):
+            return
+        movement = movement_of(processor, bound_to, payment_id, deadline)
         if movement is not None:
             self.learn.follow(refund, movement, deadline)
 

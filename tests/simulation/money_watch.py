@@ -76,7 +76,7 @@ class MoneyWatch:
         bound = self.movement(refund.processor_refund_id)
         if bound is None or bound.order_id is not None or refund.attempt == 0:
             return False
-        if keeps_keys(ABILITIES[refund.processor]):
+        if keeps_keys(ABILITIES[refund.processor]) or is_nobodys(bound):
             return False
         return bound.movement.id not in (refund.snapshot or ())
 
@@ -225,6 +225,11 @@ class MoneyWatch:
             if movement.status is not MovementStatus.FAILED and not known:
                 beside[movement.id] = movement.money.amount
         return beside
+
+
+def is_nobodys(made: FakeRefund) -> bool:
+    """Whether it never was anything but failed, so that nobody may take it for theirs."""
+    return made.been == {MovementStatus.FAILED}
 
 
 def has_failed(made: FakeRefund) -> bool:

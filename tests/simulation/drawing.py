@@ -128,8 +128,15 @@ def _with_others(options: Options) -> Options:
             start_ms=random.randrange(2 * options.trouble_ms),
             tries=2,
         )
-        odd_conduct = max(options.odd_conduct, 0.5)
-        options = replace(options, odd_conduct=odd_conduct, wishes=(*options.wishes, late))
+        # And somebody's own refund may change before Stripe is told of it.
+        theirs = Foreign(payment=late.payment, amount=1000, at_ms=random.randrange(5 * MINUTE_MS))
+        options = replace(
+            options,
+            odd_conduct=max(options.odd_conduct, 0.5),
+            webhook_rate=max(options.webhook_rate, 1.0),
+            wishes=(*options.wishes, late),
+            foreign=(*options.foreign, theirs),
+        )
     if {Theme.ODD_LOOKS, Theme.OTHER_AMOUNT} & about:
         options = replace(options, odd_conduct=0.8)
     return options

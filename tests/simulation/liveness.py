@@ -11,7 +11,7 @@ from tests.fakes.processor_books import FakeRefund
 from tests.fakes.processor_fates import Look
 from tests.simulation.alarms import UNLISTED
 from tests.simulation.faults import Fault
-from tests.simulation.money_watch import has_failed, owner_of
+from tests.simulation.money_watch import has_failed, is_nobodys, owner_of
 from tests.simulation.stage import STAGE, Stage
 from tests.simulation.violation import require
 
@@ -138,6 +138,7 @@ class Ending:
             one.order_id is None
             and one.movement.money.amount == refund.amount
             and one.movement.id not in (refund.snapshot or ())
+            and not is_nobodys(one)
             and all(one.executed_ms <= own.executed_ms for own in mine)
             for one in books.of(refund.processor_payment_id)
         )

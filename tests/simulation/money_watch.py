@@ -7,7 +7,7 @@ from dataclasses import replace
 from refunds.execute import SEND_MS_MAX
 from refunds.payment import PaymentKey, payment_key_of
 from refunds.ports import Charge, Movement, MovementStatus, RefundOrder
-from refunds.refund import Refund
+from refunds.refund import Refund, Source
 from refunds.state_machine import FREED, State
 from tests.fakes.abilities import ABILITIES, keeps_keys
 from tests.fakes.ledger import MemoryLedger
@@ -76,7 +76,7 @@ class MoneyWatch:
         bound = self.movement(refund.processor_refund_id)
         if bound is None or bound.order_id is not None or refund.attempt == 0:
             return False
-        if keeps_keys(ABILITIES[refund.processor]):
+        if keeps_keys(ABILITIES[refund.processor]) or is_nobodys(bound):
             return False
         return bound.movement.id not in (refund.snapshot or ())
 
@@ -227,6 +227,11 @@ class MoneyWatch:
         return beside
 
 
+def is_nobodys(made: FakeRefund) -> bool:
+    """Whether it never was anything but failed, so that nobody may take it for theirs."""
+    return made.been == {MovementStatus.FAILED}
+
+
 def has_failed(made: FakeRefund) -> bool:
     """Whether the processor has called it failed at some time, whatever it is now."""
     return MovementStatus.FAILED in made.been
@@ -245,6 +250,9 @@ def moves_less(made: FakeRefund) -> bool:
 
 def is_as_asked(moved: Movement, refund: Refund) -> bool:
     """Whether a movement is what the refund was to move: the amount, and where it came from."""
+    if refund.source is Source.PROCESSOR and not moved.payment_id:
+        # What was to go to a card, and moved less: it is counted with the payment it was for.
+        return (moved.money.amount, moved.money.currency) == (refund.amount, refund.currency)
     where: tuple[str, str | None] = (refund.processor_payment_id, None)
     if refund.request.is_unlinked:
         where = ("", refund.request.reference_id)

@@ -6,7 +6,7 @@ from random import Random
 from typing import Final, TypeVar
 
 from refunds.execute import ExecuteRefund
-from refunds.learn import LearnFromCharge
+from refunds.learn import SINCE_MARGIN_MS, LearnFromCharge
 from refunds.link import LinkResolver
 from refunds.look_at_sums import LookAtSums
 from refunds.money import Money
@@ -134,6 +134,8 @@ class Stage:
         processors, listing = self.processors, SimulatedListing(self.gate, self.memory)
         self.accounts = dict.fromkeys(processors, "")
         sweeps = MemorySweeps()
+        for name in processors:  # as settling's first run does, long before anybody comes
+            sweeps.sweep(name, begin_ms=self.true_clock.now_ms() - SINCE_MARGIN_MS)
         resolver = LinkResolver(
             ledger=ledger,
             book=self.book,

@@ -45,6 +45,7 @@ def test_a_new_payment_has_nothing_but_what_was_captured() -> None:
         report_due_amount=0,
         report_failed_amount=0,
         before_adoption=0,
+        taken_back=0,
         report_lease_until_ms=None,
         unexplained=None,
         accepted_excess=0,

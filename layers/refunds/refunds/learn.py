@@ -448,8 +448,11 @@ def _linked(stored: Payment, view: PaymentView) -> Payment:
 
     A link under which no money moved, and what was captured by it, may have been a mistake.
     """
-    if view.payment_record is None or stored.payment_record == view.payment_record:
+    if view.payment_record is None:
         return stored
+    if stored.payment_record == view.payment_record:
+        is_mistaken = stored.is_untouched and stored.captured != view.captured
+        return replace(stored, captured=view.captured) if is_mistaken else stored
     if stored.payment_record is not None and not stored.is_unused:
         return stored
     return replace(stored, payment_record=view.payment_record, captured=view.captured)
@@ -463,7 +466,8 @@ def _with_sums(payment: Payment, view: PaymentView, *, lists: bool = True) -> Pa
     on_charge = None
     if view.charge is not None:
         lists = lists and view.charge.movements is not None
-        on_charge = 0 if lists else view.charge.refunded - payment.moved
+        ours = payment.moved - payment.taken_back
+        on_charge = 0 if lists else view.charge.refunded - ours
     return learn_foreign(payment, in_book=view.in_book, on_charge=on_charge)
 
 

@@ -138,7 +138,7 @@ class ObservePayment:
 
         What is held and not done yet may be done already: a webhook can be faster than an answer.
         """
-        amount = charge.refunded - (0 if payment is None else payment.held)
+        amount = charge.refunded - (0 if payment is None else payment.held - payment.taken_back)
         if amount > 0:
             self.trail.note("refunds_not_listed", charge=charge.id, amount=amount)
 

@@ -203,11 +203,17 @@ def owing_report(
     """
     if refund.payment_record is None:
         return refund if refund.request.is_unlinked else _not_linked(refund, why)
-    parameters = report_parameters(refund, movement, at_ms=why.at_ms)
-    with_parameters = replace(refund, report=replace(Report(), parameters=parameters))
-    rings_ms = why.at_ms if refund.is_ours else None
+    before, rings_ms = refund.report, why.at_ms if refund.is_ours else None
+    frozen = before.parameters
+    if frozen is None or frozen.payment_record != refund.payment_record:
+        frozen = report_parameters(refund, movement, at_ms=why.at_ms)
+    # What Stripe was asked before, if it was, stays known: then the reference alone decides.
+    asked = Report(attempts=before.attempts, epoch=before.epoch + int(before.was_sent))
     owing = report_transition(
-        with_parameters, ReportEvent.OWE, replace(why, evidence={}), last_ring_ms=rings_ms
+        replace(refund, report=replace(asked, parameters=frozen)),
+        ReportEvent.OWE,
+        replace(why, evidence={}),
+        last_ring_ms=rings_ms,
     )
     if not refund.is_ours:
         return replace(owing, next_check_ms=why.at_ms)

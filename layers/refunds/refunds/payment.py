@@ -60,6 +60,7 @@ class Payment:
         report_due_amount: their sum.
         report_failed_amount: sum of the reports that failed; Stripe may show them or not.
         before_adoption: sum of what is older than this service and not reported as far as is known.
+        taken_back: the part of ``moved`` that the processor took back.
         report_lease_until_ms: until when one worker has all reports of the payment to itself.
         unexplained: what Stripe showed as refunded beyond ``booked`` and ``accepted_excess`` when
             its record was last read; ``None``: it was not read yet.
@@ -84,6 +85,7 @@ class Payment:
     report_due_amount: int = 0
     report_failed_amount: int = 0
     before_adoption: int = 0
+    taken_back: int = 0
     report_lease_until_ms: int | None = None
     unexplained: int | None = None
     accepted_excess: int = 0
@@ -95,6 +97,11 @@ class Payment:
     def foreign(self) -> int:
         """What others refunded and is known as a sum only: two views of it, the larger counts."""
         return max(self.foreign_in_book, self.foreign_on_charge)
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether no money of it moved or may have: at most, refunds await their turn."""
+        return not (self.moved or self.bound_amount or self.slot)
 
     @property
     def is_out_of_step(self) -> bool:
@@ -167,6 +174,7 @@ def follow(payment: Payment, before: Refund | None, after: Refund) -> Payment:
         + _undelivered(after)
         - _undelivered(before),
         before_adoption=payment.before_adoption + _old(after) - _old(before),
+        taken_back=payment.taken_back + _back(after) - _back(before),
         slot=_slot(payment, after),
         waiting=_waiting(payment, before, after),
         doubtful=_doubtful(payment, before, after),
@@ -190,6 +198,7 @@ def recounted(payment: Payment, refunds: Sequence[Refund]) -> Payment | None:
         payment,
         booked=sum(_booked(refund) for refund in refunds),
         before_adoption=sum(_old(refund) for refund in refunds),
+        taken_back=sum(_back(refund) for refund in refunds),
     )
 
 
@@ -249,6 +258,11 @@ def _booked(refund: Refund | None) -> int:
 
 def _old(refund: Refund | None) -> int:
     return refund.amount if refund is not None and refund.is_before_adoption else 0
+
+
+def _back(refund: Refund | None) -> int:
+    is_back = refund is not None and refund.late_failure_at_ms is not None
+    return _moved(refund) if is_back else 0
 
 
 def _slot(payment: Payment, after: Refund) -> str | None:

@@ -68,6 +68,7 @@ from refunds.ports import (
     Processor,
     ProviderUnavailableError,
     Trail,
+    UnreadableAnswerError,
 )
 from refunds.record import Recorder, Stored
 from refunds.refund import HANDED_OVER_AGAIN, Failure, Refund, Why, noted, transition
@@ -521,9 +522,12 @@ class SettleRefund:
 
     def _follow_late(self, processor: Processor, refund: Refund, deadline: Deadline) -> None:
         bound_to, payment_id = refund.processor_refund_id, refund.refunded_payment
-        if bound_to is None or not (processor.capabilities.shows_refunds or payment_id):
+        if bound_to is None:
             return
-        movement = movement_of(processor, bound_to, payment_id, deadline)
+        try:
+            movement = movement_of(processor, bound_to, payment_id, deadline)
+        except UnreadableAnswerError:
+            return  # it shows refunds in no form that can be read, so there is nothing to follow
         if movement is not None:
             self.learn.follow(refund, movement, deadline)
 

@@ -71,7 +71,7 @@ from refunds.ports import (
     UnreadableAnswerError,
 )
 from refunds.record import Recorder, Stored
-from refunds.refund import HANDED_OVER_AGAIN, Failure, Refund, Why, noted, transition
+from refunds.refund import FOUND, HANDED_OVER_AGAIN, Failure, Refund, Why, noted, transition
 from refunds.reserve import TakenByAnotherCallError
 from refunds.ring import ring_if_owed
 from refunds.state_machine import FINAL, CreditNoteState, Event, ReportState, State
@@ -325,7 +325,7 @@ class SettleRefund:
                 return self._none_yet(stored)
             case Found(movement):
                 after = after_movement(
-                    refund, movement, at_ms=self.clock.now_ms(), cause="found", actor=ACTOR
+                    refund, movement, at_ms=self.clock.now_ms(), cause=FOUND, actor=ACTOR
                 )
                 return self._move_on(stored, after)
 

@@ -324,8 +324,9 @@ class SettleRefund:
             case NoneYet():
                 return self._none_yet(stored)
             case Found(movement):
+                cause = FOUND if movement.order_id is None else "found_by_order"
                 after = after_movement(
-                    refund, movement, at_ms=self.clock.now_ms(), cause=FOUND, actor=ACTOR
+                    refund, movement, at_ms=self.clock.now_ms(), cause=cause, actor=ACTOR
                 )
                 return self._move_on(stored, after)
 

@@ -1,8 +1,8 @@
 """Walk through the processor's payments for refunds that nobody told us of: the daily sweep.
 
-A webhook may be lost or never be set up. Every run looks at the newest pages first, as long as they
-show something new, and then goes on where the last one ended, beginning anew when it has come to the
-end: what a run may cost is bounded, and no payment is left out for ever.
+A webhook may be lost or never be set up. Every run looks at the newest pages first, as long as
+they show something new, and then goes on where the last one ended, beginning anew when it has come
+to the end: what a run may cost is bounded, and no payment is left out for ever.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -7,7 +7,6 @@ were one wrong, the reconciliation would show money that no refund has.
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from random import Random
 from time import monotonic
 
@@ -44,14 +43,6 @@ PLANS: tuple[tuple[dict[str, object], ...], ...] = (
     ),
     ({}, {"amount": 4000}, {"refund_type": "scheduled"}, {"amount": 6000}),
 )
-
-
-@pytest.fixture(autouse=True)
-def no_faults(hasty_stack: RunningStack) -> Iterator[None]:
-    """Nobody else's faults on this stack."""
-    hasty_stack.control.clear_faults()
-    yield
-    hasty_stack.control.clear_faults()
 
 
 def intents_of(payments: list[DemoPayment], dice: Random) -> list[Intent]:

@@ -21,14 +21,6 @@ LONGER = 120.0
 TELLERS = ("PublishEvents", "SettleRefunds")
 
 
-@pytest.fixture(autouse=True)
-def no_faults(hasty_stack: RunningStack, stack: RunningStack) -> Iterator[None]:
-    """Each test switches on the faults it wants, and none of another's."""
-    yield
-    stack.control.clear_faults()
-    hasty_stack.control.clear_faults()
-
-
 @pytest.fixture
 def listener(stack: RunningStack) -> Iterator[EventListener]:
     with listening(stack.clients, stack.outputs["EventBusName"]) as listener:

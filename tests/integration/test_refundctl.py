@@ -46,14 +46,6 @@ def night(refundctl: Refundctl) -> Iterator[RunningStack]:
         yield running
 
 
-@pytest.fixture(autouse=True)
-def no_faults(night: RunningStack) -> Iterator[None]:
-    """Each test switches on the faults it wants, and none of another's."""
-    night.control.clear_faults()
-    yield
-    night.control.clear_faults()
-
-
 @pytest.fixture
 def api(night: RunningStack) -> RefundApiClient:
     return caller(night)

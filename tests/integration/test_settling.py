@@ -1,6 +1,5 @@
 """What a call leaves open is settled in the background, by the schedule and with its own role."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,14 +20,6 @@ SOON = 30
 AFTER_THE_LEASE = 60
 # The schedule fires every minute, and the emulator looks at it every ten seconds.
 SCHEDULED = 90
-
-
-@pytest.fixture(autouse=True)
-def no_faults(hasty_stack: RunningStack) -> Iterator[None]:
-    """Each test switches on the faults it wants, and none of another's."""
-    hasty_stack.control.clear_faults()
-    yield
-    hasty_stack.control.clear_faults()
 
 
 @pytest.fixture(scope="module", autouse=True)

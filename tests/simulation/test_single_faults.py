@@ -26,6 +26,8 @@ from tests.simulation.options import (
 from tests.simulation.profiles import NAMES
 from tests.simulation.world import World
 
+pytestmark = pytest.mark.heavy
+
 Script = dict[int, Fault]
 
 

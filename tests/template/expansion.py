@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -75,9 +76,16 @@ class Expanded:
 
 def expand(stage_name: str, stack_name: str | None = None, **overrides: str) -> Expanded:
     """Expand the template for a stage, with some of its parameters changed."""
+    return copy.deepcopy(_expand(stage_name, stack_name, tuple(sorted(overrides.items()))))
+
+
+@cache
+def _expand(
+    stage_name: str, stack_name: str | None, overrides: tuple[tuple[str, str], ...]
+) -> Expanded:
     stage = load_stage(stage_name)
     name = stack_name or stage.stack_name
-    parameters = stage.parameters | {"BuildDigest": "0" * 64} | overrides
+    parameters = stage.parameters | {"BuildDigest": "0" * 64} | dict(overrides)
     source = read_template(paths.TEMPLATE)
     for resource in source["Resources"].values():
         for code in set(CODE) & set(resource["Properties"]):

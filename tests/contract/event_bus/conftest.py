@@ -34,7 +34,7 @@ def cloud() -> Iterator[CloudClients]:
         yield clients
 
 
-@pytest.fixture(params=["memory", "eventbridge"])
+@pytest.fixture(params=["memory", pytest.param("eventbridge", marks=pytest.mark.heavy)])
 def subject(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Subject]:
     if request.param == "memory":
         memory = FakeEventBus()

@@ -48,6 +48,7 @@ def test_this_machines_build_fits_this_machine_and_is_compiled(built: Build) -> 
         assert list((built.directory / part).rglob("*.pyc")), part
 
 
+@pytest.mark.heavy
 def test_the_build_for_aws_fits_aws() -> None:
     stage = load_stage("production")
     target = aws(stage)

@@ -87,6 +87,7 @@ def function_on_a_stream(clients: CloudClients, directory: Path) -> Any:
     return put
 
 
+@pytest.mark.heavy
 def test_what_a_function_reports_as_failed_is_shown_again_with_all_after_it(
     clients: CloudClients, tmp_path: Path
 ) -> None:

@@ -43,7 +43,8 @@ ON_PURPOSE = {
 def ours() -> Iterator[Path]:
     """Every file of the project, committed or about to be."""
     for path in paths.ROOT.rglob("*"):
-        if path.is_file() and not NOT_OURS & set(path.relative_to(paths.ROOT).parts):
+        parts = path.relative_to(paths.ROOT).parts
+        if path.is_file() and not NOT_OURS & set(parts) and not parts[0].startswith(".venv"):
             yield path
 
 

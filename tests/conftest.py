@@ -7,11 +7,19 @@ tests of a deployed stack go to one process, and all others stay with their file
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+# Property tests try the same examples each time, and take the time that the machine needs.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
 # What is started once for several files; whoever needs several of them goes with the first.
 SHARED = ("hasty_stack", "stack")
 HEAVY_FOLDERS = {"browser", "integration", "mutation"}
 HEAVY_FIXTURES = {"built", "emulator", "findings", "former_release", "new_client"}
+# The real one beside the one in memory, in tests that run with both.
+HEAVY_WORLDS = {"dynamodb", "eventbridge"}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -19,9 +27,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give every test its group; those of the longest groups come first, the light ones last."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group_of(item)))
-        if HEAVY_FOLDERS & set(Path(item.location[0]).parts) or HEAVY_FIXTURES & needed_by(item):
+        if is_heavy(item):
             item.add_marker(pytest.mark.heavy)
     items.sort(key=_rank)
+
+
+def is_heavy(item: pytest.Item) -> bool:
+    """Whether a test is too heavy for `make check` by what it needs."""
+    folders = set(Path(item.location[0]).parts)
+    called = getattr(item, "callspec", None)
+    worlds = {one for one in called.params.values() if isinstance(one, str)} if called else set()
+    return bool(
+        HEAVY_FOLDERS & folders or HEAVY_FIXTURES & needed_by(item) or HEAVY_WORLDS & worlds
+    )
 
 
 def group_of(item: pytest.Item) -> str:

@@ -34,7 +34,7 @@ def cloud() -> Iterator[CloudClients]:
         yield clients
 
 
-@pytest.fixture(params=["memory", pytest.param("eventbridge", marks=pytest.mark.heavy)])
+@pytest.fixture(params=["memory", "eventbridge"])
 def subject(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Subject]:
     if request.param == "memory":
         memory = FakeEventBus()

@@ -110,7 +110,7 @@ def make_table(dynamodb: "DynamoDBClient") -> Table:
     return Table(dynamodb, name)
 
 
-@pytest.fixture(params=["memory", pytest.param("dynamodb", marks=pytest.mark.heavy)])
+@pytest.fixture(params=["memory", "dynamodb"])
 def subject(request: pytest.FixtureRequest) -> Subject:
     if request.param == "memory":
         memory = MemoryLedger()

@@ -12,8 +12,9 @@ VENV := .venv$(ENVIRONMENTS_OF)/bin
 # one), or SEED=123, one again with its trace; PROCESSOR=ccg if all payments are to be there.
 SIMULATION = $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000) --from $(or $(FROM),0)) \
 	$(if $(PROCESSOR),--processor $(PROCESSOR))
-# Two processes; the tests of one stack share one (tests/conftest.py).
-PYTEST = $(VENV)/python -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder --durations 10
+# The tests of one stack share a process (tests/conftest.py). Those of the deployed system mostly
+# wait, so that two processors have time for three processes.
+PYTEST = $(VENV)/python -m pytest -q -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder --durations 10
 .PHONY: help env run tour check test tests-light tests-all simulate mutate bench load build deploy \
 	lint audit screenshot lock clean
 
@@ -36,9 +37,11 @@ check: env ## After every edit: lint, types, template, and all tests that start 
 test: env ## Prove everything: lint, types, template, all tests
 	@$(MAKE) --no-print-directory -j 2 lint tests-all
 
+tests-light: PROCESSES ?= 2
 tests-light: env
 	$(PYTEST) -m "not heavy" tests/unit tests/property tests/template tests/contract tests/simulation
 
+tests-all: PROCESSES ?= 3
 tests-all: env
 	$(PYTEST)
 

@@ -14,7 +14,7 @@ settings.register_profile(
     "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("steady")
-# What is started once for several files; whoever needs several of them goes with the first.
+# What is started once for several files, the longest first; no test may need two of them.
 SHARED = ("hasty_stack", "stack")
 HEAVY_FOLDERS = {"browser", "integration", "mutation"}
 HEAVY_FIXTURES = {"built", "emulator", "findings", "former_release", "new_client"}
@@ -44,8 +44,9 @@ def is_heavy(item: pytest.Item) -> bool:
 
 def group_of(item: pytest.Item) -> str:
     """The shared thing that a test needs, or else its file."""
-    shared = [name for name in SHARED if name in needed_by(item)]
-    return shared[0] if shared else item.location[0]
+    shared = needed_by(item).intersection(SHARED) or {item.location[0]}
+    (group,) = shared
+    return group
 
 
 def needed_by(item: pytest.Item) -> set[str]:

@@ -12,7 +12,7 @@ from refunds.announcements import name_of
 from refunds.refund import Entry
 from tests.integration.background import ledger_refund
 
-SOON = 30.0
+SOON = 90.0
 
 
 def expected(stack: RunningStack, refund_id: str) -> set[tuple[str, str]]:

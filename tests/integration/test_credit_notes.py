@@ -14,7 +14,7 @@ from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
 from tests.integration.background import ledger_refund
 
-SOON = 60
+SOON = 90
 CREATE, LIST = "credit_note.create", "credit_note.list"
 REFUSAL = {"error": {"type": "invalid_request_error", "message": "The invoice is void."}}
 

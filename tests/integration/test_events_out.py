@@ -16,7 +16,7 @@ from local.workers import kill_worker, worker_pids
 from tests.integration.background import start_settling
 from tests.integration.bus import forbidden, owed, said, wait_until_all_is_told
 
-SOON = 30.0
+SOON = 90.0
 LONGER = 120.0
 PUBLISHERS = 3
 TELLERS = ("PublishEvents", "SettleRefunds")

@@ -172,7 +172,7 @@ class TestLists:
             wait_for(
                 lambda filters=filters: refund_id in ids(page(api, **filters)),  # type: ignore[misc]
                 "the index shows it",
-                at_most=10,
+                at_most=60,
             )
 
 

@@ -15,7 +15,7 @@ from refunds.refund import refund_id_of
 from tests.integration.background import causes, ledger_refund
 from tests.integration.bus import forbidden, logged
 
-SOON = 30
+SOON = 90
 # The hasty stack's lease and what follows it.
 AFTER_THE_LEASE = 60
 # The schedule fires every minute.
@@ -154,7 +154,7 @@ def test_scheduled_refunds_are_executed_in_order_behind_a_busy_one(
     # Given a refund that HitPay takes seconds to answer
     payment = paid(hasty_stack, "settle_scheduled")
     hasty_stack.control.add_fault(
-        "hitpay", "refund.create", "commit_then_timeout", match=payment.charge_id, seconds=6
+        "hitpay", "refund.create", "commit_then_timeout", match=payment.charge_id, seconds=12
     )
     with ThreadPoolExecutor(1) as caller:
         busy = caller.submit(

@@ -14,7 +14,7 @@ from local.clients import CloudClients
 from local.emulator import running_emulator
 from local.polling import wait_for
 
-SOON = 30.0
+SOON = 90.0
 
 
 FUNCTION = """

@@ -14,6 +14,8 @@ from tests.simulation.planting import DEFECTS
 from tests.simulation.runs import live
 from tests.simulation.world import World
 
+pytestmark = pytest.mark.heavy
+
 # Each is caught by one of so many seeds; most of them by the first few.
 SEEDS_MAX = 800
 DEFECTS_MIN = 15

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -358,6 +359,7 @@ def test_rule_6_a_new_version_that_fails_is_taken_back() -> None:
         assert gradual.properties(canary)["TreatMissingData"] == "notBreaching"
 
 
+@cache
 def noted_facts() -> dict[str, list[set[str]]]:
     """Every event that the code notes by its name, with the facts that it gives."""
     found: dict[str, list[set[str]]] = {}

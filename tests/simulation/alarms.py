@@ -15,7 +15,6 @@ from tests.fakes.ledger import MemoryLedger
 ALARMS: Final[Mapping[str, str]] = {
     "refund_needs_review": "refundctl resolve REFUND",
     "report_failed": "refundctl report REFUND",
-    "link_found_but_booked": "refundctl report REFUND",
     "stripe_higher": "refundctl record RECORD --accept-excess",
     "stripe_lower": "refundctl report REFUND --owed",
     "refund_taken_back": "refundctl show REFUND",
@@ -24,8 +23,6 @@ ALARMS: Final[Mapping[str, str]] = {
 }
 # Of what a payment lists in no form that can be read.
 UNLISTED: Final = ("refunds_not_listed", "ids_do_not_fit")
-# Of a refund whose report has failed.
-_UNREPORTED: Final = ("report_failed", "link_found_but_booked")
 
 Rung = Mapping[str, Collection[object]]
 
@@ -52,5 +49,4 @@ def refunds_of(memory: MemoryLedger, record: str, charge_ids: Collection[str]) -
 def _waits(rung: Rung, refund: Refund) -> bool:
     if refund.state is State.REVIEW:
         return refund.id in rung["refund_needs_review"]
-    failed = refund.report.state is ReportState.FAILED
-    return failed and any(refund.id in rung[event] for event in _UNREPORTED)
+    return refund.report.state is ReportState.FAILED and refund.id in rung["report_failed"]

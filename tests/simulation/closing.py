@@ -4,6 +4,7 @@ Knows what really happened, as somebody does who looks at both dashboards and as
 support; decides nothing that these do not say.
 """
 
+from collections import Counter
 from typing import Final
 
 from refunds.accept_excess import AcceptExcess, NothingToAcceptError
@@ -40,11 +41,26 @@ LONG_MS: Final = 86_400_000
 ACTOR: Final = "operator:person"
 WHY: Final = "both dashboards say so"
 
+ACCEPT: Final = "record --accept-excess"
+_SAYS: Final[dict[type, str]] = {
+    ItSucceeded: "resolve --succeeded",
+    ItFailed: "resolve --failed",
+    Owed: "report --owed",
+    ToldByOthers: "report --told",
+    Waive: "report --waive",
+}
+COMMANDS: Final = (*_SAYS.values(), ACCEPT)
+
 
 class Operator:
-    """A person at ``refundctl``; what they acknowledge is kept by ``watch``."""
+    """A person at ``refundctl``; what they acknowledge is kept by ``watch``.
+
+    Attributes:
+        did: how often each command was given.
+    """
 
     def __init__(self, stage: Stage, books: TrueBooks, watch: BookWatch) -> None:
+        self.did: Counter[str] = Counter()
         self._stage = stage
         self._watch = watch
         self._books = books
@@ -109,6 +125,7 @@ class Operator:
                 refused.append(str(error))
                 continue
             if self._stage.memory.refunds[refund.id].state is not State.REVIEW:
+                self.did[_SAYS[type(decision)]] += 1
                 return
             refused.append("it is what it was")
         require(False, "a_person_can_close_it", (refund, refused))
@@ -180,6 +197,7 @@ class Operator:
             except ReportDecisionRefusedError as error:
                 refused.append(str(error))
                 continue
+            self.did[_SAYS[type(decision)]] += 1
             if isinstance(decision, Waive):
                 self._watch.waived[refund.payment_record or ""] += refund.amount
             return
@@ -217,6 +235,7 @@ class Operator:
             return False
         self._excess.carry_out(record, WHY, agreed, self._deadline())
         self._watch.accepted[record] += agreed.amount
+        self.did[ACCEPT] += 1
         return True
 
     def waiting(self) -> list[Refund]:

@@ -6,7 +6,7 @@ from refunds.payment import payment_key_of
 from refunds.ports import MovementStatus
 from refunds.refund import ReportCause, ReportParameters
 from refunds.state_machine import ReportState
-from tests.fakes.abilities import ABILITIES
+from tests.fakes.abilities import ABILITIES, shows_refunds
 from tests.fakes.processor_books import FakeRefund
 from tests.simulation.alarms import is_open
 from tests.simulation.liveness import is_ever_seen
@@ -113,7 +113,12 @@ class BookWatch:
             alive = (one for one in made if one.movement.status is not MovementStatus.FAILED)
             went = sum(one.movement.money.amount for one in alive)
             most = payment.captured - went - held
-            require(payment.refundable >= most, "what_is_left_is_refundable", (payment, of_it))
+            # What is not ours holds its amount for as long as it may still be found to be another.
+            require(
+                payment.refundable + payment.foreign >= most,
+                "what_is_left_is_refundable",
+                (payment, of_it),
+            )
 
     def check_closed(self) -> None:
         """When a person has done what the alarms say, what still differs is acknowledged."""
@@ -132,9 +137,16 @@ class BookWatch:
         for name, made in page.taken_back:
             owner = owner_of(self._stage.memory.movements, name, made)
             unseen = owner is None and not is_ever_seen(ABILITIES[name])
-            unseen = unseen or self._is_of_another_account(name, made)
+            unseen = unseen or self._is_of_another_account(name, made) or self._is_hidden(name)
             back += made.movement.money.amount if unseen or owner in rung else 0
         return page.shown > page.moved and page.shown - page.moved <= back
+
+    def _is_hidden(self, name: str) -> bool:
+        """Whether what becomes of a refund, once it is over, is not shown or cannot be placed."""
+        others = self._stage.options.others
+        shows_one = shows_refunds(ABILITIES[name])
+        nothing_shown = others.lists_nothing and not shows_one
+        return nothing_shown or (others.lists_other_ids and others.zone_ms != 0)
 
     def _is_of_another_account(self, name: str, made: FakeRefund) -> bool:
         """Whether its order is not known any more by the form of keys that is set up."""

@@ -128,6 +128,8 @@ class Operator:
                 self.did[_SAYS[type(decision)]] += 1
                 return
             refused.append("it is what it was")
+        if any("may still arrive until" in one for one in refused):
+            return  # not yet: the person comes back
         require(False, "a_person_can_close_it", (refund, refused))
 
     def _decisions(self, refund: Refund) -> list[Decision]:
@@ -199,9 +201,14 @@ class Operator:
                 continue
             self.did[_SAYS[type(decision)]] += 1
             if isinstance(decision, Waive):
-                self._watch.waived[refund.payment_record or ""] += refund.amount
+                self._watch.waived[self._record_of(refund)] += refund.amount
             return
         require(not decisions, "a_person_can_decide_about_a_report", (refund, decisions, refused))
+
+    def _record_of(self, refund: Refund) -> str:
+        """The record that books its payment, though the link of it may be missing."""
+        charge = (refund.processor_payment_id or "").removeprefix("charge-")
+        return refund.payment_record or f"pr_{charge}"
 
     # --- sums -------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from tests.fakes.processor_books import FakeRefund
 from tests.fakes.processor_fates import Look
 from tests.simulation.alarms import UNLISTED
 from tests.simulation.faults import Fault
-from tests.simulation.money_watch import has_failed, is_nobodys, owner_of
+from tests.simulation.money_watch import has_failed, is_nobodys, moves_less, owner_of
 from tests.simulation.stage import STAGE, Stage
 from tests.simulation.violation import require
 
@@ -115,7 +115,7 @@ class Ending:
         mine = self._stage.money.moved_by(refund.id)
         if refund.history[0].before is None and refund.attempt == 0:
             return
-        if self._equal_foreign(refund):
+        if self._equal_foreign(refund) or any(map(moves_less, mine)):
             return
         own = mine[0].movement.id if mine else None
         made = self._money.movement(refund.processor_refund_id)

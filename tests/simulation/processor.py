@@ -129,7 +129,9 @@ class SimulatedProcessor:
 
     def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
         self._can(self.capabilities.lists_charges, "charges")
-        if self._options.others.bad_page and cursor is None:
+        now_ms = self._gate.scheduler.now_ms
+        is_bad = self._options.others.bad_page and now_ms < self._options.calm_ms
+        if is_bad and cursor is None:
             raise UnreadableAnswerError("the newest page cannot be read")
         self.inner.lists_refunds = self._lists_refunds
         return self.inner.charges(cursor, deadline)

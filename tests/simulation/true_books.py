@@ -17,7 +17,7 @@ from tests.fakes.abilities import ABILITIES
 from tests.fakes.processor_books import FakeRefund
 from tests.simulation.colleague import Colleague
 from tests.simulation.liveness import is_ever_seen
-from tests.simulation.money_watch import owner_of
+from tests.simulation.money_watch import moves_less, owner_of
 from tests.simulation.options import LONE_RECORD
 from tests.simulation.others import DAY_MS, MINUTE_MS
 from tests.simulation.stage import STAGE, Stage
@@ -145,7 +145,9 @@ class TrueBooks:
         """Whether Stripe is to show it: what others moved long ago or unseen it need not."""
         name, made = one
         if made.order_id is not None:
-            return self._is_shown(name, made)
+            form = self._stage.money.books[name].key_form
+            is_strange = made.key not in (None, f"{form}{made.order_id}") and moves_less(made)
+            return self._is_shown(name, made) and not is_strange
         if made.movement.id in self.colleague.booked_ms:
             return True
         owner = owner_of(self._stage.memory.movements, name, made)

@@ -9,6 +9,7 @@ from typing import Final
 
 from refunds.accept_excess import AcceptExcess, NothingToAcceptError
 from refunds.errors import PaymentNotFoundError
+from refunds.payment import PaymentKey
 from refunds.ports import Deadline, MovementStatus
 from refunds.refund import Refund
 from refunds.report_by_hand import (
@@ -29,10 +30,11 @@ from refunds.resolve import (
 from refunds.state_machine import ReportState, State
 from refunds.unlink import LinkInUseError, Unlink
 from tests.fakes.processor_books import FakeRefund
-from tests.simulation.alarms import UNLISTED
+from tests.simulation.alarms import SWEEP_FAILED, UNLISTED
 from tests.simulation.book_watch import BookWatch
 from tests.simulation.money_watch import owner_of
 from tests.simulation.others import MINUTE_MS, Name
+from tests.simulation.people import observe
 from tests.simulation.stage import REPORT_LEASE_MS, Stage
 from tests.simulation.true_books import Page, TrueBooks
 from tests.simulation.violation import require
@@ -231,6 +233,10 @@ class Operator:
         unlisted = any(one in rung[event] for event in UNLISTED for one in page.charge_ids)
         if unlisted and (owner is None or owner.state is State.FAILED):
             self._books.colleague.tell_stripe(made, Name.TICKET)
+            return True
+        unswept = any(one in rung[SWEEP_FAILED] for one in page.charge_ids)
+        if owner is None and unswept:
+            observe(stage, PaymentKey(name, made.movement.payment_id))
             return True
         return False
 

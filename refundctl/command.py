@@ -16,10 +16,13 @@ from refundctl import (
     listing,
     notes,
     reconcile,
+    record,
+    report,
     resolve,
     review,
     secrets,
     show,
+    unlink,
     withdraw,
 )
 from refundctl.console import command as console
@@ -31,13 +34,21 @@ from refundctl.world import World, world_of
 from refunds.adapters.api_key import KeyUnavailableError
 from refunds.config import ConfigurationError
 from refunds.errors import RefundBridgeError
-from refunds.ports import DoorbellError, LedgerUnavailableError, ProviderUnavailableError
+from refunds.ports import (
+    DoorbellError,
+    LedgerConflictError,
+    LedgerUnavailableError,
+    ProviderUnavailableError,
+)
 
 GROUPS = (
     listing,
     show,
     review,
     resolve,
+    report,
+    record,
+    unlink,
     withdraw,
     dlq,
     notes,
@@ -80,6 +91,8 @@ def main(
         told, exit_code = str(error), error.exit
     except (ConfigurationError, RefundBridgeError) as error:
         told, exit_code = str(error), Exit.REFUSED
+    except LedgerConflictError as error:
+        told, exit_code = f"Something else wrote meanwhile: {error}. Again, please.", Exit.REFUSED
     except LedgerUnavailableError as error:
         told, exit_code = f"The ledger gave no answer: {error}", Exit.UNREACHABLE
     except (DoorbellError, KeyUnavailableError, ProviderUnavailableError) as error:

@@ -31,6 +31,12 @@ def money(amount: int, currency: str) -> str:
     return f"{currency.upper()} {Money(amount, currency).decimal_string()}"
 
 
+def report_text(refund: Refund) -> str:
+    """Where the report to Stripe stands, and why."""
+    report = refund.report
+    return report.state.value if report.cause is None else f"{report.state.value}, {report.cause}"
+
+
 def why(refund: Refund) -> str:
     """What is known of why it stands where it stands."""
     if refund.late_failure_at_ms is not None:
@@ -40,7 +46,7 @@ def why(refund: Refund) -> str:
     if refund.failure is not None:
         return refund.failure.code
     if refund.report.state is not ReportState.REPORTED:
-        return refund.report.last_error or ""
+        return refund.report.last_error or refund.report.cause or ""
     if refund.credit_note.state is CreditNoteState.FAILED:
         return f"no credit note: {refund.credit_note.last_error}"
     return ""
@@ -59,6 +65,8 @@ def refund_json_whole(refund: Refund, payment: Payment | None) -> dict[str, Any]
         "history": [entry_json(entry) for entry in refund.history],
         "report": {
             "state": report.state.value,
+            "cause": None if report.cause is None else report.cause.value,
+            "forced": report.forced,
             "epoch": report.epoch,
             "rings": report.rings,
             "last_ring_at": rfc3339(report.last_ring_ms),
@@ -96,6 +104,8 @@ def payment_json(payment: Payment) -> dict[str, Any]:
         "refundable": payment.refundable,
         "by_others": payment.foreign,
         "booked": payment.booked,
+        "unexplained": payment.unexplained,
+        "accepted_excess": payment.accepted_excess,
         "report_due": payment.report_due_amount,
         "report_failed": payment.report_failed_amount,
         "slot": payment.slot,

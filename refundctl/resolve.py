@@ -1,4 +1,4 @@
-"""`refundctl resolve`: a person decides what became of a refund that is in review.
+"""`refundctl resolve`: a person decides what became of a refund in review, or pending for too long.
 
 The evidence is read first, and what each answer would make true is said before anything is written.
 """
@@ -12,6 +12,7 @@ from refundctl.exits import Exit, MisusedError, RefusedError
 from refundctl.facts import money
 from refundctl.options import Call, Groups
 from refundctl.times import utc
+from refunds.ports import Movement
 from refunds.refund import Refund
 from refunds.resolve import (
     Decision,
@@ -27,7 +28,7 @@ from refunds.state_machine import ReportState, State
 def declare(groups: Groups) -> None:
     """Add the command to the command line."""
     resolve = options.command(
-        groups, "resolve", _resolve, "Decide what became of a refund that is in review."
+        groups, "resolve", _resolve, "Decide what became of a refund in review."
     )
     resolve.add_argument("id", help="the refund's id: rfd_...")
     answer = resolve.add_mutually_exclusive_group(required=True)
@@ -43,7 +44,8 @@ def declare(groups: Groups) -> None:
     resolve.add_argument(
         "--despite-evidence",
         action="store_true",
-        help="--failed though the charge lists what could be this refund: it is known not to be",
+        help="--failed though the charge lists what could be this refund, or either answer though "
+        "the processor shows nothing that can be read, or shows it pending for too long",
     )
     who.declare(resolve)
     resolve.add_argument("--dry-run", action="store_true", help="say what it would do, and end")
@@ -72,9 +74,9 @@ def _resolve(call: Call) -> Exit:
 
 def _decision(asked: argparse.Namespace) -> Decision:
     if asked.succeeded is not None:
-        if asked.despite_evidence:
-            raise MisusedError("--despite-evidence goes with --failed only.")
-        return ItSucceeded(asked.succeeded, asked.reason)
+        if asked.despite_evidence and not asked.reason:
+            raise MisusedError("--despite-evidence needs --reason: how do you know?")
+        return ItSucceeded(asked.succeeded, asked.reason, despite_evidence=asked.despite_evidence)
     if not asked.reason:
         raise MisusedError("--failed needs --reason: how do you know that no money moved?")
     return ItFailed(asked.reason, despite_evidence=asked.despite_evidence)
@@ -93,19 +95,37 @@ def _told(resolution: Resolution, decision: Decision) -> Iterator[str]:
     if isinstance(decision, ItSucceeded):
         movement = resolution.movement
         if movement is not None:
-            moved = utc(movement.refunded_at_ms or movement.created_at_ms)
-            yield f"  {before.processor} shows {movement.id}: {movement.processor_status}, {moved}"
+            yield _shown(before, movement)
         yield f"> succeeded: {_success(after)}"
         left = resolution.before.payment.refundable_beside(before.amount)
         yield f"  failed would mean: {_failure(before, left)}"
     else:
         yield f"> failed: {_failure(before, resolution.payment.refundable)}"
+        if resolution.movement is not None:
+            yield _let_go(resolution, resolution.movement)
         for movement in resolution.left_over:
             yield (
-                f"  {movement.id} is then imported as a refund that others made, and reported to "
-                "Stripe as such."
+                f"  {movement.id} is then imported, by the next look at the payment, as a refund "
+                "that others made; Stripe is told of it unless it knows of it."
             )
         yield "  succeeded would mean: Stripe is told of it, once, and its amount stays spent."
+
+
+def _shown(refund: Refund, movement: Movement) -> str:
+    """What the processor shows of it, or that it shows nothing and a person knows."""
+    moved_ms = movement.refunded_at_ms or movement.created_at_ms
+    if moved_ms is None:
+        return f"  {refund.processor} shows nothing that can be read of {movement.id}; you know it."
+    return f"  {refund.processor} shows {movement.id}: {movement.processor_status}, {utc(moved_ms)}"
+
+
+def _let_go(resolution: Resolution, movement: Movement) -> str:
+    """What becomes of the movement that it is bound to, or that its order made."""
+    shown = f"  It is let go of {movement.id}"
+    if resolution.imported is None:
+        return f"{shown}, which is not imported: it moved no money of this payment."
+    amount = money(resolution.imported.amount, resolution.imported.currency)
+    return f"{shown}, which is imported as {resolution.imported.id}, of {amount}."
 
 
 def _of(refund: Refund) -> str:

@@ -8,7 +8,7 @@ from rich.table import Table
 from refundctl import options
 from refundctl.choices import choices
 from refundctl.exits import Exit, MisusedError, RefusedError
-from refundctl.facts import evidence_text, money, refund_json_whole, why
+from refundctl.facts import evidence_text, money, refund_json_whole, report_text, why
 from refundctl.options import Call, Groups
 from refundctl.output import table_of
 from refundctl.times import age, utc
@@ -92,11 +92,20 @@ def payment_facts(payment: Payment) -> dict[str, str]:
         "refunded by others": by_others,
         "still refundable": money(payment.refundable, currency),
         "in Stripe's book": money(payment.booked, currency),
+        "Stripe's sum unexplained": _unexplained(payment),
+        "accepted excess": money(payment.accepted_excess, currency)
+        if payment.accepted_excess
+        else "",
         "report due": money(payment.report_due_amount, currency),
         "report failed": money(payment.report_failed_amount, currency),
         "busy with": payment.slot or "",
         "waiting": ", ".join(payment.waiting),
     }
+
+
+def _unexplained(payment: Payment) -> str:
+    """What Stripe showed beyond all that is reported when it was read last, if anything."""
+    return money(payment.unexplained, payment.currency) if payment.unexplained else ""
 
 
 def refund_facts(refund: Refund, now_ms: int) -> dict[str, str]:
@@ -121,7 +130,7 @@ def refund_facts(refund: Refund, now_ms: int) -> dict[str, str]:
         "failure": f"{refund.failure.code}: {refund.failure.message}" if refund.failure else "",
         "taken back": utc(refund.late_failure_at_ms),
         "contradicts": refund.contradicts or "",
-        "report": f"{report.state.value}{attempts}{rings}",
+        "report": f"{report_text(refund)}{attempts}{rings}",
         "reported": utc(report.reported_at_ms),
         "report's last error": report.last_error or "",
         "credit note": f"{note.state.value} {note.id or note.last_error or ''}".strip()

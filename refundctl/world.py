@@ -8,21 +8,26 @@ anybody before it is needed, and the providers' keys are read with the first cal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 from refundctl.processors import settings_of
 from refundctl.target import Target
+from refunds.accept_excess import AcceptExcess
 from refunds.adapters.api_key import ApiKey
 from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.adapters.dynamodb_backlog import DynamoDbBacklog
 from refunds.adapters.dynamodb_ledger import DynamoDbLedger
 from refunds.adapters.dynamodb_listing import DynamoDbListing
+from refunds.adapters.dynamodb_sweeps import DynamoDbSweeps
 from refunds.adapters.mode_check import ModeCheckedKey
 from refunds.adapters.sqs_doorbell import SqsDoorbell
 from refunds.adapters.ssm_secrets import Secrets
 from refunds.adapters.stripe_book import StripeBook
 from refunds.adapters.system_clock import SystemClock
 from refunds.config import Mode
+from refunds.learn import LearnFromCharge
+from refunds.listing import every_refund_of
 from refunds.ports import (
     Backlog,
     Book,
@@ -35,9 +40,12 @@ from refunds.ports import (
     Trail,
 )
 from refunds.processors.registry import REGISTRY, build
+from refunds.read_sums import ReadSums
 from refunds.record import Recorder
 from refunds.replay_credit_note import ReplayCreditNote
+from refunds.report_by_hand import ReportByHand
 from refunds.resolve import ResolveRefund
+from refunds.unlink import Unlink
 from refunds.withdraw import WithdrawRefund
 
 if TYPE_CHECKING:
@@ -49,6 +57,8 @@ STRIPE_SECRET_KEY = "stripe-secret-key"  # noqa: S105 - a parameter's name, not 
 SECRETS_SECONDS = 300
 # All that is asked of the providers about one refund.
 ASKING_MS = 24_000
+# What a stack of a former release, which lacks the parameter, is given.
+EXTERNAL_REPORT_DELAY_SECONDS = "120"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,17 +68,22 @@ class World:
     Attributes:
         stage: the deployment's name as refunds' ids are made of it.
         hold_ms: how long after it was sent an order may still arrive.
+        lease_ms: for how long one worker has the reports of a payment to itself.
+        step_ms: the settle interval.
         close: lets go of the connections to the providers; nothing is asked afterwards.
     """
 
     stage: str
     hold_ms: int
+    lease_ms: int
+    step_ms: int
     ledger: Ledger
     listing: Listing
     backlog: Backlog
     processors: Mapping[str, Processor]
     accounts: Mapping[str, str]
     book: Book
+    read_sums: ReadSums
     doorbell: Doorbell
     clock: Clock
     trail: Trail
@@ -91,6 +106,33 @@ class World:
             hold_ms=self.hold_ms,
             actor=actor,
         )
+
+    def report_by_hand(self, actor: str) -> ReportByHand:
+        """The use case of deciding about a report, for somebody."""
+        return ReportByHand(
+            ledger=self.ledger,
+            read_sums=self.read_sums,
+            doorbell=self.doorbell,
+            clock=self.clock,
+            trail=self.trail,
+            lease_ms=self.lease_ms,
+            step_ms=self.step_ms,
+            actor=actor,
+        )
+
+    def accept_excess(self, actor: str) -> AcceptExcess:
+        """The use case of accepting what Stripe shows too much, for somebody."""
+        return AcceptExcess(
+            ledger=self.ledger,
+            read_sums=self.read_sums,
+            clock=self.clock,
+            trail=self.trail,
+            actor=actor,
+        )
+
+    def unlink(self, actor: str) -> Unlink:
+        """The use case of taking back a link, for somebody."""
+        return Unlink(ledger=self.ledger, trail=self.trail, actor=actor)
 
     def withdraw(self, actor: str) -> WithdrawRefund:
         """The use case of taking back what waits, for somebody."""
@@ -163,20 +205,48 @@ def world_of(target: Target) -> World:
         provider_keys(target, clock),
         DeadlineHttp(clock),
     )
+    ledger, listing = DynamoDbLedger(dynamodb, table), DynamoDbListing(dynamodb, table)
+    processors: Mapping[str, Processor] = {
+        name: build(name, settings, keys.processors[name], http)
+        for name, settings in settings_of(given).items()
+    }
+    book = StripeBook(base_url=given["StripeUrl"], key=keys.stripe, http=http)
+    doorbell, trail = SqsDoorbell(sqs, stack.outputs["ReportQueueUrl"]), NoTrail()
+    learn = LearnFromCharge(
+        ledger=ledger,
+        refunds=listing.refunds,
+        every_refund=partial(every_refund_of, listing),
+        sweeps=DynamoDbSweeps(dynamodb, table),
+        processors=processors,
+        recorder=Recorder(ledger=ledger, clock=clock, trail=trail, stage=given["Stage"]),
+        doorbell=doorbell,
+        clock=clock,
+        trail=trail,
+        stage=given["Stage"],
+    )
+    grace_s = int(given.get("ExternalReportDelaySeconds", EXTERNAL_REPORT_DELAY_SECONDS))
     return World(
         stage=given["Stage"],
         hold_ms=int(given["HoldSeconds"]) * 1000,
-        ledger=DynamoDbLedger(dynamodb, table),
-        listing=DynamoDbListing(dynamodb, table),
+        lease_ms=int(given["ReportLeaseSeconds"]) * 1000,
+        step_ms=int(given["SettleSeconds"]) * 1000,
+        ledger=ledger,
+        listing=listing,
         backlog=DynamoDbBacklog(dynamodb, table),
-        processors={
-            name: build(name, settings, keys.processors[name], http)
-            for name, settings in settings_of(given).items()
-        },
+        processors=processors,
         accounts={name: own.account for name, own in settings_of(given).items()},
-        book=StripeBook(base_url=given["StripeUrl"], key=keys.stripe, http=http),
-        doorbell=SqsDoorbell(sqs, stack.outputs["ReportQueueUrl"]),
+        book=book,
+        read_sums=ReadSums(
+            ledger=ledger,
+            book=book,
+            processors=processors,
+            learn=learn,
+            every_refund=learn.every_refund,
+            clock=clock,
+            grace_ms=grace_s * 1000,
+        ),
+        doorbell=doorbell,
         clock=clock,
-        trail=NoTrail(),
+        trail=trail,
         close=http.close,
     )

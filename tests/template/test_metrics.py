@@ -19,6 +19,8 @@ import refunds
 from local import paths
 from refunds.adapters.meters import METERS, Meter
 from refunds.adapters.metric_trail import Meters, MetricTrail
+from refunds.outcome import News
+from refunds.stripe_knows import Alarm
 from tests.fakes.world import FakeTrail
 from tests.template.expansion import Expanded, expand
 
@@ -359,17 +361,32 @@ def test_rule_6_a_new_version_that_fails_is_taken_back() -> None:
         assert gradual.properties(canary)["TreatMissingData"] == "notBreaching"
 
 
+# Events whose name is computed, by the expression that names them.
+COMPUTED = {
+    "f'refund_{news}'": [f"refund_{news}" for news in News],
+    "found.alarm": list(Alarm),
+}
+
+
 @cache
 def noted_facts() -> dict[str, list[set[str]]]:
-    """Every event that the code notes by its name, with the facts that it gives."""
+    """Every event that the code notes, with the facts that it gives."""
     found: dict[str, list[set[str]]] = {}
     sources = [*PRODUCT.rglob("*.py"), *(paths.ROOT / "functions").rglob("*.py")]
     for path in sources:
         for node in ast.walk(ast.parse(path.read_text())):
             if _is_note(node):
                 facts = {keyword.arg or "" for keyword in node.keywords}  # type: ignore[attr-defined]
-                found.setdefault(node.args[0].value, []).append(facts)  # type: ignore[attr-defined]
+                for name in _names(node.args[0]):  # type: ignore[attr-defined]
+                    found.setdefault(name, []).append(facts)
     return found
+
+
+def _names(name: ast.expr) -> list[str]:
+    """The events that an expression can name."""
+    if isinstance(name, ast.Constant):
+        return [str(name.value)]
+    return [str(one) for one in COMPUTED.get(ast.unparse(name), ())]
 
 
 def _is_note(node: ast.AST) -> bool:
@@ -378,7 +395,6 @@ def _is_note(node: ast.AST) -> bool:
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "note"
         and bool(node.args)
-        and isinstance(node.args[0], ast.Constant)
     )
 
 

@@ -39,6 +39,7 @@ def refund_object(refund: Refund, payment: Payment | None) -> dict[str, Any]:
         "failure": _failure(refund),
         "stripe_report": {
             "status": refund.report.state.value,
+            "cause": None if refund.report.cause is None else refund.report.cause.value,
             "attempts": refund.report.attempts,
             "reported_at": _rfc3339(refund.report.reported_at_ms),
             "last_error": refund.report.last_error,

@@ -16,7 +16,7 @@ from refundctl.exits import Exit
 from refundctl.target import Stack, Target
 from refundctl.world import World as OperatorsWorld
 from tests.fakes.backlog import MemoryBacklog
-from tests.fakes.world import HOLD_MS, STAGE, World
+from tests.fakes.world import HOLD_MS, REPORT_LEASE_MS, STAGE, STEP_MS, World
 
 OUTPUTS = {
     "ReportQueueUrl": "report",
@@ -102,11 +102,15 @@ class Operator:
         return OperatorsWorld(
             stage=STAGE,
             hold_ms=HOLD_MS,
+            lease_ms=REPORT_LEASE_MS,
+            step_ms=STEP_MS,
             ledger=world.ledger,
             listing=world.listing,
             backlog=self.backlog,
             processors=world.settle.processors,
+            accounts=world.accounts,
             book=world.book,
+            read_sums=world.read_sums,
             doorbell=world.doorbell,
             clock=world.clock,
             trail=world.trail,

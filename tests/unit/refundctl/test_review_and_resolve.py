@@ -352,6 +352,17 @@ class TestResolve:
         ended = operator(f"resolve {lost.id} --failed --reason x --yes")
         assert (ended.exit_code, ended.out) == (Exit.UNREACHABLE, "")
 
+    def test_what_the_processor_cannot_show_may_be_known_from_elsewhere(
+        self, world: World, operator: Operator, lost: Refund
+    ) -> None:
+        line = f"resolve {lost.id} --succeeded from-the-dashboard --yes"
+        ended = operator(line)
+        assert ended.exit_code == Exit.REFUSED
+        assert "does not show from-the-dashboard" in ended.err or "knows no refund" in ended.err
+        ended = operator.done(f"{line} --despite-evidence --reason 'its dashboard' --json")
+        assert (ended.value["state"], ended.value["report"]) == ("succeeded", "due")
+        assert "you know it" in ended.err
+
     @pytest.mark.parametrize("line", ["--failed", "--succeeded m --despite-evidence"])
     def test_half_an_answer_is_none(self, operator: Operator, line: str) -> None:
         assert operator(f"resolve rfd_x {line} --yes").exit_code == Exit.MISUSED

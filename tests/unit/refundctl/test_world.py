@@ -19,6 +19,8 @@ GIVEN = {
     "StripeUrl": "https://api.stripe.com",
     "HitPayZeroDecimalForm": "integer",
     "HoldSeconds": "86400",
+    "ReportLeaseSeconds": "90",
+    "SettleSeconds": "60",
 }
 
 

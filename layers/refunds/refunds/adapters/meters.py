@@ -29,15 +29,22 @@ CALLS: Final = (
 )
 PROVIDERS: Final = tuple((name,) for name in (*PROCESSORS, "stripe"))
 
-# What no waiting mends: two books say different things of the same money.
+# What no waiting mends: two books say different things of the same money, or what would tell cannot
+# be asked.
 _DISAGREEMENTS: Final = (
+    "guard_tripped",
+    "ids_do_not_fit",
     "link_disagrees",
-    "link_found_but_booked",
     "movement_already_claimed",
     "movement_contradicts",
     "movement_disagrees",
+    "over_refunded",
+    "refund_moved_after_all",
     "refunds_not_listed",
-    "stripe_shows_less_than_ledger",
+    "report_waits",
+    "sent_to_another_account",
+    "stripe_higher",
+    "stripe_lower",
     "trace_leads_elsewhere",
 )
 

@@ -8,12 +8,13 @@ from itertools import count
 
 from aiohttp import web
 
-from local.simulators import stripe_credit_notes, stripe_shapes
+from local.simulators import fields, stripe_charges, stripe_credit_notes, stripe_shapes
 from local.simulators.calls import EVERYTHING, Answer, ApiCall, Refusal, View
 from local.simulators.clock import Clock
 from local.simulators.control import add_control_routes, control
 from local.simulators.exchange import Exchange
 from local.simulators.faults import FaultPlan
+from local.simulators.gateway_book import Asked, DeniedError
 from local.simulators.journal import Journal
 from local.simulators.json_text import JsonObject
 from local.simulators.routes import add_api_routes, refusing_middleware
@@ -34,6 +35,7 @@ ROUTES = (
     ("GET", "/v1/invoices/{id}", "invoice.read"),
     ("GET", "/v1/credit_notes", "credit_note.list"),
     ("POST", "/v1/credit_notes", "credit_note.create"),
+    *stripe_charges.ROUTES,
 )
 
 
@@ -53,10 +55,11 @@ class StripeSimulator:
     def _begin(self) -> None:
         self._keys = frozenset({DEFAULT_TEST_KEY, DEFAULT_LIVE_KEY})
         self._settings = StripeSettings()
-        self._idempotency = IdempotencyKeys()
+        self._idempotency = IdempotencyKeys(self._clock)
         self._recent: defaultdict[str, deque[float]] = defaultdict(deque)
         self._clock.offset_seconds = 0
         self.book = StripeBook(self._clock)
+        self.charges = stripe_charges.StripeCharges(self._clock)
 
     def application(self) -> web.Application:
         """Return the web application with API and control routes."""
@@ -67,6 +70,8 @@ class StripeSimulator:
         app.router.add_get("/_control/reports", control(self._reports))
         forget = control(lambda _, __: {"forgotten": self._idempotency.forget()})
         app.router.add_post("/_control/forget-idempotency-keys", forget)
+        app.router.add_post("/_control/dashboard-refunds", control(self._dashboard_refund))
+        app.router.add_post("/_control/refunds/{id}/status", control(self._set_refund))
         return app
 
     # -- the desk
@@ -85,7 +90,10 @@ class StripeSimulator:
     def process(self, call: ApiCall, view: View) -> Answer:
         """Do what is asked, and keep the answer under the call's idempotency key."""
         try:
-            answer = Answer(200, self._do(call, view))
+            is_charge = call.operation in stripe_charges.OPERATIONS
+            answer = Answer(200, (self._do_charge if is_charge else self._do)(call, view))
+        except DeniedError as denied:
+            answer = stripe_charges.denied(denied)
         except Refusal as refusal:
             if not refusal.kept:
                 self._idempotency.release(call, _livemode(call))
@@ -104,6 +112,8 @@ class StripeSimulator:
 
     def bend(self, payload: JsonObject, variant: str) -> JsonObject:
         """Return an object that disagrees with what was asked."""
+        if payload.get("object") == "refund":
+            return stripe_charges.bent(payload, variant)
         bent = dict(payload)
         refunded = bent.get("amount_refunded")
         if variant == "no_id":
@@ -115,6 +125,9 @@ class StripeSimulator:
         elif isinstance(refunded, dict):
             bent["amount_refunded"] = refunded | {"currency": "xts"}
         return bent
+
+    def _do_charge(self, call: ApiCall, view: View) -> JsonObject:
+        return self.charges.do(call, view, refunds_max=self._settings.refunds_max)
 
     def _do(self, call: ApiCall, view: View) -> JsonObject:
         livemode, book = _livemode(call), self.book
@@ -174,6 +187,7 @@ class StripeSimulator:
     def seed(self, source: JsonObject) -> None:
         """Add payment records, payment intents and invoices."""
         self.book.seed(source)
+        self.charges.book.seed(source)
 
     def set_keys(self, keys: list[str]) -> None:
         """Replace the valid API keys."""
@@ -198,9 +212,25 @@ class StripeSimulator:
                 for item in book.invoices.values()
             ],
             "credit_notes": [stripe_shapes.note_body(note) for note in book.notes.values()],
+            "refunds": self.charges.book.state(),
             "reports": [_report_body(report) for report in book.references.values()],
             "settings": shown(self._settings),
         }
+
+    def _dashboard_refund(self, _: web.Request, body: JsonObject) -> object:
+        charges = self.charges.book
+        try:
+            payment = charges.payment(fields.text(body, "payment_id"))
+            amount = fields.whole(body, "amount")
+            return {"id": charges.move(payment, amount, Asked(made_in="dashboard")).id}
+        except DeniedError as denied:
+            raise Refusal(stripe_charges.denied(denied)) from denied
+
+    def _set_refund(self, request: web.Request, body: JsonObject) -> object:
+        try:
+            return {"id": self.charges.book.set_status(request.match_info["id"], body).id}
+        except DeniedError as denied:
+            raise Refusal(stripe_charges.denied(denied)) from denied
 
     def _reports(self, request: web.Request, _: JsonObject) -> object:
         record = request.query.get("payment_record")

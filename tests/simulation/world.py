@@ -201,6 +201,9 @@ class World:
             self._two_days()
             if not self.operator.act():
                 break
+            if any(one.state is State.REVIEW for one in self.stage.memory.refunds.values()):
+                # An order may still arrive: the person comes back when none can any more.
+                self.stage.scheduler.run(self.stage.scheduler.now_ms + self.options.hold_ms)
             self._look_ahead()
         self._until_quiet(self.stage.scheduler.now_ms + PEACE_MS)
 

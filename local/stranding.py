@@ -1,7 +1,7 @@
 """Which open refunds a deployment would strand: those sent to an account that it changes.
 
-What was sent to one account, or under one form of key, is not to be found at another; settling leaves
-such refunds alone, and they would end with a person.
+What was sent to one account, or under one form of key, is not to be found at another; settling
+leaves such refunds alone, and they would end with a person.
 """
 
 from collections.abc import Iterable, Mapping

@@ -31,6 +31,8 @@ from local.questions import (
 )
 from local.smoke import Smoke, SmokeError
 from local.stages import Stage, UnknownStageError, load_stage
+from local.stranding import StrandingError, refuse_stranding
+from refunds.ports import LedgerUnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -49,9 +51,11 @@ STOPPED_BY = (
     BrokenVersionError,
     BuildError,
     KeptLedgerError,
+    LedgerUnavailableError,
     NotInTimeError,
     ReleaseError,
     SmokeError,
+    StrandingError,
     UnansweredError,
     UnknownStageError,
 )
@@ -68,6 +72,7 @@ def release(stage: Stage, clients: CloudClients) -> str:
     print(f"{stage.name}: account {who.account}, {stage.region}, as {who.arn}", flush=True)
     for concern in concerns(clients, stage):
         print(f"  careful: {concern}")
+    refuse_stranding(clients, stage)
     stage = ask_for_sources(stage)
     ask_for_secrets(clients.client("ssm"), stage)
     is_kept = has_kept_ledger(clients, stage)

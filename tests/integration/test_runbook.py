@@ -148,7 +148,6 @@ def event_dead_letters(night: RunningStack, shell: Shell) -> Page:
 def review(night: RunningStack, shell: Shell) -> Page:
     """An order that never arrived, and one that did while as much was refunded by hand."""
     lost_payment, payment = paid(night, "review_lost"), paid(night, "review_two")
-    # What is as old as our first sight of a payment is taken to be in Stripe's book already.
     first = refunded(night, payment, key="review-first", amount=100)
     wait_for_report(night, first, "reported")
     known_since = time.time()
@@ -171,6 +170,7 @@ def review(night: RunningStack, shell: Shell) -> Page:
         'refundctl resolve rfd_… --failed --reason "HitPay\'s support: not executed, ticket 4711"'
     )
     succeeded = "refundctl resolve rfd_… --succeeded <HitPay's refund id>"
+    seen = "HitPay's dashboard shows it, ticket 4711"
     yield {
         "refundctl review": told(lost, doubtful, "CAN BE OURS", "No movement can be ours now"),
         "refundctl show rfd_…": told("A person must decide", refund=doubtful),
@@ -179,6 +179,9 @@ def review(night: RunningStack, shell: Shell) -> Page:
         ),
         f"{failed} --dry-run": told(
             "> failed: Stripe is told nothing", "Nothing was written.", refund=lost
+        ),
+        f'{succeeded} --despite-evidence --reason "{seen}" --dry-run': told(
+            "> succeeded: Stripe is told", "Nothing was written.", refund=doubtful, movement=ours
         ),
     }
     # Without --dry-run it is done
@@ -237,10 +240,20 @@ def report_lag(night: RunningStack, shell: Shell) -> Page:
 
 def reports_failed(night: RunningStack, shell: Shell) -> Page:
     refund = refused_report(night, "failed")
+    nothing = "Nothing was written."
     yield {
         "refundctl list --report failed --since 7d": told(refund, "refused"),
         "refundctl show rfd_…": told("report:failed", "dlq replay --id", refund=refund),
         "refundctl dlq list --queue reports": told(refund, "refused"),
+        'refundctl report rfd_… --told --reason "booked by staff, ticket 4711" --dry-run': told(
+            "too little", exit_code=1, refund=refund
+        ),
+        'refundctl report rfd_… --owed --reason "nobody booked it, ticket 4711" --dry-run': told(
+            "> owed: Stripe is told", nothing, refund=refund
+        ),
+        'refundctl report rfd_… --waive --reason "no room at Stripe, ticket 4711" --dry-run': told(
+            "> waived: Stripe is never told", nothing, refund=refund
+        ),
         "refundctl dlq replay --id rfd_…": told("Replayed 1 messages", refund=refund),
     }
     wait_for_report(night, refund, "reported")

@@ -58,7 +58,7 @@ class Ending:
                 alive = refund.movement.status is not MovementStatus.FAILED
                 charge_id = refund.movement.payment_id
                 unlisted = any(charge_id in self._stage.trail.alarms[one] for one in UNLISTED)
-                # What payments list nothing of is known as sums, of which one may make up for another.
+                # Where nothing is listed only sums are known, and one may make up for another.
                 unlisted = unlisted or self._stage.options.others.lists_nothing
                 seen = is_ever_seen(ABILITIES[name]) and not unlisted
                 followed = self._is_followed(refund) and not self._stage.options.others.zone_ms

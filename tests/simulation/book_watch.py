@@ -103,7 +103,8 @@ class BookWatch:
         for key, payment in self._stage.memory.payments.items():
             if key.is_unlinked or not ABILITIES[key.processor].shows_payments:
                 continue
-            if self._stage.options.others.lists_other_ids:
+            others = self._stage.options.others
+            if others.lists_other_ids or others.lists_nothing:
                 continue
             of_it = [
                 one for one in self._stage.memory.refunds.values() if payment_key_of(one) == key

@@ -105,7 +105,8 @@ class BookWatch:
         for key, payment in self._stage.memory.payments.items():
             if key.is_unlinked or not ABILITIES[key.processor].shows_payments:
                 continue
-            if self._is_hidden(key.processor):
+            others = self._stage.options.others
+            if others.lists_other_ids or others.lists_nothing:
                 continue
             of_it = [
                 one for one in self._stage.memory.refunds.values() if payment_key_of(one) == key

@@ -15,9 +15,14 @@ from tests.template.expansion import Expanded, expand
 from tests.template.test_parameters import refusals
 from tests.template.test_permissions import permission_problems, rights_of
 
-ASK_EVERY_PROCESSOR = ("RefundApiFunction", "RefundRequestedFunction", "SettleRefundsFunction")
+ASK_EVERY_PROCESSOR = (
+    "RefundApiFunction",
+    "RefundRequestedFunction",
+    "ReportRefundFunction",
+    "SettleRefundsFunction",
+)
 ASK_HITPAY_ALONE = ("HitPayWebhookFunction", "SweepChargesFunction")
-ASK_NONE = ("PublishEventsFunction", "ReportRefundFunction")
+ASK_NONE = ("PublishEventsFunction",)
 OTHERS = {
     "HyperswitchUrl": "https://sandbox.hyperswitch.io",
     "HedgeUrl": "https://api-sandbox.hedgepayments.com",

@@ -46,6 +46,7 @@ def test_a_refund_is_shown_with_every_field_of_the_contract(succeeded: Answer) -
     assert [shown[name] for name in unknown_here] == [None] * 4
     assert shown["stripe_report"] == {
         "status": "due",
+        "cause": None,
         "attempts": 0,
         "reported_at": None,
         "last_error": None,

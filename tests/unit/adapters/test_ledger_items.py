@@ -31,6 +31,7 @@ from refunds.refund import (
     RefundRequest,
     RefundType,
     Report,
+    ReportCause,
     ReportParameters,
     Source,
 )
@@ -72,6 +73,9 @@ PARAMETERS = st.builds(
 REPORTS = st.builds(
     Report,
     state=st.sampled_from(ReportState),
+    cause=st.none() | st.sampled_from(ReportCause),
+    forced=st.booleans(),
+    waits=INTS,
     parameters=st.none() | PARAMETERS,
     epoch=INTS,
     attempts=INTS,
@@ -143,6 +147,8 @@ PAYMENTS = st.builds(
     waiting=st.lists(IDS, max_size=3).map(tuple),
     doubtful=st.lists(IDS, max_size=3).map(tuple),
     arrival=st.none() | st.sampled_from([Arrival(0, 0), Arrival(3, 5)]),
+    unexplained=st.none() | INTS,
+    report_lease_until_ms=st.none() | INTS,
     **{
         name: INTS
         for name, field in Payment.__dataclass_fields__.items()
@@ -163,6 +169,7 @@ def test_a_payment_comes_back_as_it_was(payment: Payment) -> None:
 
 def test_every_fact_is_tried() -> None:
     built = {"key", "payment_record", "currency", "slot", "waiting", "doubtful", "arrival"}
+    built |= {"unexplained", "report_lease_until_ms"}
     ints = {n for n, f in Payment.__dataclass_fields__.items() if f.type in (int, "int")}
     assert built | ints == set(Payment.__dataclass_fields__)
 
@@ -237,7 +244,10 @@ def test_what_absent_facts_are_taken_for_never_changes() -> None:
         "history": (),
     }
     assert said["RefundRequest"].items() >= {"metadata": {}, "refund_type": "instant"}.items()
-    assert said["Report"] == zero(("epoch", "attempts", "rings"), 0) | {"state": "not_due"}
+    assert said["Report"] == zero(("epoch", "attempts", "rings", "waits"), 0) | {
+        "state": "not_due",
+        "forced": False,
+    }
     assert said["CreditNote"] == zero(("epoch", "attempts"), 0) | {"state": "not_due"}
     assert said["Entry"] == {"evidence": {}}
 
@@ -304,6 +314,10 @@ def test_conditions_name_the_states_that_the_table_lets_a_state_follow() -> None
         "unknown",
         "pending",
         "review",
+        # What others restored, or a person found to be there after all.
+        "failed",
+        "rejected",
+        "aborted",
     }
     assert states_before(State.REJECTED) == (State.SUBMITTING, State.REJECTED)
     assert states_before(State.REVIEW) == (State.PENDING, State.UNKNOWN, State.REVIEW)

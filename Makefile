@@ -3,20 +3,27 @@
 # (how often unknown refunds are looked up, and for how long), make run PROCESSOR=hyperswitch (or hedge,
 # ccg, hitpay), make deploy STAGE=sandbox.
 PYTHON ?= python3
-VENV := .venv/bin
+# An interpreter that is asked for by name, PYTHON=python3.13, has environments of its own.
+INTERPRETER = $(if $(filter python3,$(PYTHON)),python3,"$$(sh local/find_python.sh $(PYTHON))")
+export ENVIRONMENTS_OF := $(if $(filter python3,$(PYTHON)),,-$(notdir $(PYTHON)))
+VENV := .venv$(ENVIRONMENTS_OF)/bin
 .DEFAULT_GOAL := help
 # What a simulation is asked: SEEDS=20000 worlds from seed FROM=50000 on (without it, from a fixed
 # one), or SEED=123, one again with its trace; PROCESSOR=ccg if all payments are to be there.
 SIMULATION = $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000) --from $(or $(FROM),0)) \
 	$(if $(PROCESSOR),--processor $(PROCESSOR))
-.PHONY: help env run tour test simulate mutate bench load build deploy lint audit screenshot lock clean
+# The tests of one stack share a process (tests/conftest.py). Those of the deployed system mostly
+# wait, so that two processors have time for three processes.
+PYTEST = $(VENV)/python -m pytest -q -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder --durations 10
+.PHONY: help env run tour check test tests-light tests-all simulate mutate bench load build deploy \
+	lint audit screenshot lock clean
 
 help: ## Show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | \
 		awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 env: ## Install the environments, or bring them up to date
-	@$(PYTHON) -m local.environments
+	@$(INTERPRETER) -m local.environments
 
 run: env ## Start everything here, refund a demo payment (PROCESSOR=ccg), serve (ONCE=1: stop)
 	@$(VENV)/python -m local.run
@@ -24,8 +31,19 @@ run: env ## Start everything here, refund a demo payment (PROCESSOR=ccg), serve 
 tour: env ## Use every way in and show every way out, once, on this machine
 	@$(VENV)/python -m local.tour
 
-test: lint ## Prove everything: lint, types, template, all tests
-	$(VENV)/python -m pytest
+check: env ## After every edit: lint, types, template, and all tests that start nothing heavy
+	@$(MAKE) --no-print-directory -j 2 lint tests-light
+
+test: env ## Prove everything: lint, types, template, all tests
+	@$(MAKE) --no-print-directory -j 2 lint tests-all
+
+tests-light: PROCESSES ?= 2
+tests-light: env
+	$(PYTEST) -m "not heavy" tests/unit tests/property tests/template tests/contract tests/simulation
+
+tests-all: PROCESSES ?= 3
+tests-all: env
+	$(PYTEST)
 
 simulate: env ## Refund in simulated worlds where everything fails: SEEDS=20000 FROM=0, or SEED=123
 	@PYTHONPATH=layers/refunds $(VENV)/python -m tests.simulation $(SIMULATION)
@@ -40,15 +58,15 @@ lint: env ## Check style, types and the template
 	$(VENV)/python -m local.validate
 
 audit: env ## Ask PyPI which pinned packages have known vulnerabilities (needs the network)
-	@$(PYTHON) -m local.environments audit
+	@$(INTERPRETER) -m local.environments audit
 	@$(VENV)/python -m local.audit
 
 bench: env ## Measure against the plain way and the aims: PARTS="latency cpu" measures these anew
-	@$(PYTHON) -m local.environments bench
+	@$(INTERPRETER) -m local.environments bench
 	@PYTHONPATH=layers/refunds $(VENV)/python -m benchmarks $(PARTS)
 
 load: env ## Drive the local cloud: a stream with bursts, a provider outage, recovery
-	@$(PYTHON) -m local.environments bench
+	@$(INTERPRETER) -m local.environments bench
 	@$(VENV)/python -m benchmarks.load
 
 build: env ## Build functions and layers for this machine, as `run` and `test` use them
@@ -64,5 +82,5 @@ lock: env ## Resolve the requirements anew and pin them with their hashes
 	@$(VENV)/python -m local.lock
 
 clean: ## Remove what was built and installed
-	rm -rf .venv .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

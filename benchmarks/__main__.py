@@ -27,6 +27,7 @@ from benchmarks import (
     round_trips,
     settling,
     simulated,
+    sweeping,
 )
 from benchmarks.results import Part, Row
 from benchmarks.scale import QUICK, WHOLE, Scale
@@ -40,6 +41,7 @@ MEASURES: Mapping[str, Callable[[Scale, Path], Part]] = {
     "cold_starts": cold_starts.measure,
     "reporting": reporting.measure,
     "settling": settling.measure,
+    "sweeping": sweeping.measure,
     "simulation": simulated.measure,
 }
 COSTS = "costs"

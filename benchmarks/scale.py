@@ -15,6 +15,7 @@ class Scale:
         backlogs: settled, of ``backlog`` rows each.
         stored: refunds beside the one that is open; the largest number is only in memory.
         worlds: simulated.
+        sold: charges in the list that a sweep walks through.
     """
 
     latency_rounds: int
@@ -27,6 +28,7 @@ class Scale:
     stored: tuple[int, ...]
     stored_in_table: int
     worlds: int
+    sold: int
 
 
 WHOLE = Scale(
@@ -40,6 +42,7 @@ WHOLE = Scale(
     stored=(1, 10_000, 1_000_000),
     stored_in_table=10_000,
     worlds=1_000,
+    sold=100_000,
 )
 QUICK = Scale(
     latency_rounds=2,
@@ -52,4 +55,5 @@ QUICK = Scale(
     stored=(1, 1_000, 10_000),
     stored_in_table=200,
     worlds=50,
+    sold=1_000,
 )

@@ -87,9 +87,11 @@ class IndexedBooks(ProcessorBooks):
         super().__init__(clock, name)
         self._by_charge: defaultdict[str, list[FakeRefund]] = defaultdict(list)
 
-    def move(self, charge: FakeCharge, money: Money, order_id: str | None) -> Movement | Rejected:
+    def move(
+        self, charge: FakeCharge, money: Money, order_id: str | None, *, age_ms: int = 0
+    ) -> Movement | Rejected:
         """As the fake does."""
-        made = super().move(charge, money, order_id)
+        made = super().move(charge, money, order_id, age_ms=age_ms)
         if isinstance(made, Movement):
             self._by_charge[charge.id].append(self.refunds[made.id])
         return made

@@ -149,13 +149,11 @@ def sam(*arguments: str, settings: dict[str, str] | None = None, shown: bool = F
 
 
 def _interpreter(python: str) -> Path | None:
-    """Find an interpreter of exactly that version; a name on PATH may be a shim without one."""
-    found = shutil.which(f"python{python}")
-    if not found:
-        return None
-    question = "import sys; print('%d.%d' % sys.version_info[:2])"
-    answer = subprocess.run([found, "-c", question], capture_output=True, text=True, check=False)
-    return Path(found) if answer.stdout.strip() == python else None
+    """Find an interpreter of exactly that version."""
+    program = paths.ROOT / "local" / "find_python.sh"
+    asked = ("sh", str(program), f"python{python}")
+    answer = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return Path(answer.stdout.strip()) if answer.returncode == 0 else None
 
 
 def _digest_of_sources(target: Target) -> str:

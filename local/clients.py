@@ -6,6 +6,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+# Longer than any function may run (template.yaml): who gave up sooner would start it once more.
+FUNCTION_SECONDS = 330
 CONFIG = Config(
     connect_timeout=2,
     read_timeout=60,
@@ -52,6 +54,12 @@ class CloudClients:
         """Make a client; annotate the variable with its type from mypy_boto3_<service>."""
         make: Any = self._session.client  # its overloads want a literal service name
         return make(service, endpoint_url=self.endpoint_url, config=CONFIG)
+
+    def caller_of_functions(self) -> Any:
+        """A client of Lambda for `invoke`: it asks once, and waits as long as functions may run."""
+        once = Config(read_timeout=FUNCTION_SECONDS, retries={"total_max_attempts": 1})
+        make: Any = self._session.client
+        return make("lambda", endpoint_url=self.endpoint_url, config=CONFIG.merge(once))
 
     def credentials(self) -> Any:
         """What the clients sign with; to sign a request that boto3 does not know."""

@@ -110,8 +110,11 @@ def _reasons(cloudformation: "CloudFormationClient", name: str) -> str:
 
 
 def api_url(clients: CloudClients, stage: Stage, outputs: Mapping[str, str]) -> str:
-    """Name the API as the emulator serves it; on AWS this is the output ApiUrl."""
+    """Name the API as the emulator serves it; on AWS by API Gateway's own name.
+
+    That is there with the stack. A name of one's own may still have to be written somewhere.
+    """
     if clients.endpoint_url is None:
-        return outputs["ApiUrl"]
+        return outputs["GatewayUrl"]
     path = f"restapis/{outputs['RestApiId']}/{stage.parameters['Stage']}/_user_request_"
     return f"{clients.endpoint_url}/{path}"

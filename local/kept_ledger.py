@@ -79,6 +79,12 @@ def take_back(clients: CloudClients, stage: Stage) -> None:
     wait_for(imported, "the import", at_most=AT_MOST_SECONDS, every=EVERY_SECONDS)
 
 
+def is_empty(clients: CloudClients, stage: Stage) -> bool:
+    """Whether the stage's ledger holds nothing: then nothing can be forgotten with it."""
+    dynamodb: DynamoDBClient = clients.client("dynamodb")
+    return dynamodb.scan(TableName=name_of(stage), ConsistentRead=True, Limit=1)["Count"] == 0
+
+
 def _declared(stage: Stage) -> dict[str, Any]:
     """The ledger as the template declares it, without what depends on the rest of the template."""
     resource: dict[str, Any] = read_template(paths.TEMPLATE)["Resources"][LEDGER]

@@ -19,9 +19,11 @@ ALIAS = "live"
 # What makes a version: if one of these differs, the alias runs something else than was deployed.
 COMPARED = ("CodeSha256", "Layers", "Environment", "Runtime", "Timeout", "MemorySize", "Role")
 
+ALARM = "AWS::CloudWatch::Alarm"
 FUNCTION = "AWS::Lambda::Function"
 MAPPING = "AWS::Lambda::EventSourceMapping"
 SCHEDULE = "AWS::Scheduler::Schedule"
+STACK = "AWS::CloudFormation::Stack"
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,20 @@ class LiveStack:
             raise BrokenVersionError(f"{function}: {live.get('StateReason', 'no reason is given')}")
         return live.get("State", "Active") == "Active" and has_its_snapshot(live)
 
+    def snapshot_state(self, function: str) -> str | None:
+        """Lambda's word for the state of the version behind the alias; None if it has no snapshot.
+
+        One that nobody called for 14 days, or that Lambda renews, is ``Inactive``.
+        """
+        client: LambdaClient = self._clients.client("lambda")
+        live: Any = client.get_function_configuration(FunctionName=function, Qualifier=ALIAS)
+        wanted = _snapshot(live).get("ApplyOn", "None") != "None"
+        return live.get("State", "Active") if wanted else None
+
+    def alarms(self) -> list[str]:
+        """The names of all alarms, those of nested stacks too."""
+        return sorted(self._of(ALARM))
+
     def version(self, function: str) -> str:
         """The version behind the alias."""
         client: LambdaClient = self._clients.client("lambda")
@@ -83,16 +99,19 @@ class LiveStack:
 
     def _of(self, kind: str) -> Iterator[str]:
         if self._found is None:
-            cloudformation: CloudFormationClient = self._clients.client("cloudformation")
-            pages = cloudformation.get_paginator("list_stack_resources").paginate(
-                StackName=self._stack_name
-            )
-            self._found = [
-                (one["ResourceType"], one.get("PhysicalResourceId", ""))
-                for page in pages
-                for one in page["StackResourceSummaries"]
-            ]
+            self._found = list(self._resources(self._stack_name))
         return (name for of_kind, name in self._found if of_kind == kind)
+
+    def _resources(self, stack: str) -> Iterator[tuple[str, str]]:
+        """Type and name of everything in a stack and in those nested in it."""
+        cloudformation: CloudFormationClient = self._clients.client("cloudformation")
+        pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
+        for page in pages:
+            for one in page["StackResourceSummaries"]:
+                kind, name = one["ResourceType"], one.get("PhysicalResourceId", "")
+                yield kind, name
+                if kind == STACK and name:
+                    yield from self._resources(name)
 
 
 class BrokenVersionError(RuntimeError):

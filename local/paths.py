@@ -1,5 +1,7 @@
 """Where things are. The only file that knows the layout of the checkout and of `.local/`."""
 
+import os
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -15,13 +17,20 @@ LAST_LOGS = LOCAL / "logs"
 STACK_FILE = LOCAL / "stack.json"
 ENVIRONMENTS_LOCK = LOCAL / "environments.lock"
 
-DEV_ENVIRONMENT = ROOT / ".venv"
-EMULATOR_ENVIRONMENT = LOCAL / "envs" / "emulator"
-SAM_ENVIRONMENT = LOCAL / "envs" / "sam"
-BENCH_ENVIRONMENT = LOCAL / "envs" / "bench"
-POLICY_ENVIRONMENT = LOCAL / "envs" / "policy"
-AUDIT_ENVIRONMENT = LOCAL / "envs" / "audit"
-FUNCTIONS_ENVIRONMENT = LOCAL / "envs" / "functions"
+
+# An interpreter that is asked for by name (make check PYTHON=python3.13) has environments of its
+# own, `.venv-python3.13` and so on. Who runs in one knows by that; who makes one is told by make.
+_PREFIX = Path(sys.prefix)
+_NAME = _PREFIX.name if _PREFIX.parent == ROOT else ".venv" + os.environ.get("ENVIRONMENTS_OF", "")
+_OWN = _NAME.removeprefix(".venv")
+
+DEV_ENVIRONMENT = ROOT / f".venv{_OWN}"
+EMULATOR_ENVIRONMENT = LOCAL / f"envs{_OWN}" / "emulator"
+SAM_ENVIRONMENT = LOCAL / f"envs{_OWN}" / "sam"
+BENCH_ENVIRONMENT = LOCAL / f"envs{_OWN}" / "bench"
+POLICY_ENVIRONMENT = LOCAL / f"envs{_OWN}" / "policy"
+AUDIT_ENVIRONMENT = LOCAL / f"envs{_OWN}" / "audit"
+FUNCTIONS_ENVIRONMENT = LOCAL / f"envs{_OWN}" / "functions"
 """Empty on purpose: the interpreter of the functions, which get all their packages from layers."""
 
 

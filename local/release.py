@@ -20,7 +20,7 @@ from local.artifact_check import artifact_problems
 from local.build import Build, BuildError
 from local.clients import CloudClients
 from local.deploy import api_url, build_digest
-from local.kept_ledger import KeptLedgerError, name_of, take_back
+from local.kept_ledger import KeptLedgerError, is_empty, name_of, take_back
 from local.live import BrokenVersionError, LiveStack
 from local.polling import NotInTimeError, wait_for
 from local.questions import (
@@ -76,7 +76,7 @@ def release(stage: Stage, clients: CloudClients) -> str:
     stage = ask_for_sources(stage)
     ask_for_secrets(clients.client("ssm"), stage)
     is_kept = has_kept_ledger(clients, stage)
-    if is_kept:
+    if is_kept and not is_empty(clients, stage):  # an empty one is left of a first try that failed
         agree_to_take_back(name_of(stage))
     built = _build(stage)
     digest = build_digest(built, stage.parameters)
@@ -84,18 +84,23 @@ def release(stage: Stage, clients: CloudClients) -> str:
         print(f"Taking back {name_of(stage)}", flush=True)
         take_back(clients, stage)
     _deploy(stage, clients, built, digest)
-    outputs = _protect_ledger(clients.client("cloudformation"), stage)
-    if outputs["BuildDigest"] != digest:
+    outputs = _outputs(clients, stage)
+    if outputs.get("BuildDigest") != digest:
         raise ReleaseError(
             "The stack is not of this build: the change set was not applied, or another deployment"
-            " came in between. Deploy again."
+            " came in between. What was live is live. Deploy again."
         )
+    _protect_ledger(clients.client("cloudformation"), stage)
     _require_live(LiveStack(clients, stage.stack_name))
     address = api_url(clients, stage, outputs)
     settle_function = outputs["SettleRefundsFunctionName"]
     for found in Smoke(clients, stage, address, settle_function=settle_function).all():
         print(f"  {found}", flush=True)
     print(f"Deployed: {address}")
+    if target := outputs.get("DomainTarget"):
+        print(f"For callers: {outputs['ApiUrl']}")
+        if not stage.parameters["HostedZoneId"]:
+            print(f"  once its zone has a CNAME of that name to {target}")
     print(f"Look at all of it: refundctl doctor --stage {stage.name}")
     return address
 
@@ -130,11 +135,16 @@ def _elsewhere(clients: CloudClients) -> dict[str, str]:
     return {"AWS_ENDPOINT_URL": clients.endpoint_url, **clients.key.environment}
 
 
-def _protect_ledger(cloudformation: "CloudFormationClient", stage: Stage) -> dict[str, str]:
+def _outputs(clients: CloudClients, stage: Stage) -> dict[str, str]:
+    """What the stack says; nothing if its first change set was not applied."""
+    cloudformation: CloudFormationClient = clients.client("cloudformation")
+    stack = cloudformation.describe_stacks(StackName=stage.stack_name)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
+
+
+def _protect_ledger(cloudformation: "CloudFormationClient", stage: Stage) -> None:
     policy = (paths.ROOT / "stack-policy.json").read_text()
     cloudformation.set_stack_policy(StackName=stage.stack_name, StackPolicyBody=policy)
-    stack = cloudformation.describe_stacks(StackName=stage.stack_name)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
 def _require_live(live: LiveStack) -> None:

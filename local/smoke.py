@@ -71,9 +71,19 @@ class Smoke:
             or "DISABLED" not in self._live.schedules().values()
         ):
             raise SmokeError("Paused, but the request queue or settling's schedule is enabled")
-        status, _ = self._get("/health")
-        if status < 500:
-            raise SmokeError(f"Paused, but GET /health answers {status}: refund_api runs")
+        last = 0
+
+        def refused() -> bool:
+            nonlocal last
+            last, _ = self._get("/health")
+            return last >= 500
+
+        try:  # a new API's address, too, is not known at once
+            self._soon("GET /health answers 5xx", refused)
+        except SmokeError as error:
+            raise SmokeError(
+                f"Paused, but GET /health answers {last or 'nothing'}: {error}"
+            ) from error
         return "paused: nothing that moves money runs"
 
     def sources_and_schedules(self) -> Iterator[str]:
@@ -188,7 +198,7 @@ class Smoke:
             return answer.status, None
 
     def _invoke(self, function: str, event: dict[str, Any]) -> None:
-        client: LambdaClient = self._clients.client("lambda")
+        client: LambdaClient = self._clients.caller_of_functions()
         answer = client.invoke(
             FunctionName=function, Qualifier=ALIAS, Payload=json.dumps(event).encode()
         )

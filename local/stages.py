@@ -6,6 +6,9 @@ from typing import Any
 
 from local import paths
 
+# What else stands in samconfig.toml: the format's version, and what `sam` without a stage reads.
+NO_STAGES = ("version", "default")
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -28,7 +31,7 @@ class UnknownStageError(ValueError):
 
 def stage_names() -> list[str]:
     """List the stages of samconfig.toml."""
-    return [name for name, table in _config().items() if isinstance(table, dict)]
+    return [name for name, table in _config().items() if name not in NO_STAGES]
 
 
 def load_stage(name: str) -> Stage:

@@ -8,8 +8,8 @@ import yaml
 Template = dict[str, Any]
 
 
-class _Loader(yaml.SafeLoader):
-    """The safe loader, plus CloudFormation's tags."""
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The safe loader, plus CloudFormation's tags; the one in C is ten times faster."""
 
 
 def _function(loader: yaml.Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:

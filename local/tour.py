@@ -365,7 +365,7 @@ class Tour:
 
     def _start(self, function: str, *, wait: bool = True) -> None:
         """Do what the function's schedule does."""
-        self.stack.client("lambda").invoke(
+        self.stack.clients.caller_of_functions().invoke(
             FunctionName=self.stack.outputs[f"{function}FunctionName"],
             Qualifier="live",
             InvocationType="RequestResponse" if wait else "Event",

@@ -106,7 +106,8 @@ def _told(weighed: WeighedReport, decision: ReportDecision) -> Iterator[str]:
     refund = weighed.refund
     amount = money(refund.amount, refund.currency)
     yield f"{refund.id}: {amount} of {refund.payment_record}; its report is {report_text(refund)}"
-    yield from sums_text(weighed.sums)
+    if weighed.sums is not None:
+        yield from sums_text(weighed.sums)
     yield f"> {_meaning(refund, amount, decision)}"
     for one in weighed.owe:
         yield f"  {one} was only believed to be at Stripe: it is owed again, and told."
@@ -139,7 +140,7 @@ def _json(weighed: WeighedReport, done: Refund | None, actor: str) -> dict[str, 
         "report": state.value,
         "cause": None if cause is None else cause.value,
         "owed_again": list(weighed.owe),
-        **sums_json(weighed.sums),
+        **({} if weighed.sums is None else sums_json(weighed.sums)),
     }
 
 

@@ -9,6 +9,7 @@ from local.simulators.control import add_control_routes, control
 from local.simulators.exchange import Exchange
 from local.simulators.faults import FaultPlan
 from local.simulators.hitpay_book import Charge, HitPayBook, Refund, not_found
+from local.simulators.hitpay_list import page_of
 from local.simulators.hitpay_settings import HitPaySettings
 from local.simulators.journal import Journal
 from local.simulators.json_text import JsonObject
@@ -107,25 +108,15 @@ class HitPaySimulator:
         if call.operation == "refund.read":
             refund = self.book.refund(call.target, view)
             charge = self.book.charges[refund.payment_id]
-            return Answer(200, hitpay_shapes.refund_body(refund, charge, self._settings))
+            body = hitpay_shapes.refund_body(refund, charge, self._settings, is_read=True)
+            return Answer(200, body)
         if call.operation == "charge.read":
             return Answer(200, self._shown(self.book.charge(call.target), view))
         if call.operation == "payment_request.read":
             request = self.book.request(call.target)
             return Answer(200, hitpay_shapes.request_body(request, self.book, self._settings))
-        return Answer(200, self._listed(call, view))
-
-    def _listed(self, call: ApiCall, view: View) -> JsonObject:
-        newest_first = reversed(self.book.charges.values())
-        items = [self._shown(charge, view) for charge in newest_first]
-        wanted = call.parameters.get("status")
-        items = [item for item in items if wanted in (None, item["status"])]
-        size = _counted(call, "per_page", 25)
-        url = call.base_url + call.path
-        if self._settings.list_paging == "cursor":
-            cursor = str(call.parameters.get("cursor", ""))
-            return hitpay_shapes.cursor_page(items, cursor, size, url)
-        return hitpay_shapes.numbered_page(items, _counted(call, "page", 1), size, url)
+        charges = list(self.book.charges.values())
+        return Answer(200, page_of(charges, call, self._settings, view))
 
     def _shown(self, charge: Charge, view: View = EVERYTHING) -> JsonObject:
         return hitpay_shapes.charge_body(charge, self._settings, view)
@@ -193,8 +184,3 @@ class HitPaySimulator:
     def _set_status(self, request: web.Request, body: JsonObject) -> object:
         status = fields.text(body, "status")
         return self._moved(self.book.set_status(request.match_info["id"], status))
-
-
-def _counted(call: ApiCall, name: str, default: int) -> int:
-    written = str(call.parameters.get(name, default))
-    return min(int(written), 100) if written.isdecimal() and int(written) > 0 else default

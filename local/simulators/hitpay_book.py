@@ -13,6 +13,8 @@ from local.simulators.currency import representable
 from local.simulators.hitpay_settings import HitPaySettings
 from local.simulators.json_text import JsonObject, MalformedError
 
+# Captured, by HitPay or by somebody who was paid in another way and said so.
+PAID = ("succeeded", "succeeded_manually")
 REFUND_STATUSES = ("pending", "succeeded", "failed")
 _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]+)?", re.ASCII)
 _ZERO = Decimal(0)
@@ -55,7 +57,7 @@ class Charge:
 
     def shown_status(self, refunded: Decimal) -> str:
         """Return the status that a look-up shows."""
-        if self.status != "succeeded" or not refunded:
+        if self.status not in PAID or not refunded:
             return self.status
         return "refunded" if refunded >= self.amount else "partially_refunded"
 
@@ -121,7 +123,7 @@ class HitPayBook:
         self, charge: Charge, amount: Decimal, settings: HitPaySettings, *, made_in: str
     ) -> Refund:
         """Give money back, if the charge has any left to give."""
-        if charge.status != "succeeded":
+        if charge.status not in PAID:
             raise _forbidden("You can only refund a succeeded charge.")
         if settings.one_refund_per_payment and any(r.status != "failed" for r in charge.refunds):
             raise _forbidden("This charge has been refunded already.")

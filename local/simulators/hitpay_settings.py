@@ -13,23 +13,32 @@ class HitPaySettings:
     refund_status: "null" is what older samples show for a refund that has succeeded.
     charge_refunds: items of a charge's `refunds`: whole refund objects, a part of them, or no such
         member. charge_refunded_amount: whether the member is there.
-    number_form: amounts as 50.00 ("fixed") or 50 ("shortest"), both JSON numbers.
+    number_form: amounts as 50.00 ("fixed") or 50 ("shortest"), both JSON numbers, or as texts:
+        "5000.00" ("text") or "5,000.00" ("grouped").
+    currency_case: currencies as sgd or SGD.
     zero_decimal_form: 5000 ("integer") or 5000.00 ("two_decimals"), for JPY and its like.
     pending_counts: whether a pending refund is already in the charge's refunded amount.
     wrong_key_status: 403 with HitPay's sentence, as its troubleshooting page has it, or 401.
-    list_paging: "page" with current_page and next_page_url, or "cursor" with meta.next_cursor.
+    list_paging: "cursor" with meta.next_cursor; "link" with a URL only; "page" with current_page
+        and next_page_url; "meta_page" with both of Laravel's numbers in meta.
+    list_items: "short" without refunded_amount and refunds, or "full" as single charges are.
+    list_default: what is listed where no status is asked for: all but partially refunded charges
+        ("documented", as HitPay's sample link has it), or "everything".
     """
 
     created_status: int = choice(200, 201)
     refund_status: str = choice("as_is", "null")
     charge_refunds: str = choice("full", "brief", "absent")
     charge_refunded_amount: str = choice("present", "absent")
-    number_form: str = choice("fixed", "shortest")
+    number_form: str = choice("fixed", "shortest", "text", "grouped")
+    currency_case: str = choice("lower", "upper")
     zero_decimal_form: str = choice("integer", "two_decimals")
     one_refund_per_payment: bool = False
     pending_counts: bool = False
     wrong_key_status: int = choice(403, 401)
-    list_paging: str = choice("page", "cursor")
+    list_paging: str = choice("cursor", "link", "page", "meta_page")
+    list_items: str = choice("short", "full")
+    list_default: str = choice("documented", "everything")
     clock_offset_seconds: int = 0
     webhook_url: str | None = None
     webhook_salt: str = "simulator-webhook-salt"

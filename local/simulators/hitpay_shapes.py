@@ -1,9 +1,7 @@
 """HitPay's answers: the same fields, the same printed forms of amounts and times."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from urllib.parse import urlencode
 
 from local.simulators.calls import View
 from local.simulators.clock import SINGAPORE, singapore_text, utc_text
@@ -13,19 +11,27 @@ from local.simulators.hitpay_settings import HitPaySettings
 from local.simulators.json_text import JsonObject
 
 
-def printed(amount: Decimal, currency: str, settings: HitPaySettings) -> Decimal:
-    """Give an amount the decimals that the settings ask for; never another value."""
+def printed(amount: Decimal, currency: str, settings: HitPaySettings) -> Decimal | str:
+    """Give an amount the form that the settings ask for; never another value."""
     places = exponent(currency)
     if places == 0 and settings.zero_decimal_form == "two_decimals":
         places = 2
     if settings.number_form == "shortest":
         whole = amount.to_integral_value()
         return whole if amount == whole else amount.normalize()
-    return amount.quantize(Decimal(1).scaleb(-places))
+    fixed = amount.quantize(Decimal(1).scaleb(-places))
+    if settings.number_form == "fixed":
+        return fixed
+    return f"{fixed:,f}" if settings.number_form == "grouped" else f"{fixed:f}"
 
 
-def refund_body(refund: Refund, charge: Charge, settings: HitPaySettings) -> JsonObject:
-    """Return the refund object, with the documented members and no other."""
+def refund_body(
+    refund: Refund, charge: Charge, settings: HitPaySettings, *, is_read: bool = False
+) -> JsonObject:
+    """Return the refund object, with the documented members and no other.
+
+    What is read prints its times otherwise than what is made.
+    """
     hides_status = settings.refund_status == "null" and refund.status == "succeeded"
     return {
         "id": refund.id,
@@ -33,13 +39,13 @@ def refund_body(refund: Refund, charge: Charge, settings: HitPaySettings) -> Jso
         "payment_id": refund.payment_id,
         "amount_refunded": printed(refund.amount, charge.currency, settings),
         "total_amount": printed(charge.amount, charge.currency, settings),
-        "currency": charge.currency,
+        "currency": currency_text(charge.currency, settings),
         "status": None if hides_status else refund.status,
         "payment_method": charge.payment_method,
         "provider_fee": None,
         "provider_fee_currency": None,
         "refunded_at": utc_text(refund.refunded_at) if refund.refunded_at else None,
-        "created_at": singapore_text(refund.created_at),
+        "created_at": _read_time(refund) if is_read else singapore_text(refund.created_at),
     }
 
 
@@ -50,8 +56,8 @@ def charge_body(charge: Charge, settings: HitPaySettings, view: View) -> JsonObj
     times = [refund.refunded_at for refund in visible if refund.refunded_at]
     body: JsonObject = {
         "id": charge.id,
-        "currency": charge.currency,
-        "home_currency": charge.currency,
+        "currency": currency_text(charge.currency, settings),
+        "home_currency": currency_text(charge.currency, settings),
         "exchange_rate": "1.00000",
         "amount": printed(charge.amount, charge.currency, settings),
         "status": charge.shown_status(refunded),
@@ -105,49 +111,17 @@ def request_body(request: PaymentRequest, book: HitPayBook, settings: HitPaySett
     }
 
 
-def numbered_page(items: Sequence[JsonObject], page: int, size: int, url: str) -> JsonObject:
-    """Return one page as Laravel's paginator does."""
-    last = max(1, -(-len(items) // size))
-    first = (page - 1) * size
-
-    def link(number: int) -> str | None:
-        query = urlencode({"page": number, "per_page": size})
-        return f"{url}?{query}" if 1 <= number <= last else None
-
-    shown = items[first : first + size]
-    return {
-        "current_page": page,
-        "data": shown,
-        "first_page_url": link(1),
-        "from": first + 1 if shown else None,
-        "last_page": last,
-        "last_page_url": link(last),
-        "next_page_url": link(page + 1),
-        "path": url,
-        "per_page": size,
-        "prev_page_url": link(page - 1),
-        "to": first + len(shown) if shown else None,
-        "total": len(items),
-    }
-
-
-def cursor_page(items: Sequence[JsonObject], cursor: str, size: int, url: str) -> JsonObject:
-    """Return one page as HitPay's reference describes it: meta.next_cursor leads on."""
-    ids = [item["id"] for item in items]
-    start = ids.index(cursor) + 1 if cursor in ids else 0
-    shown = items[start : start + size]
-    more = start + size < len(items)
-    following = shown[-1]["id"] if shown and more else None
-    query = urlencode({"cursor": following or "", "per_page": size})
-    return {
-        "data": shown,
-        "links": {"first": None, "last": None, "prev": None}
-        | {"next": f"{url}?{query}" if following else None},
-        "meta": {"path": url, "per_page": size, "next_cursor": following, "prev_cursor": None},
-    }
+def currency_text(currency: str, settings: HitPaySettings) -> str:
+    """Return the currency's code in the case that the settings ask for."""
+    return currency.upper() if settings.currency_case == "upper" else currency
 
 
 _ALL = View()
+
+
+def _read_time(refund: Refund) -> str:
+    moment = (refund.refunded_at or refund.created_at).astimezone(UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.000000Z")
 
 
 def _is_brief(settings: HitPaySettings) -> bool:

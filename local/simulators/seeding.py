@@ -61,6 +61,8 @@ class DemoPayment:
 
     linked_by: "payment_id" or "charge_id" (metadata), "reference" (processor_details holds the
     charge id), "request" (it holds the payment-request id), or "nothing".
+    stripe_links: whether intent and invoice lead to the record by Stripe's own members, and carry
+        no metadata of ours.
     processor: where the payment was made; beside HitPay only with linked_by "payment_id".
     """
 
@@ -75,6 +77,7 @@ class DemoPayment:
     charge_name: str | None = None
     has_intent: bool = False
     has_invoice: bool = False
+    stripe_links: bool = False
     on_charge: JsonObject = field(default_factory=dict)
     on_record: JsonObject = field(default_factory=dict)
     processor: str = "hitpay"
@@ -120,6 +123,11 @@ class DemoPayment:
         intent = {"id": self.intent_id, **common}
         intent["metadata"] = {"stripe_payment_record_id": self.record_id}
         invoice = {"id": self.invoice_id, **common, "metadata": link}
+        if self.stripe_links:
+            intent |= {"metadata": {}, "payment_record": self.record_id}
+            paid = {"type": "payment_record", "id": self.record_id, "amount_paid": self.amount}
+            unused = {"type": "payment_intent", "id": self.intent_id, "status": "canceled"}
+            invoice |= {"metadata": {}, "payments": [unused, paid]}
         is_at_hitpay = self.processor == "hitpay"
         has_charge = is_at_hitpay and self.charge_name is None
         return Seed(

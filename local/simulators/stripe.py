@@ -8,18 +8,20 @@ from itertools import count
 
 from aiohttp import web
 
-from local.simulators import stripe_credit_notes, stripe_shapes
+from local.simulators import fields, stripe_charges, stripe_credit_notes, stripe_shapes
 from local.simulators.calls import EVERYTHING, Answer, ApiCall, Refusal, View
 from local.simulators.clock import Clock
 from local.simulators.control import add_control_routes, control
 from local.simulators.exchange import Exchange
 from local.simulators.faults import FaultPlan
+from local.simulators.gateway_book import Asked, DeniedError
 from local.simulators.journal import Journal
 from local.simulators.json_text import JsonObject
 from local.simulators.routes import add_api_routes, refusing_middleware
 from local.simulators.settings import changed, shown
 from local.simulators.stripe_book import Report, StripeBook
 from local.simulators.stripe_errors import error, failure, no_such
+from local.simulators.stripe_expansions import shown_intent, shown_invoice, shown_record
 from local.simulators.stripe_idempotency import IdempotencyKeys, key_of
 from local.simulators.stripe_reports import accept_report
 from local.simulators.stripe_settings import StripeSettings
@@ -33,6 +35,7 @@ ROUTES = (
     ("GET", "/v1/invoices/{id}", "invoice.read"),
     ("GET", "/v1/credit_notes", "credit_note.list"),
     ("POST", "/v1/credit_notes", "credit_note.create"),
+    *stripe_charges.ROUTES,
 )
 
 
@@ -52,10 +55,11 @@ class StripeSimulator:
     def _begin(self) -> None:
         self._keys = frozenset({DEFAULT_TEST_KEY, DEFAULT_LIVE_KEY})
         self._settings = StripeSettings()
-        self._idempotency = IdempotencyKeys()
+        self._idempotency = IdempotencyKeys(self._clock)
         self._recent: defaultdict[str, deque[float]] = defaultdict(deque)
         self._clock.offset_seconds = 0
         self.book = StripeBook(self._clock)
+        self.charges = stripe_charges.StripeCharges(self._clock)
 
     def application(self) -> web.Application:
         """Return the web application with API and control routes."""
@@ -66,6 +70,8 @@ class StripeSimulator:
         app.router.add_get("/_control/reports", control(self._reports))
         forget = control(lambda _, __: {"forgotten": self._idempotency.forget()})
         app.router.add_post("/_control/forget-idempotency-keys", forget)
+        app.router.add_post("/_control/dashboard-refunds", control(self._dashboard_refund))
+        app.router.add_post("/_control/refunds/{id}/status", control(self._set_refund))
         return app
 
     # -- the desk
@@ -84,7 +90,10 @@ class StripeSimulator:
     def process(self, call: ApiCall, view: View) -> Answer:
         """Do what is asked, and keep the answer under the call's idempotency key."""
         try:
-            answer = Answer(200, self._do(call, view))
+            is_charge = call.operation in stripe_charges.OPERATIONS
+            answer = Answer(200, (self._do_charge if is_charge else self._do)(call, view))
+        except DeniedError as denied:
+            answer = stripe_charges.denied(denied)
         except Refusal as refusal:
             if not refusal.kept:
                 self._idempotency.release(call, _livemode(call))
@@ -103,6 +112,8 @@ class StripeSimulator:
 
     def bend(self, payload: JsonObject, variant: str) -> JsonObject:
         """Return an object that disagrees with what was asked."""
+        if payload.get("object") == "refund":
+            return stripe_charges.bent(payload, variant)
         bent = dict(payload)
         refunded = bent.get("amount_refunded")
         if variant == "no_id":
@@ -115,13 +126,16 @@ class StripeSimulator:
             bent["amount_refunded"] = refunded | {"currency": "xts"}
         return bent
 
+    def _do_charge(self, call: ApiCall, view: View) -> JsonObject:
+        return self.charges.do(call, view, refunds_max=self._settings.refunds_max)
+
     def _do(self, call: ApiCall, view: View) -> JsonObject:
         livemode, book = _livemode(call), self.book
         if view.object_hidden:
             model = call.operation.partition(".")[0]
             raise no_such(model, call.target, livemode=livemode, exists_in_other=False)
         if call.operation == "payment_record.read":
-            return stripe_shapes.record_body(book.record(call.target, livemode), view)
+            return shown_record(book, call.target, livemode, self._settings, view)
         if call.operation == "payment_record.report_refund":
             record = accept_report(
                 book,
@@ -133,11 +147,12 @@ class StripeSimulator:
             )
             return stripe_shapes.record_body(record, EVERYTHING)
         if call.operation == "payment_intent.read":
-            return stripe_shapes.intent_body(book.intent(call.target, livemode))
+            intent = book.intent(call.target, livemode)
+            return shown_intent(book, intent, call.parameters, self._settings, view)
         if call.operation == "invoice.read":
             invoice = book.invoice(call.target, livemode)
             credited = stripe_credit_notes.credited(book, invoice.id)
-            return stripe_shapes.invoice_body(invoice, credited)
+            return shown_invoice(invoice, credited, call.parameters)
         if call.operation == "credit_note.create":
             note = stripe_credit_notes.create_note(book, call.parameters, livemode=livemode)
             return stripe_shapes.note_body(note)
@@ -172,6 +187,7 @@ class StripeSimulator:
     def seed(self, source: JsonObject) -> None:
         """Add payment records, payment intents and invoices."""
         self.book.seed(source)
+        self.charges.book.seed(source)
 
     def set_keys(self, keys: list[str]) -> None:
         """Replace the valid API keys."""
@@ -196,9 +212,25 @@ class StripeSimulator:
                 for item in book.invoices.values()
             ],
             "credit_notes": [stripe_shapes.note_body(note) for note in book.notes.values()],
+            "refunds": self.charges.book.state(),
             "reports": [_report_body(report) for report in book.references.values()],
             "settings": shown(self._settings),
         }
+
+    def _dashboard_refund(self, _: web.Request, body: JsonObject) -> object:
+        charges = self.charges.book
+        try:
+            payment = charges.payment(fields.text(body, "payment_id"))
+            amount = fields.whole(body, "amount")
+            return {"id": charges.move(payment, amount, Asked(made_in="dashboard")).id}
+        except DeniedError as denied:
+            raise Refusal(stripe_charges.denied(denied)) from denied
+
+    def _set_refund(self, request: web.Request, body: JsonObject) -> object:
+        try:
+            return {"id": self.charges.book.set_status(request.match_info["id"], body).id}
+        except DeniedError as denied:
+            raise Refusal(stripe_charges.denied(denied)) from denied
 
     def _reports(self, request: web.Request, _: JsonObject) -> object:
         record = request.query.get("payment_record")

@@ -44,6 +44,7 @@ class PaymentRecord:
     created: int
     payment_reference: str | None
     metadata: dict[str, str]
+    reported_by: str
     reports: list[Report] = field(default_factory=list)
 
     def refunded(self, view: View) -> int:
@@ -53,7 +54,10 @@ class PaymentRecord:
 
 @dataclass(frozen=True)
 class PaymentIntent:
-    """The payment as the merchant asked for it; its metadata may name the record."""
+    """The payment as the merchant asked for it; it or its metadata may name the record.
+
+    latest_charge: the charge by which Stripe itself took money, in its main members.
+    """
 
     id: str
     amount: int
@@ -62,11 +66,23 @@ class PaymentIntent:
     livemode: bool
     created: int
     metadata: Mapping[str, str]
+    payment_record: str | None
+    latest_charge: JsonObject | None
+
+
+@dataclass(frozen=True)
+class InvoicePayment:
+    """A payment of an invoice; `named` is the id of what `type` says."""
+
+    type: str
+    named: str
+    status: str
+    amount_paid: int | None
 
 
 @dataclass(frozen=True)
 class Invoice:
-    """An invoice paid out of band; its metadata may name the charge and the record."""
+    """An invoice; its payments or its metadata may lead to the record."""
 
     id: str
     amount_paid: int
@@ -74,6 +90,7 @@ class Invoice:
     livemode: bool
     created: int
     metadata: Mapping[str, str]
+    payments: tuple[InvoicePayment, ...]
 
 
 @dataclass(frozen=True)
@@ -173,6 +190,7 @@ class StripeBook:
             created=self.now(),
             payment_reference=fields.optional_text(source, "payment_reference"),
             metadata=dict(fields.texts(source, "metadata")),
+            reported_by=fields.text(source, "reported_by", "self"),
         )
         for item in fields.objects(source, "refunds"):
             report = Report(
@@ -193,6 +211,7 @@ class StripeBook:
         return record
 
     def _intent(self, source: JsonObject) -> PaymentIntent:
+        charge = source.get("latest_charge")
         return PaymentIntent(
             id=fields.text(source, "id"),
             amount=fields.whole(source, "amount"),
@@ -201,6 +220,8 @@ class StripeBook:
             livemode=fields.flag(source, "livemode"),
             created=self.now(),
             metadata=fields.texts(source, "metadata"),
+            payment_record=fields.optional_text(source, "payment_record"),
+            latest_charge=charge if isinstance(charge, dict) else None,
         )
 
     def _invoice(self, source: JsonObject) -> Invoice:
@@ -211,7 +232,18 @@ class StripeBook:
             livemode=fields.flag(source, "livemode"),
             created=self.now(),
             metadata=fields.texts(source, "metadata"),
+            payments=tuple(_payment(item) for item in fields.objects(source, "payments")),
         )
+
+
+def _payment(source: JsonObject) -> InvoicePayment:
+    status = fields.text(source, "status", "paid")
+    return InvoicePayment(
+        type=fields.text(source, "type"),
+        named=fields.text(source, "id"),
+        status=status,
+        amount_paid=fields.whole(source, "amount_paid") if status == "paid" else None,
+    )
 
 
 def _found(shelf: Mapping[str, Filed], model: str, key: str, livemode: bool) -> Filed:

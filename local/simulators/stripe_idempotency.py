@@ -1,24 +1,30 @@
 """Idempotency keys as Stripe treats them: the first answer is the answer, a stored 500 included."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from local.simulators.calls import Answer, ApiCall
+from local.simulators.clock import Clock
 from local.simulators.json_text import encode
 from local.simulators.stripe_errors import error
 
 LONGEST_KEY = 255
+# Stripe may remove keys once they are at least that old; this one always does.
+KEPT_FOR = timedelta(hours=24)
 
 
 @dataclass
 class _Use:
     fingerprint: str
+    begun: datetime
     answer: Answer | None = None
 
 
 class IdempotencyKeys:
     """Keys per mode. A key without an answer is in use right now."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._uses: dict[tuple[bool, str], _Use] = {}
 
     def begin(self, call: ApiCall, livemode: bool) -> Answer | None:
@@ -31,9 +37,9 @@ class IdempotencyKeys:
                 400, f"Idempotency keys can be at most {LONGEST_KEY} characters long.", param=None
             )
         fingerprint = f"{call.method} {call.path} {encode(call.parameters)}"
-        use = self._uses.get((livemode, key))
-        if use is None:
-            self._uses[livemode, key] = _Use(fingerprint)
+        use, now = self._uses.get((livemode, key)), self._clock.now()
+        if use is None or (use.answer is not None and now - use.begun >= KEPT_FOR):
+            self._uses[livemode, key] = _Use(fingerprint, now)
             return None
         if use.fingerprint != fingerprint:
             return error(

@@ -40,7 +40,7 @@ def record_body(record: PaymentRecord, view: View) -> JsonObject:
             "type": "custom",
         },
         "processor_details": details,
-        "reported_by": "self",
+        "reported_by": record.reported_by,
         "shipping_details": None,
     }
 
@@ -62,11 +62,12 @@ def intent_body(intent: PaymentIntent) -> JsonObject:
         "currency": intent.currency,
         "customer": None,
         "description": None,
-        "latest_charge": None,
+        "latest_charge": (intent.latest_charge or {}).get("id"),
         "livemode": intent.livemode,
         "metadata": dict(intent.metadata),
         "payment_method": None,
         "payment_method_types": ["custom"],
+        "payment_record": intent.payment_record,
         "status": intent.status,
     }
 

@@ -208,6 +208,12 @@ def reachable(probe: Probe, answer: HttpAnswer) -> Finding:
 def unreachable(provider: str, reason: str) -> Finding:
     """What no answer says."""
     todo = f"Look at {provider}'s status page, and at this machine's network."
+    if "TLS" in reason:
+        todo = (
+            "Behind a gateway with a certificate of your own? Its authority goes into"
+            " PrivateCaLayerArn, and here into the file that PRIVATE_CA names. Python 3.13, on"
+            " which functions run, refuses authorities that older ones took."
+        )
     return fail(f"{provider} with this key", f"gives no answer: {reason}", todo)
 
 

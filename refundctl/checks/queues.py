@@ -88,11 +88,11 @@ def schedules(states: dict[str, str]) -> Finding:
 
 def _alarms(call: Call) -> tuple[int, list[str]]:
     """How many alarms the stack has, and which of them are on, with their descriptions."""
+    names = call.target.live.alarms()
+    if not names:
+        return 0, []
     cloudwatch = call.target.client("cloudwatch")
-    pages = cloudwatch.get_paginator("describe_alarms").paginate(
-        AlarmNamePrefix=call.target.stack_name
-    )
-    found = [alarm for page in pages for alarm in page["MetricAlarms"]]
+    found = cloudwatch.describe_alarms(AlarmNames=names, MaxRecords=100)["MetricAlarms"]
     on = [alarm for alarm in found if alarm["StateValue"] == "ALARM"]
     return len(found), [f"{a['AlarmName']}: {a.get('AlarmDescription', '')}" for a in on]
 

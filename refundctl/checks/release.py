@@ -20,6 +20,8 @@ def check(call: Call) -> Iterator[Finding]:
     stack, live = call.target.stack, call.target.live
     for name in live.functions():
         yield same_version(name, live.version(name), live.behind(name))
+        if state := live.snapshot_state(name):
+            yield awake(name, state)
     limits = functions.get_account_settings()["AccountLimit"]
     yield concurrency(limits["ConcurrentExecutions"], limits["UnreservedConcurrentExecutions"])
     gateway = call.target.client("apigateway")
@@ -34,6 +36,17 @@ def same_version(name: str, version: str, different: Sequence[str]) -> Finding:
         told = f"is version {version}, not what was deployed: {', '.join(different)}"
         return fail(what, told, "make deploy, which makes a version of it.")
     return fine(what, f"is version {version}, as deployed")
+
+
+def awake(name: str, state: str) -> Finding:
+    """Whether a version with a snapshot can be called at once."""
+    what = f"snapshot of {name}"
+    if state == "Active":
+        return fine(what, "is ready")
+    if state == "Failed":
+        return fail(what, "cannot be started", "Its log says why; then make deploy.")
+    todo = "GET /health until it answers; that takes minutes. Is the daily schedule on?"
+    return warn(what, f"is {state}: the next callers get 5xx until it is ready", todo)
 
 
 def concurrency(whole: int, unreserved: int) -> Finding:

@@ -47,7 +47,7 @@ def _program() -> Path:
     for name in names:
         if found := shutil.which(name):
             return Path(found)
-    told = f"NO BROWSER: none of {', '.join(names)} is here; install Chromium, or say {VARIABLE}="
+    told = f"no browser: install Chromium (apt-get install chromium), or name one: {VARIABLE}=…"
     if VARIABLE in os.environ:
         pytest.fail(told)  # it was asked for
     pytest.skip(told)

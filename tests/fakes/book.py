@@ -88,6 +88,7 @@ class FakeBook:
             amount_canceled=record.canceled,
             metadata=dict(record.metadata),
             payment_reference=record.payment_reference,
+            reported_by=record.reported_by,
         )
 
     def payment_intent(self, payment_intent: str, deadline: Deadline) -> StripeReference:

@@ -22,6 +22,7 @@ class FakeRecord:
     livemode: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
     payment_reference: str | None = None
+    reported_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

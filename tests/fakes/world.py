@@ -20,7 +20,6 @@ from refunds.ports import (
     DUE_SHARDS,
     Deadline,
     DoorbellError,
-    Listing,
     Movement,
     MovementStatus,
     Processor,
@@ -128,7 +127,7 @@ class World:
         after_hold: AfterHold = AfterHold.REVIEW,
         credit_notes: bool = False,
         ledger: MemoryLedger | None = None,
-        listing: Listing | None = None,
+        listing: MemoryListing | None = None,
         doors: Sequence[str] = ("hitpay",),
     ) -> None:
         self.clock = VirtualClock()
@@ -145,7 +144,7 @@ class World:
         self.in_doubt: set[str] = set()
         self._tokens = count(1)
         processors: Mapping[str, Processor] = self.doors
-        self.listing: Listing = listing or MemoryListing(self.ledger)
+        self.listing = listing or MemoryListing(self.ledger)
         self.sweeps = MemorySweeps()
         every_refund = partial(every_refund_of, self.listing)
         resolver = LinkResolver(

@@ -12,7 +12,7 @@ from refunds.announcements import name_of
 from refunds.refund import Entry
 from tests.integration.background import ledger_refund
 
-SOON = 30.0
+SOON = 90.0
 
 
 def expected(stack: RunningStack, refund_id: str) -> set[tuple[str, str]]:
@@ -82,10 +82,15 @@ def owed(stack: RunningStack, refund_id: str) -> dict[str, Any] | None:
 
 def said(stack: RunningStack, function: str, event: str, about: str) -> int:
     """How often a function has logged an event about something."""
+    return sum(about in line for line in logged(stack, function, event))
+
+
+def logged(stack: RunningStack, function: str, event: str) -> list[str]:
+    """The lines in which a function has logged an event."""
     pages = (
         stack.client("logs")
         .get_paginator("filter_log_events")
         .paginate(logGroupName=stack.outputs[f"{function}LogGroup"])
     )
     lines = [line["message"] for page in pages for line in page["events"]]
-    return sum(f'"{event}"' in line and about in line for line in lines)
+    return [line for line in lines if f'"{event}"' in line]

@@ -65,11 +65,15 @@ def every_exchange_keeps_to_the_openapi_document(watch: Watch) -> Iterator[None]
 
 
 @pytest.fixture(autouse=True)
-def no_faults(stack: RunningStack) -> Iterator[None]:
-    """Each test switches on the faults it wants, and none of another's."""
-    stack.control.clear_faults()
+def no_faults(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each test switches on the faults it wants at the stacks it needs, and none of another's."""
+    needed = [name for name in request.fixturenames if name == "night" or name.endswith("stack")]
+    stacks: list[RunningStack] = [request.getfixturevalue(name) for name in needed]
+    for one in stacks:
+        one.control.clear_faults()
     yield
-    stack.control.clear_faults()
+    for one in stacks:
+        one.control.clear_faults()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack, announced, running_stack
 from tests.integration.background import ledger_refund, start_settling
 
-SOON = 60.0
+SOON = 90.0
 PATIENT = 240.0
 REPORT = "payment_record.report_refund"
 # The hold is short and ends in a review, and reports are soon given up.

@@ -114,10 +114,12 @@ class Shell:
         messages = [event["message"] for page in pages for event in page["events"]]
         return "\n".join(one for one in messages if _matches(filter_pattern, one))
 
-    def _invoke(self, file: str, *, function_name: str) -> str:
+    def _invoke(self, file: str, *, function_name: str, cli_read_timeout: str) -> str:
         assert file == "/dev/stdout"
+        assert int(cli_read_timeout) > 300  # longer than the function may run: else it is run again
         name, _, alias = function_name.partition(":")
-        answer: Any = self._stack.client("lambda").invoke(FunctionName=name, Qualifier=alias)
+        caller = self._stack.clients.caller_of_functions()
+        answer: Any = caller.invoke(FunctionName=name, Qualifier=alias)
         assert "FunctionError" not in answer, answer
         return str(answer["Payload"].read().decode())
 

@@ -1,14 +1,14 @@
-"""Everything goes wrong now and then: about three in ten calls, and the workers themselves."""
+"""What goes wrong: three calls in ten by dice, and workers that are killed at chosen places."""
 
-import threading
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from local.polling import wait_for
 from local.simulators.client import SimulatorControl
+from local.simulators.records import RecordedCall
 from local.stack import RunningStack
 from local.workers import kill_worker, worker_pids
 
@@ -38,30 +38,51 @@ FAULTS = {
     ("stripe", "payment_record.read"): READING,
     ("stripe", "payment_record.report_refund"): MOVING,
 }
-KILL_EVERY_SECONDS = 2
-API, REPORT = "RefundApiFunctionName", "ReportRefundFunctionName"
 
 
-@dataclass
-class Storm:
-    """What it has done so far; `in_flight` counts orders whose sender was killed for certain."""
+@dataclass(frozen=True)
+class Place:
+    """A call that moves something on, and the function that makes it."""
 
-    killed: Counter[str] = field(default_factory=Counter)
-    in_flight: int = 0
+    provider: str
+    operation: str
+    function: str
+
+
+ORDER = Place("hitpay", "refund.create", "RefundApiFunctionName")
+REPORT = Place("stripe", "payment_record.report_refund", "ReportRefundFunctionName")
+SOON = 90
+
+
+def hold_answer(stack: RunningStack, place: Place, about: str) -> None:
+    """The provider does what it is asked about this payment, and keeps the caller waiting."""
+    stack.control.add_fault(place.provider, place.operation, "commit_then_timeout", match=about)
+
+
+def kill_before_the_answer(stack: RunningStack, place: Place, about: str) -> None:
+    """Once the provider has done it, kill every worker of the function, whatever it is at."""
+
+    def looks_like_it(call: RecordedCall) -> bool:
+        is_it = about in call.path or about in call.parameters.values()
+        return is_it and call.processed and not call.finished
+
+    wait_for(
+        lambda: any(map(looks_like_it, stack.control.calls(place.provider, place.operation))),
+        f"{place.operation} of {about}, done and not answered",
+        at_most=SOON,
+    )
+    pids = worker_pids(stack.emulator, stack.outputs[place.function])
+    killed = [kill_worker(pid) for pid in pids]
+    assert any(killed)
 
 
 @contextmanager
-def storm(stack: RunningStack, dice: Random) -> Iterator[Storm]:
-    """Let calls fail and kill workers until the end of the block; all of it then stops at once."""
-    happened, over = Storm(), threading.Event()
-    killer = threading.Thread(target=_kill, args=(stack, dice, happened, over))
+def storm(stack: RunningStack, dice: Random) -> Iterator[None]:
+    """Let calls fail until the end of the block."""
     add_faults(stack.control, dice)
-    killer.start()
     try:
-        yield happened
+        yield
     finally:
-        over.set()
-        killer.join()
         stack.control.clear_faults()
 
 
@@ -78,17 +99,3 @@ def add_faults(control: SimulatorControl, dice: Random) -> None:
                 seed=dice.randrange(2**31),
                 **more,
             )
-
-
-def _kill(stack: RunningStack, dice: Random, happened: Storm, over: threading.Event) -> None:
-    """One worker at a time, and once all that may have sent an order that is not yet answered."""
-    while not over.wait(KILL_EVERY_SECONDS):
-        name = dice.choice((API, REPORT))
-        pids = worker_pids(stack.emulator, stack.outputs[name])
-        victims = dice.sample(pids, min(1, len(pids)))
-        if not happened.in_flight:
-            orders = stack.control.calls("hitpay", "refund.create")
-            happened.in_flight = sum(order.processed and not order.finished for order in orders)
-            if happened.in_flight:
-                name, victims = API, worker_pids(stack.emulator, stack.outputs[API])
-        happened.killed[name] += sum(kill_worker(pid) for pid in victims)

@@ -69,6 +69,27 @@ def test_a_partial_refund_reaches_hitpay_once_and_stripe_once(
     assert shown["stripe_report"]["attempts"] == 1
 
 
+@pytest.mark.parametrize("reference", ["payment_intent", "invoice"])
+def test_a_merchant_who_wrote_no_metadata_of_ours_is_served(
+    stack: RunningStack, api: RefundApiClient, reference: str
+) -> None:
+    # Given a PaymentIntent and an invoice that Stripe itself links to the Payment Record
+    payment = DemoPayment(
+        f"e2e_own_{reference}", 2900, has_intent=True, has_invoice=True, stripe_links=True
+    )
+    stack.control.seed(seed_of(payment))
+    ids = {"payment_intent": payment.intent_id, "invoice": payment.invoice_id}
+
+    # When it is refunded by one of them
+    answer = api.create_refund(f"e2e-own-{reference}", **{reference: ids[reference]})
+
+    # Then the money moves, and the record shows it
+    assert answer.status == 201, answer.text
+    assert answer.body["payment_record"] == payment.record_id
+    reported(api, answer.body["id"])
+    assert [one.amount for one in stack.control.reports(payment.record_id)] == [2900]
+
+
 @pytest.mark.parametrize("reference", ["payment_record", "payment_intent", "invoice"])
 def test_the_payment_may_be_named_in_three_ways(
     stack: RunningStack, api: RefundApiClient, reference: str

@@ -36,7 +36,7 @@ from tests.integration.shell import REFUNDCTL
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-SOON = 60.0
+SOON = 90.0
 SOON_MS = 60_000
 HOSTILE = "<script>document.title = 'owned'</script><img src=x onerror=alert(1)>"
 GUIDE = paths.ROOT / "docs" / "console.md"

@@ -1,6 +1,5 @@
 """A refunded invoice gets one credit note, and refund and report don't depend on it."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,17 +14,9 @@ from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
 from tests.integration.background import ledger_refund
 
-SOON = 60
+SOON = 90
 CREATE, LIST = "credit_note.create", "credit_note.list"
 REFUSAL = {"error": {"type": "invalid_request_error", "message": "The invoice is void."}}
-
-
-@pytest.fixture(autouse=True)
-def no_faults(hasty_stack: RunningStack) -> Iterator[None]:
-    """Each test switches on the faults it wants, and none of another's."""
-    hasty_stack.control.clear_faults()
-    yield
-    hasty_stack.control.clear_faults()
 
 
 def paid(stack: RunningStack, name: str) -> DemoPayment:

@@ -25,13 +25,6 @@ def producer(stack: RunningStack) -> EventProducer:
 
 
 @pytest.fixture
-def hasty_faults(hasty_stack: RunningStack) -> Iterator[None]:
-    """What a test switches on at the other stack ends with it."""
-    yield
-    hasty_stack.control.clear_faults()
-
-
-@pytest.fixture
 def listener(stack: RunningStack) -> Iterator[EventListener]:
     with listening(stack.clients, stack.outputs["EventBusName"]) as listener:
         yield listener
@@ -191,7 +184,7 @@ def test_only_the_allowed_sources_are_obeyed(
 
 
 def test_a_request_that_cannot_be_tried_for_ever_is_set_aside_and_can_be_redriven(
-    hasty_stack: RunningStack, hasty_api: RefundApiClient, hasty_faults: None
+    hasty_stack: RunningStack, hasty_api: RefundApiClient
 ) -> None:
     # Given a Stripe that stays away for longer than requests are tried
     payment = paid(hasty_stack, "event_spent")

@@ -26,14 +26,6 @@ from tests.integration.shell import Refundctl
 SETTLED = 90
 
 
-@pytest.fixture(autouse=True)
-def no_faults(hasty_stack: RunningStack) -> Iterator[None]:
-    """Each test switches on the faults it wants, and none of another's."""
-    hasty_stack.control.clear_faults()
-    yield
-    hasty_stack.control.clear_faults()
-
-
 @dataclass(frozen=True)
 class Moved:
     """A movement of money as its processor's simulator has it, its amount in minor units."""

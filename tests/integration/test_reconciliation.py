@@ -15,11 +15,6 @@ from tests.integration.reconciliation import Sides, differences
 PAYMENT = DemoPayment("reconciled", 10_000)
 
 
-@pytest.fixture(autouse=True)
-def no_faults() -> None:
-    """These tests need no stack."""
-
-
 def refund(name: str, amount: int, state: str = "succeeded") -> dict[str, Any]:
     bound = {"processor_refund_id": f"hp_{name}"} if state == "succeeded" else {}
     return {

@@ -136,14 +136,14 @@ def test_in_the_right_order_nobody_notices(
 ) -> None:
     before = refused(stack)
     with refunding(stack, api, paid(stack, "careful")) as stream:
-        stream.go_on(8)
+        stream.go_on(4)
         for name in PROVIDERS:
             # When a new key is made, put, and the old one revoked when it is no longer used
             new = operator.make_another(name)
             operator.put(name, new)
             forgotten()
             operator.revoke_all_but(name, new)
-            stream.go_on(8)
+            stream.go_on(4)
     wait_until_all_is_reported(stack, stream)
     # Then no caller was refused, and no function either
     assert stream.refusals() == set(), stream.told
@@ -157,7 +157,7 @@ def test_old_keys_that_are_revoked_before_they_are_forgotten_are_no_error(
     api = RefundApiClient(stack.api_url, stack.api_key)
     with refunding(stack, api, paid(stack, "hurried")) as stream:
         # Given refunds and reports under way with the old keys
-        stream.go_on(12)
+        stream.go_on(6)
         wait_for(lambda: len(stack.control.reports()) >= 4, "reports under way", at_most=60)
         # When new keys are made beside them and put, and the old ones are revoked at once
         new = {name: operator.make_another(name) for name in PROVIDERS}
@@ -167,7 +167,7 @@ def test_old_keys_that_are_revoked_before_they_are_forgotten_are_no_error(
         assert set(refused(stack).values()) == {0}
         for name in PROVIDERS:
             operator.revoke_all_but(name, new[name])
-        stream.go_on(24)
+        stream.go_on(8)
     wait_until_all_is_reported(stack, stream)
     # Then no caller noticed: a function that is refused once reads all keys anew, and asks again
     assert stream.refusals() == set(), stream.told
@@ -180,7 +180,7 @@ def test_keys_that_are_revoked_before_others_are_put_stop_refunds_and_lose_none(
     stack, operator = remembering_stack, its_operator
     api = RefundApiClient(stack.api_url, stack.api_key)
     with refunding(stack, api, paid(stack, "careless")) as stream:
-        stream.go_on(8)
+        stream.go_on(4)
         # When the keys in use are revoked at both providers, before others are put
         new = {name: operator.make_another(name) for name in PROVIDERS}
         for name in PROVIDERS:
@@ -193,7 +193,7 @@ def test_keys_that_are_revoked_before_others_are_put_stop_refunds_and_lose_none(
         # When the new ones are put, then refunds go on as soon as keys may be read again
         for name in PROVIDERS:
             operator.put(name, new[name])
-        stream.go_on(16, at_most=REREAD_SECONDS + 60)
+        stream.go_on(8, at_most=REREAD_SECONDS + 60)
     wait_until_all_is_reported(stack, stream)
     assert stream.refusals() <= {f"503 {code}" for code in NOT_NOW}, stream.told
 

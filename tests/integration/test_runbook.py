@@ -410,9 +410,8 @@ def sweep_failed(night: RunningStack, shell: Shell) -> Page:
     yield {
         tail("sweep-charges", "1d"): told("SweepRuns"),
         "refundctl doctor": told("HitPay with this key"),
-        f"aws lambda invoke --function-name {STACK}-sweep-charges:live /dev/stdout": told(
-            "differing"
-        ),
+        f"aws lambda invoke --cli-read-timeout 330 --function-name {STACK}-sweep-charges:live"
+        " /dev/stdout": told("differing"),
     }
 
 

@@ -17,7 +17,7 @@ from local.stack import RunningStack
 from tests.integration.background import calling_nobody, ledger_items
 
 SALT = HitPaySettings().webhook_salt
-SOON = 30
+SOON = 90
 
 
 @pytest.fixture

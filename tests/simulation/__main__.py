@@ -49,6 +49,12 @@ def show(tally: Tally, first: int) -> None:
         by_kind[fault] = by_kind.get(fault, 0) + count
     for kind, count in sorted(by_kind.items(), key=lambda item: -item[1]):
         say(f"  {count:>9}  {kind}")
+    say("of what others do:")
+    for theme, count in tally.about.most_common():
+        say(f"  {count:>9}  {theme}")
+    say("a person said:")
+    for command, count in tally.commands.most_common():
+        say(f"  {count:>9}  {command}")
     share = tally.reviews / tally.refunds if tally.refunds else 0
     say(f"{tally.repeated} orders were handed over again")
     say(f"{tally.refunds} refunds, {tally.unlinked} of them unlinked")

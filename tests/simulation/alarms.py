@@ -12,20 +12,20 @@ from refunds.refund import Refund
 from refunds.state_machine import ReportState, State
 from tests.fakes.ledger import MemoryLedger
 
+# That the function which sweeps ended in an error; no note of a use case's.
+SWEEP_FAILED: Final = "sweep_failed"
 ALARMS: Final[Mapping[str, str]] = {
     "refund_needs_review": "refundctl resolve REFUND",
     "report_failed": "refundctl report REFUND",
-    "link_found_but_booked": "refundctl report REFUND",
     "stripe_higher": "refundctl record RECORD --accept-excess",
     "stripe_lower": "refundctl report REFUND --owed",
     "refund_taken_back": "refundctl show REFUND",
     "refunds_not_listed": "refundctl record RECORD --accept-excess, once it is booked by hand",
+    SWEEP_FAILED: "the processor's webhooks of the payments are sent again, from its dashboard",
     "ids_do_not_fit": "refundctl record RECORD --accept-excess, once it is booked by hand",
 }
 # Of what a payment lists in no form that can be read.
 UNLISTED: Final = ("refunds_not_listed", "ids_do_not_fit")
-# Of a refund whose report has failed.
-_UNREPORTED: Final = ("report_failed", "link_found_but_booked")
 
 Rung = Mapping[str, Collection[object]]
 
@@ -35,7 +35,8 @@ def is_open(rung: Rung, memory: MemoryLedger, record: str, charge_ids: Collectio
     named = {"stripe_higher": record, "stripe_lower": record}
     if any(record in rung[event] for event in named):
         return True
-    if any(charge_id in rung[event] for event in UNLISTED for charge_id in charge_ids):
+    unread = (*UNLISTED, SWEEP_FAILED)
+    if any(charge_id in rung[event] for event in unread for charge_id in charge_ids):
         return True
     return any(_waits(rung, one) for one in refunds_of(memory, record, charge_ids))
 
@@ -52,5 +53,4 @@ def refunds_of(memory: MemoryLedger, record: str, charge_ids: Collection[str]) -
 def _waits(rung: Rung, refund: Refund) -> bool:
     if refund.state is State.REVIEW:
         return refund.id in rung["refund_needs_review"]
-    failed = refund.report.state is ReportState.FAILED
-    return failed and any(refund.id in rung[event] for event in _UNREPORTED)
+    return refund.report.state is ReportState.FAILED and refund.id in rung["report_failed"]

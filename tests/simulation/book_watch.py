@@ -5,8 +5,8 @@ from collections import Counter
 from refunds.payment import payment_key_of
 from refunds.ports import MovementStatus
 from refunds.refund import ReportCause, ReportParameters
-from refunds.state_machine import ReportState
-from tests.fakes.abilities import ABILITIES
+from refunds.state_machine import ReportState, State
+from tests.fakes.abilities import ABILITIES, shows_refunds
 from tests.fakes.processor_books import FakeRefund
 from tests.simulation.alarms import is_open
 from tests.simulation.liveness import is_ever_seen
@@ -51,6 +51,8 @@ class BookWatch:
         mine = self._books.of(record)
         if any(MovementStatus.FAILED in one.been for _, one in mine):
             return
+        if self._stage.options.others.lists_other_ids:
+            return  # what is one may seem to be two
         moved = sum(one.movement.money.amount for _, one in mine if has_moved(one))
         lately = sum(
             one.movement.money.amount
@@ -65,7 +67,7 @@ class BookWatch:
         """Where the books differ, an alarm rings that names a command."""
         stage = self._stage
         for page in self._books.differing():
-            if self._is_explained_by_what_came_back(page):
+            if self._is_explained_by_what_came_back(page) or self._is_alarmed_for_ids(page):
                 continue
             rings = is_open(stage.trail.alarms, stage.memory, page.record, page.charge_ids)
             name = "stripe_hears_of_it" if page.shown < page.moved else "stripe_hears_of_it_once"
@@ -103,7 +105,8 @@ class BookWatch:
         for key, payment in self._stage.memory.payments.items():
             if key.is_unlinked or not ABILITIES[key.processor].shows_payments:
                 continue
-            if self._stage.options.others.lists_other_ids:
+            others = self._stage.options.others
+            if others.lists_other_ids or others.lists_nothing:
                 continue
             of_it = [
                 one for one in self._stage.memory.refunds.values() if payment_key_of(one) == key
@@ -113,11 +116,18 @@ class BookWatch:
             alive = (one for one in made if one.movement.status is not MovementStatus.FAILED)
             went = sum(one.movement.money.amount for one in alive)
             most = payment.captured - went - held
-            require(payment.refundable >= most, "what_is_left_is_refundable", (payment, of_it))
+            # What is not ours holds its amount for as long as it may still be found to be another.
+            require(
+                payment.refundable + payment.foreign >= most,
+                "what_is_left_is_refundable",
+                (payment, of_it),
+            )
 
     def check_closed(self) -> None:
         """When a person has done what the alarms say, what still differs is acknowledged."""
         for page in self._books.differing():
+            if self._is_alarmed_for_ids(page):
+                continue
             back = sum(made.movement.money.amount for _, made in page.taken_back)
             too_much = page.shown - page.moved
             most = back + self.accepted[page.record]
@@ -132,9 +142,24 @@ class BookWatch:
         for name, made in page.taken_back:
             owner = owner_of(self._stage.memory.movements, name, made)
             unseen = owner is None and not is_ever_seen(ABILITIES[name])
-            unseen = unseen or self._is_of_another_account(name, made)
+            # It had failed before it was seen, and somebody booked it nevertheless: the next look
+            # at the payment shows it.
+            ours = self._stage.memory.refunds.get(owner or "")
+            unseen = unseen or (ours is not None and ours.state is State.FAILED)
+            unseen = unseen or self._is_of_another_account(name, made) or self._is_hidden(name)
             back += made.movement.money.amount if unseen or owner in rung else 0
         return page.shown > page.moved and page.shown - page.moved <= back
+
+    def _is_alarmed_for_ids(self, page: Page) -> bool:
+        """Whether somebody was told that what is listed there cannot be told from what is ours."""
+        return not page.charge_ids.isdisjoint(self._stage.trail.alarms["ids_do_not_fit"])
+
+    def _is_hidden(self, name: str) -> bool:
+        """Whether what becomes of a refund, once it is over, is not shown or cannot be placed."""
+        others = self._stage.options.others
+        shows_one = shows_refunds(ABILITIES[name])
+        nothing_shown = others.lists_nothing and not shows_one
+        return nothing_shown or others.lists_other_ids
 
     def _is_of_another_account(self, name: str, made: FakeRefund) -> bool:
         """Whether its order is not known any more by the form of keys that is set up."""

@@ -4,10 +4,12 @@ Knows what really happened, as somebody does who looks at both dashboards and as
 support; decides nothing that these do not say.
 """
 
+from collections import Counter
 from typing import Final
 
 from refunds.accept_excess import AcceptExcess, NothingToAcceptError
 from refunds.errors import PaymentNotFoundError
+from refunds.payment import PaymentKey
 from refunds.ports import Deadline, MovementStatus
 from refunds.refund import Refund
 from refunds.report_by_hand import (
@@ -28,10 +30,11 @@ from refunds.resolve import (
 from refunds.state_machine import ReportState, State
 from refunds.unlink import LinkInUseError, Unlink
 from tests.fakes.processor_books import FakeRefund
-from tests.simulation.alarms import UNLISTED
+from tests.simulation.alarms import SWEEP_FAILED, UNLISTED
 from tests.simulation.book_watch import BookWatch
 from tests.simulation.money_watch import owner_of
 from tests.simulation.others import MINUTE_MS, Name
+from tests.simulation.people import observe
 from tests.simulation.stage import REPORT_LEASE_MS, Stage
 from tests.simulation.true_books import Page, TrueBooks
 from tests.simulation.violation import require
@@ -40,11 +43,26 @@ LONG_MS: Final = 86_400_000
 ACTOR: Final = "operator:person"
 WHY: Final = "both dashboards say so"
 
+ACCEPT: Final = "record --accept-excess"
+_SAYS: Final[dict[type, str]] = {
+    ItSucceeded: "resolve --succeeded",
+    ItFailed: "resolve --failed",
+    Owed: "report --owed",
+    ToldByOthers: "report --told",
+    Waive: "report --waive",
+}
+COMMANDS: Final = (*_SAYS.values(), ACCEPT)
+
 
 class Operator:
-    """A person at ``refundctl``; what they acknowledge is kept by ``watch``."""
+    """A person at ``refundctl``; what they acknowledge is kept by ``watch``.
+
+    Attributes:
+        did: how often each command was given.
+    """
 
     def __init__(self, stage: Stage, books: TrueBooks, watch: BookWatch) -> None:
+        self.did: Counter[str] = Counter()
         self._stage = stage
         self._watch = watch
         self._books = books
@@ -109,8 +127,11 @@ class Operator:
                 refused.append(str(error))
                 continue
             if self._stage.memory.refunds[refund.id].state is not State.REVIEW:
+                self.did[_SAYS[type(decision)]] += 1
                 return
             refused.append("it is what it was")
+        if any("may still arrive" in one for one in refused):
+            return  # not yet: the person comes back
         require(False, "a_person_can_close_it", (refund, refused))
 
     def _decisions(self, refund: Refund) -> list[Decision]:
@@ -180,10 +201,16 @@ class Operator:
             except ReportDecisionRefusedError as error:
                 refused.append(str(error))
                 continue
+            self.did[_SAYS[type(decision)]] += 1
             if isinstance(decision, Waive):
-                self._watch.waived[refund.payment_record or ""] += refund.amount
+                self._watch.waived[self._record_of(refund)] += refund.amount
             return
         require(not decisions, "a_person_can_decide_about_a_report", (refund, decisions, refused))
+
+    def _record_of(self, refund: Refund) -> str:
+        """The record that books its payment, though the link of it may be missing."""
+        charge = (refund.processor_payment_id or "").removeprefix("charge-")
+        return refund.payment_record or f"pr_{charge}"
 
     # --- sums -------------------------------------------------------------------------------------
 
@@ -203,9 +230,16 @@ class Operator:
             self._decide_any(owner, [Owed(WHY)])
             return True
         rung = stage.trail.alarms
-        unlisted = any(one in rung[event] for event in UNLISTED for one in page.charge_ids)
+        unlisted = self._stage.options.others.lists_nothing
+        unlisted = unlisted or any(
+            one in rung[event] for event in UNLISTED for one in page.charge_ids
+        )
         if unlisted and (owner is None or owner.state is State.FAILED):
             self._books.colleague.tell_stripe(made, Name.TICKET)
+            return True
+        unswept = any(one in rung[SWEEP_FAILED] for one in page.charge_ids)
+        if owner is None and unswept:
+            observe(stage, PaymentKey(name, made.movement.payment_id))
             return True
         return False
 
@@ -217,6 +251,7 @@ class Operator:
             return False
         self._excess.carry_out(record, WHY, agreed, self._deadline())
         self._watch.accepted[record] += agreed.amount
+        self.did[ACCEPT] += 1
         return True
 
     def waiting(self) -> list[Refund]:

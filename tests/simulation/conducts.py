@@ -17,8 +17,19 @@ _OTHER: Final = {
 _SECOND_THOUGHTS_MS: Final = (30_000, MINUTE_MS, 20 * MINUTE_MS, HOUR_MS, 5 * HOUR_MS)
 
 
+# Taken back before anybody tells Stripe of it, and restored.
+_FLIP: Final = Conduct(
+    MovementStatus.SUCCEEDED,
+    MovementStatus.FAILED,
+    45_000,
+    ((20 * MINUTE_MS, MovementStatus.SUCCEEDED),),
+)
+
+
 def conduct_of(random: Random, options: Options, order: Order | None) -> Conduct:
     """What the next movement is like; ``order`` is what it is made for, if by us."""
+    if order is None and options.others.flips:
+        return _FLIP
     if random.random() >= options.odd_conduct:
         return Conduct()
     after_ms = random.choice((0, 1_000, MINUTE_MS, HOUR_MS, 3 * HOUR_MS))

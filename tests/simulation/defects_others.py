@@ -150,7 +150,7 @@ def a_failure_of_others_is_ours() -> Iterator[None]:
 def pending_for_ever() -> Iterator[None]:
     """What stays pending, or is gone, is looked up for ever and shown to nobody."""
 
-    def hold(self: SettleRefund, stored: Stored, *_: Any) -> Settled:
+    def hold(self: SettleRefund, stored: Stored, *_: Any, **__: Any) -> Settled:
         return self._hold(stored, "still pending")
 
     with (

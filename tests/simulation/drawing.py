@@ -133,13 +133,25 @@ def _with_others(options: Options) -> Options:
         options = replace(
             options,
             odd_conduct=max(options.odd_conduct, 0.5),
-            webhook_rate=max(options.webhook_rate, 1.0),
+            webhook_rate=3.0 if others.flips else max(options.webhook_rate, 1.0),
             wishes=(*options.wishes, late),
             foreign=(*options.foreign, theirs),
         )
+    if Theme.COLLEAGUE in about and random.random() < 0.5:
+        options = _failing_beside(random, options)
     if {Theme.ODD_LOOKS, Theme.OTHER_AMOUNT} & about:
         options = replace(options, odd_conduct=0.8)
     return options
+
+
+def _failing_beside(random: Random, options: Options) -> Options:
+    """Answers are lost, and somebody's refund of the amount fails beside ours, after we ask."""
+    wish = random.choice(options.wishes)
+    if wish.amount is None:
+        return options
+    at_ms = wish.start_ms + random.randrange(100, MINUTE_MS)
+    beside = Foreign(payment=wish.payment, amount=wish.amount, at_ms=at_ms, fails=True)
+    return replace(options, loses_answers=0.5, foreign=(*options.foreign, beside))
 
 
 def _by_its_id(foreign: Foreign) -> Foreign:
@@ -168,7 +180,7 @@ def _at_processors(options: Options, processor: str | None) -> Options:
         foreign=options.foreign + alike,
         # What is lost is found to be so, and asked for again, by its key alone.
         loses_orders=lost if by_key else 0.0,
-        loses_answers=0.5 if alike else 0.0,
+        loses_answers=0.5 if alike else options.loses_answers,
         reads_keys=reads_keys,
         names_orders=names_orders,
     )

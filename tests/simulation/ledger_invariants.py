@@ -127,11 +127,11 @@ def reported_is_in_the_book(refund: Refund, stripe: BookRecords) -> None:
 
 
 def only_legal_payment_changes(old: Payment | None, new: Payment) -> None:
-    """What was captured stays, and so does the record that books it, once it is known."""
+    """What was captured stays once anything is refunded, and so does the record, once known."""
     if old is None:
         return
-    fixed = (old.key, old.currency, old.captured)
-    same = fixed == (new.key, new.currency, new.captured)
+    same = (old.key, old.currency) == (new.key, new.currency)
+    same = same and (old.is_untouched or old.captured == new.captured)
     let_go = new.payment_record is None and new.is_unused
     linked = old.payment_record in (None, new.payment_record) or let_go
     require(same and linked, "a_payments_facts_never_change", (old, new))

@@ -31,6 +31,7 @@ from tests.simulation.ledger_invariants import (
     what_is_open_is_due,
 )
 from tests.simulation.money_watch import MoneyWatch, is_as_asked, moves_less
+from tests.simulation.others import MINUTE_MS
 from tests.simulation.schedule import SKEW_MAX_MS, Actor, Scheduler, SkewedClock
 from tests.simulation.violation import require
 
@@ -53,9 +54,15 @@ class LedgerWatch:
     """
 
     def __init__(
-        self, memory: MemoryLedger, money: MoneyWatch, stripe: BookRecords, scheduler: Scheduler
+        self,
+        memory: MemoryLedger,
+        money: MoneyWatch,
+        stripe: BookRecords,
+        scheduler: Scheduler,
+        off_ms: int,
     ) -> None:
         self._scheduler = scheduler
+        self._skewed = off_ms > MINUTE_MS
         self._sender: dict[str, Actor] = {}
         self.steps: Counter[tuple[str | None, str]] = Counter()
         self._memory = memory
@@ -115,6 +122,9 @@ class LedgerWatch:
         self._bound_to_exactly_one(new)
         if new.state in FREED and not self._money.is_mistaken(new):
             moved = [one for one in self._money.moved_by(new.id) if not moves_less(one)]
+            if self._skewed and new.history[-1].actor.startswith("operator:"):
+                # By times so far off ours seems to be older than its order: it is imported.
+                moved = []
             no_movement_behind_a_failure(new, moved)
         report_follows_success(new)
         what_is_open_is_due(new)
@@ -166,7 +176,9 @@ class LedgerWatch:
         require(actual is not None, "bound_to_a_movement_that_exists", refund)
         assert actual is not None
         owner = self._owner.setdefault(actual.movement.id, refund.id)
-        require(owner == refund.id, "no_two_refunds_share_a_movement", (movement_id, owner, refund))
+        # Where lists show other ids than answers do, one seems to be two: see ``ids_do_not_fit``.
+        alone = owner == refund.id or self._money.others.lists_other_ids
+        require(alone, "no_two_refunds_share_a_movement", (movement_id, owner, refund))
         # What moves less than it was to may be bound while it is pending; and never be a success.
         followed = moves_less(actual) and refund.state is not State.SUCCEEDED
         as_asked = followed or is_as_asked(actual.movement, refund)

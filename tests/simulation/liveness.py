@@ -11,7 +11,8 @@ from tests.fakes.processor_books import FakeRefund
 from tests.fakes.processor_fates import Look
 from tests.simulation.alarms import UNLISTED
 from tests.simulation.faults import Fault
-from tests.simulation.money_watch import has_failed, is_nobodys, owner_of
+from tests.simulation.money_watch import has_failed, is_nobodys, moves_less, owner_of
+from tests.simulation.others import MINUTE_MS
 from tests.simulation.stage import STAGE, Stage
 from tests.simulation.violation import require
 
@@ -57,8 +58,11 @@ class Ending:
                 alive = refund.movement.status is not MovementStatus.FAILED
                 charge_id = refund.movement.payment_id
                 unlisted = any(charge_id in self._stage.trail.alarms[one] for one in UNLISTED)
+                # Where nothing is listed only sums are known, and one may make up for another.
+                unlisted = unlisted or self._stage.options.others.lists_nothing
                 seen = is_ever_seen(ABILITIES[name]) and not unlisted
-                if alive and (seen or self._is_followed(refund)):
+                followed = self._is_followed(refund) and not self._stage.options.others.zone_ms
+                if alive and (seen or followed):
                     claimed = owner_of(memory.movements, name, refund) is not None
                     require(claimed, "every_movement_ends_in_the_ledger", refund)
 
@@ -115,7 +119,7 @@ class Ending:
         mine = self._stage.money.moved_by(refund.id)
         if refund.history[0].before is None and refund.attempt == 0:
             return
-        if self._equal_foreign(refund):
+        if self._equal_foreign(refund) or any(map(moves_less, mine)):
             return
         own = mine[0].movement.id if mine else None
         made = self._money.movement(refund.processor_refund_id)
@@ -156,6 +160,8 @@ class Ending:
         never_executed = all(map(has_failed, moved))
         options = self._stage.options
         clocks_agree = options.skew_ms == 0 and options.processor_skew_ms >= 0
+        if abs(options.processor_skew_ms) + abs(options.others.zone_ms) > MINUTE_MS:
+            return True
         by_key = keeps_keys(ABILITIES[refund.processor])
         by_time = refund.snapshot is None and not clocks_agree and not by_key
         met, name = self._stage.dice.met, refund.processor

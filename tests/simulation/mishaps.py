@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from refunds.money import Money
 from tests.fakes.abilities import keeps_keys
-from tests.simulation.options import CAPTURED, CURRENCY
+from tests.simulation.options import CAPTURED, CAPTURED_TOO_HIGH, CURRENCY
 from tests.simulation.processor import SimulatedProcessor
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def plan_mishaps(stage: "Stage") -> None:
         at(others.wrong_link_ms, lambda: _misname(stage, "charge-0"))
     if others.captured_off is not None:
         begin_ms, end_ms = others.captured_off
-        at(begin_ms, lambda: _capture(stage, CAPTURED + 500))
+        at(begin_ms, lambda: _capture(stage, CAPTURED + CAPTURED_TOO_HIGH))
         at(end_ms, lambda: _capture(stage, CAPTURED))
 
 

@@ -13,7 +13,8 @@ from tests.fakes.abilities import ABILITIES, keeps_keys
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.processor import Order
 from tests.fakes.processor_books import LISTED, FakeRefund, ProcessorBooks
-from tests.simulation.options import CAPTURED
+from tests.simulation.options import CAPTURED, CAPTURED_TOO_HIGH
+from tests.simulation.others import Others
 from tests.simulation.schedule import Actor, Scheduler, SkewedClock
 from tests.simulation.violation import require
 
@@ -36,8 +37,10 @@ class MoneyWatch:
         memory: MemoryLedger,
         scheduler: Scheduler,
         clock: SkewedClock,
+        others: Others,
     ) -> None:
         self.books = books
+        self.others = others
         self.ever_succeeded: set[str] = set()
         self.shown_as_succeeded: set[str] = set()
         self.promised: dict[str, int] = {}
@@ -210,6 +213,11 @@ class MoneyWatch:
         foreign = self._shown_beside(key, shown, set(ours))
         lone = refund.request.is_unlinked and refund.request.report_to is None
         captured = refund.amount if lone else CAPTURED
+        if self.others.captured_off is not None:
+            captured += CAPTURED_TOO_HIGH  # Stripe showed so much; the processor refuses it
+        if self.others.lists_other_ids:
+            # Which of them are ours cannot be told; the processor itself refuses what is too much.
+            foreign = {}
         enough = sum(ours.values()) + sum(foreign.values()) <= captured
         require(enough, "never_more_than_captured", (refund, ours, foreign, captured))
 

@@ -11,6 +11,8 @@ from tests.simulation.others import HOUR_MS, NOBODY, Foreign, Others
 from tests.simulation.profiles import NAMES
 
 CAPTURED: Final = 10_000
+# What Stripe shows too much, for a while.
+CAPTURED_TOO_HIGH: Final = 500
 CURRENCY: Final = "sgd"
 # How long whoever refunds elsewhere has to report it.
 GRACE_MS: Final = 120_000

@@ -83,6 +83,7 @@ class Others:
         bookings: ... and how they do.
         zone_ms: how far ahead the processor's times are, since it says of no zone.
         changes_mind: how often what a movement came to changes again, once or more.
+        flips: whether what is refunded in the dashboard is taken back and restored soon.
         look: how what is odd looks; every refund may be so if it is not ``AS_IT_IS``.
         moves_less: whether a refund that was pending may move less than it was to.
         lists_other_ids: whether payments list refunds under ids that orders are not answered with.
@@ -91,7 +92,7 @@ class Others:
         restricted: from when to when the key at Stripe may not report.
         captured_off: from when to when Stripe shows another amount as captured.
         wrong_link_ms: until when a record names a payment that cannot be refunded.
-        bad_page: whether the processor's newest page of payments cannot be read.
+        bad_page: whether the processor's newest page of payments cannot be read, for a while.
     """
 
     themes: frozenset[Theme] = frozenset()
@@ -100,6 +101,7 @@ class Others:
     bookings: tuple[Booking, ...] = ()
     zone_ms: int = 0
     changes_mind: float = 0.0
+    flips: bool = False
     look: Look = Look.AS_IT_IS
     moves_less: bool = False
     lists_other_ids: bool = False
@@ -150,7 +152,10 @@ _OF_THEME: Final[dict[Theme, Callable[[Random, int], dict[str, Any]]]] = {
     Theme.COLLEAGUE: _told_by_somebody,
     Theme.LATE_ADOPTION: _told_by_somebody,
     Theme.CLOCKS: lambda random, _: {"zone_ms": random.choice(_ZONES_MS)},
-    Theme.CHANGED_MIND: lambda random, _: {"changes_mind": random.choice((0.4, 0.8))},
+    Theme.CHANGED_MIND: lambda random, _: {
+        "changes_mind": random.choice((0.4, 0.8)),
+        "flips": random.random() < 0.5,
+    },
     Theme.ODD_LOOKS: lambda random, _: {"look": random.choice(_LOOKS)},
     Theme.OTHER_AMOUNT: lambda *_: {"moves_less": True},
     Theme.TWO_IDS: lambda *_: {"lists_other_ids": True},

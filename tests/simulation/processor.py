@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from refunds.money import Money
@@ -39,7 +40,7 @@ from tests.simulation.faults import Fault
 from tests.simulation.gate import Gate
 from tests.simulation.money_watch import MoneyWatch
 from tests.simulation.options import Options
-from tests.simulation.others import MINUTE_MS
+from tests.simulation.others import HOUR_MS, MINUTE_MS
 from tests.simulation.profiles import MAY_NAME_ORDERS
 from tests.simulation.violation import require
 
@@ -65,8 +66,18 @@ _FATES: Final[dict[Fault, Fate]] = {
 }
 
 
+# An order that is turned down is certain not to be executed, unless the processor breaks its word.
+_TURNED_DOWN: Final = (Fault.REFUSED, Fault.UNAUTHORIZED)
+
+
 class SimulatedProcessor:
-    """``ports.Processor``."""
+    """``ports.Processor``.
+
+    Attributes:
+        on_news: told of every movement that begins.
+        on_first_sight: what happens when a payment is read here for the first time.
+        plans: how much it has still to do against its word.
+    """
 
     def __init__(
         self, gate: Gate, inner: FakeProcessor, watch: MoneyWatch, options: Options
@@ -74,6 +85,7 @@ class SimulatedProcessor:
         self.inner = inner
         self.on_news: Callable[[SimulatedProcessor, FakeRefund], None] = lambda *_: None
         self.on_first_sight: dict[str, Callable[[], None]] = {}
+        self.plans = 0
         self._gate = gate
         self._watch = watch
         self._options = options
@@ -117,7 +129,9 @@ class SimulatedProcessor:
 
     def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
         self._can(self.capabilities.lists_charges, "charges")
-        if self._options.others.bad_page and cursor is None:
+        now_ms = self._gate.scheduler.now_ms
+        is_bad = self._options.others.bad_page and now_ms < self._options.calm_ms
+        if is_bad and cursor is None:
             raise UnreadableAnswerError("the newest page cannot be read")
         self.inner.lists_refunds = self._lists_refunds
         return self.inner.charges(cursor, deadline)
@@ -157,6 +171,10 @@ class SimulatedProcessor:
         self.inner.fates.append(fate)
         ask = self.inner.refund_unlinked if isinstance(order, UnlinkedOrder) else self.inner.refund
         outcome = ask(order, deadline)  # type: ignore[arg-type]
+        if isinstance(order, RefundOrder) and self._breaks_its_word(fault):
+            self.plans += 1
+            wait_ms = self._gate.scheduler.random.choice((30_000, 20 * MINUTE_MS, 3 * HOUR_MS))
+            self._gate.scheduler.after(wait_ms, partial(self._execute_after_all, order))
         if fault is Fault.REVOKED:
             self._revoked_until_ms = self._gate.scheduler.now_ms + REVOKED_MS
         if isinstance(outcome, CredentialRefused) and outcome.replaced:
@@ -167,6 +185,19 @@ class SimulatedProcessor:
         silent = isinstance(fate, RequestLost | ExecutedLate)
         self._gate.leave(fault, min(READ_MS, deadline.remaining_ms()) if silent else None)
         return outcome
+
+    def _breaks_its_word(self, fault: Fault | None) -> bool:
+        """Whether what it turned down is executed after all; only where the order is shown then."""
+        able = fault in _TURNED_DOWN and keeps_keys(self.capabilities)
+        return able and self._gate.scheduler.random.random() < self._options.others.changes_mind
+
+    def _execute_after_all(self, order: RefundOrder) -> None:
+        self.plans -= 1
+        self.inner.books.conduct = Conduct()
+        made = self.inner.books.arrive(order)
+        if isinstance(made, Movement):
+            self.inner.books.refunds[made.id].been.add(MovementStatus.FAILED)
+        self.catch_up()
 
     def _can(self, is_able: bool, port: str) -> None:
         """Nothing may be asked for, and so nothing be concluded, that is not offered."""

@@ -10,8 +10,10 @@ from functools import partial
 from typing import Final
 
 from refunds.state_machine import REPORT_TRANSITIONS, TRANSITIONS
+from tests.simulation.closing import COMMANDS
 from tests.simulation.drawing import draw
 from tests.simulation.faults import Fault, Pair, pairs_of
+from tests.simulation.others import Theme
 from tests.simulation.profiles import NAMES
 from tests.simulation.world import Result, World
 
@@ -33,12 +35,16 @@ class Tally:
     Attributes:
         failures: the seeds of the worlds in which an invariant was violated, and which.
         at: how many worlds had each processor.
+        about: how many worlds had each theme.
+        commands: what people did, and how often.
         unlinked: refunds without a payment.
         repeated: orders that were handed over again.
     """
 
     worlds: int = 0
     at: Counter[str] = field(default_factory=Counter)
+    about: Counter[Theme] = field(default_factory=Counter)
+    commands: Counter[str] = field(default_factory=Counter)
     calls: int = 0
     refunds: int = 0
     unlinked: int = 0
@@ -53,6 +59,8 @@ class Tally:
         """Count one world."""
         self.worlds += 1
         self.at.update(result.processors)
+        self.about.update(result.themes)
+        self.commands.update(result.commands)
         self.calls += result.calls
         self.refunds += result.refunds
         self.unlinked += result.unlinked
@@ -67,6 +75,8 @@ class Tally:
         """Count the worlds of another tally."""
         self.worlds += other.worlds
         self.at.update(other.at)
+        self.about.update(other.about)
+        self.commands.update(other.commands)
         self.calls += other.calls
         self.refunds += other.refunds
         self.unlinked += other.unlinked
@@ -83,10 +93,12 @@ class Tally:
 
     @property
     def missing(self) -> list[str]:
-        """Faults and transitions that never occurred: what these worlds prove nothing about."""
+        """What never occurred, and what these worlds prove nothing about."""
         faults = [f"{fault} at {port}" for port, fault in self.pairs - set(self.faults)]
         steps = [f"{before} → {after}" for before, after in STEPS - set(self.steps)]
-        return sorted(faults + steps)
+        themes = [f"a world about {theme}" for theme in set(Theme) - set(self.about)]
+        commands = [f"refundctl {one}" for one in set(COMMANDS) - set(self.commands)]
+        return sorted(faults + steps + themes + commands)
 
 
 def live(seeds: Iterable[int], processor: str | None = None) -> Tally:

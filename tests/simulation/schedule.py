@@ -98,6 +98,7 @@ class Scheduler:
         while self._due and self._due[0][0] <= until_ms:
             self.now_ms, _, step = heapq.heappop(self._due)
             step()
+        self.now_ms = max(self.now_ms, until_ms)
 
     @property
     def next_ms(self) -> int | None:

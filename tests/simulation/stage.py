@@ -112,9 +112,9 @@ class Stage:
         fakes = {name: fake_of(name, clock) for name in options.processors}
         book = FakeBook(self.true_clock)
         books = {name: fake.books for name, fake in fakes.items()}
-        self.money = MoneyWatch(books, self.memory, self.scheduler, self.clock)
-        self.writes = LedgerWatch(self.memory, self.money, book.books, self.scheduler)
+        self.money = MoneyWatch(books, self.memory, self.scheduler, self.clock, options.others)
         off_ms = abs(options.processor_skew_ms) + abs(options.others.zone_ms)
+        self.writes = LedgerWatch(self.memory, self.money, book.books, self.scheduler, off_ms)
         reports = ReportWatch(
             book.books, self.memory, self.money, self.scheduler, self.true_clock, off_ms=off_ms
         )

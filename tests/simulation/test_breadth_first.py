@@ -43,6 +43,8 @@ from refunds.refund import (
 from refunds.state_machine import FREED, UNBOUND, Event, State
 from tests.fakes.abilities import ABILITIES
 
+pytestmark = pytest.mark.heavy
+
 CAPTURED = 10
 AT_MS = 1_700_000_000_000
 WHY = Why(at_ms=AT_MS, cause="test", actor="test")

@@ -37,6 +37,8 @@ from tests.fakes.book_fates import (
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.world import REPORT_LEASE_MS, STEP_MS, World
 
+pytestmark = pytest.mark.heavy
+
 HOUR_MS = 60 * STEP_MS
 TAKE_MS = 90_000
 # Late by moments, while others try, and when all is over.

@@ -14,9 +14,11 @@ from tests.simulation.planting import DEFECTS
 from tests.simulation.runs import live
 from tests.simulation.world import World
 
+pytestmark = pytest.mark.heavy
+
 # Each is caught by one of so many seeds; most of them by the first few.
 SEEDS_MAX = 800
-DEFECTS_MIN = 15
+DEFECTS_MIN = 50
 PLANTED_IN = (
     defects_sending,
     defects_settling,

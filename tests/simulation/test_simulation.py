@@ -4,10 +4,11 @@ import pytest
 
 from tests.simulation.drawing import draw
 from tests.simulation.profiles import NAMES
-from tests.simulation.runs import STEPS, WORLDS_FOR_ALL, live_all
+from tests.simulation.runs import STEPS, WORLDS_FOR_ALL, live, live_all
 from tests.simulation.world import World
 
 
+@pytest.mark.heavy
 def test_thousands_of_worlds_violate_nothing_and_leave_nothing_out() -> None:
     tally = live_all(0, WORLDS_FOR_ALL)
     assert tally.failures == []
@@ -21,6 +22,12 @@ def test_thousands_of_worlds_violate_nothing_and_leave_nothing_out() -> None:
     assert tally.reviews / tally.refunds < 0.04
 
 
+def test_a_hundred_worlds_violate_nothing() -> None:
+    """What is asked after every edit."""
+    assert live(range(100)).failures == []
+
+
+@pytest.mark.heavy
 @pytest.mark.parametrize("seed", [3, 57, 118])
 def test_a_seed_replays_exactly(seed: int) -> None:
     traces = []

@@ -19,6 +19,8 @@ from tests.simulation.others import HOUR_MS, MINUTE_MS, Booking, Foreign, Name
 from tests.simulation.profiles import NAMES
 from tests.simulation.world import World
 
+pytestmark = pytest.mark.heavy
+
 Script = dict[int, Fault]
 
 

@@ -17,7 +17,7 @@ from tests.fakes.abilities import ABILITIES
 from tests.fakes.processor_books import FakeRefund
 from tests.simulation.colleague import Colleague
 from tests.simulation.liveness import is_ever_seen
-from tests.simulation.money_watch import owner_of
+from tests.simulation.money_watch import moves_less, owner_of
 from tests.simulation.options import LONE_RECORD
 from tests.simulation.others import DAY_MS, MINUTE_MS
 from tests.simulation.stage import STAGE, Stage
@@ -145,17 +145,24 @@ class TrueBooks:
         """Whether Stripe is to show it: what others moved long ago or unseen it need not."""
         name, made = one
         if made.order_id is not None:
-            return self._is_shown(name, made)
+            form = self._stage.money.books[name].key_form
+            is_strange = made.key not in (None, f"{form}{made.order_id}") and moves_less(made)
+            return self._is_shown(name, made) and not is_strange
         if made.movement.id in self.colleague.booked_ms:
             return True
         owner = owner_of(self._stage.memory.movements, name, made)
         is_seen = is_ever_seen(ABILITIES[name]) or owner is not None
-        return is_seen and not is_before_adoption(made)
+        # What was begun long ago and ended in the very minute of the beginning may be either.
+        is_old = made.executed_ms <= -DAY_MS and made.last_ms <= MINUTE_MS
+        return is_seen and not is_old and not is_before_adoption(made)
 
     def _is_shown(self, name: str, made: FakeRefund) -> bool:
         """Whether it was shown as a success; what had failed before is not looked for."""
         again = MovementStatus.FAILED in made.been
         shown = made.movement.id in self._stage.money.shown_as_succeeded
+        is_missed = owner_of(self._stage.memory.movements, name, made) is None
+        if self._stage.options.others.zone_ms and not is_ever_seen(ABILITIES[name]) and is_missed:
+            return False  # what came late seems to be older than its order, and is not listed again
         return shown or not again or is_ever_seen(ABILITIES[name])
 
     def _is_booked_here(self, name: str, made: FakeRefund) -> bool:

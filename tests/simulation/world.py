@@ -21,7 +21,7 @@ from tests.simulation.liveness import (
     waits_for_another,
 )
 from tests.simulation.options import Options, Wish
-from tests.simulation.others import DAY_MS, HOUR_MS, MINUTE_MS
+from tests.simulation.others import DAY_MS, HOUR_MS, MINUTE_MS, Theme
 from tests.simulation.people import Caller, observe, read_now, report, settle_due, sweep, work
 from tests.simulation.processor import SimulatedProcessor
 from tests.simulation.report_queue import Message
@@ -45,6 +45,8 @@ class Result:
         failure: what was violated, in words; ``None`` if nothing was.
         unlinked: how many of the refunds had no payment.
         repeated: how many orders were handed over again.
+        themes: what it was about.
+        commands: what a person did in it, and how often.
     """
 
     seed: int
@@ -54,6 +56,8 @@ class Result:
     calls: int = 0
     faults: Counter[tuple[str, Fault]] = field(default_factory=Counter)
     steps: Counter[tuple[str | None, str]] = field(default_factory=Counter)
+    themes: frozenset[Theme] = frozenset()
+    commands: Counter[str] = field(default_factory=Counter)
     refunds: int = 0
     unlinked: int = 0
     repeated: int = 0
@@ -103,6 +107,8 @@ class World:
         result.calls = stage.dice.calls
         result.faults = stage.dice.met
         result.steps = stage.writes.steps
+        result.themes = self.options.others.themes
+        result.commands = self.operator.did
         return result
 
     def _live(self) -> None:
@@ -147,7 +153,7 @@ class World:
         stage = self.stage
         if stage.scheduler.alive or stage.queue.waiting or self.colleague.plans:
             return False
-        if any(processor.inner.late_orders for processor in stage.processors.values()):
+        if any(one.inner.late_orders or one.plans for one in stage.processors.values()):
             return False
         movements = list(stage.money.movements())
         if any(one.last is not None for one in movements):
@@ -195,6 +201,9 @@ class World:
             self._two_days()
             if not self.operator.act():
                 break
+            if any(one.state is State.REVIEW for one in self.stage.memory.refunds.values()):
+                # An order may still arrive: the person comes back when none can any more.
+                self.stage.scheduler.run(self.stage.scheduler.now_ms + self.options.hold_ms)
             self._look_ahead()
         self._until_quiet(self.stage.scheduler.now_ms + PEACE_MS)
 

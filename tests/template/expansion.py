@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -73,15 +74,29 @@ class Expanded:
         return variables
 
 
-def expand(stage_name: str, stack_name: str | None = None, **overrides: str) -> Expanded:
-    """Expand the template for a stage, with some of its parameters changed."""
+def expand(
+    stage_name: str, stack_name: str | None = None, *, edited: str = "", **overrides: str
+) -> Expanded:
+    """Expand the template for a stage, with some of its parameters changed.
+
+    ``edited`` names a function or layer whose code is another than that of the checkout.
+    """
+    given = tuple(sorted(overrides.items()))
+    return copy.deepcopy(_expand(stage_name, stack_name, edited, given))
+
+
+@cache
+def _expand(
+    stage_name: str, stack_name: str | None, edited: str, overrides: tuple[tuple[str, str], ...]
+) -> Expanded:
     stage = load_stage(stage_name)
     name = stack_name or stage.stack_name
-    parameters = stage.parameters | {"BuildDigest": "0" * 64} | overrides
+    parameters = stage.parameters | {"BuildDigest": "0" * 64} | dict(overrides)
     source = read_template(paths.TEMPLATE)
-    for resource in source["Resources"].values():
+    for logical_id, resource in source["Resources"].items():
+        bucket = "edited" if logical_id == edited else "bucket"
         for code in set(CODE) & set(resource["Properties"]):
-            resource["Properties"][code] = f"s3://bucket/{resource['Properties'][code]}"
+            resource["Properties"][code] = f"s3://{bucket}/{resource['Properties'][code]}"
     logging.getLogger("samtranslator").setLevel(logging.ERROR)
     # The region is all that SAM wants of an AWS session, and the policies all it would ask IAM for.
     with patch.dict("os.environ", {"AWS_DEFAULT_REGION": stage.region}):

@@ -173,6 +173,15 @@ def snapstart_problems(template: Expanded) -> list[str]:
     return problems
 
 
+def layer_problems(template: Expanded) -> list[str]:
+    """Rule 37: a layer's name is shared by the account, so it carries the stack's."""
+    return [
+        f"{name}: {layer['LayerName']}"
+        for name, layer in template.of_type("AWS::Lambda::LayerVersion")
+        if not layer["LayerName"].startswith(f"{template.stack_name}-")
+    ]
+
+
 def log_problems(template: Expanded) -> list[str]:
     """Rule 17: each function writes to one group of its own, which forgets, and to no other."""
     problems = []
@@ -211,6 +220,7 @@ CHECKS: dict[str, Check] = {
     "rule_12_nothing_is_reserved_and_everything_bounded": capacity_problems,
     "rule_12_reports_stay_under_stripes_rate": pace_problems,
     "rule_15_snapshots_of_published_versions_only": snapstart_problems,
+    "rule_37_layers_are_the_stacks_own": layer_problems,
     "rule_17_every_function_has_its_own_log_group": log_problems,
 }
 
@@ -244,6 +254,23 @@ def test_only_the_function_that_somebody_waits_for_starts_from_a_snapshot(
 ) -> None:
     functions = expand("production", Runtime=runtime).of_type("AWS::Lambda::Function")
     assert [name for name, function in functions if "SnapStart" in function] == starting
+
+
+def test_a_snapshot_can_be_done_without() -> None:
+    functions = expand("production", SnapStart="off").of_type("AWS::Lambda::Function")
+    assert [name for name, function in functions if "SnapStart" in function] == []
+
+
+def test_authorities_of_a_private_gateway_come_by_a_layer_of_every_function() -> None:
+    layer = "arn:aws:lambda:ap-southeast-1:111122223333:layer:our-authorities:1"
+    template = expand("production", PrivateCaLayerArn=layer)
+    for name, function in template.of_type("AWS::Lambda::Function"):
+        assert function["Layers"][-1] == layer, name
+        assert template.environment(name)["PRIVATE_CA"] == "/opt/private-ca.pem"
+    without = expand("production")
+    for name, function in without.of_type("AWS::Lambda::Function"):
+        assert len(function["Layers"]) == 2, name
+        assert "PRIVATE_CA" not in without.environment(name)
 
 
 def _keep_versions_of(template: Expanded, function: str) -> None:
@@ -299,6 +326,12 @@ def _statement(template: Expanded, role: str, number: int) -> dict[str, Any]:
             lambda t: t.properties("RefundApiFunction").update(ReservedConcurrentExecutions=5),
         ),
         (capacity_problems, lambda t: t.properties("RefundApiFunction").pop("MemorySize")),
+        (
+            layer_problems,
+            lambda t: next(p for _, p in t.of_type("AWS::Lambda::LayerVersion")).update(
+                LayerName="dependencies"
+            ),
+        ),
         (
             capacity_problems,
             lambda t: t.properties("RefundApiFunctionAliaslive").update(

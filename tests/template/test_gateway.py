@@ -97,8 +97,8 @@ def stage_problems(template: Expanded) -> list[str]:
         problems += [f"no {limit}" for limit in limits if not int(settings.get(limit) or 0) > 0]
         if settings.get("DataTraceEnabled") is not False:
             problems.append("bodies may be logged")
-        if settings.get("MetricsEnabled") is not True:
-            problems.append("calls are not counted")
+        if settings.get("MetricsEnabled") is not False:
+            problems.append("calls are counted by method too, each of which is billed")
     return problems
 
 
@@ -353,3 +353,27 @@ def test_rule_9_another_word_for_it_would_leave_the_gateway_open_without_an_erro
     assert caller_problems(expand("sandbox", ApiAuth="iam")) == []
     allowed = read_template(paths.TEMPLATE)["Parameters"]["ApiAuth"]["AllowedValues"]
     assert allowed == ["bearer", "AWS_IAM"]
+
+
+def test_a_name_of_your_own_leads_to_the_contracts_paths_without_a_stage() -> None:
+    certificate = "arn:aws:acm:ap-southeast-1:111122223333:certificate/1"
+    own = {"DomainName": "refunds.example.com", "CertificateArn": certificate}
+    template = expand("production", **own, HostedZoneId="Z1")
+    domain = template.properties("Domain")
+    assert domain["RegionalCertificateArn"] == certificate
+    assert domain["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
+    assert domain["SecurityPolicy"] == "TLS_1_2"
+    assert template.properties("DomainMapping") == {
+        "DomainName": "Domain",
+        "RestApiId": API,
+        "Stage": "RestApiStage",
+    }
+    assert template.properties("DomainAddress")["Name"] == "refunds.example.com"
+    elsewhere = expand("production", **own)
+    assert "DomainAddress" not in elsewhere.resources
+    assert not {"Domain", "DomainMapping"} & expand("production").resources.keys()
+
+
+def test_calls_are_counted_by_method_only_if_somebody_pays_for_it() -> None:
+    listed = expand("production", DetailedMetrics="true").properties("RestApiStage")
+    assert [settings["MetricsEnabled"] for settings in listed["MethodSettings"]] == [True, True]

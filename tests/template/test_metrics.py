@@ -7,8 +7,9 @@ can have, and the lines of the embedded metric format are read as CloudWatch rea
 import ast
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -361,12 +362,13 @@ def test_rule_6_a_new_version_that_fails_is_taken_back() -> None:
 
 
 # Events whose name is computed, by the expression that names them.
-COMPUTED = {
+COMPUTED: dict[str, Sequence[str]] = {
     "f'refund_{news}'": [f"refund_{news}" for news in News],
     "found.alarm": list(Alarm),
 }
 
 
+@cache
 def noted_facts() -> dict[str, list[set[str]]]:
     """Every event that the code notes, with the facts that it gives."""
     found: dict[str, list[set[str]]] = {}

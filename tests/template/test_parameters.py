@@ -10,7 +10,7 @@ from local.stages import load_stage, stage_names
 from local.template_yaml import read_template
 from refunds.bootstrap.report_refund import ReportRefundSettings
 from refunds.bootstrap.settle_refunds import SettleRefundsSettings
-from tests.template.expansion import expand
+from tests.template.expansion import PSEUDO_PARAMETERS, expand
 
 SET_BY_THE_DEPLOY_COMMAND = {"BuildDigest"}
 OF_THE_FIRST_ISSUE = {"local", "sandbox", "production"}
@@ -54,6 +54,19 @@ def test_rule_5_region_bucket_and_capabilities_are_explicit(stage: str) -> None:
     deploy = config(stage)["deploy"]["parameters"]
     assert deploy["resolve_s3"] is True
     assert deploy["capabilities"] == "CAPABILITY_IAM"
+
+
+def test_rule_30_without_a_stage_sam_deploys_the_sandbox_and_asks_for_the_rest() -> None:
+    declared = read_template(paths.TEMPLATE)["Parameters"]
+    tables = config("default")
+    given = dict(
+        entry.split("=", 1) for entry in tables["deploy"]["parameters"]["parameter_overrides"]
+    )
+    assert given.keys() == {name for name, one in declared.items() if "Default" not in one}
+    sandbox = load_stage("sandbox")
+    assert given.items() <= sandbox.parameters.items()
+    assert tables["global"]["parameters"]["stack_name"] == sandbox.stack_name
+    assert tables["deploy"]["parameters"]["resolve_s3"] is True
 
 
 def test_rule_5_production_is_asked_about_first() -> None:
@@ -145,3 +158,33 @@ def test_credit_notes_are_issued_only_where_somebody_asked_for_them(
 )
 def test_the_template_refuses_a_mix_of_test_and_live(stage: str, overrides: dict[str, str]) -> None:
     assert refusals(stage, **overrides)
+
+
+CERTIFICATE = "arn:aws:acm:ap-southeast-1:111122223333:certificate/1"
+OWN_NAME = {"DomainName": "refunds.example.com", "CertificateArn": CERTIFICATE}
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"DomainName": "refunds.example.com"}, "DomainName needs CertificateArn"),
+        ({"CertificateArn": CERTIFICATE}, "are for a DomainName"),
+        ({"HostedZoneId": "Z1"}, "are for a DomainName"),
+        ({"HitPayUrl": ""}, "No processor is set up"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_with_what_to_do(
+    given: dict[str, str], told: str
+) -> None:
+    assert any(told in sentence for sentence in refusals("sandbox", **given))
+    assert refusals("sandbox", **OWN_NAME) == refusals("sandbox", **OWN_NAME, HostedZoneId="Z1")
+
+
+@pytest.mark.parametrize("region", ["ap-east-2", "ap-southeast-6"])
+def test_a_region_without_snapshots_is_refused_unless_they_are_off(
+    region: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PSEUDO_PARAMETERS, "AWS::Region", region)
+    there = f"refund-bridge-in-{region}"  # what was expanded before was of another region
+    assert "give SnapStart off" in refusals("sandbox", stack_name=there)[0]
+    assert refusals("sandbox", stack_name=there, SnapStart="off") == []

@@ -28,7 +28,8 @@ def test_what_moves_money_cannot_run(paused: Expanded) -> None:
 def test_and_is_not_called(paused: Expanded) -> None:
     """A schedule would only fail; a message would use up its receives, and end as a dead letter."""
     schedules = dict(paused.of_type("AWS::Scheduler::Schedule"))
-    assert schedules["SettleRefundsFunctionEveryMinute"]["State"] == "DISABLED"
+    for what in ("SettleRefundsFunctionEveryMinute", "RefundApiFunctionDaily"):
+        assert schedules[what]["State"] == "DISABLED"
     assert schedules["SweepChargesFunctionDaily"].get("State", "ENABLED") == "ENABLED"
     enabled = {
         name: mapping.get("Enabled", True)
@@ -39,6 +40,11 @@ def test_and_is_not_called(paused: Expanded) -> None:
         "ReportRefundFunctionReports": True,
         "PublishEventsFunctionLedgerChanges": True,
     }
+
+
+def test_no_snapshot_is_asked_for_of_what_may_not_run(paused: Expanded) -> None:
+    assert "SnapStart" not in paused.properties("RefundApiFunction")
+    assert "SnapStart" in expand("production").properties("RefundApiFunction")
 
 
 def test_a_new_function_is_one_or_the_other(paused: Expanded) -> None:

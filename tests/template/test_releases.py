@@ -108,6 +108,27 @@ def test_rule_1_another_build_digest_publishes_another_version_of_every_function
     assert not versions[0] & versions[1]
 
 
+def _versions(**changes: str) -> set[str]:
+    return {name for name, _ in expand("sandbox", **changes).of_type("AWS::Lambda::Version")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "made"),
+    [
+        ({"edited": "SweepChargesFunction"}, 1),
+        ({"edited": "RefundsLayer"}, 7),
+        ({"edited": "DependenciesLayer"}, 7),
+        # What `make deploy` is for: its digest changes with every parameter.
+        ({"LogLevel": "DEBUG"}, 0),
+    ],
+)
+def test_rule_30_without_a_digest_changed_code_makes_a_version(
+    changes: dict[str, str], made: int
+) -> None:
+    plain = {"BuildDigest": ""}
+    assert len(_versions(**plain, **changes) - _versions(**plain)) == made
+
+
 def test_rule_2_the_ledger_cannot_be_lost(template: Expanded) -> None:
     assert ledger_problems(template) == []
 

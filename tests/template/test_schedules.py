@@ -9,6 +9,7 @@ from tests.template.expansion import PSEUDO_PARAMETERS, Expanded, expand
 
 PATIENCE = {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
 SCHEDULES = {
+    "RefundApiFunctionDaily": "rate(1 day)",
     "SettleRefundsFunctionEveryMinute": "rate(1 minute)",
     "SweepChargesFunctionDaily": "rate(1 day)",
 }

@@ -15,7 +15,6 @@ from refunds.ports import (
     RefundOrder,
 )
 from refunds.refund import RefundType, noted
-from refunds.report import Reported
 from refunds.state_machine import ReportState, State
 from tests.contract.ledger.examples import why
 from tests.fakes.processor_fates import (
@@ -25,7 +24,7 @@ from tests.fakes.processor_fates import (
     ReplyLost,
     RequestLost,
 )
-from tests.fakes.world import LEASE_MS, World
+from tests.fakes.world import LEASE_MS, STEP_MS, World
 
 
 def test_a_success_is_entered_together_with_the_report_that_it_owes(world: World) -> None:
@@ -205,4 +204,5 @@ def test_a_history_that_has_grown_too_long_does_not_stop_the_outcome(
     world.settle_due()
     # Then what became of it is written, and told to Stripe
     assert world.stored("k").state is State.SUCCEEDED
-    assert world.report(world.stored("k").id) is Reported.REPORTED
+    world.live_for(10 * STEP_MS)
+    assert world.stored("k").report.state is ReportState.REPORTED

@@ -93,7 +93,8 @@ class TestBeforeAnythingIsWritten:
         world.book.books.records["pr_1"].metadata = {"hitpay_payment_id": written}
         with pytest.raises(PaymentNotLinkedError) as refused:
             world.refund("k")
-        assert refused.value.details["malformed"] == "hitpay_payment_id"
+        (found,) = refused.value.details["found"]
+        assert (found["field"], found["value"]) == ("metadata.hitpay_payment_id", written)
         assert world.processor.orders == []
 
     def test_an_invoice_that_names_another_charge_than_its_record(self, world: World) -> None:

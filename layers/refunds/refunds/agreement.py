@@ -1,12 +1,21 @@
 """Do Stripe's record, the processor's charge and the caller agree? Pure checks before a write."""
 
+from typing import Final
+
 from refunds.errors import (
     CurrencyMismatchError,
+    InvalidRequestError,
     PaymentLinkConflictError,
     PaymentNotFoundError,
+    PaymentNotLinkedError,
     PaymentNotRefundableError,
 )
 from refunds.ports import Charge, ChargeStatus, PaymentRecord
+
+RECORD_ID_KEY: Final = "stripe_payment_record_id"
+# Stripe's words for who told it of a payment: somebody else, or it took the payment itself.
+OUTSIDE: Final = "self"
+STRIPES_OWN: Final = "stripe"
 
 
 def require_mode(object_livemode: bool, *, livemode: bool, named: str) -> None:
@@ -19,6 +28,64 @@ def require_mode(object_livemode: bool, *, livemode: bool, named: str) -> None:
         raise PaymentNotFoundError(
             f"{named} belongs to Stripe's {'live' if object_livemode else 'test'} mode; "
             f"this stage works in {'live' if livemode else 'test'} mode."
+        )
+
+
+def require_known_reporter(record: PaymentRecord) -> None:
+    """Refuse a record of which it cannot be told whose payment it books.
+
+    Raises:
+        PaymentLinkConflictError: it says a word that is not known here.
+    """
+    if record.reported_by not in (OUTSIDE, STRIPES_OWN, None):
+        raise PaymentLinkConflictError(
+            "Stripe says of the Payment Record that somebody unknown reported it.",
+            details={"payment_record": record.id, "named": record.reported_by},
+        )
+
+
+def require_outside(record: PaymentRecord, *, named_by: str | None) -> None:
+    """Refuse a record that Stripe made for a payment of its own: on it nothing is reported.
+
+    ``named_by`` is the PaymentIntent or invoice that led to it; ``None``: the caller named it.
+
+    Raises:
+        InvalidRequestError: the caller named it.
+        PaymentNotLinkedError: something else led to it.
+        PaymentLinkConflictError: it cannot be told whose it is.
+    """
+    require_known_reporter(record)
+    if record.reported_by != STRIPES_OWN:
+        return
+    if named_by is None:
+        reason = "books a payment that Stripe took"
+        raise InvalidRequestError(
+            "Stripe took this payment: name its PaymentIntent.",
+            details={"fields": [{"path": "payment_record", "reason": reason}]},
+        )
+    raise PaymentNotLinkedError(
+        "The Payment Record books a payment that Stripe took itself.",
+        details={
+            "object": named_by,
+            "missing": "Payment Record id",
+            "expected_in": [f"metadata.{RECORD_ID_KEY}"],
+        },
+    )
+
+
+def require_amount_for_part(record: PaymentRecord, amount: int | None, *, paid: int | None) -> None:
+    """Refuse "everything" of a payment that paid other invoices, too.
+
+    ``paid`` is what of it went into the invoice that was named, minor units; ``None``: no invoice
+    was, or it does not say.
+
+    Raises:
+        InvalidRequestError: the caller has to say which amount.
+    """
+    if amount is None and paid is not None and paid != record.captured:
+        raise InvalidRequestError(
+            f"This invoice took {paid} of a payment of {record.captured}: say which amount.",
+            details={"fields": [{"path": "amount", "reason": "is needed for this invoice"}]},
         )
 
 

@@ -15,6 +15,7 @@ from refunds.errors import (
     IdempotencyKeyReusedError,
     InvalidRequestError,
     KeyInUseError,
+    KeysUnavailableError,
     MethodNotAllowedError,
     NotFoundError,
     OutcomeUnknownError,
@@ -67,6 +68,7 @@ STATUS_OF_ERROR: Final[dict[type[RefundBridgeError], int]] = {
     RateLimitedError: 429,
     ProcessorUnavailableError: 503,
     StripeUnavailableError: 503,
+    KeysUnavailableError: 503,
     OutcomeUnknownError: 500,
 }
 # Stripe's SDKs raise their invalid-request error, and show the code, for 400 and 404 only. These

@@ -44,7 +44,8 @@ class Callers(Protocol):
         """The caller's name for the history, if it may use all of ``scopes``.
 
         Raises:
-            UnauthorizedError, ForbiddenError, RateLimitedError: nothing was executed.
+            UnauthorizedError, ForbiddenError, RateLimitedError, KeysUnavailableError: nothing was
+                executed.
         """
 
 
@@ -60,7 +61,11 @@ class ApiKeyRing(Protocol):
     """All keys that are valid now; several may have the same holder."""
 
     def holder_of(self, bearer_token: str) -> ApiKeyHolder | None:
-        """The holder of that key, ``None`` if nobody is."""
+        """The holder of that key, ``None`` if nobody is.
+
+        Raises:
+            KeysUnavailableError: the keys cannot be read now.
+        """
 
 
 @dataclass(frozen=True, slots=True)

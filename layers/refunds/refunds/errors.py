@@ -28,6 +28,7 @@
     ├── RateLimitedError                  429 rate_limited
     ├── ProcessorUnavailableError         503 processor_unavailable    nothing was executed
     ├── StripeUnavailableError            503 stripe_unavailable       nothing was executed
+    ├── KeysUnavailableError              503 service_unavailable      nothing was executed
     └── OutcomeUnknownError               500 internal_error           outcome: unknown
 
 Every class but ``KeyInUseError`` and ``OutcomeUnknownError`` promises that nothing moved. The codes
@@ -231,6 +232,12 @@ class StripeUnavailableError(RefundBridgeError):
     """Stripe cannot be asked now; it is certain that nothing was executed."""
 
     code = "stripe_unavailable"
+
+
+class KeysUnavailableError(RefundBridgeError):
+    """What tells who calls cannot be read now; nothing was looked at and nothing was executed."""
+
+    code = "service_unavailable"
 
 
 class OutcomeUnknownError(RefundBridgeError):

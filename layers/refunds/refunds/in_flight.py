@@ -15,7 +15,9 @@ from refunds.reserve import CreateRefund
 
 # With the write that may follow, under the gateway's 29 s.
 WAIT_MS: Final = 20_000
+# Soon at first, then ever less often: many may wait for one.
 PAUSE_MS: Final = 250
+PAUSE_MS_MAX: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +39,12 @@ class ExecuteOrAwait:
             KeyInUseError: the other call is still at it.
             RefundBridgeError, LedgerUnavailableError: as ``ExecuteRefund``.
         """
-        patience = Deadline.after(self.clock, WAIT_MS)
+        patience, pause_ms = Deadline.after(self.clock, WAIT_MS), PAUSE_MS
         while True:
             try:
                 return self.execute(command, deadline)
             except KeyInUseError:
-                if patience.remaining_ms() < PAUSE_MS:
+                if not patience.remaining_ms():
                     raise
-            self.pause(PAUSE_MS / 1000)
+            self.pause(min(pause_ms, patience.remaining_ms()) / 1000)
+            pause_ms = min(2 * pause_ms, PAUSE_MS_MAX)

@@ -295,17 +295,20 @@ class LearnFromCharge:
         """
         if view.charge is None or view.charge.movements is None:
             return True
-        if sum(_success(refund) for refund in owners.values()) >= payment.moved:
+        if sum(_bound(refund) for refund in owners.values()) >= payment.bound_amount:
             return True
         listed = {movement.id for movement in view.charge.movements}
         unknown = {one.money.amount for one in view.charge.movements if one.id not in owners}
-        every = self.every_refund(payment.key)
-        missing = [one for one in every if _success(one) and one.processor_refund_id not in listed]
-        missing = [one for one in missing if one.late_failure_at_ms is None]
-        amount = sum(one.amount for one in missing)
+        missing = [
+            one
+            for one in self.every_refund(payment.key)
+            if _bound(one) and one.late_failure_at_ms is None
+            if one.processor_refund_id not in listed
+        ]
+        amount = sum(_success(one) for one in missing)
         ours = amount + sum(_success(one) for one in owners.values())
-        alike = any(one.amount in unknown for one in missing)
-        fit = not missing or (view.charge.refunded < ours and not alike)
+        is_summed = amount > 0 and view.charge.refunded >= ours
+        fit = not is_summed and not any(one.amount in unknown for one in missing)
         if not fit:
             charge = payment.key.charge_id
             self.trail.note("ids_do_not_fit", charge=charge, amount=amount)
@@ -469,6 +472,12 @@ def _with_sums(payment: Payment, view: PaymentView, *, lists: bool = True) -> Pa
         ours = payment.moved - payment.taken_back
         on_charge = 0 if lists else view.charge.refunded - ours
     return learn_foreign(payment, in_book=view.in_book, on_charge=on_charge)
+
+
+def _bound(refund: Refund) -> int:
+    """The amount of a refund that the processor has and that has not failed; 0 of any other."""
+    is_bound = refund.processor_refund_id is not None and refund.state not in FREED
+    return refund.amount if is_bound else 0
 
 
 def _success(refund: Refund) -> int:

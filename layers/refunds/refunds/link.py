@@ -4,26 +4,24 @@ Step 1 and 2 of the flow: Stripe's Payment Record is read, the processor's charg
 once the link is known), and the two must agree before money is asked to move.
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
 
 from refunds.agreement import (
     require_agreement,
+    require_amount_for_part,
     require_currency,
     require_mode,
+    require_outside,
     require_refundable_record,
 )
 from refunds.errors import (
     PaymentLinkConflictError,
     PaymentNotFoundError,
     PaymentNotLinkedError,
-    ProcessorUnavailableError,
-    StripeUnavailableError,
 )
+from refunds.named_payments import NamedPayment, ids_named_by, named_in, not_linked
 from refunds.payment import PaymentKey, unlinked_payment_key
 from refunds.ports import (
     Book,
@@ -33,20 +31,25 @@ from refunds.ports import (
     Ledger,
     PaymentRecord,
     Processor,
-    ProviderUnavailableError,
-    StripeObjectNotFoundError,
-    StripeReference,
     Together,
 )
+from refunds.provider_errors import (
+    UNAVAILABLE_RETRY_AFTER_S,
+    asking_processor,
+    asking_stripe,
+)
 from refunds.refund import ReferenceType, RefundRequest
+from refunds.stripe_links import RecordLink, StripeLinks
 
-# As any processor's; nothing that means something in a URL or in the ledger's keys is among these.
-_CHARGE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
-
-RECORD_ID_KEY: Final = "stripe_payment_record_id"
-
-# What a caller is told to wait when a provider is down and did not say how long.
-UNAVAILABLE_RETRY_AFTER_S: Final = 5
+__all__ = [
+    "UNAVAILABLE_RETRY_AFTER_S",
+    "LinkResolver",
+    "PaymentView",
+    "Sighting",
+    "VerifyCharge",
+    "asking_processor",
+    "asking_stripe",
+]
 
 
 class VerifyCharge(StrEnum):
@@ -102,7 +105,7 @@ class Sighting:
 class _Lead:
     """Where the caller's reference leads: a record, and a charge if something already names one."""
 
-    record_id: str
+    link: RecordLink
     key: PaymentKey | None
     known: bool
     payment_intent: str | None = None
@@ -144,13 +147,14 @@ class LinkResolver:
         """
         try:
             lead = self._lead(request, claimed, deadline)
-            record, key, charge = self._read(lead, request, deadline)
+            record, key, charge = self._read_as_linked(lead, request, deadline)
         except ChargeNotFoundError as error:
             raise PaymentNotFoundError(
                 "The processor knows no payment of the id that the Stripe object carries."
             ) from error
         require_mode(record.livemode, livemode=self.livemode, named="The Payment Record")
         require_refundable_record(record)
+        require_amount_for_part(record, request.amount, paid=lead.link.amount_paid)
         require_currency(request.currency, record)
         if charge is not None:
             key = PaymentKey(key.processor, charge.id)
@@ -184,66 +188,70 @@ class LinkResolver:
     ) -> _Lead:
         reference = request.report_to or request.reference_id
         if request.reference_type in (ReferenceType.PAYMENT_RECORD, ReferenceType.PAYMENT_METHOD):
-            return _Lead(reference, claimed, known=claimed is not None)
+            return _Lead(RecordLink(record_id=reference), claimed, known=claimed is not None)
         if request.reference_type is ReferenceType.PAYMENT_INTENT:
             with asking_stripe():
                 intent = self.book.payment_intent(reference, deadline)
-            record_id = self._record_id(intent, "PaymentIntent")
-            claimed = self.ledger.payment_of_record(record_id)
-            return _Lead(record_id, claimed, claimed is not None, payment_intent=intent.id)
+            link = self._links.of_payment_intent(intent, deadline)
+            claimed = self.ledger.payment_of_record(link.record_id)
+            return _Lead(link, claimed, claimed is not None, payment_intent=intent.id)
         with asking_stripe():
             invoice = self.book.invoice(reference, deadline)
-        record_id = self._record_id(invoice, "Invoice")
+        link = self._links.of_invoice(invoice, deadline)
         found = self._payments_in(invoice.metadata)
         if len(found) > 1 and request.processor is None:
             # Which of them it is may have been said by an earlier refund.
-            claimed = self.ledger.payment_of_record(record_id)
-            return _Lead(record_id, claimed, claimed is not None, invoice=invoice.id)
+            claimed = self.ledger.payment_of_record(link.record_id)
+            return _Lead(link, claimed, claimed is not None, invoice=invoice.id)
         named = self._chosen(found, request.processor, invoice.id)
-        return _Lead(record_id, named, known=False, invoice=invoice.id)
+        return _Lead(link, named, known=False, invoice=invoice.id)
 
-    def _record_id(self, reference: StripeReference, kind: str) -> str:
-        require_mode(reference.livemode, livemode=self.livemode, named=f"The {kind}")
-        record_id = reference.metadata.get(RECORD_ID_KEY)
-        if not record_id:
-            raise PaymentNotLinkedError(
-                f"The {kind} does not name a Payment Record.",
-                details={
-                    "object": reference.id,
-                    "missing": "Payment Record id",
-                    "expected_in": [f"metadata.{RECORD_ID_KEY}"],
-                },
-            )
-        return record_id
+    @property
+    def _links(self) -> StripeLinks:
+        return StripeLinks(
+            book=self.book, livemode=self.livemode, books_a_payment=self._books_a_payment
+        )
+
+    def _books_a_payment(self, record: PaymentRecord) -> bool:
+        """Whether the record is known to book a processor's payment."""
+        named = record.payment_reference or self._payments_in(record.metadata)
+        return bool(named) or self.ledger.payment_of_record(record.id) is not None
+
+    def _read_as_linked(
+        self, lead: _Lead, request: RefundRequest, deadline: Deadline
+    ) -> tuple[PaymentRecord, PaymentKey, Charge | None]:
+        """As ``_read``; a link under which no money moved gives way to the metadata."""
+        try:
+            return self._read(lead, request, deadline)
+        except (PaymentLinkConflictError, ChargeNotFoundError):
+            if not lead.known or lead.key is None or not self._is_unused(lead.key):
+                raise
+            return self._read(replace(lead, key=None, known=False), request, deadline)
+
+    def _is_unused(self, key: PaymentKey) -> bool:
+        payment = self.ledger.payment(key)
+        return payment is not None and payment.is_unused
 
     def _read(
         self, lead: _Lead, request: RefundRequest, deadline: Deadline
     ) -> tuple[PaymentRecord, PaymentKey, Charge | None]:
         """The record and the charge; side by side when the charge's id is known beforehand."""
-        named, asked = lead.key, request.processor
+        named = lead.key
         if named is None:
-            record = self._record(lead.record_id, deadline)
+            record = self._record(lead, deadline)
             key, charge = self._resolve(record, request, deadline)
         elif self._reads_charge(named, known=lead.known):
-            record, found = self.together.both(
-                lambda: self._record(lead.record_id, deadline),
-                lambda: self._charge_if_any(named, deadline),
+            record, charge = self.together.both(
+                lambda: self._record(lead, deadline),
+                lambda: self._charge(named, deadline),
             )
-            key = self._agreed(named, record, asked)
-            if found is None or key != named:
-                found = self._charge(key, deadline)
-            charge = found
+            # An invoice may name what the customer was asked to pay.
+            spelt = replace(named, charge_id=charge.id) if charge and not lead.known else named
+            key = self._agreed(spelt, record, request, deadline)
         else:
-            record = self._record(lead.record_id, deadline)
-            key, charge = self._agreed(named, record, asked), None
+            record = self._record(lead, deadline)
+            key, charge = self._agreed(named, record, request, deadline), None
         return record, key, charge
-
-    def _charge_if_any(self, key: PaymentKey, deadline: Deadline) -> Charge | None:
-        """The charge; ``None`` if there is none, as where a link was a mistake."""
-        try:
-            return self._charge(key, deadline)
-        except ChargeNotFoundError:
-            return None
 
     def _reads_charge(self, key: PaymentKey, *, known: bool) -> bool:
         can = self.processor(key.processor).capabilities
@@ -259,15 +267,9 @@ class LinkResolver:
     def _payments_in(self, metadata: Mapping[str, str]) -> Mapping[str, PaymentKey]:
         """The payments that the metadata name, by the names of their processors."""
         found: dict[str, PaymentKey] = {}
-        for name in self.names:
-            for metadata_key in (f"{name}_payment_id", f"{name}_charge_id"):
-                if written := metadata.get(metadata_key):
-                    if not _CHARGE_ID.fullmatch(written):
-                        raise PaymentNotLinkedError(
-                            f"metadata.{metadata_key} is no id of a processor's payment.",
-                            details={"missing": "processor payment id", "malformed": metadata_key},
-                        )
-                    found.setdefault(name, PaymentKey(name, written))
+        for one in named_in(metadata, self.names):
+            if one.looks_like is None:
+                found.setdefault(one.processor, PaymentKey(one.processor, one.id))
         return found
 
     def _chosen(
@@ -285,18 +287,17 @@ class LinkResolver:
             )
         return next(iter(found.values()), None)
 
-    def _agreed(self, key: PaymentKey, record: PaymentRecord, asked: str | None) -> PaymentKey:
+    def _agreed(
+        self, key: PaymentKey, record: PaymentRecord, request: RefundRequest, deadline: Deadline
+    ) -> PaymentKey:
         """``key``, unless the record's metadata name another charge, or the caller another door."""
-        found = self._payments_in(record.metadata)
+        found, asked = self._payments_in(record.metadata), request.processor
         if asked not in (None, key.processor):
             raise PaymentLinkConflictError(
                 f"The payment is linked to {key.processor}, not to {asked}.",
                 details={"payment_record": record.id, "linked": key.processor, "named": asked},
             )
-        if found and found.get(key.processor) != key:
-            if self._is_unused(key, record.id):
-                # The metadata have been mended; nothing moved under the link that they made.
-                return self._chosen(found, asked, record.id) or key
+        if found and not self._lead_to(key, found, record, deadline):
             other = found.get(key.processor) or next(iter(found.values()))
             raise PaymentLinkConflictError(
                 "The Payment Record names another charge than the one that it is linked to.",
@@ -308,48 +309,59 @@ class LinkResolver:
             )
         return key
 
-    def _is_unused(self, key: PaymentKey, payment_record: str) -> bool:
-        """Whether no money moved under the link of the two, so that it may have been a mistake."""
-        payment = self.ledger.payment(key)
-        if payment is None:
+    def _lead_to(
+        self,
+        key: PaymentKey,
+        found: Mapping[str, PaymentKey],
+        record: PaymentRecord,
+        deadline: Deadline,
+    ) -> bool:
+        """Whether what the metadata name is that payment: the processor tells, where ids differ."""
+        named = found.get(key.processor)
+        if named is None or named.charge_id.casefold() == key.charge_id.casefold():
+            return named is not None
+        if key.is_unlinked or not self.processor(key.processor).capabilities.shows_payments:
             return False
-        return payment.payment_record != payment_record or payment.is_unused
+        try:
+            charge = self._first_charge(ids_named_by(record, key.processor), deadline)
+        except PaymentNotFoundError:
+            return False
+        return charge.id.casefold() == key.charge_id.casefold()
 
     def _resolve(
         self, record: PaymentRecord, request: RefundRequest, deadline: Deadline
     ) -> tuple[PaymentKey, Charge | None]:
         """The charge by the record's own metadata, else by its payment reference."""
         asked = request.processor
-        named = self._chosen(self._payments_in(record.metadata), asked, record.id)
-        if named is not None:
-            reads = self._reads_charge(named, known=False)
-            return named, self._charge(named, deadline) if reads else None
-        if request.is_unlinked and asked is not None:
+        key = self._chosen(self._payments_in(record.metadata), asked, record.id)
+        if key is not None and not self._reads_charge(key, known=False):
+            return key, None
+        if key is None and request.is_unlinked and asked is not None:
             return unlinked_payment_key(asked, record.id), None
-        name = self._shows_payments(asked)
-        written = record.payment_reference or ""
-        if name is None or not _CHARGE_ID.fullmatch(written):
-            raise PaymentNotLinkedError(
-                "The Payment Record does not name the processor's payment.",
-                details={
-                    "object": record.id,
-                    "missing": "processor payment id",
-                    "expected_in": [
-                        *(f"metadata.{one}_payment_id" for one in self.processors),
-                        "processor_details.custom.payment_reference",
-                    ],
-                },
-            )
         # The reference holds a charge id in some integrations and a payment request's in others,
         # so only the processor can tell: it is read whatever ``verify_charge`` says.
-        reference = PaymentKey(name, written)
-        try:
-            return reference, self._charge(reference, deadline)
-        except ChargeNotFoundError:
-            with asking_processor():
-                charge_id = self.processor(name).charge_id_of(written, deadline)
-            key = PaymentKey(name, charge_id)
-            return key, self._charge(key, deadline)
+        name = key.processor if key is not None else self._shows_payments(asked)
+        if name is None or not ids_named_by(record, name):
+            raise not_linked(record, self.names, tuple(self.processors))
+        charge = self._first_charge(ids_named_by(record, name), deadline)
+        return PaymentKey(name, charge.id), charge
+
+    def _first_charge(self, named: Sequence[NamedPayment], deadline: Deadline) -> Charge:
+        """The first of them that the processor shows.
+
+        Raises:
+            PaymentNotFoundError: it shows none; which ids were asked for is said.
+        """
+        for one in named:
+            try:
+                return self._charge(PaymentKey(one.processor, one.id), deadline)
+            except ChargeNotFoundError:
+                continue
+        ids = " and ".join(f'"{one.id}" ({one.field})' for one in named)
+        raise PaymentNotFoundError(
+            f"The processor knows no payment of the id {ids}.",
+            details={"found": [one.told for one in named]},
+        )
 
     def _shows_payments(self, asked: str | None) -> str | None:
         """The processor that a payment reference is looked up at: the first, unless asked."""
@@ -374,36 +386,19 @@ class LinkResolver:
             )
         return self.processors[name]
 
-    def _record(self, record_id: str, deadline: Deadline) -> PaymentRecord:
-        with asking_stripe():
-            return self.book.payment_record(record_id, deadline)
+    def _record(self, lead: _Lead, deadline: Deadline) -> PaymentRecord:
+        record = lead.link.record
+        if record is None:
+            with asking_stripe():
+                record = self.book.payment_record(lead.link.record_id, deadline)
+        require_outside(record, named_by=lead.payment_intent or lead.invoice)
+        return record
 
     def _charge(self, key: PaymentKey, deadline: Deadline) -> Charge:
+        """The charge of that id, or the one paid payment of the payment request of that id."""
+        processor = self.processor(key.processor)
         with asking_processor():
-            return self.processor(key.processor).charge(key.charge_id, deadline)
-
-
-@contextmanager
-def asking_stripe() -> Iterator[None]:
-    """Say a failure to read at Stripe in the contract's words: nothing was executed."""
-    try:
-        yield
-    except StripeObjectNotFoundError as error:
-        raise PaymentNotFoundError(str(error)) from error
-    except ProviderUnavailableError as error:
-        raise StripeUnavailableError(
-            "Stripe could not be asked; nothing was executed. Repeat with the same key.",
-            retry_after_s=error.retry_after_s or UNAVAILABLE_RETRY_AFTER_S,
-        ) from error
-
-
-@contextmanager
-def asking_processor() -> Iterator[None]:
-    """Say a failure to read at the processor in the contract's words: nothing was executed."""
-    try:
-        yield
-    except ProviderUnavailableError as error:
-        raise ProcessorUnavailableError(
-            "The processor could not be asked; nothing was executed. Repeat with the same key.",
-            retry_after_s=error.retry_after_s or UNAVAILABLE_RETRY_AFTER_S,
-        ) from error
+            try:
+                return processor.charge(key.charge_id, deadline)
+            except ChargeNotFoundError:
+                return processor.charge(processor.charge_id_of(key.charge_id, deadline), deadline)

@@ -14,8 +14,10 @@ def lines_of(refunds: Iterable[Refund], *, now_ms: int, grace_ms: int) -> tuple[
 
 def line_of(refund: Refund, *, now_ms: int, grace_ms: int) -> Line:
     """One refund as far as telling Stripe goes."""
+    # What may be another's is treated as such: whoever made it may be about to report it.
+    ours = refund.is_ours and not refund.was_found
     # Staff could see our refund since it was sent; of another, since it is known here as moved.
-    known_at_ms = refund.last_sent_at_ms if refund.is_ours else first_due_at_ms(refund)
+    known_at_ms = refund.last_sent_at_ms if ours else first_due_at_ms(refund)
     return Line(
         refund_id=refund.id,
         amount=refund.amount,
@@ -23,7 +25,7 @@ def line_of(refund: Refund, *, now_ms: int, grace_ms: int) -> Line:
         sent=refund.report.was_sent,
         forced=refund.report.forced,
         in_grace=known_at_ms is not None and now_ms < known_at_ms + grace_ms,
-        ours=refund.is_ours,
+        ours=ours,
         taken_back=refund.late_failure_at_ms is not None,
         made_at_ms=refund.created_at_ms,
     )

@@ -32,6 +32,8 @@ SCHEMA_VERSION: Final = 1
 UNLINKED: Final = "unlinked/"
 # The cause of an import that is older than this service: others may have told Stripe of it.
 BEFORE_ADOPTION: Final = "before_adoption"
+# The cause of a line that binds a refund to what the processor lists, by elimination.
+FOUND: Final = "found"
 # The cause of a line that says that Stripe has booked what we told it.
 STRIPE_ACCEPTED: Final = "stripe_accepted"
 # The code of the failure of a scheduled refund that was taken back before it was sent.
@@ -302,6 +304,14 @@ class Refund:
     def is_ours(self) -> bool:
         """Whether this service was asked for it; everything else others made."""
         return self.source is not Source.PROCESSOR
+
+    @property
+    def was_found(self) -> bool:
+        """Whether it was recognised among what the processor lists, rather than answered for.
+
+        Where the processor shows no order, it may be a refund that somebody else made meanwhile.
+        """
+        return any(entry.cause == FOUND for entry in self.history)
 
     @property
     def public_status(self) -> str:

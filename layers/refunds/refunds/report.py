@@ -447,8 +447,9 @@ class ReportRefund:
 
     def _give_up(self, mine: _Taken, cause: ReportCause, reason: str) -> None:
         why = self._why(cause)
-        self._write(mine, [(mine.refund, lambda stored: given_up(stored, why, cause, reason))])
+        # First the alarm: whoever dies between the two leaves a report that nobody is told of.
         self.trail.note("report_failed", refund_id=mine.refund.id, reason=reason)
+        self._write(mine, [(mine.refund, lambda stored: given_up(stored, why, cause, reason))])
 
     def _release(self, mine: _Taken, reason: str, *, new_epoch: bool) -> None:
         """Give the lease back and note the error, so that the next receive may try at once."""

@@ -68,9 +68,10 @@ from refunds.ports import (
     Processor,
     ProviderUnavailableError,
     Trail,
+    UnreadableAnswerError,
 )
 from refunds.record import Recorder, Stored
-from refunds.refund import HANDED_OVER_AGAIN, Failure, Refund, Why, noted, transition
+from refunds.refund import FOUND, HANDED_OVER_AGAIN, Failure, Refund, Why, noted, transition
 from refunds.reserve import TakenByAnotherCallError
 from refunds.ring import ring_if_owed
 from refunds.state_machine import FINAL, CreditNoteState, Event, ReportState, State
@@ -323,8 +324,9 @@ class SettleRefund:
             case NoneYet():
                 return self._none_yet(stored)
             case Found(movement):
+                cause = FOUND if movement.order_id is None else "found_by_order"
                 after = after_movement(
-                    refund, movement, at_ms=self.clock.now_ms(), cause="found", actor=ACTOR
+                    refund, movement, at_ms=self.clock.now_ms(), cause=cause, actor=ACTOR
                 )
                 return self._move_on(stored, after)
 
@@ -521,9 +523,12 @@ class SettleRefund:
 
     def _follow_late(self, processor: Processor, refund: Refund, deadline: Deadline) -> None:
         bound_to, payment_id = refund.processor_refund_id, refund.refunded_payment
-        if bound_to is None or not (processor.capabilities.shows_refunds or payment_id):
+        if bound_to is None:
             return
-        movement = movement_of(processor, bound_to, payment_id, deadline)
+        try:
+            movement = movement_of(processor, bound_to, payment_id, deadline)
+        except UnreadableAnswerError:
+            return  # it shows refunds in no form that can be read, so there is nothing to follow
         if movement is not None:
             self.learn.follow(refund, movement, deadline)
 

@@ -1,8 +1,8 @@
 """Walk through the processor's payments for refunds that nobody told us of: the daily sweep.
 
-A webhook may be lost or never be set up. Every run goes on where the last one ended, newest payment
-first, and begins anew when it has come to the end: what a run may cost is bounded, and no payment
-is left out for ever.
+A webhook may be lost or never be set up. Every run looks at the newest pages first, as long as
+they show something new, and then goes on where the last one ended, beginning anew when it has come
+to the end: what a run may cost is bounded, and no payment is left out for ever.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +33,17 @@ from refunds.ports import (
 
 # What one payment, or one page, may take.
 STEP_MS: Final = 24_000
+# So many of the newest pages are looked at before the long walk goes on.
+NEWEST_PAGES_MAX: Final = 5
+
+
+@dataclass(slots=True)
+class _Walked:
+    """How far one run has come."""
+
+    pages: int = 0
+    payments: int = 0
+    differing: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,34 +80,75 @@ class SweepPayments:
     def _sweep(self, processor: Processor, deadline: Deadline) -> int:
         begin_ms = self.clock.now_ms() - SINCE_MARGIN_MS
         sweep = self.sweeps.sweep(processor.name, begin_ms=begin_ms)
-        pages = seen = differing = 0
+        walked = _Walked()
+        if sweep.cursor is not None:
+            self._newest(processor, walked, deadline)
+        self._walk_on(processor, sweep, walked, deadline)
+        self.trail.note(
+            "swept",
+            processor=processor.name,
+            pages=walked.pages,
+            payments=walked.payments,
+            differing=walked.differing,
+        )
+        return walked.differing
+
+    def _newest(self, processor: Processor, walked: _Walked, deadline: Deadline) -> None:
+        """The newest pages, until one shows nothing new: they wait for no walk to come round."""
+        cursor = None
+        for _ in range(NEWEST_PAGES_MAX):
+            if deadline.remaining_ms() <= 2 * STEP_MS:
+                return
+            try:
+                page = self._asked(processor, cursor, deadline)
+            except RefundBridgeError as error:
+                # The walk goes on where it was, whatever is wrong with the newest page.
+                self.trail.note("sweep_page_missed", processor=processor.name, error=error.code)
+                return
+            found = self._looked_at(processor, page, walked, deadline)
+            cursor = page.cursor
+            if not found or cursor is None:
+                return
+
+    def _walk_on(
+        self, processor: Processor, sweep: Sweep, walked: _Walked, deadline: Deadline
+    ) -> None:
+        """The long walk through all payments, from where the last run left it."""
         # A page, and then each of its payments, must have the time that it may take.
         while deadline.remaining_ms() > 2 * STEP_MS:
             page = self._page(processor, sweep, deadline)
             if page is None:
-                break
-            found = self._differing(processor.name, page.charges)
-            self.together.each(partial(self._look, processor.name, deadline), found)
+                return
+            found = self._looked_at(processor, page, walked, deadline)
             if found and deadline.remaining_ms() <= STEP_MS:
                 # Some may have been left out: the next run begins with this page.
-                break
-            pages, seen, differing = pages + 1, seen + len(page.charges), differing + len(found)
+                return
             try:
                 sweep = self.sweeps.move_sweep(sweep, page.cursor)
             except LedgerConflictError:
-                break  # another run is under way
+                return  # another run is under way
             if page.cursor is None:
-                break
-        self.trail.note(
-            "swept", processor=processor.name, pages=pages, payments=seen, differing=differing
-        )
-        return differing
+                return
+
+    def _looked_at(
+        self, processor: Processor, page: ChargePage, walked: _Walked, deadline: Deadline
+    ) -> bool:
+        """Look at the payments of the page that differ; whether there are any."""
+        found = self._differing(processor.name, page.charges)
+        self.together.each(partial(self._look, processor.name, deadline), found)
+        walked.pages += 1
+        walked.payments += len(page.charges)
+        walked.differing += len(found)
+        return bool(found)
+
+    def _asked(self, processor: Processor, cursor: str | None, deadline: Deadline) -> ChargePage:
+        with asking_processor():
+            return processor.charges(cursor, deadline.at_most(STEP_MS))
 
     def _page(self, processor: Processor, sweep: Sweep, deadline: Deadline) -> ChargePage | None:
         """The next page; ``None`` if the kept place is no place any more, and is forgotten."""
         try:
-            with asking_processor():
-                return processor.charges(sweep.cursor, deadline.at_most(STEP_MS))
+            return self._asked(processor, sweep.cursor, deadline)
         except RefundBridgeError as error:
             if isinstance(error.__cause__, UnreadableAnswerError) and sweep.cursor is not None:
                 self.trail.note("sweep_begins_anew", processor=processor.name)

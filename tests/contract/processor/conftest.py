@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from local.simulators.server import RunningSimulators
-from refunds.processors.registry import REGISTRY
 from tests.contract.processor.memory_world import MemoryProcessorWorld
-from tests.contract.processor.selection import EVERY_WORLD
+from tests.contract.processor.selection import ADAPTERS, EVERY_WORLD
 from tests.contract.processor.simulated_worlds import WORLDS
 from tests.contract.processor.worlds import ProcessorWorld
 
@@ -22,7 +21,7 @@ def simulators() -> Iterator[RunningSimulators]:
 def world(request: pytest.FixtureRequest) -> Iterator[ProcessorWorld]:
     name, _, kind = request.param.partition(" ")
     if kind == "in memory":
-        yield MemoryProcessorWorld(name, REGISTRY[name].capabilities)
+        yield MemoryProcessorWorld(name, ADAPTERS[name].capabilities)
         return
     running: RunningSimulators = request.getfixturevalue("simulators")
     running.control.reset()

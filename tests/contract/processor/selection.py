@@ -2,16 +2,21 @@
 
 import pytest
 
+from refunds.processors.adapter import Adapter
 from refunds.processors.registry import REGISTRY
-from tests.fakes.abilities import Ability, names_where
+from refunds.processors.stripe import StripePayments
+from tests.fakes.abilities import Ability
 
 KINDS = ("in memory", "simulated")
-EVERY_WORLD = [f"{name} {kind}" for name in REGISTRY for kind in KINDS]
+# Stripe, where it took the payment itself, beside those that have an address of their own.
+ADAPTERS: dict[str, type[Adapter]] = {**REGISTRY, StripePayments.name: StripePayments}
+EVERY_WORLD = [f"{name} {kind}" for name in ADAPTERS for kind in KINDS]
 
 
 def where(is_able: Ability) -> pytest.MarkDecorator:
     """Run in the worlds of the processors that are able to do that."""
-    worlds = [f"{name} {kind}" for name in names_where(is_able) for kind in KINDS]
+    able = [name for name, adapter in ADAPTERS.items() if is_able(adapter.capabilities)]
+    worlds = [f"{name} {kind}" for name in able for kind in KINDS]
     return pytest.mark.parametrize("world", worlds, indirect=True)
 
 

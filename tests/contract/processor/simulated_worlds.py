@@ -8,6 +8,7 @@ from local.simulators import ccg as ccg_simulator
 from local.simulators import hedge as hedge_simulator
 from local.simulators import hitpay as hitpay_simulator
 from local.simulators import hyperswitch as hyperswitch_simulator
+from local.simulators import stripe as stripe_simulator
 from local.simulators.client import SimulatorControl
 from local.simulators.currency import major
 from local.simulators.json_text import JsonObject
@@ -20,6 +21,7 @@ from refunds.processors.ccg_shapes import AmountUnit
 from refunds.processors.hedge import Hedge
 from refunds.processors.hitpay import HitPay
 from refunds.processors.hyperswitch import Hyperswitch
+from refunds.processors.stripe import StripePayments
 from refunds.refund import PaymentMethodKind
 from tests.contract.processor.worlds import Traits
 from tests.contract.real_time import FixedKey, RealClock, closed_port_url, wait_until
@@ -278,6 +280,26 @@ class CcgWorld(SimulatedWorld):
         self.control.set_processor(self.provider, look_up="absent")
 
 
+class StripeWorld(SimulatedWorld):
+    provider = "stripe"
+    reads = ("refund.read", "refund.find", "charge.read")
+    payment_words = MappingProxyType({"void": "failed"})
+    traits = Traits(
+        says_when_moved=False, says_method=False, refuses_by_403=False, replays_for_a_day=True
+    )
+
+    def adapter(self, url: str) -> Processor:
+        key = FixedKey(stripe_simulator.DEFAULT_TEST_KEY)
+        return StripePayments(base_url=url, key=key, http=self.http)
+
+    def error_body(self, status: int, message: str) -> JsonObject:
+        return {"error": {"type": "invalid_request_error", "message": message}}
+
+    def list_no_refunds(self) -> None:
+        raise NotImplementedError
+
+
 WORLDS: dict[str, type[SimulatedWorld]] = {
-    world.provider: world for world in (HitPayWorld, HyperswitchWorld, HedgeWorld, CcgWorld)
+    world.provider: world
+    for world in (HitPayWorld, HyperswitchWorld, HedgeWorld, CcgWorld, StripeWorld)
 }

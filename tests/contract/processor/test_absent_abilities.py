@@ -3,9 +3,8 @@
 import pytest
 
 from refunds.ports import Rejected, UnreadableAnswerError
-from refunds.processors.registry import REGISTRY
 from tests.contract.processor.orders import PAID, REFUND_ID, refund_one, unlinked
-from tests.contract.processor.selection import unless
+from tests.contract.processor.selection import ADAPTERS, unless
 from tests.contract.processor.worlds import ProcessorWorld
 from tests.fakes.abilities import (
     keeps_keys,
@@ -61,4 +60,4 @@ def test_every_processor_refunds_parts_and_may_keep_one_waiting(world: Processor
 
 def test_a_world_has_the_capabilities_of_its_adapter(world: ProcessorWorld) -> None:
     processor = world.processor
-    assert processor.capabilities == REGISTRY[processor.name].capabilities
+    assert processor.capabilities == ADAPTERS[processor.name].capabilities

@@ -18,6 +18,8 @@ class Traits:
         says_method: whether a charge says how it was paid, and the processor what follows.
         unknown_payment_status: of the refusal to refund a payment that there is not.
         refused_currencies: in which it is not asked at all.
+        refuses_by_403: whether a 403 in its words refuses the refund, and not the credential.
+        replays_for_a_day: whether an order that comes again within a day is answered as before.
         seconds_refusals: statuses of refusals beside those that all have.
     """
 
@@ -25,6 +27,8 @@ class Traits:
     says_when_made: bool = True
     says_method: bool = True
     unknown_payment_status: int = 404
+    refuses_by_403: bool = True
+    replays_for_a_day: bool = False
     refused_currencies: frozenset[str] = frozenset()
     more_refusals: tuple[int, ...] = ()
 

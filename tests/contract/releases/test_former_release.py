@@ -18,6 +18,7 @@ from tests.contract.ledger.conftest import Table
 from tests.contract.releases import story
 from tests.contract.releases.story import Sample
 from tests.fakes.ledger import MemoryLedger
+from tests.fakes.listing import MemoryListing
 from tests.fakes.virtual_clock import VirtualClock
 from tests.fakes.world import STAGE, World
 
@@ -83,7 +84,7 @@ def test_they_come_to_their_end_and_nothing_is_sent_twice(
     # Given the story on a real table, with everything in it replaced by what the former release
     # wrote at that point
     ledger = cast(MemoryLedger, fresh_table.ledger())  # the same promises
-    world = World(ledger=ledger, listing=fresh_table.listing())
+    world = World(ledger=ledger, listing=cast(MemoryListing, fresh_table.listing()))
     story.tell(world)
     put(fresh_table, former)
     assert [[name, *end] for name, end in story.ends(world).items()] == former["ends"]

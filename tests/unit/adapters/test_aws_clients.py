@@ -15,16 +15,16 @@ def _somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_client_is_impatient_and_follows_the_environment() -> None:
-    for client in (
-        aws_clients.dynamodb_client(),
-        aws_clients.events_client(),
-        aws_clients.sqs_client(),
-        aws_clients.ssm_client(),
+    for client, attempts in (
+        (aws_clients.dynamodb_client(), 3),
+        (aws_clients.events_client(), 3),
+        (aws_clients.sqs_client(), 3),
+        (aws_clients.ssm_client(), 4),
     ):
         config = client.meta.config
         assert (config.connect_timeout, config.read_timeout) == (1, 3)  # type: ignore[attr-defined]
         retries = config.retries  # type: ignore[attr-defined]
-        assert (retries["mode"], retries["total_max_attempts"]) == ("standard", 3)
+        assert (retries["mode"], retries["total_max_attempts"]) == ("standard", attempts)
         made_up_once = f"refund-bridge Botocore/{botocore.__version__}"
         assert config.user_agent == made_up_once  # type: ignore[attr-defined]
         assert client.meta.endpoint_url == "http://127.0.0.1:9"

@@ -5,10 +5,13 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import certifi
 import pytest
 
 from refunds.adapters.deadline_http import DeadlineHttp, Limits
+from refunds.adapters.deadline_socket import tls_context
 from refunds.adapters.http_messages import HttpRequest, NotSentError, UnclearError
+from refunds.config import ConfigurationError
 from tests.unit.processors.doubles import FrozenWallClock
 from tests.unit.processors.raw_server import RawServer, answer, drip
 
@@ -49,6 +52,38 @@ def test_a_certificate_that_nobody_vouches_for_stops_the_request(
     ):
         DeadlineHttp(clock).send(get(server.url), clock.deadline())
     assert server.requests == []
+
+
+@pytest.fixture
+def private_ca(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Where the authorities of a private gateway are, as the template sets it."""
+    named = tmp_path / "private-ca.pem"
+    monkeypatch.setenv("PRIVATE_CA", str(named))
+    tls_context.cache_clear()
+    yield named
+    tls_context.cache_clear()
+
+
+def test_a_private_authority_is_trusted_besides_the_public_ones(
+    private_ca: Path, clock: FrozenWallClock, tls: ssl.SSLContext
+) -> None:
+    private_ca.write_bytes(CERTIFICATE.read_bytes())
+    with RawServer(answer(200, b"{}"), tls=tls) as server:
+        caller = DeadlineHttp(clock)
+        assert caller.send(get(server.url), clock.deadline()).status == 200
+        caller.close()
+    public = ssl.create_default_context(cafile=certifi.where()).cert_store_stats()["x509_ca"]
+    assert tls_context().cert_store_stats()["x509_ca"] >= public
+
+
+@pytest.mark.parametrize("text", [None, "no certificate"])
+def test_a_private_authority_that_cannot_be_read_is_said_at_start(
+    private_ca: Path, clock: FrozenWallClock, text: str | None
+) -> None:
+    if text is not None:
+        private_ca.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"private-ca\.pem.*PrivateCaLayerArn"):
+        DeadlineHttp(clock)
 
 
 def test_a_certificate_for_another_name_stops_the_request(

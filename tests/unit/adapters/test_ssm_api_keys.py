@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from refunds.adapters.api_key import KeyUnavailableError
 from refunds.adapters.ssm_api_keys import KEYS_MAX, ApiKeys
 from refunds.adapters.system_clock import SystemClock
 from refunds.callers import ApiKeyHolder
+from refunds.errors import KeysUnavailableError
 from tests.fakes.world import FakeTrail
 from tests.unit.adapters.ssm_calls import PREFIX, Stub
 
@@ -129,9 +129,12 @@ def test_without_an_answer_nobody_is_let_in(
     uncached = ApiKeys(client, PREFIX, max_age_s=0, clock=SystemClock(), trail=notes)
     keys_are(stub, entry("one"))
     assert uncached.holder_of("one")
-    stub.add_client_error("ThrottlingException", BY_PATH)
-    with pytest.raises(KeyUnavailableError):
+    stub.add_client_error("AccessDeniedException", BY_PATH)
+    with pytest.raises(KeysUnavailableError):
         uncached.holder_of("one")
+    ((event, facts),) = notes.notes
+    assert event == "api_keys_unreadable"
+    assert "AccessDenied" in str(facts["reason"])
 
 
 def test_two_keys_of_one_caller_are_valid_at_once(stub: Stub, api_keys: ApiKeys) -> None:

@@ -149,7 +149,7 @@ def test_a_failed_re_read_leaves_the_old_value_and_is_not_repeated_at_once(
     assert secret.refreshed() is None
 
 
-@pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerError", "InvalidKeyId"])
+@pytest.mark.parametrize("code", ["InternalServerError", "InvalidKeyId"])
 def test_without_an_answer_there_is_no_key(stub: Stub, secrets: Secrets, code: str) -> None:
     stub.add_client_error(code, BY_NAME)
     with pytest.raises(KeyUnavailableError):

@@ -2,8 +2,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from refunds.adapters.api_key import KeyUnavailableError
 from refunds.adapters.webhook_salts import SALTS_MAX, WebhookSalts
+from refunds.errors import KeysUnavailableError
+from tests.fakes.world import FakeTrail
 from tests.unit.adapters.ssm_calls import PREFIX, Stub
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def clock() -> WallClock:
 
 @pytest.fixture
 def salts(scripted: tuple["SSMClient", Stub], clock: WallClock) -> WebhookSalts:
-    return WebhookSalts(scripted[0], PREFIX, max_age_s=60, clock=clock)
+    return WebhookSalts(scripted[0], PREFIX, max_age_s=60, clock=clock, trail=FakeTrail())
 
 
 def stored(stub: Stub, value: str | None) -> None:
@@ -73,8 +74,8 @@ def test_that_there_is_none_is_kept_too_since_anybody_may_call(
 
 
 def test_that_they_cannot_be_read_is_said_and_not_kept(stub: Stub, salts: WebhookSalts) -> None:
-    stub.add_client_error("ThrottlingException", ASKED)
-    with pytest.raises(KeyUnavailableError, match="ThrottlingException"):
+    stub.add_client_error("AccessDeniedException", ASKED)
+    with pytest.raises(KeysUnavailableError, match="nothing was executed"):
         salts.current()
     stored(stub, NEW)
     assert salts.current() == (NEW,)

@@ -21,6 +21,9 @@ class FakeClients(CloudClients):
     def client(self, service: str) -> Any:
         return SimpleNamespace(**self._services[service])
 
+    def caller_of_functions(self) -> Any:
+        return self.client("lambda")
+
 
 class Pages:
     """A paginator that has one page."""

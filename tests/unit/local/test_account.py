@@ -73,7 +73,6 @@ def test_nor_is_a_stack_that_is_there() -> None:
     ("status", "remedy"),
     [
         ("ROLLBACK_COMPLETE", "delete-stack --stack-name refund-bridge-sandbox"),
-        ("REVIEW_IN_PROGRESS", "delete-stack --stack-name refund-bridge-sandbox"),
         ("UPDATE_IN_PROGRESS", "another deployment"),
     ],
 )
@@ -93,11 +92,25 @@ def test_a_ledger_without_its_stack_is_noticed() -> None:
     assert not has_kept_ledger(clients(), STAGE)
 
 
+def test_a_change_set_that_somebody_said_no_to_is_no_stack_yet() -> None:
+    declined = stack_that_is("REVIEW_IN_PROGRESS")
+    assert told(clients(stack=declined)) == []
+    assert has_kept_ledger(clients(stack=declined, table=lambda **_: {"Table": {}}), STAGE)
+    assert not has_kept_ledger(clients(stack=declined), STAGE)
+
+
 def test_too_little_concurrency_stops_it_and_little_is_of_concern() -> None:
+    """Four workers of queues, two runs of settling, the sweep, and four shards of a new stream."""
     with pytest.raises(AccountError, match="Service Quotas"):
-        told(clients(concurrency=7))
-    (concern,) = told(clients(concurrency=10))
+        told(clients(concurrency=11), load_stage("production"))
+    (concern,) = told(clients(concurrency=14))
     assert "as few as 3 refunds" in concern
+
+
+def test_a_new_accounts_ten_are_enough_for_test_money() -> None:
+    (concern,) = told(clients(concurrency=10))
+    assert "11 may be background work" in concern
+    assert "Service Quotas" in concern
 
 
 def test_the_accounts_role_of_other_apis_is_not_replaced_unnoticed() -> None:

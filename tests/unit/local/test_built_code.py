@@ -6,7 +6,7 @@ import pytest
 
 from local import paths
 from local.artifact_check import MAGIC, artifact_problems
-from local.build import Build, Target, aws, build, this_machine
+from local.build import MACHINES, Build, Target, aws, build, this_machine
 from local.deploy import build_digest
 from local.stages import load_stage
 from local.template_yaml import read_template
@@ -24,6 +24,19 @@ FUNCTIONS = [
     for name, resource in read_template(paths.TEMPLATE)["Resources"].items()
     if resource["Type"] == "AWS::Serverless::Function"
 ]
+
+
+def test_sam_alone_builds_for_what_the_template_asks_for() -> None:
+    """Nobody tells a Makefile the template's parameters."""
+    declared = read_template(paths.TEMPLATE)["Parameters"]
+    machine = MACHINES[declared["Architecture"]["Default"]]
+    python = declared["Runtime"]["Default"].removeprefix("python")
+    for recipe in paths.ROOT.glob("layers/*/Makefile"):
+        assert f"\nTARGET_PYTHON ?= {python}\n" in recipe.read_text()
+    assert (
+        f"\nTARGET_MACHINE ?= {machine}\n"
+        in (paths.ROOT / "layers" / "dependencies" / "Makefile").read_text()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +61,7 @@ def test_this_machines_build_fits_this_machine_and_is_compiled(built: Build) -> 
         assert list((built.directory / part).rglob("*.pyc")), part
 
 
+@pytest.mark.heavy
 def test_the_build_for_aws_fits_aws() -> None:
     stage = load_stage("production")
     target = aws(stage)

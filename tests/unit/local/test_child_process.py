@@ -56,7 +56,7 @@ def test_leaving_it_ends_the_program_and_what_it_started(tmp_path: Path) -> None
     with ChildProcess(PYTHON, program, environment, tmp_path / "log") as child:
         ids = ids_in(tmp_path / "ids")
         assert child.exit_code is None
-    wait_for(lambda: not any(map(is_alive, ids)), "the end of all", at_most=10)
+    wait_for(lambda: not any(map(is_alive, ids)), "the end of all", at_most=60)
 
 
 def test_a_killed_parent_leaves_nothing_running(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_killed_parent_leaves_nothing_running(tmp_path: Path) -> None:
     ids = ids_in(tmp_path / "ids")
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    wait_for(lambda: not any(map(is_alive, ids)), "the end of all", at_most=10)
+    wait_for(lambda: not any(map(is_alive, ids)), "the end of all", at_most=60)
 
 
 def test_a_program_that_fails_leaves_its_last_words(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from local.clients import CloudClients
 from local.emulator import running_emulator
 from local.polling import wait_for
 
-SOON = 30.0
+SOON = 90.0
 
 
 FUNCTION = """
@@ -87,6 +87,7 @@ def function_on_a_stream(clients: CloudClients, directory: Path) -> Any:
     return put
 
 
+@pytest.mark.heavy
 def test_what_a_function_reports_as_failed_is_shown_again_with_all_after_it(
     clients: CloudClients, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """What is live of a stack, whichever functions, queues and schedules it has."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -50,6 +51,36 @@ def stack_of(
         ),
         "stack",
     )
+
+
+def test_what_is_in_nested_stacks_is_the_stacks_too() -> None:
+    resources = {
+        "stack": [("AWS::CloudFormation::Stack", "arn:inner"), ("AWS::Lambda::Function", "f")],
+        "arn:inner": [("AWS::CloudWatch::Alarm", "b"), ("AWS::CloudWatch::Alarm", "a")],
+    }
+
+    def paginate(*, StackName: str) -> list[dict[str, Any]]:  # noqa: N803 - AWS's word
+        found = [{"ResourceType": k, "PhysicalResourceId": n} for k, n in resources[StackName]]
+        return [{"StackResourceSummaries": found}]
+
+    paginator = SimpleNamespace(paginate=paginate)
+    live = LiveStack(FakeClients(cloudformation={"get_paginator": lambda _: paginator}), "stack")
+    assert live.alarms() == ["a", "b"]
+    assert live.functions() == ["f"]
+
+
+@pytest.mark.parametrize(
+    ("live", "state"),
+    [
+        (VERSION, None),
+        (VERSION | SNAPPED, "Active"),
+        (VERSION | SNAPPED | {"State": "Inactive"}, "Inactive"),
+    ],
+)
+def test_a_snapshot_that_fell_asleep_is_told_from_one_that_is_ready(
+    live: dict[str, Any], state: str | None
+) -> None:
+    assert stack_of(live=live).snapshot_state("report") == state
 
 
 def test_the_stack_says_what_there_is() -> None:

@@ -1,14 +1,17 @@
 """`make deploy`, as far as it goes without an account."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from local import release
 from local.account import AccountError
+from local.build import BuildError
 from local.live import BrokenVersionError, LiveStack
 from local.polling import NotInTimeError
 from local.release import ReleaseError
+from local.stages import load_stage
 from tests.unit.local.cloud import FakeClients, raising, refused
 
 
@@ -92,6 +95,45 @@ def test_what_stops_it_is_said_in_one_sentence(
     monkeypatch.setattr(release, "release", raising(trouble))
     assert release.main() == 1
     assert capsys.readouterr().err.startswith(told)
+
+
+@pytest.fixture
+def answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account of no concern, and nothing that has to be asked for."""
+    monkeypatch.setattr(release, "identity", lambda _: SimpleNamespace(account="1", arn="a"))
+    monkeypatch.setattr(release, "ask_for_sources", lambda stage: stage)
+    for step in ("concerns", "ask_for_secrets"):
+        monkeypatch.setattr(release, step, lambda *_: ())
+
+
+@pytest.mark.usefixtures("answered")
+def test_a_change_set_that_somebody_said_no_to_is_an_end_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a first deployment, at whose change set somebody says no
+    unapplied = {"Stacks": [{"StackStatus": "REVIEW_IN_PROGRESS"}]}
+    clients = FakeClients(cloudformation={"describe_stacks": lambda **_: unapplied}, ssm={})
+    monkeypatch.setattr(release, "has_kept_ledger", lambda *_: False)
+    for step in ("_build", "build_digest", "_deploy"):
+        monkeypatch.setattr(release, step, lambda *_: "")
+    # Then it ends, and nothing of the stack was touched
+    with pytest.raises(ReleaseError, match="the change set was not applied"):
+        release.release(load_stage("production"), clients)
+
+
+@pytest.mark.usefixtures("answered")
+@pytest.mark.parametrize(("rows", "asked"), [(0, []), (1, ["refund-bridge-production-ledger"])])
+def test_only_a_kept_ledger_that_holds_something_is_asked_about(
+    rows: int, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients = FakeClients(dynamodb={"scan": lambda **_: {"Count": rows}}, ssm={})
+    names: list[str] = []
+    monkeypatch.setattr(release, "has_kept_ledger", lambda *_: True)
+    monkeypatch.setattr(release, "agree_to_take_back", names.append)
+    monkeypatch.setattr(release, "_build", raising(BuildError("far enough")))
+    with pytest.raises(BuildError):
+        release.release(load_stage("production"), clients)
+    assert names == asked
 
 
 def test_the_sam_cli_goes_where_the_clients_go() -> None:

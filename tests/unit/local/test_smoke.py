@@ -146,7 +146,7 @@ def test_a_new_key_that_never_becomes_known_is_revoked_again() -> None:
 
 def test_what_is_paused_must_not_answer() -> None:
     stage = Stage("s", "s", "x", STAGE.parameters | {"Paused": "true"})
-    paused = Deployed(health=[502], source=["Disabled"], schedule="DISABLED")
+    paused = Deployed(health=[0, 403, 502], source=["Disabled"], schedule="DISABLED")
     assert len(list(paused.smoke(stage).all())) == 1
     for change in ({"health": [200]}, {"source": ["Enabled"]}, {"schedule": "ENABLED"}):
         running = {"health": [502], "source": ["Disabled"], "schedule": "DISABLED"} | change

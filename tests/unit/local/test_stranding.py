@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from local import stranding
 from local.stages import Stage
 from local.stranding import StrandingError, accounts_of, refuse_stranding, stranded
+from refundctl import walk
 from refunds.refund import Refund
 from refunds.state_machine import State
 from tests.fakes.processor_fates import RequestLost
@@ -91,16 +91,16 @@ def test_a_processor_that_is_taken_out_strands_too(lost: Refund) -> None:
 def test_a_deployment_that_would_strand_is_refused(
     lost: Refund, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stranding.walk, "open_refunds", lambda *_: [lost])
+    monkeypatch.setattr(walk, "open_refunds", lambda *_: [lost])
     with pytest.raises(StrandingError, match=f"account of hitpay.*{lost.id}"):
         refuse_stranding(deployed(HERE), STAGE)
     # With the settings that are deployed the ledger is not even read
-    monkeypatch.setattr(stranding.walk, "open_refunds", raising(AssertionError()))
+    monkeypatch.setattr(walk, "open_refunds", raising(AssertionError()))
     assert _passes(deployed(THERE))
 
 
 def test_with_nothing_open_the_account_may_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stranding.walk, "open_refunds", lambda *_: [])
+    monkeypatch.setattr(walk, "open_refunds", lambda *_: [])
     assert _passes(deployed(HERE))
 
 

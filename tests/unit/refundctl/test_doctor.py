@@ -239,6 +239,12 @@ class TestLedger:
 
 
 class TestRelease:
+    @pytest.mark.parametrize(
+        ("state", "level"), [("Active", OK), ("Inactive", WARN), ("Failed", FAIL)]
+    )
+    def test_is_the_snapshot_awake(self, state: str, level: Level) -> None:
+        assert release.awake("refund-api", state).level is level
+
     def test_does_live_run_what_was_deployed(self) -> None:
         assert release.same_version("f", "7", []).level is OK
         found = release.same_version("f", "6", ["CodeSha256"])

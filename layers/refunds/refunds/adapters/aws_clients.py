@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 CONNECT_SECONDS: Final = 1
 READ_SECONDS: Final = 3
 ATTEMPTS: Final = 3
+# Parameter Store answers 40 calls a second of a whole account and region, and workers may start
+# together. https://docs.aws.amazon.com/general/latest/gr/ssm.html
+SSM_ATTEMPTS: Final = 4
 USER_AGENT: Final = "refund-bridge"
 # What the functions call, and so all that the layer has descriptions of (its Makefile).
 SERVICES: Final = ("dynamodb", "events", "sqs", "ssm")
@@ -73,7 +76,7 @@ def prime() -> None:
             region_name="us-east-1",
             aws_access_key_id=nobody,
             aws_secret_access_key=nobody,
-            config=_config(),
+            config=_config(ATTEMPTS),
         ).close()
     forget_clients()
 
@@ -81,7 +84,8 @@ def prime() -> None:
 def _client(service: str) -> Any:
     with _lock:  # a session may be used by one thread at a time only, what it makes by any number
         if service not in _made:
-            _made[service] = _session().client(service, config=_config())
+            attempts = SSM_ATTEMPTS if service == "ssm" else ATTEMPTS
+            _made[service] = _session().client(service, config=_config(attempts))
         return _made[service]
 
 
@@ -105,13 +109,13 @@ def _descriptions() -> Any:
     return create_loader()
 
 
-def _config() -> "Config":
+def _config(attempts: int) -> "Config":
     from botocore.config import Config  # noqa: PLC0415
 
     return Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": attempts},
         # botocore would make up a longer one anew for every request, out of forty parts.
         user_agent=USER_AGENT,
     )

@@ -6,6 +6,7 @@ urllib3 this uses the connections and the reading of answers. No retries, no red
 no threads.
 """
 
+import os
 from dataclasses import dataclass
 from http.client import HTTPException
 from socket import gaierror
@@ -16,6 +17,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from refunds.adapters.deadline_socket import (
+    PRIVATE_CA,
     Connection,
     PlainConnection,
     TimedSocket,
@@ -64,6 +66,8 @@ class DeadlineHttp:
         self._clock = clock
         self._limits = limits or Limits()
         self._ca_file = ca_file
+        if PRIVATE_CA in os.environ:
+            tls_context(ca_file)  # a wrong one is said at start, and not at the first refund
         self._idle = IdleConnections(clock)
 
     def send(self, request: HttpRequest, deadline: Deadline, *, fresh: bool = False) -> HttpAnswer:

@@ -4,6 +4,7 @@ urllib3's and http.client's timeouts are per read: a server that sends one byte 
 headers or its body, never meets them. Here every read is given only what is left in all.
 """
 
+import os
 import socket
 import ssl
 from functools import lru_cache
@@ -12,10 +13,14 @@ from typing import TYPE_CHECKING
 import certifi
 import urllib3.connection
 
+from refunds.config import ConfigurationError
 from refunds.ports import Deadline
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+
+PRIVATE_CA = "PRIVATE_CA"
+"""The variable that names a file of authorities to trust besides the public ones."""
 
 
 class TimedSocket(socket.socket):
@@ -69,10 +74,24 @@ Connection = PlainConnection | TlsConnection
 def tls_context(ca_file: str | None = None) -> ssl.SSLContext:
     """A verifying TLS context that makes ``TimedTlsSocket``s.
 
-    Trusts certifi's authorities, or only those in ``ca_file``. Reading them takes milliseconds, so
-    it is done once per process.
+    Trusts certifi's authorities and those of ``PRIVATE_CA``, or only those in ``ca_file``. Reading
+    them takes milliseconds, so it is done once per process.
+
+    Raises:
+        ConfigurationError: ``PRIVATE_CA`` names no file of certificates.
     """
     context = ssl.create_default_context(cafile=ca_file or certifi.where())
+    if ca_file is None and (private := os.environ.get(PRIVATE_CA)):
+        try:
+            context.load_verify_locations(private)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigurationError(
+                f"{PRIVATE_CA}: {private} cannot be read as certificates (PEM):"
+                " PrivateCaLayerArn must be a layer with that file at its top"
+            ) from error
+    # As Python 3.13 has it, on which the functions run: a certificate that it refuses is refused by
+    # tests and tools of older ones too.
+    context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
     context.hostname_checks_common_name = False  # as urllib3 has it: only the alternative names
     context.sslsocket_class = TimedTlsSocket
     return context

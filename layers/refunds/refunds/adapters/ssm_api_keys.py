@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from refunds.adapters.ssm_parameters import Kept, parameters_under
+from refunds.adapters.api_key import KeyUnavailableError
+from refunds.adapters.ssm_parameters import RETRY_AFTER_S, UNREADABLE, Kept, parameters_under
 from refunds.callers import ApiKeyHolder
+from refunds.errors import KeysUnavailableError
 from refunds.ports import Clock, Trail
 
 if TYPE_CHECKING:
@@ -31,8 +33,9 @@ class ApiKeys:
     """Our callers' keys: one parameter each under ``<prefix>/api-keys``, digests only.
 
     A key that is revoked stops working when the cache is ``max_age_s`` old, and a new one works by
-    then. There is no fallback to older values: without an answer of the Systems Manager nobody is
-    let in. At most ``KEYS_MAX`` are read, in the Systems Manager's order; the others let nobody in.
+    then; while the Systems Manager throttles, a few minutes later (``Kept``). Without any other
+    answer of it nobody is let in. At most ``KEYS_MAX`` are read, in the Systems Manager's order;
+    the others let nobody in.
     """
 
     def __init__(
@@ -48,7 +51,7 @@ class ApiKeys:
         """The holder of that key, ``None`` if nobody is.
 
         Raises:
-            KeyUnavailableError: the keys cannot be read now.
+            KeysUnavailableError: the keys cannot be read now.
         """
         digest = hashlib.sha256(bearer_token.encode("utf-8", "surrogatepass")).digest()
         holder = None
@@ -62,7 +65,11 @@ class ApiKeys:
         return parameters_under(self._client, self._path, at_most=KEYS_MAX + 1)
 
     def _entries(self) -> tuple[_Entry, ...]:
-        values = self._values.current()
+        try:
+            values = self._values.current()
+        except KeyUnavailableError as error:
+            self._trail.note("api_keys_unreadable", reason=error.reason)
+            raise KeysUnavailableError(UNREADABLE, retry_after_s=RETRY_AFTER_S) from error
         known, entries = self._parsed
         if values != known:
             read = [_entry(value) for value in values[:KEYS_MAX]]

@@ -62,7 +62,9 @@ class Secrets:
         """The value of that parameter; raises as ``Secret.current`` does."""
         with self._lock:
             kept = self._values.kept()
-            if kept is None or full_name not in kept:
+            if kept is None:
+                kept = self._values.current()
+            elif full_name not in kept:
                 kept = self._values.fetched_anew()
             return _usable(full_name, kept)
 

@@ -14,6 +14,8 @@ from refunds.adapters.api_key import sentence
 from refunds.adapters.http_messages import retry_after_of
 from refunds.money import is_currency
 from refunds.ports import (
+    InvoicePayment,
+    InvoicePaymentKind,
     PaymentRecord,
     ReportOutcome,
     ReportRefused,
@@ -142,17 +144,65 @@ def read_payment_record(source: Mapping[str, Any]) -> PaymentRecord:
         amount_canceled=_value(source, "amount_canceled", currency),
         metadata=_metadata(source),
         payment_reference=_payment_reference(source.get("processor_details")),
+        reported_by=_text_or_none(source.get("reported_by")),
     )
 
 
-def read_reference(source: Mapping[str, Any]) -> StripeReference:
-    """A PaymentIntent or an Invoice.
+def read_payment_intent(source: Mapping[str, Any]) -> StripeReference:
+    """A PaymentIntent, with its ``payment_record`` and ``latest_charge`` expanded or not.
 
     Raises:
         UnreadableAnswerError: a member that is needed is missing or of a wrong type.
     """
+    record = source.get("payment_record") or None
+    if not isinstance(record, dict | str | None):
+        raise UnreadableAnswerError("payment_record of a PaymentIntent is neither id nor object")
     return StripeReference(
-        id=_text(source, "id"), livemode=_flag(source, "livemode"), metadata=_metadata(source)
+        id=_text(source, "id"),
+        livemode=_flag(source, "livemode"),
+        metadata=_metadata(source),
+        payment_record=read_payment_record(record) if isinstance(record, dict) else record,
+        captured_charge=_captured_charge(source.get("latest_charge")),
+    )
+
+
+def read_invoice(source: Mapping[str, Any]) -> StripeReference:
+    """An Invoice, with its ``payments`` expanded or not.
+
+    Only those of status ``paid`` count: Stripe adds an open default payment by itself.
+
+    Raises:
+        UnreadableAnswerError: a member that is needed is missing or of a wrong type.
+    """
+    payments = source.get("payments") or {"data": [], "has_more": False}
+    listed = payments.get("data") if isinstance(payments, dict) else None
+    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+        raise UnreadableAnswerError("payments of an Invoice is not a list")
+    return StripeReference(
+        id=_text(source, "id"),
+        livemode=_flag(source, "livemode"),
+        metadata=_metadata(source),
+        payments=tuple(_invoice_payment(one) for one in listed if one.get("status") == "paid"),
+        has_more_payments=payments.get("has_more") is True,
+    )
+
+
+def _captured_charge(charge: Any) -> str | None:
+    """The id of a charge that captured money; ``None`` for one that did not, or is not shown."""
+    if not isinstance(charge, dict) or charge.get("status") != "succeeded":
+        return None
+    return _text(charge, "id") if charge.get("captured") and charge.get("amount_captured") else None
+
+
+def _invoice_payment(source: Mapping[str, Any]) -> InvoicePayment:
+    payment, amount = source.get("payment"), source.get("amount_paid")
+    word = payment.get("type") if isinstance(payment, dict) else None
+    if not isinstance(payment, dict) or word not in list(InvoicePaymentKind):
+        raise UnreadableAnswerError("an Invoice was paid by something that is not known here")
+    named = payment.get(word)
+    paid_by = named if isinstance(named, dict) else {"id": named}
+    return InvoicePayment(
+        InvoicePaymentKind(word), _text(paid_by, "id"), amount if type(amount) is int else None
     )
 
 

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from refunds.adapters.api_key import ApiKey
 from refunds.adapters.deadline_http import DeadlineHttp
-from refunds.adapters.stripe_answers import read_payment_record, read_reference
+from refunds.adapters.stripe_answers import read_invoice, read_payment_intent, read_payment_record
 from refunds.adapters.stripe_calls import Ask, RefusedError, StripeCalls
 from refunds.ports import (
     Deadline,
@@ -40,20 +40,23 @@ class StripeBook:
 
     def payment_intent(self, payment_intent: str, deadline: Deadline) -> StripeReference:
         """The PaymentIntent of that id; see ``ports.Book``."""
-        return read_reference(
+        path = f"/v1/payment_intents/{payment_intent}"
+        expand = ["payment_record", "latest_charge"]
+        return read_payment_intent(
             self._read(
                 payment_intent,
-                lambda client: client.raw_request("get", f"/v1/payment_intents/{payment_intent}"),
+                lambda client: client.raw_request("get", path, expand=expand),
                 deadline,
             )
         )
 
     def invoice(self, invoice: str, deadline: Deadline) -> StripeReference:
         """The Invoice of that id; see ``ports.Book``."""
-        return read_reference(
+        path = f"/v1/invoices/{invoice}"
+        return read_invoice(
             self._read(
                 invoice,
-                lambda client: client.raw_request("get", f"/v1/invoices/{invoice}"),
+                lambda client: client.raw_request("get", path, expand=["payments"]),
                 deadline,
             )
         )

@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING, Final
 
-from refunds.adapters.ssm_parameters import Kept, parameters_by_name
-from refunds.ports import Clock
+from refunds.adapters.api_key import KeyUnavailableError
+from refunds.adapters.ssm_parameters import RETRY_AFTER_S, UNREADABLE, Kept, parameters_by_name
+from refunds.errors import KeysUnavailableError
+from refunds.ports import Clock, Trail
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -22,8 +24,11 @@ class WebhookSalts:
     One of fewer than ``SALT_CHARACTERS_MIN`` characters counts as not there.
     """
 
-    def __init__(self, client: "SSMClient", prefix: str, *, max_age_s: int, clock: Clock) -> None:
+    def __init__(
+        self, client: "SSMClient", prefix: str, *, max_age_s: int, clock: Clock, trail: Trail
+    ) -> None:
         self._client = client
+        self._trail = trail
         self._name = f"{prefix.rstrip('/')}/{PARAMETER}"
         self._salts = Kept(self._fetch, max_age_s=max_age_s, clock=clock)
 
@@ -31,9 +36,13 @@ class WebhookSalts:
         """The salts, at most ``SALTS_MAX``.
 
         Raises:
-            KeyUnavailableError: they cannot be read now.
+            KeysUnavailableError: they cannot be read now.
         """
-        return self._salts.current()
+        try:
+            return self._salts.current()
+        except KeyUnavailableError as error:
+            self._trail.note("webhook_salts_unreadable", reason=error.reason)
+            raise KeysUnavailableError(UNREADABLE, retry_after_s=RETRY_AFTER_S) from error
 
     def _fetch(self) -> tuple[str, ...]:
         text = parameters_by_name(self._client, [self._name]).get(self._name, "")

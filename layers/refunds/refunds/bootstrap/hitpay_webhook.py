@@ -42,6 +42,7 @@ def hitpay_webhook(logger: Logger) -> HitPayWebhookWorld:
         settings.secrets_prefix,
         max_age_s=settings.secrets_cache_seconds,
         clock=path.clock,
+        trail=path.trail,
     )
     observe = observe_of(path, settings)
     return HitPayWebhookWorld(observe=observe, salts=salts, clock=path.clock, trail=path.trail)

@@ -38,6 +38,7 @@ UNAUTHENTICATED: Final = frozenset({401})
 ORDER_MS_MAX: Final = 20_000
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
+NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 class Words(Protocol):
@@ -101,16 +102,25 @@ class ProviderHttp:
         self._http.warm(self._base_url, deadline)
 
     def send(
-        self, path: str, kind: str, body: bytes, deadline: Deadline
+        self,
+        path: str,
+        kind: str,
+        body: bytes,
+        deadline: Deadline,
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> Sent | Aborted | Unknown:
         """POST an order to move money, once.
 
-        ``kind`` is the body's media type. Where the credential is refused and the one read anew is
-        another, that is said (``CredentialRefused.replaced``); otherwise the answer is returned.
+        ``kind`` is the body's media type, ``headers`` go beside those of every call. Where the
+        credential is refused and the one read anew is another, that is said
+        (``CredentialRefused.replaced``); otherwise the answer is returned.
         """
         try:
             key = self._key.current()
-            answer = self._post(path, kind, body, key, deadline)
+            every = {**self._headers(key), **headers, "Content-Type": kind}
+            request = HttpRequest("POST", f"{self._base_url}{path}", every, body)
+            answer = self._http.send(request, deadline)
         except (KeyUnavailableError, NotSentError) as error:
             return Aborted(error.reason)
         except UnclearError as error:
@@ -171,11 +181,6 @@ class ProviderHttp:
             f"{self._title} answered {answer.status}" + (f": {message}" if message else ""),
             retry_after_s=retry_after_of(answer.headers),
         )
-
-    def _post(self, path: str, kind: str, body: bytes, key: str, deadline: Deadline) -> HttpAnswer:
-        headers = {**self._headers(key), "Content-Type": kind}
-        request = HttpRequest("POST", f"{self._base_url}{path}", headers, body)
-        return self._http.send(request, deadline)
 
     def _ask_twice(self, path: str, deadline: Deadline) -> tuple[HttpAnswer, str]:
         """A whole answer to a GET, and the key it was asked with; at most two requests.

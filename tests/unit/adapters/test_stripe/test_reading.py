@@ -1,10 +1,14 @@
 """What Stripe's answers mean to a read."""
 
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 from refunds.ports import (
+    InvoicePayment,
+    InvoicePaymentKind,
+    PaymentRecord,
     ProviderUnavailableError,
     StripeObjectNotFoundError,
     UnreadableAnswerError,
@@ -88,7 +92,88 @@ def test_an_intent_and_an_invoice_are_read_for_where_they_lead(
         book = make_book(server.url)
         assert book.payment_intent("pi_1", clock.deadline()).metadata == {"a": "b"}
         assert book.invoice("in_1", clock.deadline()).metadata == {}
-    assert server.requests == ["GET /v1/payment_intents/pi_1", "GET /v1/invoices/in_1"]
+    assert [unquote(request) for request in server.requests] == [
+        "GET /v1/payment_intents/pi_1?expand[0]=payment_record&expand[1]=latest_charge",
+        "GET /v1/invoices/in_1?expand[0]=payments",
+    ]
+
+
+INTENT = {"id": "pi_1", "object": "payment_intent", "livemode": False, "metadata": {}}
+CHARGE = {"id": "ch_1", "status": "succeeded", "captured": True, "amount_captured": 9999}
+
+
+@pytest.mark.parametrize(
+    ("members", "record", "captured"),
+    [
+        ({"payment_record": None, "latest_charge": None}, None, None),
+        ({"payment_record": "pr_1"}, "pr_1", None),
+        ({"payment_record": record_body(reported_by="self")}, "self", None),
+        ({"payment_record": record_body(reported_by="stripe")}, "stripe", None),
+        ({"latest_charge": CHARGE}, None, "ch_1"),
+        ({"latest_charge": "ch_1"}, None, None),
+        ({"latest_charge": CHARGE | {"captured": False}}, None, None),
+        ({"latest_charge": CHARGE | {"amount_captured": 0}}, None, None),
+        ({"latest_charge": CHARGE | {"status": "failed"}}, None, None),
+    ],
+)
+def test_an_intent_says_its_record_and_what_stripe_captured(
+    make_book: MakeBook,
+    clock: FrozenWallClock,
+    members: dict[str, Any],
+    record: str | None,
+    captured: str | None,
+) -> None:
+    with RawServer(answer(200, INTENT | members)) as server:
+        found = make_book(server.url).payment_intent("pi_1", clock.deadline())
+    shown = found.payment_record
+    assert (shown.reported_by if isinstance(shown, PaymentRecord) else shown) == record
+    assert found.captured_charge == captured
+
+
+def paid_by(kind: str, named: object, status: str = "paid", amount: object = 9999) -> Any:
+    """An item of an invoice's payments, as the SDK's ``InvoicePayment`` describes it."""
+    payment = {"type": kind, kind: named}
+    return {"id": "inpay_1", "status": status, "amount_paid": amount, "payment": payment}
+
+
+def test_of_an_invoices_payments_those_that_are_paid_count(
+    make_book: MakeBook, clock: FrozenWallClock
+) -> None:
+    payments = [
+        paid_by("payment_intent", "pi_open", "open", None),
+        paid_by("payment_intent", "pi_gone", "canceled", None),
+        paid_by("payment_record", "pr_1", amount=5000),
+        paid_by("charge", {"id": "ch_1", "object": "charge"}, amount=None),
+    ]
+    listed = {"object": "list", "data": payments, "has_more": True}
+    invoice = {"id": "in_1", "livemode": False, "metadata": {}, "payments": listed}
+    with RawServer(answer(200, invoice)) as server:
+        found = make_book(server.url).invoice("in_1", clock.deadline())
+    assert found.has_more_payments
+    assert found.payments == (
+        InvoicePayment(InvoicePaymentKind.PAYMENT_RECORD, "pr_1", 5000),
+        InvoicePayment(InvoicePaymentKind.CHARGE, "ch_1", None),
+    )
+
+
+@pytest.mark.parametrize(
+    "payments",
+    [
+        [],
+        {"data": None},
+        {"data": ["inpay_1"]},
+        {"data": [paid_by("gift_card", "x")]},
+        {"data": [paid_by("payment_record", None)]},
+        {"data": [{"status": "paid", "payment": "pr_1"}]},
+    ],
+)
+def test_payments_that_cannot_be_read_are_not_guessed(
+    make_book: MakeBook, clock: FrozenWallClock, payments: Any
+) -> None:
+    invoice: dict[str, Any] = {"id": "in_1", "livemode": False, "metadata": {}}
+    invoice["payments"] = payments or [1]
+    with RawServer(answer(200, invoice)) as server, pytest.raises(UnreadableAnswerError):
+        make_book(server.url).invoice("in_1", clock.deadline())
 
 
 def test_an_unknown_record_is_not_found_in_stripes_words(

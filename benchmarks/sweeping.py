@@ -1,0 +1,100 @@
+"""What a sweep asks HitPay for: what was sold, by a list without a filter, or what was refunded.
+
+HitPay's adapter walks through the simulator's list of 100,000 charges, of which one in a hundred
+was refunded, half of these in part. A charge that the list does not say the sum of is read.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+from benchmarks.results import Part, Row
+from benchmarks.scale import Scale
+from local.simulators.client import SimulatorControl
+from local.simulators.hitpay import DEFAULT_KEY
+from local.simulators.json_text import JsonObject
+from local.simulators.seeding import Seed
+from local.simulators.server import RunningSimulators
+from refunds.adapters.deadline_http import DeadlineHttp
+from refunds.adapters.system_clock import SystemClock
+from refunds.ports import Deadline
+from refunds.processors import hitpay
+from refunds.processors.hitpay import HitPay
+
+REFUNDED_ONE_IN = 100
+SEEDED_AT_ONCE = 500
+WALK_MS = 3_600_000
+
+
+class Key:
+    """The simulator's key."""
+
+    def current(self) -> str:
+        """The key."""
+        return DEFAULT_KEY
+
+    def refreshed(self) -> None:
+        """None: there is no other."""
+
+
+def measure(scale: Scale, _: Path) -> Part:
+    """Count the requests of a whole sweep, without and with the filter."""
+    with RunningSimulators() as simulators:
+        control = simulators.control
+        control.reset()
+        for start in range(0, scale.sold, SEEDED_AT_ONCE):
+            numbers = range(start, min(start + SEEDED_AT_ONCE, scale.sold))
+            control.seed(Seed(charges=tuple(_sold(number) for number in numbers)))
+        with _without_a_filter(control):
+            before = _walked(control)
+        after = _walked(control)
+    what = f"a sweep of {scale.sold:,} charges, one in {REFUNDED_ONE_IN} refunded"
+    row = Row(
+        what=f"{what}, requests",
+        against=f"a list without a filter: {before['pages'] + before['reads']:,}",
+        value=after["pages"] + after["reads"],
+        unit="requests",
+        note=f"{after['pages']} pages and {after['reads']} charges",
+    )
+    return Part([row], {"without_filter": before, "refunded_only": after})
+
+
+def _sold(number: int) -> JsonObject:
+    charge: JsonObject = {"id": f"sold-{number}", "amount": "100.00", "currency": "sgd"}
+    if number % REFUNDED_ONE_IN == 0:
+        is_part = number % (2 * REFUNDED_ONE_IN) == 0
+        amount = "10.00" if is_part else "100.00"
+        charge["refunds"] = [{"id": f"back-{number}", "amount": amount}]
+    return charge
+
+
+@contextmanager
+def _without_a_filter(control: SimulatorControl) -> Iterator[None]:
+    control.set_hitpay(list_default="everything")
+    with patch.object(hitpay, "REFUNDED_STATUSES", ()):
+        yield
+    control.set_hitpay(list_default="documented")
+
+
+def _walked(control: SimulatorControl) -> dict[str, int]:
+    """Pages and charges that a sweep reads, and how long it took against the simulator."""
+    clock = SystemClock()
+    http = DeadlineHttp(clock)
+    adapter = HitPay(base_url=control.hitpay_url, key=Key(), http=http)
+    deadline = Deadline.after(clock, WALK_MS)
+    began, pages, reads, listed = time.monotonic(), 0, 0, 0
+    cursor: str | None = None
+    while True:
+        page = adapter.charges(cursor, deadline)
+        pages, listed = pages + 1, listed + len(page.charges)
+        for charge in page.charges:
+            if charge.refunded is None:
+                adapter.charge(charge.id, deadline)
+                reads += 1
+        if (cursor := page.cursor) is None:
+            break
+    http.close()
+    took_ms = round((time.monotonic() - began) * 1000)
+    return {"pages": pages, "reads": reads, "listed": listed, "milliseconds": took_ms}

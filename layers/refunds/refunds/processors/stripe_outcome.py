@@ -1,0 +1,69 @@
+"""What Stripe's answer to ``POST /v1/refunds`` means.
+
+Facts: https://docs.stripe.com/api/refunds/create, https://docs.stripe.com/api/errors and
+https://docs.stripe.com/error-low-level. An answer of Stripe's own has its ``error`` object.
+"""
+
+from typing import Any, Final
+
+from refunds.adapters.api_key import sentence
+from refunds.adapters.exact_json import json_object
+from refunds.adapters.http_messages import HttpAnswer
+from refunds.ports import (
+    Aborted,
+    Outcome,
+    RefundOrder,
+    Rejected,
+    Unknown,
+    UnreadableAnswerError,
+)
+from refunds.processors.accepting import accepted
+from refunds.processors.provider_http import Sent, not_executed
+from refunds.processors.stripe_shapes import TITLE, read_movement
+
+_REFUSALS: Final = frozenset({400, 402, 404, 422})
+# Without Stripe's sentence these come from something in front of it, which executes nothing.
+_TURNED_AWAY: Final = frozenset({403, 404})
+# Another request under our key, or one with other parameters: of that one nothing is known.
+_OF_THE_KEY: Final = "idempotency_error"
+
+
+def outcome_of(sent: Sent, order: RefundOrder) -> Outcome:
+    """The outcome of a whole answer."""
+    answer = sent.answer
+    if answer.is_success:
+        return _accepted(answer.body, order)
+    return not_executed(answer, TITLE) or _refused(answer, sent.key)
+
+
+def _refused(answer: HttpAnswer, key: str) -> Outcome:
+    error, message = _error_of(answer), message_of(answer, secret=key)
+    if message is None and answer.status in _TURNED_AWAY:
+        return Aborted(f"turned away before Stripe ({answer.status} without its message)")
+    if message is None or error.get("type") == _OF_THE_KEY:
+        return Unknown(f"Stripe answered {answer.status}")
+    if answer.status == 403:
+        return Aborted(f"the key may not refund at Stripe: {message}")
+    if answer.status in _REFUSALS:
+        code = sentence(str(error.get("code") or ""), secret=key) or None
+        return Rejected(message, answer.status, code)
+    return Unknown(f"Stripe answered {answer.status}")
+
+
+def message_of(answer: HttpAnswer, *, secret: str) -> str | None:
+    """The sentence in ``error``; ``None`` if the answer is not of that form."""
+    message = _error_of(answer).get("message")
+    return sentence(message, secret=secret) or None if isinstance(message, str) else None
+
+
+def _accepted(body: bytes, order: RefundOrder) -> Outcome:
+    try:
+        movement = read_movement(json_object(body))
+    except UnreadableAnswerError as error:
+        return Unknown(f"Stripe's answer is a success that cannot be read: {error.reason}")
+    return accepted(movement, order, title=TITLE)
+
+
+def _error_of(answer: HttpAnswer) -> dict[str, Any]:
+    error = (json_object(answer.body) or {}).get("error")
+    return error if isinstance(error, dict) else {}

@@ -1,0 +1,63 @@
+"""Which tests share a process, and which are too heavy to be run after every edit.
+
+`make test` spreads the tests over processes. What is started for several tests is started once: all
+tests of a deployed stack go to one process, and all others stay with their file.
+"""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Property tests try the same examples each time, and take the time that the machine needs.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
+# What is started once for several files, the longest first; no test may need two of them.
+SHARED = ("hasty_stack", "stack")
+HEAVY_FOLDERS = {"browser", "integration", "mutation"}
+HEAVY_FIXTURES = {"built", "emulator", "findings", "former_release", "new_client"}
+# The real one beside the one in memory, in tests that run with both.
+HEAVY_WORLDS = {"dynamodb", "eventbridge"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every test its group; those of the longest groups come first, the light ones last."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
+        if is_heavy(item):
+            item.add_marker(pytest.mark.heavy)
+    items.sort(key=_rank)
+
+
+def is_heavy(item: pytest.Item) -> bool:
+    """Whether a test is too heavy for `make check` by what it needs."""
+    folders = set(Path(item.location[0]).parts)
+    called = getattr(item, "callspec", None)
+    worlds = {one for one in called.params.values() if isinstance(one, str)} if called else set()
+    return bool(
+        HEAVY_FOLDERS & folders or HEAVY_FIXTURES & needed_by(item) or HEAVY_WORLDS & worlds
+    )
+
+
+def group_of(item: pytest.Item) -> str:
+    """The shared thing that a test needs, or else its file."""
+    shared = needed_by(item).intersection(SHARED) or {item.location[0]}
+    (group,) = shared
+    return group
+
+
+def needed_by(item: pytest.Item) -> set[str]:
+    """The fixtures that a test asks for, directly or by others."""
+    return set(getattr(item, "fixturenames", ()))
+
+
+def _rank(item: pytest.Item) -> int:
+    group = group_of(item)
+    if group in SHARED:
+        return SHARED.index(group)
+    if "integration" in Path(item.location[0]).parts:
+        return len(SHARED)
+    return len(SHARED) + (1 if item.get_closest_marker("heavy") else 2)

@@ -1,0 +1,74 @@
+"""Stripe's adapter at Stripe's simulator: the links that Stripe keeps itself."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.simulators.seeding import Seed
+from local.simulators.server import RunningSimulators
+from local.simulators.stripe import DEFAULT_TEST_KEY
+from refunds.adapters.deadline_http import DeadlineHttp
+from refunds.adapters.stripe_book import StripeBook
+from refunds.ports import Deadline, InvoicePayment, InvoicePaymentKind, PaymentRecord
+from tests.contract.real_time import FixedKey, RealClock
+
+COMMON = {"amount": 9999, "currency": "sgd"}
+RECORD = {"id": "pr_1", **COMMON}
+CHARGE = {"id": "ch_1", "status": "succeeded", "captured": True, "amount_captured": 9999}
+
+
+@pytest.fixture(scope="module")
+def simulators() -> Iterator[RunningSimulators]:
+    with RunningSimulators() as running:
+        yield running
+
+
+@pytest.fixture
+def book(simulators: RunningSimulators) -> Iterator[StripeBook]:
+    simulators.control.reset()
+    http = DeadlineHttp(RealClock())
+    url = simulators.control.stripe_url
+    yield StripeBook(base_url=url, key=FixedKey(DEFAULT_TEST_KEY), http=http)
+    http.close()
+
+
+def deadline() -> Deadline:
+    return Deadline.after(RealClock(), 20_000)
+
+
+@pytest.mark.parametrize(
+    ("reported_by", "shown"), [("self", "shown"), ("stripe", "shown"), ("self", "absent")]
+)
+def test_an_intent_shows_its_record_and_who_reported_it(
+    simulators: RunningSimulators, book: StripeBook, reported_by: str, shown: str
+) -> None:
+    record = RECORD | {"reported_by": reported_by}
+    intent = {"id": "pi_1", **COMMON, "payment_record": "pr_1"}
+    simulators.control.seed(Seed(payment_records=(record,), payment_intents=(intent,)))
+    simulators.control.set_stripe(reported_by=shown)
+    found = book.payment_intent("pi_1", deadline())
+    assert isinstance(found.payment_record, PaymentRecord)
+    assert found.payment_record == book.payment_record("pr_1", deadline())
+    assert found.payment_record.reported_by == (None if shown == "absent" else reported_by)
+    assert found.captured_charge is None
+
+
+def test_an_intent_shows_what_stripe_captured(
+    simulators: RunningSimulators, book: StripeBook
+) -> None:
+    intent = {"id": "pi_1", **COMMON, "latest_charge": CHARGE}
+    simulators.control.seed(Seed(payment_intents=(intent,)))
+    found = book.payment_intent("pi_1", deadline())
+    assert (found.captured_charge, found.payment_record) == ("ch_1", None)
+
+
+def test_an_invoice_shows_by_what_it_was_paid(
+    simulators: RunningSimulators, book: StripeBook
+) -> None:
+    paid = {"type": "payment_record", "id": "pr_1", "amount_paid": 5000}
+    unused = {"type": "payment_intent", "id": "pi_1", "status": "canceled"}
+    invoice = {"id": "in_1", **COMMON, "payments": [unused, paid]}
+    simulators.control.seed(Seed(invoices=(invoice,)))
+    found = book.invoice("in_1", deadline())
+    assert found.payments == (InvoicePayment(InvoicePaymentKind.PAYMENT_RECORD, "pr_1", 5000),)
+    assert not found.has_more_payments

@@ -1,0 +1,119 @@
+"""HitPay's adapter at HitPay's simulator, in every form that HitPay is known to print."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.simulators import hitpay as hitpay_simulator
+from local.simulators.client import SimulatorControl
+from local.simulators.json_text import JsonObject
+from local.simulators.seeding import Seed
+from local.simulators.server import RunningSimulators
+from refunds.adapters.deadline_http import DeadlineHttp
+from refunds.money import Money
+from refunds.ports import Accepted, ChargeStatus, Deadline, ListedCharge, MovementStatus
+from refunds.processors.hitpay import HitPay
+from tests.contract.processor.orders import order
+from tests.contract.real_time import FixedKey, RealClock
+
+CHARGES = 240
+# Of ten charges one was refunded in part, and one as a whole.
+PARTLY, WHOLLY = 3, 7
+
+
+@pytest.fixture(scope="module")
+def simulators() -> Iterator[RunningSimulators]:
+    with RunningSimulators() as running:
+        yield running
+
+
+class Desk:
+    """HitPay's adapter at its simulator."""
+
+    def __init__(self, control: SimulatorControl) -> None:
+        self.control = control
+        self._clock = RealClock()
+        self._http = DeadlineHttp(self._clock)
+        url, key = control.hitpay_url, FixedKey(hitpay_simulator.DEFAULT_KEY)
+        self.hitpay = HitPay(base_url=url, key=key, http=self._http)
+
+    def deadline(self) -> Deadline:
+        return Deadline.after(self._clock, 20_000)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def walk(self) -> list[ListedCharge]:
+        """Every charge that the list shows."""
+        found: list[ListedCharge] = []
+        cursor: str | None = None
+        while True:
+            page = self.hitpay.charges(cursor, self.deadline())
+            found += page.charges
+            if (cursor := page.cursor) is None:
+                return found
+
+
+@pytest.fixture
+def desk(simulators: RunningSimulators) -> Iterator[Desk]:
+    simulators.control.reset()
+    desk = Desk(simulators.control)
+    yield desk
+    desk.close()
+
+
+def sold(number: int) -> JsonObject:
+    refunded = {PARTLY: "10.00", WHOLLY: "100.00"}.get(number % 10)
+    charge: JsonObject = {"id": f"pay-{number}", "amount": "100.00", "currency": "sgd"}
+    if refunded:
+        charge["refunds"] = [{"id": f"ref-{number}", "amount": refunded}]
+    return charge
+
+
+@pytest.mark.parametrize("items", ["short", "full"])
+@pytest.mark.parametrize("default", ["documented", "everything"])
+@pytest.mark.parametrize("paging", ["cursor", "link", "page", "meta_page"])
+def test_what_was_refunded_is_found_to_the_last_page_of_every_form_of_a_list(
+    desk: Desk, paging: str, default: str, items: str
+) -> None:
+    # Given many charges, of which some were refunded in part and some as a whole
+    desk.control.seed(Seed(charges=tuple(sold(number) for number in range(CHARGES))))
+    desk.control.set_hitpay(list_paging=paging, list_default=default, list_items=items)
+
+    # When the list is walked through
+    found = {charge.id: charge.refunded for charge in desk.walk()}
+
+    # Then just those are found, with what was refunded of them as far as the list says it
+    part = 1000 if items == "full" else None
+    assert found == {
+        f"pay-{number}": part if number % 10 == PARTLY else 10_000
+        for number in range(CHARGES)
+        if number % 10 in (PARTLY, WHOLLY)
+    }
+
+
+@pytest.mark.parametrize("number_form", ["fixed", "shortest", "text", "grouped"])
+@pytest.mark.parametrize("currency_case", ["lower", "upper"])
+@pytest.mark.parametrize("refund_status", ["as_is", "null"])
+def test_a_refund_is_read_in_every_form(
+    desk: Desk, number_form: str, currency_case: str, refund_status: str
+) -> None:
+    # Given a payment of several thousands
+    charge: dict[str, Any] = {"id": "pay-1", "amount": "5000.00", "currency": "sgd"}
+    desk.control.seed(Seed(charges=(charge | {"status": "succeeded_manually"},)))
+    forms = {"number_form": number_form, "currency_case": currency_case}
+    desk.control.set_hitpay(**forms, refund_status=refund_status)
+
+    # When a part of it is refunded
+    outcome = desk.hitpay.refund(order(125_000), desk.deadline())
+
+    # Then the answer, the refund and the charge say the same
+    assert isinstance(outcome, Accepted), outcome
+    movement = desk.hitpay.movement(outcome.movement.id, desk.deadline())
+    assert movement is not None
+    assert (movement.money, movement.status) == (Money(125_000, "sgd"), MovementStatus.SUCCEEDED)
+    assert movement.refunded_at_ms == movement.created_at_ms
+    shown = desk.hitpay.charge("pay-1", desk.deadline())
+    assert (shown.money, shown.refunded) == (Money(500_000, "sgd"), 125_000)
+    assert shown.status is ChargeStatus.REFUNDABLE

@@ -1,0 +1,131 @@
+"""What holds of payments that Stripe itself took, and of no other processor's."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from local.simulators.server import RunningSimulators
+from refunds.money import Money
+from refunds.ports import Accepted, MovementStatus, Unknown
+from refunds.processors.stripe import REASON_KEY
+from refunds.processors.stripe_shapes import ORDER_KEY
+from tests.contract.processor.orders import OTHER_REFUND_ID, PAID, REFUND_ID, order
+from tests.contract.processor.simulated_worlds import StripeWorld
+
+A_DAY_AND_AN_HOUR = 25 * 3600
+
+
+@pytest.fixture
+def world(simulators: RunningSimulators) -> Iterator[StripeWorld]:
+    simulators.control.reset()
+    world = StripeWorld(simulators.control)
+    world.add_charge("ch_1", PAID)
+    yield world
+    world.close()
+
+
+def stored(world: StripeWorld) -> list[dict[str, object]]:
+    """The refunds in Stripe's own books."""
+    refunds = world.control.state("stripe")["refunds"]
+    assert isinstance(refunds, list)
+    return refunds
+
+
+def test_an_order_whose_answer_is_lost_is_found_after_stripe_forgot_its_key(
+    world: StripeWorld,
+) -> None:
+    # Given an order whose answer is lost, and a clock that moves on by 25 hours
+    world.lose_reply()
+    assert isinstance(world.processor.refund(order(charge="ch_1"), world.deadline()), Unknown)
+    world.control.set_stripe(clock_offset_seconds=A_DAY_AND_AN_HOUR)
+    # When the charge is read
+    movements = world.processor.charge("ch_1", world.deadline()).movements
+    # Then the refund shows whose order made it, and there is one
+    assert movements is not None
+    assert [movement.order_id for movement in movements] == [REFUND_ID]
+    assert world.moved("ch_1") == [2500]
+
+
+def test_a_key_that_stripe_forgot_would_move_money_again(world: StripeWorld) -> None:
+    for _ in range(2):
+        assert isinstance(world.processor.refund(order(charge="ch_1"), world.deadline()), Accepted)
+    assert world.moved("ch_1") == [2500]
+    world.control.set_stripe(clock_offset_seconds=A_DAY_AND_AN_HOUR)
+    assert isinstance(world.processor.refund(order(charge="ch_1"), world.deadline()), Accepted)
+    assert world.moved("ch_1") == [2500, 2500]
+
+
+def test_a_stored_500_is_answered_again_and_stays_unknown(world: StripeWorld) -> None:
+    world.strike("status_after_commit", status=500, stored=True)
+    for _ in range(2):
+        assert isinstance(world.processor.refund(order(charge="ch_1"), world.deadline()), Unknown)
+    assert world.moved("ch_1") == [2500]
+
+
+def test_a_refund_of_others_is_nobodys_order_here_whatever_its_amount(world: StripeWorld) -> None:
+    made = world.refund_in_dashboard("ch_1", Money(2500, PAID.currency))
+    (movement,) = world.processor.charge("ch_1", world.deadline()).movements or ()
+    assert (movement.id, movement.order_id, movement.money.amount) == (made, made, 2500)
+    assert world.processor.movement(made, world.deadline()) == movement
+
+
+@pytest.mark.parametrize("count", [10, 11, 100, 101])
+def test_all_pages_of_refunds_are_read(world: StripeWorld, count: int) -> None:
+    for _ in range(count):
+        world.refund_in_dashboard("ch_1", Money(1, PAID.currency))
+    world.add_charge("ch_2", PAID)
+    world.refund_in_dashboard("ch_2", Money(1, PAID.currency))
+    charge = world.processor.charge("ch_1", world.deadline())
+    assert charge.refunded == count
+    assert len(charge.movements or ()) == count
+
+
+@pytest.mark.parametrize(
+    ("reason", "passed_on", "noted"),
+    [
+        (None, None, None),
+        ("duplicate", "duplicate", None),
+        ("requested_by_customer", "requested_by_customer", None),
+        # As a reason it would put card and e-mail on Stripe's block list
+        ("fraudulent", None, "fraudulent"),
+        ("Größe passt nicht", None, "Größe passt nicht"),
+    ],
+)
+def test_a_reason_that_would_do_more_than_say_why_is_only_noted(
+    world: StripeWorld, reason: str | None, passed_on: str | None, noted: str | None
+) -> None:
+    asked = replace(order(charge="ch_1"), reason=reason)
+    assert isinstance(world.processor.refund(asked, world.deadline()), Accepted)
+    (refund,) = stored(world)
+    assert refund["reason"] == passed_on
+    notes = {ORDER_KEY: REFUND_ID} | ({} if noted is None else {REASON_KEY: noted})
+    assert refund["metadata"] == notes
+    assert refund["key"] == REFUND_ID
+
+
+def test_metadata_of_callers_stay_here(world: StripeWorld) -> None:
+    many = {str(number): "x" for number in range(50)}
+    asked = replace(order(charge="ch_1", refund_id=OTHER_REFUND_ID), metadata=many)
+    assert isinstance(world.processor.refund(asked, world.deadline()), Accepted)
+    assert stored(world)[0]["metadata"] == {ORDER_KEY: OTHER_REFUND_ID}
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("requires_action", MovementStatus.PENDING),
+        ("pending", MovementStatus.PENDING),
+        ("succeeded", MovementStatus.SUCCEEDED),
+        ("failed", MovementStatus.FAILED),
+        ("canceled", MovementStatus.FAILED),
+    ],
+)
+def test_stripes_words_for_what_became_of_a_refund(
+    world: StripeWorld, word: str, status: MovementStatus
+) -> None:
+    made = world.refund_in_dashboard("ch_1", Money(100, PAID.currency))
+    world.control.set_processor_refund("stripe", made, word)
+    movement = world.processor.movement(made, world.deadline())
+    assert movement is not None
+    assert (movement.status, movement.processor_status) == (status, word)

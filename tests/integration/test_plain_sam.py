@@ -1,0 +1,104 @@
+"""AWS's own commands in a fresh clone: `sam validate`, `sam build` and `sam deploy --guided`.
+
+Nothing of ours was installed before: there is no `.venv`, and no uv. Only where it runs differs
+from what a colleague does: the embedded cloud takes the place of AWS, so the layers are built for
+this machine. All questions are answered by Enter, but the change set is not to be confirmed.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from local import paths, release
+from local.build import this_machine
+from local.deploy import api_url
+from local.emulator import running_emulator
+from local.live import LiveStack
+from local.run_directory import run_directory
+from local.smoke import Smoke
+from local.stages import load_stage
+from local.template_yaml import read_template
+
+# Of the stack's name, the region and every parameter; then whether to confirm; then the rest.
+ANSWERS = "\n" * (2 + len(read_template(paths.TEMPLATE)["Parameters"])) + "n\n" + "\n" * 9
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """The checkout as it is now, with what git keeps and nothing else."""
+    listed = subprocess.run(  # noqa: S603 - git, of this checkout
+        (
+            shutil.which("git") or "git",
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ),
+        cwd=paths.ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    fresh = tmp_path / "clone"
+    for name in filter(None, listed.stdout.split("\0")):
+        if (paths.ROOT / name).is_file():
+            (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(paths.ROOT / name, fresh / name)
+    return fresh
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Mapping[str, str]:
+    """What a terminal knows: system programs and a Python with pip."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    python = paths.executable(paths.DEV_ENVIRONMENT, "python")
+    (programs / "python3").write_text(f'#!/bin/sh\nexec "{python}" "$@"\n')
+    (programs / "python3").chmod(0o755)
+    inherited = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "SSL_", "HTTP"))}
+    return inherited | {
+        "PATH": f"{programs}:{os.defpath}",
+        "HOME": str(tmp_path),
+        "SAM_CLI_TELEMETRY": "0",
+        "TARGET_PYTHON": this_machine().python,
+        "TARGET_MACHINE": "",
+    }
+
+
+def test_the_three_commands_deploy_from_a_fresh_clone(
+    clone: Path, plain: Mapping[str, str]
+) -> None:
+    def sam(*arguments: str, **more: str) -> None:
+        program = paths.executable(paths.SAM_ENVIRONMENT, "sam")
+        done = subprocess.run(  # noqa: S603 - the SAM CLI, as it is typed
+            (program, *arguments),
+            cwd=clone,
+            env={**plain, **more},
+            input=ANSWERS,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"sam {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+
+    stage = load_stage("sandbox")
+    with run_directory() as directory, running_emulator(directory) as emulator:
+        clients = emulator.clients()
+        # When they are typed
+        sam("validate", "--lint")
+        sam("build")
+        sam("deploy", "--guided", **release._elsewhere(clients))
+        # Then every function is live, and the API answers
+        live = LiveStack(clients, stage.stack_name)
+        assert [(live.version(name), live.behind(name)) for name in live.functions()] == [
+            ("1", [])
+        ] * 7
+        address = api_url(clients, stage, release._outputs(clients, stage))
+        smoke = Smoke(clients, stage, address, settle_function="")
+        assert smoke.health()
+        assert smoke.document()

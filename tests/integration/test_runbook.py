@@ -35,6 +35,7 @@ from tests.integration.night import (
 from tests.integration.runbook import STACK, STAGE, Shell, pages
 
 ID = "rfd_…"
+RECORD = "pr_…"
 HITPAYS_ID = "<HitPay's refund id>"
 NOTE = "credit_note.create"
 REFUSAL = {"error": {"type": "invalid_request_error", "message": "No."}}
@@ -60,8 +61,8 @@ class Told:
 def told(
     *words: str, exit_code: int = 0, first: Callable[[], object] = lambda: None, **ids: str
 ) -> Told:
-    """What a command tells; `ids` by what they are of: `refund`, `movement`."""
-    placeholders = {"refund": ID, "movement": HITPAYS_ID}
+    """What a command tells; `ids` by what they are of: `refund`, `movement`, `record`."""
+    placeholders = {"refund": ID, "movement": HITPAYS_ID, "record": RECORD}
     return Told(words, exit_code, {placeholders[name]: one for name, one in ids.items()}, first)
 
 
@@ -273,18 +274,26 @@ def credit_notes_failed(night: RunningStack, shell: Shell) -> Page:
 
 
 def books_disagree(night: RunningStack, shell: Shell) -> Page:
-    """A refund of HitPay's that Stripe was never told of, as it shows at first sight."""
-    payment = paid(night, "books", refunded=1000, on_record={"refunds": []})
+    """A refund that somebody booked at Stripe, and that nobody made."""
+    booked = [{"refund_reference": "booked-by-staff", "amount": 1000}]
+    payment = paid(night, "books", on_record={"refunds": booked})
     wait_for_report(night, refunded(night, payment, amount=500), "reported")
-    lines = [
-        "refundctl reconcile --since 7d --csv differences.csv",
-        tail("refund-api", "1d", '"stripe_shows_less_than_ledger"'),
-    ]
+    looked = tail("settle-refunds", "1d", '"stripe_higher"')
+    wait_for(
+        lambda: "stripe_higher" in shell.run(looked, {}).said, "a look", at_most=PATIENT, every=1
+    )
+    compared = "refundctl reconcile --since 7d --csv differences.csv"
+    accepted = 'refundctl record pr_… --accept-excess --reason "booked twice, ticket 4711"'
     yield {
-        lines[1]: told("stripe_shows_less_than_ledger"),
-        lines[0]: told("stripe_lower", payment.record_id, exit_code=1),
+        looked: told("stripe_higher"),
+        compared: told("stripe_higher", payment.record_id, exit_code=1),
+        f"{accepted} --dry-run": told(
+            "> accepted: SGD 10.00", "Nothing was written.", record=payment.record_id
+        ),
     }
     assert payment.record_id in Path("differences.csv").read_text()
+    ended = shell.run(f"{accepted} --yes --stage production", {RECORD: payment.record_id})
+    assert ended.exit_code == 0, ended.said
 
 
 def refund_taken_back(night: RunningStack, shell: Shell) -> Page:

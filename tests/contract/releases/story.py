@@ -70,6 +70,13 @@ class Killed(BaseException):
     """The worker stops at whatever instruction it is."""
 
 
+def known_to(then: Any, now: Any) -> Any:
+    """Of what is told now the members that were told then: a release may add some."""
+    if isinstance(then, Mapping) and isinstance(now, Mapping):
+        return {name: known_to(value, now[name]) for name, value in then.items()}
+    return now
+
+
 def tell(world: World) -> None:
     """Bring one refund into every state."""
     _told_at_once(world)

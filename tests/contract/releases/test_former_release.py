@@ -45,9 +45,7 @@ def test_every_refund_is_told_as_it_told_them(former: Sample) -> None:
     refunds = [refund_of(decode_item(item)) for item in former["refunds"]]
     told = [refund_object(one, by_key.get(payment_key_of(one))) for one in refunds]
     # What a refund object has today besides is not known of these, or is empty.
-    known = [
-        {name: now[name] for name in then} for now, then in zip(told, former["told"], strict=True)
-    ]
+    known = [story.known_to(then, now) for now, then in zip(told, former["told"], strict=True)]
     assert known == former["told"]
 
 

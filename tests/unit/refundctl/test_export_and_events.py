@@ -92,7 +92,7 @@ class TestExport:
         world.processor.refund_in_dashboard("charge-1", 500)
         world.refund("k", amount=100)
         sources = {row["source"]: row for row in rows(operator.done("export --since 7d").out)}
-        assert sources["processor"]["report_status"] == "not_due"
+        assert sources["processor"]["report_status"] == "due"
         assert sources["processor"]["refunded_at"] == "2023-11-14T22:13:20.000Z"
 
     @pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "＝1"])

@@ -64,12 +64,13 @@ class Evidence:
             return f"belongs to {owner}"
         if movement.id in (refund.snapshot or ()):
             return "was there before we sent"
+        if movement.status is MovementStatus.FAILED:
+            return "failed"  # nobody's evidence
         if not alike(refund, [movement], self.claimed):
             return "another amount"
         if refund.snapshot is None and is_too_old(refund, movement):
             return "older than our sending"
-        alive = CAN_BE_OURS if is_its_amount(movement, refund) else MOVED_ANOTHER_AMOUNT
-        return "failed" if movement.status is MovementStatus.FAILED else alive
+        return CAN_BE_OURS if is_its_amount(movement, refund) else MOVED_ANOTHER_AMOUNT
 
     @property
     def candidates(self) -> list[Movement]:

@@ -46,7 +46,7 @@ def deployed(parameters: dict[str, str]) -> FakeClients:
     ("more", "name"),
     [
         ({"HitPayUrl": "https://two.example"}, "hitpay"),
-        ({"HyperswitchRefundIdMax": "20"}, "hyperswitch"),
+        ({"HyperswitchRefundIdMax": "30"}, "hyperswitch"),
         ({"CcgMerchantId": "m2"}, "ccg"),
         ({"CcgUpstreamEnv": "uat"}, "ccg"),
     ],

@@ -55,7 +55,7 @@ class Evidence:
     record: PaymentRecord | None
     record_trouble: str
 
-    def verdict(self, movement: Movement) -> str:
+    def verdict(self, movement: Movement) -> str:  # noqa: PLR0911 - one for each reason
         """What stands for or against a movement's being this refund's."""
         refund, owner = self.refund, self.claimed.get(movement.id)
         if movement.id == refund.processor_refund_id:

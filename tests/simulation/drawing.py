@@ -137,11 +137,33 @@ def _with_others(options: Options) -> Options:
             wishes=(*options.wishes, late),
             foreign=(*options.foreign, theirs),
         )
+    if Theme.KEY_FORM in about:
+        # Nobody knows what became of some orders when the form changes.
+        begin_ms = min(wish.start_ms for wish in options.wishes) + random.randrange(2 * MINUTE_MS)
+        others = replace(others, key_form=(begin_ms, begin_ms + 3 * HOUR_MS))
+        options = replace(options, others=others, loses_answers=0.6)
+    if Theme.CAPTURED_OFF in about:
+        options = _off_when_its_turn_comes(random, options)
     if Theme.COLLEAGUE in about and random.random() < 0.5:
         options = _failing_beside(random, options)
     if {Theme.ODD_LOOKS, Theme.OTHER_AMOUNT} & about:
         options = replace(options, odd_conduct=0.8)
     return options
+
+
+def _off_when_its_turn_comes(random: Random, options: Options) -> Options:
+    """What Stripe shows as captured is off just after one refund was accepted for later."""
+    first = random.choice(options.wishes)
+    begin_ms = first.start_ms + random.randrange(1_000, 40_000)
+    length_ms = random.choice((3, 40)) * MINUTE_MS
+    wishes = tuple(
+        replace(wish, payment=0, refund_type=RefundType.SCHEDULED)
+        if wish.key == first.key
+        else wish
+        for wish in options.wishes
+    )
+    others = replace(options.others, captured_off=(begin_ms, begin_ms + length_ms))
+    return replace(options, wishes=wishes, others=others)
 
 
 def _failing_beside(random: Random, options: Options) -> Options:

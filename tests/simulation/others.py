@@ -125,7 +125,8 @@ def draw_others(random: Random, before: Others, about: frozenset[Theme], trouble
     """What a world of those themes is like, beside what it was like before."""
     others = replace(before, themes=about)
     for theme in sorted(about):
-        others = replace(others, **_OF_THEME[theme](random, trouble_ms))
+        if theme in _OF_THEME:
+            others = replace(others, **_OF_THEME[theme](random, trouble_ms))
     return others
 
 
@@ -140,14 +141,10 @@ def _told_by_somebody(random: Random, _: int) -> dict[str, Any]:
     }
 
 
-def _off_for_a_moment(random: Random, trouble_ms: int) -> dict[str, Any]:
-    begin_ms = random.randrange(trouble_ms)
-    return {"captured_off": (begin_ms, begin_ms + random.choice((3, 40)) * MINUTE_MS)}
-
-
 # What stays pending for a month is looked at for as long: seldom.
 _LOOKS: Final = (Look.UNDER_ANOTHER_WORD, *7 * (Look.GONE,))
 _ZONES_MS: Final = (-8 * HOUR_MS, -8 * HOUR_MS, 8 * HOUR_MS, 0)
+# The others are about when something happens, so that they are drawn with what is asked for.
 _OF_THEME: Final[dict[Theme, Callable[[Random, int], dict[str, Any]]]] = {
     Theme.COLLEAGUE: _told_by_somebody,
     Theme.LATE_ADOPTION: _told_by_somebody,
@@ -160,14 +157,11 @@ _OF_THEME: Final[dict[Theme, Callable[[Random, int], dict[str, Any]]]] = {
     Theme.OTHER_AMOUNT: lambda *_: {"moves_less": True},
     Theme.TWO_IDS: lambda *_: {"lists_other_ids": True},
     Theme.LISTLESS: lambda *_: {"lists_nothing": True},
-    Theme.KEY_FORM: lambda random, trouble_ms: {"key_form": _span(random, trouble_ms)},
     Theme.RESTRICTED: lambda random, trouble_ms: {"restricted": _span(random, trouble_ms)},
-    Theme.CAPTURED_OFF: _off_for_a_moment,
     Theme.WRONG_LINK: lambda random, trouble_ms: {
         "wrong_link_ms": random.choice((MINUTE_MS, trouble_ms))
     },
     Theme.BAD_PAGE: lambda *_: {"bad_page": True},
-    Theme.FIRST_SIGHT: lambda *_: {},
 }
 
 

@@ -211,12 +211,14 @@ class SimulatedProcessor:
         """A person refunds in the dashboard, or did long ago, if the charge has that much left."""
         books = self.inner.books
         books.conduct = Conduct(MovementStatus.FAILED) if fails else self._conduct(None)
+        if age_ms and books.conduct.first is MovementStatus.SUCCEEDED:
+            books.conduct = Conduct()  # it was over long ago
         left = books.charges[charge_id].money.amount - sum(
             item.movement.money.amount
             for item in books.of(charge_id)
             if item.movement.status is not MovementStatus.FAILED
         )
-        if amount > left:
+        if amount > left and not fails:
             return None
         made = self.inner.refund_in_dashboard(charge_id, amount, age_ms=age_ms)
         self.catch_up()

@@ -18,7 +18,7 @@ from refunds.bootstrap.refund_requested import RefundRequestedWorld, refund_requ
 from refunds.bootstrap.trails import metered
 from refunds.errors import RefundBridgeError
 from refunds.ports import Deadline, LedgerUnavailableError
-from refunds.request_events import asked_by, letter_of, parse_event
+from refunds.request_events import asked_by, letter_of, parse_event, require_source
 
 # All provider calls of one request together, as for a call over HTTP; the messages of a batch are
 # handled side by side. Then there is time to tell of a refusal.
@@ -56,6 +56,7 @@ def accept_one(world: RefundRequestedWorld, record: SQSRecord) -> None:
     logger.thread_safe_append_keys(message_id=record.message_id)
     try:
         asked = asked_by(parse_event(record.body))
+        require_source(asked, world.sources)
         logger.thread_safe_append_keys(event_id=asked.id)
         answer = world.accept(asked, Deadline.after(world.clock, PROVIDER_BUDGET_MS))
         logger.info("request_accepted", refund_id=answer.refund.id)

@@ -135,6 +135,7 @@ class Running:
                 clock=world.clock,
                 backoff=anything,
                 max_receives=8,
+                sources=frozenset({"demo.orders"}),
             ),
         }
         for name, one in worlds.items():

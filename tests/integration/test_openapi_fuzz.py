@@ -91,7 +91,7 @@ def run(
         env=os.environ
         | {
             "API_URL": fuzzed_stack.api_url,
-            "API_KEY": fuzzed_stack.api_key,
+            "API_KEY": fuzzed_stack.payout_key,
             "FUZZ_WORLD": str(world),
             "SCHEMATHESIS_HOOKS": "tests.openapi.fuzz_hooks",
             "PYTHONPATH": str(paths.ROOT),

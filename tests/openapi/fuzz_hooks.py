@@ -159,14 +159,38 @@ def create_refund(case: "schemathesis.Case[Any]", is_fitting: bool) -> None:
     A processor is one that is set up, and that can do what it is asked.
     """
     body = cast("dict[str, Any]", case.body)
+    is_fitting = _fits_a_form(case, body, is_fitting)
+    if is_fitting:
+        body.pop("payment_method", None)
+        body.pop("customer", None)
+    _one_key(case, body, is_fitting, is_unlinked="payment_method" in body)
+
+
+def create_payout(case: "schemathesis.Case[Any]", is_fitting: bool) -> None:
+    """The same, to the one card that there is."""
+    body = cast("dict[str, Any]", case.body)
+    is_fitting = _fits_a_form(case, body, is_fitting)
+    if is_fitting:
+        for name in ("payment_intent", "invoice"):
+            body.pop(name, None)
+        body |= {"customer": {"hsid": "hs_1"}, "amount": 1 + int(body.get("amount", 1)) % 1000}
+        body["payment_method"] = {"id": WORLD.card, "type": "card"}
+    _one_key(case, body, is_fitting, is_unlinked="payment_method" in body)
+
+
+def _fits_a_form(case: "schemathesis.Case[Any]", body: dict[str, Any], is_fitting: bool) -> bool:
     # Who sends a form is told 400 for much that others are told otherwise, so it always fits.
-    is_fitting = is_fitting or case.media_type == FORM
     if case.media_type == FORM and "metadata" in body:
         # Brackets in a name nest there, so a key that has some can only be sent as JSON.
         body["metadata"] = {
             key: text for key, text in body["metadata"].items() if not set(key) & set("[]")
         }
-    is_unlinked = "payment_method" in body
+    return is_fitting or case.media_type == FORM
+
+
+def _one_key(
+    case: "schemathesis.Case[Any]", body: dict[str, Any], is_fitting: bool, *, is_unlinked: bool
+) -> None:
     if is_unlinked or "processor" in body:
         body["processor"] = "ccg" if is_unlinked else "hitpay"
     if "amount" in body:
@@ -262,6 +286,7 @@ def hear_hitpay(case: "schemathesis.Case[Any]", is_fitting: bool) -> None:
 
 
 FITTING: dict[str, Callable[["schemathesis.Case[Any]", bool], None]] = {
+    "createPayout": create_payout,
     "createRefund": create_refund,
     "listRefunds": list_refunds,
     "cancelRefund": cancel_refund,

@@ -14,6 +14,7 @@ from refunds.ports import LedgerUnavailableError
 from refunds.state_machine import State
 from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.event_bus import FakeEventBus
+from tests.fakes.payouts import payout_rules
 from tests.fakes.world import STAGE, World
 from tests.unit.test_request_events import message
 
@@ -54,6 +55,7 @@ class Requested:
             clock=self.world.clock,
             backoff=backoff,
             max_receives=MAX_RECEIVES,
+            payouts=payout_rules(self.world),
             sources=frozenset({"demo.orders"}),
         )
 

@@ -13,12 +13,13 @@ from refunds.adapters.eventbridge import EventBridgeBus
 from refunds.adapters.sqs_dead_letters import SqsDeadLetters
 from refunds.adapters.visibility import VisibilityBackoff
 from refunds.announcements import SOURCE
-from refunds.bootstrap.money_path import MoneySettings, money_path, new_token
+from refunds.bootstrap.money_path import PayoutSettings, money_path, new_token, payout_rules
 from refunds.config import Seconds
+from refunds.payouts import PayoutRules
 from refunds.ports import Clock
 
 
-class RefundRequestedSettings(MoneySettings):
+class RefundRequestedSettings(PayoutSettings):
     """What ``refund_requested`` reads.
 
     Attributes:
@@ -40,6 +41,7 @@ class RefundRequestedWorld:
 
     stage: str
     accept: AcceptRefund
+    payouts: PayoutRules
     refuse: RefuseRequest
     clock: Clock
     backoff: VisibilityBackoff
@@ -72,6 +74,7 @@ def refund_requested(logger: Logger) -> RefundRequestedWorld:
     return RefundRequestedWorld(
         stage=settings.stage,
         accept=accept,
+        payouts=payout_rules(settings, path),
         refuse=refuse,
         clock=path.clock,
         backoff=backoff,

@@ -8,6 +8,7 @@ from local.stages import load_stage
 from local.template_yaml import read_template
 
 STACK = "benchmark"
+NO_VALUE = "AWS::NoValue"
 PSEUDO = {"AWS::StackName": STACK, "AWS::Region": "ap-southeast-1", "AWS::Partition": "aws"}
 
 
@@ -28,7 +29,8 @@ def function_environment(function: str, references: Mapping[str, str]) -> dict[s
     declared: dict[str, Any] = {}
     for properties in (template["Globals"]["Function"], own):
         declared |= properties.get("Environment", {}).get("Variables", {})
-    return {name: _resolved(value, values) for name, value in declared.items()}
+    resolved = {name: _resolved(value, values) for name, value in declared.items()}
+    return {name: value for name, value in resolved.items() if value != NO_VALUE}
 
 
 def _resolved(value: object, values: Mapping[str, str]) -> str:
@@ -40,6 +42,9 @@ def _resolved(value: object, values: Mapping[str, str]) -> str:
     if kind == "Fn::GetAtt":
         resource, attribute = argument
         return values.get(f"{resource}.{attribute}", values.get(resource, resource))
+    if kind == "Fn::If":
+        # What a parameter that may be left out switches on: by default none of it.
+        return _resolved(argument[2], values)
     if kind == "Fn::Sub":
         text = str(argument)
         for name, known in values.items():

@@ -124,7 +124,7 @@ def web_acl_problems(template: Expanded) -> list[str]:
     named, rate = (template.parameters[name] for name in ("WebAclArn", "RequestsPerAddress"))
     if not named and not rate:
         return [*associations, *acls]
-    problems = [] if list(associations) == ["WebAclAssociation"] else ["nothing stands in front"]
+    problems = [] if len(associations) == 1 else ["nothing stands in front"]
     for association in associations.values():
         if association["WebACLArn"] != (named or "RateByAddress.Arn"):
             problems.append("another web ACL stands in front")
@@ -154,9 +154,9 @@ def test_rule_7_a_web_acl_stands_in_front_if_one_is_asked_for(given: dict[str, s
 @pytest.mark.parametrize(
     "breaking",
     [
-        lambda t: t.resources.pop("WebAclAssociation"),
-        lambda t: t.properties("WebAclAssociation").update(WebACLArn=WEB_ACL),
-        lambda t: t.properties("WebAclAssociation").update(ResourceArn="arn:of:another"),
+        lambda t: t.resources.pop("RateByAddressAssociation"),
+        lambda t: t.properties("RateByAddressAssociation").update(WebACLArn=WEB_ACL),
+        lambda t: t.properties("RateByAddressAssociation").update(ResourceArn="arn:of:another"),
         lambda t: t.properties("RateByAddress")["Rules"][0].update(Action={"Count": {}}),
     ],
 )

@@ -69,7 +69,7 @@ def require_error(answer: Answer, status: int, code: str) -> None:
 
 def test_a_key_is_made_listed_used_and_revoked(stack: RunningStack, refundctl: Refundctl) -> None:
     # Given a key that was made with one command, and shown once
-    ended = refundctl.run("keys", "create", "kiosk")
+    ended = refundctl.run("keys", "create", "kiosk", "--output", "-")
     assert ended.returncode == 0, ended.stderr
     (key,) = ended.stdout.splitlines()
     assert f"within {CACHE_SECONDS} s" in ended.stderr

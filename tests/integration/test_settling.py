@@ -136,7 +136,10 @@ def test_a_lost_doorbell_is_rung_again(
     assert (answer.status, answer.body["status"]) == (201, "succeeded"), answer.text
     # Then the ledger still knows that the report is due, and rings again
     reported(hasty_api, answer.body["id"], at_most=AFTER_THE_LEASE)
-    assert said(hasty_stack, "SettleRefunds", "rung_again", answer.body["id"])
+    refund_id = answer.body["id"]
+    wait_for(
+        lambda: said(hasty_stack, "SettleRefunds", "rung_again", refund_id), "the log", at_most=SOON
+    )
     moved_and_told_once(hasty_stack, payment, 5000)
 
 

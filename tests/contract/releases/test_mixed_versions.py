@@ -80,9 +80,7 @@ def _looked_at_and_taken_back(world: World) -> None:
 
 def known_to(told: list[dict[str, object]], this: Sample) -> list[dict[str, object]]:
     """Of what this release tells of each refund, the members that the other one tells too."""
-    return [
-        {name: now[name] for name in then} for now, then in zip(this["told"], told, strict=True)
-    ]
+    return [story.known_to(then, now) for now, then in zip(this["told"], told, strict=True)]
 
 
 def test_this_release_writes_what_the_former_one_was_shown() -> None:

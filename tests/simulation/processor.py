@@ -1,6 +1,7 @@
 """The processor of the tests behind the gate: every fate of an order and of a look-up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -84,8 +85,8 @@ class SimulatedProcessor:
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:
         self._can(shows_payments(self.capabilities), "charge")
         fault = self._look_up("charge", charge_id, deadline)
-        self.inner.lists_refunds = fault is not Fault.LISTS_NOTHING and not self._is(self._listless)
-        charge = self.inner.charge(charge_id, deadline)
+        with self._listing(fault):
+            charge = self.inner.charge(charge_id, deadline)
         self._watch.showed(self.name, charge)
         self._gate.leave(fault)
         return charge
@@ -98,8 +99,17 @@ class SimulatedProcessor:
 
     def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
         self._can(self.capabilities.lists_charges, "charges")
-        self.inner.lists_refunds = not self._is(self._listless)
-        return self.inner.charges(cursor, deadline)
+        with self._listing():
+            return self.inner.charges(cursor, deadline)
+
+    @contextmanager
+    def _listing(self, fault: Fault | None = None) -> Iterator[None]:
+        """During one call payments may list no refunds; whoever looks by themselves sees them."""
+        self.inner.lists_refunds = fault is not Fault.LISTS_NOTHING and not self._is(self._listless)
+        try:
+            yield
+        finally:
+            self.inner.lists_refunds = True
 
     def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
         self._can(shows_refunds(self.capabilities), "movement")

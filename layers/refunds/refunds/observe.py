@@ -25,7 +25,7 @@ from refunds.errors import (
 )
 from refunds.evidence import stands_for
 from refunds.execute import ExecuteRefund
-from refunds.link import LinkResolver, PaymentView, VerifyCharge, asking_processor
+from refunds.link import LinkResolver, PaymentView, VerifyCharge
 from refunds.outcome import after_movement, booked_by, of_its_payment, taken_back
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import (
@@ -41,6 +41,7 @@ from refunds.ports import (
     SweepLog,
     Trail,
 )
+from refunds.provider_errors import asking_processor
 from refunds.record import Recorder, Stored
 from refunds.refund import ReferenceType, Refund, RefundRequest
 from refunds.settle import SettleRefund

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Final
 
 from refunds.errors import RefundBridgeError
-from refunds.link import asking_processor
 from refunds.observe import SINCE_MARGIN_MS, ObservePayment
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import (
@@ -29,6 +28,7 @@ from refunds.ports import (
     Trail,
     UnreadableAnswerError,
 )
+from refunds.provider_errors import asking_processor
 
 # What one payment, or one page, may take.
 STEP_MS: Final = 24_000

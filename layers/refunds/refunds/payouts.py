@@ -115,6 +115,4 @@ class PayoutRules:
 
 
 def _invalid(path: str, reason: str) -> InvalidRequestError:
-    return InvalidRequestError(
-        f"{path} {reason}.", details={"fields": [{"path": path, "reason": reason}]}
-    )
+    return InvalidRequestError.at(path, reason, f"{path} {reason}.")

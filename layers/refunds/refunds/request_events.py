@@ -101,9 +101,10 @@ def require_source(asked: Asked, sources: Collection[str]) -> None:
         InvalidRequestError: its source is not among ``sources``.
     """
     if asked.source not in sources:
-        raise InvalidRequestError(
+        raise InvalidRequestError.at(
+            "source",
+            "is not one that may ask",
             "This source may not ask for refunds.",
-            details={"fields": [{"path": "source", "reason": "is not one that may ask"}]},
         )
 
 

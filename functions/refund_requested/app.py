@@ -58,10 +58,10 @@ def accept_one(world: RefundRequestedWorld, record: SQSRecord) -> None:
     logger.thread_safe_append_keys(message_id=record.message_id)
     try:
         asked = asked_by(parse_event(record.body))
+        logger.thread_safe_append_keys(event_id=asked.id)
         require_source(asked, world.sources)
         refund_id = refund_id_of(asked.idempotency_key, world.stage)
         world.payouts.require_allowed(refund_id, asked.request, AskedAt.EVENTS)
-        logger.thread_safe_append_keys(event_id=asked.id)
         answer = world.accept(asked, Deadline.after(world.clock, PROVIDER_BUDGET_MS))
         logger.info("request_accepted", refund_id=answer.refund.id)
     except Exception as error:

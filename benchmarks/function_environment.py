@@ -45,6 +45,10 @@ def _resolved(value: object, values: Mapping[str, str]) -> str:
     if kind == "Fn::If":
         # What a parameter that may be left out switches on: by default none of it.
         return _resolved(argument[2], values)
+    if kind == "Fn::Join":
+        between, parts = argument
+        texts = parts if isinstance(parts, list) else [_resolved(parts, values)]
+        return str(between).join(_resolved(part, values) for part in texts)
     if kind == "Fn::Sub":
         text = str(argument)
         for name, known in values.items():

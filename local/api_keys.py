@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 FOLDER = "api-keys"
 SCOPES = ("refunds:read", "refunds:write")
+# Money to whom the caller names: never among those that a key has unless it is asked for.
+PAYOUT_SCOPE = "refunds:payout"
+ALL_SCOPES = (*SCOPES, PAYOUT_SCOPE)
 # Of more than these the functions read only so many.
 KEYS_MAX = 200
 CALLER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)

@@ -1,4 +1,4 @@
-"""The emulator's own process: MiniStack behind a gate, with eleven things put right.
+"""The emulator's own process: MiniStack behind a gate, with twelve things put right.
 
 So the template needs no local variant. Runs in the emulator's environment, where nothing of ours is
 installed: only the standard library, MiniStack itself and what of `local` needs no more than these.
@@ -29,6 +29,7 @@ STREAM_PAUSE_SECONDS = 0.1  # AWS looks four times a second
 NAME_SEVERAL = ("ssm:GetParameters", "ssm:GetParametersByPath")
 
 _asked_for: ContextVar[tuple[str, ...]] = ContextVar("asked_for", default=())
+_put_by: ContextVar[str | None] = ContextVar("put_by", default=None)
 
 
 def ask_about_each_parameter() -> None:
@@ -115,6 +116,34 @@ def count_loopback_as_secure() -> None:
         return "true" if key.lower() == "aws:securetransport" else resolve(key, context)
 
     evaluator._resolve_condition_key = resolve_condition_key
+
+
+def know_the_source_of_events() -> None:
+    """Let a policy ask who puts events; MiniStack knows no `events:source`, so none would match."""
+    actions: Any = import_module("ministack.core.iam_actions")
+    evaluator: Any = import_module("ministack.core.iam_evaluator")
+    extract, resolve = actions.extract_resource_arn, evaluator._resolve_condition_key
+
+    def extract_resource_arn(*request: Any) -> Any:
+        service, _method, _path, _headers, body, *_ = request
+        _put_by.set(source_of_events(body or b"") if service == "events" else None)
+        return extract(*request)
+
+    def resolve_condition_key(key: str, context: Any) -> Any:
+        return _put_by.get() if key.lower() == "events:source" else resolve(key, context)
+
+    actions.extract_resource_arn = extract_resource_arn
+    evaluator._resolve_condition_key = resolve_condition_key
+
+
+def source_of_events(body: bytes) -> str | None:
+    """Whose the events are that a request puts; of several it is nobody that a policy names."""
+    try:
+        entries = json.loads(body).get("Entries") or []
+        sources = {str(entry["Source"]) for entry in entries}
+    except (ValueError, AttributeError, TypeError, KeyError):
+        return None
+    return ", ".join(sorted(sources)) or None
 
 
 def expand_sam_with_the_values_given() -> None:
@@ -310,6 +339,7 @@ if __name__ == "__main__":
     ask_about_each_parameter()
     name_streams_as_policies_do()
     count_loopback_as_secure()
+    know_the_source_of_events()
     expand_sam_with_the_values_given()
     read_concurrency_as_a_number()
     show_again_what_failed_of_a_stream()

@@ -51,6 +51,12 @@ class RefundApiClient:
             "POST", "/v1/refunds", body=body, headers={"Idempotency-Key": idempotency_key}
         )
 
+    def create_payout(self, idempotency_key: str, **body: Any) -> Answer:
+        """POST /v1/payouts."""
+        return self.request(
+            "POST", "/v1/payouts", body=body, headers={"Idempotency-Key": idempotency_key}
+        )
+
     def read_refund(self, refund_id: str) -> Answer:
         """GET /v1/refunds/{id}."""
         return self.request("GET", f"/v1/refunds/{refund_id}")

@@ -145,6 +145,9 @@ def _outputs(clients: CloudClients, stage: Stage) -> dict[str, str]:
 def _protect_ledger(cloudformation: "CloudFormationClient", stage: Stage) -> None:
     policy = (paths.ROOT / "stack-policy.json").read_text()
     cloudformation.set_stack_policy(StackName=stage.stack_name, StackPolicyBody=policy)
+    cloudformation.update_termination_protection(
+        StackName=stage.stack_name, EnableTerminationProtection=True
+    )
 
 
 def _require_live(live: LiveStack) -> None:

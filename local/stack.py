@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local import secrets
-from local.api_keys import SCOPES, ApiKey, ApiKeyStore, new_api_key
+from local.api_keys import ALL_SCOPES, SCOPES, ApiKey, ApiKeyStore, new_api_key
 from local.build import build, this_machine
 from local.clients import CloudClients
 from local.deploy import deploy, local_parameters
@@ -40,6 +40,7 @@ class RunningStack:
     outputs: dict[str, str]
     api_url: str
     api_key: str = field(repr=False)
+    payout_key: str = field(repr=False, default="")
 
     @property
     def control(self) -> SimulatorControl:
@@ -96,7 +97,7 @@ def running_stack(
             emulator = stack.enter_context(running_emulator(directory, webhook_host=webhook_host))
         clients = CloudClients(stage.region, emulator.url, emulator.root)
         with step("Putting the secrets and deploying the template"):
-            key = _put_secrets(clients, stage, providers)
+            key, payout_key = _put_secrets(clients, stage, providers)
             urls = {"HitPayUrl": providers.hitpay_url, "StripeUrl": providers.stripe_url}
             own = {**urls, **providers.others, **(parameters or {})}
             values = local_parameters(stage, target, built, own)
@@ -109,13 +110,16 @@ def running_stack(
             outputs=deployed.outputs,
             api_url=deployed.api_url,
             api_key=key.text,
+            payout_key=payout_key.text,
         )
         if announce:
             stack.enter_context(announced(running, announce))
         yield running
 
 
-def _put_secrets(clients: CloudClients, stage: Stage, providers: Providers) -> ApiKey:
+def _put_secrets(
+    clients: CloudClients, stage: Stage, providers: Providers
+) -> tuple[ApiKey, ApiKey]:
     ssm: SSMClient = clients.client("ssm")
     prefix = stage.secrets_prefix
     store = secrets.SecretStore(ssm, prefix)
@@ -125,9 +129,11 @@ def _put_secrets(clients: CloudClients, stage: Stage, providers: Providers) -> A
         store.put(name, value)
     if providers.webhook_salt:
         store.put(secrets.HITPAY_WEBHOOK_SALTS, providers.webhook_salt)
-    key = new_api_key("local")
-    ApiKeyStore(ssm, prefix).add(key)
-    return key
+    keys = ApiKeyStore(ssm, prefix)
+    key, payout_key = new_api_key("local"), new_api_key("payouts", ALL_SCOPES)
+    keys.add(key)
+    keys.add(payout_key)
+    return key, payout_key
 
 
 @contextmanager
@@ -136,6 +142,7 @@ def announced(running: RunningStack, file: Path) -> Iterator[None]:
     facts = {
         "api_url": running.api_url,
         "api_key": running.api_key,
+        "payout_key": running.payout_key,
         "aws_endpoint_url": running.emulator.url,
         "aws_access_key_id": running.emulator.root.id,
         "aws_secret_access_key": running.emulator.root.secret,

@@ -286,14 +286,20 @@ class Tour:
         same."""
         method = f"pm_tour_{self._run}"
         self.stack.control.seed_processor("ccg", {"payment_methods": [{"id": method}]})
-        answer = self._api.create_refund(
-            f"tour-unlinked-{self._run}",
-            processor="ccg",
-            payment_method={"id": method, "type": "card"},
-            customer={"hsid": f"hs_{self._run}"},
-            amount=1000,
-            currency="usd",
-        )
+        body = {
+            "processor": "ccg",
+            "payment_method": {"id": method, "type": "card"},
+            "customer": {"hsid": f"hs_{self._run}"},
+            "amount": 1000,
+            "currency": "usd",
+        }
+        # Neither the route of refunds sends it, nor a key without the scope.
+        refused = self._api.create_refund(f"tour-unlinked-{self._run}", **body)
+        self._require(refused.status == 400, refused.text)
+        refused = self._api.create_payout(f"tour-unlinked-{self._run}", **body)
+        self._require(refused.status == 403, refused.text)
+        paying = RefundApiClient(self.stack.api_url, self.stack.payout_key)
+        answer = paying.create_payout(f"tour-unlinked-{self._run}", **body)
         self._require(answer.status in (201, 202), answer.text)
         refund_id = answer.body["id"]
         self._told_of("Refund Succeeded", "id", refund_id)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.api_keys import (
+    ALL_SCOPES,
     CALLER_NAME,
     SCOPES,
     ApiKeyStore,
@@ -35,8 +36,9 @@ def declare(groups: Groups) -> None:
     create.add_argument(
         "--scope",
         action="append",
-        choices=SCOPES,
-        help="what it may do, once for each; left out: all, or what the caller's newest key may",
+        choices=ALL_SCOPES,
+        help="what it may do, once for each; left out: read and write, or what the caller's newest"
+        " key may. refunds:payout sends money to whom the caller names",
     )
     create.add_argument(
         "--another",

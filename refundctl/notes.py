@@ -19,7 +19,7 @@ def declare(groups: Groups) -> None:
 
 def _replay(call: Call) -> Exit:
     asked, output = call.arguments, call.output
-    replay = call.world.replay_credit_note(who.actor_of(asked))
+    replay = call.world.replay_credit_note(who.actor_of(call))
     done: list[str] = []
     due: list[str] = []
     refused: dict[str, str] = {}

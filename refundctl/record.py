@@ -27,7 +27,7 @@ def declare(groups: Groups) -> None:
 
 def _record(call: Call) -> Exit:
     world, asked, output = call.world, call.arguments, call.output
-    actor = who.actor_of(asked)
+    actor = who.actor_of(call)
     accept = world.accept_excess(actor)
     try:
         agreed = accept.weigh(asked.id, world.deadline())

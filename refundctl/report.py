@@ -56,7 +56,7 @@ def declare_decision(parser: argparse.ArgumentParser) -> None:
 
 def _report(call: Call) -> Exit:
     world, asked, output = call.world, call.arguments, call.output
-    decision, actor = _decision(asked), who.actor_of(asked)
+    decision, actor = _decision(asked), who.actor_of(call)
     by_hand = world.report_by_hand(actor)
     try:
         agreed = by_hand.weigh(asked.id, decision, world.deadline())

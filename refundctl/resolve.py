@@ -54,7 +54,7 @@ def declare(groups: Groups) -> None:
 
 def _resolve(call: Call) -> Exit:
     world, asked, output = call.world, call.arguments, call.output
-    decision, actor = _decision(asked), who.actor_of(asked)
+    decision, actor = _decision(asked), who.actor_of(call)
     resolve = world.resolve(actor)
     try:
         agreed = resolve.weigh(asked.id, decision, world.deadline())

@@ -22,7 +22,7 @@ def declare(groups: Groups) -> None:
 
 def _unlink(call: Call) -> Exit:
     asked, output = call.arguments, call.output
-    actor = who.actor_of(asked)
+    actor = who.actor_of(call)
     unlink = call.world.unlink(actor)
     try:
         found = unlink.weigh(asked.id)

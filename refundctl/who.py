@@ -1,10 +1,18 @@
-"""Who decides, and why, as the history keeps it for ever."""
+"""Who decides, and why, as the history keeps it for ever.
+
+Who it is says AWS, which checked it; what somebody calls themselves stands beside it.
+"""
 
 import argparse
 import getpass
 import re
+from typing import TYPE_CHECKING
 
 from refundctl.exits import MisusedError
+from refundctl.options import Call
+
+if TYPE_CHECKING:
+    from mypy_boto3_sts import STSClient
 
 REASON_MAX = 300
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", re.ASCII)
@@ -13,17 +21,25 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", re.ASCII)
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the option that says who decides."""
     parser.add_argument(
-        "--as", dest="who", type=_name, metavar="NAME", help="who decides; the name at this machine"
+        "--as",
+        dest="who",
+        type=_name,
+        metavar="NAME",
+        help="who decides; the name at this machine. Kept beside AWS's name for you",
     )
 
 
-def actor_of(asked: argparse.Namespace) -> str:
-    """Who decides, as the history has it: `--as`, else the name at this machine.
+def actor_of(call: Call) -> str:
+    """Who decides, as the history has it: for whom AWS takes them, with `--as` beside it.
+
+    Without `--as` it is the name at this machine.
 
     Raises:
         MisusedError: the machine does not say.
     """
-    return f"operator:{asked.who or _somebody()}"
+    name = call.arguments.who or _somebody()
+    sts: STSClient = call.target.client("sts")
+    return f"operator:{sts.get_caller_identity()['Arn']} as {name}"
 
 
 def reason(text: str) -> str:

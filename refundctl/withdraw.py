@@ -29,7 +29,7 @@ def declare(groups: Groups) -> None:
 
 def _withdraw(call: Call) -> Exit:
     asked, output = call.arguments, call.output
-    actor = who.actor_of(asked)
+    actor = who.actor_of(call)
     withdraw = call.world.withdraw(actor)
     try:
         found = withdraw.weigh(asked.id)

@@ -16,7 +16,7 @@ from refunds.api_document import api_document
 from refunds.bootstrap.refund_api import RefundApi, RefundApiSettings, refund_api
 from refunds.bootstrap.snapshots import keep_ready
 from refunds.bootstrap.trails import metered
-from refunds.callers import READ, WRITE, Credentials
+from refunds.callers import PAYOUT, READ, WRITE, Credentials
 from refunds.documents import parse_document
 from refunds.errors import (
     InvalidRequestError,
@@ -27,6 +27,7 @@ from refunds.errors import (
     RefundNotCancelableError,
     RefundNotFoundError,
 )
+from refunds.payouts import AskedAt
 from refunds.ports import Deadline
 from refunds.queries import (
     Parameters,
@@ -53,6 +54,7 @@ ACCOUNT_HEADERS = ("Stripe-Account", "Stripe-Context")
 METHODS = {
     "/health": {"GET"},
     "/v1/openapi.json": {"GET"},
+    "/v1/payouts": {"POST"},
     "/v1/refunds": {"GET", "POST"},
     "/v1/refunds/<refund_id>": {"GET"},
     "/v1/refunds/<refund_id>/cancel": {"POST"},
@@ -101,8 +103,18 @@ def read_document() -> Response[str]:
 @app.post("/v1/refunds")
 def create_refund() -> Response[str]:
     """Execute a refund, or answer what became of it."""
+    return _created(WRITE, AskedAt.REFUNDS)
+
+
+@app.post("/v1/payouts")
+def create_payout() -> Response[str]:
+    """Send money to a payment method that is named, or answer what became of it."""
+    return _created(PAYOUT, AskedAt.PAYOUTS)
+
+
+def _created(scope: str, asked_at: AskedAt) -> Response[str]:
     world = refund_api(logger)
-    caller = _admitted(world, WRITE)
+    caller = _admitted(world, scope)
     require_no_parameters(_parameters())
     body = validate_body(_document())
     _require_one_key_header()
@@ -115,6 +127,7 @@ def create_refund() -> Response[str]:
         token=world.new_token(),
     )
     logger.append_keys(refund_id=command.refund_id)
+    world.payouts.require_allowed(command.refund_id, command.request, asked_at)
     answer = world.execute(command, Deadline.after(world.clock, PROVIDER_BUDGET_MS))
     return rest.answer(answer_of(answer, rest.request_id, for_sdk=rest.is_for_sdk))
 

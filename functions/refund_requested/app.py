@@ -17,8 +17,10 @@ from refunds.adapters.threaded_batch import ThreadedBatchProcessor
 from refunds.bootstrap.refund_requested import RefundRequestedWorld, refund_requested
 from refunds.bootstrap.trails import metered
 from refunds.errors import RefundBridgeError
+from refunds.payouts import AskedAt
 from refunds.ports import Deadline, LedgerUnavailableError
-from refunds.request_events import asked_by, letter_of, parse_event
+from refunds.refund import refund_id_of
+from refunds.request_events import asked_by, letter_of, parse_event, require_source
 
 # All provider calls of one request together, as for a call over HTTP; the messages of a batch are
 # handled side by side. Then there is time to tell of a refusal.
@@ -57,6 +59,9 @@ def accept_one(world: RefundRequestedWorld, record: SQSRecord) -> None:
     try:
         asked = asked_by(parse_event(record.body))
         logger.thread_safe_append_keys(event_id=asked.id)
+        require_source(asked, world.sources)
+        refund_id = refund_id_of(asked.idempotency_key, world.stage)
+        world.payouts.require_allowed(refund_id, asked.request, AskedAt.EVENTS)
         answer = world.accept(asked, Deadline.after(world.clock, PROVIDER_BUDGET_MS))
         logger.info("request_accepted", refund_id=answer.refund.id)
     except Exception as error:

@@ -4,6 +4,7 @@ from refunds.bootstrap.refund_api import RefundApi
 from refunds.callers import Callers
 from refunds.in_flight import ExecuteOrAwait
 from refunds.withdraw import WithdrawRefund
+from tests.fakes.payouts import payout_rules
 from tests.fakes.world import STAGE, World
 
 
@@ -23,6 +24,7 @@ def api_on(world: World, callers: Callers, *, account: str = "") -> RefundApi:
         list_refunds=world.list_refunds,
         read_payment=world.read_payment,
         callers=callers,
+        payouts=payout_rules(world),
         clock=world.clock,
         new_token=world.new_token,
     )

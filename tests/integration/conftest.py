@@ -1,12 +1,14 @@
-"""Two deployed systems for the whole session: starting one costs more than what is asked of it."""
+"""Two deployed systems for many files: starting one costs more than what is asked of it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from local.http_client import RefundApiClient
 from local.simulators.payments import demo_payments
 from local.stack import RunningStack, running_stack
+from tests.conftest import needed_by
 from tests.integration.background import start_settling
 from tests.openapi.watch import Watch
 
@@ -29,10 +31,16 @@ HASTY = {
 HASTY_VISIBILITY = "20"
 
 
+# What ends each of them, by its fixture.
+_ends: dict[str, ExitStack] = {}
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[RunningStack]:
     """The template on the embedded cloud, the simulators at the other end, roles enforced."""
-    with running_stack(parameters=CALM) as running:
+    with ExitStack() as end:
+        _ends["stack"] = end
+        running = end.enter_context(running_stack(parameters=CALM))
         running.control.seed(demo_payments())
         yield running
 
@@ -40,13 +48,26 @@ def stack() -> Iterator[RunningStack]:
 @pytest.fixture(scope="session")
 def hasty_stack() -> Iterator[RunningStack]:
     """Another one, with cloud and simulators of its own, whose times are short."""
-    with running_stack(parameters=HASTY) as running:
+    with ExitStack() as end:
+        _ends["hasty_stack"] = end
+        running = end.enter_context(running_stack(parameters=HASTY))
         running.client("sqs").set_queue_attributes(
             QueueUrl=running.outputs["ReportQueueUrl"],
             Attributes={"VisibilityTimeout": HASTY_VISIBILITY},
         )
         start_settling(running)  # the schedule takes over in a minute
         yield running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, None, None]:
+    """Stop a stack with the last test that needs it: it would go on settling until the very end."""
+    yield
+    for name in needed_by(item) & _ends.keys():
+        if nextitem is None or name not in needed_by(nextitem):
+            _ends.pop(name).close()
 
 
 @pytest.fixture(scope="session")

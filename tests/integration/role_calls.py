@@ -12,6 +12,7 @@ from typing import Any
 
 from local.deploy import BUCKET, TEMPLATE_KEY
 from local.stack import RunningStack
+from refunds.announcements import SOURCE
 
 NOBODY = {"pk": {"S": "refund#nobody"}, "sk": {"S": "refund"}}
 NEVER = {"ConditionExpression": "attribute_exists(pk)"}
@@ -99,6 +100,14 @@ def _condition_check(caller: Caller, _arn: str) -> object:
 
 
 # What a role may be granted, and the call that shows whether it is.
+
+
+def put_as(caller: Caller, bus: str, source: str) -> Any:
+    """Put an event that means nothing, under this name."""
+    event = {"EventBusName": bus, "Source": source, "DetailType": "Nothing", "Detail": "{}"}
+    return caller.client("events").put_events(Entries=[event])
+
+
 CALLS: Mapping[str, Call] = {
     "dynamodb:BatchGetItem": lambda c, _: c.client("dynamodb").batch_get_item(
         RequestItems={c.table: {"Keys": [NOBODY]}}
@@ -135,9 +144,7 @@ CALLS: Mapping[str, Call] = {
         ExpressionAttributeValues={":a": {"S": "a"}},
         **NEVER,
     ),
-    "events:PutEvents": lambda c, arn: c.client("events").put_events(
-        Entries=[{"EventBusName": arn, "Source": "nobody", "DetailType": "Nothing", "Detail": "{}"}]
-    ),
+    "events:PutEvents": lambda c, arn: put_as(c, arn, SOURCE),
     "logs:CreateLogStream": lambda c, arn: c.client("logs").create_log_stream(
         logGroupName=_group(arn), logStreamName=f"role-calls-{uuid.uuid4().hex}"
     ),

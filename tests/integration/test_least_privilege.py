@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from local import paths, secrets
 from local.stack import RunningStack
-from tests.integration.role_calls import CALLS, TEMPTING, Caller
+from tests.integration.role_calls import CALLS, TEMPTING, Caller, put_as
 
 PERMISSIONS: Mapping[str, Mapping[str, list[str]]] = tomllib.loads(
     (paths.ROOT / "tests" / "template" / "permissions.toml").read_text()
@@ -137,6 +137,15 @@ def test_a_function_may_do_what_is_granted_to_it_and_to_nothing_else(
         if refused is (name in rights.get(action, ())):
             wrong.append(f"{action} on {name} is {'refused' if refused else 'allowed'}")
     assert wrong == []
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("source", ["demo.orders", "nobody"])
+def test_no_function_puts_events_as_one_of_those_who_may_ask(
+    stack: RunningStack, function: str, source: str
+) -> None:
+    caller, bus = role_of(stack, function), stack.outputs["EventBusArn"]
+    assert is_refused("events:PutEvents", lambda: put_as(caller, bus, source))
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -124,7 +124,7 @@ def page(api: RefundApiClient, **parameters: object) -> dict[str, Any]:
     answer = listed(api, **parameters)
     assert answer.status == 200, answer.text
     body: dict[str, Any] = answer.body
-    assert set(body) == {"object", "data", "has_more"}
+    assert set(body) == {"object", "data", "has_more", "url"}
     return body
 
 

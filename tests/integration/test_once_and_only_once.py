@@ -9,7 +9,8 @@ from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
 
-CALLERS = 50
+# Each has a worker of its own in the embedded cloud, and starting one costs a second.
+CALLERS = 16
 
 
 def paid(stack: RunningStack, name: str, amount: int = 9999) -> DemoPayment:
@@ -26,7 +27,7 @@ def warm_up(api: RefundApiClient) -> None:
             assert answer.status == 404
 
 
-def test_fifty_posts_of_one_key_at_once_are_one_refund(
+def test_many_posts_of_one_key_at_once_are_one_refund(
     stack: RunningStack, api: RefundApiClient
 ) -> None:
     # Given a payment, and workers that are awake
@@ -36,7 +37,7 @@ def test_fifty_posts_of_one_key_at_once_are_one_refund(
     stack.control.add_fault(
         "hitpay", "charge.read", "delay", match=payment.charge_id, seconds=2, times=None
     )
-    # When fifty calls with one key arrive at once
+    # When many calls with one key arrive at once
     with ThreadPoolExecutor(CALLERS) as pool:
         answers = list(
             pool.map(
@@ -53,9 +54,9 @@ def test_fifty_posts_of_one_key_at_once_are_one_refund(
     in_use = [answer for answer in answers if answer.status == 409]
     assert {answer.body["error"]["code"] for answer in in_use} <= {"idempotency_key_in_use"}
     assert all("Retry-After" in answer.headers for answer in in_use)
-    # And it was a race: many had read the charge for nothing
+    # And it was a race: others had read the charge for nothing
     reads = stack.control.calls("hitpay", "charge.read")
-    assert sum(payment.charge_id in call.path for call in reads) >= CALLERS // 5
+    assert sum(payment.charge_id in call.path for call in reads) > 1
     # And HitPay moved the money once
     assert len(stack.control.refunds(payment.charge_id)) == 1
     # And whoever repeats is told of that one
@@ -65,7 +66,7 @@ def test_fifty_posts_of_one_key_at_once_are_one_refund(
     assert {answer.body["id"] for answer in answers if answer.status < 300} == {repeated.body["id"]}
 
 
-def test_fifty_keys_at_once_never_refund_more_than_was_paid(
+def test_many_keys_at_once_never_refund_more_than_was_paid(
     stack: RunningStack, api: RefundApiClient
 ) -> None:
     # Given a payment of SGD 99.99
@@ -76,23 +77,23 @@ def test_fifty_keys_at_once_never_refund_more_than_was_paid(
 
         def ask() -> Answer | None:
             answer = api.create_refund(
-                f"once-many-{number}", payment_record=payment.record_id, amount=300
+                f"once-many-{number}", payment_record=payment.record_id, amount=900
             )
             return None if answer.status == 409 else answer
 
         return wait_for(ask, f"an answer other than 409 for key {number}", at_most=180)
 
-    # When fifty refunds of SGD 3.00 are asked for at once, under different keys
+    # When sixteen refunds of SGD 9.00 are asked for at once, under different keys
     with ThreadPoolExecutor(CALLERS) as pool:
         answers = list(pool.map(insist, range(CALLERS)))
-    # Then 33 succeed and 17 are too much
-    assert [answer.status for answer in answers].count(201) == 33
+    # Then eleven succeed and five are too much
+    assert [answer.status for answer in answers].count(201) == 11
     too_much = [answer.body["error"] for answer in answers if answer.status == 422]
-    assert len(too_much) == 17
+    assert len(too_much) == 5
     assert {error["code"] for error in too_much} == {"refund_amount_exceeded"}
     # And HitPay moved SGD 99.00
     made = stack.control.refunds(payment.charge_id)
-    assert (len(made), sum(refund.amount for refund in made)) == (33, Decimal("99.00"))
+    assert (len(made), sum(refund.amount for refund in made)) == (11, Decimal("99.00"))
 
 
 def test_a_lost_answer_to_a_full_refund_is_found_again_with_both_providers_down(

@@ -41,6 +41,11 @@ class Desk:
     stack: RunningStack
     api: RefundApiClient
 
+    @property
+    def payouts(self) -> RefundApiClient:
+        """A caller who may send money to whom it names."""
+        return RefundApiClient(self.stack.api_url, self.stack.payout_key)
+
     def paid(self, name: str, processor: str, **more: Any) -> DemoPayment:
         """A payment of USD 50.00 of the test's own."""
         payment = DemoPayment(name, 5000, "usd", processor=processor, **more)
@@ -187,7 +192,7 @@ class TestWithoutAPayment:
         known = len(desk.stack.control.reports())
         with listening(desk.stack.clients, desk.stack.outputs["EventBusName"]) as listener:
             # When money is sent to a card that no payment is known of
-            refund_id = accepted(desk.api.create_refund("card-plain", **self.body(method)))
+            refund_id = accepted(desk.payouts.create_payout("card-plain", **self.body(method)))
             # Then it is settled like any other,
             refund = desk.ended(refund_id)
             # told on the bus,
@@ -200,7 +205,7 @@ class TestWithoutAPayment:
         listed = desk.api.request("GET", "/v1/refunds?limit=100").body["data"]
         assert refund_id in [one["id"] for one in listed]
         # kept under its key,
-        again = desk.api.create_refund("card-plain", **self.body(method))
+        again = desk.payouts.create_payout("card-plain", **self.body(method))
         assert (again.status, again.body["id"]) == (200, refund_id)
         # and Stripe hears nothing: there is nothing that it could be told of
         assert refund["stripe_report"]["status"] == "not_due"
@@ -209,7 +214,7 @@ class TestWithoutAPayment:
 
     def test_who_the_customer_is_stays_with_the_ledger(self, desk: Desk) -> None:
         method = desk.card("customer")
-        answer = desk.api.create_refund("card-customer", **self.body(method))
+        answer = desk.payouts.create_payout("card-customer", **self.body(method))
         refund_id = accepted(answer)
         assert "hs_4711" not in answer.text + desk.api.read_refund(refund_id).text
         stored = [item for item in ledger_items(desk.stack, "refund") if refund_id in item["pk"]]
@@ -217,7 +222,7 @@ class TestWithoutAPayment:
 
     def test_it_is_reported_to_the_record_that_is_named(self, desk: Desk) -> None:
         method, payment = desk.card("record"), desk.paid("card_record", "ccg")
-        answer = desk.api.create_refund(
+        answer = desk.payouts.create_payout(
             "card-record", **self.body(method, payment_record=payment.record_id)
         )
         refund = desk.reported(accepted(answer))
@@ -230,18 +235,33 @@ class TestWithoutAPayment:
     def test_a_lost_reply_is_settled_to_one_movement(self, desk: Desk) -> None:
         method = desk.card("lost")
         desk.stack.control.add_fault("ccg", "refund.create", "commit_then_reset", match=method)
-        refund_id = accepted(desk.api.create_refund("card-lost", **self.body(method)))
+        refund_id = accepted(desk.payouts.create_payout("card-lost", **self.body(method)))
         desk.ended(refund_id)
         assert [one.amount for one in desk.sent_to(method)] == [1500]
 
-    def test_it_may_be_asked_for_by_an_event(self, desk: Desk) -> None:
+    def test_events_do_not_ask_for_it(self, desk: Desk) -> None:
         method = desk.card("event")
-        producer = EventProducer(desk.stack.clients, desk.stack.outputs["EventBusName"])
-        producer.ask({**self.body(method), "idempotency_key": "card-event"})
-        wait_for(lambda: desk.sent_to(method), "the movement", at_most=SETTLED, every=0.5)
-        again = desk.api.create_refund("card-event", **self.body(method))
-        assert desk.ended(str(again.body["id"]))["amount"] == 1500
-        assert [one.amount for one in desk.sent_to(method)] == [1500]
+        with listening(desk.stack.clients, desk.stack.outputs["EventBusName"]) as listener:
+            producer = EventProducer(desk.stack.clients, desk.stack.outputs["EventBusName"])
+            producer.ask({**self.body(method), "idempotency_key": "card-event"})
+            wait_for(
+                lambda: [one for one in listener.heard() if one.name == "Refund Request Refused"],
+                "the refusal",
+                at_most=SETTLED,
+                every=0.5,
+            )
+        assert desk.sent_to(method) == []
+
+    def test_neither_the_route_of_refunds_nor_a_key_without_the_scope_sends_it(
+        self, desk: Desk
+    ) -> None:
+        method = desk.card("refused")
+        refused = desk.api.create_refund("card-at-refunds", **self.body(method))
+        assert (refused.status, refused.body["error"]["code"]) == (400, "invalid_request")
+        assert "POST /v1/payouts" in refused.text
+        refused = desk.api.create_payout("card-at-refunds", **self.body(method))
+        assert (refused.status, refused.body["error"]["code"]) == (403, "forbidden")
+        assert desk.sent_to(method) == []
 
 
 class TestTheGatewaysToken:

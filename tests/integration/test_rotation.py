@@ -113,7 +113,7 @@ def operator_of(stack: RunningStack, directory: Path) -> Iterator[Operator]:
 def forgotten() -> None:
     """Wait until no worker of the calm stack remembers what was put before now."""
     over = time.monotonic() + CALM_CACHE_SECONDS + 1
-    wait_for(lambda: time.monotonic() > over or None, "the cache to be over", at_most=10)
+    wait_for(lambda: time.monotonic() > over or None, "the cache to be over", at_most=60)
 
 
 def paid(stack: RunningStack, prefix: str) -> tuple[DemoPayment, ...]:

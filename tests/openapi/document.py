@@ -157,7 +157,7 @@ def form_document(text: str) -> dict[str, Any]:
         if not isinstance(members, dict) or key in members:
             raise ValueError(f"{name} is given twice")
         members[key] = int(value) if name == "amount" and value.isdigit() else value
-    if "expand" in document:
+    if isinstance(document.get("expand"), dict):
         document["expand"] = list(document["expand"].values())
     return document
 

@@ -1,6 +1,7 @@
 """The processor of the tests behind the gate: every fate of an order and of a look-up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -90,6 +91,7 @@ class SimulatedProcessor:
         self._watch = watch
         self._options = options
         inner.reads_keys = options.reads_keys
+        inner.lists_refunds = not options.others.lists_nothing
         inner.books.checks_amounts = options.checks_amounts
         inner.books.one_refund_per_payment = options.one_refund_only
         inner.books.zone_ms = options.others.zone_ms
@@ -114,8 +116,8 @@ class SimulatedProcessor:
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:
         self._can(shows_payments(self.capabilities), "charge")
         fault = self._look_up("charge", charge_id, deadline)
-        self.inner.lists_refunds = fault is not Fault.LISTS_NOTHING and self._lists_refunds
-        charge = self.inner.charge(charge_id, deadline)
+        with self._listing(fault):
+            charge = self.inner.charge(charge_id, deadline)
         self._watch.showed(self.name, charge)
         self.on_first_sight.pop(charge_id, lambda: None)()
         self._gate.leave(fault)
@@ -133,8 +135,19 @@ class SimulatedProcessor:
         is_bad = self._options.others.bad_page and now_ms < self._options.calm_ms
         if is_bad and cursor is None:
             raise UnreadableAnswerError("the newest page cannot be read")
-        self.inner.lists_refunds = self._lists_refunds
-        return self.inner.charges(cursor, deadline)
+        with self._listing():
+            return self.inner.charges(cursor, deadline)
+
+    @contextmanager
+    def _listing(self, fault: Fault | None = None) -> Iterator[None]:
+        """During one call payments may list no refunds; whoever looks by themselves sees them."""
+        lists = not self._options.others.lists_nothing
+        hides_now = fault is Fault.LISTS_NOTHING or self._is(self._listless)
+        self.inner.lists_refunds = lists and not hides_now
+        try:
+            yield
+        finally:
+            self.inner.lists_refunds = lists
 
     def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
         self._can(shows_refunds(self.capabilities), "movement")
@@ -256,10 +269,6 @@ class SimulatedProcessor:
 
     def _conduct(self, order: Order | None) -> Conduct:
         return conduct_of(self._gate.scheduler.random, self._options, order)
-
-    @property
-    def _lists_refunds(self) -> bool:
-        return not self._options.others.lists_nothing and not self._is(self._listless)
 
     def _look_up(self, port: str, about: str, deadline: Deadline) -> Fault | None:
         self._watch.looking_up()

@@ -31,11 +31,14 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "Fn::And": all,
     "Fn::Or": any,
     "Fn::Contains": lambda given: str(given[1]) in map(str, given[0]),
+    "Fn::Select": lambda given: given[1][int(given[0])],
+    "Fn::Split": lambda given: str(given[1]).split(given[0]),
 }
 PSEUDO_PARAMETERS = {
     "AWS::AccountId": "111122223333",
     "AWS::Partition": "aws",
     "AWS::Region": "ap-southeast-1",
+    "AWS::StackId": "arn:aws:cloudformation:ap-southeast-1:111122223333:stack/name/5e1f",
     "AWS::URLSuffix": "amazonaws.com",
     "AWS::NoValue": NO_VALUE,
 }

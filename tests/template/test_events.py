@@ -13,7 +13,7 @@ from refunds.announcements import SOURCE
 from refunds.execute import RECORD_MS
 from refunds.payment import PaymentKey
 from refunds.request_events import DETAIL_TYPE
-from tests.template.expansion import Expanded, expand
+from tests.template.expansion import PSEUDO_PARAMETERS, Expanded, expand
 
 BUS, RULE = "EventBus", "RefundRequestRule"
 QUEUE, DEAD_LETTERS = "RefundRequestQueue", "RefundRequestDeadLetterQueue"
@@ -52,6 +52,49 @@ def bus_problems(template: Expanded) -> list[str]:
     }
     if told != PUBLISHERS:
         problems.append(f"the bus is told to {sorted(told)}")
+    return problems
+
+
+def source_problems(template: Expanded) -> list[str]:
+    """Our own roles put events as the service's only, which asks for nothing."""
+    condition = {"StringEquals": {"events:source": SOURCE}}
+    statements = [
+        (name, statement)
+        for name, role in template.of_type("AWS::IAM::Role")
+        for policy in role.get("Policies", ())
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "events:PutEvents" in str(statement["Action"])
+    ]
+    problems = [
+        f"{name} may call itself by any name"
+        for name, statement in statements
+        if statement.get("Condition") != condition
+    ]
+    if len(statements) != len(PUBLISHERS):
+        problems.append(f"{[name for name, _ in statements]} put events")
+    known = template.environment("RefundRequestedFunction")["REFUND_REQUEST_SOURCES"]
+    if known.split(",") != template.parameters["RefundRequestSources"]:
+        problems.append("the function obeys others than the rule")
+    return problems
+
+
+def redrive_problems(template: Expanded) -> list[str]:
+    """No queue takes the dead letters of another one than its own; what is obeyed takes none."""
+    problems = []
+    own = {
+        queue["RedrivePolicy"]["deadLetterTargetArn"].removesuffix(".Arn"): queue["QueueName"]
+        for _, queue in template.of_type("AWS::SQS::Queue")
+        if "RedrivePolicy" in queue
+    }
+    for name, queue in template.of_type("AWS::SQS::Queue"):
+        allowed = queue.get("RedriveAllowPolicy")
+        wanted: dict[str, Any] = {"redrivePermission": "denyAll"}
+        if name in own:
+            place = f"{PSEUDO_PARAMETERS['AWS::Region']}:{PSEUDO_PARAMETERS['AWS::AccountId']}"
+            arns = [f"arn:aws:sqs:{place}:{own[name]}"]
+            wanted = {"redrivePermission": "byQueue", "sourceQueueArns": arns}
+        if allowed != wanted:
+            problems.append(f"{name} takes dead letters by {allowed}")
     return problems
 
 
@@ -171,6 +214,8 @@ Check = Callable[[Expanded], list[str]]
 CHECKS: dict[str, Check] = {
     "rule_20_one_bus_of_our_own": bus_problems,
     "rule_19_the_pattern_pins_the_sources": rule_problems,
+    "rule_19_our_own_roles_cannot_ask": source_problems,
+    "rule_18_each_queue_takes_its_own_dead_letters": redrive_problems,
     "rule_18_only_the_rule_fills_the_queues": queue_problems,
     "rule_11_a_request_fits_its_times": request_problems,
     "rule_21_the_stream_loses_nothing": stream_problems,
@@ -184,6 +229,14 @@ def test_rules_of_events(template: Expanded, check: Check) -> None:
 
 def _rule(template: Expanded) -> dict[str, Any]:
     return template.properties(RULE)
+
+
+def _putting(template: Expanded) -> dict[str, Any]:
+    statements = template.properties("PublishEventsRole")["Policies"][0]["PolicyDocument"]
+    statement: dict[str, Any] = next(
+        s for s in statements["Statement"] if s["Action"] == "events:PutEvents"
+    )
+    return statement
 
 
 def _target(template: Expanded) -> dict[str, Any]:
@@ -214,6 +267,23 @@ def _filter(template: Expanded, **pattern: Any) -> None:
             ),
         ),
         (bus_problems, lambda t: t.environment("RefundApiFunction").update(EVENT_BUS=BUS)),
+        (source_problems, lambda t: _putting(t).pop("Condition")),
+        (
+            source_problems,
+            lambda t: _putting(t)["Condition"]["StringEquals"].update({"events:source": "*"}),
+        ),
+        (
+            source_problems,
+            lambda t: t.environment("RefundRequestedFunction").update(REFUND_REQUEST_SOURCES="a"),
+        ),
+        (redrive_problems, lambda t: t.properties(QUEUE).pop("RedriveAllowPolicy")),
+        (redrive_problems, lambda t: t.properties("ReportQueue").pop("RedriveAllowPolicy")),
+        (
+            redrive_problems,
+            lambda t: t.properties(DEAD_LETTERS)["RedriveAllowPolicy"].update(
+                redrivePermission="allowAll"
+            ),
+        ),
         (rule_problems, lambda t: t.resources.pop(RULE)),
         (rule_problems, lambda t: _rule(t)["EventPattern"].pop("source")),
         (rule_problems, lambda t: _rule(t)["EventPattern"].update(source=[{"prefix": ""}])),

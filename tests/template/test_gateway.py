@@ -23,6 +23,8 @@ ROUTES = {
 }
 # Whoever calls these says by other means who it is, or need not say it.
 OPEN = {("/health", "get"), ("/v1/openapi.json", "get"), ("/v1/webhooks/hitpay", "post")}
+OPEN_READS = [("/~1health", "GET"), ("/~1v1~1openapi.json", "GET")]
+WEB_ACL = "arn:aws:wafv2:ap-southeast-1:111122223333:regional/webacl/shop/1234"
 WEBHOOK = ("/~1v1~1webhooks~1hitpay", "POST")
 # The answers that the gateway gives by itself, all kinds that there are, and what the contract
 # calls each: https://docs.aws.amazon.com/apigateway/latest/developerguide/
@@ -89,7 +91,7 @@ def stage_problems(template: Expanded) -> list[str]:
     problems += [f"{n} makes a second stage" for n, p in deployments if "StageName" in p]
     listed = template.properties("RestApiStage")["MethodSettings"]
     where = [(settings["ResourcePath"], settings["HttpMethod"]) for settings in listed]
-    if where != [("/*", "*"), WEBHOOK]:
+    if where != [("/*", "*"), WEBHOOK, *OPEN_READS]:
         return [*problems, f"settings of {where}"]
     for settings in listed:
         # Those of one method replace those of all, so each says everything.
@@ -106,9 +108,62 @@ def webhook_limit_problems(template: Expanded) -> list[str]:
     """Rule 7: what anybody may send is throttled before it takes the callers' share."""
     of_all, of_webhook = _settings(template), _webhook_settings(template)
     limits = ("ThrottlingRateLimit", "ThrottlingBurstLimit")
+    open_ones = [of_webhook, *template.properties("RestApiStage")["MethodSettings"][2:]]
     return [
-        f"{limit} not lower" for limit in limits if not int(of_webhook[limit]) < int(of_all[limit])
+        f"{limit} of {one['ResourcePath']} not lower"
+        for one in open_ones
+        for limit in limits
+        if not int(one[limit]) < int(of_all[limit])
     ]
+
+
+def web_acl_problems(template: Expanded) -> list[str]:
+    """Rule 7: the web ACL that is named, or made for the rate, stands in front of the stage."""
+    associations = dict(template.of_type("AWS::WAFv2::WebACLAssociation"))
+    acls = dict(template.of_type("AWS::WAFv2::WebACL"))
+    named, rate = (template.parameters[name] for name in ("WebAclArn", "RequestsPerAddress"))
+    if not named and not rate:
+        return [*associations, *acls]
+    problems = [] if len(associations) == 1 else ["nothing stands in front"]
+    for association in associations.values():
+        if association["WebACLArn"] != (named or "RateByAddress.Arn"):
+            problems.append("another web ACL stands in front")
+        if not association["ResourceArn"].endswith("::/restapis/RestApi/stages/RestApiStage"):
+            problems.append("it stands in front of something else")
+    if rate:
+        (rule,) = acls["RateByAddress"]["Rules"]
+        if (
+            rule["Statement"]["RateBasedStatement"]["Limit"] != rate
+            or "Block" not in rule["Action"]
+        ):
+            problems.append("nobody is turned away")
+        if rule["VisibilityConfig"]["SampledRequestsEnabled"] is not False:
+            problems.append("samples of requests keep keys")
+    return problems
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"WebAclArn": WEB_ACL}, {"RequestsPerAddress": "300"}],
+    ids=["none", "arn", "rate"],
+)
+def test_rule_7_a_web_acl_stands_in_front_if_one_is_asked_for(given: dict[str, str]) -> None:
+    assert web_acl_problems(expand("production", **given)) == []
+
+
+@pytest.mark.parametrize(
+    "breaking",
+    [
+        lambda t: t.resources.pop("RateByAddressAssociation"),
+        lambda t: t.properties("RateByAddressAssociation").update(WebACLArn=WEB_ACL),
+        lambda t: t.properties("RateByAddressAssociation").update(ResourceArn="arn:of:another"),
+        lambda t: t.properties("RateByAddress")["Rules"][0].update(Action={"Count": {}}),
+    ],
+)
+def test_rule_7_and_the_check_of_it_notices(breaking: Callable[[Any], Any]) -> None:
+    to_break = expand("production", RequestsPerAddress="300")
+    breaking(to_break)
+    assert web_acl_problems(to_break)
 
 
 def answer_problems(template: Expanded) -> list[str]:
@@ -254,7 +309,9 @@ def test_rule_7_and_with_it_the_role_is_set_before_the_stage_wants_to_log() -> N
     assert asked.resources["AccessLogs"]["DependsOn"] == "GatewayAccount"
     logged = stage["AccessLogSetting"]["Format"]
     assert "requestId" in logged
-    assert not any(word in logged for word in ("body", "Authorization", "header", "sourceIp"))
+    assert not any(word in logged for word in ("body", "Authorization", "header"))
+    # And who it was is told, and from where
+    assert {"$context.identity.sourceIp", "$context.identity.userArn"} <= set(logged.split('"'))
 
 
 def test_rule_8_the_gateways_own_answers_have_the_contracts_shape(template: Expanded) -> None:
@@ -376,4 +433,4 @@ def test_a_name_of_your_own_leads_to_the_contracts_paths_without_a_stage() -> No
 
 def test_calls_are_counted_by_method_only_if_somebody_pays_for_it() -> None:
     listed = expand("production", DetailedMetrics="true").properties("RestApiStage")
-    assert [settings["MetricsEnabled"] for settings in listed["MethodSettings"]] == [True, True]
+    assert [settings["MetricsEnabled"] for settings in listed["MethodSettings"]] == [True] * 4

@@ -190,3 +190,16 @@ class TestSignatures:
         with pytest.raises(UnauthorizedError):
             SignedCallers(notes).admitted(signed(arn), READ)
         assert notes.refused == [("unsigned", None)]
+
+
+def test_whoever_comes_without_a_key_is_counted_as_with_an_unknown_one(
+    notes: Notes, clock: VirtualClock
+) -> None:
+    callers = KeyCallers(Ring({}), AddressThrottle(clock), notes)
+    refusals = []
+    for _ in range(20):
+        with pytest.raises((UnauthorizedError, RateLimitedError)) as refused:
+            callers.admitted(Credentials(None, "192.0.2.1", None), READ)
+        refusals.append(type(refused.value))
+    assert refusals[0] is UnauthorizedError
+    assert refusals[-1] is RateLimitedError

@@ -163,7 +163,10 @@ def test_the_documented_request_is_the_one_that_is_checked() -> None:
     for name, field in checked["properties"].items():
         shape = {**without_null(field), "default": field["default"]}
         wanted = bare(shape, checked.get("$defs", {}))
-        assert bare(documented["properties"][name], SCHEMAS) == wanted, name
+        shown = bare(documented["properties"][name], SCHEMAS)
+        # Pydantic's schema says nothing of a pattern of keys that a validator of ours checks.
+        shown.get("propertyNames", {}).pop("pattern", None)
+        assert shown == wanted, name
     assert documented["additionalProperties"] is checked["additionalProperties"] is False
 
 

@@ -17,6 +17,7 @@ from refunds.errors import (
     AmountRefusedError,
     AttemptsSpentError,
     CurrencyMismatchError,
+    ForbiddenError,
     IdempotencyKeyRequiredError,
     IdempotencyKeyReusedError,
     InvalidRequestError,
@@ -26,6 +27,7 @@ from refunds.errors import (
     PaymentNotLinkedError,
     PaymentNotRefundableError,
     ProcessorUnavailableError,
+    RateLimitedError,
     RefundAmountExceededError,
     RefundBridgeError,
     StripeUnavailableError,
@@ -41,6 +43,7 @@ REFUSED: Final = (
     AmountRefusedError,
     AttemptsSpentError,
     CurrencyMismatchError,
+    ForbiddenError,
     IdempotencyKeyRequiredError,
     IdempotencyKeyReusedError,
     InvalidRequestError,
@@ -52,7 +55,12 @@ REFUSED: Final = (
 )
 # Waiting may mend these, and they promise that nothing moved: at the end they are refusals, too.
 # Of everything else it is not known whether the refund was accepted after all.
-NOTHING_MOVED: Final = (PaymentBusyError, ProcessorUnavailableError, StripeUnavailableError)
+NOTHING_MOVED: Final = (
+    PaymentBusyError,
+    ProcessorUnavailableError,
+    RateLimitedError,
+    StripeUnavailableError,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

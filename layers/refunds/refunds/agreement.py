@@ -59,9 +59,10 @@ def require_outside(record: PaymentRecord, *, named_by: str | None) -> None:
         return
     if named_by is None:
         reason = "books a payment that Stripe took"
-        raise InvalidRequestError(
+        raise InvalidRequestError.at(
+            "payment_record",
+            reason,
             "Stripe took this payment: name its PaymentIntent.",
-            details={"fields": [{"path": "payment_record", "reason": reason}]},
         )
     raise PaymentNotLinkedError(
         "The Payment Record books a payment that Stripe took itself.",

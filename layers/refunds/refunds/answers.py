@@ -37,7 +37,7 @@ from refunds.errors import (
     UnsupportedMediaTypeError,
 )
 from refunds.execute import Answer
-from refunds.link import UNAVAILABLE_RETRY_AFTER_S
+from refunds.provider_errors import UNAVAILABLE_RETRY_AFTER_S
 from refunds.refund import Refund
 from refunds.refund_object import refund_object
 from refunds.state_machine import State

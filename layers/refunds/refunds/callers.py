@@ -15,6 +15,7 @@ from refunds.ports import Trail
 
 READ: Final = "refunds:read"
 WRITE: Final = "refunds:write"
+PAYOUT: Final = "refunds:payout"
 
 _ASSUMED_ROLE: Final = ":assumed-role/"
 _FEDERATED_USER: Final = ":federated-user/"
@@ -72,8 +73,8 @@ class ApiKeyRing(Protocol):
 class KeyCallers:
     """``Callers`` who show a key of ours, as a bearer or in Basic (``ApiAuth`` bearer).
 
-    A valid key always passes. Whoever shows too many unknown ones is told to wait before showing
-    another.
+    A valid key always passes. Whoever comes too often without one, or with unknown ones, is told to
+    wait.
     """
 
     keys: ApiKeyRing
@@ -83,18 +84,18 @@ class KeyCallers:
     def admitted(self, credentials: Credentials, *scopes: str) -> str:
         """``api_key:<name>``; see ``Callers``."""
         token = _key_shown(credentials.authorization)
-        if not token:
-            self._note("missing")
-            raise _unauthorized("Give a key")
-        holder = self.keys.holder_of(token)
+        holder = self.keys.holder_of(token) if token else None
         if holder is None:
             wait_s = self.throttle.wait_s(credentials.source_ip)
             if wait_s is not None:
                 self._note("throttled")
                 raise RateLimitedError(
-                    "Too many unknown keys came from this address; nothing was executed.",
+                    "Too many calls without a valid key came from this address.",
                     retry_after_s=wait_s,
                 )
+            if not token:
+                self._note("missing")
+                raise _unauthorized("Give a key")
             self._note("unknown")
             if _STRIPES_KEY.fullmatch(token):
                 raise _unauthorized("This is a key of Stripe's: give one of this service")

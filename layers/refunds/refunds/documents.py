@@ -43,9 +43,10 @@ def parse_json(text: str) -> object:
             text, object_pairs_hook=_members_given_once, parse_constant=_refuse_constant
         )
     except (ValueError, RecursionError) as error:
-        raise InvalidRequestError(
+        raise InvalidRequestError.at(
+            "",
+            _reason_of(error),
             "The body is not valid JSON.",
-            details={"fields": [{"path": "", "reason": _reason_of(error)}]},
         ) from error
     return data
 

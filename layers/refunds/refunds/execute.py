@@ -28,7 +28,7 @@ from refunds.errors import (
     RefundBridgeError,
 )
 from refunds.evidence import can_stand_for, is_made_by, stands_for
-from refunds.link import UNAVAILABLE_RETRY_AFTER_S, LinkResolver, Sighting, asking_processor
+from refunds.link import LinkResolver, Sighting
 from refunds.look_up import movement_of
 from refunds.order import place, sent_with_a_valid_credential
 from refunds.outcome import after_movement
@@ -51,6 +51,7 @@ from refunds.ports import (
     Unknown,
     UnreadableAnswerError,
 )
+from refunds.provider_errors import UNAVAILABLE_RETRY_AFTER_S, asking_processor
 from refunds.record import Recorder, Stored
 from refunds.refund import ReferenceType, Refund, RefundRequest, Source
 from refunds.reserve import CreateRefund, Reservation, TakenByAnotherCallError

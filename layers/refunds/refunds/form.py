@@ -97,9 +97,10 @@ def _list_of(name: str, members: dict[str, Any]) -> list[Any]:
 
 
 def _refused(name: str, reason: str) -> InvalidRequestError:
-    return InvalidRequestError(
+    return InvalidRequestError.at(
+        _shown(name),
+        reason,
         "The body is not a form that can be understood.",
-        details={"fields": [{"path": _shown(name), "reason": reason}]},
     )
 
 

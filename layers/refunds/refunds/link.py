@@ -33,23 +33,9 @@ from refunds.ports import (
     Processor,
     Together,
 )
-from refunds.provider_errors import (
-    UNAVAILABLE_RETRY_AFTER_S,
-    asking_processor,
-    asking_stripe,
-)
+from refunds.provider_errors import asking_processor, asking_stripe
 from refunds.refund import ReferenceType, RefundRequest
 from refunds.stripe_links import RecordLink, StripeLinks
-
-__all__ = [
-    "UNAVAILABLE_RETRY_AFTER_S",
-    "LinkResolver",
-    "PaymentView",
-    "Sighting",
-    "VerifyCharge",
-    "asking_processor",
-    "asking_stripe",
-]
 
 
 class VerifyCharge(StrEnum):

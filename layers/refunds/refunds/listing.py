@@ -270,9 +270,10 @@ def _place(at_ms: int) -> Position:
 
 
 def _refused(parameter: str, reason: str) -> InvalidRequestError:
-    return InvalidRequestError(
+    return InvalidRequestError.at(
+        parameter,
+        reason,
         f"The parameter {parameter} {reason}.",
-        details={"fields": [{"path": parameter, "reason": reason}]},
     )
 
 

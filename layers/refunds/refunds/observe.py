@@ -22,7 +22,7 @@ from refunds.errors import (
     StripeUnavailableError,
 )
 from refunds.learn import LearnFromCharge
-from refunds.link import LinkResolver, PaymentView, VerifyCharge, asking_processor
+from refunds.link import LinkResolver, PaymentView, VerifyCharge
 from refunds.look_at_sums import LookAtSums
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import (
@@ -37,6 +37,7 @@ from refunds.ports import (
     RecordClaim,
     Trail,
 )
+from refunds.provider_errors import asking_processor
 from refunds.record import Recorder
 from refunds.refund import ReferenceType, RefundRequest
 from refunds.settle import SettleRefund

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from refunds.learn import LearnFromCharge
-from refunds.link import PaymentView, asking_processor, asking_stripe
+from refunds.link import PaymentView
 from refunds.payment import Payment, PaymentKey, recounted
 from refunds.ports import (
     Book,
@@ -22,6 +22,7 @@ from refunds.ports import (
     PaymentWrite,
     Processor,
 )
+from refunds.provider_errors import asking_processor, asking_stripe
 from refunds.record_lines import lines_of
 from refunds.refund import Refund
 from refunds.stripe_knows import Line, unexplained

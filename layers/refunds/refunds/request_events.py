@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Collection
 from typing import Final
 
 from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent
@@ -91,6 +92,20 @@ def asked_by(event: EventBridgeEvent) -> Asked:
     return Asked(
         id=event.get_id, source=event.source, idempotency_key=key, request=detail.normalised()
     )
+
+
+def require_source(asked: Asked, sources: Collection[str]) -> None:
+    """Refuse who may not ask, though the message has come: the queue was sent it past the bus.
+
+    Raises:
+        InvalidRequestError: its source is not among ``sources``.
+    """
+    if asked.source not in sources:
+        raise InvalidRequestError.at(
+            "source",
+            "is not one that may ask",
+            "This source may not ask for refunds.",
+        )
 
 
 def letter_of(body: str, *, receive: int, stage: str) -> Letter:

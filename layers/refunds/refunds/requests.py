@@ -188,9 +188,10 @@ def validate(data: object, form: type[_Form]) -> _Form:
         InvalidRequestError: it has not; ``details.fields`` says where.
     """
     if not isinstance(data, dict):
-        raise InvalidRequestError(
+        raise InvalidRequestError.at(
+            "",
+            "must be an object",
             "The body must be an object.",
-            details={"fields": [{"path": "", "reason": "must be an object"}]},
         )
     try:
         return form.model_validate(data)
@@ -212,10 +213,11 @@ def idempotency_key(header: str | None, body: RefundBody) -> str:
     given = {name: key for name, key in fields.items() if key is not None}
     if header is not None:
         if not (len(header) <= 255 and re.fullmatch(_KEY, header)):
-            raise InvalidRequestError(
+            raise InvalidRequestError.at(
+                "Idempotency-Key",
+                "not printable ASCII",
                 "The Idempotency-Key must be 1 to 255 printable ASCII characters, not a space at "
                 "either end.",
-                details={"fields": [{"path": "Idempotency-Key", "reason": "not printable ASCII"}]},
             )
         given["Idempotency-Key"] = header
     if not given:

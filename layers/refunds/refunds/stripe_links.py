@@ -78,7 +78,7 @@ class StripeLinks:
         if len(invoice.payments) > 1 or invoice.has_more_payments:
             raise PaymentLinkConflictError(
                 "The Invoice was paid by several payments: name the one to refund, as "
-                "payment_record, payment_intent or charge.",
+                "payment_record or payment_intent.",
                 details={
                     "object": invoice.id,
                     "payments": [f"{one.kind}:{one.id}" for one in invoice.payments],
@@ -126,7 +126,7 @@ class StripeLinks:
             charge = {"charge": found.captured_charge} if found.captured_charge else {}
             raise PaymentLinkConflictError(
                 "Stripe's objects lead to more than one payment: name the one to refund, as "
-                "payment_record or charge.",
+                "payment_record.",
                 details={
                     "object": found.of.id,
                     "payment_records": [record.id for record in outside],

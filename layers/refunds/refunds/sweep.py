@@ -13,7 +13,6 @@ from typing import Final
 
 from refunds.errors import RefundBridgeError
 from refunds.learn import SINCE_MARGIN_MS
-from refunds.link import asking_processor
 from refunds.observe import ObservePayment
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import (
@@ -30,6 +29,7 @@ from refunds.ports import (
     Trail,
     UnreadableAnswerError,
 )
+from refunds.provider_errors import asking_processor
 
 # What one payment, or one page, may take.
 STEP_MS: Final = 24_000

@@ -49,7 +49,8 @@ def sight_unlinked(
 
 
 def _invalid(path: str, reason: str) -> InvalidRequestError:
-    return InvalidRequestError(
+    return InvalidRequestError.at(
+        path,
+        reason,
         "The request is not of the contract's form.",
-        details={"fields": [{"path": path, "reason": reason}]},
     )

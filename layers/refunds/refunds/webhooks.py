@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from refunds.documents import FORM, media_type_of
 from refunds.errors import InvalidRequestError
 
 CHARGE: Final = "charge"
@@ -40,12 +41,12 @@ def refuse_vendor_webhook(body: bytes, content_type: str | None) -> None:
     Raises:
         InvalidRequestError: it is one of those.
     """
-    kind = (content_type or "").partition(";")[0].strip().lower()
-    if kind == "application/x-www-form-urlencoded" and b"hmac=" in body:
-        raise InvalidRequestError(
+    if media_type_of(content_type) == FORM and b"hmac=" in body:
+        raise InvalidRequestError.at(
+            "Content-Type",
+            "must be application/json",
             "This is the webhook of a payment request, which tells of no refund. Register an event "
             "webhook for charge.updated in HitPay's dashboard instead.",
-            details={"fields": [{"path": "Content-Type", "reason": "must be application/json"}]},
         )
 
 
@@ -63,8 +64,9 @@ def charge_id_in(body: bytes) -> str:
     # HitPay's own command-line client calls it ``charge_id``.
     charge_id = named.get("id", named.get("charge_id"))
     if not isinstance(charge_id, str) or not _ID.fullmatch(charge_id):
-        raise InvalidRequestError(
+        raise InvalidRequestError.at(
+            "id",
+            "a charge's id is expected",
             "The body is not a charge.",
-            details={"fields": [{"path": "id", "reason": "a charge's id is expected"}]},
         )
     return charge_id

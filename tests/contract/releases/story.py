@@ -37,7 +37,7 @@ from tests.fakes.world import STAGE, World
 try:
     from refunds.refund_object import refund_object
 except ModuleNotFoundError:  # the former release has it elsewhere
-    from refunds.answers import refund_object  # type: ignore[no-redef,attr-defined]
+    from refunds.answers import refund_object  # type: ignore[attr-defined]
 
 Sample = dict[str, Any]
 

@@ -31,6 +31,7 @@ from tests.fakes.api import api_on
 from tests.fakes.book_fates import ReportLost
 from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.event_bus import FakeEventBus
+from tests.fakes.payouts import payout_rules
 from tests.fakes.processor_fates import RequestLost
 from tests.fakes.world import STAGE, World
 from tests.unit.test_request_events import message
@@ -135,6 +136,8 @@ class Running:
                 clock=world.clock,
                 backoff=anything,
                 max_receives=8,
+                payouts=payout_rules(world),
+                sources=frozenset({"demo.orders"}),
             ),
         }
         for name, one in worlds.items():

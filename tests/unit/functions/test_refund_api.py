@@ -17,7 +17,7 @@ from local import paths
 from refunds.adapters.api_key import KeyUnavailableError
 from refunds.adapters.rest import BODY_BYTES_MAX
 from refunds.address_throttle import AddressThrottle
-from refunds.callers import READ, WRITE, ApiKeyHolder, Credentials, KeyCallers
+from refunds.callers import PAYOUT, READ, WRITE, ApiKeyHolder, Credentials, KeyCallers
 from refunds.form import parse_form
 from refunds.ports import LedgerUnavailableError
 from refunds.refund import Source
@@ -26,7 +26,7 @@ from tests.fakes.world import World
 
 SAMPLE = paths.ROOT / "events" / "refund_api_post.json"
 ASKED = '{"payment_record": "pr_1", "amount": 100}'
-SCOPES = {"all": {READ, WRITE}, "reader": {READ}, "writer": {WRITE}}
+SCOPES = {"all": {READ, WRITE}, "reader": {READ}, "writer": {WRITE}, "payer": {PAYOUT}}
 CONTEXT: Any = SimpleNamespace(
     function_name="f", memory_limit_in_mb=1024, invoked_function_arn="a", aws_request_id="l"
 )
@@ -516,3 +516,37 @@ class TestWhatBreaksHere:
         assert body["error"]["details"] == {"outcome": "unknown"}
         assert "same key" in body["error"]["message"]
         assert str(failure) not in body["error"]["message"].split()
+
+
+class TestPayouts:
+    """Money to whom the caller names has a route and a scope of its own."""
+
+    BODY = json.dumps(
+        {
+            "processor": "ccg",
+            "payment_method": {"id": "card-1", "type": "card"},
+            "customer": {"hsid": "hs_1"},
+            "amount": 100,
+            "currency": "usd",
+        }
+    )
+
+    def _asked(self, api: Api, path: str, key: str, body: str) -> tuple[int, dict[str, Any]]:
+        return api.post(path=path, body=body, headers=headers(Authorization=f"Bearer {key}"))
+
+    @pytest.mark.parametrize("key", ["all", "reader", "writer"])
+    def test_no_key_without_the_scope_is_let_in(self, api: Api, key: str) -> None:
+        answer = self._asked(api, "/v1/payouts", key, self.BODY)
+        assert code(answer) == (403, "forbidden")
+        assert api.sent == 0
+
+    def test_the_route_of_refunds_names_this_one(self, api: Api) -> None:
+        answer = self._asked(api, "/v1/refunds", "writer", self.BODY)
+        assert code(answer) == (400, "invalid_request")
+        assert "POST /v1/payouts" in answer[1]["error"]["message"]
+        assert api.sent == 0
+
+    def test_the_scope_refunds_no_payment(self, api: Api) -> None:
+        assert code(self._asked(api, "/v1/refunds", "payer", ASKED)) == (403, "forbidden")
+        assert code(self._asked(api, "/v1/payouts", "payer", ASKED)) == (400, "invalid_request")
+        assert api.sent == 0

@@ -14,6 +14,7 @@ from refunds.ports import LedgerUnavailableError
 from refunds.state_machine import State
 from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.event_bus import FakeEventBus
+from tests.fakes.payouts import payout_rules
 from tests.fakes.world import STAGE, World
 from tests.unit.test_request_events import message
 
@@ -54,6 +55,8 @@ class Requested:
             clock=self.world.clock,
             backoff=backoff,
             max_receives=MAX_RECEIVES,
+            payouts=payout_rules(self.world),
+            sources=frozenset({"demo.orders"}),
         )
 
     def receive(self, body: str, *, receive: int = 1) -> None:
@@ -193,3 +196,15 @@ def test_of_a_batch_only_what_failed_comes_back(
     assert json.loads(json.dumps(answer)) == {"batchItemFailures": [{"itemIdentifier": "m-2"}]}
     assert requested.world.stored("a").state is State.REQUESTED
     assert [body for body, _ in requested.dead.letters] == ["{"]
+
+
+def test_who_may_not_ask_is_refused_though_the_message_has_come(requested: Requested) -> None:
+    # Given a message that was put on the queue itself, past the rule and its list of sources
+    body = json.loads(request()) | {"source": "refund-bridge"}
+    # When it is received
+    requested.receive(json.dumps(body))
+    # Then nothing is refunded, and it lies among the dead letters with its reason
+    assert requested.world.ledger.refunds == {}
+    ((_, reasons),) = requested.dead.letters
+    assert reasons["reason_code"] == "invalid_request"
+    assert reasons["fields"] == "source: is not one that may ask"

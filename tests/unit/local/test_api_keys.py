@@ -165,3 +165,4 @@ def test_what_is_stored_is_what_the_functions_read(ssm: "SSMClient", stubber: St
     )
     assert holder == callers.ApiKeyHolder("shop", frozenset({callers.READ}))
     assert set(api_keys.SCOPES) == {callers.READ, callers.WRITE}
+    assert set(api_keys.ALL_SCOPES) == {callers.READ, callers.WRITE, callers.PAYOUT}

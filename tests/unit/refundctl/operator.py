@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from refundctl.world import World as OperatorsWorld
 from tests.fakes.backlog import MemoryBacklog
 from tests.fakes.world import HOLD_MS, REPORT_LEASE_MS, STAGE, STEP_MS, World
 
+WHO = "arn:aws:sts::111122223333:assumed-role/Support/mia@example.com"
 OUTPUTS = {
     "ReportQueueUrl": "report",
     "ReportDeadLetterQueueUrl": "report-dead",
@@ -54,6 +55,8 @@ class TargetInMemory(Target):
         self._parameters = parameters
 
     def client(self, service: str) -> Any:
+        if service == "sts":
+            return SimpleNamespace(get_caller_identity=lambda: {"Arn": WHO})
         return self._fakes[service]
 
     @property

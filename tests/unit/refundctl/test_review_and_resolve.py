@@ -13,7 +13,7 @@ from refunds.refund import Refund
 from refunds.state_machine import State
 from tests.fakes.processor_fates import Conduct, ReplyLost, RequestLost
 from tests.fakes.world import HOLD_MS, STEP_MS, World
-from tests.unit.refundctl.operator import Operator
+from tests.unit.refundctl.operator import WHO, Operator
 
 HOUR_MS = 60 * STEP_MS
 
@@ -188,7 +188,7 @@ class TestResolve:
         assert ended.value == {
             "id": doubtful.id,
             "written": True,
-            "actor": "operator:kim",
+            "actor": f"operator:{WHO} as kim",
             "state": "succeeded",
             "processor_refund_id": ours(world),
             "report": "due",
@@ -203,7 +203,7 @@ class TestResolve:
             assert fact in ended.err
         assert "failed would mean: Stripe is told nothing; SGD 25.00" in ended.err
         assert "SGD 96.99" in ended.err  # refundable then
-        assert world.stored("k").history[-1].actor == "operator:kim"
+        assert world.stored("k").history[-1].actor == f"operator:{WHO} as kim"
 
     def test_a_failure_says_what_is_free_again_and_is_done(
         self, world: World, operator: Operator, lost: Refund
@@ -212,7 +212,7 @@ class TestResolve:
             f"resolve {lost.id} --failed --reason 'ticket 4711' --as night.shift --yes --json"
         )
         assert (ended.value["state"], ended.value["refundable"]) == ("failed", 9999)
-        assert ended.value["actor"] == "operator:night.shift"
+        assert ended.value["actor"] == f"operator:{WHO} as night.shift"
         assert "SGD 25.00 may be refunded again (SGD 99.99 in all)" in ended.err
         assert world.stored("k").history[-1].evidence == {"reason": "ticket 4711"}
 

@@ -11,7 +11,7 @@ from refunds.refund import CreditNote, Refund, RefundType
 from refunds.state_machine import CreditNoteState, State
 from tests.fakes.processor_fates import RequestLost
 from tests.fakes.world import World
-from tests.unit.refundctl.operator import Operator
+from tests.unit.refundctl.operator import WHO, Operator
 
 
 @pytest.fixture(autouse=True)
@@ -36,14 +36,17 @@ class TestWithdraw:
         assert ended.value == {
             "id": waits.id,
             "written": True,
-            "actor": "operator:kim",
+            "actor": f"operator:{WHO} as kim",
             "state": "failed",
             "refundable": 9699,
         }
         for fact in ("SGD 25.00 of pr_1", "never sent", "SGD 96.99 may be refunded in all"):
             assert fact in ended.err
         entry = world.stored("k").history[-1]
-        assert (entry.actor, entry.evidence) == ("operator:kim", {"reason": "made by hand"})
+        assert (entry.actor, entry.evidence) == (
+            f"operator:{WHO} as kim",
+            {"reason": "made by hand"},
+        )
         # And again is harmless
         assert operator.done(line).value["written"] is False
         assert "withdrawn already" in operator.done(f"withdraw {waits.id} --reason x").out
@@ -52,7 +55,7 @@ class TestWithdraw:
         self, world: World, operator: Operator, waits: Refund
     ) -> None:
         told = operator.json(f"withdraw {waits.id} --reason x --as night.shift --dry-run")
-        assert (told["written"], told["actor"]) == (False, "operator:night.shift")
+        assert (told["written"], told["actor"]) == (False, f"operator:{WHO} as night.shift")
         assert world.stored("k") == waits
 
     def test_somebody_is_asked_before_it_is_written(
@@ -88,7 +91,7 @@ class TestReplayNotes:
         assert told == {"dry_run": False, "replayed": [failed.id], "due": [], "refused": {}}
         stored = world.stored("k")
         assert stored.credit_note.state is CreditNoteState.DUE
-        assert stored.history[-1].actor == "operator:night.shift"
+        assert stored.history[-1].actor == f"operator:{WHO} as night.shift"
         ended = operator.done(f"notes replay {failed.id}")
         assert "Made 0 credit notes due again; 1 were due already." in ended.out
         assert world.stored("k") == stored

@@ -5,14 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from secrets import token_urlsafe
+from typing import Annotated, Literal
 
 from aws_lambda_powertools import Logger
+from pydantic import Field
 
 from refunds.adapters.aws_clients import dynamodb_client, sqs_client, ssm_client
 from refunds.adapters.breaker import Breaker
 from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.adapters.dynamodb_ledger import DynamoDbLedger
 from refunds.adapters.dynamodb_listing import DynamoDbListing
+from refunds.adapters.dynamodb_payouts import DynamoDbPayouts
 from refunds.adapters.dynamodb_sweeps import DynamoDbSweeps
 from refunds.adapters.guarded_ports import GuardedCreditNotes
 from refunds.adapters.side_by_side import SideBySide
@@ -27,6 +30,7 @@ from refunds.execute import ExecuteRefund
 from refunds.learn import LearnFromCharge
 from refunds.link import LinkResolver, VerifyCharge
 from refunds.listing import every_refund_of
+from refunds.payouts import PayoutRules, UnlinkedRefunds
 from refunds.ports import Book, Listing, Processor, SweepLog, Trail
 from refunds.processors.registry import REGISTRY, set_up
 from refunds.record import Recorder
@@ -38,6 +42,19 @@ class MoneySettings(Settings):
 
     verify_charge: VerifyCharge
     lease_seconds: Seconds
+
+
+class PayoutSettings(MoneySettings):
+    """What the functions that are asked for refunds read besides.
+
+    Attributes:
+        payout_amount_max, payout_day_max: of one, and of one currency on one UTC day; minor units.
+    """
+
+    unlinked_refunds: UnlinkedRefunds = UnlinkedRefunds.OFF
+    unlinked_refunds_by_events: Literal["on", "off"] = "off"
+    payout_amount_max: Annotated[int, Field(ge=1)] = 1
+    payout_day_max: Annotated[int, Field(ge=1)] = 1
 
 
 def new_token() -> str:
@@ -61,6 +78,19 @@ class MoneyPath:
     credit_notes: GuardedCreditNotes
     clock: SystemClock
     trail: Trail
+
+
+def payout_rules(settings: PayoutSettings, path: MoneyPath) -> PayoutRules:
+    """What a stage sends to payment methods that are named."""
+    return PayoutRules(
+        unlinked=settings.unlinked_refunds,
+        by_events=settings.unlinked_refunds_by_events == "on",
+        amount_max=settings.payout_amount_max,
+        day_max=settings.payout_day_max,
+        ledger=path.ledger,
+        sums=DynamoDbPayouts(dynamodb_client(), settings.ledger_table),
+        clock=path.clock,
+    )
 
 
 def money_path(

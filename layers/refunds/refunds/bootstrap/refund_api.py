@@ -12,18 +12,19 @@ from pydantic import Field
 from refunds.adapters.aws_clients import ssm_client
 from refunds.adapters.ssm_api_keys import ApiKeys
 from refunds.address_throttle import AddressThrottle
-from refunds.bootstrap.money_path import money_path, new_token
+from refunds.bootstrap.money_path import PayoutSettings, money_path, new_token, payout_rules
 from refunds.bootstrap.settling import SettlingSettings, settle_of
 from refunds.callers import Callers, KeyCallers, SignedCallers
 from refunds.in_flight import ExecuteOrAwait
 from refunds.listing import ListRefunds
+from refunds.payouts import PayoutRules
 from refunds.ports import Clock, Trail
 from refunds.read_payment import ReadPayment
 from refunds.read_refund import ReadRefund
 from refunds.withdraw import WithdrawRefund
 
 
-class RefundApiSettings(SettlingSettings):
+class RefundApiSettings(SettlingSettings, PayoutSettings):
     """What ``refund_api`` reads.
 
     Attributes:
@@ -44,6 +45,7 @@ class RefundApi:
     stage: str
     stripe_account_id: str
     execute: ExecuteOrAwait
+    payouts: PayoutRules
     withdraw: Callable[[str], WithdrawRefund]
     read_refund: ReadRefund
     list_refunds: ListRefunds
@@ -67,6 +69,7 @@ def refund_api(logger: Logger) -> RefundApi:
         stage=settings.stage,
         stripe_account_id=settings.stripe_account_id,
         execute=ExecuteOrAwait(execute=path.execute, clock=path.clock, pause=time.sleep),
+        payouts=payout_rules(settings, path),
         withdraw=lambda actor: WithdrawRefund(
             ledger=path.ledger, recorder=path.execute.recorder, clock=path.clock, actor=actor
         ),

@@ -12,16 +12,19 @@ from refunds.adapters.aws_clients import events_client, sqs_client
 from refunds.adapters.eventbridge import EventBridgeBus
 from refunds.adapters.sqs_dead_letters import SqsDeadLetters
 from refunds.adapters.visibility import VisibilityBackoff
-from refunds.bootstrap.money_path import MoneySettings, money_path, new_token
+from refunds.announcements import SOURCE
+from refunds.bootstrap.money_path import PayoutSettings, money_path, new_token, payout_rules
 from refunds.config import Seconds
+from refunds.payouts import PayoutRules
 from refunds.ports import Clock
 
 
-class RefundRequestedSettings(MoneySettings):
+class RefundRequestedSettings(PayoutSettings):
     """What ``refund_requested`` reads.
 
     Attributes:
         request_max_receives: the queue's own; after so many receives a request is set aside.
+        refund_request_sources: who may ask, separated by commas.
     """
 
     event_bus: Annotated[str, Field(min_length=1)]
@@ -29,6 +32,7 @@ class RefundRequestedSettings(MoneySettings):
     request_dead_letter_queue_url: str
     request_max_receives: Annotated[int, Field(ge=1, le=1000)]
     request_backoff_seconds: Seconds
+    refund_request_sources: Annotated[str, Field(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +41,12 @@ class RefundRequestedWorld:
 
     stage: str
     accept: AcceptRefund
+    payouts: PayoutRules
     refuse: RefuseRequest
     clock: Clock
     backoff: VisibilityBackoff
     max_receives: int
+    sources: frozenset[str]
 
 
 @cache
@@ -68,8 +74,10 @@ def refund_requested(logger: Logger) -> RefundRequestedWorld:
     return RefundRequestedWorld(
         stage=settings.stage,
         accept=accept,
+        payouts=payout_rules(settings, path),
         refuse=refuse,
         clock=path.clock,
         backoff=backoff,
         max_receives=settings.request_max_receives,
+        sources=frozenset(settings.refund_request_sources.split(",")) - {SOURCE},
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from local.simulators.calls import ApiCall, View
+from local.simulators.clock import SINGAPORE
 from local.simulators.hitpay_book import Charge
 from local.simulators.hitpay_settings import HitPaySettings
 from local.simulators.hitpay_shapes import charge_body
@@ -33,6 +34,9 @@ def page_of(
 
 
 def _is_wanted(charge: Charge, call: ApiCall, settings: HitPaySettings, view: View) -> bool:
+    made = charge.created_at.astimezone(SINGAPORE).date().isoformat()
+    if made > str(call.parameters.get("date_to", made)):
+        return False
     asked = call.parameters.get("statuses")
     if settings.list_default == "everything" and not asked and "status" not in call.parameters:
         return True

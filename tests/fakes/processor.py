@@ -32,6 +32,7 @@ from refunds.ports import (
     Unknown,
     UnlinkedOrder,
     UnreadableAnswerError,
+    UnreadablePageError,
 )
 from refunds.processors.hitpay import HitPay
 from refunds.processors.hitpay_arrival import arrival_of
@@ -143,7 +144,7 @@ class FakeProcessor:
         ids = list(reversed(self.books.charges))
         start = int(cursor or 0)
         if start > len(ids):
-            raise UnreadableAnswerError("no such page")
+            raise UnreadablePageError("no such page", str(len(ids)))
         shown = ids[start : start + self.page_size]
         following = start + self.page_size
         return ChargePage(

@@ -15,10 +15,10 @@ class MemorySweeps:
         begun = Sweep(processor=processor, since_ms=begin_ms, revision=1)
         return self.sweeps.setdefault(processor, begun)
 
-    def move_sweep(self, before: Sweep, cursor: str | None) -> Sweep:
+    def move_sweep(self, before: Sweep, cursor: str | None, *, tries: int = 0) -> Sweep:
         stored = self.sweeps[before.processor]
         if stored.revision != before.revision:
             raise LedgerConflictError(f"the sweep of {before.processor} has moved")
-        moved = replace(stored, cursor=cursor, revision=stored.revision + 1)
+        moved = replace(stored, cursor=cursor, tries=tries, revision=stored.revision + 1)
         self.sweeps[before.processor] = moved
         return moved

@@ -21,7 +21,7 @@ from refunds.ports import (
     RefundOrder,
     Unknown,
     UnlinkedOrder,
-    UnreadableAnswerError,
+    UnreadablePageError,
 )
 from tests.fakes.abilities import keeps_keys, refunds_unlinked, shows_payments, shows_refunds
 from tests.fakes.processor import FakeProcessor, Order
@@ -134,7 +134,7 @@ class SimulatedProcessor:
         now_ms = self._gate.scheduler.now_ms
         is_bad = self._options.others.bad_page and now_ms < self._options.calm_ms
         if is_bad and cursor is None:
-            raise UnreadableAnswerError("the newest page cannot be read")
+            raise UnreadablePageError("the newest page cannot be read", "1")
         with self._listing():
             return self.inner.charges(cursor, deadline)
 

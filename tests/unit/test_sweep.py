@@ -1,5 +1,6 @@
 """The sweep compares every payment of the processor with the ledger, a bounded walk at a time."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -15,10 +16,10 @@ from refunds.ports import (
     MovementStatus,
     ProviderUnavailableError,
     StripeReference,
-    UnreadableAnswerError,
+    UnreadablePageError,
 )
 from refunds.state_machine import ReportState
-from refunds.sweep import STEP_MS
+from refunds.sweep import PAGE_TRIES, STEP_MS
 from tests.fakes.processor_fates import Conduct
 from tests.fakes.world import World
 
@@ -171,23 +172,59 @@ def test_without_time_for_a_page_and_its_payments_nothing_is_begun(world: World)
     assert sweep(world, 2 * STEP_MS) == 0
 
 
-def test_a_place_that_is_none_any_more_is_forgotten(world: World) -> None:
-    # Given a kept place that the processor refuses
+def unreadable(world: World, at: str | None) -> None:
+    """The page of the list that begins there cannot be read."""
+    charges = world.processor.charges
+
+    def asked(cursor: str | None, deadline: Deadline) -> ChargePage:
+        if cursor == at:
+            raise UnreadablePageError("no data", "2")
+        return charges(cursor, deadline)
+
+    world.processor.charges = asked  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("place", [None, "1"])
+def test_a_page_that_cannot_be_read_rings_and_is_passed_after_some_tries(
+    world: World, place: str | None
+) -> None:
+    # Given a page that cannot be read, and a refund on the one behind it
     world.sweeps.sweep("hitpay", begin_ms=0)
-    world.sweeps.sweeps["hitpay"] = replace(world.sweeps.sweeps["hitpay"], cursor="999")
-    # When it sweeps, then the next run begins at the newest
-    assert sweep(world) == 0
-    assert cursor(world) is None
-    assert "sweep_begins_anew" in world.trail.events
+    world.sweeps.sweeps["hitpay"] = replace(world.sweeps.sweeps["hitpay"], cursor=place)
+    world.in_dashboard(100, "1")
+    unreadable(world, place)
+    # When it sweeps so often that the page is given up
+    for _ in range(PAGE_TRIES):
+        with pytest.raises(ProcessorUnavailableError):
+            sweep(world)
+        assert not world.imported()
+    # Then every run said so, and the next one goes on behind it
+    missed = [event for event, _ in world.trail.notes if event.startswith("sweep_page")]
+    assert missed == [*["sweep_page_missed"] * PAGE_TRIES, "sweep_page_passed"]
+    assert cursor(world) == "2"
+    with suppress(ProcessorUnavailableError):
+        sweep(world)
+    assert len(world.imported()) == 1
 
 
-def test_a_first_page_that_cannot_be_read_is_an_error(world: World) -> None:
-    def unreadable(_at: str | None, _deadline: Deadline) -> ChargePage:
-        raise UnreadableAnswerError("no data")
+def test_a_page_that_can_be_read_again_has_all_its_tries_again(world: World) -> None:
+    world.sweeps.sweep("hitpay", begin_ms=0)
+    world.sweeps.sweeps["hitpay"] = replace(world.sweeps.sweeps["hitpay"], cursor="2", tries=1)
+    sweep(world)
+    assert world.sweeps.sweeps["hitpay"].tries == 0
 
-    world.processor.charges = unreadable  # type: ignore[method-assign, assignment]
+
+def test_the_newest_page_cannot_be_read_and_the_walk_goes_on_all_the_same(world: World) -> None:
+    # Given a walk that has come to the last page, and a newest page that cannot be read
+    world.sweeps.sweep("hitpay", begin_ms=0)
+    world.sweeps.sweeps["hitpay"] = replace(world.sweeps.sweeps["hitpay"], cursor="2")
+    world.in_dashboard(100, "1")
+    unreadable(world, None)
+    # When it sweeps, then what the last page shows is learnt, and the run ends in an error
     with pytest.raises(ProcessorUnavailableError):
         sweep(world)
+    assert len(world.imported()) == 1
+    assert cursor(world) is None
 
 
 def test_an_outage_keeps_the_place(world: World) -> None:

@@ -193,9 +193,11 @@ class LearnFromCharge:
         after = after_news(linked, movement, at_ms=at_ms, cause="observed", actor=ACTOR)
         if news.contradicts:
             self.trail.note(f"refund_{news}", refund_id=refund.id, movement=movement.id)
+        reports = after.report.state is not stored.refund.report.state
+        if reports:
+            self._alarm_if_failed(after)
         written = self.recorder.write(stored, after)
-        if written.refund.report.state is not stored.refund.report.state:
-            self._tell_if_failed(written.refund)
+        if reports:
             ring_if_owed(written.refund, self.doorbell, self.trail)
         return True
 
@@ -230,7 +232,7 @@ class LearnFromCharge:
         if refund.payment_record is not None:
             return False
         if view.payment_record is None:
-            self._tell_if_failed(refund)  # again with every look: it waits for a person
+            self._alarm_if_failed(refund)  # again with every look: it waits for a person
             return False
         stored = self.recorder.read(refund.id)
         record = stored.payment.payment_record
@@ -401,6 +403,8 @@ class LearnFromCharge:
         after = current
         for refund in imports:
             after = follow(after, None, refund)
+            # First the alarms: whoever dies between the two leaves what nobody is told of.
+            self._alarm(refund)
         self.ledger.commit(
             Commit(
                 refunds=[RefundWrite(None, refund) for refund in imports],
@@ -422,12 +426,14 @@ class LearnFromCharge:
             currency=refund.currency,
             adopted=refund.is_before_adoption,
         )
+
+    def _alarm(self, refund: Refund) -> None:
         if refund.contradicts is not None:
             movement, failed = refund.processor_refund_id, refund.contradicts
             self.trail.note("movement_contradicts", movement=movement, failed=failed)
-        self._tell_if_failed(refund)
+        self._alarm_if_failed(refund)
 
-    def _tell_if_failed(self, refund: Refund) -> None:
+    def _alarm_if_failed(self, refund: Refund) -> None:
         report = refund.report
         if report.state is ReportState.FAILED and refund.late_failure_at_ms is None:
             self.trail.note("report_failed", refund_id=refund.id, reason=report.last_error)

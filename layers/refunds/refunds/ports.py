@@ -218,11 +218,13 @@ class Sweep:
     Attributes:
         since_ms: what was refunded before then is taken to be older than this service.
         cursor: where the next run goes on; ``None``: at the newest payment.
+        tries: how often the page there could not be read.
     """
 
     processor: str
     since_ms: int
     cursor: str | None = None
+    tries: int = 0
     revision: int = 0
 
 
@@ -232,8 +234,8 @@ class SweepLog(Protocol):
     def sweep(self, processor: str, *, begin_ms: int) -> Sweep:
         """The sweep of that processor; the first time it is begun, durably, at ``begin_ms``."""
 
-    def move_sweep(self, before: Sweep, cursor: str | None) -> Sweep:
-        """The sweep at ``cursor``, durably.
+    def move_sweep(self, before: Sweep, cursor: str | None, *, tries: int = 0) -> Sweep:
+        """The sweep at ``cursor``, durably; ``tries`` as in ``Sweep``.
 
         Raises:
             LedgerConflictError: another run has moved it; nothing was written.
@@ -640,6 +642,18 @@ class UnreadableAnswerError(ProviderUnavailableError):
     """The provider answered, but with nothing that can be used; it is there, and no outage."""
 
 
+class UnreadablePageError(UnreadableAnswerError):
+    """A page of the list of payments cannot be used.
+
+    Attributes:
+        beyond: the cursor of a list that begins a day before that page.
+    """
+
+    def __init__(self, message: str, beyond: str) -> None:
+        super().__init__(message)
+        self.beyond: Final = beyond
+
+
 class Processor(Protocol):
     """Moves the money."""
 
@@ -680,7 +694,7 @@ class Processor(Protocol):
         Others may be among them. A ``cursor`` of ``None`` asks for the first page.
 
         Raises:
-            UnreadableAnswerError: the answer cannot be used; ``cursor`` may have grown old.
+            UnreadablePageError: the answer cannot be used; ``cursor`` may have grown old.
             ProviderUnavailableError: no usable answer after at most two attempts.
         """
 

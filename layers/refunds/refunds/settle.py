@@ -546,15 +546,16 @@ class SettleRefund:
     # --- all --------------------------------------------------------------------------------------
 
     def _move_on(self, stored: Stored, after: Refund) -> Settled:
+        if after.report.state is ReportState.FAILED:
+            # First the alarm: whoever dies between the two leaves a report nobody is told of.
+            reason = after.report.last_error
+            self.trail.note("report_failed", refund_id=after.id, reason=reason)
         try:
             moved = self.recorder.write(stored, replace(after, looks=0, look_ups=0))
         except ClaimConflictError:
             # Another refund was bound to it a moment ago; the next look-up will see that.
             return Settled.HELD
         ring_if_owed(moved.refund, self.doorbell, self.trail)
-        if moved.refund.report.state is ReportState.FAILED:
-            reason = moved.refund.report.last_error
-            self.trail.note("report_failed", refund_id=moved.refund.id, reason=reason)
         return Settled.MOVED_ON
 
     def _hold(

@@ -2,7 +2,8 @@
 
 A webhook may be lost or never be set up. Every run looks at the newest pages first, as long as
 they show something new, and then goes on where the last one ended, beginning anew when it has come
-to the end: what a run may cost is bounded, and no payment is left out for ever.
+to the end: what a run may cost is bounded, and no payment is left out for ever. A page that cannot
+be read stops neither: the run ends in an error, which rings, and a later one passes the page.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +28,7 @@ from refunds.ports import (
     SweepLog,
     Together,
     Trail,
-    UnreadableAnswerError,
+    UnreadablePageError,
 )
 from refunds.provider_errors import asking_processor
 
@@ -35,15 +36,18 @@ from refunds.provider_errors import asking_processor
 STEP_MS: Final = 24_000
 # So many of the newest pages are looked at before the long walk goes on.
 NEWEST_PAGES_MAX: Final = 5
+# A page that could not be read so often is passed.
+PAGE_TRIES: Final = 3
 
 
 @dataclass(slots=True)
 class _Walked:
-    """How far one run has come."""
+    """How far one run has come, and why a page was missed."""
 
     pages: int = 0
     payments: int = 0
     differing: int = 0
+    missed: RefundBridgeError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,16 +72,21 @@ class SweepPayments:
         How far it came is durable after every page.
 
         Raises:
-            ProcessorUnavailableError: the list could not be read now.
+            ProcessorUnavailableError: the list, or a page of it, could not be read. The rest was
+                looked at; a page that could not be read ``PAGE_TRIES`` times is passed next time.
             LedgerUnavailableError: the ledger gave no answer.
         """
-        return sum(
-            self._sweep(processor, deadline)
-            for processor in self.processors.values()
-            if processor.capabilities.lists_charges
-        )
+        differing, missed = 0, None
+        for processor in self.processors.values():
+            if processor.capabilities.lists_charges:
+                walked = self._sweep(processor, deadline)
+                differing += walked.differing
+                missed = missed or walked.missed
+        if missed is not None:
+            raise missed
+        return differing
 
-    def _sweep(self, processor: Processor, deadline: Deadline) -> int:
+    def _sweep(self, processor: Processor, deadline: Deadline) -> _Walked:
         begin_ms = self.clock.now_ms() - SINCE_MARGIN_MS
         sweep = self.sweeps.sweep(processor.name, begin_ms=begin_ms)
         walked = _Walked()
@@ -91,7 +100,7 @@ class SweepPayments:
             payments=walked.payments,
             differing=walked.differing,
         )
-        return walked.differing
+        return walked
 
     def _newest(self, processor: Processor, walked: _Walked, deadline: Deadline) -> None:
         """The newest pages, until one shows nothing new: they wait for no walk to come round."""
@@ -103,7 +112,7 @@ class SweepPayments:
                 page = self._asked(processor, cursor, deadline)
             except RefundBridgeError as error:
                 # The walk goes on where it was, whatever is wrong with the newest page.
-                self.trail.note("sweep_page_missed", processor=processor.name, error=error.code)
+                self._missed(processor, cursor, walked, error)
                 return
             found = self._looked_at(processor, page, walked, deadline)
             cursor = page.cursor
@@ -116,8 +125,11 @@ class SweepPayments:
         """The long walk through all payments, from where the last run left it."""
         # A page, and then each of its payments, must have the time that it may take.
         while deadline.remaining_ms() > 2 * STEP_MS:
-            page = self._page(processor, sweep, deadline)
-            if page is None:
+            try:
+                page = self._asked(processor, sweep.cursor, deadline)
+            except RefundBridgeError as error:
+                self._missed(processor, sweep.cursor, walked, error)
+                self._try_again_or_pass(sweep, error)
                 return
             found = self._looked_at(processor, page, walked, deadline)
             if found and deadline.remaining_ms() <= STEP_MS:
@@ -145,17 +157,27 @@ class SweepPayments:
         with asking_processor():
             return processor.charges(cursor, deadline.at_most(STEP_MS))
 
-    def _page(self, processor: Processor, sweep: Sweep, deadline: Deadline) -> ChargePage | None:
-        """The next page; ``None`` if the kept place is no place any more, and is forgotten."""
-        try:
-            return self._asked(processor, sweep.cursor, deadline)
-        except RefundBridgeError as error:
-            if isinstance(error.__cause__, UnreadableAnswerError) and sweep.cursor is not None:
-                self.trail.note("sweep_begins_anew", processor=processor.name)
-                with suppress(LedgerConflictError):  # another run has moved it
-                    self.sweeps.move_sweep(sweep, None)
-                return None
-            raise
+    def _missed(
+        self, processor: Processor, cursor: str | None, walked: _Walked, error: RefundBridgeError
+    ) -> None:
+        walked.missed = error
+        cause = type(error.__cause__).__name__
+        self.trail.note("sweep_page_missed", processor=processor.name, at=cursor, error=cause)
+
+    def _try_again_or_pass(self, sweep: Sweep, error: RefundBridgeError) -> None:
+        """Leave the place for the next run: the same page, or the day before it after some tries.
+
+        An outage says nothing about the page.
+        """
+        if not isinstance(error.__cause__, UnreadablePageError):
+            return
+        tries = sweep.tries + 1
+        with suppress(LedgerConflictError):  # another run has moved it
+            if tries < PAGE_TRIES:
+                self.sweeps.move_sweep(sweep, sweep.cursor, tries=tries)
+            else:
+                self.trail.note("sweep_page_passed", processor=sweep.processor, at=sweep.cursor)
+                self.sweeps.move_sweep(sweep, error.__cause__.beyond)
 
     def _differing(self, processor: str, charges: Sequence[ListedCharge]) -> list[str]:
         """Ids of the payments whose refunds are not those of the ledger."""

@@ -46,6 +46,12 @@ def test_it_goes_on_where_it_was_left(sweeps: SweepLog, processor: str) -> None:
     assert sweeps.sweep(processor, begin_ms=0) == moved
 
 
+def test_it_counts_how_often_its_page_could_not_be_read(sweeps: SweepLog, processor: str) -> None:
+    tried = sweeps.move_sweep(sweeps.sweep(processor, begin_ms=1000), "page=2", tries=2)
+    assert sweeps.sweep(processor, begin_ms=0) == tried
+    assert (tried.tries, sweeps.move_sweep(tried, "page=3").tries) == (2, 0)
+
+
 def test_at_the_end_it_has_no_place(sweeps: SweepLog, processor: str) -> None:
     moved = sweeps.move_sweep(sweeps.sweep(processor, begin_ms=1000), "page=2")
     sweeps.move_sweep(moved, None)

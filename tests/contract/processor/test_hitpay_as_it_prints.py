@@ -12,7 +12,14 @@ from local.simulators.seeding import Seed
 from local.simulators.server import RunningSimulators
 from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.money import Money
-from refunds.ports import Accepted, ChargeStatus, Deadline, ListedCharge, MovementStatus
+from refunds.ports import (
+    Accepted,
+    ChargeStatus,
+    Deadline,
+    ListedCharge,
+    MovementStatus,
+    UnreadablePageError,
+)
 from refunds.processors.hitpay import HitPay
 from tests.contract.processor.orders import order
 from tests.contract.real_time import FixedKey, RealClock
@@ -91,6 +98,34 @@ def test_what_was_refunded_is_found_to_the_last_page_of_every_form_of_a_list(
         for number in range(CHARGES)
         if number % 10 in (PARTLY, WHOLLY)
     }
+
+
+@pytest.mark.parametrize("variant", ["html", "empty", "truncated"])
+@pytest.mark.parametrize("paging", ["cursor", "link", "page", "meta_page"])
+def test_of_a_page_that_cannot_be_read_it_is_known_how_to_pass_it(
+    desk: Desk, paging: str, variant: str
+) -> None:
+    # Given two pages of charges of today, of which the first cannot be read once
+    desk.control.seed(Seed(charges=tuple(sold(PARTLY + 10 * number) for number in range(60))))
+    desk.control.set_hitpay(list_paging=paging)
+    desk.control.add_fault("hitpay", "charge.list", "body", variant=variant)
+    with pytest.raises(UnreadablePageError) as unreadable:
+        desk.hitpay.charges(None, desk.deadline())
+
+    # When it is passed, then the charges that were made until that day are listed, page by page
+    found: list[str] = []
+    cursor: str | None = unreadable.value.beyond
+    while cursor is not None:
+        page = desk.hitpay.charges(cursor, desk.deadline())
+        found += [charge.id for charge in page.charges]
+        cursor = page.cursor
+    assert len(set(found)) == len(found) == 60
+
+    # And when that page cannot be read either, it is passed by a day more
+    desk.control.add_fault("hitpay", "charge.list", "body", variant=variant)
+    with pytest.raises(UnreadablePageError) as again:
+        desk.hitpay.charges(unreadable.value.beyond, desk.deadline())
+    assert not desk.hitpay.charges(again.value.beyond, desk.deadline()).charges
 
 
 @pytest.mark.parametrize("number_form", ["fixed", "shortest", "text", "grouped"])

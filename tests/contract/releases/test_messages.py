@@ -83,4 +83,4 @@ def test_subscribers_hear_all_that_they_heard_before(messages: Any) -> None:
             (event["name"], event["at_ms"]) for event in before
         ]
         for one, event in zip(now, before, strict=True):
-            assert {part: one.detail[part] for part in event["detail"]} == event["detail"]
+            assert story.known_to(event["detail"], one.detail) == event["detail"]

@@ -36,8 +36,8 @@ class DynamoDbSweeps:
             return found
         return begun
 
-    def move_sweep(self, before: Sweep, cursor: str | None) -> Sweep:
-        """The sweep at ``cursor``, durably.
+    def move_sweep(self, before: Sweep, cursor: str | None, *, tries: int = 0) -> Sweep:
+        """The sweep at ``cursor``, durably; ``tries`` as in ``Sweep``.
 
         Raises:
             LedgerConflictError: another run has moved it, or a copy of this request was executed
@@ -47,6 +47,7 @@ class DynamoDbSweeps:
             processor=before.processor,
             since_ms=before.since_ms,
             cursor=cursor,
+            tries=tries,
             revision=before.revision + 1,
         )
         self._put(moved, "revision = :before", {":before": before.revision})
@@ -60,6 +61,8 @@ class DynamoDbSweeps:
             processor=processor,
             since_ms=int(item["since_ms"]),
             cursor=item.get("cursor"),
+            # An item of an earlier release has none.
+            tries=int(item.get("tries", 0)),
             revision=int(item["revision"]),
         )
 
@@ -67,6 +70,7 @@ class DynamoDbSweeps:
         item: Item = _key(sweep.processor) | {
             "since_ms": sweep.since_ms,
             "revision": sweep.revision,
+            "tries": sweep.tries,
             "schema_version": SCHEMA_VERSION,
         }
         if sweep.cursor is not None:

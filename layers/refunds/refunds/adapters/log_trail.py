@@ -42,8 +42,9 @@ _WARNINGS = frozenset(
         "request_refused",
         "settle_failed",
         "stripe_shows_less_than_ledger",
-        "sweep_begins_anew",
         "sweep_missed",
+        "sweep_page_missed",
+        "sweep_page_passed",
         "trace_leads_elsewhere",
         "trace_leads_nowhere",
     }

@@ -7,7 +7,7 @@ reference and no currency, so it is sent once and every failure is classified.
 from contextlib import suppress
 from dataclasses import replace
 from typing import ClassVar, Final, Literal, Self
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from refunds.adapters.api_key import ApiKey
 from refunds.adapters.deadline_http import DeadlineHttp
@@ -28,10 +28,11 @@ from refunds.ports import (
     RefundOrder,
     Rejected,
     UnreadableAnswerError,
+    UnreadablePageError,
 )
 from refunds.processors.adapter import Adapter
 from refunds.processors.hitpay_charge import read_charge
-from refunds.processors.hitpay_list import read_page
+from refunds.processors.hitpay_list import Place, oldest_day, read_page
 from refunds.processors.hitpay_outcome import REFUSED_BY, message_of, outcome_of
 from refunds.processors.hitpay_shapes import (
     read_movement,
@@ -151,14 +152,13 @@ class HitPay(Adapter):
         """One page of ``GET /v1/charges``; see ``ports.Processor``."""
         query = [("per_page", str(CHARGES_PER_PAGE))]
         query += [("statuses[]", status) for status in REFUNDED_STATUSES]
-        query += parse_qsl(cursor or "")
-        source = self._http.object_at(f"/v1/charges?{urlencode(query)}", deadline)
-        if source is None:
-            raise UnreadableAnswerError("HitPay answered that it has no list of charges")
-        page = read_page(source)
-        if page.cursor is not None and page.cursor == cursor:
-            raise UnreadableAnswerError("HitPay's list of charges leads on to the page it is at")
-        return page
+        place = Place.at(cursor, deadline.clock.now_ms())
+        query += place.asked.items()
+        try:
+            source = self._http.object_at(f"/v1/charges?{urlencode(query)}", deadline)
+            return place.leading_to(read_page(source), oldest_day(source))
+        except UnreadableAnswerError as error:
+            raise UnreadablePageError(str(error), place.beyond) from error
 
     def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
         """The refund of that id; see ``ports.Processor``."""

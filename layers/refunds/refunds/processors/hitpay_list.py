@@ -3,17 +3,79 @@
 Facts: https://docs.hitpayapp.com (charges); https://laravel.com/docs (pagination).
 """
 
-from typing import Any, Final
-from urllib.parse import parse_qs, urlencode, urlsplit
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any, Final, Self
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from refunds.ports import ChargePage, ListedCharge, UnreadableAnswerError
 from refunds.processors.hitpay_charge import read_charge
-from refunds.processors.hitpay_members import object_of, optional_text, text
+from refunds.processors.hitpay_members import SINGAPORE, object_of, optional_text, text, time_ms
 
 # The parameters by which the forms of a list lead on.
 CURSOR: Final = "cursor"
 PAGE: Final = "page"
 _LINKS: Final = ("next", "next_page_url")
+# A filter: charges of later days are left out.
+DATE_TO: Final = "date_to"
+# What only our own cursors say: a day that the charges of the page are not newer than.
+_DAY: Final = "day"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the list a page begins.
+
+    Attributes:
+        asked: the parameters by which it is asked for.
+        day: no charge from there on is newer, as far as is known.
+    """
+
+    asked: dict[str, str]
+    day: date
+
+    @classmethod
+    def at(cls, cursor: str | None, now_ms: int) -> Self:
+        """The place that a cursor of ours stands for; ``None``: the newest charge."""
+        asked = dict(parse_qsl(cursor or ""))
+        try:
+            day = date.fromisoformat(asked.pop(_DAY, ""))
+        except ValueError:
+            day = _day_of(now_ms) + timedelta(days=1)
+        return cls(asked, day)
+
+    @property
+    def beyond(self) -> str:
+        """The cursor of a list that begins a day before."""
+        day = self.day - timedelta(days=1)
+        return urlencode({DATE_TO: day, _DAY: day})
+
+    def leading_to(self, page: ChargePage, oldest: date | None) -> ChargePage:
+        """The page with a cursor that keeps the filter of this one, and knows its oldest day.
+
+        Raises:
+            UnreadableAnswerError: it leads on to where it is.
+        """
+        if page.cursor is None:
+            return page
+        filters = {name: self.asked[name] for name in (DATE_TO,) if name in self.asked}
+        asked = filters | dict(parse_qsl(page.cursor))
+        if asked == self.asked:
+            raise UnreadableAnswerError("HitPay's list of charges leads on to the page it is at")
+        day = min(self.day, oldest or self.day)
+        return replace(page, cursor=urlencode(asked | {_DAY: day}))
+
+
+def oldest_day(source: Any) -> date | None:
+    """The day on which the last charge of the page was made; ``None`` if it is not said."""
+    items = object_of(source).get("data")
+    last = items[-1] if isinstance(items, list) and items else None
+    at_ms = time_ms(last, "created_at") if isinstance(last, dict) else None
+    return None if at_ms is None else _day_of(at_ms)
+
+
+def _day_of(at_ms: int) -> date:
+    return datetime.fromtimestamp(at_ms // 1000, SINGAPORE).date()
 
 
 def read_page(source: Any) -> ChargePage:

@@ -6,12 +6,13 @@ The indexes say which refunds there may be; each is then read from the table its
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
+from refundctl.facts import is_stuck
 from refunds.payment import PaymentKey
 from refunds.ports import DUE_SHARDS, Ledger, Listing, OfMonth, OfPayment, Position, Selection
 from refunds.refund import Refund
 
 PLACES_PER_QUERY = 100
-# So many open refunds of each shard are read, those due first: 8,000 in all.
+# So many refunds of each shard are read, those looked at next first: 8,000 in all.
 OPEN_PER_SHARD = 1000
 # A refund that others made is dated by the processor's clock, which may be ahead of ours.
 AHEAD_MS = 86_400_000
@@ -20,17 +21,18 @@ LAST_MS = 253_402_300_800_000
 
 
 def open_refunds(ledger: Ledger, listing: Listing) -> list[Refund]:
-    """The refunds that something is still to be done about by itself, oldest first.
+    """The refunds that have not come to their end, oldest first.
 
-    Everything that is not final has a time at which it is looked at next, and stands in the index
-    of these; what it costs grows with what is open, not with what there has ever been.
+    Each of them has a time at which it is looked at next, and stands in the index of these. For
+    some weeks so do those that have ended, since a processor may take one back; they are left out.
     """
     ids = [
         refund_id
         for shard in range(DUE_SHARDS)
         for refund_id in ledger.due(shard, before_ms=LAST_MS, limit=OPEN_PER_SHARD)
     ]
-    return sorted(listing.refunds(ids).values(), key=lambda one: (one.created_at_ms, one.id))
+    stuck = (one for one in listing.refunds(ids).values() if is_stuck(one))
+    return sorted(stuck, key=lambda one: (one.created_at_ms, one.id))
 
 
 def made_between(

@@ -102,7 +102,7 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> None:
     """An account of no concern, and nothing that has to be asked for."""
     monkeypatch.setattr(release, "identity", lambda _: SimpleNamespace(account="1", arn="a"))
     monkeypatch.setattr(release, "ask_for_sources", lambda stage: stage)
-    for step in ("concerns", "ask_for_secrets"):
+    for step in ("concerns", "refuse_stranding", "ask_for_secrets"):
         monkeypatch.setattr(release, step, lambda *_: ())
 
 

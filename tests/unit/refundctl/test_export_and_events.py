@@ -171,6 +171,7 @@ class TestRepublish:
     def test_what_is_told_to_nobody_is_not_owed(self, world: World, operator: Operator) -> None:
         # Given a refund older than our first sight, which no event ever told of
         world.processor.refund_in_dashboard("charge-1", 500)
+        world.clock.advance(2 * DAY_MS)
         ours = world.refund("k", amount=100).refund.id
         operator.done("events republish --since 1h")
         assert list(self.owed(operator)) == [ours]

@@ -14,7 +14,7 @@ from refunds.state_machine import CreditNoteState, ReportState, State
 from tests.contract.ledger.examples import a_refund, a_request
 from tests.fakes.book_fates import Arrives, TurnedAway
 from tests.fakes.processor_fates import Answered, Conduct, ReplyLost, RequestLost
-from tests.fakes.world import STAGE, STEP_MS, World
+from tests.fakes.world import GRACE_MS, STAGE, STEP_MS, World
 from tests.unit.refundctl.operator import Operator
 
 DAY_MS = 24 * 60 * STEP_MS
@@ -183,7 +183,7 @@ class TestShow:
         world.processor.fates.append(ReplyLost())
         refund = world.refund("k", amount=2500).refund
         world.settle_due()
-        world.report(refund.id)
+        world.live_for(GRACE_MS + 10 * STEP_MS)
         stored = world.stored("k")
         # Then each step is there, for a person ...
         shown = operator.done(f"show {refund.id}").out

@@ -10,7 +10,7 @@ from refundctl.output import Output
 from refunds.refund import Refund, ReportCause
 from refunds.state_machine import ReportState
 from tests.fakes.world import GRACE_MS, STEP_MS, World
-from tests.unit.refundctl.operator import Operator
+from tests.unit.refundctl.operator import WHO, Operator
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ class TestReport:
     ) -> None:
         ended = operator.done(f"report {undecided.id} --owed --reason 'ticket 1' --yes --json")
         assert (ended.value["written"], ended.value["report"]) == (True, "due")
-        assert ended.value["actor"] == "operator:kim"
+        assert ended.value["actor"] == f"operator:{WHO} as kim"
         for fact in (
             "its report is failed, cannot_tell",
             "Stripe shows SGD 3.00 of SGD 99.99 refunded on pr_1",

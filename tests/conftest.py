@@ -32,6 +32,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_rank)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Stop where tests would be spread without their groups, and each process start everything."""
+    is_spread = getattr(session.config.option, "loadgroup", False)
+    lost = [item.nodeid for item in session.items if not item.nodeid.endswith(f"@{group_of(item)}")]
+    if is_spread and lost:
+        raise pytest.UsageError(f"pytest-xdist knows no group of {lost[0]} and {len(lost)} others")
+
+
 def is_heavy(item: pytest.Item) -> bool:
     """Whether a test is too heavy for `make check` by what it needs."""
     folders = set(Path(item.location[0]).parts)

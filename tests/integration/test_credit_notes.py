@@ -159,7 +159,6 @@ def test_a_note_that_stripe_refuses_is_shown_as_failed_and_told_of(
     assert (refund["status"], refund["stripe_report"]["status"]) == ("succeeded", "reported")
     assert reported_once(hasty_stack, payment)
     assert said(hasty_stack, "credit_note_failed", refund_id) == 1
-    assert ledger_refund(hasty_stack, refund_id).get("next_check_ms") is None
 
 
 def said(stack: RunningStack, event: str, refund_id: str) -> int:

@@ -216,6 +216,9 @@ def test_the_webhooks_salt_is_changed_while_webhooks_come(
         forgotten()
         assert webhook(stack, SALT) == webhook(stack, "the-new-salt-of-hitpay") == 200
         in_use.append("the-new-salt-of-hitpay")
+        # One that was signed with the old salt may be on its way; none is after two more.
+        enough = statuses.total() + 2
+        wait_for(lambda: statuses.total() >= enough, "webhooks under the new salt", at_most=60)
         forgotten()
         # And the old one taken out
         operator.put(HITPAY_WEBHOOK_SALTS, "the-new-salt-of-hitpay")

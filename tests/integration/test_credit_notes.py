@@ -12,7 +12,6 @@ from local.simulators.payments import seed_of
 from local.simulators.records import RecordedCall
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
-from tests.integration.background import ledger_refund
 
 SOON = 90
 CREATE, LIST = "credit_note.create", "credit_note.list"

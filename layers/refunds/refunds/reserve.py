@@ -226,7 +226,8 @@ class Reservation:
         )
         if before is not None:
             attempt = self._attempt(command, before.attempt + 1, now_ms, snapshot, before.processor)
-            return transition(before, Event.START, why, failure=None, **attempt)
+            request = before.request.remembering(command.request)
+            return transition(before, Event.START, why, failure=None, request=request, **attempt)
         new = Refund(
             id=command.refund_id,
             request=command.request,

@@ -131,6 +131,7 @@ class World:
         ledger: MemoryLedger | None = None,
         listing: MemoryListing | None = None,
         doors: Sequence[str] = ("hitpay",),
+        payout_day_max: int = 10**15,
     ) -> None:
         self.clock = VirtualClock()
         self.ledger = ledger or MemoryLedger()
@@ -200,6 +201,7 @@ class World:
                 clock=self.clock,
                 trail=self.trail,
                 lease_ms=LEASE_MS,
+                payout_day_max=payout_day_max,
             ),
             recorder=recorder,
             processors=processors,

@@ -17,7 +17,6 @@ from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.adapters.dynamodb_ledger import DynamoDbLedger
 from refunds.adapters.dynamodb_listing import DynamoDbListing
 from refunds.adapters.dynamodb_looks import DynamoDbLooks
-from refunds.adapters.dynamodb_payouts import DynamoDbPayouts
 from refunds.adapters.dynamodb_sweeps import DynamoDbSweeps
 from refunds.adapters.guarded_ports import GuardedCreditNotes
 from refunds.adapters.side_by_side import SideBySide
@@ -98,10 +97,7 @@ def payout_rules(settings: PayoutSettings, path: MoneyPath) -> PayoutRules:
         unlinked=settings.unlinked_refunds,
         by_events=settings.unlinked_refunds_by_events == "on",
         amount_max=settings.payout_amount_max,
-        day_max=settings.payout_day_max,
         ledger=path.ledger,
-        sums=DynamoDbPayouts(dynamodb_client(), settings.ledger_table),
-        clock=path.clock,
     )
 
 
@@ -179,6 +175,8 @@ def money_path(
             clock=clock,
             trail=trail,
             lease_ms=settings.lease_seconds * 1000,
+            # Who is asked for none has none to reserve.
+            payout_day_max=settings.payout_day_max if isinstance(settings, PayoutSettings) else 0,
         ),
         recorder=recorder,
         processors=processors,

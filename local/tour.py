@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -24,9 +24,13 @@ from local.http_client import RefundApiClient
 from local.polling import NotInTimeError, wait_for
 from local.providers import PROCESSORS
 from local.simulators.payments import seed_of
+from local.simulators.records import ProcessorRefund
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack, running_stack
 from local.trail import last_log_lines
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
 
 SOON = 60.0
 # Everything that is told of refunds on the bus; a tour has to hear each of them.
@@ -101,6 +105,7 @@ class Tour:
             self.taken_back,
             self.for_a_person,
             self.at_every_processor,
+            self.payout_where_it_is_off,
             self.without_a_payment,
             self.lists,
         )
@@ -281,18 +286,21 @@ class Tour:
             told.append(name)
         self._note("POST, a payment of each processor", f"at Stripe: {', '.join(told)}")
 
+    def payout_where_it_is_off(self) -> None:
+        """As every stage is unless it says otherwise: no key sends money to a card."""
+        method, body = self._card("off")
+        paying = RefundApiClient(self.stack.api_url, self.stack.payout_key)
+        with self._payouts_off():
+            refused = paying.create_payout(f"tour-off-{self._run}", **body)
+        self._require(refused.status == 403, refused.text)
+        self._require("sends no money" in refused.body["error"]["message"], refused.text)
+        self._require(not self._sent_to(method), "nothing is sent")
+        self._note("POST to a card, UnlinkedRefunds=off", "403, nothing sent")
+
     def without_a_payment(self) -> None:
         """Money to a card that no payment is known of: nothing to report, and evented all the
         same."""
-        method = f"pm_tour_{self._run}"
-        self.stack.control.seed_processor("ccg", {"payment_methods": [{"id": method}]})
-        body = {
-            "processor": "ccg",
-            "payment_method": {"id": method, "type": "card"},
-            "customer": {"hsid": f"hs_{self._run}"},
-            "amount": 1000,
-            "currency": "usd",
-        }
+        method, body = self._card("on")
         # Neither the route of refunds sends it, nor a key without the scope.
         refused = self._api.create_refund(f"tour-unlinked-{self._run}", **body)
         self._require(refused.status == 400, refused.text)
@@ -305,14 +313,47 @@ class Tour:
         self._told_of("Refund Succeeded", "id", refund_id)
         refund = self._read(refund_id)
         self._require(refund["stripe_report"]["status"] == "not_due", refund)
-        (made,) = [
-            one
-            for one in self.stack.control.processor_refunds("ccg")
-            if one.payment_method == method
-        ]
+        (made,) = self._sent_to(method)
         known = [report.refund_reference for report in self.stack.control.reports()]
         self._require(made.id not in known, f"Stripe was told of {made.id}")
         self._note("POST to a card, without a payment", f"{refund_id} succeeded, not at Stripe")
+
+    def _card(self, name: str) -> tuple[str, dict[str, Any]]:
+        """A card, and the request that sends 10.00 to it."""
+        method = f"pm_tour_{name}_{self._run}"
+        self.stack.control.seed_processor("ccg", {"payment_methods": [{"id": method}]})
+        return method, {
+            "processor": "ccg",
+            "payment_method": {"id": method, "type": "card"},
+            "customer": {"hsid": f"hs_{self._run}"},
+            "amount": 1000,
+            "currency": "usd",
+        }
+
+    def _sent_to(self, method: str) -> list[ProcessorRefund]:
+        made = self.stack.control.processor_refunds("ccg")
+        return [one for one in made if one.payment_method == method]
+
+    @contextmanager
+    def _payouts_off(self) -> Iterator[None]:
+        """Let callers meet the API as it is in a stage whose `UnlinkedRefunds` is `off`."""
+        functions: LambdaClient = self.stack.client("lambda")
+        name = f"{self.stack.stage.stack_name}-refund-api"
+        live = functions.get_alias(FunctionName=name, Name="live")["FunctionVersion"]
+        as_deployed = functions.get_function_configuration(FunctionName=name)["Environment"]
+        variables = {**as_deployed["Variables"], "UNLINKED_REFUNDS": "off"}
+        functions.update_function_configuration(
+            FunctionName=name, Environment={"Variables": variables}
+        )
+        off = functions.publish_version(FunctionName=name)["Version"]
+        functions.update_alias(FunctionName=name, Name="live", FunctionVersion=off)
+        try:
+            yield
+        finally:
+            functions.update_alias(FunctionName=name, Name="live", FunctionVersion=live)
+            functions.update_function_configuration(
+                FunctionName=name, Environment={"Variables": as_deployed["Variables"]}
+            )
 
     # --- what every stop needs -------------------------------------------------------------------
 

@@ -7,12 +7,14 @@ caller, wait until the caller uses it, and `keys revoke` the old one by its id.
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.api_keys import (
     ALL_SCOPES,
     CALLER_NAME,
+    PAYOUT_SCOPE,
     SCOPES,
     ApiKeyStore,
     StoredKey,
@@ -71,7 +73,7 @@ def _create(call: Call) -> Exit:
             f"{name} has a key already: {_ids(theirs)}. To change over, make one beside it with "
             "--another, and revoke the old one when the new one is in use."
         )
-    scopes = call.arguments.scope or (theirs[-1].scopes if theirs else SCOPES)
+    scopes = call.arguments.scope or _scopes_like(theirs)
     key = new_api_key(name, scopes)
     try:
         store.add(key)
@@ -94,6 +96,17 @@ def _create(call: Call) -> Exit:
     )
     call.output.say(f"It is let in everywhere within {within} s.")
     return Exit.DONE
+
+
+def _scopes_like(theirs: Sequence[StoredKey]) -> Sequence[str]:
+    """What a key may do if that is not said: read and write, or what its caller's newest may."""
+    newest = theirs[-1].scopes if theirs else SCOPES
+    if PAYOUT_SCOPE in newest:
+        raise RefusedError(
+            f"Its newest key has {PAYOUT_SCOPE}, which no key has unasked: say each --scope."
+            " No key was made."
+        )
+    return newest
 
 
 def _keep(file: Path, text: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from local.api_keys import ApiKeyStore
-from local.secrets import HITPAY_WEBHOOK_SALTS, needed
+from local.secrets import HITPAY_WEBHOOK_SALTS, SALT_CHARACTERS_MIN, needed
 from refundctl.checks.finding import Finding, fail, fine, warn
 from refundctl.options import Call
 from refundctl.processors import environment_of
@@ -28,6 +28,8 @@ def check(call: Call) -> Iterator[Finding]:
     for name in names.values():
         parameter = values.get(name)
         yield present(name, None if parameter is None else (parameter["Type"], parameter["Value"]))
+    if HITPAY_WEBHOOK_SALTS in values:
+        yield salts(values[HITPAY_WEBHOOK_SALTS]["Value"])
     if STRIPE_SECRET_KEY in values:
         yield stripe_mode(values[STRIPE_SECRET_KEY]["Value"].strip(), mode)
     yield from processors_modes(stack.parameters)
@@ -48,6 +50,21 @@ def present(name: str, stored: tuple[str, str] | None) -> Finding:
         todo = "Put it again, as a SecureString."
         return fail(what, f"is stored as a {stored[0]}", todo, f"secrets set {name}")
     return fine(what, "is there")
+
+
+def salts(text: str) -> Finding:
+    """Whether each of the webhooks' salts is one that the function lets in."""
+    lengths = [len(salt) for salt in text.replace(",", " ").split()]
+    short = [length for length in lengths if length < SALT_CHARACTERS_MIN]
+    if short:
+        return warn(
+            "webhooks' salts",
+            f"{len(short)} of {len(lengths)} shorter than {SALT_CHARACTERS_MIN} characters: "
+            "webhooks signed with it are refused",
+            "Have HitPay make a longer one, and put that.",
+            f"secrets set {HITPAY_WEBHOOK_SALTS}",
+        )
+    return fine("webhooks' salts", f"{SALT_CHARACTERS_MIN} characters or more each")
 
 
 def stripe_mode(key: str, mode: Mode) -> Finding:

@@ -1,5 +1,6 @@
 """The ledger in memory; tests/contract/ledger holds it to the promises of the real one."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from threading import Lock
@@ -20,6 +21,7 @@ from refunds.ports import (
     Known,
     LedgerConflictError,
     MovementClaim,
+    PayoutsReachedError,
     RecordClaim,
 )
 from refunds.refund import Refund
@@ -40,6 +42,7 @@ class MemoryLedger:
         self.payments: dict[PaymentKey, Payment] = {}
         self.records: dict[str, PaymentKey] = {}
         self.movements: dict[tuple[str, str], str] = {}
+        self.payouts: Counter[tuple[str, str]] = Counter()
         self._as_stored = as_stored
         self._lock = Lock()
 
@@ -86,8 +89,13 @@ class MemoryLedger:
                 self._require_refund(write.before, write.after)
             for payment_write in commit.payments:
                 self._require_payment(payment_write.before, payment_write.after)
+            for count in commit.payouts:
+                if self.payouts[count.day, count.currency] + count.amount > count.at_most:
+                    raise PayoutsReachedError(count)
             for claim in commit.claims:
                 self._claim(claim)
+            for count in commit.payouts:
+                self.payouts[count.day, count.currency] += count.amount
             for write in commit.refunds:
                 self._store_refund(write.after, _next(write.before))
             for payment_write in commit.payments:

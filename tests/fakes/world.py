@@ -29,6 +29,7 @@ from refunds.processors.registry import REGISTRY
 from refunds.read_payment import ReadPayment
 from refunds.read_refund import ReadRefund
 from refunds.read_sums import ReadSums
+from refunds.recent_looks import LookOnce
 from refunds.record import Recorder
 from refunds.refund import (
     ReferenceType,
@@ -48,6 +49,7 @@ from tests.fakes.book_records import FakeRecord
 from tests.fakes.credit_notes import FakeCreditNotes
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.listing import MemoryListing
+from tests.fakes.looks import MemoryLooks
 from tests.fakes.processor import FakeProcessor
 from tests.fakes.sweeps import MemorySweeps
 from tests.fakes.virtual_clock import VirtualClock
@@ -129,6 +131,7 @@ class World:
         ledger: MemoryLedger | None = None,
         listing: MemoryListing | None = None,
         doors: Sequence[str] = ("hitpay",),
+        payout_day_max: int = 10**15,
     ) -> None:
         self.clock = VirtualClock()
         self.ledger = ledger or MemoryLedger()
@@ -198,6 +201,7 @@ class World:
                 clock=self.clock,
                 trail=self.trail,
                 lease_ms=LEASE_MS,
+                payout_day_max=payout_day_max,
             ),
             recorder=recorder,
             processors=processors,
@@ -230,11 +234,18 @@ class World:
         )
         self.list_refunds = ListRefunds(ledger=self.ledger, listing=self.listing, clock=self.clock)
         self.read_refund = ReadRefund(ledger=self.ledger, settle=self.settle)
+        self.looks = MemoryLooks()
+        self.look_once = LookOnce(
+            looks=self.looks,
+            clock=self.clock,
+            pause=lambda seconds: self.clock.advance(round(seconds * 1000)),
+        )
         self.read_payment = ReadPayment(
             ledger=self.ledger,
             list_refunds=self.list_refunds,
             resolver=resolver,
             learn=self.learn,
+            look_once=self.look_once,
         )
         self.settle_run = SettleRun(
             ledger=self.ledger,

@@ -169,6 +169,7 @@ class Stage:
                 clock=clock,
                 trail=trail,
                 lease_ms=LEASE_MS,
+                payout_day_max=10**15,
             ),
             recorder=recorder,
             processors=processors,

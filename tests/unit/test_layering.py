@@ -9,7 +9,7 @@ import pytest
 import refunds
 
 PRODUCT = Path(refunds.__file__).parent
-PURE = ("money", "arrival", "state_machine", "refund", "payment")
+PURE = ("money", "arrival", "forgotten", "state_machine", "refund", "payment")
 EDGE = ("config", "requests", "request_events", "queries")
 WORLD = ("refunds.adapters", "refunds.bootstrap", "refunds.processors")
 USE_CASES = tuple(

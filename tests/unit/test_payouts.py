@@ -4,11 +4,27 @@ from typing import Any
 
 import pytest
 
-from refunds.errors import ForbiddenError, InvalidRequestError, RateLimitedError
+from refunds.errors import (
+    ForbiddenError,
+    InvalidRequestError,
+    PaymentNotFoundError,
+    ProcessorUnavailableError,
+    RateLimitedError,
+)
+from refunds.execute import Answer
 from refunds.payouts import AskedAt, UnlinkedRefunds
-from refunds.refund import PaymentMethodKind, ReferenceType, RefundRequest, refund_id_of
-from tests.fakes.payouts import MemoryPayouts, payout_rules
-from tests.fakes.world import STAGE, World
+from refunds.ports import Commit
+from refunds.refund import (
+    PaymentMethodKind,
+    ReferenceType,
+    RefundRequest,
+    RefundType,
+    refund_id_of,
+)
+from refunds.state_machine import State
+from tests.fakes.payouts import payout_rules
+from tests.fakes.processor_fates import Answered, NotSent
+from tests.fakes.world import STAGE, STEP_MS, World
 
 DAY_MS = 86_400_000
 
@@ -57,14 +73,12 @@ def test_the_route_of_refunds_sends_none_and_names_the_other(
 def test_a_stage_sends_what_it_says(
     world: World, unlinked: UnlinkedRefunds, record: str | None, is_sent: bool
 ) -> None:
-    sums = MemoryPayouts()
     request = payout(report_to=record)
     if is_sent:
-        allow(world, request, AskedAt.PAYOUTS, unlinked=unlinked, sums=sums)
+        allow(world, request, AskedAt.PAYOUTS, unlinked=unlinked)
     else:
         with pytest.raises(ForbiddenError):
-            allow(world, request, AskedAt.PAYOUTS, unlinked=unlinked, sums=sums)
-    assert sums.asked.total() == (100 if is_sent else 0)
+            allow(world, request, AskedAt.PAYOUTS, unlinked=unlinked)
 
 
 def test_events_ask_for_it_only_if_that_is_said_apart(world: World) -> None:
@@ -87,19 +101,6 @@ def test_one_is_of_no_more_than_the_most(world: World) -> None:
         allow(world, payout(1001), AskedAt.PAYOUTS, amount_max=1000)
 
 
-def test_a_day_sends_no_more_than_the_most_and_the_next_one_again(world: World) -> None:
-    rules = payout_rules(world, day_max=250)
-    for number in range(2):
-        rules.require_allowed(f"rfd_{number}", payout(), AskedAt.PAYOUTS)
-    with pytest.raises(RateLimitedError) as refused:
-        rules.require_allowed("rfd_2", payout(), AskedAt.PAYOUTS)
-    wait_s = refused.value.retry_after_s
-    assert wait_s is not None
-    world.clock.advance(wait_s * 1000)
-    rules.require_allowed("rfd_2", payout(), AskedAt.PAYOUTS)
-    assert wait_s * 1000 <= DAY_MS
-
-
 def test_a_repeat_of_what_the_ledger_knows_is_let_through_whatever_is_allowed_now(
     world: World,
 ) -> None:
@@ -109,15 +110,121 @@ def test_a_repeat_of_what_the_ledger_knows_is_let_through_whatever_is_allowed_no
     made = world.refund("k", record="card-1", **_asked(request))
     assert made.refund.id == refund_id_of("k", STAGE)
     # Then its key is answered by the ledger, at the route that it was asked at as well
-    sums = MemoryPayouts()
-    rules = payout_rules(world, unlinked=UnlinkedRefunds.OFF, by_events=False, sums=sums)
+    rules = payout_rules(world, unlinked=UnlinkedRefunds.OFF, by_events=False)
     for at in AskedAt:
         rules.require_allowed(made.refund.id, request, at)
-    assert sums.asked.total() == 0
+
+
+class TestTheSumOfADay:
+    """What a day may come to is counted in the transaction that reserves each payout."""
+
+    @pytest.fixture
+    def desk(self) -> World:
+        world = World(doors=("ccg",), payout_day_max=250)
+        world.processor.books.methods["card-1"] = PaymentMethodKind.CARD
+        return world
+
+    def ask(self, world: World, key: str, **more: Any) -> Answer:
+        return world.refund(key, record="card-1", **_asked(payout(**more)))
+
+    def test_a_day_sends_no_more_than_the_most_and_the_next_one_again(self, desk: World) -> None:
+        for key in "ab":
+            self.ask(desk, key)
+        with pytest.raises(RateLimitedError) as refused:
+            self.ask(desk, "c")
+        # Then nothing was stored or sent, and it is said when to ask again
+        assert (len(desk.ledger.refunds), len(desk.processor.orders)) == (2, 2)
+        wait_s = refused.value.retry_after_s
+        assert wait_s is not None
+        assert wait_s * 1000 <= DAY_MS
+        desk.clock.advance(wait_s * 1000)
+        assert self.ask(desk, "c").refund.state is State.SUCCEEDED
+
+    def test_what_was_never_reserved_counts_nothing(self, desk: World) -> None:
+        # Given requests that fail before their amount is reserved
+        with pytest.raises(PaymentNotFoundError):
+            self.ask(desk, "a", report_to="pr_never")
+        desk.in_doubt.add("ccg")
+        desk.processor.is_down = True
+        with pytest.raises(ProcessorUnavailableError):
+            self.ask(desk, "b")
+        desk.in_doubt.clear()
+        # Then the whole day is left
+        assert self.ask(desk, "c", amount=250).refund.state is State.SUCCEEDED
+
+    def test_a_repeat_counts_nothing(self, desk: World) -> None:
+        for _ in range(5):
+            self.ask(desk, "a", amount=200)
+        assert desk.ledger.payouts.total() == 200
+
+    def test_a_refusal_is_not_taken_off_it(self, desk: World) -> None:
+        desk.processor.fates.append(Answered(422, "No."))
+        self.ask(desk, "a", amount=200)
+        with pytest.raises(RateLimitedError):
+            self.ask(desk, "b", amount=100)
+
+    def test_what_was_not_sent_counts_once_on_each_day_on_which_it_is_tried(
+        self, desk: World
+    ) -> None:
+        # Given a payout that certainly was not sent, twice on one day
+        for _ in range(2):
+            desk.processor.fates.append(NotSent())
+            self.ask(desk, "a", amount=200)
+        assert desk.ledger.payouts.total() == 200
+        # When it is sent on the next, then it counts on that day as well
+        desk.clock.advance(DAY_MS)
+        assert self.ask(desk, "a", amount=200).refund.state is State.SUCCEEDED
+        assert sorted(desk.ledger.payouts.values()) == [200, 200]
+        with pytest.raises(RateLimitedError):
+            self.ask(desk, "b", amount=51)
+
+    def test_one_that_waits_counts_when_it_is_accepted(self, desk: World) -> None:
+        self.ask(desk, "a", amount=200, refund_type=RefundType.SCHEDULED)
+        desk.settle_for(3 * STEP_MS)
+        assert desk.stored("a").state is State.SUCCEEDED
+        assert desk.ledger.payouts.total() == 200
+
+    def test_a_refund_of_a_payment_counts_nowhere(self) -> None:
+        world = World(payout_day_max=0)
+        world.pay()
+        assert world.refund("k", amount=2500).refund.state is State.SUCCEEDED
+        assert world.ledger.payouts.total() == 0
+
+    def test_a_function_that_is_asked_for_none_reserves_none(self) -> None:
+        world = World(doors=("ccg",), payout_day_max=0)
+        world.processor.books.methods["card-1"] = PaymentMethodKind.CARD
+        with pytest.raises(RateLimitedError):
+            self.ask(world, "a", amount=1)
+        assert world.processor.orders == []
+
+    def test_of_calls_that_race_for_the_rest_of_a_day_one_has_it(self, desk: World) -> None:
+        # Given a call that is overtaken by another, after it has looked and before it reserves
+        write = desk.ledger.commit
+        raced: list[Answer] = []
+
+        def overtaken(commit: Commit) -> None:
+            if not raced and commit.payouts:
+                desk.ledger.commit = write  # type: ignore[method-assign]
+                raced.append(self.ask(desk, "b", amount=200))
+            write(commit)
+
+        desk.ledger.commit = overtaken  # type: ignore[method-assign]
+        with pytest.raises(RateLimitedError):
+            self.ask(desk, "a", amount=200)
+        assert [one.refund.state for one in raced] == [State.SUCCEEDED]
+        assert len(desk.processor.orders) == 1
 
 
 def _asked(request: RefundRequest) -> dict[str, Any]:
     return {
         name: getattr(request, name)
-        for name in ("reference_type", "processor", "customer", "amount", "currency")
+        for name in (
+            "reference_type",
+            "processor",
+            "customer",
+            "amount",
+            "currency",
+            "refund_type",
+            "report_to",
+        )
     }

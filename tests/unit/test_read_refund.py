@@ -8,8 +8,9 @@ import pytest
 from refunds.errors import RefundNotFoundError
 from refunds.money import Money
 from refunds.ports import Commit, LedgerUnavailableError, MovementStatus
+from refunds.recent_looks import LOOK_AGAIN_AFTER_MS
 from refunds.refund import Refund, RefundType
-from refunds.settle import HOLD_LOOK_UPS_MIN, LOOK_NOW_EVERY_MS
+from refunds.settle import HOLD_LOOK_UPS_MIN
 from refunds.state_machine import ReportState, State
 from tests.fakes.processor_fates import Answered, Conduct, ExecutedLate, ReplyLost, RequestLost
 from tests.fakes.world import HOLD_MS, LEASE_MS, World
@@ -231,11 +232,11 @@ class TestThrottle:
     """The processor is asked at most once in ten seconds, whoever asks."""
 
     def test_who_asks_again_soon_is_answered_by_the_ledger(self, world: World) -> None:
-        assert LOOK_NOW_EVERY_MS == 10_000
+        assert LOOK_AGAIN_AFTER_MS == 10_000
         refund = lost(world)
         looks = count_looks(world)
         first = sync(world, refund)
-        world.clock.advance(LOOK_NOW_EVERY_MS - 1)
+        world.clock.advance(LOOK_AGAIN_AFTER_MS - 1)
         assert sync(world, refund) == first
         assert len(looks) == 1
         world.clock.advance(1)
@@ -246,7 +247,7 @@ class TestThrottle:
         refund = lost(world)
         looks = count_looks(world)
         sync(world, refund)
-        world.clock.wall_ms -= LOOK_NOW_EVERY_MS - 1
+        world.clock.wall_ms -= LOOK_AGAIN_AFTER_MS - 1
         sync(world, refund)
         assert len(looks) == 1
         # And one that was put back for good does not stop looks for as long

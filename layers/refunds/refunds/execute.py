@@ -286,7 +286,7 @@ def require_same_request(refund: Refund, command: CreateRefund) -> None:
     stored, asked = refund.request, command.request
     if Source.EVENT in (refund.source, command.source):
         asked = replace(asked, refund_type=stored.refund_type)
-    if stored != asked:
+    if not stored.is_asked_by(asked):
         raise IdempotencyKeyReusedError(
             "This key was used before with another request; nothing was changed.",
             details={"refund": refund.id},

@@ -102,12 +102,28 @@ Claim = RecordClaim | MovementClaim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutCount:
+    """An amount that counts towards what is paid out on one day; minor units.
+
+    Attributes:
+        day: of UTC, such as ``2024-02-29``.
+        at_most: what all of that day and currency may come to with it.
+    """
+
+    day: str
+    currency: str
+    amount: int
+    at_most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
     """Writes that become durable together or not at all."""
 
     refunds: Sequence[RefundWrite] = ()
     payments: Sequence[PaymentWrite] = ()
     claims: Sequence[Claim] = ()
+    payouts: Sequence[PayoutCount] = ()
 
 
 class LedgerConflictError(Exception):
@@ -127,6 +143,18 @@ class ClaimConflictError(LedgerConflictError):
     def __init__(self, claim: Claim) -> None:
         super().__init__(f"{claim} is already held by another")
         self.claim = claim
+
+
+class PayoutsReachedError(LedgerConflictError):
+    """A day would come to more than it may; nothing of the commit was written.
+
+    Attributes:
+        count: the one that was refused.
+    """
+
+    def __init__(self, count: PayoutCount) -> None:
+        super().__init__(f"the payouts of {count.day} would exceed {count.at_most}")
+        self.count = count
 
 
 class LedgerUnavailableError(Exception):
@@ -184,10 +212,11 @@ class Ledger(Protocol):
         and its stored state is one that the transition table lets ``after`` follow; what is stored
         has ``before.revision + 1`` (1 for a new item), whatever ``after.revision`` says. A claim is
         made if nobody holds it or whom it names instead of, and confirmed if its holder is the
-        same.
+        same. A payout is added to its day's sum if that stays within what it allows.
 
         Raises:
             ClaimConflictError: a claim is held by somebody else; nothing was written.
+            PayoutsReachedError: a day's sum would be exceeded; nothing was written.
             LedgerConflictError: an item has changed; nothing was written.
             LedgerUnavailableError: it is not known whether anything was written.
             IllegalTransitionError: the transition table has no such step; nothing was sent.

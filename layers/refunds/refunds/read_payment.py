@@ -1,22 +1,21 @@
 """Reads one payment: what was captured, what went back, what may still be refunded.
 
 A payment that the ledger knows is answered from the ledger alone. Any other is looked at, at Stripe
-and at the processor, as it would be for its first refund, and nothing is written: what others have
-refunded counts in its sums, but becomes refunds with ids only when the ledger meets the payment.
+and at the processor, as it would be for its first refund, and no payment is written: what others
+have refunded counts in its sums, but becomes refunds with ids only when the ledger meets the
+payment. Whoever asks again a moment later is told the same (``recent_looks``).
 """
 
 from dataclasses import dataclass, replace
-from typing import Final
 
 from refunds.learn import LearnFromCharge
 from refunds.link import LinkResolver, VerifyCharge
 from refunds.listing import ListRefunds, Page
 from refunds.payment import Payment
 from refunds.ports import Deadline, Ledger, LedgerUnavailableError
+from refunds.recent_looks import Looked, LookOnce, first_sight
 from refunds.refund import ReferenceType, RefundRequest
 from refunds.reserve import require_link
-
-NO_REFUNDS: Final = Page(refunds=(), payments={}, has_more=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,7 @@ class ReadPayment:
     list_refunds: ListRefunds
     resolver: LinkResolver
     learn: LearnFromCharge
+    look_once: LookOnce
 
     def __call__(self, payment_record: str, deadline: Deadline) -> PaymentRead:
         """The payment that the Payment Record books. ``deadline`` bounds all provider calls.
@@ -53,6 +53,17 @@ class ReadPayment:
         return PaymentRead(payment, self.list_refunds.newest_of(key))
 
     def _first_sight(self, payment_record: str, deadline: Deadline) -> PaymentRead:
+        looked = self.look_once(
+            first_sight(payment_record),
+            lambda: Looked(payment=self._look(payment_record, deadline)),
+            deadline,
+        )
+        if looked.payment is None:
+            raise LedgerUnavailableError(f"what was seen of {payment_record} cannot be read")
+        # Refunds are there if the charge is known, and this record has not been linked to it.
+        return PaymentRead(looked.payment, self.list_refunds.newest_of(looked.payment.key))
+
+    def _look(self, payment_record: str, deadline: Deadline) -> Payment:
         request = RefundRequest(
             reference_type=ReferenceType.PAYMENT_RECORD, reference_id=payment_record
         )
@@ -60,8 +71,6 @@ class ReadPayment:
         reader = replace(self.resolver, verify_charge=VerifyCharge.ALWAYS)
         seen = reader.sight(request, None, deadline)
         learnt = self.learn.look(seen.view)
-        if learnt.stored is None:
-            return PaymentRead(learnt.current, NO_REFUNDS)
-        # The charge is known, but this record has not been linked to it.
-        require_link(learnt.current, seen)
-        return PaymentRead(learnt.current, self.list_refunds.newest_of(seen.key))
+        if learnt.stored is not None:
+            require_link(learnt.current, seen)
+        return learnt.current

@@ -8,13 +8,15 @@ history.
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
+from refunds.forgotten import digest_of, is_of
 from refunds.state_machine import (
     FREED,
+    NEVER_SENT_AGAIN,
     PUBLIC_STATUS,
     CreditNoteEvent,
     CreditNoteState,
@@ -43,6 +45,10 @@ CANCELED: Final = "canceled"
 PUBLIC_STATUSES: Final = frozenset({*PUBLIC_STATUS.values(), CANCELED})
 # The cause of a line that stands before an order is handed over again, under the same key.
 HANDED_OVER_AGAIN: Final = "handed_over_again"
+
+
+# The members of a request that may say something about a customer, as far as callers write it.
+FORGETTABLE: Final = ("customer", "metadata", "reason")
 
 
 class ReferenceType(StrEnum):
@@ -89,6 +95,7 @@ class RefundRequest:
         customer: of an unlinked refund: whose method it is, in the processor's own members; shown
             to nobody but the processor.
         report_to: of an unlinked refund: the Payment Record that it is reported to, if any.
+        forgotten: digests of the members that are not kept any more, by their names.
     """
 
     reference_type: ReferenceType
@@ -102,6 +109,25 @@ class RefundRequest:
     payment_method_type: PaymentMethodKind | None = None
     customer: Mapping[str, str] = field(default_factory=dict, repr=False)
     report_to: str | None = None
+    forgotten: Mapping[str, str] = field(default_factory=dict)
+
+    def without(self, names: Sequence[str], salt: str) -> "RefundRequest":
+        """The request with only digests of those of ``FORGETTABLE``; what says nothing stays."""
+        said = [name for name in names if getattr(self, name)]
+        digests = {name: digest_of(getattr(self, name), salt) for name in said}
+        nothing: dict[str, Any] = {name: None if name == "reason" else {} for name in said}
+        return replace(self, forgotten={**self.forgotten, **digests}, **nothing)
+
+    def remembering(self, asked: "RefundRequest") -> "RefundRequest":
+        """The request with what it has forgotten, as ``asked``, the same request, says it again."""
+        again = {name: getattr(asked, name) for name in self.forgotten}
+        return replace(self, forgotten={}, **again)
+
+    def is_asked_by(self, asked: "RefundRequest") -> bool:
+        """Whether ``asked``, which has forgotten nothing, is this very request."""
+        if self.remembering(asked) != asked:
+            return False
+        return all(is_of(digest, getattr(asked, name)) for name, digest in self.forgotten.items())
 
     @property
     def is_unlinked(self) -> bool:
@@ -395,10 +421,14 @@ def born(refund: Refund, event: Event, why: Why) -> Refund:
 def transition(refund: Refund, event: Event, why: Why, **facts: Any) -> Refund:
     """The refund after ``event``: new state, one more line of history, and ``facts`` replaced.
 
+    Where its order is not sent again, whose money it was is kept as a digest only.
+
     Raises:
         IllegalTransitionError: the table has no such step.
     """
     after = next_state(refund.state, event)
+    if after in NEVER_SENT_AGAIN:
+        facts["request"] = refund.request.without(("customer",), refund.token or refund.id)
     return replace(
         refund,
         state=after,

@@ -10,6 +10,7 @@ revision, so two refunds that race for one payment can never both be right.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from refunds.errors import (
@@ -19,6 +20,7 @@ from refunds.errors import (
     PaymentBusyError,
     PaymentLinkConflictError,
     PaymentNotRefundableError,
+    RateLimitedError,
     RefundAmountExceededError,
 )
 from refunds.learn import LearnFromCharge, Learnt, link_of
@@ -34,6 +36,8 @@ from refunds.ports import (
     LedgerConflictError,
     LedgerUnavailableError,
     PaymentWrite,
+    PayoutCount,
+    PayoutsReachedError,
     RecordClaim,
     RefundWrite,
     Trail,
@@ -51,6 +55,7 @@ ATTEMPTS_MAX: Final = 100
 WAITING_MAX: Final = 100
 # After its lease a row is looked at by settling; until then only its own call may write.
 SKEW_MS: Final = 5_000
+_DAY_S: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +91,8 @@ class Reservation:
 
     Attributes:
         accounts: what each processor's orders are sent to, and under which form of key, by name.
+        payout_day_max: the most of all payouts of one currency on one UTC day, minor units; 0 where
+            nobody asks for any.
     """
 
     ledger: Ledger
@@ -94,6 +101,7 @@ class Reservation:
     clock: Clock
     trail: Trail
     lease_ms: int
+    payout_day_max: int = 0
 
     def reserve(
         self, command: CreateRefund, before: Refund | None, seen: Sighting, deadline: Deadline
@@ -109,6 +117,7 @@ class Reservation:
         Raises:
             PaymentBusyError, PaymentLinkConflictError, PaymentNotRefundableError,
             RefundAmountExceededError, AmountRefusedError: nothing was written for this refund.
+            RateLimitedError: the day's sum of payouts is reached; nothing was written.
             TakenByAnotherCallError: the key is another call's now.
             OutcomeUnknownError: the ledger did not say whether the intent was written.
             LedgerUnavailableError: the ledger could not be read; nothing was written.
@@ -140,6 +149,8 @@ class Reservation:
                         "charge": seen.key.charge_id,
                     },
                 ) from error
+            except PayoutsReachedError as error:
+                raise self._day_reached(error.count) from error
             except LedgerConflictError:
                 before = self._still_ours(command, before)
         raise PaymentBusyError(
@@ -161,6 +172,7 @@ class Reservation:
             refunds=(RefundWrite(before, after),),
             payments=(PaymentWrite(stored, reserved), *self.learn.released(seen.view)),
             claims=link_of(stored, reserved, seen.view),
+            payouts=self._counted(before, after),
         )
         try:
             self.ledger.commit(write)
@@ -169,6 +181,27 @@ class Reservation:
         return Stored(
             replace(after, revision=revision_after(before)),
             replace(reserved, revision=revision_after(stored)),
+        )
+
+    def _counted(self, before: Refund | None, after: Refund) -> tuple[PayoutCount, ...]:
+        """What counts towards this day's payouts: once on each day on which it is reserved.
+
+        A scheduled one that is executed was counted on the day on which it was accepted.
+        """
+        if not after.request.is_unlinked or (before is not None and before.holds_headroom):
+            return ()
+        day = _day_of(after.updated_at_ms)
+        if before is not None and _day_of(before.started_at_ms or before.created_at_ms) == day:
+            return ()
+        count = PayoutCount(
+            day=day, currency=after.currency, amount=after.amount, at_most=self.payout_day_max
+        )
+        return (count,)
+
+    def _day_reached(self, count: PayoutCount) -> RateLimitedError:
+        return RateLimitedError(
+            f"With it the payouts of {count.day} would exceed {count.at_most}.",
+            retry_after_s=_DAY_S - self.clock.now_ms() // 1000 % _DAY_S,
         )
 
     def _read_back(self, command: CreateRefund, error: LedgerUnavailableError) -> Stored:
@@ -226,7 +259,8 @@ class Reservation:
         )
         if before is not None:
             attempt = self._attempt(command, before.attempt + 1, now_ms, snapshot, before.processor)
-            return transition(before, Event.START, why, failure=None, **attempt)
+            request = before.request.remembering(command.request)
+            return transition(before, Event.START, why, failure=None, request=request, **attempt)
         new = Refund(
             id=command.refund_id,
             request=command.request,
@@ -300,6 +334,10 @@ class Reservation:
         if current is not None and (before is None or current.revision != before.revision):
             raise TakenByAnotherCallError(current)
         return before
+
+
+def _day_of(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms // 1000, UTC).date().isoformat()
 
 
 def require_link(payment: Payment, seen: Sighting) -> None:

@@ -70,6 +70,7 @@ from refunds.ports import (
     Trail,
     UnreadableAnswerError,
 )
+from refunds.recent_looks import LOOK_AGAIN_AFTER_MS
 from refunds.record import Recorder, Stored
 from refunds.refund import FOUND, HANDED_OVER_AGAIN, Failure, Refund, Why, noted, transition
 from refunds.reserve import TakenByAnotherCallError
@@ -89,8 +90,6 @@ HOLD_LOOK_UPS_MIN: Final = 3
 # again, and how often that is done at most.
 REPEAT_LOOKS_MIN: Final = 2
 REPEATS_MAX: Final = 3
-# Somebody who asks again and again asks the ledger; the processor is asked once in that time.
-LOOK_NOW_EVERY_MS: Final = 10_000
 NOT_SET_UP: Final = "its processor is not set up here any more"
 OTHER_ACCOUNT: Final = "it was sent to another account, or under another form of key"
 GONE: Final = "the processor does not show the refund"
@@ -189,8 +188,8 @@ class SettleRefund:
         """Ask the processor what became of a refund, though it may not be due, as somebody asks.
 
         Only where that is not known and no call may still be sending it; at most once in
-        ``LOOK_NOW_EVERY_MS``, whoever asks. What it finds is durable on return. Neither a processor
-        that gives no answer nor somebody else who writes meanwhile is an error.
+        ``LOOK_AGAIN_AFTER_MS``, whoever asks. What it finds is durable on return. Neither a
+        processor that gives no answer nor somebody else who writes meanwhile is an error.
 
         Raises:
             LedgerUnavailableError: the ledger gave no answer.
@@ -600,5 +599,5 @@ def _is_worth_a_look(refund: Refund, now_ms: int) -> bool:
     is_abandoned = refund.state is State.SUBMITTING and now_ms >= (refund.lease_until_ms or 0)
     looked_at_ms = refund.looked_at_ms
     # The clocks of two workers differ, in either direction.
-    is_fresh = looked_at_ms is not None and abs(now_ms - looked_at_ms) < LOOK_NOW_EVERY_MS
+    is_fresh = looked_at_ms is not None and abs(now_ms - looked_at_ms) < LOOK_AGAIN_AFTER_MS
     return (is_open or is_abandoned) and not is_fresh

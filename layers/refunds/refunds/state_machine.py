@@ -87,6 +87,9 @@ TRANSITIONS: Final[dict[tuple[State | None, Event], State]] = {
 UNBOUND: Final = frozenset({State.SUBMITTING, State.UNKNOWN, State.REVIEW})
 # It is certain that no money moved under this id, so its amount is not held on the payment.
 FREED: Final = frozenset({State.REJECTED, State.ABORTED, State.FAILED})
+# From here nothing is sent of what is stored: an aborted refund is sent again only for a caller who
+# says all of it again.
+NEVER_SENT_AGAIN: Final = frozenset(State) - {State.REQUESTED, State.SUBMITTING, State.UNKNOWN}
 # Nothing moves on by itself from here.
 FINAL: Final = frozenset({State.SUCCEEDED, State.REJECTED, State.FAILED})
 

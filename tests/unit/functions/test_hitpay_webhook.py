@@ -36,7 +36,11 @@ class Webhook:
         salts: Any = SimpleNamespace(current=self._salts)
         observe: Any = self._observe
         function = HitPayWebhookWorld(
-            observe=observe, salts=salts, clock=world.clock, trail=world.trail
+            observe=observe,
+            look_once=world.look_once,
+            salts=salts,
+            clock=world.clock,
+            trail=world.trail,
         )
         monkeypatch.setattr("functions.hitpay_webhook.app.hitpay_webhook", lambda _: function)
 
@@ -77,6 +81,16 @@ def webhook(monkeypatch: pytest.MonkeyPatch) -> Webhook:
 def test_a_genuine_one_is_looked_into(webhook: Webhook, salt: str, encoded: bool) -> None:
     assert webhook.sent(salt=salt, encoded=encoded) == (200, {"status": "nothing_refunded"})
     assert webhook.looks == ["charge-1"]
+
+
+def test_the_same_one_thirty_times_is_one_look(webhook: Webhook) -> None:
+    answers = [webhook.sent() for _ in range(30)]
+    assert answers == [(200, {"status": "nothing_refunded"})] * 30
+    assert webhook.looks == ["charge-1"]
+
+    # And one that says something else of the charge is followed at once
+    webhook.sent(BODY.replace(b"99.990", b"89.990"))
+    assert webhook.looks == ["charge-1"] * 2
 
 
 @pytest.mark.parametrize(

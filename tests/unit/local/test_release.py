@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from local import release
+from local import paths, release
 from local.account import AccountError
 from local.build import BuildError
 from local.live import BrokenVersionError, LiveStack
@@ -95,6 +95,20 @@ def test_what_stops_it_is_said_in_one_sentence(
     monkeypatch.setattr(release, "release", raising(trouble))
     assert release.main() == 1
     assert capsys.readouterr().err.startswith(told)
+
+
+def test_neither_the_ledger_nor_the_stack_goes_by_mistake() -> None:
+    policies: list[dict[str, Any]] = []
+    protections: list[dict[str, Any]] = []
+    cloudformation: Any = SimpleNamespace(
+        set_stack_policy=lambda **given: policies.append(given),
+        update_termination_protection=lambda **given: protections.append(given),
+    )
+    release._protect_ledger(cloudformation, load_stage("production"))
+    policy = (paths.ROOT / "stack-policy.json").read_text()
+    name = "refund-bridge-production"
+    assert policies == [{"StackName": name, "StackPolicyBody": policy}]
+    assert protections == [{"StackName": name, "EnableTerminationProtection": True}]
 
 
 @pytest.fixture

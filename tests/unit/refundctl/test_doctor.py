@@ -47,6 +47,23 @@ class TestSecrets:
         assert "sk_test_x" not in found.found + found.todo
 
     @pytest.mark.parametrize(
+        ("text", "level", "told"),
+        [
+            ("a" * 16, OK, "16 characters or more"),
+            (f"{'a' * 16},{'b' * 40}", OK, "16 characters or more"),
+            ("a" * 15, WARN, "1 of 1 shorter than 16"),
+            (f"{'a' * 40}, {'b' * 15}\n{'c' * 3}", WARN, "2 of 3 shorter than 16"),
+        ],
+    )
+    def test_is_each_salt_long_enough_to_be_let_in(
+        self, text: str, level: Level, told: str
+    ) -> None:
+        found = secrets.salts(text)
+        assert (found.level, told in found.found) == (level, True)
+        assert "a" * 15 not in found.found + found.todo
+        assert found.commands == (("secrets set hitpay-webhook-salts",) if level is WARN else ())
+
+    @pytest.mark.parametrize(
         ("key", "mode", "level"),
         [
             ("sk_test_x", Mode.TEST, OK),

@@ -80,6 +80,17 @@ def test_another_key_of_a_caller_may_do_what_the_newest_may(shell: Shell) -> Non
     assert wider["scopes"] == ["refunds:read", "refunds:write"]
 
 
+def test_no_key_pays_out_unless_that_is_said_each_time(shell: Shell, cloud: Cloud) -> None:
+    first = shell.json("keys create claims --scope refunds:payout")
+    assert first["scopes"] == ["refunds:payout"]
+    exit_code, out, err = shell("keys create claims --another")
+    assert (exit_code, out) == (Exit.REFUSED, "")
+    assert "say each --scope" in err
+    assert len(cloud.values) == 1
+    other = shell.json("keys create claims --another --scope refunds:payout")
+    assert other["scopes"] == ["refunds:payout"]
+
+
 def test_keys_are_listed_without_anything_secret(shell: Shell, cloud: Cloud) -> None:
     shop = shell.json("keys create shop")
     cloud.values[f"{PREFIX}/api-keys/by-hand"] = ("not JSON", cloud.values.popitem()[1][1])

@@ -33,6 +33,7 @@ from refunds.ports import (
     Known,
     LedgerConflictError,
     LedgerUnavailableError,
+    PayoutsReachedError,
 )
 from refunds.refund import Refund
 
@@ -206,8 +207,7 @@ class DynamoDbLedger:
                 if reason in CONDITION_FAILED
             ]
             if failed:
-                # A claim is held for ever, so it is worth more to the caller than a lost race.
-                raise _conflict(next((w for w in failed if w.claim), failed[0])) from refusal
+                raise _conflict(_gravest(failed)) from refusal
             if refusal.objects(CONFLICT) and not refusal.objects(INVALID):
                 raise LedgerConflictError(str(refusal)) from refusal
             unavailable_or_defect(refusal)
@@ -232,7 +232,19 @@ def _is_anothers(refusal: RefusedError, write: ConditionalWrite) -> bool:
     return write.claim is not None or refusal.stored.get("revision", 0) <= write.revision
 
 
+def _gravest(failed: Sequence[ConditionalWrite]) -> ConditionalWrite:
+    """The refused write that tells its caller most.
+
+    A claim is held for ever, which is more than a lost race. That a day is full is told if nothing
+    else was wrong: after a lost race the commit may be another one.
+    """
+    claims = (write for write in failed if write.claim is not None)
+    return next(claims, min(failed, key=lambda write: write.payout is not None))
+
+
 def _conflict(write: ConditionalWrite) -> LedgerConflictError:
     if write.claim is not None:
         return ClaimConflictError(write.claim)
+    if write.payout is not None:
+        return PayoutsReachedError(write.payout)
     return LedgerConflictError(f"{write.subject} has changed")

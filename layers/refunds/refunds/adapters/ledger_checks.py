@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from refunds.adapters.attribute_values import plain, size_of
 from refunds.adapters.ledger_items import payment_item, refund_item
-from refunds.adapters.ledger_keys import claim_key, payment_item_key, refund_key
+from refunds.adapters.ledger_keys import claim_key, payment_item_key, payouts_key, refund_key
 from refunds.payment import Payment, payment_key_of
-from refunds.ports import Commit
+from refunds.ports import Commit, PayoutsReachedError
 from refunds.refund import Refund
 from refunds.state_machine import TRANSITIONS, IllegalTransitionError, State, may_follow
 
@@ -53,6 +53,7 @@ def require_legal(commit: Commit) -> None:
     """Refuse steps that are not in the table, and changes of what can never change."""
     _require_distinct(commit)
     _require_own_payment(commit)
+    _require_payouts(commit)
     for write in commit.refunds:
         _require_step(write.before, write.after)
     for payment in commit.payments:
@@ -85,6 +86,7 @@ def _require_distinct(commit: Commit) -> None:
             (refund_key(write.after.id) for write in commit.refunds),
             (payment_item_key(write.after.key) for write in commit.payments),
             (claim_key(claim) for claim in dict.fromkeys(commit.claims)),
+            (payouts_key(count) for count in commit.payouts),
         )
     ]
     if len(keys) > WRITES_MAX:
@@ -99,6 +101,15 @@ def _require_own_payment(commit: Commit) -> None:
     for write in commit.refunds:
         if keys and payment_key_of(write.after) not in keys:
             raise LedgerDefectError(f"refund {write.after.id} is written with another's payment")
+
+
+def _require_payouts(commit: Commit) -> None:
+    """A payout is counted beside the refund that it is, and never for more than a whole day."""
+    for count in commit.payouts:
+        if not commit.refunds or count.amount < 0:
+            raise LedgerDefectError("a payout is counted without its refund, or taken back")
+        if count.amount > count.at_most:
+            raise PayoutsReachedError(count)
 
 
 def _require_step(before: Refund | None, after: Refund) -> None:

@@ -6,15 +6,17 @@
     payment#<processor>#<charge>              payment
     claim#payment_record#<payment record>     claim     holder: <processor>#<charge>
     claim#movement#<processor>#<refund id>    claim     holder: our refund's id
+    payouts#<day>#<currency>                  payouts   asked: the sum of that day, minor units
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from refunds.payment import PaymentKey
-from refunds.ports import Claim, LedgerUnavailableError, RecordClaim
+from refunds.ports import Claim, LedgerUnavailableError, PayoutCount, RecordClaim
 
 CLAIM_SCHEMA_VERSION: Final = 1
+PAYOUTS_SCHEMA_VERSION: Final = 1
 
 _KEY_BYTES_MAX: Final = 2048
 
@@ -69,6 +71,11 @@ def record_claim_key(payment_record: str) -> Item:
 def movement_claim_key(processor: str, processor_refund_id: str) -> Item:
     """The key of the claim on a processor's refund."""
     return {"pk": f"claim#movement#{_processor(processor)}#{processor_refund_id}", "sk": "claim"}
+
+
+def payouts_key(count: PayoutCount) -> Item:
+    """The key of the sum of a day's payouts in one currency."""
+    return {"pk": f"payouts#{count.day}#{count.currency}", "sk": "payouts"}
 
 
 def payment_key_text(key: PaymentKey) -> str:

@@ -13,14 +13,16 @@ from refunds.adapters.attribute_values import encode, encode_item
 from refunds.adapters.ledger_items import entry_item, payment_item, refund_item
 from refunds.adapters.ledger_keys import (
     CLAIM_SCHEMA_VERSION,
+    PAYOUTS_SCHEMA_VERSION,
     Item,
     claim_holder,
     claim_key,
     former_holder,
     payment_item_key,
+    payouts_key,
     refund_key,
 )
-from refunds.ports import Claim, Commit, PaymentWrite, RefundWrite
+from refunds.ports import Claim, Commit, PaymentWrite, PayoutCount, RefundWrite
 from refunds.state_machine import State, may_follow
 
 # The maps whose members are facts of their own; any other map is one value (a caller's metadata).
@@ -39,7 +41,8 @@ class ConditionalWrite:
     Attributes:
         subject: what is written, for messages.
         claim: the claim that is made, if it is one.
-        revision: the revision that the item has after the write; 0 for a claim, which has none.
+        payout: what is added to a day's sum, if it is that.
+        revision: the revision that the item has after the write; 0 for what has none.
         arguments: of ``PutItem`` or ``UpdateItem``, alone or within a transaction.
     """
 
@@ -48,18 +51,20 @@ class ConditionalWrite:
     arguments: Mapping[str, Any]
     revision: int
     claim: Claim | None = None
+    payout: PayoutCount | None = None
 
 
 def conditional_writes(commit: Commit, table: str, write_id: str) -> list[ConditionalWrite]:
     """The writes of a commit.
 
     Each leaves ``write_id`` on its item, to be recognised by; but for a claim, which says the same
-    however often it is made.
+    however often it is made, and a day's sum, which is never written alone.
     """
     return [
         *(_refund_write(write, table, write_id) for write in commit.refunds),
         *(_payment_write(write, table, write_id) for write in commit.payments),
         *(_claim_write(claim, table) for claim in dict.fromkeys(commit.claims)),
+        *(_payout_write(count, table) for count in commit.payouts),
     ]
 
 
@@ -182,6 +187,17 @@ def _claim_write(claim: Claim, table: str) -> ConditionalWrite:
         condition += f" OR {holder} = {update.value(former)}"
     arguments = update.arguments(table, key, condition)
     return ConditionalWrite(f"claim {key['pk']}", "Update", arguments, revision=0, claim=claim)
+
+
+def _payout_write(count: PayoutCount, table: str) -> ConditionalWrite:
+    update, key = _Update(), payouts_key(count)
+    asked, amount = update.path("asked"), update.value(count.amount)
+    update.sets.append(f"{asked} = if_not_exists({asked}, {update.value(0)}) + {amount}")
+    update.set_value(("schema_version",), PAYOUTS_SCHEMA_VERSION)
+    left = update.value(count.at_most - count.amount)
+    condition = f"attribute_not_exists({asked}) OR {asked} <= {left}"
+    arguments = update.arguments(table, key, condition)
+    return ConditionalWrite(key["pk"], "Update", arguments, revision=0, payout=count)
 
 
 def _new(subject: str, table: str, item: Item, write_id: str) -> ConditionalWrite:

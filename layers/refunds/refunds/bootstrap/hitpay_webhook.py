@@ -7,11 +7,12 @@ from aws_lambda_powertools import Logger
 
 from refunds.adapters.aws_clients import ssm_client
 from refunds.adapters.webhook_salts import WebhookSalts
-from refunds.bootstrap.money_path import money_path
+from refunds.bootstrap.money_path import look_once_of, money_path
 from refunds.bootstrap.observing import observe_of
 from refunds.bootstrap.settling import SettlingSettings
 from refunds.observe import ObservePayment
 from refunds.ports import Clock, Trail
+from refunds.recent_looks import LookOnce
 
 
 class HitPayWebhookSettings(SettlingSettings):
@@ -23,6 +24,7 @@ class HitPayWebhookWorld:
     """What ``hitpay_webhook`` works with."""
 
     observe: ObservePayment
+    look_once: LookOnce
     salts: WebhookSalts
     clock: Clock
     trail: Trail
@@ -45,4 +47,10 @@ def hitpay_webhook(logger: Logger) -> HitPayWebhookWorld:
         trail=path.trail,
     )
     observe = observe_of(path, settings)
-    return HitPayWebhookWorld(observe=observe, salts=salts, clock=path.clock, trail=path.trail)
+    return HitPayWebhookWorld(
+        observe=observe,
+        look_once=look_once_of(settings, path),
+        salts=salts,
+        clock=path.clock,
+        trail=path.trail,
+    )

@@ -1,6 +1,7 @@
 """What every function that moves money stands on."""
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,7 @@ from refunds.adapters.breaker import Breaker
 from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.adapters.dynamodb_ledger import DynamoDbLedger
 from refunds.adapters.dynamodb_listing import DynamoDbListing
-from refunds.adapters.dynamodb_payouts import DynamoDbPayouts
+from refunds.adapters.dynamodb_looks import DynamoDbLooks
 from refunds.adapters.dynamodb_sweeps import DynamoDbSweeps
 from refunds.adapters.guarded_ports import GuardedCreditNotes
 from refunds.adapters.side_by_side import SideBySide
@@ -33,6 +34,7 @@ from refunds.listing import every_refund_of
 from refunds.payouts import PayoutRules, UnlinkedRefunds
 from refunds.ports import Book, Listing, Processor, SweepLog, Trail
 from refunds.processors.registry import REGISTRY, set_up
+from refunds.recent_looks import LookOnce
 from refunds.record import Recorder
 from refunds.reserve import Reservation
 
@@ -80,16 +82,22 @@ class MoneyPath:
     trail: Trail
 
 
+def look_once_of(settings: MoneySettings, path: MoneyPath) -> LookOnce:
+    """What was looked at a moment ago, on the ledger's table."""
+    return LookOnce(
+        looks=DynamoDbLooks(dynamodb_client(), settings.ledger_table),
+        clock=path.clock,
+        pause=time.sleep,
+    )
+
+
 def payout_rules(settings: PayoutSettings, path: MoneyPath) -> PayoutRules:
     """What a stage sends to payment methods that are named."""
     return PayoutRules(
         unlinked=settings.unlinked_refunds,
         by_events=settings.unlinked_refunds_by_events == "on",
         amount_max=settings.payout_amount_max,
-        day_max=settings.payout_day_max,
         ledger=path.ledger,
-        sums=DynamoDbPayouts(dynamodb_client(), settings.ledger_table),
-        clock=path.clock,
     )
 
 
@@ -167,6 +175,8 @@ def money_path(
             clock=clock,
             trail=trail,
             lease_ms=settings.lease_seconds * 1000,
+            # Who is asked for none has none to reserve.
+            payout_day_max=settings.payout_day_max if isinstance(settings, PayoutSettings) else 0,
         ),
         recorder=recorder,
         processors=processors,

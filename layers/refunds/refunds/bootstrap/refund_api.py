@@ -12,7 +12,13 @@ from pydantic import Field
 from refunds.adapters.aws_clients import ssm_client
 from refunds.adapters.ssm_api_keys import ApiKeys
 from refunds.address_throttle import AddressThrottle
-from refunds.bootstrap.money_path import PayoutSettings, money_path, new_token, payout_rules
+from refunds.bootstrap.money_path import (
+    PayoutSettings,
+    look_once_of,
+    money_path,
+    new_token,
+    payout_rules,
+)
 from refunds.bootstrap.settling import SettlingSettings, settle_of
 from refunds.callers import Callers, KeyCallers, SignedCallers
 from refunds.in_flight import ExecuteOrAwait
@@ -80,6 +86,7 @@ def refund_api(logger: Logger) -> RefundApi:
             list_refunds=list_refunds,
             resolver=path.execute.resolver,
             learn=path.learn,
+            look_once=look_once_of(settings, path),
         ),
         callers=_callers(settings, path.clock, path.trail),
         clock=path.clock,

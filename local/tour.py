@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from stripe import StripeClient
 
 from local.build import BuildError
 from local.deploy import DeployError
@@ -69,7 +70,8 @@ class Tour:
 
     def __post_init__(self) -> None:
         self._run = uuid.uuid4().hex[:8]
-        self._api = RefundApiClient(self.stack.api_url, self.stack.new_api_key(f"tour-{self._run}"))
+        self._api_key = self.stack.new_api_key(f"tour-{self._run}")
+        self._api = RefundApiClient(self.stack.api_url, self._api_key)
 
     def walk(self) -> None:
         """Make every stop.
@@ -106,6 +108,7 @@ class Tour:
             self.for_a_person,
             self.at_every_processor,
             self.payout_where_it_is_off,
+            self.by_stripes_sdk,
             self.without_a_payment,
             self.lists,
         )
@@ -296,6 +299,24 @@ class Tour:
         self._require("sends no money" in refused.body["error"]["message"], refused.text)
         self._require(not self._sent_to(method), "nothing is sent")
         self._note("POST to a card, UnlinkedRefunds=off", "403, nothing sent")
+
+    def by_stripes_sdk(self) -> None:
+        """Two equal calls of Stripe's SDK: of a payment that HitPay took, and one of Stripe's."""
+        client = StripeClient(self._api_key, base_addresses={"api": self.stack.api_url})
+        theirs = self._paid("sdk_hitpay", has_intent=True)
+        own = self._paid("sdk_stripe", processor="stripe")
+        for payment in (theirs, own):
+            refund = client.v1.refunds.create(
+                {"payment_intent": payment.intent_id, "amount": 1000},
+                {"idempotency_key": self._key(payment)},
+            )
+            self._require(refund.status == "succeeded", refund)
+        self._reported(theirs, [1000])
+        made = self.stack.control.processor_refunds("stripe", own.charge_id)
+        self._require([refund.amount for refund in made] == [1000], made)
+        report = self._read(refund.id)["stripe_report"]
+        self._require((report["status"], report["cause"]) == ("not_due", "stripes_own"), report)
+        self._note("Stripe's SDK, one call for each", "refunded at HitPay and reported; at Stripe")
 
     def without_a_payment(self) -> None:
         """Money to a card that no payment is known of: nothing to report, and evented all the

@@ -25,7 +25,7 @@ from refunds.ports import (
     StripeObjectNotFoundError,
 )
 from refunds.reconcile import Difference, Found, Sides, compare, unknown_charge
-from refunds.refund import Refund
+from refunds.refund import STRIPE, Refund
 
 READS = 3
 TRIES = 4
@@ -102,7 +102,7 @@ class Comparer:
         """
         pace = Pace(self.per_second)
         for name, processor in self.world.processors.items():
-            if not processor.capabilities.lists_charges:
+            if name == STRIPE or not processor.capabilities.lists_charges:
                 continue
             cursor, seen = None, 0
             while seen < charges_max:

@@ -1,17 +1,20 @@
 """The processors that a deployment has set up, from the parameters of its stack.
 
 The functions read the same from their environment, where the template puts it: the parameter
-`HitPayUrl` is their variable `HITPAY_URL`, and so on.
+`HitPayUrl` is their variable `HITPAY_URL`, and so on. Stripe itself is set up by a word,
+`StripePayments`, and is where `StripeUrl` says.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
 from refunds.config import ConfigurationError, Mode
-from refunds.processors.registry import REGISTRY, set_up
+from refunds.processors.registry import REGISTRY, set_up, variable_of
 from refunds.processors.settings import ProcessorSettings
+from refunds.refund import STRIPE
 
 Settings = Mapping[str, ProcessorSettings]
+STRIPE_PAYMENTS: Final = "StripePayments"
 NONE: Final = "no processor is set up"
 
 
@@ -29,14 +32,19 @@ def settings_of(parameters: Mapping[str, str]) -> Settings:
 
 def environment_of(parameters: Mapping[str, str]) -> dict[str, str]:
     """The processors' variables, as the functions have them; a stack may lack a newer parameter."""
-    return {
-        f"{name}_{field}".upper(): parameters.get(parameter_of(name, field), "")
+    found = {
+        variable_of(name, field): parameters.get(parameter_of(name, field), "")
         for name, adapter in REGISTRY.items()
         for field in adapter.settings_form.model_fields
     }
+    if parameters.get(STRIPE_PAYMENTS) != "on":
+        found[variable_of(STRIPE, "url")] = ""
+    return found
 
 
 def parameter_of(name: str, field: str) -> str:
     """The template's parameter that holds a processor's setting."""
+    if (name, field) == (STRIPE, "url"):
+        return "StripeUrl"
     words = "".join(word.capitalize() for word in field.split("_"))
     return f"{REGISTRY[name].__name__}{words}"

@@ -185,14 +185,18 @@ def provider_keys(target: Target, clock: Clock) -> ProviderKeys:
     secrets = Secrets(
         ssm,
         target.stack.outputs["SecretsPrefix"],
-        (STRIPE_SECRET_KEY, *parameters.values()),
+        tuple(dict.fromkeys((STRIPE_SECRET_KEY, *parameters.values()))),
         max_age_s=SECRETS_SECONDS,
         clock=clock,
     )
     mode = Mode(target.stack.parameters["Mode"])
+    stripe = ModeCheckedKey(secrets.secret(STRIPE_SECRET_KEY), mode)
     return ProviderKeys(
-        stripe=ModeCheckedKey(secrets.secret(STRIPE_SECRET_KEY), mode),
-        processors={name: secrets.secret(parameter) for name, parameter in parameters.items()},
+        stripe=stripe,
+        processors={
+            name: stripe if parameter == STRIPE_SECRET_KEY else secrets.secret(parameter)
+            for name, parameter in parameters.items()
+        },
     )
 
 

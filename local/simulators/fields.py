@@ -73,3 +73,11 @@ def texts(source: Mapping[str, object], key: str) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
         raise MalformedError(f"{key} must be an object of strings")
     return value
+
+
+def mapping(source: JsonObject, name: str) -> JsonObject:
+    """Return an object that may be absent."""
+    value = source.get(name, {})
+    if not isinstance(value, dict):
+        raise MalformedError(f"{name} must be an object")
+    return value

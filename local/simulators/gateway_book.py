@@ -85,7 +85,10 @@ class Refund:
 
 @dataclass
 class Payment:
-    """One payment; `status` is its own, whatever was refunded of it."""
+    """One payment; `status` is its own, whatever was refunded of it.
+
+    more: members that only its own processor's desk prints.
+    """
 
     id: str
     amount: int
@@ -95,6 +98,7 @@ class Payment:
     created_at: datetime
     refunds_come_back: str
     refunds: list[Refund] = field(default_factory=list)
+    more: JsonObject = field(default_factory=dict)
 
 
 class GatewayBook:
@@ -251,6 +255,7 @@ class GatewayBook:
             payment_method=fields.text(source, "payment_method", "card"),
             created_at=created_at,
             refunds_come_back=come_back,
+            more=fields.mapping(source, "more"),
         )
         for item in fields.objects(source, "refunds"):
             refund = Refund(

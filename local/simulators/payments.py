@@ -96,12 +96,20 @@ CCG_USD = DemoPayment(
     "ccg_usd", 9999, "usd", "USD 99.99 by way of the Convenient Checkout Gateway", processor="ccg"
 )
 
+STRIPE_USD = DemoPayment(
+    "stripe_usd",
+    9999,
+    "usd",
+    "USD 99.99 that Stripe took itself, pi_stripe_usd",
+    processor="stripe",
+)
+
 OTHER_PROCESSORS = (HYPERSWITCH_USD, HEDGE_USD, CCG_USD)
 
 
 def demo_payments() -> Seed:
     """Return the seed of all demo payments, good and awkward, of every processor."""
-    return seed_of(*GOOD_PAYMENTS, *AWKWARD_PAYMENTS, *OTHER_PROCESSORS)
+    return seed_of(*GOOD_PAYMENTS, *AWKWARD_PAYMENTS, *OTHER_PROCESSORS, STRIPE_USD)
 
 
 def fresh_payments(

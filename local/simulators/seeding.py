@@ -63,7 +63,8 @@ class DemoPayment:
     charge id), "request" (it holds the payment-request id), or "nothing".
     stripe_links: whether intent and invoice lead to the record by Stripe's own members, and carry
         no metadata of ours.
-    processor: where the payment was made; beside HitPay only with linked_by "payment_id".
+    processor: where the payment was made; beside HitPay only with linked_by "payment_id". At
+        "stripe" nothing links it: Stripe took it itself.
     """
 
     name: str
@@ -102,6 +103,8 @@ class DemoPayment:
         """The processor's payment; two payments may name one charge of HitPay's."""
         if self.processor in ("hyperswitch", "hedge"):
             return f"pay_{self.name}"
+        if self.processor == "stripe":
+            return f"ch_{self.name}"
         return hitpay_id(f"charge/{self.charge_name or self.name}")
 
     @property
@@ -111,6 +114,10 @@ class DemoPayment:
 
     def seed(self) -> Seed:
         """Return the objects of this payment on both sides."""
+        if self.processor == "stripe":
+            # What Stripe makes of it besides, a PaymentIntent and a record, is the simulator's.
+            payment = self._payment() | {"more": {"payment_intent": self.intent_id}}
+            return Seed(elsewhere=((self.processor, payment),))
         link = {
             f"{self.processor}_payment_id": self.charge_id,
             "stripe_payment_record_id": self.record_id,

@@ -148,7 +148,10 @@ class StripeSimulator:
             return stripe_shapes.record_body(record, EVERYTHING)
         if call.operation == "payment_intent.read":
             intent = book.intent(call.target, livemode)
-            return shown_intent(book, intent, call.parameters, self._settings, view)
+            charge = self.charges.shown((intent.latest_charge or {}).get("id"), view)
+            return shown_intent(
+                book, intent, charge, call.parameters, settings=self._settings, view=view
+            )
         if call.operation == "invoice.read":
             invoice = book.invoice(call.target, livemode)
             credited = stripe_credit_notes.credited(book, invoice.id)
@@ -185,9 +188,13 @@ class StripeSimulator:
         self._begin()
 
     def seed(self, source: JsonObject) -> None:
-        """Add payment records, payment intents and invoices."""
+        """Add payment records, payment intents and invoices, and payments that Stripe took."""
         self.book.seed(source)
+        before = set(self.charges.book.payments)
         self.charges.book.seed(source)
+        for charge, payment in self.charges.book.payments.items():
+            if charge not in before:
+                self.book.took(payment)
 
     def set_keys(self, keys: list[str]) -> None:
         """Replace the valid API keys."""

@@ -1,12 +1,13 @@
 """Stripe's books: payment records, reports, payment intents, invoices, credit notes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from local.simulators import fields
 from local.simulators.calls import View
 from local.simulators.clock import Clock
+from local.simulators.gateway_book import Payment
 from local.simulators.json_text import JsonObject
 from local.simulators.stripe_errors import no_such
 
@@ -150,6 +151,26 @@ class StripeBook:
                 self.references[report.livemode, report.refund_reference] = report
         self.intents.update({intent.id: intent for intent in intents})
         self.invoices.update({invoice.id: invoice for invoice in invoices})
+
+    def took(self, payment: Payment) -> None:
+        """Add what Stripe makes of a payment that it took itself: its intent, and a record.
+
+        Under Orchestration there is a Payment Record of every PaymentIntent, and it says that
+        Stripe reported it. A charge without a PaymentIntent has neither.
+        """
+        intent = payment.more.get("payment_intent")
+        if not isinstance(intent, str):
+            return
+        record = f"pr_own_{intent.removeprefix('pi_')}"
+        common = {"amount": payment.amount, "currency": payment.currency, "livemode": False}
+        captured = payment.amount if payment.status == "succeeded" else 0
+        own: JsonObject = {"id": record, "reported_by": "stripe", "guaranteed": captured, **common}
+        self.records[record] = self._record(own)
+        taken: JsonObject = {"id": intent, "payment_record": record, **common}
+        self.intents[intent] = replace(
+            self._intent({**taken, "latest_charge": {"id": payment.id}}),
+            metadata=fields.texts(payment.more, "metadata"),
+        )
 
     def record(self, key: str, livemode: bool) -> PaymentRecord:
         """Return a payment record of this mode or refuse with a 404."""

@@ -40,6 +40,8 @@ ROUTES = (
     ("GET", "/v1/refunds/{id}", "refund.read"),
 )
 OPERATIONS = frozenset(operation for _, _, operation in ROUTES)
+# A payment of this word is authorised and not captured: its charge has succeeded all the same.
+UNCAPTURED = "uncaptured"
 # Stripe's own default.
 PAGE_DEFAULT = 10
 PAGE_MAX = 100
@@ -86,6 +88,11 @@ class StripeCharges:
             raise DeniedError(Denial.NO_PAYMENT, id=charge)
         return self.book.payment(charge)
 
+    def shown(self, charge: object, view: View) -> JsonObject | None:
+        """Return the charge as Stripe prints it; None if there is none of that id."""
+        payment = self.book.payments.get(str(charge))
+        return None if payment is None else self._charge_body(payment, view)
+
     def _page(self, parameters: JsonObject, view: View) -> JsonObject:
         """Newest first, ten to a page unless more are asked for."""
         charge = optional_string(parameters, "charge")
@@ -118,16 +125,17 @@ class StripeCharges:
             "amount": payment.amount,
             "amount_captured": payment.amount if captured else 0,
             "amount_refunded": refunded,
-            "application_fee_amount": None,
+            "application_fee_amount": payment.more.get("application_fee_amount"),
             "captured": captured,
             "created": int(payment.created_at.timestamp()),
             "currency": payment.currency,
             "disputed": False,
             "livemode": False,
+            "payment_intent": payment.more.get("payment_intent"),
             "payment_method_details": {"type": payment.payment_method},
             "refunded": captured and refunded >= payment.amount,
-            "status": payment.status,
-            "transfer_data": None,
+            "status": "succeeded" if payment.status == UNCAPTURED else payment.status,
+            "transfer_data": payment.more.get("transfer_data"),
         }
 
 

@@ -21,21 +21,26 @@ def shown_record(
     return body
 
 
-def shown_intent(
+def shown_intent(  # noqa: PLR0913 -- what is shown, and how
     book: StripeBook,
     intent: PaymentIntent,
+    charge: JsonObject | None,
     parameters: JsonObject,
+    *,
     settings: StripeSettings,
     view: View,
 ) -> JsonObject:
-    """Return the PaymentIntent, its record and its charge expanded if that was asked for."""
+    """Return the PaymentIntent, its record and its charge expanded if that was asked for.
+
+    `charge` is as the books have it now; without it, it is as the PaymentIntent was seeded with.
+    """
     asked = _asked(parameters, {"payment_record", "latest_charge"})
     body = intent_body(intent)
     if "payment_record" in asked and intent.payment_record is not None:
         key, mode = intent.payment_record, intent.livemode
         body["payment_record"] = shown_record(book, key, mode, settings, view)
     if "latest_charge" in asked and intent.latest_charge is not None:
-        body["latest_charge"] = {"object": "charge", **intent.latest_charge}
+        body["latest_charge"] = charge or {"object": "charge", **intent.latest_charge}
     return body
 
 

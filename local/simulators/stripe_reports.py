@@ -39,6 +39,8 @@ def accept_report(  # noqa: PLR0913 -- a report is these facts
     """Check a report and enter it; returns the record as it then is."""
     asked = _read(parameters, book.now())
     record = book.record(record_id, livemode)
+    if record.reported_by == "stripe":
+        raise refused("This Payment Record was not reported by you.", param="id")
     amount = _refundable(record, asked, settings)
     if (livemode, asked.reference) in book.references:
         raise refused(

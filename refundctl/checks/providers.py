@@ -5,9 +5,9 @@ list of payments, or for a refund or a payment that does not exist; Stripe for a
 does not.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlencode
 
@@ -29,6 +29,7 @@ from refunds.ports import (
 )
 from refunds.processors.registry import REGISTRY, build
 from refunds.processors.settings import ProcessorSettings
+from refunds.refund import STRIPE
 
 NOBODYS_REPORT = {
     "outcome": "refunded",
@@ -40,6 +41,7 @@ NOBODYS_REPORT = {
 }
 PROBE_MS = 10_000
 NOBODYS_RECORD = "pr_refundctl_doctor"
+NOBODYS_CHARGE = "ch_refundctl_doctor"
 # Of the form that ids have at all of them.
 NOBODYS_ID = "00000000-0000-0000-0000-000000000000"
 # Dates have whole seconds. Leases and tolerances are made for clocks that are minutes apart.
@@ -107,6 +109,7 @@ def check(call: Call) -> Iterator[Finding]:
     makers: dict[str, tuple[ApiKey, Callable[[str], Probe]]] = {
         REGISTRY[name].title: (keys.processors[name], _processor_probes(name, settings[name]))
         for name in settings
+        if name != STRIPE  # its key and its clock are Stripe's, asked for below
     }
     makers["Stripe"] = (keys.stripe, lambda key: stripe_probe(given["StripeUrl"], key))
     for provider, (key, make) in makers.items():
@@ -119,6 +122,8 @@ def check(call: Call) -> Iterator[Finding]:
             yield from _asked(probe, clock)
             if provider == "Stripe":
                 yield ask(stripe_right_to_report(given["StripeUrl"], key.current()), clock)
+                if STRIPE in settings:
+                    yield ask(stripe_right_to_refund(given["StripeUrl"], key.current()), clock)
 
 
 def _processor_probes(name: str, settings: ProcessorSettings) -> Callable[[str], Probe]:
@@ -164,14 +169,25 @@ def stripe_probe(url: str, key: str) -> Probe:
 
 def stripe_right_to_report(url: str, key: str) -> Probe:
     """A report to a Payment Record that does not exist: a key without the right is told so."""
-    path = f"{url.rstrip('/')}/v1/payment_records/{NOBODYS_RECORD}/report_refund"
+    path = f"/v1/payment_records/{NOBODYS_RECORD}/report_refund"
+    probe = _right("Stripe's right to report", f"{url.rstrip('/')}{path}", key, NOBODYS_REPORT)
+    return replace(probe, good=(404,))
+
+
+def stripe_right_to_refund(url: str, key: str) -> Probe:
+    """A refund of a charge that does not exist, for a stage that refunds at Stripe."""
+    asked = {"charge": NOBODYS_CHARGE, "amount": "1"}
+    return _right("Stripe's right to refund", f"{url.rstrip('/')}/v1/refunds", key, asked)
+
+
+def _right(what: str, address: str, key: str, asked: Mapping[str, str]) -> Probe:
     headers = {
         "Authorization": f"Bearer {key}",
         "Content-Type": "application/x-www-form-urlencoded",
     }
-    request = HttpRequest("POST", path, headers, urlencode(NOBODYS_REPORT).encode())
-    what = "Stripe's right to report"
-    return Probe(what, lambda http, deadline: http.send(request, deadline), (404,))
+    request = HttpRequest("POST", address, headers, urlencode(asked).encode())
+    # What is missing is named by the path, or by a member, for which Stripe says 400.
+    return Probe(what, lambda http, deadline: http.send(request, deadline), (400, 404))
 
 
 def ask(probe: Probe, clock: Clock) -> Finding:

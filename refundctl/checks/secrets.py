@@ -11,7 +11,7 @@ from refundctl.processors import environment_of
 from refundctl.world import STRIPE_SECRET_KEY
 from refunds.adapters.mode_check import require_stripe_key
 from refunds.config import ConfigurationError, Mode
-from refunds.processors.registry import REGISTRY, set_up
+from refunds.processors.registry import REGISTRY, set_up, variable_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -79,13 +79,14 @@ def stripe_mode(key: str, mode: Mode) -> Finding:
 def processors_modes(parameters: Mapping[str, str]) -> Iterator[Finding]:
     """Whether each processor is set up as it must be, at an address of the deployment's mode."""
     mode, environment = Mode(parameters["Mode"]), environment_of(parameters)
-    given = [name for name in REGISTRY if environment[f"{name.upper()}_URL"]]
+    given = [name for name in REGISTRY if environment[variable_of(name, "url")]]
     if not given:
         todo = "Deploy with the address of one, such as HitPayUrl."
         yield fail("processors", "none is set up: no refund can be made", todo)
     for name in given:
         what = f"{REGISTRY[name].title} as it is set up"
-        own = {key: text for key, text in environment.items() if key.startswith(f"{name.upper()}_")}
+        fields = REGISTRY[name].settings_form.model_fields
+        own = {key: environment[key] for key in (variable_of(name, one) for one in fields)}
         try:
             (settings,) = set_up(own, mode).values()
         except ConfigurationError as error:

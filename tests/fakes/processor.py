@@ -36,6 +36,7 @@ from refunds.ports import (
 )
 from refunds.processors.hitpay import HitPay
 from refunds.processors.hitpay_arrival import arrival_of
+from refunds.refund import STRIPE
 from tests.fakes.processor_books import FakeCharge, ProcessorBooks
 from tests.fakes.processor_fates import (
     Answered,
@@ -82,6 +83,9 @@ class FakeProcessor:
         self._clock = clock
         self._name = name
         self._capabilities = capabilities
+        # Stripe's sum holds what is pending, too.
+        pending = {MovementStatus.PENDING} if name == STRIPE else set()
+        self._summed = frozenset({MovementStatus.SUCCEEDED, *pending})
         self._requests: dict[str, tuple[str, ...]] = {}
         self._late: list[tuple[int, Order]] = []
         self.books = ProcessorBooks(clock, name, keeps_keys=capabilities.dedupes is Dedupe.BY_KEY)
@@ -112,7 +116,7 @@ class FakeProcessor:
             raise ChargeNotFoundError(f"no charge {charge_id!r}")
         known = [item for item in self.books.of(charge_id) if self.books.shows(item)]
         shown = [self.books.listed(item) for item in known]
-        done = (one.movement for one in known if one.movement.status is MovementStatus.SUCCEEDED)
+        done = (one.movement for one in known if one.movement.status in self._summed)
         refunded = sum(movement.money.amount for movement in done)
         word = _charge_word(charge, refunded)
         return Charge(
@@ -124,6 +128,8 @@ class FakeProcessor:
             movements=tuple(shown) if self.lists_refunds else None,
             method=charge.method,
             arrival=arrival_of(charge.method),
+            payment_intent=charge.payment_intent,
+            shared=charge.shared,
         )
 
     def charge_id_of(self, payment_reference: str, deadline: Deadline) -> str:
@@ -211,10 +217,16 @@ class FakeProcessor:
     # --- what happens behind the caller's back -------------------------------------------------
 
     def add_charge(
-        self, charge_id: str, money: Money, *, status: str = "succeeded", method: str = "card"
+        self,
+        charge_id: str,
+        money: Money,
+        *,
+        status: str = "succeeded",
+        method: str = "card",
+        payment_intent: str | None = None,
     ) -> None:
         """A payment that a customer made."""
-        self.books.charges[charge_id] = FakeCharge(charge_id, money, status, method)
+        self.books.charges[charge_id] = FakeCharge(charge_id, money, status, method, payment_intent)
 
     def add_payment_request(self, request_id: str, charge_ids: Sequence[str]) -> None:
         """A payment request with the payments that were tried for it."""

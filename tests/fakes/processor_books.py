@@ -12,7 +12,7 @@ from refunds.ports import (
     Rejected,
     UnlinkedOrder,
 )
-from refunds.refund import PaymentMethodKind
+from refunds.refund import STRIPE, PaymentMethodKind
 from tests.fakes.processor_fates import Conduct, Look
 
 # What the other kind of ids begins with.
@@ -27,6 +27,8 @@ class FakeCharge:
     money: Money
     status: str = "succeeded"
     method: str | None = "card"
+    payment_intent: str | None = None
+    shared: str | None = None
 
 
 @dataclass(slots=True)
@@ -72,6 +74,7 @@ class ProcessorBooks:
         checks_amounts: whether more than remains is refused; a harsher world moves it.
         one_refund_per_payment: whether a second refund of a payment is refused.
         names_orders: whether refunds show whose order they are; where keys are kept they always do.
+        names_others: whether those of others show that they are nobody's order here.
         lag_ms: how long look-ups do not show a refund that was executed.
         zone_ms: how far the times that it prints are ahead, since it says of no zone.
         lists_other_ids: whether a payment lists its refunds under ids of another kind than orders
@@ -90,7 +93,8 @@ class ProcessorBooks:
         self.conduct = Conduct()
         self.checks_amounts = True
         self.one_refund_per_payment = False
-        self.names_orders = keeps_keys
+        self.names_others = name == STRIPE
+        self.names_orders = keeps_keys or self.names_others
         self.lag_ms = 0
         self.zone_ms = 0
         self.lists_other_ids = False
@@ -146,14 +150,16 @@ class ProcessorBooks:
         age_ms: int = 0,
     ) -> Movement:
         now_ms = self._clock.monotonic_ms()
+        movement_id = f"{self._name}-refund-{len(self.refunds) + 1}"
+        shown_order = order_id or (movement_id if self.names_others else None)
         movement = Movement(
-            id=f"{self._name}-refund-{len(self.refunds) + 1}",
+            id=movement_id,
             payment_id=payment_id,
             money=money,
             status=MovementStatus.PENDING,
             processor_status="pending",
             created_at_ms=self._whole_second(age_ms),
-            order_id=order_id if self.names_orders else None,
+            order_id=shown_order if self.names_orders else None,
             payment_method=method,
         )
         last_ms = now_ms + self.conduct.after_ms

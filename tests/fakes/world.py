@@ -24,14 +24,16 @@ from refunds.ports import (
     MovementStatus,
     Processor,
     ReportOutcome,
+    StripeReference,
 )
-from refunds.processors.registry import REGISTRY
+from refunds.processors.registry import OF_RECORDS, REGISTRY
 from refunds.read_payment import ReadPayment
 from refunds.read_refund import ReadRefund
 from refunds.read_sums import ReadSums
 from refunds.recent_looks import LookOnce
 from refunds.record import Recorder
 from refunds.refund import (
+    STRIPE,
     ReferenceType,
     Refund,
     RefundRequest,
@@ -154,7 +156,7 @@ class World:
             ledger=self.ledger,
             book=self.book,
             processors=processors,
-            names=tuple(REGISTRY),
+            names=OF_RECORDS,
             together=OneAfterTheOther(),
             verify_charge=verify_charge,
             livemode=False,
@@ -301,6 +303,16 @@ class World:
             )
         )
         return f"pr_{name}"
+
+    def pay_at_stripe(self, name: str = "1", amount: int = 9999, currency: str = "sgd") -> str:
+        """A customer pays by Stripe itself, which makes a record of it; returns a PaymentIntent."""
+        intent, charge, record = f"pi_{name}", f"ch_{name}", f"pr_own_{name}"
+        self.doors[STRIPE].add_charge(charge, Money(amount, currency), payment_intent=intent)
+        self.book.add_record(FakeRecord(record, currency, amount, amount, reported_by="stripe"))
+        self.book.references[intent] = StripeReference(
+            id=intent, livemode=False, metadata={}, payment_record=record, captured_charge=charge
+        )
+        return intent
 
     def pay_invoice(self, name: str = "1", amount: int = 9999, currency: str = "sgd") -> str:
         """A customer pays an Invoice; returns its id."""

@@ -4,7 +4,7 @@ from collections import Counter
 
 from refunds.payment import payment_key_of
 from refunds.ports import MovementStatus
-from refunds.refund import ReportCause, ReportParameters
+from refunds.refund import STRIPE, ReportCause, ReportParameters
 from refunds.state_machine import ReportState, State
 from tests.fakes.abilities import ABILITIES, shows_refunds
 from tests.fakes.processor_books import FakeRefund
@@ -111,7 +111,8 @@ class BookWatch:
             of_it = [
                 one for one in self._stage.memory.refunds.values() if payment_key_of(one) == key
             ]
-            held = sum(one.amount for one in of_it if one.late_failure_at_ms is not None)
+            back = (one for one in of_it if one.late_failure_at_ms is not None)
+            held = sum(one.amount for one in back if one.processor != STRIPE)
             made = self._stage.money.books[key.processor].of(key.charge_id)
             alive = (one for one in made if one.movement.status is not MovementStatus.FAILED)
             went = sum(one.movement.money.amount for one in alive)

@@ -14,6 +14,7 @@ from refunds import evidence, execute, learn, outcome, record_lines, report
 from refunds import payment as arithmetic
 from refunds.import_external import Import
 from refunds.learn import LearnFromCharge
+from refunds.link import PaymentView
 from refunds.look_up import movement_of
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import Movement
@@ -31,7 +32,7 @@ def first_sight_is_in_the_book() -> Iterator[None]:
     imports, first = LearnFromCharge._imports, WeakKeyDictionary[Any, dict[PaymentKey, int]]()
 
     def by_clock(
-        self: LearnFromCharge, payment: Payment, unclaimed: Sequence[Movement]
+        self: LearnFromCharge, payment: Payment, unclaimed: Sequence[Movement], view: PaymentView
     ) -> Iterator[Refund]:
         seen = first.setdefault(self.ledger, {})
         since_ms = seen.setdefault(payment.key, self.clock.now_ms()) // 1000 * 1000 + 1
@@ -40,7 +41,7 @@ def first_sight_is_in_the_book() -> Iterator[None]:
             return Import(**{**facts, "since_ms": since_ms})
 
         with patch.object(learn, "Import", old):
-            yield from [*imports(self, payment, unclaimed)]
+            yield from [*imports(self, payment, unclaimed, view)]
 
     with patch.object(LearnFromCharge, "_imports", by_clock):
         yield

@@ -4,7 +4,8 @@ from dataclasses import replace
 from random import Random
 
 from refunds.link import VerifyCharge
-from refunds.refund import RefundType
+from refunds.processors.registry import OF_RECORDS
+from refunds.refund import STRIPE, RefundType
 from refunds.settle import AfterHold
 from refunds.stripe_knows import OthersReport
 from tests.fakes.abilities import ABILITIES, keeps_keys, names_where, refunds_unlinked
@@ -215,7 +216,9 @@ def _homes(random: Random, payments: int) -> tuple[tuple[str, ...], ...]:
         return ((one,),)
     if kind < 0.92:
         return tuple((random.choice(NAMES),) for _ in range(payments))
-    other = random.choice([name for name in NAMES if name != one])
+    if one == STRIPE:
+        return ((one,),)  # what Stripe took no record leads elsewhere, too
+    other = random.choice([name for name in OF_RECORDS if name != one])
     return tuple((one, other)[: random.choice((1, 2, 2))] for _ in range(payments))
 
 

@@ -1,9 +1,9 @@
 """What must have become of everything, once faults have stopped and time has passed."""
 
 from refunds.errors import PaymentLinkConflictError
-from refunds.payment import payment_key_of
+from refunds.payment import PaymentKey, payment_key_of
 from refunds.ports import Capabilities, MovementStatus, News
-from refunds.refund import Refund, refund_id_of
+from refunds.refund import STRIPE, Refund, refund_id_of
 from refunds.state_machine import ReportState, State
 from tests.fakes.abilities import ABILITIES, keeps_keys
 from tests.fakes.ledger import MemoryLedger
@@ -61,6 +61,9 @@ class Ending:
                 # Where nothing is listed only sums are known, and one may make up for another.
                 unlisted = unlisted or self._stage.options.others.lists_nothing
                 seen = is_ever_seen(ABILITIES[name]) and not unlisted
+                # Of what Stripe took, payments that nobody refunded here are no business of ours.
+                known = PaymentKey(name, charge_id) in memory.payments
+                seen = seen and (name != STRIPE or known)
                 followed = self._is_followed(refund) and not self._stage.options.others.zone_ms
                 if alive and (seen or followed):
                     claimed = owner_of(memory.movements, name, refund) is not None
@@ -134,7 +137,7 @@ class Ending:
         Never where orders are found by their keys. Where movements show their orders, only as long
         as its own was not there yet.
         """
-        if keeps_keys(ABILITIES[refund.processor]):
+        if keeps_keys(ABILITIES[refund.processor]) or refund.is_stripes_own:
             return False
         books = self._money.books[refund.processor]
         mine = self._money.moved_by(refund.id) if books.names_orders else []
@@ -163,7 +166,8 @@ class Ending:
         if abs(options.processor_skew_ms) + abs(options.others.zone_ms) > MINUTE_MS:
             return True
         by_key = keeps_keys(ABILITIES[refund.processor])
-        by_time = refund.snapshot is None and not clocks_agree and not by_key
+        by_order = by_key or refund.is_stripes_own
+        by_time = refund.snapshot is None and not clocks_agree and not by_order
         met, name = self._stage.dice.met, refund.processor
         if refund.processor_refund_id and met[f"{name}.movement", Fault.DISAGREES]:
             return True

@@ -4,6 +4,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from refunds.money import Money
+from refunds.refund import STRIPE
 from tests.fakes.abilities import keeps_keys
 from tests.simulation.options import CAPTURED, CAPTURED_TOO_HIGH, CURRENCY
 from tests.simulation.processor import SimulatedProcessor
@@ -43,6 +44,8 @@ def _use_keys(stage: "Stage", processor: SimulatedProcessor, form: str) -> None:
 def _misname(stage: "Stage", charge_id: str) -> None:
     """Somebody writes into the metadata of the first record which payment it books."""
     names = stage.options.named(0)
+    if names == (STRIPE,):
+        return  # no metadata lead there
     for name in names:
         inner = stage.processors[name].inner
         inner.add_charge(WRONG_CHARGE, Money(CAPTURED, CURRENCY))

@@ -81,6 +81,8 @@ class MoneyWatch:
             return False
         if keeps_keys(ABILITIES[refund.processor]) or is_nobodys(bound):
             return False
+        if refund.is_stripes_own:
+            return False  # there every refund shows whose order it is, or that it is nobody's
         return bound.movement.id not in (refund.snapshot or ())
 
     def handed_over(self, processor: str, order: Order) -> None:
@@ -201,7 +203,7 @@ class MoneyWatch:
         ours = {
             one.id: one.amount
             for one in siblings.values()
-            if one.id in self._attempt_of and one.state not in FREED
+            if one.id in self._attempt_of and one.holds_headroom
         }
         for one in self.movements():
             mine = siblings.get(one.order_id or "")

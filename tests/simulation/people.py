@@ -18,12 +18,12 @@ from refunds.errors import (
 )
 from refunds.payment import PaymentKey
 from refunds.ports import Deadline, LedgerConflictError, LedgerUnavailableError
-from refunds.refund import ReferenceType, RefundRequest, Source, refund_id_of
+from refunds.refund import STRIPE, ReferenceType, RefundRequest, Source, refund_id_of
 from refunds.report import ReportDeferredError, ReportFailedError, UnknownRefundError
 from refunds.reserve import CreateRefund
 from refunds.state_machine import State
 from tests.simulation.alarms import SWEEP_FAILED
-from tests.simulation.options import CURRENCY, Wish
+from tests.simulation.options import CURRENCY, Options, Wish
 from tests.simulation.others import HOUR_MS, MINUTE_MS
 from tests.simulation.report_queue import Message
 from tests.simulation.schedule import Actor
@@ -101,7 +101,7 @@ class Caller:
         token = self._stage.new_token()
         return CreateRefund(
             refund_id=refund_id_of(wish.key, STAGE),
-            request=request_of(wish),
+            request=request_of(wish, self._stage.options),
             source=source,
             # As if API keys were rotated all the time: it must make no difference to identity.
             actor=f"{source}:{token}",
@@ -109,9 +109,11 @@ class Caller:
         )
 
 
-def request_of(wish: Wish) -> RefundRequest:
-    """What a caller who wants that asks for."""
+def request_of(wish: Wish, options: Options) -> RefundRequest:
+    """What a caller who wants that asks for; what Stripe took is named by its charge."""
     kind, reference = ReferenceType.PAYMENT_RECORD, f"pr_{wish.payment}"
+    if options.named(wish.payment) == (STRIPE,):
+        kind, reference = ReferenceType.CHARGE, f"charge-{wish.payment}"
     if wish.by_intent:
         kind, reference = ReferenceType.PAYMENT_INTENT, f"pi_{wish.payment}"
     request = RefundRequest(

@@ -23,6 +23,7 @@ from refunds.ports import (
     UnlinkedOrder,
     UnreadablePageError,
 )
+from refunds.refund import STRIPE
 from tests.fakes.abilities import keeps_keys, refunds_unlinked, shows_payments, shows_refunds
 from tests.fakes.processor import FakeProcessor, Order
 from tests.fakes.processor_books import FakeRefund
@@ -97,6 +98,7 @@ class SimulatedProcessor:
         inner.books.zone_ms = options.others.zone_ms
         inner.books.lists_other_ids = (
             options.others.lists_other_ids
+            and inner.name != STRIPE  # which has one id for a refund, wherever it shows it
             and shows_refunds(inner.capabilities)
             and shows_payments(inner.capabilities)
         )

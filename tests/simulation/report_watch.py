@@ -49,6 +49,10 @@ class ReportWatch:
         require(refund is not None, "only_successes_are_reported", key)
         assert refund is not None
         require(refund.state is State.SUCCEEDED, "only_successes_are_reported", refund)
+        require(not refund.is_stripes_own, "of_stripes_own_nothing_is_reported", refund)
+        record = self._stripe.records.get(parameters.payment_record)
+        own = record is not None and record.reported_by == "stripe"
+        require(not own, "on_a_record_of_stripes_own_nothing_is_reported", refund)
         self._same_every_time(refund, parameters)
         self._sent[refund.id] += 1
         counted = refund.report.attempts >= self._sent[refund.id]

@@ -11,10 +11,12 @@ from refunds.link import LinkResolver
 from refunds.look_at_sums import LookAtSums
 from refunds.money import Money
 from refunds.observe import ObservePayment
+from refunds.ports import StripeReference
+from refunds.processors.registry import OF_RECORDS
 from refunds.read_refund import ReadRefund
 from refunds.read_sums import ReadSums
 from refunds.record import Recorder
-from refunds.refund import PaymentMethodKind
+from refunds.refund import STRIPE, PaymentMethodKind
 from refunds.report import ReportRefund
 from refunds.reserve import Reservation
 from refunds.settle import SettleRefund, SettleSettings
@@ -36,7 +38,7 @@ from tests.simulation.money_watch import MoneyWatch
 from tests.simulation.options import CAPTURED, CURRENCY, GRACE_MS, LONE_RECORD, Options
 from tests.simulation.others import MINUTE_MS
 from tests.simulation.processor import SimulatedProcessor
-from tests.simulation.profiles import NAMES, fake_of, is_told_the_merchants_reference
+from tests.simulation.profiles import fake_of, is_told_the_merchants_reference
 from tests.simulation.report_queue import ReportQueue
 from tests.simulation.report_watch import ReportWatch
 from tests.simulation.schedule import Actor, Scheduler, SkewedClock
@@ -140,7 +142,7 @@ class Stage:
             ledger=ledger,
             book=self.book,
             processors=processors,
-            names=NAMES,
+            names=OF_RECORDS,
             together=self._together,
             verify_charge=options.verify,
             livemode=False,
@@ -260,6 +262,9 @@ class Stage:
     def _pay(self, number: int) -> None:
         """A customer pays; the merchant told the processor, if it asks, its PaymentIntent."""
         names = self.options.named(number)
+        if names == (STRIPE,):
+            self._pay_at_stripe(number)
+            return
         for name in names:
             processor = self.processors[name].inner
             processor.add_charge(f"charge-{number}", Money(CAPTURED, CURRENCY))
@@ -273,7 +278,16 @@ class Stage:
         else:
             self.link(number)
 
-    def _open_record(self, record: str, metadata: Mapping[str, str]) -> None:
+    def _pay_at_stripe(self, number: int) -> None:
+        """A customer pays by Stripe itself, which makes a record of its own for it."""
+        inner, intent = self.processors[STRIPE].inner, f"pi_{number}"
+        inner.add_charge(f"charge-{number}", Money(CAPTURED, CURRENCY), payment_intent=intent)
+        self._open_record(f"pr_{number}", {}, reported_by="stripe")
+        self.link(number)
+
+    def _open_record(
+        self, record: str, metadata: Mapping[str, str], reported_by: str | None = None
+    ) -> None:
         self.book.inner.add_record(
             FakeRecord(
                 id=record,
@@ -281,6 +295,7 @@ class Stage:
                 requested=CAPTURED,
                 guaranteed=CAPTURED,
                 metadata=metadata,
+                reported_by=reported_by,
             )
         )
 
@@ -289,5 +304,14 @@ class Stage:
         return self.processors[self.options.named(number)[0]]
 
     def link(self, number: int) -> None:
-        """The payment's PaymentIntent comes to name its record."""
+        """The payment's PaymentIntent comes to name its record; Stripe's own always does."""
+        if self.options.named(number) == (STRIPE,):
+            self.book.inner.references[f"pi_{number}"] = StripeReference(
+                id=f"pi_{number}",
+                livemode=False,
+                metadata={},
+                payment_record=f"pr_{number}",
+                captured_charge=f"charge-{number}",
+            )
+            return
         self.book.inner.add_reference(f"pi_{number}", {"stripe_payment_record_id": f"pr_{number}"})

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from refunds.ports import MovementStatus
-from refunds.refund import refund_id_of
+from refunds.refund import STRIPE, refund_id_of
 from tests.fakes.abilities import ABILITIES
 from tests.fakes.processor_books import FakeRefund
 from tests.simulation.colleague import Colleague
@@ -131,6 +131,7 @@ class TrueBooks:
         return [
             (name, made)
             for name, books in self._stage.money.books.items()
+            if name != STRIPE  # of what Stripe refunds itself nobody tells it
             for made in books.refunds.values()
             if self._record_of(made) == record
             and (made.movement.id in self.colleague.booked_ms or self._is_booked_here(name, made))

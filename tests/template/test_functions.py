@@ -15,7 +15,7 @@ from refunds.bootstrap.settle_refunds import SettleRefundsSettings
 from refunds.bootstrap.settling import SETTLE_TAKE_MS
 from refunds.bootstrap.sweep_charges import SweepChargesSettings
 from refunds.credit_note import REPORTERS_MS
-from refunds.processors.registry import REGISTRY
+from refunds.processors.registry import REGISTRY, variable_of
 from refunds.settle_run import ROW_MS
 from tests.template.expansion import Expanded, expand
 
@@ -43,7 +43,8 @@ SETTINGS: dict[str, type[Settings]] = {
     "ReportRefundFunction": ReportRefundSettings,
     "SettleRefundsFunction": SettleRefundsSettings,
 }
-ASK_HITPAY_ALONE = ("HitPayWebhookFunction", "SweepChargesFunction")
+# The processors that those ask who do not ask all of them.
+ASKED_BY = {"HitPayWebhookFunction": ["hitpay"], "SweepChargesFunction": ["hitpay", "stripe"]}
 RECEIVES = "REPORT_MAX_RECEIVES"
 READ_BY_LIBRARIES = (
     "LOG_LEVEL",
@@ -106,7 +107,7 @@ def environment_problems(template: Expanded) -> list[str]:
         given = {key for key in template.environment(name) if key not in READ_BY_LIBRARIES}
         read = {field.upper() for field in settings.model_fields}
         if issubclass(settings, MoneySettings):
-            read |= _of_processors(["hitpay"] if name in ASK_HITPAY_ALONE else list(REGISTRY))
+            read |= _of_processors(ASKED_BY.get(name, list(REGISTRY)))
         problems += [f"{name} lacks {key}" for key in sorted(read - given)]
         problems += [f"{name} never reads {key}" for key in sorted(given - read)]
         if not problems:
@@ -117,7 +118,9 @@ def environment_problems(template: Expanded) -> list[str]:
 def _of_processors(names: list[str]) -> set[str]:
     """The variables that these processors' adapters read."""
     return {
-        f"{n}_{field}".upper() for n in names for field in REGISTRY[n].settings_form.model_fields
+        variable_of(name, field)
+        for name in names
+        for field in REGISTRY[name].settings_form.model_fields
     }
 
 

@@ -10,7 +10,7 @@ from local.secrets import PROCESSOR_KEYS
 from local.template_yaml import read_template
 from refundctl.processors import environment_of, parameter_of
 from refunds.config import Mode
-from refunds.processors.registry import REGISTRY, set_up
+from refunds.processors.registry import OF_RECORDS, REGISTRY, set_up, variable_of
 from tests.template.expansion import Expanded, expand
 from tests.template.test_parameters import refusals
 from tests.template.test_permissions import permission_problems, rights_of
@@ -21,7 +21,9 @@ ASK_EVERY_PROCESSOR = (
     "ReportRefundFunction",
     "SettleRefundsFunction",
 )
-ASK_HITPAY_ALONE = ("HitPayWebhookFunction", "SweepChargesFunction")
+ASK_HITPAY_ALONE = ("HitPayWebhookFunction",)
+# Where refunds that nobody told of are looked for: those that list theirs.
+SWEEP = ("SweepChargesFunction",)
 ASK_NONE = ("PublishEventsFunction",)
 OTHERS = {
     "HyperswitchUrl": "https://sandbox.hyperswitch.io",
@@ -29,6 +31,7 @@ OTHERS = {
     "CcgUrl": "https://api-stg.uhg.com",
     "CcgMerchantId": "668d9077",
     "CcgAmountUnit": "minor",
+    "StripePayments": "on",
 }
 LIVE = {
     "HyperswitchUrl": "https://api.hyperswitch.io",
@@ -51,7 +54,7 @@ def test_every_setting_is_a_parameter_that_may_be_left_out_as_in_the_code(
 ) -> None:
     declared = read_template(paths.TEMPLATE)["Parameters"][parameter_of(name, field)]
     default = "" if about.is_required() or about.default is None else str(about.default)
-    if parameter_of(name, field) == "HitPayUrl":
+    if parameter_of(name, field) in ("HitPayUrl", "StripeUrl"):
         assert "Default" not in declared  # every stage says it
     else:
         assert str(declared["Default"]) == default
@@ -61,18 +64,30 @@ def test_every_setting_is_a_parameter_that_may_be_left_out_as_in_the_code(
 def test_who_moves_money_is_told_of_every_processor(function: str) -> None:
     template = expand("sandbox", **OTHERS)
     variables = template.environment(function)
-    told = {f"{name}_{field}".upper() for name, field, _ in SETTINGS}
+    told = {variable_of(name, field) for name, field, _ in SETTINGS}
     assert told <= variables.keys()
     assert list(set_up(variables, Mode.TEST)) == list(REGISTRY)
     given = environment_of(template.parameters)
     assert {name: str(variables[name]) for name in told} == given
 
 
-@pytest.mark.parametrize("function", [*ASK_HITPAY_ALONE, *ASK_NONE])
+@pytest.mark.parametrize("function", [*ASK_HITPAY_ALONE, *SWEEP, *ASK_NONE])
 def test_nobody_else_is_told_of_those_that_it_does_not_ask(function: str) -> None:
     variables = expand("sandbox", **OTHERS).environment(function)
-    asked = ["hitpay"] if function in ASK_HITPAY_ALONE else []
+    asked = [] if function in ASK_NONE else ["hitpay"]
+    asked += ["stripe"] if function in SWEEP else []
     assert list(set_up(variables, Mode.TEST)) == asked
+
+
+@pytest.mark.parametrize("function", [*ASK_EVERY_PROCESSOR, *SWEEP])
+def test_nothing_is_refunded_at_stripe_unless_the_stage_says_so(function: str) -> None:
+    assert read_template(paths.TEMPLATE)["Parameters"]["StripePayments"]["Default"] == "off"
+    for stage in ("sandbox", "production"):
+        assert "stripe" not in set_up(
+            expand(stage).environment(function), Mode(expand(stage).parameters["Mode"])
+        )
+    given = expand("sandbox", StripePayments="on").environment(function)
+    assert given["STRIPE_PAYMENTS_URL"] == given["STRIPE_URL"]
 
 
 @pytest.mark.parametrize("function", ASK_EVERY_PROCESSOR)
@@ -98,7 +113,7 @@ def test_a_key_may_be_read_by_whoever_asks_its_processor_where_it_is_set_up() ->
         assert keys(expand("sandbox"), function) == {"stripe-secret-key", "hitpay-api-key"}
         only = expand("sandbox", HitPayUrl="", HedgeUrl=OTHERS["HedgeUrl"])
         assert keys(only, function) == {"stripe-secret-key", "hedge-api-key"}
-    for function in ASK_HITPAY_ALONE:
+    for function in (*ASK_HITPAY_ALONE, *SWEEP):
         every = {"stripe-secret-key", "hitpay-api-key"}
         assert keys(expand("sandbox", **OTHERS), function) == every
 
@@ -108,7 +123,8 @@ def test_with_all_of_them_the_rights_are_those_of_the_table() -> None:
 
 
 def test_what_the_deploy_command_asks_for_is_what_the_functions_read() -> None:
-    read = {parameter_of(name, "url"): one.secret for name, one in REGISTRY.items()}
+    # Stripe's is asked for in every stage.
+    read = {parameter_of(name, "url"): REGISTRY[name].secret for name in OF_RECORDS}
     assert read == PROCESSOR_KEYS
 
 
@@ -117,6 +133,7 @@ def test_a_stage_without_any_processor_is_refused() -> None:
     for name in ("HyperswitchUrl", "HedgeUrl"):
         assert refusals("sandbox", HitPayUrl="", **{name: OTHERS[name]}) == []
     assert refusals("sandbox", HitPayUrl="", **OTHERS) == []
+    assert refusals("sandbox", HitPayUrl="", StripePayments="on") == []
 
 
 @pytest.mark.parametrize("left_out", ["CcgMerchantId", "CcgAmountUnit"])

@@ -228,6 +228,7 @@ def test_the_documented_parameters_of_the_list_are_those_that_are_read() -> None
         "payment_record": "pr_1",
         "payment_intent": "pi_1",
         "invoice": "in_1",
+        "charge": "ch_1",
         "status": "review",
         "created_after": "2026-01-01T00:00:00Z",
         "created_before": "2026-01-02T00:00:00+08:00",

@@ -1,7 +1,6 @@
 """The functions' worlds have the processors that their environment sets up, and no others."""
 
 from collections.abc import Iterator
-from typing import cast
 
 import pytest
 from aws_lambda_powertools import Logger
@@ -10,7 +9,6 @@ from refunds.adapters import aws_clients
 from refunds.adapters.breaker import FAILURES_MAX, Breaker
 from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.adapters.provider_calls import ProviderCalls
-from refunds.adapters.ssm_secrets import Secrets
 from refunds.adapters.system_clock import SystemClock
 from refunds.bootstrap.hitpay_webhook import hitpay_webhook
 from refunds.bootstrap.processors import processor_side
@@ -20,7 +18,7 @@ from refunds.bootstrap.settle_refunds import settle_refunds
 from refunds.bootstrap.sweep_charges import sweep_charges
 from refunds.config import ConfigurationError, Mode
 from refunds.ports import Deadline, ProviderUnavailableError
-from refunds.processors.registry import REGISTRY, set_up
+from refunds.processors.registry import OF_RECORDS, REGISTRY, set_up
 from tests.template.expansion import expand
 from tests.template.test_processors import OTHERS
 from tests.unit.processors.doubles import StoredKey
@@ -67,7 +65,7 @@ def test_who_refunds_asks_those_that_are_set_up_and_knows_the_names_of_all(
 ) -> None:
     execute = api(deployed, **parameters).execute.execute
     assert list(execute.processors) == list(execute.resolver.processors) == names
-    assert list(execute.resolver.names) == EVERY
+    assert list(execute.resolver.names) == list(OF_RECORDS)
 
 
 def test_who_settles_and_who_takes_requests_asks_them_too(deployed: Deployed) -> None:
@@ -77,9 +75,12 @@ def test_who_settles_and_who_takes_requests_asks_them_too(deployed: Deployed) ->
     assert list(refund_requested(LOGGER).accept.execute.processors) == EVERY
 
 
-def test_who_learns_from_hitpay_asks_hitpay_alone(deployed: Deployed) -> None:
+def test_who_sweeps_asks_those_that_list_what_was_refunded(deployed: Deployed) -> None:
     deployed("SweepChargesFunction", **OTHERS)
-    assert list(sweep_charges(LOGGER).sweep.processors) == ["hitpay"]
+    assert list(sweep_charges(LOGGER).sweep.processors) == ["hitpay", "stripe"]
+
+
+def test_who_learns_from_hitpay_asks_hitpay_alone(deployed: Deployed) -> None:
     deployed("HitPayWebhookFunction", **OTHERS)
     observe = hitpay_webhook(LOGGER).observe
     assert list(observe.learn.processors) == ["hitpay"]
@@ -115,21 +116,17 @@ def test_without_any_nothing_that_moves_money_starts(
     deployed: Deployed, function: str, world: object
 ) -> None:
     deployed(function, HitPayUrl="")
-    with pytest.raises(ConfigurationError, match="HITPAY_URL, HYPERSWITCH_URL, HEDGE_URL, CCG_URL"):
+    with pytest.raises(ConfigurationError, match=r"HITPAY_URL, .*, STRIPE_PAYMENTS_URL"):
         world(LOGGER)  # type: ignore[operator]
 
 
 def test_each_has_a_breaker_of_its_own() -> None:
     # Given two processors, at one of whose addresses nobody listens
-    class Keys:
-        def secret(self, name: str) -> StoredKey:
-            return StoredKey(name)
-
-    clock, trail, keys = SystemClock(), RecordingTrail(), Keys()
+    clock, trail = SystemClock(), RecordingTrail()
     nobody = {"HITPAY_URL": "http://127.0.0.1:1", "HEDGE_URL": "http://127.0.0.1:1"}
     side = processor_side(
         set_up(nobody, Mode.TEST),
-        cast("Secrets", keys),
+        StoredKey,
         DeadlineHttp(clock),
         calls_to=lambda name: ProviderCalls(name, clock, trail),
         breaker_of=lambda name: Breaker(name, clock, trail),

@@ -74,7 +74,7 @@ def require_outside(record: PaymentRecord, *, named_by: str | None) -> None:
     )
 
 
-def require_amount_for_part(record: PaymentRecord, amount: int | None, *, paid: int | None) -> None:
+def require_amount_for_part(captured: int, amount: int | None, *, paid: int | None) -> None:
     """Refuse "everything" of a payment that paid other invoices, too.
 
     ``paid`` is what of it went into the invoice that was named, minor units; ``None``: no invoice
@@ -83,9 +83,9 @@ def require_amount_for_part(record: PaymentRecord, amount: int | None, *, paid: 
     Raises:
         InvalidRequestError: the caller has to say which amount.
     """
-    if amount is None and paid is not None and paid != record.captured:
+    if amount is None and paid is not None and paid != captured:
         raise InvalidRequestError(
-            f"This invoice took {paid} of a payment of {record.captured}: say which amount.",
+            f"This invoice took {paid} of a payment of {captured}: say which amount.",
             details={"fields": [{"path": "amount", "reason": "is needed for this invoice"}]},
         )
 
@@ -118,16 +118,39 @@ def require_refundable_record(record: PaymentRecord) -> None:
         )
 
 
-def require_currency(asked: str | None, record: PaymentRecord) -> None:
+def require_refundable_charge(charge: Charge, *, named: str) -> None:
+    """Refuse a charge of Stripe's own that cannot be refunded by one who says only how much.
+
+    ``named`` is the member of the request that led to it.
+
+    Raises:
+        PaymentNotRefundableError: nothing was captured. A refund would void the authorisation.
+        InvalidRequestError: others have a part in the money, and whose goes back cannot be said.
+    """
+    if charge.status is ChargeStatus.NOT_REFUNDABLE or charge.money.amount <= 0:
+        raise PaymentNotRefundableError(
+            "Stripe has captured nothing of this payment.",
+            details={"processor_status": charge.processor_status},
+        )
+    if charge.shared is not None:
+        raise InvalidRequestError.at(
+            named,
+            f"is of a payment with {charge.shared}, which is not refunded here",
+            "A transfer or an application fee belongs to this payment: refund it at Stripe, where "
+            "reverse_transfer and refund_application_fee can be said.",
+        )
+
+
+def require_currency(asked: str | None, currency: str) -> None:
     """Refuse a currency that is not the payment's.
 
     Raises:
         CurrencyMismatchError: the caller named another currency.
     """
-    if asked is not None and asked != record.currency:
+    if asked is not None and asked != currency:
         raise CurrencyMismatchError(
-            f"The payment is in {record.currency}, not in {asked}.",
-            details={"payment_currency": record.currency, "requested_currency": asked},
+            f"The payment is in {currency}, not in {asked}.",
+            details={"payment_currency": currency, "requested_currency": asked},
         )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refunds.outcome import evidence_of, owing_report, report_parameters
+from refunds.outcome import evidence_of, owing_report, report_at_birth, report_parameters
 from refunds.payment import PaymentKey
 from refunds.ports import Movement, MovementStatus
 from refunds.refund import (
@@ -28,6 +28,7 @@ class Import:
     """What is known where a movement is imported.
 
     Attributes:
+        payment_intent: the PaymentIntent that a payment of Stripe's own belongs to, if any.
         since_ms: when this stage began to look, less a day. What succeeded before then may have
             been told to Stripe by whoever made it, so it is not owed.
     """
@@ -35,6 +36,7 @@ class Import:
     stage: str
     key: PaymentKey
     payment_record: str | None
+    payment_intent: str | None = None
     since_ms: int
     now_ms: int
 
@@ -53,8 +55,8 @@ class Import:
         refund = Refund(
             id=imported_refund_id(self.key.processor, movement.id, self.stage),
             request=RefundRequest(
-                reference_type=ReferenceType.PAYMENT_RECORD,
-                reference_id=self.payment_record or "",
+                reference_type=self._reference_type,
+                reference_id=self._reference_id,
                 amount=movement.money.amount,
                 currency=movement.money.currency,
             ),
@@ -63,7 +65,7 @@ class Import:
             processor=self.key.processor,
             processor_payment_id=self.key.charge_id,
             payment_record=self.payment_record,
-            payment_intent=None,
+            payment_intent=self.payment_intent,
             invoice=None,
             amount=movement.money.amount,
             currency=movement.money.currency,
@@ -71,13 +73,22 @@ class Import:
             updated_at_ms=self.now_ms,
             processor_refund_id=movement.id,
             contradicts=contradicts,
+            report=report_at_birth(self.key),
         )
         if movement.status is MovementStatus.PENDING:
             return replace(born(refund, Event.IMPORT_PENDING, why), next_check_ms=self.now_ms)
         succeeded = born(refund, Event.IMPORT_SUCCEEDED, why)
-        if is_old:
+        if is_old and not self.key.is_stripes_own:
             return replace(succeeded, report=self._not_owed(succeeded, movement))
         return owing_report(succeeded, movement, why)
+
+    @property
+    def _reference_type(self) -> ReferenceType:
+        return ReferenceType.CHARGE if self.key.is_stripes_own else ReferenceType.PAYMENT_RECORD
+
+    @property
+    def _reference_id(self) -> str:
+        return self.key.charge_id if self.key.is_stripes_own else self.payment_record or ""
 
     def _is_old(self, movement: Movement) -> bool:
         """By a clock that may be off, in a zone that may be another: a day is the margin."""

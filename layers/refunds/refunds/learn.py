@@ -260,7 +260,7 @@ class LearnFromCharge:
             for movement in _listed(view)
             if movement.id not in owners and not is_made_by(movement, ordering)
         ]
-        imports = tuple(self._imports(current, unclaimed))
+        imports = tuple(self._imports(current, unclaimed, view))
         return Learnt(
             stored=stored,
             current=_with_sums(current, view),
@@ -268,7 +268,9 @@ class LearnFromCharge:
             snapshot=_snapshot(unclaimed, imports, view),
         )
 
-    def _imports(self, payment: Payment, unclaimed: Sequence[Movement]) -> Iterator[Refund]:
+    def _imports(
+        self, payment: Payment, unclaimed: Sequence[Movement], view: PaymentView
+    ) -> Iterator[Refund]:
         importable = [one for one in unclaimed if is_importable(one, payment.currency)]
         if not importable:
             return
@@ -278,6 +280,7 @@ class LearnFromCharge:
             stage=self.stage,
             key=payment.key,
             payment_record=payment.payment_record,
+            payment_intent=None if view.charge is None else view.charge.payment_intent,
             since_ms=sweep.since_ms,
             now_ms=now_ms,
         )

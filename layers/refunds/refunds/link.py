@@ -14,6 +14,7 @@ from refunds.agreement import (
     require_currency,
     require_mode,
     require_outside,
+    require_refundable_charge,
     require_refundable_record,
 )
 from refunds.errors import (
@@ -34,8 +35,8 @@ from refunds.ports import (
     Together,
 )
 from refunds.provider_errors import asking_processor, asking_stripe
-from refunds.refund import ReferenceType, RefundRequest
-from refunds.stripe_links import RecordLink, StripeLinks
+from refunds.refund import STRIPE, ReferenceType, RefundRequest
+from refunds.stripe_links import RecordLink, StripeLinks, StripesOwn, not_linked_to_record
 
 
 class VerifyCharge(StrEnum):
@@ -88,6 +89,14 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class _OwnLead:
+    """The caller's reference leads to a payment that Stripe itself took."""
+
+    link: StripesOwn
+    invoice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Lead:
     """Where the caller's reference leads: a record, and a charge if something already names one."""
 
@@ -104,7 +113,8 @@ class LinkResolver:
 
     Attributes:
         processors: those that are set up, by name.
-        names: of all processors that there are: metadata may name one that is not set up.
+        names: of all processors that a Payment Record may name: metadata may name one that is not
+            set up. None leads to ``STRIPE``: on an outside record's payment nothing is done there.
         in_doubt: whether the processor of that name failed a moment ago.
     """
 
@@ -131,8 +141,10 @@ class LinkResolver:
             StripeUnavailableError, ProcessorUnavailableError: no usable answer in time.
             LedgerUnavailableError: the ledger could not be read.
         """
+        lead = self._lead(request, claimed, deadline)
+        if isinstance(lead, _OwnLead):
+            return self._sight_stripes_own(lead, request, deadline)
         try:
-            lead = self._lead(request, claimed, deadline)
             record, key, charge = self._read_as_linked(lead, request, deadline)
         except ChargeNotFoundError as error:
             raise PaymentNotFoundError(
@@ -140,8 +152,8 @@ class LinkResolver:
             ) from error
         require_mode(record.livemode, livemode=self.livemode, named="The Payment Record")
         require_refundable_record(record)
-        require_amount_for_part(record, request.amount, paid=lead.link.amount_paid)
-        require_currency(request.currency, record)
+        require_amount_for_part(record.captured, request.amount, paid=lead.link.amount_paid)
+        require_currency(request.currency, record.currency)
         if charge is not None:
             key = PaymentKey(key.processor, charge.id)
             require_agreement(record, charge)
@@ -169,21 +181,72 @@ class LinkResolver:
             invoice=lead.invoice,
         )
 
+    def _sight_stripes_own(
+        self, lead: _OwnLead, request: RefundRequest, deadline: Deadline
+    ) -> Sighting:
+        """A payment that Stripe itself took: its charge is read, whatever ``verify_charge`` says.
+
+        Nobody else tells what was captured. There is no record that a refund is reported to.
+        """
+        own = lead.link
+        if STRIPE not in self.processors:
+            raise (
+                self._no_processor(STRIPE)
+                if own.named_by is None
+                else not_linked_to_record(own.named_by)
+            )
+        if request.processor not in (None, STRIPE):
+            raise PaymentLinkConflictError(
+                f"Stripe itself took this payment, not {request.processor}.",
+                details={"charge": own.charge, "linked": STRIPE, "named": request.processor},
+            )
+        try:
+            with asking_processor():
+                charge = self.processors[STRIPE].charge(own.charge, deadline)
+        except ChargeNotFoundError as error:
+            raise PaymentNotFoundError(f"Stripe knows no charge {own.charge}.") from error
+        require_refundable_charge(charge, named=request.reference_type.value)
+        require_amount_for_part(charge.money.amount, request.amount, paid=own.amount_paid)
+        require_currency(request.currency, charge.money.currency)
+        view = PaymentView(
+            key=PaymentKey(STRIPE, charge.id),
+            payment_record=None,
+            currency=charge.money.currency,
+            captured=charge.money.amount,
+            in_book=None,
+            charge=charge,
+        )
+        return Sighting(
+            view=view, report_to=None, payment_intent=charge.payment_intent, invoice=lead.invoice
+        )
+
     def _lead(
         self, request: RefundRequest, claimed: PaymentKey | None, deadline: Deadline
-    ) -> _Lead:
+    ) -> _Lead | _OwnLead:
         reference = request.report_to or request.reference_id
         if request.reference_type in (ReferenceType.PAYMENT_RECORD, ReferenceType.PAYMENT_METHOD):
             return _Lead(RecordLink(record_id=reference), claimed, known=claimed is not None)
+        if request.reference_type is ReferenceType.CHARGE:
+            return _OwnLead(StripesOwn(charge=reference))
         if request.reference_type is ReferenceType.PAYMENT_INTENT:
-            with asking_stripe():
-                intent = self.book.payment_intent(reference, deadline)
-            link = self._links.of_payment_intent(intent, deadline)
-            claimed = self.ledger.payment_of_record(link.record_id)
-            return _Lead(link, claimed, claimed is not None, payment_intent=intent.id)
+            return self._lead_of_intent(request, deadline)
+        return self._lead_of_invoice(request, deadline)
+
+    def _lead_of_intent(self, request: RefundRequest, deadline: Deadline) -> _Lead | _OwnLead:
         with asking_stripe():
-            invoice = self.book.invoice(reference, deadline)
+            intent = self.book.payment_intent(request.reference_id, deadline)
+        link = self._links.of_payment_intent(intent, deadline, charge=request.charge)
+        if isinstance(link, StripesOwn):
+            return _OwnLead(link)
+        claimed = self.ledger.payment_of_record(link.record_id)
+        return _Lead(link, claimed, claimed is not None, payment_intent=intent.id)
+
+    def _lead_of_invoice(self, request: RefundRequest, deadline: Deadline) -> _Lead | _OwnLead:
+        with asking_stripe():
+            invoice = self.book.invoice(request.reference_id, deadline)
         link = self._links.of_invoice(invoice, deadline)
+        if isinstance(link, StripesOwn):
+            return _OwnLead(link, invoice=invoice.id)
         found = self._payments_in(invoice.metadata)
         if len(found) > 1 and request.processor is None:
             # Which of them it is may have been said by an earlier refund.
@@ -191,6 +254,11 @@ class LinkResolver:
             return _Lead(link, claimed, claimed is not None, invoice=invoice.id)
         named = self._chosen(found, request.processor, invoice.id)
         return _Lead(link, named, known=False, invoice=invoice.id)
+
+    @property
+    def _set_up(self) -> tuple[str, ...]:
+        """The processors that a record can lead to here."""
+        return tuple(name for name in self.processors if name != STRIPE)
 
     @property
     def _links(self) -> StripeLinks:
@@ -328,7 +396,7 @@ class LinkResolver:
         # so only the processor can tell: it is read whatever ``verify_charge`` says.
         name = key.processor if key is not None else self._shows_payments(asked)
         if name is None or not ids_named_by(record, name):
-            raise not_linked(record, self.names, tuple(self.processors))
+            raise not_linked(record, self.names, self._set_up)
         charge = self._first_charge(ids_named_by(record, name), deadline)
         return PaymentKey(name, charge.id), charge
 
@@ -352,7 +420,8 @@ class LinkResolver:
     def _shows_payments(self, asked: str | None) -> str | None:
         """The processor that a payment reference is looked up at: the first, unless asked."""
         names = self.processors if asked is None else (asked,)
-        shown = (name for name in names if self.processor(name).capabilities.shows_payments)
+        named = (name for name in names if name != STRIPE)
+        shown = (name for name in named if self.processor(name).capabilities.shows_payments)
         return next(shown, None)
 
     def processor(self, name: str) -> Processor:
@@ -362,15 +431,18 @@ class LinkResolver:
             PaymentNotLinkedError: this stage has none of that name.
         """
         if name not in self.processors:
-            raise PaymentNotLinkedError(
-                f"No processor {name} is set up here.",
-                details={
-                    "object": name,
-                    "missing": "processor",
-                    "expected_in": [f"{name.upper()}_URL"],
-                },
-            )
+            raise self._no_processor(name)
         return self.processors[name]
+
+    def _no_processor(self, name: str) -> PaymentNotLinkedError:
+        return PaymentNotLinkedError(
+            f"No processor {name} is set up here.",
+            details={
+                "object": name,
+                "missing": "processor",
+                "expected_in": ["StripePayments" if name == STRIPE else f"{name.upper()}_URL"],
+            },
+        )
 
     def _record(self, lead: _Lead, deadline: Deadline) -> PaymentRecord:
         record = lead.link.record

@@ -29,7 +29,7 @@ from refunds.ports import (
     Position,
     Selection,
 )
-from refunds.refund import Refund
+from refunds.refund import STRIPE, Refund
 
 LIMIT_MAX: Final = 100
 LIMIT_DEFAULT: Final = 10
@@ -46,9 +46,10 @@ READS_MAX: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListQuery:
-    """What a caller wants to see; at most one of the first four is set.
+    """What a caller wants to see; at most one of the first five is set.
 
     Attributes:
+        charge: of a payment that Stripe itself took.
         created_after_ms: Unix milliseconds, excluded.
         created_before_ms: Unix milliseconds, excluded.
         starting_after: id of the refund after which the page begins: the last of the page before.
@@ -59,6 +60,7 @@ class ListQuery:
     payment_record: str | None = None
     payment_intent: str | None = None
     invoice: str | None = None
+    charge: str | None = None
     status: str | None = None
     created_after_ms: int | None = None
     created_before_ms: int | None = None
@@ -69,7 +71,12 @@ class ListQuery:
     @property
     def is_of_one(self) -> bool:
         """Whether it is the list of one payment, PaymentIntent or Invoice."""
-        return (self.payment_record, self.payment_intent, self.invoice) != (None, None, None)
+        return {self.payment_record, self.payment_intent, self.invoice, self.charge} != {None}
+
+    @property
+    def is_of_payment(self) -> bool:
+        """Whether it is the list of one payment, whichever way it was asked for."""
+        return {self.payment_record, self.charge} != {None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +126,7 @@ class ListRefunds:
             LedgerUnavailableError: the ledger could not be read, or its index is far behind.
         """
         window = self._window(query)
-        record = query.payment_record
-        key = None if record is None else self.ledger.payment_of_record(record)
+        key = self._payment_of(query)
         if query.starting_after is not None:
             cursor = self._cursor(query, key, "starting_after", query.starting_after)
             window = replace(window, before=min(window.before, cursor))
@@ -134,6 +140,13 @@ class ListRefunds:
             query.status,
             ends_at_cursor=query.ending_before is not None,
         )
+
+    def _payment_of(self, query: ListQuery) -> PaymentKey | None:
+        """The payment that is listed; ``None`` if none is, or the ledger does not know it."""
+        if query.charge is not None:
+            return PaymentKey(STRIPE, query.charge)
+        record = query.payment_record
+        return None if record is None else self.ledger.payment_of_record(record)
 
     def newest_of(self, key: PaymentKey) -> Page:
         """The newest ``LIMIT_MAX`` refunds of a payment, in at most four round trips.
@@ -169,7 +182,7 @@ class ListRefunds:
         refund = self.ledger.refund(refund_id)
         if refund is None:
             raise _refused(parameter, "names no refund")
-        if query.payment_record is not None:
+        if query.is_of_payment:
             belongs = payment_key_of(refund) == key
         else:
             belongs = query.payment_intent in (None, refund.payment_intent)
@@ -240,7 +253,7 @@ class ListRefunds:
 
 def _selections(query: ListQuery, key: PaymentKey | None, window: _Window) -> Sequence[Selection]:
     """What the list is put together from, newest first."""
-    if query.payment_record is not None:
+    if query.is_of_payment:
         return [] if key is None else [OfPayment(key)]
     if query.payment_intent is not None:
         return [OfPaymentIntent(query.payment_intent)]

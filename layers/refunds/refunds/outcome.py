@@ -8,7 +8,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Final
 
-from refunds.payment import Payment
+from refunds.payment import Payment, PaymentKey
 from refunds.ports import (
     Aborted,
     Accepted,
@@ -194,13 +194,16 @@ def owing_report(
     """The succeeded refund with its report due.
 
     One that leads to no Payment Record has failed to be reported, so that a person looks for the
-    record; but an unlinked refund that names none is unchanged. A refund of ours is rung for by
+    record; but an unlinked refund that names none is unchanged, and of a payment that Stripe took
+    there is nothing to report: settling only looks after it. A refund of ours is rung for by
     whoever writes this; what others made is left to settling, since they may be about to report it
     themselves.
 
     ``standing_check_ms`` is when settling was going to look at it before it succeeded; that look is
     kept, if it is in time to see whether the doorbell was heard.
     """
+    if refund.is_stripes_own:
+        return replace(refund, next_check_ms=why.at_ms + RING_CHECK_MS)
     if refund.payment_record is None:
         return refund if refund.request.is_unlinked else _not_linked(refund, why)
     before, rings_ms = refund.report, why.at_ms if refund.is_ours else None
@@ -218,6 +221,11 @@ def owing_report(
     if not refund.is_ours:
         return replace(owing, next_check_ms=why.at_ms)
     return replace(owing, next_check_ms=_ring_check_ms(standing_check_ms, why.at_ms))
+
+
+def report_at_birth(key: PaymentKey) -> Report:
+    """Where the report of a new refund of that payment stands: of Stripe's own nothing is owed."""
+    return Report(cause=ReportCause.STRIPES_OWN) if key.is_stripes_own else Report()
 
 
 def _ring_check_ms(standing_ms: int | None, at_ms: int) -> int:

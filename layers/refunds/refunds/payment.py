@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from refunds.arrival import Arrival
-from refunds.refund import UNLINKED, Refund
-from refunds.state_machine import FREED, UNBOUND, ReportState, State
+from refunds.refund import STRIPE, UNLINKED, Refund
+from refunds.state_machine import UNBOUND, ReportState, State
 
 SCHEMA_VERSION: Final = 1
 DOUBTFUL_MAX: Final = 50
@@ -35,6 +35,11 @@ class PaymentKey:
     def is_unlinked(self) -> bool:
         """Whether the processor knows no such payment."""
         return self.charge_id.startswith(UNLINKED)
+
+    @property
+    def is_stripes_own(self) -> bool:
+        """Whether Stripe itself took it, so that nothing of it is ever told to Stripe."""
+        return self.processor == STRIPE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,15 +231,17 @@ def learn_foreign(payment: Payment, *, in_book: int | None, on_charge: int | Non
 
 
 def _held(refund: Refund | None) -> int:
-    return 0 if refund is None or refund.state in FREED else refund.amount
+    return refund.amount if refund is not None and refund.holds_headroom else 0
 
 
 def _moved(refund: Refund | None) -> int:
-    return refund.amount if refund is not None and refund.state is State.SUCCEEDED else 0
+    if refund is None or refund.is_given_back:
+        return 0
+    return refund.amount if refund.state is State.SUCCEEDED else 0
 
 
 def _bound(refund: Refund | None) -> int:
-    if refund is None or refund.processor_refund_id is None or refund.state in FREED:
+    if refund is None or refund.processor_refund_id is None or not refund.holds_headroom:
         return 0
     return refund.amount
 

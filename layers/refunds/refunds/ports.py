@@ -499,6 +499,9 @@ class Charge:
         method: the payment method's name at the processor, if it says so.
         arrival: when a refund's money reaches the customer, if the processor says it of the method.
         request_id: the processor's id of what the customer was asked to pay, if it says so.
+        payment_intent: the PaymentIntent that it paid, where Stripe itself took it.
+        shared: the member that says that somebody else has a part of the money, so that a refund
+            would have to say whose part goes back, too.
     """
 
     id: str
@@ -510,6 +513,8 @@ class Charge:
     method: str | None = None
     arrival: Arrival | None = None
     request_id: str | None = None
+    payment_intent: str | None = None
+    shared: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -517,7 +522,8 @@ class ListedCharge:
     """A payment in the processor's list.
 
     Attributes:
-        refunded: what it says was refunded in all, minor units; ``None`` if that cannot be read.
+        refunded: what it says was refunded in all, minor units; ``None`` if it does not say that,
+            or not in a form that can be read.
         movements: ids of the refunds that it lists, but for those that failed; none if it lists
             none in a form that can be read.
     """
@@ -821,6 +827,7 @@ class StripeReference:
     Attributes:
         payment_record: the record that Stripe itself names: as it is now, or only its id.
         captured_charge: the id of the charge by which Stripe itself captured money for it.
+        authorised_charge: the id of the charge of which Stripe itself has captured nothing yet.
         payments: the invoice's paid payments.
         has_more_payments: whether there are others that were not shown.
     """
@@ -830,6 +837,7 @@ class StripeReference:
     metadata: Mapping[str, str]
     payment_record: PaymentRecord | str | None = None
     captured_charge: str | None = None
+    authorised_charge: str | None = None
     payments: tuple[InvoicePayment, ...] = ()
     has_more_payments: bool = False
 

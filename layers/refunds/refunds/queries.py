@@ -64,6 +64,7 @@ def parse_list(parameters: Parameters) -> ListQuery:
         payment_record=asked.payment_record,
         payment_intent=asked.payment_intent,
         invoice=asked.invoice,
+        charge=asked.charge,
         status=asked.status,
         created_after_ms=asked.after_ms,
         created_before_ms=asked.before_ms,
@@ -188,6 +189,7 @@ class _ListParameters(BaseModel):
     payment_record: Reference | None = None
     payment_intent: Reference | None = None
     invoice: Reference | None = None
+    charge: Reference | None = None
     status: Literal["pending", "succeeded", "failed", "canceled", "review"] | None = None
     created_after: Annotated[int, BeforeValidator(_after_ms)] | None = None
     created_before: Annotated[int, BeforeValidator(_before_ms)] | None = None
@@ -233,9 +235,10 @@ class _ListParameters(BaseModel):
 
     @model_validator(mode="after")
     def _at_most_one_filter(self) -> Self:
-        filters = (self.payment_record, self.payment_intent, self.invoice, self.status)
+        payment = (self.payment_record, self.payment_intent, self.invoice, self.charge)
+        filters = (*payment, self.status)
         if len(filters) - filters.count(None) > 1:
             raise ValueError(
-                "give at most one of payment_record, payment_intent, invoice and status"
+                "give at most one of payment_record, payment_intent, invoice, charge and status"
             )
         return self

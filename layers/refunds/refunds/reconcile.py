@@ -146,7 +146,7 @@ def _not_final(sides: Sides) -> Iterator[Difference]:
             last = f" ({refund.last_look})" if refund.last_look else ""
             says = f"is still {refund.state}{last}"
             yield _of(refund, Kind.NOT_SETTLED, says, Amounts(ledger=refund.amount))
-        elif refund.late_failure_at_ms is not None:
+        elif refund.late_failure_at_ms is not None and not refund.is_given_back:
             told = "was told of it and cannot take it back"
             if report.state is ReportState.NOT_DUE:
                 told = "was not told of it"
@@ -256,8 +256,8 @@ def _unowned(sides: Sides) -> Iterator[Difference]:
 def _sums(sides: Sides) -> Iterator[Difference]:
     payment, refunds = sides.payment, sides.refunds
     kept = {
-        "held": (payment.held, [r for r in refunds if r.state not in FREED]),
-        "moved": (payment.moved, [r for r in refunds if r.state is State.SUCCEEDED]),
+        "held": (payment.held, [r for r in refunds if r.holds_headroom]),
+        "moved": (payment.moved, [r for r in refunds if _has_moved(r)]),
         "booked": (payment.booked, [r for r in refunds if _is_booked(r)]),
         "report_due": (payment.report_due_amount, _reports(refunds, ReportState.DUE)),
         "report_failed": (payment.report_failed_amount, _reports(refunds, ReportState.FAILED)),
@@ -267,6 +267,10 @@ def _sums(sides: Sides) -> Iterator[Difference]:
         if amount != total:
             says = f"the payment's sum {name} is {amount}, its refunds make {total}"
             yield _about(sides, Kind.LEDGER_SUM_DIFFERS, says, Amounts(ledger=amount))
+
+
+def _has_moved(refund: Refund) -> bool:
+    return refund.state is State.SUCCEEDED and not refund.is_given_back
 
 
 def _reports(refunds: Sequence[Refund], state: ReportState) -> list[Refund]:

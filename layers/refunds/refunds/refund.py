@@ -32,6 +32,8 @@ from refunds.state_machine import (
 SCHEMA_VERSION: Final = 1
 # What stands for the payment of unlinked refunds begins so; no processor's own ids look like it.
 UNLINKED: Final = "unlinked/"
+# The processor of payments that Stripe took itself.
+STRIPE: Final = "stripe"
 # The cause of an import that is older than this service: others may have told Stripe of it.
 BEFORE_ADOPTION: Final = "before_adoption"
 # The cause of a line that binds a refund to what the processor lists, by elimination.
@@ -57,6 +59,7 @@ class ReferenceType(StrEnum):
     PAYMENT_RECORD = "payment_record"
     PAYMENT_INTENT = "payment_intent"
     INVOICE = "invoice"
+    CHARGE = "charge"
     PAYMENT_METHOD = "payment_method"
 
 
@@ -96,6 +99,7 @@ class RefundRequest:
             to nobody but the processor.
         report_to: of an unlinked refund: the Payment Record that it is reported to, if any.
         forgotten: digests of the members that are not kept any more, by their names.
+        charge: Stripe's charge, where it was named beside its PaymentIntent.
     """
 
     reference_type: ReferenceType
@@ -110,6 +114,7 @@ class RefundRequest:
     customer: Mapping[str, str] = field(default_factory=dict, repr=False)
     report_to: str | None = None
     forgotten: Mapping[str, str] = field(default_factory=dict)
+    charge: str | None = None
 
     def without(self, names: Sequence[str], salt: str) -> "RefundRequest":
         """The request with only digests of those of ``FORGETTABLE``; what says nothing stays."""
@@ -172,7 +177,8 @@ class ReportCause(StrEnum):
     Failed: Stripe's answer stayed ``unclear``, it ``refused``, there is ``no_room`` left at Stripe,
     nobody can tell whether others told it (``cannot_tell``), or no Payment Record books the refund
     (``payment_not_linked``).
-    Not due: a person ``waived`` it, or it is older than this service (``before_adoption``).
+    Not due: a person ``waived`` it, it is older than this service (``before_adoption``), or Stripe
+    took the payment and made the refund itself (``stripes_own``).
     """
 
     BY_US = "by_us"
@@ -185,6 +191,7 @@ class ReportCause(StrEnum):
     CANNOT_TELL = "cannot_tell"
     NOT_LINKED = "payment_not_linked"
     WAIVED = "waived"
+    STRIPES_OWN = "stripes_own"
     BEFORE_ADOPTION = BEFORE_ADOPTION
 
 
@@ -332,6 +339,19 @@ class Refund:
         return self.source is not Source.PROCESSOR
 
     @property
+    def is_stripes_own(self) -> bool:
+        """Whether Stripe itself took the payment, so that there is nothing to tell it."""
+        return self.processor == STRIPE
+
+    @property
+    def is_given_back(self) -> bool:
+        """Whether the processor took the money back, and the amount may be refunded again.
+
+        Only where nobody was told of the success: Stripe's books take back what it takes back.
+        """
+        return self.is_stripes_own and self.late_failure_at_ms is not None
+
+    @property
     def was_found(self) -> bool:
         """Whether it was recognised among what the processor lists, rather than answered for.
 
@@ -383,7 +403,7 @@ class Refund:
     @property
     def holds_headroom(self) -> bool:
         """Whether the amount counts against what may still be refunded."""
-        return self.state not in FREED
+        return self.state not in FREED and not self.is_given_back
 
 
 def refund_id_of(idempotency_key: str, stage: str) -> str:

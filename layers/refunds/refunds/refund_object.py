@@ -99,6 +99,8 @@ def payment_object(read: PaymentRead) -> dict[str, Any]:
 def _list_url_of(payment: Payment) -> str:
     """Where the list of its refunds goes on: SDKs follow it."""
     record = payment.payment_record
+    if payment.key.is_stripes_own:
+        return f"{LIST_URL}?charge={quote(payment.key.charge_id, safe='')}"
     return LIST_URL if record is None else f"{LIST_URL}?payment_record={quote(record, safe='')}"
 
 

@@ -28,6 +28,7 @@ _ONE_REFERENCE: Final[list[JsonValue]] = [
     {"required": ["payment_record"], "not": {"required": ["payment_method"]}},
     {"required": ["payment_intent"]},
     {"required": ["invoice"]},
+    {"required": ["charge"], "not": {"required": ["payment_intent"]}},
     {"required": ["payment_method"]},
 ]
 _SOME_KEY: Final[list[JsonValue]] = [

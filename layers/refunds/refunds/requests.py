@@ -59,6 +59,7 @@ _PAYMENTS: Final = (
     ReferenceType.PAYMENT_RECORD,
     ReferenceType.PAYMENT_INTENT,
     ReferenceType.INVOICE,
+    ReferenceType.CHARGE,
 )
 _UNLINKED_NEEDS: Final = ("processor", "customer", "amount", "currency")
 # Members of Stripe's refund that it can expand, and that are null here.
@@ -88,6 +89,7 @@ class RefundBody(BaseModel):
     payment_record: Reference | None = None
     payment_intent: Reference | None = None
     invoice: Reference | None = None
+    charge: Reference | None = None
     amount: Annotated[int, Field(ge=1, le=AMOUNT_MAX)] | None = None
     currency: _Currency | None = None
     reason: _Text | None = None
@@ -122,20 +124,29 @@ class RefundBody(BaseModel):
         elif self.customer is not None:
             raise ValueError("customer belongs to a payment_method")
         elif len(self._payments()) != 1:
-            raise ValueError("give exactly one of payment_record, payment_intent and invoice")
+            raise ValueError(
+                "give exactly one of payment_record, payment_intent, invoice and charge, or a "
+                "charge beside its payment_intent"
+            )
         return self
 
     def _require_unlinked(self) -> None:
         """Without a payment nothing follows from it, so everything has to be said."""
-        if self.payment_intent is not None or self.invoice is not None:
+        if (self.payment_intent, self.invoice, self.charge) != (None, None, None):
             raise ValueError("beside a payment_method only a payment_record can be named")
         missing = [name for name in _UNLINKED_NEEDS if getattr(self, name) is None]
         if missing:
             raise ValueError(f"with a payment_method {', '.join(missing)} must be given too")
 
     def _payments(self) -> list[tuple[ReferenceType, str]]:
+        """What is named; a charge beside its PaymentIntent names nothing of its own."""
         given = ((kind, getattr(self, kind.value)) for kind in _PAYMENTS)
-        return [(kind, value) for kind, value in given if value is not None]
+        return [
+            (kind, value)
+            for kind, value in given
+            if value is not None
+            and not (kind is ReferenceType.CHARGE and self.payment_intent is not None)
+        ]
 
     def normalised(self) -> RefundRequest:
         """The request as it is stored and compared: aliases resolved, defaults filled."""
@@ -156,6 +167,7 @@ class RefundBody(BaseModel):
             payment_method_type=None if method is None else method.type,
             customer=dict(self.customer or {}),
             report_to=None if method is None else self.payment_record,
+            charge=self.charge if reference_type is ReferenceType.PAYMENT_INTENT else None,
         )
 
 

@@ -26,6 +26,7 @@ from refunds.errors import (
 from refunds.learn import LearnFromCharge, Learnt, link_of
 from refunds.link import Sighting
 from refunds.money import AmountNotRepresentableError, Money, require_representable
+from refunds.outcome import report_at_birth
 from refunds.payment import Payment, follow, payment_key_of, revision_after
 from refunds.ports import (
     ClaimConflictError,
@@ -271,6 +272,7 @@ class Reservation:
             payment_record=seen.report_to,
             payment_intent=seen.payment_intent,
             invoice=seen.invoice,
+            report=report_at_birth(seen.key),
             amount=amount,
             currency=seen.view.currency,
             created_at_ms=now_ms,

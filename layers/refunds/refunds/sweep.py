@@ -6,7 +6,7 @@ to the end: what a run may cost is bounded, and no payment is left out for ever.
 be read stops neither: the run ends in an error, which rings, and a later one passes the page.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -187,7 +187,7 @@ class SweepPayments:
         return [
             charge.id
             for charge, key in zip(charges, keys, strict=True)
-            if _differs(charge, known.get(key)) or not ours.issuperset(charge.movements)
+            if _differs(key, charge, known.get(key), ours)
         ]
 
     def _ours(self, processor: str, movements: Sequence[str]) -> set[str]:
@@ -212,12 +212,19 @@ class SweepPayments:
             self.trail.note("sweep_missed", charge=charge_id, error=type(error).__name__)
 
 
-def _differs(charge: ListedCharge, known: Payment | None) -> bool:
-    """Whether the sum is not that of the ledger's refunds, or a report of them has failed.
+def _differs(
+    key: PaymentKey, charge: ListedCharge, known: Payment | None, ours: Collection[str]
+) -> bool:
+    """Whether refunds are listed that are not ``ours``, or the ledger's sum is another.
 
     What is known of others' refunds as a sum only is no refund of the ledger: the charge may list
     them by now. And a report may have failed for want of a link that somebody has mended since.
+    Of what Stripe itself took, only payments that the ledger knows are its business.
     """
+    is_unknown_refund = any(movement not in ours for movement in charge.movements)
+    if key.is_stripes_own:
+        return known is not None and is_unknown_refund
     if known is None:
-        return charge.refunded != 0
-    return charge.refunded != known.moved or known.report_failed_amount > 0
+        return charge.refunded != 0 or is_unknown_refund
+    has_another_sum = charge.refunded != known.moved or known.report_failed_amount > 0
+    return has_another_sum or is_unknown_refund

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.simulators.payments import STRIPE_USD, seed_of
 from local.simulators.seeding import Seed
 from local.simulators.server import RunningSimulators
 from local.simulators.stripe import DEFAULT_TEST_KEY
@@ -60,6 +61,31 @@ def test_an_intent_shows_what_stripe_captured(
     simulators.control.seed(Seed(payment_intents=(intent,)))
     found = book.payment_intent("pi_1", deadline())
     assert (found.captured_charge, found.payment_record) == ("ch_1", None)
+    assert found.authorised_charge is None
+
+
+@pytest.mark.parametrize(
+    ("status", "authorised"), [("succeeded", True), ("failed", False), ("pending", False)]
+)
+def test_an_intent_shows_what_stripe_may_still_capture(
+    simulators: RunningSimulators, book: StripeBook, status: str, authorised: bool
+) -> None:
+    charge = CHARGE | {"status": status, "captured": False, "amount_captured": 0}
+    intent = {"id": "pi_1", **COMMON, "latest_charge": charge}
+    simulators.control.seed(Seed(payment_intents=(intent,)))
+    found = book.payment_intent("pi_1", deadline())
+    assert found.captured_charge is None
+    assert found.authorised_charge == ("ch_1" if authorised else None)
+
+
+def test_a_payment_of_stripes_own_leads_to_its_charge_and_to_a_record_of_its_own(
+    simulators: RunningSimulators, book: StripeBook
+) -> None:
+    simulators.control.seed(seed_of(STRIPE_USD))
+    found = book.payment_intent(STRIPE_USD.intent_id, deadline())
+    assert found.captured_charge == STRIPE_USD.charge_id
+    assert isinstance(found.payment_record, PaymentRecord)
+    assert found.payment_record.reported_by == "stripe"
 
 
 def test_an_invoice_shows_by_what_it_was_paid(

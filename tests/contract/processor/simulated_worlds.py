@@ -15,7 +15,13 @@ from local.simulators.json_text import JsonObject
 from local.simulators.seeding import Seed
 from refunds.adapters.deadline_http import DeadlineHttp, Limits
 from refunds.money import Money, money_from_major
-from refunds.ports import Deadline, MovementStatus, Processor
+from refunds.ports import (
+    CredentialRefused,
+    Deadline,
+    MovementStatus,
+    Processor,
+    Unknown,
+)
 from refunds.processors.ccg import Ccg, CcgSettings
 from refunds.processors.ccg_shapes import AmountUnit
 from refunds.processors.hedge import Hedge
@@ -285,7 +291,10 @@ class StripeWorld(SimulatedWorld):
     reads = ("refund.read", "refund.find", "charge.read")
     payment_words = MappingProxyType({"void": "failed"})
     traits = Traits(
-        says_when_moved=False, says_method=False, refuses_by_403=False, replays_for_a_day=True
+        says_when_moved=False,
+        says_method=False,
+        no_refusals={403: CredentialRefused, 422: Unknown},
+        replays_for_a_day=True,
     )
 
     def adapter(self, url: str) -> Processor:

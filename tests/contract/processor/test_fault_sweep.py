@@ -88,8 +88,7 @@ def test_the_outcome_is_what_is_true(
         status = details["status"]
         assert isinstance(status, int)
         details = {**details, "body": world.error_body(status, "Insufficient balance.")}
-        if status == 403 and not world.traits.refuses_by_403:
-            expected = Aborted
+        expected = world.traits.no_refusals.get(status, expected)
     world.strike(fault, **details)
 
     # When it is ordered

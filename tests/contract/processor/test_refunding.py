@@ -168,8 +168,8 @@ def test_a_refusal_in_the_processors_words_is_rejected(world: ProcessorWorld, st
     world.answer(status, "Insufficient balance.")
     outcome = world.processor.refund(order(), world.deadline())
     assert world.moved("pay-1") == []
-    if status == 403 and not world.traits.refuses_by_403:
-        assert isinstance(outcome, Aborted)
+    if status in world.traits.no_refusals:
+        assert type(outcome) is world.traits.no_refusals[status]
         return
     assert isinstance(outcome, Rejected)
     assert (outcome.message, outcome.status) == ("Insufficient balance.", status)

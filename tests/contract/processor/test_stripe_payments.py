@@ -6,8 +6,19 @@ from dataclasses import replace
 import pytest
 
 from local.simulators.server import RunningSimulators
+from local.simulators.stripe_charges import UNCAPTURED
 from refunds.money import Money
-from refunds.ports import Accepted, MovementStatus, Unknown
+from refunds.ports import (
+    Aborted,
+    Accepted,
+    ChargeStatus,
+    CredentialRefused,
+    MovementStatus,
+    Outcome,
+    Rejected,
+    Unknown,
+    UnreadableAnswerError,
+)
 from refunds.processors.stripe import REASON_KEY
 from refunds.processors.stripe_shapes import ORDER_KEY
 from tests.contract.processor.orders import OTHER_REFUND_ID, PAID, REFUND_ID, order
@@ -68,6 +79,88 @@ def test_a_refund_of_others_is_nobodys_order_here_whatever_its_amount(world: Str
     (movement,) = world.processor.charge("ch_1", world.deadline()).movements or ()
     assert (movement.id, movement.order_id, movement.money.amount) == (made, made, 2500)
     assert world.processor.movement(made, world.deadline()) == movement
+
+
+def seed(world: StripeWorld, **members: object) -> None:
+    """The charge ``ch_2`` with these members."""
+    payment = {"id": "ch_2", "amount": 9999, "currency": "sgd"} | members
+    world.control.seed_processor("stripe", {"payments": [payment]})
+
+
+def test_a_charge_says_which_payment_intent_it_paid(world: StripeWorld) -> None:
+    seed(world, more={"payment_intent": "pi_2"})
+    assert world.processor.charge("ch_2", world.deadline()).payment_intent == "pi_2"
+    assert world.processor.charge("ch_1", world.deadline()).payment_intent is None
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [("transfer_data", {"destination": "acct_1"}), ("application_fee_amount", 100)],
+)
+def test_a_charge_says_that_others_have_a_part_in_it(
+    world: StripeWorld, member: str, value: object
+) -> None:
+    seed(world, more={member: value})
+    assert world.processor.charge("ch_2", world.deadline()).shared == member
+    assert world.processor.charge("ch_1", world.deadline()).shared is None
+
+
+def test_what_is_not_captured_cannot_be_refunded(world: StripeWorld) -> None:
+    seed(world, status=UNCAPTURED)
+    charge = world.processor.charge("ch_2", world.deadline())
+    assert (charge.status, charge.money.amount) == (ChargeStatus.NOT_REFUNDABLE, 0)
+
+
+def test_its_sum_holds_what_is_pending(world: StripeWorld) -> None:
+    seed(world, refunds_come_back="pending")
+    world.refund_in_dashboard("ch_2", Money(4000, PAID.currency))
+    assert world.processor.charge("ch_2", world.deadline()).refunded == 4000
+
+
+def test_all_refunds_are_walked_through_by_their_charges(world: StripeWorld) -> None:
+    # Given 120 refunds of two charges, one of which failed
+    world.add_charge("ch_2", PAID)
+    made = [world.refund_in_dashboard(f"ch_{one % 2 + 1}", Money(1, "sgd")) for one in range(120)]
+    world.set_status(made[119], MovementStatus.FAILED)
+    # When all pages are read
+    first = world.processor.charges(None, world.deadline())
+    second = world.processor.charges(first.cursor, world.deadline())
+    # Then each shows its charges, the last refunded first, with what has not failed
+    assert ([one.id for one in first.charges], second.cursor) == (["ch_2", "ch_1"], None)
+    listed = [
+        one for page in (first, second) for charge in page.charges for one in charge.movements
+    ]
+    assert sorted(listed) == sorted(made[:119])
+    assert {one.refunded for one in first.charges} == {None}
+
+
+def test_a_place_in_the_list_that_is_none_is_said_to_be_so(world: StripeWorld) -> None:
+    with pytest.raises(UnreadableAnswerError):
+        world.processor.charges("re_nobodys", world.deadline())
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "meant"),
+    [
+        (400, "invalid_request_error", Rejected),
+        (402, "card_error", Rejected),
+        (404, "invalid_request_error", Rejected),
+        (400, "idempotency_error", Unknown),
+        (409, "idempotency_error", Unknown),
+        (409, "invalid_request_error", Unknown),
+        (400, "api_error", Unknown),
+        (401, "invalid_request_error", CredentialRefused),
+        (403, "invalid_request_error", CredentialRefused),
+        (429, "invalid_request_error", Aborted),
+        (500, "api_error", Unknown),
+    ],
+)
+def test_which_of_stripes_errors_refuse_the_refund(
+    world: StripeWorld, status: int, kind: str, meant: type[Outcome]
+) -> None:
+    world.strike("status", status=status, body={"error": {"type": kind, "message": "No."}})
+    assert type(world.processor.refund(order(charge="ch_1"), world.deadline())) is meant
+    assert world.moved("ch_1") == []
 
 
 @pytest.mark.parametrize("count", [10, 11, 100, 101])

@@ -1,10 +1,11 @@
 """The worlds behind ``ports.Processor``: one in memory, and each real adapter at its simulator."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from refunds.money import Money
-from refunds.ports import Deadline, MovementStatus, Processor
+from refunds.ports import Deadline, MovementStatus, Outcome, Processor
 from refunds.refund import PaymentMethodKind
 
 
@@ -18,7 +19,7 @@ class Traits:
         says_method: whether a charge says how it was paid, and the processor what follows.
         unknown_payment_status: of the refusal to refund a payment that there is not.
         refused_currencies: in which it is not asked at all.
-        refuses_by_403: whether a 403 in its words refuses the refund, and not the credential.
+        no_refusals: what a status means, in its words, that refuses the refund elsewhere.
         replays_for_a_day: whether an order that comes again within a day is answered as before.
         seconds_refusals: statuses of refusals beside those that all have.
     """
@@ -27,7 +28,7 @@ class Traits:
     says_when_made: bool = True
     says_method: bool = True
     unknown_payment_status: int = 404
-    refuses_by_403: bool = True
+    no_refusals: Mapping[int, type[Outcome]] = field(default_factory=dict)
     replays_for_a_day: bool = False
     refused_currencies: frozenset[str] = frozenset()
     more_refusals: tuple[int, ...] = ()

@@ -11,7 +11,7 @@ import refunds
 from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.config import ConfigurationError, Mode
 from refunds.ports import Dedupe, LookUp
-from refunds.processors.registry import REGISTRY, build, set_up
+from refunds.processors.registry import OF_RECORDS, REGISTRY, build, set_up
 from tests.unit.processors.doubles import StoredKey
 
 CCG = {"CCG_URL": "https://api-stg.uhg.com", "CCG_MERCHANT_ID": "m-1", "CCG_AMOUNT_UNIT": "minor"}
@@ -21,12 +21,22 @@ EVERY = {
     "HYPERSWITCH_URL": "https://sandbox.hyperswitch.io",
     "HEDGE_URL": "https://api-sandbox.hedgepayments.com",
     **CCG,
+    "STRIPE_PAYMENTS_URL": "https://api.stripe.com",
 }
 
 
-def test_hitpay_is_one_of_four_and_the_first() -> None:
+def test_hitpay_is_one_of_five_and_the_first() -> None:
     # A payment reference without metadata is looked up at the first.
-    assert list(REGISTRY) == ["hitpay", "hyperswitch", "hedge", "ccg"]
+    assert list(REGISTRY) == ["hitpay", "hyperswitch", "hedge", "ccg", "stripe"]
+
+
+def test_no_record_leads_to_stripe_itself() -> None:
+    # What an outside Payment Record books is never refunded there, whatever its metadata say.
+    assert list(OF_RECORDS) == ["hitpay", "hyperswitch", "hedge", "ccg"]
+
+
+def test_that_stripe_is_told_of_refunds_does_not_say_that_it_makes_them() -> None:
+    assert set_up({"STRIPE_URL": "https://api.stripe.com"}, Mode.TEST) == {}
 
 
 @pytest.mark.parametrize("name", REGISTRY)
@@ -35,7 +45,8 @@ def test_an_adapter_goes_by_the_name_that_metadata_and_settings_have(name: str) 
     assert adapter.name == name
     assert re.fullmatch(r"[a-z]+", name)
     assert adapter.secret.startswith(f"{name}-")
-    assert adapter.live_host != adapter.sandbox_host
+    # Stripe has one address for both modes, and its key shows which it is of.
+    assert adapter.live_host != adapter.sandbox_host or name == "stripe"
 
 
 @pytest.mark.parametrize("name", REGISTRY)
@@ -56,7 +67,7 @@ def test_a_processor_is_set_up_by_its_url() -> None:
 def test_an_empty_variable_counts_as_absent() -> None:
     empty = {**EVERY, "HEDGE_URL": "", "HYPERSWITCH_REFUND_ID_MAX": "", "CCG_UPSTREAM_ENV": ""}
     found = set_up(empty, Mode.TEST)
-    assert list(found) == ["hitpay", "hyperswitch", "ccg"]
+    assert list(found) == ["hitpay", "hyperswitch", "ccg", "stripe"]
     assert found["hyperswitch"].model_dump()["refund_id_max"] == 64
     assert found["ccg"].model_dump()["upstream_env"] is None
 
@@ -97,7 +108,7 @@ def test_the_gateways_amount_unit_has_no_default() -> None:
         set_up(without, Mode.TEST)
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", OF_RECORDS)
 class TestTheMode:
     """Real and play money are never mixed."""
 
@@ -123,6 +134,13 @@ class TestTheMode:
         url = f"http://{REGISTRY[name].live_host}"
         with pytest.raises(ConfigurationError, match="MODE is live"):
             set_up(self.with_url(name, url), Mode.LIVE)
+
+
+def test_stripes_live_money_goes_over_https_too() -> None:
+    with pytest.raises(ConfigurationError, match="MODE is live"):
+        set_up({"STRIPE_PAYMENTS_URL": "http://api.stripe.com"}, Mode.LIVE)
+    for mode in Mode:
+        assert list(set_up({"STRIPE_PAYMENTS_URL": "https://api.stripe.com"}, mode)) == ["stripe"]
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,16 @@ from local.providers import PROCESSORS
 from local.simulators.server import RunningSimulators
 from local.simulators.stripe import DEFAULT_TEST_KEY
 from refundctl.checks.finding import Level
-from refundctl.checks.providers import ask, processor_probe, stripe_right_to_report
+from refundctl.checks.providers import (
+    ask,
+    processor_probe,
+    stripe_right_to_refund,
+    stripe_right_to_report,
+)
 from refundctl.processors import settings_of
 from refunds.adapters.system_clock import SystemClock
-from refunds.processors.registry import REGISTRY
+from refunds.config import ConfigurationError
+from refunds.processors.registry import OF_RECORDS
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +26,7 @@ def simulators() -> Iterator[RunningSimulators]:
         yield running
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", OF_RECORDS)
 def test_a_good_key_is_told_from_a_bad_one_and_nothing_is_refunded(
     simulators: RunningSimulators, name: str
 ) -> None:
@@ -60,3 +66,25 @@ def test_a_key_that_may_read_and_not_report_is_found_beforehand(
     found = ask(stripe_right_to_report(url, DEFAULT_TEST_KEY), SystemClock())
     assert found.level is (Level.FAIL if restricted else Level.OK), found
     assert simulators.control.reports() == []
+
+
+@pytest.mark.parametrize("restricted", [False, True])
+def test_a_key_that_may_not_refund_at_stripe_is_found_beforehand(
+    simulators: RunningSimulators, restricted: bool
+) -> None:
+    if restricted:
+        refusal = {"error": {"type": "invalid_request_error", "message": "Not permitted."}}
+        simulators.control.add_fault("stripe", "refund.create", "status", status=403, body=refusal)
+    url = simulators.control.urls["stripe"]
+    found = ask(stripe_right_to_refund(url, DEFAULT_TEST_KEY), SystemClock())
+    assert found.level is (Level.FAIL if restricted else Level.OK), found
+    assert simulators.control.processor_refunds("stripe") == []
+
+
+def test_that_stripe_refunds_is_said_by_a_word_and_where_it_is_by_its_address() -> None:
+    parameters = {"Mode": "test", "StripeUrl": "https://api.stripe.com"}
+    assert settings_of(parameters | {"StripePayments": "on"})["stripe"].url == (
+        "https://api.stripe.com"
+    )
+    with pytest.raises(ConfigurationError, match="no processor"):
+        settings_of(parameters | {"StripePayments": "off"})

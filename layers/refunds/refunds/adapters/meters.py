@@ -15,6 +15,7 @@ from typing import Final
 from aws_lambda_powertools.metrics import MetricUnit
 
 from refunds.processors.registry import REGISTRY
+from refunds.refund import STRIPE
 
 SERIES_MAX: Final = 42
 
@@ -23,11 +24,12 @@ PROCESSORS: Final = tuple(REGISTRY)
 OUTCOMES: Final = ("succeeded", "failed", "review")
 # Sums of different currencies cannot be added, so there is no "other" among these.
 CURRENCIES: Final = ("sgd", "myr", "php", "eur", "usd")
+# Stripe is one provider, whether it is told of refunds or makes them itself.
 CALLS: Final = (
     *product(PROCESSORS, ("read", "refund")),
-    *product(("stripe",), ("read", "report", "credit_note")),
+    *product((STRIPE,), ("report", "credit_note")),
 )
-PROVIDERS: Final = tuple((name,) for name in (*PROCESSORS, "stripe"))
+PROVIDERS: Final = tuple((name,) for name in PROCESSORS)
 
 # What no waiting mends: two books say different things of the same money, or what would tell cannot
 # be asked.

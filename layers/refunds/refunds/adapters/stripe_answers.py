@@ -162,7 +162,8 @@ def read_payment_intent(source: Mapping[str, Any]) -> StripeReference:
         livemode=_flag(source, "livemode"),
         metadata=_metadata(source),
         payment_record=read_payment_record(record) if isinstance(record, dict) else record,
-        captured_charge=_captured_charge(source.get("latest_charge")),
+        captured_charge=_charge(source.get("latest_charge"), captured=True),
+        authorised_charge=_charge(source.get("latest_charge"), captured=False),
     )
 
 
@@ -187,11 +188,12 @@ def read_invoice(source: Mapping[str, Any]) -> StripeReference:
     )
 
 
-def _captured_charge(charge: Any) -> str | None:
-    """The id of a charge that captured money; ``None`` for one that did not, or is not shown."""
+def _charge(charge: Any, *, captured: bool) -> str | None:
+    """The id of a charge that succeeded and has captured money, or has not; else ``None``."""
     if not isinstance(charge, dict) or charge.get("status") != "succeeded":
         return None
-    return _text(charge, "id") if charge.get("captured") and charge.get("amount_captured") else None
+    has_captured = bool(charge.get("captured") and charge.get("amount_captured"))
+    return _text(charge, "id") if has_captured is captured else None
 
 
 def _invoice_payment(source: Mapping[str, Any]) -> InvoicePayment:

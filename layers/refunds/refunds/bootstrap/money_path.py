@@ -24,7 +24,7 @@ from refunds.adapters.sqs_doorbell import SqsDoorbell
 from refunds.adapters.ssm_secrets import Secrets
 from refunds.adapters.system_clock import SystemClock
 from refunds.bootstrap.processors import keys_of, processor_side
-from refunds.bootstrap.stripe_side import STRIPE_SECRET_KEY, stripe_side
+from refunds.bootstrap.stripe_side import STRIPE_SECRET_KEY, key_of, stripe_side
 from refunds.bootstrap.trails import calls_to, trail_of
 from refunds.config import ConfigurationError, Seconds, Settings
 from refunds.execute import ExecuteRefund
@@ -33,7 +33,7 @@ from refunds.link import LinkResolver, VerifyCharge
 from refunds.listing import every_refund_of
 from refunds.payouts import PayoutRules, UnlinkedRefunds
 from refunds.ports import Book, Listing, Processor, SweepLog, Trail
-from refunds.processors.registry import REGISTRY, set_up
+from refunds.processors.registry import OF_RECORDS, REGISTRY, set_up, variable_of
 from refunds.recent_looks import LookOnce
 from refunds.record import Recorder
 from refunds.reserve import Reservation
@@ -118,7 +118,7 @@ def money_path(
     """
     found = set_up(os.environ, settings.mode)
     if needs_processor and not found:
-        variables = ", ".join(f"{name.upper()}_URL" for name in REGISTRY)
+        variables = ", ".join(variable_of(name, "url") for name in REGISTRY)
         raise ConfigurationError(f"No processor is set up: give one of {variables}.")
     clock, trail = SystemClock(), trail_of(logger)
     http = DeadlineHttp(clock)
@@ -132,7 +132,7 @@ def money_path(
     ledger = DynamoDbLedger(dynamodb_client(), settings.ledger_table)
     side = processor_side(
         found,
-        secrets,
+        partial(key_of, secrets=secrets, mode=settings.mode),
         http,
         calls_to=lambda name: calls_to(name, clock, trail, tracing=settings.tracing),
         breaker_of=lambda name: Breaker(name, clock, trail),
@@ -162,7 +162,7 @@ def money_path(
             ledger=ledger,
             book=stripe.book,
             processors=processors,
-            names=tuple(REGISTRY),
+            names=OF_RECORDS,
             together=SideBySide(),
             verify_charge=settings.verify_charge,
             livemode=settings.livemode,

@@ -4,14 +4,15 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from refunds.adapters.api_key import ApiKey
 from refunds.adapters.breaker import Breaker
 from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.adapters.guarded_ports import GuardedProcessor
 from refunds.adapters.provider_calls import ProviderCalls
-from refunds.adapters.ssm_secrets import Secrets
 from refunds.adapters.watched_ports import WatchedProcessor
 from refunds.processors.registry import REGISTRY, build, import_set_up
 from refunds.processors.settings import ProcessorSettings
+from refunds.refund import STRIPE
 
 # While the function starts, and so before a copy of it is taken (``snapshots.py``): none that is
 # not set up, and none of them in the first call.
@@ -30,23 +31,27 @@ class ProcessorSide:
 
 
 def keys_of(found: Mapping[str, ProcessorSettings]) -> tuple[str, ...]:
-    """The names of the parameters that hold the keys of these processors."""
-    return tuple(REGISTRY[name].secret for name in found)
+    """The names of the parameters that hold the keys of these processors.
+
+    Stripe's own payments are refunded with the key that Stripe is told with, which is held to the
+    stage's mode and named by whoever builds Stripe's side.
+    """
+    return tuple(REGISTRY[name].secret for name in found if name != STRIPE)
 
 
 def processor_side(
     found: Mapping[str, ProcessorSettings],
-    secrets: Secrets,
+    key_of: Callable[[str], ApiKey],
     http: DeadlineHttp,
     calls_to: Callable[[str], ProviderCalls],
     breaker_of: Callable[[str], Breaker],
 ) -> ProcessorSide:
-    """The processors that are set up this way, with the keys of these secrets."""
+    """The processors that are set up this way; ``key_of`` is handed the name of a secret."""
     return ProcessorSide(
         {
             name: GuardedProcessor(
                 WatchedProcessor(
-                    build(name, own, secrets.secret(REGISTRY[name].secret), http),
+                    build(name, own, key_of(REGISTRY[name].secret), http),
                     calls_to(name),
                 ),
                 breaker_of(name),

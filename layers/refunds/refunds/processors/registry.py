@@ -1,10 +1,12 @@
 """The processors that there are: a new one is its file and a line here.
 
 Which of them are set up is said by the environment (``settings.py``). Payments lead to one by the
-metadata ``<name>_payment_id`` of their Payment Record.
+metadata ``<name>_payment_id`` of their Payment Record; to Stripe itself, which is the last of them,
+by having none.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
@@ -16,13 +18,18 @@ if TYPE_CHECKING:
     from refunds.processors.adapter import Adapter
     from refunds.processors.settings import ProcessorSettings
 
+from refunds.refund import STRIPE
+
 # The class of each in the module of its name.
 _CLASSES: Final = {
     "hitpay": "HitPay",
     "hyperswitch": "Hyperswitch",
     "hedge": "Hedge",
     "ccg": "Ccg",
+    STRIPE: "StripePayments",
 }
+# Those to which a Payment Record may lead.
+OF_RECORDS: Final = tuple(name for name in _CLASSES if name != STRIPE)
 
 
 class _Registry(Mapping[str, "type[Adapter]"]):
@@ -62,9 +69,11 @@ def set_up(environment: Mapping[str, str], mode: "Mode") -> Mapping[str, "Proces
     found: dict[str, ProcessorSettings] = {}
     for name in _with_url(environment):
         adapter = REGISTRY[name]
-        settings = adapter.settings_form.from_environment(name, environment)
+        settings = adapter.settings_form.from_environment(
+            name, environment, partial(variable_of, name)
+        )
         if settings is not None:
-            require_url_of_mode(settings.url, mode, adapter)
+            require_url_of_mode(settings.url, mode, adapter, variable_of(name, "url"))
             found[name] = settings
     return found
 
@@ -76,5 +85,15 @@ def build(
     return REGISTRY[name].from_settings(settings, key, http)
 
 
+def variable_of(name: str, field: str) -> str:
+    """The variable of the environment that holds a setting of that processor.
+
+    ``STRIPE_URL`` is where Payment Records are, in every stage: it says nothing of whether payments
+    that Stripe took are refunded.
+    """
+    prefix = "STRIPE_PAYMENTS" if name == STRIPE else name.upper()
+    return f"{prefix}_{field.upper()}"
+
+
 def _with_url(environment: Mapping[str, str]) -> list[str]:
-    return [name for name in REGISTRY if environment.get(f"{name.upper()}_URL")]
+    return [name for name in REGISTRY if environment.get(variable_of(name, "url"))]

@@ -5,7 +5,7 @@ without a URL is not set up, and a payment that leads to it is refused.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 
@@ -37,19 +37,21 @@ class ProcessorSettings(BaseModel):
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     @classmethod
-    def from_environment(cls, name: str, environment: Mapping[str, str]) -> Self | None:
+    def from_environment(
+        cls, name: str, environment: Mapping[str, str], variable_of: Callable[[str], str]
+    ) -> Self | None:
         """The settings of the processor of that name; ``None`` if it is not set up.
 
-        An empty variable counts as absent: a template's parameter cannot be left out.
+        ``variable_of`` tells the variable of a setting. An empty one counts as absent: a template's
+        parameter cannot be left out.
 
         Raises:
             ConfigurationError: a variable is missing or out of range; the sentence names it.
         """
-        prefix = f"{name.upper()}_"
         given = {
-            field: environment[prefix + field.upper()]
+            field: environment[variable_of(field)]
             for field in cls.model_fields
-            if environment.get(prefix + field.upper())
+            if environment.get(variable_of(field))
         }
         if "url" not in given:
             return None
@@ -57,24 +59,23 @@ class ProcessorSettings(BaseModel):
             return cls.model_validate(given)
         except ValidationError as error:
             problems = "; ".join(
-                f"{prefix}{str(problem['loc'][0]).upper()}: {problem['msg']}"
+                f"{variable_of(str(problem['loc'][0]))}: {problem['msg']}"
                 for problem in error.errors()
             )
             raise ConfigurationError(f"{name} is set up wrongly: {problems}") from None
 
 
-def require_url_of_mode(url: str, mode: Mode, adapter: "type[Adapter]") -> None:
+def require_url_of_mode(url: str, mode: Mode, adapter: "type[Adapter]", variable: str) -> None:
     """Refuse to mix real and play money: live is HTTPS and never the sandbox, test never live.
 
     Other addresses, a processor of one's own or a simulator, are of the mode that is configured,
-    unless the adapter says that money is real at one address only.
+    unless the adapter says that money is real at one address only. ``variable`` holds the address.
 
     Raises:
         ConfigurationError: it is mixed.
     """
     address = urlsplit(url)
     host = (address.hostname or "").rstrip(".")  # with a dot at its end it is the same host
-    variable = f"{adapter.name.upper()}_URL"
     if mode is Mode.LIVE and (address.scheme != "https" or host == adapter.sandbox_host):
         raise ConfigurationError(f"MODE is live, but {variable} is plain HTTP or the sandbox.")
     if mode is Mode.LIVE and adapter.only_there and host != adapter.live_host:

@@ -16,6 +16,7 @@ from refunds.ports import (
     Capabilities,
     Charge,
     ChargeNotFoundError,
+    ChargePage,
     Deadline,
     Dedupe,
     LookUp,
@@ -35,16 +36,19 @@ from refunds.processors.provider_http import (
     require_same,
 )
 from refunds.processors.settings import ProcessorSettings
-from refunds.processors.stripe_outcome import message_of, outcome_of
+from refunds.processors.stripe_outcome import OF_THE_KEY, message_of, outcome_of
 from refunds.processors.stripe_shapes import (
     ORDER_KEY,
     TITLE,
+    charges_of,
     read_charge,
     read_movement,
     read_movements,
 )
+from refunds.refund import STRIPE
 
 PAGE: Final = 100
+_ALL_REFUNDS: Final = f"/v1/refunds?limit={PAGE}"
 # ``fraudulent`` would put the customer's card and e-mail on Stripe's block list, so Stripe is not
 # told that word; nor any other text, which it takes no reason for.
 REASONS_PASSED_ON: Final = frozenset({"duplicate", "requested_by_customer"})
@@ -61,7 +65,7 @@ class StripePayments(Adapter):
         http: the caller whose limits and deadline bound every exchange.
     """
 
-    name = "stripe"
+    name = STRIPE
     title = TITLE
     secret = "stripe-secret-key"  # noqa: S105 - a parameter's name, not its value
     # One address serves both modes: the key says which, and ``ModeCheckedKey`` holds it to it.
@@ -76,12 +80,18 @@ class StripePayments(Adapter):
         unlinked=False,
         may_be_pending=True,
         learns_by=News.POLLING,
-        lists_charges=False,
+        lists_charges=True,
     )
 
     def __init__(self, *, base_url: str, key: ApiKey, http: DeadlineHttp) -> None:
         self._http = ProviderHttp(
-            title=TITLE, base_url=base_url, key=key, http=http, headers=_headers, words=message_of
+            title=TITLE,
+            base_url=base_url,
+            key=key,
+            http=http,
+            headers=_headers,
+            words=message_of,
+            refused_by=OF_THE_KEY,
         )
 
     @classmethod
@@ -124,23 +134,40 @@ class StripePayments(Adapter):
         )
         return outcome_of(sent, order) if isinstance(sent, Sent) else sent
 
+    def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
+        """A page of all refunds by their charges, the last created first; see ``ports.Processor``.
+
+        A charge of several refunds may stand on several pages. Its sum is not told there.
+        """
+        data, cursor = self._page(_ALL_REFUNDS, cursor, deadline)
+        return ChargePage(charges_of(data), cursor)
+
     def _refunds_of(self, charge_id: str, deadline: Deadline) -> Iterator[Any]:
         """All refunds of a charge, page after page; at most one more than can be told apart."""
-        path, found = f"/v1/refunds?charge={quote(charge_id, safe='')}&limit={PAGE}", 0
-        after = ""
+        path, found = f"{_ALL_REFUNDS}&charge={quote(charge_id, safe='')}", 0
+        cursor: str | None = None
         while True:
-            page = self._http.object_at(path + after, deadline) or {}
-            data = page.get("data")
-            if not isinstance(data, list) or type(page.get("has_more")) is not bool:
-                raise UnreadableAnswerError("Stripe's list of refunds cannot be read")
+            data, cursor = self._page(path, cursor, deadline)
             yield from data
             found += len(data)
-            if not page["has_more"] or found > MOVEMENTS_MAX:
+            if cursor is None or found > MOVEMENTS_MAX:
                 return
-            last = data[-1].get("id") if data and isinstance(data[-1], dict) else None
-            if not isinstance(last, str) or not last:
-                raise UnreadableAnswerError("Stripe's list of refunds does not go on")
-            after = f"&starting_after={quote(last, safe='')}"
+
+    def _page(
+        self, path: str, cursor: str | None, deadline: Deadline
+    ) -> tuple[list[Any], str | None]:
+        """The refunds after ``cursor``, and where the next page begins; ``None`` at the end."""
+        after = "" if cursor is None else f"&starting_after={quote(cursor, safe='')}"
+        page = self._http.object_at(path + after, deadline) or {}
+        data = page.get("data")
+        if not isinstance(data, list) or type(page.get("has_more")) is not bool:
+            raise UnreadableAnswerError("Stripe's list of refunds cannot be read")
+        if not page["has_more"]:
+            return data, None
+        last = data[-1].get("id") if data and isinstance(data[-1], dict) else None
+        if not isinstance(last, str) or not last:
+            raise UnreadableAnswerError("Stripe's list of refunds does not go on")
+        return data, last
 
 
 def _parameters(order: RefundOrder) -> dict[str, str]:

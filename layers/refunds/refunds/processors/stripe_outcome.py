@@ -11,6 +11,7 @@ from refunds.adapters.exact_json import json_object
 from refunds.adapters.http_messages import HttpAnswer
 from refunds.ports import (
     Aborted,
+    CredentialRefused,
     Outcome,
     RefundOrder,
     Rejected,
@@ -21,11 +22,15 @@ from refunds.processors.accepting import accepted
 from refunds.processors.provider_http import Sent, not_executed
 from refunds.processors.stripe_shapes import TITLE, read_movement
 
-_REFUSALS: Final = frozenset({400, 402, 404, 422})
+# A refusal of the refund is one of these, of one of these types. Of another type the answer is
+# about something else: ``idempotency_error`` about another request under our key, of which nothing
+# is known.
+_REFUSALS: Final = frozenset({400, 402, 404})
+_TYPES: Final = frozenset({"invalid_request_error", "card_error"})
 # Without Stripe's sentence these come from something in front of it, which executes nothing.
 _TURNED_AWAY: Final = frozenset({403, 404})
-# Another request under our key, or one with other parameters: of that one nothing is known.
-_OF_THE_KEY: Final = "idempotency_error"
+# 401: no valid key. 403: a restricted key without the right to this, never the refund's fault.
+OF_THE_KEY: Final = frozenset({401, 403})
 
 
 def outcome_of(sent: Sent, order: RefundOrder) -> Outcome:
@@ -40,11 +45,11 @@ def _refused(answer: HttpAnswer, key: str) -> Outcome:
     error, message = _error_of(answer), message_of(answer, secret=key)
     if message is None and answer.status in _TURNED_AWAY:
         return Aborted(f"turned away before Stripe ({answer.status} without its message)")
-    if message is None or error.get("type") == _OF_THE_KEY:
+    if message is None:
         return Unknown(f"Stripe answered {answer.status}")
-    if answer.status == 403:
-        return Aborted(f"the key may not refund at Stripe: {message}")
-    if answer.status in _REFUSALS:
+    if answer.status in OF_THE_KEY:
+        return CredentialRefused(f"Stripe does not accept the key for this ({answer.status})")
+    if answer.status in _REFUSALS and error.get("type") in _TYPES:
         code = sentence(str(error.get("code") or ""), secret=key) or None
         return Rejected(message, answer.status, code)
     return Unknown(f"Stripe answered {answer.status}")

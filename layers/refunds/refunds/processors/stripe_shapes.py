@@ -11,6 +11,7 @@ from refunds.ports import (
     MOVEMENTS_MAX,
     Charge,
     ChargeStatus,
+    ListedCharge,
     Movement,
     MovementStatus,
     UnreadableAnswerError,
@@ -21,6 +22,14 @@ from refunds.processors.answer_members import Members
 TITLE: Final = "Stripe"
 # Our refund's id in a refund's metadata, which Stripe shows wherever it shows the refund.
 ORDER_KEY: Final = "refund_bridge_id"
+# What says of a charge that an account behind the merchant's, or its platform, has a part in it.
+_SHARES: Final = (
+    "transfer_data",
+    "transfer",
+    "destination",
+    "application_fee_amount",
+    "application_fee",
+)
 _STATUS: Final = {
     "succeeded": MovementStatus.SUCCEEDED,
     # What the customer has to do before the money moves; nobody here can.
@@ -56,7 +65,22 @@ def read_charge(source: Any, movements: tuple[Movement, ...] | None) -> Charge:
         money=Money(members.count("amount_captured"), members.currency()),
         refunded=refunded,
         movements=None if listed < refunded else movements,
+        payment_intent=members.optional_text("payment_intent"),
+        shared=next(filter(members.value, _SHARES), None),
     )
+
+
+def charges_of(refunds: list[Any]) -> tuple[ListedCharge, ...]:
+    """The charges of a page of refunds, in its order; what names no charge is left out."""
+    found: dict[str, list[str]] = {}
+    for refund in refunds:
+        charge = refund.get("charge") if isinstance(refund, dict) else None
+        if not isinstance(charge, str) or not charge:
+            continue
+        listed = found.setdefault(charge, [])
+        if _STATUS.get(str(refund.get("status"))) is not MovementStatus.FAILED:
+            listed.append(str(refund.get("id")))
+    return tuple(ListedCharge(one, None, tuple(ids)) for one, ids in found.items())
 
 
 def read_movements(listed: list[Any]) -> tuple[Movement, ...] | None:

@@ -8,8 +8,10 @@ import stripe
 
 from refunds.ports import (
     ProviderUnavailableError,
+    ReportUnclear,
+    UnreadableAnswerError,
 )
-from tests.unit.adapters.test_stripe.bodies import error_body, record_body
+from tests.unit.adapters.test_stripe.bodies import PARAMETERS, error_body, record_body
 from tests.unit.adapters.test_stripe.conftest import MakeBook
 from tests.unit.processors.doubles import FrozenWallClock
 from tests.unit.processors.raw_server import (
@@ -72,6 +74,34 @@ def test_an_object_inside_an_error_hides_nothing_of_it(
     refused = answer(402, error_body(message="Declined", payment_intent=inside, source=inside))
     with RawServer(refused) as server, pytest.raises(ProviderUnavailableError, match="Declined"):
         make_book(server.url).payment_record("pr_1", clock.deadline())
+
+
+# The SDK makes a ``Decimal`` of this member of a ``line_item``, wherever that stands.
+MISREAD = {"object": "line_item", "quantity_decimal": "anna"}
+
+
+def test_what_the_sdk_can_make_no_object_of_is_unreadable(
+    make_book: MakeBook, clock: FrozenWallClock
+) -> None:
+    with (
+        RawServer(answer(200, record_body(line=MISREAD))) as server,
+        pytest.raises(UnreadableAnswerError) as caught,
+    ):
+        make_book(server.url).payment_record("pr_1", clock.deadline())
+    assert "anna" not in repr((caught.value, caught.value.__cause__, caught.value.args))
+    assert len(server.arrived) == 1
+
+
+def test_a_report_is_unclear_if_the_sdk_can_make_no_object_of_its_success(
+    make_book: MakeBook, clock: FrozenWallClock
+) -> None:
+    with RawServer(answer(200, record_body(line=MISREAD))) as server:
+        book = make_book(server.url)
+        told = book.report_refund(PARAMETERS, "rfd_1-0", clock.deadline())
+    assert told == ReportUnclear(
+        "Stripe's answer is a success that cannot be read (InvalidOperation)"
+    )
+    assert len(server.arrived) == 1
 
 
 def test_no_thread_is_left_behind(make_book: MakeBook, clock: FrozenWallClock) -> None:

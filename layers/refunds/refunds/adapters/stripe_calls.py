@@ -32,6 +32,23 @@ _ID: Final = re.compile(r"[A-Za-z0-9_]{1,255}", re.ASCII)
 _MISREAD: Final = (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError)
 
 
+def prime() -> tuple[type, ...]:
+    """Import what the first calls would: the SDK's services, and its classes of what they answer.
+
+    These are hundreds, and most of what a first call takes. Asks nobody, and needs no key.
+    """
+    return (
+        stripe.PaymentRecordService,
+        stripe.PaymentIntentService,
+        stripe.InvoiceService,
+        stripe.PaymentRecord,
+        stripe.PaymentIntent,
+        stripe.Invoice,
+        stripe.InvoicePayment,
+        stripe.Charge,
+    )
+
+
 class RefusedError(Exception):
     """Stripe's error, read; ends an attempt."""
 

@@ -105,7 +105,7 @@ def note_body(note: CreditNote) -> JsonObject:
         "amount_shipping": 0,
         "created": note.created,
         "currency": note.currency,
-        "customer": None,
+        "customer": "cus_simulator",
         "customer_balance_transaction": None,
         "discount_amount": 0,
         "discount_amounts": [],
@@ -129,7 +129,6 @@ def note_body(note: CreditNote) -> JsonObject:
                     "payment_record": refund.payment_record,
                     "refund_group": refund.refund_group,
                 },
-                "refund": None,
                 "type": "payment_record_refund",
             }
             for refund in note.refunds

@@ -9,6 +9,7 @@ from local.http_client import RefundApiClient
 from local.simulators.payments import demo_payments
 from local.stack import RunningStack, running_stack
 from tests.conftest import needed_by
+from tests.descriptions.journal import undescribed
 from tests.integration.background import start_settling
 from tests.openapi.watch import Watch
 
@@ -42,6 +43,7 @@ def stack() -> Iterator[RunningStack]:
         _ends["stack"] = end
         running = end.enter_context(running_stack(parameters=CALM))
         running.control.seed(demo_payments())
+        end.callback(every_call_is_of_the_providers_apis, running)
         yield running
 
 
@@ -56,7 +58,13 @@ def hasty_stack() -> Iterator[RunningStack]:
             Attributes={"VisibilityTimeout": HASTY_VISIBILITY},
         )
         start_settling(running)  # the schedule takes over in a minute
+        end.callback(every_call_is_of_the_providers_apis, running)
         yield running
+
+
+def every_call_is_of_the_providers_apis(running: RunningStack) -> None:
+    """What a stack ends with."""
+    assert undescribed(running.control) == []
 
 
 @pytest.hookimpl(wrapper=True)

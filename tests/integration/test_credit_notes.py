@@ -87,7 +87,6 @@ def test_a_refund_by_invoice_issues_one_note_that_is_tied_to_its_report(
                 "payment_record": payment.record_id,
                 "refund_group": report.refund_reference,
             },
-            "refund": None,
             "amount_refunded": 2000,
         }
     ]

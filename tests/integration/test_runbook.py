@@ -372,6 +372,33 @@ def orders_refused(night: RunningStack, shell: Shell) -> Page:
     yield {"refundctl list --status failed --since 1d": told("failed")}
 
 
+def answers_unreadable(night: RunningStack, shell: Shell) -> Page:
+    """A charge that is refunded in part, with nothing refunded."""
+    payment = paid(night, "unreadable")
+    wait_for_report(night, refunded(night, payment, amount=500), "reported")
+    charge = {"id": payment.charge_id, "amount": 29, "currency": "sgd", "refunds": []}
+    charge |= {"status": "partially_refunded", "refunded_amount": None}
+    night.control.add_fault(
+        "hitpay",
+        "charge.read",
+        "status",
+        times=None,
+        status=200,
+        body=charge,
+        match=payment.charge_id,
+    )
+    for _ in range(3):
+        answer = caller(night).create_refund("unreadable", payment_record=payment.record_id)
+        assert (answer.status, answer.body["error"]["code"]) == (503, "processor_unavailable")
+    yield {
+        tail("refund-api", "1h", '"unreadable"'): told("unreadable", "hitpay", "charge"),
+        "refundctl reconcile --since 7d": told(
+            f"Not compared: {payment.charge_id}: a HitPay charge is partially_refunded with 0",
+            exit_code=3,
+        ),
+    }
+
+
 def server_errors(night: RunningStack, shell: Shell) -> Page:
     payment = paid(night, "errors")
     night.control.add_fault(
@@ -434,6 +461,7 @@ TROUBLES: Mapping[str, Callable[[RunningStack, Shell], Page]] = {
     "Webhooks refused": webhooks_refused,
     "Credentials refused": credentials_refused,
     "Orders refused": orders_refused,
+    "Answers unreadable": answers_unreadable,
     "Server errors": server_errors,
     "Throttles": throttles,
     "Function errors": function_errors,

@@ -104,6 +104,24 @@ class TestTaking:
         assert world.stored("k").late_failure_at_ms is not None
         assert len(world.noted("refund_taken_back")) == 1
 
+    def test_what_hyperswitch_takes_back_is_told_once_and_keeps_its_amount(self) -> None:
+        # Given a refund of 600 that succeeded at Hyperswitch and that Stripe was told of
+        world = World(doors=("hyperswitch",))
+        world.pay()
+        refund = world.refund("k", amount=600).refund
+        world.report(refund.id)
+
+        # When it shows the refund as failed, and the rest of the payment is refunded
+        world.processor.books.set_status("hyperswitch-refund-1", MovementStatus.FAILED)
+        settle_when_due(world)
+        assert world.refund("rest").refund.amount == 9399
+
+        # Then the first stays a success, taken back, since Stripe cannot un-book it
+        stored = world.stored("k")
+        assert (stored.state, stored.late_failure_at_ms is None) == (State.SUCCEEDED, False)
+        assert len(world.noted("refund_taken_back")) == 1
+        assert (world.payment().refundable, world.at_processor) == (0, 9399)
+
     def test_sums_that_do_not_fit_ring_when_they_are_read_twice_alike(self, world: World) -> None:
         refund = world.refund("k", amount=1000).refund
         world.report(refund.id)

@@ -6,11 +6,13 @@ from local.simulators import fields
 from local.simulators.client import SimulatorControl
 from local.simulators.seeding import Seed
 from local.simulators.stripe import DEFAULT_TEST_KEY
-from refunds.adapters.deadline_http import DeadlineHttp, Limits
+from refunds.adapters.deadline_http import Limits
 from refunds.adapters.stripe_credit_notes import REFUND_ID, StripeCreditNotes
 from refunds.ports import Book, CreditNotes, Deadline
 from tests.contract.book.worlds import MemoryBookWorld, SimulatedBookWorld
 from tests.contract.real_time import FixedKey, RealClock, closed_port_url, wait_until
+from tests.descriptions.overseen_http import OverseenHttp
+from tests.descriptions.stripe_api import StripeApi
 from tests.fakes.book_fates import AnswerLost, BookedLate, Fails, ReportLost, TurnedAway
 from tests.fakes.book_records import FakeRecord
 from tests.fakes.credit_notes import FakeCreditNotes
@@ -120,7 +122,8 @@ class SimulatedNoteWorld:
     def __init__(self, control: SimulatorControl) -> None:
         self._control = control
         self._clock = RealClock()
-        self._http = DeadlineHttp(self._clock, limits=Limits(exchange_ms=2_000))
+        limits = Limits(exchange_ms=2_000)
+        self._http = OverseenHttp(self._clock, control, StripeApi(), limits=limits)
         self._world = SimulatedBookWorld(control)
         self.book = self._world.book
         self.notes = self._stripe(control.stripe_url)

@@ -8,10 +8,11 @@ from local.simulators.payments import STRIPE_USD, seed_of
 from local.simulators.seeding import Seed
 from local.simulators.server import RunningSimulators
 from local.simulators.stripe import DEFAULT_TEST_KEY
-from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.adapters.stripe_book import StripeBook
 from refunds.ports import Deadline, InvoicePayment, InvoicePaymentKind, PaymentRecord
 from tests.contract.real_time import FixedKey, RealClock
+from tests.descriptions.overseen_http import OverseenHttp
+from tests.descriptions.stripe_api import StripeApi
 
 COMMON = {"amount": 9999, "currency": "sgd"}
 RECORD = {"id": "pr_1", **COMMON}
@@ -27,7 +28,7 @@ def simulators() -> Iterator[RunningSimulators]:
 @pytest.fixture
 def book(simulators: RunningSimulators) -> Iterator[StripeBook]:
     simulators.control.reset()
-    http = DeadlineHttp(RealClock())
+    http = OverseenHttp(RealClock(), simulators.control, StripeApi())
     url = simulators.control.stripe_url
     yield StripeBook(base_url=url, key=FixedKey(DEFAULT_TEST_KEY), http=http)
     http.close()

@@ -7,10 +7,12 @@ from local.simulators.client import SimulatorControl
 from local.simulators.json_text import JsonObject
 from local.simulators.seeding import Seed
 from local.simulators.stripe import DEFAULT_TEST_KEY
-from refunds.adapters.deadline_http import DeadlineHttp, Limits
+from refunds.adapters.deadline_http import Limits
 from refunds.adapters.stripe_book import StripeBook
 from refunds.ports import Book, Deadline
 from tests.contract.real_time import FixedKey, RealClock, closed_port_url, wait_until
+from tests.descriptions.overseen_http import OverseenHttp
+from tests.descriptions.stripe_api import StripeApi
 from tests.fakes.book import FakeBook
 from tests.fakes.book_fates import AnswerLost, BookedLate, Fails, ReportLost, TurnedAway
 from tests.fakes.book_records import FakeRecord
@@ -119,7 +121,8 @@ class SimulatedBookWorld:
     def __init__(self, control: SimulatorControl) -> None:
         self._control = control
         self._clock = RealClock()
-        self._http = DeadlineHttp(self._clock, limits=Limits(exchange_ms=2_000))
+        limits = Limits(exchange_ms=2_000)
+        self._http = OverseenHttp(self._clock, control, StripeApi(), limits=limits)
         self.book = self._stripe(control.stripe_url)
 
     def close(self) -> None:

@@ -31,6 +31,10 @@ from refunds.processors.stripe import StripePayments
 from refunds.refund import PaymentMethodKind
 from tests.contract.processor.worlds import Traits
 from tests.contract.real_time import FixedKey, RealClock, closed_port_url, wait_until
+from tests.descriptions.description import Description
+from tests.descriptions.hitpay_api import HitPayApi
+from tests.descriptions.overseen_http import OverseenHttp
+from tests.descriptions.stripe_api import StripeApi
 
 
 class SimulatedWorld(ABC):
@@ -41,16 +45,23 @@ class SimulatedWorld(ABC):
     payment_words: Mapping[str, str] = MappingProxyType({})
     refund_words: Mapping[str, str] = MappingProxyType({})
     traits = Traits()
+    api: Description | None = None
 
     def __init__(self, control: SimulatorControl) -> None:
         self.control = control
         self.url = control.urls[self.provider]
         self._clock = RealClock()
-        self.http = DeadlineHttp(self._clock, limits=Limits(exchange_ms=2_000))
+        self.http = self.caller(Limits(exchange_ms=2_000))
         self.processor = self.adapter(self.url)
 
     def close(self) -> None:
         self.http.close()
+
+    def caller(self, limits: Limits) -> DeadlineHttp:
+        """By which the processor is asked; against its API's description where there is one."""
+        if self.api is None:
+            return DeadlineHttp(self._clock, limits=limits)
+        return OverseenHttp(self._clock, self.control, self.api, limits=limits)
 
     @abstractmethod
     def adapter(self, url: str) -> Processor: ...
@@ -162,6 +173,7 @@ class SimulatedWorld(ABC):
 class HitPayWorld(SimulatedWorld):
     provider = "hitpay"
     reads = ("charge.read", "refund.read", "payment_request.read")
+    api = HitPayApi()
 
     def adapter(self, url: str) -> Processor:
         return HitPay(base_url=url, key=FixedKey(hitpay_simulator.DEFAULT_KEY), http=self.http)
@@ -290,6 +302,7 @@ class StripeWorld(SimulatedWorld):
     provider = "stripe"
     reads = ("refund.read", "refund.find", "charge.read")
     payment_words = MappingProxyType({"void": "failed"})
+    api = StripeApi()
     traits = Traits(
         says_when_moved=False,
         says_method=False,

@@ -1,16 +1,18 @@
 """HitPay's adapter at HitPay's simulator, in every form that HitPay is known to print."""
 
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from local.simulators import hitpay as hitpay_simulator
 from local.simulators.client import SimulatorControl
+from local.simulators.hitpay import ROUTES
+from local.simulators.hitpay_settings import HitPaySettings
 from local.simulators.json_text import JsonObject
 from local.simulators.seeding import Seed
 from local.simulators.server import RunningSimulators
-from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.money import Money
 from refunds.ports import (
     Accepted,
@@ -18,11 +20,14 @@ from refunds.ports import (
     Deadline,
     ListedCharge,
     MovementStatus,
+    Rejected,
     UnreadablePageError,
 )
 from refunds.processors.hitpay import HitPay
 from tests.contract.processor.orders import order
 from tests.contract.real_time import FixedKey, RealClock
+from tests.descriptions.hitpay_api import HitPayApi
+from tests.descriptions.overseen_http import OverseenHttp
 
 CHARGES = 240
 # Of ten charges one was refunded in part, and one as a whole.
@@ -41,7 +46,7 @@ class Desk:
     def __init__(self, control: SimulatorControl) -> None:
         self.control = control
         self._clock = RealClock()
-        self._http = DeadlineHttp(self._clock)
+        self._http = OverseenHttp(self._clock, control, HitPayApi())
         url, key = control.hitpay_url, FixedKey(hitpay_simulator.DEFAULT_KEY)
         self.hitpay = HitPay(base_url=url, key=key, http=self._http)
 
@@ -152,3 +157,38 @@ def test_a_refund_is_read_in_every_form(
     shown = desk.hitpay.charge("pay-1", desk.deadline())
     assert (shown.money, shown.refunded) == (Money(500_000, "sgd"), 125_000)
     assert shown.status is ChargeStatus.REFUNDABLE
+
+
+SWITCHES = [
+    (switch.name, value)
+    for switch in fields(HitPaySettings)
+    for value in switch.metadata.get("values", ())
+]
+
+
+@pytest.mark.parametrize(("switch", "value"), SWITCHES)
+def test_every_call_is_as_hitpays_api_is_described_however_it_is_switched(
+    desk: Desk, switch: str, value: str | int
+) -> None:
+    # Given a payment and what its payer was asked for, at a HitPay that is switched so
+    charge: dict[str, Any] = {"id": "pay-1", "amount": "5000.00", "currency": "sgd"}
+    asked_for: JsonObject = {"id": "req-1", "amount": "5000.00", "currency": "sgd"}
+    asked_for["payment_ids"] = ["pay-1"]
+    desk.control.seed(Seed(charges=(charge,), payment_requests=(asked_for,)))
+    desk.control.set_hitpay(**{switch: value})
+
+    # When a part of it is refunded, and everything is read by a caller that holds it against that
+    outcome = desk.hitpay.refund(order(125_000), desk.deadline())
+    assert isinstance(outcome, Accepted), outcome
+    movement = desk.hitpay.movement(outcome.movement.id, desk.deadline())
+    found = desk.hitpay.charge(desk.hitpay.charge_id_of("req-1", desk.deadline()), desk.deadline())
+    listed = desk.walk()
+
+    # Then it is found everywhere, refusals are told, and no call was left out
+    assert movement is not None
+    assert (movement.payment_id, found.id) == ("pay-1", "pay-1")
+    assert [one.id for one in listed] == ["pay-1"]
+    assert isinstance(desk.hitpay.refund(order(500_000), desk.deadline()), Rejected)
+    assert desk.hitpay.movement("nobody", desk.deadline()) is None
+    calls = desk.control.calls("hitpay")
+    assert {call.operation for call in calls} == {operation for *_, operation in ROUTES}

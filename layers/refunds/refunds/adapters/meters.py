@@ -17,7 +17,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from refunds.processors.registry import REGISTRY
 from refunds.refund import STRIPE
 
-SERIES_MAX: Final = 42
+SERIES_MAX: Final = 43
 
 PROCESSORS: Final = tuple(REGISTRY)
 # As callers are told. What is still pending is no outcome: it is measured by its age.
@@ -116,6 +116,7 @@ METERS: Final[Mapping[str, tuple[Meter, ...]]] = {
         # One or nothing for each call, so that its average is the share of calls that failed.
         Meter(name="ProviderFailures", value="failed", dimensions=("provider",), series=PROVIDERS),
         Meter(name="CredentialsRefused", where={"outcome": "credential_refused"}),
+        Meter(name="AnswersUnreadable", where={"outcome": "unreadable"}),
         # One or nothing for each order, so that its average is the share that was refused.
         Meter(name="OrdersRefused", value="refused", where={"call": "refund"}),
     ),

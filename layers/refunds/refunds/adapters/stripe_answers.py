@@ -70,6 +70,18 @@ class StripeRefusal:
             status=None, in_form=False, type=None, code=None, message=reason, retry_after_s=None
         )
 
+    @classmethod
+    def misread(cls, kind: str) -> "StripeRefusal":
+        """A success of which the SDK could make no object, by an error of that kind."""
+        return cls(
+            status=200,
+            in_form=False,
+            type=None,
+            code=None,
+            message=f"Stripe's answer is a success that cannot be read ({kind})",
+            retry_after_s=None,
+        )
+
     @property
     def is_missing(self) -> bool:
         """Whether Stripe says that it knows no such object with this key."""

@@ -1,7 +1,6 @@
 """Stripe as the book, by the official SDK: what is retrieved before, what is reported after."""
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from refunds.adapters.api_key import ApiKey
 from refunds.adapters.deadline_http import DeadlineHttp
@@ -19,7 +18,11 @@ from refunds.ports import (
 from refunds.refund import ReportParameters
 
 if TYPE_CHECKING:
-    from stripe.params import PaymentRecordReportRefundParams
+    from stripe.params import (
+        InvoiceRetrieveParams,
+        PaymentIntentRetrieveParams,
+        PaymentRecordReportRefundParams,
+    )
 
 
 class StripeBook:
@@ -33,30 +36,29 @@ class StripeBook:
         return read_payment_record(
             self._read(
                 payment_record,
-                lambda client: client.raw_request("get", f"/v1/payment_records/{payment_record}"),
+                lambda client: client.v1.payment_records.retrieve(payment_record),
                 deadline,
             )
         )
 
     def payment_intent(self, payment_intent: str, deadline: Deadline) -> StripeReference:
         """The PaymentIntent of that id; see ``ports.Book``."""
-        path = f"/v1/payment_intents/{payment_intent}"
-        expand = ["payment_record", "latest_charge"]
+        shown: PaymentIntentRetrieveParams = {"expand": ["payment_record", "latest_charge"]}
         return read_payment_intent(
             self._read(
                 payment_intent,
-                lambda client: client.raw_request("get", path, expand=expand),
+                lambda client: client.v1.payment_intents.retrieve(payment_intent, shown),
                 deadline,
             )
         )
 
     def invoice(self, invoice: str, deadline: Deadline) -> StripeReference:
         """The Invoice of that id; see ``ports.Book``."""
-        path = f"/v1/invoices/{invoice}"
+        shown: InvoiceRetrieveParams = {"expand": ["payments"]}
         return read_invoice(
             self._read(
                 invoice,
-                lambda client: client.raw_request("get", path, expand=["payments"]),
+                lambda client: client.v1.invoices.retrieve(invoice, shown),
                 deadline,
             )
         )
@@ -66,7 +68,6 @@ class StripeBook:
     ) -> ReportOutcome:
         """Tell Stripe of a refund, in one attempt; see ``ports.Book`` and ``StripeCalls.write``."""
 
-        record = quote(parameters.payment_record, safe="")
         told: PaymentRecordReportRefundParams = {
             "outcome": "refunded",
             "amount": {"value": parameters.amount, "currency": parameters.currency},
@@ -78,11 +79,10 @@ class StripeBook:
             "refunded": {"refunded_at": parameters.refunded_at_s},
         }
 
-        path = f"/v1/payment_records/{record}/report_refund"
         try:
             booked = self._calls.write(
-                lambda client: client.raw_request(
-                    "post", path, idempotency_key=idempotency_key, **told
+                lambda client: client.v1.payment_records.report_refund(
+                    parameters.payment_record, told, {"idempotency_key": idempotency_key}
                 ),
                 deadline,
             )

@@ -1,16 +1,15 @@
 """One call of Stripe's SDK: under a deadline, with a rotated key if need be, its errors read.
 
-By path (``StripeClient.raw_request``), since its answers are read as plain members anyway. The
-SDK's classes of resources would be imported and built only to be taken apart again: that is half a
-megabyte of code at the first call and most of the SDK's processor time at every call.
+By the SDK's typed services, so that mypy checks what is asked. What Stripe answers is read as plain
+members: the SDK's types promise members that an answer of today may not have.
 """
 
 import re
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import stripe
-from stripe import StripeClient
+from stripe import StripeClient, StripeObject
 
 from refunds.adapters.api_key import ApiKey, KeyUnavailableError, other_key
 from refunds.adapters.deadline_http import DeadlineHttp
@@ -24,10 +23,30 @@ from refunds.ports import (
     UnreadableAnswerError,
 )
 
-Ask = Callable[[StripeClient], stripe.StripeResponse]
+Ask = Callable[[StripeClient], StripeObject]
 
 # Anything else would name a folder instead of an object, or be no path.
 _ID: Final = re.compile(r"[A-Za-z0-9_]{1,255}", re.ASCII)
+# By these the SDK stumbles over a member of another form than it knows, while it makes an object of
+# a success: a text where a decimal belongs, a list where an object does.
+_MISREAD: Final = (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError)
+
+
+def prime() -> tuple[type, ...]:
+    """Import what the first calls would: the SDK's services, and its classes of what they answer.
+
+    These are hundreds, and most of what a first call takes. Asks nobody, and needs no key.
+    """
+    return (
+        stripe.PaymentRecordService,
+        stripe.PaymentIntentService,
+        stripe.InvoiceService,
+        stripe.PaymentRecord,
+        stripe.PaymentIntent,
+        stripe.Invoice,
+        stripe.InvoicePayment,
+        stripe.Charge,
+    )
 
 
 class RefusedError(Exception):
@@ -120,9 +139,9 @@ class StripeCalls:
             max_network_retries=0,
         )
         try:
-            members = ask(client).data
+            return ask(client).to_dict()
+        # Not chained: these carry the body or a part of it, which may hold a customer's data.
         except stripe.StripeError as error:
-            # Not chained: the SDK's error carries the whole body, which may hold a customer's data.
             raise RefusedError(StripeRefusal.read(error, secret=key)) from None
-        # Of another form than an object nothing reaches the SDK (``stripe_http``).
-        return cast("dict[str, Any]", members)
+        except _MISREAD as error:
+            raise RefusedError(StripeRefusal.misread(type(error).__name__)) from None

@@ -73,8 +73,8 @@ class StripeCreditNotes:
             asked["reason"] = order.reason
         try:
             issued = self._calls.write(
-                lambda client: client.raw_request(
-                    "post", "/v1/credit_notes", idempotency_key=idempotency_key, **asked
+                lambda client: client.v1.credit_notes.create(
+                    asked, {"idempotency_key": idempotency_key}
                 ),
                 deadline,
             )
@@ -94,7 +94,7 @@ class StripeCreditNotes:
             asked["starting_after"] = after
         page = self._calls.read(
             invoice,
-            lambda client: client.raw_request("get", "/v1/credit_notes", **asked),
+            lambda client: client.v1.credit_notes.list(asked),
             deadline,
         )
         notes, has_more = page.get("data"), page.get("has_more")

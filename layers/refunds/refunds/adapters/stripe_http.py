@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import stripe
+from urllib3 import HTTPHeaderDict
 
 from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.adapters.exact_json import json_object
@@ -54,7 +55,10 @@ class DeadlineStripeHttp(stripe.HTTPClient):
         except ExchangeError as error:
             # the SDK does not type this constructor
             raise stripe.APIConnectionError(error.reason) from error  # type: ignore[no-untyped-call]
-        return _readable(answer), answer.status, answer.headers
+        headers = HTTPHeaderDict(answer.headers)
+        # The SDK would make a Python warning of it: advice of Stripe's, for whoever develops.
+        headers.discard("Stripe-Notice")
+        return _readable(answer), answer.status, headers
 
     def close(self) -> None:
         """Nothing to close: the connections are the caller's, which outlives this call."""

@@ -9,7 +9,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
 import random
 from collections.abc import Callable
 
-from refunds.adapters import aws_clients
+from refunds.adapters import aws_clients, stripe_calls
 from refunds.adapters.deadline_socket import tls_context
 from refunds.config import Settings
 
@@ -31,6 +31,7 @@ def keep_ready(settings: type[Settings], forget_world: Callable[[], None]) -> No
 def _prime(settings: type[Settings]) -> None:
     """Asks nobody, reads no clock and no variable of the function's own."""
     aws_clients.prime()
+    stripe_calls.prime()
     tls_context()
     settings.model_rebuild()
 

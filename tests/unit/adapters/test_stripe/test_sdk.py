@@ -1,6 +1,8 @@
 """The habits of Stripe's SDK, and how far they are let."""
 
 import logging
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -8,8 +10,10 @@ import stripe
 
 from refunds.ports import (
     ProviderUnavailableError,
+    ReportUnclear,
+    UnreadableAnswerError,
 )
-from tests.unit.adapters.test_stripe.bodies import error_body, record_body
+from tests.unit.adapters.test_stripe.bodies import PARAMETERS, error_body, record_body
 from tests.unit.adapters.test_stripe.conftest import MakeBook
 from tests.unit.processors.doubles import FrozenWallClock
 from tests.unit.processors.raw_server import (
@@ -72,6 +76,78 @@ def test_an_object_inside_an_error_hides_nothing_of_it(
     refused = answer(402, error_body(message="Declined", payment_intent=inside, source=inside))
     with RawServer(refused) as server, pytest.raises(ProviderUnavailableError, match="Declined"):
         make_book(server.url).payment_record("pr_1", clock.deadline())
+
+
+# The SDK makes a ``Decimal`` of this member of a ``line_item``, wherever that stands.
+MISREAD = {"object": "line_item", "quantity_decimal": "anna"}
+
+
+def test_what_the_sdk_can_make_no_object_of_is_unreadable(
+    make_book: MakeBook, clock: FrozenWallClock
+) -> None:
+    with (
+        RawServer(answer(200, record_body(line=MISREAD))) as server,
+        pytest.raises(UnreadableAnswerError) as caught,
+    ):
+        make_book(server.url).payment_record("pr_1", clock.deadline())
+    assert "anna" not in repr((caught.value, caught.value.__cause__, caught.value.args))
+    assert len(server.arrived) == 1
+
+
+def test_a_report_is_unclear_if_the_sdk_can_make_no_object_of_its_success(
+    make_book: MakeBook, clock: FrozenWallClock
+) -> None:
+    with RawServer(answer(200, record_body(line=MISREAD))) as server:
+        book = make_book(server.url)
+        told = book.report_refund(PARAMETERS, "rfd_1-0", clock.deadline())
+    assert told == ReportUnclear(
+        "Stripe's answer is a success that cannot be read (InvalidOperation)"
+    )
+    assert len(server.arrived) == 1
+
+
+PRIMED = """
+import sys
+from refunds.adapters import stripe_calls
+from refunds.adapters.http_messages import HttpAnswer
+from refunds.adapters.stripe_book import StripeBook
+from refunds.adapters.system_clock import SystemClock
+from refunds.ports import Deadline, ProviderUnavailableError
+
+class Key:
+    def current(self): return "sk_test_one"
+
+class Http:
+    def send(self, request, deadline, *, fresh):
+        kind = request.url.split("/")[4].split("?")[0].removesuffix("s")
+        return HttpAnswer(200, {}, b'{"id": "x", "object": "%s"}' % kind.encode())
+
+stripe_calls.prime()
+# The SDK's list of its classes, which it alone asks for.
+known = {*sys.modules, "stripe._object_classes"}
+book = StripeBook(base_url="https://stripe", key=Key(), http=Http())
+deadline = Deadline.after(SystemClock(), 1000)
+for read in (book.payment_record, book.payment_intent, book.invoice):
+    try:
+        read("x", deadline)
+    except ProviderUnavailableError as error:
+        assert "of a" in str(error) or "has no" in str(error), error
+print(*sorted(name for name in set(sys.modules) - known if name.startswith("stripe")))
+"""
+
+
+def test_once_primed_a_read_imports_nothing_of_the_sdk() -> None:
+    # Given a process of its own, as a snapshot is taken of one
+    done = subprocess.run(  # noqa: S603 - our own interpreter and text
+        [sys.executable, "-c", PRIMED],
+        env={"PYTHONPATH": "layers/refunds"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    # Then the first read of each kind finds all that it needs
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
 
 
 def test_no_thread_is_left_behind(make_book: MakeBook, clock: FrozenWallClock) -> None:

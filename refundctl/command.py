@@ -23,6 +23,7 @@ from refundctl import (
     secrets,
     show,
     unlink,
+    webhooks,
     withdraw,
 )
 from refundctl.console import command as console
@@ -57,6 +58,7 @@ GROUPS = (
     events,
     keys,
     secrets,
+    webhooks,
     doctor,
     console,
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import stripe
 
+from refunds.announce import Change
 from refunds.delivering.address import SigningSecret, WebhookAddress
 from refunds.delivering.deliver import DeliverWebhooks, PutOff
 from refunds.delivering.message import Message, message_text, parse_message
@@ -124,14 +125,20 @@ class WebhookWorld:
 
     def publish(self) -> frozenset[str]:
         """The stream shows what has come to the refunds' histories since it did the last time."""
-        news = {
-            refund.id: self._seen.get(refund.id, 0)
+        changes = [
+            Change(
+                id=f"{refund.id}:{refund.history[-1].seq}",
+                refund_id=refund.id,
+                refund=refund,
+                seen=self._seen.get(refund.id, 0),
+            )
             for refund in self.shop.ledger.refunds.values()
             if refund.history[-1].seq > self._seen.get(refund.id, 0)
-        }
-        again = self.ring(news, self.clock.deadline(45_000))
-        for refund_id in news.keys() - again:
-            self._seen[refund_id] = self.shop.ledger.refunds[refund_id].history[-1].seq
+        ]
+        again = self.ring(changes, self.clock.deadline(45_000))
+        for change in changes:
+            if change.id not in again and change.refund is not None:
+                self._seen[change.refund_id] = change.refund.history[-1].seq
         self.hear()
         return again
 

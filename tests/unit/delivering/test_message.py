@@ -15,8 +15,8 @@ def test_a_message_names_a_refund_and_an_address() -> None:
     assert parse_message(text) == Message(REFUND, ADDRESS)
 
 
-def test_a_dead_letter_can_be_sent_again_as_it_is() -> None:
-    assert parse_message(message_text(REFUND, ADDRESS, 7)) == Message(REFUND, ADDRESS)
+def test_a_dead_letter_names_the_line_that_it_is_about() -> None:
+    assert parse_message(message_text(REFUND, ADDRESS, 7)) == Message(REFUND, ADDRESS, 7)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from refunds import announcements
+import refunds.announcements as on_the_bus
 from refunds.announcements import announcements_of
 from refunds.delivering import address
 from refunds.delivering.address import WebhookAddress
@@ -30,11 +30,11 @@ from refunds.refund import WITHDRAWN, Refund
 BODY_BYTES_MAX: Final = 256 * 1024
 
 _TYPES: Final = {
-    announcements.FAILED: address.FAILED,
-    announcements.REVERSED: address.FAILED,
-    announcements.NEEDS_REVIEW: address.NEEDS_REVIEW,
-    announcements.REPORTED: address.REPORTED,
-    announcements.REPORT_FAILED: address.REPORT_FAILED,
+    on_the_bus.FAILED: address.FAILED,
+    on_the_bus.REVERSED: address.FAILED,
+    on_the_bus.NEEDS_REVIEW: address.NEEDS_REVIEW,
+    on_the_bus.REPORTED: address.REPORTED,
+    on_the_bus.REPORT_FAILED: address.REPORT_FAILED,
 }
 _NOT_OF_THE_OBJECT: Final = frozenset({"event_id", "sequence"})
 

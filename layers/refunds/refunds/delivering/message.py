@@ -17,10 +17,15 @@ class PoisonMessageError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Whom to tell of what."""
+    """Whom to tell of what.
+
+    Attributes:
+        sequence: of a dead letter, the line of the history that it is about.
+    """
 
     refund_id: str
     address_id: str
+    sequence: int | None = None
 
 
 def message_text(refund_id: str, address_id: str, sequence: int | None = None) -> str:
@@ -49,4 +54,5 @@ def parse_message(text: str) -> Message:
         raise PoisonMessageError("the message has no refund_id")
     if not isinstance(address_id, str) or not ADDRESS_ID.fullmatch(address_id):
         raise PoisonMessageError("the message has no address_id")
-    return Message(refund_id, address_id)
+    sequence = told.get("sequence")
+    return Message(refund_id, address_id, sequence if type(sequence) is int else None)

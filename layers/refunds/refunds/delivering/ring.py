@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from refunds.announce import Change
+from refunds.announcements import has_news
 from refunds.delivering import schedule
 from refunds.delivering.ports import AddressStates, Bell, Cursors, Status
 from refunds.ports import DUE_SHARDS, Clock, Deadline, LedgerUnavailableError, Trail
@@ -35,25 +37,27 @@ class RingForWebhooks:
     trail: Trail
     step_ms: int
 
-    def __call__(self, news: Mapping[str, int], deadline: Deadline) -> frozenset[str]:
-        """Ring for refunds, each with the last line that was there before its news.
+    def __call__(self, changes: Sequence[Change], deadline: Deadline) -> frozenset[str]:
+        """Ring for what the changes tell; returns the ids of those that have to be shown again.
 
-        Returns the ids of the refunds that have to be shown again; of all others, what is to be
-        told is durably owed.
+        Of all others, what is to be told is durably owed.
         """
-        if not news:
-            return frozenset()
+        news = _news_in(changes)
+        missed = self._missed(news, deadline) if news else frozenset()
+        return frozenset(change.id for change in changes if change.refund_id in missed)
+
+    def _missed(self, news: Mapping[str, int], deadline: Deadline) -> frozenset[str]:
+        """The refunds of which something could not be noted as owed."""
         try:
             addresses = self.states.enabled()
         except LedgerUnavailableError:
             return frozenset(news)
-        owed: list[tuple[str, str]] = []
-        missed: set[str] = set()
-        for refund_id, seen in news.items():
-            if not self._owe(refund_id, addresses, seen, deadline):
-                missed.add(refund_id)
-                continue
-            owed += [(refund_id, address_id) for address_id in addresses]
+        missed = {
+            refund_id
+            for refund_id, seen in news.items()
+            if not self._owe(refund_id, addresses, seen, deadline)
+        }
+        owed = [(one, address) for one in news if one not in missed for address in addresses]
         self._ring(owed, deadline)
         return frozenset(missed)
 
@@ -83,6 +87,18 @@ class RingForWebhooks:
                 self.cursors.check_again(refund_id, address_id, at_ms=self.clock.now_ms())
             except LedgerUnavailableError:
                 continue  # it is due two hours later
+
+
+def _news_in(changes: Sequence[Change]) -> Mapping[str, int]:
+    """Of each refund with news, the last line of history that was there before them.
+
+    What this release cannot read may be news: whoever delivers it may be able to.
+    """
+    news: dict[str, int] = {}
+    for change in changes:
+        if change.refund is None or has_news(change.refund, after_seq=change.seen):
+            news[change.refund_id] = min(change.seen, news.get(change.refund_id, change.seen))
+    return news
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

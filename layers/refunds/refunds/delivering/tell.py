@@ -78,10 +78,10 @@ class TellAddress:
                 return Told(cursor=cursor, delivered=delivered, refusal=None, is_all=False)
             refusal = self.post(to, event_body(line, to, livemode=self.livemode), deadline)
             if refusal is not None:
-                self._note(line, cursor, "webhook_not_taken", reason=refusal.reason)
+                self._not_taken(line, cursor, refusal.reason)
                 return Told(cursor=cursor, delivered=delivered, refusal=refusal, is_all=False)
             # Noted as seen by the merchant even if the next write is lost: then it is sent twice.
-            self._note(line, cursor, "webhook_delivered", reason=None)
+            self._delivered(line, cursor)
             delivered += 1
             cursor = self.cursors.advance(cursor, to_sequence=line.sequence)
         return Told(cursor=cursor, delivered=delivered, refusal=None, is_all=True)
@@ -108,17 +108,37 @@ class TellAddress:
             message_text(cursor.refund_id, cursor.address_id, line.sequence),
             {"reason": reason, "event_type": line.type, "event_id": line.event_id},
         )
-        self._note(line, cursor, "webhook_given_up", reason=reason)
+        self.trail.note(
+            "webhook_given_up",
+            refund_id=cursor.refund_id,
+            address_id=cursor.address_id,
+            sequence=line.sequence,
+            reason=reason,
+        )
         return self.cursors.give_up(cursor, to_sequence=line.sequence, reason=reason)
 
-    def _note(self, line: Line, cursor: Cursor, event: str, *, reason: str | None) -> None:
+    def _delivered(self, line: Line, cursor: Cursor) -> None:
         self.trail.note(
-            event,
+            "webhook_delivered",
             refund_id=cursor.refund_id,
             address_id=cursor.address_id,
             sequence=line.sequence,
             event_type=line.type,
             attempt=cursor.attempts + 1,
-            age_ms=max(0, self.clock.now_ms() - line.at_ms),
-            **({} if reason is None else {"reason": reason}),
+            age_ms=self._age_ms(line),
         )
+
+    def _not_taken(self, line: Line, cursor: Cursor, reason: str) -> None:
+        self.trail.note(
+            "webhook_not_taken",
+            refund_id=cursor.refund_id,
+            address_id=cursor.address_id,
+            sequence=line.sequence,
+            event_type=line.type,
+            attempt=cursor.attempts + 1,
+            age_ms=self._age_ms(line),
+            reason=reason,
+        )
+
+    def _age_ms(self, line: Line) -> int:
+        return max(0, self.clock.now_ms() - line.at_ms)

@@ -24,6 +24,7 @@ from refundctl import (
     secrets,
     show,
     unlink,
+    webhooks,
     withdraw,
 )
 from refundctl.console import command as console
@@ -59,6 +60,7 @@ GROUPS = (
     events,
     keys,
     secrets,
+    webhooks,
     doctor,
     console,
 )

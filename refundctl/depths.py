@@ -39,6 +39,7 @@ def depths_of(sqs: "SQSClient", outputs: Mapping[str, str]) -> Sequence[Depths]:
             dead=_count(sqs, outputs[dead], _WAITING, _IN_WORK),
         )
         for name, (dead, alive) in QUEUES.items()
+        if dead in outputs  # a stack of a former release has fewer
     ]
 
 

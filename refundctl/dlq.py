@@ -1,8 +1,9 @@
 """`refundctl dlq`: what lies among the dead letters and why, and trying it again.
 
-Three queues. `reports`: refunds that Stripe could not be told of; `requests`: events that asked for
+Four queues. `reports`: refunds that Stripe could not be told of; `requests`: events that asked for
 a refund and were not accepted; `events`: pointers to changes of the ledger that could not be
-published, which cannot be sent back (`refundctl events republish` publishes them), only deleted.
+published, which cannot be sent back (`refundctl events republish` publishes them), only deleted;
+`webhooks`: what addresses did not take in three days (`refundctl webhooks replay` sends it again).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from refundctl.options import Call, Groups
 from refundctl.times import age, rfc3339
 from refundctl.world import World
 from refunds.adapters.sqs_doorbell import PoisonMessageError, parse_doorbell
+from refunds.delivering import message as webhook_message
+from refunds.delivering.message import parse_message
 from refunds.refund import Refund
 from refunds.request_events import letter_of
 from refunds.state_machine import ReportState
@@ -26,6 +29,12 @@ QUEUES = {
     "reports": ("ReportDeadLetterQueueUrl", "ReportQueueUrl"),
     "requests": ("RefundRequestDeadLetterQueueUrl", "RefundRequestQueueUrl"),
     "events": ("EventDeadLetterQueueUrl", None),
+    "webhooks": ("WebhookDeadLetterQueueUrl", None),
+}
+# Where the message itself does not say.
+_REASONS = {
+    "events": "changes of the ledger that could not be published",
+    "webhooks": "it was received too often",
 }
 LISTED_DEFAULT = 100
 LISTED_MAX = 10_000
@@ -63,7 +72,10 @@ def declare(groups: Groups) -> None:
         dlq, "discard", _discard, "Delete what lies there, when it was published again."
     )
     discard.add_argument(
-        "--queue", choices=("events",), required=True, help="the only one whose messages are spent"
+        "--queue",
+        choices=("events", "webhooks"),
+        required=True,
+        help="one of those whose messages are not sent back",
     )
     discard.add_argument("--yes", action="store_true", help="do not ask")
 
@@ -107,7 +119,7 @@ def _queues(call: Call, only: str | None, names: Sequence[str]) -> list[DeadLett
             destination_url=outputs[to] if (to := QUEUES[name][1]) else None,
         )
         for name in names
-        if only in (None, name)
+        if only in (None, name) and QUEUES[name][0] in outputs
     ]
 
 
@@ -117,6 +129,11 @@ def refund_id_of_letter(letter: DeadLetter, stage: str) -> str | None:
         try:
             return parse_doorbell(letter.body)
         except PoisonMessageError:
+            return None
+    if letter.queue == "webhooks":
+        try:
+            return parse_message(letter.body).refund_id
+        except webhook_message.PoisonMessageError:
             return None
     if letter.queue == "requests":
         named = letter.attributes.get("refund_id")
@@ -138,8 +155,8 @@ def _reason(letter: DeadLetter, refund: Refund | None) -> str:
     if "ERROR_CODE" in letter.attributes:  # what EventBridge writes beside what it gave up
         told = letter.attributes
         return f"{told['ERROR_CODE']}: {told.get('ERROR_MESSAGE', '')}"
-    if letter.queue == "events":
-        return "changes of the ledger that could not be published"
+    if letter.queue in _REASONS:
+        return letter.attributes.get("reason", _REASONS[letter.queue])
     if refund is None:
         return "it names no refund that the ledger has"
     if refund.report.state in (ReportState.FAILED, ReportState.DUE):
@@ -290,12 +307,12 @@ def _names(letter: DeadLetter, stage: str) -> set[str]:
 
 
 def _discard(call: Call) -> Exit:
-    """Only pointers are deleted: what they point to is published from the ledger itself."""
+    """Only pointers are deleted: what they point to is told from the ledger itself."""
     (queue,) = _queues(call, call.arguments.queue, tuple(QUEUES))
     depth = queue.depth()
     if depth and not call.arguments.yes:
         call.output.say(f"About {depth} messages of {queue.name} are deleted for good.")
-        if not call.output.confirm("Have their events been published again?"):
+        if not call.output.confirm("Have their events been published, or sent, again?"):
             raise RefusedError("Nothing was deleted.")
     if depth:
         queue.empty()

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from rich.table import Table
 
 from refundctl import options
-from refundctl.checks import ledger, providers, queues, release, secrets
+from refundctl.checks import ledger, providers, queues, release, secrets, webhooks
 from refundctl.checks.finding import Finding, Level, warn
 from refundctl.exits import Exit
 from refundctl.options import Call, Groups
@@ -21,6 +21,7 @@ CHECKS: tuple[tuple[str, Callable[[Call], Iterator[Finding]]], ...] = (
     ("providers", providers.check),
     ("queues", queues.check),
     ("ledger", ledger.check),
+    ("webhooks", webhooks.check),
     ("release", release.check),
 )
 
@@ -29,6 +30,9 @@ def declare(groups: Groups) -> None:
     """Add the command to the command line."""
     doctor = options.command(groups, "doctor", _doctor, "Is everything as it should be?")
     doctor.add_argument("--quiet", action="store_true", help="only what is not")
+    doctor.add_argument(
+        "--webhooks", action="store_true", help="send a test event to each address of webhooks"
+    )
 
 
 def _doctor(call: Call) -> Exit:

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from local import paths
 from local.clients import AccessKey, CloudClients
-from local.live import LiveStack
+from local.live import ALIAS, LiveStack
 from local.stages import UnknownStageError, load_stage
 from refundctl.exits import MisusedError, UnreachableError
 
@@ -44,6 +44,15 @@ class Target:
     def client(self, service: str) -> Any:
         """Make a boto3 client; annotate the variable with its type from mypy_boto3_<service>."""
         return self._clients.client(service)
+
+    def invoke(self, function: str, payload: Mapping[str, Any]) -> Any:
+        """What the live version of a function answers to one call, which is made once.
+
+        One that fails answers what Lambda says of that: `errorMessage`, `errorType`.
+        """
+        client = self._clients.caller_of_functions()
+        answer = client.invoke(FunctionName=f"{function}:{ALIAS}", Payload=json.dumps(payload))
+        return json.loads(answer["Payload"].read())
 
     @cached_property
     def live(self) -> LiveStack:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from refundctl.processors import settings_of
 from refundctl.target import Target
+from refundctl.webhooks_out import WebhooksOut, webhooks_out_of
 from refunds.accept_excess import AcceptExcess
 from refunds.adapters.api_key import ApiKey
 from refunds.adapters.deadline_http import DeadlineHttp
@@ -88,6 +89,7 @@ class World:
     doorbell: Doorbell
     clock: Clock
     trail: Trail
+    webhooks: WebhooksOut
     close: Callable[[], None]
 
     def deadline(self) -> Deadline:
@@ -259,5 +261,6 @@ def world_of(target: Target) -> World:
         doorbell=doorbell,
         clock=clock,
         trail=trail,
+        webhooks=webhooks_out_of(target),
         close=http.close,
     )

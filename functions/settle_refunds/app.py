@@ -15,10 +15,12 @@ from refunds.bootstrap.trails import metered
 from refunds.ports import Deadline
 
 # A run begins no refund in the last 24 s of its budget. Two runs may overlap for a moment; they
-# never work on the same refund. After each, events that the bus did not take are published again.
+# never work on the same refund. After each, events that the bus did not take are published again,
+# and messages of webhooks that were lost are sent again.
 RUN_BUDGET_MS = 75_000
 MEASURE_BUDGET_MS = 5_000
 ANNOUNCE_BUDGET_MS = 30_000
+WEBHOOKS_BUDGET_MS = 20_000
 ALL_RUNS_MS = 100_000
 SCHEDULE_MS = 60_000
 
@@ -44,4 +46,8 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
 def _run(world: SettleRefundsWorld, end: Deadline) -> int:
     settled = world.run(end.at_most(RUN_BUDGET_MS))
     world.announce(end.at_most(ANNOUNCE_BUDGET_MS))
+    try:
+        world.ring_again(end.at_most(WEBHOOKS_BUDGET_MS))
+    except Exception as error:  # noqa: BLE001 - no webhook may make a run of settling fail
+        logger.warning("webhooks_not_rung_again", error=type(error).__name__)
     return settled

@@ -27,6 +27,12 @@ TODO = {
         "events republish --since WHEN",
         "dlq discard --queue events",
     ),
+    "webhooks": (
+        "See why; when the address takes events again, send them again; then delete these.",
+        "dlq list --queue webhooks",
+        "webhooks replay ADDRESS --failed",
+        "dlq discard --queue webhooks",
+    ),
 }
 # What is worked on at any moment, and more than that is a queue that grows.
 WAITING_MANY = 1000

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.publish_events.app import PUBLISH_BUDGET_MS
+from functions.publish_events.app import PUBLISH_BUDGET_MS, RING_BUDGET_MS
 from functions.refund_requested.app import BATCH_SIZE, PROVIDER_BUDGET_MS, TELL_BUDGET_MS
 from refunds.adapters.ledger_keys import payment_item_key, record_claim_key, refund_key
 from refunds.announcements import SOURCE
@@ -178,7 +178,8 @@ def stream_problems(template: Expanded) -> list[str]:
         "OnFailure": {"Destination": "EventDeadLetterQueue.Arn"}
     }:
         problems.append("what is given up is not told of")
-    if not template.properties("PublishEventsFunction")["Timeout"] * 1000 > PUBLISH_BUDGET_MS:
+    budget_ms = PUBLISH_BUDGET_MS + RING_BUDGET_MS
+    if not template.properties("PublishEventsFunction")["Timeout"] * 1000 > budget_ms:
         problems.append("publishing is cut off")
     view = template.properties("Ledger")["StreamSpecification"]["StreamViewType"]
     if view != "NEW_AND_OLD_IMAGES":
@@ -191,6 +192,8 @@ def stream_problems(template: Expanded) -> list[str]:
         (payment, False),
         (record_claim_key("pr_1"), False),
         (refund_key("rfd_1") | {"sk": "announcements"}, False),
+        (refund_key("rfd_1") | {"sk": "webhook#we_00000000000000aa"}, False),
+        ({"pk": "webhook#we_00000000000000aa", "sk": "webhook"}, False),
     ):
         for event in ("INSERT", "MODIFY", "REMOVE"):
             typed = {name: {"S": value} for name, value in key.items()}

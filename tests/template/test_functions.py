@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from refunds.bootstrap.deliver_webhooks import DeliverWebhooksSettings
 from refunds.bootstrap.hitpay_webhook import HitPayWebhookSettings
 from refunds.bootstrap.money_path import MoneySettings
 from refunds.bootstrap.publish_events import PublishEventsSettings
@@ -27,6 +28,7 @@ STRIPE_PER_SECOND = 25
 SHORTEST_RECEIVES = 5
 Settings = (
     RefundApiSettings
+    | DeliverWebhooksSettings
     | HitPayWebhookSettings
     | SweepChargesSettings
     | PublishEventsSettings
@@ -35,6 +37,7 @@ Settings = (
     | SettleRefundsSettings
 )
 SETTINGS: dict[str, type[Settings]] = {
+    "DeliverWebhooksFunction": DeliverWebhooksSettings,
     "HitPayWebhookFunction": HitPayWebhookSettings,
     "SweepChargesFunction": SweepChargesSettings,
     "PublishEventsFunction": PublishEventsSettings,

@@ -39,6 +39,7 @@ def test_and_is_not_called(paused: Expanded) -> None:
         "RefundRequestedFunctionRequests": False,
         "ReportRefundFunctionReports": True,
         "PublishEventsFunctionLedgerChanges": True,
+        "DeliverWebhooksFunctionWebhooks": True,
     }
 
 
@@ -51,6 +52,7 @@ def test_a_new_function_is_one_or_the_other(paused: Expanded) -> None:
     """Webhook and sweep only look and learn; a report only tells (`refunds.observe`, `report`)."""
     functions = {name for name, _ in paused.of_type("AWS::Lambda::Function")}
     learns_or_tells = {
+        "DeliverWebhooksFunction",
         "HitPayWebhookFunction",
         "PublishEventsFunction",
         "ReportRefundFunction",

@@ -116,8 +116,8 @@ def _versions(**changes: str) -> set[str]:
     ("changes", "made"),
     [
         ({"edited": "SweepChargesFunction"}, 1),
-        ({"edited": "RefundsLayer"}, 7),
-        ({"edited": "DependenciesLayer"}, 7),
+        ({"edited": "RefundsLayer"}, 8),
+        ({"edited": "DependenciesLayer"}, 8),
         # What `make deploy` is for: its digest changes with every parameter.
         ({"LogLevel": "DEBUG"}, 0),
     ],

@@ -12,9 +12,11 @@ PRODUCT = Path(refunds.__file__).parent
 PURE = ("money", "arrival", "forgotten", "state_machine", "refund", "payment")
 EDGE = ("config", "requests", "request_events", "queries")
 WORLD = ("refunds.adapters", "refunds.bootstrap", "refunds.processors")
+# Folders of use cases; a module of one is named as it is imported.
+FOLDERS = ("delivering",)
 USE_CASES = tuple(
     path.stem for path in PRODUCT.glob("*.py") if path.stem not in (*PURE, *EDGE, "__init__")
-)
+) + tuple(f"{folder}/{path.stem}" for folder in FOLDERS for path in (PRODUCT / folder).glob("*.py"))
 
 
 def imported(path: Path) -> set[str]:
@@ -35,6 +37,7 @@ def is_standard(module: str) -> bool:
 
 def test_there_is_something_to_look_at() -> None:
     assert {"execute", "report", "reserve", "link", "outcome", "ports"} <= set(USE_CASES)
+    assert {"delivering/deliver", "delivering/where"} <= set(USE_CASES)
 
 
 @pytest.mark.parametrize("module", PURE)

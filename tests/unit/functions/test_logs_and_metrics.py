@@ -123,6 +123,7 @@ class Running:
                 run=world.settle_run,
                 measure=MeasureOpenRefunds(listing=world.listing, clock=world.clock, trail=trail),
                 announce=lambda _: 0,  # type: ignore[arg-type]
+                ring_again=lambda _: 0,  # type: ignore[arg-type]
                 clock=world.clock,
                 settle_seconds=60,
             ),

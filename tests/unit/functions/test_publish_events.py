@@ -9,8 +9,11 @@ from functions.publish_events.app import handler
 from local import paths
 from refunds.announce import AnnounceChanges
 from refunds.bootstrap.publish_events import PublishEventsWorld
+from refunds.delivering.ports import Status
+from refunds.delivering.ring import RingForWebhooks
 from tests.fakes.backlog import MemoryBacklog
 from tests.fakes.event_bus import FakeEventBus
+from tests.fakes.webhooks import MemoryAddressStates, MemoryBell, MemoryCursors
 from tests.fakes.world import World
 
 SAMPLE = paths.ROOT / "events" / "publish_events_dynamodb.json"
@@ -30,7 +33,17 @@ class Publishing:
             clock=self.world.clock,
             trail=self.world.trail,
         )
-        self.function = PublishEventsWorld(announce=announce, clock=self.world.clock)
+        self.cursors, self.states = MemoryCursors(), MemoryAddressStates()
+        self.webhooks = MemoryBell()
+        ring = RingForWebhooks(
+            cursors=self.cursors,
+            states=self.states,
+            bell=self.webhooks,
+            clock=self.world.clock,
+            trail=self.world.trail,
+            step_ms=60_000,
+        )
+        self.function = PublishEventsWorld(announce=announce, ring=ring, clock=self.world.clock)
 
     def handle(self) -> Any:
         context: Any = type(
@@ -72,3 +85,35 @@ def test_with_the_ledger_away_too_the_stream_shows_it_again(publishing: Publishi
         record["dynamodb"]["SequenceNumber"] for record in json.loads(SAMPLE.read_text())["Records"]
     ]
     assert publishing.handle() == {"batchItemFailures": [{"itemIdentifier": number}]}
+
+
+ADDRESS = "we_00000000000000aa"
+
+
+def test_each_enabled_address_is_rung_for_with_ids_only(publishing: Publishing) -> None:
+    publishing.states.set_status(ADDRESS, Status.ENABLED, now_ms=0)
+    publishing.states.set_status("we_00000000000000bb", Status.DISABLED, now_ms=0)
+    assert publishing.handle() == {"batchItemFailures": []}
+    ((refund_id, address_id),) = publishing.webhooks.rung
+    assert address_id == ADDRESS
+    assert publishing.cursors.cursor(refund_id, ADDRESS) is not None
+
+
+def test_with_the_webhooks_queue_away_nothing_comes_back_and_nothing_is_lost(
+    publishing: Publishing,
+) -> None:
+    publishing.states.set_status(ADDRESS, Status.ENABLED, now_ms=0)
+    publishing.webhooks.is_broken = True
+    assert publishing.handle() == {"batchItemFailures": []}
+    (row,) = publishing.cursors.rows.values()
+    assert row.due_ms == publishing.world.clock.now_ms()
+
+
+def test_what_addresses_are_owed_could_not_be_noted_so_the_stream_shows_it_again(
+    publishing: Publishing,
+) -> None:
+    publishing.states.set_status(ADDRESS, Status.ENABLED, now_ms=0)
+    publishing.cursors.is_away = True
+    assert len(publishing.handle()["batchItemFailures"]) == 1
+    # The bus was told all the same.
+    assert publishing.bus.names == ["Refund Succeeded"]

@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 
 from local.clients import CloudClients
+from local.webhook_addresses import WebhookAddressStore
 from refundctl.command import main
 from refundctl.exits import Exit
 from refundctl.target import Stack, Target
+from refundctl.webhooks_out import WebhooksOut
 from refundctl.world import World as OperatorsWorld
 from tests.fakes.backlog import MemoryBacklog
+from tests.fakes.webhooks import MemoryAddressStates, MemoryBell, MemoryCursors
 from tests.fakes.world import HOLD_MS, REPORT_LEASE_MS, STAGE, STEP_MS, World
 
 WHO = "arn:aws:sts::111122223333:assumed-role/Support/mia@example.com"
@@ -25,9 +28,47 @@ OUTPUTS = {
     "RefundRequestQueueUrl": "request",
     "RefundRequestDeadLetterQueueUrl": "request-dead",
     "EventDeadLetterQueueUrl": "event-dead",
+    "WebhookDeadLetterQueueUrl": "webhook-dead",
+    "DeliverWebhooksFunctionName": "deliver-webhooks",
     "LedgerTable": "test-ledger",
     "SecretsPrefix": "/refund-bridge/test",
 }
+
+
+class Parameters:
+    """The Systems Manager, as far as webhooks' addresses need it."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    def get_paginator(self, _operation: str) -> "Parameters":
+        return self
+
+    def paginate(self, **asked: Any) -> list[dict[str, Any]]:
+        under = f"{asked['Path']}/"
+        found = [value for name, value in self.values.items() if name.startswith(under)]
+        return [{"Parameters": [{"Value": value} for value in found]}]
+
+    def put_parameter(self, **asked: Any) -> None:
+        assert asked["Type"] == "SecureString"
+        assert asked["Overwrite"] is (asked["Name"] in self.values)
+        self.values[asked["Name"]] = asked["Value"]
+
+    def delete_parameters(self, *, Names: list[str]) -> None:  # noqa: N803 - boto3's own
+        for name in Names:
+            self.values.pop(name, None)
+
+
+def webhooks_in_memory() -> WebhooksOut:
+    """Addresses, cursors and a queue that are nowhere but here."""
+    ssm: Any = Parameters()
+    return WebhooksOut(
+        store=WebhookAddressStore(ssm, OUTPUTS["SecretsPrefix"]),
+        states=MemoryAddressStates(),
+        cursors=MemoryCursors(),
+        bell=MemoryBell(),
+        step_ms=60_000,
+    )
 
 
 @dataclass
@@ -59,6 +100,9 @@ class TargetInMemory(Target):
             return SimpleNamespace(get_caller_identity=lambda: {"Arn": WHO})
         return self._fakes[service]
 
+    def invoke(self, function: str, payload: Mapping[str, Any]) -> Any:
+        return self._fakes["invoke"](function, payload)
+
     @property
     def stack(self) -> Stack:
         return Stack(outputs=OUTPUTS, parameters={"Stage": STAGE, **self._parameters})
@@ -80,6 +124,7 @@ class Operator:
     parameters: dict[str, str] = field(default_factory=dict)
     backlog: MemoryBacklog = field(default_factory=MemoryBacklog)
     closed: list[bool] = field(default_factory=list)
+    webhooks: WebhooksOut = field(default_factory=webhooks_in_memory)
 
     def __call__(self, line: str) -> Ended:
         """Run a command line."""
@@ -117,5 +162,6 @@ class Operator:
             doorbell=world.doorbell,
             clock=world.clock,
             trail=world.trail,
+            webhooks=self.webhooks,
             close=lambda: self.closed.append(True),
         )

@@ -19,6 +19,7 @@ def test_each_queue_is_counted_with_what_is_being_worked_on() -> None:
         Depths("reports", 2, 1, 2),
         Depths("requests", 0, 0, 0),
         Depths("events", None, None, 1),
+        Depths("webhooks", None, None, 0),
     ]
     assert sqs.calls == []
     assert all(message.receives == 0 for some in sqs.queues.values() for message in some)

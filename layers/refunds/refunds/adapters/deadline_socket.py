@@ -17,7 +17,7 @@ from refunds.config import ConfigurationError
 from refunds.ports import Deadline
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 PRIVATE_CA = "PRIVATE_CA"
 """The variable that names a file of authorities to trust besides the public ones."""
@@ -36,9 +36,15 @@ class TimedSocket(socket.socket):
 
 
 class TimedTlsSocket(ssl.SSLSocket):
-    """The same over TLS."""
+    """The same over TLS, where each piece of what is sent would have a timeout of its own too."""
 
     deadline: Deadline | None = None
+
+    def send(self, data: "ReadableBuffer", flags: int = 0) -> int:
+        """As ``SSLSocket.send``, of which ``sendall`` is made; ``TimeoutError`` as below."""
+        if self.deadline is not None:
+            self.settimeout(seconds_left(self.deadline))
+        return super().send(data, flags)
 
     def recv_into(
         self, buffer: "WriteableBuffer", nbytes: int | None = None, flags: int = 0

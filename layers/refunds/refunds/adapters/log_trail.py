@@ -47,6 +47,13 @@ _WARNINGS = frozenset(
         "sweep_page_passed",
         "trace_leads_elsewhere",
         "trace_leads_nowhere",
+        "webhook_address_closed",
+        "webhook_address_disabled",
+        "webhook_address_missing",
+        "webhook_address_unreadable",
+        "webhook_given_up",
+        "webhook_not_rung",
+        "webhook_not_taken",
     }
 )
 

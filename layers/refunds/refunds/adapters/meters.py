@@ -17,7 +17,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from refunds.processors.registry import REGISTRY
 from refunds.refund import STRIPE
 
-SERIES_MAX: Final = 43
+SERIES_MAX: Final = 47
 
 PROCESSORS: Final = tuple(REGISTRY)
 # As callers are told. What is still pending is no outcome: it is measured by its age.
@@ -130,6 +130,15 @@ METERS: Final[Mapping[str, tuple[Meter, ...]]] = {
     "event_still_unpublished": (Meter(name="EventsUnpublished"),),
     "not_published_again": (Meter(name="EventsUnpublished"),),
     "event_given_up": (Meter(name="EventsGivenUp"),),
+    "webhook_delivered": (
+        Meter(name="WebhooksDelivered"),
+        Meter(name="WebhookLag", unit=MetricUnit.Milliseconds, value="age_ms"),
+    ),
+    # What was not taken is as late as it is old.
+    "webhook_not_taken": (
+        Meter(name="WebhookAttemptsFailed"),
+        Meter(name="WebhookLag", unit=MetricUnit.Milliseconds, value="age_ms"),
+    ),
     # That the schedules fire.
     "settle_run": (Meter(name="SettleRuns"),),
     "swept": (Meter(name="SweepRuns"),),

@@ -43,6 +43,10 @@ class VisibilityBackoff:
         """Hide the message for its backoff, and for ``at_least_s`` if a provider asked for that."""
         self._hide(receipt_handle, self.seconds(receive, at_least_s=at_least_s))
 
+    def put_off(self, receipt_handle: str, *, seconds: int) -> None:
+        """Hide the message for exactly that long; SQS takes 12 hours at most."""
+        self._hide(receipt_handle, seconds)
+
     def hurry(self, receipt_handle: str) -> None:
         """Let the message come back at once: waiting will not help it, and it is on its way to the
         dead-letter queue."""

@@ -7,14 +7,18 @@ from typing import Annotated
 from aws_lambda_powertools import Logger
 from pydantic import Field
 
-from refunds.adapters.aws_clients import dynamodb_client, events_client
+from refunds.adapters.aws_clients import dynamodb_client, events_client, sqs_client
 from refunds.adapters.dynamodb_backlog import DynamoDbBacklog
+from refunds.adapters.dynamodb_webhook_addresses import DynamoDbWebhookAddresses
+from refunds.adapters.dynamodb_webhook_cursors import DynamoDbWebhookCursors
 from refunds.adapters.eventbridge import EventBridgeBus
 from refunds.adapters.side_by_side import SideBySide
+from refunds.adapters.sqs_webhook_bell import SqsWebhookBell
 from refunds.announce import AnnounceBacklog
 from refunds.bootstrap.money_path import money_path
 from refunds.bootstrap.settling import SettlingSettings, settle_of
 from refunds.credit_note import IssueCreditNote
+from refunds.delivering.ring import RingAgain
 from refunds.open_refunds import MeasureOpenRefunds
 from refunds.ports import Clock
 from refunds.settle_run import SettleRun
@@ -30,6 +34,8 @@ class SettleRefundsSettings(SettlingSettings):
     settle_concurrency: Annotated[int, Field(ge=1, le=32)]
     credit_notes: bool
     event_bus: Annotated[str, Field(min_length=1)]
+    webhook_queue_url: str
+    webhook_retry_seconds: Annotated[int, Field(ge=1, le=60)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +45,7 @@ class SettleRefundsWorld:
     run: SettleRun
     measure: MeasureOpenRefunds
     announce: AnnounceBacklog
+    ring_again: RingAgain
     clock: Clock
     settle_seconds: int
 
@@ -80,10 +87,19 @@ def settle_refunds(logger: Logger) -> SettleRefundsWorld:
         trail=path.trail,
         step_ms=settings.settle_seconds * 1000,
     )
+    ring_again = RingAgain(
+        cursors=DynamoDbWebhookCursors(dynamodb_client(), settings.ledger_table),
+        states=DynamoDbWebhookAddresses(dynamodb_client(), settings.ledger_table),
+        bell=SqsWebhookBell(sqs_client(), settings.webhook_queue_url),
+        clock=path.clock,
+        trail=path.trail,
+        step_ms=settings.webhook_retry_seconds * 1000,
+    )
     return SettleRefundsWorld(
         run=run,
         measure=MeasureOpenRefunds(listing=listing, clock=path.clock, trail=path.trail),
         announce=announce,
+        ring_again=ring_again,
         clock=path.clock,
         settle_seconds=settings.settle_seconds,
     )

@@ -1,0 +1,69 @@
+"""The addresses of webhooks with their secrets: one parameter each under ``<prefix>/webhooks``.
+
+``refundctl webhooks`` writes them; nothing here ever puts a secret into an exception or a log.
+"""
+
+from collections.abc import Mapping
+from threading import RLock
+from typing import TYPE_CHECKING, Final
+
+from refunds.adapters.ssm_parameters import Kept, parameters_under
+from refunds.delivering.address import (
+    ADDRESSES_MAX,
+    UnreadableAddressError,
+    WebhookAddress,
+    parse_address,
+)
+from refunds.ports import Clock, Trail
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+FOLDER: Final = "webhooks"
+# One that is missing is looked for anew, by one thread, and not more often than this.
+REREAD_EVERY_MS: Final = 30_000
+
+
+class SsmWebhookAddresses:
+    """``delivering.ports.AddressBook`` under ``prefix``; kept for ``max_age_s`` at most."""
+
+    def __init__(
+        self, client: "SSMClient", prefix: str, *, max_age_s: int, clock: Clock, trail: Trail
+    ) -> None:
+        self._client = client
+        self._path = f"{prefix.rstrip('/')}/{FOLDER}"
+        self._kept = Kept(self._fetch, max_age_s=max_age_s, clock=clock)
+        self._clock = clock
+        self._trail = trail
+        self._lock = RLock()
+        self._reread_at_ms: int | None = None
+
+    def address(self, address_id: str) -> WebhookAddress | None:
+        """That address; ``None`` if no parameter holds it.
+
+        Raises:
+            KeyUnavailableError: they cannot be read now.
+        """
+        with self._lock:
+            addresses = self._kept.current()
+            if address_id not in addresses and self._may_reread():
+                addresses = self._kept.fetched_anew()
+            return addresses.get(address_id)
+
+    def _may_reread(self) -> bool:
+        now_ms = self._clock.monotonic_ms()
+        if self._reread_at_ms is not None and now_ms - self._reread_at_ms < REREAD_EVERY_MS:
+            return False
+        self._reread_at_ms = now_ms
+        return True
+
+    def _fetch(self) -> Mapping[str, WebhookAddress]:
+        found: dict[str, WebhookAddress] = {}
+        for text in parameters_under(self._client, self._path, at_most=ADDRESSES_MAX):
+            try:
+                address = parse_address(text)
+            except UnreadableAddressError:
+                self._trail.note("webhook_address_unreadable")
+                continue
+            found[address.id] = address
+        return found

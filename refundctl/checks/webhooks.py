@@ -1,0 +1,65 @@
+"""Do the merchants' addresses take what they are sent?"""
+
+from collections.abc import Iterator
+
+from refundctl.checks.finding import Finding, fail, fine, warn
+from refundctl.options import Call
+from refundctl.times import age
+from refundctl.webhooks_out import AddressAtWork
+from refunds.delivering.ports import Status
+
+# Longer than an address that works is ever behind.
+LATE_MS = 3_600_000
+
+
+def check(call: Call) -> Iterator[Finding]:
+    """The addresses one by one; with `--webhooks` each that is enabled is sent a test event."""
+    out, now_ms = call.world.webhooks, call.world.clock.now_ms()
+    stored = {address.id for address in out.store.all()}
+    for one in out.at_work():
+        if one.state.id not in stored:
+            yield missing(one)
+            continue
+        yield at_work(one, now_ms)
+        if call.arguments.webhooks and one.state.status is Status.ENABLED:
+            yield tried(call, one.state.id)
+
+
+def missing(one: AddressAtWork) -> Finding:
+    """An address whose URL and secrets are gone."""
+    return fail(
+        _name(one),
+        "its parameter is missing, and with it URL and secret",
+        "Remove it, and add the URL anew.",
+        f"webhooks remove {one.state.id}",
+    )
+
+
+def at_work(one: AddressAtWork, now_ms: int) -> Finding:
+    """Whether an address takes what it is sent, as far as was seen."""
+    state, replay = one.state, f"webhooks replay {one.state.id} --failed"
+    if state.status is Status.DISABLED:
+        todo = "If it is to hear again: enable it, and send what it missed."
+        told = f"is disabled: {state.reason or 'no reason is kept'}"
+        return warn(_name(one), told, todo, f"webhooks enable {state.id}", replay)
+    late_ms = 0 if one.oldest_owed_ms is None else now_ms - one.oldest_owed_ms
+    if state.is_closed(now_ms) or late_ms > LATE_MS:
+        told = f"owes {one.owed} refunds, the oldest for {age(late_ms)}: {state.last_error or '-'}"
+        todo = "Tell whoever runs it; see what it answers."
+        return warn(_name(one), told, todo, f"webhooks test {state.id}")
+    return fine(_name(one), f"took {state.delivered}, owes {one.owed}")
+
+
+def tried(call: Call, address_id: str) -> Finding:
+    """What came of a test event."""
+    function = call.target.stack.outputs["DeliverWebhooksFunctionName"]
+    told = call.target.invoke(function, {"test_address": address_id})
+    name = f"test event to {address_id}"
+    if told.get("taken") is True:
+        return fine(name, f"taken in {told['took_ms']} ms")
+    reason = str(told.get("reason") or "the function failed; its log says why")
+    return fail(name, reason, "Tell whoever runs it.")
+
+
+def _name(one: AddressAtWork) -> str:
+    return f"webhooks to {one.state.id}"

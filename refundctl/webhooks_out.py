@@ -1,0 +1,96 @@
+"""What the commands and the console work with where webhooks go out."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from local.webhook_addresses import WebhookAddressStore
+from refundctl.target import Target
+from refunds.adapters.dynamodb_webhook_addresses import DynamoDbWebhookAddresses
+from refunds.adapters.dynamodb_webhook_cursors import DynamoDbWebhookCursors
+from refunds.adapters.sqs_webhook_bell import SqsWebhookBell
+from refunds.delivering.ports import AddressState, AddressStates, Bell, Cursor, Cursors
+from refunds.ports import DUE_SHARDS, LAST_MS
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
+
+# Of what is owed no more is looked at: it is enough to see that there is much.
+OWED_PER_SHARD = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddressAtWork:
+    """How an address does.
+
+    Attributes:
+        owed: refunds of which it has not been told all, as far as they were counted.
+        oldest_owed_ms: since when the oldest of them is owed; `None` if nothing is.
+    """
+
+    state: AddressState
+    owed: int = 0
+    oldest_owed_ms: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhooksOut:
+    """Addresses, cursors and the queue of one deployment.
+
+    Attributes:
+        step_ms: a minute; shorter on local stages.
+    """
+
+    store: WebhookAddressStore
+    states: AddressStates
+    cursors: Cursors
+    bell: Bell
+    step_ms: int
+
+    def at_work(self) -> list[AddressAtWork]:
+        """How every address does that is not removed."""
+        owed: dict[str, list[Cursor]] = defaultdict(list)
+        for cursor in self._owed():
+            owed[cursor.address_id].append(cursor)
+        return [
+            AddressAtWork(
+                state=state,
+                owed=len(owed[state.id]),
+                oldest_owed_ms=min((one.since_ms for one in owed[state.id]), default=None),
+            )
+            for state in self.states.states()
+        ]
+
+    def of_refund(self, refund_id: str) -> Sequence[Cursor]:
+        """How far each address has been told of a refund."""
+        keys = [(refund_id, state.id) for state in self.states.states()]
+        return sorted(self.cursors.cursors(keys), key=lambda cursor: cursor.address_id)
+
+    def _owed(self) -> list[Cursor]:
+        keys = [
+            key
+            for shard in range(DUE_SHARDS)
+            for key in self.cursors.due(shard, before_ms=LAST_MS, limit=OWED_PER_SHARD)
+        ]
+        return [one for one in self.cursors.cursors(keys) if one.is_owed] if keys else []
+
+
+def webhooks_out_of(target: Target) -> WebhooksOut:
+    """Those of a deployment."""
+    ssm: SSMClient = target.client("ssm")
+    sqs: SQSClient = target.client("sqs")
+    dynamodb: DynamoDBClient = target.client("dynamodb")
+    stack = target.stack
+    table = stack.outputs["LedgerTable"]
+    return WebhooksOut(
+        store=WebhookAddressStore(
+            ssm, stack.outputs["SecretsPrefix"], kms_key_id=stack.parameters.get("KmsKeyArn", "")
+        ),
+        states=DynamoDbWebhookAddresses(dynamodb, table),
+        cursors=DynamoDbWebhookCursors(dynamodb, table),
+        bell=SqsWebhookBell(sqs, stack.outputs.get("WebhookQueueUrl", "")),
+        step_ms=int(stack.parameters.get("WebhookRetrySeconds", "60")) * 1000,
+    )

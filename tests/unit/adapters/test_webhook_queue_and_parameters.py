@@ -1,0 +1,137 @@
+"""The webhooks' queue and their parameters, as AWS answers."""
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from refunds.adapters.api_key import KeyUnavailableError
+from refunds.adapters.sqs_webhook_bell import SqsWebhookBell
+from refunds.adapters.ssm_webhook_addresses import REREAD_EVERY_MS, SsmWebhookAddresses
+from refunds.delivering.address import SigningSecret, WebhookAddress, address_text
+from tests.fakes.virtual_clock import VirtualClock
+from tests.fakes.world import FakeTrail
+
+PAIRS = [(f"rfd_{number}", "we_00000000000000aa") for number in range(25)]
+AWAY = EndpointConnectionError(endpoint_url="https://sqs")
+
+
+class Queue:
+    """SQS as far as it is asked; refuses these messages, or answers nothing from a request on."""
+
+    def __init__(self, *, refused: tuple[int, ...] = (), away_from: int = 99) -> None:
+        self.requests: list[list[str]] = []
+        self._refused = refused
+        self._away_from = away_from
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, str]]) -> Any:  # noqa: N803
+        if len(self.requests) >= self._away_from:
+            raise AWAY
+        self.requests.append([one["MessageBody"] for one in Entries])
+        ids = [one["Id"] for one in Entries if int(one["Id"]) not in self._refused]
+        return {"Successful": [{"Id": one} for one in ids]}
+
+
+def test_messages_go_ten_a_request() -> None:
+    queue: Any = Queue()
+    assert SqsWebhookBell(queue, "queue").ring(PAIRS) == []
+    assert [len(one) for one in queue.requests] == [10, 10, 5]
+    assert json.loads(queue.requests[0][1])["refund_id"] == "rfd_1"
+
+
+def test_what_sqs_refuses_inside_an_answer_is_told() -> None:
+    queue: Any = Queue(refused=(3,))
+    assert SqsWebhookBell(queue, "queue").ring(PAIRS[:10]) == [PAIRS[3]]
+
+
+def test_a_queue_that_is_away_is_not_asked_again() -> None:
+    queue: Any = Queue(away_from=1)
+    assert SqsWebhookBell(queue, "queue").ring(PAIRS) == PAIRS[10:]
+    assert len(queue.requests) == 1
+
+
+ADDRESS = WebhookAddress(
+    id="we_00000000000000aa",
+    url="https://shop.example.com/",
+    secrets=(SigningSecret("whsec_" + "a" * 40),),
+)
+
+
+class Parameters:
+    """The Systems Manager as far as it is asked."""
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = list(texts)
+        self.asked = 0
+        self.is_away = False
+
+    def get_parameters_by_path(self, **asked: Any) -> Any:
+        assert asked["Path"] == "/refund-bridge/test/webhooks"
+        assert asked["WithDecryption"]
+        self.asked += 1
+        if self.is_away:
+            raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetParametersByPath")
+        return {"Parameters": [{"Value": text} for text in self.texts]}
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def trail() -> FakeTrail:
+    return FakeTrail()
+
+
+def book(parameters: Any, clock: VirtualClock, trail: FakeTrail) -> SsmWebhookAddresses:
+    return SsmWebhookAddresses(
+        parameters, "/refund-bridge/test", max_age_s=60, clock=clock, trail=trail
+    )
+
+
+def test_an_address_is_read_once_and_kept(clock: VirtualClock, trail: FakeTrail) -> None:
+    parameters = Parameters(address_text(ADDRESS))
+    one = book(parameters, clock, trail)
+    assert one.address(ADDRESS.id) == one.address(ADDRESS.id) == ADDRESS
+    assert parameters.asked == 1
+    clock.advance(61_000)
+    one.address(ADDRESS.id)
+    assert parameters.asked == 2
+
+
+def test_one_that_was_just_made_is_found_at_once(clock: VirtualClock, trail: FakeTrail) -> None:
+    parameters = Parameters()
+    one = book(parameters, clock, trail)
+    assert one.address("we_0000000000000001") is None
+    clock.advance(REREAD_EVERY_MS)
+    parameters.texts.append(address_text(ADDRESS))
+    assert one.address(ADDRESS.id) == ADDRESS
+
+
+def test_one_that_is_missing_is_not_looked_for_all_the_time(
+    clock: VirtualClock, trail: FakeTrail
+) -> None:
+    parameters = Parameters()
+    one = book(parameters, clock, trail)
+    for _ in range(50):
+        assert one.address(ADDRESS.id) is None
+    assert parameters.asked == 2
+
+
+def test_one_that_cannot_be_read_stops_no_other_and_is_not_shown(
+    clock: VirtualClock, trail: FakeTrail
+) -> None:
+    one = book(Parameters('{"whsec_": 1}', address_text(ADDRESS)), clock, trail)
+    assert one.address(ADDRESS.id) == ADDRESS
+    assert trail.notes == [("webhook_address_unreadable", {})]
+
+
+def test_while_they_cannot_be_read_nothing_is_taken_to_be_missing(
+    clock: VirtualClock, trail: FakeTrail
+) -> None:
+    parameters = Parameters(address_text(ADDRESS))
+    parameters.is_away = True
+    with pytest.raises(KeyUnavailableError):
+        book(parameters, clock, trail).address(ADDRESS.id)

@@ -21,12 +21,19 @@ CODE_PROPERTY = {
     "AWS::Serverless::Function": "CodeUri",
     "AWS::Serverless::LayerVersion": "ContentUri",
 }
+NESTED = "AWS::CloudFormation::Stack"
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
 def upload(build: Build, s3: "S3Client", bucket: str) -> Template:
-    """Upload the archives and return the template that points to them."""
+    """Upload archives and nested templates, and return the template that points to them."""
     template = read_template(build.template)
+    for name, resource in template["Resources"].items():
+        if resource["Type"] == NESTED:
+            key = f"{build.digest}/{name}.json"
+            nested = read_template(build.directory / resource["Properties"]["TemplateURL"])
+            s3.put_object(Bucket=bucket, Key=key, Body=as_body(nested).encode())
+            resource["Properties"]["TemplateURL"] = f"{s3.meta.endpoint_url}/{bucket}/{key}"
     for name, resource in _packaged(template):
         code_property = CODE_PROPERTY[resource["Type"]]
         source = build.directory / resource["Properties"][code_property]

@@ -18,7 +18,7 @@ from pathlib import Path
 from local import paths
 from local.stages import Stage, load_stage
 
-SOURCES = ("functions", "layers")
+SOURCES = ("functions", "layers", "monitoring")
 KEPT_BUILDS = 3
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 
@@ -127,8 +127,9 @@ def overrides(values: Mapping[str, str]) -> list[str]:
 
 
 def validate(region: str) -> None:
-    """Run `sam validate --lint`."""
-    sam("validate", "--lint", "--template-file", str(paths.TEMPLATE), "--region", region)
+    """Run `sam validate --lint` on the template and on the one inside it."""
+    for template in (paths.TEMPLATE, paths.MONITORING):
+        sam("validate", "--lint", "--template-file", str(template), "--region", region)
 
 
 def sam(*arguments: str, settings: dict[str, str] | None = None, shown: bool = False) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
+MONITORING = ROOT / "monitoring" / "template.yaml"
 SAM_CONFIG = ROOT / "samconfig.toml"
 
 LOCAL = ROOT / ".local"

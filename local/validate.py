@@ -1,4 +1,4 @@
-"""`sam validate --lint` on the template; part of `make lint`."""
+"""`sam validate --lint` on the templates; part of `make lint`."""
 
 import sys
 
@@ -10,4 +10,4 @@ if __name__ == "__main__":
         validate(load_stage("local").region)
     except BuildError as error:
         sys.exit(str(error))
-    print("template.yaml is valid")
+    print("template.yaml and monitoring/template.yaml are valid")

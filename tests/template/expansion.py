@@ -22,9 +22,9 @@ from local.template_yaml import read_template
 
 Resource = dict[str, Any]
 CODE = ("CodeUri", "ContentUri")
+NESTED = "AWS::CloudFormation::Stack"
 NO_VALUE = object()
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
-    "Fn::GetAtt": ".".join,
     "Fn::Join": lambda given: str(given[0]).join(map(str, given[1])),
     "Fn::Equals": lambda given: str(given[0]) == str(given[1]),
     "Fn::Not": lambda given: not given[0],
@@ -106,6 +106,12 @@ def _expand(
         expanded = transform(source, dict(parameters), SimpleNamespace(load=lambda: {}))
     values = _values(expanded, parameters, name)
     work_out = _Resolver(values, expanded.get("Conditions", {}))
+    nested: dict[str, Resource] = {}
+    for logical_id, resource in expanded["Resources"].items():
+        if resource["Type"] == NESTED:
+            found, outputs = _nested(work_out(resource["Properties"]))
+            nested |= found
+            values |= {f"{logical_id}.Outputs.{name}": value for name, value in outputs.items()}
     return Expanded(
         parameters={
             name: value if isinstance(value, list) else str(value)
@@ -113,13 +119,19 @@ def _expand(
             if name in expanded["Parameters"]
         },
         stack_name=name,
-        resources={
-            key: work_out(_without_condition(resource))
-            for key, resource in expanded["Resources"].items()
-            if "Condition" not in resource or work_out.condition(resource["Condition"])
-        },
+        resources=work_out.resources(expanded["Resources"]) | nested,
         rules=work_out(expanded.get("Rules", {})),
     )
+
+
+def _nested(stack: Resource) -> tuple[dict[str, Resource], dict[str, Any]]:
+    """Resources and outputs of a template inside the template, with the values that it is given."""
+    source = read_template(paths.ROOT / stack["TemplateURL"])
+    assert source["Parameters"].keys() == stack["Parameters"].keys()
+    values = _values(source, stack["Parameters"], f"{stack['Parameters']['StackName']}-nested")
+    work_out = _Resolver(values, source["Conditions"])
+    outputs = {name: work_out(output["Value"]) for name, output in source["Outputs"].items()}
+    return work_out.resources(source["Resources"]), outputs
 
 
 def _without_condition(resource: Resource) -> Resource:
@@ -149,6 +161,14 @@ class _Resolver:
         """Whether a condition of the template holds."""
         return bool(self(self._conditions[name]))
 
+    def resources(self, declared: Mapping[str, Resource]) -> dict[str, Resource]:
+        """Those resources of a template whose conditions hold."""
+        return {
+            key: self(_without_condition(resource))
+            for key, resource in declared.items()
+            if "Condition" not in resource or self.condition(resource["Condition"])
+        }
+
     def __call__(self, node: Any) -> Any:
         if isinstance(node, list):
             return [value for value in map(self, node) if value is not NO_VALUE]
@@ -170,6 +190,9 @@ class _Resolver:
             return self(argument[1] if self.condition(argument[0]) else argument[2])
         if name == "Fn::Sub":
             return self._sub(self(argument))
+        if name == "Fn::GetAtt":
+            attribute = ".".join(argument)
+            return self._values.get(attribute, attribute)
         if name not in FUNCTIONS:
             raise NotImplementedError(f"{name} is not known here; teach it to FUNCTIONS")
         return FUNCTIONS[name](self(argument))

@@ -184,8 +184,8 @@ def alarm_problems(template: Expanded) -> list[str]:
 def dead_letter_problems(template: Expanded) -> list[str]:
     """Every queue of dead letters rings, and is shown."""
     dead = {
-        f"{queue}.QueueName"
-        for queue, _ in template.of_type("AWS::SQS::Queue")
+        properties["QueueName"]
+        for queue, properties in template.of_type("AWS::SQS::Queue")
         if queue.endswith("DeadLetterQueue")
     }
     rung = {
@@ -201,13 +201,30 @@ def dead_letter_problems(template: Expanded) -> list[str]:
 
 def function_problems(template: Expanded) -> list[str]:
     """The alarms on functions look at all of them."""
-    functions = {name for name, _ in template.of_type("AWS::Lambda::Function")}
+    functions = {p["FunctionName"] for _, p in template.of_type("AWS::Lambda::Function")}
     problems = []
     for name in ("ThrottlesAlarm", "FunctionErrorsAlarm"):
         series = alarm_series(alarms(template)[name])
         watched = {value for one in series for _, value in one.dimensions}
         problems += [f"{name} overlooks {one}" for one in functions - watched]
     return problems
+
+
+def name_problems(template: Expanded) -> list[str]:
+    """What is looked at by its name is there: a queue, a function, an API."""
+    there = {
+        name
+        for kind, word in (("SQS::Queue", "QueueName"), ("Lambda::Function", "FunctionName"))
+        for _, properties in template.of_type(f"AWS::{kind}")
+        for name in [properties[word]]
+    }
+    of_alarms = [one for alarm in alarms(template).values() for one in alarm_series(alarm)]
+    return [
+        f"{one.name} of {value}, which is not there"
+        for one in [*of_alarms, *widget_series(template)]
+        for word, value in one.dimensions
+        if word in ("QueueName", "FunctionName") and value not in there
+    ]
 
 
 def dashboard_problems(template: Expanded) -> list[str]:
@@ -231,6 +248,7 @@ CHECKS: dict[str, Check] = {
     "alarms_name_their_page_and_know_silence": alarm_problems,
     "dead_letters_are_never_silent": dead_letter_problems,
     "no_function_is_overlooked": function_problems,
+    "what_is_looked_at_is_there": name_problems,
     "the_dashboard_has_room_for_everything": dashboard_problems,
 }
 
@@ -287,6 +305,8 @@ def test_a_misspelling_would_be_noticed(
         (dead_letter_problems, lambda t: t.resources.pop("EventDeadLettersAlarm")),
         (dead_letter_problems, lambda t: t.properties("EventDeadLettersAlarm").update(Threshold=9)),
         (function_problems, lambda t: t.properties("ThrottlesAlarm")["Metrics"].pop()),
+        (name_problems, lambda t: t.properties("ReportQueue").update(QueueName="reports")),
+        (name_problems, lambda t: t.properties("SweepChargesFunction").update(FunctionName="s")),
         (dashboard_problems, lambda t: t.resources.pop("ReviewAlarm")),
     ],
 )

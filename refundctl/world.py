@@ -26,6 +26,7 @@ from refunds.adapters.ssm_secrets import Secrets
 from refunds.adapters.stripe_book import StripeBook
 from refunds.adapters.system_clock import SystemClock
 from refunds.config import Mode
+from refunds.handle import HandleTakenBack
 from refunds.learn import LearnFromCharge
 from refunds.listing import every_refund_of
 from refunds.ports import (
@@ -137,6 +138,12 @@ class World:
     def withdraw(self, actor: str) -> WithdrawRefund:
         """The use case of taking back what waits, for somebody."""
         return WithdrawRefund(
+            ledger=self.ledger, recorder=self._recorder(), clock=self.clock, actor=actor
+        )
+
+    def handle_taken_back(self, actor: str) -> HandleTakenBack:
+        """The use case of marking as handled what the processor took back, for somebody."""
+        return HandleTakenBack(
             ledger=self.ledger, recorder=self._recorder(), clock=self.clock, actor=actor
         )
 

@@ -41,6 +41,11 @@ WITHDRAWN: Final = "withdrawn"
 CANCELED: Final = "canceled"
 # All words for a refund that callers are told.
 PUBLIC_STATUSES: Final = frozenset({*PUBLIC_STATUS.values(), CANCELED})
+# The cause of a line that says that the processor took a success back, and what callers are told.
+TAKEN_BACK: Final = "taken_back"
+# Where a refund stands in the index of what is looked at next if a person alone has to act on it:
+# the last millisecond of the year 9999, so that nothing works on it.
+FOR_A_PERSON_MS: Final = 253_402_300_799_999
 # The cause of a line that stands before an order is handed over again, under the same key.
 HANDED_OVER_AGAIN: Final = "handed_over_again"
 
@@ -249,6 +254,7 @@ class Refund:
         last_look: what the last one came to.
         looked_at_ms: when the processor was last asked about it because somebody wanted to know.
         late_failure_at_ms: when it was seen that the processor took a success back.
+        handled_at_ms: when a person marked that as handled; ``None`` until then.
         contradicts: the refund, failed without evidence, that this imported movement may be.
         account: what its order was sent to, and under which form of key, as a fingerprint
             (``ProcessorSettings.account``); ``None``: not sent, or by a former release.
@@ -281,6 +287,7 @@ class Refund:
     last_look: str | None = None
     looked_at_ms: int | None = None
     late_failure_at_ms: int | None = None
+    handled_at_ms: int | None = None
     contradicts: str | None = None
     account: str | None = None
     refused_since_ms: int | None = None
@@ -318,7 +325,21 @@ class Refund:
         """What callers are told of its state, one of ``PUBLIC_STATUSES``."""
         if self.failure is not None and self.failure.code == WITHDRAWN:
             return CANCELED
+        if self.late_failure_at_ms is not None:
+            return PUBLIC_STATUS[State.FAILED]
         return PUBLIC_STATUS[self.state]
+
+    @property
+    def awaits_handling(self) -> bool:
+        """Whether the processor took it back, and no person has marked that as handled."""
+        return self.late_failure_at_ms is not None and self.handled_at_ms is None
+
+    @property
+    def listed_due_ms(self) -> int | None:
+        """Where it stands in the index of what is looked at next; ``None``: not there."""
+        if self.next_check_ms is None and self.awaits_handling:
+            return FOR_A_PERSON_MS
+        return self.next_check_ms
 
     @property
     def succeeded_at_ms(self) -> int | None:

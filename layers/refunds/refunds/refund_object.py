@@ -12,7 +12,7 @@ from urllib.parse import quote
 from refunds.listing import Page
 from refunds.payment import Payment, payment_key_of
 from refunds.read_payment import PaymentRead
-from refunds.refund import CreditNote, Refund
+from refunds.refund import TAKEN_BACK, CreditNote, Refund
 from refunds.state_machine import CreditNoteState, State
 
 # Lambda passes on at most 6 MB: a page that would be larger ends before, and says that more follow.
@@ -114,17 +114,20 @@ def payment_summary(payment: Payment) -> dict[str, Any]:
 
 def _members_of_stripes(refund: Refund) -> dict[str, Any]:
     """What Stripe's refund has besides, for callers who know that one."""
-    failure = refund.failure if refund.public_status == "failed" else None
+    failure = _failure(refund) if refund.public_status == "failed" else None
     return {
         "created": refund.created_at_ms // 1000,
         "charge": None,
         "balance_transaction": None,
         "receipt_number": None,
-        "failure_reason": None if failure is None else failure.code,
+        "failure_reason": None if failure is None else failure["code"],
     }
 
 
 def _failure(refund: Refund) -> dict[str, Any] | None:
+    if refund.late_failure_at_ms is not None:
+        message = "The processor took the money back after the refund had succeeded."
+        return {"code": TAKEN_BACK, "message": message, "retryable": False}
     if refund.failure is None:
         return None
     return {
@@ -138,7 +141,7 @@ def _arrival(refund: Refund, payment: Payment | None) -> dict[str, Any] | None:
     """When the customer can expect the money, counted from the success; none where none comes."""
     if payment is None or payment.arrival is None:
         return None
-    if refund.public_status == "failed" or refund.late_failure_at_ms is not None:
+    if refund.public_status == "failed":
         return None
     return {"business_days": {"min": payment.arrival.days_min, "max": payment.arrival.days_max}}
 

@@ -108,14 +108,14 @@ def status_month(status: str, month: str) -> str:
 def _index_attributes(refund: Refund) -> Item:
     created = datetime.fromtimestamp(refund.created_at_ms // 1000, tz=UTC)
     month = f"{created:%Y-%m}"
-    due = refund.next_check_ms is not None
+    due_ms = refund.listed_due_ms
     return {
         "payment_key": payment_key_text(payment_key_of(refund)),
         "created_sort": created_sort(refund.created_at_ms, refund.id),
         "list_month": month,
         "status_month": status_month(refund.public_status, month),
-        "due_shard": due_partition(due_shard_of(refund.id)) if due else None,
-        "due_at": refund.next_check_ms,
+        "due_shard": None if due_ms is None else due_partition(due_shard_of(refund.id)),
+        "due_at": due_ms,
     }
 
 

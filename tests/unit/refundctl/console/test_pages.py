@@ -9,6 +9,7 @@ import pytest
 from refundctl.console.activity import DEFAULT_WINDOW, WINDOWS, activity
 from refundctl.console.open_now import OpenNow, open_now
 from refundctl.console.pages import STUCK_SHOWN, Pages
+from refundctl.facts import TAKEN_BACK
 from refunds.listing import ListQuery, Page
 from refunds.payment import payment_key_of
 from refunds.refund import Entry, Failure, Refund, RefundRequest, Report
@@ -58,7 +59,7 @@ class TestOverview:
             for row in rows
             if row.name == "tr" and "data-key" in row.attributes
         }
-        assert counts.keys() == set(State)
+        assert counts.keys() == {*State, TAKEN_BACK}
         stored = day.world.ledger.refunds.values()
         for state in (State.UNKNOWN, State.PENDING, State.REVIEW, State.ABORTED):
             assert counts[state] == sum(one.state is state for one in stored)

@@ -8,7 +8,15 @@ from rich.table import Table
 from refundctl import options
 from refundctl.choices import choices
 from refundctl.exits import Exit, MisusedError, RefusedError
-from refundctl.facts import evidence_text, money, refund_json_whole, report_text, standing, why
+from refundctl.facts import (
+    answers_text,
+    evidence_text,
+    money,
+    refund_json_whole,
+    report_text,
+    standing,
+    why,
+)
 from refundctl.options import Call, Groups
 from refundctl.output import table_of
 from refundctl.times import age, utc
@@ -134,10 +142,13 @@ def refund_facts(refund: Refund, now_ms: int) -> dict[str, str]:
         "report": f"{report_text(refund)}{attempts}{rings}",
         "reported": utc(report.reported_at_ms),
         "report's last error": report.last_error or "",
+        "what Stripe answered": answers_text(report.answers),
         "credit note": f"{note.state.value} {note.id or note.last_error or ''}".strip()
         if note.attempts or note.id
         else "",
+        "what Stripe answered to the note": answers_text(note.answers),
         "last look": looked if refund.last_look else "",
+        "what the processor answered": answers_text(refund.answers),
         "next look": utc(refund.next_check_ms),
     }
 

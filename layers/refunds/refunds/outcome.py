@@ -208,7 +208,11 @@ def owing_report(
     if frozen is None or frozen.payment_record != refund.payment_record:
         frozen = report_parameters(refund, movement, at_ms=why.at_ms)
     # What Stripe was asked before, if it was, stays known: then the reference alone decides.
-    asked = Report(attempts=before.attempts, epoch=before.epoch + int(before.was_sent))
+    asked = Report(
+        attempts=before.attempts,
+        epoch=before.epoch + int(before.was_sent),
+        answers=before.answers,
+    )
     owing = report_transition(
         replace(refund, report=replace(asked, parameters=frozen)),
         ReportEvent.OWE,

@@ -128,6 +128,11 @@ class Activity:
         return sums([one for one in self.refunds if standing(one) == State.SUCCEEDED])
 
     @cached_property
+    def untold(self) -> Mapping[str, Sum]:
+        """The money that Stripe could not be told of, by currency: a person must decide."""
+        return sums([one for one in self.refunds if one.report.state is ReportState.FAILED])
+
+    @cached_property
     def failures(self) -> Sequence[tuple[str, int]]:
         """Why no money moved, the most frequent reasons first."""
         codes = (refund.failure.code for refund in self.refunds if refund.failure is not None)

@@ -102,7 +102,7 @@ class Pages:
                 if state not in NOT_FINAL
             ],
             public=_PUBLIC,
-            currencies=sorted({*now.in_flight, *now.unreported, *activity.moved}),
+            currencies=sorted({*now.in_flight, *now.unreported, *activity.untold, *activity.moved}),
             depths=depths,
             activity=activity,
             windows=WINDOWS.values(),

@@ -3,7 +3,7 @@
 from refundctl.checks.finding import Level
 from refundctl.console.activity import DEFAULT_WINDOW, activity
 from refundctl.console.attention import attention, stuck
-from refundctl.console.open_now import open_now
+from refundctl.console.open_now import Sum, open_now
 from refundctl.depths import Depths
 from refunds.refund import Report
 from refunds.state_machine import ReportState, State
@@ -55,6 +55,13 @@ def test_what_was_taken_back_comes_first_until_it_is_handled() -> None:
     # And what was taken back is not among the money that moved, handled or not
     assert [one.id for one in happened.refunds if one.id == newer.id] == [newer.id]
     assert happened.moved == {}
+
+
+def test_what_stripe_could_not_be_told_is_summed() -> None:
+    shelf = Shelf()
+    failed = Report(state=ReportState.FAILED)
+    shelf.put(state=State.SUCCEEDED, amount=1700, report=failed)
+    assert activity(shelf.sources, DEFAULT_WINDOW).untold == {"sgd": Sum(1, 1700)}
 
 
 def test_what_is_not_at_its_end_is_listed_once_oldest_first() -> None:

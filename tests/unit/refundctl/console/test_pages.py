@@ -71,6 +71,8 @@ class TestOverview:
             ("16925", "SGD 169.25"),
             ("5600", "SGD 56.00"),
         ]
+        # What could not be told to Stripe is said beside what is still to be told
+        assert "Could not be told" in overview.one("section", aria_labelledby="money").text
         assert "JPY 184080" in overview.one("tr", data_key="jpy").text
 
     def test_queues_show_their_depths_and_dead_letters(self, overview: Markup) -> None:

@@ -79,7 +79,7 @@ def _looked(refund: Refund) -> str:
 
 def refund_json(refund: Refund, payment: Payment | None) -> dict[str, Any]:
     """A refund for machines."""
-    return refund_object(refund, payment) | {"ledger": _ledger_json(refund)}
+    return refund_object(refund, payment, with_key=True) | {"ledger": _ledger_json(refund)}
 
 
 def refund_json_whole(refund: Refund, payment: Payment | None) -> dict[str, Any]:

@@ -126,6 +126,7 @@ def refund_facts(refund: Refund, now_ms: int) -> dict[str, str]:
         "state": standing(refund).replace("_", " "),
         "amount": money(refund.amount, refund.currency),
         "made": f"{utc(refund.created_at_ms)} UTC, {age(now_ms - refund.created_at_ms)} ago",
+        "idempotency key": refund.idempotency_key or "",
         "asked for": f"{refund.request.reference_type.value} {refund.request.reference_id}, "
         f"{refund.request.refund_type.value}, by {refund.source.value}",
         "sent": f"{utc(refund.started_at_ms)} UTC, attempt {refund.attempt}"

@@ -122,7 +122,7 @@ class Pages:
     def refunds(self, page: Page, query: ListQuery, following: str | None, now_ms: int) -> str:
         """A list; `following` is the address of the next page."""
         of = query.payment_record or query.payment_intent or query.invoice
-        what = f"Refunds of {of}" if of else f"Refunds: {query.status or 'all'}"
+        what = f"Refunds of {of}" if of else f"Refunds: {', '.join(query.statuses) or 'all'}"
         return self._list(page, what, following, now_ms)
 
     def refunds_of_charge(self, page: Page, charge: str, now_ms: int) -> str:

@@ -223,7 +223,9 @@ def _query(asked: dict[str, str]) -> ListQuery:
         raise InvalidRequestError("There is no such status.")
     if sum(one in asked for one in ("payment_record", "payment_intent", "invoice")) > 1:
         raise InvalidRequestError("A list is of one payment.")
-    return ListQuery(limit=LIST_LIMIT, **asked)  # type: ignore[arg-type]
+    status = asked.pop("status", None)
+    statuses = () if status is None else (status,)
+    return ListQuery(limit=LIST_LIMIT, statuses=statuses, **asked)  # type: ignore[arg-type]
 
 
 def _html(text: str, status: int = 200) -> web.Response:

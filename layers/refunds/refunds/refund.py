@@ -278,6 +278,9 @@ class Refund:
 
     Attributes:
         id: derived from the idempotency key alone (``refund_id_of``).
+        idempotency_key: the caller's own name of it, from which ``id`` is derived; shown to those
+            who may read, in no event and no log. ``None`` for what others made, and for refunds
+            that a former release stored.
         amount: minor units; fixed when first reserved and never changed.
         attempt: counts the times that money was asked to move; fences late writers.
         token: names the call that wrote the current attempt, so that it knows its own write.
@@ -316,6 +319,7 @@ class Refund:
     currency: str
     created_at_ms: int
     updated_at_ms: int
+    idempotency_key: str | None = field(default=None, repr=False)
     attempt: int = 0
     token: str = ""
     lease_until_ms: int | None = None

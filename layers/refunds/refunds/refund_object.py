@@ -20,8 +20,10 @@ LIST_BYTES_MAX: Final = 5 * 1024 * 1024
 LIST_URL: Final = "/v1/refunds"
 
 
-def refund_object(refund: Refund, payment: Payment | None) -> dict[str, Any]:
-    """The refund as the contract shows it."""
+def refund_object(
+    refund: Refund, payment: Payment | None, *, with_key: bool = False
+) -> dict[str, Any]:
+    """The refund as the contract shows it; ``with_key`` to those who may read refunds."""
     told = {
         "id": refund.id,
         "object": "refund",
@@ -53,6 +55,8 @@ def refund_object(refund: Refund, payment: Payment | None) -> dict[str, Any]:
         "created_at": _rfc3339(refund.created_at_ms),
         "updated_at": _rfc3339(refund.updated_at_ms),
     }
+    if with_key:
+        told["idempotency_key"] = refund.idempotency_key
     if refund.request.is_unlinked:
         kind = refund.request.payment_method_type
         told["payment_method"] = {
@@ -70,7 +74,7 @@ def refund_list(page: Page, url: str = LIST_URL) -> dict[str, Any]:
     size, has_more = 0, page.has_more
     # A page that ends at a cursor is kept from there on, so that none is left out between pages.
     for refund in reversed(page.refunds) if page.ends_at_cursor else page.refunds:
-        told = refund_object(refund, page.payments.get(payment_key_of(refund)))
+        told = refund_object(refund, page.payments.get(payment_key_of(refund)), with_key=True)
         # Twice, for the answer is handed to Lambda as a text within another JSON document.
         size += len(json.dumps(json.dumps(told)))
         if data and size > LIST_BYTES_MAX:

@@ -12,6 +12,7 @@ from refundctl import (
     doctor,
     events,
     export,
+    find,
     handle,
     keys,
     listing,
@@ -44,6 +45,7 @@ from refunds.ports import (
 
 GROUPS = (
     listing,
+    find,
     show,
     review,
     resolve,

@@ -129,6 +129,11 @@ class Pages:
         """The newest refunds of a processor's payment."""
         return self._list(page, f"Refunds of {charge}", None, now_ms)
 
+    def refunds_saying(self, refunds: Sequence[Refund], text: str, now_ms: int) -> str:
+        """The refunds whose reason, metadata or key say it."""
+        page = Page(refunds=refunds[:STUCK_SHOWN], payments={}, has_more=False)
+        return self._list(page, f"{count_of(len(refunds), 'refund')} saying: {text}", None, now_ms)
+
     def refund(
         self, refund: Refund, payment: Payment | None, siblings: Sequence[Refund], now_ms: int
     ) -> str:

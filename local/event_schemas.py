@@ -52,6 +52,8 @@ def published() -> Schema:
     components = read_document()["components"]["schemas"]
     refund = _with_local_references(components["Refund"])
     refund.pop("additionalProperties")
+    # Whoever may read refunds is shown it; subscribers are not.
+    refund["properties"].pop("idempotency_key")
     used = _used(components, components["Refund"])
     return {
         "$schema": DIALECT,

@@ -26,6 +26,9 @@ class Choice:
 def choices(refund: Refund) -> Iterator[Choice]:
     """What may be done about it as it stands; nothing if it goes on, or has ended, by itself."""
     one = refund.id
+    if refund.awaits_handling:
+        told = "The processor took it back. When the customer was paid otherwise, or need not be:"
+        yield Choice(Level.FAIL, told, f"handle {one} --note '...'")
     if refund.state is State.REVIEW:
         yield Choice(
             Level.FAIL, "A person must decide, by the evidence of all sides:", f"review {one}"

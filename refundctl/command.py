@@ -12,7 +12,9 @@ from refundctl import (
     doctor,
     events,
     export,
+    find,
     forget,
+    handle,
     keys,
     listing,
     notes,
@@ -45,6 +47,7 @@ from refunds.ports import (
 
 GROUPS = (
     listing,
+    find,
     show,
     review,
     resolve,
@@ -53,6 +56,7 @@ GROUPS = (
     unlink,
     withdraw,
     forget,
+    handle,
     dlq,
     notes,
     reconcile,

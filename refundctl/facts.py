@@ -4,13 +4,13 @@ For machines it is the contract's refund object, as callers of the HTTP interfac
 only the ledger knows beside it, in `ledger`. Keys are only ever added.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refundctl.times import rfc3339, utc
 from refunds.money import Money
 from refunds.payment import Payment
-from refunds.refund import Entry, Refund
+from refunds.refund import Entry, ProviderAnswer, Refund, with_last_answer
 from refunds.refund_object import refund_object
 from refunds.state_machine import CreditNoteState, ReportState, State
 
@@ -20,10 +20,25 @@ NOT_FINAL = frozenset(
 )
 
 
+# How a refund stands that succeeded, and that the processor took back.
+TAKEN_BACK = "taken_back"
+
+
 def is_stuck(refund: Refund) -> bool:
-    """Whether it has not come to its end: its outcome is open, or Stripe is not told of it yet."""
+    """Whether it has not come to its end: its outcome is open, Stripe is not told of it yet, or
+    nobody has handled that the processor took it back."""
     owed = refund.report.state in (ReportState.DUE, ReportState.FAILED)
-    return refund.state in NOT_FINAL or owed
+    return refund.state in NOT_FINAL or owed or refund.awaits_handling
+
+
+def first_of_all(refund: Refund) -> tuple[bool, int, str]:
+    """The order in which stuck refunds are shown: taken back ones first, then the oldest."""
+    return not refund.awaits_handling, refund.created_at_ms, refund.id
+
+
+def standing(refund: Refund) -> str:
+    """Where it stands, in one word: its state, or that it was taken back."""
+    return refund.state.value if refund.late_failure_at_ms is None else TAKEN_BACK
 
 
 def money(amount: int, currency: str) -> str:
@@ -40,9 +55,10 @@ def report_text(refund: Refund) -> str:
 def why(refund: Refund) -> str:
     """What is known of why it stands where it stands."""
     if refund.late_failure_at_ms is not None:
-        return "taken back by the processor"
+        is_handled = refund.handled_at_ms is not None
+        return "taken back by the processor" + (", handled" if is_handled else "")
     if refund.state in NOT_FINAL:
-        return refund.last_look or (refund.history[-1].cause if refund.history else "")
+        return _looked(refund) or (refund.history[-1].cause if refund.history else "")
     if refund.failure is not None:
         return refund.failure.code
     if refund.report.state is not ReportState.REPORTED:
@@ -52,9 +68,18 @@ def why(refund: Refund) -> str:
     return ""
 
 
+def _looked(refund: Refund) -> str:
+    """What the last look came to, and, if that tells nothing of it, what was answered last."""
+    looked = refund.last_look or ""
+    if not refund.answers or refund.answers[-1].said in looked:
+        return looked
+    told_nothing = looked.startswith(("no look-up", "not looked after"))
+    return with_last_answer(looked, refund.answers) if told_nothing else looked
+
+
 def refund_json(refund: Refund, payment: Payment | None) -> dict[str, Any]:
     """A refund for machines."""
-    return refund_object(refund, payment) | {"ledger": _ledger_json(refund)}
+    return refund_object(refund, payment, with_key=True) | {"ledger": _ledger_json(refund)}
 
 
 def refund_json_whole(refund: Refund, payment: Payment | None) -> dict[str, Any]:
@@ -70,6 +95,7 @@ def refund_json_whole(refund: Refund, payment: Payment | None) -> dict[str, Any]
             "epoch": report.epoch,
             "rings": report.rings,
             "last_ring_at": rfc3339(report.last_ring_ms),
+            "answers": _answers_json(report.answers),
             "parameters": None
             if parameters is None
             else {name: getattr(parameters, name) for name in parameters.__dataclass_fields__},
@@ -113,6 +139,15 @@ def payment_json(payment: Payment) -> dict[str, Any]:
     }
 
 
+def answers_text(answers: Sequence[ProviderAnswer]) -> str:
+    """What a provider answered to attempts that it did not accept, oldest first."""
+    return "; ".join(f"attempt {one.attempt}, {utc(one.at_ms)}: {one.said}" for one in answers)
+
+
+def _answers_json(answers: Sequence[ProviderAnswer]) -> list[dict[str, Any]]:
+    return [{"attempt": one.attempt, "at": rfc3339(one.at_ms), "said": one.said} for one in answers]
+
+
 def evidence_text(evidence: Mapping[str, Any]) -> str:
     """Evidence in words; times of which the name says that they are milliseconds become UTC."""
     shown = {
@@ -140,6 +175,8 @@ def _ledger_json(refund: Refund) -> dict[str, Any]:
         "last_look": refund.last_look,
         "next_look_at": rfc3339(refund.next_check_ms),
         "contradicts": refund.contradicts,
+        "handled_at": rfc3339(refund.handled_at_ms),
+        "answers": _answers_json(refund.answers),
     }
 
 

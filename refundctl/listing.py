@@ -1,17 +1,28 @@
 """`refundctl list`: refunds, those that are stuck first."""
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from refundctl import options, walk
+from refundctl.amounts import AmountError, minor_units
 from refundctl.exits import Exit, MisusedError
-from refundctl.facts import goes_to, is_stuck, money, refund_json, why
+from refundctl.facts import (
+    first_of_all,
+    goes_to,
+    is_stuck,
+    money,
+    refund_json,
+    standing,
+    why,
+)
+from refundctl.names import payments_named
 from refundctl.options import Call, Groups
 from refundctl.output import Advance
 from refundctl.times import When, age, utc, when
 from refundctl.world import World
 from refunds.payment import Payment, PaymentKey, payment_key_of
-from refunds.ports import OfInvoice, OfPayment, OfPaymentIntent, Selection
+from refunds.ports import OfPayment, Selection
 from refunds.refund import PUBLIC_STATUSES, Refund
 from refunds.state_machine import CreditNoteState, ReportState
 
@@ -24,7 +35,17 @@ COLUMNS = ("id", "state", "amount", "payment", "processor's refund", "report", "
 def declare(groups: Groups) -> None:
     """Add the command to the command line."""
     found = options.command(groups, "list", _list, "Refunds; those that are stuck come first.")
-    found.add_argument("--status", choices=sorted(PUBLIC_STATUSES), help="as callers are told it")
+    found.add_argument(
+        "--status",
+        type=_statuses,
+        default=(),
+        metavar="STATUS[,STATUS]",
+        help=f"as callers are told it: {', '.join(sorted(PUBLIC_STATUSES))}",
+    )
+    found.add_argument("--amount", metavar="DECIMAL", help="exactly so much of --currency: 25.00")
+    found.add_argument("--currency", type=str.lower, help="sgd")
+    found.add_argument("--processor", help="hitpay")
+    found.add_argument("--reason", help="exactly this one")
     found.add_argument(
         "--report", choices=[one.value for one in ReportState], help="how its report to Stripe is"
     )
@@ -55,8 +76,16 @@ def declare(groups: Groups) -> None:
     )
 
 
+def _statuses(text: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(text.split(",")))
+    if set(found) <= PUBLIC_STATUSES:
+        return found
+    raise argparse.ArgumentTypeError(f"{text!r}: choose from {', '.join(sorted(PUBLIC_STATUSES))}")
+
+
 def _list(call: Call) -> Exit:
     world, asked = call.world, call.arguments
+    asked.minor = _minor(asked)
     with call.output.progress("Reading the ledger", None) as advance:
         stuck, others = _stuck_first(_candidates(world, asked, advance), asked)
     shown = [*stuck, *others][: asked.limit]
@@ -65,7 +94,7 @@ def _list(call: Call) -> Exit:
     now_ms = world.clock.now_ms()
     call.output.table(
         COLUMNS,
-        [_row(refund, now_ms) for refund in shown],
+        [row(refund, now_ms) for refund in shown],
         [refund_json(refund, payments.get(payment_key_of(refund))) for refund in shown],
         empty="There are no such refunds.",
     )
@@ -77,6 +106,18 @@ def _list(call: Call) -> Exit:
     return Exit.DONE
 
 
+def _minor(asked: argparse.Namespace) -> int | None:
+    """The amount in minor units, if one is asked for."""
+    if asked.amount is None:
+        return None
+    if asked.currency is None:
+        raise MisusedError("Say --currency beside --amount.")
+    try:
+        return minor_units(asked.amount, asked.currency)
+    except AmountError as error:
+        raise MisusedError(str(error)) from error
+
+
 def _candidates(world: World, asked: argparse.Namespace, advance: Advance) -> Iterator[Refund]:
     """All that may be meant, what is stuck before the rest; `advance` is told how many were read.
 
@@ -85,50 +126,54 @@ def _candidates(world: World, asked: argparse.Namespace, advance: Advance) -> It
     """
     now_ms = world.clock.now_ms()
     since_ms = (asked.since or LOOK_BACK).unix_ms(now_ms)
-    selection = _selection(world, asked)
-    if selection is not None:
+    some_at_a_time: Iterable[list[Refund]]
+    selections = _selections(world, asked)
+    if selections is not None:
         since_ms = 0 if asked.since is None else since_ms
-        some_at_a_time = walk.selected(world.listing, selection, since_ms=since_ms)
+        some_at_a_time = chain.from_iterable(
+            walk.selected(world.listing, one, since_ms=since_ms) for one in selections
+        )
     else:
         is_open = walk.open_refunds(world.ledger, world.listing)
         advance(len(is_open))
         old_too = asked.since is None
-        yield from (one for one in is_open if old_too or one.created_at_ms >= since_ms)
+        yield from (
+            one for one in is_open if is_stuck(one) and (old_too or one.created_at_ms >= since_ms)
+        )
         until_ms = now_ms + walk.AHEAD_MS
-        some_at_a_time = walk.made_between(world.listing, since_ms, until_ms, asked.status)
+        some_at_a_time = walk.made_between(
+            world.listing, since_ms, until_ms, asked.status[0] if len(asked.status) == 1 else None
+        )
     for some in some_at_a_time:
         advance(len(some))
         yield from some
 
 
 def _is_picked_out(asked: argparse.Namespace) -> bool:
-    return bool(asked.report or asked.credit_note or asked.taken_back)
+    several = len(asked.status) > 1
+    exact = (asked.minor, asked.currency, asked.processor, asked.reason) != (None,) * 4
+    return bool(asked.report or asked.credit_note or asked.taken_back or several or exact)
 
 
 def _is_of_one(asked: argparse.Namespace) -> bool:
     return bool(asked.payment or asked.intent or asked.invoice)
 
 
-def _selection(world: World, asked: argparse.Namespace) -> Selection | None:
-    if asked.intent:
-        return OfPaymentIntent(asked.intent)
-    if asked.invoice:
-        return OfInvoice(asked.invoice)
-    if not asked.payment:
+def _selections(world: World, asked: argparse.Namespace) -> Sequence[Selection] | None:
+    """The payments that a reference leads to, with all of their refunds; `None`: it has none."""
+    text = asked.payment or asked.intent or asked.invoice
+    if not text:
         return None
-    key = world.ledger.payment_of_record(asked.payment)
-    if key is not None:
-        return OfPayment(key)
-    for name in world.processors:
-        if world.ledger.payment(PaymentKey(name, asked.payment)) is not None:
-            return OfPayment(PaymentKey(name, asked.payment))
-    raise MisusedError(f"The ledger knows no payment {asked.payment}.")
+    keys = payments_named(world, text)
+    if asked.payment and not keys:
+        raise MisusedError(f"The ledger knows no payment {text}.")
+    return [OfPayment(key) for key in keys]
 
 
 def _stuck_first(
     candidates: Iterator[Refund], asked: argparse.Namespace
 ) -> tuple[list[Refund], list[Refund]]:
-    """What is stuck, oldest first, and the rest, newest first, as far as one wants to see it."""
+    """What is stuck (`first_of_all`) and the rest, newest first, as far as one wants to see it."""
     seen: set[str] = set()
     stuck: list[Refund] = []
     others: list[Refund] = []
@@ -140,24 +185,29 @@ def _stuck_first(
         # The rest comes newest first, so what follows is not shown.
         if len(others) > asked.limit:
             break
-    stuck.sort(key=lambda one: (one.created_at_ms, one.id))
+    stuck.sort(key=first_of_all)
     others.sort(key=lambda one: (one.created_at_ms, one.id), reverse=True)
     return stuck, others
 
 
 def _is_meant(refund: Refund, asked: argparse.Namespace) -> bool:
     return (
-        asked.status in (None, refund.public_status)
+        (not asked.status or refund.public_status in asked.status)
+        and asked.minor in (None, refund.amount)
+        and asked.currency in (None, refund.currency)
+        and asked.processor in (None, refund.processor)
+        and asked.reason in (None, refund.request.reason)
         and asked.report in (None, refund.report.state)
         and asked.credit_note in (None, refund.credit_note.state)
         and not (asked.taken_back and refund.late_failure_at_ms is None)
     )
 
 
-def _row(refund: Refund, now_ms: int) -> tuple[str, ...]:
+def row(refund: Refund, now_ms: int) -> tuple[str, ...]:
+    """What a table says of a refund, under ``COLUMNS``."""
     return (
         refund.id,
-        refund.state.value,
+        standing(refund),
         money(refund.amount, refund.currency),
         goes_to(refund),
         refund.processor_refund_id or "",

@@ -82,10 +82,26 @@ class _Result:
     """What comparing came to, as far as it got."""
 
     payments: int
+    compared: int = 0
     differences: list[Difference] = field(default_factory=list)
     open_refunds: int = 0
     not_compared: dict[str, str] = field(default_factory=dict)
     stopped: str = ""
+
+    @property
+    def says(self) -> str:
+        """How much of all was compared: without that, no differences would mean nothing."""
+        return (
+            f"Compared {self.compared} of {self.payments} payments: {len(self.differences)} "
+            f"differences, {self.open_refunds} refunds on their way."
+        )
+
+    @property
+    def none_found(self) -> str:
+        """What having found no difference means."""
+        if self.compared == self.payments and not self.stopped:
+            return "No differences."
+        return "No differences among these." if self.compared else "Nothing could be compared."
 
     @property
     def exit(self) -> Exit:
@@ -101,21 +117,19 @@ def _reconcile(call: Call) -> Exit:
     if asked.csv is not None:
         with asked.csv.open("w", newline="", encoding="utf-8") as file:
             write_csv(file, COLUMNS, map(_csv_row, result.differences))
+    output.say(result.says)
     output.table(
         COLUMNS,
         map(_row, result.differences),
         {
             "payments": result.payments,
+            "compared": result.compared,
             "open": result.open_refunds,
             "differences": [_json(one) for one in result.differences],
             "not_compared": result.not_compared,
             "stopped": result.stopped or None,
         },
-        empty="No differences.",
-    )
-    output.say(
-        f"{result.payments} payments, {len(result.differences)} differences, "
-        f"{result.open_refunds} refunds on their way."
+        empty=result.none_found,
     )
     if result.stopped:
         output.say(f"Stopped, since a provider gives no answer: {result.stopped}")
@@ -135,6 +149,8 @@ def _compare(call: Call, keys: Sequence[PaymentKey]) -> _Result:
                 result.open_refunds += one.found.open_refunds
                 if one.trouble:
                     result.not_compared[one.key.charge_id] = one.trouble
+                else:
+                    result.compared += 1
                 advance(1)
         with output.progress("Looking through HitPay's charges", None):
             result.differences += comparer.unknown(asked.charges)

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from refundctl import options, walk
 from refundctl.exits import Exit, RefusedError
-from refundctl.facts import money, refund_json_whole
+from refundctl.facts import first_of_all, money, refund_json_whole, standing
 from refundctl.options import Call, Groups
 from refundctl.output import table_of
 from refundctl.show import pairs, payment_facts
@@ -127,9 +127,9 @@ def _asked_for(world: World, refund_id: str | None) -> list[Refund]:
     found = {
         refund.id: refund
         for refund in chain(walk.open_refunds(world.ledger, world.listing), *listed)
-        if refund.state is State.REVIEW
+        if refund.state is State.REVIEW or refund.awaits_handling
     }
-    return sorted(found.values(), key=lambda one: (one.created_at_ms, one.id))
+    return sorted(found.values(), key=first_of_all)
 
 
 def gather(world: World, refund: Refund) -> Evidence:
@@ -173,7 +173,7 @@ def _record(world: World, refund: Refund) -> tuple[PaymentRecord | None, str]:
 
 def _parts(call: Call, evidence: Evidence, now_ms: int) -> Iterator[str | Table]:
     refund = evidence.refund
-    yield pairs(f"{refund.state.value}: {refund.id}", _sent(evidence, now_ms))
+    yield pairs(f"{standing(refund).replace('_', ' ')}: {refund.id}", _sent(evidence, now_ms))
     yield ""
     yield from _charge_parts(evidence)
     yield ""
@@ -181,6 +181,10 @@ def _parts(call: Call, evidence: Evidence, now_ms: int) -> Iterator[str | Table]
     if evidence.payment is not None:
         yield ""
         yield pairs("What the ledger keeps of the payment", payment_facts(evidence.payment))
+    if refund.awaits_handling:
+        yield ""
+        yield "The processor took it back. When that is handled:"
+        yield "  " + call.line(f"handle {refund.id} --note '...'")
     if refund.state is State.REVIEW:
         yield ""
         yield "What may be decided"

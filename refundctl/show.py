@@ -8,7 +8,15 @@ from rich.table import Table
 from refundctl import options
 from refundctl.choices import choices
 from refundctl.exits import Exit, MisusedError, RefusedError
-from refundctl.facts import evidence_text, money, refund_json_whole, report_text, why
+from refundctl.facts import (
+    answers_text,
+    evidence_text,
+    money,
+    refund_json_whole,
+    report_text,
+    standing,
+    why,
+)
 from refundctl.options import Call, Groups
 from refundctl.output import table_of
 from refundctl.times import age, utc
@@ -115,9 +123,10 @@ def refund_facts(refund: Refund, now_ms: int) -> dict[str, str]:
     rings = f", rung again {report.rings} times" if report.rings else ""
     looked = f"{refund.last_look} ({refund.looks} looks, {refund.look_ups} of them answered)"
     return {
-        "state": refund.state.value,
+        "state": standing(refund).replace("_", " "),
         "amount": money(refund.amount, refund.currency),
         "made": f"{utc(refund.created_at_ms)} UTC, {age(now_ms - refund.created_at_ms)} ago",
+        "idempotency key": refund.idempotency_key or "",
         "asked for": f"{refund.request.reference_type.value} {refund.request.reference_id}, "
         f"{refund.request.refund_type.value}, by {refund.source.value}",
         "sent": f"{utc(refund.started_at_ms)} UTC, attempt {refund.attempt}"
@@ -129,14 +138,18 @@ def refund_facts(refund: Refund, now_ms: int) -> dict[str, str]:
         "why": why(refund),
         "failure": f"{refund.failure.code}: {refund.failure.message}" if refund.failure else "",
         "taken back": utc(refund.late_failure_at_ms),
+        "handled": utc(refund.handled_at_ms),
         "contradicts": refund.contradicts or "",
         "report": f"{report_text(refund)}{attempts}{rings}",
         "reported": utc(report.reported_at_ms),
         "report's last error": report.last_error or "",
+        "what Stripe answered": answers_text(report.answers),
         "credit note": f"{note.state.value} {note.id or note.last_error or ''}".strip()
         if note.attempts or note.id
         else "",
+        "what Stripe answered to the note": answers_text(note.answers),
         "last look": looked if refund.last_look else "",
+        "what the processor answered": answers_text(refund.answers),
         "next look": utc(refund.next_check_ms),
     }
 

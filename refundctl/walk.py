@@ -5,6 +5,7 @@ The indexes say which refunds there may be; each is then read from the table its
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Protocol
 
 from refundctl.facts import is_stuck
 from refunds.payment import PaymentKey
@@ -14,6 +15,8 @@ from refunds.refund import Refund
 PLACES_PER_QUERY = 100
 # So many refunds of each shard are read, those looked at next first: 8,000 in all.
 OPEN_PER_SHARD = 1000
+# So many are read from the other end of a shard that holds more.
+LAST_PER_SHARD = 50
 # A refund that others made is dated by the processor's clock, which may be ahead of ours.
 AHEAD_MS = 86_400_000
 # Later than any refund.
@@ -23,16 +26,40 @@ LAST_MS = 253_402_300_800_000
 def open_refunds(ledger: Ledger, listing: Listing) -> list[Refund]:
     """The refunds that have not come to their end, oldest first.
 
-    Each of them has a time at which it is looked at next, and stands in the index of these. For
-    some weeks so do those that have ended, since a processor may take one back; they are left out.
+    Each of them has a time at which it is looked at next, and stands in the index of these; so does
+    what the processor took back until a person has handled it. For some weeks so do those that have
+    ended, since a processor may take one back; they are left out.
     """
-    ids = [
-        refund_id
-        for shard in range(DUE_SHARDS)
-        for refund_id in ledger.due(shard, before_ms=LAST_MS, limit=OPEN_PER_SHARD)
-    ]
+    ids, _ = due_ids(ledger, OPEN_PER_SHARD)
     stuck = (one for one in listing.refunds(ids).values() if is_stuck(one))
     return sorted(stuck, key=lambda one: (one.created_at_ms, one.id))
+
+
+class DueRows(Protocol):
+    """The part of `ports.Ledger` that reads the index of what is looked at next."""
+
+    def due(
+        self, shard: int, *, before_ms: int, limit: int, newest_first: bool = False
+    ) -> Sequence[str]:
+        """As in `ports.Ledger`."""
+
+
+def due_ids(ledger: DueRows, per_shard: int) -> tuple[list[str], bool]:
+    """The ids in the index of what is looked at next, and whether these are all.
+
+    At most ``per_shard`` of each shard: those due first, and, where there are more, some from its
+    other end, where the refunds stand that only a person can act on.
+    """
+    ids: dict[str, None] = {}
+    is_all = True
+    for shard in range(DUE_SHARDS):
+        due = ledger.due(shard, before_ms=LAST_MS, limit=per_shard + 1)
+        if len(due) > per_shard:
+            is_all = False
+            last = ledger.due(shard, before_ms=LAST_MS, limit=LAST_PER_SHARD, newest_first=True)
+            due = [*due[: per_shard - LAST_PER_SHARD], *last]
+        ids |= dict.fromkeys(due)
+    return list(ids), is_all
 
 
 def made_between(

@@ -28,6 +28,7 @@ from refunds.adapters.stripe_book import StripeBook
 from refunds.adapters.system_clock import SystemClock
 from refunds.config import Mode
 from refunds.forget import ForgetWords
+from refunds.handle import HandleTakenBack
 from refunds.learn import LearnFromCharge
 from refunds.listing import every_refund_of
 from refunds.ports import (
@@ -146,6 +147,12 @@ class World:
     def forget(self, actor: str) -> ForgetWords:
         """The use case of letting a customer's words go, for somebody."""
         return ForgetWords(
+            ledger=self.ledger, recorder=self._recorder(), clock=self.clock, actor=actor
+        )
+
+    def handle_taken_back(self, actor: str) -> HandleTakenBack:
+        """The use case of marking as handled what the processor took back, for somebody."""
+        return HandleTakenBack(
             ledger=self.ledger, recorder=self._recorder(), clock=self.clock, actor=actor
         )
 

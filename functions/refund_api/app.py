@@ -125,6 +125,7 @@ def _created(scope: str, asked_at: AskedAt) -> Response[str]:
         source=Source.API,
         actor=caller,
         token=world.new_token(),
+        idempotency_key=key,
     )
     logger.append_keys(refund_id=command.refund_id)
     world.payouts.require_allowed(command.refund_id, command.request, asked_at)
@@ -171,7 +172,7 @@ def read_refund(refund_id: str) -> Response[str]:
     if parse_sync(parameters):
         sync_until = Deadline.after(world.clock, PROVIDER_BUDGET_MS)
     refund, payment = world.read_refund(refund_id, sync_until=sync_until)
-    return rest.answer(HttpAnswer(200, refund_object(refund, payment)))
+    return rest.answer(HttpAnswer(200, refund_object(refund, payment, with_key=True)))
 
 
 @app.get("/v1/payments/<payment_record>")

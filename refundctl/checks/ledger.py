@@ -36,8 +36,9 @@ def check(call: Call) -> Iterator[Finding]:
     yield recovery(_is_recoverable(backups), is_local=is_local)
     world = call.world
     now_ms = world.clock.now_ms()
-    yield from waiting(walk.open_refunds(world.ledger, world.listing), now_ms)
-    newest = _newest(call, now_ms)
+    is_open, newest = walk.open_refunds(world.ledger, world.listing), _newest(call, now_ms)
+    yield taken_back([*is_open, *newest])
+    yield from waiting(is_open, now_ms)
     yield from given_up(newest, f"of the {len(newest)} newest of {RECENT_DAYS} days")
 
 
@@ -105,6 +106,16 @@ def waiting(refunds: Sequence[Refund], now_ms: int) -> Iterator[Finding]:
         yield warn("oldest refund that is not final", told, todo, f"show {oldest.id}")
     else:
         yield fine("oldest refund that is not final", told)
+
+
+def taken_back(refunds: Sequence[Refund]) -> Finding:
+    """Which of these succeeded, were taken back by the processor, and are not handled yet."""
+    ids = list(dict.fromkeys(one.id for one in refunds if one.awaits_handling))
+    if not ids:
+        return fine("taken back", "none that nobody has handled")
+    found = f"the processor took {len(ids)} back after success: {', '.join(ids[:TOLD])}"
+    todo = "Pay the customer in another way, if they are owed it; then mark it as handled."
+    return fail("taken back", found, todo, *(f"show {one}" for one in ids[:TOLD]))
 
 
 def given_up(refunds: Sequence[Refund], of_which: str) -> Iterator[Finding]:

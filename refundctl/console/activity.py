@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 
 from refundctl.console.open_now import Sum, sums
 from refundctl.console.sources import Sources
+from refundctl.facts import standing
 from refundctl.walk import AHEAD_MS, months
 from refunds.open_refunds import open_since_ms
 from refunds.ports import OfMonth, Position
@@ -112,9 +113,9 @@ class Activity:
         return [Part(start, Counter(some)) for start, some in statuses.items()]
 
     @cached_property
-    def by_state(self) -> Mapping[State, int]:
-        """How many there are of each state."""
-        return Counter(refund.state for refund in self.refunds)
+    def by_standing(self) -> Mapping[str, int]:
+        """How many there are of each state, and how many were taken back."""
+        return Counter(map(standing, self.refunds))
 
     @cached_property
     def by_report(self) -> Mapping[ReportState, int]:
@@ -123,8 +124,13 @@ class Activity:
 
     @cached_property
     def moved(self) -> Mapping[str, Sum]:
-        """The money that moved, by currency."""
-        return sums([one for one in self.refunds if one.state is State.SUCCEEDED])
+        """The money that moved and was not taken back, by currency."""
+        return sums([one for one in self.refunds if standing(one) == State.SUCCEEDED])
+
+    @cached_property
+    def untold(self) -> Mapping[str, Sum]:
+        """The money that Stripe could not be told of, by currency: a person must decide."""
+        return sums([one for one in self.refunds if one.report.state is ReportState.FAILED])
 
     @cached_property
     def failures(self) -> Sequence[tuple[str, int]]:

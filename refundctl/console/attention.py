@@ -7,6 +7,7 @@ from refundctl.checks.finding import Finding, Level
 from refundctl.console.activity import Activity
 from refundctl.console.open_now import OpenNow
 from refundctl.depths import Depths
+from refundctl.facts import first_of_all
 from refunds.refund import Refund
 from refunds.state_machine import ReportState
 
@@ -18,13 +19,18 @@ def attention(now: OpenNow, activity: Activity, depths: Sequence[Depths]) -> lis
 
 
 def stuck(now: OpenNow, activity: Activity) -> Sequence[Refund]:
-    """What has not come to its end, oldest first."""
-    given_up = [one for one in activity.refunds if one.report.state is ReportState.FAILED]
+    """What has not come to its end: taken back ones first, then the oldest."""
+    given_up = [
+        one
+        for one in activity.refunds
+        if one.report.state is ReportState.FAILED or one.awaits_handling
+    ]
     refunds = {one.id: one for one in (*now.refunds, *given_up)}
-    return sorted(refunds.values(), key=lambda one: (one.created_at_ms, one.id))
+    return sorted(refunds.values(), key=first_of_all)
 
 
 def _findings(now: OpenNow, activity: Activity, depths: Sequence[Depths]) -> Iterator[Finding]:
+    yield ledger.taken_back([*now.refunds, *activity.refunds])
     yield from ledger.waiting(now.refunds, now.at_ms)
     for queue in depths:
         yield queues.dead_letters(queue.name, queue.dead)

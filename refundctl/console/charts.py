@@ -13,6 +13,7 @@ from typing import Final
 
 from refundctl.console.activity import Activity, Part, Spread, Window
 from refundctl.console.words import count_of, duration, moment
+from refundctl.facts import TAKEN_BACK
 from refunds.state_machine import ReportState, State
 
 WIDTH: Final = 720
@@ -146,7 +147,7 @@ def latency(activity: Activity, title: str, spreads: Sequence[Spread]) -> Chart:
 
 def outcomes(activity: Activity) -> Sequence[Row]:
     """What became of the refunds, by state; states that none has are left out."""
-    return _rows([(state.value, activity.by_state.get(state, 0)) for state in State])
+    return _rows([(one, activity.by_standing.get(one, 0)) for one in (*State, TAKEN_BACK)])
 
 
 def reports(activity: Activity) -> Sequence[Row]:

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from refundctl.console.activity import Activity
 from refundctl.console.sources import Sources
+from refundctl.find import said_in
+from refundctl.names import NAME_MAX
 from refunds.payment import PaymentKey
-from refunds.queries import is_reference
-from refunds.refund import refund_id_of
+from refunds.refund import Refund, refund_id_of
 
 # Stripe's own prefixes, and the parameter of the list that each is for.
 _LISTS = {"pr_": "payment_record", "pi_": "payment_intent", "in_": "invoice"}
@@ -28,7 +30,7 @@ def find(sources: Sources, text: str) -> Found | None:
     Raises:
         LedgerUnavailableError: the ledger gave no answer.
     """
-    if not is_reference(text):
+    if not 1 <= len(text) <= NAME_MAX or not (text.isascii() and text.isprintable()):
         return None
     for refund_id in (text, refund_id_of(text, sources.stage)):
         if sources.ledger.refund(refund_id) is not None:
@@ -43,6 +45,12 @@ def find(sources: Sources, text: str) -> Found | None:
         if sources.ledger.payment(PaymentKey(processor, text)) is not None:
             return Found("refunds", {"processor": processor, "charge": text})
     return None
+
+
+def saying(activity: Activity, text: str) -> list[Refund]:
+    """Of the refunds that were read, those whose reason, metadata or key say all the words."""
+    words = text.casefold().split()
+    return [refund for refund in activity.refunds if said_in(refund, words)]
 
 
 def _refund(refund_id: str) -> Found:

@@ -12,8 +12,7 @@ from typing import Final
 
 from refundctl.console.sources import Sources
 from refundctl.facts import NOT_FINAL, is_stuck
-from refundctl.walk import LAST_MS
-from refunds.ports import DUE_SHARDS
+from refundctl.walk import due_ids
 from refunds.refund import Refund
 from refunds.state_machine import ReportState, State
 
@@ -65,17 +64,12 @@ class OpenNow:
 
 
 def open_now(sources: Sources) -> OpenNow:
-    """Read what is open: at most 8 queries and 20 batches of 100 refunds.
+    """Read what is open: at most 16 queries and 20 batches of 100 refunds.
 
     Raises:
         LedgerUnavailableError: the ledger gave no answer.
     """
-    ids: list[str] = []
-    is_all = True
-    for shard in range(DUE_SHARDS):
-        due = sources.ledger.due(shard, before_ms=LAST_MS, limit=PER_SHARD + 1)
-        is_all = is_all and len(due) <= PER_SHARD
-        ids += due[:PER_SHARD]
+    ids, is_all = due_ids(sources.ledger, PER_SHARD)
     # The index lags behind: some may be over since.
     found = [one for one in sources.listing.refunds(ids).values() if is_stuck(one)] if ids else []
     found.sort(key=lambda one: (one.created_at_ms, one.id))

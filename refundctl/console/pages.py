@@ -5,7 +5,7 @@ and errors are other people's texts. What nobody would see in one is written out
 an element that isolates its direction, so that none changes what is written beside it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from refundctl.console.attention import attention, stuck
 from refundctl.console.open_now import OpenNow
 from refundctl.console.words import ago, count_of, duration
 from refundctl.depths import Depths
-from refundctl.facts import NOT_FINAL, evidence_text, goes_to, money, why
+from refundctl.facts import NOT_FINAL, TAKEN_BACK, evidence_text, goes_to, money, standing, why
 from refundctl.plain_text import seen
 from refundctl.show import payment_facts, refund_facts
 from refundctl.times import rfc3339, utc
@@ -30,7 +30,7 @@ from refunds.state_machine import PUBLIC_STATUS, State
 
 STUCK_SHOWN: Final = 50
 LATEST_SHOWN: Final = 20
-_MEANS: Final = {
+_MEANS: Final[Mapping[str, str]] = {
     State.REQUESTED: "scheduled, awaits its turn",
     State.SUBMITTING: "is being sent",
     State.UNKNOWN: "sent; whether it arrived is being looked up",
@@ -40,6 +40,11 @@ _MEANS: Final = {
     State.REJECTED: "the processor refused",
     State.ABORTED: "certainly not executed; may be tried again",
     State.FAILED: "no money moved",
+    TAKEN_BACK: "succeeded; then the processor took it back",
+}
+_PUBLIC: Final[Mapping[str, str]] = {
+    **{state.value: word for state, word in PUBLIC_STATUS.items()},
+    TAKEN_BACK: PUBLIC_STATUS[State.FAILED],
 }
 
 
@@ -74,6 +79,7 @@ class Pages:
             ago=ago,
             why=why,
             goes_to=goes_to,
+            standing=standing,
         )
 
     def overview(self, now: OpenNow, activity: Activity, depths: Sequence[Depths]) -> str:
@@ -91,12 +97,12 @@ class Pages:
                 if state in NOT_FINAL
             ],
             final_states=[
-                (state, _MEANS[state], activity.by_state.get(state, 0))
-                for state in State
+                (state, _MEANS[state], activity.by_standing.get(state, 0))
+                for state in (*State, TAKEN_BACK)
                 if state not in NOT_FINAL
             ],
-            public=PUBLIC_STATUS,
-            currencies=sorted({*now.in_flight, *now.unreported, *activity.moved}),
+            public=_PUBLIC,
+            currencies=sorted({*now.in_flight, *now.unreported, *activity.untold, *activity.moved}),
             depths=depths,
             activity=activity,
             windows=WINDOWS.values(),
@@ -116,12 +122,17 @@ class Pages:
     def refunds(self, page: Page, query: ListQuery, following: str | None, now_ms: int) -> str:
         """A list; `following` is the address of the next page."""
         of = query.payment_record or query.payment_intent or query.invoice
-        what = f"Refunds of {of}" if of else f"Refunds: {query.status or 'all'}"
+        what = f"Refunds of {of}" if of else f"Refunds: {', '.join(query.statuses) or 'all'}"
         return self._list(page, what, following, now_ms)
 
     def refunds_of_charge(self, page: Page, charge: str, now_ms: int) -> str:
         """The newest refunds of a processor's payment."""
         return self._list(page, f"Refunds of {charge}", None, now_ms)
+
+    def refunds_saying(self, refunds: Sequence[Refund], text: str, now_ms: int) -> str:
+        """The refunds whose reason, metadata or key say it."""
+        page = Page(refunds=refunds[:STUCK_SHOWN], payments={}, has_more=False)
+        return self._list(page, f"{count_of(len(refunds), 'refund')} saying: {text}", None, now_ms)
 
     def refund(
         self, refund: Refund, payment: Payment | None, siblings: Sequence[Refund], now_ms: int

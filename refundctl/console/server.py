@@ -15,7 +15,7 @@ from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
 from refundctl.console.activity import DEFAULT_WINDOW, WINDOWS, activity
-from refundctl.console.find import find
+from refundctl.console.find import find, saying
 from refundctl.console.fresh import Fresh
 from refundctl.console.gate import HOST, Gate, Handler, harden
 from refundctl.console.open_now import open_now
@@ -36,6 +36,8 @@ _ACTIVITY_KEPT_MS: Final = 15_000
 _READERS: Final = 4
 _STATIC: Final = Path(__file__).with_name("static")
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+# Words are looked for in so much.
+FIND_WINDOW: Final = "30d"
 _LIST_PARAMETERS: Final = frozenset(
     {"status", "payment_record", "payment_intent", "invoice", "starting_after"}
 )
@@ -146,10 +148,21 @@ class Console:
         text = request.query.get("q", "").strip()
         found = await self._read(partial(find, self._sources, text))
         if found is None:
-            told = f"The ledger knows no refund and no payment called {text or 'nothing'}."
-            return self._message(404, "Nothing is called so", told)
+            return await self._find_words(text)
         query = f"?{urlencode(found.parameters)}" if found.parameters else ""
         raise web.HTTPFound(f"/{self._gate.token}/{found.path}{query}")
+
+    async def _find_words(self, text: str) -> web.StreamResponse:
+        """What is called so is nothing: then whose reason, metadata or key say so, of 30 days."""
+        recent = await self._activity[FIND_WINDOW].get()
+        refunds = await self._read(partial(saying, recent, text))
+        if not refunds:
+            told = (
+                f"The ledger knows no refund and no payment called {text or 'nothing'}, and of the "
+                f"{len(recent.refunds)} newest refunds of {recent.window.words} none says so."
+            )
+            return self._message(404, "Nothing is called so", told)
+        return _html(self._pages.refunds_saying(refunds, text, self._sources.clock.now_ms()))
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         found = self._files.get(request.match_info["name"])
@@ -223,7 +236,9 @@ def _query(asked: dict[str, str]) -> ListQuery:
         raise InvalidRequestError("There is no such status.")
     if sum(one in asked for one in ("payment_record", "payment_intent", "invoice")) > 1:
         raise InvalidRequestError("A list is of one payment.")
-    return ListQuery(limit=LIST_LIMIT, **asked)  # type: ignore[arg-type]
+    status = asked.pop("status", None)
+    statuses = () if status is None else (status,)
+    return ListQuery(limit=LIST_LIMIT, statuses=statuses, **asked)  # type: ignore[arg-type]
 
 
 def _html(text: str, status: int = 200) -> web.Response:

@@ -106,10 +106,10 @@ class MemoryLedger:
     ) -> Sequence[str]:
         with self._lock:
             rows = [
-                (refund.next_check_ms, refund.id)
+                (refund.listed_due_ms, refund.id)
                 for refund in self.refunds.values()
-                if refund.next_check_ms is not None
-                and refund.next_check_ms < before_ms
+                if refund.listed_due_ms is not None
+                and refund.listed_due_ms < before_ms
                 and due_shard_of(refund.id) == shard
             ]
         return [refund_id for _, refund_id in sorted(rows, reverse=newest_first)[:limit]]

@@ -338,6 +338,7 @@ class World:
             source=Source.API,
             actor="api_key:test",
             token=self.new_token(),
+            idempotency_key=key,
         )
 
     def new_token(self) -> str:

@@ -309,6 +309,9 @@ def refund_taken_back(night: RunningStack, shell: Shell) -> Page:
     yield {
         "refundctl list --taken-back --since 7d": told(refund, "taken back by the processor"),
         "refundctl show rfd_…": told("taken back", refund=refund),
+        'refundctl handle rfd_… --note "paid by bank transfer, ticket 4711"': told(
+            "is handled.", refund=refund
+        ),
     }
 
 

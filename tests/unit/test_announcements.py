@@ -8,9 +8,9 @@ import pytest
 from refunds.announcements import announcements_of, has_news, name_of, refusal_of
 from refunds.errors import InvalidRequestError
 from refunds.money import Money
-from refunds.outcome import TAKEN_BACK, taken_back
+from refunds.outcome import taken_back
 from refunds.ports import Movement, MovementStatus
-from refunds.refund import BEFORE_ADOPTION, Entry, RefundType
+from refunds.refund import BEFORE_ADOPTION, TAKEN_BACK, Entry, RefundType
 from refunds.refund_object import refund_object
 from refunds.state_machine import (
     CREDIT_NOTE_TRANSITIONS,

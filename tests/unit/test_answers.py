@@ -130,7 +130,11 @@ def test_a_success_that_was_taken_back_says_so(succeeded: Answer) -> None:
     taken_back = replace(succeeded.refund, late_failure_at_ms=1_700_000_000_001)
     shown = refund_object(taken_back, succeeded.payment)
     assert shown["late_failure"] == {"seen_at": "2023-11-14T22:13:20.001Z"}
-    assert shown["status"] == "succeeded"
+    # Callers see it as Stripe itself shows it
+    assert (shown["status"], shown["failure_reason"]) == ("failed", "taken_back")
+    assert (shown["failure"]["code"], shown["failure"]["retryable"]) == ("taken_back", False)
+    again = answer_of(replace(succeeded, refund=taken_back, replayed=True), "request")
+    assert (again.status, again.body["status"]) == (200, "failed")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_a_page_shows_each_refund_as_it_is_shown_alone() -> None:
     refunds = [world.refund("k", amount=2500).refund, world.refund("l", record="pr_2").refund]
     shown = refund_list(world.list_refunds(ListQuery()))
     expected = [
-        refund_object(refund, world.ledger.payments[payment_key_of(refund)])
+        refund_object(refund, world.ledger.payments[payment_key_of(refund)], with_key=True)
         for refund in sorted(refunds, key=lambda refund: refund.id, reverse=True)
     ]
     assert shown == {"object": "list", "url": "/v1/refunds", "data": expected, "has_more": False}
@@ -90,7 +90,7 @@ def test_a_payment_is_shown_with_its_newest_refunds() -> None:
         "refunds": {
             "object": "list",
             "url": "/v1/refunds?payment_record=pr_1",
-            "data": [refund_object(refund, world.payment())],
+            "data": [refund_object(refund, world.payment(), with_key=True)],
             "has_more": False,
         },
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from refunds import listing
 from refunds.errors import InvalidRequestError
 from refunds.listing import (
     AHEAD_MS,
@@ -19,9 +20,9 @@ from refunds.listing import (
 )
 from refunds.payment import PaymentKey
 from refunds.ports import Commit, LedgerUnavailableError, RecordClaim
-from refunds.refund import Refund
+from refunds.refund import Refund, Source
 from refunds.state_machine import State
-from tests.contract.ledger.examples import a_payment, a_refund
+from tests.contract.ledger.examples import a_payment, a_refund, a_request
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.listing import MemoryListing
 from tests.fakes.virtual_clock import VirtualClock
@@ -56,7 +57,8 @@ class Shelf:
         self.ledger.commit(Commit(claims=(RecordClaim(record, key),)))
         return key
 
-    def page(self, **asked: Any) -> Page:
+    def page(self, status: str | None = None, **asked: Any) -> Page:
+        asked |= {} if status is None else {"statuses": (status,)}
         return self.list_refunds(ListQuery(**asked))
 
     def names(self, **asked: Any) -> list[str]:
@@ -141,10 +143,80 @@ class TestFilters:
         assert shelf.page(payment_record="pr_1") == Page(refunds=[], payments={}, has_more=False)
 
     def test_the_refunds_of_a_payment_intent_and_of_an_invoice(self, shelf: Shelf) -> None:
-        shelf.put("rfd_1", 1, payment_intent="pi_1")
-        shelf.put("rfd_2", 2, invoice="in_1")
+        shelf.put("rfd_1", 1, payment_intent="pi_1", processor_payment_id="charge_1")
+        shelf.put("rfd_2", 2, invoice="in_1", processor_payment_id="charge_2")
         assert shelf.names(payment_intent="pi_1") == ["rfd_1"]
         assert shelf.names(invoice="in_1") == ["rfd_2"]
+
+    def test_they_are_all_of_the_payment_a_dashboards_too(self, shelf: Shelf) -> None:
+        # Given a payment that was refunded by its intent, by its record and in the dashboard
+        shelf.put("rfd_1", 1, payment_intent="pi_1", processor_payment_id="charge_1")
+        shelf.put("rfd_2", 2, processor_payment_id="charge_1")
+        shelf.put("rfd_3", 3, processor_payment_id="charge_1", source=Source.PROCESSOR)
+        shelf.put("rfd_4", 4, processor_payment_id="charge_2")
+        assert shelf.names(payment_intent="pi_1") == ["rfd_3", "rfd_2", "rfd_1"]
+        assert shelf.names(payment_intent="pi_1", starting_after="rfd_3") == ["rfd_2", "rfd_1"]
+        assert shelf.names(payment_intent="pi_1", ending_before="rfd_1", limit=1) == ["rfd_2"]
+        # And what led to two payments, since a mistake was mended, shows both, newest first
+        shelf.put("rfd_5", 5, payment_intent="pi_1", processor_payment_id="charge_2")
+        listed = ["rfd_5", "rfd_4", "rfd_3", "rfd_2", "rfd_1"]
+        assert shelf.names(payment_intent="pi_1") == listed
+
+    def test_what_nothing_was_asked_for_by_is_not_known(self, shelf: Shelf) -> None:
+        shelf.put("rfd_1")
+        assert shelf.names(payment_intent="pi_nobody") == []
+
+    def test_filters_go_together(self, shelf: Shelf) -> None:
+        request = replace(a_request(), reason="duplicate")
+        wanted: dict[str, Any] = {
+            "amount": 2500,
+            "currency": "sgd",
+            "processor": "hitpay",
+            "request": request,
+        }
+        others: list[dict[str, Any]] = [
+            {},
+            {"amount": 2499},
+            {"currency": "jpy"},
+            {"request": a_request()},
+        ]
+        for number, other in enumerate(others):
+            facts = {"processor_payment_id": "charge_1", "payment_intent": "pi_1"}
+            shelf.put(f"rfd_{number}", **(wanted | facts | other))
+        picked: dict[str, Any] = {
+            "amount": 2500,
+            "currency": "sgd",
+            "processor": "hitpay",
+            "reason": "duplicate",
+        }
+        assert shelf.names(payment_intent="pi_1", **picked) == ["rfd_0"]
+        assert shelf.names(created_after_ms=NOW - 31 * DAY_MS, **picked) == ["rfd_0"]
+        assert shelf.names(created_after_ms=NOW - DAY_MS, **(picked | {"processor": "x"})) == []
+
+    @pytest.mark.parametrize("facts", [{}, {"created_after_ms": NOW - 31 * DAY_MS - 1}])
+    def test_what_no_index_knows_needs_a_reference_or_a_short_span(
+        self, shelf: Shelf, facts: dict[str, int]
+    ) -> None:
+        (field,) = problem(shelf, amount=2500, **facts)
+        assert field["path"] == "created_after"
+        assert shelf.names(payment_intent="pi_1", amount=2500) == []
+
+    def test_of_too_many_nothing_is_picked_out(
+        self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(listing, "PICKED_READS_MAX", 2)
+        for number in range(150):
+            shelf.put(f"rfd_{number:03}", amount=1)
+        (field,) = problem(shelf, amount=2500, created_after_ms=NOW - DAY_MS)
+        assert "more refunds than are looked through" in field["reason"]
+
+    def test_several_statuses_are_one_list(self, shelf: Shelf) -> None:
+        for number, state in enumerate((State.FAILED, State.REVIEW, State.SUCCEEDED)):
+            shelf.put(f"rfd_{number}", NOW - 100 * DAY_MS + number, state=state)
+            shelf.put(f"rfd_{number + 3}", NOW - 40 * DAY_MS + number, state=state)
+        asked = ("failed", "review")
+        assert shelf.names(statuses=asked) == ["rfd_4", "rfd_3", "rfd_1", "rfd_0"]
+        assert shelf.names(statuses=asked, limit=1, starting_after="rfd_3") == ["rfd_1"]
 
     @pytest.mark.parametrize(
         ("status", "states"),
@@ -361,10 +433,10 @@ class TestCosts:
     @pytest.mark.parametrize("limit", [1, 10, 100])
     def test_a_page_of_one_payment(self, shelf: Shelf, limit: int) -> None:
         for number in range(300):
-            shelf.put(f"rfd_{number:03}", payment_intent="pi_1")
+            shelf.put(f"rfd_{number:03}", payment_intent="pi_1", processor_payment_id="charge_1")
         shelf.page(payment_intent="pi_1", limit=limit)
-        # The index, the refunds (100 at once), the payments.
-        assert shelf.listing.round_trips == 3 + (limit == 100)
+        # What it leads to (an index, 100 refunds), the index, the refunds, the payments.
+        assert shelf.listing.round_trips == 2 + 3 + (limit == 100)
 
     def test_a_page_from_as_many_months_as_it_can_span(self, shelf: Shelf) -> None:
         shelf.clock.wall_ms = ms("2024-01-31T12:00:00")

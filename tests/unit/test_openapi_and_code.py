@@ -229,7 +229,11 @@ def test_the_documented_parameters_of_the_list_are_those_that_are_read() -> None
         "payment_intent": "pi_1",
         "invoice": "in_1",
         "charge": "ch_1",
-        "status": "review",
+        "status": "review,failed",
+        "amount": "2500",
+        "currency": "sgd",
+        "processor": "hitpay",
+        "reason": "duplicate",
         "created_after": "2026-01-01T00:00:00Z",
         "created_before": "2026-01-02T00:00:00+08:00",
         "limit": "100",
@@ -298,7 +302,7 @@ def test_what_is_answered_in_every_state_is_of_the_documented_form(
     refund = replace(answer.refund, state=state, failure=failure)
     # When it is told, as the answer to its own call and to a reader
     told = answer_of(replace(answer, refund=refund, replayed=replayed), "request-1")
-    read = refund_object(refund, answer.payment)
+    read = refund_object(refund, answer.payment, with_key=True)
     # Then both are documented
     responses = document()["paths"]["/v1/refunds"]["post"]["responses"]
     response = followed(responses[str(told.status)])

@@ -55,9 +55,44 @@ class TestLists:
     def test_so_is_every_other_reference(self, name: str) -> None:
         assert parsed(**{name: "x_1"}) == ListQuery(**{name: "x_1"})  # type: ignore[arg-type]
 
-    @pytest.mark.parametrize("status", ["pending", "succeeded", "failed", "review"])
+    @pytest.mark.parametrize("status", ["pending", "succeeded", "failed", "canceled", "review"])
     def test_so_is_every_status_of_the_contract(self, status: str) -> None:
-        assert parsed(status=status) == ListQuery(status=status)
+        assert parsed(status=status) == ListQuery(statuses=(status,))
+
+    def test_filters_go_together(self) -> None:
+        assert parsed(
+            payment_intent="pi_1",
+            status="failed,review,failed",
+            amount="2500",
+            currency="SGD",
+            processor="hitpay",
+            reason="customer_requested",
+        ) == ListQuery(
+            payment_intent="pi_1",
+            statuses=("failed", "review"),
+            amount=2500,
+            currency="sgd",
+            processor="hitpay",
+            reason="requested_by_customer",
+        )
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("status", "failed,"),
+            ("status", "failed, review"),
+            ("amount", "25.00"),
+            ("amount", "0"),
+            ("amount", "1.000,50"),
+            ("amount", " 2500"),
+            ("amount", "\u0662"),
+            ("currency", "sg"),
+            ("processor", "hit pay"),
+            ("reason", "x" * 256),
+        ],
+    )
+    def test_a_filter_that_cannot_be_meant_is_refused(self, name: str, text: str) -> None:
+        assert paths(**{name: text}) == [name]
 
     def test_an_unknown_parameter_is_refused_and_named(self) -> None:
         assert problems({"payment_recrod": ["pr_1"], "limit": ["5"]}) == [
@@ -88,11 +123,10 @@ class TestLists:
         [
             {"payment_record": "a", "payment_intent": "b"},
             {"payment_intent": "a", "invoice": "b"},
-            {"invoice": "a", "status": "failed"},
             {"payment_record": "a", "payment_intent": "b", "invoice": "c", "status": "failed"},
         ],
     )
-    def test_at_most_one_filter_may_be_given(self, several: dict[str, str]) -> None:
+    def test_at_most_one_reference_may_be_given(self, several: dict[str, str]) -> None:
         assert paths(**several) == [""]
 
     @pytest.mark.parametrize(

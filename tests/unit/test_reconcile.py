@@ -187,6 +187,9 @@ def test_a_success_that_was_taken_back_is_a_difference(
     difference = only(sides_of(world))
     assert (difference.kind, difference.refund_id) == (Kind.TAKEN_BACK, refund.id)
     assert told in difference.says
+    # And it is none any more once a person has handled it
+    world.ledger.refunds[refund.id] = replace(world.stored("k"), handled_at_ms=1)
+    assert compare(sides_of(world)).differences == ()
 
 
 Change = Callable[[Sides], Sides]

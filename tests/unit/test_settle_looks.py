@@ -199,7 +199,7 @@ class TestBackoff:
     @pytest.mark.parametrize(
         ("error", "told"),
         [
-            (ProviderUnavailableError("no answer"), "no look-up: ProviderUnavailableError"),
+            (ProviderUnavailableError("no answer"), "no look-up: no answer"),
             (ChargeNotFoundError("gone"), "no look-up: the processor does not show the payment"),
         ],
     )

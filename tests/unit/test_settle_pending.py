@@ -73,7 +73,7 @@ class TestFollowingUp:
         world.processor.is_down = True
         assert settle(world) is Settled.HELD
         stored = world.stored("k")
-        assert (stored.last_look, stored.look_ups) == ("no look-up: ProviderUnavailableError", 0)
+        assert (stored.last_look, stored.look_ups) == ("no look-up: hitpay: no whole answer", 0)
 
     def test_one_that_the_processor_does_not_show_is_held_and_told_to_the_log(
         self, world: World

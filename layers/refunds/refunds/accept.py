@@ -120,6 +120,7 @@ class AcceptRefund:
             source=Source.EVENT,
             actor=f"event:{asked.source}",
             token=self.new_token(),
+            idempotency_key=asked.idempotency_key,
         )
         answer = self.execute(command, deadline)
         if answer.refund.state is State.ABORTED:

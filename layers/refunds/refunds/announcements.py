@@ -24,10 +24,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from refunds.errors import RefundBridgeError
-from refunds.outcome import RESTORED, TAKEN_BACK
+from refunds.outcome import RESTORED
 from refunds.payment import Payment
 from refunds.ports import Announcement
-from refunds.refund import BEFORE_ADOPTION, STRIPE_ACCEPTED, Entry, Refund
+from refunds.refund import BEFORE_ADOPTION, STRIPE_ACCEPTED, TAKEN_BACK, Entry, Refund
 from refunds.refund_object import refund_object
 from refunds.state_machine import ReportState, State
 

@@ -36,7 +36,14 @@ from refunds.ports import (
     StripeObjectNotFoundError,
     Trail,
 )
-from refunds.refund import Refund, Why, credit_note_transition
+from refunds.refund import (
+    ProviderAnswer,
+    Refund,
+    Why,
+    credit_note_transition,
+    with_answer,
+    with_last_answer,
+)
 from refunds.state_machine import CreditNoteEvent, CreditNoteState
 
 ATTEMPTS_MAX: Final = 8
@@ -107,6 +114,7 @@ class IssueCreditNote:
                 error.reason,
                 retry_after_s=error.retry_after_s,
                 credential_refused=isinstance(error, CredentialRefusedError),
+                was_asked=error.was_asked,
             )
         except StripeObjectNotFoundError as error:
             return CreditNoteRefused(str(error))
@@ -121,6 +129,7 @@ class IssueCreditNote:
 
     def _after(self, refund: Refund, outcome: CreditNoteOutcome | None) -> Refund:
         """The refund after the attempt's outcome; ``None`` as in ``_ask``."""
+        refund, outcome = self._heard(refund, outcome)
         match outcome:
             case None:
                 return self._end(refund, CreditNoteEvent.CANCEL, "taken_back")
@@ -147,6 +156,24 @@ class IssueCreditNote:
                 return self._end(given_up, CreditNoteEvent.GIVE_UP, f"unclear: {reason}")
             case CreditNoteUnclear():
                 return self._later(refund, outcome)
+
+    def _heard(
+        self, refund: Refund, outcome: CreditNoteOutcome | None
+    ) -> tuple[Refund, CreditNoteOutcome | None]:
+        """The refund that keeps what Stripe answered; or, if it was not asked, the outcome that
+        also says what it answered last."""
+        note = refund.credit_note
+        match outcome:
+            case CreditNoteUnclear(reason, was_asked=False):
+                return refund, replace(outcome, reason=with_last_answer(reason, note.answers))
+            case CreditNoteUnclear(reason) | CreditNoteRefused(reason):
+                answer = ProviderAnswer(
+                    attempt=note.attempts, at_ms=self.clock.now_ms(), said=reason
+                )
+                kept = replace(note, answers=with_answer(note.answers, answer))
+                return replace(refund, credit_note=kept), outcome
+            case _:
+                return refund, outcome
 
     def _end(self, refund: Refund, event: CreditNoteEvent, reason: str) -> Refund:
         why = Why(at_ms=self.clock.now_ms(), cause=reason, actor=self.actor)

@@ -20,6 +20,7 @@ from refunds.ports import (
     Unknown,
 )
 from refunds.refund import (
+    TAKEN_BACK,
     Failure,
     Refund,
     RefundType,
@@ -40,8 +41,7 @@ RING_CHECK_MS: Final = 15_000
 RING_CHECK_MS_MAX: Final = 75_000
 ABORTED_CODE: Final = "processor_unavailable"
 ABORTED_MESSAGE: Final = "The processor could not be asked; nothing was executed."
-# The causes of what a success changes that the processor took back, and shows again.
-TAKEN_BACK: Final = "taken_back"
+# The cause of a line that says that the processor shows a success again that it had taken back.
 RESTORED: Final = "restored"
 # Evidence is for reading, and a line of history is bounded.
 REASON_MAX: Final = 300
@@ -173,7 +173,7 @@ def taken_back(refund: Refund, movement: Movement, *, at_ms: int, actor: str) ->
     seen = noted(refund, why)
     if unsent:
         seen = report_transition(refund, ReportEvent.CANCEL, why, cause=None)
-    return replace(seen, late_failure_at_ms=at_ms)
+    return replace(seen, late_failure_at_ms=at_ms, handled_at_ms=None)
 
 
 def restored(refund: Refund, movement: Movement, *, at_ms: int, actor: str) -> Refund:
@@ -182,7 +182,7 @@ def restored(refund: Refund, movement: Movement, *, at_ms: int, actor: str) -> R
     A report that was canceled or waived meanwhile is owed again.
     """
     why = _why(at_ms, RESTORED, actor, evidence_of(movement))
-    seen = replace(noted(refund, why), late_failure_at_ms=None)
+    seen = replace(noted(refund, why), late_failure_at_ms=None, handled_at_ms=None)
     report = seen.report
     is_owed = report.state is ReportState.NOT_DUE and not seen.is_before_adoption
     return owing_report(seen, movement, why) if is_owed else seen
@@ -211,7 +211,11 @@ def owing_report(
     if frozen is None or frozen.payment_record != refund.payment_record:
         frozen = report_parameters(refund, movement, at_ms=why.at_ms)
     # What Stripe was asked before, if it was, stays known: then the reference alone decides.
-    asked = Report(attempts=before.attempts, epoch=before.epoch + int(before.was_sent))
+    asked = Report(
+        attempts=before.attempts,
+        epoch=before.epoch + int(before.was_sent),
+        answers=before.answers,
+    )
     owing = report_transition(
         replace(refund, report=replace(asked, parameters=frozen)),
         ReportEvent.OWE,

@@ -660,12 +660,16 @@ class ProviderUnavailableError(Exception):
     Attributes:
         reason: for logs; no secret, no customer's data.
         retry_after_s: the provider's own wish, if it gave one.
+        was_asked: whether the provider was really asked; if not, ``reason`` is ours alone.
     """
 
-    def __init__(self, reason: str, *, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self, reason: str, *, retry_after_s: int | None = None, was_asked: bool = True
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after_s = retry_after_s
+        self.was_asked = was_asked
 
 
 class CredentialRefusedError(ProviderUnavailableError):
@@ -868,12 +872,14 @@ class ReportUnclear:
         retry_after_s: Stripe's wish, if it gave one.
         credential_refused: whether Stripe does not accept the key, or grants it no right to report:
             a fault of the set-up, for which no report is given up.
+        was_asked: as in ``ProviderUnavailableError``.
     """
 
     reason: str
     new_epoch: bool = False
     retry_after_s: int | None = None
     credential_refused: bool = False
+    was_asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -943,13 +949,14 @@ class CreditNoteUnclear:
     """No usable answer: the note may or may not have been issued. Look for it, then ask again.
 
     Attributes:
-        new_epoch, retry_after_s, credential_refused: as in ``ReportUnclear``.
+        new_epoch, retry_after_s, credential_refused, was_asked: as in ``ReportUnclear``.
     """
 
     reason: str
     new_epoch: bool = False
     retry_after_s: int | None = None
     credential_refused: bool = False
+    was_asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ believe that it was obeyed.
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
-from typing import Annotated, Any, Final, Literal, Self, get_args
+from typing import Annotated, Any, Final, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -21,7 +21,16 @@ from pydantic import (
 from refunds.errors import InvalidRequestError
 from refunds.form import NAME_SHOWN_MAX, path_of
 from refunds.listing import LIMIT_DEFAULT, LIMIT_MAX, ListQuery
-from refunds.requests import FIELDS_REPORTED_MAX, Expandable, Reference, fields_of
+from refunds.money import is_currency
+from refunds.refund import PUBLIC_STATUSES
+from refunds.requests import (
+    FIELDS_REPORTED_MAX,
+    REASON_ALIASES,
+    Expandable,
+    Reason,
+    Reference,
+    fields_of,
+)
 
 # Every parameter of a URL with all its values.
 Parameters = Mapping[str, Sequence[str]]
@@ -29,6 +38,7 @@ Parameters = Mapping[str, Sequence[str]]
 _LIMIT: Final = re.compile(r"[1-9]\d{0,2}", re.ASCII)
 # Until the year 9999.
 _SECONDS: Final = re.compile(r"0|[1-9]\d{0,11}", re.ASCII)
+_AMOUNT: Final = re.compile(r"[1-9]\d{0,11}", re.ASCII)
 _LIMIT_FORM: Final = f"must be a whole number from 1 to {LIMIT_MAX}"
 # RFC 3339, section 5.6. More digits of a second than nanoseconds have are nobody's clock.
 _TIME: Final = re.compile(
@@ -65,7 +75,11 @@ def parse_list(parameters: Parameters) -> ListQuery:
         payment_intent=asked.payment_intent,
         invoice=asked.invoice,
         charge=asked.charge,
-        status=asked.status,
+        statuses=asked.status,
+        amount=asked.amount,
+        currency=asked.currency,
+        processor=asked.processor,
+        reason=None if asked.reason is None else REASON_ALIASES.get(asked.reason, asked.reason),
         created_after_ms=asked.after_ms,
         created_before_ms=asked.before_ms,
         limit=asked.limit,
@@ -178,6 +192,26 @@ def _seconds(text: Any) -> int:
     raise ValueError("must be a time in whole seconds since 1970")
 
 
+def _statuses(text: Any) -> tuple[str, ...]:
+    """One status or several, separated by commas."""
+    found = tuple(dict.fromkeys(text.split(",")))
+    if set(found) <= PUBLIC_STATUSES:
+        return found
+    raise ValueError(f"must be some of {', '.join(sorted(PUBLIC_STATUSES))}, separated by commas")
+
+
+def _amount(text: Any) -> int:
+    if _AMOUNT.fullmatch(text):
+        return int(text)
+    raise ValueError("must be a whole number of the currency's minor unit, from 1 on")
+
+
+def _currency(text: Any) -> str:
+    if is_currency(text.lower()):
+        return str(text.lower())
+    raise ValueError("must be a currency of three letters")
+
+
 _Created = Annotated[int | None, BeforeValidator(_seconds)]
 
 
@@ -190,7 +224,11 @@ class _ListParameters(BaseModel):
     payment_intent: Reference | None = None
     invoice: Reference | None = None
     charge: Reference | None = None
-    status: Literal["pending", "succeeded", "failed", "canceled", "review"] | None = None
+    status: Annotated[tuple[str, ...], BeforeValidator(_statuses)] = ()
+    amount: Annotated[int | None, BeforeValidator(_amount)] = None
+    currency: Annotated[str | None, BeforeValidator(_currency)] = None
+    processor: Reference | None = None
+    reason: Reason | None = None
     created_after: Annotated[int, BeforeValidator(_after_ms)] | None = None
     created_before: Annotated[int, BeforeValidator(_before_ms)] | None = None
     limit: Annotated[int, BeforeValidator(_limit)] = LIMIT_DEFAULT
@@ -234,11 +272,10 @@ class _ListParameters(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _at_most_one_filter(self) -> Self:
-        payment = (self.payment_record, self.payment_intent, self.invoice, self.charge)
-        filters = (*payment, self.status)
+    def _at_most_one_reference(self) -> Self:
+        filters = (self.payment_record, self.payment_intent, self.invoice, self.charge)
         if len(filters) - filters.count(None) > 1:
             raise ValueError(
-                "give at most one of payment_record, payment_intent, invoice, charge and status"
+                "give at most one of payment_record, payment_intent, invoice and charge"
             )
         return self

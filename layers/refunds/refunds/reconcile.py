@@ -146,7 +146,7 @@ def _not_final(sides: Sides) -> Iterator[Difference]:
             last = f" ({refund.last_look})" if refund.last_look else ""
             says = f"is still {refund.state}{last}"
             yield _of(refund, Kind.NOT_SETTLED, says, Amounts(ledger=refund.amount))
-        elif refund.late_failure_at_ms is not None and not refund.is_given_back:
+        elif refund.awaits_handling and not refund.is_given_back:
             told = "was told of it and cannot take it back"
             if report.state is ReportState.NOT_DUE:
                 told = "was not told of it"

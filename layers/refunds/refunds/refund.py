@@ -45,6 +45,14 @@ WITHDRAWN: Final = "withdrawn"
 CANCELED: Final = "canceled"
 # All words for a refund that callers are told.
 PUBLIC_STATUSES: Final = frozenset({*PUBLIC_STATUS.values(), CANCELED})
+# The cause of a line that says that the processor took a success back, and what callers are told.
+TAKEN_BACK: Final = "taken_back"
+# Where a refund stands in the index of what is looked at next if a person alone has to act on it:
+# the last millisecond of the year 9999, so that nothing works on it.
+FOR_A_PERSON_MS: Final = 253_402_300_799_999
+# So many of a provider's answers are kept, the newest; each no longer than this.
+ANSWERS_MAX: Final = 10
+ANSWER_LENGTH_MAX: Final = 300
 # The cause of a line that stands before an order is handed over again, under the same key.
 HANDED_OVER_AGAIN: Final = "handed_over_again"
 
@@ -169,6 +177,38 @@ class ReportParameters:
     refunded_at_s: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderAnswer:
+    """What came of really asking a provider, in its own words or in ours: that it gave none.
+
+    Kept beside what we concluded: a conclusion such as "it failed too often and was not asked"
+    does not tell what is wrong there.
+
+    Attributes:
+        attempt: of the order, the report or the credit note; of one attempt the last is kept.
+        at_ms: when it came, Unix milliseconds.
+        said: no secret and no customer's data.
+    """
+
+    attempt: int
+    at_ms: int
+    said: str
+
+
+def with_answer(
+    answers: tuple[ProviderAnswer, ...], answer: ProviderAnswer
+) -> tuple[ProviderAnswer, ...]:
+    """The answers with one more, in place of an earlier one of the same attempt."""
+    others = (one for one in answers if one.attempt != answer.attempt)
+    cut = replace(answer, said=answer.said[:ANSWER_LENGTH_MAX])
+    return (*others, cut)[-ANSWERS_MAX:]
+
+
+def with_last_answer(concluded: str, answers: tuple[ProviderAnswer, ...]) -> str:
+    """A conclusion that was drawn without asking, with what was answered last, if anything was."""
+    return f"{concluded}; the last answer: {answers[-1].said}" if answers else concluded
+
+
 class ReportCause(StrEnum):
     """Why a report stands where it stands.
 
@@ -209,6 +249,7 @@ class Report:
         last_ring_ms: when the doorbell was last rung for it; ``None``: no message is under way.
         rings: how often settling has rung again.
         waits: how often it was put off, since it could not be decided yet.
+        answers: what Stripe answered to the attempts that it did not accept, oldest first.
     """
 
     state: ReportState = ReportState.NOT_DUE
@@ -223,6 +264,7 @@ class Report:
     last_ring_ms: int | None = None
     rings: int = 0
     waits: int = 0
+    answers: tuple[ProviderAnswer, ...] = ()
 
     @property
     def was_sent(self) -> bool:
@@ -238,6 +280,7 @@ class CreditNote:
         id: Stripe's, once it is issued.
         epoch: part of Stripe's idempotency key, as in ``Report``.
         attempts: how many attempts at issuing it were begun.
+        answers: as in ``Report``.
     """
 
     state: CreditNoteState = CreditNoteState.NOT_DUE
@@ -246,6 +289,7 @@ class CreditNote:
     attempts: int = 0
     last_error: str | None = None
     issued_at_ms: int | None = None
+    answers: tuple[ProviderAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +311,9 @@ class Refund:
 
     Attributes:
         id: derived from the idempotency key alone (``refund_id_of``).
+        idempotency_key: the caller's own name of it, from which ``id`` is derived; shown to those
+            who may read, in no event and no log. ``None`` for what others made, and for refunds
+            that a former release stored.
         amount: minor units; fixed when first reserved and never changed.
         attempt: counts the times that money was asked to move; fences late writers.
         token: names the call that wrote the current attempt, so that it knows its own write.
@@ -280,8 +327,10 @@ class Refund:
         looks: how often settling looked since the current state was entered; sets its backoff.
         look_ups: how many of these got a usable answer; the hold counts these only.
         last_look: what the last one came to.
+        answers: what the processor answered to look-ups that told nothing, oldest first.
         looked_at_ms: when the processor was last asked about it because somebody wanted to know.
         late_failure_at_ms: when it was seen that the processor took a success back.
+        handled_at_ms: when a person marked that as handled; ``None`` until then.
         contradicts: the refund, failed without evidence, that this imported movement may be.
         account: what its order was sent to, and under which form of key, as a fingerprint
             (``ProcessorSettings.account``); ``None``: not sent, or by a former release.
@@ -303,6 +352,7 @@ class Refund:
     currency: str
     created_at_ms: int
     updated_at_ms: int
+    idempotency_key: str | None = field(default=None, repr=False)
     attempt: int = 0
     token: str = ""
     lease_until_ms: int | None = None
@@ -312,8 +362,10 @@ class Refund:
     looks: int = 0
     look_ups: int = 0
     last_look: str | None = None
+    answers: tuple[ProviderAnswer, ...] = ()
     looked_at_ms: int | None = None
     late_failure_at_ms: int | None = None
+    handled_at_ms: int | None = None
     contradicts: str | None = None
     account: str | None = None
     refused_since_ms: int | None = None
@@ -364,7 +416,21 @@ class Refund:
         """What callers are told of its state, one of ``PUBLIC_STATUSES``."""
         if self.failure is not None and self.failure.code == WITHDRAWN:
             return CANCELED
+        if self.late_failure_at_ms is not None:
+            return PUBLIC_STATUS[State.FAILED]
         return PUBLIC_STATUS[self.state]
+
+    @property
+    def awaits_handling(self) -> bool:
+        """Whether the processor took it back, and no person has marked that as handled."""
+        return self.late_failure_at_ms is not None and self.handled_at_ms is None
+
+    @property
+    def listed_due_ms(self) -> int | None:
+        """Where it stands in the index of what is looked at next; ``None``: not there."""
+        if self.next_check_ms is None and self.awaits_handling:
+            return FOR_A_PERSON_MS
+        return self.next_check_ms
 
     @property
     def succeeded_at_ms(self) -> int | None:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from refunds.listing import Page
 from refunds.payment import Payment, payment_key_of
 from refunds.read_payment import PaymentRead
-from refunds.refund import CreditNote, Refund
+from refunds.refund import TAKEN_BACK, CreditNote, Refund
 from refunds.state_machine import CreditNoteState, State
 
 # Lambda passes on at most 6 MB: a page that would be larger ends before, and says that more follow.
@@ -20,8 +20,10 @@ LIST_BYTES_MAX: Final = 5 * 1024 * 1024
 LIST_URL: Final = "/v1/refunds"
 
 
-def refund_object(refund: Refund, payment: Payment | None) -> dict[str, Any]:
-    """The refund as the contract shows it."""
+def refund_object(
+    refund: Refund, payment: Payment | None, *, with_key: bool = False
+) -> dict[str, Any]:
+    """The refund as the contract shows it; ``with_key`` to those who may read refunds."""
     told = {
         "id": refund.id,
         "object": "refund",
@@ -53,6 +55,8 @@ def refund_object(refund: Refund, payment: Payment | None) -> dict[str, Any]:
         "created_at": _rfc3339(refund.created_at_ms),
         "updated_at": _rfc3339(refund.updated_at_ms),
     }
+    if with_key:
+        told["idempotency_key"] = refund.idempotency_key
     if refund.request.is_unlinked:
         kind = refund.request.payment_method_type
         told["payment_method"] = {
@@ -70,7 +74,7 @@ def refund_list(page: Page, url: str = LIST_URL) -> dict[str, Any]:
     size, has_more = 0, page.has_more
     # A page that ends at a cursor is kept from there on, so that none is left out between pages.
     for refund in reversed(page.refunds) if page.ends_at_cursor else page.refunds:
-        told = refund_object(refund, page.payments.get(payment_key_of(refund)))
+        told = refund_object(refund, page.payments.get(payment_key_of(refund)), with_key=True)
         # Twice, for the answer is handed to Lambda as a text within another JSON document.
         size += len(json.dumps(json.dumps(told)))
         if data and size > LIST_BYTES_MAX:
@@ -116,17 +120,20 @@ def payment_summary(payment: Payment) -> dict[str, Any]:
 
 def _members_of_stripes(refund: Refund) -> dict[str, Any]:
     """What Stripe's refund has besides, for callers who know that one."""
-    failure = refund.failure if refund.public_status == "failed" else None
+    failure = _failure(refund) if refund.public_status == "failed" else None
     return {
         "created": refund.created_at_ms // 1000,
         "charge": None,
         "balance_transaction": None,
         "receipt_number": None,
-        "failure_reason": None if failure is None else failure.code,
+        "failure_reason": None if failure is None else failure["code"],
     }
 
 
 def _failure(refund: Refund) -> dict[str, Any] | None:
+    if refund.late_failure_at_ms is not None:
+        message = "The processor took the money back after the refund had succeeded."
+        return {"code": TAKEN_BACK, "message": message, "retryable": False}
     if refund.failure is None:
         return None
     return {
@@ -140,7 +147,7 @@ def _arrival(refund: Refund, payment: Payment | None) -> dict[str, Any] | None:
     """When the customer can expect the money, counted from the success; none where none comes."""
     if payment is None or payment.arrival is None:
         return None
-    if refund.public_status == "failed" or refund.late_failure_at_ms is not None:
+    if refund.public_status == "failed":
         return None
     return {"business_days": {"min": payment.arrival.days_min, "max": payment.arrival.days_max}}
 

@@ -30,13 +30,22 @@ from refunds.ports import (
     LedgerUnavailableError,
     PaymentRecord,
     ReportAccepted,
+    ReportOutcome,
     ReportRefused,
     ReportUnclear,
     Trail,
 )
 from refunds.read_sums import ReadSums, Sums
 from refunds.record_lines import line_of
-from refunds.refund import STRIPE_ACCEPTED, Refund, ReportCause, Why
+from refunds.refund import (
+    STRIPE_ACCEPTED,
+    ProviderAnswer,
+    Refund,
+    ReportCause,
+    Why,
+    with_answer,
+    with_last_answer,
+)
 from refunds.report_steps import (
     STEPS_MAX,
     ReportsChangedError,
@@ -117,11 +126,16 @@ class UnknownRefundError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """A report that this worker has, and until when; Unix milliseconds."""
+    """A report that this worker has, and until when; Unix milliseconds.
+
+    Attributes:
+        answer: what Stripe answered to this attempt, if it was asked and did not accept it.
+    """
 
     refund: Refund
     payment: Payment
     until_ms: int
+    answer: ProviderAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,6 +327,7 @@ class ReportRefund:
             self._give_up(mine, ReportCause.NOT_LINKED, "no Payment Record books it")
             raise ReportFailedError(f"{refund.id} owes a report that has no parameters")
         outcome = self.book.report_refund(parameters, idempotency_key_of(refund), deadline)
+        mine = replace(mine, answer=self._answer(refund, outcome))
         match outcome:
             case ReportAccepted(record):
                 return self._accepted(mine, record, deadline)
@@ -322,11 +337,22 @@ class ReportRefund:
                 # A fault of the set-up, and none of the refund: nothing is given up for it.
                 return self._put_off(mine, reason)
             case ReportUnclear(reason, new_epoch, retry_after_s):
+                if not outcome.was_asked:
+                    reason = with_last_answer(reason, refund.report.answers)
                 if last:
                     self._give_up(mine, ReportCause.UNCLEAR, f"unclear: {reason}")
                     raise ReportFailedError(reason)
                 self._release(mine, reason, new_epoch=new_epoch)
                 raise ReportDeferredError(reason, retry_after_s=retry_after_s)
+
+    def _answer(self, refund: Refund, outcome: ReportOutcome) -> ProviderAnswer | None:
+        """What Stripe said, if it was asked and did not accept the report."""
+        match outcome:
+            case ReportUnclear(reason, was_asked=True) | ReportRefused(reason):
+                attempt, at_ms = refund.report.attempts, self.clock.now_ms()
+                return ProviderAnswer(attempt=attempt, at_ms=at_ms, said=reason)
+            case _:
+                return None
 
     def _accepted(self, mine: _Taken, record: PaymentRecord | None, deadline: Deadline) -> Reported:
         refund, why = mine.refund, self._why(STRIPE_ACCEPTED)
@@ -409,6 +435,12 @@ class ReportRefund:
 
     def _write(self, mine: _Taken, steps: list[tuple[Refund, Step]]) -> Written:
         """Write the steps, and give the payment's reports to whoever comes next."""
+        answer = mine.answer
+        if answer is not None:
+            steps = [
+                (one, _heard(step, answer) if one.id == mine.refund.id else step)
+                for one, step in steps
+            ]
         return self._writer(mine.payment, steps, lease=(mine.until_ms, None))
 
     def _put_off(
@@ -468,6 +500,17 @@ class ReportRefund:
 
     def _why(self, cause: str) -> Why:
         return Why(at_ms=self.clock.now_ms(), cause=cause, actor=ACTOR)
+
+
+def _heard(step: Step, answer: ProviderAnswer) -> Step:
+    """The step that also keeps what Stripe answered."""
+
+    def heard(stored: Refund) -> Refund:
+        after = step(stored)
+        report = replace(after.report, answers=with_answer(after.report.answers, answer))
+        return replace(after, report=report)
+
+    return heard
 
 
 def _named(error: Exception) -> str:

@@ -49,6 +49,8 @@ def _without_controls(text: str) -> str:
 _NoControls = AfterValidator(_without_controls)
 _Documented = Field(json_schema_extra={"pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"})
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=255), _NoControls, _Documented]
+# Why, in the caller's words or in one of Stripe's.
+Reason = _Text
 _MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40), _NoControls]
 _MetadataValue = Annotated[str, StringConstraints(max_length=500), _NoControls, _Documented]
 _Currency = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{3}$", to_lower=True)]

@@ -9,7 +9,7 @@ revision, so two refunds that race for one payment can never both be right.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -65,6 +65,7 @@ class CreateRefund:
 
     Attributes:
         token: names this very call, so that it recognises its own write when a reply is lost.
+        idempotency_key: what ``refund_id`` is derived from; ``None`` where it is not at hand.
     """
 
     refund_id: str
@@ -72,6 +73,7 @@ class CreateRefund:
     source: Source
     actor: str
     token: str
+    idempotency_key: str | None = field(default=None, repr=False)
 
 
 class TakenByAnotherCallError(Exception):
@@ -277,6 +279,7 @@ class Reservation:
             currency=seen.view.currency,
             created_at_ms=now_ms,
             updated_at_ms=now_ms,
+            idempotency_key=command.idempotency_key,
         )
         if command.request.refund_type is RefundType.SCHEDULED:
             waiting = replace(new, token=command.token, next_check_ms=now_ms)

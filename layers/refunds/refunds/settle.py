@@ -72,7 +72,18 @@ from refunds.ports import (
 )
 from refunds.recent_looks import LOOK_AGAIN_AFTER_MS
 from refunds.record import Recorder, Stored
-from refunds.refund import FOUND, HANDED_OVER_AGAIN, Failure, Refund, Why, noted, transition
+from refunds.refund import (
+    ANSWER_LENGTH_MAX,
+    FOUND,
+    HANDED_OVER_AGAIN,
+    Failure,
+    ProviderAnswer,
+    Refund,
+    Why,
+    noted,
+    transition,
+    with_answer,
+)
 from refunds.reserve import TakenByAnotherCallError
 from refunds.ring import ring_if_owed
 from refunds.state_machine import FINAL, CreditNoteState, Event, ReportState, State
@@ -252,7 +263,7 @@ class SettleRefund:
         except ChargeNotFoundError:
             return self._not_shown(stored, "the processor does not show the payment")
         except ProviderUnavailableError as error:
-            return self._hold(stored, f"no look-up: {type(error).__name__}")
+            return self._hold(self._heard(stored, error), _no_look_up(error), before=stored)
         self.trail.note("looked_up", refund_id=refund.id, verdict=type(verdict).__name__)
         is_open = isinstance(verdict, NoneYet | KeyNotShown)
         by_key = processor.capabilities.keeps_keys
@@ -389,7 +400,7 @@ class SettleRefund:
         try:
             movement = movement_of(processor, bound_to, refund.refunded_payment, deadline)
         except ProviderUnavailableError as error:
-            return self._still_pending(stored, f"no look-up: {type(error).__name__}", looked_up=0)
+            return self._still_pending(stored, _no_look_up(error), looked_up=0, error=error)
         return self._gone(stored) if movement is None else self._shown(stored, movement)
 
     def _shown(self, stored: Stored, movement: Movement) -> Settled:
@@ -414,12 +425,20 @@ class SettleRefund:
             return self._escalate(stored, GONE, {})
         return self._hold(stored, GONE, looked_up=times + 1 - refund.look_ups)
 
-    def _still_pending(self, stored: Stored, result: str, *, looked_up: int = 1) -> Settled:
+    def _still_pending(
+        self,
+        stored: Stored,
+        result: str,
+        *,
+        looked_up: int = 1,
+        error: ProviderUnavailableError | None = None,
+    ) -> Settled:
         since_ms = stored.refund.entered_at_ms
         is_old = self.clock.now_ms() >= since_ms + PENDING_STEPS_MAX * self.settings.step_ms
         if is_old and stored.refund.state is State.PENDING:
             return self._escalate(stored, f"{result} for too long", {})
-        return self._hold(stored, result, looked_up=looked_up)
+        heard = stored if error is None else self._heard(stored, error)
+        return self._hold(heard, result, looked_up=looked_up, before=stored)
 
     # --- scheduled --------------------------------------------------------------------------------
 
@@ -516,7 +535,8 @@ class SettleRefund:
         except RefundBridgeError as error:
             return self._hold(stored, f"not looked after: {error.code}")
         except ProviderUnavailableError as error:
-            return self._hold(stored, f"not looked after: {type(error).__name__}")
+            told = f"not looked after: {_words(error)}"
+            return self._hold(self._heard(stored, error), told, before=stored)
         soon = looked is not None and looked.again
         return self._next_look(self.recorder.read(refund.id), soon=soon)
 
@@ -584,8 +604,25 @@ class SettleRefund:
         self.recorder.write(before or stored, after)
         return Settled.HELD
 
+    def _heard(self, stored: Stored, error: ProviderUnavailableError) -> Stored:
+        """With what the processor answered, if it was asked: kept beside what is concluded."""
+        if not error.was_asked:
+            return stored
+        refund, at_ms = stored.refund, self.clock.now_ms()
+        answer = ProviderAnswer(attempt=refund.attempt, at_ms=at_ms, said=error.reason)
+        kept = replace(refund, answers=with_answer(refund.answers, answer))
+        return replace(stored, refund=kept)
+
     def _why(self, cause: str, **evidence: Any) -> Why:
         return Why(at_ms=self.clock.now_ms(), cause=cause, actor=ACTOR, evidence=evidence)
+
+
+def _no_look_up(error: ProviderUnavailableError) -> str:
+    return f"no look-up: {_words(error)}"
+
+
+def _words(error: ProviderUnavailableError) -> str:
+    return error.reason[:ANSWER_LENGTH_MAX]
 
 
 def _is_owed_to_stripe(refund: Refund) -> bool:

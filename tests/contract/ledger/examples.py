@@ -11,6 +11,7 @@ from refunds.refund import (
     CreditNote,
     Entry,
     Failure,
+    ProviderAnswer,
     ReferenceType,
     Refund,
     RefundRequest,
@@ -87,6 +88,7 @@ def a_full_refund() -> Refund:
         started_at_ms=NOW + 1,
         snapshot=("hp_1", "hp_2"),
         processor_refund_id=unique("hp"),
+        answers=(ProviderAnswer(attempt=3, at_ms=NOW + 4, said="HitPay answered 502"),),
         failure=Failure(code="refund_rejected", message="Refund window exceeded", status=422),
         report=Report(
             state=ReportState.DUE,
@@ -104,6 +106,7 @@ def a_full_refund() -> Refund:
             reported_at_ms=NOW + 6,
             last_error="timeout",
             last_ring_ms=NOW + 7,
+            answers=(ProviderAnswer(attempt=1, at_ms=NOW + 4, said="Stripe answered 500"),),
         ),
         credit_note=CreditNote(
             state=CreditNoteState.DUE,
@@ -112,6 +115,7 @@ def a_full_refund() -> Refund:
             attempts=2,
             last_error="timeout",
             issued_at_ms=NOW + 8,
+            answers=(ProviderAnswer(attempt=2, at_ms=NOW + 7, said="Stripe answered 500"),),
         ),
         next_check_ms=NOW + 300_000,
     )

@@ -4,7 +4,7 @@ import pytest
 
 from refunds.adapters.ledger_items import due_shard_of
 from refunds.ports import DUE_SHARDS, Commit, Ledger, LedgerConflictError, RefundWrite
-from refunds.refund import Refund
+from refunds.refund import FOR_A_PERSON_MS, Refund
 from tests.contract.ledger.examples import NOW, a_full_refund, a_refund, keep, unique, write
 
 
@@ -49,6 +49,25 @@ def test_each_refund_is_shown_in_one_shard(ledger: Ledger) -> None:
         if refund.id in ledger.due(shard, before_ms=NOW, limit=1000)
     ]
     assert shards == [due_shard_of(refund.id)]
+
+
+def test_what_only_a_person_can_act_on_is_shown_last_and_is_never_due(ledger: Ledger) -> None:
+    back, soon = of_one_shard(2)
+    first = keep(ledger, a_refund(id=back, late_failure_at_ms=NOW - 5))
+    keep(ledger, a_refund(id=soon, next_check_ms=NOW - 1))
+    assert due(ledger, [back, soon]) == [soon]
+
+    def shown() -> list[str]:
+        listed = ledger.due(
+            due_shard_of(back), before_ms=FOR_A_PERSON_MS + 1, limit=1000, newest_first=True
+        )
+        return [one for one in listed if one in (back, soon)]
+
+    assert shown() == [back, soon]
+    assert take(ledger, first, now_ms=NOW) is None
+    # And no more once it is handled
+    write(ledger, first, replace(first, handled_at_ms=NOW))
+    assert shown() == [soon]
 
 
 def test_what_is_not_due_any_more_is_not_shown(ledger: Ledger) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from refundctl.facts import why
 from refunds.adapters.breaker import FAILURES_MAX, OPEN_MS, Breaker
 from refunds.adapters.guarded_ports import GuardedBook, GuardedProcessor
 from refunds.answers import error_answer
@@ -11,9 +12,9 @@ from refunds.errors import ProcessorUnavailableError, RefundBridgeError, StripeU
 from refunds.link import VerifyCharge
 from refunds.ports import Charge, Deadline, PaymentRecord
 from refunds.refund import refund_id_of
-from refunds.report import ReportDeferredError, Reported
+from refunds.report import ReportDeferredError, Reported, ReportFailedError
 from refunds.state_machine import ReportState, State
-from tests.fakes.book_fates import ReportLost
+from tests.fakes.book_fates import Fails, ReportLost
 from tests.fakes.processor_fates import NotSent, RequestLost
 from tests.fakes.world import STAGE, STEP_MS, World
 
@@ -213,3 +214,50 @@ class TestReports:
         world.clock.advance(OPEN_MS)
         assert world.report(due, receive=3) is Reported.REPORTED
         assert world.book.books.refunded("pr_0") == 9999
+
+
+class TestWhatWasAnswered:
+    """The breaker's own sentence does not hide what the provider said."""
+
+    def test_a_report_that_is_given_up_unasked_keeps_each_answer_of_stripes(
+        self, world: GuardedWorld
+    ) -> None:
+        # Given a Stripe that answers 500 to each report, until the circuit opens
+        refund = world.refund("k", amount=100).refund
+        world.book.fates.extend(Fails(booked=False) for _ in range(FAILURES_MAX))
+        for receive in range(1, FAILURES_MAX + 1):
+            with pytest.raises(ReportDeferredError):
+                world.report(refund.id, receive=receive)
+        said = world.stored("k").report.answers[-1].said
+        assert "500" in said
+        # When it is received for the last time, and Stripe is not asked
+        with pytest.raises(ReportFailedError):
+            world.report(refund.id, receive=8, last=True)
+        # Then what was concluded says what Stripe answered, and each attempt's answer is kept
+        report = world.stored("k").report
+        assert report.last_error == (
+            f"unclear: stripe failed too often just now and was not asked; the last answer: {said}"
+        )
+        assert [one.attempt for one in report.answers] == list(range(1, FAILURES_MAX + 1))
+        assert {one.said for one in report.answers} == {said}
+
+    def test_a_look_that_is_not_made_keeps_what_the_last_one_was_answered(
+        self, world: GuardedWorld
+    ) -> None:
+        # Given an unknown refund, and a processor that answers nothing until the circuit opens
+        world.processor.fates.append(RequestLost())
+        refund = world.refund("k", amount=100).refund
+        world.processor.is_down = True
+        for _ in range(FAILURES_MAX):
+            world.clock.advance(60 * STEP_MS)
+            world.settle_due()
+        # When another look is due at once
+        held = world.stored("k")
+        world.ledger.refunds[refund.id] = replace(held, next_check_ms=world.clock.now_ms())
+        world.settle_due()
+        # Then the answer is the provider's own
+        stored = world.stored("k")
+        assert "was not asked" in (stored.last_look or "")
+        (answer,) = stored.answers
+        assert "was not asked" not in answer.said
+        assert answer.said in why(stored)

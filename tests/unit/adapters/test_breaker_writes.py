@@ -168,6 +168,7 @@ class TestReports:
             "hitpay failed too often just now and was not asked",
             new_epoch=False,
             retry_after_s=OPEN_MS // 1000,
+            was_asked=False,
         )
         assert guarded.provider.asked == 0
 
@@ -205,5 +206,6 @@ class TestCreditNotes:
             "hitpay failed too often just now and was not asked",
             new_epoch=False,
             retry_after_s=OPEN_MS // 1000,
+            was_asked=False,
         )
         assert guarded.provider.asked == 0

@@ -242,13 +242,18 @@ def test_what_absent_facts_are_taken_for_never_changes() -> None:
         "report": Report(),
         "credit_note": CreditNote(),
         "history": (),
+        "answers": (),
     }
     assert said["RefundRequest"].items() >= {"metadata": {}, "refund_type": "instant"}.items()
     assert said["Report"] == zero(("epoch", "attempts", "rings", "waits"), 0) | {
         "state": "not_due",
         "forced": False,
+        "answers": (),
     }
-    assert said["CreditNote"] == zero(("epoch", "attempts"), 0) | {"state": "not_due"}
+    assert said["CreditNote"] == zero(("epoch", "attempts"), 0) | {
+        "state": "not_due",
+        "answers": (),
+    }
     assert said["Entry"] == {"evidence": {}}
 
 

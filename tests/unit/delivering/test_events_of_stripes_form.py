@@ -11,9 +11,8 @@ import stripe
 from refunds.delivering.address import DEFAULT_API_VERSION, TYPES, SigningSecret, WebhookAddress
 from refunds.delivering.event import BODY_BYTES_MAX, body_of_test, event_body, lines_of
 from refunds.delivering.signature import signature_of
-from refunds.outcome import TAKEN_BACK
 from refunds.payment import payment_key_of
-from refunds.refund import Entry, Failure, Refund, RefundType
+from refunds.refund import TAKEN_BACK, Entry, Failure, Refund, RefundType
 from refunds.refund_object import refund_object
 from refunds.state_machine import State
 from refunds.withdraw import FAILURE

@@ -418,7 +418,10 @@ class TestCanceling:
         answer = self.cancel(api, sent["id"])
         assert code(answer) == (400, "refund_not_cancelable")
         assert answer[1]["error"]["details"] == {"refund": sent["id"]}
-        assert api.get(f"/v1/refunds/{sent['id']}")[1] == sent
+        # And its key is shown to who may read, and to nobody else
+        read = api.get(f"/v1/refunds/{sent['id']}")[1]
+        assert read.pop("idempotency_key") == "order-1007-refund-1"
+        assert read == sent
 
     def test_what_is_not_there_is_not_found(self, api: Api) -> None:
         assert code(self.cancel(api, "rfd_x")) == (404, "refund_not_found")

@@ -44,13 +44,14 @@ def test_sides_that_agree_end_with_0_and_nothing_listed(
     ended = operator.done(f"reconcile --since 7d --csv {file} --json")
     assert ended.value == {
         "payments": 7,
+        "compared": 7,
         "open": 0,
         "differences": [],
         "not_compared": {},
         "stopped": None,
     }
     assert file.read_text().count("\n") == 1
-    assert "7 payments, 0 differences" in ended.err
+    assert "Compared 7 of 7 payments: 0 differences" in ended.err
     assert "No differences" in operator.done("reconcile --since 7d").err
 
 
@@ -90,6 +91,12 @@ def test_payments_of_a_processor_that_is_not_set_up_stop_nothing(
     assert ended.exit_code == Exit.UNREACHABLE
     assert len(ended.value["not_compared"]) == 7
     assert ended.value["stopped"] is None
+    # And nobody can take that for agreement
+    assert (ended.value["compared"], ended.value["differences"]) == (0, [])
+    told = operator("reconcile --since 7d").err
+    assert told.startswith("Compared 0 of 7 payments")
+    assert "Nothing could be compared." in told
+    assert "No differences" not in told
 
 
 def test_only_payments_with_a_refund_since_then(agreeing: World, operator: Operator) -> None:

@@ -99,6 +99,7 @@ class Breaker:
                     raise CircuitOpenError(
                         f"{self._provider} failed too often just now and was not asked",
                         retry_after_s=ceil(left_ms / 1000) if left_ms > 0 else None,
+                        was_asked=False,
                     )
                 self._is_probed = True
             return Turn(self, self._epoch)

@@ -178,7 +178,9 @@ class GuardedBook:
         try:
             turn = self._breaker.admit()
         except CircuitOpenError as turned_away:
-            return ReportUnclear(turned_away.reason, retry_after_s=turned_away.retry_after_s)
+            return ReportUnclear(
+                turned_away.reason, retry_after_s=turned_away.retry_after_s, was_asked=False
+            )
         with turn:
             outcome = self._book.report_refund(parameters, idempotency_key, deadline)
             match outcome:
@@ -214,7 +216,9 @@ class GuardedCreditNotes:
         try:
             turn = self._breaker.admit()
         except CircuitOpenError as turned_away:
-            return CreditNoteUnclear(turned_away.reason, retry_after_s=turned_away.retry_after_s)
+            return CreditNoteUnclear(
+                turned_away.reason, retry_after_s=turned_away.retry_after_s, was_asked=False
+            )
         with turn:
             had_fair_time = deadline.remaining_ms() >= FAIR_MS
             outcome = self._notes.issue_credit_note(order, idempotency_key, deadline)

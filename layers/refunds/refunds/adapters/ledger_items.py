@@ -11,7 +11,7 @@ writes nothing but what it changed (``ledger_writes.py``).
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from datetime import UTC, datetime
 from functools import cache
@@ -32,6 +32,7 @@ from refunds.refund import (
     Entry,
     Failure,
     PaymentMethodKind,
+    ProviderAnswer,
     ReferenceType,
     Refund,
     RefundRequest,
@@ -60,6 +61,7 @@ def refund_item(refund: Refund) -> Item:
         "credit_note": _credit_note_item(refund.credit_note),
         "history": [entry_item(entry) for entry in refund.history],
         "snapshot": None if refund.snapshot is None else list(refund.snapshot),
+        "answers": _answer_items(refund.answers),
     }
     item: Item = plain(_set(refund_key(refund.id) | facts | _index_attributes(refund)))
     return item
@@ -108,26 +110,34 @@ def status_month(status: str, month: str) -> str:
 def _index_attributes(refund: Refund) -> Item:
     created = datetime.fromtimestamp(refund.created_at_ms // 1000, tz=UTC)
     month = f"{created:%Y-%m}"
-    due = refund.next_check_ms is not None
+    due_ms = refund.listed_due_ms
     return {
         "payment_key": payment_key_text(payment_key_of(refund)),
         "created_sort": created_sort(refund.created_at_ms, refund.id),
         "list_month": month,
         "status_month": status_month(refund.public_status, month),
-        "due_shard": due_partition(due_shard_of(refund.id)) if due else None,
-        "due_at": refund.next_check_ms,
+        "due_shard": None if due_ms is None else due_partition(due_shard_of(refund.id)),
+        "due_at": due_ms,
     }
 
 
 def _report_item(report: Report) -> Item:
     """Never empty, nor absent: what changes in it is written member by member."""
     parameters = None if report.parameters is None else _facts(report.parameters)
-    return _set(_facts(report) | {"state": report.state, "parameters": parameters})
+    answers = _answer_items(report.answers)
+    changed = {"state": report.state, "parameters": parameters, "answers": answers}
+    return _set(_facts(report) | changed)
+
+
+def _answer_items(answers: Sequence[ProviderAnswer]) -> list[Item] | None:
+    return [_facts(answer) for answer in answers] or None
 
 
 def _credit_note_item(note: CreditNote) -> Item | None:
     """Most refunds never owe one, and store none."""
-    return None if note == CreditNote() else _facts(note) | {"state": note.state}
+    if note == CreditNote():
+        return None
+    return _set(_facts(note) | {"state": note.state, "answers": _answer_items(note.answers)})
 
 
 def _refund_of(item: Mapping[str, Any]) -> Refund:
@@ -144,6 +154,7 @@ def _refund_of(item: Mapping[str, Any]) -> Refund:
     known["history"] = tuple(_entry_of(e) for e in item.get("history", ()))
     if "snapshot" in item:
         known["snapshot"] = tuple(item["snapshot"])
+    known["answers"] = _answers_of(item)
     if "failure" in item:
         known["failure"] = Failure(**_known(Failure, item["failure"]))
     _require_int(known, "amount", "created_at_ms", "revision")
@@ -172,12 +183,18 @@ def _report_of(item: Mapping[str, Any]) -> Report:
         known["cause"] = ReportCause(known["cause"])
     if "parameters" in known:
         known["parameters"] = ReportParameters(**_known(ReportParameters, known["parameters"]))
+    known["answers"] = _answers_of(item)
     return Report(**known)
+
+
+def _answers_of(item: Mapping[str, Any]) -> tuple[ProviderAnswer, ...]:
+    return tuple(ProviderAnswer(**_known(ProviderAnswer, one)) for one in item.get("answers", ()))
 
 
 def _credit_note_of(item: Mapping[str, Any]) -> CreditNote:
     known = _known(CreditNote, item)
     known["state"] = CreditNoteState(known.get("state", CreditNoteState.NOT_DUE))
+    known["answers"] = _answers_of(item)
     return CreditNote(**known)
 
 

@@ -31,6 +31,7 @@ class StripeRefusal:
 
     Attributes:
         status: ``None`` if no whole answer came.
+        asked: whether Stripe was asked at all.
         in_form: whether the answer had Stripe's error body; without it, Stripe did not speak.
     """
 
@@ -40,6 +41,7 @@ class StripeRefusal:
     code: str | None
     message: str
     retry_after_s: int | None
+    asked: bool = True
 
     @classmethod
     def read(cls, error: stripe.StripeError, *, secret: str) -> "StripeRefusal":
@@ -67,7 +69,13 @@ class StripeRefusal:
     def unasked(cls, reason: str) -> "StripeRefusal":
         """As if no answer came: Stripe was not asked at all."""
         return cls(
-            status=None, in_form=False, type=None, code=None, message=reason, retry_after_s=None
+            status=None,
+            in_form=False,
+            type=None,
+            code=None,
+            message=reason,
+            retry_after_s=None,
+            asked=False,
         )
 
     @classmethod
@@ -119,7 +127,11 @@ class StripeRefusal:
         if self.is_final:
             return ReportRefused(self.message, self.code)
         return ReportUnclear(
-            self.message, self.is_stored, self.retry_after_s, self.is_of_the_credential
+            self.message,
+            self.is_stored,
+            self.retry_after_s,
+            self.is_of_the_credential,
+            was_asked=self.asked,
         )
 
     @property

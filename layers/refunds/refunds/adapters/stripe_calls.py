@@ -87,7 +87,7 @@ class StripeCalls:
         try:
             return self._ask(ask, deadline, reads=True)
         except KeyUnavailableError as error:
-            raise ProviderUnavailableError(error.reason) from error
+            raise ProviderUnavailableError(error.reason, was_asked=False) from error
         except RefusedError as error:
             refusal = error.refusal
             if refusal.is_missing:

@@ -73,7 +73,7 @@ def test_what_moved_is_summed_by_currency_and_why_it_did_not_is_counted() -> Non
     read = day(shelf)
     assert read.moved == {"jpy": Sum(1, 300), "sgd": Sum(2, 2511)}
     assert read.failures == [("not_allowed", 2), ("expired", 1)]
-    assert (read.by_state[State.SUCCEEDED], read.by_state[State.REJECTED]) == (3, 3)
+    assert (read.by_standing[State.SUCCEEDED], read.by_standing[State.REJECTED]) == (3, 3)
     assert read.by_report[ReportState.FAILED] == 1
 
 

@@ -3,11 +3,11 @@
 from refundctl.checks.finding import Level
 from refundctl.console.activity import DEFAULT_WINDOW, activity
 from refundctl.console.attention import attention, stuck
-from refundctl.console.open_now import open_now
+from refundctl.console.open_now import Sum, open_now
 from refundctl.depths import Depths
 from refunds.refund import Report
 from refunds.state_machine import ReportState, State
-from tests.unit.refundctl.console.shelf import HOUR, NOW, QUIET, Shelf
+from tests.unit.refundctl.console.shelf import DAY, HOUR, NOW, QUIET, Shelf
 
 
 def told(shelf: Shelf) -> dict[str, Level]:
@@ -41,6 +41,27 @@ def test_what_waits_for_a_person_comes_before_what_is_late() -> None:
         "queue: reports": Level.WARN,
     }
     assert sorted(found.values(), reverse=True) == list(found.values())
+
+
+def test_what_was_taken_back_comes_first_until_it_is_handled() -> None:
+    shelf = Shelf()
+    shelf.put(NOW - HOUR, state=State.UNKNOWN, next_check_ms=NOW)
+    back = shelf.put(NOW - 400 * DAY, state=State.SUCCEEDED, late_failure_at_ms=NOW - HOUR)
+    newer = shelf.put(state=State.SUCCEEDED, late_failure_at_ms=NOW, handled_at_ms=NOW)
+    assert told(shelf)["taken back"] is Level.FAIL
+    sources = shelf.sources
+    happened = activity(sources, DEFAULT_WINDOW)
+    assert stuck(open_now(sources), happened)[0].id == back.id
+    # And what was taken back is not among the money that moved, handled or not
+    assert [one.id for one in happened.refunds if one.id == newer.id] == [newer.id]
+    assert happened.moved == {}
+
+
+def test_what_stripe_could_not_be_told_is_summed() -> None:
+    shelf = Shelf()
+    failed = Report(state=ReportState.FAILED)
+    shelf.put(state=State.SUCCEEDED, amount=1700, report=failed)
+    assert activity(shelf.sources, DEFAULT_WINDOW).untold == {"sgd": Sum(1, 1700)}
 
 
 def test_what_is_not_at_its_end_is_listed_once_oldest_first() -> None:

@@ -9,6 +9,7 @@ import pytest
 from refundctl.console.activity import DEFAULT_WINDOW, WINDOWS, activity
 from refundctl.console.open_now import OpenNow, open_now
 from refundctl.console.pages import STUCK_SHOWN, Pages
+from refundctl.facts import TAKEN_BACK
 from refunds.listing import ListQuery, Page
 from refunds.payment import payment_key_of
 from refunds.refund import Entry, Failure, Refund, RefundRequest, Report
@@ -58,7 +59,7 @@ class TestOverview:
             for row in rows
             if row.name == "tr" and "data-key" in row.attributes
         }
-        assert counts.keys() == set(State)
+        assert counts.keys() == {*State, TAKEN_BACK}
         stored = day.world.ledger.refunds.values()
         for state in (State.UNKNOWN, State.PENDING, State.REVIEW, State.ABORTED):
             assert counts[state] == sum(one.state is state for one in stored)
@@ -70,6 +71,8 @@ class TestOverview:
             ("16925", "SGD 169.25"),
             ("5600", "SGD 56.00"),
         ]
+        # What could not be told to Stripe is said beside what is still to be told
+        assert "Could not be told" in overview.one("section", aria_labelledby="money").text
         assert "JPY 184080" in overview.one("tr", data_key="jpy").text
 
     def test_queues_show_their_depths_and_dead_letters(self, overview: Markup) -> None:

@@ -51,4 +51,4 @@ def test_the_lock_holds_what_was_asked_for(name: str) -> None:
         if match := PIN.match(line):
             assert locked[match[1].lower()] == match[2]
         elif re.match(r"^[A-Za-z]", line):
-            assert re.split(r"[\[ ]", line)[0].lower() in locked
+            assert re.split(r"[\[ <>=!~]", line)[0].lower() in locked

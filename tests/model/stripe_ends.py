@@ -110,7 +110,7 @@ def alarm_of(setting: Setting, world: World, rule: Rule) -> Alarm | None:
     """What the second look of two says."""
     u = u_of(setting, world, setting.shown(world))
     lines = setting.lines(world)
-    return rule.look(lines, u, seen_before=u, slot_taken=slot_taken(world)).alarm
+    return rule.look(lines, u, seen_before=u, slot_taken=slot_taken(world), all_listed=True).alarm
 
 
 def _is_open(world: World) -> bool:

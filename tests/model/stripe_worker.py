@@ -212,7 +212,7 @@ def decided(setting: Setting, world: World, rule: Rule) -> World:
     lines, taken = setting.lines(world), slot_taken(world)
     world = world._replace(step=IDLE, seen=u)
     if step.name == "look":
-        found = rule.look(lines, u, seen_before=seen, slot_taken=taken)
+        found = rule.look(lines, u, seen_before=seen, slot_taken=taken, all_listed=True)
         return owed(believed(world, found.known), found.owe)
     verdict = rule.weigh(
         str(step.refund),
@@ -220,6 +220,7 @@ def decided(setting: Setting, world: World, rule: Rule) -> World:
         u,
         seen_before=seen,
         slot_taken=taken,
+        all_listed=True,
         others_report=setting.others_report,
     )
     return _verdict_written(owed(world, verdict.owe), step.refund, verdict)

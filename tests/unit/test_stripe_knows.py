@@ -58,7 +58,7 @@ def verdict(
 ) -> Verdict:
     """The verdict on the first of the lines; ``twice``: the sum was read twice alike."""
     u = unexplained(shown, lines, accepted)
-    named = {"seen_before": u if twice else None, "slot_taken": False, **named}
+    named = {"seen_before": u if twice else None, "slot_taken": False, "all_listed": True, **named}
     return weigh(lines[0].refund_id, lines, u, **named)
 
 
@@ -193,6 +193,13 @@ STORIES = [
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.what)
+def test_a_sum_at_stripe_is_not_believed_where_others_refunds_are_not_listed() -> None:
+    # Given a report of ours that waited for long, of the amount that Stripe shows
+    assert verdict((OLD,), 4000) == Known(("ours",))
+    # When the processor does not show what others refunded, then it may be theirs: a person says
+    assert verdict((OLD,), 4000, all_listed=False) == CannotTell()
+
+
 def test_every_story_has_its_verdict(story: Story) -> None:
     assert verdict(story.lines, story.shown, twice=story.twice) == story.right
 
@@ -333,6 +340,7 @@ class Sight(NamedTuple):
     u: int
     right: Look
     twice: bool = True
+    all_listed: bool = True
 
 
 REPORTED = at(Standing.REPORTED, OURS)
@@ -344,6 +352,13 @@ SIGHTS = [
     Sight("a belief does not hold", (FITS,), -3000, Look(owe=("fits",)), twice=False),
     Sight("nobody need be asked any more", (ASKED,), 0, Look(owe=("asked",))),
     Sight("a ticket came after a person was asked", (ASKED,), 3000, Look(known=("asked",))),
+    Sight(
+        "a ticket may be of what nobody lists",
+        (OLD_TOLD_BY_TICKET,),
+        3000,
+        Look(alarm=Alarm.STRIPE_HIGHER),
+        all_listed=False,
+    ),
     Sight("a person is asked already", (ASKED,), 500, Look()),
     Sight("an old one was told by a ticket", (OLD_TOLD_BY_TICKET,), 3000, Look(known=("old",))),
     Sight("what is pending was reported", (at(Standing.PENDING, OURS),), 4000, Look()),
@@ -355,7 +370,12 @@ SIGHTS = [
 @pytest.mark.parametrize("story", SIGHTS, ids=lambda story: story.what)
 def test_every_look_has_its_answer(story: Sight) -> None:
     seen = story.u if story.twice else None
-    assert look(story.lines, story.u, seen_before=seen, slot_taken=False) == story.right
+    asked: dict[str, Any] = {
+        "seen_before": seen,
+        "slot_taken": False,
+        "all_listed": story.all_listed,
+    }
+    assert look(story.lines, story.u, **asked) == story.right
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ class LookAtSums:
                     sums.unexplained,
                     seen_before=sums.seen_before,
                     slot_taken=sums.payment.slot is not None,
+                    all_listed=sums.all_listed,
                 )
                 write(sums.payment, self._steps(sums, found))
         except ReportsChangedError as error:

@@ -12,6 +12,7 @@ from refunds.link import PaymentView
 from refunds.payment import Payment, PaymentKey, recounted
 from refunds.ports import (
     Book,
+    Charge,
     ChargeNotFoundError,
     Clock,
     Commit,
@@ -37,6 +38,8 @@ class Sums:
         unexplained: what Stripe shows as refunded beyond what is reported, minor units.
         seen_before: the same when it was read the last time; ``None``: it never was.
         lists_refunds: whether the charge was read, and lists its refunds.
+        all_listed: whether ``lines`` has all that others refunded: the charge lists its refunds, or
+            shows no more as refunded than what is known here.
     """
 
     record: PaymentRecord
@@ -46,6 +49,7 @@ class Sums:
     unexplained: int
     seen_before: int | None
     lists_refunds: bool
+    all_listed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +81,8 @@ class ReadSums:
         now_ms = self.clock.now_ms()
         with asking_stripe():
             record = self.book.payment_record(payment_record, deadline)
-        now, found, lists = self._learn(payment, record, deadline)
+        now, found, charge = self._learn(payment, record, deadline)
+        lists = charge is not None and charge.movements is not None
         found = {refund.id: refund for refund in self.every_refund(payment.key)} | found
         counted = recounted(now, tuple(found.values()))
         if counted is None:
@@ -96,24 +101,25 @@ class ReadSums:
             unexplained=gap,
             seen_before=payment.unexplained,
             lists_refunds=lists,
+            all_listed=lists or (charge is not None and now.foreign_on_charge == 0),
         )
 
     def _learn(
         self, payment: Payment, record: PaymentRecord, deadline: Deadline
-    ) -> tuple[Payment, dict[str, Refund], bool]:
-        """The payment after its charge was read, what was imported, and whether refunds are listed.
+    ) -> tuple[Payment, dict[str, Refund], Charge | None]:
+        """The payment after its charge was read, what was imported, and the charge.
 
         The same if it cannot be read.
         """
         processor = self.processors.get(payment.key.processor)
         is_shown = processor is not None and processor.capabilities.shows_payments
         if processor is None or not is_shown or payment.key.is_unlinked:
-            return self._again(payment.key), {}, False
+            return self._again(payment.key), {}, None
         try:
             with asking_processor():
                 charge = processor.charge(payment.key.charge_id, deadline)
         except ChargeNotFoundError:
-            return self._again(payment.key), {}, False
+            return self._again(payment.key), {}, None
         view = PaymentView(
             key=payment.key,
             payment_record=payment.payment_record,
@@ -125,7 +131,7 @@ class ReadSums:
         learnt = self.learn(view, deadline)
         kept = self.learn.keep(learnt, view)
         imports = {one.id: one for one in learnt.imports}
-        return kept or self._again(payment.key), imports, charge.movements is not None
+        return kept or self._again(payment.key), imports, charge
 
     def _again(self, key: PaymentKey) -> Payment:
         payment = self.ledger.payment(key)

@@ -267,6 +267,7 @@ class ReportRefund:
             sums.unexplained,
             seen_before=sums.seen_before,
             slot_taken=sums.payment.slot is not None,
+            all_listed=sums.all_listed,
             others_report=self.others_report,
         )
         self.trail.note(

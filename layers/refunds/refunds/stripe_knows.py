@@ -219,6 +219,7 @@ def weigh(  # noqa: PLR0911, PLR0913 - one return for each line of the rule
     *,
     seen_before: int | None,
     slot_taken: bool,
+    all_listed: bool,
     others_report: OthersReport = OthersReport.ANYHOW,
 ) -> Verdict:
     """What to do about one report that is due.
@@ -229,6 +230,8 @@ def weigh(  # noqa: PLR0911, PLR0913 - one return for each line of the rule
         u: ``unexplained`` of the record that was just read.
         seen_before: U as read the last time; ``None``: this is the first time.
         slot_taken: a movement may exist on the charge that no refund is bound to.
+        all_listed: what others refunded is among ``lines``. Where the processor does not show that,
+            Stripe's sum may be of a refund that nobody here has heard of.
         others_report: what the merchant says about those who refund elsewhere.
     """
     line = _line(refund_id, lines)
@@ -250,7 +253,7 @@ def weigh(  # noqa: PLR0911, PLR0913 - one return for each line of the rule
         return Wait(obstacle)
     if seen_before != u:
         return Wait(Waiting.READ_AGAIN)
-    found = _explain(u, lines)
+    found = _explain(u, lines) if all_listed else None
     if found is None:
         return CannotTell()
     moved = tuple(each.refund_id for each in found if each.standing is not Standing.PENDING)
@@ -316,9 +319,17 @@ def excess_to_accept(lines: Collection[Line], u: int, *, slot_taken: bool) -> in
 
 
 def look(  # noqa: PLR0911
-    lines: Collection[Line], u: int, *, seen_before: int | None, slot_taken: bool
+    lines: Collection[Line],
+    u: int,
+    *,
+    seen_before: int | None,
+    slot_taken: bool,
+    all_listed: bool,
 ) -> Look:
-    """What the sums say whenever record and charge were read, though no report is asked for."""
+    """What the sums say whenever record and charge were read, though no report is asked for.
+
+    Args: as for ``weigh``.
+    """
     beliefs = _beliefs(lines)
     if u < 0 and beliefs:
         return Look(owe=beliefs)
@@ -334,7 +345,7 @@ def look(  # noqa: PLR0911
     is_due = any(line.standing is Standing.DUE for line in lines)
     if is_due or _obstacle("", lines, slot_taken=slot_taken) is not None:
         return Look()
-    found = _explain(u, lines)
+    found = _explain(u, lines) if all_listed else None
     if found is not None:
         moved = (line for line in found if line.standing is not Standing.PENDING)
         return Look(known=tuple(line.refund_id for line in moved))

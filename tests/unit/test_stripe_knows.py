@@ -192,7 +192,6 @@ STORIES = [
 ]
 
 
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.what)
 def test_a_sum_at_stripe_is_not_believed_where_others_refunds_are_not_listed() -> None:
     # Given a report of ours that waited for long, of the amount that Stripe shows
     assert verdict((OLD,), 4000) == Known(("ours",))
@@ -200,6 +199,7 @@ def test_a_sum_at_stripe_is_not_believed_where_others_refunds_are_not_listed() -
     assert verdict((OLD,), 4000, all_listed=False) == CannotTell()
 
 
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.what)
 def test_every_story_has_its_verdict(story: Story) -> None:
     assert verdict(story.lines, story.shown, twice=story.twice) == story.right
 

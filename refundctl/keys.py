@@ -5,7 +5,6 @@ caller, wait until the caller uses it, and `keys revoke` the old one by its id.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from local.api_keys import (
 from refundctl import options
 from refundctl.exits import Exit, MisusedError, RefusedError
 from refundctl.options import Call, Groups
+from refundctl.secret_file import keep_secret
 from refundctl.target import Target
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _create(call: Call) -> Exit:
     within = _cache_seconds(call.target)
     in_file = output not in (None, "-")
     if in_file:
-        _keep(Path(output), key.text)
+        keep_secret(Path(output), key.text)
     call.output.say(f"The key {key.id}, for {', '.join(key.scopes)}. It is shown this once.")
     call.output.result(
         f"Written to {output}." if in_file else key.text,
@@ -107,12 +107,6 @@ def _scopes_like(theirs: Sequence[StoredKey]) -> Sequence[str]:
             " No key was made."
         )
     return newest
-
-
-def _keep(file: Path, text: str) -> None:
-    """A new file that its owner alone can read."""
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-        opened.write(f"{text}\n")
 
 
 def _list(call: Call) -> Exit:

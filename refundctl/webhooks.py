@@ -5,7 +5,6 @@ rotate`, give the new secret to whoever runs the address; both sign for a day.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from refundctl import options
 from refundctl.dead_letters import DeadLetterQueue
 from refundctl.exits import Exit, MisusedError, RefusedError
 from refundctl.options import Call, Groups
+from refundctl.secret_file import keep_secret
 from refundctl.target import LOCAL
 from refundctl.times import age, rfc3339
 from refundctl.webhooks_out import AddressAtWork, WebhooksOut
@@ -160,8 +160,7 @@ def _show_secret(call: Call, address: WebhookAddress) -> None:
     if output in (None, "-"):
         call.output.result(secret, {**told, "secret": secret})
         return
-    with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(f"{secret}\n")
+    keep_secret(Path(output), secret)
     call.output.result(f"Written to {output}.", {**told, "file": output})
 
 

@@ -142,6 +142,9 @@ def test_a_ledger_that_outlived_its_stack_is_taken_back(
     # Given a ledger whose stack was deleted
     cloudformation, dynamodb = (account.clients.client(s) for s in ("cloudformation", "dynamodb"))
     name = f"{account.stage.stack_name}-ledger"
+    cloudformation.update_termination_protection(
+        EnableTerminationProtection=False, StackName=account.stage.stack_name
+    )
     cloudformation.delete_stack(StackName=account.stage.stack_name)
     wait_for(lambda: not has_stack(account), "the stack's end", at_most=60)
     if name not in dynamodb.list_tables()["TableNames"]:  # the embedded cloud keeps none

@@ -78,8 +78,12 @@ class ReadPayment:
         )
         if looked.payment is None:
             raise LedgerUnavailableError(f"what was seen of {named} cannot be read")
+        seen = looked.payment
+        stored = self.ledger.payment(seen.key)
+        if stored is not None and stored.revision > seen.revision:
+            seen = stored  # it was refunded since it was looked at
         # Refunds are there if the charge is known, and this record has not been linked to it.
-        return PaymentRead(looked.payment, self.list_refunds.newest_of(looked.payment.key))
+        return PaymentRead(seen, self.list_refunds.newest_of(seen.key))
 
     def _look(self, kind: ReferenceType, named: str, deadline: Deadline) -> Payment:
         request = RefundRequest(reference_type=kind, reference_id=named)

@@ -46,10 +46,10 @@ def test_every_refund_is_told_as_it_told_them(former: Sample) -> None:
     told = [refund_object(one, by_key.get(payment_key_of(one))) for one in refunds]
     # What a refund object has today besides is not known of these, or is empty.
     known = [story.known_to(then, now) for now, then in zip(told, former["told"], strict=True)]
-    assert known == [_as_told_today(one) for one in former["told"]]
+    assert known == [as_told_today(one) for one in former["told"]]
 
 
-def _as_told_today(told: dict[str, Any]) -> dict[str, Any]:
+def as_told_today(told: dict[str, Any]) -> dict[str, Any]:
     """What was taken back was told as succeeded once."""
     if "late_failure" not in told:
         return told

@@ -18,7 +18,13 @@ RECORD = payments.CARD_SGD.record_id
 
 @pytest.fixture(scope="module")
 def quiet(stack: RunningStack) -> None:
-    """What other tests have refunded is reported by now."""
+    """What others have refunded is known here, and reported by now.
+
+    Whoever reads a charge learns what it lists, also for a refund that is refused.
+    """
+    api = RefundApiClient(stack.api_url, stack.api_key)
+    too_much = {"payment_record": payments.PARTLY_REFUNDED.record_id, "amount": 7500}
+    assert api.create_refund("quiet", **too_much).status == 422
     wait_for(
         lambda: not any(p["report_due_count"] for p in ledger_items(stack, "payment")),
         "all reports made",

@@ -10,7 +10,7 @@ from typing import Final
 from local import paths
 from refunds.ports import Capabilities, Dedupe, News
 from refunds.processors.adapter import Adapter
-from refunds.processors.registry import REGISTRY
+from refunds.processors.registry import OF_RECORDS, REGISTRY, variable_of
 
 PAGE: Final = paths.ROOT / "docs" / "processors.md"
 _DEDUPES: Final = {
@@ -44,9 +44,7 @@ def capabilities() -> str:
         [name, *(tell(adapter.capabilities) for adapter in adapters)]
         for name, tell in _ROWS.items()
     ]
-    rows.append(
-        ["metadata of the Payment Record", *(f"`{one.name}_payment_id`" for one in adapters)]
-    )
+    rows.append(["metadata of the Payment Record", *map(_named_by, adapters)])
     rows.append(["parameter that holds its key", *(f"`{one.secret}`" for one in adapters)])
     return _table(["", *(_short(adapter) for adapter in adapters)], rows)
 
@@ -56,7 +54,7 @@ def settings() -> str:
     rows = [
         [
             _short(adapter),
-            f"`{name.upper()}_{field.upper()}`",
+            f"`{variable_of(name, field)}`",
             _default(field, about.is_required(), about.default),
         ]
         for name, adapter in REGISTRY.items()
@@ -75,6 +73,10 @@ def written_into(page: str) -> str:
             raise ValueError(f"the page has no place for the table {name!r}")
         page = f"{before}{begin}\n{table}\n{end}{after}"
     return page
+
+
+def _named_by(adapter: type[Adapter]) -> str:
+    return f"`{adapter.name}_payment_id`" if adapter.name in OF_RECORDS else "none leads there"
 
 
 def _short(adapter: type[Adapter]) -> str:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -60,7 +61,7 @@ def _items(stack: RunningStack) -> list[Any]:
 
 
 def _sent(stack: RunningStack) -> int:
-    return len(stack.control.calls("hitpay", "refund.create"))
+    return len(stack.control.calls(operation="refund.create"))
 
 
 def require_error(answer: Answer, status: int, code: str) -> dict[str, Any]:
@@ -107,6 +108,36 @@ def test_a_body_that_is_declared_neither_as_json_nor_as_a_form(
         headers={"Idempotency-Key": "bad-type", "Content-Type": content_type},
     )
     require_error(answer, 415, "unsupported_media_type")
+
+
+OWN = payments.STRIPE_USD
+
+
+@pytest.mark.parametrize(
+    ("named", "param"),
+    [
+        ({"payment_intent": OWN.intent_id, "charge": "ch_another"}, "charge"),
+        ({"payment_intent": payments.WITH_INTENT.intent_id, "charge": OWN.charge_id}, "charge"),
+        ({"payment_record": f"pr_own_{OWN.name}"}, "payment_record"),
+        ({"payment_record": RECORD, "charge": OWN.charge_id}, None),
+        ({"invoice": "in_subscription", "charge": OWN.charge_id}, None),
+    ],
+)
+@pytest.mark.parametrize("form", [False, True])
+def test_what_names_two_payments_or_the_wrong_thing_of_one(
+    api: RefundApiClient, named: dict[str, str], param: str | None, form: bool
+) -> None:
+    if form:
+        answer = api.request(
+            "POST",
+            "/v1/refunds",
+            raw=urlencode(named).encode(),
+            headers={"Idempotency-Key": "bad-two", "Content-Type": FORM},
+        )
+    else:
+        answer = api.create_refund("bad-two", **named)
+    assert require_error(answer, 400, "invalid_request")["fields"]
+    assert answer.body["error"]["param"] == param
 
 
 PLAIN = f"payment_record={RECORD}&"

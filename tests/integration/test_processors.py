@@ -1,4 +1,7 @@
-"""Four processors behind one door: whose money moves is said by the Payment Record's metadata."""
+"""Five processors behind one door: whose money moves is said by the Payment Record's metadata.
+
+Of what Stripe took itself there is no such record: it is refunded at Stripe.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -337,3 +340,46 @@ def test_the_doctor_asks_each_of_them(desk: Desk, tmp_path: Path) -> None:
         assert levels[f"{adapter.title} as it is set up"] == "ok"
         assert levels[f"{adapter.title} with this key"] == "ok"
         assert levels[f"secret {adapter.secret}"] == "ok"
+
+
+class TestWhatStripeTookItself:
+    """Named by its PaymentIntent or its charge; nothing is reported."""
+
+    def test_is_refunded_at_stripe_and_told_to_nobody(self, desk: Desk) -> None:
+        payment = desk.paid("own", "stripe")
+        by_intent = desk.api.create_refund("own-1", payment_intent=payment.intent_id, amount=2500)
+        by_charge = desk.api.create_refund("own-2", charge=payment.charge_id, amount=1000)
+        # Both are of one payment, and Stripe made them under our ids
+        refunds = [desk.ended(accepted(one)) for one in (by_intent, by_charge)]
+        assert {one["processor"] for one in refunds} == {"stripe"}
+        made = desk.stack.control.processor_refunds("stripe", payment.charge_id)
+        assert [(one.amount, one.key) for one in made] == [
+            (2500, refunds[0]["id"]),
+            (1000, refunds[1]["id"]),
+        ]
+        told = desk.api.request("GET", f"/v1/payments/{payment.charge_id}").body
+        assert (told["payment_record"], told["refundable_amount"]) == (None, 1500)
+        listed = desk.api.request("GET", f"/v1/refunds?charge={payment.charge_id}").body
+        assert [one["id"] for one in listed["data"]] == [one["id"] for one in reversed(refunds)]
+        # And nothing of it is owed to Stripe
+        assert {one["stripe_report"]["cause"] for one in refunds} == {"stripes_own"}
+        assert desk.stack.control.reports(f"pr_own_{payment.name}") == []
+
+    def test_a_lost_answer_is_one_refund_though_stripe_forgot_the_key(self, desk: Desk) -> None:
+        # Given an answer that is lost, and Stripe's clock 25 hours later
+        payment, control = desk.paid("own_lost", "stripe"), desk.stack.control
+        control.add_fault("stripe", "refund.create", "commit_then_reset", match=payment.charge_id)
+        asked: dict[str, Any] = {"payment_intent": payment.intent_id, "amount": 1200}
+        refund_id = accepted(desk.api.create_refund("own-lost", **asked))
+        control.set_stripe(clock_offset_seconds=25 * 3600)
+        try:
+            # When it is settled, and its caller repeats it
+            desk.ended(refund_id)
+            again = desk.api.create_refund("own-lost", **asked)
+        finally:
+            control.set_stripe(clock_offset_seconds=0)
+        # Then there is one refund
+        assert (again.status, again.body["id"]) == (200, refund_id)
+        assert [one.amount for one in desk.moved(payment)] == [1200]
+        sent = control.calls("stripe", "refund.create")
+        assert [one for one in sent if one.parameters["charge"] == payment.charge_id][1:] == []

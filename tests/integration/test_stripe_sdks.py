@@ -125,6 +125,31 @@ def test_a_part_is_refunded_and_read_again(
     assert moved(stack, paid) == [2500]
 
 
+def test_one_call_refunds_what_stripe_took_itself_too(stack: RunningStack, sdk: Sdk) -> None:
+    # Given a payment that HitPay took, and one that Stripe took
+    own = DemoPayment(f"sdk_own_{own_key()}".replace("-", "_"), 9999, processor="stripe")
+    theirs = DemoPayment(own.name.replace("own", "theirs"), 9999, has_intent=True)
+    stack.control.seed(seed_of(own, theirs))
+    # When each is refunded by the same call
+    refunds = {
+        one.processor: sdk.create(own_key(), payment_intent=one.intent_id, amount=2500)
+        for one in (theirs, own)
+    }
+    # Then each went back where it was paid
+    assert {one["status"] for one in refunds.values()} == {"succeeded"}
+    assert {name: one["processor"] for name, one in refunds.items()} == {
+        "hitpay": "hitpay",
+        "stripe": "stripe",
+    }
+    assert moved(stack, theirs) == [2500]
+    made = stack.control.processor_refunds("stripe", own.charge_id)
+    assert [one.amount for one in made] == [2500]
+    # And a charge beside its PaymentIntent is taken, and lists what was refunded of it
+    both = sdk.create(own_key(), payment_intent=own.intent_id, charge=own.charge_id, amount=100)
+    listed = sdk.page(charge=own.charge_id)["data"]
+    assert [one["id"] for one in listed] == [both["id"], refunds["stripe"]["id"]]
+
+
 def test_the_same_key_is_the_same_refund_through_either_sdk_and_by_json(
     stack: RunningStack, sdk: Sdk, paid: DemoPayment, proxy: TlsProxy
 ) -> None:

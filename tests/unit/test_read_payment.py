@@ -47,6 +47,17 @@ class TestKnown:
         world.processor.is_down = world.book.is_down = True
         assert read(world).payment.refundable == 7499
 
+    def test_by_its_payment_intent_it_is_the_same_payment(self, world: World) -> None:
+        world.book.add_reference("pi_1", {"stripe_payment_record_id": "pr_1"})
+        first = read(world, "pi_1")
+        assert (first.payment.payment_record, first.newest.refunds) == ("pr_1", ())
+        made = world.refund("k", amount=2500).refund
+        found = read(world, "pi_1")
+        assert (found.payment.refundable, [one.id for one in found.newest.refunds]) == (
+            7499,
+            [made.id],
+        )
+
     def test_of_many_refunds_the_newest_are_shown(self, world: World) -> None:
         world.refund("k", amount=2500)
         for number in range(LIMIT_MAX):

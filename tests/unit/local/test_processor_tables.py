@@ -3,7 +3,7 @@
 import pytest
 
 from local.processor_tables import PAGE, tables, written_into
-from refunds.processors.registry import REGISTRY
+from refunds.processors.registry import OF_RECORDS, REGISTRY, variable_of
 
 
 def test_the_page_has_the_tables_of_the_code() -> None:
@@ -17,9 +17,9 @@ def test_every_processor_is_a_column_and_every_setting_a_row() -> None:
     heads = capabilities.splitlines()[0].split("|")[2:-1]
     assert len(heads) == len(REGISTRY)
     for name, adapter in REGISTRY.items():
-        assert f"`{name}_payment_id`" in capabilities
+        assert (f"`{name}_payment_id`" in capabilities) is (name in OF_RECORDS)
         for field in adapter.settings_form.model_fields:
-            assert f"`{name}_{field}`".upper() in settings
+            assert f"`{variable_of(name, field)}`" in settings
 
 
 def test_a_page_without_a_place_for_a_table_is_noticed() -> None:

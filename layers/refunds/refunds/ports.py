@@ -685,10 +685,10 @@ class UnreadablePageError(UnreadableAnswerError):
     """A page of the list of payments cannot be used.
 
     Attributes:
-        beyond: the cursor of a list that begins a day before that page.
+        beyond: the cursor of a list that begins a day before that page; ``None``: at its newest.
     """
 
-    def __init__(self, message: str, beyond: str) -> None:
+    def __init__(self, message: str, beyond: str | None) -> None:
         super().__init__(message)
         self.beyond: Final = beyond
 

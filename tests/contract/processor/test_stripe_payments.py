@@ -17,7 +17,7 @@ from refunds.ports import (
     Outcome,
     Rejected,
     Unknown,
-    UnreadableAnswerError,
+    UnreadablePageError,
 )
 from refunds.processors.stripe import REASON_KEY
 from refunds.processors.stripe_shapes import ORDER_KEY
@@ -135,8 +135,9 @@ def test_all_refunds_are_walked_through_by_their_charges(world: StripeWorld) -> 
 
 
 def test_a_place_in_the_list_that_is_none_is_said_to_be_so(world: StripeWorld) -> None:
-    with pytest.raises(UnreadableAnswerError):
+    with pytest.raises(UnreadablePageError) as page:
         world.processor.charges("re_nobodys", world.deadline())
+    assert page.value.beyond is None
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from refunds.ports import (
     Outcome,
     RefundOrder,
     UnreadableAnswerError,
+    UnreadablePageError,
 )
 from refunds.processors.adapter import Adapter, not_asked
 from refunds.processors.provider_http import (
@@ -139,7 +140,11 @@ class StripePayments(Adapter):
 
         A charge of several refunds may stand on several pages. Its sum is not told there.
         """
-        data, cursor = self._page(_ALL_REFUNDS, cursor, deadline)
+        try:
+            data, cursor = self._page(_ALL_REFUNDS, cursor, deadline)
+        except UnreadableAnswerError as error:
+            # Of another account, say: the walk begins anew.
+            raise UnreadablePageError(error.reason, beyond=None) from error
         return ChargePage(charges_of(data), cursor)
 
     def _refunds_of(self, charge_id: str, deadline: Deadline) -> Iterator[Any]:

@@ -47,7 +47,7 @@ def success_owes_its_report_in_one_write(old: Refund | None, new: Refund) -> Non
     entered = new.state is State.SUCCEEDED and (old is None or old.state is not State.SUCCEEDED)
     if not entered or new.history[0].cause == "before_adoption":
         return
-    if new.is_stripes_own:
+    if new.processor == STRIPE:
         own = (new.report.state, new.report.cause)
         nothing = own == (ReportState.NOT_DUE, ReportCause.STRIPES_OWN)
         require(nothing, "of_stripes_own_nothing_is_owed", new)
@@ -83,7 +83,7 @@ def a_door_is_never_guessed(new: Refund, record: FakeRecord | None, *, is_linked
         return
     asked = new.request.processor
     require(asked in (None, new.processor), "a_refund_goes_where_it_was_told", new)
-    if new.is_stripes_own:
+    if new.processor == STRIPE:
         require(record is None, "nothing_with_a_record_is_refunded_at_stripe", (new, record))
         return
     if asked is None and not new.request.is_unlinked:
@@ -98,7 +98,7 @@ def report_follows_success(refund: Refund) -> None:
     """
     if refund.report.state is not ReportState.NOT_DUE:
         require(refund.state is State.SUCCEEDED, "only_successes_are_reported", refund)
-        require(not refund.is_stripes_own, "of_stripes_own_nothing_is_reported", refund)
+        require(refund.processor != STRIPE, "of_stripes_own_nothing_is_reported", refund)
     if refund.request.is_unlinked:
         told = refund.payment_record == refund.request.report_to
         unowed = refund.payment_record or refund.report.state is ReportState.NOT_DUE
@@ -156,17 +156,15 @@ def payment_counts_its_refunds(payment: Payment, refunds: list[Refund]) -> None:
         one.amount
         for one in refunds
         if one.processor_refund_id is not None and one.state is not State.FAILED
-        if not _is_given_back(one)
+        if not is_given_back(one)
     ]
     waiting = {one.id for one in refunds if one.state is State.REQUESTED}
     expected = {
         "held": sum(
-            one.amount for one in refunds if one.state not in FREED and not _is_given_back(one)
+            one.amount for one in refunds if one.state not in FREED and not is_given_back(one)
         ),
         "moved": sum(
-            one.amount
-            for one in refunds
-            if one.state is State.SUCCEEDED and not _is_given_back(one)
+            one.amount for one in refunds if one.state is State.SUCCEEDED and not is_given_back(one)
         ),
         "bound_amount": sum(bound),
         "report_due_count": len(due),
@@ -181,7 +179,7 @@ def payment_counts_its_refunds(payment: Payment, refunds: list[Refund]) -> None:
     require(set(payment.waiting) == waiting, "payment_counts_its_refunds", (payment, waiting))
 
 
-def _is_given_back(refund: Refund) -> bool:
+def is_given_back(refund: Refund) -> bool:
     """What Stripe took back of its own was told to nobody: its amount may be refunded again."""
     return refund.processor == STRIPE and refund.late_failure_at_ms is not None
 

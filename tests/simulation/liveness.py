@@ -137,7 +137,7 @@ class Ending:
         Never where orders are found by their keys. Where movements show their orders, only as long
         as its own was not there yet.
         """
-        if keeps_keys(ABILITIES[refund.processor]) or refund.is_stripes_own:
+        if keeps_keys(ABILITIES[refund.processor]) or refund.processor == STRIPE:
             return False
         books = self._money.books[refund.processor]
         mine = self._money.moved_by(refund.id) if books.names_orders else []
@@ -166,7 +166,7 @@ class Ending:
         if abs(options.processor_skew_ms) + abs(options.others.zone_ms) > MINUTE_MS:
             return True
         by_key = keeps_keys(ABILITIES[refund.processor])
-        by_order = by_key or refund.is_stripes_own
+        by_order = by_key or refund.processor == STRIPE
         by_time = refund.snapshot is None and not clocks_agree and not by_order
         met, name = self._stage.dice.met, refund.processor
         if refund.processor_refund_id and met[f"{name}.movement", Fault.DISAGREES]:

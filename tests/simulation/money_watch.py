@@ -7,12 +7,13 @@ from dataclasses import replace
 from refunds.execute import SEND_MS_MAX
 from refunds.payment import PaymentKey, payment_key_of
 from refunds.ports import Charge, Movement, MovementStatus, RefundOrder
-from refunds.refund import Refund, Source
+from refunds.refund import STRIPE, Refund, Source
 from refunds.state_machine import FREED, State
 from tests.fakes.abilities import ABILITIES, keeps_keys
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.processor import Order
 from tests.fakes.processor_books import LISTED, FakeRefund, ProcessorBooks
+from tests.simulation.ledger_invariants import is_given_back
 from tests.simulation.options import CAPTURED, CAPTURED_TOO_HIGH
 from tests.simulation.others import Others
 from tests.simulation.schedule import Actor, Scheduler, SkewedClock
@@ -81,7 +82,7 @@ class MoneyWatch:
             return False
         if keeps_keys(ABILITIES[refund.processor]) or is_nobodys(bound):
             return False
-        if refund.is_stripes_own:
+        if refund.processor == STRIPE:
             return False  # there every refund shows whose order it is, or that it is nobody's
         return bound.movement.id not in (refund.snapshot or ())
 
@@ -203,7 +204,7 @@ class MoneyWatch:
         ours = {
             one.id: one.amount
             for one in siblings.values()
-            if one.id in self._attempt_of and one.holds_headroom
+            if one.id in self._attempt_of and one.state not in FREED and not is_given_back(one)
         }
         for one in self.movements():
             mine = siblings.get(one.order_id or "")

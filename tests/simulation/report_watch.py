@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Final
 
 from refunds.payment import PaymentKey, payment_key_of
-from refunds.refund import Refund, ReportParameters
+from refunds.refund import STRIPE, Refund, ReportParameters
 from refunds.state_machine import State
 from tests.fakes.book_records import BookRecords
 from tests.fakes.ledger import MemoryLedger
@@ -49,7 +49,7 @@ class ReportWatch:
         require(refund is not None, "only_successes_are_reported", key)
         assert refund is not None
         require(refund.state is State.SUCCEEDED, "only_successes_are_reported", refund)
-        require(not refund.is_stripes_own, "of_stripes_own_nothing_is_reported", refund)
+        require(refund.processor != STRIPE, "of_stripes_own_nothing_is_reported", refund)
         record = self._stripe.records.get(parameters.payment_record)
         own = record is not None and record.reported_by == "stripe"
         require(not own, "on_a_record_of_stripes_own_nothing_is_reported", refund)

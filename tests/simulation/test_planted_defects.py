@@ -8,6 +8,7 @@ from tests.simulation import (
     defects_reporting,
     defects_sending,
     defects_settling,
+    defects_stripe,
 )
 from tests.simulation.drawing import draw
 from tests.simulation.planting import DEFECTS
@@ -18,13 +19,14 @@ pytestmark = pytest.mark.heavy
 
 # Each is caught by one of so many seeds; most of them by the first few.
 SEEDS_MAX = 800
-DEFECTS_MIN = 50
+DEFECTS_MIN = 53
 PLANTED_IN = (
     defects_sending,
     defects_settling,
     defects_reporting,
     defects_processors,
     defects_others,
+    defects_stripe,
 )
 
 

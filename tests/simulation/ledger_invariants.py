@@ -1,6 +1,5 @@
 """Invariants of single items of the ledger, each by its name over what was stored and what is."""
 
-from dataclasses import replace
 from typing import Final
 
 from refunds.payment import Payment
@@ -15,6 +14,7 @@ from tests.simulation.violation import require
 _NAMES: Final = ("_payment_id", "_charge_id")
 _FIXED: Final = (
     "id",
+    "request",
     "source",
     "processor",
     "processor_payment_id",
@@ -29,9 +29,6 @@ def facts_never_change(old: Refund, new: Refund) -> None:
     """Invariant 4: what was asked, what is bound and what Stripe is told stay as they are."""
     for fact in _FIXED:
         require(getattr(old, fact) == getattr(new, fact), "facts_never_change", (fact, old, new))
-    # Of some of its words only digests may be left.
-    asked = new.request.remembering(old.request) == replace(old.request, forgotten={})
-    require(asked, "facts_never_change", ("request", old, new))
     linked = old.payment_record in (None, new.payment_record)
     require(linked, "facts_never_change", ("payment_record", old, new))
     let_go = old.state is State.REVIEW and new.state is State.FAILED

@@ -93,7 +93,8 @@ class AnswerWatch:
         asked = command.request
         if Source.EVENT in (told.source, command.source):
             asked = replace(asked, refund_type=told.request.refund_type)
-        same = (told.id, told.request) == (command.refund_id, asked)
+        # Whose money it was is the same in every request of a world, and not kept for ever.
+        same = (told.id, told.request.remembering(asked)) == (command.refund_id, asked)
         require(same, "same_key_same_refund", (command, told))
         amount = self._amounts.setdefault(told.id, told.amount)
         require(amount == told.amount, "same_key_same_refund", (amount, told))

@@ -1,10 +1,11 @@
 """Invariants of single items of the ledger, each by its name over what was stored and what is."""
 
+from dataclasses import replace
 from typing import Final
 
 from refunds.payment import Payment
 from refunds.ports import MovementStatus
-from refunds.refund import STRIPE, Refund, ReportCause, Source
+from refunds.refund import STRIPE, Refund, RefundRequest, ReportCause, Source
 from refunds.state_machine import FREED, UNBOUND, ReportState, State
 from tests.fakes.book_records import BookRecords, FakeRecord
 from tests.fakes.processor_books import FakeRefund
@@ -14,7 +15,6 @@ from tests.simulation.violation import require
 _NAMES: Final = ("_payment_id", "_charge_id")
 _FIXED: Final = (
     "id",
-    "request",
     "source",
     "processor",
     "processor_payment_id",
@@ -29,6 +29,8 @@ def facts_never_change(old: Refund, new: Refund) -> None:
     """Invariant 4: what was asked, what is bound and what Stripe is told stay as they are."""
     for fact in _FIXED:
         require(getattr(old, fact) == getattr(new, fact), "facts_never_change", (fact, old, new))
+    asked = _but_for_whom(old.request) == _but_for_whom(new.request)
+    require(asked, "facts_never_change", ("request", old, new))
     linked = old.payment_record in (None, new.payment_record)
     require(linked, "facts_never_change", ("payment_record", old, new))
     let_go = old.state is State.REVIEW and new.state is State.FAILED
@@ -40,6 +42,18 @@ def facts_never_change(old: Refund, new: Refund) -> None:
         require(same, "report_parameters_are_frozen", (old, new))
     require(new.attempt >= old.attempt, "attempts_only_grow", (old, new))
     require(new.revision == old.revision + 1, "a_write_replaces_what_it_read", (old, new))
+
+
+def customers_are_kept_while_they_may_be_needed(new: Refund) -> None:
+    """Whose money it was is there as long as the order may be sent with it, and no longer."""
+    is_kept, request = bool(new.request.customer), new.request
+    may_be_sent = new.state in (State.REQUESTED, State.SUBMITTING, State.UNKNOWN)
+    fits = is_kept == (request.is_unlinked and may_be_sent)
+    require(fits, "customers_are_kept_while_they_may_be_needed", new)
+
+
+def _but_for_whom(request: RefundRequest) -> RefundRequest:
+    return replace(request, customer={}, forgotten={})
 
 
 def success_owes_its_report_in_one_write(old: Refund | None, new: Refund) -> None:

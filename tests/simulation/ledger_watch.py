@@ -21,6 +21,7 @@ from tests.fakes.book_records import BookRecords
 from tests.fakes.ledger import MemoryLedger
 from tests.simulation.ledger_invariants import (
     a_door_is_never_guessed,
+    customers_are_kept_while_they_may_be_needed,
     facts_never_change,
     no_movement_behind_a_failure,
     only_legal_payment_changes,
@@ -118,6 +119,7 @@ class LedgerWatch:
         self._only_its_call_writes_the_outcome(old, new)
         if old is not None:
             facts_never_change(old, new)
+        customers_are_kept_while_they_may_be_needed(new)
         success_owes_its_report_in_one_write(old, new)
         self._bound_to_exactly_one(new)
         if new.state in FREED and not self._money.is_mistaken(new):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 # 16 MB and some 50 ms, once for a payout. https://www.rfc-editor.org/rfc/rfc7914
-_COST: Final = 2**14
+COST: Final = 2**14
 _BLOCK: Final = 8
 _BYTES: Final = 16
 
@@ -25,7 +25,7 @@ def digest_of(words: Words, salt: str) -> str:
     made = hashlib.scrypt(
         text.encode("utf-8", "surrogatepass"),
         salt=salt.encode(),
-        n=_COST,
+        n=COST,
         r=_BLOCK,
         p=1,
         dklen=_BYTES,

@@ -6,6 +6,7 @@ says why. ``python -m benchmarks latency cpu`` measures some parts anew and keep
 
 import argparse
 import json
+import os
 import sys
 import time
 import traceback
@@ -80,8 +81,9 @@ def _measured(name: str, scale: Scale) -> dict[str, Any]:
 
 
 def _guarded(measure: Callable[[], Part]) -> dict[str, Any]:
-    """What was measured, or why it was not, and on what machine at what moment."""
-    noted = {"at": datetime.now(UTC).isoformat(timespec="seconds")}
+    """What was measured, or why it was not, and at what moment, while how many others worked."""
+    load = [round(one, 2) for one in os.getloadavg()]
+    noted = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "load_average": load}
     try:
         return measure().as_json() | noted
     except Exception as error:  # noqa: BLE001 - said in the table; the other parts still count

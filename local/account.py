@@ -135,7 +135,7 @@ def has_kept_ledger(clients: CloudClients, stage: Stage) -> bool:
 def _concurrency(clients: CloudClients, stage: Stage) -> Iterator[str]:
     functions: LambdaClient = clients.client("lambda")
     limit = functions.get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"]
-    workers = ("ReportWorkers", "RefundRequestWorkers")
+    workers = ("ReportWorkers", "RefundRequestWorkers", "WebhookWorkers")
     taken = sum(int(stage.parameters[name]) for name in workers) + BACKGROUND
     told = (
         f"The account lets {limit} functions run at once, of which {taken} may be background work"

@@ -12,6 +12,8 @@ The environment may say:
   left out are asked for, unseen; those of real money are refused. Then
   `PAYMENT_RECORD` and, for less than all of it, `AMOUNT` name what to refund, and `PROCESSOR` the
   one that is meant if the record names several; without them nothing is refunded.
+- `WEBHOOK_URL=http://127.0.0.1:…`: an address of this machine, or a public one, that is told of all
+  that happens, signed with a secret that is printed.
 - `LOCAL_HOSTS`: what `Host` may say to the webhook's address besides this machine's own: the name
   of a tunnel that HitPay's webhooks come through. Nothing else is reached by that name.
 """
@@ -55,6 +57,7 @@ from local.simulators.payments import (
 from local.stack import RunningStack, running_stack
 from local.trail import calls_table, history_table, last_log_lines, ledger_history
 from refundctl.plain_text import json_text, seen
+from refunds.delivering.where import AddressRefusedError, require_allowed_url
 
 REPORT_SECONDS = 60.0
 DEMO_PAYMENTS = {payment.processor: payment for payment in (CARD_SGD, *OTHER_PROCESSORS)}
@@ -107,6 +110,7 @@ def main() -> int:
         external = external_providers()
         wish = wished(os.environ, simulated=external is None)
         times, host = wished_times(os.environ), webhook_host(os.environ)
+        webhook_url = wished_webhook(os.environ)
         for name in told_on_makes_line(os.environ):
             console.print(
                 f"[yellow]{name} on make's line is seen by `ps` and kept by the shell: leave it out"
@@ -122,6 +126,8 @@ def main() -> int:
             if external is None:
                 with _step("Seeding the simulators' demo payments"):
                     stack.control.seed(demo_payments())
+            if webhook_url:
+                _tell(stack, webhook_url)
             fine = wish is None or _refund(stack, wish)
             if once:
                 return 0 if fine else 1
@@ -163,6 +169,17 @@ def wished_times(environment: Mapping[str, str]) -> dict[str, str]:
     return {TIMES[name]: str(int(value)) for name, value in given.items()}
 
 
+def wished_webhook(environment: Mapping[str, str]) -> str:
+    """Read where events go besides; empty for nowhere."""
+    url = environment.get("WEBHOOK_URL", "")
+    if url:
+        try:
+            require_allowed_url(url, local=True)
+        except AddressRefusedError as error:
+            raise UnclearWishError(f"WEBHOOK_URL: {error}") from None
+    return url
+
+
 def webhook_host(environment: Mapping[str, str]) -> str:
     """Read what `Host` may say to the webhook's address besides; empty for nothing."""
     host = environment.get("LOCAL_HOSTS", "").lower()
@@ -198,6 +215,15 @@ def _refund(stack: RunningStack, wish: Wish) -> bool:
         final = client.read_refund(refund_id).body
     _show(stack, final)
     return _as_it_should(stack, wish, final)
+
+
+def _tell(stack: RunningStack, url: str) -> None:
+    """Let events go there, and say how they are signed."""
+    address = stack.add_webhook(url)
+    # A log would keep the secret.
+    secret = address.secrets[-1].text if console.is_terminal else "<shown at a terminal only>"
+    console.print(f"Webhooks go to {url} as {address.id}, signed with")
+    print(f"  {secret}")
 
 
 def _reported(answer: Answer) -> Any:

@@ -21,6 +21,11 @@ from local.providers import Providers, simulated_providers
 from local.run_directory import run_directory
 from local.simulators.client import SimulatorControl
 from local.stages import Stage, load_stage
+from local.webhook_addresses import WebhookAddressStore, new_address
+from refunds.adapters.dynamodb_webhook_addresses import DynamoDbWebhookAddresses
+from refunds.adapters.system_clock import SystemClock
+from refunds.delivering.address import DEFAULT_API_VERSION, WebhookAddress
+from refunds.delivering.ports import Status
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -57,6 +62,24 @@ class RunningStack:
     def webhook_url(self) -> str:
         """Where HitPay's webhooks go."""
         return f"{self.api_url}/v1/webhooks/hitpay"
+
+    def add_webhook(self, url: str, types: tuple[str, ...] = ()) -> WebhookAddress:
+        """Let events go to an address of this machine from now on."""
+        address = new_address(url, types=types, api_version=DEFAULT_API_VERSION)
+        WebhookAddressStore(self.client("ssm"), self.stage.secrets_prefix).put(address)
+        self.webhook_states.set_status(address.id, Status.ENABLED, now_ms=SystemClock().now_ms())
+        return address
+
+    def remove_webhook(self, address_id: str) -> None:
+        """Let no more events go there."""
+        now_ms = SystemClock().now_ms()
+        self.webhook_states.set_status(address_id, Status.REMOVED, now_ms=now_ms)
+        WebhookAddressStore(self.client("ssm"), self.stage.secrets_prefix).remove(address_id)
+
+    @property
+    def webhook_states(self) -> DynamoDbWebhookAddresses:
+        """How the addresses do."""
+        return DynamoDbWebhookAddresses(self.client("dynamodb"), self.outputs["LedgerTable"])
 
     def new_api_key(self, name: str, scopes: tuple[str, ...] = SCOPES) -> str:
         """Make one more key of a caller and return its text."""

@@ -29,6 +29,7 @@ from local.simulators.records import ProcessorRefund
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack, running_stack
 from local.trail import last_log_lines
+from local.webhook_receiver import WebhookReceiver
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -110,6 +111,7 @@ class Tour:
             self.payout_where_it_is_off,
             self.by_stripes_sdk,
             self.without_a_payment,
+            self.own_backend_by_webhook,
             self.lists,
         )
 
@@ -391,6 +393,26 @@ class Tour:
         payment = DemoPayment(f"{name}_{self._run}", 5000, **more)
         self.stack.control.seed(seed_of(payment))
         return payment
+
+    def own_backend_by_webhook(self) -> None:
+        """A merchant's own backend is told, and verifies it with Stripe's library."""
+        wanted = ["refund.created", "refund_bridge.refund.reported"]
+        with WebhookReceiver() as receiver:
+            address = self.stack.add_webhook(receiver.url)
+            try:
+                payment = self._paid("webhook")
+                refund = self._refunded(payment, payment_record=payment.record_id, amount=700)
+                self._reported(payment, [700])
+
+                def told() -> list[str]:
+                    events = receiver.taken(address.secrets[0].text)
+                    ours = [one for one in events if one.data.object["id"] == refund["id"]]
+                    return [event.type for event in ours]
+
+                wait_for(lambda: told() == wanted, f"webhooks {wanted}", at_most=SOON)
+            finally:
+                self.stack.remove_webhook(address.id)
+        self._note("webhook to a backend of one's own", f"verified {' and '.join(wanted)}")
 
     def _key(self, payment: DemoPayment) -> str:
         return f"tour-{payment.name}"

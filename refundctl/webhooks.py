@@ -17,7 +17,7 @@ from refundctl.options import Call, Groups
 from refundctl.secret_file import keep_secret
 from refundctl.target import LOCAL
 from refundctl.times import age, rfc3339
-from refundctl.webhooks_out import AddressAtWork, WebhooksOut
+from refundctl.webhooks_out import AddressAtWork, WebhooksOut, word_of
 from refunds.delivering import schedule
 from refunds.delivering.address import (
     ADDRESS_ID,
@@ -181,7 +181,7 @@ def _row(one: AddressAtWork, address: WebhookAddress | None, now_ms: int) -> tup
     return (
         state.id,
         address.url if address else "(its parameter is missing)",
-        _word(one, now_ms),
+        word_of(one, now_ms),
         ", ".join(address.types) or "all" if address else "",
         str(state.delivered),
         str(state.failed),
@@ -191,19 +191,13 @@ def _row(one: AddressAtWork, address: WebhookAddress | None, now_ms: int) -> tup
     )
 
 
-def _word(one: AddressAtWork, now_ms: int) -> str:
-    if one.state.status is Status.ENABLED and one.state.is_closed(now_ms):
-        return "closed"
-    return one.state.status.value
-
-
 def _json(one: AddressAtWork, address: WebhookAddress | None, now_ms: int) -> dict[str, object]:
     state = one.state
     last = state.last_delivered_at_ms
     return {
         "id": state.id,
         "url": address.url if address else None,
-        "status": _word(one, now_ms),
+        "status": word_of(one, now_ms),
         "types": list(address.types) if address else None,
         "api_version": address.api_version if address else None,
         "secrets": len(address.signing(now_ms)) if address else 0,

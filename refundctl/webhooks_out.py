@@ -10,7 +10,14 @@ from refundctl.target import Target
 from refunds.adapters.dynamodb_webhook_addresses import DynamoDbWebhookAddresses
 from refunds.adapters.dynamodb_webhook_cursors import DynamoDbWebhookCursors
 from refunds.adapters.sqs_webhook_bell import SqsWebhookBell
-from refunds.delivering.ports import AddressState, AddressStates, Bell, Cursor, Cursors
+from refunds.delivering.ports import (
+    AddressState,
+    AddressStates,
+    Bell,
+    Cursor,
+    Cursors,
+    Status,
+)
 from refunds.ports import DUE_SHARDS, LAST_MS
 
 if TYPE_CHECKING:
@@ -34,6 +41,13 @@ class AddressAtWork:
     state: AddressState
     owed: int = 0
     oldest_owed_ms: int | None = None
+
+
+def word_of(one: AddressAtWork, now_ms: int) -> str:
+    """What an address is, in one word."""
+    if one.state.status is Status.ENABLED and one.state.is_closed(now_ms):
+        return "closed"
+    return one.state.status.value
 
 
 @dataclass(frozen=True, kw_only=True)

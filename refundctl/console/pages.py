@@ -23,6 +23,8 @@ from refundctl.facts import NOT_FINAL, TAKEN_BACK, evidence_text, goes_to, money
 from refundctl.plain_text import seen
 from refundctl.show import payment_facts, refund_facts
 from refundctl.times import rfc3339, utc
+from refundctl.webhooks_out import AddressAtWork, word_of
+from refunds.delivering.ports import Cursor
 from refunds.listing import ListQuery, Page
 from refunds.payment import Payment
 from refunds.refund import Entry, Refund
@@ -82,7 +84,13 @@ class Pages:
             standing=standing,
         )
 
-    def overview(self, now: OpenNow, activity: Activity, depths: Sequence[Depths]) -> str:
+    def overview(
+        self,
+        now: OpenNow,
+        activity: Activity,
+        depths: Sequence[Depths],
+        webhooks: Sequence[AddressAtWork] = (),
+    ) -> str:
         """What is open, what waits, and what happened."""
         waits = stuck(now, activity)
         return self._render(
@@ -104,6 +112,7 @@ class Pages:
             public=_PUBLIC,
             currencies=sorted({*now.in_flight, *now.unreported, *activity.untold, *activity.moved}),
             depths=depths,
+            webhooks=[(one, word_of(one, now.at_ms)) for one in webhooks],
             activity=activity,
             windows=WINDOWS.values(),
             charts=[
@@ -135,9 +144,14 @@ class Pages:
         return self._list(page, f"{count_of(len(refunds), 'refund')} saying: {text}", None, now_ms)
 
     def refund(
-        self, refund: Refund, payment: Payment | None, siblings: Sequence[Refund], now_ms: int
+        self,
+        refund: Refund,
+        payment: Payment | None,
+        siblings: Sequence[Refund],
+        now_ms: int,
+        told: Sequence[Cursor] = (),
     ) -> str:
-        """One refund with its history, its payment and the payment's other refunds."""
+        """One refund: its history, its payment, the payment's other refunds, and who was told."""
         return self._render(
             "refund.html",
             now_ms=now_ms,
@@ -147,6 +161,7 @@ class Pages:
             timeline=_timeline(refund.history),
             payment_facts={} if payment is None else payment_facts(payment),
             siblings=[one for one in siblings if one.id != refund.id],
+            told=told,
             choices=[one for one in choices(refund) if one.level is not Level.OK],
         )
 

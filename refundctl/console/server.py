@@ -66,7 +66,9 @@ class Console:
         )
         self._readers = ThreadPoolExecutor(_READERS, "console")
         fresh = partial(Fresh, executor=self._readers, clock=sources.clock)
-        self._now = fresh(lambda: (open_now(sources), sources.depths()), keep_ms=_NOW_KEPT_MS)
+        self._now = fresh(
+            lambda: (open_now(sources), sources.depths(), sources.webhooks()), keep_ms=_NOW_KEPT_MS
+        )
         self._activity = {
             window.name: fresh(partial(activity, sources, window), keep_ms=_ACTIVITY_KEPT_MS)
             for window in WINDOWS.values()
@@ -113,8 +115,10 @@ class Console:
         name = request.query.get("window", DEFAULT_WINDOW.name)
         if name not in WINDOWS:
             return self._message(400, "There is no such window", "Choose one of the overview's.")
-        (now, depths), what_was = await asyncio.gather(self._now.get(), self._activity[name].get())
-        return _html(self._pages.overview(now, what_was, depths))
+        (now, depths, webhooks), what_was = await asyncio.gather(
+            self._now.get(), self._activity[name].get()
+        )
+        return _html(self._pages.overview(now, what_was, depths, webhooks))
 
     async def _refund(self, request: web.Request) -> web.StreamResponse:
         refund_id = request.match_info["id"]
@@ -127,7 +131,9 @@ class Console:
         key = payment_key_of(refund)
         payment = await self._read(partial(sources.ledger.payment, key))
         siblings = await self._read(partial(sources.newest_of, key))
-        page = self._pages.refund(refund, payment, siblings.refunds, sources.clock.now_ms())
+        told = await self._read(partial(sources.told, refund_id))
+        now_ms = sources.clock.now_ms()
+        page = self._pages.refund(refund, payment, siblings.refunds, now_ms, told)
         return _html(page)
 
     async def _list(self, request: web.Request) -> web.StreamResponse:

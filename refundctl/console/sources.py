@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from refundctl.depths import Depths, depths_of
 from refundctl.options import Call
+from refundctl.webhooks_out import AddressAtWork
+from refunds.delivering.ports import Cursor
 from refunds.listing import ListQuery, ListRefunds, Page
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import Clock, Listing
@@ -43,6 +45,8 @@ class Sources:
         list_refunds, newest_of: `refunds.listing.ListRefunds`, a page at a time.
         depths: how many messages lie in each queue; one round trip for each number.
         processors: the names of the processors that payments may be of.
+        webhooks: how merchants' addresses do.
+        told: how far each address has been told of a refund.
     """
 
     stage: str
@@ -55,6 +59,8 @@ class Sources:
     depths: Callable[[], Sequence[Depths]]
     processors: Sequence[str]
     clock: Clock
+    webhooks: Callable[[], Sequence[AddressAtWork]] = tuple
+    told: Callable[[str], Sequence[Cursor]] = lambda _refund_id: ()
 
 
 def sources_of(call: Call) -> Sources:
@@ -78,4 +84,6 @@ def sources_of(call: Call) -> Sources:
         depths=lambda: depths_of(sqs, outputs),
         processors=tuple(world.processors),
         clock=world.clock,
+        webhooks=world.webhooks.at_work,
+        told=world.webhooks.of_refund,
     )

@@ -53,7 +53,7 @@ class WebhookWorld:
 
     Attributes:
         queue: the messages that are not done.
-        chance: what every pause is drawn with.
+        chance: what every pause is drawn with, unless ``draw`` says otherwise.
     """
 
     def __init__(self, *, places: int = 2, clock: Clock | None = None) -> None:
@@ -69,6 +69,7 @@ class WebhookWorld:
         self.merchant = FakeMerchant()
         self.queue: list[Waiting] = []
         self.chance = 0.5
+        self.draw: Callable[[], float] = lambda: self.chance
         self._seen: dict[str, int] = {}
         sender: Sender = self.merchant
         post = PostEvent(sender=sender, clock=clock, local=False)
@@ -92,7 +93,7 @@ class WebhookWorld:
             dead_letters=self.letters,
             clock=clock,
             trail=trail,
-            chance=lambda: self.chance,
+            chance=self._drawn,
             places=places,
             step_ms=STEP_MS,
         )
@@ -107,6 +108,9 @@ class WebhookWorld:
         self.ring = RingForWebhooks(**shared)
         self.ring_again = RingAgain(**shared)
         self.add()
+
+    def _drawn(self) -> float:
+        return self.draw()
 
     def add(self, address_id: str = SHOP, **given: Any) -> None:
         """Somebody adds an address."""

@@ -263,6 +263,13 @@ class MemoryAddressStates(Reach):
         self.kept[slot.address_id] = state
         return state
 
+    def hold(self, address_id: str, number: int, until_ms: int) -> None:
+        """A test keeps a place taken until then."""
+        state = self.kept[address_id]
+        slots = [*state.slots, *[0] * PLACES_MAX][:PLACES_MAX]
+        slots[number] = until_ms
+        self.kept[address_id] = replace(state, slots=tuple(slots))
+
     def close(self, state: AddressState, *, until_ms: int) -> bool:
         self.require_reach()
         now = self.kept[state.id]

@@ -100,6 +100,7 @@ def everything(stack: RunningStack) -> Iterator[tuple[str, str, str]]:
         yield "ssm:GetParameters", f"other:{secret}", f"{prefix.replace('local', 'live')}/{secret}"
     yield "ssm:GetParameters", "secret:api-keys/x", f"{prefix}/api-keys/x"
     yield "ssm:GetParametersByPath", "secret:api-keys", f"{prefix}/api-keys"
+    yield "ssm:GetParametersByPath", "secret:webhooks", f"{prefix}/webhooks"
     yield "ssm:GetParametersByPath", "secret:", prefix
 
 

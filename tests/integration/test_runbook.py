@@ -18,6 +18,7 @@ from local.polling import wait_for
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
+from local.webhook_receiver import WebhookReceiver
 from refunds.adapters.system_clock import SystemClock
 from tests.integration.background import ledger_refund
 from tests.integration.night import (
@@ -36,6 +37,7 @@ from tests.integration.runbook import STACK, STAGE, Shell, pages
 
 ID = "rfd_…"
 RECORD = "pr_…"
+ADDRESS = "we_…"
 HITPAYS_ID = "<HitPay's refund id>"
 NOTE = "credit_note.create"
 REFUSAL = {"error": {"type": "invalid_request_error", "message": "No."}}
@@ -61,8 +63,8 @@ class Told:
 def told(
     *words: str, exit_code: int = 0, first: Callable[[], object] = lambda: None, **ids: str
 ) -> Told:
-    """What a command tells; `ids` by what they are of: `refund`, `movement`, `record`."""
-    placeholders = {"refund": ID, "movement": HITPAYS_ID, "record": RECORD}
+    """What a command tells; `ids` by what they are of: `refund`, `movement`, `record` and so on."""
+    placeholders = {"refund": ID, "movement": HITPAYS_ID, "record": RECORD, "address": ADDRESS}
     return Told(words, exit_code, {placeholders[name]: one for name, one in ids.items()}, first)
 
 
@@ -144,6 +146,49 @@ def event_dead_letters(night: RunningStack, shell: Shell) -> Page:
         "refundctl dlq discard --queue events": told("About 1 messages of events are deleted."),
     }
     assert depth(night, "EventDeadLetterQueue") == 0
+
+
+def webhook_dead_letters(night: RunningStack, shell: Shell) -> Page:
+    """An address that says that it is gone, and whose owner wants events after all."""
+    with WebhookReceiver(lambda _body, _headers: 410) as receiver:
+        address = night.add_webhook(receiver.url).id
+        refund = refunded(night, paid(night, "webhook_letters"))
+        wait_for_letter(night, "WebhookDeadLetterQueue")
+
+        def mend() -> None:
+            receiver.answer = lambda _body, _headers: 200
+
+        yield {
+            "refundctl dlq list --queue webhooks": told(refund, "it answered 410 Gone"),
+            "refundctl webhooks list": told(address, "disabled"),
+            f"refundctl webhooks test {ADDRESS}": told("took", first=mend, address=address),
+            f"refundctl webhooks enable {ADDRESS}": told("from now on", address=address),
+            f"refundctl webhooks replay {ADDRESS} --failed": told("1 refunds", address=address),
+            "refundctl dlq discard --queue webhooks": told("About 1 messages of webhooks"),
+        }
+        wait_for(
+            lambda: [one for one in receiver.deliveries if refund.encode() in one.body][1:],
+            "the event, again",
+            at_most=PATIENT,
+        )
+        night.remove_webhook(address)
+
+
+def webhook_lag(night: RunningStack, shell: Shell) -> Page:
+    """An address that refuses everything."""
+    with WebhookReceiver(lambda _body, _headers: 500) as receiver:
+        address = night.add_webhook(receiver.url).id
+        refund = refunded(night, paid(night, "webhook_lag"))
+        wait_for(lambda: receiver.deliveries, "an attempt", at_most=PATIENT)
+        yield {
+            "refundctl webhooks list": told(address, "it answered 500"),
+            tail("deliver-webhooks", "3h", '"webhook_not_taken"'): told(refund),
+            f"refundctl webhooks test {ADDRESS}": told(
+                "it answered 500", exit_code=1, address=address
+            ),
+            f"refundctl webhooks disable {ADDRESS}": told("Nothing is sent", address=address),
+        }
+        night.remove_webhook(address)
 
 
 def review(night: RunningStack, shell: Shell) -> Page:
@@ -450,6 +495,8 @@ TROUBLES: Mapping[str, Callable[[RunningStack, Shell], Page]] = {
     "Report dead letters": report_dead_letters,
     "Request dead letters": request_dead_letters,
     "Event dead letters": event_dead_letters,
+    "Webhook dead letters": webhook_dead_letters,
+    "Webhook lag": webhook_lag,
     "Review": review,
     "Oldest open": oldest_open,
     "Settle heartbeat": settle_heartbeat,

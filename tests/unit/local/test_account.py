@@ -100,16 +100,16 @@ def test_a_change_set_that_somebody_said_no_to_is_no_stack_yet() -> None:
 
 
 def test_too_little_concurrency_stops_it_and_little_is_of_concern() -> None:
-    """Four workers of queues, two runs of settling, the sweep, and four shards of a new stream."""
+    """Eight workers of queues, two runs of settling, the sweep, and four shards of a new stream."""
     with pytest.raises(AccountError, match="Service Quotas"):
-        told(clients(concurrency=11), load_stage("production"))
-    (concern,) = told(clients(concurrency=14))
+        told(clients(concurrency=15), load_stage("production"))
+    (concern,) = told(clients(concurrency=18))
     assert "as few as 3 refunds" in concern
 
 
 def test_a_new_accounts_ten_are_enough_for_test_money() -> None:
     (concern,) = told(clients(concurrency=10))
-    assert "11 may be background work" in concern
+    assert "15 may be background work" in concern
     assert "Service Quotas" in concern
 
 

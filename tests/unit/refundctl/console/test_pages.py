@@ -10,6 +10,8 @@ from refundctl.console.activity import DEFAULT_WINDOW, WINDOWS, activity
 from refundctl.console.open_now import OpenNow, open_now
 from refundctl.console.pages import STUCK_SHOWN, Pages
 from refundctl.facts import TAKEN_BACK
+from refundctl.webhooks_out import AddressAtWork
+from refunds.delivering.ports import AddressState, Cursor, Status
 from refunds.listing import ListQuery, Page
 from refunds.payment import payment_key_of
 from refunds.refund import Entry, Failure, Refund, RefundRequest, Report
@@ -258,3 +260,45 @@ def test_every_page_is_whole_harmless_and_can_be_read_by_everybody(
             assert any(one.name == "th" for one in table.inside)
         for moment in page.all("time"):
             assert str(moment.attributes["datetime"]).endswith("Z")
+
+
+class TestWebhooks:
+    """How merchants' addresses do, and how far they have been told of a refund."""
+
+    def test_the_overview_shows_each_address(self, day: ShopDay) -> None:
+        sources = day.sources()
+        state = AddressState(
+            id="we_00000000000000aa",
+            status=Status.ENABLED,
+            closed_until_ms=sources.clock.now_ms() + 1000,
+            delivered=41,
+            failed=7,
+            last_error="<b>it answered 500</b>",
+        )
+        one = AddressAtWork(state=state, owed=3, oldest_owed_ms=sources.clock.now_ms() - 60_000)
+        page = PAGES.overview(open_now(sources), activity(sources, DEFAULT_WINDOW), QUIET, [one])
+        assert "we_00000000000000aa" in page
+        assert "closed" in page
+        assert ">41<" in page
+        assert "<b>it answered" not in page
+
+    def test_without_addresses_nothing_is_said_of_them(self, day: ShopDay) -> None:
+        sources = day.sources()
+        page = PAGES.overview(open_now(sources), activity(sources, DEFAULT_WINDOW), QUIET)
+        assert "Webhooks" not in page
+
+    def test_a_refunds_page_shows_who_was_told(self) -> None:
+        cursor = Cursor(
+            refund_id="rfd_1",
+            address_id="we_00000000000000aa",
+            delivered_sequence=2,
+            since_ms=NOW,
+            attempts=3,
+            last_error="<i>no answer</i>",
+            failed_sequence=1,
+            is_owed=True,
+        )
+        page = PAGES.refund(a_refund(), a_payment(), [], NOW, [cursor])
+        assert "3 attempts at the next" in page
+        assert "line 1 was given up" in page
+        assert "<i>no answer" not in page

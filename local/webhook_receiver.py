@@ -1,0 +1,117 @@
+"""A merchant's own backend, as far as it takes our webhooks: an HTTP server of this machine."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+
+import stripe
+
+BODY_MAX = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A request that came.
+
+    Attributes:
+        answered: the status that it was answered with.
+    """
+
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    answered: int
+
+    def event(self, secret: str) -> stripe.Event:
+        """The event in it, as Stripe's own library verifies and reads it.
+
+        Raises:
+            stripe.SignatureVerificationError: it is not signed with that secret, or long ago.
+        """
+        signature = self.headers["Stripe-Signature"]
+        event: stripe.Event = stripe.Webhook.construct_event(self.body, signature, secret)
+        return event
+
+
+Answer = Callable[[bytes, Mapping[str, str]], int]
+"""What a body and its headers are answered with; 0 hangs up without an answer."""
+
+
+class WebhookReceiver:
+    """Takes what is posted to `url`, and remembers it; `answer` may be changed at any time."""
+
+    def __init__(self, answer: Answer = lambda _body, _headers: 200) -> None:
+        self.answer = answer
+        self._deliveries: list[Delivery] = []
+        self._lock = threading.Lock()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                receiver.handle(self)
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Where to post to."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}/hooks"
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """Everything that came, in its order."""
+        with self._lock:
+            return list(self._deliveries)
+
+    def taken(self, secret: str) -> list[stripe.Event]:
+        """The events that were answered with 2xx, each verified when it is asked for."""
+        return [one.event(secret) for one in self.deliveries if 200 <= one.answered <= 299]
+
+    def handle(self, request: BaseHTTPRequestHandler) -> None:
+        """Answer one request."""
+        length = min(int(request.headers.get("Content-Length", "0")), BODY_MAX)
+        body, headers = request.rfile.read(length), dict(request.headers.items())
+        status = self.answer(body, headers)
+        with self._lock:
+            self._deliveries.append(Delivery(headers, body, status))
+        if not status:
+            request.close_connection = True
+            return
+        request.send_response(status)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def down_a_third_of_the_time(period_s: float) -> Answer:
+    """Answers 200 for two thirds of each period, and then for a third 503 or nothing in turn."""
+    began = time.monotonic()
+
+    def answer(_body: bytes, _headers: Mapping[str, str]) -> int:
+        passed = (time.monotonic() - began) / period_s % 1
+        if passed < 2 / 3:
+            return 200
+        return 503 if passed < 5 / 6 else 0
+
+    return answer

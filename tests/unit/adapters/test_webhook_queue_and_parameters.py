@@ -18,37 +18,31 @@ AWAY = EndpointConnectionError(endpoint_url="https://sqs")
 
 
 class Queue:
-    """SQS as far as it is asked; refuses these messages, or answers nothing from a request on."""
+    """SQS as far as it is asked; answers nothing from a message on."""
 
-    def __init__(self, *, refused: tuple[int, ...] = (), away_from: int = 99) -> None:
-        self.requests: list[list[str]] = []
-        self._refused = refused
+    def __init__(self, *, away_from: int = 99) -> None:
+        self.sent: list[str] = []
+        self.asked = 0
         self._away_from = away_from
 
-    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, str]]) -> Any:  # noqa: N803
-        if len(self.requests) >= self._away_from:
+    def send_message(self, *, QueueUrl: str, MessageBody: str) -> None:  # noqa: N803
+        self.asked += 1
+        if len(self.sent) >= self._away_from:
             raise AWAY
-        self.requests.append([one["MessageBody"] for one in Entries])
-        ids = [one["Id"] for one in Entries if int(one["Id"]) not in self._refused]
-        return {"Successful": [{"Id": one} for one in ids]}
+        self.sent.append(MessageBody)
 
 
-def test_messages_go_ten_a_request() -> None:
+def test_each_pair_is_a_message_of_its_two_ids() -> None:
     queue: Any = Queue()
     assert SqsWebhookBell(queue, "queue").ring(PAIRS) == []
-    assert [len(one) for one in queue.requests] == [10, 10, 5]
-    assert json.loads(queue.requests[0][1])["refund_id"] == "rfd_1"
-
-
-def test_what_sqs_refuses_inside_an_answer_is_told() -> None:
-    queue: Any = Queue(refused=(3,))
-    assert SqsWebhookBell(queue, "queue").ring(PAIRS[:10]) == [PAIRS[3]]
+    told = [json.loads(one) for one in queue.sent]
+    assert [(one["refund_id"], one["address_id"]) for one in told] == PAIRS
 
 
 def test_a_queue_that_is_away_is_not_asked_again() -> None:
-    queue: Any = Queue(away_from=1)
+    queue: Any = Queue(away_from=10)
     assert SqsWebhookBell(queue, "queue").ring(PAIRS) == PAIRS[10:]
-    assert len(queue.requests) == 1
+    assert queue.asked == 11
 
 
 ADDRESS = WebhookAddress(

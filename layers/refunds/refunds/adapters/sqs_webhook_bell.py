@@ -1,7 +1,7 @@
-"""The webhooks' queue in SQS: messages of two ids, ten a request."""
+"""The webhooks' queue in SQS: messages of two ids."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -9,9 +9,6 @@ from refunds.delivering.message import message_text
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-
-# SQS's own limit on one request.
-BATCH_MAX: Final = 10
 
 
 class SqsWebhookBell:
@@ -26,20 +23,9 @@ class SqsWebhookBell:
 
         A queue that does not answer is not asked for the others.
         """
-        missed: list[tuple[str, str]] = []
-        for start in range(0, len(pairs), BATCH_MAX):
-            some = pairs[start : start + BATCH_MAX]
+        for number, pair in enumerate(pairs):
             try:
-                answer = self._client.send_message_batch(
-                    QueueUrl=self._queue_url,
-                    Entries=[
-                        {"Id": str(number), "MessageBody": message_text(*pair)}
-                        for number, pair in enumerate(some)
-                    ],
-                )
+                self._client.send_message(QueueUrl=self._queue_url, MessageBody=message_text(*pair))
             except (BotoCoreError, ClientError):
-                return [*missed, *pairs[start:]]
-            # A request that is answered may hold messages that were refused.
-            sent = {one["Id"] for one in answer.get("Successful", ())}
-            missed += [pair for number, pair in enumerate(some) if str(number) not in sent]
-        return missed
+                return pairs[number:]
+        return []

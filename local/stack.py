@@ -161,8 +161,14 @@ def _put_secrets(
 
 @contextmanager
 def announced(running: RunningStack, file: Path) -> Iterator[None]:
-    """Say in a file how to reach the stack. Of two stacks side by side the newer one is told of."""
+    """Say in a file how to reach the stack, and in one of its own beside it, under `stacks/`.
+
+    Of several stacks side by side the newest living one is told of in `file`; when that ends, the
+    one that was told of before is again.
+    """
+    own = file.parent / "stacks" / f"{os.getpid()}-{running.emulator.port}.json"
     facts = {
+        "pid": os.getpid(),
         "api_url": running.api_url,
         "api_key": running.api_key,
         "payout_key": running.payout_key,
@@ -176,12 +182,43 @@ def announced(running: RunningStack, file: Path) -> Iterator[None]:
         "outputs": running.outputs,
     }
     text = json.dumps(facts, indent=2)
+    own.parent.mkdir(exist_ok=True)
+    _put(own, text)
+    _put(file, text)
+    try:
+        yield
+    finally:
+        own.unlink(missing_ok=True)
+        if file.is_file() and file.read_text() == text:
+            _tell_of_the_newest(file, own.parent)
+
+
+def _tell_of_the_newest(file: Path, stacks: Path) -> None:
+    """Tell of the stack that was told of last and still lives; of none if there is none."""
+    others = sorted(stacks.glob("*.json"), key=lambda one: one.stat().st_mtime_ns, reverse=True)
+    for other in others:
+        if _lives(other):
+            _put(file, other.read_text())
+            return
+        other.unlink(missing_ok=True)
+    file.unlink(missing_ok=True)
+
+
+def _lives(announcement: Path) -> bool:
+    """Whether the process that brought the stack up is still there."""
+    pid = json.loads(announcement.read_text())["pid"]
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True
+
+
+def _put(file: Path, text: str) -> None:
+    """Write it for its owner alone, whole at every moment."""
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     draft.touch(mode=0o600)
     draft.write_text(text)
     draft.replace(file)
-    try:
-        yield
-    finally:
-        if file.is_file() and file.read_text() == text:
-            file.unlink()

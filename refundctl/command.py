@@ -1,12 +1,25 @@
 """The command line: find the command, run it, and end with one sentence if it cannot be done."""
 
 import argparse
+import re
+import sys
+import time
+import tomllib
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, NoReturn
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
 
+from local import paths
 from refundctl import (
     dlq,
     doctor,
@@ -20,6 +33,7 @@ from refundctl import (
     notes,
     reconcile,
     record,
+    refund,
     report,
     resolve,
     review,
@@ -32,7 +46,8 @@ from refundctl import (
 from refundctl.console import command as console
 from refundctl.exits import CommandError, Exit
 from refundctl.options import Call
-from refundctl.output import Output
+from refundctl.output import Output, end_quietly
+from refundctl.refunding.service import Service, service_of
 from refundctl.target import Target, target_of
 from refundctl.world import World, world_of
 from refunds.adapters.api_key import KeyUnavailableError
@@ -49,6 +64,7 @@ GROUPS = (
     listing,
     find,
     show,
+    refund,
     review,
     resolve,
     report,
@@ -69,23 +85,61 @@ GROUPS = (
     console,
 )
 EPILOG = "Ends with " + ", ".join(f"{code} {code.name.lower()}" for code in Exit) + "."
+_CHOICES = re.compile(r"invalid choice: '(?P<given>[^']*)' \(choose from (?P<known>.*)\)")
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what may have been meant, and takes no word for a longer one: that may move money."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{**options, "allow_abbrev": False})
+
+    def error(self, message: str) -> NoReturn:
+        """End the program with the message."""
+        found = _CHOICES.search(message)
+        if found is not None:
+            known = re.findall(r"'([^']*)'", found["known"])
+            near = get_close_matches(found["given"], known, n=1)
+            message += f". Did you mean {near[0]}?" if near else ""
+        elif message.startswith("unrecognized arguments:"):
+            given = message.partition(":")[2].split()[0].partition("=")[0]
+            near = get_close_matches(given, self.options_known, n=1)
+            message += f". Did you mean {near[0]}?" if near else ""
+        super().error(message)
+
+    @property
+    def options_known(self) -> set[str]:
+        """Every option of it and of its commands."""
+        found = {name for action in self._actions for name in action.option_strings}
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for each in action.choices.values():
+                    found |= each.options_known
+        return found
 
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    whole = argparse.ArgumentParser(
-        prog="refundctl", description="See, decide and repair refunds.", epilog=EPILOG
-    )
+    whole = Parser(prog="refundctl", description="See, decide and repair refunds.", epilog=EPILOG)
+    whole.add_argument("--version", action="version", version=f"refundctl {version_of()}")
     groups = whole.add_subparsers(title="groups", metavar="GROUP", required=True)
     for each in GROUPS:
         each.declare(groups)
     return whole
 
 
+def version_of() -> str:
+    """The version of this checkout."""
+    with (paths.ROOT / "pyproject.toml").open("rb") as project:
+        return str(tomllib.load(project)["project"]["version"])
+
+
 def main(
     arguments: Sequence[str] | None = None,
-    find: Callable[[str | None, Path | None], Target] = target_of,
+    target: Callable[[str | None, Path | None], Target] = target_of,
     build: Callable[[Target], World] = world_of,
+    reach: Callable[[Target, Path | None], Service] = service_of,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> int:
     """Run one command; the exit code says how it ended (`exits.Exit`)."""
     asked = parser().parse_args(arguments)
@@ -93,8 +147,12 @@ def main(
     exit_code: Exit
     try:
         run: Callable[[Call], Exit] = asked.run
-        with closing(Call(asked, find(asked.stage, asked.stack_file), output, build)) as call:
-            return run(call)
+        with closing(
+            Call(asked, target(asked.stage, asked.stack_file), output, build, reach, sleep)
+        ) as call:
+            ended = run(call)
+            sys.stdout.flush()
+            return ended
     except CommandError as error:
         told, exit_code = str(error), error.exit
     except (ConfigurationError, RefundBridgeError) as error:
@@ -109,9 +167,15 @@ def main(
         refusal = error.response.get("Error", {})
         told = f"AWS refused: {refusal.get('Code')}: {refusal.get('Message')}"
         exit_code = Exit.UNREACHABLE
+    except (NoCredentialsError, PartialCredentialsError, ProfileNotFound) as error:
+        told = f"{error}. Sign in to AWS, and name your profile: export AWS_PROFILE=NAME"
+        exit_code = Exit.UNREACHABLE
     except BotoCoreError as error:
         told, exit_code = f"AWS could not be asked: {error}", Exit.UNREACHABLE
     except KeyboardInterrupt:
         told, exit_code = "Stopped.", Exit.STOPPED
+    except BrokenPipeError:
+        end_quietly()
+        return Exit.UNREAD
     output.say(told)
     return exit_code

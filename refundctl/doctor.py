@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
-from rich.table import Table
 
 from refundctl import options
 from refundctl.checks import ledger, providers, queues, release, secrets, webhooks
 from refundctl.checks.finding import Finding, Level, warn
 from refundctl.exits import Exit
 from refundctl.options import Call, Groups
-from refundctl.output import table_of
+from refundctl.output import Sheet, table_of
 
 CHECKS: tuple[tuple[str, Callable[[Call], Iterator[Finding]]], ...] = (
     ("secrets", secrets.check),
@@ -51,7 +50,7 @@ def _doctor(call: Call) -> Exit:
     return Exit.REFUSED if worst is Level.FAIL else Exit.DONE
 
 
-def _parts(call: Call, shown: Sequence[Finding]) -> Iterator[str | Table]:
+def _parts(call: Call, shown: Sequence[Finding]) -> Iterator[str | Sheet]:
     """What was found, and below it the commands, whole: in a table's cell they would be folded."""
     if shown:
         rows = [(one.level.name.lower(), one.check, one.found, one.todo) for one in shown]

@@ -21,6 +21,9 @@ class Exit(IntEnum):
     STOPPED = 130
     """By the keyboard; what was done until then is done."""
 
+    UNREAD = 141
+    """Nobody read the result to its end (`| head`), as a shell says it."""
+
 
 class CommandError(Exception):
     """Ends the command with one sentence."""

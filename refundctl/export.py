@@ -10,7 +10,7 @@ from typing import Any
 from refundctl import options, walk
 from refundctl.exits import Exit, MisusedError
 from refundctl.options import Call, Groups
-from refundctl.output import write_csv
+from refundctl.output import write_csv, written
 from refundctl.times import rfc3339, when
 from refunds.money import Money
 from refunds.refund import Refund
@@ -65,7 +65,7 @@ def _export(call: Call) -> Exit:
     if asked.output is None:
         call.output.csv(COLUMNS, rows, [_json(row) for row in rows])
         return Exit.DONE
-    with asked.output.open("w", newline="", encoding="utf-8") as file:
+    with written(asked.output) as file:
         write_csv(file, COLUMNS, rows)
     told = f"{len(rows)} refunds written to {asked.output}."
     call.output.result(told, {"refunds": len(rows), "file": str(asked.output)})

@@ -2,7 +2,11 @@
 
 import argparse
 import shlex
-from collections.abc import Callable
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +14,7 @@ from typing import TypeAlias
 
 from refundctl.exits import Exit
 from refundctl.output import Output
+from refundctl.refunding.service import Service, service_of
 from refundctl.target import LOCAL, Target
 from refundctl.world import World, world_of
 
@@ -24,11 +29,26 @@ class Call:
     target: Target
     output: Output
     build: Callable[[Target], World] = world_of
+    reach: Callable[[Target, Path | None], Service] = service_of
+    sleep: Callable[[float], object] = time.sleep
 
     @cached_property
     def world(self) -> World:
         """The product's own ledger and providers, of that target."""
         return self.build(self.target)
+
+    @contextmanager
+    def service(self) -> Iterator[Service]:
+        """The deployed interface of that target, with the operator's own key.
+
+        Raises:
+            MisusedError: there is no key.
+        """
+        service = self.reach(self.target, self.arguments.key_file)
+        try:
+            yield service
+        finally:
+            service.close()
 
     def close(self) -> None:
         """Let go of what the world holds, if it was needed."""
@@ -46,7 +66,14 @@ class Call:
             where = ["--stack-file", str(asked.stack_file)]
         elif asked.stage not in (None, LOCAL):
             where = ["--stage", asked.stage]
-        return " ".join(["refundctl", command, *map(shlex.quote, where)])
+        return " ".join([_program(), command, *map(shlex.quote, where)])
+
+
+def _program() -> str:
+    """What this program is called at the shell that ran it."""
+    called = Path(sys.argv[0])
+    is_found = called.name != "refundctl" or shutil.which("refundctl") is not None
+    return "refundctl" if is_found else shlex.quote(str(called))
 
 
 Command = Callable[[Call], Exit]

@@ -4,24 +4,59 @@ The only place that writes: whatever others wrote into it passes `plain_text` he
 """
 
 import csv
+import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from refundctl.exits import RefusedError
 from refundctl.plain_text import cell, json_text, one_line
 
-# Wide enough that no id is broken over two lines where something else reads them.
-PIPED_WIDTH = 320
+GAP: Final = 2
+# How words for states look where the output is a terminal that shows colours.
+STYLES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("succeeded", "reported", "issued", "ok"), "green"),
+    **dict.fromkeys(("requested", "submitting", "pending", "due"), "cyan"),
+    **dict.fromkeys(("unknown", "review", "warn"), "yellow"),
+    **dict.fromkeys(("rejected", "failed", "taken_back", "taken back", "fail"), "red"),
+}
 
 Advance = Callable[[int], object]
 """Tells a progress bar by how much the work has come on."""
+
+
+class _Stdout(Console):
+    """A console that leaves it to the command's end that nobody reads any more (`| head`)."""
+
+    def on_broken_pipe(self) -> None:
+        """As without a console."""
+        raise BrokenPipeError
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Rows of plain text under the names of their columns; names that are empty are not shown."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    title: str = ""
+
+    @property
+    def width(self) -> int:
+        """So wide it is as a table in which nothing is folded."""
+        lines = [self.columns, *self.rows]
+        widest = [max(map(cell_len, cells)) for cells in zip(*lines, strict=True)]
+        return sum(widest) + GAP * (len(widest) - 1)
 
 
 class Output:
@@ -29,13 +64,16 @@ class Output:
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        width = None if sys.stdout.isatty() else PIPED_WIDTH
-        self._console = Console(file=sys.stdout, width=width, highlight=False, markup=False)
+        self._console = _Stdout(file=sys.stdout, highlight=False, markup=False)
         self._aside = Console(file=sys.stderr, highlight=False, markup=False, soft_wrap=True)
 
     def say(self, sentence: str) -> None:
         """Tell a person something beside the result."""
         self._aside.print(one_line(sentence))
+
+    def aside(self, sheet: Sheet) -> None:
+        """Show a person facts beside the result."""
+        _show(self._aside, sheet)
 
     def result(self, text: str, value: Any) -> None:
         """Give the result, as one line of text or as `value` in JSON."""
@@ -51,13 +89,13 @@ class Output:
         if self._as_json:
             self._print_json(value)
             return
-        table = table_of(columns, rows)
-        if table.row_count:
-            self._console.print(table)
+        sheet = table_of(columns, rows)
+        if sheet.rows:
+            _show(self._console, sheet)
         else:
             self.say(empty)
 
-    def page(self, parts: Iterable[str | Table], value: Any) -> None:
+    def page(self, parts: Iterable[str | Sheet], value: Any) -> None:
         """Give the result, as several parts one below the other or as `value` in JSON.
 
         Lines of text are left to the terminal to break, so that they can be copied whole.
@@ -69,7 +107,7 @@ class Output:
             if isinstance(part, str):
                 self._console.print(one_line(part), soft_wrap=True)
             else:
-                self._console.print(part)
+                _show(self._console, part)
 
     def csv(self, columns: Sequence[str], rows: Iterable[Sequence[str | int]], value: Any) -> None:
         """Give the result, as CSV or as `value` in JSON."""
@@ -106,22 +144,66 @@ class Output:
         self._console.file.write(json_text(value) + "\n")
 
 
-def table_of(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Table:
-    """A table of plain text; ids in it are there to be copied, so they are folded, never cut."""
-    table = Table(
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-        show_header=any(columns),
-        title=one_line(title) or None,
-        title_justify="left",
-        title_style="bold",
-    )
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(one_line(text)) for text in row))
+def table_of(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Sheet:
+    """Rows of plain text, to be shown."""
+    return Sheet(columns, [[one_line(text) for text in row] for row in rows], one_line(title))
+
+
+def _show(console: Console, sheet: Sheet) -> None:
+    """Print it as a table; as records, one below the other, where a terminal is too narrow.
+
+    Ids in it are there to be copied, so nothing is ever folded or cut.
+    """
+    if sheet.title:
+        console.print(Text(sheet.title, style="bold"), soft_wrap=True)
+    if not console.is_terminal or sheet.width <= console.width:
+        console.print(_table(sheet), width=max(sheet.width, console.width), crop=False)
+        return
+    has_names = any(sheet.columns)
+    for number, row in enumerate(sheet.rows):
+        if number and has_names:
+            console.print()
+        if not has_names:
+            console.print(*map(_word, row), soft_wrap=True)
+            continue
+        for name, text in zip(sheet.columns, row, strict=True):
+            if text:
+                console.print(Text(f"{name}:" if name else "", style="bold"), end=" ")
+                console.print(_word(text), soft_wrap=True)
+
+
+def _table(sheet: Sheet) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(sheet.columns))
+    for column in sheet.columns:
+        table.add_column(column, no_wrap=True, overflow="ignore")
+    for row in sheet.rows:
+        table.add_row(*map(_word, row))
     return table
+
+
+def _word(text: str) -> Text:
+    return Text(text, style=STYLES.get(text, ""))
+
+
+@contextmanager
+def written(file: Path) -> Iterator[TextIO]:
+    """A file to write a result to, as CSV.
+
+    Raises:
+        RefusedError: it cannot be written there.
+    """
+    try:
+        with file.open("w", newline="", encoding="utf-8") as text:
+            yield text
+    except OSError as error:
+        raise RefusedError(f"{file} cannot be written: {os.strerror(error.errno or 0)}.") from error
+
+
+def end_quietly() -> None:
+    """Let nothing more be written to a pipe that nobody reads, not even at the program's end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def write_csv(file: Any, columns: Sequence[str], rows: Iterable[Sequence[str | int]]) -> None:

@@ -15,7 +15,7 @@ from refundctl.comparing import Comparer, SilentProviderError
 from refundctl.exits import Exit
 from refundctl.facts import money
 from refundctl.options import Call, Groups
-from refundctl.output import write_csv
+from refundctl.output import write_csv, written
 from refundctl.times import duration_ms, when
 from refunds.money import Money
 from refunds.payment import PaymentKey, payment_key_of
@@ -115,7 +115,7 @@ def _reconcile(call: Call) -> Exit:
     world, asked, output = call.world, call.arguments, call.output
     result = _compare(call, _payments(call, asked.since.unix_ms(world.clock.now_ms())))
     if asked.csv is not None:
-        with asked.csv.open("w", newline="", encoding="utf-8") as file:
+        with written(asked.csv) as file:
             write_csv(file, COLUMNS, map(_csv_row, result.differences))
     output.say(result.says)
     output.table(

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from rich.table import Table
-
 from refundctl import options, walk
 from refundctl.exits import Exit, RefusedError
 from refundctl.facts import first_of_all, money, refund_json_whole, standing
 from refundctl.options import Call, Groups
-from refundctl.output import table_of
+from refundctl.output import Sheet, table_of
 from refundctl.show import pairs, payment_facts
 from refundctl.times import age, rfc3339, utc
 from refundctl.world import World
@@ -171,7 +169,7 @@ def _record(world: World, refund: Refund) -> tuple[PaymentRecord | None, str]:
 # --- in words -------------------------------------------------------------------------------------
 
 
-def _parts(call: Call, evidence: Evidence, now_ms: int) -> Iterator[str | Table]:
+def _parts(call: Call, evidence: Evidence, now_ms: int) -> Iterator[str | Sheet]:
     refund = evidence.refund
     yield pairs(f"{standing(refund).replace('_', ' ')}: {refund.id}", _sent(evidence, now_ms))
     yield ""
@@ -209,7 +207,7 @@ def _sent(evidence: Evidence, now_ms: int) -> dict[str, str]:
     }
 
 
-def _charge_parts(evidence: Evidence) -> Iterator[str | Table]:
+def _charge_parts(evidence: Evidence) -> Iterator[str | Sheet]:
     charge = evidence.charge
     if charge is None:
         yield f"What the processor lists now: it could not be read: {evidence.charge_trouble}"

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from itertools import chain
 
-from rich.table import Table
-
 from refundctl import options
 from refundctl.choices import choices
 from refundctl.exits import Exit, MisusedError, RefusedError
@@ -17,17 +15,26 @@ from refundctl.facts import (
     standing,
     why,
 )
+from refundctl.names import named
 from refundctl.options import Call, Groups
-from refundctl.output import table_of
+from refundctl.output import Sheet, table_of
 from refundctl.times import age, utc
 from refunds.payment import Payment, payment_key_of
 from refunds.refund import Refund, refund_id_of
+
+# So many of several refunds are named.
+SHOWN = 20
 
 
 def declare(groups: Groups) -> None:
     """Add the command to the command line."""
     shown = options.command(groups, "show", _show, "One refund: its history, report and payment.")
-    shown.add_argument("id", nargs="?", help="the refund's id: rfd_...")
+    shown.add_argument(
+        "id",
+        nargs="?",
+        help="rfd_..., or a Payment Record, PaymentIntent, invoice, charge, processor's refund or"
+        " key that leads to one",
+    )
     shown.add_argument("--key", help="instead of the id, the idempotency key it was asked with")
 
 
@@ -36,9 +43,7 @@ def _show(call: Call) -> Exit:
     if (asked.id is None) == (asked.key is None):
         raise MisusedError("Name the refund by its id, or by --key.")
     refund_id = asked.id or refund_id_of(asked.key, world.stage)
-    refund = world.ledger.refund(refund_id)
-    if refund is None:
-        raise RefusedError(f"There is no refund {refund_id}.")
+    refund = world.ledger.refund(refund_id) or _only_one(call, refund_id)
     payment = world.ledger.payment(payment_key_of(refund))
     now_ms = world.clock.now_ms()
     parts = chain(_parts(refund, payment, now_ms), _choices(call, refund))
@@ -46,7 +51,24 @@ def _show(call: Call) -> Exit:
     return Exit.DONE
 
 
-def _parts(refund: Refund, payment: Payment | None, now_ms: int) -> Iterator[str | Table]:
+def _only_one(call: Call, name: str) -> Refund:
+    """The refund that another name leads to.
+
+    Raises:
+        RefusedError: it leads to none, or to several: then they are named, each as a line.
+    """
+    found = [refund for _, (refund, _) in named(call.world, name)]
+    if not found:
+        raise RefusedError(f"There is no refund {name}.")
+    if len(found) > 1:
+        for refund in found[:SHOWN]:
+            amount = money(refund.amount, refund.currency)
+            call.output.say(f"{amount} {standing(refund)}: {call.line(f'show {refund.id}')}")
+        raise RefusedError(f"{name} leads to {len(found)} refunds.")
+    return found[0]
+
+
+def _parts(refund: Refund, payment: Payment | None, now_ms: int) -> Iterator[str | Sheet]:
     yield pairs(f"Refund {refund.id}", refund_facts(refund, now_ms))
     yield ""
     yield timeline(refund)
@@ -55,19 +77,19 @@ def _parts(refund: Refund, payment: Payment | None, now_ms: int) -> Iterator[str
         yield pairs("Its payment", payment_facts(payment))
 
 
-def _choices(call: Call, refund: Refund) -> Iterator[str | Table]:
+def _choices(call: Call, refund: Refund) -> Iterator[str | Sheet]:
     for choice in choices(refund):
         yield ""
         yield choice.when
         yield f"  {call.line(choice.command)}"
 
 
-def pairs(title: str, facts: dict[str, str]) -> Table:
+def pairs(title: str, facts: dict[str, str]) -> Sheet:
     """Facts by their names, those that say nothing left out."""
     return table_of(("", ""), [(name, text) for name, text in facts.items() if text], title)
 
 
-def timeline(refund: Refund) -> Table:
+def timeline(refund: Refund) -> Sheet:
     """The whole history."""
     return table_of(
         ("", "time (UTC)", "from", "to", "cause", "by", "evidence"),

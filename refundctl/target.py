@@ -36,10 +36,30 @@ class Stack:
 class Target:
     """One deployment and the way to its cloud."""
 
-    def __init__(self, stage: str, stack_name: str, clients: CloudClients) -> None:
+    def __init__(
+        self,
+        stage: str,
+        stack_name: str,
+        clients: CloudClients,
+        *,
+        api_url: str | None = None,
+        api_key: str | None = None,
+    ) -> None:
         self.stage = stage
         self.stack_name = stack_name
         self._clients = clients
+        # Of what runs on this machine: what it left to be found by.
+        self.api_url = api_url
+        self.api_key = api_key
+
+    @property
+    def region(self) -> str:
+        """Where it is."""
+        return self._clients.region
+
+    def credentials(self) -> Any:
+        """What requests to its interface are signed with."""
+        return self._clients.credentials()
 
     def client(self, service: str) -> Any:
         """Make a boto3 client; annotate the variable with its type from mypy_boto3_<service>."""
@@ -104,7 +124,13 @@ def target_of(stage: str | None, stack_file: Path | None) -> Target:
         facts = json.loads(file.read_text())
         key = AccessKey(facts["aws_access_key_id"], facts["aws_secret_access_key"])
         clients = CloudClients(facts["region"], facts["aws_endpoint_url"], key)
-        return Target(LOCAL, facts["stack_name"], clients)
+        return Target(
+            LOCAL,
+            facts["stack_name"],
+            clients,
+            api_url=facts.get("api_url"),
+            api_key=facts.get("api_key"),
+        )
     except FileNotFoundError:
         if stage is None and stack_file is None:
             raise MisusedError(

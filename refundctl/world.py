@@ -18,10 +18,12 @@ from refunds.accept_excess import AcceptExcess
 from refunds.adapters.api_key import ApiKey
 from refunds.adapters.deadline_http import DeadlineHttp
 from refunds.adapters.dynamodb_backlog import DynamoDbBacklog
+from refunds.adapters.dynamodb_batches import DynamoDbBatches
 from refunds.adapters.dynamodb_ledger import DynamoDbLedger
 from refunds.adapters.dynamodb_listing import DynamoDbListing
 from refunds.adapters.dynamodb_sweeps import DynamoDbSweeps
 from refunds.adapters.mode_check import ModeCheckedKey
+from refunds.adapters.side_by_side import SideBySide
 from refunds.adapters.sqs_doorbell import SqsDoorbell
 from refunds.adapters.ssm_secrets import Secrets
 from refunds.adapters.stripe_book import StripeBook
@@ -30,9 +32,11 @@ from refunds.config import Mode
 from refunds.forget import ForgetWords
 from refunds.handle import HandleTakenBack
 from refunds.learn import LearnFromCharge
+from refunds.link import LinkResolver, VerifyCharge
 from refunds.listing import every_refund_of
 from refunds.ports import (
     Backlog,
+    BatchLog,
     Book,
     Clock,
     Deadline,
@@ -87,6 +91,9 @@ class World:
     accounts: Mapping[str, str]
     book: Book
     read_sums: ReadSums
+    resolver: LinkResolver
+    learn: LearnFromCharge
+    batches: BatchLog
     doorbell: Doorbell
     clock: Clock
     trail: Trail
@@ -265,6 +272,18 @@ def world_of(target: Target) -> World:
             clock=clock,
             grace_ms=grace_s * 1000,
         ),
+        resolver=LinkResolver(
+            ledger=ledger,
+            book=book,
+            processors=processors,
+            names=tuple(REGISTRY),
+            together=SideBySide(),
+            verify_charge=VerifyCharge.ALWAYS,
+            livemode=given["Mode"] == Mode.LIVE,
+            in_doubt=lambda _: False,
+        ),
+        learn=learn,
+        batches=DynamoDbBatches(dynamodb, table),
         doorbell=doorbell,
         clock=clock,
         trail=trail,

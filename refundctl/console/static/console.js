@@ -12,6 +12,15 @@ let paused = false;
 let waiting = 0;
 let lastAnswer = Date.now();
 
+// "/" leads to Find, but where somebody is writing.
+document.addEventListener("keydown", (event) => {
+  const at = event.target instanceof Element ? event.target : document.body;
+  const writes = at.closest("input, textarea, select, [contenteditable]");
+  if (event.key !== "/" || writes || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  document.getElementById("q").focus();
+});
+
 function look() {
   const request = new XMLHttpRequest();
   request.open("GET", location.href);

@@ -1,6 +1,8 @@
 """`.local/stack.json`: how other tools find the stack that runs."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,11 @@ from local.stages import load_stage
 KEY = AccessKey("AKIA1", "its-secret")
 
 
-def running(api_url: str) -> RunningStack:
+def running(api_url: str, port: int = 4566) -> RunningStack:
     process: Any = None
     return RunningStack(
         stage=load_stage("local"),
-        emulator=Emulator(4566, process, KEY),
+        emulator=Emulator(port, process, KEY),
         clients=CloudClients("ap-southeast-1", "http://127.0.0.1:4566", KEY),
         providers=Providers(
             hitpay_url="h",
@@ -49,11 +51,45 @@ def test_it_tells_how_to_reach_the_stack_and_no_providers_key(tmp_path: Path) ->
     assert not file.exists()
 
 
-def test_the_newer_of_two_stacks_is_told_of_until_it_ends(tmp_path: Path) -> None:
+def test_of_two_stacks_each_has_a_file_and_the_newer_is_told_of(tmp_path: Path) -> None:
+    file = tmp_path / "stack.json"
+
+    def told() -> str:
+        return str(json.loads(file.read_text())["api_url"])
+
+    def beside() -> set[str]:
+        files = (tmp_path / "stacks").glob("*.json")
+        return {json.loads(one.read_text())["api_url"] for one in files}
+
+    # Given a stack, and a second one in the same folder
+    with announced(running("http://older"), file):
+        with announced(running("http://newer", port=4567), file):
+            # Then each can be reached by its own file, and the newer one by default
+            assert (told(), beside()) == ("http://newer", {"http://older", "http://newer"})
+        # And when that ends, the older one is told of again
+        assert (told(), beside()) == ("http://older", {"http://older"})
+    assert not file.exists()
+    assert beside() == set()
+
+
+def test_an_older_one_that_ends_first_changes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "stack.json"
     older = announced(running("http://older"), file)
     older.__enter__()
-    with announced(running("http://newer"), file):
+    with announced(running("http://newer", port=4567), file):
         older.__exit__(None, None, None)
         assert json.loads(file.read_text())["api_url"] == "http://newer"
     assert not file.exists()
+
+
+def test_one_that_was_killed_is_not_told_of(tmp_path: Path) -> None:
+    file = tmp_path / "stack.json"
+    with announced(running("http://living"), file):
+        # Given the file of a stack whose process is gone
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+        dead = tmp_path / "stacks" / "dead.json"
+        dead.write_text(json.dumps({"pid": ended.pid, "api_url": "http://dead"}))
+    # Then nothing is told of when the living one ends
+    assert not file.exists()
+    assert not dead.exists()

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
@@ -14,11 +14,14 @@ from local.clients import CloudClients
 from local.webhook_addresses import WebhookAddressStore
 from refundctl.command import main
 from refundctl.exits import Exit
+from refundctl.refunding.service import Service
 from refundctl.target import Stack, Target
 from refundctl.webhooks_out import WebhooksOut
 from refundctl.world import World as OperatorsWorld
 from tests.fakes.backlog import MemoryBacklog
 from tests.fakes.webhooks import MemoryAddressStates, MemoryBell, MemoryCursors
+from tests.fakes.batches import MemoryBatches
+from tests.fakes.service import InProcess
 from tests.fakes.world import HOLD_MS, REPORT_LEASE_MS, STAGE, STEP_MS, World
 
 WHO = "arn:aws:sts::111122223333:assumed-role/Support/mia@example.com"
@@ -125,10 +128,13 @@ class Operator:
     backlog: MemoryBacklog = field(default_factory=MemoryBacklog)
     closed: list[bool] = field(default_factory=list)
     webhooks: WebhooksOut = field(default_factory=webhooks_in_memory)
+    batches: MemoryBatches = field(default_factory=MemoryBatches)
+    service: Service | None = None
+    sleep: Callable[[float], object] = lambda _: None
 
     def __call__(self, line: str) -> Ended:
         """Run a command line."""
-        exit_code = main(shlex.split(line), self._find, self._build)
+        exit_code = main(shlex.split(line), self._find, self._build, self._reach, self.sleep)
         captured = self.capsys.readouterr()
         return Ended(exit_code, captured.out, captured.err)
 
@@ -145,6 +151,9 @@ class Operator:
     def _find(self, stage: str | None, stack_file: Path | None) -> Target:
         return TargetInMemory(self.clients, self.parameters)
 
+    def _reach(self, _target: Target, _key_file: Path | None) -> Service:
+        return self.service or InProcess(self.world)
+
     def _build(self, _target: Target) -> OperatorsWorld:
         world = self.world
         return OperatorsWorld(
@@ -159,6 +168,9 @@ class Operator:
             accounts=world.accounts,
             book=world.book,
             read_sums=world.read_sums,
+            resolver=world.execute.resolver,
+            learn=world.learn,
+            batches=self.batches,
             doorbell=world.doorbell,
             clock=world.clock,
             trail=world.trail,

@@ -107,3 +107,23 @@ class TestFilters:
     def test_an_amount_needs_its_currency(self, operator: Operator) -> None:
         assert operator("list --amount 1.00").exit_code == Exit.MISUSED
         assert operator("list --amount 10.00 --currency jpy").exit_code == Exit.MISUSED
+
+
+class TestShow:
+    """`show` leads on from whatever names a refund."""
+
+    def test_what_leads_to_one_refund_shows_it(
+        self, world: World, operator: Operator, ids: dict[str, str]
+    ) -> None:
+        movement = world.ledger.refunds[ids["record"]].processor_refund_id
+        for name in (movement, "'order 1007'"):
+            assert operator.json(f"show {name}")["id"] == ids["record"]
+
+    def test_what_leads_to_several_names_each_as_a_line(
+        self, operator: Operator, ids: dict[str, str]
+    ) -> None:
+        ended = operator("show pi_1")
+        assert ended.exit_code == Exit.REFUSED
+        assert "pi_1 leads to 3 refunds." in ended.err
+        assert all(f"refundctl show {one}" in ended.err for one in ids.values())
+        assert operator("show nobody").exit_code == Exit.REFUSED

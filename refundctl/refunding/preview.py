@@ -1,0 +1,73 @@
+"""The payment that a wish leads to, as Stripe and the processor show it now."""
+
+from dataclasses import dataclass
+
+from refundctl.facts import money
+from refundctl.refunding.wish import Wish
+from refundctl.world import World
+from refunds.errors import PaymentNotRefundableError, RefundAmountExceededError
+from refunds.link import Sighting
+from refunds.payment import Payment
+from refunds.refund import ReferenceType
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What would be refunded of which payment.
+
+    Attributes:
+        payment: with everything that others moved accounted for; nothing of it is written.
+        amount: minor units.
+    """
+
+    wish: Wish
+    seen: Sighting
+    payment: Payment
+    amount: int
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """In words."""
+        payment, currency = self.payment, self.payment.currency
+        return {
+            "payment record": self.seen.report_to or "",
+            "PaymentIntent": self.seen.payment_intent or "",
+            "invoice": self.seen.invoice or "",
+            "charge": f"{payment.key.charge_id} ({payment.key.processor})",
+            "captured": money(payment.captured, currency),
+            "refunded or in flight": money(payment.refunded, currency),
+            "left": money(payment.refundable, currency),
+            "to be refunded": money(self.amount, currency),
+            "left afterwards": money(payment.refundable - self.amount, currency),
+        }
+
+    def require_room(self) -> None:
+        """Refuse what the payment has no room for.
+
+        Raises:
+            PaymentNotRefundableError, RefundAmountExceededError: as the interface would answer.
+        """
+        left, currency = self.payment.refundable, self.payment.currency
+        if left == 0:
+            raise PaymentNotRefundableError("Nothing is left to refund of this payment.")
+        if self.amount > left:
+            raise RefundAmountExceededError(
+                f"{money(self.amount, currency)} is more than the {money(left, currency)} that "
+                "are left."
+            )
+
+
+def preview(world: World, wish: Wish) -> Preview:
+    """Read the payment at Stripe and at the processor; nothing is written.
+
+    Raises:
+        RefundBridgeError: the payment cannot be refunded as named, or somebody gave no answer; as
+            the interface would answer it.
+        LedgerUnavailableError: the ledger could not be read.
+    """
+    claimed = None
+    if wish.kind is ReferenceType.PAYMENT_RECORD:
+        claimed = world.ledger.payment_of_record(wish.payment)
+    seen = world.resolver.sight(wish.request, claimed, world.deadline())
+    payment = world.learn.look(seen.view).current
+    return Preview(wish, seen, payment, wish.amount or payment.refundable)

@@ -1,0 +1,126 @@
+"""Ask for the refunds of a batch: some at once, at a pace, and each until it is known.
+
+What the ledger knows already is not asked for again. Stopped by the keyboard, what is under way is
+waited for, and the rest is said to be not sent.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from threading import Event
+from typing import Final
+
+from refundctl.exits import UnreachableError
+from refundctl.output import Advance
+from refundctl.refunding.asking import Asking, KeyRefusedError, Result, Told, told_of
+from refundctl.refunding.batch import KeyedRow
+from refundctl.refunding.results import ResultFile
+from refundctl.refunding.service import Service
+from refundctl.world import World
+from refunds.adapters.pace import Pace
+from refunds.refund_object import refund_object
+
+Asked = Future[tuple[KeyedRow, Told]]
+
+THREADS: Final = 6
+LEDGER_BATCH: Final = 100
+# So many rows one after the other without an answer, and the rest is not tried.
+SILENT_MAX: Final = 12
+
+
+@dataclass
+class Sending:
+    """Sends rows, and writes what becomes of each.
+
+    Attributes:
+        stop: once set, nothing more is begun.
+    """
+
+    world: World
+    results: ResultFile
+    advance: Advance
+    stop: Event = field(default_factory=Event)
+
+    def known(self, rows: Sequence[KeyedRow]) -> list[KeyedRow]:
+        """Those that the ledger knows nothing final of; the others are written at once."""
+        left = []
+        for start in range(0, len(rows), LEDGER_BATCH):
+            some = rows[start : start + LEDGER_BATCH]
+            made = self.world.listing.refunds([one.refund_id for one in some])
+            for row in some:
+                refund = made.get(row.refund_id)
+                told = None if refund is None else told_of(refund_object(refund, None))
+                if told is not None and told.result.is_final and _is_meant(row, told):
+                    self._tell(row, told)
+                else:
+                    left.append(row)
+        return left
+
+    def all(
+        self,
+        rows: Sequence[KeyedRow],
+        service: Service,
+        *,
+        per_second: int,
+        patience_s: int,
+        sleep: Callable[[float], object],
+    ) -> None:
+        """Ask for each row.
+
+        Raises:
+            KeyRefusedError: the operator's key is refused; the rest is not sent.
+            UnreachableError: nobody answers any more; the rest is not sent.
+            KeyboardInterrupt: somebody stopped it; what was under way has ended.
+        """
+        pace = Pace(per_second)
+
+        def pause(seconds: float) -> None:
+            for _ in range(round(seconds)):
+                if not self.stop.is_set():
+                    sleep(1)
+
+        asking = Asking(service, patience_s, is_over=self.stop.is_set, sleep=pause)
+
+        def ask(row: KeyedRow) -> tuple[KeyedRow, Told]:
+            pace.wait()
+            return row, asking(row.key, row.row.wish)
+
+        with ThreadPoolExecutor(THREADS, "refund") as pool:
+            self._work(iter(rows), lambda row: pool.submit(ask, row))
+
+    def _work(self, waiting: Iterator[KeyedRow], begin: Callable[[KeyedRow], Asked]) -> None:
+        silent = 0
+        under_way = {begin(row) for row in islice(waiting, THREADS)}
+        try:
+            while under_way:
+                done = wait(under_way, return_when=FIRST_COMPLETED).done
+                for one in done:
+                    row, told = one.result()
+                    self._tell(row, told)
+                    under_way.discard(one)
+                    silent = silent + 1 if told.result is Result.UNKNOWN else 0
+                _require_answers(silent)
+                under_way |= {begin(row) for row in islice(waiting, len(done))}
+        finally:
+            # However it ends: nothing more is begun, and all that was begun is accounted for.
+            self.stop.set()
+            for one in wait(under_way).done:
+                with suppress(KeyRefusedError):
+                    self._tell(*one.result())
+
+    def _tell(self, row: KeyedRow, told: Told) -> None:
+        self.results.write(row, told)
+        self.advance(1)
+
+
+def _require_answers(silent: int) -> None:
+    if silent >= SILENT_MAX:
+        raise UnreachableError("Nobody answers any more; the rest was not sent.")
+
+
+def _is_meant(row: KeyedRow, told: Told) -> bool:
+    """Whether the refund is the one that the row wishes; if not, the service says what differs."""
+    amount = row.row.wish.amount
+    return amount in (None, told.refund["amount"])

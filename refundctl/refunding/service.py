@@ -1,0 +1,129 @@
+"""The deployed interface, called with the operator's own key, or signed by their credentials."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+
+from refundctl.exits import MisusedError, UnreachableError
+from refundctl.target import Target
+from refunds.adapters.deadline_http import DeadlineHttp, Limits
+from refunds.adapters.http_messages import ExchangeError, HttpRequest, retry_after_of
+from refunds.adapters.system_clock import SystemClock
+from refunds.ports import Deadline
+
+KEY_VARIABLE = "REFUND_BRIDGE_KEY"
+# The gateway gives up after 29 s.
+ANSWER_MS = 35_000
+
+
+@dataclass(frozen=True)
+class ServiceAnswer:
+    """What the interface answered; `status` 0: no whole answer came, `code` says why."""
+
+    status: int
+    body: Mapping[str, Any]
+    retry_after_s: int | None = None
+
+
+class Service(Protocol):
+    """Asks for refunds. Never raises for what may pass: an answer says it."""
+
+    def create(self, key: str, body: Mapping[str, Any]) -> ServiceAnswer:
+        """`POST /v1/refunds`, once."""
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+@dataclass(frozen=True)
+class HttpService:
+    """`Service` over HTTP; safe to use from several threads.
+
+    Attributes:
+        url: of the deployed interface, without `/v1`.
+        key: shown as a bearer; `None` where calls are signed.
+        sign: adds what proves who asks, where calls are signed.
+    """
+
+    url: str
+    key: str | None = field(repr=False)
+    target: Target
+    http: DeadlineHttp
+    clock: SystemClock
+
+    def create(self, key: str, body: Mapping[str, Any]) -> ServiceAnswer:
+        """`POST /v1/refunds`, once."""
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        request = HttpRequest(
+            "POST", f"{self.url}/v1/refunds", headers, json.dumps(body, ensure_ascii=True).encode()
+        )
+        deadline = Deadline.after(self.clock, ANSWER_MS)
+        try:
+            answer = self.http.send(self._proved(request), deadline)
+        except ExchangeError as error:
+            return ServiceAnswer(0, {"error": {"code": "no_answer", "message": error.reason}})
+        return ServiceAnswer(answer.status, _members(answer.body), retry_after_of(answer.headers))
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self.http.close()
+
+    def _proved(self, request: HttpRequest) -> HttpRequest:
+        if self.key is not None:
+            proof = {"Authorization": f"Bearer {self.key}"}
+            return HttpRequest(
+                request.method, request.url, {**request.headers, **proof}, request.body
+            )
+        signed = AWSRequest(request.method, request.url, dict(request.headers), request.body)
+        SigV4Auth(self.target.credentials(), "execute-api", self.target.region).add_auth(signed)
+        return HttpRequest(request.method, request.url, dict(signed.headers), request.body)
+
+
+def service_of(target: Target, key_file: Path | None) -> HttpService:
+    """The deployed interface of a target, with the operator's key.
+
+    The key is read from the file, else from the environment; of what runs on this machine from
+    what that left.
+
+    Raises:
+        MisusedError: there is no key.
+    """
+    clock = SystemClock()
+    signs = target.stack.parameters.get("ApiAuth") == "AWS_IAM"
+    return HttpService(
+        url=(target.api_url or target.stack.outputs["ApiUrl"]).rstrip("/"),
+        key=None if signs else _key(target, key_file),
+        target=target,
+        http=DeadlineHttp(clock, limits=Limits(exchange_ms=ANSWER_MS)),
+        clock=clock,
+    )
+
+
+def _key(target: Target, key_file: Path | None) -> str:
+    if key_file is not None:
+        try:
+            return key_file.read_text(encoding="ascii").strip()
+        except (OSError, ValueError) as error:
+            raise UnreachableError(f"{key_file} cannot be read as a key.") from error
+    key = os.environ.get(KEY_VARIABLE, "").strip() or target.api_key
+    if not key:
+        raise MisusedError(
+            f"Your own key is needed: export {KEY_VARIABLE}=..., or say --key-file FILE. "
+            f"Make one: refundctl keys create NAME --output FILE --stage {target.stage}"
+        )
+    return key
+
+
+def _members(body: bytes) -> Mapping[str, Any]:
+    try:
+        told = json.loads(body)
+    except ValueError:
+        told = None
+    unreadable = {"error": {"code": "unreadable_answer", "message": "The answer is not JSON."}}
+    return told if isinstance(told, dict) else unreadable

@@ -1,0 +1,83 @@
+"""What somebody wants refunded, and the key that names it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from refunds.refund import ReferenceType, RefundRequest
+from refunds.requests import REASON_ALIASES
+
+KINDS: Final[Mapping[str, ReferenceType]] = {
+    "pr_": ReferenceType.PAYMENT_RECORD,
+    "pi_": ReferenceType.PAYMENT_INTENT,
+    "in_": ReferenceType.INVOICE,
+}
+KEY_MAX: Final = 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """One refund that is wanted.
+
+    Attributes:
+        payment: a Payment Record's, PaymentIntent's or invoice's id.
+        amount: minor units of `currency`; `None`: everything that is left.
+        currency: lowercase; given wherever an amount is.
+    """
+
+    payment: str
+    amount: int | None = None
+    currency: str | None = None
+    reason: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    processor: str | None = None
+
+    @property
+    def kind(self) -> ReferenceType:
+        """What its payment is named by."""
+        return KINDS[self.payment[:3]]
+
+    @property
+    def digest(self) -> str:
+        """What payment, amount and reason make it: equal wishes have equal ones. 32 hex digits."""
+        reason = None if self.reason is None else REASON_ALIASES.get(self.reason, self.reason)
+        parts = [self.payment, self.amount, self.currency, reason]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+    @property
+    def request(self) -> RefundRequest:
+        """It as the product reads the payment by."""
+        return RefundRequest(
+            reference_type=self.kind,
+            reference_id=self.payment,
+            amount=self.amount,
+            currency=self.currency,
+            processor=self.processor,
+        )
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """It as the interface is asked for it."""
+        wanted = {
+            self.kind.value: self.payment,
+            "amount": self.amount,
+            "currency": self.currency,
+            "reason": self.reason,
+            "metadata": dict(self.metadata) or None,
+            "processor": self.processor,
+        }
+        return {name: value for name, value in wanted.items() if value is not None}
+
+
+def is_key(text: str) -> bool:
+    """Whether the interface takes it as an idempotency key."""
+    fits = 1 <= len(text) <= KEY_MAX and text == text.strip()
+    return fits and text.isascii() and text.isprintable()
+
+
+def is_payment(text: str) -> bool:
+    """Whether it has the form of a name of a payment that refunds are asked for by."""
+    known = text[:3] in KINDS and len(text) > len("pr_")
+    return known and len(text) <= KEY_MAX and all("!" <= letter <= "~" for letter in text)

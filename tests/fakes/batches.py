@@ -1,0 +1,23 @@
+"""Batches in memory; tests/contract/ledger holds them to the promises of the real ones."""
+
+from dataclasses import replace
+
+from refunds.ports import Batch, LedgerConflictError
+
+
+class MemoryBatches:
+    """``ports.BatchLog`` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.batches: dict[str, Batch] = {}
+
+    def batch(self, name: str) -> Batch | None:
+        return self.batches.get(name)
+
+    def keep(self, batch: Batch) -> Batch:
+        stored = self.batches.get(batch.name)
+        if (0 if stored is None else stored.revision) != batch.revision:
+            raise LedgerConflictError(f"the batch {batch.name} has changed")
+        kept = replace(batch, revision=batch.revision + 1)
+        self.batches[batch.name] = kept
+        return kept

@@ -1,0 +1,60 @@
+"""The deployed interface in this process: the product's own checks, use case and answers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+from refundctl.refunding.service import ServiceAnswer
+from refunds.answers import HttpAnswer, answer_of, error_answer
+from refunds.errors import RefundBridgeError
+from refunds.refund import Source, refund_id_of
+from refunds.requests import validate_body
+from refunds.reserve import CreateRefund
+from tests.fakes.world import STAGE, World
+
+
+@dataclass
+class InProcess:
+    """`refundctl.refunding.service.Service` on a world.
+
+    Attributes:
+        mishaps: what happens instead of the next answers, oldest first: an answer, or before a
+            real one whatever is done; `None`: nothing.
+        asked: the keys, in order.
+    """
+
+    world: World
+    mishaps: list[ServiceAnswer | Callable[[], object] | None] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    _lock: Lock = field(default_factory=Lock)
+
+    def create(self, key: str, body: Mapping[str, Any]) -> ServiceAnswer:
+        # The world's clock and fakes know one caller at a time.
+        with self._lock:
+            self.asked.append(key)
+            mishap = self.mishaps.pop(0) if self.mishaps else None
+            if isinstance(mishap, ServiceAnswer):
+                return mishap
+            if mishap is not None:
+                mishap()
+            answer = self._answer(key, body)
+            retry = answer.headers.get("Retry-After")
+            return ServiceAnswer(answer.status, answer.body, int(retry) if retry else None)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _answer(self, key: str, body: Mapping[str, Any]) -> HttpAnswer:
+        try:
+            command = CreateRefund(
+                refund_id=refund_id_of(key, STAGE),
+                request=validate_body(dict(body)).normalised(),
+                source=Source.API,
+                actor="api_key:desk",
+                token=self.world.new_token(),
+                idempotency_key=key,
+            )
+            return answer_of(self.world.execute(command, self.world.deadline()), "request-1")
+        except RefundBridgeError as error:
+            return error_answer(error, "request-1")

@@ -157,7 +157,9 @@ def _show(console: Console, sheet: Sheet) -> None:
     if sheet.title:
         console.print(Text(sheet.title, style="bold"), soft_wrap=True)
     if not console.is_terminal or sheet.width <= console.width:
-        console.print(_table(sheet), width=max(sheet.width, console.width), crop=False)
+        before, console.width = console.width, max(sheet.width, console.width)
+        console.print(_table(sheet))
+        console.width = before
         return
     has_names = any(sheet.columns)
     for number, row in enumerate(sheet.rows):

@@ -55,10 +55,10 @@ def check_all(
             for row in portion:
                 if row.refund_id in known:
                     status = known[row.refund_id].public_status
-                    results.write(row, Told(Result.PENDING, "known", f"It was made: {status}."))
+                    results.put(row, Told(Result.PENDING, "known", f"It was made: {status}."))
                     advance(1)
             for row, seen in pool.map(look, fresh):
-                results.write(row, _told(seen, taken))
+                results.put(row, _told(seen, taken))
                 advance(1)
 
 

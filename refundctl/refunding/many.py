@@ -102,7 +102,7 @@ def _follow(call: Call, rows: Sequence[KeyedRow], results: ResultFile) -> None:
                     if told.result is Result.PENDING:
                         still.append(row)
                         continue
-                    results.write(row, told)
+                    results.put(row, told)
                     advance(1)
             open_rows = still
             if open_rows:

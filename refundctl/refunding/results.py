@@ -67,7 +67,7 @@ class ResultFile:
             write_csv(whole, COLUMNS, (_line(one, self.of(one)) for one in self._rows))
         draft.replace(self._file)
 
-    def write(self, row: KeyedRow, told: Told) -> None:
+    def put(self, row: KeyedRow, told: Told) -> None:
         """One more line; on return the operating system has it."""
         with self._lock:
             self._told[row.refund_id] = told

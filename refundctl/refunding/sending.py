@@ -111,7 +111,7 @@ class Sending:
                     self._tell(*one.result())
 
     def _tell(self, row: KeyedRow, told: Told) -> None:
-        self.results.write(row, told)
+        self.results.put(row, told)
         self.advance(1)
 
 

@@ -22,36 +22,33 @@ def show() -> None:
     Output(as_json=False).table(("id", "state", "amount", "payment"), [row], None, empty="")
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """A terminal that shows colours."""
-    monkeypatch.setattr(sys, "stdout", watched := Terminal())
-    monkeypatch.setenv("TERM", "xterm-256color")
+def shown_at(columns: int, monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
+    """What a terminal that can show colours shows."""
     monkeypatch.delenv("NO_COLOR", raising=False)
-    return watched
+    told = {"TERM": "xterm-256color", "COLUMNS": str(columns)}
+    for name, value in {**told, **environment}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stdout", watched := Terminal())
+    show()
+    return watched.getvalue()
 
 
 def test_a_wide_terminal_shows_a_table_with_colours_for_states(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
-    show()
-    shown = terminal.getvalue()
+    shown = shown_at(200, monkeypatch)
     assert len(shown.splitlines()) == 2
     assert ID in shown
     assert "\x1b[31mfailed" in shown
 
 
-def test_a_narrow_one_shows_records_and_folds_no_id(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("NO_COLOR", "1")
-    show()
-    lines = terminal.getvalue().splitlines()
+def test_a_narrow_one_shows_records_and_folds_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = shown_at(80, monkeypatch, NO_COLOR="1")
+    lines = shown.splitlines()
+    assert len(lines) == 4
     assert lines[0].endswith(ID)
-    assert any(RECORD in line for line in lines)
-    assert "\x1b[31m" not in terminal.getvalue()
+    assert lines[3].endswith(RECORD)
+    assert "\x1b[31m" not in shown
 
 
 def test_a_pipe_gets_whole_lines_and_no_colour(capsys: pytest.CaptureFixture[str]) -> None:

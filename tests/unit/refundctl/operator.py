@@ -19,9 +19,9 @@ from refundctl.target import Stack, Target
 from refundctl.webhooks_out import WebhooksOut
 from refundctl.world import World as OperatorsWorld
 from tests.fakes.backlog import MemoryBacklog
-from tests.fakes.webhooks import MemoryAddressStates, MemoryBell, MemoryCursors
 from tests.fakes.batches import MemoryBatches
 from tests.fakes.service import InProcess
+from tests.fakes.webhooks import MemoryAddressStates, MemoryBell, MemoryCursors
 from tests.fakes.world import HOLD_MS, REPORT_LEASE_MS, STAGE, STEP_MS, World
 
 WHO = "arn:aws:sts::111122223333:assumed-role/Support/mia@example.com"

@@ -4,15 +4,20 @@ Amounts stand there twice, as integers in the minor unit and as exact decimals o
 pass through no float. Text that a spreadsheet would take for a formula is neutralised.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from refundctl import options, walk
+from refundctl.console.words import count_of
 from refundctl.exits import Exit, MisusedError
+from refundctl.facts import TAKEN_BACK, money
 from refundctl.options import Call, Groups
 from refundctl.output import write_csv, written
 from refundctl.times import rfc3339, when
+from refundctl.world import World
 from refunds.money import Money
+from refunds.payment import Payment, PaymentKey, payment_key_of
 from refunds.refund import Refund
 
 COLUMNS = (
@@ -36,6 +41,8 @@ COLUMNS = (
     "taken_back_at",
     "credit_note",
     "failure",
+    "payment_amount_minor",
+    "payment_amount",
 )
 
 
@@ -46,6 +53,13 @@ def declare(groups: Groups) -> None:
         "--since", type=when, required=True, metavar="WHEN", help="made from then on"
     )
     export.add_argument("--until", type=when, metavar="WHEN", help="made before then; now")
+    export.add_argument(
+        "--metadata",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="with a column metadata.NAME; as often as wanted",
+    )
     export.add_argument("--output", type=Path, metavar="FILE", help="instead of writing it here")
 
 
@@ -56,23 +70,42 @@ def _export(call: Call) -> Exit:
     until_ms = now_ms + walk.AHEAD_MS if asked.until is None else asked.until.unix_ms(now_ms)
     if until_ms <= since_ms:
         raise MisusedError("--until is not after --since.")
+    columns = (*COLUMNS, *(f"metadata.{name}" for name in asked.metadata))
     rows: list[tuple[str | int, ...]] = []
+    sums: dict[tuple[str, str], list[int]] = {}
     with call.output.progress("Reading the ledger", None) as advance:
         for some in walk.made_between(world.listing, since_ms, until_ms):
-            rows += map(_row, some)
+            payments = _payments(world, some)
+            for refund in some:
+                rows.append((*_row(refund, payments), *_metadata(refund, asked.metadata)))
+                sums.setdefault((refund.currency, refund.public_status), []).append(refund.amount)
             advance(len(some))
     rows.reverse()  # the oldest first, as a journal is read
+    for (currency, status), amounts in sorted(sums.items()):
+        total = money(sum(amounts), currency)
+        call.output.say(f"{total} {status}: {count_of(len(amounts), 'refund')}")
     if asked.output is None:
-        call.output.csv(COLUMNS, rows, [_json(row) for row in rows])
+        call.output.csv(columns, rows, [_json(columns, row) for row in rows])
         return Exit.DONE
     with written(asked.output) as file:
-        write_csv(file, COLUMNS, rows)
+        write_csv(file, columns, rows)
     told = f"{len(rows)} refunds written to {asked.output}."
     call.output.result(told, {"refunds": len(rows), "file": str(asked.output)})
     return Exit.DONE
 
 
-def _row(refund: Refund) -> tuple[str | int, ...]:
+def _payments(world: World, refunds: Sequence[Refund]) -> Mapping[PaymentKey, Payment]:
+    keys = list(dict.fromkeys(map(payment_key_of, refunds)))
+    return world.listing.payments(keys) if keys else {}
+
+
+def _metadata(refund: Refund, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(refund.request.metadata.get(name, "") for name in names)
+
+
+def _row(refund: Refund, payments: Mapping[PaymentKey, Payment]) -> tuple[str | int, ...]:
+    payment = payments.get(payment_key_of(refund))
+    captured = "" if payment is None or refund.refunded_payment is None else payment.captured
     return (
         refund.id,
         refund.public_status,
@@ -93,7 +126,9 @@ def _row(refund: Refund) -> tuple[str | int, ...]:
         rfc3339(refund.report.reported_at_ms) or "",
         rfc3339(refund.late_failure_at_ms) or "",
         refund.credit_note.id or "",
-        refund.failure.code if refund.failure else "",
+        TAKEN_BACK if refund.late_failure_at_ms else refund.failure.code if refund.failure else "",
+        captured,
+        "" if captured == "" else Money(int(captured), refund.currency).decimal_string(),
     )
 
 
@@ -108,5 +143,5 @@ def _refunded_at_ms(refund: Refund) -> int | None:
     return None
 
 
-def _json(row: tuple[str | int, ...]) -> dict[str, Any]:
-    return {name: value if value != "" else None for name, value in zip(COLUMNS, row, strict=True)}
+def _json(columns: Sequence[str], row: tuple[str | int, ...]) -> dict[str, Any]:
+    return {name: value if value != "" else None for name, value in zip(columns, row, strict=True)}

@@ -47,6 +47,21 @@ class TestLooking:
         expect(steps.nth(0)).to_contain_text("reserved")
         expect(steps.nth(1)).to_contain_text("submitting → unknown")
 
+    def test_on_a_phone_state_amount_and_reason_are_what_one_sees(
+        self, visit: Visit, address: str
+    ) -> None:
+        visit.page.set_viewport_size({"width": 375, "height": 720})
+        visit.page.goto(address)
+        row = stuck(visit).first
+        for part in (".state", ".amount", ".why"):
+            box = row.locator(part).bounding_box()
+            assert box is not None
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= 375
+        # And the key that leads to Find
+        visit.page.keyboard.press("/")
+        expect(visit.page.get_by_role("searchbox", name="Find")).to_be_focused()
+
     def test_any_id_leads_to_what_it_names(self, visit: Visit, address: str) -> None:
         visit.page.goto(address)
         field = visit.page.get_by_role("searchbox", name="Find")

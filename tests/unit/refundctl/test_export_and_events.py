@@ -54,6 +54,8 @@ class TestExport:
             "taken_back_at": "",
             "credit_note": "",
             "failure": "",
+            "payment_amount_minor": "9999",
+            "payment_amount": "99.99",
         }
         assert (refused["status"], refused["failure"]) == ("failed", "refund_rejected")
         assert (lost["status"], lost["processor_refund"], lost["refunded_at"]) == (
@@ -85,6 +87,19 @@ class TestExport:
         world.observe(world.payment().key, world.deadline())
         (row,) = rows(operator.done("export --since 7d").out)
         assert row["taken_back_at"].startswith("2023-11-14")
+        assert (row["status"], row["failure"]) == ("failed", "taken_back")
+
+    def test_chosen_metadata_are_columns_and_sums_are_said(
+        self, world: World, operator: Operator
+    ) -> None:
+        world.refund("k", amount=100, metadata={"order": "=1007", "customer": "kim"})
+        world.refund("l", amount=250)
+        ended = operator.done("export --since 7d --metadata order --metadata shelf")
+        told = {row["amount"]: row for row in rows(ended.out)}
+        assert (told["1.00"]["metadata.order"], told["1.00"]["metadata.shelf"]) == ("'=1007", "")
+        assert told["2.50"]["metadata.order"] == ""
+        assert "kim" not in ended.out
+        assert "SGD 3.50 succeeded: 2 refunds" in ended.err
 
     def test_a_refund_that_others_made_before_has_its_time_from_the_processor(
         self, world: World, operator: Operator
@@ -194,4 +209,4 @@ def test_nothing_but_the_result_is_written_to_stdout(world: World, operator: Ope
     world.refund("k", amount=100)
     told: Any = operator.done("export --since 7d")
     assert told.out.splitlines()[0].startswith("refund,status,amount_minor")
-    assert told.err == ""
+    assert told.err == "SGD 1.00 succeeded: 1 refund\n"

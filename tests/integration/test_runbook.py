@@ -423,8 +423,7 @@ def orders_refused(night: RunningStack, shell: Shell) -> Page:
 def answers_unreadable(night: RunningStack, shell: Shell) -> Page:
     """A charge that is refunded in part, with nothing refunded."""
     payment = paid(night, "unreadable")
-    wait_for_report(night, refunded(night, payment, amount=500), "reported")
-    charge = {"id": payment.charge_id, "amount": 29, "currency": "sgd", "refunds": []}
+    charge = {"id": payment.charge_id, "amount": 50, "currency": "sgd", "refunds": []}
     charge |= {"status": "partially_refunded", "refunded_amount": None}
     night.control.add_fault(
         "hitpay",
@@ -437,14 +436,8 @@ def answers_unreadable(night: RunningStack, shell: Shell) -> Page:
     )
     for _ in range(3):
         answer = caller(night).create_refund("unreadable", payment_record=payment.record_id)
-        assert (answer.status, answer.body["error"]["code"]) == (503, "processor_unavailable")
-    yield {
-        tail("refund-api", "1h", '"unreadable"'): told("unreadable", "hitpay", "charge"),
-        "refundctl reconcile --since 7d": told(
-            f"Not compared: {payment.charge_id}: a HitPay charge is partially_refunded with 0",
-            exit_code=3,
-        ),
-    }
+        assert answer.status == 503, answer.text
+    yield {tail("refund-api", "1h", '"unreadable"'): told("unreadable", "hitpay", "charge")}
 
 
 def server_errors(night: RunningStack, shell: Shell) -> Page:

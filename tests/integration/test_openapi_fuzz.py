@@ -28,7 +28,7 @@ AT_MOST_S = 600
 PAYMENTS = 1000
 CARD = "pm_fuzz"
 # Every parameter of an operation adds calls that break it.
-ANSWERED_2XX_AT_LEAST = 0.15
+ANSWERED_2XX_AT_LEAST = 0.1
 
 
 @dataclass(frozen=True)

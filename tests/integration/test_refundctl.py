@@ -67,7 +67,7 @@ def test_a_healthy_stack_is_found_to_be_one_and_no_secret_is_shown(
     assert [one for one in findings if one["level"] == "fail"] == []
     for check in ("HitPay with this key", "Stripe with this key", "schedules", "ledger"):
         assert level_of(findings, check) == "ok"
-    assert sum(one["check"].startswith("live of ") for one in findings) == 7
+    assert sum(one["check"].startswith("live of ") for one in findings) == 8
     for secret in (night.providers.stripe_key, night.providers.hitpay_key):
         assert secret not in ended.stdout + ended.stderr
     # And a person at a shell reads the same

@@ -10,5 +10,5 @@ def test_every_way_in_leads_to_every_way_out(hasty_stack: RunningStack) -> None:
         tour.walk()
         heard = {event.name for event in tour.listener.heard()}
     # Then each stop came to what it must, and each kind of event was heard
-    assert len(tour.seen) == 19
+    assert len(tour.seen) == 21
     assert heard >= EVENTS

@@ -42,6 +42,8 @@ QUICK = {
     # A report that waits for its first try is not rung for again before all have had theirs: a
     # second message of it would be a second dead letter.
     "SettleSeconds": "60",
+    # Reports are tried without a look at Stripe's sums, which waits for as long as Stripe is down.
+    "ExternalReportDelaySeconds": "1800",
 }
 
 

@@ -97,7 +97,7 @@ def test_the_three_commands_deploy_from_a_fresh_clone(
         live = LiveStack(clients, stage.stack_name)
         assert [(live.version(name), live.behind(name)) for name in live.functions()] == [
             ("1", [])
-        ] * 7
+        ] * 8
         address = api_url(clients, stage, release._outputs(clients, stage))
         smoke = Smoke(clients, stage, address, settle_function="")
         assert smoke.health()

@@ -90,7 +90,7 @@ def test_a_first_release_and_an_upgrade(
     # Then every function is live and was seen to work
     live = LiveStack(account.clients, account.stage.stack_name)
     functions = live.functions()
-    assert len(functions) == 7
+    assert len(functions) == 8
     told = capfd.readouterr().out
     assert told.count("live is version 1") == len(functions)
     for line in ("GET /v1/refunds answers with a list", "schedules are enabled", "functions run"):

@@ -553,7 +553,9 @@ class SettleRefund:
 
     def _next_look(self, stored: Stored, *, soon: bool) -> Settled:
         refund, now_ms, step_ms = stored.refund, self.clock.now_ms(), self.settings.step_ms
-        if refund.state not in FINAL or _is_owed_to_stripe(refund):
+        # One that was aborted moves nothing by itself; it is looked after for its payment's sake.
+        rests = refund.state in FINAL or refund.state is State.ABORTED
+        if not rests or _is_owed_to_stripe(refund):
             return Settled.MOVED_ON
         since_ms = refund.report.reported_at_ms or refund.succeeded_at_ms or refund.created_at_ms
         looks = (since_ms + steps * step_ms for steps in AFTER_STEPS)

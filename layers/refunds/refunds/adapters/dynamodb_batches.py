@@ -9,6 +9,7 @@ The parts of a revision are written before it: whoever reads a batch reads whole
 former revisions stay; a batch is rewritten by a person, and seldom.
 """
 
+import uuid
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -41,10 +42,10 @@ class DynamoDbBatches:
         head = self._table.get(_key(name))
         if head is None:
             return None
-        revision, parts = int(head["revision"]), int(head["parts"])
+        revision, parts, written = int(head["revision"]), int(head["parts"]), str(head["written"])
         rows: list[BatchRow] = []
         for part in range(parts):
-            item = self._table.get(_key(name, f"{revision}#{part}"))
+            item = self._table.get(_key(name, f"{written}#{part}"))
             if item is None:
                 raise UnreadableItemError(f"the batch {name} is not whole")
             rows += _rows_in(str(item["rows"]))
@@ -63,14 +64,17 @@ class DynamoDbBatches:
             LedgerConflictError: somebody else has written it meanwhile; nothing was written.
         """
         revision = batch.revision + 1
+        # Whoever writes at the same time, and is refused, has written parts of their own.
+        written = uuid.uuid4().hex
         parts = list(_parts_of(batch.rows))
         for number, text in enumerate(parts):
-            part = _key(batch.name, f"{revision}#{number}")
+            part = _key(batch.name, f"{written}#{number}")
             self._put(batch, part | {"rows": text, "schema_version": SCHEMA_VERSION})
         head = _key(batch.name) | {
             "actor": batch.actor,
             "at_ms": batch.at_ms,
             "parts": len(parts),
+            "written": written,
             "rows": len(batch.rows),
             "revision": revision,
             "schema_version": SCHEMA_VERSION,

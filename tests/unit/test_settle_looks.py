@@ -5,13 +5,16 @@ from dataclasses import replace
 import pytest
 
 from refunds.money import Money
+from refunds.payment import payment_key_of
 from refunds.ports import (
     Charge,
     ChargeNotFoundError,
     Commit,
     LedgerConflictError,
     MovementStatus,
+    PaymentWrite,
     ProviderUnavailableError,
+    RefundWrite,
 )
 from refunds.reserve import TakenByAnotherCallError
 from refunds.settle import Settled
@@ -19,6 +22,7 @@ from refunds.state_machine import State
 from tests.contract.ledger.examples import a_refund
 from tests.fakes.processor_fates import (
     Answered,
+    NotSent,
 )
 from tests.fakes.world import LEASE_MS, STEP_MS, World
 from tests.unit.settling import (
@@ -241,3 +245,22 @@ class TestBackoff:
         refund = unknown(world)
         settle(world)
         assert world.noted("looked_up") == [{"refund_id": refund.id, "verdict": "NoneYet"}]
+
+
+def test_an_aborted_refund_of_a_payment_out_of_step_is_looked_after_by_schedule(
+    world: World,
+) -> None:
+    # Given a refund that was not sent, and somebody's booking at Stripe that nothing stands for
+    world.processor.fates.append(NotSent())
+    world.refund("k", amount=2500)
+    stored = world.stored("k")
+    payment = world.ledger.payments[payment_key_of(stored)]
+    world.book_by_hand(300, "ticket")
+    world.ledger.commit(Commit(payments=[PaymentWrite(payment, replace(payment, unexplained=300))]))
+    due = replace(world.stored("k"), next_check_ms=world.clock.now_ms())
+    world.ledger.commit(Commit(refunds=[RefundWrite(world.stored("k"), due)]))
+    # When a day passes
+    world.live_for(DAY_MS)
+    # Then it was looked after at once, after an hour and after a day, and not every minute
+    assert world.stored("k").state is State.ABORTED
+    assert 1 <= len(world.noted("stripe_higher")) <= 3

@@ -266,7 +266,8 @@ class SimulatedProcessor:
         if options.loses_orders and random.random() < options.loses_orders:
             return RequestLost()
         if options.loses_answers and random.random() < options.loses_answers:
-            return ReplyLost()
+            late_ms = random.choice((0, 5 * MINUTE_MS, 20 * MINUTE_MS))
+            return ExecutedLate(late_ms) if late_ms else ReplyLost()
         return Executed()
 
     def _conduct(self, order: Order | None) -> Conduct:

@@ -266,7 +266,11 @@ class SimulatedProcessor:
         if options.loses_orders and random.random() < options.loses_orders:
             return RequestLost()
         if options.loses_answers and random.random() < options.loses_answers:
-            late_ms = random.choice((0, 5 * MINUTE_MS, 20 * MINUTE_MS))
+            # Under which form of key one would arrive late is not modelled.
+            waits_ms = (
+                (0, 5 * MINUTE_MS, 20 * MINUTE_MS) if options.others.key_form is None else (0,)
+            )
+            late_ms = random.choice(waits_ms)
             return ExecutedLate(late_ms) if late_ms else ReplyLost()
         return Executed()
 

@@ -55,17 +55,6 @@ def match_ignores_claims() -> Iterator[None]:
 
 
 @defect
-def match_ignores_snapshot() -> Iterator[None]:
-    """What was on the charge before we sent may be found to be ours."""
-
-    def anything(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict:
-        return evidence.judge(replace(refund, snapshot=()), charge, claimed)
-
-    with patch.object(look_up, "judge", anything):
-        yield
-
-
-@defect
 def match_ignores_the_amount() -> Iterator[None]:
     """Any new movement on the charge is found to be ours."""
 

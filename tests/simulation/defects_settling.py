@@ -148,14 +148,3 @@ def sweep_compares_sums_only() -> Iterator[None]:
 
     with patch.object(SweepPayments, "_differing", sums):
         yield
-
-
-@defect
-def mended_link_not_found() -> Iterator[None]:
-    """What was kept without a record stays without one, whatever becomes of its payment."""
-
-    def keep(*_: Any) -> bool:
-        return False
-
-    with patch.object(LearnFromCharge, "_book", keep):
-        yield

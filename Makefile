@@ -26,10 +26,10 @@ env: ## Install the environments, or bring them up to date
 	@$(INTERPRETER) -m local.environments
 
 run: env ## Start everything here, refund a demo payment (PROCESSOR=ccg), serve (ONCE=1: stop)
-	@$(VENV)/python -m local.run
+	@PYTHONPATH=layers/refunds $(VENV)/python -m local.run
 
 tour: env ## Use every way in and show every way out, once, on this machine
-	@$(VENV)/python -m local.tour
+	@PYTHONPATH=layers/refunds $(VENV)/python -m local.tour
 
 check: env ## After every edit: lint, types, template, and all tests that start nothing heavy
 	@$(MAKE) --no-print-directory -j 2 lint tests-light
@@ -67,13 +67,13 @@ bench: env ## Measure against the plain way and the aims: PARTS="latency cpu" me
 
 load: env ## Drive the local cloud: a stream with bursts, a provider outage, recovery
 	@$(INTERPRETER) -m local.environments bench
-	@$(VENV)/python -m benchmarks.load
+	@PYTHONPATH=layers/refunds $(VENV)/python -m benchmarks.load
 
 build: env ## Build functions and layers for this machine, as `run` and `test` use them
 	@$(VENV)/python -m local.build
 
 deploy: env ## Deploy to AWS: make deploy STAGE=sandbox
-	@$(VENV)/python -m local.release
+	@PYTHONPATH=layers/refunds $(VENV)/python -m local.release
 
 screenshot: env ## Take the README's picture of the console anew (needs a Chromium)
 	@SCREENSHOT=docs/console.png $(VENV)/python -m pytest -q tests/browser/test_console_picture.py

@@ -11,6 +11,7 @@ from unittest.mock import patch
 from weakref import WeakKeyDictionary
 
 from refunds import evidence, execute, learn, outcome, record_lines, report
+from refunds import payment as arithmetic
 from refunds.import_external import Import
 from refunds.learn import LearnFromCharge
 from refunds.link import PaymentView
@@ -235,4 +236,19 @@ def linked_for_ever() -> Iterator[None]:
 def canceled_for_a_moment() -> Iterator[None]:
     """What was accepted for later is canceled when the two disagree once."""
     with patch.object(SettleRefund, "_refused", SettleRefund._cancel):
+        yield
+
+
+@defect
+def sums_kept_as_maxima() -> Iterator[None]:
+    """What others refunded and was known as a sum is never lowered, though each is imported."""
+    learnt = arithmetic.learn_foreign
+
+    def most(payment: Payment, **seen: Any) -> Payment:
+        now = learnt(payment, **seen)
+        on_charge = max(payment.foreign_on_charge, now.foreign_on_charge)
+        in_book = max(payment.foreign_in_book, now.foreign_in_book)
+        return replace(now, foreign_on_charge=on_charge, foreign_in_book=in_book)
+
+    with patch.object(learn, "learn_foreign", most):
         yield

@@ -55,6 +55,17 @@ def match_ignores_claims() -> Iterator[None]:
 
 
 @defect
+def match_ignores_snapshot() -> Iterator[None]:
+    """What was on the charge before we sent may be found to be ours."""
+
+    def anything(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict:
+        return evidence.judge(replace(refund, snapshot=()), charge, claimed)
+
+    with patch.object(look_up, "judge", anything):
+        yield
+
+
+@defect
 def match_ignores_the_amount() -> Iterator[None]:
     """Any new movement on the charge is found to be ours."""
 
@@ -147,4 +158,15 @@ def sweep_compares_sums_only() -> Iterator[None]:
         return [one.id for one in charges if one.refunded != counted.get(one.id, 0)]
 
     with patch.object(SweepPayments, "_differing", sums):
+        yield
+
+
+@defect
+def mended_link_not_found() -> Iterator[None]:
+    """What was kept without a record stays without one, whatever becomes of its payment."""
+
+    def keep(*_: Any) -> bool:
+        return False
+
+    with patch.object(LearnFromCharge, "_book", keep):
         yield

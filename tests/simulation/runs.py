@@ -18,7 +18,7 @@ from tests.simulation.profiles import NAMES
 from tests.simulation.world import Result, World
 
 # From so many worlds on, every legal transition and every fault at every port must have occurred.
-WORLDS_FOR_ALL: Final = 10_000
+WORLDS_FOR_ALL: Final = 3_000
 CHUNK: Final = 250
 
 Step = tuple[str | None, str]

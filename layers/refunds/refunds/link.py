@@ -98,11 +98,16 @@ class _OwnLead:
 
 @dataclass(frozen=True, slots=True)
 class _Lead:
-    """Where the caller's reference leads: a record, and a charge if something already names one."""
+    """Where the caller's reference leads: a record, and a charge if something already names one.
+
+    Attributes:
+        in_doubt: whether the ledger knew of another charge, so that the one named now is read.
+    """
 
     link: RecordLink
     key: PaymentKey | None
     known: bool
+    in_doubt: bool = False
     payment_intent: str | None = None
     invoice: str | None = None
 
@@ -280,7 +285,8 @@ class LinkResolver:
         except (PaymentLinkConflictError, ChargeNotFoundError):
             if not lead.known or lead.key is None or not self._is_unused(lead.key):
                 raise
-            return self._read(replace(lead, key=None, known=False), request, deadline)
+            in_doubt = replace(lead, key=None, known=False, in_doubt=True)
+            return self._read(in_doubt, request, deadline)
 
     def _is_unused(self, key: PaymentKey) -> bool:
         payment = self.ledger.payment(key)
@@ -293,7 +299,7 @@ class LinkResolver:
         named = lead.key
         if named is None:
             record = self._record(lead, deadline)
-            key, charge = self._resolve(record, request, deadline)
+            key, charge = self._resolve(record, request, deadline, in_doubt=lead.in_doubt)
         elif self._reads_charge(named, known=lead.known):
             record, charge = self.together.both(
                 lambda: self._record(lead, deadline),
@@ -307,11 +313,11 @@ class LinkResolver:
             key, charge = self._agreed(named, record, request, deadline), None
         return record, key, charge
 
-    def _reads_charge(self, key: PaymentKey, *, known: bool) -> bool:
+    def _reads_charge(self, key: PaymentKey, *, known: bool, in_doubt: bool = False) -> bool:
         can = self.processor(key.processor).capabilities
         if not can.shows_payments or key.is_unlinked:
             return False
-        if self.in_doubt(key.processor):
+        if in_doubt or self.in_doubt(key.processor):
             # A processor that failed a moment ago is asked by a read first, never by the refund.
             return True
         if self.verify_charge is VerifyCharge.FIRST:
@@ -383,12 +389,17 @@ class LinkResolver:
         return charge.id.casefold() == key.charge_id.casefold()
 
     def _resolve(
-        self, record: PaymentRecord, request: RefundRequest, deadline: Deadline
+        self,
+        record: PaymentRecord,
+        request: RefundRequest,
+        deadline: Deadline,
+        *,
+        in_doubt: bool,
     ) -> tuple[PaymentKey, Charge | None]:
         """The charge by the record's own metadata, else by its payment reference."""
         asked = request.processor
         key = self._chosen(self._payments_in(record.metadata), asked, record.id)
-        if key is not None and not self._reads_charge(key, known=False):
+        if key is not None and not self._reads_charge(key, known=False, in_doubt=in_doubt):
             return key, None
         if key is None and request.is_unlinked and asked is not None:
             return unlinked_payment_key(asked, record.id), None

@@ -274,6 +274,18 @@ REFUSALS = [
         Refused(no_room=True),
     ),
     Refusal(
+        "no room, and what is shown may be older than this service",
+        (SENT, line("older", 6000, Standing.BEFORE_ADOPTION)),
+        8000,
+        Refused(no_room=True),
+    ),
+    Refusal(
+        "no room, and both it and what is older are shown",
+        (LARGE, line("older", 4000, Standing.BEFORE_ADOPTION)),
+        10_000,
+        ByReference(),
+    ),
+    Refusal(
         "the processor paid more than was captured",
         (SENT, line("told", 10_000, Standing.REPORTED)),
         10_000,

@@ -286,7 +286,9 @@ def judge_refusal(
             return Refused(no_room=False)
         return ByReference(owe=_beliefs(lines) if u < line.amount else ())
     others = _sent_and_open(refund_id, lines)
-    if u >= line.amount + sum(other.amount for other in others):
+    # What is older than this service was told by others, if it was: before ours could be.
+    older = [each for each in lines if each.standing is Standing.BEFORE_ADOPTION]
+    if u >= line.amount + sum(other.amount for other in [*others, *older]):
         return ByReference()
     # A smaller one may still find room, or turn out to be known. A larger one cannot help.
     if any(told_at_once(other) and _size(other) < _size(line) for other in others):

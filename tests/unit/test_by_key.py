@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from refunds.money import Money
-from refunds.ports import Commit, Dedupe, MovementStatus, UnreadableAnswerError
+from refunds.ports import Commit, Dedupe, Movement, MovementStatus, UnreadableAnswerError
 from refunds.report import Reported
 from refunds.settle import AfterHold, Settled
 from refunds.state_machine import ReportState, State
@@ -20,6 +20,7 @@ from tests.fakes.processor_fates import (
 )
 from tests.fakes.world import HOLD_MS, LEASE_MS, STEP_MS, World
 
+HOUR_MS = 3_600_000
 BY_KEY = ("hyperswitch", "ccg")
 
 
@@ -34,6 +35,47 @@ def world(request: pytest.FixtureRequest) -> World:
 def repeated(world: World) -> list[bool]:
     """Of each order that was handed over, whether it was said to be repeated."""
     return [order.repeated for order in world.processor.orders]
+
+
+class TestTurnedDown:
+    """The processor said that it had not executed the order, and has."""
+
+    @pytest.mark.parametrize("fate", [Answered(422, "No."), Answered(401)])
+    def test_a_later_look_by_its_key_finds_it(self, world: World, fate: Answered) -> None:
+        # Given an order that was turned down, and is executed half an hour later
+        world.processor.fates.append(fate)
+        refund = world.refund("k", amount=2500).refund
+        world.live_for(HOUR_MS // 2)
+        world.processor.books.move(
+            world.processor.books.charges["charge-1"], Money(2500, "sgd"), refund.id
+        )
+        # When settling looks at it an hour after it ended
+        world.live_for(HOUR_MS)
+        # Then it has succeeded after all, whatever payments list, and Stripe hears of it
+        assert world.stored("k").state is State.SUCCEEDED
+        assert world.at_stripe == 2500
+        assert world.imported() == []
+
+    def test_it_is_found_where_payments_list_other_ids(self) -> None:
+        world = World(doors=("hyperswitch",))
+        world.pay()
+        world.processor.books.lists_other_ids = True
+        world.processor.fates.append(Answered(422, "No."))
+        refund = world.refund("k", amount=2500).refund
+        made = world.processor.books.move(
+            world.processor.books.charges["charge-1"], Money(2500, "sgd"), refund.id
+        )
+        assert isinstance(made, Movement)
+        world.live_for(2 * HOUR_MS)
+        assert world.stored("k").processor_refund_id == made.id
+
+    def test_while_it_gives_no_answer_the_refund_stays_as_it_is(self, world: World) -> None:
+        world.processor.fates.append(Answered(422, "No."))
+        world.refund("k", amount=2500)
+        world.processor.is_down = True
+        world.live_for(2 * HOUR_MS)
+        assert world.stored("k").state is State.REJECTED
+        assert world.stored("k").next_check_ms is not None
 
 
 class TestFound:

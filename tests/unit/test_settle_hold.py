@@ -7,7 +7,7 @@ from refunds.ports import (
     Accepted,
     Movement,
 )
-from refunds.record import Stored
+from refunds.record import SUMS_CHECK_MS, Stored
 from refunds.settle import AfterHold, Settled
 from refunds.state_machine import ReportState, State
 from tests.fakes.processor_fates import (
@@ -75,7 +75,8 @@ class TestHold:
         refund = at_the_end_of_its_hold(world)
         assert settle_when_due(world) is Settled.MOVED_ON
         stored = world.stored("k")
-        assert (stored.state, stored.next_check_ms) == (State.FAILED, None)
+        assert stored.state is State.FAILED
+        assert stored.next_check_ms == stored.updated_at_ms + SUMS_CHECK_MS
         assert (stored.looks, stored.look_ups) == (0, 0)
         assert stored.failure is not None
         assert stored.failure.code == "not_executed"

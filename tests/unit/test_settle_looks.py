@@ -75,16 +75,15 @@ class TestTaking:
         assert settle(world) is Settled.HELD
         assert world.stored("k").state is refund.state
 
-    @pytest.mark.parametrize("state", [State.REJECTED, State.ABORTED, State.FAILED])
-    def test_what_nothing_is_owed_for_is_never_looked_at_again(
-        self, world: World, state: State
+    @pytest.mark.parametrize("fate", [Answered(422, "No."), Answered(401)])
+    def test_what_was_turned_down_is_looked_at_four_times_in_a_month(
+        self, world: World, fate: Answered
     ) -> None:
-        # Given a refund that an older release left due though it owes nothing
-        world.processor.fates.append(Answered(422, "No."))
-        refund = world.refund("k").refund
-        world.ledger.refunds[refund.id] = replace(refund, state=state, next_check_ms=0)
-        # When settling takes it, then that is put right
-        assert settle(world) is Settled.NOTHING_DUE
+        world.processor.fates.append(fate)
+        ended_ms = world.refund("k").refund.updated_at_ms
+        for hours in (1, 24, 7 * 24, 30 * 24):
+            assert world.stored("k").next_check_ms == ended_ms + hours * 60 * STEP_MS
+            assert settle_when_due(world) is Settled.HELD
         assert world.stored("k").next_check_ms is None
 
     def test_a_success_whose_report_is_done_is_looked_at_four_times_in_a_month(

@@ -5,14 +5,16 @@ from dataclasses import replace
 import pytest
 
 from refunds.errors import RefundAmountExceededError
+from refunds.link import VerifyCharge
 from refunds.money import Money
 from refunds.payment import PaymentKey
 from refunds.ports import MovementStatus
 from refunds.refund import ReportCause
+from refunds.settle import AfterHold
 from refunds.state_machine import ReportState, State
 from tests.fakes.book_fates import AnswerLost, ReportLost
-from tests.fakes.processor_fates import Answered, Conduct, ExecutedLate, ReplyLost
-from tests.fakes.world import GRACE_MS, STEP_MS, World
+from tests.fakes.processor_fates import Answered, Conduct, ExecutedLate, ReplyLost, RequestLost
+from tests.fakes.world import GRACE_MS, HOLD_MS, STEP_MS, World
 
 CHARGE = PaymentKey("hitpay", "charge-1")
 HOUR = 60 * STEP_MS
@@ -310,6 +312,44 @@ class TestAWrongLink:
         done = world.refund("second", amount=5000)
         assert done.refund.state is State.SUCCEEDED
         assert done.refund.processor_payment_id == "charge-1"
+
+    def test_the_right_payment_is_read_though_none_usually_is(self) -> None:
+        # Given a stage that reads no charges, a wrong link, and a dashboard refund of the right one
+        world = World(verify_charge=VerifyCharge.NEVER)
+        world.pay()
+        world.processor.add_charge("charge-wrong", Money(9999, "sgd"))
+        record = world.book.books.records["pr_1"]
+        right = dict(record.metadata)
+        record.metadata = {"hitpay_payment_id": "charge-wrong"}
+        world.processor.fates.append(Answered(403, "The charge is not yours."))
+        world.refund("first", amount=5000)
+        world.in_dashboard(1000)
+        # When the metadata are mended and the rest is refunded
+        record.metadata = right
+        done = world.refund("second")
+        # Then what others refunded counts
+        assert done.refund.amount == 8999
+
+
+class TestSeenMeanwhile:
+    """Nothing is imported while a refund's outcome is not known."""
+
+    @pytest.mark.parametrize("door", ["hitpay", "hedge"])
+    def test_a_refund_of_others_is_told_when_ours_has_failed(self, door: str) -> None:
+        # Given a refund whose order was lost, and a dashboard refund of another amount beside it
+        world = World(doors=(door,), after_hold=AfterHold.FAILED)
+        world.settle_run(world.deadline())
+        world.clock.advance(DAY)
+        world.pay()
+        world.processor.fates.append(RequestLost())
+        world.refund("ours", amount=2500)
+        world.in_dashboard(1000)
+        # When it has failed, since nothing of its amount was found for the whole hold
+        world.live_for(HOLD_MS + 4 * HOUR, every_ms=5 * STEP_MS)
+        assert world.stored("ours").state is State.FAILED
+        # Then Stripe hears of the other though no webhook came and nobody asked again
+        assert [one.amount for one in world.imported()] == [1000]
+        assert world.at_stripe == 1000
 
 
 def test_a_report_that_stripe_lost_is_sent_again_until_it_answers(world: World) -> None:

@@ -18,7 +18,7 @@ from typing import Final
 from refunds.evidence import can_stand_for, is_made_by, stands_for
 from refunds.import_external import Import, is_importable
 from refunds.link import PaymentView
-from refunds.look_up import movement_of
+from refunds.look_up import movement_of, ordered_by
 from refunds.outcome import after_news, booked_by, claims_of, news_of, of_its_payment
 from refunds.payment import (
     Payment,
@@ -207,11 +207,34 @@ class LearnFromCharge:
             if movement.id in held.owners or movement.order_id is None:
                 continue
             refund = self.ledger.refund(movement.order_id)
-            if refund is None or refund.state not in FREED or refund.processor_refund_id:
-                continue
-            if movement.status is MovementStatus.SUCCEEDED and can_stand_for(movement, refund):
-                bound = replace(refund, processor_refund_id=movement.id)
-                yield self._follow(bound, movement, view, deadline)
+            try:
+                if refund is not None and self.follow_order(refund, movement, deadline):
+                    yield True
+            except ProviderUnavailableError as error:
+                self._not_confirmed(movement.order_id, error)
+
+    def follow_order(self, refund: Refund, listed: Movement | None, deadline: Deadline) -> bool:
+        """Let a refund that was thought to have moved nothing follow what its order moved.
+
+        ``listed`` is what its payment lists under its order, if it was read. Whether something was
+        written, durably.
+
+        Raises:
+            LedgerConflictError, LedgerUnavailableError: as ``__call__``.
+            ProviderUnavailableError: the processor did not say what became of the order.
+        """
+        processor, movement = self.processors.get(refund.processor), listed
+        if processor is None or refund.state not in FREED or refund.processor_refund_id is not None:
+            return False
+        if processor.capabilities.keeps_keys:
+            # Under the id that orders are answered with; payments may list others.
+            movement = next(iter(ordered_by(processor, refund, deadline) or ()), listed)
+        if movement is None or movement.status is not MovementStatus.SUCCEEDED:
+            return False
+        if not can_stand_for(movement, refund):
+            return False
+        bound = replace(refund, processor_refund_id=movement.id)
+        return self.follow(bound, movement, deadline)
 
     def _is_confirmed(self, refund: Refund, movement: Movement, deadline: Deadline) -> bool:
         """Whether a second look, by its id, shows the same."""
@@ -221,11 +244,14 @@ class LearnFromCharge:
         try:
             again = movement_of(processor, movement.id, refund.refunded_payment, deadline)
         except ProviderUnavailableError as error:
-            self.trail.note("no_second_look", refund_id=refund.id, reason=type(error).__name__)
+            self._not_confirmed(refund.id, error)
             return False
         return (
             again is not None and again.status is movement.status and again.money == movement.money
         )
+
+    def _not_confirmed(self, refund_id: str, error: ProviderUnavailableError) -> None:
+        self.trail.note("no_second_look", refund_id=refund_id, reason=type(error).__name__)
 
     def _book(self, refund: Refund, movement: Movement, view: PaymentView) -> bool:
         """Give the refund the record that its payment has got since it was imported."""

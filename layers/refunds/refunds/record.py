@@ -29,6 +29,8 @@ from refunds.state_machine import FREED, PUBLIC_STATUS, UNBOUND, State
 RECORD_ATTEMPTS: Final = 25
 # When the sums are looked at, if Stripe showed another one than what is reported.
 SUMS_CHECK_MS: Final = 60_000
+# When a refund that ended without money is looked at for the first time.
+ENDED_CHECK_MS: Final = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +149,8 @@ class Recorder:
         if after == current.refund:
             return current
         has_moved = after.state is not current.refund.state
-        if has_moved and after.next_check_ms is None and current.payment.is_out_of_step:
-            # Whatever became of it: somebody has to find out what else Stripe was told.
-            after = replace(after, next_check_ms=self.clock.now_ms() + SUMS_CHECK_MS)
+        if has_moved and after.next_check_ms is None and (wait_ms := _wait_ms(current, after)):
+            after = replace(after, next_check_ms=self.clock.now_ms() + wait_ms)
         try:
             payment = follow(current.payment, current.refund, after)
         except SlotTakenError as error:
@@ -205,6 +206,21 @@ class Recorder:
         if refund is None or payment is None:
             raise LedgerUnavailableError(f"the ledger does not show {refund_id} whole")
         return Stored(refund, payment)
+
+
+def _wait_ms(current: Stored, after: Refund) -> int | None:
+    """After how long the payment is looked at for a refund of which nothing else is due.
+
+    Somebody has to find out what else Stripe was told, if its sum is not ours. While what became of
+    a refund was not known nothing was imported: if it moved nothing, what was seen meanwhile is
+    somebody else's. And what a processor has turned down it may execute after all.
+    """
+    if current.payment.is_out_of_step:
+        return SUMS_CHECK_MS
+    if after.state not in FREED or after.attempt == 0:
+        return None
+    was_unknown = current.refund.state in (State.UNKNOWN, State.REVIEW)
+    return SUMS_CHECK_MS if was_unknown else ENDED_CHECK_MS
 
 
 def _newly_bound(before: Refund, after: Refund) -> bool:

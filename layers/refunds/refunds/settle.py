@@ -15,7 +15,8 @@ not finish stays due in the ledger.
     requested              ─▶ executed, if the slot is free and it is the payment's oldest
     succeeded, report due  ─▶ the doorbell is rung (again), if no message seems to be under way
     reported, note due     ─▶ one more attempt at the credit note
-    succeeded              ─▶ after an hour, 1, 7 and 30 days: is it all still so, on all sides?
+    succeeded, failed,
+    rejected, aborted      ─▶ after an hour, 1, 7 and 30 days: is it all still so, on all sides?
 """
 
 from collections.abc import Mapping
@@ -86,13 +87,13 @@ from refunds.refund import (
 )
 from refunds.reserve import TakenByAnotherCallError
 from refunds.ring import ring_if_owed
-from refunds.state_machine import FINAL, CreditNoteState, Event, ReportState, State
+from refunds.state_machine import FINAL, FREED, CreditNoteState, Event, ReportState, State
 
 ACTOR: Final = "settle_refunds"
 # A day, in steps of the settle interval (a minute).
 REVIEW_STEPS: Final = 24 * 60
-# When a success is looked at again, in such steps: what others report later, and what a processor
-# takes back late, is noticed then where no webhook tells of it.
+# When what has ended is looked at again, in such steps: what others report later, and what a
+# processor takes back or moves after all, is noticed then where no webhook tells of it.
 AFTER_STEPS: Final = (60, REVIEW_STEPS, 7 * REVIEW_STEPS, 30 * REVIEW_STEPS)
 # No processor's refund is still on its way then; a bank's own takes a week or two.
 PENDING_STEPS_MAX: Final = 30 * REVIEW_STEPS
@@ -215,9 +216,7 @@ class SettleRefund:
         except LedgerConflictError:
             self.trail.note("look_met_another_write", refund_id=refund_id)
 
-    def _settle(  # noqa: PLR0911 - one return for each state
-        self, stored: Stored, deadline: Deadline
-    ) -> Settled:
+    def _settle(self, stored: Stored, deadline: Deadline) -> Settled:
         match stored.refund.state:
             case State.SUBMITTING:
                 return self._take_over(stored, deadline)
@@ -229,13 +228,8 @@ class SettleRefund:
                 return self._run(stored, deadline)
             case State.SUCCEEDED if _is_owed_to_stripe(stored.refund):
                 return self._tell_stripe(stored, deadline)
-            case State.SUCCEEDED:
-                return self._look_after(stored, deadline)
-            case _ if stored.payment.is_out_of_step:
-                return self._look_after(stored, deadline)
             case _:
-                self.recorder.write(stored, replace(stored.refund, next_check_ms=None))
-                return Settled.NOTHING_DUE
+                return self._look_after(stored, deadline)
 
     # --- unknown ----------------------------------------------------------------------------------
 
@@ -543,6 +537,7 @@ class SettleRefund:
     def _follow_late(self, processor: Processor, refund: Refund, deadline: Deadline) -> None:
         bound_to, payment_id = refund.processor_refund_id, refund.refunded_payment
         if bound_to is None:
+            self.learn.follow_order(refund, None, deadline)
             return
         try:
             movement = movement_of(processor, bound_to, payment_id, deadline)
@@ -553,11 +548,10 @@ class SettleRefund:
 
     def _next_look(self, stored: Stored, *, soon: bool) -> Settled:
         refund, now_ms, step_ms = stored.refund, self.clock.now_ms(), self.settings.step_ms
-        # One that was aborted moves nothing by itself; it is looked after for its payment's sake.
-        rests = refund.state in FINAL or refund.state is State.ABORTED
+        rests = refund.state in FINAL | FREED
         if not rests or _is_owed_to_stripe(refund):
             return Settled.MOVED_ON
-        since_ms = refund.report.reported_at_ms or refund.succeeded_at_ms or refund.created_at_ms
+        since_ms = refund.report.reported_at_ms or refund.entered_at_ms
         looks = (since_ms + steps * step_ms for steps in AFTER_STEPS)
         next_ms = next((at_ms for at_ms in looks if at_ms > now_ms), None)
         after = replace(refund, looks=0, next_check_ms=now_ms + step_ms if soon else next_ms)

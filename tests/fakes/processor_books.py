@@ -38,6 +38,7 @@ class FakeRefund:
     ``executed_ms`` is monotonic: look-ups lag by it. At ``last_ms`` its status becomes ``last``.
 
     Attributes:
+        asked: what was to be moved; a pending one may turn out to move less.
         conduct: how it was to become and to look.
         been: all that it has been.
         changes: how many of its changes are over.
@@ -45,6 +46,7 @@ class FakeRefund:
     """
 
     movement: Movement
+    asked: Money
     order_id: str | None
     executed_ms: int
     last: MovementStatus | None
@@ -164,7 +166,7 @@ class ProcessorBooks:
         )
         last_ms = now_ms + self.conduct.after_ms
         refund = FakeRefund(
-            movement, order_id, now_ms - age_ms, self.conduct.last, last_ms, self.conduct
+            movement, money, order_id, now_ms - age_ms, self.conduct.last, last_ms, self.conduct
         )
         if order_id is not None:
             refund.key = self.key_form + order_id

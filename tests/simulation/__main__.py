@@ -58,7 +58,9 @@ def show(tally: Tally, first: int) -> None:
     share = tally.reviews / tally.refunds if tally.refunds else 0
     say(f"{tally.repeated} orders were handed over again")
     say(f"{tally.refunds} refunds, {tally.unlinked} of them unlinked")
-    say(f"{tally.reviews} of them ended in review ({share:.2%}), each")
+    plain = tally.plain_reviews / tally.plain_refunds if tally.plain_refunds else 0
+    say(f"{tally.reviews} of them ended in review ({share:.2%}; {plain:.2%} where nothing hides")
+    say("  what became of a refund), each")
     say("  because its POST never executed, an equal foreign refund confused, clocks disagreed, or")
     say("  its processor does not show its keys, or its refunds")
     met = f"{len(tally.pairs & set(tally.faults))} of {len(tally.pairs)} faults × ports"

@@ -119,7 +119,7 @@ class BookWatch:
             most = payment.captured - went - held
             # What is not ours holds its amount for as long as it may still be found to be another.
             require(
-                payment.refundable + payment.foreign >= most,
+                payment.refundable >= most,
                 "what_is_left_is_refundable",
                 (payment, of_it),
             )

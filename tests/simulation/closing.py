@@ -9,9 +9,9 @@ from typing import Final
 
 from refunds.accept_excess import AcceptExcess, NothingToAcceptError
 from refunds.errors import PaymentNotFoundError
-from refunds.payment import PaymentKey
+from refunds.payment import PaymentKey, payment_key_of
 from refunds.ports import Deadline, MovementStatus
-from refunds.refund import Refund
+from refunds.refund import Refund, ReportCause
 from refunds.report_by_hand import (
     Owed,
     ReportByHand,
@@ -29,6 +29,7 @@ from refunds.resolve import (
 )
 from refunds.state_machine import ReportState, State
 from refunds.unlink import LinkInUseError, Unlink
+from tests.fakes.abilities import ABILITIES
 from tests.fakes.processor_books import FakeRefund
 from tests.simulation.alarms import SWEEP_FAILED, UNLISTED
 from tests.simulation.book_watch import BookWatch
@@ -105,7 +106,8 @@ class Operator:
         if reviews or failed:
             return True
         mended = [self._mend(page) for page in self._books.differing()]
-        return any(mended)
+        confirmed = [self._confirm(one) for one in refunds.values()]
+        return any(mended) or any(confirmed)
 
     def unlink(self, record: str) -> None:
         """Take back a link that metadata made by mistake, if the ledger has it."""
@@ -182,6 +184,7 @@ class Operator:
         told: list[ReportDecision] = [ToldByOthers(WHY), Waive(WHY)]
         waive: list[ReportDecision] = [Waive(WHY)]
         if made is None or refund.payment_record is None:
+            self._require_no_record(refund)
             return waive
         if made.movement.id in self._books.told(refund.payment_record):
             return told
@@ -191,6 +194,27 @@ class Operator:
         record = stripe.records[refund.payment_record]
         room = record.guaranteed - stripe.refunded(record.id)
         return [Owed(WHY)] if room >= refund.amount else waive
+
+    def _require_no_record(self, refund: Refund) -> None:
+        """What failed for want of a record is owed by itself once its payment has one.
+
+        Where payments are listed, so that somebody looks at them when their links are mended.
+        """
+        linked = self._stage.memory.payments[payment_key_of(refund)].payment_record is not None
+        seen = ABILITIES[refund.processor].lists_charges
+        found = refund.payment_record is not None or not (linked and seen)
+        require(found, "a_mended_link_is_found", refund)
+
+    def _confirm(self, refund: Refund) -> bool:
+        """Now and then somebody who looks at Stripe says that what the sums made believe is so."""
+        record, cause = refund.payment_record, refund.report.cause
+        if cause is not ReportCause.BY_SUMS or record is None or self._stage.random.random() < 0.5:
+            return False
+        made = self._stage.money.movement(refund.processor_refund_id)
+        if made is None or made.movement.id not in self._books.told(record):
+            return False
+        self._decide_any(refund, [ToldByOthers(WHY)])
+        return True
 
     def _decide_any(self, refund: Refund, decisions: list[ReportDecision]) -> None:
         refused: list[str] = []

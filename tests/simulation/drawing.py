@@ -4,11 +4,18 @@ from dataclasses import replace
 from random import Random
 
 from refunds.link import VerifyCharge
+from refunds.ports import Capabilities
 from refunds.processors.registry import OF_RECORDS
 from refunds.refund import STRIPE, RefundType
 from refunds.settle import AfterHold
 from refunds.stripe_knows import OthersReport
-from tests.fakes.abilities import ABILITIES, keeps_keys, names_where, refunds_unlinked
+from tests.fakes.abilities import (
+    ABILITIES,
+    keeps_keys,
+    names_where,
+    refunds_unlinked,
+    shows_payments,
+)
 from tests.simulation.faults import Fault
 from tests.simulation.options import (
     LONE_RECORD,
@@ -134,10 +141,16 @@ def _with_others(options: Options) -> Options:
         options = replace(
             options,
             odd_conduct=max(options.odd_conduct, 0.5),
+            turns_down=0.3,
+            loses_answers=0.0,
             webhook_rate=3.0 if others.flips else max(options.webhook_rate, 1.0),
             wishes=(*options.wishes, late),
             foreign=(*options.foreign, theirs),
         )
+        if random.random() < 0.5:
+            options = replace(
+                _failing_beside(random, options, before=True), loses_answers=0.9, turns_down=0.0
+            )
     if Theme.KEY_FORM in about:
         # Nobody knows what became of some orders when the form changes.
         begin_ms = min(wish.start_ms for wish in options.wishes) + random.randrange(2 * MINUTE_MS)
@@ -167,12 +180,15 @@ def _off_when_its_turn_comes(random: Random, options: Options) -> Options:
     return replace(options, wishes=wishes, others=others)
 
 
-def _failing_beside(random: Random, options: Options) -> Options:
-    """Answers are lost, and somebody's refund of the amount fails beside ours, after we ask."""
+def _failing_beside(random: Random, options: Options, *, before: bool = False) -> Options:
+    """Answers are lost, and somebody's refund of the amount fails beside ours, after we ask.
+
+    Or ``before`` that, so that it is seen as failed first.
+    """
     wish = random.choice(options.wishes)
     if wish.amount is None:
         return options
-    at_ms = wish.start_ms + random.randrange(100, MINUTE_MS)
+    at_ms = 0 if before else wish.start_ms + random.randrange(100, MINUTE_MS)
     beside = Foreign(payment=wish.payment, amount=wish.amount, at_ms=at_ms, fails=True)
     return replace(options, loses_answers=0.5, foreign=(*options.foreign, beside))
 
@@ -188,6 +204,11 @@ def _at_processors(options: Options, processor: str | None) -> Options:
     names, homes = NAMES, _homes(random, options.payments)
     if processor is not None:
         names, homes = (processor,), ((processor,),)
+    elif Theme.CHANGED_MIND in options.others.themes:
+        # What was turned down and is executed after all is only found where orders are shown; what
+        # had failed before can only be taken for one of unknown outcome where they are not.
+        kind = _shows_payments_only if options.loses_answers else _shows_orders
+        homes = ((random.choice(names_where(kind)),),)
     here = {name for named in homes for name in named}
     by_key = all(keeps_keys(ABILITIES[name]) for name in here)
     lost = random.choice((0.0, 0.0, 0.7))
@@ -207,6 +228,14 @@ def _at_processors(options: Options, processor: str | None) -> Options:
         reads_keys=reads_keys,
         names_orders=names_orders,
     )
+
+
+def _shows_orders(can: Capabilities) -> bool:
+    return keeps_keys(can) and shows_payments(can)
+
+
+def _shows_payments_only(can: Capabilities) -> bool:
+    return shows_payments(can) and not keeps_keys(can)
 
 
 def _homes(random: Random, payments: int) -> tuple[tuple[str, ...], ...]:

@@ -134,7 +134,7 @@ for _ports in _AT_PROCESSORS.values():
     POSSIBLE.update(_ports)
 
 # Calls that are few, and at which most is at stake, fail so many times as often as all others.
-_STRAIN: Final = {"refund": 3, "refund_unlinked": 5, "repeat": 8, "movement": 4, "ordered": 2}
+_STRAIN: Final = {"refund": 3, "refund_unlinked": 20, "repeat": 8, "movement": 4, "ordered": 2}
 _STRAINED: Final = {
     port: _STRAIN.get(port.rpartition(".")[2], 1)
     for ports in _AT_PROCESSORS.values()

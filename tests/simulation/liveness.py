@@ -5,7 +5,7 @@ from refunds.payment import PaymentKey, payment_key_of
 from refunds.ports import Capabilities, MovementStatus, News
 from refunds.refund import STRIPE, Refund, refund_id_of
 from refunds.state_machine import ReportState, State
-from tests.fakes.abilities import ABILITIES, keeps_keys
+from tests.fakes.abilities import ABILITIES, keeps_keys, shows_payments
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.processor_books import FakeRefund
 from tests.fakes.processor_fates import Look
@@ -92,7 +92,18 @@ class Ending:
     def _is_followed(self, made: FakeRefund) -> bool:
         """Whether the movement is what its own refund waits for, and not for another's instead."""
         refund = self._stage.memory.refunds.get(made.order_id or "")
-        return refund is not None and not self._money.is_mistaken(refund)
+        if refund is None or self._is_shown_nowhere(refund, made):
+            return False
+        return not self._money.is_mistaken(refund)
+
+    def _is_shown_nowhere(self, refund: Refund, made: FakeRefund) -> bool:
+        """Whether less moved than was asked for, where neither payments nor keys can be read.
+
+        A person finds it in the processor's dashboard only, and tells Stripe of it by hand.
+        """
+        can = ABILITIES[refund.processor]
+        mute = keeps_keys(can) and not shows_payments(can) and not self._stage.options.reads_keys
+        return mute and moves_less(made)
 
     def _came_to_an_end(self, refund: Refund) -> None:
         alarms, dead = self._stage.trail.alarms, self._stage.queue.dead

@@ -150,7 +150,7 @@ class MoneyWatch:
         refund = self._memory.refunds.get(refund_id)
         require(refund is not None, "no_movement_without_an_intent", movement)
         assert refund is not None
-        moved = movement.movement
+        moved = replace(movement.movement, money=movement.asked)  # it may have become less at once
         require(is_as_asked(moved, refund), "movement_is_as_asked", (movement, refund))
         if has_failed(movement) or self.is_mistaken(refund):
             return

@@ -73,6 +73,10 @@ class Theme(StrEnum):
     BAD_PAGE = "bad_page"
 
 
+# Worlds about these take away what a refund is known by, so that a person looks at many of them.
+HIDING: Final = frozenset({Theme.ODD_LOOKS, Theme.OTHER_AMOUNT, Theme.LISTLESS, Theme.KEY_FORM})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Others:
     """What a world is like beyond its faults.

@@ -69,7 +69,7 @@ _FATES: Final[dict[Fault, Fate]] = {
 
 
 # An order that is turned down is certain not to be executed, unless the processor breaks its word.
-_TURNED_DOWN: Final = (Fault.REFUSED, Fault.UNAUTHORIZED)
+_TURNED_DOWN: Final = (_FATES[Fault.REFUSED], _FATES[Fault.UNAUTHORIZED])
 
 
 class SimulatedProcessor:
@@ -186,7 +186,7 @@ class SimulatedProcessor:
         self.inner.fates.append(fate)
         ask = self.inner.refund_unlinked if isinstance(order, UnlinkedOrder) else self.inner.refund
         outcome = ask(order, deadline)  # type: ignore[arg-type]
-        if isinstance(order, RefundOrder) and self._breaks_its_word(fault):
+        if isinstance(order, RefundOrder) and self._breaks_its_word(fate):
             self.plans += 1
             wait_ms = self._gate.scheduler.random.choice((30_000, 20 * MINUTE_MS, 3 * HOUR_MS))
             self._gate.scheduler.after(wait_ms, partial(self._execute_after_all, order))
@@ -201,9 +201,9 @@ class SimulatedProcessor:
         self._gate.leave(fault, min(READ_MS, deadline.remaining_ms()) if silent else None)
         return outcome
 
-    def _breaks_its_word(self, fault: Fault | None) -> bool:
+    def _breaks_its_word(self, fate: Fate) -> bool:
         """Whether what it turned down is executed after all; only where the order is shown then."""
-        able = fault in _TURNED_DOWN and keeps_keys(self.capabilities)
+        able = fate in _TURNED_DOWN and keeps_keys(self.capabilities)
         return able and self._gate.scheduler.random.random() < self._options.others.changes_mind
 
     def _execute_after_all(self, order: RefundOrder) -> None:
@@ -225,7 +225,7 @@ class SimulatedProcessor:
     ) -> FakeRefund | None:
         """A person refunds in the dashboard, or did long ago, if the charge has that much left."""
         books = self.inner.books
-        books.conduct = Conduct(MovementStatus.FAILED) if fails else self._conduct(None)
+        books.conduct = self._failing() if fails else self._conduct(None)
         if age_ms and books.conduct.first is MovementStatus.SUCCEEDED:
             books.conduct = Conduct()  # it was over long ago
         left = books.charges[charge_id].money.amount - sum(
@@ -238,6 +238,13 @@ class SimulatedProcessor:
         made = self.inner.refund_in_dashboard(charge_id, amount, age_ms=age_ms)
         self.catch_up()
         return books.refunds[made.id] if isinstance(made, Movement) else None
+
+    def _failing(self) -> Conduct:
+        random = self._gate.scheduler.random
+        if random.random() >= self._options.others.changes_mind:
+            return Conduct(MovementStatus.FAILED)
+        after_ms = random.choice((MINUTE_MS, 5 * MINUTE_MS, HOUR_MS))
+        return Conduct(MovementStatus.FAILED, MovementStatus.SUCCEEDED, after_ms)
 
     def catch_up(self) -> None:
         """Let happen what is due, look at it, and send webhooks for it."""
@@ -263,6 +270,8 @@ class SimulatedProcessor:
     def _lost(self) -> Fate:
         """What becomes of an order at which nothing else goes wrong."""
         random, options = self._gate.scheduler.random, self._options
+        if options.turns_down and random.random() < options.turns_down:
+            return random.choice(_TURNED_DOWN)
         if options.loses_orders and random.random() < options.loses_orders:
             return RequestLost()
         if options.loses_answers and random.random() < options.loses_answers:

@@ -13,7 +13,7 @@ from refunds.state_machine import REPORT_TRANSITIONS, TRANSITIONS
 from tests.simulation.closing import COMMANDS
 from tests.simulation.drawing import draw
 from tests.simulation.faults import Fault, Pair, pairs_of
-from tests.simulation.others import Theme
+from tests.simulation.others import HIDING, Theme
 from tests.simulation.profiles import NAMES
 from tests.simulation.world import Result, World
 
@@ -39,6 +39,9 @@ class Tally:
         commands: what people did, and how often.
         unlinked: refunds without a payment.
         repeated: orders that were handed over again.
+        reviews: refunds that ended in review.
+        plain_refunds: refunds in worlds that hide nothing (``HIDING``) ...
+        plain_reviews: ... and those of them that ended in review.
     """
 
     worlds: int = 0
@@ -50,6 +53,8 @@ class Tally:
     unlinked: int = 0
     repeated: int = 0
     reviews: int = 0
+    plain_refunds: int = 0
+    plain_reviews: int = 0
     seconds: float = 0.0
     faults: Counter[tuple[str, Fault]] = field(default_factory=Counter)
     steps: Counter[Step] = field(default_factory=Counter)
@@ -66,6 +71,9 @@ class Tally:
         self.unlinked += result.unlinked
         self.repeated += result.repeated
         self.reviews += result.reviews
+        if not result.themes & HIDING:
+            self.plain_refunds += result.refunds
+            self.plain_reviews += result.reviews
         self.faults.update(result.faults)
         self.steps.update(result.steps)
         if result.failure is not None:
@@ -82,6 +90,8 @@ class Tally:
         self.unlinked += other.unlinked
         self.repeated += other.repeated
         self.reviews += other.reviews
+        self.plain_refunds += other.plain_refunds
+        self.plain_reviews += other.plain_reviews
         self.faults.update(other.faults)
         self.steps.update(other.steps)
         self.failures.extend(other.failures)

@@ -10,7 +10,7 @@ from refunds import forgotten
 from refunds.payment import PaymentKey
 from refunds.ports import News
 from refunds.refund import Refund, RefundType
-from refunds.state_machine import ReportState, State
+from refunds.state_machine import FINAL, FREED, ReportState, State
 from tests.fakes.processor_books import FakeRefund
 from tests.simulation.book_watch import BookWatch
 from tests.simulation.closing import Operator
@@ -174,7 +174,8 @@ class World:
         """Whether nothing of it is due by itself but looks that others have been taken for."""
         if refund.next_check_ms is None or awaits_a_person(refund):
             return True
-        if refund.state is State.SUCCEEDED and refund.report.state is not ReportState.DUE:
+        has_ended = refund.state in FINAL | FREED
+        if has_ended and refund.report.state is not ReportState.DUE:
             in_ms = refund.next_check_ms - self.stage.true_clock.now_ms()
             looked = self.stage.ledger.looked_ms.get(refund.id, -1) >= self._rest_ms
             return looked and in_ms > 2 * HOUR_MS

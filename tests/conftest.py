@@ -51,10 +51,17 @@ def is_heavy(item: pytest.Item) -> bool:
 
 
 def group_of(item: pytest.Item) -> str:
-    """The shared thing that a test needs, or else its file."""
+    """The shared thing that a test needs, or else its file; worlds in memory share nothing."""
     shared = needed_by(item).intersection(SHARED) or {item.location[0]}
     (group,) = shared
-    return group
+    is_alone = "simulation" in Path(item.location[0]).parts and not started_for(item)
+    return item.name if is_alone else group
+
+
+def started_for(item: pytest.Item) -> set[str]:
+    """The fixtures of a test, but for its own parameters."""
+    called = getattr(item, "callspec", None)
+    return needed_by(item) - {"request"} - set(called.params if called else ())
 
 
 def needed_by(item: pytest.Item) -> set[str]:

@@ -124,7 +124,9 @@ def key_not_shown_is_failed() -> Iterator[None]:
 def keys_not_asked_for() -> Iterator[None]:
     """Settling knows one way only: the payment is looked through, whether it is shown or not."""
 
-    def look(processor: Processor, refund: Refund, claimed: Any, deadline: Deadline) -> Verdict:
+    def look(
+        processor: Processor, refund: Refund, claimed: Any, deadline: Deadline, **_: Any
+    ) -> Verdict:
         charge = processor.charge(refund.processor_payment_id, deadline)
         return evidence.judge(refund, charge, claimed(refund.processor, ()))
 
@@ -149,7 +151,7 @@ def order_ids_ignored() -> Iterator[None]:
 def payments_read_that_are_not_shown() -> Iterator[None]:
     """Every payment is read before its refund, whoever has it."""
 
-    def always(self: LinkResolver, key: PaymentKey, *, known: bool) -> bool:
+    def always(self: LinkResolver, key: PaymentKey, **_: bool) -> bool:
         return not key.is_unlinked
 
     with patch.object(LinkResolver, "_reads_charge", always):

@@ -195,6 +195,10 @@ class Dice:
             self.met[port, fault] += 1
         return fault
 
+    def stop(self) -> None:
+        """Let nothing go wrong from now on, whatever was scripted, and remember no more calls."""
+        self.is_on, self.script, self.remembers = False, None, False
+
     def _rate_at(self, port: str) -> float:
         return min(RATE_MAX, self.rate * _STRAINED.get(port, 1))
 

@@ -193,6 +193,8 @@ class World:
         self.watch.check_failures()
         for number in range(self.options.payments):
             stage.link(number)
+        # A command that dies is given again.
+        stage.dice.stop()
         self._close_all()
         if self._ask_once_more(ending):
             self._close_all()

@@ -1,7 +1,8 @@
 """The ledger of the tests behind the gate: it crashes callers, loses replies and lags its index."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from functools import cache
+from typing import Final, TypeVar
 
 from refunds.adapters.ledger_items import due_shard_of
 from refunds.payment import Payment, PaymentKey
@@ -13,6 +14,7 @@ from tests.simulation.gate import Gate
 from tests.simulation.ledger_watch import LedgerWatch
 
 _T = TypeVar("_T")
+_shard_of: Final = cache(due_shard_of)
 
 
 class SimulatedLedger:
@@ -101,7 +103,7 @@ class SimulatedLedger:
         self, shard: int, *, before_ms: int, limit: int, newest_first: bool = False
     ) -> Sequence[str]:
         # An empty shard shows nothing, whatever goes wrong; asking it would only cost time.
-        if all(due_shard_of(refund_id) != shard for refund_id in self._memory.refunds):
+        if all(_shard_of(refund_id) != shard for refund_id in self._memory.refunds):
             return []
         fault = self._gate.enter("ledger.due", shard)
         if fault is Fault.UNAVAILABLE:

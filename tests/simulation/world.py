@@ -84,6 +84,7 @@ class World:
             processor.on_news = self._news
         self.stage.ledger.on_due = self._due
         self._tick_ms: int | None = None
+        self._calm_ms = options.calm_ms
         self._moved: object = None
         self._rest_ms = 0
 
@@ -152,7 +153,7 @@ class World:
         stage = self.stage
         while (next_ms := stage.scheduler.next_ms) is not None and next_ms <= horizon_ms:
             stage.scheduler.run(next_ms)
-            if next_ms >= self.options.calm_ms and self._is_quiet():
+            if next_ms >= self._calm_ms and self._is_quiet():
                 return
 
     def _is_quiet(self) -> bool:
@@ -244,13 +245,18 @@ class World:
 
     def _due(self, refund: Refund) -> None:
         """Settling comes by every minute; only those at which something can happen are lived."""
-        stage, at_ms = self.stage, refund.next_check_ms
-        is_calm = stage.scheduler.now_ms > self.options.calm_ms
+        due_ms = self._due_ms(refund)
+        if due_ms is not None:
+            soonest_ms = max(due_ms, self.stage.scheduler.now_ms)
+            self._tick_at((soonest_ms // MINUTE_MS + 1) * MINUTE_MS)
+
+    def _due_ms(self, refund: Refund) -> int | None:
+        """From when on settling finds something to do for it; ``None``: never, as things are."""
+        at_ms, stage = refund.next_check_ms, self.stage
+        is_calm = stage.scheduler.now_ms > self._calm_ms
         if at_ms is None or (is_calm and is_behind_a_review(refund, stage.memory)):
-            return
-        due_ms = at_ms - SkewedClock.EPOCH_MS - self.options.skew_ms
-        soonest_ms = max(due_ms, stage.scheduler.now_ms)
-        self._tick_at((soonest_ms // MINUTE_MS + 1) * MINUTE_MS)
+            return None
+        return at_ms - SkewedClock.EPOCH_MS - self.options.skew_ms
 
     def _tick_at(self, when_ms: int) -> None:
         if self._tick_ms is None or when_ms < self._tick_ms:
@@ -262,6 +268,11 @@ class World:
             return
         self._tick_ms = None
         stage = self.stage
+        due_ms = [self._due_ms(refund) for refund in stage.memory.refunds.values()]
+        if not any(one is not None and one <= when_ms for one in due_ms):
+            # What was taken for a while has been put off meanwhile.
+            self._look_ahead()
+            return
         runs = 2 if self.options.double_runs and stage.random.random() < 0.5 else 1
         for number in range(runs):
             work(stage, f"settle-{number}", "settle", partial(settle_due, stage))

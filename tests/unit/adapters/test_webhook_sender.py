@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -242,6 +243,22 @@ def named(tls: ssl.SSLContext) -> Iterator[tuple[RawServer, list[str | None]]]:
     tls.sni_callback = called
     with RawServer(answer(200), tls=tls) as server:
         yield server, names
+
+
+def test_a_name_that_is_not_resolved_in_time_is_left_behind(clock: FrozenWallClock) -> None:
+    # Given a name server that gives no answer
+    over = Event()
+
+    def hangs(*_: object, **__: object) -> list[Any]:
+        over.wait(30)
+        return []
+
+    # When something is sent, then it ends with its own deadline
+    sender = WebhookSender(local=False, resolve=hangs)
+    found = post(sender, "https://shop.example.com/hooks", clock, ms=SHORT_MS)
+    assert not over.is_set()
+    over.set()
+    assert found == NoAnswer("no connection in time")
 
 
 def test_tls_is_asked_for_the_name_and_verified_against_it(

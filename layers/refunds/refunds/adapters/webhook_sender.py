@@ -8,9 +8,11 @@ alive or repeated.
 
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from ssl import SSLError
+from threading import Thread
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -79,7 +81,7 @@ class WebhookSender:
     ) -> TimedSocket | TimedTlsSocket | None:
         """A connection to an address that was checked; ``None`` if there is none."""
         host = parts.hostname or ""
-        found = self._resolve(host, parts.port or _PORTS[parts.scheme], type=socket.SOCK_STREAM)
+        found = self._looked_up(host, parts.port or _PORTS[parts.scheme], deadline)
         allowed = [
             one for one in found if self._is_allowed(str(one[4][0]), host=host, local=self._local)
         ]
@@ -99,6 +101,24 @@ class WebhookSender:
             raise TypeError("the TLS context makes sockets of another kind")
         wire.deadline = deadline
         return wire
+
+    def _looked_up(self, host: str, port: int, deadline: Deadline) -> Sequence[_Found]:
+        """What the name leads to. The system's own look-up knows no deadline, so it is left behind.
+
+        Raises:
+            TimeoutError: nothing was found in time.
+            OSError, ValueError: the name cannot be resolved.
+        """
+        found: Future[Sequence[_Found]] = Future()
+
+        def look() -> None:
+            try:
+                found.set_result(self._resolve(host, port, type=socket.SOCK_STREAM))
+            except (OSError, ValueError) as error:
+                found.set_exception(error)
+
+        Thread(target=look, name="resolve", daemon=True).start()
+        return found.result(seconds_left(deadline))
 
 
 def _first_open(found: Sequence[_Found], deadline: Deadline) -> TimedSocket:

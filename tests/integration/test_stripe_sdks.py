@@ -1,23 +1,32 @@
 """Stripe's official SDKs, as their registries have them, are clients of this API.
 
-Each runs against the deployed template, at a domain of its own: TLS, and no path in front.
+Each runs against the deployed template, at a domain of its own: TLS, and no path in front. PHP's
+does not run here; what it once wrote is sent as it was recorded, to the stage's own address.
 """
 
+import json
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPResponse
 from itertools import count
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from local.http_client import Answer, Exchange
 from local.polling import wait_for
 from local.simulators.payments import fresh_payments, seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
 from refunds.callers import READ
+from refunds.refund import refund_id_of
+from tests.fakes.world import STAGE as RECORDED_STAGE
 from tests.integration.background import ledger_items
 from tests.openapi.watch import Watch
 from tests.sdks.clients import NodeSdk, PythonSdk, Sdk, SdkError, has_node, install_node_sdk
+from tests.sdks.recorded import Recorded
 from tests.sdks.tls_proxy import TlsProxy
 
 PAYMENTS = 60
@@ -419,6 +428,76 @@ def test_an_address_with_a_path_in_front_works_in_python(
         refund = sdk.create(own_key(), payment_intent=intent(paid), amount=1)
     watch.taken()
     assert refund["status"] == "succeeded"
+
+
+# --- what PHP's wrote -----------------------------------------------------------------------------
+
+
+def sent(stack: RunningStack, watch: Watch, recorded: Recorded) -> Answer:
+    """The answer to these bytes; nothing but address, key and ids differs from what PHP wrote."""
+    address = urlsplit(stack.api_url)
+    raw = recorded.sent_to(address.netloc, address.path, stack.api_key)
+    with socket.create_connection((address.hostname, address.port), timeout=60) as wire:
+        wire.sendall(raw)
+        response = HTTPResponse(wire)
+        response.begin()
+        text = response.read().decode()
+    answer = Answer(response.status, dict(response.getheaders()), json.loads(text), text)
+    event = recorded.event
+    path = raw.split(b" ", 2)[1].decode().removeprefix(address.path)
+    watch(Exchange(event["httpMethod"], path, event["headers"], recorded.body.encode(), answer))
+    return answer
+
+
+def test_what_phps_sdk_wrote_refunds_reads_lists_and_cancels(
+    stack: RunningStack, watch: Watch
+) -> None:
+    # Given the payments that its calls name
+    made = {
+        name: DemoPayment(f"php_{name}", 9999, has_intent=True)
+        for name in ("part", "list", "scheduled", "lost")
+    }
+    stack.control.seed(seed_of(*made.values()))
+
+    def told(name: str, *, about: str | None = None) -> Answer:
+        """The answer; ``about`` names the call whose refund has another id here."""
+        recorded = Recorded.of_php(name)
+        if about is not None:
+            key = str(Recorded.of_php(about).idempotency_key)
+            recorded = recorded.about(refund_id_of(key, RECORDED_STAGE), ids[about])
+        answer = sent(stack, watch, recorded)
+        ids[name] = str(answer.body.get("id"))
+        return answer
+
+    ids: dict[str, str] = {}
+
+    # When a part is refunded and read again
+    part = told("create_part")
+    read = told("retrieve", about="create_part")
+    # Then amount, reason and metadata came through
+    assert (part.status, read.status, read.body["id"]) == (201, 200, part.body["id"])
+    assert (read.body["amount"], read.body["reason"]) == (2500, "requested_by_customer")
+    metadata = {"order": "1007", "Größe & Farbe": "a+b = [100 %] ü", "note": ""}
+    assert read.body["metadata"] == metadata
+    assert moved(stack, made["part"]) == [2500]
+    # And a list is walked by its pages
+    for number in range(1, 5):
+        told(f"create_listed_{number}")
+    pages = told("list"), told("list_next_page", about="create_listed_2")
+    assert [[one["amount"] for one in page.body["data"]] for page in pages] == [[4, 3, 2], [1]]
+    assert [page.body["has_more"] for page in pages] == [True, False]
+    # And a scheduled refund is taken back
+    due = told("create_scheduled")
+    canceled = told("cancel", about="create_scheduled")
+    assert (due.status, canceled.status, canceled.body["status"]) == (202, 200, "canceled")
+    # And a call that libcurl sent again by itself is one refund
+    told("create_closed_1")
+    assert told("create_closed_2").body["id"] == ids["create_closed_1"]
+    assert moved(stack, made["lost"]) == [200]
+    # And an amount that is none is refused by its name
+    refused_one = told("create_bad_amount")
+    assert (refused_one.status, refused_one.body["error"]["type"]) == (400, "invalid_request_error")
+    assert refused_one.body["error"]["param"] == "amount"
 
 
 def _header(headers: Any, name: str) -> str | None:

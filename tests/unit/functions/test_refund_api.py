@@ -8,7 +8,7 @@ import json
 from base64 import b64encode
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -329,49 +329,6 @@ class TestForms:
             assert (error["type"], error["param"]) == ("authentication_error", "Authorization")
             assert ("Stripe" in error["message"]) == ("sk_live" in authorization)
             assert api.sent == 0
-
-
-class TestRequestsOfPhp:
-    """As stripe-php 21.0.0 wrote them to a socket; it was not changed, and is not run here."""
-
-    HEADERS: ClassVar[dict[str, str]] = {
-        "Accept": "*/*",
-        "User-Agent": "Stripe/v1 PhpBindings/21.0.0",
-        "Authorization": "Bearer all",
-        "Stripe-Version": "2026-06-24.dahlia",
-        "Content-Type": FORM,
-    }
-    CREATE = (
-        "payment_intent=pi_1&amount=2500&reason=requested_by_customer&metadata[order]=1007"
-        "&metadata[note]=a%2Bb+%3D+100+%25+%C3%A9&expand[0]=charge"
-    )
-    LIST: ClassVar[dict[str, list[str]]] = {
-        "payment_intent": ["pi_1"],
-        "limit": ["3"],
-        "created[gte]": ["5"],
-        "expand[0]": ["data.charge"],
-    }
-
-    def test_a_refund_is_made(self, api: Api) -> None:
-        api.world.book.add_reference("pi_1", {"stripe_payment_record_id": "pr_1"})
-        given = {**self.HEADERS, "Idempotency-Key": "order-1007-refund-1"}
-        status, body = api.post(body=self.CREATE, headers=given, multiValueHeaders={})
-        assert (status, body["amount"]) == (201, 2500)
-        assert body["metadata"] == {"order": "1007", "note": "a+b = 100 % é"}
-
-    def test_without_repeats_it_sends_no_key_and_is_refused(self, api: Api) -> None:
-        answer = api.post(body="payment_intent=pi_1", headers=self.HEADERS, multiValueHeaders={})
-        assert code(answer) == (400, "idempotency_key_required")
-
-    def test_a_list_and_a_read_are_answered(self, api: Api) -> None:
-        listed = api.get(
-            "/v1/refunds", headers=self.HEADERS, multiValueQueryStringParameters=self.LIST
-        )
-        assert (listed[0], listed[1]["data"]) == (200, [])
-        assert code(api.get("/v1/refunds/rfd_x", headers=self.HEADERS)) == (
-            404,
-            "refund_not_found",
-        )
 
 
 class TestCanceling:

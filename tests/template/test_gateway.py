@@ -321,9 +321,8 @@ def test_who_asked_for_what_is_known_after_the_stack_and_not_for_ever() -> None:
     # Then neither the stack's end nor another name of theirs takes them away
     assert (logs["DeletionPolicy"], logs["UpdateReplacePolicy"]) == ("Retain", "Retain")
     # And a stack of the same name that is made anew does not meet them
-    assert (
-        PSEUDO_PARAMETERS["AWS::StackId"].rpartition("/")[2] in logs["Properties"]["LogGroupName"]
-    )
+    own = str(PSEUDO_PARAMETERS["AWS::StackId"]).rpartition("/")[2]
+    assert own in logs["Properties"]["LogGroupName"]
     # And they end when they are old
     assert logs["Properties"]["RetentionInDays"] == "30"
 

@@ -17,8 +17,9 @@ _UNSEEN: Final = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 _JOINERS: Final = frozenset("\u200c\u200d")
 _ASCII_TEXT: Final = re.compile(r"[\n\t -~]*", re.ASCII)
 _ASCII_LINE: Final = re.compile(r"[ -~]*", re.ASCII)
-# In half and in full width; where a semicolon separates the cells, it begins one too.
-_FORMULA: Final = re.compile(r"(^|;)([\s\u200c\u200d]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
+# In half and in full width; where a semicolon separates the cells, it begins one too, and quotes
+# before the sign are taken for those around a cell.
+_FORMULA: Final = re.compile(r"(^|;)([\"\s\u200c\u200d]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 def is_unseen(letter: str) -> bool:

@@ -11,7 +11,7 @@ from local.http_client import Answer, Exchange
 from local.stages import stage_names
 from local.template_yaml import read_template
 from tests.openapi.document import exchange_problems
-from tests.template.expansion import Expanded, expand
+from tests.template.expansion import PSEUDO_PARAMETERS, Expanded, expand
 
 API = "RestApi"
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -312,6 +312,19 @@ def test_rule_7_and_with_it_the_role_is_set_before_the_stage_wants_to_log() -> N
     assert not any(word in logged for word in ("body", "Authorization", "header"))
     # And who it was is told, and from where
     assert {"$context.identity.sourceIp", "$context.identity.userArn"} <= set(logged.split('"'))
+
+
+def test_who_asked_for_what_is_known_after_the_stack_and_not_for_ever() -> None:
+    # Given a stage with access logs
+    asked = expand("production", ManageApiGatewayAccount="true", LogRetentionDays="30")
+    logs = asked.resources["AccessLogs"]
+    # Then neither the stack's end nor another name of theirs takes them away
+    assert (logs["DeletionPolicy"], logs["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    # And a stack of the same name that is made anew does not meet them
+    own = str(PSEUDO_PARAMETERS["AWS::StackId"]).rpartition("/")[2]
+    assert own in logs["Properties"]["LogGroupName"]
+    # And they end when they are old
+    assert logs["Properties"]["RetentionInDays"] == "30"
 
 
 def test_rule_8_the_gateways_own_answers_have_the_contracts_shape(template: Expanded) -> None:

@@ -146,6 +146,26 @@ def test_credit_notes_are_issued_only_where_somebody_asked_for_them(
         assert settings.from_environment(variables).credit_notes is is_on
 
 
+@pytest.mark.parametrize(("stage", "sends"), [("sandbox", "off"), ("local", "on")])
+def test_money_goes_to_whom_a_caller_names_only_where_somebody_asked_for_it(
+    stage: str, sends: str
+) -> None:
+    # Given a deployment that says nothing of it, and those of this repository
+    declared = read_template(paths.TEMPLATE)["Parameters"]
+    production = load_stage("production").parameters
+    # Then none is sent, by events neither, and what is allowed one day has an end
+    for name in ("UnlinkedRefunds", "UnlinkedRefundsByEvents"):
+        assert (declared[name]["Default"], production[name]) == ("off", "off")
+    for name in ("PayoutAmountMax", "PayoutDayMax"):
+        assert int(declared[name]["Default"]) > 0
+    # And the functions are told so
+    template = expand(stage)
+    for function in ("RefundApiFunction", "RefundRequestedFunction"):
+        variables = template.environment(function)
+        assert variables["UNLINKED_REFUNDS"] == sends
+        assert variables["UNLINKED_REFUNDS_BY_EVENTS"] == "off"
+
+
 @pytest.mark.parametrize(
     ("stage", "overrides"),
     [

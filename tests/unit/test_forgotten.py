@@ -69,6 +69,11 @@ class TestDigests:
     def test_the_same_words_have_another_digest_in_another_refund(self) -> None:
         assert digest_of("x", "one") != digest_of("x", "two")
 
+    def test_the_salt_is_part_of_what_is_digested(self) -> None:
+        # Given the same words in two refunds, then what follows the salts differs as well
+        made = {digest_of({"email": "kim@example.com"}, salt).rpartition(":")[2] for salt in "ab"}
+        assert len(made) == 2
+
     def test_it_does_not_hold_the_words(self) -> None:
         assert "kim" not in digest_of("kim", "salt")
 

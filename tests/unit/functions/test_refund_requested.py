@@ -1,6 +1,7 @@
 """One message of the request queue: accepted, put off for longer each time, or set aside."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from refunds.accept import AcceptRefund, RefuseRequest
 from refunds.bootstrap.refund_requested import RefundRequestedWorld
 from refunds.errors import PaymentNotRefundableError, StripeUnavailableError
 from refunds.ports import LedgerUnavailableError
+from refunds.refund import PaymentMethodKind
 from refunds.state_machine import State
 from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.event_bus import FakeEventBus
@@ -34,8 +36,8 @@ class Backoff:
 class Requested:
     """The function's world, with everything that it talks to in memory."""
 
-    def __init__(self) -> None:
-        self.world = World()
+    def __init__(self, world: World | None = None) -> None:
+        self.world = world or World()
         self.world.pay()
         self.bus = FakeEventBus()
         self.dead = FakeDeadLetters()
@@ -208,3 +210,25 @@ def test_who_may_not_ask_is_refused_though_the_message_has_come(requested: Reque
     ((_, reasons),) = requested.dead.letters
     assert reasons["reason_code"] == "invalid_request"
     assert reasons["fields"] == "source: is not one that may ask"
+
+
+def test_money_to_whom_an_event_names_is_refused_and_set_aside() -> None:
+    # Given a stage that sends money to cards, though not when events ask, and a message that does
+    world = World(doors=("ccg",), payout_day_max=10**9)
+    world.processor.books.methods["card-1"] = PaymentMethodKind.CARD
+    requested = Requested(world)
+    requested.function = replace(requested.function, payouts=payout_rules(world, by_events=False))
+    detail = {
+        "idempotency_key": "k",
+        "processor": "ccg",
+        "payment_method": {"id": "card-1", "type": "card"},
+        "customer": {"hsid": "hs_1"},
+        "amount": 99_000_000,
+        "currency": "usd",
+    }
+    # When it is received
+    requested.receive(message(detail))
+    # Then nothing is kept to be sent, and it lies among the dead letters with its reason
+    assert world.ledger.refunds == {}
+    ((_, reasons),) = requested.dead.letters
+    assert reasons["fields"] == "payment_method: is not taken from events"

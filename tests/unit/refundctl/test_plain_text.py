@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import refundctl
@@ -71,6 +71,8 @@ class TestAText:
             ("\u3000-1", "'\u3000-1"),
             ("a; =1+1", "a;' =1+1"),
             (";;+1", ";;'+1"),
+            (';"=1+1', ";'\"=1+1"),
+            (';"" =1+1', ';\'"" =1+1'),
             ("plain", "plain"),
             ("", ""),
             (-5, -5),
@@ -81,10 +83,12 @@ class TestAText:
     def test_a_cell_is_no_formula(self, value: str | int, shown: str | int) -> None:
         assert cell(value) == shown
 
-    @given(st.text(st.characters()), st.sampled_from([",", ";"]))
+    @given(st.text(st.sampled_from(";\",=@ '") | st.characters()), st.sampled_from([",", ";"]))
+    @example(';"=1', ";")
     def test_whichever_sign_separates_the_cells(self, text: str, separator: str) -> None:
         file = io.StringIO()
-        write_csv(file, ("a", "b"), [(f"x;{text}", "end"), (text, "end")])
+        rows = [(f"x;{text}", "end"), (text, "end"), ("x", f";{text}"), ("x", text)]
+        write_csv(file, ("a", "b"), rows)
         for row in csv.reader(io.StringIO(file.getvalue()), delimiter=separator):
             for one in row:
                 begins = one.lstrip(" \u200c\u200d\u3000\xa0")[:1]

@@ -9,6 +9,7 @@ from refunds.refund import STRIPE, Refund, RefundRequest, ReportCause, Source
 from refunds.state_machine import FREED, UNBOUND, ReportState, State
 from tests.fakes.book_records import BookRecords, FakeRecord
 from tests.fakes.processor_books import FakeRefund
+from tests.simulation.options import CAPTURED
 from tests.simulation.violation import require
 
 # How a Payment Record names a processor's payment.
@@ -151,11 +152,11 @@ def reported_is_in_the_book(refund: Refund, stripe: BookRecords) -> None:
 
 
 def only_legal_payment_changes(old: Payment | None, new: Payment) -> None:
-    """What was captured stays once anything is refunded, and so does the record, once known."""
+    """What was truly captured stays once anything is refunded; so does the record, once known."""
     if old is None:
         return
     same = (old.key, old.currency) == (new.key, new.currency)
-    same = same and (old.is_untouched or old.captured == new.captured)
+    same = same and (old.is_unused or new.captured in (old.captured, CAPTURED))
     let_go = new.payment_record is None and new.is_unused
     linked = old.payment_record in (None, new.payment_record) or let_go
     require(same and linked, "a_payments_facts_never_change", (old, new))

@@ -251,8 +251,8 @@ class TestLink:
         assert refused.value.details == {"charge": "charge-1", "linked": "pr_1", "named": "pr_2"}
 
     def test_what_was_captured_does_not_change(self) -> None:
-        # Given a payment whose charge is not read, and of which Stripe shows more than it did
-        world = World(verify_charge=VerifyCharge.NEVER)
+        # Given a payment that nobody shows, and of which Stripe shows more than it did
+        world = World(doors=("ccg",))
         world.pay()
         world.refund("k", amount=1)
         record = world.book.books.records["pr_1"]
@@ -265,6 +265,35 @@ class TestLink:
             "first_seen": 9999,
             "captured_amount": 12_000,
         }
+
+    @pytest.mark.parametrize("verify", VerifyCharge)
+    def test_what_stripe_shows_wrongly_for_a_moment_is_kept_by_nobody(
+        self, verify: VerifyCharge
+    ) -> None:
+        # Given a refund that waits for its turn, and a moment in which Stripe shows too much
+        world = World(verify_charge=verify)
+        world.pay()
+        world.refund("waits", amount=1, refund_type=RefundType.SCHEDULED)
+        record = world.book.books.records["pr_1"]
+        record.requested = record.guaranteed = 12_000
+        # When another is asked for then, it is refused, since the charge shows another amount
+        with pytest.raises(PaymentLinkConflictError):
+            world.refund("other", amount=1)
+        # And afterwards all is as before
+        record.requested = record.guaranteed = 9999
+        assert world.refund("later", amount=1).refund.state is State.SUCCEEDED
+        assert world.payment().captured == 9999
+
+    def test_what_was_wrong_at_first_is_mended_by_what_the_charge_shows(self) -> None:
+        # Given a payment of which Stripe showed too much when its first refund was made
+        world = World(verify_charge=VerifyCharge.NEVER)
+        world.pay()
+        record = world.book.books.records["pr_1"]
+        record.requested = record.guaranteed = 12_000
+        world.refund("k", amount=1)
+        # When Stripe shows what the charge does, then that is what may be refunded
+        record.requested = record.guaranteed = 9999
+        assert world.refund("rest").refund.amount == 9998
 
     def test_the_currency_does_not_change(self) -> None:
         world = World(verify_charge=VerifyCharge.NEVER)

@@ -93,6 +93,20 @@ def test_what_was_known_as_a_sum_only_is_looked_at_until_it_is_listed(world: Wor
     assert sweep(world) == 0
 
 
+def test_a_sum_that_is_not_shown_any_more_is_forgotten(world: World) -> None:
+    # Given a refund in the dashboard that is known as a sum only, and that failed afterwards
+    made = world.in_dashboard(2500, "2")
+    world.processor.lists_refunds = False
+    world.clock.advance(STEP_MS)
+    world.refund("k", record="pr_2", amount=100)
+    assert world.payment("2").refundable == 9999 - 2600
+    world.processor.books.set_status(made.id, MovementStatus.FAILED)
+    # When it sweeps, then as much may be refunded again
+    assert sweep(world) == 1
+    assert world.payment("2").refundable == 9999 - 100
+    assert sweep(world) == 0
+
+
 def test_paying_again_what_was_taken_back_is_seen_though_the_sums_are_the_same(
     world: World,
 ) -> None:

@@ -484,13 +484,14 @@ def link_of(stored: Payment | None, after: Payment, view: PaymentView) -> tuple[
 def _linked(stored: Payment, view: PaymentView) -> Payment:
     """The payment with the Payment Record that books it, if that is known or mended only now.
 
-    A link under which no money moved, and what was captured by it, may have been a mistake.
+    A link under which no money moved, and what was captured by it, may have been a mistake. What
+    the charge shows is captured, whatever Stripe alone showed at first.
     """
     if view.payment_record is None:
         return stored
     if stored.payment_record == view.payment_record:
-        is_mistaken = stored.is_untouched and stored.captured != view.captured
-        return replace(stored, captured=view.captured) if is_mistaken else stored
+        is_certain = view.charge is not None or stored.is_unused
+        return replace(stored, captured=view.captured) if is_certain else stored
     if stored.payment_record is not None and not stored.is_unused:
         return stored
     return replace(stored, payment_record=view.payment_record, captured=view.captured)

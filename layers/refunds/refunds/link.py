@@ -310,8 +310,17 @@ class LinkResolver:
             key = self._agreed(spelt, record, request, deadline)
         else:
             record = self._record(lead, deadline)
-            key, charge = self._agreed(named, record, request, deadline), None
+            key = self._agreed(named, record, request, deadline)
+            in_doubt = lead.known and self._is_another_amount(key, record)
+            charge = self._charge(key, deadline) if in_doubt else None
         return record, key, charge
+
+    def _is_another_amount(self, key: PaymentKey, record: PaymentRecord) -> bool:
+        """Whether Stripe shows another captured amount than before: the charge tells which is."""
+        if key.is_unlinked or not self.processor(key.processor).capabilities.shows_payments:
+            return False
+        payment = self.ledger.payment(key)
+        return payment is not None and payment.captured != record.captured
 
     def _reads_charge(self, key: PaymentKey, *, known: bool, in_doubt: bool = False) -> bool:
         can = self.processor(key.processor).capabilities

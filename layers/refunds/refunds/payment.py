@@ -104,11 +104,6 @@ class Payment:
         return max(self.foreign_in_book, self.foreign_on_charge)
 
     @property
-    def is_untouched(self) -> bool:
-        """Whether no money of it moved or may have: at most, refunds await their turn."""
-        return not (self.moved or self.bound_amount or self.slot)
-
-    @property
     def is_out_of_step(self) -> bool:
         """Whether Stripe showed another sum than what is reported when its record was last read."""
         return self.payment_record is not None and self.unexplained not in (None, 0)

@@ -220,10 +220,12 @@ def _differs(
     """Whether refunds are listed that are not ``ours``, or the ledger's sum is another.
 
     What is known of others' refunds as a sum only is no refund of the ledger: the charge may list
-    them by now. And a report may have failed for want of a link that somebody has mended since.
-    Of what Stripe itself took, only payments that the ledger knows are its business.
+    them by now, or show less. And a report may have failed for want of a link that somebody has
+    mended since. Of what Stripe itself took, only payments that the ledger knows are its business.
     """
     is_unknown_refund = any(movement not in ours for movement in charge.movements)
+    if known is not None and known.foreign_on_charge > 0:
+        return True
     if key.is_stripes_own:
         return known is not None and is_unknown_refund
     if known is None:

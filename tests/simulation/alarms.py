@@ -23,6 +23,7 @@ ALARMS: Final[Mapping[str, str]] = {
     "refunds_not_listed": "refundctl record RECORD --accept-excess, once it is booked by hand",
     SWEEP_FAILED: "the processor's webhooks of the payments are sent again, from its dashboard",
     "ids_do_not_fit": "refundctl record RECORD --accept-excess, once it is booked by hand",
+    "sent_to_another_account": "refundctl record RECORD --accept-excess, after both dashboards",
 }
 # Of what a payment lists in no form that can be read.
 UNLISTED: Final = ("refunds_not_listed", "ids_do_not_fit")
@@ -51,6 +52,8 @@ def refunds_of(memory: MemoryLedger, record: str, charge_ids: Collection[str]) -
 
 
 def _waits(rung: Rung, refund: Refund) -> bool:
+    if refund.id in rung["sent_to_another_account"]:
+        return True
     if refund.state is State.REVIEW:
         return refund.id in rung["refund_needs_review"]
     return refund.report.state is ReportState.FAILED and refund.id in rung["report_failed"]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from refunds.payment import payment_key_of
+from refunds.payment import PaymentKey, payment_key_of
 from refunds.ports import MovementStatus
 from refunds.refund import STRIPE, ReportCause, ReportParameters
 from refunds.state_machine import ReportState, State
@@ -143,6 +143,9 @@ class BookWatch:
         for name, made in page.taken_back:
             owner = owner_of(self._stage.memory.movements, name, made)
             unseen = owner is None and not is_ever_seen(ABILITIES[name])
+            # It was over before anybody here had to do with its payment.
+            key = PaymentKey(name, made.movement.payment_id)
+            unseen = unseen or key not in self._stage.memory.payments
             # It had failed before it was seen, and somebody booked it nevertheless: the next look
             # at the payment shows it.
             ours = self._stage.memory.refunds.get(owner or "")

@@ -229,6 +229,8 @@ class Operator:
             if isinstance(decision, Waive):
                 self._watch.waived[self._record_of(refund)] += refund.amount
             return
+        if self._stage.memory.refunds[refund.id].report != refund.report:
+            return  # what was read for it has settled it
         require(not decisions, "a_person_can_decide_about_a_report", (refund, decisions, refused))
 
     def _record_of(self, refund: Refund) -> str:
@@ -254,7 +256,7 @@ class Operator:
             self._decide_any(owner, [Owed(WHY)])
             return True
         rung = stage.trail.alarms
-        unlisted = self._stage.options.others.lists_nothing
+        unlisted = self._stage.options.others.lists_nothing or not ABILITIES[name].shows_payments
         unlisted = unlisted or any(
             one in rung[event] for event in UNLISTED for one in page.charge_ids
         )

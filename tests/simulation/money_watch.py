@@ -233,6 +233,8 @@ class MoneyWatch:
             made = self.books[key.processor].named(movement.id)
             owner = self._memory.movements.get((key.processor, movement.id))
             known = owner in counted or (made is not None and made.order_id in counted)
+            # A person may have been told that what is shown as pending for ever has failed.
+            known = known or (made is not None and made.movement.status is MovementStatus.FAILED)
             if movement.status is not MovementStatus.FAILED and not known:
                 beside[movement.id] = movement.money.amount
         return beside

@@ -226,8 +226,8 @@ class SimulatedProcessor:
         """A person refunds in the dashboard, or did long ago, if the charge has that much left."""
         books = self.inner.books
         books.conduct = self._failing() if fails else self._conduct(None)
-        if age_ms and books.conduct.first is MovementStatus.SUCCEEDED:
-            books.conduct = Conduct()  # it was over long ago
+        if age_ms and books.conduct.first is not MovementStatus.PENDING:
+            books.conduct = Conduct(books.conduct.first)  # it was over long ago
         left = books.charges[charge_id].money.amount - sum(
             item.movement.money.amount
             for item in books.of(charge_id)

@@ -26,6 +26,7 @@ from refunds.processors.hitpay import HitPay
 from refunds.refund import ReferenceType
 from tests.contract.ledger.examples import a_refund, a_request
 from tests.fakes.processor import FakeProcessor
+from tests.fakes.processor_books import LISTED
 from tests.fakes.processor_fates import Conduct, ReplyLost, RequestLost
 from tests.fakes.virtual_clock import VirtualClock
 from tests.fakes.world import World as Refunds
@@ -61,6 +62,17 @@ def test_it_is_followed_by_its_own_id_or_in_its_payment(look_up: LookUp) -> None
 def test_one_that_is_not_shown_is_none(look_up: LookUp) -> None:
     world = World(look_up)
     world.id = "another"
+    assert world.status() is None
+
+
+def test_one_that_only_its_payment_lists_is_found_there() -> None:
+    # Given a processor whose payments list refunds under ids that cannot be asked for
+    world = World(*LookUp)
+    world.processor.books.lists_other_ids = True
+    world.id = f"{LISTED}{world.id}"
+    assert world.status() is MovementStatus.SUCCEEDED
+    # And where they list nothing, it is not there
+    world.processor.lists_refunds = False
     assert world.status() is None
 
 

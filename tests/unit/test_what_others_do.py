@@ -260,6 +260,30 @@ class TestTheProcessorContradictsItself:
         assert world.at_stripe == 4000
         assert world.noted("ids_do_not_fit") != []
 
+    def test_what_is_pending_under_ids_that_do_not_fit_counts_as_others(self, world: World) -> None:
+        # Given our pending refund, which is gone, and one of its amount that is pending beside it
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.refund("ours", amount=4000)
+        world.in_dashboard(4000)
+        del world.processor.books.refunds["hitpay-refund-1"]
+        # When more is asked for than both leave, then nothing is sent
+        with pytest.raises(RefundAmountExceededError):
+            world.refund("more", amount=4000)
+
+    def test_nothing_is_imported_while_the_index_of_refunds_is_behind(self, world: World) -> None:
+        # Given our refund, listed under another id, which the index does not show yet
+        world.refund("ours", amount=4000)
+        world.processor.books.lists_other_ids = True
+        every_refund = world.learn.every_refund
+        object.__setattr__(world.learn, "every_refund", lambda _: [])
+        observe(world)
+        # Then nothing is taken for somebody else's, and nobody is alarmed
+        assert world.imported() == []
+        assert world.noted("ids_do_not_fit") == []
+        object.__setattr__(world.learn, "every_refund", every_refund)
+        observe(world)
+        assert world.noted("ids_do_not_fit") != []
+
 
 class TestTheGuard:
     """Never more than the processor itself showed as left."""

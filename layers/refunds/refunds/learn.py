@@ -279,7 +279,7 @@ class LearnFromCharge:
         if current.slot is not None:
             return Learnt(stored=stored, current=current, imports=(), snapshot=None)
         if not self._ids_fit(current, view, owners):
-            current = _with_sums(current, view, lists=False)
+            current = _with_sums(current, view, pending=_pending_beside(view, owners))
             return Learnt(stored=stored, current=current, imports=(), snapshot=None)
         unclaimed = [
             movement
@@ -330,9 +330,12 @@ class LearnFromCharge:
             return True
         listed = {movement.id for movement in view.charge.movements}
         unknown = {one.money.amount for one in view.charge.movements if one.id not in owners}
+        refunds = self.every_refund(payment.key)
+        if sum(_bound(one) for one in refunds) < payment.bound_amount:
+            return False  # the index is behind: the next look tells
         missing = [
             one
-            for one in self.every_refund(payment.key)
+            for one in refunds
             if _bound(one) and one.late_failure_at_ms is None
             if one.processor_refund_id not in listed
         ]
@@ -497,16 +500,26 @@ def _linked(stored: Payment, view: PaymentView) -> Payment:
     return replace(stored, payment_record=view.payment_record, captured=view.captured)
 
 
-def _with_sums(payment: Payment, view: PaymentView, *, lists: bool = True) -> Payment:
+def _pending_beside(view: PaymentView, owners: Mapping[str, Refund]) -> int:
+    """What is listed as pending under ids that are nobody's, minor units: others' perhaps."""
+    return sum(
+        one.money.amount
+        for one in _listed(view)
+        if one.id not in owners and one.status is MovementStatus.PENDING
+    )
+
+
+def _with_sums(payment: Payment, view: PaymentView, *, pending: int | None = None) -> Payment:
     """The payment with what others refunded and cannot be imported, since it is only a sum.
 
     A pending refund of ours is not in the processor's sum, so only what succeeded is ours there.
+    ``pending``: what is listed beside that sum, where it cannot be told what of it is ours.
     """
     on_charge = None
     if view.charge is not None:
-        lists = lists and view.charge.movements is not None
+        is_listed = pending is None and view.charge.movements is not None
         ours = payment.moved - payment.taken_back
-        on_charge = 0 if lists else view.charge.refunded - ours
+        on_charge = 0 if is_listed else max(0, view.charge.refunded - ours) + (pending or 0)
     return learn_foreign(payment, in_book=view.in_book, on_charge=on_charge)
 
 

@@ -34,20 +34,26 @@ def movement_of(
     """The processor's refund of that id, ``None`` if it shows none.
 
     ``payment_id`` is the payment that it belongs to, ``None`` if to none: where the processor shows
-    refunds only in their payments, it is looked for there.
+    refunds only in their payments, or none of that id, it is looked for there. What a payment lists
+    may have ids that cannot be asked for.
 
     Raises:
         UnreadableAnswerError: it shows them in no form that can be read.
         ProviderUnavailableError: no usable answer after at most two attempts.
     """
     can = processor.capabilities
-    if can.shows_refunds:
-        return processor.movement(processor_refund_id, deadline)
+    shown = processor.movement(processor_refund_id, deadline) if can.shows_refunds else None
+    if shown is not None:
+        return shown
     if not can.shows_payments or payment_id is None:
+        if can.shows_refunds:
+            return None
         raise UnreadableAnswerError("the processor shows no refunds")
     try:
         listed = processor.charge(payment_id, deadline).movements
     except ChargeNotFoundError:
+        return None
+    if listed is None and can.shows_refunds:
         return None
     if listed is None:
         raise UnreadableAnswerError("the payment lists no refunds")

@@ -466,7 +466,7 @@ class TestFailedThoughBound:
         self, bound: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(bound.processor, "movement", lambda *_: None)
-        decision = ItFailed("support says gone", despite_evidence=True)
+        decision = ItFailed("support says gone")
         assert refused(bound, decision).movements == (bound.stored("k").processor_refund_id,)
 
     def test_one_that_has_waited_for_longer_than_an_order_can_is_a_persons(

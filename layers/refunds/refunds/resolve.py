@@ -283,12 +283,6 @@ class ResolveRefund:
         if refund.processor_refund_id is None:
             self._require_no_late_arrival(refund)
         candidates = self._candidates(refund, decision, deadline) if other is None else ()
-        if shown is None and refund.processor_refund_id in {one.id for one in candidates}:
-            raise ResolutionRefusedError(
-                f"{refund.processor} lists {refund.processor_refund_id}, which {refund.id} is "
-                "bound to.",
-                movements=candidates,
-            )
         candidates = [one for one in candidates if one.id != refund.processor_refund_id]
         if other is None:
             other = next((one for one in candidates if _is_another(one, refund)), None)

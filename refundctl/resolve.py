@@ -123,7 +123,7 @@ def _let_go(resolution: Resolution, movement: Movement) -> str:
     """What becomes of the movement that it is bound to, or that its order made."""
     shown = f"  It is let go of {movement.id}"
     if resolution.imported is None:
-        return f"{shown}, which is not imported: it moved no money of this payment."
+        return f"{shown}. What the payment lists is imported by the next look at it."
     amount = money(resolution.imported.amount, resolution.imported.currency)
     return f"{shown}, which is imported as {resolution.imported.id}, of {amount}."
 

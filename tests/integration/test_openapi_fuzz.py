@@ -23,7 +23,7 @@ from local.stack import RunningStack, running_stack
 from tests.openapi.document import operations
 
 OPENAPI = paths.ROOT / "tests" / "openapi"
-AT_MOST_S = 1_500
+AT_MOST_S = 600
 # Each fitting refund has one of its own.
 PAYMENTS = 1000
 CARD = "pm_fuzz"

@@ -90,6 +90,8 @@ class SimulatedBook:
         fate = self._fate(fault)
         self.inner.fates.append(fate)
         outcome = self.inner.report_refund(parameters, key, deadline)
+        if isinstance(outcome, ReportUnclear) and outcome.new_epoch and not self._gate.dice.is_on:
+            self._watch.told_in_vain(key)
         if isinstance(fate, BookedLate):
             self._gate.scheduler.after(fate.after_ms, self.catch_up)
         self._look()

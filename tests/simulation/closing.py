@@ -229,7 +229,7 @@ class Operator:
             if isinstance(decision, Waive):
                 self._watch.waived[self._record_of(refund)] += refund.amount
             return
-        if self._stage.memory.refunds[refund.id].report != refund.report:
+        if self._stage.memory.refunds[refund.id].report.state is not refund.report.state:
             return  # what was read for it has settled it
         require(not decisions, "a_person_can_decide_about_a_report", (refund, decisions, refused))
 

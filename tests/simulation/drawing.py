@@ -142,7 +142,6 @@ def _with_others(options: Options) -> Options:
             options,
             odd_conduct=max(options.odd_conduct, 0.5),
             turns_down=0.3,
-            loses_answers=0.0,
             webhook_rate=3.0 if others.flips else max(options.webhook_rate, 1.0),
             wishes=(*options.wishes, late),
             foreign=(*options.foreign, theirs),

@@ -41,6 +41,7 @@ class ReportWatch:
         self._first: dict[str, ReportParameters] = {}
         self._in_flight: dict[PaymentKey, Actor] = {}
         self._sent: Counter[str] = Counter()
+        self._kept: set[str] = set()
 
     def telling(self, parameters: ReportParameters, key: str) -> None:
         """A report is about to be sent."""
@@ -64,6 +65,11 @@ class ReportWatch:
         """The answer to a report is back."""
         refund = self._memory.refunds[key.rpartition(":")[0]]
         self._in_flight.pop(payment_key_of(refund), None)
+
+    def told_in_vain(self, key: str) -> None:
+        """Stripe repeated a failure that it keeps under that key, and nothing goes wrong any more."""
+        require(key not in self._kept, "a_key_that_keeps_a_failure_is_given_up", key)
+        self._kept.add(key)
 
     def look(self) -> None:
         """Check what Stripe has booked since the last look."""

@@ -19,9 +19,6 @@ pytestmark = pytest.mark.heavy
 
 # Each is caught by one of so many seeds; most of them by the first few.
 SEEDS_MAX = 800
-# A known gap: worlds enough do not show it (one in a thousand does). As soon as one is seen, its
-# test fails here, and it is taken off this list.
-NOT_SEEN = ("epoch_not_raised",)
 DEFECTS_MIN = 52
 PLANTED_IN = (
     defects_sending,
@@ -44,15 +41,7 @@ def seed_that_catches(seeds: range) -> int | None:
     return None
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason="not seen by 800 worlds, a known gap"))
-        if name in NOT_SEEN
-        else name
-        for name in DEFECTS
-    ],
-)
+@pytest.mark.parametrize("name", list(DEFECTS))
 def test_a_planted_defect_is_caught(name: str) -> None:
     with DEFECTS[name]():
         assert seed_that_catches(range(SEEDS_MAX)) is not None

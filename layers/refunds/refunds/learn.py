@@ -11,6 +11,7 @@ before Stripe is told. What contradicts the processor's earlier word is believed
 by id.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -278,8 +279,10 @@ class LearnFromCharge:
             current = learn_arrival(current, view.charge.arrival)
         if current.slot is not None:
             return Learnt(stored=stored, current=current, imports=(), snapshot=None)
-        if not self._ids_fit(current, view, owners):
-            current = _with_sums(current, view, pending=_pending_beside(view, owners))
+        unlisted = self._unlisted(current, view, owners)
+        if unlisted is None or not self._ids_fit(view, owners, unlisted):
+            beside = _beside(view, owners, unlisted or ())
+            current = _with_sums(current, view, beside=beside)
             return Learnt(stored=stored, current=current, imports=(), snapshot=None)
         unclaimed = [
             movement
@@ -317,35 +320,46 @@ class LearnFromCharge:
                 contradicted.add(contradicts)
             yield importing.refund_of(movement, contradicts=contradicts)
 
-    def _ids_fit(self, payment: Payment, view: PaymentView, owners: Mapping[str, Refund]) -> bool:
+    def _unlisted(
+        self, payment: Payment, view: PaymentView, owners: Mapping[str, Refund]
+    ) -> Sequence[Refund] | None:
+        """Our refunds that the processor has, and that its list of the payment does not name.
+
+        ``None``: the index of our refunds is behind; the next look tells.
+        """
+        if view.charge is None or view.charge.movements is None:
+            return ()
+        if sum(_bound(refund) for refund in owners.values()) >= payment.bound_amount:
+            return ()
+        listed = {movement.id for movement in view.charge.movements}
+        refunds = self.every_refund(payment.key)
+        if sum(_bound(one) for one in refunds) < payment.bound_amount:
+            return None
+        return [
+            one
+            for one in refunds
+            if _bound(one) and one.late_failure_at_ms is None
+            if one.processor_refund_id not in listed
+        ]
+
+    def _ids_fit(
+        self, view: PaymentView, owners: Mapping[str, Refund], unlisted: Sequence[Refund]
+    ) -> bool:
         """Whether the list names our successes by the ids that their orders were answered with.
 
         If one is not listed, though the sum says that it is there, or something of its amount is,
         what is listed under an unknown id may be that very refund: then nobody can tell what others
         made.
         """
-        if view.charge is None or view.charge.movements is None:
+        if view.charge is None or not unlisted:
             return True
-        if sum(_bound(refund) for refund in owners.values()) >= payment.bound_amount:
-            return True
-        listed = {movement.id for movement in view.charge.movements}
-        unknown = {one.money.amount for one in view.charge.movements if one.id not in owners}
-        refunds = self.every_refund(payment.key)
-        if sum(_bound(one) for one in refunds) < payment.bound_amount:
-            return False  # the index is behind: the next look tells
-        missing = [
-            one
-            for one in refunds
-            if _bound(one) and one.late_failure_at_ms is None
-            if one.processor_refund_id not in listed
-        ]
-        amount = sum(_success(one) for one in missing)
+        unknown = {one.money.amount for one in view.charge.movements or () if one.id not in owners}
+        amount = sum(_success(one) for one in unlisted)
         ours = amount + sum(_success(one) for one in owners.values())
         is_summed = amount > 0 and view.charge.refunded >= ours
-        fit = not is_summed and not any(one.amount in unknown for one in missing)
+        fit = not is_summed and not any(one.amount in unknown for one in unlisted)
         if not fit:
-            charge = payment.key.charge_id
-            self.trail.note("ids_do_not_fit", charge=charge, amount=amount)
+            self.trail.note("ids_do_not_fit", charge=view.charge.id, amount=amount)
         return fit
 
     def _first_seen(self, view: PaymentView) -> Payment:
@@ -500,26 +514,50 @@ def _linked(stored: Payment, view: PaymentView) -> Payment:
     return replace(stored, payment_record=view.payment_record, captured=view.captured)
 
 
-def _pending_beside(view: PaymentView, owners: Mapping[str, Refund]) -> int:
-    """What is listed as pending under ids that are nobody's, minor units: others' perhaps."""
-    return sum(
-        one.money.amount
-        for one in _listed(view)
-        if one.id not in owners and one.status is MovementStatus.PENDING
-    )
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What is listed under ids that are nobody's, minor units: others' perhaps."""
+
+    moved: int
+    pending: int
 
 
-def _with_sums(payment: Payment, view: PaymentView, *, pending: int | None = None) -> Payment:
+def _beside(
+    view: PaymentView, owners: Mapping[str, Refund], unlisted: Sequence[Refund]
+) -> _Beside:
+    """What others made at least, where the list may name refunds of ours by other ids.
+
+    What is of the amount of one that is not listed may be that one. The rest is not ours, whatever
+    the sum says: a refund of ours may have moved since the list was read.
+    """
+    ours = Counter(_success(one) for one in unlisted)
+    moved = pending = 0
+    for movement in _listed(view):
+        amount = movement.money.amount
+        if movement.id in owners or movement.status is MovementStatus.FAILED:
+            continue
+        if movement.status is MovementStatus.PENDING:
+            pending += amount
+        elif ours[amount]:
+            ours[amount] -= 1
+        else:
+            moved += amount
+    return _Beside(moved, pending)
+
+
+def _with_sums(payment: Payment, view: PaymentView, *, beside: _Beside | None = None) -> Payment:
     """The payment with what others refunded and cannot be imported, since it is only a sum.
 
     A pending refund of ours is not in the processor's sum, so only what succeeded is ours there.
-    ``pending``: what is listed beside that sum, where it cannot be told what of it is ours.
+    ``beside``: what is listed beside that sum, where it cannot be told what of it is ours.
     """
     on_charge = None
     if view.charge is not None:
-        is_listed = pending is None and view.charge.movements is not None
-        ours = payment.moved - payment.taken_back
-        on_charge = 0 if is_listed else max(0, view.charge.refunded - ours) + (pending or 0)
+        others = max(0, view.charge.refunded - (payment.moved - payment.taken_back))
+        if beside is not None:
+            on_charge = max(others, beside.moved) + beside.pending
+        else:
+            on_charge = others if view.charge.movements is None else 0
     return learn_foreign(payment, in_book=view.in_book, on_charge=on_charge)
 
 

@@ -98,16 +98,11 @@ class _OwnLead:
 
 @dataclass(frozen=True, slots=True)
 class _Lead:
-    """Where the caller's reference leads: a record, and a charge if something already names one.
-
-    Attributes:
-        in_doubt: whether the ledger knew of another charge, so that the one named now is read.
-    """
+    """Where the caller's reference leads: a record, and a charge if something already names one."""
 
     link: RecordLink
     key: PaymentKey | None
     known: bool
-    in_doubt: bool = False
     payment_intent: str | None = None
     invoice: str | None = None
 
@@ -279,14 +274,21 @@ class LinkResolver:
     def _read_as_linked(
         self, lead: _Lead, request: RefundRequest, deadline: Deadline
     ) -> tuple[PaymentRecord, PaymentKey, Charge | None]:
-        """As ``_read``; a link under which no money moved gives way to the metadata."""
+        """As ``_read``; a link under which no money moved gives way to the metadata.
+
+        What they name instead is read, whatever ``verify_charge`` says.
+        """
         try:
             return self._read(lead, request, deadline)
         except (PaymentLinkConflictError, ChargeNotFoundError):
             if not lead.known or lead.key is None or not self._is_unused(lead.key):
                 raise
-            in_doubt = replace(lead, key=None, known=False, in_doubt=True)
-            return self._read(in_doubt, request, deadline)
+            record, key, charge = self._read(
+                replace(lead, key=None, known=False), request, deadline
+            )
+            if charge is None and self._is_shown(key):
+                charge = self._charge(key, deadline)
+            return record, key, charge
 
     def _is_unused(self, key: PaymentKey) -> bool:
         payment = self.ledger.payment(key)
@@ -299,7 +301,7 @@ class LinkResolver:
         named = lead.key
         if named is None:
             record = self._record(lead, deadline)
-            key, charge = self._resolve(record, request, deadline, in_doubt=lead.in_doubt)
+            key, charge = self._resolve(record, request, deadline)
         elif self._reads_charge(named, known=lead.known):
             record, charge = self.together.both(
                 lambda: self._record(lead, deadline),
@@ -311,22 +313,25 @@ class LinkResolver:
         else:
             record = self._record(lead, deadline)
             key = self._agreed(named, record, request, deadline)
-            in_doubt = lead.known and self._is_another_amount(key, record)
-            charge = self._charge(key, deadline) if in_doubt else None
+            is_in_doubt = lead.known and self._is_another_amount(key, record)
+            charge = self._charge(key, deadline) if is_in_doubt else None
         return record, key, charge
 
     def _is_another_amount(self, key: PaymentKey, record: PaymentRecord) -> bool:
         """Whether Stripe shows another captured amount than before: the charge tells which is."""
-        if key.is_unlinked or not self.processor(key.processor).capabilities.shows_payments:
+        if not self._is_shown(key):
             return False
         payment = self.ledger.payment(key)
         return payment is not None and payment.captured != record.captured
 
-    def _reads_charge(self, key: PaymentKey, *, known: bool, in_doubt: bool = False) -> bool:
-        can = self.processor(key.processor).capabilities
-        if not can.shows_payments or key.is_unlinked:
+    def _is_shown(self, key: PaymentKey) -> bool:
+        """Whether the processor shows such a payment."""
+        return not key.is_unlinked and self.processor(key.processor).capabilities.shows_payments
+
+    def _reads_charge(self, key: PaymentKey, *, known: bool) -> bool:
+        if not self._is_shown(key):
             return False
-        if in_doubt or self.in_doubt(key.processor):
+        if self.in_doubt(key.processor):
             # A processor that failed a moment ago is asked by a read first, never by the refund.
             return True
         if self.verify_charge is VerifyCharge.FIRST:
@@ -389,7 +394,7 @@ class LinkResolver:
         named = found.get(key.processor)
         if named is None or named.charge_id.casefold() == key.charge_id.casefold():
             return named is not None
-        if key.is_unlinked or not self.processor(key.processor).capabilities.shows_payments:
+        if not self._is_shown(key):
             return False
         try:
             charge = self._first_charge(ids_named_by(record, key.processor), deadline)
@@ -402,13 +407,11 @@ class LinkResolver:
         record: PaymentRecord,
         request: RefundRequest,
         deadline: Deadline,
-        *,
-        in_doubt: bool,
     ) -> tuple[PaymentKey, Charge | None]:
         """The charge by the record's own metadata, else by its payment reference."""
         asked = request.processor
         key = self._chosen(self._payments_in(record.metadata), asked, record.id)
-        if key is not None and not self._reads_charge(key, known=False, in_doubt=in_doubt):
+        if key is not None and not self._reads_charge(key, known=False):
             return key, None
         if key is None and request.is_unlinked and asked is not None:
             return unlinked_payment_key(asked, record.id), None

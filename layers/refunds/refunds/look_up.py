@@ -45,19 +45,22 @@ def movement_of(
     shown = processor.movement(processor_refund_id, deadline) if can.shows_refunds else None
     if shown is not None:
         return shown
-    if not can.shows_payments or payment_id is None:
-        if can.shows_refunds:
-            return None
-        raise UnreadableAnswerError("the processor shows no refunds")
-    try:
-        listed = processor.charge(payment_id, deadline).movements
-    except ChargeNotFoundError:
-        return None
-    if listed is None and can.shows_refunds:
-        return None
-    if listed is None:
+    listed = _listed(processor, payment_id, deadline)
+    if listed is None and not can.shows_refunds:
         raise UnreadableAnswerError("the payment lists no refunds")
-    return next((item for item in listed if item.id == processor_refund_id), None)
+    return next((item for item in listed or () if item.id == processor_refund_id), None)
+
+
+def _listed(
+    processor: Processor, payment_id: str | None, deadline: Deadline
+) -> tuple[Movement, ...] | None:
+    """What the payment lists; ``None`` if nobody shows it, or it lists nothing."""
+    if not processor.capabilities.shows_payments or payment_id is None:
+        return None
+    try:
+        return processor.charge(payment_id, deadline).movements
+    except ChargeNotFoundError:
+        return ()
 
 
 def look_for(

@@ -301,7 +301,7 @@ class ResolveRefund:
             next_check_ms=None,
             processor_refund_id=bound_to,
         )
-        imported = None if other is None else self._imported(stored, other)
+        imported = None if other is None else self._imported(stored, other, deadline)
         return self._resolution(
             stored, after, movement=other, left_over=tuple(candidates), imported=imported
         )
@@ -336,11 +336,18 @@ class ResolveRefund:
         """Whether it has been on its way for longer than an order can take to arrive."""
         return self.clock.now_ms() - refund.entered_at_ms >= self.hold_ms
 
-    def _imported(self, stored: Stored, movement: Movement) -> Refund | None:
-        """The refund that stands for it from now on, if it moved money of this payment."""
+    def _imported(self, stored: Stored, movement: Movement, deadline: Deadline) -> Refund | None:
+        """The refund that stands for it from now on, if it moved money of this payment.
+
+        Where the payment lists its refunds, and not this one, it is listed by another id, or will
+        be: who learns from the list imports it, once.
+        """
         payment = stored.payment
         of_payment = movement.payment_id == (stored.refund.refunded_payment or "")
         if not of_payment or not is_importable(movement, payment.currency):
+            return None
+        listed = self._listed(stored.refund, deadline)
+        if listed is not None and movement.id not in {one.id for one in listed}:
             return None
         importing = Import(
             stage=self.recorder.stage,
@@ -411,12 +418,17 @@ class ResolveRefund:
 
     def _shown(self, refund: Refund, deadline: Deadline) -> Sequence[Movement] | None:
         """Among what our movement would be; ``None`` if the processor does not say."""
-        processor, payment_id = self._processor(refund), refund.refunded_payment
+        processor = self._processor(refund)
         if processor is None:
             return None
         if processor.capabilities.keeps_keys:
             return ordered_by(processor, refund, deadline)
-        if payment_id is None or not processor.capabilities.shows_payments:
+        return self._listed(refund, deadline)
+
+    def _listed(self, refund: Refund, deadline: Deadline) -> Sequence[Movement] | None:
+        """What its payment lists; ``None`` if nobody shows that in a form that can be read."""
+        processor, payment_id = self._processor(refund), refund.refunded_payment
+        if processor is None or payment_id is None or not processor.capabilities.shows_payments:
             return None
         try:
             return processor.charge(payment_id, deadline).movements

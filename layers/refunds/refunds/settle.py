@@ -337,13 +337,14 @@ class SettleRefund:
     def _not_shown(self, stored: Stored, why_not: str) -> Settled:
         """The processor answers, and shows nothing that could tell: after the hold for a person.
 
-        No look-up counts, so this never makes a refund fail, whatever the operator chose.
+        No look-up counts, so this never makes a refund fail, whatever the operator chose. Nor does
+        one odd answer call a person: the look before this one met the same.
         """
-        refund = stored.refund
+        refund, told = stored.refund, f"no look-up: {why_not}"
         enough = not self.on_request and refund.looks + 1 >= HOLD_LOOK_UPS_MIN
-        if enough and self._is_late(refund):
+        if enough and refund.last_look == told and self._is_late(refund):
             return self._escalate(stored, why_not, {})
-        return self._hold(stored, f"no look-up: {why_not}")
+        return self._hold(stored, told)
 
     def _none_yet(self, stored: Stored) -> Settled:
         """Not found yet is not failed: an order may arrive late, and look-ups may lag."""

@@ -47,7 +47,7 @@ def movement_of(
         return shown
     listed = _listed(processor, payment_id, deadline)
     if listed is None and not can.shows_refunds:
-        raise UnreadableAnswerError("the payment lists no refunds")
+        raise UnreadableAnswerError("the processor shows no refunds of it")
     return next((item for item in listed or () if item.id == processor_refund_id), None)
 
 

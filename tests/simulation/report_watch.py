@@ -67,7 +67,7 @@ class ReportWatch:
         self._in_flight.pop(payment_key_of(refund), None)
 
     def told_in_vain(self, key: str) -> None:
-        """Stripe repeated a failure that it keeps under that key, and nothing goes wrong any more."""
+        """Stripe repeated a failure that it keeps under that key, though nothing goes wrong."""
         require(key not in self._kept, "a_key_that_keeps_a_failure_is_given_up", key)
         self._kept.add(key)
 

@@ -355,7 +355,7 @@ class TestKeyNotShown:
         world.processor.reads_keys = False
         world.processor.decide = lambda _: RequestLost()
         refund = world.refund("k", amount=2500).refund
-        world.settle_for(5 * STEP_MS)
+        world.settle_for(HOLD_MS // 2)
         world.clock.advance(2 * HOLD_MS)
         # When a caller asks for news before settling comes by
         world.read_refund(refund.id, sync_until=world.deadline())

@@ -24,7 +24,7 @@ from tests.fakes.processor_fates import (
     Answered,
     NotSent,
 )
-from tests.fakes.world import LEASE_MS, STEP_MS, World
+from tests.fakes.world import HOLD_MS, LEASE_MS, STEP_MS, World
 from tests.unit.settling import (
     before_next_commit,
     killed_while_sending,
@@ -35,7 +35,8 @@ from tests.unit.settling import (
 )
 
 TAKE_MS = 90_000
-DAY_MS = 24 * 60 * STEP_MS
+HOUR_MS = 60 * STEP_MS
+DAY_MS = 24 * HOUR_MS
 
 
 class TestTaking:
@@ -230,6 +231,19 @@ class TestBackoff:
         world.processor.lists_refunds = True
         assert settle_when_due(world) is Settled.HELD
         assert world.stored("k").look_ups == 1
+
+    def test_one_odd_answer_at_the_end_of_the_hold_calls_nobody(self, world: World) -> None:
+        # Given a refund that was looked up well for the whole hold
+        unknown(world)
+        world.settle_for(HOLD_MS - HOUR_MS)
+        world.clock.advance(2 * HOUR_MS)
+        # When the charge lists nothing readable just then, then it is looked at again
+        world.processor.lists_refunds = False
+        assert settle_when_due(world) is Settled.HELD
+        assert world.stored("k").state is State.UNKNOWN
+        # And a person decides when it shows the same
+        assert settle_when_due(world) is Settled.MOVED_ON
+        assert world.stored("k").state is State.REVIEW
 
     def test_a_review_is_looked_at_once_a_day(self, world: World) -> None:
         unknown(world)

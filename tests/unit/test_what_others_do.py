@@ -8,7 +8,7 @@ from refunds.errors import RefundAmountExceededError
 from refunds.link import VerifyCharge
 from refunds.money import Money
 from refunds.payment import PaymentKey
-from refunds.ports import MovementStatus
+from refunds.ports import Charge, MovementStatus
 from refunds.refund import ReportCause
 from refunds.settle import AfterHold
 from refunds.state_machine import ReportState, State
@@ -269,6 +269,26 @@ class TestTheProcessorContradictsItself:
         # When more is asked for than both leave, then nothing is sent
         with pytest.raises(RefundAmountExceededError):
             world.refund("more", amount=4000)
+
+    def test_a_list_from_before_our_refund_frees_nothing_of_what_others_made(
+        self, world: World
+    ) -> None:
+        # Given what others refunded a moment ago, and a call that does not see it yet
+        stale = world.processor.charge("charge-1", world.deadline())
+        world.in_dashboard(3037)
+        fresh = world.processor.charge("charge-1", world.deadline())
+
+        def read(*_: object) -> Charge:
+            world.processor.charge = lambda *_: stale  # type: ignore[method-assign]
+            world.refund("ours", amount=2500)
+            return fresh
+
+        # When it refunds while another one, which has read the payment, wants the rest
+        world.processor.charge = read  # type: ignore[method-assign, assignment]
+        # Then what others refunded counts
+        with pytest.raises(RefundAmountExceededError):
+            world.refund("more", amount=6000)
+        assert world.at_processor == 5537
 
     def test_nothing_is_imported_while_the_index_of_refunds_is_behind(self, world: World) -> None:
         # Given our refund, listed under another id, which the index does not show yet

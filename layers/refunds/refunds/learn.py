@@ -522,9 +522,7 @@ class _Beside:
     pending: int
 
 
-def _beside(
-    view: PaymentView, owners: Mapping[str, Refund], unlisted: Sequence[Refund]
-) -> _Beside:
+def _beside(view: PaymentView, owners: Mapping[str, Refund], unlisted: Sequence[Refund]) -> _Beside:
     """What others made at least, where the list may name refunds of ours by other ids.
 
     What is of the amount of one that is not listed may be that one. The rest is not ours, whatever

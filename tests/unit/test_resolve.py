@@ -9,7 +9,7 @@ import pytest
 from refunds.errors import RefundNotFoundError
 from refunds.evidence import CLOCK_TOLERANCE_MS
 from refunds.money import Money
-from refunds.payment import Payment
+from refunds.payment import Payment, PaymentKey
 from refunds.ports import (
     LedgerConflictError,
     LedgerUnavailableError,
@@ -36,6 +36,7 @@ from tests.fakes.world import HOLD_MS, STEP_MS, World
 
 ACTOR = "operator:kim"
 HOUR_MS = 60 * STEP_MS
+CHARGE = PaymentKey("hitpay", "charge-1")
 NO_MONEY = ItFailed("HitPay's support found no such refund, ticket 4711")
 
 
@@ -494,6 +495,26 @@ class TestFailedThoughBound:
         assert bound.payment().held == 2000
         bound.live_for(2 * HOUR_MS)
         assert bound.at_stripe == 2000
+
+    @pytest.mark.parametrize("is_imported", [True, False])
+    def test_one_that_its_payment_lists_by_another_id_is_imported_from_there_only(
+        self, bound: World, is_imported: bool
+    ) -> None:
+        # Given a refund of 25.00 that is bound to what shows 20.00, listed under an id of its own
+        shown = bound.processor.books.refunds[bound.stored("k").processor_refund_id or ""]
+        shown.movement = replace(
+            shown.movement, money=Money(2000, "sgd"), status=MovementStatus.SUCCEEDED
+        )
+        bound.processor.books.lists_other_ids = True
+        if is_imported:
+            bound.observe(CHARGE, bound.deadline())
+        # When a person says that ours failed, and the payment is looked at
+        assert decide(bound, NO_MONEY).imported is None
+        bound.observe(CHARGE, bound.deadline())
+        # Then what moved is one refund, and Stripe hears of it once
+        assert [one.amount for one in bound.imported()] == [2000]
+        bound.live_for(2 * HOUR_MS)
+        assert (bound.payment().held, bound.at_stripe) == (2000, 2000)
 
 
 class TestNothingToDecide:

@@ -286,7 +286,7 @@ class MemoryAddressBook:
     def __init__(self) -> None:
         self.addresses: dict[str, WebhookAddress] = {}
 
-    def address(self, address_id: str) -> WebhookAddress | None:
+    def address(self, address_id: str, *, anew: bool = False) -> WebhookAddress | None:
         return self.addresses.get(address_id)
 
 

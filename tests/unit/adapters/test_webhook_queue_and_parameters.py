@@ -114,6 +114,18 @@ def test_one_that_is_missing_is_not_looked_for_all_the_time(
     assert parameters.asked == 2
 
 
+def test_whoever_asks_for_it_anew_is_told_as_it_is_now(
+    clock: VirtualClock, trail: FakeTrail
+) -> None:
+    # Given a book that has just looked for one that is missing
+    parameters = Parameters()
+    one = book(parameters, clock, trail)
+    assert one.address("we_0000000000000001") is None
+    # When an address is added, then it is found at once by who asks for it anew
+    parameters.texts.append(address_text(ADDRESS))
+    assert one.address(ADDRESS.id, anew=True) == ADDRESS
+
+
 def test_one_that_cannot_be_read_stops_no_other_and_is_not_shown(
     clock: VirtualClock, trail: FakeTrail
 ) -> None:

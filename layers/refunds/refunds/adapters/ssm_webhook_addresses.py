@@ -38,15 +38,11 @@ class SsmWebhookAddresses:
         self._lock = RLock()
         self._reread_at_ms: int | None = None
 
-    def address(self, address_id: str) -> WebhookAddress | None:
-        """That address; ``None`` if no parameter holds it.
-
-        Raises:
-            KeyUnavailableError: they cannot be read now.
-        """
+    def address(self, address_id: str, *, anew: bool = False) -> WebhookAddress | None:
+        """As the port says."""
         with self._lock:
-            addresses = self._kept.current()
-            if address_id not in addresses and self._may_reread():
+            addresses = self._kept.fetched_anew() if anew else self._kept.current()
+            if not anew and address_id not in addresses and self._may_reread():
                 addresses = self._kept.fetched_anew()
             return addresses.get(address_id)
 

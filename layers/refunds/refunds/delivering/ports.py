@@ -227,8 +227,8 @@ class AddressStates(Protocol):
 class AddressBook(Protocol):
     """The addresses with their secrets."""
 
-    def address(self, address_id: str) -> WebhookAddress | None:
-        """That address, a minute old at most; ``None`` if no parameter holds it.
+    def address(self, address_id: str, *, anew: bool = False) -> WebhookAddress | None:
+        """That address, a minute old at most, or read now; ``None`` if no parameter holds it.
 
         Raises:
             KeyUnavailableError: they cannot be read now.

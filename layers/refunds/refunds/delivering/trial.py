@@ -24,7 +24,8 @@ class SendTestEvent:
         Raises:
             KeyUnavailableError: the addresses' parameters cannot be read now.
         """
-        to = self.book.address(address_id)
+        # Whoever asks may have added it, or changed its secret, a moment ago.
+        to = self.book.address(address_id, anew=True)
         if to is None:
             return {"taken": False, "reason": "no parameter holds this address", "took_ms": 0}
         at_ms, began_ms = self.clock.now_ms(), self.clock.monotonic_ms()

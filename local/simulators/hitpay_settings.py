@@ -12,7 +12,8 @@ class HitPaySettings:
     created_status: of a refund's answer, 200 documented, 201 seen in an older description.
     refund_status: "null" is what older samples show for a refund that has succeeded.
     charge_refunds: items of a charge's `refunds`: whole refund objects, a part of them, or no such
-        member. charge_refunded_amount: whether the member is there.
+        member. charge_refund_ids: whether they have the ids that orders were answered with ("same")
+        or ids of their own. charge_refunded_amount: whether the member is there.
     number_form: amounts as 50.00 ("fixed") or 50 ("shortest"), both JSON numbers, or as texts:
         "5000.00" ("text") or "5,000.00" ("grouped").
     currency_case: currencies as sgd or SGD.
@@ -29,6 +30,7 @@ class HitPaySettings:
     created_status: int = choice(200, 201)
     refund_status: str = choice("as_is", "null")
     charge_refunds: str = choice("full", "brief", "absent")
+    charge_refund_ids: str = choice("same", "own")
     charge_refunded_amount: str = choice("present", "absent")
     number_form: str = choice("fixed", "shortest", "text", "grouped")
     currency_case: str = choice("lower", "upper")

@@ -73,7 +73,7 @@ def charge_body(charge: Charge, settings: HitPaySettings, view: View) -> JsonObj
     if settings.charge_refunded_amount == "present":
         body["refunded_amount"] = printed(refunded, charge.currency, settings)
     if settings.charge_refunds != "absent":
-        whole = [refund_body(refund, charge, settings) for refund in visible]
+        whole = [_listed(refund, charge, settings) for refund in visible]
         body["refunds"] = [_brief(item) for item in whole] if _is_brief(settings) else whole
     return body
 
@@ -122,6 +122,11 @@ _ALL = View()
 def _read_time(refund: Refund) -> str:
     moment = (refund.refunded_at or refund.created_at).astimezone(UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+
+
+def _listed(refund: Refund, charge: Charge, settings: HitPaySettings) -> JsonObject:
+    body = refund_body(refund, charge, settings)
+    return body | {"id": f"listed-{refund.id}"} if settings.charge_refund_ids == "own" else body
 
 
 def _is_brief(settings: HitPaySettings) -> bool:

@@ -1,5 +1,7 @@
 """Workers are killed at the worst places, three calls in ten fail: every refund happens once.
 
+A colleague refunds in the dashboard meanwhile, and books some of that at Stripe by hand.
+
 What must have been seen is made to happen, each to a payment of its own; then come the dice.
 
 On the hasty stack, whose operator chose `failed` for what HitPay did not show during the hold. So a
@@ -9,24 +11,30 @@ were one wrong, the reconciliation would show money that no refund has.
 
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
 import pytest
 
 from local.http_client import RefundApiClient
+from local.simulators.currency import major
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
 from refunds.refund import refund_id_of
 from tests.integration.background import Item, causes, ledger_items
 from tests.integration.callers import Callers, Intent
+from tests.integration.colleague import Colleague, sums
 from tests.integration.reconciliation import Sides, differences
 from tests.integration.storm import ORDER, REPORT, hold_answer, kill_before_the_answer, storm
 
 SEED = 20_261_122
 PAYMENTS = 36
+# Beside these: of such a colleague refunds a part, too, and books it by a ticket, by HitPay's id or
+# not at all. They were paid so much that there is room for that.
+SHARED = 9
+BY_HAND = 1111
 PAID = 10_000
 STORM_ROUNDS = 2
 CONVERGED_WITHIN_S = 150
@@ -56,15 +64,15 @@ PLANS: tuple[tuple[dict[str, object], ...], ...] = (
 )
 
 
-def intents_of(payments: list[DemoPayment], dice: Random) -> list[Intent]:
-    """What is wanted of each payment, all of it mixed."""
-    wanted = [
+def intents_of(
+    payments: list[DemoPayment], plans: Sequence[tuple[dict[str, object], ...]]
+) -> list[Intent]:
+    """What is wanted of each payment."""
+    return [
         Intent(f"{payment.name}-{part}", {"payment_record": payment.record_id, **body})
         for number, payment in enumerate(payments)
-        for part, body in enumerate(PLANS[number % len(PLANS)])
+        for part, body in enumerate(plans[number % len(plans)])
     ]
-    dice.shuffle(wanted)
-    return wanted
 
 
 def sides_of(stack: RunningStack, payments: list[DemoPayment], callers: Callers) -> Sides:
@@ -127,16 +135,20 @@ def test_many_refunds_converge_whatever_befalls_them(
     dice = Random(SEED)  # noqa: S311 - repeatable on purpose
     chosen = {name: DemoPayment(f"chaos_{name}", PAID) for name in MISHAPS}
     payments = [DemoPayment(f"chaos_{number:03d}", PAID) for number in range(PAYMENTS)]
-    hasty_stack.control.seed(seed_of(*chosen.values(), *payments))
-    wanted = intents_of(payments, dice)
+    shared = [DemoPayment(f"chaos_shared_{number}", 2 * PAID) for number in range(SHARED)]
+    hasty_stack.control.seed(seed_of(*chosen.values(), *payments, *shared))
+    wanted = intents_of(payments, PLANS) + intents_of(shared, PLANS[:2])
+    dice.shuffle(wanted)
     callers = Callers(hasty_api, [])
     # When each mishap befalls a payment, and most workers are killed while others use them
     mishaps_befall(hasty_stack, chosen, callers, wanted[: len(wanted) // 2])
     # And all the others ask in a storm, many of them twice at once, and repeat
     callers.open += wanted[len(wanted) // 2 :]
-    with storm(hasty_stack, dice):
+    with storm(hasty_stack, dice), ThreadPoolExecutor(1) as desk:
+        by_hand = desk.submit(refund_by_hand, Colleague(hasty_stack), shared)
         for _ in range(STORM_ROUNDS):
             callers.ask_once(impatient=dice.sample(callers.open, len(callers.open) // 5))
+        by_hand.result()
         struck = sum(int(str(rule["fired"])) for rule in hasty_stack.control.faults())
 
     # Then, when it is over, everybody is told the end, and nothing is left to be done
@@ -150,6 +162,10 @@ def test_many_refunds_converge_whatever_befalls_them(
     assert [intent.key for intent in callers.open] == []
     # And ledger, HitPay, Stripe and callers agree about every refund: none double, none lost
     assert differences(sides) == []
+    # And where a colleague refunded, too, HitPay and Stripe show one sum
+    books = {payment.name: sums(hasty_stack, payment) for payment in shared}
+    assert {name: moved for name, (moved, told) in books.items() if moved != told} == {}
+    assert all(moved >= major(BY_HAND, "sgd") for moved, _ in books.values())
     # And what was made to happen is what happened
     assert struck
     for name, expected in MISHAPS.items():
@@ -157,6 +173,14 @@ def test_many_refunds_converge_whatever_befalls_them(
         seen = dict.fromkeys(one for one in causes(refund) if one in expected)
         assert list(seen) == expected, (name, refund)
     assert refund_of(sides, chosen["reporter_killed"])["report"]["attempts"] > 1
+
+
+def refund_by_hand(colleague: Colleague, payments: list[DemoPayment]) -> None:
+    """What a colleague does in both dashboards, payment by payment."""
+    for number, payment in enumerate(payments):
+        made = colleague.refund(payment, BY_HAND)
+        if number % 3:
+            colleague.book(payment, BY_HAND, made if number % 3 == 1 else f"ticket-{number}")
 
 
 def mishaps_befall(

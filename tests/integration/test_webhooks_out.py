@@ -2,6 +2,11 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from itertools import count
+from threading import Event
 from typing import Any
 
 import pytest
@@ -11,10 +16,12 @@ from local.polling import wait_for
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
+from local.webhook_addresses import WebhookAddressStore
 from local.webhook_receiver import WebhookReceiver, down_a_third_of_the_time
 from refunds.adapters.sqs_webhook_bell import SqsWebhookBell
 from refunds.delivering.address import WebhookAddress
 from refunds.delivering.ports import Status
+from tests.unit.processors.raw_server import Arrival, RawServer, Script, answer, drip, hang_up
 
 SOON = 90.0
 LONGER = 240.0
@@ -139,6 +146,118 @@ def test_a_redirect_is_not_followed_and_a_test_event_says_why(
     assert _tried(stack, address)["taken"] is True
     events = receiver.taken(address.secrets[0].text)
     assert [event.type for event in events] == ["refund_bridge.test"]
+
+
+def late(arrival: Arrival) -> None:
+    """Take it, a second after nobody waits any more."""
+    Event().wait(11)
+    answer(200)(arrival)
+
+
+def flood(arrival: Arrival) -> None:
+    """Take it, with ten megabytes to say."""
+    arrival.wire.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10485760\r\n\r\n")
+    for _ in range(160):
+        arrival.wire.sendall(b"x" * 65_536)  # OSError once the client is gone
+
+
+ALL_SORTS: Mapping[str, tuple[Script, str | None]] = {
+    "a byte a second": (drip(b"HTTP/1.1 200 OK\r\n", b"X", every_s=1), "no whole answer in time"),
+    "200 after 11 s": (late, "no whole answer in time"),
+    "closes": (hang_up, "no whole answer: RemoteDisconnected"),
+    "sends 10 MB": (flood, None),
+}
+
+
+def test_whatever_an_address_does_an_attempt_ends_and_says_why(stack: RunningStack) -> None:
+    # Given a server for each of the things that a merchant's may do, one of them without TLS, and
+    # a name that leads to this very machine
+    with ExitStack() as servers, ThreadPoolExecutor(len(ALL_SORTS) + 2) as pool:
+        urls = {
+            what: servers.enter_context(RawServer(script)).url
+            for what, (script, _) in ALL_SORTS.items()
+        }
+        plain = servers.enter_context(WebhookReceiver())
+        urls["no TLS"] = plain.url.replace("http:", "https:")
+        urls["a name that leads inside"] = "https://0x7f.1/"
+        added = {what: stack.add_webhook(url) for what, url in urls.items()}
+        try:
+            # When each is sent a test event
+            answers = dict(
+                zip(added, pool.map(partial(_tried, stack), added.values()), strict=True)
+            )
+        finally:
+            for one in added.values():
+                stack.remove_webhook(one.id)
+    # Then each attempt ended in time, and says what came of it
+    told = {what: one["reason"] for what, one in answers.items()}
+    assert told.pop("no TLS").startswith("TLS failed")
+    inside = told.pop("a name that leads inside")
+    assert inside == "its name leads to no address that may be sent to"
+    assert told == {what: reason for what, (_, reason) in ALL_SORTS.items()}
+
+
+def test_a_black_hole_delays_no_other_address_and_hears_all_in_order_later(
+    stack: RunningStack, api: RefundApiClient, receiver: WebhookReceiver, address: WebhookAddress
+) -> None:
+    # Given another address, which takes every connection and never answers
+    is_there, came = Event(), count()
+
+    def nothing(_body: bytes, _headers: Mapping[str, str]) -> int:
+        if is_there.is_set():
+            return 200
+        next(came)
+        is_there.wait(LONGER)
+        return 0
+
+    with WebhookReceiver(nothing) as hole:
+        silent = stack.add_webhook(hole.url)
+        try:
+            # When refunds are made
+            refunds = [refunded(stack, api, f"webhook_hole_{number}") for number in range(8)]
+            # Then the first address hears of all of them meanwhile
+            wait_for(
+                lambda: all(
+                    types_of(first_taken(receiver, address), one) == BOTH for one in refunds
+                ),
+                "all events at the address that answers",
+                at_most=SOON,
+            )
+            # And the hole was not asked for each line: at most five at once, then left alone
+            assert 1 <= next(came) <= 10
+            # And when it answers, it is told everything, in its order
+            is_there.set()
+            wait_for(
+                lambda: all(types_of(first_taken(hole, silent), one) == BOTH for one in refunds),
+                "all events at the address that answers at last",
+                at_most=LONGER,
+            )
+        finally:
+            is_there.set()
+            stack.remove_webhook(silent.id)
+
+
+def test_a_secret_that_is_deleted_while_in_use_delays_its_address_alone(
+    stack: RunningStack, api: RefundApiClient, receiver: WebhookReceiver, address: WebhookAddress
+) -> None:
+    # Given an address whose parameter somebody deleted
+    store = WebhookAddressStore(stack.client("ssm"), stack.stage.secrets_prefix)
+    store.remove(address.id)
+    assert _tried(stack, address)["reason"] == "no parameter holds this address"
+    # When a refund is made, then it is made, and nothing unsigned is sent
+    refund_id = refunded(stack, api, "webhook_no_secret")
+    wait_for(
+        lambda: stack.control.reports("pr_webhook_no_secret"), "the report at Stripe", at_most=SOON
+    )
+    assert receiver.deliveries == []
+    # And when the parameter is back, the address hears of it
+    store.put(address)
+    wait_for(
+        lambda: types_of(first_taken(receiver, address), refund_id) == BOTH,
+        "both events",
+        at_most=LONGER,
+    )
+    assert len(receiver.taken(address.secrets[0].text)) == len(receiver.deliveries)
 
 
 def _status(stack: RunningStack, address: WebhookAddress) -> Status | None:

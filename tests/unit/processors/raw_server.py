@@ -162,13 +162,13 @@ def silence(arrival: Arrival) -> None:
     arrival.wire.close()
 
 
-def drip(before: bytes, piece: bytes) -> Script:
+def drip(before: bytes, piece: bytes, *, every_s: float = 0.02) -> Script:
     """``before`` at once, then ``piece`` again and again until the client gives up."""
 
     def script(arrival: Arrival) -> None:
         arrival.wire.sendall(before)
         pause = threading.Event()
-        while not pause.wait(0.02):
+        while not pause.wait(every_s):
             arrival.wire.sendall(piece)  # OSError once the client is gone
 
     return script

@@ -60,6 +60,10 @@ def encryption_problems(template: Expanded) -> list[str]:
     return problems
 
 
+# The function puts the dead letters of these there itself, so that their age counts from then.
+SENT_ANEW = ("WebhookQueue",)
+
+
 def dead_letter_problems(template: Expanded) -> list[str]:
     """Rule 22: what ends in a dead-letter queue stays there long enough to be seen."""
     problems = []
@@ -69,7 +73,8 @@ def dead_letter_problems(template: Expanded) -> list[str]:
             dead_letters[name] = redrive["deadLetterTargetArn"].removesuffix(".Arn")
     for name, dead_letter_queue in dead_letters.items():
         kept = template.properties(dead_letter_queue)["MessageRetentionPeriod"]
-        if not kept > template.properties(name)["MessageRetentionPeriod"]:
+        waits = template.properties(name)["MessageRetentionPeriod"]
+        if not (kept > waits or (kept == waits and name in SENT_ANEW)):
             problems.append(f"{dead_letter_queue} forgets before {name} does")
     for mapping, _, source in template.queue_mappings():
         if source not in dead_letters:

@@ -78,6 +78,20 @@ def test_a_success_that_was_taken_back_is_seen(world: World) -> None:
     assert world.stored("k").late_failure_at_ms is not None
 
 
+def test_a_success_that_was_taken_back_and_restored_is_seen(world: World) -> None:
+    # Given a refund whose money came back before Stripe was told of it
+    world.refund("k", record="pr_2", amount=100)
+    world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+    assert sweep(world) == 1
+    assert sweep(world) == 0
+    # When it has moved after all, then the next sweep sees that, and Stripe is owed it
+    world.processor.books.set_status("hitpay-refund-1", MovementStatus.SUCCEEDED)
+    assert sweep(world) == 1
+    assert world.stored("k").late_failure_at_ms is None
+    assert world.stored("k").report.state is ReportState.DUE
+    assert sweep(world) == 0
+
+
 def test_what_was_known_as_a_sum_only_is_looked_at_until_it_is_listed(world: World) -> None:
     # Given a refund in the dashboard that a refund of ours saw as a sum only
     world.in_dashboard(2500, "2")

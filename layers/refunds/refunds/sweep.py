@@ -230,5 +230,5 @@ def _differs(
         return known is not None and is_unknown_refund
     if known is None:
         return charge.refunded != 0 or is_unknown_refund
-    has_another_sum = charge.refunded != known.moved or known.report_failed_amount > 0
-    return has_another_sum or is_unknown_refund
+    has_another_sum = charge.refunded != known.moved - known.taken_back
+    return has_another_sum or known.report_failed_amount > 0 or is_unknown_refund

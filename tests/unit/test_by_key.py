@@ -266,6 +266,26 @@ class TestHandedOverAgain:
         assert world.settle(refund.id, world.deadline_of(12_000)) is Settled.MOVED_ON
         assert repeated(world) == [False, True]
 
+    def test_what_is_not_left_any_more_is_not_sent_again(self, world: World) -> None:
+        # Given a refund that failed, and one of everything whose order was lost
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        failed = world.refund("failed", amount=2500).refund
+        bound_to = failed.processor_refund_id or ""
+        world.processor.books.set_status(bound_to, MovementStatus.FAILED)
+        world.settle_for(2 * STEP_MS)
+        world.processor.fates.append(RequestLost())
+        world.refund("k")
+        # When it is learnt that the first has moved after all
+        world.processor.books.set_status(bound_to, MovementStatus.SUCCEEDED)
+        shown = world.processor.movement(bound_to, world.deadline())
+        assert shown is not None
+        assert world.learn.follow(world.stored("failed"), shown, world.deadline())
+        world.live_for(2 * HOLD_MS)
+        # Then the lost one is not sent again, and a person decides
+        assert repeated(world) == [False, False]
+        assert world.stored("failed").state is State.SUCCEEDED
+        assert world.stored("k").state is State.REVIEW
+
     def test_what_is_found_is_not_sent_again(self, world: World) -> None:
         # Given an order that was executed, its answer lost, and a first look in vain
         world.processor.fates.append(ReplyLost())

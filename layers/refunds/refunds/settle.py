@@ -261,7 +261,7 @@ class SettleRefund:
         self.trail.note("looked_up", refund_id=refund.id, verdict=type(verdict).__name__)
         is_open = isinstance(verdict, NoneYet | KeyNotShown)
         by_key = processor.capabilities.keeps_keys
-        if by_key and is_open and self._may_repeat(refund, deadline):
+        if by_key and is_open and self._may_repeat(stored, deadline):
             return self._hand_over_again(processor, stored, deadline)
         return self._decide(stored, verdict)
 
@@ -290,9 +290,12 @@ class SettleRefund:
             # What is decided next was read before: the next run decides on what it is now.
             raise LedgerConflictError(f"a refund beside {stored.refund.id} moved on")
 
-    def _may_repeat(self, refund: Refund, deadline: Deadline) -> bool:
+    def _may_repeat(self, stored: Stored, deadline: Deadline) -> bool:
+        """Whether it may be sent again: never where less is left by now than it holds."""
+        refund = stored.refund
         return (
             not self.on_request
+            and not stored.payment.is_over_refunded
             and refund.state is State.UNKNOWN
             and refund.looks + 1 >= REPEAT_LOOKS_MIN
             and refund.repeats < REPEATS_MAX

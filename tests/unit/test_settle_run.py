@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from refunds.learn import SINCE_MARGIN_MS
 from refunds.money import Money
 from refunds.payment import PaymentKey
@@ -56,7 +58,7 @@ def test_with_nothing_due_it_looks_once(world: World) -> None:
     assert world.settle_run(world.deadline_of(75_000)) == 0
     # Then it asked every shard for some of the oldest and a few of the newest
     shards = range(DUE_SHARDS)
-    oldest, newest = [(n, False, 48) for n in shards], [(n, True, 16) for n in shards]
+    oldest, newest = [(n, False, 240) for n in shards], [(n, True, 16) for n in shards]
     assert looks == oldest + newest
 
 
@@ -136,15 +138,20 @@ def test_a_backlog_drains_and_what_is_new_is_not_starved(world: World) -> None:
     assert order.index(newest.id) < 8 * (48 + 16)
 
 
-def test_slow_look_ups_of_one_processor_delay_nothing_of_another() -> None:
+@pytest.mark.parametrize("earlier", [0, 300, 450, 600])
+def test_slow_look_ups_of_one_processor_delay_nothing_of_another(earlier: int) -> None:
     # Given six hundred due look-ups of a processor that answers slowly
     world = World(doors=("hitpay", "hedge"))
-    for number in range(600):
-        world.pay(f"slow-{number}")
-        world.processor.fates.append(RequestLost())
-        world.refund(f"slow-{number}", record=f"pr_slow-{number}")
-    world.clock.advance(1)
-    # And one scheduled refund of another, due a moment later
+
+    def slow(numbers: range) -> None:
+        for number in numbers:
+            world.pay(f"slow-{number}")
+            world.processor.fates.append(RequestLost())
+            world.refund(f"slow-{number}", record=f"pr_slow-{number}")
+        world.clock.advance(1)
+
+    slow(range(earlier))
+    # And one scheduled refund of another, due before or after them or in between
     world.doors["hedge"].add_charge("charge-h", Money(9999, "sgd"))
     world.book.add_record(
         FakeRecord(
@@ -156,6 +163,8 @@ def test_slow_look_ups_of_one_processor_delay_nothing_of_another() -> None:
         )
     )
     waiting = world.refund("h", record="pr_h", amount=1, refund_type=RefundType.SCHEDULED).refund
+    world.clock.advance(1)
+    slow(range(earlier, 600))
     order: list[str] = []
 
     def slowly(refund_id: str, deadline: Deadline) -> Settled:

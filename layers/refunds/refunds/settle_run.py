@@ -18,7 +18,8 @@ from refunds.ports import DUE_SHARDS, Clock, Deadline, Ledger, SweepLog, Togethe
 from refunds.refund import Refund
 from refunds.settle import Settled, SettleRefund
 
-OLDEST_PER_SHARD: Final = 48
+# Of eight shards: a group has its turn as soon as one of its rows is among these.
+OLDEST_PER_SHARD: Final = 240
 NEWEST_PER_SHARD: Final = 16
 # What one refund may take: reading, and the one call that moves money.
 ROW_MS: Final = 24_000

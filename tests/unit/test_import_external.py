@@ -101,9 +101,11 @@ class TestImport:
     @pytest.mark.parametrize(
         ("made", "is_old"),
         [
-            ({"created_at_ms": SEEN - 1}, True),
-            ({"created_at_ms": SEEN}, False),
-            ({"created_at_ms": SEEN - 1, "refunded_at_ms": NOW}, True),
+            ({"created_at_ms": SEEN - 1, "refunded_at_ms": None}, True),
+            ({"created_at_ms": SEEN, "refunded_at_ms": None}, False),
+            # Made before, and succeeded since
+            ({"created_at_ms": SEEN - 1, "refunded_at_ms": SEEN}, False),
+            ({"created_at_ms": SEEN - 2, "refunded_at_ms": SEEN - 1}, True),
             ({"created_at_ms": None, "refunded_at_ms": SEEN - 1}, True),
             ({"created_at_ms": None, "refunded_at_ms": None}, False),
         ],
@@ -117,19 +119,19 @@ class TestImport:
         assert refund.is_before_adoption is is_old
 
     def test_a_person_may_say_that_an_old_one_is_owed_so_what_is_told_is_frozen(self) -> None:
-        old = self.of(movement(created_at_ms=SEEN - 1))
+        made = movement(refunded_at_ms=SEEN - 1)
+        old = self.of(made)
         assert old.report.cause is ReportCause.BEFORE_ADOPTION
         assert old.report.parameters is not None
         assert old.report.parameters.refund_reference == "m1"
-        assert self.of(movement(created_at_ms=SEEN - 1), payment_record=None).report == Report(
-            cause=ReportCause.BEFORE_ADOPTION
-        )
+        not_linked = self.of(made, payment_record=None)
+        assert not_linked.report == Report(cause=ReportCause.BEFORE_ADOPTION)
 
     def test_what_is_pending_or_contradicts_a_failure_is_never_old(self) -> None:
         pending = movement(created_at_ms=SEEN - 1, status=MovementStatus.PENDING)
         assert not self.of(pending).is_before_adoption
         plain = Import(stage="test", key=CHARGE, payment_record="pr_1", since_ms=SEEN, now_ms=NOW)
-        refund = plain.refund_of(movement(created_at_ms=SEEN - 1), contradicts="rfd_1")
+        refund = plain.refund_of(movement(refunded_at_ms=SEEN - 1), contradicts="rfd_1")
         assert (refund.contradicts, refund.report.state) == ("rfd_1", ReportState.DUE)
 
     def test_only_what_moves_money_in_the_payments_currency_is_imported(self) -> None:

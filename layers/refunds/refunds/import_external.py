@@ -91,8 +91,8 @@ class Import:
         return self.key.charge_id if self.key.is_stripes_own else self.payment_record or ""
 
     def _is_old(self, movement: Movement) -> bool:
-        """By a clock that may be off, in a zone that may be another: a day is the margin."""
-        at_ms = made_ms(movement)
+        """Whether it succeeded before then, by a clock that may be off and in any zone."""
+        at_ms = movement.refunded_at_ms or movement.created_at_ms
         return (
             movement.status is MovementStatus.SUCCEEDED
             and at_ms is not None

@@ -2,7 +2,8 @@
 
 ::
 
-    owed    told without asking the sums, from the next ring on
+    owed    told without asking the sums, from the next ring on; also what was certain, where Stripe
+            shows less than all that is: it takes each reference once, so nothing is told twice
     told    Stripe shows it: its sum must hold the amount; beliefs that held it are owed again
     waived  Stripe is never told: there is no room, or it cannot be told the amount
 
@@ -182,7 +183,7 @@ class ReportByHand:
         self, refund: Refund, decision: ReportDecision, sums: Sums | None
     ) -> WeighedReport:
         refund = refund if sums is None else sums.refunds.get(refund.id, refund)
-        if standing_of(refund) not in OPEN:
+        if standing_of(refund) not in OPEN and not _is_missing(refund, decision, sums):
             raise ReportDecisionRefusedError(
                 f"The report of {refund.id} is {refund.report.state}"
                 f"{_cause(refund)}: there is nothing to decide about it."
@@ -238,6 +239,13 @@ class ReportByHand:
                     # Owed and waived at once: the history then says both.
                     refund = owed(refund, why)
                 return canceled(refund, why, ReportCause.WAIVED, soon_ms)
+
+
+def _is_missing(refund: Refund, decision: ReportDecision, sums: Sums | None) -> bool:
+    """Whether it is to be told again, though it was told, and Stripe shows less than that."""
+    is_certain = standing_of(refund) is Standing.REPORTED
+    is_short = sums is not None and sums.unexplained < 0
+    return is_certain and is_short and isinstance(decision, Owed)
 
 
 def _cause(refund: Refund) -> str:

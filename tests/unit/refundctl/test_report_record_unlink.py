@@ -113,6 +113,27 @@ class TestReport:
         assert "there is nothing to decide about it" in ended.err
         assert operator("report rfd_nobody --owed --reason x").exit_code == Exit.REFUSED
 
+    def test_what_stripe_does_not_show_any_more_is_told_again(
+        self, world: World, operator: Operator
+    ) -> None:
+        # Given two refunds that Stripe took, and shows one of them only
+        for key, amount in (("k", 2500), ("l", 1000)):
+            world.report(world.refund(key, amount=amount).refund.id)
+        lost = next(one for one in world.book.books.reports if one.parameters.amount == 2500)
+        world.book.books.reports.remove(lost)
+        world.book.forget_keys()
+        # When a person says that both are owed, not knowing which
+        for key in "lk":
+            operator.done(f"report {world.stored(key).id} --owed --reason 'not shown' --yes")
+            world.live_for(60 * STEP_MS)
+        # Then Stripe takes the missing one, and refuses the other
+        assert world.at_stripe == 3500
+        assert world.stored("k").report.state is ReportState.REPORTED
+        assert world.stored("l").report.cause is ReportCause.REFUSED
+        # And that is closed as told
+        operator.done(f"report {world.stored('l').id} --told --reason 'it is shown' --yes")
+        assert world.payment().booked == 3500
+
 
 class TestAcceptExcess:
     def test_what_stripe_shows_too_much_is_accepted(self, world: World, operator: Operator) -> None:

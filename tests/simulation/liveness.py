@@ -97,13 +97,14 @@ class Ending:
         return not self._money.is_mistaken(refund)
 
     def _is_shown_nowhere(self, refund: Refund, made: FakeRefund) -> bool:
-        """Whether less moved than was asked for, where neither payments nor keys can be read.
+        """Whether less moved than was asked for, where neither lists nor keys can be read.
 
         A person finds it in the processor's dashboard only, and tells Stripe of it by hand.
         """
-        can = ABILITIES[refund.processor]
-        mute = keeps_keys(can) and not shows_payments(can) and not self._stage.options.reads_keys
-        return mute and moves_less(made)
+        can, options = ABILITIES[refund.processor], self._stage.options
+        shows_keys = keeps_keys(can) and options.reads_keys
+        lists = shows_payments(can) and not options.others.lists_nothing
+        return not shows_keys and not lists and moves_less(made)
 
     def _came_to_an_end(self, refund: Refund) -> None:
         alarms, dead = self._stage.trail.alarms, self._stage.queue.dead

@@ -82,7 +82,9 @@ class TrueBooks:
         stayed = [one for one in mine if one[1].movement.status is MovementStatus.SUCCEEDED]
         expected = [one for one in stayed if self._is_owed(one, told)]
         moved = sum_of(expected)
-        others = stayed if self.is_told_twice(record) else []
+        # Of what came back Stripe still shows what it was told: each has an alarm of its own.
+        back = [one for one in mine if one not in stayed and one[1].movement.id in told]
+        others = [*stayed, *back] if self.is_told_twice(record) else []
         may_add = [one for one in stayed if one not in expected]
         shown, untold = (
             stripe.refunded(record),
@@ -100,9 +102,7 @@ class TrueBooks:
             room=room - shown,
             may_show=frozenset(sums | (_sums(others) if others else set())),
             untold=tuple(untold),
-            taken_back=tuple(
-                one for one in mine if one not in stayed and one[1].movement.id in told
-            ),
+            taken_back=tuple(back),
         )
 
     def told(self, record: str) -> set[str]:

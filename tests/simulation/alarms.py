@@ -12,8 +12,6 @@ from refunds.refund import Refund
 from refunds.state_machine import ReportState, State
 from tests.fakes.ledger import MemoryLedger
 
-# That the function which sweeps ended in an error; no note of a use case's.
-SWEEP_FAILED: Final = "sweep_failed"
 ALARMS: Final[Mapping[str, str]] = {
     "refund_needs_review": "refundctl resolve REFUND",
     "report_failed": "refundctl report REFUND",
@@ -21,7 +19,6 @@ ALARMS: Final[Mapping[str, str]] = {
     "stripe_lower": "refundctl report REFUND --owed",
     "refund_taken_back": "refundctl show REFUND",
     "refunds_not_listed": "refundctl record RECORD --accept-excess, once it is booked by hand",
-    SWEEP_FAILED: "the processor's webhooks of the payments are sent again, from its dashboard",
     "ids_do_not_fit": "refundctl record RECORD --accept-excess, once it is booked by hand",
     "sent_to_another_account": "refundctl record RECORD --accept-excess, after both dashboards",
 }
@@ -36,8 +33,7 @@ def is_open(rung: Rung, memory: MemoryLedger, record: str, charge_ids: Collectio
     named = {"stripe_higher": record, "stripe_lower": record}
     if any(record in rung[event] for event in named):
         return True
-    unread = (*UNLISTED, SWEEP_FAILED)
-    if any(charge_id in rung[event] for event in unread for charge_id in charge_ids):
+    if any(charge_id in rung[event] for event in UNLISTED for charge_id in charge_ids):
         return True
     return any(_waits(rung, one) for one in refunds_of(memory, record, charge_ids))
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from refunds.accept_excess import AcceptExcess, NothingToAcceptError
 from refunds.errors import PaymentNotFoundError
-from refunds.payment import PaymentKey, payment_key_of
+from refunds.payment import payment_key_of
 from refunds.ports import Deadline, MovementStatus
 from refunds.refund import Refund, ReportCause
 from refunds.report_by_hand import (
@@ -31,11 +31,10 @@ from refunds.state_machine import ReportState, State
 from refunds.unlink import LinkInUseError, Unlink
 from tests.fakes.abilities import ABILITIES
 from tests.fakes.processor_books import FakeRefund
-from tests.simulation.alarms import SWEEP_FAILED, UNLISTED
+from tests.simulation.alarms import UNLISTED
 from tests.simulation.book_watch import BookWatch
 from tests.simulation.money_watch import owner_of
 from tests.simulation.others import MINUTE_MS, Name
-from tests.simulation.people import observe
 from tests.simulation.stage import REPORT_LEASE_MS, Stage
 from tests.simulation.true_books import Page, TrueBooks
 from tests.simulation.violation import require
@@ -262,10 +261,6 @@ class Operator:
         )
         if unlisted and (owner is None or owner.state is State.FAILED):
             self._books.colleague.tell_stripe(made, Name.TICKET)
-            return True
-        unswept = any(one in rung[SWEEP_FAILED] for one in page.charge_ids)
-        if owner is None and unswept:
-            observe(stage, PaymentKey(name, made.movement.payment_id))
             return True
         return False
 

@@ -32,7 +32,7 @@ def repeat_at_look_up() -> Iterator[None]:
 
     def again(self: SettleRefund, stored: Stored) -> Settled:
         deadline = Deadline.after(self.clock, 24_000)
-        if self._may_repeat(stored.refund, deadline):
+        if self._may_repeat(stored, deadline):
             processor = self.processors[stored.refund.processor]
             return self._hand_over_again(processor, stored, deadline)
         return none_yet(self, stored)
@@ -57,8 +57,8 @@ def repeat_on_request() -> Iterator[None]:
     """Whoever reads a refund makes its order be handed over again."""
     may_repeat = SettleRefund._may_repeat
 
-    def always(self: SettleRefund, refund: Refund, deadline: Deadline) -> bool:
-        return may_repeat(replace(self, on_request=False), refund, deadline)
+    def always(self: SettleRefund, stored: Stored, deadline: Deadline) -> bool:
+        return may_repeat(replace(self, on_request=False), stored, deadline)
 
     with patch.object(SettleRefund, "_may_repeat", always):
         yield

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from refunds import evidence, look_up, observe, outcome, record
+from refunds import evidence, look_up, observe, outcome, record, sweep
 from refunds.evidence import Found, NoneYet, Verdict
 from refunds.learn import LearnFromCharge, Learnt
 from refunds.link import PaymentView
@@ -145,6 +145,13 @@ def sweep_reads_no_charge() -> Iterator[None]:
         self.ledger.payment(key)
 
     with patch.object(observe.ObservePayment, "__call__", idle):
+        yield
+
+
+@defect
+def unreadable_page_stops_the_sweep() -> Iterator[None]:
+    """A page that cannot be read is tried again for ever, and nothing behind it is looked at."""
+    with patch.object(sweep, "PAGE_TRIES", 1_000_000):
         yield
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from refunds.money import Money
 from refunds.refund import STRIPE
 from tests.fakes.abilities import keeps_keys
+from tests.simulation.key_forms import OTHER_FORM
 from tests.simulation.options import CAPTURED, CAPTURED_TOO_HIGH, CURRENCY
 from tests.simulation.processor import SimulatedProcessor
 
@@ -25,8 +26,8 @@ def plan_mishaps(stage: "Stage") -> None:
             processor.inner.add_charge("charge-newest", Money(CAPTURED, CURRENCY))
         if others.key_form is not None and keeps_keys(processor.capabilities):
             begin_ms, end_ms = others.key_form
-            at(begin_ms, partial(_use_keys, stage, processor, "short-"))
-            at(end_ms, partial(_use_keys, stage, processor, ""))
+            at(begin_ms, partial(_use_keys, processor, OTHER_FORM))
+            at(end_ms, partial(_use_keys, processor, ""))
     if others.wrong_link_ms is not None:
         _misname(stage, WRONG_CHARGE)
         at(others.wrong_link_ms, lambda: _misname(stage, "charge-0"))
@@ -36,9 +37,9 @@ def plan_mishaps(stage: "Stage") -> None:
         at(end_ms, lambda: _capture(stage, CAPTURED))
 
 
-def _use_keys(stage: "Stage", processor: SimulatedProcessor, form: str) -> None:
+def _use_keys(processor: SimulatedProcessor, form: str) -> None:
     """Another form of keys is set up; orders of the one before cannot be found by theirs."""
-    processor.inner.books.key_form = stage.accounts[processor.name] = form
+    processor.inner.books.key_form = form
 
 
 def _misname(stage: "Stage", charge_id: str) -> None:

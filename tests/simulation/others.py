@@ -96,7 +96,7 @@ class Others:
         restricted: from when to when the key at Stripe may not report.
         captured_off: from when to when Stripe shows another amount as captured.
         wrong_link_ms: until when a record names a payment that cannot be refunded.
-        bad_page: whether the processor's newest page of payments cannot be read, for a while.
+        bad_page: whether the processor's newest page of payments can never be read.
     """
 
     themes: frozenset[Theme] = frozenset()

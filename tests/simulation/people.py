@@ -22,7 +22,6 @@ from refunds.refund import STRIPE, ReferenceType, RefundRequest, Source, refund_
 from refunds.report import ReportDeferredError, ReportFailedError, UnknownRefundError
 from refunds.reserve import CreateRefund
 from refunds.state_machine import State
-from tests.simulation.alarms import SWEEP_FAILED
 from tests.simulation.options import CURRENCY, Options, Wish
 from tests.simulation.others import HOUR_MS, MINUTE_MS
 from tests.simulation.report_queue import Message
@@ -158,10 +157,6 @@ def sweep(stage: Stage) -> None:
         stage.sweep(Deadline.after(stage.clock, SWEEP_BUDGET_MS))
     except (RefundBridgeError, LedgerUnavailableError) as error:
         stage.gate.note("swept", type(error).__name__)
-        if stage.options.others.bad_page:
-            # A run that ends in an error rings by itself, at every sweep.
-            charges = (f"charge-{one}" for one in range(stage.options.payments))
-            stage.trail.alarms[SWEEP_FAILED].update(charges)
 
 
 def read_now(stage: Stage, key: str) -> None:

@@ -1,6 +1,6 @@
 """The processor of the tests behind the gate: every fate of an order and of a look-up."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -79,6 +79,7 @@ class SimulatedProcessor:
         on_news: told of every movement that begins.
         on_first_sight: what happens when a payment is read here for the first time.
         plans: how much it has still to do against its word.
+        forms: under which form of key whoever acts hands orders over, by the processor's name.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class SimulatedProcessor:
         self.on_news: Callable[[SimulatedProcessor, FakeRefund], None] = lambda *_: None
         self.on_first_sight: dict[str, Callable[[], None]] = {}
         self.plans = 0
+        self.forms: Mapping[str, str] = {}
         self._gate = gate
         self._watch = watch
         self._options = options
@@ -133,12 +135,20 @@ class SimulatedProcessor:
 
     def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
         self._can(self.capabilities.lists_charges, "charges")
-        now_ms = self._gate.scheduler.now_ms
-        is_bad = self._options.others.bad_page and now_ms < self._options.calm_ms
-        if is_bad and cursor is None:
+        if self._options.others.bad_page and cursor is None:
             raise UnreadablePageError("the newest page cannot be read", "1")
         with self._listing():
             return self.inner.charges(cursor, deadline)
+
+    @contextmanager
+    def _keys(self) -> Iterator[None]:
+        """During one call keys have the form that the caller's process was set up with."""
+        books = self.inner.books
+        now, books.key_form = books.key_form, self.forms.get(self.name, "")
+        try:
+            yield
+        finally:
+            books.key_form = now
 
     @contextmanager
     def _listing(self, fault: Fault | None = None) -> Iterator[None]:
@@ -164,7 +174,8 @@ class SimulatedProcessor:
     ) -> Movement | None:
         self._can(keeps_keys(self.capabilities), "ordered")
         fault = self._look_up("ordered", refund_id[4:8], deadline)
-        movement = self.inner.ordered(refund_id, payment_id, deadline)
+        with self._keys():
+            movement = self.inner.ordered(refund_id, payment_id, deadline)
         self._gate.leave(fault)
         return _shown(movement, fault)
 
@@ -185,7 +196,8 @@ class SimulatedProcessor:
         self.inner.books.conduct = self._conduct(order)
         self.inner.fates.append(fate)
         ask = self.inner.refund_unlinked if isinstance(order, UnlinkedOrder) else self.inner.refund
-        outcome = ask(order, deadline)  # type: ignore[arg-type]
+        with self._keys():
+            outcome = ask(order, deadline)  # type: ignore[arg-type]
         if isinstance(order, RefundOrder) and self._breaks_its_word(fate):
             self.plans += 1
             wait_ms = self._gate.scheduler.random.choice((30_000, 20 * MINUTE_MS, 3 * HOUR_MS))
@@ -196,7 +208,8 @@ class SimulatedProcessor:
             self._watch.turned_away(order)
         if isinstance(fate, ExecutedLate):
             self._gate.scheduler.after(fate.after_ms, self.catch_up)
-        self.catch_up()
+        with self._keys():  # what arrives at once
+            self.catch_up()
         silent = isinstance(fate, RequestLost | ExecutedLate)
         self._gate.leave(fault, min(READ_MS, deadline.remaining_ms()) if silent else None)
         return outcome

@@ -38,6 +38,7 @@ class Actor:
         name: as the trace shows it.
         kind: ``call``, ``settle``, ``observe`` or ``report``.
         skew_ms: how far its wall clock is ahead.
+        began_ms: since when it is there.
         subject: the refund that it works on just now, if it is one.
         taken: refunds that it took for settling.
         leases: payments whose reports it took, each with the end of its lease.
@@ -48,6 +49,7 @@ class Actor:
     name: str
     kind: str
     skew_ms: int = 0
+    began_ms: int = 0
     subject: str | None = None
     taken: set[str] = field(default_factory=set)
     leases: dict[PaymentKey, int] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from refunds.reserve import Reservation
 from refunds.settle import SettleRefund, SettleSettings
 from refunds.settle_run import SettleRun
 from refunds.sweep import SweepPayments
+from tests.fakes.abilities import keeps_keys
 from tests.fakes.book import FakeBook
 from tests.fakes.book_records import FakeRecord
 from tests.fakes.ledger import MemoryLedger
@@ -30,6 +31,7 @@ from tests.simulation.answer_watch import AnswerWatch
 from tests.simulation.book import SimulatedBook
 from tests.simulation.faults import Dice, Fault
 from tests.simulation.gate import Gate, Trace
+from tests.simulation.key_forms import KeyForms
 from tests.simulation.ledger import SimulatedLedger
 from tests.simulation.ledger_watch import LedgerWatch
 from tests.simulation.listing import SimulatedListing
@@ -101,7 +103,7 @@ class Stage:
         """Somebody with a clock of their own."""
         skew_ms = self.options.skew_ms
         skew_ms = self.random.randint(-skew_ms, skew_ms) if skew_ms else 0
-        return Actor(name, kind, skew_ms)
+        return Actor(name, kind, skew_ms, self.scheduler.now_ms)
 
     def new_token(self) -> str:
         """A name for one call."""
@@ -134,7 +136,10 @@ class Stage:
         self._together = OneAfterTheOther(self.scheduler)
         ledger, clock, trail, options = self.ledger, self.clock, self.trail, self.options
         processors, listing = self.processors, SimulatedListing(self.gate, self.memory)
-        self.accounts = dict.fromkeys(processors, "")
+        keeping = [name for name, one in processors.items() if keeps_keys(one.capabilities)]
+        self.accounts = KeyForms(self.scheduler, list(processors), keeping, options.others.key_form)
+        for one in processors.values():
+            one.forms = self.accounts
         sweeps = MemorySweeps()
         for name in processors:  # as settling's first run does, long before anybody comes
             sweeps.sweep(name, begin_ms=self.true_clock.now_ms() - SINCE_MARGIN_MS)

@@ -11,6 +11,7 @@ from refunds.payment import PaymentKey
 from refunds.ports import News
 from refunds.refund import Refund, RefundType
 from refunds.state_machine import FINAL, FREED, ReportState, State
+from refunds.sweep import PAGE_TRIES
 from tests.fakes.processor_books import FakeRefund
 from tests.simulation.book_watch import BookWatch
 from tests.simulation.closing import Operator
@@ -189,7 +190,7 @@ class World:
         if ending.reviews:
             # Nobody decides before the last order must have arrived.
             stage.scheduler.run(stage.scheduler.now_ms + self.options.hold_ms)
-        self._two_days()
+        self._days()
         self.watch.check_alarmed()
         self.watch.check_failures()
         for number in range(self.options.payments):
@@ -209,7 +210,7 @@ class World:
     def _close_all(self) -> None:
         """A person does what the alarms say, until none does any more."""
         for _ in range(ROUNDS_MAX):
-            self._two_days()
+            self._days()
             if not self.operator.act():
                 break
             if any(one.state is State.REVIEW for one in self.stage.memory.refunds.values()):
@@ -235,9 +236,9 @@ class World:
         ending.check_mended(wish.key)
         return True
 
-    def _two_days(self) -> None:
-        """The daily sweep comes by twice."""
-        for _ in range(2):
+    def _days(self) -> None:
+        """The daily sweep comes by twice, after it has passed what can never be read."""
+        for _ in range(2 + self.options.others.bad_page * PAGE_TRIES):
             self._sweep()
             self._until_quiet(self.stage.scheduler.now_ms + PEACE_MS)
 

@@ -112,10 +112,10 @@ def _told(resolution: Resolution, decision: Decision) -> Iterator[str]:
 
 
 def _shown(refund: Refund, movement: Movement) -> str:
-    """What the processor shows of it, or that it shows nothing and a person knows."""
+    """What the processor shows of it, or that it shows no such end and a person knows."""
     moved_ms = movement.refunded_at_ms or movement.created_at_ms
     if moved_ms is None:
-        return f"  {refund.processor} shows nothing that can be read of {movement.id}; you know it."
+        return f"  {refund.processor} does not show {movement.id} as succeeded; you know it."
     return f"  {refund.processor} shows {movement.id}: {movement.processor_status}, {utc(moved_ms)}"
 
 

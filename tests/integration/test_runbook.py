@@ -286,8 +286,13 @@ def report_lag(night: RunningStack, shell: Shell) -> Page:
 
 def reports_failed(night: RunningStack, shell: Shell) -> Page:
     refund = refused_report(night, "failed")
+    linked = paid(night, "unlink")
+    rejected(night, linked)
     nothing = "Nothing was written."
     yield {
+        "refundctl unlink pr_… --dry-run": told(
+            f"{linked.record_id} is linked to", nothing, record=linked.record_id
+        ),
         "refundctl list --report failed --since 7d": told(refund, "refused"),
         "refundctl show rfd_…": told("report:failed", "dlq replay --id", refund=refund),
         "refundctl dlq list --queue reports": told(refund, "refused"),
@@ -303,6 +308,20 @@ def reports_failed(night: RunningStack, shell: Shell) -> Page:
         "refundctl dlq replay --id rfd_…": told("Replayed 1 messages", refund=refund),
     }
     wait_for_report(night, refund, "reported")
+
+
+def rejected(night: RunningStack, payment: DemoPayment) -> None:
+    """A refund that HitPay refuses: its record is linked, and no money moved under that link."""
+    night.control.add_fault(
+        "hitpay",
+        "refund.create",
+        "status",
+        match=payment.charge_id,
+        status=422,
+        body={"message": "Insufficient balance."},
+    )
+    answer = caller(night).create_refund(payment.name, payment_record=payment.record_id)
+    assert answer.status == 402, answer.text
 
 
 def credit_notes_failed(night: RunningStack, shell: Shell) -> Page:

@@ -71,7 +71,7 @@ def test_what_the_ledger_knows_is_not_looked_at_again(world: World) -> None:
     assert sweep(world) == 0
 
 
-def test_a_success_that_was_taken_back_is_seen(world: World) -> None:
+def test_a_success_that_was_taken_back_is_seen_where_it_is_listed(world: World) -> None:
     world.refund("k", record="pr_2", amount=100)
     world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
     assert sweep(world) == 1

@@ -44,6 +44,28 @@ def test_a_failed_refund_is_failed_when_it_is_looked_up(
     assert movement.status is MovementStatus.FAILED
 
 
+@pytest.mark.parametrize(
+    "word",
+    [
+        "completed",
+        "success",
+        "refunded",
+        "rejected",
+        "declined",
+        "voided",
+        "something_new",
+        "Pending",
+    ],
+)
+def test_a_word_that_nobody_documented_decides_nothing(
+    make_hitpay: MakeHitPay, clock: FrozenWallClock, word: str
+) -> None:
+    with RawServer(answer(200, hitpay_refund(status=word))) as server:
+        movement = make_hitpay(server.url).movement("ref-1", clock.deadline())
+    assert movement is not None
+    assert (movement.status, movement.processor_status) == (MovementStatus.PENDING, word)
+
+
 def test_unknown_objects_are_told_from_a_wrong_address(
     make_hitpay: MakeHitPay, clock: FrozenWallClock
 ) -> None:

@@ -6,10 +6,11 @@ import pytest
 
 from refunds.money import Money
 from refunds.payment import PaymentKey
+from refunds.ports import Movement, MovementStatus
 from refunds.refund import ReferenceType
 from refunds.resolve import ItFailed, ItSucceeded, ResolutionRefusedError
 from refunds.state_machine import State
-from tests.fakes.processor_fates import ExecutedLate, ReplyLost, RequestLost
+from tests.fakes.processor_fates import Conduct, ExecutedLate, ReplyLost, RequestLost
 from tests.fakes.world import HOLD_MS, STEP_MS, World
 from tests.unit.test_resolve import NO_MONEY, decide, refused, resolver, tamper
 
@@ -123,3 +124,23 @@ def test_another_amount_under_its_order_stands_against_a_failure(door: str) -> N
     assert world.stored("k").state is State.REVIEW
     # When somebody says that it failed, then what moved is shown
     assert refused(world, NO_MONEY).movements == (moved.movement.id,)
+
+
+def test_a_refund_of_stripes_dashboard_is_resolved_by_what_it_is_bound_to() -> None:
+    # Given a refund of Stripe's dashboard, imported while it was pending, that waits for a person
+    world = World(doors=("stripe",))
+    world.pay_at_stripe()
+    world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+    moved = world.processor.refund_in_dashboard("ch_1", 2500)
+    assert isinstance(moved, Movement)
+    world.refund("k", record="ch_1", reference_type=ReferenceType.CHARGE, amount=100)
+    (imported,) = world.imported()
+    waiting = replace(imported, state=State.REVIEW)
+    world.ledger.refunds[imported.id] = waiting
+    # When it has succeeded, and a person says so
+    world.processor.books.set_status(moved.id, MovementStatus.SUCCEEDED)
+    decision = ItSucceeded(moved.id)
+    agreed = resolver(world).weigh(imported.id, decision, world.deadline())
+    done = resolver(world).carry_out(imported.id, decision, agreed, world.deadline())
+    # Then it is closed
+    assert done.after.state is State.SUCCEEDED

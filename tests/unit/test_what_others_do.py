@@ -1,6 +1,8 @@
 """Whatever others do at the processor and at Stripe, the books agree in the end."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -9,7 +11,8 @@ from refunds.link import VerifyCharge
 from refunds.money import Money
 from refunds.payment import PaymentKey
 from refunds.ports import Charge, MovementStatus
-from refunds.refund import ReportCause
+from refunds.refund import RefundType, ReportCause
+from refunds.report import ReportFailedError
 from refunds.settle import AfterHold
 from refunds.state_machine import ReportState, State
 from tests.fakes.book_fates import AnswerLost, ReportLost
@@ -24,7 +27,12 @@ DAY = 24 * HOUR
 @pytest.fixture
 def world() -> World:
     """A payment of SGD 100.00 in a stage that has looked for a month, and knows the payment not."""
-    made = World()
+    return paid_world("hitpay")
+
+
+def paid_world(door: str) -> World:
+    """A stage that has looked for a month at that processor, with a payment of SGD 100.00 there."""
+    made = World(doors=(door,))
     made.settle_run(made.deadline())
     made.clock.advance(30 * DAY)
     made.pay(amount=10000)
@@ -167,6 +175,22 @@ class TestBookedByHand:
         assert world.at_stripe == 2500
         assert world.stored("ours").report.cause is ReportCause.BY_SUMS
 
+    def test_our_own_that_failed_to_be_told_and_staff_booked_is_never_silently_there_twice(
+        self, world: World
+    ) -> None:
+        # Given a report that was sent while Stripe was down, until it was a dead letter
+        refund = world.refund("ours", amount=2500).refund
+        world.book.fates.append(ReportLost())
+        with pytest.raises(ReportFailedError):
+            world.report(refund.id, receive=8, last=True)
+        # When staff book it under a ticket, and it is replayed a day later
+        world.book_by_hand(2500, "ticket-4711")
+        world.clock.advance(DAY)
+        world.report(refund.id)
+        world.live_for(3 * HOUR)
+        # Then Stripe shows it once, or somebody is told that it does not
+        assert world.at_stripe == 2500 or world.noted("stripe_higher") != []
+
     def test_a_lost_answer_on_the_last_receive_ends_with_each_told(self, world: World) -> None:
         world.refund("first", amount=1)
         world.live_for(HOUR)
@@ -208,21 +232,62 @@ class TestTheProcessorContradictsItself:
         assert world.noted("refund_moved_after_all") != []
 
     @pytest.mark.parametrize("reported", [True, False])
+    @pytest.mark.parametrize(
+        ("door", "seen"),
+        [
+            ("hitpay", "by the sweep"),
+            *product(("hitpay", "hedge", "hyperswitch"), ("by webhook", "by the next refund")),
+        ],
+    )
     def test_a_success_shown_failed_once_and_succeeded_again_is_told_once(
-        self, world: World, reported: bool
+        self, door: str, seen: str, reported: bool
     ) -> None:
-        world.refund("ours", amount=4000)
+        # Given a refund of ours that has succeeded, and Stripe may know of it
+        world = paid_world(door)
+
+        def asked() -> None:
+            with pytest.raises(RefundAmountExceededError):
+                world.refund("more", amount=9000)
+
+        looks: dict[str, Callable[[], object]] = {
+            "by webhook": lambda: world.observe(PaymentKey(door, "charge-1"), world.deadline()),
+            "by the sweep": lambda: world.sweep(world.deadline_of(240_000)),
+            "by the next refund": asked,
+        }
+        bound_to = world.refund("ours", amount=4000).refund.processor_refund_id or ""
         if reported:
             world.report_rung()
-        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
-        observe(world)
-        assert world.stored("ours").late_failure_at_ms is not None
-        world.processor.books.set_status("hitpay-refund-1", MovementStatus.SUCCEEDED)
-        observe(world)
+        # When it is shown as failed once, and as succeeded again
+        for status in (MovementStatus.FAILED, MovementStatus.SUCCEEDED):
+            world.processor.books.set_status(bound_to, status)
+            looks[seen]()
+            is_back = world.stored("ours").late_failure_at_ms is not None
+            assert is_back is (status is MovementStatus.FAILED)
+        # Then it is as if nothing had been, but for one alarm
         world.live_for(3 * HOUR)
-        assert world.stored("ours").late_failure_at_ms is None
         assert world.at_stripe == world.at_processor == 4000
         assert world.payment().refundable == 6000
+        assert len(world.noted("refund_taken_back")) == 1
+        assert world.noted("stripe_higher") == world.noted("stripe_lower") == []
+
+    def test_what_came_back_before_stripe_answered_hides_no_refund_of_others(
+        self, world: World
+    ) -> None:
+        # Given a report of ours that Stripe took, its answer lost
+        world.refund("ours", amount=4000)
+        world.book.fates.append(AnswerLost())
+        world.report_rung()
+        # When the processor takes the money back, and staff refund as much in the dashboard
+        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+        observe(world)
+        world.in_dashboard(4000)
+        observe(world)
+        world.live_for(3 * HOUR)
+        # Then Stripe shows both, as it was told, and what it shows too much has an alarm
+        assert (world.at_processor, world.at_stripe) == (4000, 8000)
+        assert world.noted("refund_taken_back") != []
+        (imported,) = world.imported()
+        assert imported.report.state is ReportState.REPORTED
 
     def test_a_failed_movement_of_somebody_ends_no_refund_of_ours(self, world: World) -> None:
         world.processor.fates.append(ExecutedLate(3 * DAY))
@@ -303,6 +368,24 @@ class TestTheProcessorContradictsItself:
         object.__setattr__(world.learn, "every_refund", every_refund)
         observe(world)
         assert world.noted("ids_do_not_fit") != []
+
+
+class TestACapturedSumThatIsOff:
+    """What Stripe shows as captured disagrees with the processor for a while."""
+
+    def test_a_scheduled_refund_waits_and_is_executed(self, world: World) -> None:
+        # Given a scheduled refund
+        world.refund("ours", amount=4000, refund_type=RefundType.SCHEDULED)
+        record = world.book.books.records["pr_1"]
+        # When Stripe shows another captured sum for three minutes, while its turn comes
+        record.guaranteed = record.requested = 9000
+        world.live_for(3 * STEP_MS)
+        assert world.stored("ours").state is State.REQUESTED
+        record.guaranteed = record.requested = 10000
+        world.live_for(HOUR)
+        # Then it is executed
+        assert world.stored("ours").state is State.SUCCEEDED
+        assert world.at_stripe == world.at_processor == 4000
 
 
 class TestTheGuard:

@@ -246,7 +246,8 @@ class ResolveRefund:
                 f"payment {movement.payment_id}; {refund.id} is {refund.amount} {refund.currency} "
                 f"of {refund.processor_payment_id}."
             )
-        if movement.order_id not in (None, refund.id):
+        is_bound = movement.id == refund.processor_refund_id
+        if movement.order_id not in (None, refund.id) and not is_bound:
             raise ResolutionRefusedError(f"{shown} as what {movement.order_id} ordered.")
         claimed = self.ledger.claimed(refund.processor, [movement.id])
         owner = claimed.get(movement.id, refund.id)

@@ -153,7 +153,7 @@ class BookWatch:
             unseen = unseen or (ours is not None and ours.state is State.FAILED)
             unseen = unseen or self._is_of_another_account(name, made) or self._is_hidden(name)
             back += made.movement.money.amount if unseen or owner in rung else 0
-        return page.shown > page.moved and page.shown - page.moved <= back
+        return any(0 < page.shown - right <= back for right in page.may_show)
 
     def _is_alarmed_for_ids(self, page: Page) -> bool:
         """Whether somebody was told that what is listed there cannot be told from what is ours."""

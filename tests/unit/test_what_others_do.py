@@ -387,19 +387,6 @@ class TestACapturedSumThatIsOff:
         assert world.stored("ours").state is State.SUCCEEDED
         assert world.at_stripe == world.at_processor == 4000
 
-    def test_what_was_shown_at_first_sight_is_forgotten_while_nothing_was_sent(self) -> None:
-        # Given a processor that shows no payments, and a captured sum that is off at first sight
-        world = paid_world("ccg")
-        record = world.book.books.records["pr_1"]
-        record.guaranteed = record.requested = 9000
-        world.refund("ours", amount=4000, refund_type=RefundType.SCHEDULED)
-        # When Stripe shows the right one before anything is sent
-        record.guaranteed = record.requested = 10000
-        world.live_for(HOUR)
-        # Then the refund is executed, and the rest can be refunded
-        assert world.stored("ours").state is State.SUCCEEDED
-        assert world.payment().refundable == 6000
-
 
 class TestTheGuard:
     """Never more than the processor itself showed as left."""

@@ -507,7 +507,7 @@ def _linked(stored: Payment, view: PaymentView) -> Payment:
     if view.payment_record is None:
         return stored
     if stored.payment_record == view.payment_record:
-        is_certain = view.charge is not None or stored.is_unsent
+        is_certain = view.charge is not None or stored.is_unused
         return replace(stored, captured=view.captured) if is_certain else stored
     if stored.payment_record is not None and not stored.is_unused:
         return stored

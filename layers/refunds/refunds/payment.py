@@ -119,11 +119,6 @@ class Payment:
         return not (self.held or self.slot or self.waiting)
 
     @property
-    def is_unsent(self) -> bool:
-        """Whether no refund of it was ever sent; some may be accepted for later."""
-        return not (self.moved or self.bound_amount or self.slot)
-
-    @property
     def refundable(self) -> int:
         """What may still be asked for, minor units; never negative."""
         return self.refundable_beside(0)

@@ -12,6 +12,7 @@ from tests.fakes.processor_fates import Look
 from tests.simulation.alarms import UNLISTED
 from tests.simulation.faults import Fault
 from tests.simulation.money_watch import has_failed, is_nobodys, moves_less, owner_of
+from tests.simulation.options import CAPTURED
 from tests.simulation.others import MINUTE_MS
 from tests.simulation.stage import STAGE, Stage
 from tests.simulation.violation import require
@@ -70,7 +71,11 @@ class Ending:
                     require(claimed, "every_movement_ends_in_the_ledger", refund)
 
     def check_accepted(self) -> None:
-        """What was accepted for later is not canceled for what disagrees for an hour."""
+        """What was accepted for later is not canceled for what disagrees for an hour.
+
+        Where no payment is shown, what Stripe showed at first sight stays; if that was off, all
+        that it shows later disagrees, until nothing of the payment is open any more.
+        """
         if self._stage.options.others.captured_off is None:
             return
         for one in self._stage.memory.refunds.values():
@@ -79,6 +84,8 @@ class Ending:
             wrong = (
                 len(self._stage.options.named(0)) > 1 or self._stage.options.others.wrong_link_ms
             )
+            key = payment_key_of(one)
+            wrong = wrong or self._stage.memory.payments[key].captured != CAPTURED
             require(not canceled or bool(wrong), "accepted_is_not_canceled_for_a_moment", one)
 
     def check_mended(self, key: str) -> None:

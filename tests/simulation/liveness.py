@@ -106,11 +106,14 @@ class Ending:
     def _is_shown_nowhere(self, refund: Refund, made: FakeRefund) -> bool:
         """Whether less moved than was asked for, where neither lists nor keys can be read.
 
-        A person finds it in the processor's dashboard only, and tells Stripe of it by hand.
+        A person finds it in the processor's dashboard only, and tells Stripe of it by hand. What
+        was sent to another account is looked for by nobody, and is seen as others' refunds are.
         """
         can, options = ABILITIES[refund.processor], self._stage.options
-        shows_keys = keeps_keys(can) and options.reads_keys
-        lists = shows_payments(can) and not options.others.lists_nothing
+        elsewhere = refund.id in self._stage.trail.alarms["sent_to_another_account"]
+        shows_keys = keeps_keys(can) and options.reads_keys and not elsewhere
+        lists = is_ever_seen(can) if elsewhere else shows_payments(can)
+        lists = lists and not options.others.lists_nothing
         return not shows_keys and not lists and moves_less(made)
 
     def _came_to_an_end(self, refund: Refund) -> None:

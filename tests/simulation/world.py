@@ -198,7 +198,8 @@ class World:
         # A command that dies is given again.
         stage.dice.stop()
         self._close_all()
-        if self._ask_once_more(ending):
+        if self._ask_once_more(ending) or operator.waiting():
+            # Also what was asked for again meanwhile.
             self._close_all()
         ending.check_movements()
         require(not operator.waiting(), "every_refund_is_closed", operator.waiting())

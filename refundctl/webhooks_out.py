@@ -73,7 +73,7 @@ class WebhooksOut:
             AddressAtWork(
                 state=state,
                 owed=len(owed[state.id]),
-                oldest_owed_ms=min((one.since_ms for one in owed[state.id]), default=None),
+                oldest_owed_ms=min((one.owed_since_ms for one in owed[state.id]), default=None),
             )
             for state in self.states.states()
         ]

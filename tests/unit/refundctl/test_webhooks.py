@@ -236,6 +236,21 @@ def test_the_list_says_what_is_owed_and_since_when(operator: Operator, world: Wo
     assert row["oldest_owed_at"].startswith("2023-11-14T22:13:20")
 
 
+def test_the_oldest_is_as_old_as_what_is_owed_now(operator: Operator, world: World) -> None:
+    # Given a refund of which all was told once
+    one, refund = added(operator), world.refund("order-1").refund
+    cursors, now_ms = operator.webhooks.cursors, world.clock.now_ms()
+    owing: Any = {"after_sequence": 0, "check_at_ms": now_ms + 7_200_000}
+    cursors.owe(refund.id, one["id"], now_ms=now_ms, **owing)
+    taken = cursors.take(refund.id, one["id"], now_ms=now_ms, until_ms=now_ms + 1000)
+    assert isinstance(taken, Cursor)
+    cursors.done(taken)
+    # When more of it comes to be owed an hour later
+    cursors.owe(refund.id, one["id"], now_ms=now_ms + 3_600_000, **owing)
+    # Then it is owed since then
+    assert listed(operator)[0]["oldest_owed_at"].startswith("2023-11-14T23:13:20")
+
+
 class TestDoctor:
     """What `doctor` finds of addresses."""
 

@@ -261,8 +261,20 @@ def test_an_address_whose_secret_was_deleted_waits_and_then_tells_a_person(
     del world.book.addresses[SHOP]
     world.refund("order-2", amount=100)
     world.work(4 * DAY_MS)
-    assert len(world.letters.letters) == 1
+    ((_, reasons),) = world.letters.letters
+    assert reasons["reason"] == "its parameter, with URL and secret, is missing"
     assert world.queue == []
+
+
+def test_a_line_that_was_never_tried_is_given_up_with_that_reason(world: WebhookWorld) -> None:
+    # Given an address that is closed before the refund is made
+    world.states.close(world.state(), until_ms=world.clock.now_ms() + 3 * DAY_MS)
+    world.refund()
+    # When three days are over
+    world.work(3 * DAY_MS + HOUR_MS)
+    # Then the dead letter says so
+    ((_, reasons),) = world.letters.letters
+    assert reasons["reason"] == "the address was closed or disabled all the time"
 
 
 def test_while_secrets_change_both_sign(world: WebhookWorld) -> None:

@@ -29,7 +29,7 @@ from refunds.delivering.ports import (
     Slot,
     Status,
 )
-from refunds.delivering.tell import TellAddress, Told
+from refunds.delivering.tell import NO_PARAMETER, TellAddress, Told
 from refunds.ports import Clock, DeadLetters, Deadline, Trail
 
 # Longer than one invocation may work, shorter than the queue's visibility.
@@ -38,7 +38,6 @@ LEASE_MS: Final = 90_000
 TAKEN_MS_MAX: Final = 15_000
 SOON_MS: Final = 1_000
 PLACES_MAX: Final = 5
-NO_PARAMETER: Final = "its parameter, with URL and secret, is missing"
 
 
 def places_of(workers: int) -> int:

@@ -59,8 +59,12 @@ def declare(groups: Groups) -> None:
     options.command(webhooks, "list", _list, "Show the addresses, and how they do.")
     for name, run, summary in (
         ("test", _test, "Send a test event, from where the others are sent."),
-        ("disable", _disable, "Send nothing to an address; what happens is not kept for it."),
-        ("enable", _enable, "Send to an address again."),
+        (
+            "disable",
+            _disable,
+            "Send nothing to an address; what happens meanwhile is not kept for it.",
+        ),
+        ("enable", _enable, "Send to an address again, and what it was owed when it was disabled."),
     ):
         _declare_address(options.command(webhooks, name, run, summary))
     rotate = options.command(webhooks, "rotate", _rotate, "Give an address another secret.")
@@ -224,12 +228,21 @@ def _test(call: Call) -> Exit:
 
 
 def _disable(call: Call) -> Exit:
-    return _set(call, Status.DISABLED, "by an operator", "Nothing is sent to {} any more.")
+    return _set(
+        call,
+        Status.DISABLED,
+        "by an operator",
+        "Nothing is sent to {} any more. What it is owed is kept for three days.",
+    )
 
 
 def _enable(call: Call) -> Exit:
     _stored(call)
-    return _set(call, Status.ENABLED, None, "{} is sent what happens from now on.")
+    done = _set(call, Status.ENABLED, None, "{} is sent what happens from now on.")
+    out, now_ms = call.world.webhooks, call.world.clock.now_ms()
+    if owed := out.hurry(call.arguments.address, now_ms):
+        call.output.say(f"It is owed events of {owed} refunds; settling sends them within minutes.")
+    return done
 
 
 def _remove(call: Call) -> Exit:

@@ -78,6 +78,13 @@ class WebhooksOut:
             for state in self.states.states()
         ]
 
+    def hurry(self, address_id: str, now_ms: int) -> int:
+        """Let settling ring at once for what an address is owed; of how many refunds that is."""
+        owed = [one for one in self._owed() if one.address_id == address_id]
+        for one in owed:
+            self.cursors.check_again(one.refund_id, address_id, at_ms=now_ms)
+        return len(owed)
+
     def of_refund(self, refund_id: str) -> Sequence[Cursor]:
         """How far each address has been told of a refund."""
         keys = [(refund_id, state.id) for state in self.states.states()]

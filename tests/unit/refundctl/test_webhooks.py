@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from refundctl.exits import Exit
+from refunds.adapters.ledger_items import due_shard_of
 from refunds.delivering.message import message_text
 from refunds.delivering.ports import Cursor, Status
 from refunds.refund import refund_id_of
@@ -107,6 +108,27 @@ def test_disabled_it_is_told_nothing_until_it_is_enabled(operator: Operator) -> 
     assert listed(operator)[0]["status"] == "disabled"
     operator.done(f"webhooks enable {one['id']}")
     assert states.enabled() == [one["id"]]
+
+
+def test_enabled_again_what_it_is_owed_is_due_at_once(operator: Operator, world: World) -> None:
+    # Given an address that is disabled while it is owed something, and another
+    one, other, refund = added(operator), added(operator), world.refund("order-1").refund
+    cursors, now_ms = operator.webhooks.cursors, world.clock.now_ms()
+    for address in (one, other):
+        cursors.owe(
+            refund.id,
+            address["id"],
+            after_sequence=0,
+            now_ms=now_ms,
+            check_at_ms=now_ms + 7_200_000,
+        )
+    assert "kept for three days" in operator.done(f"webhooks disable {one['id']}").out
+    # When it is enabled
+    ended = operator.done(f"webhooks enable {one['id']}")
+    # Then settling rings for it at once, and for nobody else
+    assert "events of 1 refunds" in ended.err
+    due = cursors.due(due_shard_of(refund.id), before_ms=now_ms + 1, limit=10)
+    assert due == [(refund.id, one["id"])]
 
 
 def test_removed_it_is_gone_with_its_secrets(operator: Operator) -> None:

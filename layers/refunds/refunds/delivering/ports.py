@@ -123,7 +123,8 @@ class Cursors(Protocol):
         """Let it be due then, if something is owed still."""
 
     def rest(self, refund_id: str, address_id: str) -> None:
-        """Nothing is owed any more, though not all is told: the address is not used."""
+        """Nothing is owed any more, though not all is told: the address is removed, or was disabled
+        for too long."""
 
 
 # --- how an address does --------------------------------------------------------------------------

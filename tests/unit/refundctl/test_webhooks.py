@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from refundctl.exits import Exit
 from refunds.adapters.ledger_items import due_shard_of
@@ -98,6 +99,83 @@ def test_rotated_both_secrets_sign_until_the_old_one_is_over(
     assert listed(operator)[0]["secrets"] == 1
     operator.json(f"webhooks rotate {one['id']} --hours 0 --output -")
     assert listed(operator)[0]["secrets"] == 1
+
+
+def signing(operator: Operator, world: World) -> list[str]:
+    """The secrets of the only address that sign now."""
+    (address,) = operator.webhooks.store.all()
+    return list(address.signing(world.clock.now_ms()))
+
+
+def test_it_is_not_rotated_again_while_the_receiver_may_still_have_the_old_secret(
+    operator: Operator, world: World
+) -> None:
+    # Given an address that was rotated
+    one = added(operator)
+    new = operator.json(f"webhooks rotate {one['id']} --output -")
+    # When it is rotated again, then it is refused, and the sentence says until when
+    ended = operator(f"webhooks rotate {one['id']} --output -")
+    assert ended.exit_code == Exit.REFUSED
+    assert "both secrets sign until 2023-11-15T22:13:20" in ended.err
+    assert ended.out == ""
+    assert signing(operator, world) == [one["secret"], new["secret"]]
+
+
+def test_a_new_secret_that_was_lost_is_replaced_and_the_receivers_goes_on_signing(
+    operator: Operator, world: World
+) -> None:
+    # Given an address whose newest secret nobody has
+    one = added(operator)
+    operator.json(f"webhooks rotate {one['id']} --output -")
+    # When it is rotated once more, with that said, an hour later
+    world.clock.advance(3_600_000)
+    new = operator.json(f"webhooks rotate {one['id']} --lost --output -")
+    # Then the receiver's secret signs for a day from now, beside the new one
+    world.clock.advance(24 * 3_600_000 - 1)
+    assert signing(operator, world) == [one["secret"], new["secret"]]
+    world.clock.advance(1)
+    assert signing(operator, world) == [new["secret"]]
+
+
+def test_a_file_that_cannot_be_written_changes_nothing(
+    operator: Operator, world: World, tmp_path: Path
+) -> None:
+    # Given a place where no file can be made
+    one, file = added(operator), tmp_path / "nowhere" / "secret"
+    # When an address is added or rotated with it, then nothing is stored
+    for command in (f"add {URL}", f"rotate {one['id']}"):
+        ended = operator(f"webhooks {command} --output {file}")
+        assert ended.exit_code == Exit.REFUSED
+        assert f"{file} cannot be written: No such file or directory" in ended.err
+    assert signing(operator, world) == [one["secret"]]
+
+
+def test_where_storing_fails_the_secret_may_be_in_use_and_is_kept(
+    operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a Systems Manager of which no answer comes
+    one, file = added(operator), tmp_path / "secret"
+
+    def no_answer(_address: object) -> None:
+        raise EndpointConnectionError(endpoint_url="https://ssm")
+
+    monkeypatch.setattr(operator.webhooks.store, "put", no_answer)
+    # When a secret is rotated into a file
+    ended = operator(f"webhooks rotate {one['id']} --output {file}")
+    # Then it is kept, and the sentence says how to see if it is used
+    assert ended.exit_code == Exit.UNREACHABLE
+    assert f"The secret in {file} may not be used: webhooks list shows" in ended.err
+    assert file.read_text().startswith("whsec_")
+
+
+def test_of_an_address_too_many_no_file_is_left(operator: Operator, tmp_path: Path) -> None:
+    # Given as many addresses as there may be
+    for _ in range(16):
+        added(operator)
+    # When another is added, then it is refused, and no secret lies about
+    file = tmp_path / "secret"
+    assert operator(f"webhooks add {URL} --output {file}").exit_code == Exit.REFUSED
+    assert not file.exists()
 
 
 def test_disabled_it_is_told_nothing_until_it_is_enabled(operator: Operator) -> None:

@@ -95,6 +95,20 @@ def test_only_the_types_that_it_wants_are_sent(world: WebhookWorld) -> None:
     assert world.queue == []
 
 
+def test_of_what_an_address_does_not_want_no_dead_letter_is_made(world: WebhookWorld) -> None:
+    # Given an address that wants other types, and is closed for three days
+    world.change(types=(FAILED,))
+    world.states.close(world.state(), until_ms=world.clock.now_ms() + 3 * DAY_MS)
+    world.refund()
+    # When its message could be handled only then
+    (waiting,) = world.queue
+    world.clock.advance(3 * DAY_MS)
+    world.receive(waiting)
+    # Then nobody is told of it
+    assert world.letters.letters == []
+    assert world.queue == []
+
+
 def test_what_is_not_taken_comes_again_later_each_time(world: WebhookWorld) -> None:
     sent_at: list[int] = []
 

@@ -70,12 +70,12 @@ class TellAddress:
         lines = self._lines(cursor)
         delivered = 0
         for line in lines:
+            if to is not None and not to.wants(line.type):
+                cursor = self.cursors.advance(cursor, to_sequence=line.sequence)
+                continue
             if self._is_over(line, cursor):
                 reason = NO_PARAMETER if to is None else cursor.last_error or NEVER_TRIED
                 cursor = self._give_up(cursor, line, reason)
-                continue
-            if to is not None and not to.wants(line.type):
-                cursor = self.cursors.advance(cursor, to_sequence=line.sequence)
                 continue
             if to is None or not connect or deadline.remaining_ms() < LINE_MS:
                 return Told(cursor=cursor, delivered=delivered, refusal=None, is_all=False)

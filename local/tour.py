@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from stripe import StripeClient
+from stripe import Event, StripeClient
 
 from local.build import BuildError
 from local.deploy import DeployError
@@ -404,15 +404,16 @@ class Tour:
                 refund = self._refunded(payment, payment_record=payment.record_id, amount=700)
                 self._reported(payment, [700])
 
-                def told() -> list[str]:
+                def told() -> list[Event]:
                     events = receiver.taken(address.secrets[0].text)
                     ours = [one for one in events if one.data.object["id"] == refund["id"]]
-                    return [event.type for event in ours]
+                    return ours if [event.type for event in ours] == wanted else []
 
-                wait_for(lambda: told() == wanted, f"webhooks {wanted}", at_most=SOON)
+                events = wait_for(told, f"webhooks {wanted}", at_most=SOON)
             finally:
                 self.stack.remove_webhook(address.id)
-        self._note("webhook to a backend of one's own", f"verified {' and '.join(wanted)}")
+        verified = ", ".join(f"{one.id} {one.type} of {one.data.object['id']}" for one in events)
+        self._note("webhook to a backend of one's own", f"verified {verified}")
 
     def _key(self, payment: DemoPayment) -> str:
         return f"tour-{payment.name}"

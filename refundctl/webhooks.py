@@ -1,13 +1,16 @@
 """`refundctl webhooks`: the merchants' addresses that events are sent to.
 
 An address's secret is shown once, when it is made. To change it without an interruption: `webhooks
-rotate`, give the new secret to whoever runs the address; both sign for a day.
+rotate`, give the new secret to whoever runs the address; both sign for a day. A secret is written
+to its file before it is stored: where that fails, nothing has changed.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local.webhook_addresses import TooManyAddressesError, new_address, new_secret
 from refundctl import options
@@ -59,8 +62,12 @@ def declare(groups: Groups) -> None:
     options.command(webhooks, "list", _list, "Show the addresses, and how they do.")
     for name, run, summary in (
         ("test", _test, "Send a test event, from where the others are sent."),
-        ("disable", _disable, "Send nothing to an address; what happens is not kept for it."),
-        ("enable", _enable, "Send to an address again."),
+        (
+            "disable",
+            _disable,
+            "Send nothing to an address; what happens meanwhile is not kept for it.",
+        ),
+        ("enable", _enable, "Send to an address again, and what it was owed when it was disabled."),
     ):
         _declare_address(options.command(webhooks, name, run, summary))
     rotate = options.command(webhooks, "rotate", _rotate, "Give an address another secret.")
@@ -70,6 +77,11 @@ def declare(groups: Groups) -> None:
         type=options.whole(0, HOURS_MAX),
         default=HOURS_DEFAULT,
         help=f"how long the old one signs beside it; {HOURS_DEFAULT}",
+    )
+    rotate.add_argument(
+        "--lost",
+        action="store_true",
+        help="nobody has the newest secret of two that sign: replace that one",
     )
     _declare_output(rotate)
     remove = options.command(webhooks, "remove", _remove, "Remove an address and its secrets.")
@@ -115,10 +127,7 @@ def _add(call: Call) -> Exit:
     address = new_address(
         asked.url, types=tuple(dict.fromkeys(asked.types or ())), api_version=asked.api_version
     )
-    try:
-        out.store.put(address)
-    except TooManyAddressesError as error:
-        raise RefusedError(str(error)) from error
+    _put(call, address)
     out.states.set_status(address.id, Status.ENABLED, now_ms=call.world.clock.now_ms())
     call.output.say(f"The address {address.id}. Its secret is shown this once.")
     _show_secret(call, address)
@@ -129,9 +138,15 @@ def _add(call: Call) -> Exit:
 def _rotate(call: Call) -> Exit:
     address, now_ms = _stored(call), call.world.clock.now_ms()
     _require_place(call)
+    until_ms = address.rotating_until_ms(now_ms)
+    if until_ms is not None and not call.arguments.lost:
+        raise RefusedError(
+            f"It was rotated before, and both secrets sign until {rfc3339(until_ms)}. If nobody has"
+            " the newest one, say --lost. Nothing was changed."
+        )
     hours = call.arguments.hours
     rotated = address.rotated(new_secret(), now_ms=now_ms, old_until_ms=now_ms + hours * 3_600_000)
-    call.world.webhooks.store.put(rotated)
+    _put(call, rotated)
     call.output.say(f"The new secret of {address.id}. It is shown this once.")
     _show_secret(call, rotated)
     call.output.say(
@@ -150,18 +165,47 @@ def _require_place(call: Call) -> None:
             "Nobody sees it, and a log would keep it: say --output FILE, or --output - if what"
             " reads it keeps secrets."
         )
-    if output not in (None, "-") and Path(output).exists():
-        raise RefusedError(f"{output} is there already. Nothing was changed.")
+    if (file := _file(call)) is not None and file.exists():
+        raise RefusedError(f"{file} is there already. Nothing was changed.")
+
+
+def _file(call: Call) -> Path | None:
+    """The file that the secret goes to; `None`: it goes to stdout."""
+    output = call.arguments.output
+    return None if output in (None, "-") else Path(output)
+
+
+def _put(call: Call, address: WebhookAddress) -> None:
+    """Write the newest secret to its file, then store the address."""
+    file = _file(call)
+    if file is not None:
+        try:
+            keep_secret(file, address.secrets[-1].text)
+        except OSError as error:
+            raise RefusedError(
+                f"{file} cannot be written: {error.strerror}. Nothing was changed."
+            ) from error
+    try:
+        call.world.webhooks.store.put(address)
+    except TooManyAddressesError as error:
+        if file is not None:
+            file.unlink()
+        raise RefusedError(str(error)) from error
+    except (BotoCoreError, ClientError):
+        if file is not None:
+            call.output.say(
+                f"The secret in {file} may not be used: webhooks list shows how many secrets sign."
+            )
+        raise
 
 
 def _show_secret(call: Call, address: WebhookAddress) -> None:
-    secret, output = address.secrets[-1].text, call.arguments.output
+    secret, file = address.secrets[-1].text, _file(call)
     told = {"id": address.id, "url": address.url, "types": list(address.types)}
-    if output in (None, "-"):
+    if file is None:
         call.output.result(secret, {**told, "secret": secret})
-        return
-    keep_secret(Path(output), secret)
-    call.output.result(f"Written to {output}.", {**told, "file": output})
+    else:
+        call.output.result(f"Written to {file}.", {**told, "file": str(file)})
 
 
 def _list(call: Call) -> Exit:
@@ -224,12 +268,21 @@ def _test(call: Call) -> Exit:
 
 
 def _disable(call: Call) -> Exit:
-    return _set(call, Status.DISABLED, "by an operator", "Nothing is sent to {} any more.")
+    return _set(
+        call,
+        Status.DISABLED,
+        "by an operator",
+        "Nothing is sent to {} any more. What it is owed is kept for three days.",
+    )
 
 
 def _enable(call: Call) -> Exit:
     _stored(call)
-    return _set(call, Status.ENABLED, None, "{} is sent what happens from now on.")
+    done = _set(call, Status.ENABLED, None, "{} is sent what happens from now on.")
+    out, now_ms = call.world.webhooks, call.world.clock.now_ms()
+    if owed := out.hurry(call.arguments.address, now_ms):
+        call.output.say(f"It is owed events of {owed} refunds; settling sends them within minutes.")
+    return done
 
 
 def _remove(call: Call) -> Exit:

@@ -73,10 +73,17 @@ class WebhooksOut:
             AddressAtWork(
                 state=state,
                 owed=len(owed[state.id]),
-                oldest_owed_ms=min((one.since_ms for one in owed[state.id]), default=None),
+                oldest_owed_ms=min((one.owed_since_ms for one in owed[state.id]), default=None),
             )
             for state in self.states.states()
         ]
+
+    def hurry(self, address_id: str, now_ms: int) -> int:
+        """Let settling ring at once for what an address is owed; of how many refunds that is."""
+        owed = [one for one in self._owed() if one.address_id == address_id]
+        for one in owed:
+            self.cursors.check_again(one.refund_id, address_id, at_ms=now_ms)
+        return len(owed)
 
     def of_refund(self, refund_id: str) -> Sequence[Cursor]:
         """How far each address has been told of a refund."""

@@ -5,7 +5,6 @@ is hidden until then and never sent anew. Invoked with ``{"test_address": "we_â€
 event to that address and answers what came of it: ``refundctl webhooks test`` does so.
 """
 
-import random
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import EventType, process_partial_response
@@ -22,8 +21,6 @@ from refunds.ports import Deadline
 # Under the function's 60 s: the last event is begun 14 s before.
 BUDGET_MS = 45_000
 BATCH_SIZE = 10
-# What could not even be looked at, because the ledger or the parameters gave no answer.
-AWAY_S = (30, 90)
 
 logger = function_log()
 
@@ -73,8 +70,8 @@ def deliver_one(world: DeliverWebhooksWorld, record: SQSRecord) -> None:
         world.dead_letters.set_aside(record.body, {"reason": str(error)})
         return
     except Exception as error:
-        logger.warning("webhook_not_tried", receive=receive, error=type(error).__name__)
-        world.hidden.put_off(record.receipt_handle, seconds=random.randint(*AWAY_S))  # noqa: S311
+        world.deliver.trail.note("webhook_not_tried", receive=receive, error=type(error).__name__)
+        world.hidden.hide(record.receipt_handle, receive=receive)
         raise
     if left is not None:
         world.hidden.put_off(record.receipt_handle, seconds=max(1, left.ms // 1000))

@@ -59,6 +59,8 @@ class MemoryCursors(Reach):
     ) -> None:
         self.require_reach()
         row = self._row(refund_id, address_id, after_sequence, now_ms)
+        if row.due_ms is None:
+            row.cursor = replace(row.cursor, owed_since_ms=now_ms)
         row.cursor = replace(row.cursor, owed=row.cursor.owed + 1)
         self._owe(row, check_at_ms)
 
@@ -72,6 +74,7 @@ class MemoryCursors(Reach):
             address_id=address_id,
             delivered_sequence=after_sequence,
             since_ms=now_ms,
+            owed_since_ms=now_ms,
             owed=row.cursor.owed + 1,
         )
         row.lease_until_ms = 0
@@ -172,7 +175,11 @@ class MemoryCursors(Reach):
 
     def _row(self, refund_id: str, address_id: str, after: int, now_ms: int) -> Row:
         new = Cursor(
-            refund_id=refund_id, address_id=address_id, delivered_sequence=after, since_ms=now_ms
+            refund_id=refund_id,
+            address_id=address_id,
+            delivered_sequence=after,
+            since_ms=now_ms,
+            owed_since_ms=now_ms,
         )
         return self.rows.setdefault((refund_id, address_id), Row(new))
 

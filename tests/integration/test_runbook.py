@@ -18,6 +18,7 @@ from local.polling import wait_for
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
+from local.webhook_addresses import WebhookAddressStore
 from local.webhook_receiver import WebhookReceiver
 from refunds.adapters.system_clock import SystemClock
 from tests.integration.background import ledger_refund
@@ -187,6 +188,22 @@ def webhook_lag(night: RunningStack, shell: Shell) -> Page:
                 "it answered 500", exit_code=1, address=address
             ),
             f"refundctl webhooks disable {ADDRESS}": told("Nothing is sent", address=address),
+        }
+        night.remove_webhook(address)
+
+
+def webhooks_not_tried(night: RunningStack, shell: Shell) -> Page:
+    """An address whose parameter somebody deleted."""
+    with WebhookReceiver() as receiver:
+        address = night.add_webhook(receiver.url).id
+        WebhookAddressStore(night.client("ssm"), night.stage.secrets_prefix).remove(address)
+        refunded(night, paid(night, "webhook_not_tried"))
+        look = tail("deliver-webhooks", "3h", "?webhook_address_missing ?webhook_not_tried")
+        wait_for(lambda: address in shell.run(look, {}).said, "the log line", at_most=PATIENT)
+        yield {
+            "refundctl webhooks list": told(address, "missing"),
+            "refundctl doctor": told("its parameter is missing", exit_code=1),
+            look: told(address),
         }
         night.remove_webhook(address)
 
@@ -509,6 +526,7 @@ TROUBLES: Mapping[str, Callable[[RunningStack, Shell], Page]] = {
     "Event dead letters": event_dead_letters,
     "Webhook dead letters": webhook_dead_letters,
     "Webhook lag": webhook_lag,
+    "Webhooks not tried": webhooks_not_tried,
     "Review": review,
     "Oldest open": oldest_open,
     "Settle heartbeat": settle_heartbeat,

@@ -63,6 +63,59 @@ def test_a_cursor_that_exists_stays_where_it_is(cursors: Cursors, refund_id: str
     assert (taken.delivered_sequence, taken.since_ms) == (1, NOW)
 
 
+def owed_since(cursors: Cursors, refund_id: str) -> int:
+    cursor = cursors.cursor(refund_id, ADDRESS)
+    assert cursor is not None
+    assert cursor.is_owed
+    return cursor.owed_since_ms
+
+
+def test_it_is_owed_since_the_first_line_that_was_not_told(
+    cursors: Cursors, refund_id: str
+) -> None:
+    # Given a cursor of which all was told once
+    owe(cursors, refund_id)
+    assert cursors.done(take(cursors, refund_id))
+    # When lines come to be owed later, one after the other, and the first is told
+    owe(cursors, refund_id, now_ms=NOW + 1000)
+    owe(cursors, refund_id, now_ms=NOW + 2000)
+    cursors.advance(take(cursors, refund_id, now_ms=NOW + 2000), to_sequence=1)
+    # Then something is owed since the first of them came
+    assert owed_since(cursors, refund_id) == NOW + 1000
+
+
+def test_what_rested_is_owed_since_the_next_line(cursors: Cursors, refund_id: str) -> None:
+    # Given a cursor that rests
+    owe(cursors, refund_id)
+    cursors.rest(refund_id, ADDRESS)
+    # When a line comes to be owed, then it is owed since then
+    owe(cursors, refund_id, now_ms=NOW + 1000)
+    assert owed_since(cursors, refund_id) == NOW + 1000
+
+
+def test_a_replay_is_owed_since_somebody_asked_for_it(cursors: Cursors, refund_id: str) -> None:
+    # Given something that is owed
+    owe(cursors, refund_id)
+    # When a replay is asked for, then it is owed since then
+    cursors.rewind(refund_id, ADDRESS, after_sequence=0, now_ms=NOW + 1000, check_at_ms=CHECK)
+    assert owed_since(cursors, refund_id) == NOW + 1000
+
+
+def test_an_item_of_the_release_before_is_owed_since_it_was_begun(
+    table: Table, refund_id: str
+) -> None:
+    # Given a cursor without the attribute
+    cursors = DynamoDbWebhookCursors(table.client, table.name)
+    owe(cursors, refund_id)
+    table.client.update_item(
+        TableName=table.name,
+        Key={"pk": {"S": f"refund#{refund_id}"}, "sk": {"S": f"webhook#{ADDRESS}"}},
+        UpdateExpression="REMOVE owed_since_ms",
+    )
+    # When it is read, then the time at which it was begun stands for it
+    assert owed_since(cursors, refund_id) == NOW
+
+
 def test_nothing_is_taken_where_nothing_is_owed(cursors: Cursors, refund_id: str) -> None:
     assert cursors.take(refund_id, ADDRESS, now_ms=NOW, until_ms=UNTIL) is None
     assert cursors.cursor(refund_id, ADDRESS) is None

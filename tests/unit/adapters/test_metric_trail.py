@@ -81,6 +81,33 @@ def test_a_success_is_counted_by_processor_and_summed_by_currency(booth: Booth) 
     assert amounts["Metrics"] == [{"Name": "RefundedAmount", "Unit": "None"}]
 
 
+@pytest.mark.parametrize("event", ["webhook_delivered", "webhook_not_taken"])
+def test_whether_a_webhook_was_taken_or_not_its_age_is_its_lag(booth: Booth, event: str) -> None:
+    # When a webhook of a line that is a second old was tried
+    booth.note(event, refund_id="rfd_1", age_ms=1000)
+    # Then the attempt is counted, and how late it is, in milliseconds
+    (line,) = booth.written()
+    counted = {
+        "webhook_delivered": "WebhooksDelivered",
+        "webhook_not_taken": "WebhookAttemptsFailed",
+    }
+    assert {name: line[name] for name in line if name != "_aws"} == {
+        counted[event]: [1],
+        "WebhookLag": [1000],
+    }
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert {"Name": "WebhookLag", "Unit": "Milliseconds"} in directive["Metrics"]
+
+
+def test_what_waits_although_no_address_refused_it_is_one_count(booth: Booth) -> None:
+    # When an address's parameter is missing, and a message could not be looked at
+    booth.note("webhook_address_missing", address_id="we_1", reason="missing")
+    booth.note("webhook_not_tried", receive=3, error="LedgerUnavailableError")
+    # Then both are counted as not tried
+    (line,) = booth.written()
+    assert line["WebhooksNotTried"] == [1, 1]
+
+
 def called(provider: str, call: str, took_ms: int) -> dict[str, Any]:
     return {"provider": provider, "call": call, "took_ms": took_ms, "failed": 0}
 

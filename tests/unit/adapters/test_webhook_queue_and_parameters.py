@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from refunds.adapters.api_key import KeyUnavailableError
 from refunds.adapters.sqs_webhook_bell import SqsWebhookBell
 from refunds.adapters.ssm_webhook_addresses import REREAD_EVERY_MS, SsmWebhookAddresses
-from refunds.delivering.address import SigningSecret, WebhookAddress, address_text
+from refunds.delivering.address import ADDRESSES_MAX, SigningSecret, WebhookAddress, address_text
 from tests.fakes.virtual_clock import VirtualClock
 from tests.fakes.world import FakeTrail
 
@@ -96,10 +96,11 @@ def test_an_address_is_read_once_and_kept(clock: VirtualClock, trail: FakeTrail)
 
 
 def test_one_that_was_just_made_is_found_at_once(clock: VirtualClock, trail: FakeTrail) -> None:
+    # Given a book that has just looked for another one that is missing
     parameters = Parameters()
     one = book(parameters, clock, trail)
     assert one.address("we_0000000000000001") is None
-    clock.advance(REREAD_EVERY_MS)
+    # When an address is added, then it is found
     parameters.texts.append(address_text(ADDRESS))
     assert one.address(ADDRESS.id) == ADDRESS
 
@@ -112,6 +113,22 @@ def test_one_that_is_missing_is_not_looked_for_all_the_time(
     for _ in range(50):
         assert one.address(ADDRESS.id) is None
     assert parameters.asked == 2
+    # And is looked for once more when its time is over
+    clock.advance(REREAD_EVERY_MS)
+    assert one.address(ADDRESS.id) is None
+    assert parameters.asked == 3
+
+
+def test_of_any_number_that_are_missing_few_are_looked_for(
+    clock: VirtualClock, trail: FakeTrail
+) -> None:
+    # Given more ids than there may be addresses
+    parameters = Parameters()
+    one = book(parameters, clock, trail)
+    # When each is asked for, then they are read once, and once more for as many as there may be
+    for number in range(100):
+        assert one.address(f"we_{number:016x}") is None
+    assert parameters.asked == 1 + ADDRESSES_MAX
 
 
 def test_whoever_asks_for_it_anew_is_told_as_it_is_now(

@@ -82,6 +82,22 @@ def test_the_event_arrives_as_it_was_signed(clock: FrozenWallClock) -> None:
     assert arrived.headers["connection"] == "close"
 
 
+def test_an_ipv6_literal_may_be_an_addresss_host(clock: FrozenWallClock) -> None:
+    # Given a literal whose last group could be taken for a port that is no number
+    with RawServer(answer(200)) as server:
+        sender = WebhookSender(
+            local=False,
+            resolve=resolves_to("127.0.0.1", port=server.port),
+            is_allowed=lambda ip, **_: True,
+        )
+        # When something is sent there
+        found = post(sender, "http://[2606:4700::64aa]/hooks", clock)
+        (arrived,) = server.arrived
+    # Then it arrives, with that literal as its Host
+    assert found == Answered(200)
+    assert (arrived.path, arrived.headers["host"]) == ("/hooks", "[2606:4700::64aa]")
+
+
 @pytest.mark.parametrize("status", [200, 301, 307, 404, 410, 500])
 def test_the_status_is_told_and_nothing_is_followed(clock: FrozenWallClock, status: int) -> None:
     with (

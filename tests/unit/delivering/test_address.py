@@ -70,11 +70,19 @@ def test_a_new_secret_signs_beside_the_old_one_until_that_is_over() -> None:
     assert rotated.signing(NOW + 1000) == (TWO,)
 
 
-def test_at_most_two_are_ever_valid() -> None:
+def test_until_when_two_are_valid_is_known() -> None:
+    rotated = ADDRESS.rotated(TWO, now_ms=NOW, old_until_ms=NOW + 1000)
+    assert ADDRESS.rotating_until_ms(NOW) is None
+    assert rotated.rotating_until_ms(NOW) == NOW + 1000
+    assert rotated.rotating_until_ms(NOW + 1000) is None
+
+
+def test_at_most_two_are_ever_valid_and_the_receivers_is_one_of_them() -> None:
     twice = ADDRESS.rotated(TWO, now_ms=NOW, old_until_ms=NOW + 1000).rotated(
         THREE, now_ms=NOW + 1, old_until_ms=NOW + 1001
     )
-    assert twice.signing(NOW + 2) == (TWO, THREE)
+    assert twice.signing(NOW + 2) == (ONE, THREE)
+    assert twice.signing(NOW + 1001) == (THREE,)
 
 
 def test_an_old_secret_may_be_over_at_once() -> None:

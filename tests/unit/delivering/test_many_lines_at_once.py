@@ -24,6 +24,9 @@ WORKERS = 4
 BATCH = 10
 # What a message costs that is not sent: three calls to the ledger and one to the queue.
 HANDLING_MS = 20
+# The address that works has a line every six seconds, for an hour.
+EVERY_MS = 6_000
+LINES = HOUR_MS // EVERY_MS
 
 
 @dataclass
@@ -103,7 +106,7 @@ def test_a_black_hole_with_ten_thousand_lines_delays_nobody_else(world: WebhookW
 
     world.merchant.answers = answer
     refund_id = world.shop.refund("order-1").refund.id
-    # When it is owed ten thousand lines at once, and the other one a line each second
+    # When it is owed ten thousand lines at once, and the other one a line every six seconds
     begin_ms = world.clock.now_ms()
     for number in range(10_000):
         name = f"rfd_hole_{number}"
@@ -116,7 +119,7 @@ def test_a_black_hole_with_ten_thousand_lines_delays_nobody_else(world: WebhookW
     world.hear()
     workers = Workers(world)
     lags: list[int] = []
-    for number in range(600):
+    for number in range(LINES):
         name = f"rfd_hole_{number}"
         sent_ms = world.clock.now_ms()
         world.cursors.owe(
@@ -125,14 +128,14 @@ def test_a_black_hole_with_ten_thousand_lines_delays_nobody_else(world: WebhookW
         world.bell.ring([(name, SHOP)])
         world.hear()
         before = len(posts)
-        workers.run(sent_ms + 6_000)
+        workers.run(sent_ms + EVERY_MS)
         lags += [at_ms - sent_ms for at_ms, url in posts[before:] if "aa." in url]
     # Then in that hour the black hole had twenty connections at most
     assert world.clock.now_ms() - begin_ms >= HOUR_MS
     assert 5 <= sum("bb." in url for _, url in posts) <= 20
     # And of the other's events, 99 of 100 lagged less than five seconds
-    assert len(lags) == 600
-    assert sorted(lags)[593] < 5_000
+    assert len(lags) == LINES
+    assert sorted(lags)[LINES * 99 // 100 - 1] < 5_000
 
 
 def test_a_days_outage_is_drained_in_order_afterwards(world: WebhookWorld) -> None:

@@ -2,29 +2,29 @@
 
 import json
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import pytest
 
 from functions.deliver_webhooks.app import handler
-from refunds.bootstrap.deliver_webhooks import DeliverWebhooksWorld
+from local import paths
+from local.template_yaml import read_template
+from refunds.adapters.visibility import VisibilityBackoff
+from refunds.bootstrap.deliver_webhooks import AWAY_SECONDS, DeliverWebhooksWorld
 from refunds.delivering.message import message_text
 from refunds.delivering.ports import Answered, NoAnswer
 from refunds.delivering.trial import SendTestEvent
 from tests.fakes.webhook_world import SHOP, WebhookWorld, verified
 
-if TYPE_CHECKING:
-    from refunds.adapters.visibility import VisibilityBackoff
 
-
-class Hidden:
-    """``VisibilityBackoff``: remembers for how many seconds each message is hidden."""
+class Visibility:
+    """SQS: remembers for how many seconds each message is hidden."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, int] = {}
 
-    def put_off(self, receipt: str, *, seconds: int) -> None:
-        self.seconds[receipt] = seconds
+    def change_message_visibility(self, **asked: Any) -> None:
+        self.seconds[asked["ReceiptHandle"]] = asked["VisibilityTimeout"]
 
 
 class Delivering:
@@ -32,7 +32,8 @@ class Delivering:
 
     def __init__(self) -> None:
         self.world = WebhookWorld()
-        self.hidden = Hidden()
+        self.hidden = Visibility()
+        sqs: Any = self.hidden
         test = SendTestEvent(
             book=self.world.book,
             post=self.world.deliver.tell.post,
@@ -44,18 +45,24 @@ class Delivering:
             deliver=self.world.deliver,
             test=test,
             dead_letters=self.world.letters,
-            hidden=cast("VisibilityBackoff", self.hidden),
+            hidden=VisibilityBackoff(
+                sqs,
+                "queue",
+                base_seconds=AWAY_SECONDS,
+                trail=self.world.shop.trail,
+                below=lambda most: most - 1,
+            ),
             clock=self.world.clock,
         )
 
-    def handle(self, *bodies: str, **event: Any) -> Any:
+    def handle(self, *bodies: str, receive: int = 1, **event: Any) -> Any:
         records = [
             {
                 "messageId": f"message-{number}",
                 "receiptHandle": f"receipt-{number}",
                 "body": body,
                 "attributes": {
-                    "ApproximateReceiveCount": "1",
+                    "ApproximateReceiveCount": str(receive),
                     "SentTimestamp": str(self.world.clock.now_ms()),
                 },
                 "eventSource": "aws:sqs",
@@ -106,7 +113,27 @@ def test_with_the_ledger_away_it_comes_back_soon(delivering: Delivering) -> None
     delivering.world.states.is_away = True
     back = delivering.handle(message_text(refund_id, SHOP))
     assert back == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
-    assert 30 <= delivering.hidden.seconds["receipt-0"] <= 90
+    assert delivering.hidden.seconds == {"receipt-0": AWAY_SECONDS // 2}
+    assert delivering.world.shop.noted("webhook_not_tried") == [
+        {"receive": 1, "error": "LedgerUnavailableError"}
+    ]
+
+
+def test_while_the_ledger_is_away_the_receives_that_sqs_counts_outlast_three_days(
+    delivering: Delivering,
+) -> None:
+    # Given a ledger that is away, and pauses that chance makes as short as they can be
+    refund_id = delivering.world.refund()
+    delivering.world.states.is_away = True
+    # When a message is received as often as SQS lets it be
+    queue = read_template(paths.TEMPLATE)["Resources"]["WebhookQueue"]["Properties"]
+    hidden_s = 0
+    for receive in range(1, queue["RedrivePolicy"]["maxReceiveCount"]):
+        delivering.handle(message_text(refund_id, SHOP), receive=receive)
+        hidden_s += delivering.hidden.seconds["receipt-0"]
+        assert delivering.hidden.seconds["receipt-0"] <= 900
+    # Then three days and more are over
+    assert hidden_s > 3 * 24 * 3600
 
 
 def test_a_batch_of_nothing_says_that_this_version_runs(delivering: Delivering) -> None:

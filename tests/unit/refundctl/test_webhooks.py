@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from refundctl.exits import Exit
+from refunds.adapters.ledger_items import due_shard_of
 from refunds.delivering.message import message_text
 from refunds.delivering.ports import Cursor, Status
 from refunds.refund import refund_id_of
@@ -99,6 +101,83 @@ def test_rotated_both_secrets_sign_until_the_old_one_is_over(
     assert listed(operator)[0]["secrets"] == 1
 
 
+def signing(operator: Operator, world: World) -> list[str]:
+    """The secrets of the only address that sign now."""
+    (address,) = operator.webhooks.store.all()
+    return list(address.signing(world.clock.now_ms()))
+
+
+def test_it_is_not_rotated_again_while_the_receiver_may_still_have_the_old_secret(
+    operator: Operator, world: World
+) -> None:
+    # Given an address that was rotated
+    one = added(operator)
+    new = operator.json(f"webhooks rotate {one['id']} --output -")
+    # When it is rotated again, then it is refused, and the sentence says until when
+    ended = operator(f"webhooks rotate {one['id']} --output -")
+    assert ended.exit_code == Exit.REFUSED
+    assert "both secrets sign until 2023-11-15T22:13:20" in ended.err
+    assert ended.out == ""
+    assert signing(operator, world) == [one["secret"], new["secret"]]
+
+
+def test_a_new_secret_that_was_lost_is_replaced_and_the_receivers_goes_on_signing(
+    operator: Operator, world: World
+) -> None:
+    # Given an address whose newest secret nobody has
+    one = added(operator)
+    operator.json(f"webhooks rotate {one['id']} --output -")
+    # When it is rotated once more, with that said, an hour later
+    world.clock.advance(3_600_000)
+    new = operator.json(f"webhooks rotate {one['id']} --lost --output -")
+    # Then the receiver's secret signs for a day from now, beside the new one
+    world.clock.advance(24 * 3_600_000 - 1)
+    assert signing(operator, world) == [one["secret"], new["secret"]]
+    world.clock.advance(1)
+    assert signing(operator, world) == [new["secret"]]
+
+
+def test_a_file_that_cannot_be_written_changes_nothing(
+    operator: Operator, world: World, tmp_path: Path
+) -> None:
+    # Given a place where no file can be made
+    one, file = added(operator), tmp_path / "nowhere" / "secret"
+    # When an address is added or rotated with it, then nothing is stored
+    for command in (f"add {URL}", f"rotate {one['id']}"):
+        ended = operator(f"webhooks {command} --output {file}")
+        assert ended.exit_code == Exit.REFUSED
+        assert f"{file} cannot be written: No such file or directory" in ended.err
+    assert signing(operator, world) == [one["secret"]]
+
+
+def test_where_storing_fails_the_secret_may_be_in_use_and_is_kept(
+    operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a Systems Manager of which no answer comes
+    one, file = added(operator), tmp_path / "secret"
+
+    def no_answer(_address: object) -> None:
+        raise EndpointConnectionError(endpoint_url="https://ssm")
+
+    monkeypatch.setattr(operator.webhooks.store, "put", no_answer)
+    # When a secret is rotated into a file
+    ended = operator(f"webhooks rotate {one['id']} --output {file}")
+    # Then it is kept, and the sentence says how to see if it is used
+    assert ended.exit_code == Exit.UNREACHABLE
+    assert f"The secret in {file} may not be used: webhooks list shows" in ended.err
+    assert file.read_text().startswith("whsec_")
+
+
+def test_of_an_address_too_many_no_file_is_left(operator: Operator, tmp_path: Path) -> None:
+    # Given as many addresses as there may be
+    for _ in range(16):
+        added(operator)
+    # When another is added, then it is refused, and no secret lies about
+    file = tmp_path / "secret"
+    assert operator(f"webhooks add {URL} --output {file}").exit_code == Exit.REFUSED
+    assert not file.exists()
+
+
 def test_disabled_it_is_told_nothing_until_it_is_enabled(operator: Operator) -> None:
     one = added(operator)
     states = operator.webhooks.states
@@ -107,6 +186,27 @@ def test_disabled_it_is_told_nothing_until_it_is_enabled(operator: Operator) -> 
     assert listed(operator)[0]["status"] == "disabled"
     operator.done(f"webhooks enable {one['id']}")
     assert states.enabled() == [one["id"]]
+
+
+def test_enabled_again_what_it_is_owed_is_due_at_once(operator: Operator, world: World) -> None:
+    # Given an address that is disabled while it is owed something, and another
+    one, other, refund = added(operator), added(operator), world.refund("order-1").refund
+    cursors, now_ms = operator.webhooks.cursors, world.clock.now_ms()
+    for address in (one, other):
+        cursors.owe(
+            refund.id,
+            address["id"],
+            after_sequence=0,
+            now_ms=now_ms,
+            check_at_ms=now_ms + 7_200_000,
+        )
+    assert "kept for three days" in operator.done(f"webhooks disable {one['id']}").out
+    # When it is enabled
+    ended = operator.done(f"webhooks enable {one['id']}")
+    # Then settling rings for it at once, and for nobody else
+    assert "events of 1 refunds" in ended.err
+    due = cursors.due(due_shard_of(refund.id), before_ms=now_ms + 1, limit=10)
+    assert due == [(refund.id, one["id"])]
 
 
 def test_removed_it_is_gone_with_its_secrets(operator: Operator) -> None:
@@ -234,6 +334,21 @@ def test_the_list_says_what_is_owed_and_since_when(operator: Operator, world: Wo
     (row,) = listed(operator)
     assert row["owed"] == 1
     assert row["oldest_owed_at"].startswith("2023-11-14T22:13:20")
+
+
+def test_the_oldest_is_as_old_as_what_is_owed_now(operator: Operator, world: World) -> None:
+    # Given a refund of which all was told once
+    one, refund = added(operator), world.refund("order-1").refund
+    cursors, now_ms = operator.webhooks.cursors, world.clock.now_ms()
+    owing: Any = {"after_sequence": 0, "check_at_ms": now_ms + 7_200_000}
+    cursors.owe(refund.id, one["id"], now_ms=now_ms, **owing)
+    taken = cursors.take(refund.id, one["id"], now_ms=now_ms, until_ms=now_ms + 1000)
+    assert isinstance(taken, Cursor)
+    cursors.done(taken)
+    # When more of it comes to be owed an hour later
+    cursors.owe(refund.id, one["id"], now_ms=now_ms + 3_600_000, **owing)
+    # Then it is owed since then
+    assert listed(operator)[0]["oldest_owed_at"].startswith("2023-11-14T23:13:20")
 
 
 class TestDoctor:

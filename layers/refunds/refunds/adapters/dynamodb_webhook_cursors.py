@@ -27,11 +27,13 @@ _SORT: Final = "webhook#"
 _PLACE: Final = "due_shard = :shard, due_at = :check, schema_version = :version"
 _OWE: Final = (
     "SET delivered_sequence = if_not_exists(delivered_sequence, :after),"
-    " since_ms = if_not_exists(since_ms, :now), owed = if_not_exists(owed, :none) + :one,"
+    " since_ms = if_not_exists(since_ms, :now),"
+    " owed_since_ms = if_not_exists(owed_since_ms, :now), owed = if_not_exists(owed, :none) + :one,"
     f" {_PLACE} REMOVE rings"
 )
 _REWIND: Final = (
-    "SET delivered_sequence = :after, since_ms = :now, owed = if_not_exists(owed, :none) + :one,"
+    "SET delivered_sequence = :after, since_ms = :now, owed_since_ms = :now,"
+    " owed = if_not_exists(owed, :none) + :one,"
     f" {_PLACE} REMOVE rings, attempts, next_attempt_ms, last_error, failed_sequence,"
     " lease_id, lease_until_ms"
 )
@@ -42,6 +44,7 @@ _MAY_TAKE: Final = (
     " AND (attribute_not_exists(next_attempt_ms) OR next_attempt_ms <= :now)"
 )
 _MINE: Final = "lease_id = :lease"
+_PAID: Final = "REMOVE due_shard, due_at, owed_since_ms, rings"
 _FORGET: Final = " REMOVE attempts, next_attempt_ms, last_error"
 
 
@@ -111,7 +114,7 @@ class DynamoDbWebhookCursors:
         key, mine = (cursor.refund_id, cursor.address_id), {":lease": cursor.lease_id}
         found, is_written = self._update(
             *key,
-            "REMOVE lease_id, lease_until_ms, due_shard, due_at, rings",
+            f"{_PAID}, lease_id, lease_until_ms",
             f"{_MINE} AND owed = :owed",
             {**mine, ":owed": cursor.owed},
         )
@@ -161,8 +164,7 @@ class DynamoDbWebhookCursors:
 
     def rest(self, refund_id: str, address_id: str) -> None:
         """Nothing is owed any more, though not all is told: the address is not used."""
-        update = "REMOVE due_shard, due_at, rings"
-        self._update(refund_id, address_id, update, "attribute_exists(due_at)", {})
+        self._update(refund_id, address_id, _PAID, "attribute_exists(due_at)", {})
 
     def _held(self, cursor: Cursor, update: str, values: Mapping[str, Any]) -> Cursor:
         """The cursor after an update that only its holder may make."""
@@ -226,6 +228,8 @@ def _cursor_of(refund_id: str, address_id: str, item: Mapping[str, Any]) -> Curs
         address_id=address_id,
         delivered_sequence=int(item["delivered_sequence"]),
         since_ms=int(item["since_ms"]),
+        # The release before did not keep it.
+        owed_since_ms=int(item.get("owed_since_ms", item["since_ms"])),
         attempts=int(item.get("attempts", 0)),
         next_attempt_ms=int(item.get("next_attempt_ms", 0)),
         last_error=item.get("last_error"),

@@ -54,6 +54,7 @@ _WARNINGS = frozenset(
         "webhook_given_up",
         "webhook_not_rung",
         "webhook_not_taken",
+        "webhook_not_tried",
     }
 )
 

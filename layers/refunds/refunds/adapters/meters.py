@@ -139,6 +139,9 @@ METERS: Final[Mapping[str, tuple[Meter, ...]]] = {
         Meter(name="WebhookAttemptsFailed"),
         Meter(name="WebhookLag", unit=MetricUnit.Milliseconds, value="age_ms"),
     ),
+    # What waits although no address refused it.
+    "webhook_address_missing": (Meter(name="WebhooksNotTried"),),
+    "webhook_not_tried": (Meter(name="WebhooksNotTried"),),
     # That the schedules fire.
     "settle_run": (Meter(name="SettleRuns"),),
     "swept": (Meter(name="SweepRuns"),),

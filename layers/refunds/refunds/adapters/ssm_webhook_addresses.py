@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 FOLDER: Final = "webhooks"
-# One that is missing is looked for anew, by one thread, and not more often than this.
+# Each that is missing is looked for anew, by one thread, and not more often than this.
 REREAD_EVERY_MS: Final = 30_000
 
 
@@ -36,21 +36,27 @@ class SsmWebhookAddresses:
         self._clock = clock
         self._trail = trail
         self._lock = RLock()
-        self._reread_at_ms: int | None = None
+        self._reread_at_ms: dict[str, int] = {}
 
     def address(self, address_id: str, *, anew: bool = False) -> WebhookAddress | None:
         """As the port says."""
         with self._lock:
             addresses = self._kept.fetched_anew() if anew else self._kept.current()
-            if not anew and address_id not in addresses and self._may_reread():
+            if not anew and address_id not in addresses and self._may_reread(address_id):
                 addresses = self._kept.fetched_anew()
             return addresses.get(address_id)
 
-    def _may_reread(self) -> bool:
+    def _may_reread(self, address_id: str) -> bool:
         now_ms = self._clock.monotonic_ms()
-        if self._reread_at_ms is not None and now_ms - self._reread_at_ms < REREAD_EVERY_MS:
+        recent = {
+            one: at_ms
+            for one, at_ms in self._reread_at_ms.items()
+            if now_ms - at_ms < REREAD_EVERY_MS
+        }
+        self._reread_at_ms = recent
+        if address_id in recent or len(recent) >= ADDRESSES_MAX:
             return False
-        self._reread_at_ms = now_ms
+        recent[address_id] = now_ms
         return True
 
     def _fetch(self) -> Mapping[str, WebhookAddress]:

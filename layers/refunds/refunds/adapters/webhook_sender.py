@@ -147,7 +147,9 @@ def _exchange(
     headers: Mapping[str, str],
     body: bytes,
 ) -> Answered | NoAnswer:
-    connection = HTTPConnection(parts.hostname or "")
+    # It is connected already, and its Host is said below. Of an IPv6 address it would take the last
+    # group for a port.
+    connection = HTTPConnection("webhook")
     connection.auto_open = 0  # it has its connection, and must never make another one
     connection.sock = wire
     path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"

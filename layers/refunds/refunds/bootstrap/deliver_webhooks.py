@@ -27,6 +27,9 @@ from refunds.delivering.trial import SendTestEvent
 from refunds.ports import Clock, DeadLetters
 
 LOCAL_STAGE = "local"
+# The first pause of a message that could not even be looked at, because the ledger or the
+# parameters gave no answer. It doubles, so that the receives that SQS counts outlast three days.
+AWAY_SECONDS = 60
 
 
 class DeliverWebhooksSettings(Settings):
@@ -107,7 +110,7 @@ def deliver_webhooks(logger: Logger) -> DeliverWebhooksWorld:
         ),
         dead_letters=letters,
         hidden=VisibilityBackoff(
-            sqs_client(), settings.webhook_queue_url, base_seconds=1, trail=trail
+            sqs_client(), settings.webhook_queue_url, base_seconds=AWAY_SECONDS, trail=trail
         ),
         clock=clock,
     )

@@ -70,17 +70,21 @@ class WebhookAddress:
 
     def signing(self, now_ms: int) -> tuple[str, ...]:
         """The secrets that are valid at that time, in the order in which they were made."""
-        valid = (one for one in self.secrets if one.until_ms is None or one.until_ms > now_ms)
-        return tuple(one.text for one in valid)
+        return tuple(one.text for one in self._valid(now_ms))
+
+    def rotating_until_ms(self, now_ms: int) -> int | None:
+        """Until when two secrets are valid; ``None``: there is one."""
+        valid = self._valid(now_ms)
+        return valid[0].until_ms if len(valid) > 1 else None
 
     def rotated(self, secret: str, *, now_ms: int, old_until_ms: int) -> "WebhookAddress":
-        """The address with a new secret; the newest of the others signs beside it for a while.
+        """The address with a new secret; the oldest that is valid signs beside it for a while.
 
         At most two secrets are ever valid: of two that are left from a rotation that is not over,
-        the older one is dropped.
+        the newer one is dropped. The receiver may not know it yet.
         """
-        newest = [one for one in self.secrets if one.until_ms is None or one.until_ms > now_ms][-1:]
-        kept = tuple(SigningSecret(one.text, old_until_ms) for one in newest)
+        oldest = self._valid(now_ms)[:1]
+        kept = tuple(SigningSecret(one.text, old_until_ms) for one in oldest)
         return WebhookAddress(
             id=self.id,
             url=self.url,
@@ -88,6 +92,9 @@ class WebhookAddress:
             api_version=self.api_version,
             types=self.types,
         )
+
+    def _valid(self, now_ms: int) -> tuple[SigningSecret, ...]:
+        return tuple(one for one in self.secrets if one.until_ms is None or one.until_ms > now_ms)
 
 
 def parse_address(text: str) -> WebhookAddress:

@@ -29,7 +29,7 @@ from refunds.delivering.ports import (
     Slot,
     Status,
 )
-from refunds.delivering.tell import TellAddress, Told
+from refunds.delivering.tell import NO_PARAMETER, TellAddress, Told
 from refunds.ports import Clock, DeadLetters, Deadline, Trail
 
 # Longer than one invocation may work, shorter than the queue's visibility.
@@ -38,7 +38,6 @@ LEASE_MS: Final = 90_000
 TAKEN_MS_MAX: Final = 15_000
 SOON_MS: Final = 1_000
 PLACES_MAX: Final = 5
-NO_PARAMETER: Final = "its parameter, with URL and secret, is missing"
 
 
 def places_of(workers: int) -> int:
@@ -88,6 +87,7 @@ class DeliverWebhooks:
         state = self.states.state(message.address_id)
         if state is None or state.status is not Status.ENABLED:
             self.trail.note("webhook_not_wanted", address_id=message.address_id)
+            self._leave_to_settling(message.refund_id, message.address_id)
             return None
         to, now_ms = self.book.address(message.address_id), self.clock.now_ms()
         if state.is_closed(now_ms) or to is None:
@@ -160,7 +160,7 @@ class DeliverWebhooks:
             return self._hold(told.cursor, SOON_MS, reason=None)
         if told.refusal.is_gone:
             self._hold(told.cursor, SOON_MS, reason=told.refusal.reason)
-            self.cursors.rest(told.cursor.refund_id, told.cursor.address_id)
+            self._leave_to_settling(told.cursor.refund_id, told.cursor.address_id)
             return None
         pause_ms = schedule.retry_ms(
             told.cursor.attempts + 1, step_ms=self.step_ms, chance=self.chance()
@@ -177,6 +177,11 @@ class DeliverWebhooks:
             check_at_ms=now_ms + pause_ms + schedule.check_ms(0, step_ms=self.step_ms),
         )
         return PutOff(pause_ms)
+
+    def _leave_to_settling(self, refund_id: str, address_id: str) -> None:
+        """The address is not used: its messages may go, and what it is owed stays owed."""
+        at_ms = self.clock.now_ms() + schedule.UNUSED_STEPS * self.step_ms
+        self.cursors.check_again(refund_id, address_id, at_ms=at_ms)
 
     def _without_connection(
         self,

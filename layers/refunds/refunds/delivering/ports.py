@@ -20,6 +20,7 @@ class Cursor:
         delivered_sequence: the last line that was delivered, was not wanted, or was given up.
         since_ms: the three days of older lines count from here: when the cursor was begun, or when
             somebody asked for the lines again.
+        owed_since_ms: since when something is owed without a break; says nothing if nothing is.
         attempts: how often the next line was sent in vain.
         next_attempt_ms: before then it is not sent again; 0: at once.
         last_error: why it was not taken, in our words.
@@ -32,6 +33,7 @@ class Cursor:
     address_id: str
     delivered_sequence: int
     since_ms: int
+    owed_since_ms: int
     attempts: int = 0
     next_attempt_ms: int = 0
     last_error: str | None = None
@@ -121,7 +123,8 @@ class Cursors(Protocol):
         """Let it be due then, if something is owed still."""
 
     def rest(self, refund_id: str, address_id: str) -> None:
-        """Nothing is owed any more, though not all is told: the address is not used."""
+        """Nothing is owed any more, though not all is told: the address is removed, or was disabled
+        for too long."""
 
 
 # --- how an address does --------------------------------------------------------------------------

@@ -18,8 +18,6 @@ from refunds.ports import DUE_SHARDS, Clock, Deadline, LedgerUnavailableError, T
 WRITE_MS: Final = 4_000
 RING_MS: Final = 13_000
 AGAIN_PER_SHARD: Final = 25
-# What a closed address is owed is looked at again later: no message is needed before it opens.
-CLOSED_STEPS: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +112,9 @@ def _news_in(changes: Sequence[Change]) -> Mapping[str, int]:
 class RingAgain:
     """Sends messages again that were lost, or were never sent.
 
+    What an address was owed when it was disabled stays owed for three days: somebody may enable it
+    again.
+
     Attributes:
         step_ms: a minute; shorter on local stages.
     """
@@ -158,11 +159,21 @@ class RingAgain:
 
     def _needs_a_message(self, refund_id: str, address_id: str) -> bool:
         state, now_ms = self.states.state(address_id), self.clock.now_ms()
-        if state is None or state.status is not Status.ENABLED:
+        is_disabled = state is not None and state.status is Status.DISABLED
+        if (
+            state is None
+            or state.status is Status.REMOVED
+            or (is_disabled and self._is_too_old(refund_id, address_id, now_ms))
+        ):
             self.cursors.rest(refund_id, address_id)
             return False
-        if state.is_closed(now_ms):
-            at_ms = now_ms + CLOSED_STEPS * self.step_ms
+        if is_disabled or state.is_closed(now_ms):
+            at_ms = now_ms + schedule.UNUSED_STEPS * self.step_ms
             self.cursors.check_again(refund_id, address_id, at_ms=at_ms)
             return False
         return True
+
+    def _is_too_old(self, refund_id: str, address_id: str, now_ms: int) -> bool:
+        cursor = self.cursors.cursor(refund_id, address_id)
+        kept_ms = schedule.GIVE_UP_STEPS * self.step_ms
+        return cursor is not None and now_ms >= cursor.owed_since_ms + kept_ms

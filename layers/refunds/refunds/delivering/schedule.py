@@ -18,6 +18,9 @@ SPREAD_STEPS: Final = 10
 HIDDEN_MS_MAX: Final = 11 * 3_600_000 + 50 * 60_000
 # A message that is waiting is not lost. Settling rings again after 2, 4, 8 and then 13 hours.
 CHECK_STEPS: Final = (120, 240, 480, 780)
+# What an address that is closed or disabled is owed is looked at so often: until it is open, no
+# message is needed.
+UNUSED_STEPS: Final = 60
 BUSY_MS_MAX: Final = 900_000
 
 

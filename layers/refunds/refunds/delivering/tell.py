@@ -15,6 +15,8 @@ from refunds.ports import Clock, DeadLetters, Deadline, Ledger, LedgerUnavailabl
 
 # Longer than one event may take, so that what became of it can be noted.
 LINE_MS: Final = 14_000
+NO_PARAMETER: Final = "its parameter, with URL and secret, is missing"
+NEVER_TRIED: Final = "the address was closed or disabled all the time"
 Payments = Callable[[Sequence[PaymentKey]], Mapping[PaymentKey, Payment]]
 
 
@@ -68,11 +70,12 @@ class TellAddress:
         lines = self._lines(cursor)
         delivered = 0
         for line in lines:
-            if self._is_over(line, cursor):
-                cursor = self._give_up(cursor, line)
-                continue
             if to is not None and not to.wants(line.type):
                 cursor = self.cursors.advance(cursor, to_sequence=line.sequence)
+                continue
+            if self._is_over(line, cursor):
+                reason = NO_PARAMETER if to is None else cursor.last_error or NEVER_TRIED
+                cursor = self._give_up(cursor, line, reason)
                 continue
             if to is None or not connect or deadline.remaining_ms() < LINE_MS:
                 return Told(cursor=cursor, delivered=delivered, refusal=None, is_all=False)
@@ -101,8 +104,7 @@ class TellAddress:
         until_ms = schedule.gives_up_at_ms(line.at_ms, cursor.since_ms, step_ms=self.step_ms)
         return self.clock.now_ms() >= until_ms
 
-    def _give_up(self, cursor: Cursor, line: Line) -> Cursor:
-        reason = cursor.last_error or "the address was closed all the time"
+    def _give_up(self, cursor: Cursor, line: Line, reason: str) -> Cursor:
         # First the letter: if the next write is lost there are two, and not none.
         self.dead_letters.set_aside(
             message_text(cursor.refund_id, cursor.address_id, line.sequence),

@@ -293,6 +293,7 @@ class TestWebhooks:
             address_id="we_00000000000000aa",
             delivered_sequence=2,
             since_ms=NOW,
+            owed_since_ms=NOW,
             attempts=3,
             last_error="<i>no answer</i>",
             failed_sequence=1,

@@ -11,6 +11,7 @@ import urllib3
 
 from local import paths
 from local.http_client import TIMEOUT, Answer, Exchange
+from local.loopback_gate import GatedHandler
 
 CERTIFICATE = paths.ROOT / "tests" / "unit" / "processors" / "localhost.pem"
 # What belongs to one connection, and what each side says of its own.
@@ -20,7 +21,7 @@ _OF_THE_CONNECTION = frozenset(
 
 
 class TlsProxy:
-    """Passes every call on to an address, which may have a path.
+    """Passes every call that names the proxy's own address on to another, which may have a path.
 
     Attributes:
         calls: what arrived, with what it was answered, in the order of the answers.
@@ -84,7 +85,7 @@ class TlsProxy:
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(GatedHandler, BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = 60
 

@@ -27,7 +27,7 @@ from refunds.errors import (
     RefundNotCancelableError,
     RefundNotFoundError,
 )
-from refunds.payouts import AskedAt
+from refunds.payouts import AskedAt, require_no_payout
 from refunds.ports import Deadline
 from refunds.queries import (
     Parameters,
@@ -39,7 +39,7 @@ from refunds.queries import (
 )
 from refunds.refund import Source, refund_id_of
 from refunds.refund_object import payment_object, refund_list, refund_object
-from refunds.requests import CancelBody, idempotency_key, validate, validate_body
+from refunds.requests import CallBody, CancelBody, idempotency_key, validate, validate_body
 from refunds.reserve import CreateRefund
 from refunds.withdraw import WithdrawalRefusedError
 
@@ -116,7 +116,7 @@ def _created(scope: str, asked_at: AskedAt) -> Response[str]:
     world = refund_api(logger)
     caller = _admitted(world, scope)
     require_no_parameters(_parameters())
-    body = validate_body(_document())
+    body = _body(asked_at)
     _require_one_key_header()
     key = idempotency_key(rest.header("Idempotency-Key"), body)
     command = CreateRefund(
@@ -223,6 +223,17 @@ def _admitted(world: RefundApi, *scopes: str) -> str:
             STRIPE_VERSION, "is not a version", f"{STRIPE_VERSION} is not a version of Stripe's."
         )
     return caller
+
+
+def _body(asked_at: AskedAt) -> CallBody:
+    """What is asked for, checked. A payout that is not whole is refused as one that is."""
+    document = _document()
+    try:
+        return validate_body(document)
+    except InvalidRequestError:
+        if asked_at is AskedAt.REFUNDS:
+            require_no_payout(document)
+        raise
 
 
 def _document() -> object:

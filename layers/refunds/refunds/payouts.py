@@ -19,6 +19,8 @@ from refunds.refund import RefundRequest
 from refunds.state_machine import State
 
 ROUTE: Final = "POST /v1/payouts"
+# What a request has only if it asks for one.
+_MEMBERS: Final = ("payment_method", "customer")
 
 
 class UnlinkedRefunds(StrEnum):
@@ -74,7 +76,7 @@ class PayoutRules:
 
     def _require_asked_where_it_may_be(self, asked_at: AskedAt) -> None:
         if asked_at is AskedAt.REFUNDS:
-            raise _invalid("payment_method", f"belongs to {ROUTE}, with the scope refunds:payout")
+            raise _of_the_other_route("payment_method")
         if asked_at is AskedAt.EVENTS and not self.by_events:
             raise _invalid("payment_method", "is not taken from events")
 
@@ -85,6 +87,21 @@ class PayoutRules:
             raise ForbiddenError(
                 "This stage sends no money without a payment: name payment_record."
             )
+
+
+def require_no_payout(document: object) -> None:
+    """Refuse, by its name, what asks for a payout and is none that the ledger can know.
+
+    Raises:
+        InvalidRequestError: it names the route that payouts have.
+    """
+    for name in _MEMBERS:
+        if isinstance(document, dict) and name in document:
+            raise _of_the_other_route(name)
+
+
+def _of_the_other_route(path: str) -> InvalidRequestError:
+    return _invalid(path, f"belongs to {ROUTE}, with the scope refunds:payout")
 
 
 def _invalid(path: str, reason: str) -> InvalidRequestError:

@@ -204,7 +204,7 @@ def no_such_route(_: Exception) -> Response[str]:
 
 
 def _admitted(world: RefundApi, *scopes: str) -> str:
-    """The caller's name, as it goes into the history; what it says of itself is checked."""
+    """The caller's name, as it goes into the history and the log; its own claims are checked."""
     identity = rest.context.get("identity") or {}
     credentials = Credentials(
         authorization=rest.header("Authorization"),
@@ -212,6 +212,8 @@ def _admitted(world: RefundApi, *scopes: str) -> str:
         user_arn=identity.get("userArn"),
     )
     caller = world.callers.admitted(credentials, *scopes)
+    logger.append_keys(caller=caller)
+    logger.info("call_admitted")
     for name in ACCOUNT_HEADERS:
         if _values_of(name) - {world.stripe_account_id or None}:
             raise InvalidRequestError.at(

@@ -4,6 +4,7 @@ Thin on purpose: authorise, check, call once, say the answer. What a refund is a
 stands in ``refunds.execute``.
 """
 
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -27,7 +28,7 @@ from refunds.errors import (
     RefundNotCancelableError,
     RefundNotFoundError,
 )
-from refunds.payouts import AskedAt, require_no_payout
+from refunds.payouts import AskedAt, require_no_payout, require_payout
 from refunds.ports import Deadline
 from refunds.queries import (
     Parameters,
@@ -128,8 +129,10 @@ def _created(scope: str, asked_at: AskedAt) -> Response[str]:
         idempotency_key=key,
     )
     logger.append_keys(refund_id=command.refund_id)
-    world.payouts.require_allowed(command.refund_id, command.request, asked_at)
-    answer = world.execute(command, Deadline.after(world.clock, PROVIDER_BUDGET_MS))
+    if asked_at is AskedAt.PAYOUTS:
+        require_payout(command.request)
+    allow = partial(world.payouts.require_allowed, command.request, asked_at)
+    answer = world.execute(command, Deadline.after(world.clock, PROVIDER_BUDGET_MS), allow)
     return rest.answer(answer_of(answer, rest.request_id, for_sdk=rest.is_for_sdk))
 
 

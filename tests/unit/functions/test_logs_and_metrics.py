@@ -137,7 +137,7 @@ class Running:
                 clock=world.clock,
                 backoff=anything,
                 max_receives=8,
-                payouts=payout_rules(world),
+                payouts=payout_rules(),
                 sources=frozenset({"demo.orders"}),
             ),
         }

@@ -12,6 +12,7 @@ https://www.w3.org/TR/fetch-metadata/
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Final
 
 NAMES: Final = ("127.0.0.1", "localhost")
@@ -52,3 +53,19 @@ def refusal(
     if not _OWN_SITE.issuperset(given.get("sec-fetch-site", [])):
         return Refusal(403, "Another site's pages are not let in.")
     return None
+
+
+class GatedHandler(BaseHTTPRequestHandler):
+    """Refuses what is not let in before any method of a subclass sees it."""
+
+    server: HTTPServer
+
+    def parse_request(self) -> bool:
+        """Whether there is a request to be answered; `False` if it was refused already."""
+        if not super().parse_request():
+            return False
+        refused = refusal(self.headers.items(), self.server.server_port)
+        if refused is not None:
+            self.close_connection = True
+            self.send_error(refused.status, refused.sentence)
+        return refused is None

@@ -10,6 +10,8 @@ from typing import Self
 
 import stripe
 
+from local.loopback_gate import GatedHandler
+
 BODY_MAX = 256 * 1024
 
 
@@ -41,7 +43,10 @@ Answer = Callable[[bytes, Mapping[str, str]], int]
 
 
 class WebhookReceiver:
-    """Takes what is posted to `url`, and remembers it; `answer` may be changed at any time."""
+    """Takes what is posted to `url`, and remembers it; `answer` may be changed at any time.
+
+    No page of another site is taken, as at every server of this machine.
+    """
 
     def __init__(self, answer: Answer = lambda _body, _headers: 200) -> None:
         self.answer = answer
@@ -49,7 +54,7 @@ class WebhookReceiver:
         self._lock = threading.Lock()
         receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(GatedHandler, BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 receiver.handle(self)
 

@@ -210,6 +210,11 @@ def end_quietly() -> None:
 
 def write_csv(file: Any, columns: Sequence[str], rows: Iterable[Sequence[str | int]]) -> None:
     """Write a header and rows to a text file that was opened with `newline=""`, or to a stream."""
+    write_rows(file, [columns])
+    write_rows(file, rows)
+
+
+def write_rows(file: Any, rows: Iterable[Sequence[str | int]]) -> None:
+    """Write more rows to such a file."""
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(columns)
     writer.writerows([cell(value) for value in row] for row in rows)

@@ -4,6 +4,7 @@ Thin on purpose: authorise, check, call once, say the answer. What a refund is a
 stands in ``refunds.execute``.
 """
 
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -27,7 +28,7 @@ from refunds.errors import (
     RefundNotCancelableError,
     RefundNotFoundError,
 )
-from refunds.payouts import AskedAt
+from refunds.payouts import AskedAt, require_no_payout, require_payout
 from refunds.ports import Deadline
 from refunds.queries import (
     Parameters,
@@ -39,7 +40,7 @@ from refunds.queries import (
 )
 from refunds.refund import Source, refund_id_of
 from refunds.refund_object import payment_object, refund_list, refund_object
-from refunds.requests import CancelBody, idempotency_key, validate, validate_body
+from refunds.requests import CallBody, CancelBody, idempotency_key, validate, validate_body
 from refunds.reserve import CreateRefund
 from refunds.withdraw import WithdrawalRefusedError
 
@@ -116,7 +117,7 @@ def _created(scope: str, asked_at: AskedAt) -> Response[str]:
     world = refund_api(logger)
     caller = _admitted(world, scope)
     require_no_parameters(_parameters())
-    body = validate_body(_document())
+    body = _body(asked_at)
     _require_one_key_header()
     key = idempotency_key(rest.header("Idempotency-Key"), body)
     command = CreateRefund(
@@ -128,8 +129,10 @@ def _created(scope: str, asked_at: AskedAt) -> Response[str]:
         idempotency_key=key,
     )
     logger.append_keys(refund_id=command.refund_id)
-    world.payouts.require_allowed(command.refund_id, command.request, asked_at)
-    answer = world.execute(command, Deadline.after(world.clock, PROVIDER_BUDGET_MS))
+    if asked_at is AskedAt.PAYOUTS:
+        require_payout(command.request)
+    allow = partial(world.payouts.require_allowed, command.request, asked_at)
+    answer = world.execute(command, Deadline.after(world.clock, PROVIDER_BUDGET_MS), allow)
     return rest.answer(answer_of(answer, rest.request_id, for_sdk=rest.is_for_sdk))
 
 
@@ -204,7 +207,7 @@ def no_such_route(_: Exception) -> Response[str]:
 
 
 def _admitted(world: RefundApi, *scopes: str) -> str:
-    """The caller's name, as it goes into the history; what it says of itself is checked."""
+    """The caller's name, as it goes into the history and the log; its own claims are checked."""
     identity = rest.context.get("identity") or {}
     credentials = Credentials(
         authorization=rest.header("Authorization"),
@@ -212,6 +215,8 @@ def _admitted(world: RefundApi, *scopes: str) -> str:
         user_arn=identity.get("userArn"),
     )
     caller = world.callers.admitted(credentials, *scopes)
+    logger.append_keys(caller=caller)
+    logger.info("call_admitted")
     for name in ACCOUNT_HEADERS:
         if _values_of(name) - {world.stripe_account_id or None}:
             raise InvalidRequestError.at(
@@ -223,6 +228,17 @@ def _admitted(world: RefundApi, *scopes: str) -> str:
             STRIPE_VERSION, "is not a version", f"{STRIPE_VERSION} is not a version of Stripe's."
         )
     return caller
+
+
+def _body(asked_at: AskedAt) -> CallBody:
+    """What is asked for, checked. A payout that is not whole is refused as one that is."""
+    document = _document()
+    try:
+        return validate_body(document)
+    except InvalidRequestError:
+        if asked_at is AskedAt.REFUNDS:
+            require_no_payout(document)
+        raise
 
 
 def _document() -> object:

@@ -5,6 +5,7 @@ What a request may ask stands in ``refunds.request_events``, and what becomes of
 accepted is put among the dead letters here, with its reason, which the queue itself could not add.
 """
 
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import EventType, process_partial_response
@@ -19,7 +20,6 @@ from refunds.bootstrap.trails import metered
 from refunds.errors import RefundBridgeError
 from refunds.payouts import AskedAt
 from refunds.ports import Deadline, LedgerUnavailableError
-from refunds.refund import refund_id_of
 from refunds.request_events import asked_by, letter_of, parse_event, require_source
 
 # All provider calls of one request together, as for a call over HTTP; the messages of a batch are
@@ -60,9 +60,8 @@ def accept_one(world: RefundRequestedWorld, record: SQSRecord) -> None:
         asked = asked_by(parse_event(record.body))
         logger.thread_safe_append_keys(event_id=asked.id)
         require_source(asked, world.sources)
-        refund_id = refund_id_of(asked.idempotency_key, world.stage)
-        world.payouts.require_allowed(refund_id, asked.request, AskedAt.EVENTS)
-        answer = world.accept(asked, Deadline.after(world.clock, PROVIDER_BUDGET_MS))
+        allow = partial(world.payouts.require_allowed, asked.request, AskedAt.EVENTS)
+        answer = world.accept(asked, Deadline.after(world.clock, PROVIDER_BUDGET_MS), allow)
         logger.info("request_accepted", refund_id=answer.refund.id)
     except Exception as error:
         if _is_dealt_with(world, record, error, receive):

@@ -125,6 +125,7 @@ class StripeCharges:
             "amount": payment.amount,
             "amount_captured": payment.amount if captured else 0,
             "amount_refunded": refunded,
+            "application_fee": payment.more.get("application_fee"),
             "application_fee_amount": payment.more.get("application_fee_amount"),
             "captured": captured,
             "created": int(payment.created_at.timestamp()),
@@ -135,6 +136,7 @@ class StripeCharges:
             "payment_method_details": {"type": payment.payment_method},
             "refunded": captured and refunded >= payment.amount,
             "status": "succeeded" if payment.status == UNCAPTURED else payment.status,
+            "transfer": payment.more.get("transfer"),
             "transfer_data": payment.more.get("transfer_data"),
         }
 

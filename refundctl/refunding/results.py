@@ -4,7 +4,6 @@ Lines are written as they come; at the end, in whatever way that comes, the file
 in the order of the rows.
 """
 
-import csv
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,8 +12,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from refundctl.exits import RefusedError
-from refundctl.output import write_csv
-from refundctl.plain_text import cell
+from refundctl.output import write_csv, write_rows
 from refundctl.refunding.asking import NOT_SENT, Told
 from refundctl.refunding.batch import KeyedRow
 
@@ -49,8 +47,7 @@ class ResultFile:
             self._open = file.open("w", newline="", encoding="utf-8")
         except OSError as error:
             raise RefusedError(f"{file} cannot be written: {error.strerror}.") from error
-        self._writer = csv.writer(self._open, lineterminator="\n")
-        self._writer.writerow(COLUMNS)
+        write_rows(self._open, [COLUMNS])
 
     def __enter__(self) -> Self:
         return self
@@ -71,7 +68,7 @@ class ResultFile:
         """One more line; on return the operating system has it."""
         with self._lock:
             self._told[row.refund_id] = told
-            self._writer.writerow([cell(value) for value in _line(row, told)])
+            write_rows(self._open, [_line(row, told)])
             self._open.flush()
 
     def of(self, row: KeyedRow) -> Told:

@@ -24,7 +24,7 @@ def api_on(world: World, callers: Callers, *, account: str = "") -> RefundApi:
         list_refunds=world.list_refunds,
         read_payment=world.read_payment,
         callers=callers,
-        payouts=payout_rules(world),
+        payouts=payout_rules(),
         clock=world.clock,
         new_token=world.new_token,
     )

@@ -5,21 +5,18 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-import urllib3
 
 from local import paths
 from local.polling import wait_for
 from local.stack import RunningStack, announced
+from local.webhook_receiver import WebhookReceiver
+from tests.sdks.tls_proxy import TlsProxy
+from tests.unit.local.foreign_callers import let_in
 
 REFUNDCTL = paths.executable(paths.DEV_ENVIRONMENT, "refundctl")
-FOREIGN = {
-    "another host": ({"Host": "evil.example"}, 421),
-    "another origin": ({"Origin": "https://evil.example"}, 403),
-    "another site": ({"Sec-Fetch-Site": "cross-site"}, 403),
-    "another port": ({"Origin": "http://127.0.0.1:1", "Sec-Fetch-Site": "same-site"}, 403),
-}
 LISTENING = "0A"  # https://docs.kernel.org/networking/proc_net_tcp.html
 LOOPBACK = "127.0.0.1"
 
@@ -39,24 +36,31 @@ def console(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> It
                 process.terminate()
 
 
-def test_no_listener_lets_a_page_of_another_site_in(stack: RunningStack, console: int) -> None:
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[WebhookReceiver]:
+    """A merchant's backend, as the tour opens one."""
+    with WebhookReceiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def proxy(stack: RunningStack) -> Iterator[TlsProxy]:
+    """The domain of one's own that the SDKs call."""
+    with TlsProxy(stack.api_url, lambda _: None) as proxy:
+        yield proxy
+
+
+def test_no_listener_lets_a_page_of_another_site_in(
+    stack: RunningStack, console: int, receiver: WebhookReceiver, proxy: TlsProxy
+) -> None:
     # Given all that listens, of this process and of what it has started
     found = dict(listeners(family_of(os.getpid())))
-    known = {url.rpartition(":")[2] for url in (stack.emulator.url, *stack.control.urls.values())}
-    assert {console, *map(int, known)} <= found.keys()
+    known = (stack.emulator.url, receiver.url, *stack.control.urls.values())
+    assert {console, proxy.port, *(urlsplit(url).port for url in known)} <= found.keys()
     # Then it is reached on this machine only, and lets in nobody who names another address
     assert set(found.values()) == {LOOPBACK}
-    let_in = []
-    with urllib3.PoolManager(retries=False, timeout=10) as pool:
-        for port in found:
-            for what, (headers, status) in FOREIGN.items():
-                for method in ("GET", "POST", "OPTIONS"):
-                    url = f"http://{LOOPBACK}:{port}/"
-                    answer = pool.request(method, url, headers=headers, redirect=False)
-                    shared = "Access-Control-Allow-Origin" in answer.headers
-                    if answer.status != status or shared:
-                        let_in.append((port, what, method, answer.status))
-    assert let_in == []
+    urls = [f"{'https' if port == proxy.port else 'http'}://{LOOPBACK}:{port}/" for port in found]
+    assert [one for url in urls for one in let_in(url)] == []
 
 
 def family_of(pid: int) -> set[int]:

@@ -30,6 +30,8 @@ from tests.sdks.recorded import Recorded
 from tests.sdks.tls_proxy import TlsProxy
 
 PAYMENTS = 60
+# Of the networks for documentation, and of no other test.
+ADDRESSES = (f"203.0.113.{number}" for number in count(1))
 REFUSED_BY_HITPAY = {"message": "Insufficient balance."}
 needs_node = pytest.mark.skipif(not has_node(), reason="this machine has no Node")
 
@@ -300,6 +302,33 @@ def test_a_key_without_the_right_is_a_permission_error(
     error = wait_for(told, "the key is known", at_most=30, every=0.5)
     assert (error.kind, error.status) == ("PermissionError", 403)
     assert moved(stack, once) == []
+
+
+@pytest.fixture
+def elsewhere(proxy: TlsProxy) -> Iterator[None]:
+    """The callers are at an address that nobody else has; the embedded cloud believes the proxy."""
+    proxy.caller_address = next(ADDRESSES)
+    yield
+    proxy.caller_address = None
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_who_shows_too_many_unknown_keys_has_a_rate_limit_error(
+    new_sdk: Callable[..., Sdk], sdk: Sdk
+) -> None:
+    stranger = new_sdk(key="rbk_nobody")
+
+    def told() -> SdkError | None:
+        """What is told once a worker has met ten; each counts for itself."""
+        error = refused(lambda: stranger.retrieve(f"rfd_{'a' * 32}"))
+        return None if error.kind == "AuthenticationError" else error
+
+    error = wait_for(told, "too many unknown keys", at_most=120, every=0)
+    assert (error.kind, error.status) == ("RateLimitError", 429)
+    # Python's shows no code of such an error
+    assert error.code in (None, "rate_limited")
+    # And a valid key at the same address is let in
+    assert refused(lambda: sdk.retrieve(f"rfd_{'a' * 32}")).code == "refund_not_found"
 
 
 def test_what_the_processor_refuses_is_a_card_error(

@@ -11,6 +11,7 @@ import urllib3
 
 from local import paths
 from local.http_client import TIMEOUT, Answer, Exchange
+from local.loopback_gate import GatedHandler
 
 CERTIFICATE = paths.ROOT / "tests" / "unit" / "processors" / "localhost.pem"
 # What belongs to one connection, and what each side says of its own.
@@ -20,17 +21,19 @@ _OF_THE_CONNECTION = frozenset(
 
 
 class TlsProxy:
-    """Passes every call on to an address, which may have a path.
+    """Passes every call that names the proxy's own address on to another, which may have a path.
 
     Attributes:
         calls: what arrived, with what it was answered, in the order of the answers.
         lose_answers: so many answers that are ready are not passed on; the connection ends instead.
+        caller_address: where it says that callers are, as such a proxy does; ``None``: nothing.
     """
 
     def __init__(self, target: str, observer: Callable[[Exchange], object]) -> None:
         self.target = target
         self.calls: list[Exchange] = []
         self.lose_answers = 0
+        self.caller_address: str | None = None
         self._observer = observer
         self._lock = threading.Lock()
         self._pool = urllib3.PoolManager(timeout=TIMEOUT, retries=False, maxsize=16)
@@ -65,8 +68,9 @@ class TlsProxy:
 
     def pass_on(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Exchange:
         """One call, answered."""
+        told_of = {"X-Forwarded-For": self.caller_address} if self.caller_address else {}
         response = self._pool.request(
-            method, self.target + path, headers=headers, body=body or None, redirect=False
+            method, self.target + path, headers=headers | told_of, body=body or None, redirect=False
         )
         text = response.data.decode()
         told = Answer(response.status, dict(response.headers), response.json(), text)
@@ -84,7 +88,7 @@ class TlsProxy:
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(GatedHandler, BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = 60
 

@@ -30,7 +30,7 @@ def accept(world: World, key: str, *, source: str = "demo.orders", **asked: Any)
     use_case = AcceptRefund(execute=world.execute, stage=STAGE, new_token=world.new_token)
     request = world.command(key, **asked).request
     event = Asked(id="e-1", source=source, idempotency_key=key, request=request)
-    return use_case(event, world.deadline())
+    return use_case(event, world.deadline(), lambda: None)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A call whose key is in use is answered by what the other call comes to, if that comes in time."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -22,11 +23,17 @@ class Other:
         self.ends_ms = world.clock.monotonic_ms() + ends_after_ms
         self.asked = 0
 
-    def __call__(self, command: CreateRefund, deadline: Deadline) -> Answer:
+    def __call__(
+        self, command: CreateRefund, deadline: Deadline, allow: Callable[[], object]
+    ) -> Answer:
         self.asked += 1
         if self.world.clock.monotonic_ms() < self.ends_ms:
             raise KeyInUseError("In use.", retry_after_s=2)
-        return self.world.execute(command, deadline)
+        return self.world.execute(command, deadline, allow)
+
+
+def allowed() -> None:
+    """Nothing is forbidden."""
 
 
 def waiting(world: World, ends_after_ms: int) -> tuple[ExecuteOrAwait, Other]:
@@ -42,7 +49,9 @@ def test_whose_key_is_free_waits_for_nobody() -> None:
     world = World()
     world.pay()
     before = world.clock.monotonic_ms()
-    answer = execute_or_await(world)(asked(world), world.clock.deadline(PROVIDER_BUDGET_MS))
+    answer = execute_or_await(world)(
+        asked(world), world.clock.deadline(PROVIDER_BUDGET_MS), allowed
+    )
     assert answer.refund.state is State.SUCCEEDED
     assert world.clock.monotonic_ms() == before
 
@@ -53,7 +62,7 @@ def test_the_answer_that_still_comes_is_waited_for(ends_after_ms: int) -> None:
     world.pay()
     world.refund("k", amount=2500)
     execute, _ = waiting(world, ends_after_ms)
-    answer = execute(asked(world), world.clock.deadline(PROVIDER_BUDGET_MS))
+    answer = execute(asked(world), world.clock.deadline(PROVIDER_BUDGET_MS), allowed)
     assert answer.replayed
     assert answer.refund.state is State.SUCCEEDED
     assert len(world.processor.orders) == 1
@@ -65,7 +74,7 @@ def test_one_that_takes_longer_is_told_as_in_use_before_the_gateway_gives_up() -
     execute, other = waiting(world, 10 * WAIT_MS)
     before = world.clock.monotonic_ms()
     with pytest.raises(KeyInUseError):
-        execute(asked(world), world.clock.deadline(PROVIDER_BUDGET_MS))
+        execute(asked(world), world.clock.deadline(PROVIDER_BUDGET_MS), allowed)
     assert world.clock.monotonic_ms() - before == WAIT_MS
     # And the ledger was asked a few times, not all the time
     assert other.asked <= 15

@@ -1,5 +1,6 @@
 """Who may send money to a card that they name, and how much of it."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -7,13 +8,14 @@ import pytest
 from refunds.errors import (
     ForbiddenError,
     InvalidRequestError,
+    KeyInUseError,
     PaymentNotFoundError,
     ProcessorUnavailableError,
     RateLimitedError,
 )
 from refunds.execute import Answer
-from refunds.payouts import AskedAt, UnlinkedRefunds
-from refunds.ports import Commit
+from refunds.payouts import AskedAt, UnlinkedRefunds, require_payout
+from refunds.ports import Commit, Known
 from refunds.refund import (
     PaymentMethodKind,
     ReferenceType,
@@ -22,6 +24,7 @@ from refunds.refund import (
     refund_id_of,
 )
 from refunds.state_machine import State
+from tests.fakes.api import execute_or_await
 from tests.fakes.payouts import payout_rules
 from tests.fakes.processor_fates import Answered, NotSent
 from tests.fakes.world import STAGE, STEP_MS, World
@@ -46,8 +49,8 @@ def payout(amount: int = 100, **more: Any) -> RefundRequest:
     )
 
 
-def allow(world: World, request: RefundRequest, at: AskedAt, **rules: Any) -> None:
-    payout_rules(world, **rules).require_allowed("rfd_1", request, at)
+def allow(request: RefundRequest, at: AskedAt, **rules: Any) -> None:
+    payout_rules(**rules).require_allowed(request, at)
 
 
 @pytest.mark.parametrize("unlinked", UnlinkedRefunds)
@@ -55,7 +58,7 @@ def test_the_route_of_refunds_sends_none_and_names_the_other(
     world: World, unlinked: UnlinkedRefunds
 ) -> None:
     with pytest.raises(InvalidRequestError, match="POST /v1/payouts") as refused:
-        allow(world, payout(), AskedAt.REFUNDS, unlinked=unlinked)
+        allow(payout(), AskedAt.REFUNDS, unlinked=unlinked)
     assert [one["path"] for one in refused.value.details["fields"]] == ["payment_method"]
 
 
@@ -75,30 +78,31 @@ def test_a_stage_sends_what_it_says(
 ) -> None:
     request = payout(report_to=record)
     if is_sent:
-        allow(world, request, AskedAt.PAYOUTS, unlinked=unlinked)
+        allow(request, AskedAt.PAYOUTS, unlinked=unlinked)
     else:
         with pytest.raises(ForbiddenError):
-            allow(world, request, AskedAt.PAYOUTS, unlinked=unlinked)
+            allow(request, AskedAt.PAYOUTS, unlinked=unlinked)
 
 
 def test_events_ask_for_it_only_if_that_is_said_apart(world: World) -> None:
     with pytest.raises(InvalidRequestError, match="not taken from events"):
-        allow(world, payout(), AskedAt.EVENTS, by_events=False)
-    allow(world, payout(), AskedAt.EVENTS, by_events=True)
+        allow(payout(), AskedAt.EVENTS, by_events=False)
+    allow(payout(), AskedAt.EVENTS, by_events=True)
 
 
 def test_a_refund_of_a_payment_is_no_payout(world: World) -> None:
     request = RefundRequest(reference_type=ReferenceType.PAYMENT_RECORD, reference_id="pr_1")
     for at in (AskedAt.REFUNDS, AskedAt.EVENTS):
-        allow(world, request, at, unlinked=UnlinkedRefunds.OFF, by_events=False)
+        allow(request, at, unlinked=UnlinkedRefunds.OFF, by_events=False)
     with pytest.raises(InvalidRequestError, match="payment_method is needed"):
-        allow(world, request, AskedAt.PAYOUTS)
+        require_payout(request)
+    require_payout(payout())
 
 
 def test_one_is_of_no_more_than_the_most(world: World) -> None:
-    allow(world, payout(1000), AskedAt.PAYOUTS, amount_max=1000)
+    allow(payout(1000), AskedAt.PAYOUTS, amount_max=1000)
     with pytest.raises(InvalidRequestError, match="more than 1000"):
-        allow(world, payout(1001), AskedAt.PAYOUTS, amount_max=1000)
+        allow(payout(1001), AskedAt.PAYOUTS, amount_max=1000)
 
 
 def test_a_repeat_of_what_the_ledger_knows_is_let_through_whatever_is_allowed_now(
@@ -106,13 +110,48 @@ def test_a_repeat_of_what_the_ledger_knows_is_let_through_whatever_is_allowed_no
 ) -> None:
     # Given a payout that was made while the stage still sent them
     world.processor.books.methods["card-1"] = PaymentMethodKind.CARD
-    request = payout()
-    made = world.refund("k", record="card-1", **_asked(request))
+    made = world.refund("k", record="card-1", **_asked(payout()))
     assert made.refund.id == refund_id_of("k", STAGE)
     # Then its key is answered by the ledger, at the route that it was asked at as well
-    rules = payout_rules(world, unlinked=UnlinkedRefunds.OFF, by_events=False)
     for at in AskedAt:
-        rules.require_allowed(made.refund.id, request, at)
+        answer = _repeated(world, "k", at, unlinked=UnlinkedRefunds.OFF, by_events=False)
+        assert answer.replayed
+    assert len(world.processor.orders) == 1
+
+
+@pytest.mark.parametrize(
+    ("at", "rules", "refusal"),
+    [
+        (AskedAt.REFUNDS, {}, InvalidRequestError),
+        (AskedAt.PAYOUTS, {"unlinked": UnlinkedRefunds.OFF}, ForbiddenError),
+        (AskedAt.EVENTS, {"by_events": False}, InvalidRequestError),
+    ],
+)
+@pytest.mark.parametrize("ends_after_ms", [0, 5_000])
+def test_one_that_ends_without_having_been_sent_is_sent_anew_only_if_that_is_allowed_now(
+    world: World, at: AskedAt, rules: dict[str, Any], refusal: type[Exception], ends_after_ms: int
+) -> None:
+    # Given a payout that another call is sending, and that ends unsent: at once, or while we wait
+    world.processor.books.methods["card-1"] = PaymentMethodKind.CARD
+    world.processor.fates.append(NotSent())
+    made = world.refund("k", record="card-1", **_asked(payout()))
+    assert made.refund.state is State.ABORTED
+    ends_ms = world.clock.monotonic_ms() + ends_after_ms
+    look_up = world.ledger.look_up
+
+    def in_flight_until_then(refund_id: str, payment_record: str | None) -> Known:
+        if world.clock.monotonic_ms() < ends_ms:
+            raise KeyInUseError("In use.")
+        return look_up(refund_id, payment_record)
+
+    world.ledger.look_up = in_flight_until_then  # type: ignore[method-assign]
+    # When it is repeated where, or while, no such thing may be asked for
+    with pytest.raises(refusal):
+        _repeated(world, "k", at, **rules)
+    # Then nothing is sent; and where it may be, it is
+    assert world.stored("k").state is State.ABORTED
+    assert len(world.processor.orders) == 1
+    assert _repeated(world, "k", AskedAt.PAYOUTS).refund.state is State.SUCCEEDED
 
 
 class TestTheSumOfADay:
@@ -213,6 +252,13 @@ class TestTheSumOfADay:
             self.ask(desk, "a", amount=200)
         assert [one.refund.state for one in raced] == [State.SUCCEEDED]
         assert len(desk.processor.orders) == 1
+
+
+def _repeated(world: World, key: str, at: AskedAt, **rules: Any) -> Answer:
+    """The answer to the payout under that key, asked for once more as the functions ask."""
+    command = world.command(key, record="card-1", **_asked(payout()))
+    allow = partial(payout_rules(**rules).require_allowed, command.request, at)
+    return execute_or_await(world)(command, world.deadline(), allow)
 
 
 def _asked(request: RefundRequest) -> dict[str, Any]:

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from refunds.errors import (
+    CurrencyMismatchError,
     PaymentNotFoundError,
     ProcessorUnavailableError,
     RateLimitedError,
     StripeUnavailableError,
 )
+from refunds.money import Money
 from refunds.payment import PaymentKey
 from refunds.recent_looks import LOOK_AGAIN_AFTER_MS, LOOKING, Looked, first_sight, hinted
 from tests.fakes.world import World
@@ -77,6 +79,17 @@ class TestReading:
         with pytest.raises(PaymentNotFoundError):
             read(world, "pr_never")
         assert calls == ["payment_record"] * 2
+
+    def test_a_charge_in_another_currency_than_its_record_is_remembered_as_well(
+        self, world: World, calls: list[str]
+    ) -> None:
+        # Given a payment that no refund and no read can be of
+        world.processor.add_charge("charge-1", Money(9999, "usd"))
+        # When it is read again and again, then one look answers all
+        for _ in range(REPEATS):
+            with pytest.raises(CurrencyMismatchError):
+                read(world)
+        assert sorted(calls) == ["charge", "payment_record"]
 
     def test_each_record_has_its_own(self, world: World, calls: list[str]) -> None:
         world.pay("2")

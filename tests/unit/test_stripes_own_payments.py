@@ -202,7 +202,10 @@ class TestWhatIsNotRefundedThere:
         self.refused(world, PaymentNotRefundableError, **way)
 
     @pytest.mark.parametrize("way", [BY_INTENT, BY_CHARGE])
-    @pytest.mark.parametrize("member", ["transfer_data", "application_fee_amount"])
+    @pytest.mark.parametrize(
+        "member",
+        ["transfer_data", "transfer", "destination", "application_fee_amount", "application_fee"],
+    )
     def test_what_somebody_else_has_a_part_in(
         self, world: World, way: dict[str, Any], member: str
     ) -> None:

@@ -104,8 +104,10 @@ class AcceptRefund:
     stage: str
     new_token: Callable[[], str]
 
-    def __call__(self, asked: Asked, deadline: Deadline) -> Answer:
+    def __call__(self, asked: Asked, deadline: Deadline, allow: Callable[[], object]) -> Answer:
         """On return the refund is durable; ``deadline`` bounds all provider calls.
+
+        ``allow`` raises if it may not be sent (``ExecuteRefund``).
 
         A refund of the same key that was aborted, which only an instant one can be, is tried again
         at once.
@@ -122,7 +124,7 @@ class AcceptRefund:
             token=self.new_token(),
             idempotency_key=asked.idempotency_key,
         )
-        answer = self.execute(command, deadline)
+        answer = self.execute(command, deadline, allow)
         if answer.refund.state is State.ABORTED:
             raise ProcessorUnavailableError(
                 "The processor could not be asked; nothing was executed."

@@ -69,6 +69,10 @@ RECORD_MS: Final = 3_000
 IN_USE_RETRY_AFTER_S: Final = 2
 
 
+def _allowed() -> None:
+    """What may always be sent."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A refund as the ledger holds it, and how this call came by it.
@@ -97,8 +101,13 @@ class ExecuteRefund:
     trail: Trail
     new_token: Callable[[], str]
 
-    def __call__(self, command: CreateRefund, deadline: Deadline) -> Answer:
+    def __call__(
+        self, command: CreateRefund, deadline: Deadline, allow: Callable[[], object] = _allowed
+    ) -> Answer:
         """Execute the refund, or find what an earlier call with its key has done.
+
+        ``allow`` raises if it may not be sent. It is asked whenever something would be: where the
+        key is new, and where what was begun under it is ``aborted``.
 
         ``deadline`` bounds all provider calls. On return the refund is durable in the state that
         the answer shows; where the outcome could not be recorded, it shows ``submitting``. A
@@ -114,6 +123,7 @@ class ExecuteRefund:
             require_same_request(before, command)
             if before.state is not State.ABORTED:
                 return self._found(before)
+        allow()
         try:
             reserved, seen = self._reserve(command, known, deadline)
         except TakenByAnotherCallError as taken:

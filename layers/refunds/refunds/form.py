@@ -18,6 +18,7 @@ _LISTS: Final = ("expand",)
 # JSON's own spelling of an integer, short enough to be one of ours: 2500, but not 2500.0 or 2_500.
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _NAME: Final = re.compile(r"([^\[\]]+)(?:\[([^\[\]]*)\])?")
+_BRACKET: Final = re.compile(r"\[|%5B", re.IGNORECASE)
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _Path = tuple[str, ...]
 
@@ -60,7 +61,7 @@ def path_of(name: str) -> _Path | None:
 def _pairs(text: str) -> Iterator[tuple[str, _Path, str]]:
     for pair in filter(None, text.split("&")):
         sent_name, equals, sent_value = pair.partition("=")
-        name = _decoded(sent_name, "")
+        name = _decoded(sent_name, _BRACKET.split(sent_name, maxsplit=1)[0])
         path = path_of(name)
         if path is None:
             raise _refused(name, "is not a name such as amount or metadata[order]")

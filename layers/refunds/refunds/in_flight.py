@@ -32,7 +32,9 @@ class ExecuteOrAwait:
     clock: Clock
     pause: Callable[[float], None]
 
-    def __call__(self, command: CreateRefund, deadline: Deadline) -> Answer:
+    def __call__(
+        self, command: CreateRefund, deadline: Deadline, allow: Callable[[], object]
+    ) -> Answer:
         """As ``ExecuteRefund``; while its key is in use, at most ``WAIT_MS`` later.
 
         Raises:
@@ -42,7 +44,7 @@ class ExecuteOrAwait:
         patience, pause_ms = Deadline.after(self.clock, WAIT_MS), PAUSE_MS
         while True:
             try:
-                return self.execute(command, deadline)
+                return self.execute(command, deadline, allow)
             except KeyInUseError:
                 if not patience.remaining_ms():
                     raise

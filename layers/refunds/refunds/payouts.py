@@ -6,7 +6,8 @@ stage sends none unless it says so, it has a route and a scope of its own, event
 for it unless that is said apart. What a day comes to is counted where its amount is reserved
 (``reserve.py``), in the same transaction.
 
-A refund that the ledger knows has passed here before: whoever repeats its key is answered.
+A refund that the ledger knows is answered whatever is allowed by now; these rules are asked
+wherever something would be sent (``ExecuteRefund``), so also for one that ended ``aborted``.
 """
 
 from dataclasses import dataclass
@@ -14,11 +15,11 @@ from enum import StrEnum
 from typing import Final
 
 from refunds.errors import ForbiddenError, InvalidRequestError
-from refunds.ports import Ledger
 from refunds.refund import RefundRequest
-from refunds.state_machine import State
 
 ROUTE: Final = "POST /v1/payouts"
+# What a request has only if it asks for one.
+_MEMBERS: Final = ("payment_method", "customer")
 
 
 class UnlinkedRefunds(StrEnum):
@@ -49,22 +50,15 @@ class PayoutRules:
     unlinked: UnlinkedRefunds
     by_events: bool
     amount_max: int
-    ledger: Ledger
 
-    def require_allowed(self, refund_id: str, request: RefundRequest, asked_at: AskedAt) -> None:
+    def require_allowed(self, request: RefundRequest, asked_at: AskedAt) -> None:
         """Refuse what this stage does not send.
 
         Raises:
             InvalidRequestError: it belongs to another route, or is too much.
             ForbiddenError: the stage sends no such refunds.
-            LedgerUnavailableError: the ledger could not be asked.
         """
         if not request.is_unlinked:
-            if asked_at is AskedAt.PAYOUTS:
-                raise _invalid("payment_method", "is needed here; without it it is a refund")
-            return
-        known = self.ledger.refund(refund_id)
-        if known is not None and known.state is not State.ABORTED:
             return
         self._require_asked_where_it_may_be(asked_at)
         self._require_sent_here(request)
@@ -74,7 +68,7 @@ class PayoutRules:
 
     def _require_asked_where_it_may_be(self, asked_at: AskedAt) -> None:
         if asked_at is AskedAt.REFUNDS:
-            raise _invalid("payment_method", f"belongs to {ROUTE}, with the scope refunds:payout")
+            raise _of_the_other_route("payment_method")
         if asked_at is AskedAt.EVENTS and not self.by_events:
             raise _invalid("payment_method", "is not taken from events")
 
@@ -85,6 +79,31 @@ class PayoutRules:
             raise ForbiddenError(
                 "This stage sends no money without a payment: name payment_record."
             )
+
+
+def require_payout(request: RefundRequest) -> None:
+    """Refuse what has no place at the route of payouts.
+
+    Raises:
+        InvalidRequestError: it is a payment's refund.
+    """
+    if not request.is_unlinked:
+        raise _invalid("payment_method", "is needed here; without it it is a refund")
+
+
+def require_no_payout(document: object) -> None:
+    """Refuse, by its name, what asks for a payout and is none that the ledger can know.
+
+    Raises:
+        InvalidRequestError: it names the route that payouts have.
+    """
+    for name in _MEMBERS:
+        if isinstance(document, dict) and name in document:
+            raise _of_the_other_route(name)
+
+
+def _of_the_other_route(path: str) -> InvalidRequestError:
+    return _invalid(path, f"belongs to {ROUTE}, with the scope refunds:payout")
 
 
 def _invalid(path: str, reason: str) -> InvalidRequestError:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from refunds.errors import (
+    CurrencyMismatchError,
     InvalidRequestError,
     PaymentLinkConflictError,
     PaymentNotFoundError,
@@ -34,6 +35,7 @@ BUSY_RETRY_AFTER_S: Final = 2
 # What a look may end with that is as good an answer a moment later. A provider that gives none is
 # not among them.
 REMEMBERED: Final = (
+    CurrencyMismatchError,
     InvalidRequestError,
     PaymentLinkConflictError,
     PaymentNotFoundError,

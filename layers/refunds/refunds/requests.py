@@ -56,7 +56,10 @@ _MetadataValue = Annotated[str, StringConstraints(max_length=500), _NoControls, 
 _Currency = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{3}$", to_lower=True)]
 _ProcessorName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 _Form = TypeVar("_Form", bound=BaseModel)
-_SENTENCES: Final = {"extra_forbidden": "is not a field of this request"}
+_SENTENCES: Final = {
+    "extra_forbidden": "is not a field of this request",
+    "model_type": "must be an object",
+}
 _PAYMENTS: Final = (
     ReferenceType.PAYMENT_RECORD,
     ReferenceType.PAYMENT_INTENT,

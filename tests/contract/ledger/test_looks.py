@@ -7,7 +7,12 @@ import pytest
 
 from refunds.adapters.dynamodb_looks import DynamoDbLooks, slot_of
 from refunds.arrival import Arrival
-from refunds.errors import InvalidRequestError, PaymentNotFoundError
+from refunds.errors import (
+    CurrencyMismatchError,
+    InvalidRequestError,
+    PaymentNotFoundError,
+    RefundBridgeError,
+)
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import LedgerUnavailableError
 from refunds.recent_looks import LOOKING, Looked, Looks
@@ -62,10 +67,11 @@ def test_a_payment_comes_back_as_it_was_seen(looks: Looks, what: str) -> None:
     [
         PaymentNotFoundError("There is none.", details={"found": [{"id": "x"}], "tried": 2}),
         InvalidRequestError.at("payment_record", "is Stripe's own", "Name its PaymentIntent."),
+        CurrencyMismatchError("It is in another.", details={"payment_currency": "sgd"}),
     ],
 )
 def test_a_refusal_comes_back_as_it_was_told(
-    looks: Looks, what: str, refused: InvalidRequestError | PaymentNotFoundError
+    looks: Looks, what: str, refused: RefundBridgeError
 ) -> None:
     looks.keep(what, Looked(refused=refused), until_ms=2000)
     found = looks.take(what, now_ms=1500, until_ms=2500)

@@ -95,7 +95,12 @@ def test_a_charge_says_which_payment_intent_it_paid(world: StripeWorld) -> None:
 
 @pytest.mark.parametrize(
     ("member", "value"),
-    [("transfer_data", {"destination": "acct_1"}), ("application_fee_amount", 100)],
+    [
+        ("transfer_data", {"destination": "acct_1"}),
+        ("transfer", "tr_1"),
+        ("application_fee_amount", 100),
+        ("application_fee", "fee_1"),
+    ],
 )
 def test_a_charge_says_that_others_have_a_part_in_it(
     world: StripeWorld, member: str, value: object

@@ -137,7 +137,7 @@ class Running:
                 clock=world.clock,
                 backoff=anything,
                 max_receives=8,
-                payouts=payout_rules(world),
+                payouts=payout_rules(),
                 sources=frozenset({"demo.orders"}),
             ),
         }
@@ -149,21 +149,28 @@ class Running:
 
     def post(self, key: str, body: dict[str, Any], *, token: str = API_KEY) -> dict[str, Any]:
         """A call of a shop that asks for a refund."""
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        sent = json.dumps({"payment_record": "pr_1"} | body)
+        return self._call("POST", "/v1/refunds", token, headers, sent)
+
+    def read(self, path: str, *, token: str) -> dict[str, Any]:
+        """A call that only reads."""
+        return self._call("GET", path, token, {}, None)
+
+    def _call(
+        self, method: str, path: str, token: str, headers: dict[str, str], body: str | None
+    ) -> dict[str, Any]:
         return refund_api_app.handler(
             {
-                "httpMethod": "POST",
-                "path": "/v1/refunds",
+                "httpMethod": method,
+                "path": path,
                 "resource": "/v1/{proxy+}",
-                "headers": {
-                    "Content-Type": "application/json",
-                    "Authorization": f"Bearer {token}",
-                    "Idempotency-Key": key,
-                },
+                "headers": headers | {"Authorization": f"Bearer {token}"},
                 "requestContext": {
                     "requestId": "gateway-request",
                     "identity": {"sourceIp": "203.0.113.7"},
                 },
-                "body": json.dumps({"payment_record": "pr_1"} | body),
+                "body": body,
             },
             CONTEXT,  # type: ignore[arg-type]
         )
@@ -244,7 +251,7 @@ def test_a_refund_is_told_by_its_ids_and_counted(running: Running) -> None:
     assert running.post("k", {"amount": 2500, **PRIVATE})["statusCode"] == 201
     lines, metrics = running.written()
     assert {line["message"] for line in lines} >= {"refund_sending", "refund_moved"}
-    for line in lines:
+    for line in lines[1:]:
         assert line["refund_id"] == refund_id_of("k", STAGE)
         assert line["request_id"] == "gateway-request"
         assert line["function_request_id"] == "lambda-request"
@@ -266,8 +273,30 @@ def test_a_refused_key_is_counted_and_told_without_itself(
 def test_a_body_that_is_refused_is_not_repeated(running: Running) -> None:
     assert running.post("k", PRIVATE | {"amuont": 5})["statusCode"] == 400
     lines, metrics = running.written()
-    assert [line["message"] for line in lines] == ["answered_with_error"]
+    assert [line["message"] for line in lines] == ["call_admitted", "answered_with_error"]
     assert metrics == []
+
+
+@pytest.mark.parametrize(("token", "name"), [(API_KEY, "shop"), ("reader", "kiosk")])
+def test_every_line_of_a_call_that_is_let_in_names_whose_key_asked(
+    running: Running, token: str, name: str
+) -> None:
+    # Given a call that changes nothing, so that no history tells who asked
+    assert running.read("/v1/refunds/rfd_none", token=token)["statusCode"] == 404
+    # Then the log does, by the key's name and never by the key
+    lines, _ = running.written()
+    assert [line["message"] for line in lines] == ["call_admitted", "answered_with_error"]
+    assert {line["caller"] for line in lines} == {f"api_key:{name}"}
+    assert {line["request_id"] for line in lines} == {"gateway-request"}
+    assert token not in str(lines).replace(f"api_key:{name}", "")
+
+
+def test_who_asked_a_moment_ago_stands_on_no_line_of_the_next_call(running: Running) -> None:
+    running.read("/v1/refunds/rfd_none", token=API_KEY)
+    running.written()
+    assert running.read("/v1/refunds/rfd_none", token="rbk_misspelt")["statusCode"] == 401
+    lines, _ = running.written()
+    assert "shop" not in str(lines)
 
 
 def test_a_report_is_told_by_its_message_and_its_refund(running: Running) -> None:

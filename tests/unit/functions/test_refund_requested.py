@@ -57,7 +57,7 @@ class Requested:
             clock=self.world.clock,
             backoff=backoff,
             max_receives=MAX_RECEIVES,
-            payouts=payout_rules(self.world),
+            payouts=payout_rules(),
             sources=frozenset({"demo.orders"}),
         )
 
@@ -217,7 +217,7 @@ def test_money_to_whom_an_event_names_is_refused_and_set_aside() -> None:
     world = World(doors=("ccg",), payout_day_max=10**9)
     world.processor.books.methods["card-1"] = PaymentMethodKind.CARD
     requested = Requested(world)
-    requested.function = replace(requested.function, payouts=payout_rules(world, by_events=False))
+    requested.function = replace(requested.function, payouts=payout_rules(by_events=False))
     detail = {
         "idempotency_key": "k",
         "processor": "ccg",

@@ -117,6 +117,20 @@ class TestEveryCommand:
     @pytest.mark.parametrize(
         "line",
         [
+            "print(text)",
+            "file.write(text)",
+            "csv.writer(file).writerow(row)",
+            "csv.DictWriter(file, columns).writerows(rows)",
+            "from rich.console import Console",
+            "import rich.console",
+        ],
+    )
+    def test_whatever_writes_past_it_is_seen(self, line: str) -> None:
+        assert list(_writing(ast.parse(line)))
+
+    @pytest.mark.parametrize(
+        "line",
+        [
             "list",
             "show {id}",
             "review",
@@ -159,7 +173,7 @@ def _writing(tree: ast.AST) -> Iterator[str]:
         match node:
             case ast.Call(func=ast.Name(id="print" as name)):
                 yield name
-            case ast.Attribute(attr="write" | "writelines" as name):
+            case ast.Attribute(attr="write" | "writelines" | "writerow" | "writerows" as name):
                 yield name
             case ast.ImportFrom(module=module) if module and module.startswith("rich"):
                 yield from (one.name for one in node.names if one.name != "Table")

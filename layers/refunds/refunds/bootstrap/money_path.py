@@ -91,13 +91,12 @@ def look_once_of(settings: MoneySettings, path: MoneyPath) -> LookOnce:
     )
 
 
-def payout_rules(settings: PayoutSettings, path: MoneyPath) -> PayoutRules:
+def payout_rules(settings: PayoutSettings) -> PayoutRules:
     """What a stage sends to payment methods that are named."""
     return PayoutRules(
         unlinked=settings.unlinked_refunds,
         by_events=settings.unlinked_refunds_by_events == "on",
         amount_max=settings.payout_amount_max,
-        ledger=path.ledger,
     )
 
 

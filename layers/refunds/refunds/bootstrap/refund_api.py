@@ -75,7 +75,7 @@ def refund_api(logger: Logger) -> RefundApi:
         stage=settings.stage,
         stripe_account_id=settings.stripe_account_id,
         execute=ExecuteOrAwait(execute=path.execute, clock=path.clock, pause=time.sleep),
-        payouts=payout_rules(settings, path),
+        payouts=payout_rules(settings),
         withdraw=lambda actor: WithdrawRefund(
             ledger=path.ledger, recorder=path.execute.recorder, clock=path.clock, actor=actor
         ),

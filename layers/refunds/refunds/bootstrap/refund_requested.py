@@ -74,7 +74,7 @@ def refund_requested(logger: Logger) -> RefundRequestedWorld:
     return RefundRequestedWorld(
         stage=settings.stage,
         accept=accept,
-        payouts=payout_rules(settings, path),
+        payouts=payout_rules(settings),
         refuse=refuse,
         clock=path.clock,
         backoff=backoff,

@@ -307,12 +307,12 @@ def reports_failed(night: RunningStack, shell: Shell) -> Page:
     rejected(night, linked)
     nothing = "Nothing was written."
     yield {
-        "refundctl unlink pr_… --dry-run": told(
-            f"{linked.record_id} is linked to", nothing, record=linked.record_id
-        ),
         "refundctl list --report failed --since 7d": told(refund, "refused"),
         "refundctl show rfd_…": told("report:failed", "dlq replay --id", refund=refund),
         "refundctl dlq list --queue reports": told(refund, "refused"),
+        "refundctl unlink pr_… --dry-run": told(
+            f"{linked.record_id} is linked to", nothing, record=linked.record_id
+        ),
         'refundctl report rfd_… --told --reason "booked by staff, ticket 4711" --dry-run': told(
             "too little", exit_code=1, refund=refund
         ),

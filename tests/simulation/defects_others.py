@@ -26,7 +26,7 @@ from refunds.stripe_knows import Line, Refused, Standing
 from tests.simulation.planting import defect
 
 
-@defect
+@defect(caught_at=1)
 def first_sight_is_in_the_book() -> Iterator[None]:
     """What was made by the second of first sight is taken to be in Stripe's book, for ever."""
     imports, first = LearnFromCharge._imports, WeakKeyDictionary[Any, dict[PaymentKey, int]]()
@@ -47,7 +47,7 @@ def first_sight_is_in_the_book() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=345)
 def sums_not_asked() -> Iterator[None]:
     """An import is told to Stripe, whatever somebody else has told it of the same refund."""
 
@@ -58,7 +58,7 @@ def sums_not_asked() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=1)
 def others_have_no_time() -> Iterator[None]:
     """An import is told as soon as it is seen, while whoever made it is about to report it."""
     lines = record_lines.line_of
@@ -84,7 +84,7 @@ def replace_grace(ring: Any) -> Any:
     return at_once
 
 
-@defect
+@defect(caught_at=399)
 def taken_reference_is_a_failure() -> Iterator[None]:
     """That Stripe refuses a reference which it has is a failed report, for a person."""
 
@@ -105,7 +105,7 @@ def _ignoring(ignored: outcome.News) -> Any:
     return blind
 
 
-@defect
+@defect(caught_at=469)
 def failed_is_failed_for_ever() -> Iterator[None]:
     """What failed and succeeds after all stays failed, its amount free; nothing else holds it."""
 
@@ -121,7 +121,7 @@ def failed_is_failed_for_ever() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=124)
 def taken_back_is_for_ever() -> Iterator[None]:
     """A success that was shown failed once, and is shown as one again, is not owed to Stripe."""
     blind = _ignoring(outcome.News.RESTORED)
@@ -129,7 +129,7 @@ def taken_back_is_for_ever() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=743)
 def a_failure_of_others_is_ours() -> Iterator[None]:
     """A failed movement that shows no order ends our refund, of which nothing is known."""
 
@@ -147,7 +147,7 @@ def a_failure_of_others_is_ours() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=10)
 def pending_for_ever() -> Iterator[None]:
     """What stays pending, or is gone, is looked up for ever and shown to nobody."""
 
@@ -161,7 +161,7 @@ def pending_for_ever() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=10)
 def bound_for_ever() -> Iterator[None]:
     """A review whose movement shows another amount can be decided neither way."""
     failed = ResolveRefund._failed
@@ -175,7 +175,7 @@ def bound_for_ever() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=161)
 def nothing_readable_nothing_decided() -> Iterator[None]:
     """Where a payment lists nothing that can be read, a person's word is not taken either."""
 
@@ -187,7 +187,7 @@ def nothing_readable_nothing_decided() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=2)
 def ids_taken_for_the_same() -> Iterator[None]:
     """What a payment lists under ids of another kind is imported beside our own."""
 
@@ -198,7 +198,7 @@ def ids_taken_for_the_same() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=68)
 def any_account_is_the_same() -> Iterator[None]:
     """An order is looked up, and repeated, under another form of key than it was sent with."""
 
@@ -209,7 +209,7 @@ def any_account_is_the_same() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=25)
 def late_changes_unseen() -> Iterator[None]:
     """A success is not looked at again where no webhook tells of its end."""
 
@@ -221,7 +221,7 @@ def late_changes_unseen() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=22)
 def linked_for_ever() -> Iterator[None]:
     """A record stays with the payment that its metadata named by mistake, whatever moved there."""
 
@@ -232,14 +232,14 @@ def linked_for_ever() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=2)
 def canceled_for_a_moment() -> Iterator[None]:
     """What was accepted for later is canceled when the two disagree once."""
     with patch.object(SettleRefund, "_refused", SettleRefund._cancel):
         yield
 
 
-@defect
+@defect(caught_at=56)
 def sums_kept_as_maxima() -> Iterator[None]:
     """What others refunded and was known as a sum is never lowered, though each is imported."""
     learnt = arithmetic.learn_foreign

@@ -25,7 +25,7 @@ from tests.simulation.options import LONE_RECORD
 from tests.simulation.planting import defect
 
 
-@defect
+@defect(caught_at=27)
 def repeat_at_look_up() -> Iterator[None]:
     """What was not found is ordered again, though nothing there recognises a repeat."""
     none_yet = SettleRefund._none_yet
@@ -41,7 +41,7 @@ def repeat_at_look_up() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=15)
 def repeat_with_a_new_id() -> Iterator[None]:
     """An order is handed over again under a key of its own, and so is no repeat."""
 
@@ -52,7 +52,7 @@ def repeat_with_a_new_id() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=123)
 def repeat_on_request() -> Iterator[None]:
     """Whoever reads a refund makes its order be handed over again."""
     may_repeat = SettleRefund._may_repeat
@@ -64,7 +64,7 @@ def repeat_on_request() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=15)
 def repeat_without_a_word() -> Iterator[None]:
     """It is not written down that an order is handed over again, and its hold not prolonged."""
 
@@ -78,7 +78,7 @@ def repeat_without_a_word() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=15)
 def repeat_taken_for_too_short() -> Iterator[None]:
     """An order is handed over again by a run that is about to lose it to the next one."""
     settled = SettleRefund.__call__
@@ -98,7 +98,7 @@ def _fail(self: SettleRefund, stored: Stored) -> Settled:
     return self._move_on(stored, after)
 
 
-@defect
+@defect(caught_at=104)
 def given_up_instead_of_repeated() -> Iterator[None]:
     """That the processor does not show the order yet is taken for that it never will."""
 
@@ -109,7 +109,7 @@ def given_up_instead_of_repeated() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=7)
 def key_not_shown_is_failed() -> Iterator[None]:
     """That a key cannot be asked for is taken for that nobody has it."""
 
@@ -120,7 +120,7 @@ def key_not_shown_is_failed() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=17)
 def keys_not_asked_for() -> Iterator[None]:
     """Settling knows one way only: the payment is looked through, whether it is shown or not."""
 
@@ -134,7 +134,7 @@ def keys_not_asked_for() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=457)
 def order_ids_ignored() -> Iterator[None]:
     """Whose order a movement shows makes no difference."""
 
@@ -147,7 +147,7 @@ def order_ids_ignored() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=4)
 def payments_read_that_are_not_shown() -> Iterator[None]:
     """Every payment is read before its refund, whoever has it."""
 
@@ -158,7 +158,7 @@ def payments_read_that_are_not_shown() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=34)
 def first_door_taken() -> Iterator[None]:
     """Of two processors that a record names the first is asked, whatever the caller says."""
 
@@ -169,7 +169,7 @@ def first_door_taken() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=17)
 def unlinked_reported_unasked() -> Iterator[None]:
     """Stripe is told of money that no record stands for."""
 
@@ -181,7 +181,7 @@ def unlinked_reported_unasked() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=261)
 def unlinked_has_headroom_of_its_own() -> Iterator[None]:
     """Money that goes to a card is not counted with the payment that it is reported on."""
 
@@ -195,7 +195,7 @@ def unlinked_has_headroom_of_its_own() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=34)
 def any_door_is_unlinked() -> Iterator[None]:
     """Money without a payment is sent through processors that cannot do that."""
 

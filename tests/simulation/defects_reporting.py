@@ -15,7 +15,7 @@ from refunds.state_machine import State
 from tests.simulation.planting import defect
 
 
-@defect
+@defect(caught_at=9)
 def report_while_pending() -> Iterator[None]:
     """A refund that the processor has only accepted is reported."""
     after = outcome.after_movement
@@ -29,7 +29,7 @@ def report_while_pending() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=1)
 def report_without_lease() -> Iterator[None]:
     """A report is read instead of leased: two workers tell Stripe."""
 
@@ -42,7 +42,7 @@ def report_without_lease() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=175)
 def epoch_not_raised() -> Iterator[None]:
     """An answer that Stripe keeps under the key is asked for again and again."""
 
@@ -53,7 +53,7 @@ def epoch_not_raised() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=1)
 def parameters_recomputed() -> Iterator[None]:
     """Stripe is told the time of the attempt to report rather than what was frozen."""
     tell = ReportRefund._tell
@@ -69,7 +69,7 @@ def parameters_recomputed() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=2)
 def report_in_a_second_write() -> Iterator[None]:
     """The success is written first, and that a report is owed afterwards."""
     write = Recorder.write

@@ -29,7 +29,7 @@ from refunds.state_machine import State
 from tests.simulation.planting import defect
 
 
-@defect
+@defect(caught_at=17)
 def no_reservation() -> Iterator[None]:
     """The amount is checked, but not held."""
 
@@ -40,7 +40,7 @@ def no_reservation() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=1)
 def dual_write() -> Iterator[None]:
     """The outcome is written in two steps: the refund first, its payment afterwards."""
 
@@ -58,7 +58,7 @@ def dual_write() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=5)
 def retry_on_timeout() -> Iterator[None]:
     """The money call is repeated when it gets no answer."""
     send = ExecuteRefund._send
@@ -71,7 +71,7 @@ def retry_on_timeout() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=27)
 def new_attempt_after_unknown() -> Iterator[None]:
     """A caller who repeats a refund of unknown outcome gets another attempt."""
     found = ExecuteRefund._found
@@ -89,7 +89,7 @@ def new_attempt_after_unknown() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=61)
 def lease_not_checked() -> Iterator[None]:
     """The refund is sent however late it is."""
 
@@ -100,7 +100,7 @@ def lease_not_checked() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=2)
 def lease_too_short() -> Iterator[None]:
     """Settling takes over while the call may still be sending."""
     attempt = Reservation._attempt
@@ -114,7 +114,7 @@ def lease_too_short() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=52)
 def released_twice() -> Iterator[None]:
     """An aborted refund gives its amount back, and once more when it is started again."""
 
@@ -128,7 +128,7 @@ def released_twice() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=7)
 def failed_on_timeout() -> Iterator[None]:
     """A call without an answer is taken for a refusal."""
     send = ExecuteRefund._send
@@ -141,7 +141,7 @@ def failed_on_timeout() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=5)
 def slot_not_held_in_unknown() -> Iterator[None]:
     """The next refund may go while it is unknown what the last one did."""
 
@@ -153,7 +153,7 @@ def slot_not_held_in_unknown() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=226)
 def sent_before_the_intent() -> Iterator[None]:
     """The processor is asked before the intent is durable."""
     commit = Reservation._commit
@@ -170,7 +170,7 @@ def sent_before_the_intent() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=29)
 def late_answer_overwrites() -> Iterator[None]:
     """The reply to our own call is written over whatever settling found meanwhile."""
 
@@ -193,7 +193,7 @@ def late_answer_overwrites() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=12)
 def error_told_without_a_second_look() -> Iterator[None]:
     """A call says that nothing moved though another with its key has begun meanwhile."""
 

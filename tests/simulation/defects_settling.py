@@ -27,7 +27,7 @@ from refunds.sweep import SweepPayments
 from tests.simulation.planting import defect
 
 
-@defect
+@defect(caught_at=112)
 def lease_ignored_by_settling() -> Iterator[None]:
     """Settling takes over a refund whose own call is still at work."""
 
@@ -40,7 +40,7 @@ def lease_ignored_by_settling() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=2)
 def match_ignores_claims() -> Iterator[None]:
     """A movement that belongs to another refund may be found to be ours."""
 
@@ -54,7 +54,7 @@ def match_ignores_claims() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=124)
 def match_ignores_snapshot() -> Iterator[None]:
     """What was on the charge before we sent may be found to be ours."""
 
@@ -65,7 +65,7 @@ def match_ignores_snapshot() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=7)
 def match_ignores_the_amount() -> Iterator[None]:
     """Any new movement on the charge is found to be ours."""
 
@@ -79,7 +79,7 @@ def match_ignores_the_amount() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=7)
 def import_while_slot_is_taken() -> Iterator[None]:
     """A movement is imported as somebody else's though it may be the one not bound yet."""
     plan = LearnFromCharge._plan
@@ -96,7 +96,7 @@ def import_while_slot_is_taken() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=8)
 def failed_when_not_found() -> Iterator[None]:
     """Not found yet is taken for failed."""
 
@@ -110,7 +110,7 @@ def failed_when_not_found() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=1)
 def settle_without_taking() -> Iterator[None]:
     """Settling reads what is due instead of taking it."""
 
@@ -124,7 +124,7 @@ def settle_without_taking() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=5)
 def due_row_forgotten() -> Iterator[None]:
     """What became unknown is left without a time at which settling looks."""
     after = outcome.after_outcome
@@ -137,7 +137,7 @@ def due_row_forgotten() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=19)
 def sweep_reads_no_charge() -> Iterator[None]:
     """Webhooks and the sweep trust the ledger, and so never learn of the dashboard's refunds."""
 
@@ -148,14 +148,14 @@ def sweep_reads_no_charge() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=716)
 def unreadable_page_stops_the_sweep() -> Iterator[None]:
     """A page that cannot be read is tried again for ever, and nothing behind it is looked at."""
     with patch.object(sweep, "PAGE_TRIES", 1_000_000):
         yield
 
 
-@defect
+@defect(caught_at=151)
 def sweep_compares_sums_only() -> Iterator[None]:
     """The sweep looks only where the sum differs from all that the ledger counts as refunded."""
 
@@ -168,7 +168,7 @@ def sweep_compares_sums_only() -> Iterator[None]:
         yield
 
 
-@defect
+@defect(caught_at=41)
 def mended_link_not_found() -> Iterator[None]:
     """What was kept without a record stays without one, whatever becomes of its payment."""
 

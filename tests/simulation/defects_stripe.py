@@ -7,14 +7,14 @@ from refunds.refund import Refund
 from tests.simulation.planting import defect
 
 
-@defect
+@defect(caught_at=6)
 def stripe_is_told_of_its_own() -> Iterator[None]:
     """A refund that Stripe made is taken for one that it has to be told of."""
     with patch.object(Refund, "is_stripes_own", property(lambda _: False)):
         yield
 
 
-@defect
+@defect(caught_at=202)
 def what_stripe_takes_back_stays_held() -> Iterator[None]:
     """A success that Stripe took back counts against what may be refunded, for ever."""
     with patch.object(Refund, "is_given_back", property(lambda _: False)):

@@ -5,13 +5,31 @@ They prove that the general invariants see what they are for. No invariant knows
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 Plant = Callable[[], Iterator[None]]
-DEFECTS: Final[dict[str, Callable[[], contextlib.AbstractContextManager[None]]]] = {}
 
 
-def defect(plant: Plant) -> Plant:
+@dataclass(frozen=True)
+class Defect:
+    """A defect, and the first seed that caught it when that was last looked for.
+
+    The seed saves the search; where the drawing of worlds has changed, the search finds another.
+    """
+
+    planted: Callable[[], contextlib.AbstractContextManager[None]]
+    caught_at: int
+
+
+DEFECTS: Final[dict[str, Defect]] = {}
+
+
+def defect(*, caught_at: int) -> Callable[[Plant], Plant]:
     """Keep a defect under the name of the function that plants it."""
-    DEFECTS[plant.__name__] = contextlib.contextmanager(plant)
-    return plant
+
+    def keep(plant: Plant) -> Plant:
+        DEFECTS[plant.__name__] = Defect(contextlib.contextmanager(plant), caught_at)
+        return plant
+
+    return keep

@@ -106,7 +106,9 @@ def _told(weighed: WeighedReport, decision: ReportDecision) -> Iterator[str]:
     refund = weighed.refund
     amount = money(refund.amount, refund.currency)
     yield f"{refund.id}: {amount} of {refund.payment_record}; its report is {report_text(refund)}"
-    if weighed.sums is not None:
+    if weighed.sums is None:
+        yield f"  Stripe shows no {refund.payment_record} now: nothing was compared"
+    else:
         yield from sums_text(weighed.sums)
     yield f"> {_meaning(refund, amount, decision)}"
     for one in weighed.owe:

@@ -16,6 +16,7 @@ from functions.refund_api import app as api_app
 from refunds.address_throttle import AddressThrottle
 from refunds.bootstrap.hitpay_webhook import HitPayWebhookWorld
 from refunds.callers import PAYOUT, READ, WRITE, ApiKeyHolder, KeyCallers
+from refunds.refund import PaymentMethodKind
 from tests.fakes.api import api_on
 from tests.fakes.world import World
 from tests.openapi.api_in_memory import served

@@ -26,7 +26,7 @@ WEBHOOK = ("POST", "/v1/webhooks/hitpay")
 
 @contextmanager
 def served(api: Function, webhook: Function) -> Iterator[str]:
-    """The address at which the two functions answer, one call after the other, as their fakes do."""
+    """Where the two functions answer, one call after the other, as their fakes do."""
     one_call, numbers = Lock(), count(1)
 
     class Handler(GatedHandler, BaseHTTPRequestHandler):
@@ -51,7 +51,11 @@ def served(api: Function, webhook: Function) -> Iterator[str]:
             if self.command != "HEAD":
                 self.wfile.write(raw)
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = handle_one
+        def __getattr__(self, name: str) -> Callable[[], None]:
+            """``do_GET`` and so on: every method is handed on."""
+            if name.startswith("do_"):
+                return self.handle_one
+            raise AttributeError(name)
 
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""

@@ -260,7 +260,7 @@ class Operator:
             one in rung[event] for event in UNLISTED for one in page.charge_ids
         )
         if unlisted and (owner is None or owner.state is State.FAILED):
-            self._books.colleague.tell_stripe(made, Name.TICKET)
+            self._books.colleague.tell_stripe(made, Name.TICKET, page.record)
             return True
         return False
 

@@ -73,9 +73,9 @@ class Colleague:
                 self.plans += 1
                 scheduler.at(made.last_ms + booking.wait_ms, partial(self._book, made, booking))
             return
-        self.tell_stripe(made, booking.name)
+        self.tell_stripe(made, booking.name, "pr_" + movement.payment_id.removeprefix("charge-"))
 
-    def tell_stripe(self, made: FakeRefund, name: Name) -> None:
+    def tell_stripe(self, made: FakeRefund, name: Name, record: str) -> None:
         """Book the movement, by its own id or by a ticket's."""
         stage, movement = self._stage, made.movement
         ticket = f"ticket-{next(self._numbers)}"
@@ -84,7 +84,7 @@ class Colleague:
         now_s = stage.true_clock.now_ms() // 1000
         outcome = stage.book.inner.report_elsewhere(
             ReportParameters(
-                payment_record="pr_" + movement.payment_id.removeprefix("charge-"),
+                payment_record=record,
                 amount=movement.money.amount,
                 currency=movement.money.currency,
                 refund_reference=reference,

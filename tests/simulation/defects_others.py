@@ -21,7 +21,7 @@ from refunds.ports import Movement
 from refunds.record import Stored
 from refunds.refund import Refund
 from refunds.resolve import ResolutionRefusedError, ResolveRefund
-from refunds.settle import Settled, SettleRefund
+from refunds.settle import NOT_SET_UP, Settled, SettleRefund
 from refunds.stripe_knows import Line, Refused, Standing
 from tests.simulation.planting import defect
 
@@ -109,14 +109,14 @@ def _ignoring(ignored: outcome.News) -> Any:
 def failed_is_failed_for_ever() -> Iterator[None]:
     """What failed and succeeds after all stays failed, its amount free; nothing else holds it."""
 
-    def unguarded(_: Any) -> None:
-        return None
+    def unguarded(*_: Any) -> bool:
+        return False
 
     blind = _ignoring(outcome.News.MOVED_AFTER_ALL)
     with (
         patch.object(learn, "news_of", blind),
         patch.object(outcome, "news_of", blind),
-        patch.object(execute, "_left_on_charge", unguarded),
+        patch.object(execute, "asks_for_more", unguarded),
     ):
         yield
 
@@ -202,10 +202,10 @@ def ids_taken_for_the_same() -> Iterator[None]:
 def any_account_is_the_same() -> Iterator[None]:
     """An order is looked up, and repeated, under another form of key than it was sent with."""
 
-    def here(*_: Any) -> bool:
-        return False
+    def in_reach(self: SettleRefund, refund: Refund) -> str | None:
+        return None if refund.processor in self.processors else NOT_SET_UP
 
-    with patch.object(SettleRefund, "_is_elsewhere", here):
+    with patch.object(SettleRefund, "_out_of_reach", in_reach):
         yield
 
 

@@ -32,8 +32,8 @@ def repeat_at_look_up() -> Iterator[None]:
 
     def again(self: SettleRefund, stored: Stored) -> Settled:
         deadline = Deadline.after(self.clock, 24_000)
-        if self._may_repeat(stored, deadline):
-            processor = self.processors[stored.refund.processor]
+        processor = self.processors[stored.refund.processor]
+        if self._may_repeat(processor, stored, deadline):
             return self._hand_over_again(processor, stored, deadline)
         return none_yet(self, stored)
 
@@ -57,8 +57,10 @@ def repeat_on_request() -> Iterator[None]:
     """Whoever reads a refund makes its order be handed over again."""
     may_repeat = SettleRefund._may_repeat
 
-    def always(self: SettleRefund, stored: Stored, deadline: Deadline) -> bool:
-        return may_repeat(replace(self, on_request=False), stored, deadline)
+    def always(
+        self: SettleRefund, processor: Processor, stored: Stored, deadline: Deadline
+    ) -> bool:
+        return may_repeat(replace(self, on_request=False), processor, stored, deadline)
 
     with patch.object(SettleRefund, "_may_repeat", always):
         yield

@@ -2,26 +2,88 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import product
+from itertools import count, product
 
 import pytest
 
-from refunds.errors import RefundAmountExceededError
+from refunds import learn
+from refunds.errors import PaymentNotFoundError, RefundAmountExceededError
 from refunds.link import VerifyCharge
 from refunds.money import Money
 from refunds.payment import PaymentKey
-from refunds.ports import Charge, MovementStatus
+from refunds.ports import (
+    Charge,
+    Deadline,
+    MovementStatus,
+    PaymentRecord,
+    ProviderUnavailableError,
+    UnreadableAnswerError,
+)
 from refunds.refund import RefundType, ReportCause
 from refunds.report import ReportFailedError
+from refunds.report_by_hand import Owed, ReportByHand, ReportDecision, ToldByOthers, Waive
+from refunds.resolve import Decision, ItFailed, ItSucceeded, ResolveRefund
 from refunds.settle import AfterHold
 from refunds.state_machine import ReportState, State
 from tests.fakes.book_fates import AnswerLost, ReportLost
 from tests.fakes.processor_fates import Answered, Conduct, ExecutedLate, ReplyLost, RequestLost
-from tests.fakes.world import GRACE_MS, HOLD_MS, STEP_MS, World
+from tests.fakes.world import GRACE_MS, HOLD_MS, REPORT_LEASE_MS, STEP_MS, World
 
 CHARGE = PaymentKey("hitpay", "charge-1")
 HOUR = 60 * STEP_MS
 DAY = 24 * HOUR
+
+
+def unreadable(*_: object) -> Charge:
+    raise UnreadableAnswerError("partially refunded, and nothing is")
+
+
+@pytest.fixture
+def resolve(world: World) -> ResolveRefund:
+    return ResolveRefund(
+        ledger=world.ledger,
+        processors=world.doors,
+        accounts=world.accounts,
+        recorder=world.learn.recorder,
+        doorbell=world.doorbell,
+        clock=world.clock,
+        trail=world.trail,
+        hold_ms=HOLD_MS,
+        actor="operator:kim",
+    )
+
+
+@pytest.fixture
+def by_hand_of() -> Callable[[World], ReportByHand]:
+    def of(world: World) -> ReportByHand:
+        return ReportByHand(
+            ledger=world.ledger,
+            read_sums=world.read_sums,
+            doorbell=world.doorbell,
+            clock=world.clock,
+            trail=world.trail,
+            lease_ms=REPORT_LEASE_MS,
+            step_ms=STEP_MS,
+            actor="operator:kim",
+        )
+
+    return of
+
+
+@pytest.fixture
+def by_hand(world: World, by_hand_of: Callable[[World], ReportByHand]) -> ReportByHand:
+    return by_hand_of(world)
+
+
+def decide(world: World, by_hand: ReportByHand, key: str, decision: ReportDecision) -> None:
+    decide_about(world, by_hand, world.stored(key).id, decision)
+
+
+def decide_about(
+    world: World, by_hand: ReportByHand, refund_id: str, decision: ReportDecision
+) -> None:
+    agreed = by_hand.weigh(refund_id, decision, world.deadline())
+    by_hand.carry_out(refund_id, decision, agreed, world.deadline())
 
 
 @pytest.fixture
@@ -373,6 +435,38 @@ class TestTheProcessorContradictsItself:
 class TestACapturedSumThatIsOff:
     """What Stripe shows as captured disagrees with the processor for a while."""
 
+    def test_one_that_is_off_for_good_cancels_it_though_stripe_fails_now_and_then(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # Given a scheduled refund, another captured sum, and one read in twelve without an answer
+        world.refund("ours", amount=4000, refund_type=RefundType.SCHEDULED)
+        record = world.book.books.records["pr_1"]
+        record.guaranteed = record.requested = 9000
+        reads, read = count(1), world.book.payment_record
+
+        def flaky(record_id: str, deadline: Deadline) -> PaymentRecord:
+            if next(reads) % 12 == 0:
+                raise ProviderUnavailableError("503")
+            return read(record_id, deadline)
+
+        monkeypatch.setattr(world.book, "payment_record", flaky)
+        # When a day and more has passed, then it is canceled
+        world.live_for(2 * DAY, every_ms=10 * STEP_MS)
+        assert world.stored("ours").state is State.FAILED
+
+    def test_only_the_same_disagreement_of_a_whole_day_cancels(self, world: World) -> None:
+        # Given a scheduled refund that meets one refusal for twenty hours
+        world.refund("ours", amount=4000, refund_type=RefundType.SCHEDULED)
+        record = world.book.books.records["pr_1"]
+        record.guaranteed = record.requested = 9000
+        world.live_for(20 * HOUR, every_ms=10 * STEP_MS)
+        # When it meets another one for twenty hours more
+        record.guaranteed = record.requested = 10000
+        world.processor.books.charges["charge-1"].money = Money(10000, "usd")
+        world.live_for(20 * HOUR, every_ms=10 * STEP_MS)
+        # Then it waits still
+        assert world.stored("ours").state is State.REQUESTED
+
     def test_a_scheduled_refund_waits_and_is_executed(self, world: World) -> None:
         # Given a scheduled refund
         world.refund("ours", amount=4000, refund_type=RefundType.SCHEDULED)
@@ -404,6 +498,204 @@ class TestTheGuard:
         world.refund("one", amount=1000)
         world.processor.books.set_status(moved.id, MovementStatus.FAILED)
         assert world.refund("two", amount=9000).refund.state is State.SUCCEEDED
+
+    def test_what_the_ledger_has_not_learnt_is_held_by_it_alone(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # Given a ledger that learns nothing of what others made
+        monkeypatch.setattr(learn, "_with_sums", lambda payment, *_, **__: payment)
+        world.processor.lists_refunds = False
+        world.in_dashboard(8000)
+        # When more is asked for than the charge shows as left
+        refund = world.refund("ours", amount=4000).refund
+        # Then nothing was sent, and the key is not spent
+        assert refund.state is State.ABORTED
+        assert world.noted("guard_tripped") == [
+            {"refund_id": refund.id, "amount": 4000, "left": 2000}
+        ]
+        assert world.at_processor == 8000
+
+    def test_an_order_is_not_handed_over_again_for_more_than_is_left(self) -> None:
+        # Given an order by key that was lost, and a colleague who refunds most of the payment
+        world = paid_world("hyperswitch")
+        world.processor.books.checks_amounts = False
+        world.processor.fates.append(RequestLost())
+        world.refund("ours", amount=4000)
+        world.in_dashboard(8000)
+        # When settling would hand it over again
+        world.live_for(3 * HOUR)
+        # Then it does not, as the payment shows that less is left
+        assert world.noted("guard_tripped") != []
+        assert world.at_processor == 8000
+        world.live_for(26 * HOUR, every_ms=5 * STEP_MS)
+        assert world.stored("ours").state is State.REVIEW
+
+    def test_an_order_is_handed_over_again_for_what_is_left(self) -> None:
+        world = paid_world("hyperswitch")
+        world.processor.fates.append(RequestLost())
+        world.refund("ours", amount=4000)
+        world.in_dashboard(6000)
+        world.live_for(3 * HOUR)
+        assert world.at_processor == world.at_stripe == 10000
+
+
+class TestAPaymentThatCannotBeRead:
+    """A charge that contradicts itself for good, or a record that Stripe has not any more."""
+
+    def test_an_unknown_refund_goes_to_a_person_who_can_close_it(
+        self, world: World, resolve: ResolveRefund
+    ) -> None:
+        # Given our order, whose answer is lost, and a charge that contradicts itself from then on
+        world.processor.fates.append(RequestLost())
+        world.refund("ours", amount=4000)
+        world.processor.charge = unreadable  # type: ignore[method-assign, assignment]
+        # When the hold is over
+        world.live_for(27 * HOUR, every_ms=5 * STEP_MS)
+        # Then a person decides
+        refund = world.stored("ours")
+        assert refund.state is State.REVIEW
+        failed = ItFailed("seen in its dashboard", despite_evidence=True)
+        agreed = resolve.weigh(refund.id, failed, world.deadline())
+        resolve.carry_out(refund.id, failed, agreed, world.deadline())
+        assert world.stored("ours").state is State.FAILED
+        assert world.payment().refundable == 10000
+
+    def test_one_odd_answer_is_no_reason_for_a_person(self, world: World) -> None:
+        world.processor.fates.append(ExecutedLate(2 * HOUR))
+        world.refund("ours", amount=4000)
+        charge = world.processor.charge
+        world.processor.charge = unreadable  # type: ignore[method-assign, assignment]
+        world.live_for(HOUR)
+        world.processor.charge = charge  # type: ignore[method-assign]
+        world.live_for(3 * HOUR)
+        assert world.stored("ours").state is State.SUCCEEDED
+
+    @pytest.mark.parametrize("decision", [Owed("known"), Waive("known"), ToldByOthers("known")])
+    def test_a_report_that_waits_for_the_charge_can_be_decided(
+        self, world: World, by_hand: ReportByHand, decision: ReportDecision
+    ) -> None:
+        world.refund("ours", amount=4000)
+        world.doorbell.rung.clear()
+        world.book_by_hand(4000, "ticket-4711")
+        world.clock.advance(GRACE_MS + STEP_MS)
+        world.processor.charge = unreadable  # type: ignore[method-assign, assignment]
+        decide(world, by_hand, "ours", decision)
+        world.live_for(HOUR)
+        assert world.stored("ours").report.state is not ReportState.DUE
+
+    @pytest.mark.parametrize("decision", [Owed("known"), Waive("known")])
+    def test_a_report_on_a_record_that_is_gone_can_be_decided(
+        self, world: World, by_hand: ReportByHand, decision: ReportDecision
+    ) -> None:
+        # Given a report that Stripe refuses, since the record is gone
+        world.refund("ours", amount=4000)
+        del world.book.books.records["pr_1"]
+        with pytest.raises(ReportFailedError):
+            world.report(world.stored("ours").id, receive=8, last=True)
+        # When a person decides, then that is written though nothing can be compared
+        decide(world, by_hand, "ours", decision)
+        due = isinstance(decision, Owed)
+        expected = ReportState.DUE if due else ReportState.NOT_DUE
+        assert world.stored("ours").report.state is expected
+
+    def test_what_was_told_by_others_must_be_shown_by_the_record(
+        self, world: World, by_hand: ReportByHand
+    ) -> None:
+        world.refund("ours", amount=4000)
+        del world.book.books.records["pr_1"]
+        world.live_for(HOUR)
+        with pytest.raises(PaymentNotFoundError):
+            decide(world, by_hand, "ours", ToldByOthers("known"))
+
+    def test_what_moved_after_all_is_found_though_its_payment_cannot_be_read(
+        self, world: World
+    ) -> None:
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.refund("ours", amount=4000)
+        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+        world.live_for(HOUR)
+        assert world.stored("ours").state is State.FAILED
+        # When it succeeds after all, and the charge contradicts itself
+        world.processor.books.set_status("hitpay-refund-1", MovementStatus.SUCCEEDED)
+        world.processor.charge = unreadable  # type: ignore[method-assign, assignment]
+        world.live_for(2 * DAY, every_ms=HOUR)
+        # Then its own look-up tells
+        assert world.stored("ours").state is State.SUCCEEDED
+
+
+class TestAProcessorThatGivesNoAnswer:
+    """It is down for good, or refuses the key: a review has a way out nevertheless."""
+
+    @pytest.mark.parametrize(
+        "decision",
+        [
+            ItFailed("its support says so", despite_evidence=True),
+            ItSucceeded("hitpay-refund-9", "its support says so", despite_evidence=True),
+        ],
+    )
+    def test_a_review_is_decided_once_it_has_waited_for_long(
+        self, world: World, resolve: ResolveRefund, decision: Decision
+    ) -> None:
+        world.processor.fates.append(RequestLost())
+        world.refund("ours", amount=4000)
+        world.live_for(26 * HOUR, every_ms=5 * STEP_MS)
+        refund = world.stored("ours")
+        assert refund.state is State.REVIEW
+        world.processor.is_down = True
+        # Not while it may be an outage
+        with pytest.raises(ProviderUnavailableError):
+            resolve.weigh(refund.id, decision, world.deadline())
+        world.clock.advance(DAY)
+        agreed = resolve.weigh(refund.id, decision, world.deadline())
+        resolve.carry_out(refund.id, decision, agreed, world.deadline())
+        expected = State.FAILED if isinstance(decision, ItFailed) else State.SUCCEEDED
+        assert world.stored("ours").state is expected
+
+
+class TestLooksAfterwards:
+    """What others report later is noticed, whenever ours was told."""
+
+    @pytest.mark.parametrize("days", [2, 40])
+    def test_a_booking_after_a_report_that_came_late_rings(self, world: World, days: int) -> None:
+        # Given our report, accepted and its answer lost, replayed much later
+        world.refund("ours", amount=4000)
+        world.book.fates.append(AnswerLost())
+        refund_id = world.stored("ours").id
+        with pytest.raises(ReportFailedError):
+            world.report(refund_id, receive=8, last=True)
+        world.doorbell.rung.clear()
+        world.settle_for(days * DAY, every_ms=HOUR)
+        world.report(refund_id)
+        assert world.stored("ours").report.state is ReportState.REPORTED
+        # When a colleague books it once more a day after that
+        world.clock.advance(DAY)
+        world.book_by_hand(4000, "ticket-4711")
+        world.live_for(8 * DAY, every_ms=HOUR)
+        # Then somebody is told
+        assert world.noted("stripe_higher") != []
+
+    def test_what_a_person_owed_is_told_after_it_was_taken_back_and_restored(
+        self, by_hand_of: Callable[[World], ReportByHand]
+    ) -> None:
+        # Given a refund from before this service, of which a person says that Stripe is owed it
+        world = World()
+        world.pay(amount=10000)
+        moved = world.in_dashboard(3000)
+        world.clock.advance(400 * DAY)
+        world.settle_run(world.deadline())
+        world.refund("first", amount=1)
+        world.live_for(HOUR)
+        (imported,) = world.imported()
+        assert imported.is_before_adoption
+        decide_about(world, by_hand_of(world), imported.id, Owed("nobody told"))
+        # When it is taken back before Stripe was told, and restored
+        world.processor.books.set_status(moved.id, MovementStatus.FAILED)
+        observe(world)
+        world.processor.books.set_status(moved.id, MovementStatus.SUCCEEDED)
+        observe(world)
+        world.live_for(2 * DAY, every_ms=HOUR)
+        # Then Stripe is told of it
+        assert world.at_processor == world.at_stripe == 3001
 
 
 class TestPendingForEver:

@@ -36,6 +36,7 @@ from refunds.payment import Payment, PaymentKey, payment_key_of
 from refunds.ports import (
     Aborted,
     Accepted,
+    Charge,
     Clock,
     Deadline,
     Doorbell,
@@ -244,8 +245,8 @@ class ExecuteRefund:
         return sent_with_a_valid_credential(lambda: self._send_once(refund, seen, deadline))
 
     def _send_once(self, refund: Refund, seen: Sighting, deadline: Deadline) -> Outcome:
-        if (left := _left_on_charge(seen)) is not None and refund.amount > left:
-            self.trail.note("guard_tripped", refund_id=refund.id, amount=refund.amount, left=left)
+        charge = seen.view.charge
+        if charge is not None and asks_for_more(refund, charge, self.trail):
             return Aborted("The processor shows that less is left than the ledger holds.")
         if self.clock.now_ms() + SEND_MS_MAX > (refund.lease_until_ms or 0):
             return Aborted("The lease ran out before the refund was sent.")
@@ -326,10 +327,12 @@ def _made_before(refund: Refund, seen: Sighting) -> Outcome | None:
     return Accepted(made[0])
 
 
-def _left_on_charge(seen: Sighting) -> int | None:
-    """What the charge showed as not refunded yet, minor units; ``None`` if it was not read."""
-    charge = seen.view.charge
-    return None if charge is None else charge.money.amount - charge.refunded
+def asks_for_more(refund: Refund, charge: Charge, trail: Trail) -> bool:
+    """Whether more is asked for than the charge, read a moment ago, shows as left: never sent."""
+    if refund.amount <= charge.left:
+        return False
+    trail.note("guard_tripped", refund_id=refund.id, amount=refund.amount, left=charge.left)
+    return True
 
 
 def _listed(seen: Sighting) -> frozenset[str] | None:

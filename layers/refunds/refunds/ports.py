@@ -560,6 +560,11 @@ class Charge:
     payment_intent: str | None = None
     shared: str | None = None
 
+    @property
+    def left(self) -> int:
+        """What it shows as not refunded yet, minor units; below 0: more went back than was paid."""
+        return self.money.amount - self.refunded
+
 
 @dataclass(frozen=True, slots=True)
 class ListedCharge:

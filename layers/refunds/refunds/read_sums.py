@@ -7,6 +7,7 @@ refund here by the time that the two are compared.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from refunds.errors import ProcessorUnavailableError
 from refunds.learn import LearnFromCharge
 from refunds.link import PaymentView
 from refunds.payment import Payment, PaymentKey, recounted
@@ -69,8 +70,17 @@ class ReadSums:
     clock: Clock
     grace_ms: int
 
-    def __call__(self, payment: Payment, payment_record: str, deadline: Deadline) -> Sums:
+    def __call__(
+        self,
+        payment: Payment,
+        payment_record: str,
+        deadline: Deadline,
+        *,
+        without_charge: bool = False,
+    ) -> Sums:
         """Read the payment; what its charge shows is learnt, durably.
+
+        ``without_charge``: a charge that cannot be read is left out, as one that nobody shows.
 
         Raises:
             RefundBridgeError: Stripe or the processor could not be read now, or know no such thing.
@@ -81,7 +91,12 @@ class ReadSums:
         now_ms = self.clock.now_ms()
         with asking_stripe():
             record = self.book.payment_record(payment_record, deadline)
-        now, found, charge = self._learn(payment, record, deadline)
+        try:
+            now, found, charge = self._learn(payment, record, deadline)
+        except ProcessorUnavailableError:
+            if not without_charge:
+                raise
+            now, found, charge = self._again(payment.key), {}, None
         lists = charge is not None and charge.movements is not None
         found = {refund.id: refund for refund in self.every_refund(payment.key)} | found
         counted = recounted(now, tuple(found.values()))

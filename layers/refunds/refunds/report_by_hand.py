@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from refunds.errors import RefundNotFoundError
+from refunds.errors import RefundBridgeError, RefundNotFoundError
 from refunds.outcome import REASON_MAX
-from refunds.payment import payment_key_of
+from refunds.payment import Payment, payment_key_of
 from refunds.ports import Clock, Deadline, Doorbell, Ledger, LedgerConflictError, Trail
 from refunds.read_sums import ReadSums, Sums
 from refunds.record_lines import standing_of
@@ -82,7 +82,8 @@ class WeighedReport:
 
     Attributes:
         refund: as it is stored.
-        sums: what Stripe, the charge and the ledger show together; ``None``: no Payment Record.
+        sums: what Stripe, the charge and the ledger show together; ``None``: there is no Payment
+            Record, or Stripe does not show it.
         after: where the report would stand.
         owe: ids of refunds that are then owed to Stripe again, since the sums cannot hold them too.
     """
@@ -123,7 +124,7 @@ class ReportByHand:
         Raises:
             ReportDecisionRefusedError: it does not fit.
             RefundNotFoundError: there is no such refund.
-            RefundBridgeError: Stripe or the processor could not be read now.
+            RefundBridgeError: Stripe could not be read now, whose sum decides.
             LedgerConflictError: the payment changes too fast; weigh it again.
             LedgerUnavailableError: the ledger gave no answer.
         """
@@ -137,7 +138,7 @@ class ReportByHand:
                 f"No Payment Record books {refund_id}: write its id where the payment is linked, "
                 "and read the payment again."
             )
-        return self._weighed(refund, decision, self.read_sums(payment, record, deadline))
+        return self._weighed(refund, decision, self._sums(payment, record, decision, deadline))
 
     def carry_out(
         self,
@@ -172,6 +173,17 @@ class ReportByHand:
         return written.refunds[0]
 
     # --- weighing ---------------------------------------------------------------------------------
+
+    def _sums(
+        self, payment: Payment, record: str, decision: ReportDecision, deadline: Deadline
+    ) -> Sums | None:
+        """As far as they can be read: a report is not left open for what nobody shows any more."""
+        try:
+            return self.read_sums(payment, record, deadline, without_charge=True)
+        except RefundBridgeError:
+            if isinstance(decision, ToldByOthers):
+                raise
+            return None
 
     def _refund(self, refund_id: str) -> Refund:
         refund = self.ledger.refund(refund_id)

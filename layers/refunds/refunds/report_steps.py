@@ -11,7 +11,15 @@ from typing import Final
 
 from refunds.payment import Payment, follow, revision_after
 from refunds.ports import Commit, Ledger, LedgerConflictError, PaymentWrite, RefundWrite
-from refunds.refund import Entry, Refund, ReportCause, ReportParameters, Why, report_transition
+from refunds.refund import (
+    Entry,
+    Refund,
+    ReportCause,
+    ReportParameters,
+    Why,
+    noted,
+    report_transition,
+)
 from refunds.state_machine import ReportEvent, ReportState, State
 
 # Whoever else writes the refunds or their payment meanwhile wins a round.
@@ -153,23 +161,26 @@ def confirmed(refund: Refund, why: Why, cause: ReportCause, next_check_ms: int) 
 
 def owed(refund: Refund, why: Why, *, forced: bool = False) -> Refund:
     """Stripe is owed it (again): settling rings. What Stripe answered before decides nothing."""
-    report = refund.report
-    failed = report.state is ReportState.FAILED
-    after = report_transition(
-        refund,
-        ReportEvent.REPLAY if failed else ReportEvent.OWE,
-        why,
+    if refund.report.state is ReportState.DUE:
+        # It waits for something that a person knows better.
+        after = noted(refund, why)
+    else:
+        failed = refund.report.state is ReportState.FAILED
+        event = ReportEvent.REPLAY if failed else ReportEvent.OWE
+        after = report_transition(refund, event, why)
+    report = replace(
+        after.report,
         cause=None,
         forced=forced,
-        parameters=report.parameters or parameters_again(refund),
-        epoch=report.epoch + int(report.was_sent),
+        parameters=after.report.parameters or parameters_again(refund),
+        epoch=after.report.epoch + int(after.report.was_sent),
         lease_until_ms=None,
         last_error=None,
         last_ring_ms=None,
         reported_at_ms=None,
         waits=0,
     )
-    return replace(after, looks=0, next_check_ms=why.at_ms)
+    return replace(after, report=report, looks=0, next_check_ms=why.at_ms)
 
 
 def given_up(refund: Refund, why: Why, cause: ReportCause, reason: str) -> Refund:

@@ -6,7 +6,8 @@
                         we sent, and nobody else's          → bound to X, as settling would have
     it failed           an order can arrive late no more, and the processor shows nothing that can
                         be ours                             → failed, its amount is free again
-    despite evidence    what the processor shows cannot be read, or is known to be another's
+    despite evidence    what the processor shows cannot be read, or is known to be another's, or it
+                        has given no answer for long
 
 A refund that is bound to a movement of another amount is let go of by failing it: the movement is
 then imported with what it really moved. Pending refunds may be decided, despite evidence, when they
@@ -16,10 +17,10 @@ The evidence is read once to show what the decision would make true, and again j
 written: what a person agreed to is written, or nothing is. Deciding the same twice changes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from refunds.errors import RefundNotFoundError
 from refunds.evidence import alike, can_stand_for, is_too_old, stands_for
@@ -39,6 +40,7 @@ from refunds.ports import (
     Movement,
     MovementStatus,
     Processor,
+    ProviderUnavailableError,
     Trail,
     UnreadableAnswerError,
 )
@@ -54,6 +56,8 @@ FAILURE: Final = Failure(
 WRITE_ATTEMPTS: Final = 5
 # The ids of movements that a line of history has room for.
 NAMED_MAX: Final = 10
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +216,7 @@ class ResolveRefund:
                 f"{refund.id} is bound to {refund.processor_refund_id}. If that is another refund, "
                 "say --failed: it is let go, and imported as what it is."
             )
-        movement = self._movement(refund, asked, deadline)
+        movement = self._movement(refund, asked, decision, deadline)
         if movement is None and not decision.despite_evidence:
             raise ResolutionRefusedError(
                 f"{refund.processor} does not show {asked} in a form that can be read. If its "
@@ -302,7 +306,7 @@ class ResolveRefund:
             next_check_ms=None,
             processor_refund_id=bound_to,
         )
-        imported = None if other is None else self._imported(stored, other, deadline)
+        imported = None if other is None else self._imported(stored, other, decision, deadline)
         return self._resolution(
             stored, after, movement=other, left_over=tuple(candidates), imported=imported
         )
@@ -315,7 +319,7 @@ class ResolveRefund:
         bound_to = refund.processor_refund_id
         if bound_to is None:
             return None
-        movement = self._movement(refund, bound_to, deadline)
+        movement = self._movement(refund, bound_to, decision, deadline)
         if movement is None and not decision.despite_evidence:
             raise ResolutionRefusedError(
                 f"{refund.id} is bound to {bound_to}, which {refund.processor} accepted and does "
@@ -337,7 +341,9 @@ class ResolveRefund:
         """Whether it has been on its way for longer than an order can take to arrive."""
         return self.clock.now_ms() - refund.entered_at_ms >= self.hold_ms
 
-    def _imported(self, stored: Stored, movement: Movement, deadline: Deadline) -> Refund | None:
+    def _imported(
+        self, stored: Stored, movement: Movement, decision: ItFailed, deadline: Deadline
+    ) -> Refund | None:
         """The refund that stands for it from now on, if it moved money of this payment.
 
         Where the payment lists its refunds, and not this one, it is listed by another id, or will
@@ -347,7 +353,7 @@ class ResolveRefund:
         of_payment = movement.payment_id == (stored.refund.refunded_payment or "")
         if not of_payment or not is_importable(movement, payment.currency):
             return None
-        listed = self._listed(stored.refund, deadline)
+        listed = self._listed(stored.refund, decision, deadline)
         if listed is not None and movement.id not in {one.id for one in listed}:
             return None
         importing = Import(
@@ -371,7 +377,7 @@ class ResolveRefund:
         self, refund: Refund, decision: ItFailed, deadline: Deadline
     ) -> Sequence[Movement]:
         """What can be ours, of what is shown; none unless the decision says so."""
-        shown = self._shown(refund, deadline)
+        shown = self._shown(refund, decision, deadline)
         if shown is None:
             if decision.despite_evidence:
                 return ()
@@ -406,34 +412,55 @@ class ResolveRefund:
         return self.processors.get(refund.processor)
 
     def _movement(
-        self, refund: Refund, processor_refund_id: str, deadline: Deadline
+        self, refund: Refund, processor_refund_id: str, decision: Decision, deadline: Deadline
     ) -> Movement | None:
         """The movement; ``None`` if it is not shown in a form that can be read."""
-        processor = self._processor(refund)
+        processor, payment_id = self._processor(refund), refund.refunded_payment
         if processor is None:
             return None
-        try:
-            return movement_of(processor, processor_refund_id, refund.refunded_payment, deadline)
-        except UnreadableAnswerError:
-            return None
+        return self._seen(
+            refund,
+            decision,
+            lambda: movement_of(processor, processor_refund_id, payment_id, deadline),
+        )
 
-    def _shown(self, refund: Refund, deadline: Deadline) -> Sequence[Movement] | None:
+    def _shown(
+        self, refund: Refund, decision: Decision, deadline: Deadline
+    ) -> Sequence[Movement] | None:
         """Among what our movement would be; ``None`` if the processor does not say."""
         processor = self._processor(refund)
         if processor is None:
             return None
         if processor.capabilities.keeps_keys:
-            return ordered_by(processor, refund, deadline)
-        return self._listed(refund, deadline)
+            return self._seen(refund, decision, lambda: ordered_by(processor, refund, deadline))
+        return self._listed(refund, decision, deadline)
 
-    def _listed(self, refund: Refund, deadline: Deadline) -> Sequence[Movement] | None:
+    def _listed(
+        self, refund: Refund, decision: Decision, deadline: Deadline
+    ) -> Sequence[Movement] | None:
         """What its payment lists; ``None`` if nobody shows that in a form that can be read."""
         processor, payment_id = self._processor(refund), refund.refunded_payment
         if processor is None or payment_id is None or not processor.capabilities.shows_payments:
             return None
         try:
-            return processor.charge(payment_id, deadline).movements
-        except (ChargeNotFoundError, UnreadableAnswerError):
+            charge = self._seen(refund, decision, lambda: processor.charge(payment_id, deadline))
+        except ChargeNotFoundError:
+            return None
+        return None if charge is None else charge.movements
+
+    def _seen(self, refund: Refund, decision: Decision, look: Callable[[], _T]) -> _T | None:
+        """What the processor shows; ``None`` if that is in no form that can be read.
+
+        A person who decides despite the evidence does not wait for ever for a processor that gives
+        no answer: once the refund has waited for long, that is as if it showed nothing.
+        """
+        try:
+            return look()
+        except UnreadableAnswerError:
+            return None
+        except ProviderUnavailableError:
+            if not (decision.despite_evidence and self._waited_long(refund)):
+                raise
             return None
 
     def _require_open(self, refund: Refund, *, despite_evidence: bool) -> None:

@@ -46,7 +46,7 @@ from refunds.evidence import (
     of_our_order,
     stands_for,
 )
-from refunds.execute import SEND_MS_MAX, SEND_MS_MIN, ExecuteRefund
+from refunds.execute import SEND_MS_MAX, SEND_MS_MIN, ExecuteRefund, asks_for_more
 from refunds.learn import LearnFromCharge
 from refunds.link import PaymentView
 from refunds.look_at_sums import LookAtSums
@@ -104,6 +104,8 @@ REPEAT_LOOKS_MIN: Final = 2
 REPEATS_MAX: Final = 3
 NOT_SET_UP: Final = "its processor is not set up here any more"
 OTHER_ACCOUNT: Final = "it was sent to another account, or under another form of key"
+# Between a refusal that a scheduled refund met and what kept it from asking once more.
+THEN: Final = "; then "
 GONE: Final = "the processor does not show the refund"
 # What waiting seldom mends: a scheduled refund that meets the same of these for a day is canceled.
 HOPELESS: Final = (
@@ -246,34 +248,37 @@ class SettleRefund:
 
     def _find_out(self, stored: Stored, deadline: Deadline) -> Settled:
         refund = stored.refund
-        processor = self.processors.get(refund.processor)
-        if processor is None:
-            return self._not_shown(stored, NOT_SET_UP)
-        if self._is_elsewhere(refund):
-            return self._not_shown(stored, OTHER_ACCOUNT)
+        if (why_not := self._out_of_reach(refund)) is not None:
+            return self._not_shown(stored, why_not)
+        processor = self.processors[refund.processor]
         learn = partial(self._learn, stored, deadline)
         try:
             verdict = look_for(processor, refund, self.ledger.claimed, deadline, learn=learn)
+            is_open = isinstance(verdict, NoneYet | KeyNotShown)
+            by_key = processor.capabilities.keeps_keys
+            again = by_key and is_open and self._may_repeat(processor, stored, deadline)
         except ChargeNotFoundError:
             return self._not_shown(stored, "the processor does not show the payment")
+        except UnreadableAnswerError as error:
+            return self._not_shown(self._heard(stored, error), _words(error), before=stored)
         except ProviderUnavailableError as error:
             return self._hold(self._heard(stored, error), _no_look_up(error), before=stored)
         self.trail.note("looked_up", refund_id=refund.id, verdict=type(verdict).__name__)
-        is_open = isinstance(verdict, NoneYet | KeyNotShown)
-        by_key = processor.capabilities.keeps_keys
-        if by_key and is_open and self._may_repeat(stored, deadline):
+        if again:
             return self._hand_over_again(processor, stored, deadline)
         return self._decide(stored, verdict)
 
-    def _is_elsewhere(self, refund: Refund) -> bool:
-        """Whether its order went to another account than is set up now: nothing is concluded then.
+    def _out_of_reach(self, refund: Refund) -> str | None:
+        """Why nothing can be asked about it, and so nothing is concluded; ``None``: it can.
 
-        Orders of former releases do not say where they went.
+        Orders of former releases do not say to which account they went.
         """
+        if refund.processor not in self.processors:
+            return NOT_SET_UP
         if refund.account in (None, self.accounts.get(refund.processor)):
-            return False
+            return None
         self.trail.note("sent_to_another_account", refund_id=refund.id, processor=refund.processor)
-        return True
+        return OTHER_ACCOUNT
 
     def _learn(self, stored: Stored, deadline: Deadline, charge: Charge) -> None:
         """What the charge shows of other refunds; this one has the slot, so nothing is imported."""
@@ -290,7 +295,7 @@ class SettleRefund:
             # What is decided next was read before: the next run decides on what it is now.
             raise LedgerConflictError(f"a refund beside {stored.refund.id} moved on")
 
-    def _may_repeat(self, stored: Stored, deadline: Deadline) -> bool:
+    def _may_repeat(self, processor: Processor, stored: Stored, deadline: Deadline) -> bool:
         """Whether it may be sent again: never where less is left by now than it holds."""
         refund = stored.refund
         return (
@@ -301,7 +306,17 @@ class SettleRefund:
             and refund.repeats < REPEATS_MAX
             and not self._is_late(refund)
             and deadline.remaining_ms() >= SEND_MS_MIN
+            and self._is_left(processor, stored, deadline)
         )
+
+    def _is_left(self, processor: Processor, stored: Stored, deadline: Deadline) -> bool:
+        """Whether its payment, where it is shown, has as much left as the order asks for."""
+        payment_id = stored.refund.refunded_payment
+        if not processor.capabilities.shows_payments or payment_id is None:
+            return True
+        charge = processor.charge(payment_id, deadline)
+        self._learn(stored, deadline, charge)
+        return not asks_for_more(stored.refund, charge, self.trail)
 
     def _hand_over_again(self, processor: Processor, stored: Stored, deadline: Deadline) -> Settled:
         """The same order under the same key; that it is about to be sent is durable before."""
@@ -337,7 +352,7 @@ class SettleRefund:
                 )
                 return self._move_on(stored, after)
 
-    def _not_shown(self, stored: Stored, why_not: str) -> Settled:
+    def _not_shown(self, stored: Stored, why_not: str, *, before: Stored | None = None) -> Settled:
         """The processor answers, and shows nothing that could tell: after the hold for a person.
 
         No look-up counts, so this never makes a refund fail, whatever the operator chose. Nor does
@@ -346,8 +361,8 @@ class SettleRefund:
         refund, told = stored.refund, f"no look-up: {why_not}"
         enough = not self.on_request and refund.looks + 1 >= HOLD_LOOK_UPS_MIN
         if enough and refund.last_look == told and self._is_late(refund):
-            return self._escalate(stored, why_not, {})
-        return self._hold(stored, told)
+            return self._escalate(before or stored, why_not, {})
+        return self._hold(stored, told, before=before)
 
     def _none_yet(self, stored: Stored) -> Settled:
         """Not found yet is not failed: an order may arrive late, and look-ups may lag."""
@@ -390,11 +405,9 @@ class SettleRefund:
 
     def _follow_up(self, stored: Stored, deadline: Deadline) -> Settled:
         refund, bound_to = stored.refund, stored.refund.processor_refund_id or ""
-        processor = self.processors.get(refund.processor)
-        if processor is None:
-            return self._still_pending(stored, NOT_SET_UP)
-        if self._is_elsewhere(refund):
-            return self._still_pending(stored, OTHER_ACCOUNT)
+        if (why_not := self._out_of_reach(refund)) is not None:
+            return self._still_pending(stored, why_not)
+        processor = self.processors[refund.processor]
         try:
             movement = movement_of(processor, bound_to, refund.refunded_payment, deadline)
         except ProviderUnavailableError as error:
@@ -453,7 +466,7 @@ class SettleRefund:
         except HOPELESS as error:
             return self._refused(stored, error)
         except RefundBridgeError as error:
-            return self._hold(stored, f"not begun: {error.code}")
+            return self._hold(stored, _beside_refusal(refund, error))
         if done.refund.state is State.REQUESTED:
             return self._hold(done, "deferred")
         return Settled.MOVED_ON
@@ -461,7 +474,7 @@ class SettleRefund:
     def _refused(self, stored: Stored, error: RefundBridgeError) -> Settled:
         """It cannot be sent as things are; should they stay so for a day, it is canceled."""
         refund, now_ms, result = stored.refund, self.clock.now_ms(), f"not begun: {error.code}"
-        since_ms = refund.refused_since_ms if refund.last_look == result else None
+        since_ms = refund.refused_since_ms if _refusal_of(refund) == result else None
         if since_ms is None:
             later = replace(refund, refused_since_ms=now_ms)
             return self._hold(replace(stored, refund=later), result, before=stored)
@@ -521,41 +534,46 @@ class SettleRefund:
     def _look_after(self, stored: Stored, deadline: Deadline) -> Settled:
         """Is it all still so? What a look finds is written by whoever looks."""
         refund, record = stored.refund, stored.payment.payment_record
-        processor = self.processors.get(refund.processor)
-        if processor is None or self._is_elsewhere(refund):
+        if self._out_of_reach(refund) is not None:
             return self._next_look(stored, soon=False)
-        looked = None
+        processor = self.processors[refund.processor]
+        looked, unread = None, None
         try:
             if record is not None:
                 looked = self.look_at_sums(stored.payment, record, deadline)
-            if looked is None or not looked.lists_refunds:
-                self._follow_late(processor, refund, deadline)
         except RefundBridgeError as error:
-            return self._hold(stored, f"not looked after: {error.code}")
+            # Stripe or the charge cannot be read; the refund itself may be.
+            unread = error
+        try:
+            if looked is None or not looked.lists_refunds:
+                followed = self._follow_late(processor, refund, deadline)
+                if followed:
+                    return Settled.MOVED_ON
         except ProviderUnavailableError as error:
             told = f"not looked after: {_words(error)}"
             return self._hold(self._heard(stored, error), told, before=stored)
+        if unread is not None:
+            return self._hold(stored, f"not looked after: {unread.code}")
         soon = looked is not None and looked.again
         return self._next_look(self.recorder.read(refund.id), soon=soon)
 
-    def _follow_late(self, processor: Processor, refund: Refund, deadline: Deadline) -> None:
+    def _follow_late(self, processor: Processor, refund: Refund, deadline: Deadline) -> bool:
+        """Let it follow what became of its movement; whether something was written, durably."""
         bound_to, payment_id = refund.processor_refund_id, refund.refunded_payment
         if bound_to is None:
-            self.learn.follow_order(refund, None, deadline)
-            return
+            return self.learn.follow_order(refund, None, deadline)
         try:
             movement = movement_of(processor, bound_to, payment_id, deadline)
         except UnreadableAnswerError:
-            return  # it shows refunds in no form that can be read, so there is nothing to follow
-        if movement is not None:
-            self.learn.follow(refund, movement, deadline)
+            return False  # it shows refunds in no form that can be read: there is none to follow
+        return movement is not None and self.learn.follow(refund, movement, deadline)
 
     def _next_look(self, stored: Stored, *, soon: bool) -> Settled:
         refund, now_ms, step_ms = stored.refund, self.clock.now_ms(), self.settings.step_ms
         rests = refund.state in FINAL | FREED
         if not rests or _is_owed_to_stripe(refund):
             return Settled.MOVED_ON
-        since_ms = refund.report.reported_at_ms or refund.entered_at_ms
+        since_ms = refund.history[-1].at_ms if refund.history else refund.entered_at_ms
         looks = (since_ms + steps * step_ms for steps in AFTER_STEPS)
         next_ms = next((at_ms for at_ms in looks if at_ms > now_ms), None)
         after = replace(refund, looks=0, next_check_ms=now_ms + step_ms if soon else next_ms)
@@ -623,6 +641,21 @@ def _no_look_up(error: ProviderUnavailableError) -> str:
 
 def _words(error: ProviderUnavailableError) -> str:
     return error.reason[:ANSWER_LENGTH_MAX]
+
+
+def _refusal_of(refund: Refund) -> str:
+    """The refusal that its last looks met, whatever kept some of them from asking again."""
+    return (refund.last_look or "").partition(THEN)[0]
+
+
+def _beside_refusal(refund: Refund, error: RefundBridgeError) -> str:
+    """What kept a scheduled refund from its turn, behind the refusal that it met before.
+
+    That a provider cannot be asked for a while is no sign that it would not refuse any more.
+    """
+    result, refusal = f"not begun: {error.code}", _refusal_of(refund)
+    was_refused = refusal in {f"not begun: {kind.code}" for kind in HOPELESS}
+    return f"{refusal}{THEN}{error.code}" if was_refused else result
 
 
 def _is_owed_to_stripe(refund: Refund) -> bool:

@@ -91,6 +91,13 @@ def test_a_payment_that_somebody_marked_as_paid_is_one(read_charge: Any) -> None
     assert (charge.status, charge.refunded) == (ChargeStatus.REFUNDABLE, 0)
 
 
+def test_more_than_was_paid_is_read_where_its_refunds_make_it_up(read_charge: Any) -> None:
+    # A refund that HitPay had called failed, and that moved after all
+    listed = [{"id": f"ref-{n}", "amount_refunded": "60.00", "status": "succeeded"} for n in "12"]
+    charge = read_charge(status="refunded", refunded_amount="120.00", refunds=listed)
+    assert (charge.refunded, charge.left) == (12000, -2001)
+
+
 PENDING = {"id": "ref-9", "amount_refunded": "10.00", "status": "pending"}
 
 

@@ -99,7 +99,12 @@ def _require_consistent(charge: Charge, refunded: int, listed: int) -> None:
     """
     amount, known = charge.money.amount, max(refunded, listed)
     is_partly = charge.processor_status.lower() == "partially_refunded"
-    if (charge.status is ChargeStatus.REFUNDED and known < amount) or (is_partly and not known):
+    if (
+        # More than was paid is believed where the refunds that are listed make it up.
+        refunded > max(amount, listed)
+        or (charge.status is ChargeStatus.REFUNDED and known < amount)
+        or (is_partly and not known)
+    ):
         raise UnreadableAnswerError(
             f"a HitPay charge is {charge.processor_status} with {refunded} of {amount} refunded"
         )

@@ -4,7 +4,9 @@ Amounts stand there twice, as integers in the minor unit and as exact decimals o
 pass through no float. Text that a spreadsheet would take for a formula is neutralised.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,9 @@ COLUMNS = (
     "failure",
     "payment_amount_minor",
     "payment_amount",
+    "fee_minor",
+    "fee",
+    "fee_currency",
 )
 
 
@@ -70,28 +75,81 @@ def _export(call: Call) -> Exit:
     until_ms = now_ms + walk.AHEAD_MS if asked.until is None else asked.until.unix_ms(now_ms)
     if until_ms <= since_ms:
         raise MisusedError("--until is not after --since.")
-    columns = (*COLUMNS, *(f"metadata.{name}" for name in asked.metadata))
+    chosen = tuple(dict.fromkeys(asked.metadata))
+    columns = (*COLUMNS, *(f"metadata.{name}" for name in chosen))
     rows: list[tuple[str | int, ...]] = []
-    sums: dict[tuple[str, str], list[int]] = {}
+    totals = Totals()
     with call.output.progress("Reading the ledger", None) as advance:
         for some in walk.made_between(world.listing, since_ms, until_ms):
             payments = _payments(world, some)
             for refund in some:
-                rows.append((*_row(refund, payments), *_metadata(refund, asked.metadata)))
-                sums.setdefault((refund.currency, refund.public_status), []).append(refund.amount)
+                rows.append((*_row(refund, payments), *_metadata(refund, chosen)))
+                totals.add(refund)
             advance(len(some))
     rows.reverse()  # the oldest first, as a journal is read
-    for (currency, status), amounts in sorted(sums.items()):
-        total = money(sum(amounts), currency)
-        call.output.say(f"{total} {status}: {count_of(len(amounts), 'refund')}")
+    for sentence in totals.told():
+        call.output.say(sentence)
     if asked.output is None:
         call.output.csv(columns, rows, [_json(columns, row) for row in rows])
         return Exit.DONE
     with written(asked.output) as file:
         write_csv(file, columns, rows)
     told = f"{len(rows)} refunds written to {asked.output}."
-    call.output.result(told, {"refunds": len(rows), "file": str(asked.output)})
+    call.output.result(
+        told, {"refunds": len(rows), "file": str(asked.output), **totals.for_machines()}
+    )
     return Exit.DONE
+
+
+@dataclass
+class Totals:
+    """What the exported refunds come to, in minor units; no two currencies are ever added.
+
+    Attributes:
+        amounts, numbers: by currency and status.
+        fees, charged: the processors' fees by the fees' own currency, and of how many refunds.
+    """
+
+    amounts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    numbers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    fees: Counter[str] = field(default_factory=Counter)
+    charged: Counter[str] = field(default_factory=Counter)
+
+    def add(self, refund: Refund) -> None:
+        """Count one more."""
+        of = refund.currency, refund.public_status
+        self.amounts[of] += refund.amount
+        self.numbers[of] += 1
+        if refund.fee is not None:
+            self.fees[refund.fee.currency] += refund.fee.amount
+            self.charged[refund.fee.currency] += 1
+
+    def told(self) -> Iterator[str]:
+        """A sentence for each sum."""
+        for (currency, status), number in sorted(self.numbers.items()):
+            total = money(self.amounts[currency, status], currency)
+            yield f"{total} {status}: {count_of(number, 'refund')}"
+        for currency, number in sorted(self.charged.items()):
+            fees = money(self.fees[currency], currency)
+            yield f"{fees} taken by processors as fees: {count_of(number, 'refund')}"
+
+    def for_machines(self) -> dict[str, Any]:
+        """The same sums."""
+        return {
+            "sums": [
+                {
+                    "currency": currency,
+                    "status": status,
+                    "amount_minor": self.amounts[currency, status],
+                    "refunds": number,
+                }
+                for (currency, status), number in sorted(self.numbers.items())
+            ],
+            "fees": [
+                {"currency": currency, "amount_minor": self.fees[currency], "refunds": number}
+                for currency, number in sorted(self.charged.items())
+            ],
+        }
 
 
 def _payments(world: World, refunds: Sequence[Refund]) -> Mapping[PaymentKey, Payment]:
@@ -129,7 +187,13 @@ def _row(refund: Refund, payments: Mapping[PaymentKey, Payment]) -> tuple[str | 
         TAKEN_BACK if refund.late_failure_at_ms else refund.failure.code if refund.failure else "",
         captured,
         "" if captured == "" else Money(int(captured), refund.currency).decimal_string(),
+        *_fee(refund.fee),
     )
+
+
+def _fee(fee: Money | None) -> tuple[str | int, ...]:
+    """The cells of a fee; empty, and not 0, where the processor has named none."""
+    return ("", "", "") if fee is None else (fee.amount, fee.decimal_string(), fee.currency)
 
 
 def _refunded_at_ms(refund: Refund) -> int | None:

@@ -156,6 +156,7 @@ def refund_facts(refund: Refund, now_ms: int) -> dict[str, str]:
         else "",
         "lease until": utc(refund.lease_until_ms),
         "processor's refund": refund.processor_refund_id or "",
+        "processor's fee": money(refund.fee.amount, refund.fee.currency) if refund.fee else "",
         "on the charge before": _snapshot(refund),
         "why": why(refund),
         "failure": f"{refund.failure.code}: {refund.failure.message}" if refund.failure else "",

@@ -18,6 +18,8 @@ class HitPaySettings:
         "5000.00" ("text") or "5,000.00" ("grouped").
     currency_case: currencies as sgd or SGD.
     zero_decimal_form: 5000 ("integer") or 5000.00 ("two_decimals"), for JPY and its like.
+    provider_fee: of each refund, in major units, such as "0.65"; null as the samples have it.
+        provider_fee_currency: the charge's if left out.
     pending_counts: whether a pending refund is already in the charge's refunded amount.
     wrong_key_status: 403 with HitPay's sentence, as its troubleshooting page has it, or 401.
     list_paging: "cursor" with meta.next_cursor; "link" with a URL only; "page" with current_page
@@ -35,6 +37,8 @@ class HitPaySettings:
     number_form: str = choice("fixed", "shortest", "text", "grouped")
     currency_case: str = choice("lower", "upper")
     zero_decimal_form: str = choice("integer", "two_decimals")
+    provider_fee: str | None = None
+    provider_fee_currency: str | None = None
     one_refund_per_payment: bool = False
     pending_counts: bool = False
     wrong_key_status: int = choice(403, 401)

@@ -42,8 +42,7 @@ def refund_body(
         "currency": currency_text(charge.currency, settings),
         "status": None if hides_status else refund.status,
         "payment_method": charge.payment_method,
-        "provider_fee": None,
-        "provider_fee_currency": None,
+        **_fee(charge, settings),
         "refunded_at": utc_text(refund.refunded_at) if refund.refunded_at else None,
         "created_at": _read_time(refund) if is_read else singapore_text(refund.created_at),
     }
@@ -117,6 +116,17 @@ def currency_text(currency: str, settings: HitPaySettings) -> str:
 
 
 _ALL = View()
+
+
+def _fee(charge: Charge, settings: HitPaySettings) -> JsonObject:
+    """What HitPay takes for a refund: a JSON number, its currency in the schema's upper case."""
+    if settings.provider_fee is None:
+        return {"provider_fee": None, "provider_fee_currency": None}
+    currency = settings.provider_fee_currency or charge.currency
+    return {
+        "provider_fee": Decimal(settings.provider_fee),
+        "provider_fee_currency": currency.upper(),
+    }
 
 
 def _read_time(refund: Refund) -> str:

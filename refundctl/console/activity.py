@@ -24,6 +24,7 @@ from refunds.refund import Refund, Source
 from refunds.state_machine import ReportState, State
 
 _T = TypeVar("_T")
+_Key = TypeVar("_Key")
 
 READ_MAX: Final = 2000
 _BATCH: Final = 100  # the ledger's own
@@ -175,33 +176,45 @@ def activity(sources: Sources, window: Window) -> Activity:
         LedgerUnavailableError: the ledger gave no answer.
     """
     now_ms = sources.clock.now_ms()
-    since_ms = window.starts(now_ms)[0]
-    places = list(islice(_places(sources, since_ms, now_ms + AHEAD_MS), READ_MAX + 1))
-    read, is_all = places[:READ_MAX], len(places) <= READ_MAX
+    refunds, reads_back_to_ms = newest_since(sources, window.starts(now_ms)[0], now_ms, READ_MAX)
+    return Activity(window, now_ms, refunds, reads_back_to_ms)
+
+
+def newest_since(
+    sources: Sources, since_ms: int, now_ms: int, at_most: int
+) -> tuple[Sequence[Refund], int | None]:
+    """The newest refunds made since then, newest first, and where reading stopped.
+
+    The second is `None` if all were read.
+
+    Raises:
+        LedgerUnavailableError: the ledger gave no answer.
+    """
+    places = list(islice(_places(sources, since_ms, now_ms + AHEAD_MS, at_most), at_most + 1))
+    read, is_all = places[:at_most], len(places) <= at_most
     ids = [place.refund_id for place in read]
-    stored = _read(sources, ids)
-    return Activity(
-        window=window,
-        at_ms=now_ms,
-        refunds=[stored[refund_id] for refund_id in ids if refund_id in stored],
-        reads_back_to_ms=None if is_all else read[-1].created_at_ms,
-    )
+    stored = in_batches(sources.listing.refunds, ids)
+    refunds = [stored[refund_id] for refund_id in ids if refund_id in stored]
+    return refunds, None if is_all else read[-1].created_at_ms
 
 
-def _places(sources: Sources, since_ms: int, until_ms: int) -> Iterator[Position]:
+def _places(sources: Sources, since_ms: int, until_ms: int, at_most: int) -> Iterator[Position]:
     """Where the refunds of the stretch stand, newest first."""
     after, before = Position(since_ms), Position(until_ms)
     for month in months(since_ms, until_ms):
         # A page of an index of keys holds some thousands of them.
         yield from sources.listing.newest(
-            OfMonth(month), after=after, before=before, limit=READ_MAX + 1
+            OfMonth(month), after=after, before=before, limit=at_most + 1
         )
 
 
-def _read(sources: Sources, ids: Sequence[str]) -> Mapping[str, Refund]:
-    batches = [ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH)]
+def in_batches(
+    read: Callable[[Sequence[_Key]], Mapping[_Key, _T]], keys: Sequence[_Key]
+) -> Mapping[_Key, _T]:
+    """What is found under the keys, a hundred at a time, some batches side by side."""
+    batches = [keys[start : start + _BATCH] for start in range(0, len(keys), _BATCH)]
     with ThreadPoolExecutor(_SIDE_BY_SIDE, "console-batch") as pool:
-        found = pool.map(sources.listing.refunds, batches)
+        found = pool.map(read, batches)
         return dict(chain.from_iterable(some.items() for some in found))
 
 

@@ -12,8 +12,10 @@ from math import log10
 from typing import Final
 
 from refundctl.console.activity import Activity, Part, Spread, Window
-from refundctl.console.words import count_of, duration, moment
-from refundctl.facts import TAKEN_BACK
+from refundctl.console.monthly import Month, Year
+from refundctl.console.words import count_of, duration, moment, share
+from refundctl.facts import TAKEN_BACK, money
+from refunds.money import Money
 from refunds.state_machine import ReportState, State
 
 WIDTH: Final = 720
@@ -26,6 +28,8 @@ _GAP: Final = 2
 _LABELS: Final = 6
 # From the bottom of a bar to its top.
 STATUSES: Final = ("succeeded", "pending", "review", "failed", "canceled")
+# What stands for the reasons that are not shown by themselves.
+OTHERS: Final = "all others"
 # What a logarithmic axis of durations is marked with; it ends at the first that nothing exceeds.
 _DURATIONS_MS: Final = (
     *(100, 1_000, 10_000, 60_000, 600_000, 3_600_000),  # 100 ms to an hour
@@ -86,6 +90,7 @@ class Row:
     kind: str
     count: int
     width: int
+    key: str  # among the list's rows
 
 
 def volume(activity: Activity) -> Chart:
@@ -155,30 +160,156 @@ def reports(activity: Activity) -> Sequence[Row]:
     return _rows([(f"report-{one.value}", activity.by_report.get(one, 0)) for one in ReportState])
 
 
+def moved_by_month(year: Year) -> Chart:
+    """What moved in each month, in one currency."""
+    top = _round_up(max(month.moved for month in year.months))
+    total, number = sum(month.moved for month in year.months), sum(m.count for m in year.months)
+    busiest = max(year.months, key=lambda month: month.moved)
+    return _by_month(
+        year,
+        f"{year.currency.upper()} moved",
+        f"{money(total, year.currency)} in {len(year.months)} months, {count_of(number, 'refund')}."
+        f" Most, {money(busiest.moved, year.currency)}, in {busiest.name}.",
+        [_y(month.moved, top) for month in year.months],
+        [Label(_y(value, top), _short_money(value, year.currency)) for value in (0, top // 2, top)],
+    )
+
+
+def share_by_month(year: Year) -> Chart:
+    """What share of the refunded payments was given back, month by month."""
+    known = [month for month in year.months if month.share_permille is not None]
+    says = "The amounts of the payments are not known."
+    if known:
+        most = max(known, key=lambda month: month.share_permille or 0)
+        says = f"Most, {share(most.share_permille)}, in {most.name}."
+    return _by_month(
+        year,
+        f"{year.currency.upper()}: share of the refunded payments",
+        says,
+        [_y(min(month.share_permille or 0, 1000), 1000) for month in year.months],
+        [Label(_y(value, 1000), f"{value // 10} %") for value in (0, 500, 1000)],
+    )
+
+
+def reasons(year: Year) -> Sequence[Row]:
+    """Why refunds were asked for in all months, as callers wrote it."""
+    named = [(one, f"reason-{place}", count) for place, (one, count) in enumerate(year.reasons)]
+    if year.other_reasons:
+        named.append((OTHERS, "reason-others", year.other_reasons))
+    most = max(count for *_, count in named)
+    return [
+        Row(label, kind, count, count * 1000 // most, f"{kind} {label}")
+        for label, kind, count in named
+    ]
+
+
+def reasons_by_month(year: Year) -> Chart:
+    """Of how many refunds each reason was, month by month."""
+    rows = reasons(year)
+    counts = [_counted(month, rows) for month in year.months]
+    top = _round_up(max(map(sum, counts)))
+    groups = []
+    for place, (month, some) in enumerate(zip(year.months, counts, strict=True)):
+        told = ", ".join(
+            f"{count} {row.label}" for row, count in zip(rows, some, strict=True) if count
+        )
+        bars = _stacked(place, len(year.months), top, [row.kind for row in rows], some)
+        groups.append(Group(f"{month.name}: {told or 'none'}", bars))
+    return Chart(
+        title=f"{year.currency.upper()}: reasons",
+        says=f"Most frequent: {rows[0].label}, {count_of(rows[0].count, 'refund')}.",
+        groups=groups,
+        along=_along_months(year),
+        up=[Label(_y(value, top), str(value)) for value in (0, top // 2, top)],
+        columns=("month", *(row.label for row in rows)),
+        rows=[
+            (month.name, *map(str, some))
+            for month, some in zip(year.months, counts, strict=True)
+            if month.count
+        ],
+    )
+
+
+def _counted(month: Month, rows: Sequence[Row]) -> Sequence[int]:
+    """How many refunds of the month have each row's reason; the last row may be of all others."""
+    counts = [0 if row.kind == "reason-others" else month.reasons.get(row.label, 0) for row in rows]
+    if rows[-1].kind == "reason-others":
+        counts[-1] = month.count - sum(counts)
+    return counts
+
+
+def _by_month(
+    year: Year, title: str, says: str, tops: Sequence[float], up: Sequence[Label]
+) -> Chart:
+    """A bar for each month up to where it ends; the numbers stand in a table of their own."""
+    groups = []
+    for place, (month, y) in enumerate(zip(year.months, tops, strict=True)):
+        x, width = _column(place, len(year.months))
+        bar = Bar(x, y, width, round(HEIGHT - BOTTOM - y, 1), "moved")
+        groups.append(Group(_said_of(month, year.currency), [bar] if bar.height else []))
+    return Chart(title, says, groups, _along_months(year), up, columns=(), rows=())
+
+
+def _along_months(year: Year) -> Sequence[Label]:
+    """Every other month, the last among them."""
+    labels = []
+    for place in range((len(year.months) - 1) % 2, len(year.months), 2):
+        x, width = _column(place, len(year.months))
+        labels.append(Label(round(x + width / 2, 1), year.months[place].name))
+    return labels
+
+
+def _said_of(month: Month, currency: str) -> str:
+    told = f"{month.name}: {money(month.moved, currency)}, {count_of(month.count, 'refund')}"
+    return told if month.share_permille is None else f"{told}, {share(month.share_permille)}"
+
+
+def _short_money(amount: int, currency: str) -> str:
+    """An amount on an axis, exactly: 0.50, 200, 20k, 4M."""
+    whole, _, rest = Money(amount, currency).decimal_string().partition(".")
+    if rest.strip("0"):
+        return f"{whole}.{rest}"
+    for sign, zeros in (("G", 9), ("M", 6), ("k", 3)):
+        if whole.endswith("0" * zeros) and len(whole) > zeros:
+            return whole[:-zeros] + sign
+    return whole
+
+
 def _rows(counts: Sequence[tuple[str, int]]) -> Sequence[Row]:
     most = max((count for _, count in counts), default=0) or 1
     return [
-        Row(kind.removeprefix("report-").replace("_", " "), kind, count, count * 1000 // most)
+        Row(kind.removeprefix("report-").replace("_", " "), kind, count, count * 1000 // most, kind)
         for kind, count in counts
         if count
     ]
 
 
 def _stack(place: int, part: Part, top: int, window: Window) -> Group:
-    x, width = _column(place, window)
-    bars: list[Bar] = []
-    below = 0
-    for status in STATUSES:
-        if count := part.counts.get(status, 0):
-            y, floor = _y(below + count, top), _y(below, top)
-            bars.append(Bar(x, y, width, round(floor - y, 1), status))
-            below += count
-    told = ", ".join(f"{part.counts[one]} {one}" for one in STATUSES if part.counts.get(one))
+    counts = [part.counts.get(status, 0) for status in STATUSES]
+    told = ", ".join(
+        f"{count} {status}" for status, count in zip(STATUSES, counts, strict=True) if count
+    )
+    bars = _stacked(place, window.parts, top, STATUSES, counts)
     return Group(f"{moment(part.start_ms)} UTC: {told or 'none'}", bars)
 
 
+def _stacked(
+    place: int, parts: int, top: int, kinds: Sequence[str], counts: Sequence[int]
+) -> Sequence[Bar]:
+    """A part's bars, each on top of the one before it."""
+    x, width = _column(place, parts)
+    bars: list[Bar] = []
+    below = 0
+    for kind, count in zip(kinds, counts, strict=True):
+        if count:
+            y, floor = _y(below + count, top), _y(below, top)
+            bars.append(Bar(x, y, width, round(floor - y, 1), kind))
+            below += count
+    return bars
+
+
 def _range(place: int, spread: Spread, scale: Callable[[int], float], window: Window) -> Group:
-    x, width = _column(place, window)
+    x, width = _column(place, window.parts)
     upper, lower = scale(spread.most_ms), scale(spread.median_ms)
     title = (
         f"{moment(spread.start_ms)} UTC, {count_of(spread.count, 'refund')}: half within "
@@ -199,7 +330,7 @@ def _along(activity: Activity) -> Sequence[Label]:
     every = -(-window.parts // _LABELS)
     labels = []
     for place in range(len(parts) - 1, -1, -every):
-        x, width = _column(place, window)
+        x, width = _column(place, window.parts)
         labels.append(Label(round(x + width / 2, 1), _short(parts[place].start_ms, window)))
     return labels[::-1]
 
@@ -209,9 +340,9 @@ def _short(at_ms: int, window: Window) -> str:
     return datetime.fromtimestamp(at_ms // 1000, UTC).strftime(form)
 
 
-def _column(place: int, window: Window) -> tuple[float, float]:
+def _column(place: int, parts: int) -> tuple[float, float]:
     """Where a part's column begins, and how wide it is."""
-    step = (WIDTH - LEFT - RIGHT) / window.parts
+    step = (WIDTH - LEFT - RIGHT) / parts
     return round(LEFT + place * step + _GAP / 2, 1), round(step - _GAP, 1)
 
 

@@ -5,6 +5,7 @@ and errors are other people's texts. What nobody would see in one is written out
 an element that isolates its direction, so that none changes what is written beside it.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -16,8 +17,9 @@ from refundctl.choices import choices
 from refundctl.console import charts
 from refundctl.console.activity import WINDOWS, Activity
 from refundctl.console.attention import attention, stuck
+from refundctl.console.monthly import Monthly
 from refundctl.console.open_now import OpenNow
-from refundctl.console.words import ago, count_of, duration
+from refundctl.console.words import ago, count_of, duration, share
 from refundctl.depths import Depths
 from refundctl.facts import NOT_FINAL, TAKEN_BACK, evidence_text, goes_to, money, standing, why
 from refundctl.plain_text import seen
@@ -71,7 +73,12 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters.update(
-            money=money, utc=utc, rfc3339=rfc3339, duration=duration, count_of=count_of
+            money=money,
+            utc=utc,
+            rfc3339=rfc3339,
+            duration=duration,
+            count_of=count_of,
+            share=share,
         )
         self._templates.globals.update(
             deployment=deployment,
@@ -128,6 +135,24 @@ class Pages:
             latest=activity.refunds[:LATEST_SHOWN],
         )
 
+    def months(self, monthly: Monthly, now_ms: int) -> str:
+        """The last twelve months, each currency by itself."""
+        return self._render(
+            "months.html",
+            now_ms=now_ms,
+            title="Month by month",
+            monthly=monthly,
+            years=[
+                (
+                    year,
+                    (charts.moved_by_month(year), charts.share_by_month(year)),
+                    charts.reasons_by_month(year),
+                    charts.reasons(year),
+                )
+                for year in monthly.years
+            ],
+        )
+
     def refunds(self, page: Page, query: ListQuery, following: str | None, now_ms: int) -> str:
         """A list; `following` is the address of the next page."""
         of = query.payment_record or query.payment_intent or query.invoice
@@ -158,6 +183,8 @@ class Pages:
             title=f"Refund {refund.id}",
             refund=refund,
             facts=refund_facts(refund, now_ms),
+            ids=defaultdict(str, _ids(refund)),
+            payment_ids=defaultdict(str, {} if payment is None else _payment_ids(payment)),
             timeline=_timeline(refund.history),
             payment_facts={} if payment is None else payment_facts(payment),
             siblings=[one for one in siblings if one.id != refund.id],
@@ -181,6 +208,20 @@ class Pages:
 def _shown(value: object) -> object:
     """Whatever a template prints; HTML that another template made is left as it is."""
     return seen(value) if type(value) is str else value
+
+
+def _ids(refund: Refund) -> dict[str, str]:
+    """Of a refund's facts, by their names in `refund_facts`, the ids that people copy."""
+    return {
+        "idempotency key": refund.idempotency_key or "",
+        "asked for": refund.request.reference_id,
+        "processor's refund": refund.processor_refund_id or "",
+    }
+
+
+def _payment_ids(payment: Payment) -> dict[str, str]:
+    """The same of a payment's, by their names in `payment_facts`."""
+    return {"payment record": payment.payment_record or "", "charge": payment.key.charge_id}
 
 
 def _timeline(history: Sequence[Entry]) -> list[tuple[Entry, int | None, str]]:

@@ -18,6 +18,7 @@ from refundctl.console.activity import DEFAULT_WINDOW, WINDOWS, activity
 from refundctl.console.find import find, saying
 from refundctl.console.fresh import Fresh
 from refundctl.console.gate import HOST, Gate, Handler, harden
+from refundctl.console.monthly import monthly
 from refundctl.console.open_now import open_now
 from refundctl.console.pages import Pages
 from refundctl.console.sources import Sources
@@ -33,6 +34,7 @@ LIST_LIMIT: Final = 50
 ANSWER_SECONDS: Final = 30
 _NOW_KEPT_MS: Final = 5_000
 _ACTIVITY_KEPT_MS: Final = 15_000
+_MONTHLY_KEPT_MS: Final = 300_000
 _READERS: Final = 4
 _STATIC: Final = Path(__file__).with_name("static")
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -73,6 +75,7 @@ class Console:
             window.name: fresh(partial(activity, sources, window), keep_ms=_ACTIVITY_KEPT_MS)
             for window in WINDOWS.values()
         }
+        self._monthly = fresh(partial(monthly, sources), keep_ms=_MONTHLY_KEPT_MS)
         self._files = {
             file.name: (file.read_bytes(), _TYPES[file.suffix]) for file in _STATIC.iterdir()
         }
@@ -93,6 +96,7 @@ class Console:
         app.router.add_get(f"{base}/", self._overview)
         app.router.add_get(f"{base}/refunds", self._list)
         app.router.add_get(f"{base}/refunds/{{id}}", self._refund)
+        app.router.add_get(f"{base}/months", self._months)
         app.router.add_get(f"{base}/find", self._find)
         app.router.add_get(f"{base}/static/{{name}}", self._file)
         return app
@@ -119,6 +123,10 @@ class Console:
             self._now.get(), self._activity[name].get()
         )
         return _html(self._pages.overview(now, what_was, depths, webhooks))
+
+    async def _months(self, _request: web.Request) -> web.StreamResponse:
+        read = await self._monthly.get()
+        return _html(self._pages.months(read, self._sources.clock.now_ms()))
 
     async def _refund(self, request: web.Request) -> web.StreamResponse:
         refund_id = request.match_info["id"]

@@ -26,3 +26,8 @@ def ago(at_ms: int, now_ms: int) -> str:
 def count_of(count: int, thing: str) -> str:
     """So many of something: 1 refund, 2 refunds."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
+def share(permille: int | None) -> str:
+    """A share: 12.3 %; nothing where it is not known."""
+    return "" if permille is None else f"{permille // 10}.{permille % 10} %"

@@ -113,6 +113,61 @@ class TestLooking:
         assert len(visit.asked) >= 6
         assert {asked for asked in visit.asked if not asked.startswith(address)} == set()
 
+    def test_a_year_is_shown_month_by_month_on_a_phone_too(
+        self, visit: Visit, address: str
+    ) -> None:
+        page = visit.page
+        page.set_viewport_size({"width": 375, "height": 720})
+        page.goto(address)
+        page.get_by_role("link", name="month by month").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Month by month")
+        # Given a shop that refunds in four currencies
+        sections = page.locator("main > section")
+        assert [one.inner_text() for one in sections.locator("h2").all()] == [
+            "JPY", "MYR", "PHP", "SGD",
+        ]  # fmt: skip
+        # Then each has three pictures with something in them, and its numbers
+        for section in sections.all():
+            pictures = section.get_by_role("img")
+            expect(pictures).to_have_count(3)
+            for picture in pictures.all():
+                box = picture.locator("rect").first.bounding_box()
+                assert box is not None
+                assert box["height"] > 10
+                assert box["x"] + box["width"] <= 375
+            expect(section.get_by_role("region", name="table")).to_contain_text("2026-03")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375
+
+
+class TestCopying:
+    """An id or a command is taken along by one press."""
+
+    def test_the_command_that_is_pressed_is_in_the_clipboard(
+        self, browser: Browser, address: str
+    ) -> None:
+        rights = ["clipboard-read", "clipboard-write"]
+        with visiting(browser, permissions=rights) as visit:
+            visit.page.goto(address)
+            row = stuck(visit).first
+            button = row.get_by_role("button", name="Copy rfd_")
+            button.click()
+            copied = visit.page.evaluate("navigator.clipboard.readText()")
+            assert copied == row.get_by_role("link").inner_text()
+            expect(visit.page.locator("#said")).to_have_text(f"Copied: {copied}")
+            # And what needs somebody comes with a command that can be pasted
+            findings = visit.page.get_by_role("region", name="What needs somebody")
+            findings.get_by_role("button", name="refundctl review").first.click()
+            command = visit.page.evaluate("navigator.clipboard.readText()")
+            assert command.startswith("refundctl review")
+            assert command.endswith("--stage production")
+            assert visit.complaints == []
+
+    def test_without_a_clipboard_no_button_pretends(self, browser: Browser, address: str) -> None:
+        with visiting(browser, java_script_enabled=False) as visit:
+            visit.page.goto(address)
+            assert visit.page.locator("button.copy").count() > 10
+            expect(visit.page.locator("button.copy:visible")).to_have_count(0)
+
 
 class TestStayingUpToDate:
     """The page follows what happens, and leaves the reader's place alone."""
@@ -191,7 +246,8 @@ class TestForEverybody:
     ) -> None:
         refund = day.world.stored("hostile").id
         with visiting(browser, color_scheme=scheme) as visit:
-            for path in ("", f"refunds/{refund}", "refunds?status=failed", "find?q=nobody"):
+            pages = ("", "months", f"refunds/{refund}", "refunds?status=failed", "find?q=nobody")
+            for path in pages:
                 visit.page.goto(address + path)
                 for details in visit.page.locator("summary").all():
                     details.click()
@@ -208,7 +264,11 @@ class TestForEverybody:
         expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
         page.keyboard.press("Enter")
         assert page.evaluate("document.activeElement.id") == "main"
-        # And from there, past what needs somebody, to the first state's refunds
+        # And from there, past the commands that can be copied, to the first state's refunds
+        commands = page.get_by_role("region", name="What needs somebody").get_by_role("button")
+        for command in commands.all():
+            page.keyboard.press("Tab")
+            expect(command).to_be_focused()
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", level=1)).to_have_text("Refunds: pending")
@@ -218,7 +278,7 @@ class TestForEverybody:
     ) -> None:
         refund = day.world.stored("hostile").id
         with visiting(browser, viewport={"width": 360, "height": 740}) as visit:
-            for path in ("", f"refunds/{refund}", "refunds"):
+            for path in ("", "months", f"refunds/{refund}", "refunds"):
                 visit.page.goto(address + path)
                 width = visit.page.evaluate("document.documentElement.scrollWidth")
                 assert width <= 360, path

@@ -82,6 +82,7 @@ class ProcessorBooks:
         lists_other_ids: whether a payment lists its refunds under ids of another kind than orders
             are answered with.
         refuses: payments of which no refund is made, though they look as if one could be.
+        fee: what it takes for each refund from now on; orders are answered with it.
         key_form: which form of keys it is handed; an order is found under that of its own only.
     """
 
@@ -101,6 +102,7 @@ class ProcessorBooks:
         self.zone_ms = 0
         self.lists_other_ids = False
         self.refuses: set[str] = set()
+        self.fee: Money | None = None
         self.key_form = ""
 
     def arrive(self, order: RefundOrder) -> Movement | Rejected:
@@ -163,6 +165,7 @@ class ProcessorBooks:
             created_at_ms=self._whole_second(age_ms),
             order_id=shown_order if self.names_orders else None,
             payment_method=method,
+            fee=self.fee,
         )
         last_ms = now_ms + self.conduct.after_ms
         refund = FakeRefund(

@@ -10,6 +10,7 @@ from refunds.answers import STATUS_OF_ERROR, answer_of, error_answer
 from refunds.arrival import Arrival
 from refunds.errors import PaymentBusyError, RefundBridgeError
 from refunds.execute import Answer
+from refunds.money import Money
 from refunds.ports import Rejected
 from refunds.refund import CreditNote, Failure
 from refunds.refund_object import refund_object
@@ -19,9 +20,10 @@ from tests.fakes.world import World
 
 FIELDS = {
     "id", "object", "status", "amount", "currency", "payment_record", "payment_intent", "invoice",
-    "processor", "processor_payment_id", "processor_refund_id", "reason", "metadata", "failure",
-    "stripe_report", "credit_note", "arrival", "payment", "refund_type", "source", "created_at",
-    "updated_at", "created", "charge", "balance_transaction", "receipt_number", "failure_reason",
+    "processor", "processor_payment_id", "processor_refund_id", "processor_fee", "reason",
+    "metadata", "failure", "stripe_report", "credit_note", "arrival", "payment", "refund_type",
+    "source", "created_at", "updated_at", "created", "charge", "balance_transaction",
+    "receipt_number", "failure_reason",
 }  # fmt: skip
 
 
@@ -31,6 +33,14 @@ def succeeded() -> Answer:
     world = World()
     world.pay()
     return world.refund("k", amount=2500)
+
+
+def test_the_processors_fee_is_shown_in_its_own_currency_and_null_if_it_was_not_said(
+    succeeded: Answer,
+) -> None:
+    with_fee = replace(succeeded.refund, fee=Money(0, "jpy"))
+    shown = [refund_object(one, None)["processor_fee"] for one in (succeeded.refund, with_fee)]
+    assert shown == [None, {"amount": 0, "currency": "jpy"}]
 
 
 def in_state(answer: Answer, state: State, failure: Failure | None = None) -> Answer:

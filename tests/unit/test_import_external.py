@@ -60,6 +60,10 @@ class TestImport:
         assert (refund.report.state, refund.report.last_ring_ms) == (ReportState.DUE, None)
         assert refund.next_check_ms == NOW
 
+    def test_the_fee_that_the_processor_names_is_kept_with_it(self) -> None:
+        assert self.of(movement()).fee is None
+        assert self.of(movement(fee=Money(65, "sgd"))).fee == Money(65, "sgd")
+
     def test_its_request_is_what_a_caller_would_have_asked_for(self) -> None:
         request = self.of(movement()).request
         assert request.reference_type is ReferenceType.PAYMENT_RECORD

@@ -241,6 +241,20 @@ class TestMovements:
     def looked(self, refund: Refund, seen: Movement) -> Refund:
         return after_movement(refund, seen, at_ms=AT, cause="looked_up", actor=ACTOR)
 
+    def test_the_fee_is_what_is_said_of_it_last(self) -> None:
+        before = self.looked(unknown(), movement(MovementStatus.PENDING))
+        assert before.fee is None
+        # Given a fee that is said while it is pending
+        pends = self.looked(before, movement(MovementStatus.PENDING, fee=Money(65, "usd")))
+        assert pends.fee == Money(65, "usd")
+        # When it succeeds, then an answer that leaves it out changes nothing, and another one does
+        assert self.looked(pends, movement()).fee == Money(65, "usd")
+        assert self.looked(pends, movement(fee=Money(0, "usd"))).fee == Money(0, "usd")
+
+    def test_the_fee_of_another_movement_is_not_its_own(self) -> None:
+        bound = self.looked(unknown(), movement(MovementStatus.PENDING, fee=Money(65, "sgd")))
+        assert self.looked(bound, movement(id="m2")).fee is None
+
     def test_a_failure_frees_it_and_says_the_processors_word(self) -> None:
         after = self.looked(pending(), movement(MovementStatus.FAILED))
         assert after.state is State.FAILED

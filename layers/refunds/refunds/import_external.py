@@ -72,6 +72,7 @@ class Import:
             created_at_ms=made_ms(movement) or self.now_ms,
             updated_at_ms=self.now_ms,
             processor_refund_id=movement.id,
+            fee=movement.fee,
             contradicts=contradicts,
             report=report_at_birth(self.key),
         )

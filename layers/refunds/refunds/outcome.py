@@ -8,6 +8,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Final
 
+from refunds.money import Money
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import (
     Aborted,
@@ -102,6 +103,7 @@ def after_movement(
         "processor_refund_id": movement.id,
         "lease_until_ms": None,
         "looks": 0,
+        "fee": movement.fee or _fee_known_of(refund, movement),
     }
     if movement.status is MovementStatus.SUCCEEDED:
         succeeded = transition(
@@ -119,6 +121,11 @@ def after_movement(
         # A review that is bound waits for its movement's end, as a pending refund does.
         return replace(refund, next_check_ms=at_ms, **bound)
     return transition(refund, Event.PEND, why, next_check_ms=at_ms, **bound)
+
+
+def _fee_known_of(refund: Refund, movement: Movement) -> Money | None:
+    """What was said of this movement's fee once, where this answer leaves it out."""
+    return refund.fee if refund.processor_refund_id == movement.id else None
 
 
 class News(StrEnum):

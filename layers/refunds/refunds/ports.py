@@ -500,6 +500,8 @@ class Movement:
         payment_method: where the money of an unlinked refund went, by the processor's id.
         failure_code: the processor's code for why it failed, if it gives one.
         failure_message: the processor's sentence on that; one short line, no secret.
+        fee: what the processor takes for the refund, in a currency of its own choice; ``None`` if
+            it does not say so, or not in a form that can be read exactly.
     """
 
     id: str
@@ -513,6 +515,7 @@ class Movement:
     payment_method: str | None = None
     failure_code: str | None = None
     failure_message: str | None = None
+    fee: Money | None = None
 
 
 class MovementStatus(StrEnum):

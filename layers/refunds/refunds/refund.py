@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from refunds.forgotten import digest_of, is_of
+from refunds.money import Money
 from refunds.state_machine import (
     FREED,
     NEVER_SENT_AGAIN,
@@ -334,6 +335,8 @@ class Refund:
         contradicts: the refund, failed without evidence, that this imported movement may be.
         account: what its order was sent to, and under which form of key, as a fingerprint
             (``ProcessorSettings.account``); ``None``: not sent, or by a former release.
+        fee: what the processor takes for it, minor units of a currency of its own, as it said when
+            the refund was bound or moved on last; ``None`` if it has not said.
         refused_since_ms: since when a scheduled refund meets the same refusal at its every turn.
         next_check_ms: when settling looks at the refund again; ``None`` when nothing is owed.
         revision: counts the writes of this item; every write names the one it replaces.
@@ -368,6 +371,7 @@ class Refund:
     handled_at_ms: int | None = None
     contradicts: str | None = None
     account: str | None = None
+    fee: Money | None = None
     refused_since_ms: int | None = None
     failure: Failure | None = None
     report: Report = field(default_factory=Report)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from refunds.listing import Page
+from refunds.money import Money
 from refunds.payment import Payment, payment_key_of
 from refunds.read_payment import PaymentRead
 from refunds.refund import TAKEN_BACK, CreditNote, Refund
@@ -36,6 +37,7 @@ def refund_object(
         "processor": refund.processor,
         "processor_payment_id": refund.refunded_payment,
         "processor_refund_id": refund.processor_refund_id,
+        "processor_fee": _fee(refund.fee),
         "reason": refund.request.reason,
         "metadata": dict(refund.request.metadata),
         "failure": _failure(refund),
@@ -128,6 +130,10 @@ def _members_of_stripes(refund: Refund) -> dict[str, Any]:
         "receipt_number": None,
         "failure_reason": None if failure is None else failure["code"],
     }
+
+
+def _fee(fee: Money | None) -> dict[str, Any] | None:
+    return None if fee is None else {"amount": fee.amount, "currency": fee.currency}
 
 
 def _failure(refund: Refund) -> dict[str, Any] | None:

@@ -21,6 +21,27 @@ document.addEventListener("keydown", (event) => {
   document.getElementById("q").focus();
 });
 
+// The buttons are in the page, so that news leave them and the focus on them alone; they are shown
+// where there is a clipboard. News also bring back the word on a button that was pressed.
+if (navigator.clipboard) {
+  document.documentElement.classList.add("can-copy");
+  document.addEventListener("click", (event) => {
+    const button = event.target instanceof Element && event.target.closest("[data-copy]");
+    if (button) copy(button);
+  });
+}
+
+async function copy(button) {
+  let told = "Copied";
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+  } catch {
+    told = "Not copied";
+  }
+  button.textContent = told;
+  document.getElementById("said").textContent = `${told}: ${button.dataset.copy}`;
+}
+
 function look() {
   const request = new XMLHttpRequest();
   request.open("GET", location.href);

@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
+from refunds.money import Money
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import Commit, Ledger, RefundWrite
 from refunds.refund import (
@@ -89,6 +90,7 @@ def a_full_refund() -> Refund:
         snapshot=("hp_1", "hp_2"),
         processor_refund_id=unique("hp"),
         answers=(ProviderAnswer(attempt=3, at_ms=NOW + 4, said="HitPay answered 502"),),
+        fee=Money(65, "usd"),
         failure=Failure(code="refund_rejected", message="Refund window exceeded", status=422),
         report=Report(
             state=ReportState.DUE,

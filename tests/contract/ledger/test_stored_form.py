@@ -10,6 +10,7 @@ import pytest
 from refunds.adapters.attribute_values import decode_item
 from refunds.adapters.ledger_items import due_partition, payment_of, refund_item, refund_of
 from refunds.adapters.ledger_keys import Item, movement_claim_key, payment_item_key, refund_key
+from refunds.money import Money
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import (
     DUE_SHARDS,
@@ -155,6 +156,15 @@ def test_a_credit_note_is_stored_once_it_is_owed_and_then_changed_in_place(table
     after = change(table, due, ended)
     assert (after.credit_note.state, after.credit_note.id) == (CreditNoteState.ISSUED, "cn_1")
     assert item_of(table, first)["credit_note"]["later"] == "?"
+
+
+def test_a_fee_is_stored_once_it_is_known_and_absent_until_then(table: Table) -> None:
+    first = keep(table, a_refund())
+    assert "fee" not in item_of(table, first)
+    second = change(table, first, replace(first, fee=Money(0, "sgd")))
+    assert item_of(table, first)["fee"] == {"amount": 0, "currency": "sgd"}
+    third = change(table, second, replace(second, fee=Money(65, "usd")))
+    assert third.fee == Money(65, "usd")
 
 
 def test_what_a_newer_release_adds_to_a_claim_survives_confirming_it(table: Table) -> None:

@@ -159,6 +159,23 @@ def test_a_refund_is_read_in_every_form(
     assert shown.status is ChargeStatus.REFUNDABLE
 
 
+def test_the_fee_is_read_where_it_is_printed(desk: Desk) -> None:
+    # Given a HitPay that takes a fee for a refund, in a currency of its own
+    charge: dict[str, Any] = {"id": "pay-1", "amount": "5000.00", "currency": "sgd"}
+    desk.control.seed(Seed(charges=(charge,)))
+    desk.control.set_hitpay(provider_fee="0.65", provider_fee_currency="usd")
+
+    # When a payment is refunded
+    outcome = desk.hitpay.refund(order(125_000), desk.deadline())
+
+    # Then the answer, the refund and the charge say it
+    assert isinstance(outcome, Accepted), outcome
+    read = desk.hitpay.movement(outcome.movement.id, desk.deadline())
+    (listed,) = desk.hitpay.charge("pay-1", desk.deadline()).movements or ()
+    fees = [movement and movement.fee for movement in (outcome.movement, read, listed)]
+    assert fees == [Money(65, "usd")] * 3
+
+
 SWITCHES = [
     (switch.name, value)
     for switch in fields(HitPaySettings)

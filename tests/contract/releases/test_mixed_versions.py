@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from refunds.money import Money
 from refunds.payment import PaymentKey
 from refunds.ports import MovementStatus
 from refunds.refund import ReferenceType, RefundType, Source, refund_id_of
@@ -30,6 +31,7 @@ def newer() -> Sample:
     _by_event(world)
     _of_the_dashboard(world)
     _looked_at_and_taken_back(world)
+    _with_a_fee(world)
     return story.sample_of(world)
 
 
@@ -62,6 +64,13 @@ def _of_the_dashboard(world: World) -> None:
     world.observe(PaymentKey("hitpay", "charge-dashboard"), world.deadline())
     (found,) = [one for one in world.ledger.refunds.values() if one.source is Source.PROCESSOR]
     assert (found.payment_record, found.report.state) == (None, ReportState.FAILED)
+
+
+def _with_a_fee(world: World) -> None:
+    world.processor.books.fee = Money(65, "usd")
+    world.refund("with_a_fee", record=world.pay("with_a_fee"), amount=2500)
+    world.processor.books.fee = None
+    assert world.stored("with_a_fee").fee == Money(65, "usd")
 
 
 def _looked_at_and_taken_back(world: World) -> None:

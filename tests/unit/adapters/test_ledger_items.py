@@ -19,6 +19,7 @@ from refunds.adapters.ledger_keys import (
 )
 from refunds.adapters.ledger_writes import states_before
 from refunds.arrival import Arrival
+from refunds.money import Money
 from refunds.payment import Payment, PaymentKey
 from refunds.ports import MovementClaim, RecordClaim
 from refunds.refund import (
@@ -130,6 +131,7 @@ REFUNDS = st.builds(
     started_at_ms=st.none() | INTS,
     snapshot=st.none() | st.lists(IDS, max_size=3).map(tuple),
     processor_refund_id=st.none() | IDS,
+    fee=st.none() | st.builds(Money, INTS, st.sampled_from(["sgd", "jpy"])),
     failure=st.none() | st.builds(Failure, code=TEXT, message=TEXT, status=st.none() | INTS),
     report=REPORTS,
     credit_note=CREDIT_NOTES,

@@ -1,5 +1,6 @@
 """What HitPay is sent, and what it means by a success and by a refusal."""
 
+import json
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -39,6 +40,50 @@ def test_an_accepted_refund_says_what_it_is(outcome_of: Any) -> None:
     assert movement.refunded_at_ms == 1_714_528_984_000
     assert movement.created_at_ms == 1_714_528_980_000  # 10:03:00 in Singapore is 02:03:00 UTC
     assert server.requests == ["POST /v1/refund"]
+
+
+@pytest.mark.parametrize(
+    ("written", "currency", "fee"),
+    [
+        (b"0.65", "SGD", Money(65, "sgd")),
+        (b"65", "jpy", Money(65, "jpy")),
+        (b"0.10", "usd", Money(10, "usd")),
+        (b"0", "usd", Money(0, "usd")),
+        (b"90071992547.43", "usd", Money(9_007_199_254_743, "usd")),
+        (b'"0.65"', "usd", Money(65, "usd")),
+    ],
+)
+def test_the_fee_is_kept_exactly_in_its_own_currency(
+    outcome_of: Any, written: bytes, currency: str, fee: Money
+) -> None:
+    outcome, _ = outcome_of(answer(200, with_fee(written, currency)))
+    assert isinstance(outcome, Accepted)
+    assert (outcome.movement.fee, outcome.movement.money) == (fee, Money(5000, "usd"))
+
+
+@pytest.mark.parametrize(
+    ("written", "currency"),
+    [
+        (b"null", None), (b"0.65", None), (b"null", "usd"), (b"0.65", ""), (b"0.65", "dollars"),
+        (b"0.65", 36), (b"-0.65", "usd"), (b"0.655", "usd"), (b"0.5", "jpy"), (b"true", "usd"),
+        (b'"much"', "usd"), (b'"-1"', "usd"), (b"[0.65]", "usd"), (b'{"amount": 0.65}', "usd"),
+        (b"1e30", "usd"), (b"1e-999999", "usd"), (b"1000000000000", "usd"), (b"9" * 4000, "usd"),
+    ],
+)  # fmt: skip
+def test_a_fee_that_is_no_amount_is_not_kept_and_delays_nothing(
+    outcome_of: Any, written: bytes, currency: object
+) -> None:
+    outcome, server = outcome_of(answer(200, with_fee(written, currency)))
+    assert isinstance(outcome, Accepted)
+    assert outcome.movement.fee is None
+    assert outcome.movement.status is MovementStatus.SUCCEEDED
+    assert server.requests == ["POST /v1/refund"]
+
+
+def with_fee(written: bytes, currency: object) -> bytes:
+    """A refund whose fee is printed so, digit for digit."""
+    body = hitpay_refund(provider_fee="the fee", provider_fee_currency=currency)
+    return json.dumps(body).encode().replace(b'"the fee"', written)
 
 
 def test_the_request_is_a_form_with_the_charge_and_the_decimal_amount(outcome_of: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from refundctl.exits import Exit
+from refunds.money import Money
 from refunds.ports import MovementStatus
 from tests.fakes.processor_fates import Answered, RequestLost
 from tests.fakes.world import STEP_MS, World
@@ -56,6 +57,9 @@ class TestExport:
             "failure": "",
             "payment_amount_minor": "9999",
             "payment_amount": "99.99",
+            "fee_minor": "",
+            "fee": "",
+            "fee_currency": "",
         }
         assert (refused["status"], refused["failure"]) == ("failed", "refund_rejected")
         assert (lost["status"], lost["processor_refund"], lost["refunded_at"]) == (
@@ -101,6 +105,58 @@ class TestExport:
         assert "kim" not in ended.out
         assert "SGD 3.50 succeeded: 2 refunds" in ended.err
 
+    def test_fees_stand_in_their_own_currency_and_their_sums_are_said_by_it(
+        self, world: World, operator: Operator, tmp_path: Path
+    ) -> None:
+        # Given fees in two currencies, one of nothing, and a refund of which none is known
+        fees = (Money(65, "sgd"), Money(35, "sgd"), Money(7, "jpy"), Money(0, "usd"), None)
+        for number, fee in enumerate(fees):
+            world.processor.books.fee = fee
+            world.refund(f"k{number}", amount=100)
+            world.clock.advance(STEP_MS)
+        # When they are exported
+        ended = operator.done("export --since 7d")
+        # Then none is 0 that is not known, and no two currencies are added
+        assert [(r["fee_minor"], r["fee"], r["fee_currency"]) for r in rows(ended.out)] == [
+            ("65", "0.65", "sgd"),
+            ("35", "0.35", "sgd"),
+            ("7", "7", "jpy"),
+            ("0", "0.00", "usd"),
+            ("", "", ""),
+        ]
+        assert ended.err.splitlines() == [
+            "SGD 5.00 succeeded: 5 refunds",
+            "JPY 7 taken by processors as fees: 1 refund",
+            "SGD 1.00 taken by processors as fees: 2 refunds",
+            "USD 0.00 taken by processors as fees: 1 refund",
+        ]
+        # And machines are given the same with the file
+        told = operator.json(f"export --since 7d --output {tmp_path / 'refunds.csv'}")
+        assert told["sums"] == [
+            {"currency": "sgd", "status": "succeeded", "amount_minor": 500, "refunds": 5}
+        ]
+        assert told["fees"] == [
+            {"currency": "jpy", "amount_minor": 7, "refunds": 1},
+            {"currency": "sgd", "amount_minor": 100, "refunds": 2},
+            {"currency": "usd", "amount_minor": 0, "refunds": 1},
+        ]
+
+    def test_the_fee_is_shown_with_its_refund(self, world: World, operator: Operator) -> None:
+        world.processor.books.fee = Money(65, "usd")
+        refund = world.refund("k", amount=100).refund
+        shown = operator.done(f"show {refund.id}").out
+        assert "processor's fee" in shown
+        assert "USD 0.65" in shown
+        assert operator.json(f"show {refund.id}")["processor_fee"] == {
+            "amount": 65,
+            "currency": "usd",
+        }
+
+    def test_the_same_column_is_given_once(self, world: World, operator: Operator) -> None:
+        world.refund("k", amount=100, metadata={"order": "7"})
+        ended = operator.done("export --since 7d --metadata order --metadata order")
+        assert ended.out.splitlines()[0].count("metadata.order") == 1
+
     def test_a_refund_that_others_made_before_has_its_time_from_the_processor(
         self, world: World, operator: Operator
     ) -> None:
@@ -141,7 +197,7 @@ class TestExport:
         world.refund("k", amount=100)
         file = tmp_path / "refunds.csv"
         ended = operator.json(f"export --since 7d --output {file}")
-        assert ended == {"refunds": 1, "file": str(file)}
+        assert (ended["refunds"], ended["file"]) == (1, str(file))
         assert len(rows(file.read_text())) == 1
 
     def test_a_span_that_ends_before_it_begins(self, operator: Operator) -> None:

@@ -52,6 +52,17 @@ def test_the_printed_form_of_yen_changes_and_the_value_does_not(
     assert reply.body["amount_refunded"] == 5000
 
 
+def test_a_fee_is_a_number_in_the_major_unit_of_its_own_currency(
+    hitpay: HitPayCaller, control: SimulatorControl
+) -> None:
+    control.set_hitpay(provider_fee="0.65")
+    made = hitpay.refund(payment_id=CHARGE, amount="1.00")
+    assert b'"provider_fee": 0.65, "provider_fee_currency": "SGD"' in made.raw
+    control.set_hitpay(provider_fee_currency="usd")
+    made = hitpay.refund(payment_id=CHARGE, amount="1.00")
+    assert b'"provider_fee": 0.65, "provider_fee_currency": "USD"' in made.raw
+
+
 def test_a_wrong_switch_is_refused_with_a_sentence(control: SimulatorControl) -> None:
     with pytest.raises(ControlError, match="no setting 'colour'"):
         control.set_hitpay(colour="red")

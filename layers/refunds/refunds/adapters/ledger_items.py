@@ -25,6 +25,7 @@ from refunds.adapters.ledger_keys import (
     refund_key,
 )
 from refunds.arrival import Arrival
+from refunds.money import Money
 from refunds.payment import Payment, PaymentKey, payment_key_of
 from refunds.ports import DUE_SHARDS
 from refunds.refund import (
@@ -62,6 +63,7 @@ def refund_item(refund: Refund) -> Item:
         "history": [entry_item(entry) for entry in refund.history],
         "snapshot": None if refund.snapshot is None else list(refund.snapshot),
         "answers": _answer_items(refund.answers),
+        "fee": None if refund.fee is None else _fields(refund.fee),
     }
     item: Item = plain(_set(refund_key(refund.id) | facts | _index_attributes(refund)))
     return item
@@ -155,6 +157,8 @@ def _refund_of(item: Mapping[str, Any]) -> Refund:
     if "snapshot" in item:
         known["snapshot"] = tuple(item["snapshot"])
     known["answers"] = _answers_of(item)
+    if "fee" in item:
+        known["fee"] = Money(**_known(Money, item["fee"]))
     if "failure" in item:
         known["failure"] = Failure(**_known(Failure, item["failure"]))
     _require_int(known, "amount", "created_at_ms", "revision")

@@ -60,6 +60,19 @@ def money_of(value: Any, currency: str) -> Money:
         raise UnreadableAnswerError(f"an amount in HitPay's answer is none: {error}") from error
 
 
+def fee_of(source: dict[str, Any]) -> Money | None:
+    """What HitPay takes for a refund, in the fee's own currency.
+
+    No refund waits for its fee: one that is negative, is no exact amount, or has no currency counts
+    as not said.
+    """
+    try:
+        currency = optional_text(source, "provider_fee_currency")
+        return None if currency is None else money_of(source.get("provider_fee"), currency)
+    except UnreadableAnswerError:
+        return None
+
+
 def method_name(value: Any) -> str | None:
     """The method's name; HitPay gives it plainly or as an object with a name. Never decisive."""
     name = value.get("name") if isinstance(value, dict) else value

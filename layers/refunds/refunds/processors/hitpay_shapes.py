@@ -7,7 +7,14 @@ the whole answer unreadable. Facts: https://docs.hitpayapp.com (refunds, payment
 from typing import Any, Final
 
 from refunds.ports import Charge, ChargeStatus, Movement, MovementStatus, UnreadableAnswerError
-from refunds.processors.hitpay_members import money_of, object_of, optional_text, text, time_ms
+from refunds.processors.hitpay_members import (
+    fee_of,
+    money_of,
+    object_of,
+    optional_text,
+    text,
+    time_ms,
+)
 
 CHARGE_STATUS: Final = {
     "succeeded": ChargeStatus.REFUNDABLE,
@@ -49,6 +56,7 @@ def read_movement(source: Any, *, within: Charge | None = None) -> Movement:
         processor_status=word,
         refunded_at_ms=refunded_at_ms,
         created_at_ms=time_ms(source, "created_at"),
+        fee=fee_of(source),
     )
 
 

@@ -7,8 +7,10 @@ from typing import Any
 from refundctl.console.sources import Sources
 from refundctl.depths import Depths
 from refunds.listing import ListRefunds
+from refunds.payment import payment_key_of
 from refunds.refund import Entry, Refund
-from tests.contract.ledger.examples import a_refund
+from refunds.state_machine import State
+from tests.contract.ledger.examples import a_payment, a_refund
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.listing import MemoryListing
 from tests.fakes.virtual_clock import VirtualClock
@@ -44,6 +46,27 @@ class Shelf:
             processors=("hitpay",),
             clock=self.clock,
         )
+
+    def refunded(
+        self,
+        at_ms: int = NOW - 1,
+        *,
+        reason: str | None = None,
+        paid: int | None = None,
+        of: Refund | None = None,
+        **facts: Any,
+    ) -> Refund:
+        """A refund that moved money, of the payment of ``of`` or of one that captured ``paid``."""
+        refund = self.put(at_ms, state=State.SUCCEEDED, **facts)
+        refund = replace(refund, request=replace(refund.request, reason=reason))
+        if of is not None:
+            refund = replace(refund, processor_payment_id=of.processor_payment_id)
+        self.ledger.refunds[refund.id] = refund
+        if paid is not None:
+            key = payment_key_of(refund)
+            payment = a_payment(key=key, captured=paid, currency=refund.currency)
+            self.ledger.payments[key] = payment
+        return refund
 
     def put(self, at_ms: int = NOW - 1, **facts: Any) -> Refund:
         """A refund made then; `history` as `(milliseconds later, from, to)`."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from refundctl.console.activity import DEFAULT_WINDOW, WINDOWS, activity
+from refundctl.console.monthly import monthly
 from refundctl.console.open_now import OpenNow, open_now
 from refundctl.console.pages import STUCK_SHOWN, Pages
 from refundctl.facts import TAKEN_BACK
@@ -127,6 +128,69 @@ class TestOverview:
         assert page.one("a", aria_current="page").attributes["href"] == f"/token/?window={window}"
 
 
+class TestMonths:
+    """A year, month by month."""
+
+    def page(self, shelf: Shelf) -> Markup:
+        return Markup(PAGES.months(monthly(shelf.sources), NOW))
+
+    def test_each_currency_has_pictures_of_its_own_and_the_numbers_beside_them(self) -> None:
+        shelf = Shelf()
+        shelf.refunded(amount=2500, paid=10_000)
+        shelf.refunded(amount=900, currency="jpy", paid=900)
+        page = self.page(shelf)
+        for currency, row in (
+            ("sgd", "2026-03 1 SGD 25.00 25.0 % SGD 100.00"),
+            ("jpy", "2026-03 1 JPY 900 100.0 % JPY 900"),
+        ):
+            section = page.one("section", aria_labelledby=f"in-{currency}")
+            assert [len(one.inside_of("rect")) for one in section.inside_of("svg")[:3]] == [1, 1, 1]
+            (numbers,) = [one for one in section.inside if one.attributes.get("class") == "months"]
+            assert [one.text for one in numbers.inside_of("tr")[1:]] == [row]
+        assert "no share of all sales" in page.by_id("main").text
+
+    def test_what_a_caller_wrote_is_only_text(self) -> None:
+        shelf = Shelf()
+        shelf.refunded(reason=HOSTILE)
+        page = self.page(shelf)
+        assert page.all("img") == []
+        assert len(page.all("script")) == 1
+        labels = [one.text for one in page.all("bdi")]
+        assert any(one.startswith("</bdi></script><script>alert('1')") for one in labels)
+        assert any("[U+202E]" in one for one in labels)
+
+    def test_a_year_without_refunds_says_so(self) -> None:
+        assert "No money moved in twelve months." in self.page(Shelf()).by_id("main").text
+
+    def test_what_was_not_read_is_said_with_what_has_it(self) -> None:
+        shelf = Shelf()
+        shelf.refunded()
+        read = replace(monthly(shelf.sources), reads_back_to_ms=NOW - 1)
+        told = Markup(PAGES.months(read, NOW)).by_id("main").text
+        assert "These are the newest 1 refunds, back to 2026-03-14 03:07:30" in told
+        assert "refundctl export --since 365d --stage production" in told
+
+
+class TestCopying:
+    """Ids and commands can be copied as they are."""
+
+    def test_a_refunds_ids_and_commands(self) -> None:
+        refund = a_full_refund()
+        page = refund_page(refund, idempotency_key="order-7", state=State.REVIEW)
+        copied = {one.attributes["data-copy"] for one in page.all("button", class_="copy")}
+        commands = {one.text for one in page.all("code") if one.text.startswith("refundctl")}
+        assert commands
+        assert copied >= commands | {refund.id, "order-7", refund.processor_refund_id, "pr_1"}
+
+    def test_every_command_and_every_id_of_a_table_on_the_overview(
+        self, overview: Markup, day: ShopDay
+    ) -> None:
+        copied = {one.attributes["data-copy"] for one in overview.all("button", class_="copy")}
+        commands = {one.text for one in overview.all("code")}
+        assert any("refundctl review" in one for one in commands)
+        assert copied >= commands | {day.world.stored("no-answer").id}
+
+
 class TestRefund:
     """One refund."""
 
@@ -146,10 +210,11 @@ class TestRefund:
 
     def test_one_in_review_says_where_the_evidence_is(self) -> None:
         page = refund_page(a_refund(), state=State.REVIEW)
-        (told,) = [one.text for one in page.all("li", class_="fail")]
-        assert told.startswith("A person must decide")
-        assert "refundctl review rfd_" in told
-        assert told.endswith("--stage production")
+        (told,) = page.all("li", class_="fail")
+        assert told.text.startswith("A person must decide")
+        (command,) = told.inside_of("code")
+        assert command.text.startswith("refundctl review rfd_")
+        assert command.text.endswith("--stage production")
 
     def test_one_that_waits_for_its_turn_needs_nobody(self) -> None:
         page = refund_page(a_refund(), state=State.REQUESTED)

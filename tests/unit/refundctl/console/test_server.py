@@ -272,7 +272,14 @@ def test_looking_at_everything_changes_nothing(day: ShopDay) -> None:
     # When somebody looks at every page
     with console(day.sources()) as address:
         somebody = Browser(address)
-        for path in ("", "?window=52w", "refunds", "find?q=order-1", "refunds?status=pending"):
+        for path in (
+            "",
+            "?window=52w",
+            "months",
+            "refunds",
+            "find?q=order-1",
+            "refunds?status=pending",
+        ):
             assert somebody.get(path).status in (200, 302)
         for refund_id in list(ledger.refunds)[:20]:
             somebody.page(f"refunds/{refund_id}")

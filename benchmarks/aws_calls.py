@@ -15,18 +15,22 @@ from benchmarks.capacity import Image, index_units, read_units, write_units
 READS = frozenset({"GetItem", "BatchGetItem", "Query", "TransactGetItems"})
 WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
 
+# The sort key of a refund's own item: the stream's filter lets only these through.
+REFUND = {"S": "refund"}
+
 Request = Mapping[str, Any]
 
 
 @dataclass
 class Noted:
-    """What was asked, in order, and DynamoDB's units."""
+    """What was asked, in order; DynamoDB's units; how often the stream shows a refund changed."""
 
     operations: list[str] = field(default_factory=list)
     seconds: float = 0.0
     read_units: float = 0.0
     table_write_units: int = 0
     index_write_units: int = 0
+    refund_changes: int = 0
 
     def as_json(self) -> dict[str, object]:
         """For the other process."""
@@ -38,6 +42,7 @@ class Noted:
             "read_units": self.read_units,
             "table_write_units": self.table_write_units,
             "index_write_units": self.index_write_units,
+            "refund_changes": self.refund_changes,
             "seconds": self.seconds,
         }
 
@@ -86,6 +91,7 @@ class AwsCalls:
             new = self._image(table, key)
             transaction = operation == "TransactWriteItems"
             noted.table_write_units += write_units(old, new, transaction=transaction)
+            noted.refund_changes += new != old and key.get("sk") == REFUND
             for index in self._keys_of(table).indexes:
                 noted.index_write_units += index_units(old, new, index)
         if service == "dynamodb":

@@ -4,13 +4,30 @@ from dataclasses import fields
 
 import pytest
 
-from benchmarks.costs import Usage, dollars, measure, prices, usage_of
+from benchmarks.costs import (
+    LOOKS,
+    Usage,
+    afterwards,
+    billed_seconds,
+    dollars,
+    measure,
+    prices,
+    usage_of,
+)
+from benchmarks.round_trips import IDLE, LOOK, PUBLISHED
 
 TRIP = {
     "milliseconds": 500.0,
+    "cpu_milliseconds": 0.0,
     "logged_bytes": 700,
-    "aws": {"table_write_units": 10, "index_write_units": 6, "read_units": 3.0},
+    "aws": {
+        "table_write_units": 10,
+        "index_write_units": 6,
+        "read_units": 3.0,
+        "refund_changes": 2,
+    },
 }
+A_GB = 1024
 
 
 def test_everything_that_is_used_has_a_price_and_a_page() -> None:
@@ -21,11 +38,41 @@ def test_everything_that_is_used_has_a_price_and_a_page() -> None:
 
 
 def test_an_invocation_uses_what_was_counted() -> None:
-    used = usage_of(TRIP, gateway=True, queue=True)
+    used = usage_of(TRIP, A_GB, gateway=True, queue=True)
     assert used.lambda_gb_second == pytest.approx(0.5)
     assert (used.api_gateway_request, used.lambda_request, used.sqs_request) == (1, 1, 3)
     assert (used.dynamodb_write_unit, used.dynamodb_read_unit) == (16, 3.0)
     assert used.log_gb == pytest.approx(1e-6)
+
+
+def test_half_the_memory_costs_half_while_a_function_waits() -> None:
+    waiting = usage_of(TRIP, A_GB).lambda_gb_second
+    assert usage_of(TRIP, A_GB // 2).lambda_gb_second == pytest.approx(waiting / 2)
+
+
+def test_but_with_a_quarter_of_a_processor_what_it_computes_takes_four_times_as_long() -> None:
+    # Given half a second, of which a tenth is spent on computing
+    trip = TRIP | {"cpu_milliseconds": 50.0}
+    # Then with a whole processor, and more of them, it takes as long as was measured
+    assert billed_seconds(trip, 1769) == pytest.approx(0.5)
+    assert billed_seconds(trip, 3538) == pytest.approx(0.5)
+    # And with a quarter of one that tenth takes four times as long
+    assert billed_seconds(trip, 1769 // 4) == pytest.approx(0.65, abs=0.001)
+
+
+def test_what_follows_a_refund_is_priced_beside_it() -> None:
+    # Given a run of settling that reads and writes more with one look than with none
+    look = TRIP | {"aws": {"table_write_units": 16, "read_units": 5.0, "refund_changes": 2}}
+    idle = TRIP | {"aws": {"table_write_units": 0, "read_units": 1.0}}
+    trips = dict.fromkeys(("first refund, payment_record", "report of the first refund"), TRIP)
+    # When what follows is added up
+    looks, published = afterwards(trips | {LOOK: look, IDLE: idle, PUBLISHED: TRIP}).values()
+    # Then only what a look adds counts, for each look, and no invocation of its own
+    assert (looks.dynamodb_write_unit, looks.dynamodb_read_unit) == (16 * LOOKS, 4 * LOOKS)
+    assert looks.lambda_request == pytest.approx(0)
+    # And the publisher is called for every change: of the refund, of its report, of every look
+    assert published.lambda_request == 2 + 2 + 2 * LOOKS
+    assert published.event == 2
 
 
 def test_dollars_are_for_a_million() -> None:
@@ -48,6 +95,9 @@ def test_ours_is_compared_with_the_guide() -> None:
         "refund, written plainly",
         "report, written plainly",
         "guide",
+        IDLE,
+        LOOK,
+        PUBLISHED,
     )
     part = measure(dict.fromkeys(names, TRIP))
     sums = {

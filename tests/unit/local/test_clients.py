@@ -1,4 +1,4 @@
-"""Rule 34 of AWS: whoever calls a function and waits does so once, and for as long as it may run."""
+"""Rule 34 of AWS: who calls a function and waits does so once, and for as long as it may run."""
 
 from typing import Any
 

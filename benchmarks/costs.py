@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.function_environment import function_memory_mb
 from benchmarks.results import Part, Row
-from benchmarks.round_trips import IDLE, LOOK, PUBLISHED
+from benchmarks.round_trips import IDLE, LOOK, NOT_TOLD, PUBLISHED
 from refunds.settle import AFTER_STEPS
 
 PRICES = Path(__file__).with_name("prices.toml")
@@ -106,15 +106,17 @@ def afterwards(trips: Mapping[str, Trip]) -> dict[str, Usage]:
         function_memory_mb(name) for name in ("SettleRefundsFunction", "PublishEventsFunction")
     )
     look = usage_of(trips[LOOK], settling) - usage_of(trips[IDLE], settling)
-    changes = sum(
-        trips[name]["aws"]["refund_changes"]
-        for name in ("first refund, payment_record", "report of the first refund")
+    changes, told = (
+        trips["first refund, payment_record"]["aws"][of]
+        + trips["report of the first refund"]["aws"][of]
+        + LOOKS * trips[LOOK]["aws"][of]
+        for of in ("refund_changes", "history_changes")
     )
-    changes += LOOKS * trips[LOOK]["aws"]["refund_changes"]
+    published = usage_of(trips[PUBLISHED], publishing) * told
+    not_told = usage_of(trips[NOT_TOLD], publishing) * (changes - told)
     return {
         f"its {LOOKS} looks": look * LOOKS,
-        f"its {changes} changes published": usage_of(trips[PUBLISHED], publishing) * changes
-        + Usage(event=EVENTS),
+        f"its {changes} changes shown": published + not_told + Usage(event=EVENTS),
     }
 
 

@@ -79,19 +79,23 @@ def report_event(bodies: Sequence[str], *, sent_ms: int = 1_700_000_000_000) -> 
     }
 
 
-def stream_event(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A batch of the ledger's stream that shows these items, in DynamoDB's JSON, as new ones."""
+def stream_event(items: Sequence[Mapping[str, Any]], *, new: bool = True) -> dict[str, Any]:
+    """A batch of the ledger's stream that shows these items, in DynamoDB's JSON.
+
+    They are ``new``, or nothing in them has changed that an event could tell of.
+    """
     return {
         "Records": [
             {
                 "eventID": f"event-{number}",
-                "eventName": "INSERT",
+                "eventName": "INSERT" if new else "MODIFY",
                 "eventVersion": "1.1",
                 "eventSource": "aws:dynamodb",
                 "awsRegion": "ap-southeast-1",
                 "dynamodb": {
                     "Keys": {name: item[name] for name in ("pk", "sk")},
                     "NewImage": dict(item),
+                    **({} if new else {"OldImage": dict(item)}),
                     "SequenceNumber": str(number),
                     "StreamViewType": "NEW_AND_OLD_IMAGES",
                 },

@@ -23,13 +23,15 @@ from benchmarks.scale import Scale
 from local.simulators.records import RecordedCall
 
 Watched = tuple[Done, list[RecordedCall]]
-# Of each job the first warms up, the second is counted, the third timed.
-PASSES = (False, True, False)
+# Of each job the first warms up, the second is counted, the others are timed: the fastest counts,
+# which others who use the machine have slowed down least.
+PASSES = (False, True, False, False, False)
 WAYS = ("payment_record", "payment_intent", "invoice")
 # What comes after a refund.
 IDLE = "a run of settling, nothing due"
 LOOK = "a run of settling, one look after a refund"
 PUBLISHED = "a change published"
+NOT_TOLD = "a change that no event tells of"
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,8 @@ def _afterwards(
 ) -> dict[str, Trip]:
     """A run of settling with none of these refunds due, one with each, and a change published."""
     dynamodb = cloud.clients.client("dynamodb")
-    idle, looks, published = [], [], []
+    idle, looks = list[Watched](), list[Watched]()
+    published, not_told = list[Watched](), list[Watched]()
     for (done, _), counted in zip(refunds, PASSES, strict=True):
         key: dict[str, Any] = {"pk": {"S": f"refund#{done.facts['refund']}"}, "sk": {"S": "refund"}}
         idle.append(_settled(providers, contender, 0, counted=counted))
@@ -141,9 +144,16 @@ def _afterwards(
             ExpressionAttributeValues={":past": {"N": str(time.time_ns() // 1_000_000 - 1)}},
         )
         looks.append(_settled(providers, contender, 1, counted=counted))
-        event = stream_event([dynamodb.get_item(TableName=LEDGER, Key=key)["Item"]])
-        published.append(_watched(providers, contender, do="publish", event=event, counted=counted))
-    return {IDLE: _trip(idle), LOOK: _trip(looks), PUBLISHED: _trip(published)}
+        item = dynamodb.get_item(TableName=LEDGER, Key=key)["Item"]
+        for trips, new in ((published, True), (not_told, False)):
+            event = stream_event([item], new=new)
+            trips.append(_watched(providers, contender, do="publish", event=event, counted=counted))
+    return {
+        IDLE: _trip(idle),
+        LOOK: _trip(looks),
+        PUBLISHED: _trip(published),
+        NOT_TOLD: _trip(not_told),
+    }
 
 
 def _settled(
@@ -168,7 +178,8 @@ def _last(providers: ProviderProcess) -> int:
 
 
 def _trip(done: Sequence[Watched]) -> Trip:
-    (counted, calls), (timed, _) = done[1], done[2]
+    counted, calls = done[1]
+    timed = min((each for each, _ in done[2:]), key=lambda each: each.seconds)
     return Trip(
         provider_calls=tuple(call.operation for call in calls),
         in_sequence=longest_chain(

@@ -1,6 +1,7 @@
 """A million refunds cost what their parts cost."""
 
 from dataclasses import fields
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,9 @@ from benchmarks.costs import (
     prices,
     usage_of,
 )
-from benchmarks.round_trips import IDLE, LOOK, PUBLISHED
+from benchmarks.round_trips import IDLE, LOOK, NOT_TOLD, PUBLISHED
 
-TRIP = {
+TRIP: dict[str, Any] = {
     "milliseconds": 500.0,
     "cpu_milliseconds": 0.0,
     "logged_bytes": 700,
@@ -25,6 +26,7 @@ TRIP = {
         "index_write_units": 6,
         "read_units": 3.0,
         "refund_changes": 2,
+        "history_changes": 1,
     },
 }
 A_GB = 1024
@@ -62,17 +64,28 @@ def test_but_with_a_quarter_of_a_processor_what_it_computes_takes_four_times_as_
 
 def test_what_follows_a_refund_is_priced_beside_it() -> None:
     # Given a run of settling that reads and writes more with one look than with none
-    look = TRIP | {"aws": {"table_write_units": 16, "read_units": 5.0, "refund_changes": 2}}
-    idle = TRIP | {"aws": {"table_write_units": 0, "read_units": 1.0}}
-    trips = dict.fromkeys(("first refund, payment_record", "report of the first refund"), TRIP)
+    look = used(write=16, read=5, changes=2)
+    idle = used(write=0, read=1)
+    # And changes, of which the publisher reads something only for those that add to a history
+    trips = {
+        "first refund, payment_record": used(changes=2, history=2),
+        "report of the first refund": used(changes=2, history=1),
+        **{LOOK: look, IDLE: idle, PUBLISHED: used(read=3), NOT_TOLD: used()},
+    }
     # When what follows is added up
-    looks, published = afterwards(trips | {LOOK: look, IDLE: idle, PUBLISHED: TRIP}).values()
+    looks, published = afterwards(trips).values()
     # Then only what a look adds counts, for each look, and no invocation of its own
     assert (looks.dynamodb_write_unit, looks.dynamodb_read_unit) == (16 * LOOKS, 4 * LOOKS)
     assert looks.lambda_request == pytest.approx(0)
     # And the publisher is called for every change: of the refund, of its report, of every look
     assert published.lambda_request == 2 + 2 + 2 * LOOKS
-    assert published.event == 2
+    assert (published.dynamodb_read_unit, published.event) == (3 * 3, 2)
+
+
+def used(*, write: int = 0, read: int = 0, changes: int = 0, history: int = 0) -> dict[str, Any]:
+    """A trip that used so much of the ledger."""
+    units = {"table_write_units": write, "read_units": read}
+    return TRIP | {"aws": units | {"refund_changes": changes, "history_changes": history}}
 
 
 def test_dollars_are_for_a_million() -> None:
@@ -98,6 +111,7 @@ def test_ours_is_compared_with_the_guide() -> None:
         IDLE,
         LOOK,
         PUBLISHED,
+        NOT_TOLD,
     )
     part = measure(dict.fromkeys(names, TRIP))
     sums = {

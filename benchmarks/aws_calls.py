@@ -15,18 +15,28 @@ from benchmarks.capacity import Image, index_units, read_units, write_units
 READS = frozenset({"GetItem", "BatchGetItem", "Query", "TransactGetItems"})
 WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
 
+# The sort key of a refund's own item: the stream's filter lets only these through.
+REFUND = {"S": "refund"}
+
 Request = Mapping[str, Any]
 
 
 @dataclass
 class Noted:
-    """What was asked, in order, and DynamoDB's units."""
+    """What was asked, in order; DynamoDB's units; what the stream shows of it.
+
+    Attributes:
+        refund_changes: changes of refunds' items.
+        history_changes: those of them that add to a history, so that an event may tell of them.
+    """
 
     operations: list[str] = field(default_factory=list)
     seconds: float = 0.0
     read_units: float = 0.0
     table_write_units: int = 0
     index_write_units: int = 0
+    refund_changes: int = 0
+    history_changes: int = 0
 
     def as_json(self) -> dict[str, object]:
         """For the other process."""
@@ -38,6 +48,8 @@ class Noted:
             "read_units": self.read_units,
             "table_write_units": self.table_write_units,
             "index_write_units": self.index_write_units,
+            "refund_changes": self.refund_changes,
+            "history_changes": self.history_changes,
             "seconds": self.seconds,
         }
 
@@ -86,6 +98,9 @@ class AwsCalls:
             new = self._image(table, key)
             transaction = operation == "TransactWriteItems"
             noted.table_write_units += write_units(old, new, transaction=transaction)
+            if new != old and key.get("sk") == REFUND:
+                noted.refund_changes += 1
+                noted.history_changes += (old or {}).get("history") != (new or {}).get("history")
             for index in self._keys_of(table).indexes:
                 noted.index_write_units += index_units(old, new, index)
         if service == "dynamodb":

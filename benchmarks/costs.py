@@ -1,8 +1,10 @@
 """What AWS charges for a million refunds: counted requests and units, measured time, listed prices.
 
 One refund is one call of the gateway, one invocation and, for ours, one report that comes alone in
-its batch: the dearest case. Not in it: what is per month rather than per refund (the schedules,
-storage, alarms), the publisher of events, and traffic out.
+its batch: the dearest case. What follows is priced beside it: the looks at it that settling takes
+in its first month, each alone in its run, and the publisher of events, called for every change.
+Not in it: what is per month rather than per refund (the schedules, storage, alarms), webhooks to
+addresses of the merchant's, and traffic out.
 """
 
 import tomllib
@@ -11,11 +13,21 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from benchmarks.function_environment import function_memory_mb
 from benchmarks.results import Part, Row
+from benchmarks.round_trips import IDLE, LOOK, NOT_TOLD, PUBLISHED
+from refunds.settle import AFTER_STEPS
 
 PRICES = Path(__file__).with_name("prices.toml")
 REFUNDS = 1_000_000
-MEMORY_GB = 1
+MB_OF_A_GB = 1024
+# Where Lambda gives one processor; below it, that share of one.
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+MB_OF_A_PROCESSOR = 1769
+# The one that settling takes anyway, a minute after the refund; then the others.
+LOOKS = 1 + len(AFTER_STEPS)
+# Refund Succeeded and Refund Reported.
+EVENTS = 2
 # Lambda's own lines around every invocation: START, END and REPORT.
 PLATFORM_LOG_BYTES = 300
 GB = 1_000_000_000
@@ -36,12 +48,19 @@ class Usage:
     dynamodb_read_unit: float = 0
     sqs_request: float = 0
     log_gb: float = 0
+    event: float = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         sums = {
             one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)
         }
         return Usage(**sums)
+
+    def __mul__(self, times: float) -> "Usage":
+        return Usage(**{one.name: getattr(self, one.name) * times for one in fields(self)})
+
+    def __sub__(self, other: "Usage") -> "Usage":
+        return self + other * -1
 
 
 def prices() -> dict[str, Any]:
@@ -61,13 +80,13 @@ def dollars(usage: Usage, listed: Mapping[str, Any], refunds: int = REFUNDS) -> 
     }
 
 
-def usage_of(trip: Trip, *, gateway: bool = False, queue: bool = False) -> Usage:
-    """What one invocation used, as the round trips were counted."""
+def usage_of(trip: Trip, memory_mb: int, *, gateway: bool = False, queue: bool = False) -> Usage:
+    """What one invocation used, as the round trips were counted, with this memory."""
     aws = trip["aws"]
     return Usage(
         api_gateway_request=1 if gateway else 0,
         lambda_request=1,
-        lambda_gb_second=trip["milliseconds"] / 1000 * MEMORY_GB,
+        lambda_gb_second=billed_seconds(trip, memory_mb) * memory_mb / MB_OF_A_GB,
         dynamodb_write_unit=aws.get("table_write_units", 0) + aws.get("index_write_units", 0),
         dynamodb_read_unit=aws.get("read_units", 0),
         sqs_request=QUEUE_REQUESTS if queue else 0,
@@ -75,21 +94,50 @@ def usage_of(trip: Trip, *, gateway: bool = False, queue: bool = False) -> Usage
     )
 
 
+def billed_seconds(trip: Trip, memory_mb: int) -> float:
+    """How long it takes with the share of a processor that comes with this memory."""
+    slower = max(1.0, MB_OF_A_PROCESSOR / memory_mb)
+    return float(trip["milliseconds"] + trip["cpu_milliseconds"] * (slower - 1)) / 1000
+
+
+def afterwards(trips: Mapping[str, Trip]) -> dict[str, Usage]:
+    """What follows a refund: all looks at it, and the publisher's calls for all of its changes."""
+    settling, publishing = (
+        function_memory_mb(name) for name in ("SettleRefundsFunction", "PublishEventsFunction")
+    )
+    look = usage_of(trips[LOOK], settling) - usage_of(trips[IDLE], settling)
+    changes, told = (
+        trips["first refund, payment_record"]["aws"][of]
+        + trips["report of the first refund"]["aws"][of]
+        + LOOKS * trips[LOOK]["aws"][of]
+        for of in ("refund_changes", "history_changes")
+    )
+    published = usage_of(trips[PUBLISHED], publishing) * told
+    not_told = usage_of(trips[NOT_TOLD], publishing) * (changes - told)
+    return {
+        f"its {LOOKS} looks": look * LOOKS,
+        f"its {changes} changes shown": published + not_told + Usage(event=EVENTS),
+    }
+
+
 def measure(trips: Mapping[str, Trip]) -> Part:
     """Price what the round trips counted."""
     listed = prices()
+    api, background = (
+        function_memory_mb(name) for name in ("RefundApiFunction", "ReportRefundFunction")
+    )
+
+    def both(refund: str, report: str) -> Usage:
+        return usage_of(trips[refund], api, gateway=True, queue=True) + usage_of(
+            trips[report], background
+        )
+
     flows = {
-        "ours, first refund": usage_of(
-            trips["first refund, payment_record"], gateway=True, queue=True
-        )
-        + usage_of(trips["report of the first refund"]),
-        "ours, later refund": usage_of(
-            trips["later refund, payment_record"], gateway=True, queue=True
-        )
-        + usage_of(trips["report of the later refund"]),
-        "written plainly": usage_of(trips["refund, written plainly"], gateway=True, queue=True)
-        + usage_of(trips["report, written plainly"]),
-        "guide": usage_of(trips["guide"], gateway=True),
+        "ours, first refund": both("first refund, payment_record", "report of the first refund"),
+        "ours, later refund": both("later refund, payment_record", "report of the later refund"),
+        **afterwards(trips),
+        "written plainly": both("refund, written plainly", "report, written plainly"),
+        "guide": usage_of(trips["guide"], api, gateway=True),
     }
     priced = {name: dollars(usage, listed) for name, usage in flows.items()}
     sums = {name: sum(items.values()) for name, items in priced.items()}

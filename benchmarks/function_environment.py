@@ -1,4 +1,4 @@
-"""The environment of a function as the template declares it, for running its handler outside."""
+"""What the template gives a function, environment and memory, for running its handler outside."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,18 +19,35 @@ def function_environment(function: str, references: Mapping[str, str]) -> dict[s
     stage's. A resource that ``references`` does not name is given its logical name.
     """
     template = read_template(paths.TEMPLATE)
+    values = {**_values(template), **references}
+    declared: dict[str, Any] = {}
+    for properties in _properties(template, function):
+        declared |= properties.get("Environment", {}).get("Variables", {})
+    resolved = {name: _resolved(value, values) for name, value in declared.items()}
+    return {name: value for name, value in resolved.items() if value != NO_VALUE}
+
+
+def function_memory_mb(function: str) -> int:
+    """The memory of the template's function ``function`` by the template's defaults, in MB."""
+    template = read_template(paths.TEMPLATE)
+    declared: dict[str, Any] = {}
+    for properties in _properties(template, function):
+        declared |= properties
+    return int(_resolved(declared["MemorySize"], _values(template)))
+
+
+def _properties(template: Mapping[str, Any], function: str) -> tuple[dict[str, Any], ...]:
+    """What all functions have, then what this one has besides or instead."""
+    return template["Globals"]["Function"], template["Resources"][function]["Properties"]
+
+
+def _values(template: Mapping[str, Any]) -> dict[str, str]:
     defaults = {
         name: str(declared["Default"])
         for name, declared in template["Parameters"].items()
         if "Default" in declared
     }
-    values = {**load_stage("local").parameters, **defaults, **PSEUDO, **references}
-    own = template["Resources"][function]["Properties"]
-    declared: dict[str, Any] = {}
-    for properties in (template["Globals"]["Function"], own):
-        declared |= properties.get("Environment", {}).get("Variables", {})
-    resolved = {name: _resolved(value, values) for name, value in declared.items()}
-    return {name: value for name, value in resolved.items() if value != NO_VALUE}
+    return {**load_stage("local").parameters, **defaults, **PSEUDO}
 
 
 def _resolved(value: object, values: Mapping[str, str]) -> str:

@@ -1,8 +1,8 @@
-"""The events that API Gateway and SQS hand to the functions."""
+"""The events that API Gateway, SQS and the ledger's stream hand to the functions."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 API_KEY = "rbk_benchmark"
@@ -18,8 +18,9 @@ CALLER = json.dumps(
 
 
 def refund_event(job: dict[str, Any]) -> dict[str, Any]:
-    """``POST /v1/refunds`` with the reference, amount and key of ``job``."""
-    body = json.dumps({job["by"]: job["id"], "amount": job["amount"]})
+    """``POST /v1/refunds`` with the reference, amount, key and kind (``scheduled``) of ``job``."""
+    more = {"refund_type": "scheduled"} if job.get("scheduled") else {}
+    body = json.dumps({job["by"]: job["id"], "amount": job["amount"], **more})
     headers = {
         "Authorization": f"Bearer {API_KEY}",
         "Content-Type": "application/json",
@@ -53,8 +54,8 @@ def refund_event(job: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def report_event(bodies: Sequence[str]) -> dict[str, Any]:
-    """A batch of the report queue."""
+def report_event(bodies: Sequence[str], *, sent_ms: int = 1_700_000_000_000) -> dict[str, Any]:
+    """A batch of the report queue, or of another one."""
     return {
         "Records": [
             {
@@ -63,7 +64,7 @@ def report_event(bodies: Sequence[str]) -> dict[str, Any]:
                 "body": body,
                 "attributes": {
                     "ApproximateReceiveCount": "1",
-                    "SentTimestamp": "1700000000000",
+                    "SentTimestamp": str(sent_ms),
                     "SenderId": "benchmark",
                     "ApproximateFirstReceiveTimestamp": "1700000000000",
                 },
@@ -74,6 +75,33 @@ def report_event(bodies: Sequence[str]) -> dict[str, Any]:
                 "awsRegion": "ap-southeast-1",
             }
             for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def stream_event(items: Sequence[Mapping[str, Any]], *, new: bool = True) -> dict[str, Any]:
+    """A batch of the ledger's stream that shows these items, in DynamoDB's JSON.
+
+    They are ``new``, or nothing in them has changed that an event could tell of.
+    """
+    return {
+        "Records": [
+            {
+                "eventID": f"event-{number}",
+                "eventName": "INSERT" if new else "MODIFY",
+                "eventVersion": "1.1",
+                "eventSource": "aws:dynamodb",
+                "awsRegion": "ap-southeast-1",
+                "dynamodb": {
+                    "Keys": {name: item[name] for name in ("pk", "sk")},
+                    "NewImage": dict(item),
+                    **({} if new else {"OldImage": dict(item)}),
+                    "SequenceNumber": str(number),
+                    "StreamViewType": "NEW_AND_OLD_IMAGES",
+                },
+                "eventSourceARN": "arn:aws:dynamodb:ap-southeast-1:000000000000:table/ledger",
+            }
+            for number, item in enumerate(items, 1)
         ]
     }
 

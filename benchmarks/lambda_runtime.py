@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,9 +67,14 @@ class ColdStart:
 
 
 def cold_start(
-    code: Code, event: Mapping[str, Any], environment: Mapping[str, str], directory: Path
+    code: Code,
+    event: Mapping[str, Any],
+    environment: Mapping[str, str],
+    directory: Path,
+    *,
+    answer_s: float = ANSWER_SECONDS,
 ) -> ColdStart:
-    """Start a function, call it once, and stop it.
+    """Start a function, call it once, wait ``answer_s`` seconds at most, and stop it.
 
     Raises:
         LambdaError: it did not start, or the call did not succeed.
@@ -100,7 +106,10 @@ def cold_start(
         )
     try:
         wait_for(lambda: _listens(port), "the runtime emulator", at_most=START_SECONDS)
-        answer = _invoke(port, event)
+        try:
+            answer = _invoke(port, event, answer_s)
+        except urllib.error.HTTPError as error:
+            raise LambdaError(f"{error}\n{log.read_text()[-4000:]}") from error
         peak_kb, cpu_ms = _spent_by_child(process.pid)
         wait_for(lambda: INVOKE.search(log.read_text()), "the end of the call", at_most=5)
     finally:
@@ -125,10 +134,10 @@ def _emulator() -> Path:
     return found[0]
 
 
-def _invoke(port: int, event: Mapping[str, Any]) -> Any:
+def _invoke(port: int, event: Mapping[str, Any], answer_s: float) -> Any:
     url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
     request = urllib.request.Request(url, json.dumps(event).encode())
-    with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:
+    with urllib.request.urlopen(request, timeout=answer_s) as response:
         return json.load(response)
 
 

@@ -1,16 +1,21 @@
 """What one refund asks of whom, counted: the providers' journal, and every call of boto3.
 
+Also what comes after it: the looks of settling, of which each is counted as what a run with one due
+refund asks more than one with none; and telling its events.
+
 Two passes: one is counted, which takes extra reads to see what each write changed; the other is
 only timed, for the costs. Providers take their fixed time, so that what runs side by side is seen.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cloud import Cloud, running_cloud
+from benchmarks.cloud import LEDGER, Cloud, running_cloud
 from benchmarks.contender import Contender, Done
+from benchmarks.gateway import stream_event
 from benchmarks.payments import PART, seeded
 from benchmarks.providers import FIXED, ProviderProcess, running_providers
 from benchmarks.results import Part, Row
@@ -18,9 +23,15 @@ from benchmarks.scale import Scale
 from local.simulators.records import RecordedCall
 
 Watched = tuple[Done, list[RecordedCall]]
-# Of each job the first warms up, the second is counted, the third timed.
-PASSES = (False, True, False)
+# Of each job the first warms up, the second is counted, the others are timed: the fastest counts,
+# which others who use the machine have slowed down least.
+PASSES = (False, True, False, False, False)
 WAYS = ("payment_record", "payment_intent", "invoice")
+# What comes after a refund.
+IDLE = "a run of settling, nothing due"
+LOOK = "a run of settling, one look after a refund"
+PUBLISHED = "a change published"
+NOT_TOLD = "a change that no event tells of"
 
 
 @dataclass(frozen=True)
@@ -30,12 +41,14 @@ class Trip:
     Attributes:
         in_sequence: the longest chain of provider calls of which each began after the one before
             had ended.
+        cpu_milliseconds: processor time of the handler's process, when nobody counted.
         aws: as ``aws_calls.Noted`` tells it.
     """
 
     provider_calls: tuple[str, ...]
     in_sequence: int
     milliseconds: float
+    cpu_milliseconds: float
     logged_bytes: int
     aws: dict[str, Any]
 
@@ -53,9 +66,12 @@ def _ours(providers: ProviderProcess, cloud: Cloud, directory: Path) -> dict[str
     trips: dict[str, Trip] = {}
     # One process plays both functions, so it has the variables of both.
     environment = {
+        **cloud.of("PublishEventsFunction", providers),
+        **cloud.of("SettleRefundsFunction", providers),
         **cloud.of("ReportRefundFunction", providers),
         **cloud.of("RefundApiFunction", providers),
     }
+    cloud.clients.client("events").create_event_bus(Name="EventBus")
     with Contender("ours", environment, directory) as contender:
         for by in WAYS:
             ids = seeded(providers.control, f"trip_{by}", len(PASSES)).ids(by)
@@ -65,6 +81,7 @@ def _ours(providers: ProviderProcess, cloud: Cloud, directory: Path) -> dict[str
                 if by == "payment_record":
                     reports = _reports(providers, contender, refunds)
                     trips[f"report of the {occasion} refund"] = _trip(reports)
+                    trips |= _afterwards(providers, cloud, contender, refunds)
     return trips
 
 
@@ -110,6 +127,44 @@ def _reports(
     ]
 
 
+def _afterwards(
+    providers: ProviderProcess, cloud: Cloud, contender: Contender, refunds: Sequence[Watched]
+) -> dict[str, Trip]:
+    """A run of settling with none of these refunds due, one with each, and a change published."""
+    dynamodb = cloud.clients.client("dynamodb")
+    idle, looks = list[Watched](), list[Watched]()
+    published, not_told = list[Watched](), list[Watched]()
+    for (done, _), counted in zip(refunds, PASSES, strict=True):
+        key: dict[str, Any] = {"pk": {"S": f"refund#{done.facts['refund']}"}, "sk": {"S": "refund"}}
+        idle.append(_settled(providers, contender, 0, counted=counted))
+        dynamodb.update_item(
+            TableName=LEDGER,
+            Key=key,
+            UpdateExpression="SET due_at = :past, next_check_ms = :past",
+            ExpressionAttributeValues={":past": {"N": str(time.time_ns() // 1_000_000 - 1)}},
+        )
+        looks.append(_settled(providers, contender, 1, counted=counted))
+        item = dynamodb.get_item(TableName=LEDGER, Key=key)["Item"]
+        for trips, new in ((published, True), (not_told, False)):
+            event = stream_event([item], new=new)
+            trips.append(_watched(providers, contender, do="publish", event=event, counted=counted))
+    return {
+        IDLE: _trip(idle),
+        LOOK: _trip(looks),
+        PUBLISHED: _trip(published),
+        NOT_TOLD: _trip(not_told),
+    }
+
+
+def _settled(
+    providers: ProviderProcess, contender: Contender, due: int, *, counted: bool
+) -> Watched:
+    run = _watched(providers, contender, do="settle", counted=counted)
+    if run[0].facts["settled"] != due:
+        raise RuntimeError(f"{run[0].facts['settled']} refunds were due, not {due}")
+    return run
+
+
 def _watched(providers: ProviderProcess, contender: Contender, **job: Any) -> Watched:
     """Have a job done, and see which provider calls it made."""
     known = _last(providers)
@@ -123,13 +178,15 @@ def _last(providers: ProviderProcess) -> int:
 
 
 def _trip(done: Sequence[Watched]) -> Trip:
-    (counted, calls), (timed, _) = done[1], done[2]
+    counted, calls = done[1]
+    timed = min((each for each, _ in done[2:]), key=lambda each: each.seconds)
     return Trip(
         provider_calls=tuple(call.operation for call in calls),
         in_sequence=longest_chain(
             [(c.monotonic_ms, c.monotonic_ms + c.duration_ms) for c in calls]
         ),
         milliseconds=timed.seconds * 1000,
+        cpu_milliseconds=timed.cpu_seconds * 1000,
         logged_bytes=timed.printed_bytes,
         aws=counted.facts.get("aws", {}),
     )
@@ -167,6 +224,8 @@ def _rows(trips: dict[str, Trip]) -> list[Row]:
         _count("queue sends", max(trip.aws["queue_sends"] for trip in six), 1),
         _count("provider calls of a report", max(map(_provider_calls, reports)), 2),
         _count("ledger calls of a report", _ledger_calls(dearest_report), 2, dearest_report),
+        _more("ledger reads of a look after a refund", trips, "ledger_reads"),
+        _more("ledger writes of a look after a refund", trips, "ledger_writes"),
     ]
 
 
@@ -177,6 +236,12 @@ def _provider_calls(trip: Trip) -> int:
 def _ledger_calls(trip: Trip) -> int:
     calls: int = trip.aws["ledger_reads"] + trip.aws["ledger_writes"]
     return calls
+
+
+def _more(what: str, trips: dict[str, Trip], unit: str) -> Row:
+    """What a look adds to the run of settling that takes it."""
+    look, idle = trips[LOOK].aws, trips[IDLE].aws
+    return Row(what=what, value=look[unit] - idle[unit], unit="")
 
 
 def _count(what: str, value: int, most: int, shown: Trip | None = None) -> Row:

@@ -15,6 +15,8 @@ class Scale:
         backlogs: settled, of ``backlog`` rows each.
         stored: refunds beside the one that is open; the largest number is only in memory.
         worlds: simulated.
+        due: refunds that a run of settling finds, to measure its memory.
+        differing: charges that a sweep finds refunded, likewise.
         sold: charges in the list that a sweep walks through.
     """
 
@@ -28,6 +30,8 @@ class Scale:
     stored: tuple[int, ...]
     stored_in_table: int
     worlds: int
+    due: int
+    differing: int
     sold: int
 
 
@@ -42,6 +46,8 @@ WHOLE = Scale(
     stored=(1, 10_000, 1_000_000),
     stored_in_table=10_000,
     worlds=1_000,
+    due=240,
+    differing=200,
     sold=100_000,
 )
 QUICK = Scale(
@@ -55,5 +61,7 @@ QUICK = Scale(
     stored=(1, 1_000, 10_000),
     stored_in_table=200,
     worlds=50,
+    due=10,
+    differing=10,
     sold=1_000,
 )

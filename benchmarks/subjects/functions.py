@@ -1,40 +1,33 @@
-"""A pair of functions as a measured process, which plays both: one finds the other's work."""
+"""Functions as one measured process, which plays them all: one finds the other's work."""
 
 import json
-from functools import cached_property
+from collections.abc import Mapping
 
 from benchmarks.aws_calls import AwsCalls
-from benchmarks.subjects.handlers import Handler, load, refunded, reported
+from benchmarks.gateway import Context
+from benchmarks.subjects.handlers import Handler, load, refunded, reported, require_whole
 from benchmarks.worker import Job
 
 
 class Functions:
-    """Does ``refund`` (the default) and ``report`` jobs; ``counted`` ones note what AWS was asked.
+    """Does ``refund`` (the default), ``report``, ``settle`` and ``publish`` jobs.
+
+    ``counted`` ones note what AWS was asked.
 
     Args:
-        refund_api: the folder of the synchronous function.
-        report_refund: the folder of the reporter.
+        folders: of each function, by the job that it does.
         name: under which a message of the report queue holds the refund's id.
         calls: counts; ``None`` where there is no AWS.
     """
 
-    def __init__(
-        self, refund_api: str, report_refund: str, *, name: str, calls: AwsCalls | None
-    ) -> None:
-        self._folders = (refund_api, report_refund)
+    def __init__(self, folders: Mapping[str, str], *, name: str, calls: AwsCalls | None) -> None:
+        self._folders = folders
+        self._handlers: dict[str, Handler] = {}
         self._name = name
         self._calls = calls
 
-    @cached_property
-    def _refund_api(self) -> Handler:
-        return load(self._folders[0])
-
-    @cached_property
-    def _report_refund(self) -> Handler:
-        return load(self._folders[1])
-
     def do(self, job: Job) -> dict[str, object]:
-        """Refund, or report the refunds ``ids``."""
+        """Refund, report the refunds ``ids``, settle, or publish the changes of ``event``."""
         if self._calls is None or not job.get("counted"):
             return self._done(job)
         with self._calls.noted() as noted:
@@ -42,9 +35,21 @@ class Functions:
         return facts | {"aws": noted.as_json()}
 
     def _done(self, job: Job) -> dict[str, object]:
-        if job.get("do") == "report":
+        kind = job.get("do", "refund")
+        handler = self._handler(kind)
+        if kind == "report":
             messages = [{self._name: one, "schema_version": 1} for one in job["ids"]]
-            reported(self._report_refund, [json.dumps(message) for message in messages])
+            reported(handler, [json.dumps(message) for message in messages])
             return {}
-        refund = refunded(self._refund_api, job)
+        if kind == "settle":
+            return handler({}, Context())
+        if kind == "publish":
+            require_whole(handler(job["event"], Context()))
+            return {}
+        refund = refunded(handler, job)
         return {"refund": refund["id"], "status": refund["status"]}
+
+    def _handler(self, job: str) -> Handler:
+        if job not in self._handlers:
+            self._handlers[job] = load(self._folders[job])
+        return self._handlers[job]

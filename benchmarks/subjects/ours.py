@@ -11,5 +11,10 @@ def make() -> Functions:
 
 def on(calls: AwsCalls | None) -> Functions:
     """This service's functions; ``calls`` counts, where there is an AWS."""
-    folders = ("functions/refund_api", "functions/report_refund")
-    return Functions(*folders, name="refund_id", calls=calls)
+    folders = {
+        "refund": "functions/refund_api",
+        "report": "functions/report_refund",
+        "settle": "functions/settle_refunds",
+        "publish": "functions/publish_events",
+    }
+    return Functions(folders, name="refund_id", calls=calls)

@@ -6,5 +6,5 @@ from benchmarks.subjects.functions import Functions
 
 def make() -> Functions:
     """The process's subject."""
-    folders = ("benchmarks/plain/refund_api", "benchmarks/plain/report_refund")
-    return Functions(*folders, name="id", calls=AwsCalls())
+    folders = {"refund": "benchmarks/plain/refund_api", "report": "benchmarks/plain/report_refund"}
+    return Functions(folders, name="id", calls=AwsCalls())

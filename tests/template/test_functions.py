@@ -156,6 +156,17 @@ def capacity_problems(template: Expanded) -> list[str]:
     return problems
 
 
+def test_rule_12_memory_is_a_parameter_and_only_callers_are_waited_for_with_more() -> None:
+    template = expand("production", RefundApiMemory="1769", BackgroundMemory="600")
+    memory = {
+        name: str(function["MemorySize"])
+        for name, function in template.of_type("AWS::Lambda::Function")
+    }
+    assert memory.pop("RefundApiFunction") == "1769"
+    assert len(memory) == 7
+    assert set(memory.values()) == {"600"}
+
+
 def pace_problems(template: Expanded) -> list[str]:
     """All workers together stay under Stripe's rate."""
     workers = template.properties("ReportRefundFunctionReports")["ScalingConfig"]

@@ -197,7 +197,11 @@ def test_what_does_not_fit_together_is_refused_with_what_to_do(
     given: dict[str, str], told: str
 ) -> None:
     assert any(told in sentence for sentence in refusals("sandbox", **given))
-    assert refusals("sandbox", **OWN_NAME) == refusals("sandbox", **OWN_NAME, HostedZoneId="Z1")
+
+
+@pytest.mark.parametrize("zone", ["", "Z1"])
+def test_a_name_with_its_certificate_is_accepted_with_and_without_its_zone(zone: str) -> None:
+    assert refusals("sandbox", **OWN_NAME, HostedZoneId=zone) == []
 
 
 @pytest.mark.parametrize("region", ["ap-east-2", "ap-southeast-6"])

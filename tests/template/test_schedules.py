@@ -1,10 +1,16 @@
-"""Rule 20 of AWS: what fires by the clock has no name of ours, no retries, and one right."""
+"""Rules 20 and 32 of AWS: what fires by the clock has no name of ours, no retries, and one right.
 
+One of them keeps the snapshot of ``refund_api`` awake.
+"""
+
+import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from functions.refund_api.app import handler
 from tests.template.expansion import PSEUDO_PARAMETERS, Expanded, expand
 
 PATIENCE = {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
@@ -149,3 +155,18 @@ def test_rule_20_their_checks_notice(
 def test_rule_20_the_name_is_left_to_aws_in_every_stage() -> None:
     for stack in ("one", "other"):
         assert "Name" not in _schedule(expand("sandbox", stack_name=stack))
+
+
+def test_rule_32_the_daily_call_is_a_question_that_the_function_answers() -> None:
+    # Given the function that starts from a snapshot, and what its daily schedule calls it with
+    template = expand("production")
+    assert "SnapStart" in template.properties("RefundApiFunction")
+    target = template.properties("RefundApiFunctionDaily")["Target"]
+    assert _invoked(template, {"Target": target}) == ("RefundApiFunction", "live")
+    # When that call comes
+    context: Any = SimpleNamespace(
+        function_name="f", memory_limit_in_mb=1024, invoked_function_arn="a", aws_request_id="l"
+    )
+    answer = handler(json.loads(target["Input"]), context)
+    # Then the function has run, and not failed
+    assert (answer["statusCode"], json.loads(answer["body"])) == (200, {"status": "ok"})

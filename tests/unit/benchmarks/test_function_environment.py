@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.function_environment import function_environment
+from benchmarks.function_environment import function_environment, function_memory_mb
 from local import paths
 from local.template_yaml import read_template
 
@@ -26,6 +26,13 @@ def test_resources_have_the_names_that_are_given() -> None:
     )
     assert found["LEDGER_TABLE"] == "a-table"
     assert found["STRIPE_URL"] == "http://x"
+
+
+def test_memory_is_that_of_the_templates_parameters() -> None:
+    declared = read_template(paths.TEMPLATE)["Parameters"]
+    assert function_memory_mb("RefundApiFunction") == declared["RefundApiMemory"]["Default"]
+    others = {function_memory_mb(name) for name in FUNCTIONS if name != "RefundApiFunction"}
+    assert others == {declared["BackgroundMemory"]["Default"]}
 
 
 def test_parameters_have_the_values_of_production() -> None:

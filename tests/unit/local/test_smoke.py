@@ -29,6 +29,7 @@ class Deployed:
     with_a_key: list[int] = field(default_factory=lambda: [200])
     to_a_stranger: int = 401
     source: list[str] = field(default_factory=lambda: ["Enabled"])
+    requests: str = ""
     schedule: str = "ENABLED"
     fails: str = ""
     keys: dict[str, str] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Deployed:
             sources=lambda: [
                 Source("report", "1", _next(self.source)),
                 Source("publish", "2", "Enabled"),
+                *([Source("s-refund-requested", "3", self.requests)] if self.requests else []),
             ],
             schedules=lambda: {"every-minute": self.schedule},
         )
@@ -146,10 +148,15 @@ def test_a_new_key_that_never_becomes_known_is_revoked_again() -> None:
 
 def test_what_is_paused_must_not_answer() -> None:
     stage = Stage("s", "s", "x", STAGE.parameters | {"Paused": "true"})
-    paused = Deployed(health=[0, 403, 502], source=["Disabled"], schedule="DISABLED")
+    paused = Deployed(health=[0, 403, 502], requests="Disabled", schedule="DISABLED")
     assert len(list(paused.smoke(stage).all())) == 1
-    for change in ({"health": [200]}, {"source": ["Enabled"]}, {"schedule": "ENABLED"}):
-        running = {"health": [502], "source": ["Disabled"], "schedule": "DISABLED"} | change
+    for change in (
+        {"health": [200]},
+        # Another queue that is not on yet does not excuse it.
+        {"requests": "Enabled", "source": ["Creating"]},
+        {"schedule": "ENABLED"},
+    ):
+        running = {"health": [502], "requests": "Disabled", "schedule": "DISABLED"} | change
         with pytest.raises(SmokeError, match="Paused, but"):
             list(Deployed(**running).smoke(stage).all())  # type: ignore[arg-type]
 

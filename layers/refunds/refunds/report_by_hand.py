@@ -7,8 +7,8 @@
     told    Stripe shows it: its sum must hold the amount; beliefs that held it are owed again
     waived  Stripe is never told: there is no room, or it cannot be told the amount
 
-For reports that failed or wait, for what is only believed to be at Stripe, and for refunds that are
-older than this service. What a person agreed to is written, or nothing is.
+For reports that failed or wait, for what is only believed to be at Stripe, for what was waived, and
+for refunds that are older than this service. What a person agreed to is written, or nothing is.
 """
 
 from collections.abc import Sequence
@@ -195,7 +195,8 @@ class ReportByHand:
         self, refund: Refund, decision: ReportDecision, sums: Sums | None
     ) -> WeighedReport:
         refund = refund if sums is None else sums.refunds.get(refund.id, refund)
-        if standing_of(refund) not in OPEN and not _is_missing(refund, decision, sums):
+        is_open = standing_of(refund) in OPEN or refund.report.cause is ReportCause.WAIVED
+        if not is_open and not _is_missing(refund, decision, sums):
             raise ReportDecisionRefusedError(
                 f"The report of {refund.id} is {refund.report.state}"
                 f"{_cause(refund)}: there is nothing to decide about it."

@@ -71,6 +71,19 @@ class TestReport:
         assert "> waived: Stripe is never told of SGD 25.00" in ended.err
         assert "not_due, waived" in operator.done(f"show {undecided.id}").out
 
+    def test_what_was_waived_by_mistake_is_told_after_all(
+        self, world: World, operator: Operator, undecided: Refund
+    ) -> None:
+        operator.done(f"report {undecided.id} --waive --reason 'no room' --yes")
+        operator.done(f"report {undecided.id} --owed --reason 'the wrong one' --yes")
+        world.live_for(10 * STEP_MS)
+        stored = world.stored("k")
+        assert (stored.report.state, stored.report.cause) == (
+            ReportState.REPORTED,
+            ReportCause.BY_US,
+        )
+        assert world.at_stripe == 2500 + 300
+
     def test_a_dry_run_writes_nothing(
         self, world: World, operator: Operator, undecided: Refund
     ) -> None:

@@ -7,13 +7,13 @@ it as a table for those who cannot see it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from math import log10
 from typing import Final
 
 from refundctl.console.activity import Activity, Part, Spread, Window
 from refundctl.console.words import count_of, duration, moment
 from refundctl.facts import TAKEN_BACK
+from refundctl.times import shown, zone_name
 from refunds.state_machine import ReportState, State
 
 WIDTH: Final = 720
@@ -96,14 +96,14 @@ def volume(activity: Activity) -> Chart:
     busiest = max(parts, key=lambda part: part.total)
     says = f"{count_of(total, 'refund')} in {window.words}."
     if total:
-        says += f" Most, {busiest.total}, from {moment(busiest.start_ms)} UTC on."
+        says += f" Most, {busiest.total}, from {moment(busiest.start_ms)} {zone_name()} on."
     return Chart(
         title="Volume",
         says=says,
         groups=[_stack(place, part, top, window) for place, part in enumerate(parts)],
         along=_along(activity),
         up=[Label(_y(value, top), str(value)) for value in (0, top // 2, top)],
-        columns=("from (UTC)", *STATUSES),
+        columns=(f"from ({zone_name()})", *STATUSES),
         rows=[
             (moment(part.start_ms), *(str(part.counts.get(status, 0)) for status in STATUSES))
             for part in parts
@@ -121,7 +121,7 @@ def latency(activity: Activity, title: str, spreads: Sequence[Spread]) -> Chart:
     says = "Nothing was measured."
     if slowest is not None:
         says = (
-            f"Slowest from {moment(slowest.start_ms)} UTC on: half within "
+            f"Slowest from {moment(slowest.start_ms)} {zone_name()} on: half within "
             f"{duration(slowest.median_ms)}, 95 of 100 within {duration(slowest.most_ms)}."
         )
     return Chart(
@@ -132,7 +132,7 @@ def latency(activity: Activity, title: str, spreads: Sequence[Spread]) -> Chart:
         ],
         along=_along(activity),
         up=[Label(scale(mark), duration(mark)) for mark in _DURATIONS_MS if mark <= top],
-        columns=("from (UTC)", "refunds", "half within", "95 of 100 within"),
+        columns=(f"from ({zone_name()})", "refunds", "half within", "95 of 100 within"),
         rows=[
             (
                 moment(spread.start_ms),
@@ -174,14 +174,14 @@ def _stack(place: int, part: Part, top: int, window: Window) -> Group:
             bars.append(Bar(x, y, width, round(floor - y, 1), status))
             below += count
     told = ", ".join(f"{part.counts[one]} {one}" for one in STATUSES if part.counts.get(one))
-    return Group(f"{moment(part.start_ms)} UTC: {told or 'none'}", bars)
+    return Group(f"{moment(part.start_ms)} {zone_name()}: {told or 'none'}", bars)
 
 
 def _range(place: int, spread: Spread, scale: Callable[[int], float], window: Window) -> Group:
     x, width = _column(place, window)
     upper, lower = scale(spread.most_ms), scale(spread.median_ms)
     title = (
-        f"{moment(spread.start_ms)} UTC, {count_of(spread.count, 'refund')}: half within "
+        f"{moment(spread.start_ms)} {zone_name()}, {count_of(spread.count, 'refund')}: half within "
         f"{duration(spread.median_ms)}, 95 of 100 within {duration(spread.most_ms)}"
     )
     return Group(
@@ -206,7 +206,7 @@ def _along(activity: Activity) -> Sequence[Label]:
 
 def _short(at_ms: int, window: Window) -> str:
     form = "%H:%M" if window.step_ms <= 3_600_000 else "%d %b"
-    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime(form)
+    return shown(at_ms, form)
 
 
 def _column(place: int, window: Window) -> tuple[float, float]:

@@ -2,7 +2,6 @@
 
 import argparse
 import re
-import sys
 import time
 import tomllib
 from collections.abc import Callable, Sequence
@@ -53,7 +52,7 @@ from refundctl import (
 from refundctl.console import command as console
 from refundctl.exits import CommandError, Exit
 from refundctl.options import Call
-from refundctl.output import Output, end_quietly
+from refundctl.output import Output, end_quietly, to_its_end
 from refundctl.refunding.service import Service, service_of
 from refundctl.target import Target, target_of
 from refundctl.world import World, world_of
@@ -177,20 +176,13 @@ def main(
     output = Output(as_json=asked.json)
     exit_code: Exit
     try:
-        if asked.alone is not None:
-            output.page(asked.alone(asked, whole), None)
-            sys.stdout.flush()
-            return Exit.DONE
-        who.require_own_words(asked)
-        run: Callable[[Call], Exit] = asked.run
-        found = target(asked.stage, asked.stack_file)
-        with (
-            times.in_zone(asked.tz or times.IN_UTC),
-            closing(Call(asked, found, output, build, reach, sleep)) as call,
-        ):
-            ended = run(call)
-            sys.stdout.flush()
-            return ended
+        with to_its_end():
+            if asked.alone is not None:
+                output.page(asked.alone(asked, whole), None)
+                return Exit.DONE
+            who.require_own_words(asked)
+            found = target(asked.stage, asked.stack_file)
+            return _run(Call(asked, found, output, build, reach, sleep))
     except CommandError as error:
         told, exit_code = str(error), error.exit
     except (ConfigurationError, RefundBridgeError) as error:
@@ -202,11 +194,7 @@ def main(
     except (DoorbellError, KeyUnavailableError, ProviderUnavailableError) as error:
         told, exit_code = f"No answer: {error}", Exit.UNREACHABLE
     except ClientError as error:
-        refusal = error.response.get("Error", {})
-        told = f"AWS refused: {refusal.get('Code')}: {refusal.get('Message')}"
-        if refusal.get("Code") in NOT_SIGNED_IN_CODES:
-            told = f"{told.rstrip('.')}. {SIGN_IN}"
-        exit_code = Exit.UNREACHABLE
+        told, exit_code = _refused_by_aws(error), Exit.UNREACHABLE
     except NOT_SIGNED_IN as error:
         told = f"{str(error).rstrip('.')}. {SIGN_IN}"
         exit_code = Exit.UNREACHABLE
@@ -219,3 +207,17 @@ def main(
         return Exit.UNREAD
     output.say(told)
     return exit_code
+
+
+def _run(call: Call) -> Exit:
+    """Run what is asked for, in its zone, and let go of what it held."""
+    run: Callable[[Call], Exit] = call.arguments.run
+    with times.in_zone(call.arguments.tz or times.IN_UTC), closing(call):
+        return run(call)
+
+
+def _refused_by_aws(error: ClientError) -> str:
+    refusal = error.response.get("Error", {})
+    told = f"AWS refused: {refusal.get('Code')}: {refusal.get('Message')}"
+    is_nobody = refusal.get("Code") in NOT_SIGNED_IN_CODES
+    return f"{told.rstrip('.')}. {SIGN_IN}" if is_nobody else told

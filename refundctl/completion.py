@@ -106,11 +106,11 @@ def _bash(found: Sequence[Place]) -> Iterator[str]:
     yield from _cases(
         found,
         before='"$at $before"',
-        file='COMPREPLY=($(compgen -f -- "$word"))',
+        file='compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$word"))',
         words=lambda text: f'COMPREPLY=($(compgen -W "{text}" -- "$word"))',
     )
     yield "}"
-    yield "complete -o filenames -F _refundctl refundctl"
+    yield "complete -F _refundctl refundctl"
 
 
 def _zsh(found: Sequence[Place]) -> Iterator[str]:

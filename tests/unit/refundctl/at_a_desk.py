@@ -12,11 +12,10 @@ from typing import Any, Final
 import pytest
 
 from refundctl.command import main
-from tests.fakes.processor_fates import RequestLost
-from tests.fakes.world import HOLD_MS, World
+from tests.fakes.processor_fates import ReplyLost
+from tests.fakes.world import World
 from tests.unit.refundctl.operator import Operator
 
-HOUR_MS: Final = 3_600_000
 # In JSON far more than a pipe holds.
 MANY: Final = 400
 
@@ -27,9 +26,10 @@ def a_day(refunds: int) -> World:
     world.pay()
     for number in range(refunds):
         world.report(world.refund(f"order-{number}", amount=1).refund.id)
-    world.processor.fates.append(RequestLost())
+    world.processor.fates.append(ReplyLost())
     world.refund("lost", amount=1)
-    world.settle_for(HOLD_MS + 2 * HOUR_MS)
+    world.processor.refund_in_dashboard("charge-1", 1)
+    world.settle_due()
     return world
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from local import paths
 from local.api_keys import ApiKeyStore, new_api_key
+from local.lines import line, spelt
 from local.secrets import PROVIDER_KEYS, SecretStore, UnusableSecretError, needed, usable
 from local.stages import Stage, keep_parameter
 from local.template_yaml import read_template
@@ -86,7 +87,8 @@ def ask_for_secrets(ssm: "SSMClient", stage: Stage) -> None:
         later = "; leave it empty if the webhook is not set up yet" if optional else ""
         text = getpass(f"{stage.secrets_prefix}/{name} (not shown{later}): ")
         if optional and not text.strip():
-            print(f"  later: refundctl secrets set {name} --stage {stage.name}")
+            later = line(spelt("secrets", "set", name), ["--stage", stage.name])
+            print(f"  later: {later}")
             continue
         try:
             store.put(name, usable(name, text, stage.parameters["Mode"]))
@@ -101,7 +103,8 @@ def _make_first_key(callers: ApiKeyStore, stage: str) -> None:
     if callers.all():
         return
     if not sys.stdout.isatty():  # a log would keep it
-        print(f"No caller has a key yet: refundctl keys create NAME --stage {stage}")
+        make = spelt("keys", "create", "first", "--output", "first.key")
+        print(f"No caller has a key yet: {line(make, ['--stage', stage])}")
     else:
         key = new_api_key("first")
         callers.add(key)

@@ -21,6 +21,7 @@ from local.build import Build, BuildError
 from local.clients import CloudClients
 from local.deploy import api_url, build_digest
 from local.kept_ledger import KeptLedgerError, is_empty, name_of, take_back
+from local.lines import line, spelt
 from local.live import BrokenVersionError, LiveStack
 from local.polling import NotInTimeError, wait_for
 from local.questions import (
@@ -101,7 +102,7 @@ def release(stage: Stage, clients: CloudClients) -> str:
         print(f"For callers: {outputs['ApiUrl']}")
         if not stage.parameters["HostedZoneId"]:
             print(f"  once its zone has a CNAME of that name to {target}")
-    print(f"Look at all of it: refundctl doctor --stage {stage.name}")
+    print(f"Look at all of it: {line(spelt('doctor'), ['--stage', stage.name])}")
     return address
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from local import paths
 from local.clients import CloudClients
+from local.lines import line, spelt
 from local.stages import Stage
 from local.template_yaml import read_template
 from refundctl import walk
@@ -87,5 +88,6 @@ def refuse_stranding(clients: CloudClients, stage: Stage) -> None:
         raise StrandingError(
             f"This changes the account of {', '.join(changed)}, or the form of our keys there, "
             f"while {ids}{more} are open: they could not be found there any more. Deploy with the "
-            "former settings, wait until these have ended (refundctl list), then change it."
+            "former settings, wait until these have ended, then change it. They are shown by: "
+            f"{line(spelt('list'), ['--stage', stage.name])}"
         )

@@ -2,7 +2,6 @@
 
 import argparse
 import re
-import sys
 import time
 import tomllib
 from collections.abc import Callable, Sequence
@@ -14,13 +13,17 @@ from typing import Any, NoReturn
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    CredentialRetrievalError,
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
 )
 
 from local import paths
 from refundctl import (
+    completion,
     dlq,
     doctor,
     events,
@@ -39,14 +42,17 @@ from refundctl import (
     review,
     secrets,
     show,
+    sync,
+    times,
     unlink,
     webhooks,
+    who,
     withdraw,
 )
 from refundctl.console import command as console
 from refundctl.exits import CommandError, Exit
 from refundctl.options import Call
-from refundctl.output import Output, end_quietly
+from refundctl.output import Output, end_quietly, to_its_end
 from refundctl.refunding.service import Service, service_of
 from refundctl.target import Target, target_of
 from refundctl.world import World, world_of
@@ -64,6 +70,7 @@ GROUPS = (
     listing,
     find,
     show,
+    sync,
     refund,
     review,
     resolve,
@@ -83,8 +90,29 @@ GROUPS = (
     webhooks,
     doctor,
     console,
+    completion,
 )
 EPILOG = "Ends with " + ", ".join(f"{code} {code.name.lower()}" for code in Exit) + "."
+SIGN_IN = "Sign in to AWS, and name your profile: export AWS_PROFILE=NAME"
+NOT_SIGNED_IN = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    CredentialRetrievalError,
+    SSOError,
+    TokenRetrievalError,
+)
+# Credentials that have run out, or that AWS never gave.
+NOT_SIGNED_IN_CODES = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "InvalidAccessKeyId",
+        "AuthFailure",
+    }
+)
 _CHOICES = re.compile(r"invalid choice: '(?P<given>[^']*)' \(choose from (?P<known>.*)\)")
 
 
@@ -98,7 +126,7 @@ class Parser(argparse.ArgumentParser):
         """End the program with the message."""
         found = _CHOICES.search(message)
         if found is not None:
-            known = re.findall(r"'([^']*)'", found["known"])
+            known = [one.strip("'") for one in found["known"].split(", ")]
             near = get_close_matches(found["given"], known, n=1)
             message += f". Did you mean {near[0]}?" if near else ""
         elif message.startswith("unrecognized arguments:"):
@@ -122,6 +150,7 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     whole = Parser(prog="refundctl", description="See, decide and repair refunds.", epilog=EPILOG)
     whole.add_argument("--version", action="version", version=f"refundctl {version_of()}")
+    whole.set_defaults(alone=None, json=False, tz=None)
     groups = whole.add_subparsers(title="groups", metavar="GROUP", required=True)
     for each in GROUPS:
         each.declare(groups)
@@ -142,17 +171,18 @@ def main(
     sleep: Callable[[float], object] = time.sleep,
 ) -> int:
     """Run one command; the exit code says how it ended (`exits.Exit`)."""
-    asked = parser().parse_args(arguments)
+    whole = parser()
+    asked = whole.parse_args(arguments)
     output = Output(as_json=asked.json)
     exit_code: Exit
     try:
-        run: Callable[[Call], Exit] = asked.run
-        with closing(
-            Call(asked, target(asked.stage, asked.stack_file), output, build, reach, sleep)
-        ) as call:
-            ended = run(call)
-            sys.stdout.flush()
-            return ended
+        with to_its_end():
+            if asked.alone is not None:
+                output.page(asked.alone(asked, whole), None)
+                return Exit.DONE
+            who.require_own_words(asked)
+            found = target(asked.stage, asked.stack_file)
+            return _run(Call(asked, found, output, build, reach, sleep))
     except CommandError as error:
         told, exit_code = str(error), error.exit
     except (ConfigurationError, RefundBridgeError) as error:
@@ -164,11 +194,9 @@ def main(
     except (DoorbellError, KeyUnavailableError, ProviderUnavailableError) as error:
         told, exit_code = f"No answer: {error}", Exit.UNREACHABLE
     except ClientError as error:
-        refusal = error.response.get("Error", {})
-        told = f"AWS refused: {refusal.get('Code')}: {refusal.get('Message')}"
-        exit_code = Exit.UNREACHABLE
-    except (NoCredentialsError, PartialCredentialsError, ProfileNotFound) as error:
-        told = f"{error}. Sign in to AWS, and name your profile: export AWS_PROFILE=NAME"
+        told, exit_code = _refused_by_aws(error), Exit.UNREACHABLE
+    except NOT_SIGNED_IN as error:
+        told = f"{str(error).rstrip('.')}. {SIGN_IN}"
         exit_code = Exit.UNREACHABLE
     except BotoCoreError as error:
         told, exit_code = f"AWS could not be asked: {error}", Exit.UNREACHABLE
@@ -179,3 +207,17 @@ def main(
         return Exit.UNREAD
     output.say(told)
     return exit_code
+
+
+def _run(call: Call) -> Exit:
+    """Run what is asked for, in its zone, and let go of what it held."""
+    run: Callable[[Call], Exit] = call.arguments.run
+    with times.in_zone(call.arguments.tz or times.IN_UTC), closing(call):
+        return run(call)
+
+
+def _refused_by_aws(error: ClientError) -> str:
+    refusal = error.response.get("Error", {})
+    told = f"AWS refused: {refusal.get('Code')}: {refusal.get('Message')}"
+    is_nobody = refusal.get("Code") in NOT_SIGNED_IN_CODES
+    return f"{told.rstrip('.')}. {SIGN_IN}" if is_nobody else told

@@ -7,7 +7,7 @@ only the ledger knows beside it, in `ledger`. Keys are only ever added.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from refundctl.times import rfc3339, utc
+from refundctl.times import rfc3339, shown
 from refunds.money import Money
 from refunds.payment import Payment
 from refunds.refund import Entry, ProviderAnswer, Refund, with_last_answer
@@ -141,7 +141,7 @@ def payment_json(payment: Payment) -> dict[str, Any]:
 
 def answers_text(answers: Sequence[ProviderAnswer]) -> str:
     """What a provider answered to attempts that it did not accept, oldest first."""
-    return "; ".join(f"attempt {one.attempt}, {utc(one.at_ms)}: {one.said}" for one in answers)
+    return "; ".join(f"attempt {one.attempt}, {shown(one.at_ms)}: {one.said}" for one in answers)
 
 
 def _answers_json(answers: Sequence[ProviderAnswer]) -> list[dict[str, Any]]:
@@ -149,13 +149,13 @@ def _answers_json(answers: Sequence[ProviderAnswer]) -> list[dict[str, Any]]:
 
 
 def evidence_text(evidence: Mapping[str, Any]) -> str:
-    """Evidence in words; times of which the name says that they are milliseconds become UTC."""
-    shown = {
-        name.removesuffix("_ms"): utc(value) if name.endswith("_ms") else value
+    """Evidence in words; what a name says is in milliseconds becomes a time of the zone."""
+    facts = {
+        name.removesuffix("_ms"): shown(value) if name.endswith("_ms") else value
         for name, value in evidence.items()
         if value not in (None, "", [], ())
     }
-    return "  ".join(f"{name}={_text(value)}" for name, value in shown.items())
+    return "  ".join(f"{name}={_text(value)}" for name, value in facts.items())
 
 
 def _text(value: Any) -> str:

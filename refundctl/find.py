@@ -12,7 +12,7 @@ from refundctl.facts import refund_json
 from refundctl.listing import COLUMNS, LIMIT_DEFAULT, LIMIT_MAX, LOOK_BACK, row
 from refundctl.names import named
 from refundctl.options import Call, Groups
-from refundctl.times import utc, when
+from refundctl.times import shown_with_zone, when
 from refunds.payment import Payment, PaymentKey, payment_key_of
 from refunds.refund import Refund
 
@@ -63,7 +63,7 @@ def _find(call: Call) -> Exit:
                 oldest_ms = some[-1].created_at_ms
                 break
     _show(call, list(found.values()), now_ms)
-    output.say(f"Looked for words in {read} refunds made since {utc(oldest_ms)} UTC.")
+    output.say(f"Looked for words in {read} refunds made since {shown_with_zone(oldest_ms)}.")
     return Exit.DONE
 
 

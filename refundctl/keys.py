@@ -15,6 +15,7 @@ from local.api_keys import (
     CALLER_NAME,
     PAYOUT_SCOPE,
     SCOPES,
+    ApiKey,
     ApiKeyStore,
     StoredKey,
     TooManyKeysError,
@@ -25,6 +26,7 @@ from refundctl.exits import Exit, MisusedError, RefusedError
 from refundctl.options import Call, Groups
 from refundctl.secret_file import keep_secret
 from refundctl.target import Target
+from refundctl.times import shown_with_zone
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -75,27 +77,34 @@ def _create(call: Call) -> Exit:
         )
     scopes = call.arguments.scope or _scopes_like(theirs)
     key = new_api_key(name, scopes)
-    try:
-        store.add(key)
-    except TooManyKeysError as error:
-        raise RefusedError(str(error)) from error
+    file = None if output in (None, "-") else Path(output)
     within = _cache_seconds(call.target)
-    in_file = output not in (None, "-")
-    if in_file:
-        keep_secret(Path(output), key.text)
+    _keep(store, key, file)
     call.output.say(f"The key {key.id}, for {', '.join(key.scopes)}. It is shown this once.")
     call.output.result(
-        f"Written to {output}." if in_file else key.text,
+        f"Written to {output}." if file else key.text,
         {
             "id": key.id,
             "name": name,
             "scopes": list(key.scopes),
-            **({"file": output} if in_file else {"key": key.text}),
+            **({"file": output} if file else {"key": key.text}),
             "effective_within_seconds": within,
         },
     )
     call.output.say(f"It is let in everywhere within {within} s.")
     return Exit.DONE
+
+
+def _keep(store: ApiKeyStore, key: ApiKey, file: Path | None) -> None:
+    """Write a new key to its file, then store it: one that nobody can read lets nobody in."""
+    if file is not None:
+        keep_secret(file, key.text)
+    try:
+        store.add(key)
+    except TooManyKeysError as error:
+        if file is not None:
+            file.unlink()
+        raise RefusedError(str(error)) from error
 
 
 def _scopes_like(theirs: Sequence[StoredKey]) -> Sequence[str]:
@@ -118,7 +127,7 @@ def _list(call: Call) -> Exit:
                 key.id,
                 key.name or "(unreadable: lets nobody in)",
                 ", ".join(key.scopes),
-                f"{key.made_at:%Y-%m-%d %H:%M:%S} UTC",
+                shown_with_zone(int(key.made_at.timestamp()) * 1000),
             )
             for key in keys
         ],

@@ -19,7 +19,7 @@ from refundctl.facts import (
 from refundctl.names import payments_named
 from refundctl.options import Call, Groups
 from refundctl.output import Advance
-from refundctl.times import When, age, utc, when
+from refundctl.times import When, age, shown, shown_with_zone, when
 from refundctl.world import World
 from refunds.payment import Payment, PaymentKey, payment_key_of
 from refunds.ports import OfPayment, Selection
@@ -101,8 +101,8 @@ def _list(call: Call) -> Exit:
     if len(stuck) + len(others) > asked.limit:
         call.output.say(f"There are more than these {asked.limit}; say --limit, or --since.")
     elif _is_picked_out(asked) and not (asked.since or _is_of_one(asked)):
-        begun = utc(LOOK_BACK.unix_ms(now_ms))
-        call.output.say(f"Looked through what was made since {begun} UTC; older: say --since.")
+        begun = shown_with_zone(LOOK_BACK.unix_ms(now_ms))
+        call.output.say(f"Looked through what was made since {begun}; older: say --since.")
     return Exit.DONE
 
 
@@ -212,7 +212,7 @@ def row(refund: Refund, now_ms: int) -> tuple[str, ...]:
         goes_to(refund),
         refund.processor_refund_id or "",
         refund.report.state.value,
-        utc(refund.created_at_ms),
+        shown(refund.created_at_ms),
         age(now_ms - refund.created_at_ms),
         why(refund),
     )

@@ -1,23 +1,25 @@
 """How commands are declared, and the options that each of them has."""
 
 import argparse
-import shlex
-import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from refundctl.exits import Exit
+from local import lines
+from local.lines import Spelt, spelt
+from refundctl import times
+from refundctl.exits import Exit, MisusedError
 from refundctl.output import Output
-from refundctl.refunding.service import Service, service_of
+from refundctl.refunding.service import NoKeyError, Service, service_of
 from refundctl.target import LOCAL, Target
 from refundctl.world import World, world_of
 
+# What a key for the desk is called where one is proposed.
+KEY_NAME: Final = "desk"
 Groups: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -44,7 +46,12 @@ class Call:
         Raises:
             MisusedError: there is no key.
         """
-        service = self.reach(self.target, self.arguments.key_file)
+        try:
+            service = self.reach(self.target, self.arguments.key_file)
+        except NoKeyError as error:
+            file = f"{KEY_NAME}.key"
+            made = self.line(spelt("keys", "create", KEY_NAME, "--output", file))
+            raise MisusedError(f"{error} Make one for --key-file {file}: {made}") from error
         try:
             yield service
         finally:
@@ -55,25 +62,23 @@ class Call:
         if "world" in self.__dict__:
             self.world.close()
 
-    def line(self, command: str) -> str:
-        """A command of `refundctl`, without its name, as a line to be pasted at a shell.
+    def line(self, command: Spelt) -> str:
+        """A command as a line for the shell of this call, and for the same deployment and zone."""
+        return lines.line(command, self._where(anywhere=False))
 
-        It is for the same deployment as this call.
-        """
+    def line_anywhere(self, command: Spelt) -> str:
+        """The same for a shell that may be in another directory."""
+        return lines.line(command, self._where(anywhere=True), anywhere=True)
+
+    def _where(self, *, anywhere: bool) -> list[str]:
         asked = self.arguments
         where: list[str] = []
         if asked.stack_file is not None:
-            where = ["--stack-file", str(asked.stack_file)]
+            file: Path = asked.stack_file.absolute() if anywhere else asked.stack_file
+            where = ["--stack-file", str(file)]
         elif asked.stage not in (None, LOCAL):
             where = ["--stage", asked.stage]
-        return " ".join([_program(), command, *map(shlex.quote, where)])
-
-
-def _program() -> str:
-    """What this program is called at the shell that ran it."""
-    called = Path(sys.argv[0])
-    is_found = called.name != "refundctl" or shutil.which("refundctl") is not None
-    return "refundctl" if is_found else shlex.quote(str(called))
+        return where if asked.tz is None else [*where, "--tz", asked.tz.option]
 
 
 Command = Callable[[Call], Exit]
@@ -105,6 +110,13 @@ def command(groups: Groups, name: str, run: Command, summary: str) -> argparse.A
         help="another local stack than that of make run, by the file it left",
     )
     parser.add_argument("--json", action="store_true", help="the result for machines")
+    parser.add_argument(
+        "--tz",
+        type=times.zone,
+        metavar="ZONE",
+        help="show times, and read days, as in Asia/Singapore or local; UTC. JSON and CSV are in"
+        " UTC whatever is said",
+    )
     return parser
 
 

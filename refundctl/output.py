@@ -4,6 +4,7 @@ The only place that writes: whatever others wrote into it passes `plain_text` he
 """
 
 import csv
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from refundctl.exits import RefusedError
 from refundctl.plain_text import cell, json_text, one_line
 
 GAP: Final = 2
+NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 # How words for states look where the output is a terminal that shows colours.
 STYLES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("succeeded", "reported", "issued", "ok"), "green"),
@@ -199,6 +201,25 @@ def written(file: Path) -> Iterator[TextIO]:
             yield text
     except OSError as error:
         raise RefusedError(f"{file} cannot be written: {os.strerror(error.errno or 0)}.") from error
+
+
+@contextmanager
+def to_its_end() -> Iterator[None]:
+    """Have the result written to its end when the body has.
+
+    Raises:
+        BrokenPipeError: nobody reads it any more.
+        RefusedError: there is no room where it goes.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        end_quietly()
+        told = f"The result could not be written: {os.strerror(error.errno or 0)}."
+        raise RefusedError(told) from error
 
 
 def end_quietly() -> None:

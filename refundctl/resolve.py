@@ -7,11 +7,12 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
+from local.lines import spelt
 from refundctl import options, who
 from refundctl.exits import Exit, MisusedError, RefusedError
 from refundctl.facts import money
 from refundctl.options import Call, Groups
-from refundctl.times import utc
+from refundctl.times import shown_with_zone
 from refunds.ports import Movement
 from refunds.refund import Refund
 from refunds.resolve import (
@@ -116,7 +117,8 @@ def _shown(refund: Refund, movement: Movement) -> str:
     moved_ms = movement.refunded_at_ms or movement.created_at_ms
     if moved_ms is None:
         return f"  {refund.processor} does not show {movement.id} as succeeded; you know it."
-    return f"  {refund.processor} shows {movement.id}: {movement.processor_status}, {utc(moved_ms)}"
+    moved = f"{movement.processor_status}, {shown_with_zone(moved_ms)}"
+    return f"  {refund.processor} shows {movement.id}: {moved}"
 
 
 def _let_go(resolution: Resolution, movement: Movement) -> str:
@@ -151,7 +153,7 @@ def _success(after: Refund) -> str:
     return (
         f"Stripe is told of {money(parameters.amount, parameters.currency)} on "
         f"{parameters.payment_record}, reference {parameters.refund_reference}, refunded at "
-        f"{utc(parameters.refunded_at_s * 1000)} UTC."
+        f"{shown_with_zone(parameters.refunded_at_s * 1000)}."
     )
 
 
@@ -167,10 +169,10 @@ def _failure(refund: Refund, left: int) -> str:
 def _done(call: Call, resolution: Resolution) -> str:
     refund = resolution.after
     told = {
-        ReportState.DUE: "; the report to Stripe is on its way",
-        ReportState.FAILED: f"; its report failed, see: {call.line(f'show {refund.id}')}",
-    }.get(refund.report.state, "")
-    return f"{refund.id} is {refund.state.value}{told}."
+        ReportState.DUE: "; the report to Stripe is on its way.",
+        ReportState.FAILED: f"; its report failed: {call.line(spelt('show', refund.id))}",
+    }.get(refund.report.state, ".")
+    return f"{refund.id} is {refund.state.value}{told}"
 
 
 def _json(resolution: Resolution, actor: str, *, written: bool) -> dict[str, Any]:

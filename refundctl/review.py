@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from local.lines import WORDS, Spelt, spelt
 from refundctl import options, walk
 from refundctl.exits import Exit, RefusedError
 from refundctl.facts import first_of_all, money, refund_json_whole, standing
 from refundctl.options import Call, Groups
 from refundctl.output import Sheet, table_of
 from refundctl.show import pairs, payment_facts
-from refundctl.times import age, rfc3339, utc
+from refundctl.times import age, rfc3339, shown, zone_name
 from refundctl.world import World
 from refunds.evidence import alike, is_its_amount, is_too_old
 from refunds.look_up import charge_of
@@ -109,7 +110,7 @@ def _review(call: Call) -> Exit:
         call.output.page(parts, [_json(evidence) for evidence in gathered])
     else:
         call.output.page((), [])
-        failed = call.line("list --report failed")
+        failed = call.line(spelt("list", "--report", "failed"))
         call.output.say(f"No refund is in review. For reports that failed see: {failed}")
     return Exit.DONE
 
@@ -182,7 +183,7 @@ def _parts(call: Call, evidence: Evidence, now_ms: int) -> Iterator[str | Sheet]
     if refund.awaits_handling:
         yield ""
         yield "The processor took it back. When that is handled:"
-        yield "  " + call.line(f"handle {refund.id} --note '...'")
+        yield "  " + call.line(spelt("handle", refund.id, "--note", WORDS, "--dry-run"))
     if refund.state is State.REVIEW:
         yield ""
         yield "What may be decided"
@@ -195,7 +196,8 @@ def _sent(evidence: Evidence, now_ms: int) -> dict[str, str]:
     before = "the charge was not read before" if refund.snapshot is None else None
     return {
         "we sent": money(refund.amount, refund.currency),
-        "at": f"{utc(refund.started_at_ms)} UTC ({age(now_ms - (refund.started_at_ms or now_ms))} "
+        "at": f"{shown(refund.started_at_ms)} {zone_name()} "
+        f"({age(now_ms - (refund.started_at_ms or now_ms))} "
         f"ago), attempt {refund.attempt}",
         "of charge": f"{refund.processor_payment_id} ({refund.processor})",
         "because of": f"{refund.request.reference_type.value} {refund.request.reference_id}, "
@@ -221,14 +223,14 @@ def _charge_parts(evidence: Evidence) -> Iterator[str | Sheet]:
         yield "It does not list its refunds in a form that can be read."
         return
     yield table_of(
-        ("refund", "amount", "status", "made (UTC)", "moved (UTC)", "whose"),
+        ("refund", "amount", "status", f"made ({zone_name()})", f"moved ({zone_name()})", "whose"),
         [
             (
                 movement.id,
                 money(movement.money.amount, movement.money.currency),
                 movement.processor_status or movement.status.value,
-                utc(movement.created_at_ms),
-                utc(movement.refunded_at_ms),
+                shown(movement.created_at_ms),
+                shown(movement.refunded_at_ms),
                 evidence.verdict(movement),
             )
             for movement in charge.movements
@@ -252,15 +254,19 @@ def _stripe_facts(evidence: Evidence) -> dict[str, str]:
 def _choices(call: Call, evidence: Evidence) -> Iterator[str]:
     refund_id = evidence.refund.id
     for movement in evidence.candidates:
-        yield call.line(f"resolve {refund_id} --succeeded {movement.id}")
+        yield call.line(spelt("resolve", refund_id, "--succeeded", movement.id, "--dry-run"))
     if evidence.of_another_amount:
         yield "Our order moved another amount, for which no refund here can stand. When that is"
         yield "mended at the processor, this frees what is held:"
-        yield call.line(f"resolve {refund_id} --failed --despite-evidence --reason '...'")
+        yield call.line(_failed(refund_id, "--despite-evidence"))
         return
     if not evidence.candidates:
         yield "No movement can be ours now. If HitPay's dashboard or support says the same:"
-    yield call.line(f"resolve {refund_id} --failed --reason '...'")
+    yield call.line(_failed(refund_id))
+
+
+def _failed(refund_id: str, *options: str) -> Spelt:
+    return spelt("resolve", refund_id, "--failed", *options, "--reason", WORDS, "--dry-run")
 
 
 # --- for machines ---------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from refundctl.checks.providers import Probe, ask, processor_probe, stripe_probe
 from refundctl.exits import Exit, MisusedError, RefusedError
 from refundctl.options import Call, Groups
 from refundctl.processors import settings_of
+from refundctl.times import shown_with_zone
 from refunds.adapters.system_clock import SystemClock
 from refunds.config import ConfigurationError
 from refunds.processors.registry import REGISTRY
@@ -72,7 +73,9 @@ def _list(call: Call) -> Exit:
                 name,
                 there[name].kind if name in there else "(missing)",
                 str(there[name].version) if name in there else "",
-                f"{there[name].changed_at:%Y-%m-%d %H:%M:%S} UTC" if name in there else "",
+                shown_with_zone(int(there[name].changed_at.timestamp()) * 1000)
+                if name in there
+                else "",
             )
             for name in names
         ],

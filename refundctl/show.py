@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import chain
 
+from local.lines import spelt
 from refundctl import options
 from refundctl.choices import choices
 from refundctl.exits import Exit, MisusedError, RefusedError
@@ -18,7 +19,7 @@ from refundctl.facts import (
 from refundctl.names import named
 from refundctl.options import Call, Groups
 from refundctl.output import Sheet, table_of
-from refundctl.times import age, utc
+from refundctl.times import age, shown, shown_with_zone, zone_name
 from refunds.payment import Payment, payment_key_of
 from refunds.refund import Refund, refund_id_of
 
@@ -43,19 +44,19 @@ def _show(call: Call) -> Exit:
     if (asked.id is None) == (asked.key is None):
         raise MisusedError("Name the refund by its id, or by --key.")
     refund_id = asked.id or refund_id_of(asked.key, world.stage)
-    refund = world.ledger.refund(refund_id) or _only_one(call, refund_id)
+    refund = world.ledger.refund(refund_id) or only_one(call, refund_id, "show")
     payment = world.ledger.payment(payment_key_of(refund))
     now_ms = world.clock.now_ms()
-    parts = chain(_parts(refund, payment, now_ms), _choices(call, refund))
+    parts = chain(_parts(refund, payment, now_ms), ways_on(call, refund))
     call.output.page(parts, refund_json_whole(refund, payment))
     return Exit.DONE
 
 
-def _only_one(call: Call, name: str) -> Refund:
-    """The refund that another name leads to.
+def only_one(call: Call, name: str, command: str) -> Refund:
+    """The refund that another name than its id leads to.
 
     Raises:
-        RefusedError: it leads to none, or to several: then they are named, each as a line.
+        RefusedError: it leads to none, or to several: then each is named with the command.
     """
     found = [refund for _, (refund, _) in named(call.world, name)]
     if not found:
@@ -63,7 +64,8 @@ def _only_one(call: Call, name: str) -> Refund:
     if len(found) > 1:
         for refund in found[:SHOWN]:
             amount = money(refund.amount, refund.currency)
-            call.output.say(f"{amount} {standing(refund)}: {call.line(f'show {refund.id}')}")
+            line = call.line(spelt(command, refund.id))
+            call.output.say(f"{amount} {standing(refund)}: {line}")
         raise RefusedError(f"{name} leads to {len(found)} refunds.")
     return found[0]
 
@@ -77,7 +79,8 @@ def _parts(refund: Refund, payment: Payment | None, now_ms: int) -> Iterator[str
         yield pairs("Its payment", payment_facts(payment))
 
 
-def _choices(call: Call, refund: Refund) -> Iterator[str | Sheet]:
+def ways_on(call: Call, refund: Refund) -> Iterator[str | Sheet]:
+    """The commands by which something may be done about it."""
     for choice in choices(refund):
         yield ""
         yield choice.when
@@ -92,11 +95,11 @@ def pairs(title: str, facts: dict[str, str]) -> Sheet:
 def timeline(refund: Refund) -> Sheet:
     """The whole history."""
     return table_of(
-        ("", "time (UTC)", "from", "to", "cause", "by", "evidence"),
+        ("", f"time ({zone_name()})", "from", "to", "cause", "by", "evidence"),
         [
             (
                 str(entry.seq),
-                utc(entry.at_ms),
+                shown(entry.at_ms),
                 entry.before or "",
                 entry.after,
                 entry.cause,
@@ -147,24 +150,25 @@ def refund_facts(refund: Refund, now_ms: int) -> dict[str, str]:
     return {
         "state": standing(refund).replace("_", " "),
         "amount": money(refund.amount, refund.currency),
-        "made": f"{utc(refund.created_at_ms)} UTC, {age(now_ms - refund.created_at_ms)} ago",
+        "made": f"{shown_with_zone(refund.created_at_ms)}, "
+        f"{age(now_ms - refund.created_at_ms)} ago",
         "idempotency key": refund.idempotency_key or "",
         "asked for": f"{refund.request.reference_type.value} {refund.request.reference_id}, "
         f"{refund.request.refund_type.value}, by {refund.source.value}",
-        "sent": f"{utc(refund.started_at_ms)} UTC, attempt {refund.attempt}"
+        "sent": f"{shown_with_zone(refund.started_at_ms)}, attempt {refund.attempt}"
         if refund.started_at_ms
         else "",
-        "lease until": utc(refund.lease_until_ms),
+        "lease until": shown(refund.lease_until_ms),
         "processor's refund": refund.processor_refund_id or "",
         "processor's fee": money(refund.fee.amount, refund.fee.currency) if refund.fee else "",
         "on the charge before": _snapshot(refund),
         "why": why(refund),
         "failure": f"{refund.failure.code}: {refund.failure.message}" if refund.failure else "",
-        "taken back": utc(refund.late_failure_at_ms),
-        "handled": utc(refund.handled_at_ms),
+        "taken back": shown(refund.late_failure_at_ms),
+        "handled": shown(refund.handled_at_ms),
         "contradicts": refund.contradicts or "",
         "report": f"{report_text(refund)}{attempts}{rings}",
-        "reported": utc(report.reported_at_ms),
+        "reported": shown(report.reported_at_ms),
         "report's last error": report.last_error or "",
         "what Stripe answered": answers_text(report.answers),
         "credit note": f"{note.state.value} {note.id or note.last_error or ''}".strip()
@@ -173,7 +177,7 @@ def refund_facts(refund: Refund, now_ms: int) -> dict[str, str]:
         "what Stripe answered to the note": answers_text(note.answers),
         "last look": looked if refund.last_look else "",
         "what the processor answered": answers_text(refund.answers),
-        "next look": utc(refund.next_check_ms),
+        "next look": shown(refund.next_check_ms),
     }
 
 

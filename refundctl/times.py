@@ -1,24 +1,90 @@
-"""Times on the command line and on the screen: UTC, and never a local clock's idea of it."""
+"""Times on the command line and on the screen: in UTC, or in the zone that `--tz` names.
+
+A command has one zone (`in_zone`). What machines read (JSON, CSV) is RFC 3339 in UTC whatever it
+is, and what the ledger calls a month is a month of UTC.
+"""
 
 import argparse
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime, tzinfo
+from difflib import get_close_matches
+from typing import Final
+from zoneinfo import ZoneInfo, available_timezones
 
 UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _AGO = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 _FORM = "a day (2024-02-29), a time with its zone (2024-02-29T23:59:59Z), or so long ago (36h, 7d)"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Zone:
+    """Where times are shown as clocks there show them.
+
+    Attributes:
+        name: as it stands beside a time.
+        option: as `--tz` is told it.
+        rule: its offsets; `None`: those of this machine.
+    """
+
+    name: str
+    option: str
+    rule: tzinfo | None
+
+
+IN_UTC: Final = Zone("UTC", "UTC", UTC)
+ON_THIS_MACHINE: Final = Zone("local time", "local", None)
+_ZONE: Final[ContextVar[Zone]] = ContextVar("zone", default=IN_UTC)
+
+
+def zone(text: str) -> Zone:
+    """Read a zone; for argparse."""
+    if text == "UTC":
+        return IN_UTC
+    if text == "local":
+        return ON_THIS_MACHINE
+    known = available_timezones()
+    if text in known:
+        return Zone(text, text, ZoneInfo(text))
+    by_lower = {name.lower(): name for name in known}
+    near = get_close_matches(text.lower(), by_lower, n=1)
+    meant = f". Did you mean {by_lower[near[0]]}?" if near else ""
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is no zone such as Asia/Singapore, UTC or local{meant}"
+    )
+
+
+@contextmanager
+def in_zone(shown_in: Zone) -> Iterator[None]:
+    """Let times be shown, and days be read, in a zone while the body works."""
+    before = _ZONE.set(shown_in)
+    try:
+        yield
+    finally:
+        _ZONE.reset(before)
+
+
+def zone_name() -> str:
+    """What stands beside a time that is shown: UTC, Asia/Singapore or local time."""
+    return _ZONE.get().name
 
 
 @dataclass(frozen=True)
 class When:
-    """A moment as it was written: absolute, or so many milliseconds ago."""
+    """A moment as it was written: absolute, a day of the command's zone, or so long ago."""
 
     at_ms: int | None = None
     ago_ms: int | None = None
+    day: datetime | None = None
 
     def unix_ms(self, now_ms: int) -> int:
-        """The moment, in Unix milliseconds."""
+        """The moment, in Unix milliseconds; of a day, when it begins in the command's zone."""
+        if self.day is not None:
+            return _begins_ms(self.day)
         return self.at_ms if self.at_ms is not None else max(0, now_ms - (self.ago_ms or 0))
 
 
@@ -30,13 +96,13 @@ def when(text: str) -> When:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not {_FORM}") from None
-    if moment.tzinfo is None:
-        if len(text) > len("2024-02-29"):
-            raise argparse.ArgumentTypeError(f"{text!r} says no zone; write {_FORM}")
-        moment = moment.replace(tzinfo=UTC)
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    past = moment - epoch
-    return When(at_ms=max(0, past.days * 86_400_000 + past.seconds * 1000))
+    if moment.tzinfo is not None:
+        return When(at_ms=_unix_ms(moment))
+    if len(text) > len("2024-02-29"):
+        raise argparse.ArgumentTypeError(f"{text!r} says no zone; write {_FORM}")
+    if moment.year == MAXYEAR:  # when it begins there may not be told in UTC any more
+        raise argparse.ArgumentTypeError(f"{text!r} is too far ahead")
+    return When(day=moment)
 
 
 def duration_ms(text: str) -> int:
@@ -46,9 +112,14 @@ def duration_ms(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text!r} is no duration such as 90s, 15m, 36h or 7d")
 
 
-def utc(unix_ms: int | None) -> str:
-    """A moment for people; empty for none."""
-    return "" if unix_ms is None else f"{_moment(unix_ms):%Y-%m-%d %H:%M:%S}"
+def shown(unix_ms: int | None, form: str = "%Y-%m-%d %H:%M:%S") -> str:
+    """A moment for people, in the command's zone; empty for none."""
+    return "" if unix_ms is None else _moment(unix_ms).astimezone(_ZONE.get().rule).strftime(form)
+
+
+def shown_with_zone(unix_ms: int) -> str:
+    """A moment for people, and the zone in which it is shown."""
+    return f"{shown(unix_ms)} {zone_name()}"
 
 
 def rfc3339(unix_ms: int | None) -> str | None:
@@ -67,6 +138,19 @@ def age(milliseconds: int) -> str:
             rest = seconds % size // small
             return f"{seconds // size}{unit}" + (f"{rest}{small_unit}" if rest else "")
     return f"{seconds // 60}m" if seconds >= 60 else f"{seconds}s"
+
+
+def _begins_ms(day: datetime) -> int:
+    """When a day begins in the command's zone; one that is before all refunds, at the epoch."""
+    if day.year < _EPOCH.year:
+        return 0
+    rule = _ZONE.get().rule
+    return _unix_ms(day.astimezone() if rule is None else day.replace(tzinfo=rule))
+
+
+def _unix_ms(moment: datetime) -> int:
+    past = moment - _EPOCH
+    return max(0, past.days * 86_400_000 + past.seconds * 1000)
 
 
 def _moment(unix_ms: int) -> datetime:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.lines import spelt
 from local.webhook_addresses import TooManyAddressesError, new_address, new_secret
 from refundctl import options
 from refundctl.dead_letters import DeadLetterQueue
@@ -19,7 +20,7 @@ from refundctl.exits import Exit, MisusedError, RefusedError
 from refundctl.options import Call, Groups
 from refundctl.secret_file import keep_secret
 from refundctl.target import LOCAL
-from refundctl.times import age, rfc3339
+from refundctl.times import age, rfc3339, shown_with_zone
 from refundctl.webhooks_out import AddressAtWork, WebhooksOut, word_of
 from refunds.delivering import schedule
 from refunds.delivering.address import (
@@ -131,7 +132,8 @@ def _add(call: Call) -> Exit:
     out.states.set_status(address.id, Status.ENABLED, now_ms=call.world.clock.now_ms())
     call.output.say(f"The address {address.id}. Its secret is shown this once.")
     _show_secret(call, address)
-    call.output.say(f"It is told of what happens from now on. Try it: webhooks test {address.id}.")
+    try_it = call.line(spelt("webhooks", "test", address.id))
+    call.output.say(f"It is told of what happens from now on. Try it: {try_it}")
     return Exit.DONE
 
 
@@ -141,8 +143,8 @@ def _rotate(call: Call) -> Exit:
     until_ms = address.rotating_until_ms(now_ms)
     if until_ms is not None and not call.arguments.lost:
         raise RefusedError(
-            f"It was rotated before, and both secrets sign until {rfc3339(until_ms)}. If nobody has"
-            " the newest one, say --lost. Nothing was changed."
+            f"It was rotated before, and both secrets sign until {shown_with_zone(until_ms)}."
+            " If nobody has the newest one, say --lost. Nothing was changed."
         )
     hours = call.arguments.hours
     rotated = address.rotated(new_secret(), now_ms=now_ms, old_until_ms=now_ms + hours * 3_600_000)
@@ -179,12 +181,7 @@ def _put(call: Call, address: WebhookAddress) -> None:
     """Write the newest secret to its file, then store the address."""
     file = _file(call)
     if file is not None:
-        try:
-            keep_secret(file, address.secrets[-1].text)
-        except OSError as error:
-            raise RefusedError(
-                f"{file} cannot be written: {error.strerror}. Nothing was changed."
-            ) from error
+        keep_secret(file, address.secrets[-1].text)
     try:
         call.world.webhooks.store.put(address)
     except TooManyAddressesError as error:
@@ -194,7 +191,8 @@ def _put(call: Call, address: WebhookAddress) -> None:
     except (BotoCoreError, ClientError):
         if file is not None:
             call.output.say(
-                f"The secret in {file} may not be used: webhooks list shows how many secrets sign."
+                f"The secret in {file} may not be used. How many secrets sign is shown by: "
+                f"{call.line(spelt('webhooks', 'list'))}"
             )
         raise
 
@@ -309,7 +307,8 @@ def _known(call: Call) -> str:
     asked: str = call.arguments.address
     state = call.world.webhooks.states.state(asked) if ADDRESS_ID.fullmatch(asked) else None
     if state is None or state.status is Status.REMOVED:
-        raise RefusedError(f"There is no address {asked}; webhooks list shows them.")
+        shown_by = call.line(spelt("webhooks", "list"))
+        raise RefusedError(f"There is no address {asked}. They are shown by: {shown_by}")
     return asked
 
 

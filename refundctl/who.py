@@ -8,6 +8,7 @@ import getpass
 import re
 from typing import TYPE_CHECKING
 
+from local.lines import WORDS
 from refundctl.exits import MisusedError
 from refundctl.options import Call
 
@@ -47,6 +48,17 @@ def reason(text: str) -> str:
     if text.strip() and text.isprintable() and len(text) <= REASON_MAX:
         return text.strip()
     raise argparse.ArgumentTypeError(f"one line of at most {REASON_MAX} characters is needed")
+
+
+def require_own_words(asked: argparse.Namespace) -> None:
+    """Let nobody write down for ever what only stands for the words in a line that we told them.
+
+    Raises:
+        MisusedError: that is what the line says, and it is not only tried.
+    """
+    given = (getattr(asked, "reason", None), getattr(asked, "note", None))
+    if WORDS in given and not asked.dry_run:
+        raise MisusedError(f"Write your own words in place of {WORDS!r}; they are kept for ever.")
 
 
 def _somebody() -> str:

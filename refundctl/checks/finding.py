@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
+from local.lines import Spelt
+
 
 class Level(IntEnum):
     """How bad it is; the greater the worse."""
@@ -20,14 +22,14 @@ class Finding:
         check: what was looked at.
         found: what it is like; never a secret.
         todo: what to do about it, if anything.
-        commands: of `refundctl`, which help; without its name and the deployment: `review`.
+        commands: of `refundctl`, which help; one that changes something is tried first.
     """
 
     check: str
     level: Level
     found: str
     todo: str = ""
-    commands: tuple[str, ...] = ()
+    commands: tuple[Spelt, ...] = ()
 
 
 def fine(check: str, found: str) -> Finding:
@@ -35,11 +37,11 @@ def fine(check: str, found: str) -> Finding:
     return Finding(check, Level.OK, found)
 
 
-def warn(check: str, found: str, todo: str, *commands: str) -> Finding:
+def warn(check: str, found: str, todo: str, *commands: Spelt) -> Finding:
     """Not as it should be, and nothing is broken by it now."""
     return Finding(check, Level.WARN, found, todo, commands)
 
 
-def fail(check: str, found: str, todo: str, *commands: str) -> Finding:
+def fail(check: str, found: str, todo: str, *commands: Spelt) -> Finding:
     """Broken, or for a person to look at."""
     return Finding(check, Level.FAIL, found, todo, commands)

@@ -1,9 +1,10 @@
 """Is the ledger protected, and does anything in it wait for too long, or for a person?"""
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
+from local.lines import spelt
 from refundctl import walk
 from refundctl.checks.finding import Finding, fail, fine, warn
 from refundctl.facts import NOT_FINAL
@@ -91,7 +92,7 @@ def waiting(refunds: Sequence[Refund], now_ms: int) -> Iterator[Finding]:
     if reviews:
         told = ", ".join(refund.id for refund in reviews[:TOLD])
         found = f"{len(reviews)} wait for a person: {told}"
-        yield fail("reviews", found, "Look at the evidence, and decide.", "review")
+        yield fail("reviews", found, "Look at the evidence, and decide.", spelt("review"))
     else:
         yield fine("reviews", "none")
     is_open = [one for one in refunds if one.state in NOT_FINAL and one.state is not State.REVIEW]
@@ -103,7 +104,7 @@ def waiting(refunds: Sequence[Refund], now_ms: int) -> Iterator[Finding]:
     told = f"{oldest.id} is {oldest.state.value} since {age(waited_ms)}; {len(is_open)} in all"
     if waited_ms > OLD_MS:
         todo = "See what it waits for."
-        yield warn("oldest refund that is not final", told, todo, f"show {oldest.id}")
+        yield warn("oldest refund that is not final", told, todo, spelt("show", oldest.id))
     else:
         yield fine("oldest refund that is not final", told)
 
@@ -115,7 +116,7 @@ def taken_back(refunds: Sequence[Refund]) -> Finding:
         return fine("taken back", "none that nobody has handled")
     found = f"the processor took {len(ids)} back after success: {', '.join(ids[:TOLD])}"
     todo = "Pay the customer in another way, if they are owed it; then mark it as handled."
-    return fail("taken back", found, todo, *(f"show {one}" for one in ids[:TOLD]))
+    return fail("taken back", found, todo, *(spelt("show", one) for one in ids[:TOLD]))
 
 
 def given_up(refunds: Sequence[Refund], of_which: str) -> Iterator[Finding]:
@@ -126,8 +127,8 @@ def given_up(refunds: Sequence[Refund], of_which: str) -> Iterator[Finding]:
             "reports given up",
             f"{len(reports)} {of_which}: {', '.join(reports[:TOLD])}",
             "See why; when the cause is mended, replay them.",
-            "list --report failed",
-            " ".join(["dlq replay", *(f"--id {one}" for one in reports[:TOLD])]),
+            spelt("list", "--report", "failed"),
+            spelt("dlq", "replay", *chain(*(("--id", one) for one in reports[:TOLD])), "--dry-run"),
         )
     notes = [one.id for one in refunds if one.credit_note.state is CreditNoteState.FAILED]
     if notes:
@@ -135,6 +136,6 @@ def given_up(refunds: Sequence[Refund], of_which: str) -> Iterator[Finding]:
             "credit notes given up",
             f"{len(notes)} {of_which}: {', '.join(notes[:TOLD])}",
             "See why; when the cause is mended, replay them.",
-            "list --credit-note failed",
-            " ".join(["notes replay", *notes[:TOLD]]),
+            spelt("list", "--credit-note", "failed"),
+            spelt("notes", "replay", *notes[:TOLD], "--dry-run"),
         )

@@ -1,8 +1,9 @@
 """Does anything lie among the dead letters, does anybody listen to the queues, is an alarm on?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from local.lines import Spelt, spelt
 from refundctl.checks.finding import Finding, fail, fine, warn
 from refundctl.depths import depths_of
 from refundctl.options import Call
@@ -10,28 +11,38 @@ from refundctl.options import Call
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-TODO = {
+TODO: Mapping[str, tuple[str, tuple[Spelt, ...]]] = {
     "reports": (
         "See why; when the cause is mended, replay them.",
-        "dlq list --queue reports",
-        "dlq replay --queue reports --all",
+        (
+            spelt("dlq", "list", "--queue", "reports"),
+            spelt("dlq", "replay", "--queue", "reports", "--all", "--dry-run"),
+        ),
     ),
     "requests": (
         "See why; tell who asked, or replay them once the cause is mended.",
-        "dlq list --queue requests",
-        "dlq replay --queue requests --all",
+        (
+            spelt("dlq", "list", "--queue", "requests"),
+            spelt("dlq", "replay", "--queue", "requests", "--all", "--dry-run"),
+        ),
     ),
     "events": (
-        "Publish again from before the first of them; then delete them.",
-        "dlq list --queue events",
-        "events republish --since WHEN",
-        "dlq discard --queue events",
+        "Publish again from before the first of them, which is 14 days old at most; then delete"
+        " them.",
+        (
+            spelt("dlq", "list", "--queue", "events"),
+            spelt("events", "republish", "--since", "14d", "--dry-run"),
+            spelt("dlq", "discard", "--queue", "events"),
+        ),
     ),
     "webhooks": (
-        "See why; when the address takes events again, send them again; then delete these.",
-        "dlq list --queue webhooks",
-        "webhooks replay ADDRESS --failed",
-        "dlq discard --queue webhooks",
+        "See why, and of which address; when it takes events again, send them again (webhooks"
+        " replay, with --failed); then delete these.",
+        (
+            spelt("dlq", "list", "--queue", "webhooks"),
+            spelt("webhooks", "list"),
+            spelt("dlq", "discard", "--queue", "webhooks"),
+        ),
     ),
 }
 # What is worked on at any moment, and more than that is a queue that grows.
@@ -57,7 +68,10 @@ def check(call: Call) -> Iterator[Finding]:
 def dead_letters(name: str, depth: int) -> Finding:
     """Whether somebody must look at what could not be done."""
     what = f"dead letters: {name}"
-    return fail(what, f"there are {depth}", *TODO[name]) if depth else fine(what, "none")
+    if not depth:
+        return fine(what, "none")
+    todo, commands = TODO[name]
+    return fail(what, f"there are {depth}", todo, *commands)
 
 
 def waiting(name: str, depth: int) -> Finding:

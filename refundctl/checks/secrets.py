@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from local.api_keys import ApiKeyStore
+from local.lines import spelt
 from local.secrets import HITPAY_WEBHOOK_SALTS, SALT_CHARACTERS_MIN, needed
 from refundctl.checks.finding import Finding, fail, fine, warn
-from refundctl.options import Call
+from refundctl.options import KEY_NAME, Call
 from refundctl.processors import environment_of
 from refundctl.world import STRIPE_SECRET_KEY
 from refunds.adapters.mode_check import require_stripe_key
@@ -42,13 +43,13 @@ def present(name: str, stored: tuple[str, str] | None) -> Finding:
     """Whether a secret is there; `stored` is its type and its value."""
     what = f"secret {name}"
     if stored is None or not stored[1].strip():
-        put = f"secrets set {name}"
+        put = spelt("secrets", "set", name)
         if name == HITPAY_WEBHOOK_SALTS:
             return warn(what, "is missing: no webhook is let in", "Put it.", put)
         return fail(what, "is missing", "Put it.", put)
     if stored[0] != "SecureString":
         todo = "Put it again, as a SecureString."
-        return fail(what, f"is stored as a {stored[0]}", todo, f"secrets set {name}")
+        return fail(what, f"is stored as a {stored[0]}", todo, spelt("secrets", "set", name))
     return fine(what, "is there")
 
 
@@ -62,7 +63,7 @@ def salts(text: str) -> Finding:
             f"{len(short)} of {len(lengths)} shorter than {SALT_CHARACTERS_MIN} characters: "
             "webhooks signed with it are refused",
             "Have HitPay make a longer one, and put that.",
-            f"secrets set {HITPAY_WEBHOOK_SALTS}",
+            spelt("secrets", "set", HITPAY_WEBHOOK_SALTS),
         )
     return fine("webhooks' salts", f"{SALT_CHARACTERS_MIN} characters or more each")
 
@@ -99,14 +100,15 @@ def callers(readable: list[str], unreadable: list[str]) -> Finding:
     """Whether anybody is let in."""
     what = "callers' keys"
     if not readable:
-        todo = "Make one for each caller."
-        return warn(what, "there are none: nobody is let in", todo, "keys create NAME")
+        todo = "Make one for each caller, under the caller's name; this is one for the desk."
+        make = spelt("keys", "create", KEY_NAME, "--output", f"{KEY_NAME}.key")
+        return warn(what, "there are none: nobody is let in", todo, make)
     if unreadable:
         told = ", ".join(unreadable)
         return warn(
             what,
             f"{told} cannot be read",
             "Revoke what is no key.",
-            *(f"keys revoke {name}" for name in unreadable),
+            *(spelt("keys", "revoke", name) for name in unreadable),
         )
     return fine(what, f"there are {len(readable)}")

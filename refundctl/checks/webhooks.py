@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from local.lines import spelt
 from refundctl.checks.finding import Finding, fail, fine, warn
 from refundctl.options import Call
 from refundctl.times import age
@@ -31,22 +32,22 @@ def missing(one: AddressAtWork) -> Finding:
         _name(one),
         "its parameter is missing, and with it URL and secret",
         "Remove it, and add the URL anew.",
-        f"webhooks remove {one.state.id}",
+        spelt("webhooks", "remove", one.state.id),
     )
 
 
 def at_work(one: AddressAtWork, now_ms: int) -> Finding:
     """Whether an address takes what it is sent, as far as was seen."""
-    state, replay = one.state, f"webhooks replay {one.state.id} --failed"
+    state, replay = one.state, spelt("webhooks", "replay", one.state.id, "--failed")
     if state.status is Status.DISABLED:
         todo = "If it is to hear again: enable it, and send what it missed."
         told = f"is disabled: {state.reason or 'no reason is kept'}"
-        return warn(_name(one), told, todo, f"webhooks enable {state.id}", replay)
+        return warn(_name(one), told, todo, spelt("webhooks", "enable", state.id), replay)
     late_ms = 0 if one.oldest_owed_ms is None else now_ms - one.oldest_owed_ms
     if state.is_closed(now_ms) or late_ms > LATE_MS:
         told = f"owes {one.owed} refunds, the oldest for {age(late_ms)}: {state.last_error or '-'}"
         todo = "Tell whoever runs it; see what it answers."
-        return warn(_name(one), told, todo, f"webhooks test {state.id}")
+        return warn(_name(one), told, todo, spelt("webhooks", "test", state.id))
     return fine(_name(one), f"took {state.delivered}, owes {one.owed}")
 
 

@@ -7,7 +7,6 @@ it as a table for those who cannot see it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from math import log10
 from typing import Final
 
@@ -15,6 +14,7 @@ from refundctl.console.activity import Activity, Part, Spread, Window
 from refundctl.console.monthly import Month, Year
 from refundctl.console.words import count_of, duration, moment, share
 from refundctl.facts import TAKEN_BACK, money
+from refundctl.times import shown, zone_name
 from refunds.money import Money
 from refunds.state_machine import ReportState, State
 
@@ -101,14 +101,14 @@ def volume(activity: Activity) -> Chart:
     busiest = max(parts, key=lambda part: part.total)
     says = f"{count_of(total, 'refund')} in {window.words}."
     if total:
-        says += f" Most, {busiest.total}, from {moment(busiest.start_ms)} UTC on."
+        says += f" Most, {busiest.total}, from {moment(busiest.start_ms)} {zone_name()} on."
     return Chart(
         title="Volume",
         says=says,
         groups=[_stack(place, part, top, window) for place, part in enumerate(parts)],
         along=_along(activity),
         up=[Label(_y(value, top), str(value)) for value in (0, top // 2, top)],
-        columns=("from (UTC)", *STATUSES),
+        columns=(f"from ({zone_name()})", *STATUSES),
         rows=[
             (moment(part.start_ms), *(str(part.counts.get(status, 0)) for status in STATUSES))
             for part in parts
@@ -126,7 +126,7 @@ def latency(activity: Activity, title: str, spreads: Sequence[Spread]) -> Chart:
     says = "Nothing was measured."
     if slowest is not None:
         says = (
-            f"Slowest from {moment(slowest.start_ms)} UTC on: half within "
+            f"Slowest from {moment(slowest.start_ms)} {zone_name()} on: half within "
             f"{duration(slowest.median_ms)}, 95 of 100 within {duration(slowest.most_ms)}."
         )
     return Chart(
@@ -137,7 +137,7 @@ def latency(activity: Activity, title: str, spreads: Sequence[Spread]) -> Chart:
         ],
         along=_along(activity),
         up=[Label(scale(mark), duration(mark)) for mark in _DURATIONS_MS if mark <= top],
-        columns=("from (UTC)", "refunds", "half within", "95 of 100 within"),
+        columns=(f"from ({zone_name()})", "refunds", "half within", "95 of 100 within"),
         rows=[
             (
                 moment(spread.start_ms),
@@ -290,7 +290,7 @@ def _stack(place: int, part: Part, top: int, window: Window) -> Group:
         f"{count} {status}" for status, count in zip(STATUSES, counts, strict=True) if count
     )
     bars = _stacked(place, window.parts, top, STATUSES, counts)
-    return Group(f"{moment(part.start_ms)} UTC: {told or 'none'}", bars)
+    return Group(f"{moment(part.start_ms)} {zone_name()}: {told or 'none'}", bars)
 
 
 def _stacked(
@@ -312,7 +312,7 @@ def _range(place: int, spread: Spread, scale: Callable[[int], float], window: Wi
     x, width = _column(place, window.parts)
     upper, lower = scale(spread.most_ms), scale(spread.median_ms)
     title = (
-        f"{moment(spread.start_ms)} UTC, {count_of(spread.count, 'refund')}: half within "
+        f"{moment(spread.start_ms)} {zone_name()}, {count_of(spread.count, 'refund')}: half within "
         f"{duration(spread.median_ms)}, 95 of 100 within {duration(spread.most_ms)}"
     )
     return Group(
@@ -337,7 +337,7 @@ def _along(activity: Activity) -> Sequence[Label]:
 
 def _short(at_ms: int, window: Window) -> str:
     form = "%H:%M" if window.step_ms <= 3_600_000 else "%d %b"
-    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime(form)
+    return shown(at_ms, form)
 
 
 def _column(place: int, parts: int) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from local.lines import Spelt
 from refundctl.checks.finding import Level
 from refundctl.choices import choices
 from refundctl.console import charts
@@ -24,7 +25,7 @@ from refundctl.depths import Depths
 from refundctl.facts import NOT_FINAL, TAKEN_BACK, evidence_text, goes_to, money, standing, why
 from refundctl.plain_text import seen
 from refundctl.show import payment_facts, refund_facts
-from refundctl.times import rfc3339, utc
+from refundctl.times import rfc3339, shown, zone_name
 from refundctl.webhooks_out import AddressAtWork, word_of
 from refunds.delivering.ports import Cursor
 from refunds.listing import ListQuery, Page
@@ -62,7 +63,7 @@ class Pages:
     """
 
     def __init__(
-        self, *, deployment: str, line: Callable[[str], str], base: str, refresh_ms: int
+        self, *, deployment: str, line: Callable[[Spelt], str], base: str, refresh_ms: int
     ) -> None:
         self._templates = Environment(
             loader=FileSystemLoader(Path(__file__).with_name("templates")),
@@ -74,7 +75,7 @@ class Pages:
         )
         self._templates.filters.update(
             money=money,
-            utc=utc,
+            shown=shown,
             rfc3339=rfc3339,
             duration=duration,
             count_of=count_of,
@@ -86,6 +87,7 @@ class Pages:
             base=base,
             refresh_ms=refresh_ms,
             ago=ago,
+            zone_name=zone_name,
             why=why,
             goes_to=goes_to,
             standing=standing,

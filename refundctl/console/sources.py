@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from local.lines import Spelt
 from refundctl.depths import Depths, depths_of
 from refundctl.options import Call
 from refundctl.webhooks_out import AddressAtWork
@@ -41,7 +42,7 @@ class Sources:
     Attributes:
         stage: as refunds' ids are made of it.
         deployment: what the page calls it: the stage and the stack.
-        line: a command of `refundctl` as a line for a shell, of the same deployment.
+        line: a command of `refundctl` as a line for any shell, of the same deployment.
         list_refunds, newest_of: `refunds.listing.ListRefunds`, a page at a time.
         depths: how many messages lie in each queue; one round trip for each number.
         processors: the names of the processors that payments may be of.
@@ -51,7 +52,7 @@ class Sources:
 
     stage: str
     deployment: str
-    line: Callable[[str], str]
+    line: Callable[[Spelt], str]
     ledger: ReadLedger
     listing: Listing
     list_refunds: Callable[[ListQuery], Page]
@@ -76,7 +77,7 @@ def sources_of(call: Call) -> Sources:
     return Sources(
         stage=world.stage,
         deployment=f"{target.stage} ({target.stack_name})",
-        line=call.line,
+        line=call.line_anywhere,
         ledger=world.ledger,
         listing=world.listing,
         list_refunds=lists,

@@ -1,11 +1,11 @@
 """How the page says times, spans and numbers."""
 
-from refundctl.times import age, utc
+from refundctl.times import age, shown
 
 
 def moment(at_ms: int) -> str:
-    """A moment to the minute, in UTC."""
-    return utc(at_ms)[:16]
+    """A moment to the minute, in the command's zone."""
+    return shown(at_ms, "%Y-%m-%d %H:%M")
 
 
 def duration(taken_ms: int) -> str:

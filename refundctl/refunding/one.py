@@ -1,8 +1,10 @@
 """`refundctl refund PAYMENT`: show the payment, ask, send, follow until Stripe knows."""
 
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
+from local.lines import Spelt, spelt
 from refundctl.amounts import AmountError, minor_units
 from refundctl.exits import Exit, MisusedError, RefusedError
 from refundctl.facts import money, refund_json, report_text, standing, why
@@ -87,11 +89,21 @@ def _unsettled(call: Call, seen: Preview, key: str, told: Told) -> Exit:
         said = f"Refused: {told.code}: {told.message}"
         call.output.result(said, _json(seen, key, told, None))
         return Exit.REFUSED
-    again = call.line(f"refund {seen.wish.payment} --key {key} ...")
+    again = call.line(_again(call, seen, key))
     call.output.say(f"Repeat it with the same key, and only with that: {again}")
     said = f"Not known what became of it: {told.code}: {told.message}"
     call.output.result(said, _json(seen, key, told, None))
     return Exit.UNREACHABLE
+
+
+def _again(call: Call, seen: Preview, key: str) -> Spelt:
+    """The same refund under the same key. It asks before it sends."""
+    asked, wish = call.arguments, seen.wish
+    amount = ["--all"] if asked.all else ["--amount", asked.amount]
+    given = {"--currency": asked.currency, "--reason": wish.reason, "--processor": wish.processor}
+    given["--key-file"] = asked.key_file
+    options = chain(*((name, str(value)) for name, value in given.items() if value is not None))
+    return spelt("refund", wish.payment, *amount, *options, "--key", key)
 
 
 def _says(refund: Refund | None, told: Told) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -31,11 +32,18 @@ class ServiceAnswer:
     retry_after_s: int | None = None
 
 
+class NoKeyError(MisusedError):
+    """The operator has no key of their own to the service."""
+
+
 class Service(Protocol):
-    """Asks for refunds. Never raises for what may pass: an answer says it."""
+    """Asks for refunds, and about them. Never raises for what may pass: an answer says it."""
 
     def create(self, key: str, body: Mapping[str, Any]) -> ServiceAnswer:
         """`POST /v1/refunds`, once."""
+
+    def sync(self, refund_id: str) -> ServiceAnswer:
+        """`GET /v1/refunds/{id}?sync=true`, once: the processor is asked about it first."""
 
     def close(self) -> None:
         """Let go of connections."""
@@ -60,9 +68,21 @@ class HttpService:
     def create(self, key: str, body: Mapping[str, Any]) -> ServiceAnswer:
         """`POST /v1/refunds`, once."""
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
-        request = HttpRequest(
-            "POST", f"{self.url}/v1/refunds", headers, json.dumps(body, ensure_ascii=True).encode()
+        return self._asked(
+            HttpRequest(
+                "POST",
+                f"{self.url}/v1/refunds",
+                headers,
+                json.dumps(body, ensure_ascii=True).encode(),
+            )
         )
+
+    def sync(self, refund_id: str) -> ServiceAnswer:
+        """`GET /v1/refunds/{id}?sync=true`, once."""
+        name = quote(refund_id, safe="")
+        return self._asked(HttpRequest("GET", f"{self.url}/v1/refunds/{name}?sync=true", {}))
+
+    def _asked(self, request: HttpRequest) -> ServiceAnswer:
         deadline = Deadline.after(self.clock, ANSWER_MS)
         try:
             answer = self.http.send(self._proved(request), deadline)
@@ -92,7 +112,7 @@ def service_of(target: Target, key_file: Path | None) -> HttpService:
     what that left.
 
     Raises:
-        MisusedError: there is no key.
+        NoKeyError: there is none.
     """
     clock = SystemClock()
     signs = target.stack.parameters.get("ApiAuth") == "AWS_IAM"
@@ -113,10 +133,7 @@ def _key(target: Target, key_file: Path | None) -> str:
             raise UnreachableError(f"{key_file} cannot be read as a key.") from error
     key = os.environ.get(KEY_VARIABLE, "").strip() or target.api_key
     if not key:
-        raise MisusedError(
-            f"Your own key is needed: export {KEY_VARIABLE}=..., or say --key-file FILE. "
-            f"Make one: refundctl keys create NAME --output FILE --stage {target.stage}"
-        )
+        raise NoKeyError(f"Your own key is needed, in {KEY_VARIABLE} or in a --key-file.")
     return key
 
 

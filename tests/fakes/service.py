@@ -9,6 +9,7 @@ from refundctl.refunding.service import ServiceAnswer
 from refunds.answers import HttpAnswer, answer_of, error_answer
 from refunds.errors import RefundBridgeError
 from refunds.refund import Source, refund_id_of
+from refunds.refund_object import refund_object
 from refunds.requests import validate_body
 from refunds.reserve import CreateRefund
 from tests.fakes.world import STAGE, World
@@ -21,7 +22,7 @@ class InProcess:
     Attributes:
         mishaps: what happens instead of the next answers, oldest first: an answer, or before a
             real one whatever is done; `None`: nothing.
-        asked: the keys, in order.
+        asked: the keys, or the ids of what is looked up, in order.
     """
 
     world: World
@@ -41,6 +42,17 @@ class InProcess:
             answer = self._answer(key, body)
             retry = answer.headers.get("Retry-After")
             return ServiceAnswer(answer.status, answer.body, int(retry) if retry else None)
+
+    def sync(self, refund_id: str) -> ServiceAnswer:
+        self.asked.append(refund_id)
+        if self.mishaps and isinstance(self.mishaps[0], ServiceAnswer):
+            return self.mishaps[0]
+        try:
+            found = self.world.read_refund(refund_id, sync_until=self.world.deadline())
+            answer = HttpAnswer(200, refund_object(*found))
+        except RefundBridgeError as error:
+            answer = error_answer(error, "request-1")
+        return ServiceAnswer(answer.status, answer.body)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -19,6 +19,7 @@ from typing import Any
 from unittest.mock import patch
 
 from local import paths
+from local.aws_environment import exports
 from local.stack import RunningStack
 from refundctl.command import main
 from refundctl.target import Target, target_of
@@ -72,6 +73,9 @@ class Shell:
         program, *arguments = shlex.split(line)
         if program == "refundctl":
             return self._refundctl(arguments)
+        if program == "eval":
+            assert arguments == ["$(.venv/bin/python -m local.aws_environment)"]
+            return Ended(0, exports(self._stack_file))
         assert program == "aws", f"{line}: no test can run {program}"
         return self._aws(arguments)
 

@@ -103,6 +103,10 @@ def begin(night: RunningStack, shell: Shell) -> Page:
         "refundctl doctor": told("Stripe with this key", "live of"),
         "refundctl list": told(refund),
         tail("refund-api", "1d", '"rfd_…"'): told("refund_sending", refund, refund=refund),
+        'eval "$(.venv/bin/python -m local.aws_environment)"': told(night.emulator.url),
+        tail("refund-api", "1d", '"rfd_…"').replace(STACK, "refund-bridge-local"): told(
+            "refund_sending", refund, refund=refund
+        ),
     }
 
 
@@ -269,6 +273,7 @@ def oldest_open(night: RunningStack, shell: Shell) -> Page:
         f'refundctl withdraw rfd_… --reason "{reason}" --dry-run': told(
             "Withdrawn, it is never sent", "Nothing was written.", refund=waits
         ),
+        "refundctl sync rfd_…": told("hitpay was asked.", "pending", refund=slow),
     }
     ended = shell.run("refundctl withdraw rfd_… --reason x --yes --stage production", {ID: waits})
     assert "is withdrawn" in ended.said

@@ -23,6 +23,7 @@ from tests.fakes.batches import MemoryBatches
 from tests.fakes.service import InProcess
 from tests.fakes.webhooks import MemoryAddressStates, MemoryBell, MemoryCursors
 from tests.fakes.world import HOLD_MS, REPORT_LEASE_MS, STAGE, STEP_MS, World
+from tests.unit.refundctl.told_lines import require_pastable
 
 WHO = "arn:aws:sts::111122223333:assumed-role/Support/mia@example.com"
 OUTPUTS = {
@@ -133,9 +134,10 @@ class Operator:
     sleep: Callable[[float], object] = lambda _: None
 
     def __call__(self, line: str) -> Ended:
-        """Run a command line."""
+        """Run a command line. Whatever line it tells somebody can be pasted."""
         exit_code = main(shlex.split(line), self._find, self._build, self._reach, self.sleep)
         captured = self.capsys.readouterr()
+        require_pastable(captured.out, captured.err)
         return Ended(exit_code, captured.out, captured.err)
 
     def done(self, line: str) -> Ended:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from local.lines import spelt
 from refundctl import doctor
 from refundctl.checks import ledger, providers, queues, release, secrets
 from refundctl.checks.finding import Finding, Level, fail, fine, warn
@@ -106,7 +107,7 @@ class TestSecrets:
     def test_is_anybody_let_in(self) -> None:
         assert secrets.callers(["shop.1"], []).level is OK
         assert secrets.callers([], []).level is WARN
-        assert secrets.callers([], ["x"]).commands == ("keys create NAME",)
+        assert secrets.callers([], ["x"]).commands == ("keys create desk --output desk.key",)
         assert secrets.callers(["a.1"], ["b", "c"]).commands == ("keys revoke b", "keys revoke c")
         assert "by-hand" in secrets.callers(["shop.1"], ["by-hand"]).found
 
@@ -249,9 +250,9 @@ class TestLedger:
         assert reports.found == f"4 of the 5 newest: {', '.join(first)}"
         assert reports.commands == (
             "list --report failed",
-            "dlq replay " + " ".join(f"--id {one}" for one in first),
+            "dlq replay " + " ".join(f"--id {one}" for one in first) + " --dry-run",
         )
-        assert notes.commands == ("list --credit-note failed", f"notes replay {note.id}")
+        assert notes.commands == ("list --credit-note failed", f"notes replay {note.id} --dry-run")
         assert list(ledger.given_up(made, "of the 5 newest")) == []
 
 
@@ -287,7 +288,10 @@ class TestCommand:
     def test_all_findings_are_listed_and_the_worst_decides(
         self, operator: Operator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        good, bad = fine("a", "good"), fail("b", "bad", "mend it", "review", "dlq list")
+        good, bad = (
+            fine("a", "good"),
+            fail("b", "bad", "mend it", spelt("review"), spelt("dlq", "list")),
+        )
         odd = warn("c", "odd", "look at it")
         for found, exit_code, level in (
             ([good], Exit.DONE, "ok"),

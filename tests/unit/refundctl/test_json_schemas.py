@@ -7,6 +7,7 @@ import jsonschema_rs
 import pytest
 
 from local import paths
+from local.lines import spelt
 from refundctl import doctor
 from refundctl.checks.finding import fail, fine, warn
 from refundctl.options import Call
@@ -42,8 +43,10 @@ def test_reviews_are_as_documented(world: World, operator: Operator) -> None:
 def test_findings_are_as_documented(monkeypatch: pytest.MonkeyPatch, operator: Operator) -> None:
     def check(_: Call) -> Any:
         yield fine("ledger", "is active")
-        yield warn("queue: reports", "there are 5000", "See why.", "dlq list --queue reports")
-        yield fail("taken back", "the processor took 1 back", "Pay otherwise.", "show rfd_1")
+        yield warn("queue: reports", "there are 5000", "See why.", spelt("dlq", "list"))
+        yield fail(
+            "taken back", "the processor took 1 back", "Pay otherwise.", spelt("show", "rfd_1")
+        )
 
     monkeypatch.setattr(doctor, "CHECKS", (("all", check),))
     told = operator("doctor --json").value

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from local.lines import WORDS
 from refundctl.exits import Exit
 from refundctl.facts import goes_to
 from refunds.ports import MovementStatus
@@ -243,9 +244,12 @@ class TestShow:
         note = CreditNote(state=CreditNoteState.FAILED)
         for changed, line in (
             (replace(stored, state=State.REVIEW), f"review {done}"),
-            (replace(stored, state=State.REQUESTED), f"withdraw {done} --reason '...'"),
-            (replace(stored, report=failed), f"dlq replay --id {done}"),
-            (replace(stored, credit_note=note), f"notes replay {done}"),
+            (
+                replace(stored, state=State.REQUESTED),
+                f"withdraw {done} --reason '{WORDS}' --dry-run",
+            ),
+            (replace(stored, report=failed), f"dlq replay --id {done} --dry-run"),
+            (replace(stored, credit_note=note), f"notes replay {done} --dry-run"),
         ):
             world.ledger.refunds[done] = changed
             told = operator.done(f"show {done} --stage production").out

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from local.lines import WORDS
 from refundctl.exits import Exit
 from refundctl.output import Output
 from refunds.refund import Refund, ReportCause
@@ -109,7 +110,7 @@ class TestReport:
     ) -> None:
         shown = operator.done(f"show {undecided.id}").out
         for answer in ("told", "owed", "waive"):
-            assert f"refundctl report {undecided.id} --{answer} --reason '...'" in shown
+            assert f"report {undecided.id} --{answer} --reason '{WORDS}' --dry-run" in shown
         assert operator.json(f"show {undecided.id}")["stripe_report"]["cause"] == "cannot_tell"
 
     @pytest.mark.parametrize("line", ["--owed", "--reason x", "--owed --told --reason x"])

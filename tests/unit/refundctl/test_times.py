@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from refundctl.times import age, duration_ms, rfc3339, utc, when
+from refundctl.times import age, duration_ms, rfc3339, shown, when
 from refundctl.walk import months
 
 NOW_MS = 1_709_211_600_000  # 2024-02-29T13:00:00Z
@@ -45,9 +45,9 @@ def test_a_duration_is_read() -> None:
 
 
 def test_moments_are_written_for_people_and_for_machines() -> None:
-    assert utc(NOW_MS + 999) == "2024-02-29 13:00:00"
+    assert shown(NOW_MS + 999) == "2024-02-29 13:00:00"
     assert rfc3339(NOW_MS + 7) == "2024-02-29T13:00:00.007Z"
-    assert (utc(None), rfc3339(None)) == ("", None)
+    assert (shown(None), rfc3339(None)) == ("", None)
 
 
 @pytest.mark.parametrize(

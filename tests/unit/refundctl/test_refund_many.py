@@ -396,6 +396,18 @@ def test_of_each_refund_no_more_is_kept_than_its_line_needs(world: World) -> Non
     }
 
 
+def test_a_row_that_is_pending_stays_so_while_nobody_answers(
+    world: World, operator: Operator, service: InProcess, file: Path
+) -> None:
+    world.processor.fates.append(RequestLost())
+    operator(line_of(file, "--wait 0"))
+    (pending, *_) = results(file)
+    service.mishaps = [NO_ANSWER]
+    operator(line_of(file, "--wait 0 --patience 0"))
+    assert results(file)[0] == pending
+    assert (pending["result"], pending["code"]) == ("pending", "")
+
+
 def test_many_pending_rows_are_waited_for_by_the_clock_not_by_the_number_of_looks(
     world: World, operator: Operator, service: InProcess, file: Path
 ) -> None:

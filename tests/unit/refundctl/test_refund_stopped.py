@@ -4,7 +4,7 @@ import getpass
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -35,6 +35,14 @@ def kim(monkeypatch: Patch) -> None:
     monkeypatch.setattr(getpass, "getuser", lambda: "kim")
     monkeypatch.setattr("refundctl.refunding.sending.THREADS", 1)
     monkeypatch.setattr("refundctl.refunding.checking.THREADS", 1)
+
+
+@pytest.fixture(autouse=True)
+def a_keyboard() -> Iterator[None]:
+    """As the program itself has it, also where a shell runs the tests in its background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def ctrl_c() -> None:

@@ -39,7 +39,7 @@ SOON_GIVEN_UP = {
     "ThrottleRate": "500",
     "ThrottleBurst": "500",
 }
-OPEN = {"requested", "submitting", "pending", "unknown", "aborted"}
+OPEN = {"requested", "submitting", "pending", "unknown"}
 
 
 class Run:
@@ -56,9 +56,12 @@ class Run:
     def begun(self) -> Iterator[subprocess.Popen[str]]:
         """It runs while the body does."""
         line = [REFUNDCTL, "refund", "--from", self.file, "--batch", "march", "--yes", "--json"]
-        options = ["--rate", "20", "--wait", "600", "--stack-file", self.stack_file]
+        options = ["--rate", "20", "--patience", "600", "--wait", "600"]
         with subprocess.Popen(  # noqa: S603 - our own program
-            [*line, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*line, *options, "--stack-file", self.stack_file],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         ) as process:
             try:
                 yield process

@@ -1,5 +1,6 @@
 """Ctrl-C at every point of a file of refunds: it is said what was sent, and the line goes on."""
 
+import errno
 import getpass
 import os
 import signal
@@ -85,15 +86,8 @@ def pressed_and_told(patch: Patch, *, impatient: bool = False) -> Callable[[], o
     return press
 
 
-class Keyboard(Terminal):
-    """Somebody who presses Ctrl-C where an answer is awaited."""
-
-    def readline(self, *_: Any) -> str:
-        raise KeyboardInterrupt
-
-
 def while_reading(patch: Patch, _: Operator) -> None:
-    patch.setattr(csv_rows, "minor_units", at_the(3, csv_rows.minor_units, ctrl_c))
+    patch.setattr(csv_rows, "_row", at_the(3, csv_rows._row, ctrl_c))
 
 
 def while_the_batch_is_read(patch: Patch, operator: Operator) -> None:
@@ -101,7 +95,8 @@ def while_the_batch_is_read(patch: Patch, operator: Operator) -> None:
 
 
 def while_asked(patch: Patch, _: Operator) -> None:
-    patch.setattr(sys, "stdin", Keyboard())
+    patch.setattr(sys, "stdin", keyboard := Terminal())
+    patch.setattr(keyboard, "readline", at_the(1, keyboard.readline, ctrl_c))
 
 
 def while_the_batch_is_kept(patch: Patch, operator: Operator) -> None:
@@ -244,12 +239,26 @@ def test_while_the_result_is_written_it_is_written_whole(
     assert sorted(one.name for one in file.parent.iterdir()) == ["march.csv", "march.result.csv"]
 
 
+def full() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_disk_that_is_full_at_the_end_leaves_the_lines_that_came_one_by_one(
+    world: World, operator: Operator, service: InProcess, file: Path, monkeypatch: Patch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(result_files, "write_csv", at_the(1, result_files.write_csv, full))
+        ended = operator(line_of(file))
+    assert ended.exit_code == Exit.REFUSED
+    assert "cannot be written: No space left on device." in ended.err
+    assert [one["result"] for one in results(file)] == ["refunded"] * 4
+    assert sorted(one.name for one in file.parent.iterdir()) == ["march.csv", "march.result.csv"]
+    the_rest_is_done(operator, file, world)
+
+
 def test_a_full_disk_stops_it_and_is_said(
     world: World, operator: Operator, service: InProcess, file: Path, monkeypatch: Patch
 ) -> None:
-    def full() -> None:
-        raise OSError(28, "No space left on device")
-
     with monkeypatch.context() as patch:
         # The header is the first line.
         patch.setattr(ResultFile, "_put", at_the(3, ResultFile._put, full))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from refundctl.exits import Exit
-from refundctl.output import Output
+from refundctl.output import Output, write_csv
 from refundctl.refunding import checking, csv_rows
 from refundctl.refunding import results as result_files
 from refundctl.refunding.results import ResultFile
@@ -247,7 +247,7 @@ def test_a_disk_that_is_full_at_the_end_leaves_the_lines_that_came_one_by_one(
     world: World, operator: Operator, service: InProcess, file: Path, monkeypatch: Patch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(result_files, "write_csv", at_the(1, result_files.write_csv, full))
+        patch.setattr(result_files, "write_csv", at_the(1, write_csv, full))
         ended = operator(line_of(file))
     assert ended.exit_code == Exit.REFUSED
     assert "cannot be written: No space left on device." in ended.err

@@ -48,7 +48,7 @@ VARIANTS = (
 )
 # fmt: off
 _MEMBERS = frozenset([
-    "provider", "operation", "fault", "times", "probability", "seed", "match", "seconds",
+    "provider", "operation", "fault", "after", "times", "probability", "seed", "match", "seconds",
     "hold_seconds", "status", "headers", "body", "variant", "stored", "what",
 ])
 # fmt: on
@@ -57,7 +57,11 @@ _NEEDS_SECONDS = ("delay", "late_commit", "drip", "lag")
 
 @dataclass
 class Rule:
-    """One rule; times None means until cleared. `fired` counts the calls it has hit."""
+    """One rule; times None means until cleared. `fired` counts the calls it has hit.
+
+    Attributes:
+        after: so many calls that it would hit are spared first; `spared` counts them.
+    """
 
     number: int
     source: JsonObject
@@ -76,6 +80,8 @@ class Rule:
     variant: str
     stored: bool | None
     what: str
+    after: int = 0
+    spared: int = 0
     fired: int = 0
 
     def strikes(self, provider: str, call: ApiCall) -> bool:
@@ -85,6 +91,9 @@ class Rule:
         if self.match is not None and not call.names(self.match):
             return False
         if self.times is not None and self.fired >= self.times:
+            return False
+        if self.spared < self.after:
+            self.spared += 1
             return False
         if self.dice.random() >= self.probability:
             return False
@@ -189,6 +198,7 @@ def _read(number: int, source: JsonObject) -> Rule:
         variant=_one_of(source, "variant", VARIANTS, "empty"),
         stored=None if source.get("stored") is None else fields.flag(source, "stored"),
         what=_one_of(source, "what", ("refunds", "object"), "refunds"),
+        after=fields.whole(source, "after", 0),
     )
 
 

@@ -41,7 +41,7 @@ class Told:
 
     Attributes:
         code, message: of the service's error, or of the refund's failure.
-        refund: the refund object, if the answer was one.
+        refund: what is kept of the refund object, if the answer was one.
     """
 
     result: Result
@@ -56,10 +56,30 @@ class Told:
 
 
 class KeyRefusedError(UnreachableError):
-    """The service does not take the operator's key: nothing else would be taken either."""
+    """The service does not take the operator's key: nothing else would be taken either.
+
+    Attributes:
+        told: what is known of the wish; a repetition may be what was refused.
+    """
+
+    def __init__(self, told: Told) -> None:
+        super().__init__(f"The service refuses the key: {told.message}")
+        self.told = replace(told, result=Result.UNKNOWN)
 
 
 NOT_SENT: Final = Told(Result.UNKNOWN, "not_sent", "It was not asked for. Run it again.")
+NOT_LOOKED_UP: Final = Told(
+    Result.UNKNOWN,
+    "not_looked_up",
+    "This run has not asked for it; whether a former run did was not looked up. Run it again.",
+)
+NO_ANSWER_YET: Final = Told(
+    Result.UNKNOWN,
+    "no_answer_yet",
+    "Asking for it had begun, and no answer was seen. Run it again.",
+)
+# Of each of many thousand rows so much of its refund is kept.
+KEPT: Final = ("id", "status", "amount")
 
 
 def told_by(answer: ServiceAnswer) -> Told:
@@ -88,7 +108,10 @@ def told_of(refund: Mapping[str, Any]) -> Told:
             result = Result.REFUSED
         case _:
             result = Result.PENDING
-    return Told(result, str(failure.get("code", "")), str(failure.get("message", "")), refund)
+    kept = {name: refund[name] for name in KEPT if name in refund}
+    report = refund.get("stripe_report") or {}
+    kept["report"] = report.get("status", "")
+    return Told(result, str(failure.get("code", "")), str(failure.get("message", "")), kept)
 
 
 @dataclass(frozen=True)
@@ -116,7 +139,7 @@ class Asking:
         while not self.is_over():
             answer = self.service.create(key, wish.body)
             if answer.status in (401, 403):
-                raise KeyRefusedError(f"The service refuses the key: {told_by(answer).message}")
+                raise KeyRefusedError(told_by(answer))
             told = told_by(answer)
             if told.result is not Result.UNKNOWN:
                 return told

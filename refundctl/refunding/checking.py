@@ -21,6 +21,7 @@ from refunds.errors import (
 from refunds.payment import PaymentKey
 from refunds.ports import LedgerUnavailableError
 
+NOT_CHECKED: Final = Told(Result.UNKNOWN, "not_checked", "It was stopped before. Run it again.")
 THREADS: Final = 6
 _SILENT: Final = (ProcessorUnavailableError, StripeUnavailableError, LedgerUnavailableError)
 

@@ -8,6 +8,7 @@ commas, semicolons or tabs, as the first line shows; a byte order mark and eithe
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,8 @@ from refundctl.exits import RefusedError
 from refundctl.refunding.wish import Wish, is_key, is_payment
 
 ROWS_MAX: Final = 100_000
+# More than the names of every column that there may be.
+HEADER_MAX: Final = 10_000
 PROBLEMS_SHOWN: Final = 20
 COLUMNS: Final = ("payment", "amount", "currency", "reason", "key", "processor")
 REQUIRED: Final = ("payment", "amount")
@@ -50,7 +53,8 @@ def read_rows(file: Path) -> list[Row]:
         UnreadableFileError: a single row, or the file, is not as it must be; each problem is said
             by its line.
     """
-    lines = list(_lines(file))
+    # One row too many is enough to refuse the file; what comes after it is not read.
+    lines = list(islice(_lines(file), ROWS_MAX + 2))
     if not lines:
         raise UnreadableFileError(f"{file} is empty.")
     columns = _columns(lines[0][1])
@@ -62,8 +66,8 @@ def read_rows(file: Path) -> list[Row]:
             problems.append(f"line {number}: {error}")
     if not rows and not problems:
         problems.append("it has no row")
-    if len(rows) > ROWS_MAX:
-        problems.append(f"it has more than {ROWS_MAX} rows")
+    if len(lines) > ROWS_MAX + 1:
+        problems = [f"it has more than {ROWS_MAX} rows"]
     if problems:
         more = len(problems) - PROBLEMS_SHOWN
         shown = problems[:PROBLEMS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
@@ -75,7 +79,9 @@ def _lines(file: Path) -> Iterator[tuple[int, Sequence[str]]]:
     """The lines that say anything, by their numbers."""
     try:
         with file.open(newline="", encoding="utf-8-sig") as text:
-            first = text.readline()
+            if not text.seekable():
+                raise UnreadableFileError(f"{file} is read more than once: save it as a file.")
+            first = text.readline(HEADER_MAX)
             separator = max(",;\t", key=first.count)
             text.seek(0)
             reader = csv.reader(text, delimiter=separator, strict=True)

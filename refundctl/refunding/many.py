@@ -1,21 +1,24 @@
 """`refundctl refund --from FILE`: many refunds, each exactly once, every row accounted for."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from refundctl import who
-from refundctl.exits import Exit, MisusedError, RefusedError, UnreachableError
+from refundctl.exits import Exit, MisusedError, RefusedError
 from refundctl.facts import money
 from refundctl.options import Call
 from refundctl.refunding.asking import Result, Told, told_of
 from refundctl.refunding.batch import KeyedRow, difference, keep, keyed
-from refundctl.refunding.checking import check_all
+from refundctl.refunding.checking import NOT_CHECKED, check_all
 from refundctl.refunding.csv_rows import read_rows
 from refundctl.refunding.following import EVERY_S
 from refundctl.refunding.results import ResultFile
 from refundctl.refunding.sending import LEDGER_BATCH, Sending
+from refundctl.refunding.service import Service
+from refundctl.refunding.stopping import nothing_sent
 from refunds.refund_object import refund_object
 
 
@@ -23,34 +26,45 @@ def refund_many(call: Call) -> Exit:
     """Refund the rows of a file, as the command line says."""
     asked, output = call.arguments, call.output
     _require_sense(call)
-    with output.progress("Reading the file", None):
-        rows = keyed(
-            read_rows(asked.file),
-            asked.batch,
-            call.world.stage,
-            allow_equal=asked.allow_equal_rows,
-        )
-    stored = call.world.batches.batch(asked.batch)
-    differs = difference(rows, stored)
-    for line in differs.lines(call.world) if differs else ():
-        output.say(line)
-    output.say(f"{asked.file}: {_sums(rows)}, batch {asked.batch}.")
-    result = asked.result or asked.file.with_name(f"{asked.file.stem}.result.csv")
-    if asked.dry_run:
-        with ResultFile(result, rows) as results:
-            _checked(call, rows, results)
-        return _ended(call, results, result)
-    question = "Send these, though the batch held others?" if differs else "Refund these?"
-    if not asked.yes and not output.confirm(question):
-        raise RefusedError("Nothing was sent.")
-    keep(call.world, asked.batch, rows, stored, who.actor_of(call))
-    with ResultFile(result, rows) as results:
-        try:
-            _send(call, rows, results)
-        except (KeyboardInterrupt, UnreachableError):
-            output.say(f"{_counted(results.all)}. See {result}; run the same line again.")
-            raise
-    return _ended(call, results, result)
+    file = asked.result or asked.file.with_name(f"{asked.file.stem}.result.csv")
+    with nothing_sent(output):
+        rows = _read(call)
+        stored = call.world.batches.batch(asked.batch)
+        differs = difference(rows, stored)
+        for line in differs.lines(call.world) if differs else ():
+            output.say(line)
+        output.say(f"{asked.file}: {_sums(rows)}, batch {asked.batch}.")
+        if asked.dry_run:
+            return _checked(call, rows, file)
+        question = "Send these, though the batch held others?" if differs else "Refund these?"
+        if not asked.yes and not output.confirm(question):
+            raise RefusedError("Nothing was sent.")
+    with call.service() as service:
+        with nothing_sent(output):
+            keep(call.world, asked.batch, rows, stored, who.actor_of(call))
+        results = ResultFile(file, rows)
+        with _told_if_stopped(call, results, file), results:
+            _send(call, service, rows, results)
+            _follow(call, rows, results)
+    return _ended(call, results, file)
+
+
+def _read(call: Call) -> list[KeyedRow]:
+    asked, stage = call.arguments, call.world.stage
+    with call.output.progress("Reading the file", None):
+        read = read_rows(asked.file)
+        return keyed(read, asked.batch, stage, allow_equal=asked.allow_equal_rows)
+
+
+@contextmanager
+def _told_if_stopped(call: Call, results: ResultFile, file: Path) -> Iterator[None]:
+    """Say how far it came, whatever ends it too early."""
+    try:
+        yield
+    except BaseException:
+        again = "run the same line again; it refunds nothing twice"
+        call.output.say(f"{_counted(results.all)}. See {file}; {again}.")
+        raise
 
 
 def _require_sense(call: Call) -> None:
@@ -65,15 +79,19 @@ def _require_sense(call: Call) -> None:
         raise MisusedError("--result would overwrite the file itself.")
 
 
-def _checked(call: Call, rows: Sequence[KeyedRow], results: ResultFile) -> None:
-    with call.output.progress("Checking at Stripe and the processor", len(rows)) as advance:
+def _checked(call: Call, rows: Sequence[KeyedRow], file: Path) -> Exit:
+    with (
+        ResultFile(file, rows, untold=NOT_CHECKED) as results,
+        call.output.progress("Checking at Stripe and the processor", len(rows)) as advance,
+    ):
         check_all(call.world, rows, results, advance, per_second=call.arguments.rate)
+    return _ended(call, results, file)
 
 
-def _send(call: Call, rows: Sequence[KeyedRow], results: ResultFile) -> None:
+def _send(call: Call, service: Service, rows: Sequence[KeyedRow], results: ResultFile) -> None:
     asked = call.arguments
-    with call.service() as service, call.output.progress("Refunding", len(rows)) as advance:
-        sending = Sending(call.world, results, advance)
+    with call.output.progress("Refunding", len(rows)) as advance:
+        sending = Sending(call.world, results, advance, call.output.say)
         left = sending.known(rows)
         sending.all(
             left,
@@ -82,16 +100,17 @@ def _send(call: Call, rows: Sequence[KeyedRow], results: ResultFile) -> None:
             patience_s=asked.patience,
             sleep=call.sleep,
         )
-    _follow(call, rows, results)
 
 
 def _follow(call: Call, rows: Sequence[KeyedRow], results: ResultFile) -> None:
     """Read again what is not final, until it is or the time for that is over."""
     world, asked = call.world, call.arguments
     open_rows = [one for one in rows if results.of(one).result is Result.PENDING]
+    until_ms = world.clock.now_ms() + 1000 * asked.wait
     with call.output.progress("Waiting for what is pending", len(open_rows)) as advance:
         for _ in range(asked.wait // EVERY_S):
-            if not open_rows:
+            # To look at many thousand takes longer than the pause between two looks.
+            if not open_rows or world.clock.now_ms() > until_ms:
                 return
             still: list[KeyedRow] = []
             for start in range(0, len(open_rows), LEDGER_BATCH):

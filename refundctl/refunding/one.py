@@ -12,6 +12,7 @@ from refundctl.options import Call
 from refundctl.refunding.asking import Asking, Result, Told
 from refundctl.refunding.following import follow
 from refundctl.refunding.preview import Preview, preview
+from refundctl.refunding.stopping import nothing_sent
 from refundctl.refunding.wish import Wish, is_key, is_payment
 from refundctl.show import pairs
 from refunds.refund import Refund, refund_id_of
@@ -21,21 +22,21 @@ from refunds.state_machine import ReportState, State
 def refund_one(call: Call) -> Exit:
     """Refund one payment, as the command line says."""
     asked, output = call.arguments, call.output
-    seen = _seen(call)
-    key = asked.key or f"desk:{seen.wish.digest}"
-    known = call.world.ledger.refund(refund_id_of(key, call.world.stage))
-    output.aside(pairs(f"Payment {asked.payment}", seen.facts | {"idempotency key": key}))
-    if known is None:
-        seen.require_room()
-    else:
-        output.say(_known(known, asked.key))
-    if asked.dry_run:
-        output.result("Nothing was sent.", _json(seen, key, None, None))
-        return Exit.DONE
-    if not asked.yes and not output.confirm("Refund this?"):
-        raise RefusedError("Nothing was sent.")
-    with call.service() as service:
-        told = Asking(service, asked.patience, sleep=call.sleep)(key, seen.wish)
+    with nothing_sent(output):
+        seen = _seen(call)
+        key = asked.key or f"desk:{seen.wish.digest}"
+        known = call.world.ledger.refund(refund_id_of(key, call.world.stage))
+        output.aside(pairs(f"Payment {asked.payment}", seen.facts | {"idempotency key": key}))
+        if known is None:
+            seen.require_room()
+        else:
+            output.say(_known(known, asked.key))
+        if asked.dry_run:
+            output.result("Nothing was sent.", _json(seen, key, None, None))
+            return Exit.DONE
+        if not asked.yes and not output.confirm("Refund this?"):
+            raise RefusedError("Nothing was sent.")
+    told = _asked_for(call, key, seen.wish)
     if told.result is Result.UNKNOWN or not told.refund_id:
         return _unsettled(call, seen, key, told)
     refund = _followed(call, told)
@@ -71,16 +72,37 @@ def _known(known: Refund, key: str | None) -> str:
     return told if key else f"{told} For another, equal refund name it: --key TEXT."
 
 
+def _asked_for(call: Call, key: str, wish: Wish) -> Told:
+    try:
+        with call.service() as service:
+            return Asking(service, call.arguments.patience, sleep=call.sleep)(key, wish)
+    except KeyboardInterrupt:
+        call.output.say("Stopped while it was being sent: whether it was made is not known.")
+        call.output.say(_with_the_same_key(call, key, wish))
+        raise
+
+
 def _followed(call: Call, told: Told) -> Refund | None:
-    asked = call.arguments
-    with call.output.progress(f"Following {told.refund_id}", None) as advance:
-        return follow(
-            call.world,
-            told.refund_id,
-            wait_s=asked.wait,
-            saw=lambda _: advance(1),
-            sleep=call.sleep,
-        )
+    asked, output = call.arguments, call.output
+    try:
+        with output.progress(f"Following {told.refund_id}", None) as advance:
+            return follow(
+                call.world,
+                told.refund_id,
+                wait_s=asked.wait,
+                saw=lambda _: advance(1),
+                sleep=call.sleep,
+            )
+    except KeyboardInterrupt:
+        look = call.line(spelt("show", told.refund_id))
+        output.say(f"It was asked for, and goes on by itself: {told.result}. See {look}")
+        raise
+
+
+def _with_the_same_key(call: Call, key: str, wish: Wish) -> str:
+    """What to do about a refund of which nothing is known, with the line that does it."""
+    again = call.line(_again(call, key, wish))
+    return f"Repeat it with the same key, and only with that; it is made once: {again}"
 
 
 def _unsettled(call: Call, seen: Preview, key: str, told: Told) -> Exit:
@@ -89,16 +111,15 @@ def _unsettled(call: Call, seen: Preview, key: str, told: Told) -> Exit:
         said = f"Refused: {told.code}: {told.message}"
         call.output.result(said, _json(seen, key, told, None))
         return Exit.REFUSED
-    again = call.line(_again(call, seen, key))
-    call.output.say(f"Repeat it with the same key, and only with that: {again}")
+    call.output.say(_with_the_same_key(call, key, seen.wish))
     said = f"Not known what became of it: {told.code}: {told.message}"
     call.output.result(said, _json(seen, key, told, None))
     return Exit.UNREACHABLE
 
 
-def _again(call: Call, seen: Preview, key: str) -> Spelt:
+def _again(call: Call, key: str, wish: Wish) -> Spelt:
     """The same refund under the same key. It asks before it sends."""
-    asked, wish = call.arguments, seen.wish
+    asked = call.arguments
     amount = ["--all"] if asked.all else ["--amount", asked.amount]
     given = {"--currency": asked.currency, "--reason": wish.reason, "--processor": wish.processor}
     given["--key-file"] = asked.key_file

@@ -1,20 +1,21 @@
 """The result file: row by row what became of a batch; whole at every moment that it is looked at.
 
-Lines are written as they come; at the end, in whatever way that comes, the file is replaced by one
-in the order of the rows.
+Lines are written as they come, so that a kill leaves those that came; at any other end, Ctrl-C
+included, the file is replaced by one that has every row, in the order of the rows.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from types import TracebackType
 from typing import Final, Self
 
 from refundctl.exits import RefusedError
 from refundctl.output import write_csv, write_rows
-from refundctl.refunding.asking import NOT_SENT, Told
+from refundctl.refunding.asking import NOT_LOOKED_UP, Told
 from refundctl.refunding.batch import KeyedRow
+from refundctl.refunding.stopping import held_back
 
 COLUMNS: Final = (
     "line",
@@ -36,18 +37,18 @@ class ResultFile:
     """Where results are written; as a context, it leaves the file whole.
 
     Raises:
-        RefusedError: it cannot be written there.
+        RefusedError: it cannot be written there, or no longer.
     """
 
-    def __init__(self, file: Path, rows: Sequence[KeyedRow]) -> None:
-        self._file, self._rows = file, rows
+    def __init__(
+        self, file: Path, rows: Sequence[KeyedRow], *, untold: Told = NOT_LOOKED_UP
+    ) -> None:
+        """``untold`` stands at the rows that nothing comes to be known of."""
+        self._file, self._rows, self._untold = file, rows, untold
         self._told: dict[str, Told] = {}
-        self._lock = Lock()
-        try:
+        with self._writing():
             self._open = file.open("w", newline="", encoding="utf-8")
-        except OSError as error:
-            raise RefusedError(f"{file} cannot be written: {error.strerror}.") from error
-        write_rows(self._open, [COLUMNS])
+            self._put(COLUMNS)
 
     def __enter__(self) -> Self:
         return self
@@ -58,31 +59,49 @@ class ResultFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._open.close()
-        draft = self._file.with_name(f"{self._file.name}.{os.getpid()}")
-        with draft.open("w", newline="", encoding="utf-8") as whole:
-            write_csv(whole, COLUMNS, (_line(one, self.of(one)) for one in self._rows))
-        draft.replace(self._file)
+        with held_back(), self._writing():
+            self._open.close()
+            draft = self._file.with_name(f"{self._file.name}.{os.getpid()}")
+            try:
+                with draft.open("w", newline="", encoding="utf-8") as whole:
+                    write_csv(whole, COLUMNS, (_line(one, self.of(one)) for one in self._rows))
+                draft.replace(self._file)
+            finally:
+                draft.unlink(missing_ok=True)
 
     def put(self, row: KeyedRow, told: Told) -> None:
         """One more line; on return the operating system has it."""
-        with self._lock:
-            self._told[row.refund_id] = told
-            write_rows(self._open, [_line(row, told)])
-            self._open.flush()
+        self.note(row, told)
+        with self._writing():
+            self._put(_line(row, told))
+
+    def note(self, row: KeyedRow, told: Told) -> None:
+        """What stands at the row in the end, unless something else comes."""
+        self._told[row.refund_id] = told
 
     def of(self, row: KeyedRow) -> Told:
         """What is known of a row."""
-        return self._told.get(row.refund_id, NOT_SENT)
+        return self._told.get(row.refund_id, self._untold)
 
     @property
     def all(self) -> Mapping[str, Told]:
         """What is known of every row, by its refund's id."""
         return {one.refund_id: self.of(one) for one in self._rows}
 
+    def _put(self, cells: Sequence[str | int]) -> None:
+        write_rows(self._open, [cells])
+        self._open.flush()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RefusedError(f"{self._file} cannot be written: {error.strerror}.") from error
+
 
 def _line(row: KeyedRow, told: Told) -> tuple[str | int, ...]:
-    cells, report = row.row.cells, told.refund.get("stripe_report") or {}
+    cells = row.row.cells
     return (
         row.row.line,
         row.row.wish.payment,
@@ -93,7 +112,7 @@ def _line(row: KeyedRow, told: Told) -> tuple[str | int, ...]:
         told.result.value,
         told.refund_id,
         str(told.refund.get("status", "")),
-        str(report.get("status", "")),
+        str(told.refund.get("report", "")),
         told.code,
         told.message,
     )

@@ -1,10 +1,10 @@
 """Ask for the refunds of a batch: some at once, at a pace, and each until it is known.
 
 What the ledger knows already is not asked for again. Stopped by the keyboard, what is under way is
-waited for, and the rest is said to be not sent.
+waited for, and the rest is said to be not sent. Nothing of that is torn: Ctrl-C is only noted here.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,20 +14,31 @@ from typing import Final
 
 from refundctl.exits import UnreachableError
 from refundctl.output import Advance
-from refundctl.refunding.asking import Asking, KeyRefusedError, Result, Told, told_of
+from refundctl.refunding.asking import (
+    NO_ANSWER_YET,
+    NOT_SENT,
+    Asking,
+    KeyRefusedError,
+    Result,
+    Told,
+    told_of,
+)
 from refundctl.refunding.batch import KeyedRow
 from refundctl.refunding.results import ResultFile
-from refundctl.refunding.service import Service
+from refundctl.refunding.service import ANSWER_MS, Service
+from refundctl.refunding.stopping import held_back
 from refundctl.world import World
 from refunds.adapters.pace import Pace
 from refunds.refund_object import refund_object
 
-Asked = Future[tuple[KeyedRow, Told]]
+Asked = Future[tuple[KeyedRow, Told | KeyRefusedError]]
 
 THREADS: Final = 6
 LEDGER_BATCH: Final = 100
 # So many rows one after the other without an answer, and the rest is not tried.
 SILENT_MAX: Final = 12
+# So soon it is noticed that somebody pressed Ctrl-C.
+NOTICE_S: Final = 1
 
 
 @dataclass
@@ -35,12 +46,14 @@ class Sending:
     """Sends rows, and writes what becomes of each.
 
     Attributes:
+        say: tells a person.
         stop: once set, nothing more is begun.
     """
 
     world: World
     results: ResultFile
     advance: Advance
+    say: Callable[[str], object]
     stop: Event = field(default_factory=Event)
 
     def known(self, rows: Sequence[KeyedRow]) -> list[KeyedRow]:
@@ -55,6 +68,7 @@ class Sending:
                 if told is not None and told.result.is_final and _is_meant(row, told):
                     self._tell(row, told)
                 else:
+                    self.results.note(row, told or NOT_SENT)
                     left.append(row)
         return left
 
@@ -70,8 +84,8 @@ class Sending:
         """Ask for each row.
 
         Raises:
-            KeyRefusedError: the operator's key is refused; the rest is not sent.
-            UnreachableError: nobody answers any more; the rest is not sent.
+            UnreachableError: the operator's key is refused, or nobody answers any more; the rest
+                is not sent.
             KeyboardInterrupt: somebody stopped it; what was under way has ended.
         """
         pace = Pace(per_second)
@@ -83,32 +97,66 @@ class Sending:
 
         asking = Asking(service, patience_s, is_over=self.stop.is_set, sleep=pause)
 
-        def ask(row: KeyedRow) -> tuple[KeyedRow, Told]:
+        def ask(row: KeyedRow) -> tuple[KeyedRow, Told | KeyRefusedError]:
             pace.wait()
-            return row, asking(row.key, row.row.wish)
+            try:
+                return row, asking(row.key, row.row.wish)
+            except KeyRefusedError as refused:
+                return row, refused
 
-        with ThreadPoolExecutor(THREADS, "refund") as pool:
-            self._work(iter(rows), lambda row: pool.submit(ask, row))
+        def begin(row: KeyedRow) -> Asked:
+            if self.results.of(row) is NOT_SENT:
+                self.results.note(row, NO_ANSWER_YET)
+            return pool.submit(ask, row)
+
+        with ThreadPoolExecutor(THREADS, "refund") as pool, held_back(self.stop.set):
+            try:
+                self._work(iter(rows), begin)
+            except KeyRefusedError as refused:
+                raise UnreachableError(f"{refused} The rest was not sent.") from refused
 
     def _work(self, waiting: Iterator[KeyedRow], begin: Callable[[KeyedRow], Asked]) -> None:
         silent = 0
         under_way = {begin(row) for row in islice(waiting, THREADS)}
         try:
-            while under_way:
-                done = wait(under_way, return_when=FIRST_COMPLETED).done
+            while under_way and not self.stop.is_set():
+                done = wait(under_way, NOTICE_S, return_when=FIRST_COMPLETED).done
                 for one in done:
-                    row, told = one.result()
-                    self._tell(row, told)
+                    told = self._account(one)
                     under_way.discard(one)
                     silent = silent + 1 if told.result is Result.UNKNOWN else 0
                 _require_answers(silent)
                 under_way |= {begin(row) for row in islice(waiting, len(done))}
         finally:
-            # However it ends: nothing more is begun, and all that was begun is accounted for.
-            self.stop.set()
-            for one in wait(under_way).done:
-                with suppress(KeyRefusedError):
-                    self._tell(*one.result())
+            self._end(under_way)
+
+    def _end(self, under_way: Collection[Asked]) -> None:
+        """However it ends: nothing more is begun, and all that was begun is accounted for."""
+        self.stop.set()
+        if under_way:
+            self.say(
+                f"Stopping: {len(under_way)} under way are waited for, "
+                f"{ANSWER_MS // 1000} seconds at most."
+            )
+        for one in wait(under_way).done:
+            with suppress(KeyRefusedError):
+                self._account(one)
+
+    def _account(self, asked: Asked) -> Told:
+        """Write what became of a row.
+
+        Raises:
+            KeyRefusedError: the operator's key is refused; that is written, too.
+        """
+        row, answer = asked.result()
+        told = answer.told if isinstance(answer, KeyRefusedError) else answer
+        before = self.results.of(row)
+        # The ledger knew of it: that nobody answers now changes nothing about it.
+        is_known = told.result is Result.UNKNOWN and before.result is Result.PENDING
+        self._tell(row, before if is_known else told)
+        if isinstance(answer, KeyRefusedError):
+            raise answer
+        return told
 
     def _tell(self, row: KeyedRow, told: Told) -> None:
         self.results.put(row, told)

@@ -37,7 +37,7 @@ def run(fuzzed_stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) ->
         payments=[payment.name for payment in PAYMENTS],
         charges=[payment.charge_id for payment in PAYMENTS],
         card=CARD,
-        salt=fuzzed_stack.providers.webhook_salt,
+        salt=fuzzed_stack.providers.webhook_salt or "",
     )
     return fuzz(fuzzed, tmp_path_factory.mktemp("fuzz"), *LESS_OFTEN)
 

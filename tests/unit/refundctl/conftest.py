@@ -1,11 +1,14 @@
 """Somebody at a terminal, in front of one payment of SGD 99.99."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from local import paths
-from tests.fakes.world import World
+from tests.fakes.service import InProcess
+from tests.fakes.world import STEP_MS, World
+from tests.unit.refundctl.bulk import four_rows
 from tests.unit.refundctl.operator import Operator
 
 
@@ -19,3 +22,18 @@ def _on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def operator(world: World, capsys: pytest.CaptureFixture[str]) -> Operator:
     return Operator(world, capsys)
+
+
+@pytest.fixture
+def service(world: World, operator: Operator) -> InProcess:
+    """The interface that the operator's refunds go through; time passes while one waits."""
+    service = InProcess(world)
+    operator.service = service
+    operator.sleep = lambda _: world.clock.advance(STEP_MS)
+    return service
+
+
+@pytest.fixture
+def file(world: World, tmp_path: Path) -> Path:
+    """A file of four refunds."""
+    return four_rows(world, tmp_path)

@@ -1,26 +1,26 @@
 """A file of refunds is paid exactly once, whatever happens to the file, to the run or to others."""
 
-import csv
 import getpass
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from refundctl.exits import Exit
+from refundctl.output import Output
+from refundctl.refunding.asking import told_of
+from refundctl.refunding.csv_rows import ROWS_MAX, read_rows
 from refundctl.refunding.service import ServiceAnswer
 from refunds.errors import StripeUnavailableError
+from refunds.refund_object import refund_object
 from tests.fakes.processor_fates import Answered, NotSent, RequestLost
 from tests.fakes.service import InProcess
-from tests.fakes.world import STEP_MS, World
+from tests.fakes.world import World
+from tests.unit.refundctl.bulk import HEADER, line_of, paid, results
 from tests.unit.refundctl.operator import Operator
 
 NO_ANSWER = ServiceAnswer(0, {"error": {"code": "no_answer", "message": "no whole answer"}})
-HEADER = "payment,amount,currency,reason\n"
-
-
-def stopped() -> None:
-    raise KeyboardInterrupt
 
 
 @pytest.fixture(autouse=True)
@@ -30,44 +30,10 @@ def kim(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("refundctl.refunding.sending.THREADS", 1)
 
 
-@pytest.fixture
-def service(world: World, operator: Operator) -> InProcess:
-    service = InProcess(world)
-    operator.service = service
-    operator.sleep = lambda _: world.clock.advance(STEP_MS)
-    return service
-
-
-@pytest.fixture
-def file(world: World, tmp_path: Path) -> Path:
-    """Four payments, and a file that refunds a part of each."""
-    for number in range(4):
-        world.pay(f"b{number}")
-    rows = [f"pr_b{number},{number + 1}.00,sgd,torn" for number in range(4)]
-    path = tmp_path / "march.csv"
-    path.write_text(HEADER + "\n".join(rows) + "\n")
-    return path
-
-
 def turned(text: str) -> str:
     """The rows from the last to the first."""
     head, *rows = text.splitlines()
     return "\n".join([head, *reversed(rows)]) + "\n"
-
-
-def line_of(file: Path, more: str = "") -> str:
-    return f"refund --from {file} --batch march --rate 20 --yes {more}"
-
-
-def results(file: Path) -> list[dict[str, str]]:
-    with file.with_name("march.result.csv").open(newline="") as lines:
-        return list(csv.DictReader(lines))
-
-
-def paid(world: World) -> list[int]:
-    """What the processor really moved, sorted."""
-    moved = [one.movement.money.amount for one in world.processor.books.refunds.values()]
-    return sorted(moved)
 
 
 def test_every_row_is_refunded_once_and_accounted_for(
@@ -164,6 +130,7 @@ def test_a_key_column_names_each_refund_and_no_key_twice(
 
 
 BAD = {
+    "pr_b0,2500.00,jpy,": "write 2500",
     "pr_b0,1.000,50,sgd": "'50' is no currency",
     "pr_b0,1.000,50,sgd,": "5 cells, and 4 columns",
     'pr_b0,"1.000,50",sgd,': "1.000,50",
@@ -188,6 +155,20 @@ def test_one_row_that_can_be_misread_stops_all_before_anything_is_sent(
     assert "line 6: " in ended.err
     assert BAD[bad] in ended.err
     assert operator.batches.batches == {}
+
+
+def test_what_a_spreadsheet_of_another_country_saves_is_read_and_its_amounts_are_refused(
+    world: World, operator: Operator, service: InProcess, file: Path
+) -> None:
+    # Given a byte order mark, semicolons and CRLF together
+    saved = "\ufeffPayment;Amount;Currency\r\npr_b0;{};sgd\r\n"
+    file.write_bytes(saved.format("1.000,50").encode())
+    ended = operator(line_of(file))
+    assert "line 2: '1.000,50' is no amount in SGD: write 25.00" in ended.err
+    assert (ended.exit_code, service.asked) == (Exit.REFUSED, [])
+    file.write_bytes(saved.format("1.50").encode())
+    operator.done(line_of(file))
+    assert paid(world) == [150]
 
 
 @pytest.mark.parametrize(
@@ -262,36 +243,47 @@ def test_what_is_not_final_ends_with_1_and_is_resumed(
     assert [one["result"] for one in results(file)] == ["pending", "refused"] + ["refunded"] * 2
 
 
-def test_stopped_by_the_keyboard_every_row_is_accounted_for_and_none_is_paid_twice(
-    world: World, operator: Operator, service: InProcess, file: Path
-) -> None:
-    # Given somebody who presses Ctrl-C while the third row is asked for again
-    service.mishaps = [None, None, NO_ANSWER]
-    operator.sleep = lambda _: stopped()
-    ended = operator(line_of(file))
-    assert ended.exit_code in (Exit.STOPPED, Exit.REFUSED)
-    rows = results(file)
-    assert [one["result"] for one in rows][:2] == ["refunded", "refunded"]
-    assert rows[3]["code"] == "not_sent"
-    assert paid(world) == [100, 200]
-    # Then the same line goes on where it was
-    operator.sleep = lambda _: None
-    operator.done(line_of(file))
-    assert paid(world) == [100, 200, 300, 400]
-
-
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [(401, "unauthorized", "No such key."), (403, "forbidden", "The key may not refund.")],
+)
 def test_a_key_that_is_refused_in_the_middle_stops_the_rest(
-    world: World, operator: Operator, service: InProcess, file: Path
+    world: World,
+    operator: Operator,
+    service: InProcess,
+    file: Path,
+    *,
+    status: int,
+    code: str,
+    message: str,
 ) -> None:
-    refused = ServiceAnswer(401, {"error": {"code": "unauthorized", "message": "No such key."}})
-    service.mishaps = [None, None, refused, refused, refused]
-    ended = operator(line_of(file))
+    # Given a row that is pending since before
+    service.mishaps = [None, None, None, NO_ANSWER]
+    world.processor.fates.append(RequestLost())
+    operator(line_of(file, "--wait 0 --patience 0"))
+    assert [one["code"] for one in results(file)] == ["", "", "", "no_answer"]
+    asked = len(service.asked)
+    file.write_text(file.read_text() + "pr_1,5.00,sgd,torn\n")
+    # When the key is refused at the fourth
+    service.mishaps = [None, ServiceAnswer(status, {"error": {"code": code, "message": message}})]
+    ended = operator(line_of(file, "--wait 0"))
+    # Then the rest is not sent, each row is accounted for, and what is pending stays so
     assert ended.exit_code == Exit.UNREACHABLE
-    assert "refuses the key" in ended.err
-    assert [one["result"] for one in results(file)] == ["refunded"] * 2 + ["unknown"] * 2
+    assert f"The service refuses the key: {message} The rest was not sent." in ended.err
+    assert "1 pending" in ended.err
+    assert "run the same line again; it refunds nothing twice" in ended.err
+    assert [(one["result"], one["code"]) for one in results(file)] == [
+        ("pending", ""),
+        ("refunded", ""),
+        ("refunded", ""),
+        ("unknown", code),
+        ("unknown", "not_sent"),
+    ]
+    assert len(service.asked) == asked + 2
+    # And with a key that is taken the same line goes on
     service.mishaps = []
-    operator.done(line_of(file))
-    assert paid(world) == [100, 200, 300, 400]
+    operator(line_of(file))
+    assert [one["result"] for one in results(file)][1:] == ["refunded"] * 4
 
 
 def test_an_outage_is_waited_for_and_pays_nothing_twice(
@@ -304,15 +296,49 @@ def test_an_outage_is_waited_for_and_pays_nothing_twice(
     assert [one["result"] for one in results(file)] == ["refunded"] * 4
 
 
-def test_two_people_with_one_file_pay_once_and_with_another_are_told(
-    world: World, operator: Operator, service: InProcess, file: Path
+@pytest.mark.parametrize("result", ["theirs.csv", "march.result.csv"])
+def test_two_people_with_one_file_pay_once(
+    world: World, operator: Operator, service: InProcess, file: Path, result: str
 ) -> None:
     # Given a colleague who runs the same file while our second row is asked for
     colleague = Operator(world, operator.capsys, batches=operator.batches)
     colleague.service = InProcess(world)
-    service.mishaps = [None, lambda: colleague.done(line_of(file))]
-    operator.done(line_of(file, "--result " + str(file.with_name("ours.csv"))))
+    theirs = file.with_name(result)
+    service.mishaps = [None, lambda: colleague.done(line_of(file, f"--result {theirs}"))]
+    operator.done(line_of(file))
+    # Then each row is paid once, and both files have every row
     assert paid(world) == [100, 200, 300, 400]
+    assert [one["result"] for one in results(file)] == ["refunded"] * 4
+    assert len(theirs.read_text().splitlines()) == 5
+
+
+def test_who_gives_the_batch_other_rows_while_somebody_decides_stops_them(
+    world: World,
+    operator: Operator,
+    service: InProcess,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    colleague = Operator(world, operator.capsys, batches=operator.batches)
+    other = file.with_name("other.csv")
+    asked_of = iter([file, other])
+
+    def meanwhile(*_: object) -> bool:
+        theirs = file.with_name("theirs.csv")
+        colleague.done(line_of(next(asked_of), f"--result {theirs}"))
+        return True
+
+    monkeypatch.setattr(Output, "confirm", meanwhile)
+    # Given a colleague who begins the same file while we are asked: that is harmless
+    operator.done(line_of(file, yes=""))
+    assert (service.asked, paid(world)) == ([], [100, 200, 300, 400])
+    # And one who gives the name to other rows: that is said, and nothing of ours is sent
+    other.write_text(HEADER + "pr_1,7.00,sgd,torn\n")
+    file.write_text(file.read_text() + "pr_1,9.00,sgd,torn\n")
+    ended = operator(line_of(file, yes=""))
+    assert ended.exit_code == Exit.REFUSED
+    assert "Somebody else has given march other rows; run it again." in ended.err
+    assert (service.asked, paid(world)) == ([], [100, 200, 300, 400, 700])
 
 
 def test_cells_that_a_spreadsheet_would_run_are_quoted(
@@ -334,11 +360,69 @@ def test_a_result_file_that_cannot_be_written_is_said_before_anything_is_sent(
 def test_a_hundred_thousand_rows_are_read_and_one_more_is_refused(
     operator: Operator, service: InProcess, file: Path
 ) -> None:
-    rows = "".join(f"pr_{number},1.00,sgd,\n" for number in range(100_001))
-    file.write_text(HEADER + rows)
+    rows = [f"pr_{number},1.00,sgd,\n" for number in range(ROWS_MAX + 1)]
+    file.write_text(HEADER + "".join(rows[:-1]))
+    assert len(read_rows(file)) == ROWS_MAX == 100_000
+    file.write_text(HEADER + "".join(rows))
     ended = operator(line_of(file))
     assert (ended.exit_code, service.asked) == (Exit.REFUSED, [])
     assert "more than 100000 rows" in ended.err
+
+
+def test_what_comes_after_one_row_too_many_is_not_read(
+    operator: Operator, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("refundctl.refunding.csv_rows.ROWS_MAX", 3)
+    file.write_text(file.read_text() + '"this ends nowhere')
+    assert "more than 3 rows" in operator(line_of(file)).err
+
+
+def test_what_is_no_file_is_refused(operator: Operator, tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(write)
+    assert "save it as a file" in operator(line_of(Path(f"/dev/fd/{read}"))).err
+    os.close(read)
+    assert "directory" in operator(line_of(tmp_path)).err
+
+
+def test_of_each_refund_no_more_is_kept_than_its_line_needs(world: World) -> None:
+    refund = world.refund("k", amount=100, reason="torn").refund
+    told = told_of(refund_object(refund, None))
+    assert told.refund == {
+        "id": refund.id,
+        "status": "succeeded",
+        "amount": 100,
+        "report": refund.report.state.value,
+    }
+
+
+def test_a_row_that_is_pending_stays_so_while_nobody_answers(
+    world: World, operator: Operator, service: InProcess, file: Path
+) -> None:
+    world.processor.fates.append(RequestLost())
+    operator(line_of(file, "--wait 0"))
+    (pending, *_) = results(file)
+    service.mishaps = [NO_ANSWER]
+    operator(line_of(file, "--wait 0 --patience 0"))
+    assert results(file)[0] == pending
+    assert (pending["result"], pending["code"]) == ("pending", "")
+
+
+def test_many_pending_rows_are_waited_for_by_the_clock_not_by_the_number_of_looks(
+    world: World, operator: Operator, service: InProcess, file: Path
+) -> None:
+    # Given a refund that stays pending, and looks that take half a minute each
+    world.processor.fates.append(RequestLost())
+    looks: list[float] = []
+
+    def half_a_minute(seconds: float) -> None:
+        looks.append(seconds)
+        world.clock.advance(30_000)
+
+    operator.sleep = half_a_minute
+    operator(line_of(file, "--wait 60"))
+    assert len(looks) == 3
+    assert results(file)[0]["result"] == "pending"
 
 
 def test_a_provider_that_is_away_leaves_rows_unchecked(

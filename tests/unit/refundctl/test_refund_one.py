@@ -1,5 +1,8 @@
 """One refund is started at the desk: shown, agreed to, sent once, and followed to its end."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from refundctl.exits import Exit
@@ -152,3 +155,69 @@ def test_a_key_that_is_refused_is_said(operator: Operator, service: InProcess) -
     ended = operator("refund pr_1 --all --yes")
     assert ended.exit_code == Exit.UNREACHABLE
     assert "refuses the key: No." in ended.err
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("phase", ["reading", "question"])
+def test_stopped_before_it_is_sent_it_says_that_nothing_was(
+    world: World,
+    operator: Operator,
+    service: InProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    phase: str,
+) -> None:
+    if phase == "reading":
+        monkeypatch.setattr(world.ledger, "refund", interrupt)
+    else:
+        monkeypatch.setattr(Output, "confirm", interrupt)
+    ended = operator("refund pr_1 --amount 1.00")
+    assert (ended.exit_code, service.asked) == (Exit.STOPPED, [])
+    assert ended.err.endswith("This run has sent nothing.\nStopped.\n")
+
+
+@pytest.mark.parametrize("is_made", [True, False], ids=["made", "not made"])
+def test_stopped_while_it_is_sent_it_tells_the_line_that_finds_out_and_makes_it_once(
+    world: World,
+    operator: Operator,
+    service: InProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_made: bool,
+) -> None:
+    # Given somebody who waits for no answer, and a reason that a shell would split
+    answers = service.create
+
+    def torn(key: str, body: Mapping[str, Any]) -> ServiceAnswer:
+        if is_made:
+            answers(key, body)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "create", torn)
+        ended = operator("refund pr_1 --amount 25.00 --reason 'torn in two' --yes")
+    assert ended.exit_code == Exit.STOPPED
+    assert "Stopped while it was being sent: whether it was made is not known." in ended.err
+    assert len(world.ledger.refunds) == is_made
+    # When the line that it tells is pasted
+    (again,) = (one for one in ended.err.splitlines() if "with the same key" in one)
+    _, _, pasted = again.partition("refundctl ")
+    operator.done(f"{pasted} --yes")
+    # Then it is made once
+    (refund,) = world.ledger.refunds.values()
+    assert (refund.amount, refund.request.reason) == (2500, "torn in two")
+
+
+def test_stopped_while_it_is_followed_it_says_that_it_goes_on(
+    world: World, operator: Operator, service: InProcess
+) -> None:
+    world.processor.fates.append(RequestLost())
+    operator.sleep = interrupt
+    ended = operator("refund pr_1 --amount 1.00 --yes")
+    (refund_id,) = world.ledger.refunds
+    assert ended.exit_code == Exit.STOPPED
+    assert "It was asked for, and goes on by itself: pending. See " in ended.err
+    assert f" show {refund_id}\n" in ended.err

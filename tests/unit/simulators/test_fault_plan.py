@@ -35,6 +35,12 @@ def test_a_rule_without_a_count_strikes_until_it_is_cleared() -> None:
     assert hits(plan, 1) == [False]
 
 
+def test_a_rule_spares_the_calls_that_come_before() -> None:
+    plan = FaultPlan()
+    plan.add(rule(times=1, after=2))
+    assert hits(plan, 4) == [False, False, True, False]
+
+
 def test_chance_is_seeded_and_so_repeats_exactly() -> None:
     # Given the same rule in two plans, and another seed in a third
     plans = [FaultPlan(), FaultPlan(), FaultPlan()]

@@ -7,6 +7,7 @@ PYTHON ?= python3
 INTERPRETER = $(if $(filter python3,$(PYTHON)),python3,"$$(sh local/find_python.sh $(PYTHON))")
 export ENVIRONMENTS_OF := $(if $(filter python3,$(PYTHON)),,-$(notdir $(PYTHON)))
 VENV := .venv$(ENVIRONMENTS_OF)/bin
+ENVS := .local/envs$(ENVIRONMENTS_OF)
 .DEFAULT_GOAL := help
 # What a simulation is asked: SEEDS=20000 worlds from seed FROM=50000 on (without it, from a fixed
 # one), or SEED=123, one again with its trace; PROCESSOR=ccg if all payments are to be there.
@@ -22,8 +23,60 @@ help: ## Show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | \
 		awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
+env: $(VENV)/refundctl $(ENVS)/functions/installed \
+	$(ENVS)/sam/installed $(ENVS)/emulator/installed $(ENVS)/policy/installed
 env: ## Install the environments, or bring them up to date
-	@$(INTERPRETER) -m local.environments
+	@:
+
+# The groups are in pyproject.toml, their versions and hashes in requirements/. A source distribution would
+# run its author's code while it is built, so that only wheels are taken.
+LOCKED = --quiet --require-hashes --only-binary :all:
+UV = $(VENV)/uv --no-config --no-python-downloads
+# pip's mirror, if the house has one, is meant for uv as well, which would not look there.
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+VERSION = $(or $(shell $(INTERPRETER) -c 'import sys; v = sys.version_info[:2]; \
+	print("%d.%d" % v if v >= (3, 11) else "")'),$(error Python 3.11 or newer is needed; $(PYTHON) is none))
+.SECONDEXPANSION:
+.DELETE_ON_ERROR:
+
+# Another interpreter has the environments made anew; another lock file changes what is in them.
+$(VENV)/python3.%:
+	@echo "making the environments of Python 3.$*"
+	@rm -rf $(VENV:/bin=) $(ENVS)
+	@$(INTERPRETER) -I -m venv $(VENV:/bin=)
+
+$(VENV)/uv: requirements/uv.txt $(VENV)/python$$(VERSION)
+	@echo "installing uv"
+	@$(VENV)/python -I -m pip install --disable-pip-version-check $(LOCKED) -r $<
+	@touch $@
+
+# Two lines of shell instead of an installed package: nothing has to be built, and it runs the checkout
+# as it is now, from anywhere.
+$(VENV)/refundctl: requirements/main.txt $(VENV)/uv
+	@echo "installing dev"
+	@$(UV) pip install --exact $(LOCKED) --python $(VENV)/python --group dev --group uv \
+		-c requirements/main.txt -c requirements/uv.txt
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s" -P -m refundctl "$$@"\n' \
+		"$(CURDIR):$(CURDIR)/layers/refunds" "$(CURDIR)/$(VENV)/python" > $@
+	@chmod +x $@
+
+$(ENVS)/%/installed: $(VENV)/uv
+	@echo "installing $*"
+	@$(VENV)/python -I -m venv --without-pip $(@D)
+	@$(UV) pip install --exact $(LOCKED) --python $(@D)/bin/python --group $* -c $(filter %.txt,$^)
+	@touch $@
+
+$(ENVS)/sam/installed: requirements/sam.txt
+$(ENVS)/emulator/installed: requirements/emulator.txt
+$(ENVS)/policy/installed: requirements/policy.txt
+$(ENVS)/audit/installed $(ENVS)/bench/installed: requirements/main.txt
+
+# Empty: the interpreter of the functions, which get all their packages from layers.
+$(ENVS)/functions/installed: $(VENV)/uv
+	@$(VENV)/python -I -m venv --without-pip $(@D)
+	@touch $@
 
 run: env ## Start everything here, refund a demo payment (PROCESSOR=ccg), serve (ONCE=1: stop)
 	@PYTHONPATH=layers/refunds $(VENV)/python -m local.run
@@ -57,16 +110,13 @@ lint: env ## Check style, types and the template
 	$(VENV)/mypy .
 	$(VENV)/python -m local.validate
 
-audit: env ## Ask PyPI which pinned packages have known vulnerabilities (needs the network)
-	@$(INTERPRETER) -m local.environments audit
+audit: env $(ENVS)/audit/installed ## Ask PyPI which pinned packages have known vulnerabilities (needs the network)
 	@$(VENV)/python -m local.audit
 
-bench: env ## Measure against the plain way and the aims: PARTS="latency cpu" measures these anew
-	@$(INTERPRETER) -m local.environments bench
+bench: env $(ENVS)/bench/installed ## Measure against the plain way and the aims: PARTS="latency cpu" measures these anew
 	@PYTHONPATH=layers/refunds $(VENV)/python -m benchmarks $(PARTS)
 
-load: env ## Drive the local cloud: a stream with bursts, a provider outage, recovery
-	@$(INTERPRETER) -m local.environments bench
+load: env $(ENVS)/bench/installed ## Drive the local cloud: a stream with bursts, a provider outage, recovery
 	@PYTHONPATH=layers/refunds $(VENV)/python -m benchmarks.load
 
 build: env ## Build functions and layers for this machine, as `run` and `test` use them
@@ -78,8 +128,17 @@ deploy: env ## Deploy to AWS: make deploy STAGE=sandbox
 screenshot: env ## Take the README's picture of the console anew (needs a Chromium)
 	@SCREENSHOT=docs/console.png $(VENV)/python -m pytest -q tests/browser/test_console_picture.py
 
-lock: env ## Resolve the requirements anew and pin them with their hashes
-	@$(VENV)/python -m local.lock
+lock: env ## Pin what pyproject.toml asks for, with hashes; what is pinned already stays
+	@$(LOCK) layer -o layers/dependencies/requirements.txt
+	@$(LOCK) uv -o requirements/uv.txt
+	@$(LOCK) dev --group audit --group bench -c layers/dependencies/requirements.txt -o requirements/main.txt
+	@$(LOCK) sam -o requirements/sam.txt
+	@$(LOCK) emulator -o requirements/emulator.txt
+	@$(LOCK) policy -o requirements/policy.txt
+
+# For every Python from 3.11 on and every platform.
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
+	--custom-compile-command "make lock" --group
 
 clean: ## Remove what was built and installed
 	rm -rf .venv .venv-* .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -30,7 +30,7 @@ FUNCTION = """\
 
 def plain_build(directory: Path) -> dict[str, Path]:
     """Build both in ``directory``; returns the folder of each, by its name in ``FUNCTIONS``."""
-    locked = (paths.ROOT / "layers" / "dependencies" / "requirements.txt").read_text()
+    locked = paths.LAYER_LOCK.read_text()
     target, source = this_machine(), directory / "source"
     template = TEMPLATE
     for name, folder in FUNCTIONS.items():

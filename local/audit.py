@@ -7,27 +7,23 @@ says: every package is pinned by version and hash (`tests/unit/local/test_lock_f
 
 import subprocess
 import sys
+from pathlib import Path
 
 from local import paths
-from local.lock import LOCKED
-
-# What reaches AWS comes first; the rest is what we work with.
-SHIPPED = "layers/dependencies/requirements"
 
 
 def main() -> int:
     """Audit every lock file; returns how many have findings, or could not be asked about."""
-    audited = (SHIPPED, *(name for name in LOCKED if name != SHIPPED))
-    return sum(not _is_clean(name) for name in audited)
+    return sum(not _is_clean(lock_file) for lock_file in paths.LOCK_FILES)
 
 
-def _is_clean(name: str) -> bool:
-    print(f"{name}.txt", flush=True)
+def _is_clean(lock_file: Path) -> bool:
+    print(lock_file.relative_to(paths.ROOT), flush=True)
     audit = paths.executable(paths.AUDIT_ENVIRONMENT, "pip-audit")
     # The lock says exactly what is installed, so nothing is resolved. Strict: a package that nobody
     # knows anything about is no package that is known to be well.
     how = ("--disable-pip", "--require-hashes", "--strict", "--progress-spinner", "off")
-    command = (audit, *how, "-r", f"{name}.txt")
+    command = (audit, *how, "-r", lock_file)
     return subprocess.run(command, cwd=paths.ROOT, check=False).returncode == 0
 
 

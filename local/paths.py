@@ -9,6 +9,10 @@ TEMPLATE = ROOT / "template.yaml"
 MONITORING = ROOT / "monitoring" / "template.yaml"
 SAM_CONFIG = ROOT / "samconfig.toml"
 
+LAYER_LOCK = ROOT / "layers" / "dependencies" / "requirements.txt"
+LOCK_FILES = (LAYER_LOCK, *sorted((ROOT / "requirements").glob("*.txt")))
+"""What `make lock` pins; first what is shipped to AWS."""
+
 LOCAL = ROOT / ".local"
 """All that the tools write, beside `.venv`. Deleting it loses time and nothing else."""
 
@@ -16,7 +20,6 @@ BUILDS = LOCAL / "build"
 RUNS = LOCAL / "runs"
 LAST_LOGS = LOCAL / "logs"
 STACK_FILE = LOCAL / "stack.json"
-ENVIRONMENTS_LOCK = LOCAL / "environments.lock"
 
 
 # An interpreter that is asked for by name (make check PYTHON=python3.13) has environments of its

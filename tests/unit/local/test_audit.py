@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from local import audit
-from local.lock import LOCKED
+from local import audit, paths
 
 
 class Auditor:
@@ -28,13 +27,14 @@ def test_every_lock_file_is_audited_what_is_shipped_first(monkeypatch: pytest.Mo
     monkeypatch.setattr("subprocess.run", auditor)
     assert audit.main() == 0
     files = [words[-1] for words in auditor.asked]
-    assert files[0] == "layers/dependencies/requirements.txt"
-    assert sorted(files) == sorted(f"{name}.txt" for name in LOCKED)
+    assert files[0] == str(paths.LAYER_LOCK)
+    assert files == [str(lock_file) for lock_file in paths.LOCK_FILES]
+    assert len(files) > 1
     assert all("--strict" in words and "--require-hashes" in words for words in auditor.asked)
 
 
 def test_a_finding_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    auditor = Auditor("layers/dependencies/requirements.txt", "requirements/dev.txt")
+    auditor = Auditor(str(paths.LOCK_FILES[0]), str(paths.LOCK_FILES[1]))
     monkeypatch.setattr("subprocess.run", auditor)
     assert audit.main() == 2
-    assert len(auditor.asked) == len(LOCKED)
+    assert len(auditor.asked) == len(paths.LOCK_FILES)

@@ -2,13 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
-import pytest
-
-from local import environments, paths
-from local.environments import Environment
+from local import paths
 
 # What fetches packages: pip and uv, in the ways in which both are called here.
 FETCHES = re.compile(r"pip\W+(install|sync|compile|download|wheel)\b")
@@ -28,44 +25,29 @@ def recipes(text: str) -> Iterator[str]:
             yield re.sub(r"\$\((\w+)\)", lambda name: variables.get(name[1], ""), line)
 
 
-def test_no_makefile_fetches_anything_else() -> None:
+def test_what_is_fetched_is_a_wheel_whose_hash_is_known() -> None:
     found = {
-        file.parent.name: list(recipes(file.read_text()))
+        str(file.parent.relative_to(paths.ROOT)): lines
         for file in makefiles()
-        if any(recipes(file.read_text()))
+        if (lines := list(recipes(file.read_text())))
     }
-    assert set(found) == {"dependencies"}
-    assert len(found["dependencies"]) == 2
-    for line in found["dependencies"]:
+    # Here pip installs uv, which installs ours and each environment of its own, and writes the
+    # lock files. The layer is installed by uv, or by pip where there is none.
+    assert {folder: len(lines) for folder, lines in found.items()} == {
+        ".": 4,
+        "layers/dependencies": 2,
+    }
+    for line in chain(*found.values()):
         assert "--only-binary :all:" in line
-        assert "--require-hashes" in line
-
-
-@pytest.mark.parametrize(
-    "environment",
-    [*environments.ENVIRONMENTS, *environments.ON_DEMAND],
-    ids=lambda one: str(one.name),
-)
-def test_no_environment_is_made_of_anything_else(
-    environment: Environment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    run: list[tuple[str, ...]] = []
-    monkeypatch.setattr(environments, "_run", lambda *words: run.append(tuple(map(str, words))))
-    monkeypatch.setattr(environments, "_create", lambda *_: None)
-    environments._install(replace(environment, directory=tmp_path))
-    fetching = [words for words in run if "pip" in words]
-    assert bool(fetching) == (environment.lock_file is not None)
-    for words in fetching:
-        assert words[words.index("--only-binary") + 1] == ":all:"
-        assert "--require-hashes" in words
+        assert ("--generate-hashes" if "pip compile" in line else "--require-hashes") in line
 
 
 def test_nothing_else_of_ours_fetches_packages() -> None:
     folders = ("local", "refundctl", "benchmarks", "tests", "functions", "layers")
     files = [file for folder in folders for file in (paths.ROOT / folder).rglob("*.py")]
-    fetching = {
+    fetching = [
         str(file.relative_to(paths.ROOT))
         for file in files
         if re.search(r'"pip",\s*"\w+"', file.read_text())
-    }
-    assert fetching == {"local/environments.py", "local/lock.py"}
+    ]
+    assert fetching == []

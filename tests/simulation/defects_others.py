@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 from weakref import WeakKeyDictionary
 
-from refunds import evidence, execute, learn, outcome, record_lines, report
+from refunds import evidence, execute, learn, outcome, record_lines, report, settle
 from refunds import payment as arithmetic
 from refunds.import_external import Import
 from refunds.learn import LearnFromCharge
@@ -179,11 +179,18 @@ def bound_for_ever() -> Iterator[None]:
 def nothing_readable_nothing_decided() -> Iterator[None]:
     """Where a payment lists nothing that can be read, a person's word is not taken either."""
 
-    def read(self: ResolveRefund, refund: Refund, movement_id: str, deadline: Any) -> Any:
+    def read(self: ResolveRefund, refund: Refund, movement_id: str, _: Any, deadline: Any) -> Any:
         processor = self.processors[refund.processor]
         return movement_of(processor, movement_id, refund.refunded_payment, deadline)
 
     with patch.object(ResolveRefund, "_movement", read):
+        yield
+
+
+@defect(caught_at=139)
+def handed_over_again_for_more_than_is_left() -> Iterator[None]:
+    """An order is handed over again though its payment shows that less is left by now."""
+    with patch.object(settle, "asks_for_more", lambda *_: False):
         yield
 
 

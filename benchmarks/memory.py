@@ -36,7 +36,7 @@ from refunds.delivering.ports import Status
 
 # A batch of each queue and of the stream, as large as the template lets it be.
 REPORTS, REQUESTS, WEBHOOKS, CHANGES = 10, 5, 10, 50
-SALT = "a-salt-of-the-benchmark"
+SALT = "benchmark-salt"
 # A run of settling, or of the sweep, with the machine to itself or not.
 ANSWER_SECONDS = 280.0
 # How much of what it has a function may fill.

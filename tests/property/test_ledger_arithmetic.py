@@ -74,6 +74,7 @@ def recomputed(world: World) -> dict[str, Any]:
         for r in refunds
         if r.history[0].cause == "before_adoption"
         if (r.state, r.report.state) == ("succeeded", "not_due")
+        if not any(entry.after == "report:due" for entry in r.history)
     ]
     undelivered = [r.amount for r in refunds if r.report.state == "failed"]
     doubtful = {

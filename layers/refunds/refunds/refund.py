@@ -385,8 +385,9 @@ class Refund:
     def is_before_adoption(self) -> bool:
         """Whether it is older than this service, and nobody knows whether Stripe was told of it."""
         is_old = bool(self.history) and self.history[0].cause == BEFORE_ADOPTION
-        # A person who says what it is has a report due, or canceled for good.
-        undecided = not any(entry.after.startswith("report:") for entry in self.history)
+        undecided = self.report.cause in (None, ReportCause.BEFORE_ADOPTION)
+        # What a person said that Stripe is owed stays owed, whatever became of it since.
+        undecided &= not any(entry.after.startswith("report:") for entry in self.history)
         has_moved = self.state is State.SUCCEEDED
         return is_old and has_moved and undecided and self.report.state is ReportState.NOT_DUE
 

@@ -82,9 +82,8 @@ def test_no_other_text_names_a_command_of_ours() -> None:
         and isinstance(node.value, str)
         and "refundctl " in node.value
     }
-    # The launcher's script, the version, and what completes words.
+    # The version, and what completes words.
     assert files == {
-        "local/environments.py",
         "refundctl/command.py",
         "refundctl/completion.py",
     }

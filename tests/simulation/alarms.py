@@ -28,10 +28,16 @@ UNLISTED: Final = ("refunds_not_listed", "ids_do_not_fit")
 Rung = Mapping[str, Collection[object]]
 
 
-def is_open(rung: Rung, memory: MemoryLedger, record: str, charge_ids: Collection[str]) -> bool:
+def is_open(
+    rung: Rung,
+    memory: MemoryLedger,
+    record: str,
+    charge_ids: Collection[str],
+    *,
+    shows_too_little: bool,
+) -> bool:
     """Whether an alarm rings on that record, on one of those payments or on a refund of them."""
-    named = {"stripe_higher": record, "stripe_lower": record}
-    if any(record in rung[event] for event in named):
+    if record in rung["stripe_lower" if shows_too_little else "stripe_higher"]:
         return True
     if any(charge_id in rung[event] for event in UNLISTED for charge_id in charge_ids):
         return True

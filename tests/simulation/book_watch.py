@@ -67,10 +67,17 @@ class BookWatch:
         """Where the books differ, an alarm rings that names a command."""
         stage = self._stage
         for page in self._books.differing():
-            if self._is_explained_by_what_came_back(page) or self._is_alarmed_for_ids(page):
+            if self._is_explained_by_what_came_back(page):
                 continue
-            rings = is_open(stage.trail.alarms, stage.memory, page.record, page.charge_ids)
-            name = "stripe_hears_of_it" if page.shown < page.moved else "stripe_hears_of_it_once"
+            too_little = page.shown < page.moved
+            rings = is_open(
+                stage.trail.alarms,
+                stage.memory,
+                page.record,
+                page.charge_ids,
+                shows_too_little=too_little,
+            )
+            name = "stripe_hears_of_it" if too_little else "stripe_hears_of_it_once"
             require(rings, name, page)
 
     def check_failures(self) -> None:
@@ -127,8 +134,6 @@ class BookWatch:
     def check_closed(self) -> None:
         """When a person has done what the alarms say, what still differs is acknowledged."""
         for page in self._books.differing():
-            if self._is_alarmed_for_ids(page):
-                continue
             back = sum(made.movement.money.amount for _, made in page.taken_back)
             most = back + self.accepted[page.record]
             least = -self.waived[page.record]
@@ -154,10 +159,6 @@ class BookWatch:
             unseen = unseen or self._is_of_another_account(name, made) or self._is_hidden(name)
             back += made.movement.money.amount if unseen or owner in rung else 0
         return any(0 < page.shown - right <= back for right in page.may_show)
-
-    def _is_alarmed_for_ids(self, page: Page) -> bool:
-        """Whether somebody was told that what is listed there cannot be told from what is ours."""
-        return not page.charge_ids.isdisjoint(self._stage.trail.alarms["ids_do_not_fit"])
 
     def _is_hidden(self, name: str) -> bool:
         """Whether what becomes of a refund, once it is over, is not shown or cannot be placed."""

@@ -8,12 +8,15 @@ import pytest
 
 from refunds import learn
 from refunds.errors import PaymentNotFoundError, RefundAmountExceededError
+from refunds.learn import IMPORTS_PER_COMMIT
 from refunds.link import VerifyCharge
 from refunds.money import Money
 from refunds.payment import PaymentKey
 from refunds.ports import (
     Charge,
+    Commit,
     Deadline,
+    LedgerUnavailableError,
     MovementStatus,
     PaymentRecord,
     ProviderUnavailableError,
@@ -696,6 +699,72 @@ class TestLooksAfterwards:
         world.live_for(2 * DAY, every_ms=HOUR)
         # Then Stripe is told of it
         assert world.at_processor == world.at_stripe == 3001
+
+
+class TestImports:
+    """What others made becomes refunds here, each once, and each of its own."""
+
+    def test_two_equal_ones_contradict_one_failed_refund_each(
+        self, world: World, resolve: ResolveRefund
+    ) -> None:
+        # Given two refunds of one amount that a person called failed without evidence
+        failed = ItFailed("not in its dashboard", despite_evidence=True)
+        for key in ("one", "two"):
+            world.processor.fates.append(RequestLost())
+            refund = world.refund(key, amount=1000).refund
+            world.live_for(27 * HOUR, every_ms=5 * STEP_MS)
+            agreed = resolve.weigh(refund.id, failed, world.deadline())
+            resolve.carry_out(refund.id, failed, agreed, world.deadline())
+        # When the payment lists two of that amount
+        world.in_dashboard(1000)
+        world.in_dashboard(1000)
+        observe(world)
+        # Then each of them may be one of the two
+        contradicted = {one.contradicts for one in world.imported()}
+        assert contradicted == {world.stored("one").id, world.stored("two").id}
+
+    def test_a_crash_between_two_batches_of_them_leaves_none_untold(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # Given more dashboard refunds than one write holds
+        world.refund("first", amount=1)
+        world.live_for(HOUR)
+        made = IMPORTS_PER_COMMIT + 3
+        for _ in range(made):
+            world.in_dashboard(10)
+        commit, commits = world.ledger.commit, count(1)
+
+        def dies(some: Commit) -> None:
+            if next(commits) == 2:
+                raise LedgerUnavailableError("the function died")
+            commit(some)
+
+        # When the function dies between the two writes
+        monkeypatch.setattr(world.ledger, "commit", dies)
+        with pytest.raises(LedgerUnavailableError):
+            observe(world)
+        assert 0 < len(world.imported()) < made
+        # Then the next look imports the rest, and Stripe hears of all
+        observe(world)
+        world.live_for(3 * HOUR)
+        assert len(world.imported()) == made
+        assert world.at_stripe == world.at_processor == 1 + 10 * made
+
+
+class TestAnotherAccount:
+    """An order is not looked for where it was not sent."""
+
+    def test_an_unknown_refund_is_neither_found_nor_repeated_there(self) -> None:
+        world = paid_world("hyperswitch")
+        world.processor.fates.append(ExecutedLate(HOUR))
+        world.refund("ours", amount=4000)
+        # When another account is set up meanwhile
+        world.accounts["hyperswitch"] = "account-2"
+        world.live_for(27 * HOUR, every_ms=5 * STEP_MS)
+        # Then a person decides, although this account shows a refund under our key
+        assert world.stored("ours").state is State.REVIEW
+        assert len(world.processor.orders) == 1
+        assert world.noted("sent_to_another_account") != []
 
 
 class TestPendingForEver:

@@ -670,6 +670,7 @@ class TestLooksAfterwards:
         world.settle_for(days * DAY, every_ms=HOUR)
         world.report(refund_id)
         assert world.stored("ours").report.state is ReportState.REPORTED
+        world.live_for(3 * HOUR)
         # When a colleague books it once more a day after that
         world.clock.advance(DAY)
         world.book_by_hand(4000, "ticket-4711")

@@ -46,7 +46,8 @@ def declare(groups: Groups) -> None:
         "--despite-evidence",
         action="store_true",
         help="--failed though the charge lists what could be this refund, or either answer though "
-        "the processor shows nothing that can be read, or shows it pending for too long",
+        "the processor shows nothing that can be read, shows it pending for too long, or gives no "
+        "answer and the refund has waited for longer than HoldSeconds",
     )
     who.declare(resolve)
     resolve.add_argument("--dry-run", action="store_true", help="say what it would do, and end")

@@ -8,10 +8,13 @@ import pytest
 from local.lines import WORDS
 from refundctl.exits import Exit
 from refundctl.output import Output
+from refunds.payment import PaymentKey
 from refunds.refund import Refund, ReportCause
 from refunds.state_machine import ReportState
 from tests.fakes.world import GRACE_MS, STEP_MS, World
 from tests.unit.refundctl.operator import WHO, Operator
+
+CHARGE = PaymentKey("hitpay", "charge-1")
 
 
 @pytest.fixture(autouse=True)
@@ -163,6 +166,27 @@ class TestAcceptExcess:
         assert payment.accepted_excess == 300
         # And there is nothing left to accept
         assert "Refused: pr_1" in operator(f"{line} --yes").err
+
+    def test_what_was_a_refund_that_is_learnt_later_is_closed_by_waiving_it(
+        self, world: World, operator: Operator
+    ) -> None:
+        # Given what staff told Stripe under HitPay's id, accepted before that refund is known here
+        world.report(world.refund("k", amount=2500).refund.id)
+        world.book_by_hand(300, "hitpay-refund-2")
+        operator.done("record pr_1 --accept-excess --reason 'told twice' --yes")
+        # When it is learnt, then Stripe is told of it once more, and refuses
+        assert world.in_dashboard(300).id == "hitpay-refund-2"
+        world.observe(CHARGE, world.deadline())
+        world.live_for(10 * STEP_MS)
+        (theirs,) = world.imported()
+        assert theirs.report.cause is ReportCause.REFUSED
+        # And nobody can say that it was told, as its sum is accepted already
+        told = operator(f"report {theirs.id} --told --reason 'it is shown' --yes")
+        assert (told.exit_code, told.out) == (Exit.REFUSED, "")
+        # But that it is never told leaves nothing unexplained
+        waived = operator.done(f"report {theirs.id} --waive --reason 'it is shown' --yes --json")
+        assert (waived.value["cause"], waived.value["unexplained"]) == ("waived", 0)
+        assert world.at_stripe == world.at_processor == 2800
 
     def test_without_an_excess_it_is_refused(self, world: World, operator: Operator) -> None:
         world.refund("k", amount=2500)

@@ -107,7 +107,7 @@ def _told(weighed: WeighedReport, decision: ReportDecision) -> Iterator[str]:
     amount = money(refund.amount, refund.currency)
     yield f"{refund.id}: {amount} of {refund.payment_record}; its report is {report_text(refund)}"
     if weighed.sums is None:
-        yield f"  Stripe shows no {refund.payment_record} now: nothing was compared"
+        yield f"  Stripe does not show {refund.payment_record} now: nothing was compared"
     else:
         yield from sums_text(weighed.sums)
     yield f"> {_meaning(refund, amount, decision)}"

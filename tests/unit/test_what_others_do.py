@@ -25,7 +25,13 @@ from refunds.ports import (
 from refunds.refund import RefundType, ReportCause
 from refunds.report import ReportFailedError
 from refunds.report_by_hand import Owed, ReportByHand, ReportDecision, ToldByOthers, Waive
-from refunds.resolve import Decision, ItFailed, ItSucceeded, ResolveRefund
+from refunds.resolve import (
+    Decision,
+    ItFailed,
+    ItSucceeded,
+    ResolutionRefusedError,
+    ResolveRefund,
+)
 from refunds.settle import AfterHold
 from refunds.state_machine import ReportState, State
 from tests.fakes.book_fates import AnswerLost, ReportLost
@@ -649,6 +655,31 @@ class TestAProcessorThatGivesNoAnswer:
         with pytest.raises(ProviderUnavailableError):
             resolve.weigh(refund.id, decision, world.deadline())
         world.clock.advance(DAY)
+        agreed = resolve.weigh(refund.id, decision, world.deadline())
+        resolve.carry_out(refund.id, decision, agreed, world.deadline())
+        expected = State.FAILED if isinstance(decision, ItFailed) else State.SUCCEEDED
+        assert world.stored("ours").state is expected
+
+    @pytest.mark.parametrize(
+        "decision",
+        [
+            ItFailed("its support says so", despite_evidence=True),
+            ItSucceeded("hitpay-refund-9", "its support says so", despite_evidence=True),
+        ],
+    )
+    def test_an_unknown_refund_is_decided_after_twice_the_hold(
+        self, world: World, resolve: ResolveRefund, decision: Decision
+    ) -> None:
+        # Given our order, whose answer is lost, and a processor that is gone from then on
+        world.processor.fates.append(RequestLost())
+        refund = world.refund("ours", amount=4000).refund
+        world.processor.is_down = True
+        world.live_for(47 * HOUR, every_ms=HOUR)
+        assert world.stored("ours").state is State.UNKNOWN
+        with pytest.raises(ResolutionRefusedError):
+            resolve.weigh(refund.id, decision, world.deadline())
+        # When that has lasted for twice as long as an order may take, then a person decides
+        world.live_for(2 * HOUR, every_ms=HOUR)
         agreed = resolve.weigh(refund.id, decision, world.deadline())
         resolve.carry_out(refund.id, decision, agreed, world.deadline())
         expected = State.FAILED if isinstance(decision, ItFailed) else State.SUCCEEDED

@@ -10,8 +10,8 @@
                         has given no answer for long
 
 A refund that is bound to a movement of another amount is let go of by failing it: the movement is
-then imported with what it really moved. Pending refunds may be decided, despite evidence, when they
-have waited for longer than an order can take.
+then imported with what it really moved. Pending and unknown refunds may be decided, despite
+evidence, when they have waited for longer than an order can take.
 
 The evidence is read once to show what the decision would make true, and again just before it is
 written: what a person agreed to is written, or nothing is. Deciding the same twice changes nothing.
@@ -338,7 +338,13 @@ class ResolveRefund:
         return movement
 
     def _waited_long(self, refund: Refund) -> bool:
-        """Whether it has been on its way for longer than an order can take to arrive."""
+        """Whether it has been on its way for longer than an order can take to arrive.
+
+        An unknown one is looked up by itself for as long first, and then goes to a person, unless
+        its processor gives no answer at all.
+        """
+        if refund.state is State.UNKNOWN:
+            return self.clock.now_ms() - refund.last_sent_at_ms >= 2 * self.hold_ms
         return self.clock.now_ms() - refund.entered_at_ms >= self.hold_ms
 
     def _imported(
@@ -467,7 +473,8 @@ class ResolveRefund:
         """Refuse a refund that is certain already, or is still found out about by itself."""
         if refund.state is State.REVIEW:
             return
-        if refund.state is State.PENDING and despite_evidence and self._waited_long(refund):
+        may_wait_for_ever = refund.state in (State.UNKNOWN, State.PENDING)
+        if may_wait_for_ever and despite_evidence and self._waited_long(refund):
             return
         raise ResolutionRefusedError(f"{refund.id} {_NOT_IN_REVIEW[refund.state]}.")
 
@@ -511,7 +518,8 @@ _NOT_IN_REVIEW: Final = {
     State.REQUESTED: "has not been sent yet; it is, by itself, when its turn comes, unless it is "
     "withdrawn before",
     State.SUBMITTING: "is being sent, or its call died: that is found out by itself",
-    State.UNKNOWN: "is being looked up by itself, until the hold after its sending is over",
+    State.UNKNOWN: "is being looked up by itself, until the hold after its sending is over. If its "
+    "processor has given no answer for twice as long, say --despite-evidence",
     State.PENDING: "is accepted by the processor, and followed to its end by itself. If it has "
     "waited for longer than an order can take to arrive, say --despite-evidence",
     State.SUCCEEDED: "has succeeded, and is bound to its refund at the processor",

@@ -93,7 +93,7 @@ def look_for(
             return Ambiguous(TAKEN, (ordered.id,))
         return of_our_order(refund, ordered)
     if can.dedupes is Dedupe.NOT_AT_ALL or not can.shows_payments or payment_id is None:
-        return Ambiguous("the processor does not show what became of a refund", ())
+        return Ambiguous("the processor shows nobody what became of an order", ())
     charge = processor.charge(payment_id, deadline)
     learn(charge)
     listed = [movement.id for movement in charge.movements or ()][:MOVEMENTS_MAX]

@@ -38,8 +38,8 @@ def ask_for_sources(stage: Stage) -> Stage:
         return stage
     _require_somebody(f"{SOURCES} in samconfig.toml still names {PLACEHOLDER_SOURCE}")
     print(
-        f"{SOURCES}: what those call themselves who may ask for refunds by events, separated by\n"
-        "commas, for example com.yourshop.orders. If nobody does, say none."
+        f"{SOURCES}: the sources (the field `source` of an event) that may ask for refunds by\n"
+        "events, separated by commas, for example com.yourshop.orders. If there are none, say none."
     )
     sources = ",".join(_words(input("Sources: ")))
     pattern = read_template(paths.TEMPLATE)["Parameters"][SOURCES]["AllowedPattern"]
@@ -56,13 +56,13 @@ def agree_to_take_back(ledger: str) -> None:
     Raises:
         UnansweredError: nobody has.
     """
-    _require_somebody(f"There is no stack, but its ledger {ledger}, which must be taken back")
+    _require_somebody(f"There is no stack, but its ledger {ledger}, which must be joined to it")
     print(
         f"There is no stack, but its ledger {ledger}: kept when the stack was deleted, or\n"
         "restored. It becomes this stage's ledger again. One that was restored does not know what\n"
         "was refunded since: then deploy with Paused=true first (docs/deploying.md, Restoring)."
     )
-    if input("Type its name to take it back: ").strip() != ledger:
+    if input("Type its name to join it to the stack: ").strip() != ledger:
         raise UnansweredError("That is not its name; nothing was changed.")
 
 

@@ -82,7 +82,7 @@ def release(stage: Stage, clients: CloudClients) -> str:
     built = _build(stage)
     digest = build_digest(built, stage.parameters)
     if is_kept:
-        print(f"Taking back {name_of(stage)}", flush=True)
+        print(f"Joining {name_of(stage)} to the stack", flush=True)
         take_back(clients, stage)
     _deploy(stage, clients, built, digest)
     outputs = _outputs(clients, stage)

@@ -274,8 +274,8 @@ curl -sS '{stack.api_url}/v1/payments/{WITH_INTENT.record_id}' \\
   -H 'Authorization: Bearer {key}'
 """)
     console.print(
-        "Every minute settle_refunds is started: it runs scheduled refunds and finds out about"
-        " pending ones."
+        "settle_refunds is started again and again (SETTLE_SECONDS): it runs scheduled refunds and"
+        " finds out about pending ones."
     )
     console.print("Serving until Ctrl-C.")
 

@@ -188,7 +188,10 @@ def main(
     except (ConfigurationError, RefundBridgeError) as error:
         told, exit_code = str(error), Exit.REFUSED
     except LedgerConflictError as error:
-        told, exit_code = f"Something else wrote meanwhile: {error}. Again, please.", Exit.REFUSED
+        told, exit_code = (
+            f"Something else changed it meanwhile: {error}. Run it again.",
+            Exit.REFUSED,
+        )
     except LedgerUnavailableError as error:
         told, exit_code = f"The ledger gave no answer: {error}", Exit.UNREACHABLE
     except (DoorbellError, KeyUnavailableError, ProviderUnavailableError) as error:

@@ -262,7 +262,7 @@ def _replay_some(call: Call, queues: Sequence[DeadLetterQueue], ids: set[str]) -
     told = [letter.message_id for letter in moved]
     call.output.result(
         f"Replayed {len(moved)} messages"
-        + (f", and rang for {', '.join(rung)}" if rung else "")
+        + (f"; woke the reporter for {', '.join(rung)}" if rung else "")
         + ".",
         {"dry_run": False, "messages": told, "rung": rung, "not_found": sorted(missing)},
     )

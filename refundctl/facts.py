@@ -43,7 +43,7 @@ def standing(refund: Refund) -> str:
 
 def money(amount: int, currency: str) -> str:
     """An amount for people: SGD 25.00."""
-    return f"{currency.upper()} {Money(amount, currency).decimal_string()}"
+    return Money(amount, currency).for_people()
 
 
 def report_text(refund: Refund) -> str:
@@ -75,6 +75,13 @@ def _looked(refund: Refund) -> str:
         return looked
     told_nothing = looked.startswith(("no look-up", "not looked after"))
     return with_last_answer(looked, refund.answers) if told_nothing else looked
+
+
+def last_look_text(refund: Refund) -> str:
+    """What the last look came to, and how many there were in the state that it is in."""
+    if not refund.last_look or not refund.looks:
+        return refund.last_look or ""  # counts begin anew in each state: 0 says nothing of the look
+    return f"{refund.last_look} (looks in this state: {refund.looks}, answered: {refund.look_ups})"
 
 
 def refund_json(refund: Refund, payment: Payment | None) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def _show(call: Call, found: Sequence[tuple[Refund, str]], now_ms: int) -> None:
             refund_json(refund, payments.get(payment_key_of(refund))) | {"found_by": where}
             for refund, where in shown
         ],
-        empty="Nothing is called so, and nothing says so.",
+        empty="No refund or payment has this id or key, and no reason or metadata says this.",
     )
     if len(found) > limit:
         call.output.say(f"There are {len(found)}; say --limit.")

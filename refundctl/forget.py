@@ -28,12 +28,15 @@ def _forget(call: Call) -> Exit:
         found = forget.weigh(asked.id).refund
         words = words_of(found)
         if not words:
-            output.result(f"{asked.id} says nothing.", _json(found, (), actor, written=False))
+            output.result(
+                f"{asked.id} has nothing to forget: no caller's words are left in it.",
+                _json(found, (), actor, written=False),
+            )
             return Exit.DONE
         output.say(
-            f"> Of {asked.id} {_told(words)} will be gone for good; digests stay, by which a "
-            "repeated key is compared. Amounts, ids, times and history stay. Nothing changes at "
-            "Stripe, at the processor, in events that were sent, or in backups."
+            f"> Of {asked.id} {_told(words)} will be gone for good; their digests stay, to tell "
+            "a repeated request from another one. Amounts, ids, times and history stay. Nothing "
+            "changes at Stripe, at the processor, in events that were sent, or in backups."
         )
         if asked.dry_run:
             output.result("Nothing was written.", _json(found, words, actor, written=False))

@@ -44,7 +44,10 @@ COLUMNS = (
 def declare(groups: Groups) -> None:
     """Add the command to the command line."""
     compared = options.command(
-        groups, "reconcile", _reconcile, "Compare ledger, HitPay and Stripe, payment by payment."
+        groups,
+        "reconcile",
+        _reconcile,
+        "Compare ledger, processors and Stripe, payment by payment.",
     )
     compared.add_argument(
         "--since",
@@ -66,14 +69,15 @@ def declare(groups: Groups) -> None:
         type=options.whole(0, 1_000_000),
         default=CHARGES_DEFAULT,
         metavar="N",
-        help="also look for refunds that the ledger lacks among HitPay's N newest charges; "
+        help="also look for refunds that the ledger lacks among the N newest charges of each "
+        "processor that lists them; "
         f"{CHARGES_DEFAULT}",
     )
     compared.add_argument(
         "--rate",
         type=options.whole(1, RATE_MAX),
         default=RATE_DEFAULT,
-        help=f"calls a second to each of the two; {RATE_DEFAULT}",
+        help=f"calls a second to each provider; {RATE_DEFAULT}",
     )
 
 
@@ -152,7 +156,7 @@ def _compare(call: Call, keys: Sequence[PaymentKey]) -> _Result:
                 else:
                     result.compared += 1
                 advance(1)
-        with output.progress("Looking through HitPay's charges", None):
+        with output.progress("Looking through the newest charges", None):
             result.differences += comparer.unknown(asked.charges)
     except SilentProviderError as error:
         result.stopped = str(error)

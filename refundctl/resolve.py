@@ -45,9 +45,9 @@ def declare(groups: Groups) -> None:
     resolve.add_argument(
         "--despite-evidence",
         action="store_true",
-        help="--failed though the charge lists what could be this refund, or either answer though "
-        "the processor shows nothing that can be read, shows it pending for too long, or gives no "
-        "answer and the refund has waited for longer than HoldSeconds",
+        help="decide against what the processor shows: --failed while it lists a refund that could "
+        "be this one; or either answer while nothing it shows can be read, while it has shown this "
+        "one as pending for too long, or while it has given no answer for long",
     )
     who.declare(resolve)
     resolve.add_argument("--dry-run", action="store_true", help="say what it would do, and end")
@@ -124,7 +124,7 @@ def _shown(refund: Refund, movement: Movement) -> str:
 
 def _let_go(resolution: Resolution, movement: Movement) -> str:
     """What becomes of the movement that it is bound to, or that its order made."""
-    shown = f"  It is let go of {movement.id}"
+    shown = f"  It is separated from {movement.id}"
     if resolution.imported is None:
         return f"{shown}. What the payment lists is imported by the next look at it."
     amount = money(resolution.imported.amount, resolution.imported.currency)

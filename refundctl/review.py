@@ -12,7 +12,7 @@ from typing import Any
 from local.lines import WORDS, Spelt, spelt
 from refundctl import options, walk
 from refundctl.exits import Exit, RefusedError
-from refundctl.facts import first_of_all, money, refund_json_whole, standing
+from refundctl.facts import first_of_all, last_look_text, money, refund_json_whole, standing
 from refundctl.options import Call, Groups
 from refundctl.output import Sheet, table_of
 from refundctl.show import pairs, payment_facts
@@ -99,7 +99,7 @@ def declare(groups: Groups) -> None:
 def _review(call: Call) -> Exit:
     world = call.world
     found = _asked_for(world, call.arguments.id)
-    with call.output.progress("Asking HitPay and Stripe", len(found)) as advance:
+    with call.output.progress("Asking processors and Stripe", len(found)) as advance:
         gathered = []
         for refund in found:
             gathered.append(gather(world, refund))
@@ -203,9 +203,9 @@ def _sent(evidence: Evidence, now_ms: int) -> dict[str, str]:
         "because of": f"{refund.request.reference_type.value} {refund.request.reference_id}, "
         f"by {refund.history[0].actor if refund.history else refund.source.value}",
         "what came of it": refund.history[-1].cause if refund.history else "",
-        "last look": f"{refund.last_look} ({refund.looks} looks)" if refund.last_look else "",
+        "last look": last_look_text(refund),
         "bound to": refund.processor_refund_id or "nothing",
-        "there before, and nobody's": before or ", ".join(refund.snapshot or ()) or "nothing",
+        "unclaimed before we sent": before or ", ".join(refund.snapshot or ()) or "none",
     }
 
 
@@ -256,12 +256,14 @@ def _choices(call: Call, evidence: Evidence) -> Iterator[str]:
     for movement in evidence.candidates:
         yield call.line(spelt("resolve", refund_id, "--succeeded", movement.id, "--dry-run"))
     if evidence.of_another_amount:
-        yield "Our order moved another amount, for which no refund here can stand. When that is"
-        yield "mended at the processor, this frees what is held:"
+        yield "Under this refund's id the processor moved another amount, which no refund here can"
+        yield "stand for. When the processor has mended that, this releases what is reserved:"
         yield call.line(_failed(refund_id, "--despite-evidence"))
         return
     if not evidence.candidates:
-        yield "No movement can be ours now. If HitPay's dashboard or support says the same:"
+        processor = evidence.refund.processor
+        yield f"Nothing that is listed can be ours now. If {processor}'s dashboard or support says"
+        yield "the same:"
     yield call.line(_failed(refund_id))
 
 

@@ -10,6 +10,7 @@ from refundctl.exits import Exit, MisusedError, RefusedError
 from refundctl.facts import (
     answers_text,
     evidence_text,
+    last_look_text,
     money,
     refund_json_whole,
     report_text,
@@ -120,11 +121,11 @@ def payment_facts(payment: Payment) -> dict[str, str]:
         "payment record": payment.payment_record or "none is known to book it",
         "charge": f"{payment.key.charge_id} ({payment.key.processor})",
         "captured": money(payment.captured, currency),
-        "held by refunds": money(payment.held, currency),
+        "refunded or in flight": money(payment.held, currency),
         "moved": money(payment.moved, currency),
         "refunded by others": by_others,
         "still refundable": money(payment.refundable, currency),
-        "in Stripe's book": money(payment.booked, currency),
+        "reported to Stripe": money(payment.booked, currency),
         "Stripe's sum unexplained": _unexplained(payment),
         "accepted excess": money(payment.accepted_excess, currency)
         if payment.accepted_excess
@@ -145,8 +146,7 @@ def refund_facts(refund: Refund, now_ms: int) -> dict[str, str]:
     """A refund's facts in words."""
     report, note = refund.report, refund.credit_note
     attempts = f", {report.attempts} attempts" if report.attempts else ""
-    rings = f", rung again {report.rings} times" if report.rings else ""
-    looked = f"{refund.last_look} ({refund.looks} looks, {refund.look_ups} of them answered)"
+    rings = f", its worker woken again {report.rings} times" if report.rings else ""
     return {
         "state": standing(refund).replace("_", " "),
         "amount": money(refund.amount, refund.currency),
@@ -161,7 +161,7 @@ def refund_facts(refund: Refund, now_ms: int) -> dict[str, str]:
         "lease until": shown(refund.lease_until_ms),
         "processor's refund": refund.processor_refund_id or "",
         "processor's fee": money(refund.fee.amount, refund.fee.currency) if refund.fee else "",
-        "on the charge before": _snapshot(refund),
+        "unclaimed before we sent": _snapshot(refund),
         "why": why(refund),
         "failure": f"{refund.failure.code}: {refund.failure.message}" if refund.failure else "",
         "taken back": shown(refund.late_failure_at_ms),
@@ -175,7 +175,7 @@ def refund_facts(refund: Refund, now_ms: int) -> dict[str, str]:
         if note.attempts or note.id
         else "",
         "what Stripe answered to the note": answers_text(note.answers),
-        "last look": looked if refund.last_look else "",
+        "last look": last_look_text(refund),
         "what the processor answered": answers_text(refund.answers),
         "next look": shown(refund.next_check_ms),
     }
@@ -185,4 +185,4 @@ def _snapshot(refund: Refund) -> str:
     """What was on the charge, and nobody's, before it was sent."""
     if refund.snapshot is None:
         return "the charge was not read" if refund.started_at_ms else ""
-    return ", ".join(refund.snapshot) or "nothing that is nobody's"
+    return ", ".join(refund.snapshot) or "none"

@@ -12,7 +12,7 @@ from refunds.unlink import LinkInUseError
 def declare(groups: Groups) -> None:
     """Add the command to the command line."""
     unlink = options.command(
-        groups, "unlink", _unlink, "Take back a wrong link under which no money moved."
+        groups, "unlink", _unlink, "Undo a wrong link under which no money moved."
     )
     unlink.add_argument("id", help="the Payment Record's id: pr_...")
     who.declare(unlink)

@@ -270,8 +270,13 @@ def _disable(call: Call) -> Exit:
         call,
         Status.DISABLED,
         "by an operator",
-        "Nothing is sent to {} any more. What it is owed is kept for three days.",
+        "Nothing is sent to {} any more. What it is owed is kept for " + _kept_for(call) + ".",
     )
+
+
+def _kept_for(call: Call) -> str:
+    """For how long an event is owed: three days, and less on local stages."""
+    return age(schedule.GIVE_UP_STEPS * call.world.webhooks.step_ms)
 
 
 def _enable(call: Call) -> Exit:

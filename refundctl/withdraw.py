@@ -13,7 +13,10 @@ from refunds.withdraw import WithdrawalRefusedError, is_withdrawn
 def declare(groups: Groups) -> None:
     """Add the command to the command line."""
     withdraw = options.command(
-        groups, "withdraw", _withdraw, "Take back a refund that waits for its turn."
+        groups,
+        "withdraw",
+        _withdraw,
+        "Withdraw a refund that waits for its turn: it is never sent.",
     )
     withdraw.add_argument("id", help="the refund's id: rfd_...")
     withdraw.add_argument(

@@ -82,8 +82,12 @@ def recovery(is_on: bool, *, is_local: bool) -> Finding:
 
 def _shield(what: str, *, is_local: bool) -> Finding:
     if is_local:
-        return warn(what, "is off; the local cloud knows none", "On AWS it must be on.")
-    return fail(what, "is off", "Deploy again: an empty ledger is lost idempotency.")
+        return warn(what, "is off; the local cloud does not have it", "On AWS it must be on.")
+    return fail(
+        what,
+        "is off",
+        "Deploy again: if the ledger were lost, a repeated request would refund twice.",
+    )
 
 
 def waiting(refunds: Sequence[Refund], now_ms: int) -> Iterator[Finding]:

@@ -216,7 +216,7 @@ def reachable(probe: Probe, answer: HttpAnswer) -> Finding:
         todo = "It was revoked, is another environment's or lacks the right: put the right one."
         return fail(what, f"refuses the key ({answer.status})", todo)
     if answer.status == 429 or answer.status >= 500:
-        todo = f"Look at {probe.provider}'s status page; refunds wait by themselves."
+        todo = f"Look at {probe.provider}'s status page; meanwhile callers may get 503."
         return warn(what, f"is in trouble ({answer.status})", todo)
     return fail(what, f"answers {answer.status}", f"Is the address {probe.provider}'s?")
 

@@ -27,7 +27,7 @@ TODO: Mapping[str, tuple[str, tuple[Spelt, ...]]] = {
         ),
     ),
     "events": (
-        "Publish again from before the first of them, which is 14 days old at most; then delete"
+        "Publish all events again since the oldest of them (the queue keeps 14 days); then delete"
         " them.",
         (
             spelt("dlq", "list", "--queue", "events"),

@@ -127,7 +127,9 @@ class Pages:
             charts=[
                 charts.volume(activity),
                 charts.latency(activity, "From request to success", activity.until_succeeded),
-                charts.latency(activity, "From success to Stripe's book", activity.until_reported),
+                charts.latency(
+                    activity, "From success to the report at Stripe", activity.until_reported
+                ),
             ],
             outcomes=charts.outcomes(activity),
             reports=charts.reports(activity),

@@ -172,10 +172,11 @@ class Console:
         refunds = await self._read(partial(saying, recent, text))
         if not refunds:
             told = (
-                f"The ledger knows no refund and no payment called {text or 'nothing'}, and of the "
-                f"{len(recent.refunds)} newest refunds of {recent.window.words} none says so."
+                f"No refund or payment has the id or key {text or '(empty)'}, and none of the "
+                f"{len(recent.refunds)} newest refunds of {recent.window.words} has it in its "
+                "reason or metadata."
             )
-            return self._message(404, "Nothing is called so", told)
+            return self._message(404, "Nothing was found", told)
         return _html(self._pages.refunds_saying(refunds, text, self._sources.clock.now_ms()))
 
     async def _file(self, request: web.Request) -> web.StreamResponse:

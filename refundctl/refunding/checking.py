@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from refundctl.exits import CommandError
+from refundctl.facts import money
 from refundctl.output import Advance
 from refundctl.refunding.asking import Result, Told
 from refundctl.refunding.batch import KeyedRow
@@ -72,12 +73,13 @@ def _told(seen: Preview | Exception, taken: "Counter[PaymentKey]") -> Told:
         return Told(Result.REFUSED, "refused", str(seen))
     key, left = seen.seen.key, seen.payment.refundable - taken[seen.seen.key]
     amount = left if seen.wish.amount is None else seen.wish.amount
+    currency = seen.payment.currency
     if amount > left or left <= 0:
         return Told(
             Result.REFUSED,
             "refund_amount_exceeded",
-            f"{amount} is more than the {max(0, left)} left, rows before it included "
-            f"({seen.payment.currency}, minor units).",
+            f"{money(amount, currency)} is more than the {money(max(0, left), currency)} that the "
+            "rows before it leave.",
         )
     taken[key] += amount
-    return Told(Result.PENDING, "checked", f"It would refund {amount} {seen.payment.currency}.")
+    return Told(Result.PENDING, "checked", f"It would refund {money(amount, currency)}.")

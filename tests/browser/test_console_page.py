@@ -23,7 +23,7 @@ expect.set_options(timeout=PATIENCE_MS)
 
 def stuck(visit: Visit) -> Locator:
     """The rows of what is not at its end."""
-    return visit.page.get_by_role("region", name="Not at their end, table").locator("tbody tr")
+    return visit.page.get_by_role("region", name="Not finished, table").locator("tbody tr")
 
 
 class TestLooking:
@@ -70,7 +70,7 @@ class TestLooking:
         expect(visit.page.get_by_role("heading", level=1)).to_contain_text("Refund rfd_")
         visit.page.get_by_role("searchbox", name="Find").fill("nobody")
         visit.page.get_by_role("button", name="Find").click()
-        expect(visit.page.get_by_role("heading", level=1)).to_have_text("Nothing is called so")
+        expect(visit.page.get_by_role("heading", level=1)).to_have_text("Nothing was found")
 
     def test_charts_are_drawn_and_colours_come_from_the_style_sheet(
         self, visit: Visit, address: str

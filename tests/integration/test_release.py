@@ -153,14 +153,14 @@ def test_a_ledger_that_outlived_its_stack_is_taken_back(
         dynamodb.create_table(TableName=name, **parts)
         dynamodb.put_item(TableName=name, Item=ITEM)
     # When it is deployed again with nobody there, then it is refused
-    with pytest.raises(UnansweredError, match=f"{name}, which must be taken back"):
+    with pytest.raises(UnansweredError, match=f"{name}, which must be joined to it"):
         release.release(account.stage, account.clients)
     # And when somebody agrees, it is the new stack's ledger, with all that was in it
     monkeypatch.setattr("sys.stdin", Terminal())
     monkeypatch.setattr("builtins.input", lambda _: name)
     monkeypatch.setattr(questions, "getpass", lambda _: "")
     release.release(account.stage, account.clients)
-    assert f"Taking back {name}" in capfd.readouterr().out
+    assert f"Joining {name} to the stack" in capfd.readouterr().out
     table = account.table()
     assert table["DeletionProtectionEnabled"]
     assert table["StreamSpecification"]["StreamEnabled"]

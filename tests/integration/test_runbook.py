@@ -239,7 +239,9 @@ def review(night: RunningStack, shell: Shell) -> Page:
     succeeded = "refundctl resolve rfd_… --succeeded <HitPay's refund id>"
     seen = "HitPay's dashboard shows it, ticket 4711"
     yield {
-        "refundctl review": told(lost, doubtful, "CAN BE OURS", "No movement can be ours now"),
+        "refundctl review": told(
+            lost, doubtful, "CAN BE OURS", "Nothing that is listed can be ours now"
+        ),
         "refundctl show rfd_…": told("A person must decide", refund=doubtful),
         f"{succeeded} --dry-run": told(
             "> succeeded: Stripe is told", "Nothing was written.", refund=doubtful, movement=ours

@@ -104,3 +104,16 @@ def test_an_amount_that_stripe_can_be_told_passes(amount: int, currency: str) ->
 @pytest.mark.parametrize("currency", ["huf", "twd", "idr", "ugx", "isk", "usd"])
 def test_currencies_that_look_special_have_two_decimals_at_stripe(currency: str) -> None:
     assert exponent_of(currency) == 2
+
+
+@pytest.mark.parametrize(
+    ("money", "told"),
+    [
+        (Money(2500, "sgd"), "SGD 25.00"),
+        (Money(-300, "sgd"), "SGD -3.00"),
+        (Money(2500, "jpy"), "JPY 2500"),
+        (Money(2500, "kwd"), "KWD 2.500"),
+    ],
+)
+def test_people_read_an_amount_in_the_major_unit(money: Money, told: str) -> None:
+    assert money.for_people() == told

@@ -246,12 +246,12 @@ PLANTED: dict[str, tuple[Change, Sequence[Kind], str]] = {
     "a charge of another amount": (
         lambda s: charge(s, money=Money(9998, "sgd")),
         [Kind.CHARGE_DIFFERS],
-        "9998 sgd",
+        "SGD 99.98",
     ),
     "a charge of another currency": (
         lambda s: charge(s, money=Money(9999, "usd")),
         [Kind.CHARGE_DIFFERS],
-        "9999 usd",
+        "USD 99.99",
     ),
     "a charge that lists nothing readable": (
         lambda s: charge(s, movements=None),
@@ -268,11 +268,15 @@ PLANTED: dict[str, tuple[Change, Sequence[Kind], str]] = {
         [Kind.OVER_REFUNDED],
         "more was refunded",
     ),
-    "a lost movement": (without_movement, [Kind.MOVEMENT_MISSING], "does not list its movement"),
+    "a lost movement": (
+        without_movement,
+        [Kind.MOVEMENT_MISSING],
+        "does not list its processor refund",
+    ),
     "a movement of another amount": (
         lambda s: movements(s, money=Money(2501, "sgd")),
         [Kind.MOVEMENT_DIFFERS],
-        "shows 2501 sgd",
+        "shows SGD 25.01",
     ),
     "a movement of another payment": (
         lambda s: movements(s, payment_id="elsewhere"),
@@ -297,7 +301,7 @@ PLANTED: dict[str, tuple[Change, Sequence[Kind], str]] = {
             *[Kind.LEDGER_SUM_DIFFERS] * 3,
             Kind.STRIPE_LOWER,
         ],
-        "shares its movement",
+        "are bound to the same processor refund",
     ),
     "a movement that the ledger gives to another": (
         lambda s: claimed_by(s, "rfd_other"),
@@ -317,27 +321,27 @@ PLANTED: dict[str, tuple[Change, Sequence[Kind], str]] = {
     "headroom that was not given back": (
         lambda s: payment(s, held=4000),
         [Kind.LEDGER_SUM_DIFFERS],
-        "held is 4000, its refunds make 3500",
+        "held is SGD 40.00, its refunds make SGD 35.00",
     ),
     "a wrong sum of what moved": (
         lambda s: payment(s, moved=1),
         [Kind.LEDGER_SUM_DIFFERS],
-        "moved is 1",
+        "moved is SGD 0.01",
     ),
     "a wrong sum of what is booked": (
         lambda s: payment(s, booked=1),
         [Kind.LEDGER_SUM_DIFFERS],
-        "booked is 1",
+        "booked is SGD 0.01",
     ),
     "a wrong sum of what is due": (
         lambda s: payment(s, report_due_amount=1),
         [Kind.LEDGER_SUM_DIFFERS],
-        "report_due is 1",
+        "report_due is SGD 0.01",
     ),
     "a wrong sum of what failed": (
         lambda s: payment(s, report_failed_amount=1),
         [Kind.LEDGER_SUM_DIFFERS],
-        "report_failed is 1",
+        "report_failed is SGD 0.01",
     ),
     "a record that Stripe does not know": (
         lambda s: replace(s, record=None),
@@ -347,22 +351,22 @@ PLANTED: dict[str, tuple[Change, Sequence[Kind], str]] = {
     "a record of another amount": (
         lambda s: record(s, amount_guaranteed=6500),
         [Kind.RECORD_DIFFERS],
-        "10000 sgd",
+        "SGD 100.00",
     ),
     "a record of another currency": (
         lambda s: record(s, currency="usd"),
         [Kind.RECORD_DIFFERS],
-        "9999 usd",
+        "USD 99.99",
     ),
     "a report that Stripe lost": (
         lambda s: record(s, amount_refunded=1000, amount_guaranteed=8999),
         [Kind.STRIPE_LOWER],
-        "2500 less",
+        "shows SGD 10.00 as refunded, SGD 25.00 less",
     ),
     "a report that was made twice": (
         lambda s: record(s, amount_refunded=4500, amount_guaranteed=5499),
         [Kind.STRIPE_HIGHER],
-        "1000 more",
+        "shows SGD 45.00 as refunded, SGD 10.00 more",
     ),
 }
 
@@ -391,6 +395,12 @@ def test_every_kind_is_planted_somewhere() -> None:
 def test_sums_say_what_each_side_shows(world: World) -> None:
     sides = record(sides_of(world), amount_refunded=4500, amount_guaranteed=5499)
     assert only(sides).amounts == Amounts(ledger=3500, processor=3500, stripe=4500)
+
+
+def test_what_was_accepted_as_too_much_is_said_beside_stripes_sum(world: World) -> None:
+    sides = record(sides_of(world), amount_refunded=4500, amount_guaranteed=5499)
+    told = only(payment(sides, accepted_excess=400)).says
+    assert "SGD 45.00 as refunded (SGD 4.00 of it accepted as too much), SGD 6.00 more" in told
 
 
 def test_without_a_list_the_book_is_compared_with_the_ledger_alone(world: World) -> None:

@@ -175,7 +175,7 @@ class TestSucceeded:
         movement = books.move(books.charges[charge], Money(amount, currency), None)
         assert isinstance(movement, Movement)
         told = str(refused(lost, ItSucceeded(movement.id)))
-        assert f"{amount} {currency}" in told
+        assert f"as {Money(amount, currency).for_people()} of payment" in told
         assert charge in told
 
     def test_one_that_belongs_to_another_refund_is_refused(self, doubtful: World) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from refunds.errors import PaymentNotFoundError
+from refunds.money import Money
 from refunds.outcome import REASON_MAX
 from refunds.ports import Clock, Commit, Deadline, Ledger, PaymentWrite, RefundWrite, Trail
 from refunds.read_sums import ReadSums, Sums
@@ -55,10 +56,11 @@ class AcceptExcess:
             sums.lines, sums.unexplained, slot_taken=sums.payment.slot is not None
         )
         if amount == 0:
+            beyond = Money(sums.unexplained, sums.payment.currency).for_people()
             raise NothingToAcceptError(
-                f"{payment_record}: Stripe shows {sums.unexplained} {sums.payment.currency} (minor "
-                "units) beyond what is reported. An excess can be accepted when there is one and "
-                "no refund of the payment is open, waits for its report or failed to be reported."
+                f"{payment_record}: Stripe's refunded sum less what was reported is {beyond}. An "
+                "excess can be accepted when that is more than 0, and when no refund of the "
+                "payment is open, waits for its report or failed to be reported."
             )
         return Excess(sums=sums, amount=amount)
 

@@ -39,7 +39,7 @@ def require_known_reporter(record: PaymentRecord) -> None:
     """
     if record.reported_by not in (OUTSIDE, STRIPES_OWN, None):
         raise PaymentLinkConflictError(
-            "Stripe says of the Payment Record that somebody unknown reported it.",
+            "The Payment Record was reported to Stripe by somebody of a kind not known here.",
             details={"payment_record": record.id, "named": record.reported_by},
         )
 

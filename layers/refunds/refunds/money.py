@@ -55,6 +55,14 @@ class Money:
         if not is_currency(self.currency):
             raise ValueError(f"a currency is three lowercase letters, not {self.currency!r}")
 
+    def for_people(self) -> str:
+        """The amount as people read it, with its currency in front.
+
+        >>> Money(5000, "sgd").for_people()
+        'SGD 50.00'
+        """
+        return f"{self.currency.upper()} {self.decimal_string()}"
+
     def decimal_string(self, *, zero_decimals_as_integer: bool = True) -> str:
         """The amount in the major unit, with exactly as many decimals as the currency has.
 

@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Final
 
 from refunds.evidence import stands_for
+from refunds.money import Money
 from refunds.payment import Payment
 from refunds.ports import Charge, Movement, MovementStatus, PaymentRecord
 from refunds.refund import Refund
@@ -169,7 +170,7 @@ def _charge(sides: Sides) -> Iterator[Difference]:
         yield _about(sides, Kind.CHARGE_MISSING, "the processor does not know the charge")
         return
     if charge.money.amount != payment.captured or charge.money.currency != payment.currency:
-        says = f"the processor shows a charge of {charge.money.amount} {charge.money.currency}"
+        says = f"the processor shows a charge of {charge.money.for_people()}"
         amounts = Amounts(ledger=payment.captured, processor=charge.money.amount)
         yield _about(sides, Kind.CHARGE_DIFFERS, says, amounts)
     if charge.movements is None:
@@ -189,24 +190,26 @@ def _movements(sides: Sides) -> Iterator[Difference]:
         if bound_to is None:
             continue
         if (other := owners.setdefault(bound_to, refund.id)) != refund.id:
-            yield _of(refund, Kind.MOVEMENT_SHARED, f"shares its movement with {other}")
+            yield _of(
+                refund, Kind.MOVEMENT_SHARED, f"and {other} are bound to the same processor refund"
+            )
         movement = listed.get(bound_to)
         if movement is not None:
             yield from _one_movement(sides, refund, movement)
         elif sides.charge is not None and sides.charge.movements is not None:
-            says = f"is {refund.state}, but the charge does not list its movement"
+            says = f"is {refund.state}, but the charge does not list its processor refund"
             yield _of(refund, Kind.MOVEMENT_MISSING, says, Amounts(ledger=refund.amount))
 
 
 def _one_movement(sides: Sides, refund: Refund, movement: Movement) -> Iterator[Difference]:
     owner = sides.claimed.get(movement.id)
     if owner != refund.id:
-        says = f"is bound to a movement that the ledger gives to {owner or 'nobody'}"
+        says = f"is bound to a processor refund that the ledger gives to {owner or 'nobody'}"
         yield _of(refund, Kind.CLAIM_DIFFERS, says)
     shown = movement.money
     if not stands_for(movement, refund):
-        says = f"is {refund.amount} {refund.currency}, the processor shows {shown.amount} "
-        says += f"{shown.currency} of {movement.payment_id}"
+        says = f"is {Money(refund.amount, refund.currency).for_people()}, the processor shows "
+        says += f"{shown.for_people()} of {movement.payment_id}"
     elif not _agree(refund, movement) and not _is_news(sides, refund, movement):
         says = f"is {refund.state}, the processor shows {movement.processor_status}"
     else:
@@ -244,7 +247,7 @@ def _unowned(sides: Sides) -> Iterator[Difference]:
         yield _about(
             sides,
             Kind.MOVEMENT_UNCLAIMED,
-            f"the processor moved {movement.money.amount} as {movement.id}, and {whose}",
+            f"the processor moved {movement.money.for_people()} as {movement.id}, and {whose}",
             Amounts(processor=movement.money.amount),
             processor_refund_id=movement.id,
         )
@@ -265,7 +268,9 @@ def _sums(sides: Sides) -> Iterator[Difference]:
     for name, (amount, parts) in kept.items():
         total = sum(refund.amount for refund in parts)
         if amount != total:
-            says = f"the payment's sum {name} is {amount}, its refunds make {total}"
+            kept_sum = Money(amount, payment.currency).for_people()
+            made = Money(total, payment.currency).for_people()
+            says = f"the payment's sum {name} is {kept_sum}, its refunds make {made}"
             yield _about(sides, Kind.LEDGER_SUM_DIFFERS, says, Amounts(ledger=amount))
 
 
@@ -293,7 +298,7 @@ def _stripe(sides: Sides) -> Iterator[Difference]:
         yield _about(sides, Kind.RECORD_MISSING, "Stripe does not know the Payment Record")
         return
     if (record.captured, record.currency) != (payment.captured, payment.currency):
-        says = f"Stripe shows {record.captured} {record.currency} as captured"
+        says = f"Stripe shows {Money(record.captured, record.currency).for_people()} as captured"
         amounts = Amounts(ledger=payment.captured, stripe=record.captured)
         yield _about(sides, Kind.RECORD_DIFFERS, says, amounts)
     surely, perhaps = _book(sides)
@@ -302,11 +307,23 @@ def _stripe(sides: Sides) -> Iterator[Difference]:
         ledger=payment.refunded, processor=_went_back(sides.charge), stripe=record.amount_refunded
     )
     if shown < surely:
-        says = f"Stripe shows {shown} as refunded, {surely - shown} less than it must know"
+        short = Money(surely - shown, payment.currency).for_people()
+        says = f"{_shown_refunded(sides, record)}, {short} less than it must know"
         yield _about(sides, Kind.STRIPE_LOWER, says, sums)
     elif shown > most:
-        says = f"Stripe shows {shown} as refunded, {shown - most} more than moved"
+        beyond = Money(shown - most, payment.currency).for_people()
+        says = f"{_shown_refunded(sides, record)}, {beyond} more than moved"
         yield _about(sides, Kind.STRIPE_HIGHER, says, sums)
+
+
+def _shown_refunded(sides: Sides, record: PaymentRecord) -> str:
+    """Stripe's sum in words, and how much of it was accepted as too much."""
+    refunded = Money(record.amount_refunded, sides.payment.currency).for_people()
+    accepted = sides.payment.accepted_excess
+    beside = Money(accepted, sides.payment.currency).for_people()
+    return f"Stripe shows {refunded} as refunded" + (
+        f" ({beside} of it accepted as too much)" if accepted else ""
+    )
 
 
 def _book(sides: Sides) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from refunds.errors import RefundBridgeError, RefundNotFoundError
+from refunds.money import Money
 from refunds.outcome import REASON_MAX
 from refunds.payment import Payment, payment_key_of
 from refunds.ports import Clock, Deadline, Doorbell, Ledger, LedgerConflictError, Trail
@@ -214,9 +215,10 @@ class ReportByHand:
             case ToldByOthers() if sums is not None:
                 told = told_by_person(refund.id, sums.lines, sums.unexplained)
                 if isinstance(told, NotShown):
+                    short = Money(told.short, refund.currency).for_people()
                     raise ReportDecisionRefusedError(
-                        f"Stripe shows {told.short} {refund.currency} (minor units) too little for "
-                        f"{refund.id} to be among what it was told."
+                        f"Nobody can have told Stripe of {refund.id}: for that, the sum that "
+                        f"Stripe shows as refunded is {short} too small."
                     )
                 after = (ReportState.REPORTED, ReportCause.TOLD_BY_PERSON)
                 return WeighedReport(refund=refund, sums=sums, after=after, owe=told.owe)

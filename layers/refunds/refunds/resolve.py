@@ -214,7 +214,7 @@ class ResolveRefund:
         if refund.processor_refund_id not in (None, asked):
             raise ResolutionRefusedError(
                 f"{refund.id} is bound to {refund.processor_refund_id}. If that is another refund, "
-                "say --failed: it is let go, and imported as what it is."
+                "say --failed: it is then separated from this one, and imported by itself."
             )
         movement = self._movement(refund, asked, decision, deadline)
         if movement is None and not decision.despite_evidence:
@@ -246,13 +246,15 @@ class ResolveRefund:
         shown = f"{refund.processor} shows {movement.id}"
         if not can_stand_for(movement, refund):
             raise ResolutionRefusedError(
-                f"{shown} as {movement.money.amount} {movement.money.currency} (minor units) of "
-                f"payment {movement.payment_id}; {refund.id} is {refund.amount} {refund.currency} "
-                f"of {refund.processor_payment_id}."
+                f"{shown} as {movement.money.for_people()} of payment {movement.payment_id}; "
+                f"{refund.id} is {Money(refund.amount, refund.currency).for_people()} of "
+                f"{refund.processor_payment_id}."
             )
         is_bound = movement.id == refund.processor_refund_id
         if movement.order_id not in (None, refund.id) and not is_bound:
-            raise ResolutionRefusedError(f"{shown} as what {movement.order_id} ordered.")
+            raise ResolutionRefusedError(
+                f"{shown} under the id of {movement.order_id}: it is that refund's."
+            )
         claimed = self.ledger.claimed(refund.processor, [movement.id])
         owner = claimed.get(movement.id, refund.id)
         if owner != refund.id:
@@ -375,8 +377,8 @@ class ResolveRefund:
         ends_ms = refund.last_sent_at_ms + self.hold_ms
         if self.clock.now_ms() < ends_ms:
             raise ResolutionRefusedError(
-                f"The order may still arrive at {refund.processor} until {_utc(ends_ms)}: what has "
-                "not been found by now has not failed yet."
+                f"What was sent for {refund.id} may still arrive at {refund.processor} until "
+                f"{_utc(ends_ms)}: not found by now does not mean failed. Decide after that."
             )
 
     def _candidates(
@@ -402,9 +404,9 @@ class ResolveRefund:
         if candidates and not decision.despite_evidence:
             ids = ", ".join(movement.id for movement in candidates[:NAMED_MAX])
             raise ResolutionRefusedError(
-                f"{refund.processor} lists {ids}, of its amount or its order and nobody's: that "
-                "can be this refund. If it is, say --succeeded with its id; if it is known to be "
-                "another, say --despite-evidence.",
+                f"{refund.processor} lists {ids}, with this refund's amount or id, and no refund "
+                "here claims it: it can be this one. If it is, say --succeeded with its id; if it "
+                "is known to be another, say --despite-evidence.",
                 movements=candidates,
             )
         return candidates
@@ -515,18 +517,20 @@ def _nothing_to_write(stored: Stored) -> Resolution:
 
 # Why there is nothing to decide about a refund that is in another state.
 _NOT_IN_REVIEW: Final = {
-    State.REQUESTED: "has not been sent yet; it is, by itself, when its turn comes, unless it is "
-    "withdrawn before",
-    State.SUBMITTING: "is being sent, or its call died: that is found out by itself",
-    State.UNKNOWN: "is being looked up by itself, until the hold after its sending is over. If its "
-    "processor has given no answer for twice as long, say --despite-evidence",
+    State.REQUESTED: "has not been sent yet: it is sent by itself when its turn comes, or can be "
+    "withdrawn until then",
+    State.SUBMITTING: "is being sent, or the call that sent it died: settling finds out by itself",
+    State.UNKNOWN: "is looked up by itself until it can no longer be executed late; only then does "
+    "a person decide. If its processor has given no answer for twice HoldSeconds, say "
+    "--despite-evidence",
     State.PENDING: "is accepted by the processor, and followed to its end by itself. If it has "
-    "waited for longer than an order can take to arrive, say --despite-evidence",
+    "been pending for longer than HoldSeconds, say --despite-evidence",
     State.SUCCEEDED: "has succeeded, and is bound to its refund at the processor",
     State.REJECTED: "was refused by the processor: it is certain that no money moved",
     State.ABORTED: "was certainly never executed; its key may be used again",
-    State.FAILED: "failed. Should its money have moved after all, the next look at the payment "
-    "finds that: as this refund, if the processor shows that, else as one of its own that names it",
+    State.FAILED: "failed. If money moved for it after all, the next look at the payment finds "
+    "that: this refund succeeds if the processor shows its id there, else another is imported "
+    "that names this one",
 }
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from refunds.errors import PaymentNotFoundError
+from refunds.money import Money
 from refunds.payment import Payment
 from refunds.ports import Commit, Ledger, PaymentWrite, Trail
 
@@ -36,9 +37,10 @@ class Unlink:
         if payment is None or payment.payment_record != payment_record:
             raise PaymentNotFoundError(f"The ledger links {payment_record} to no payment.")
         if not payment.is_unused:
+            held = Money(payment.held, payment.currency).for_people()
             raise LinkInUseError(
-                f"{payment_record} is linked to {payment.key.charge_id}, of which {payment.held} "
-                f"{payment.currency} (minor units) moved or may still: that link stays."
+                f"{payment_record} is linked to {payment.key.charge_id}, of which {held} was "
+                "refunded or may still be: that link stays."
             )
         return payment
 

@@ -50,7 +50,7 @@ class WithdrawRefund:
         state = stored.refund.state
         if state is not State.REQUESTED and not is_withdrawn(stored.refund):
             raise WithdrawalRefusedError(
-                f"{refund_id} is {state}: only what waits can be taken back."
+                f"{refund_id} is {state}: only what waits for its turn can be withdrawn."
             )
         return stored
 

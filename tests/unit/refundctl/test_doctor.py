@@ -124,6 +124,7 @@ class TestProviders:
         assert found.level is level
         assert "the-key" not in found.found + found.todo
         assert (found.todo == "") == (level is OK)
+        assert ("callers may get 503" in found.todo) == (level is WARN)
 
     def test_does_it_answer_at_all(self) -> None:
         found = providers.unreachable("Stripe", "connecting took too long")

@@ -1,5 +1,6 @@
 """Refunds are listed, the stuck ones first, and one is shown from its first line to its last."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -216,7 +217,8 @@ class TestShow:
         world.settle_due()
         shown = operator.done(f"show {refund_id}").out
         assert "no movement found" in shown
-        assert "nothing that is nobody's" in shown  # on the charge before
+        assert "no movement found (looks in this state: 1, answered: 1)" in shown
+        assert re.search(r"unclaimed before we sent +none", shown)
         assert "busy with" in shown
         value = operator.json(f"show {refund_id}")["ledger"]
         assert (value["state"], value["snapshot"], value["look_ups"]) == ("unknown", [], 1)

@@ -60,7 +60,7 @@ class TestReport:
         line = f"report {undecided.id} --told --reason 'ticket 1' --yes --json"
         ended = operator(line)
         assert (ended.exit_code, ended.out) == (Exit.REFUSED, "")
-        assert "Stripe shows 2200 sgd (minor units) too little" in ended.err
+        assert "the sum that Stripe shows as refunded is SGD 22.00 too small" in ended.err
         # When Stripe shows it
         world.book_by_hand(2500, "ticket-2")
         ended = operator.done(line)
@@ -192,6 +192,7 @@ class TestAcceptExcess:
         world.refund("k", amount=2500)
         ended = operator("record pr_1 --accept-excess --reason x --yes")
         assert (ended.exit_code, ended.out) == (Exit.REFUSED, "")
+        assert "less what was reported is SGD 0.00" in ended.err
         assert operator("record pr_no --accept-excess --reason x").exit_code == Exit.REFUSED
 
 
@@ -218,4 +219,4 @@ class TestUnlink:
         world.refund("k", amount=2500)
         ended = operator("unlink pr_1 --yes")
         assert (ended.exit_code, ended.out) == (Exit.REFUSED, "")
-        assert "that link stays" in ended.err
+        assert "of which SGD 25.00 was refunded or may still be: that link stays" in ended.err

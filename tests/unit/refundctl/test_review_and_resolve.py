@@ -1,6 +1,7 @@
 """What needs a person is shown with the evidence of all sides, and a person decides."""
 
 import getpass
+import re
 from dataclasses import replace
 
 import pytest
@@ -73,7 +74,7 @@ class TestReview:
         assert listed["verdict"] == "ANOTHER AMOUNT UNDER OUR ORDER"
         assert shown["candidates"] == []
         text = operator.done("review").out
-        assert "No movement can be ours" not in text
+        assert "Nothing that is listed can be ours" not in text
         assert f"resolve {refund.id} --failed --despite-evidence" in text
 
     def test_all_sides_stand_side_by_side(
@@ -108,6 +109,14 @@ class TestReview:
             "SGD 99.99",
         ):
             assert fact in text
+
+    def test_the_looks_before_a_review_are_not_said_to_be_none(
+        self, operator: Operator, lost: Refund
+    ) -> None:
+        # Given a review after several looks, whose count began anew with it
+        text = operator.done("review").out
+        assert lost.id in text
+        assert re.search(r"last look +no movement found *$", text, re.MULTILINE)
 
     def test_what_was_there_before_we_sent_is_said(self, world: World, operator: Operator) -> None:
         # Given a dashboard refund that failed, of the same amount, before ours
@@ -239,7 +248,7 @@ class TestResolve:
     ) -> None:
         other = world.stored("other")
         for line, told in (
-            (f"--succeeded {other.processor_refund_id}", "is 2500 sgd"),
+            (f"--succeeded {other.processor_refund_id}", "is SGD 25.00"),
             ("--succeeded hitpay-refund-99", "does not show hitpay-refund-99"),
             ("--failed --reason x", "may still arrive"),
         ):

@@ -201,7 +201,7 @@ def test_enabled_again_what_it_is_owed_is_due_at_once(operator: Operator, world:
             now_ms=now_ms,
             check_at_ms=now_ms + 7_200_000,
         )
-    assert "kept for three days" in operator.done(f"webhooks disable {one['id']}").out
+    assert "kept for 3d" in operator.done(f"webhooks disable {one['id']}").out
     # When it is enabled
     ended = operator.done(f"webhooks enable {one['id']}")
     # Then settling rings for it at once, and for nobody else

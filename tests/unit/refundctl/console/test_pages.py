@@ -105,7 +105,7 @@ class TestOverview:
     def test_a_quiet_night_says_so(self) -> None:
         page = overview_of(Shelf())
         assert page.by_id("main").text.startswith("Overview What needs somebody Nothing needs you.")
-        for told in ("None is in flight", "All refunds have come to their end", "No refund was"):
+        for told in ("None is in flight", "All refunds are finished", "No refund was"):
             assert told in page.by_id("main").text
 
     def test_of_very_many_that_wait_the_oldest_are_shown(self) -> None:

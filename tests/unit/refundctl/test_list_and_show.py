@@ -235,7 +235,7 @@ class TestShow:
         moved = world.refund("moved", amount=2500).refund
         world.processor.fates.append(RequestLost())
         unknown = world.refund("open", amount=1000).refund
-        # When either is shown, then each amount stands in one line, and they add up to what was paid
+        # When either is shown, then no amount stands in two lines, and they add up to the payment
         for refund in (moved, unknown):
             shown = operator.done(f"show {refund.id}").out
             assert fact(shown, "captured") == "SGD 99.99"

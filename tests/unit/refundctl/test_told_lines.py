@@ -148,6 +148,8 @@ def test_every_command_that_writes_words_down_can_be_tried_first() -> None:
                 for word, each in action.choices.items():
                     yield from options(each, f"{name} {word}".strip())
 
-    taking = {name: known for name, known in options(parser(), "") if known & {"--reason", "--note"}}
+    taking = {
+        name: known for name, known in options(parser(), "") if known & {"--reason", "--note"}
+    }
     assert {name for name, known in taking.items() if "--dry-run" not in known} == {"list"}
     assert len(taking) > 4

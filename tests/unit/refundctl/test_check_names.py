@@ -1,4 +1,4 @@
-"""The names that `doctor` gives its checks are those of the documented schema: people page by them."""
+"""The names that `doctor` gives its checks are those of its schema: people page by them."""
 
 import inspect
 import json

@@ -1,19 +1,23 @@
 """`refundctl doctor`: is everything as it should be? What is not comes with what to do.
 
-Nothing is changed, no secret is shown, and no money moves. Ends with 1 if something fails.
+Nothing is changed, no secret is shown, and no money moves. Ends with 1 if something fails, and
+with 3, without findings, if the stack itself cannot be asked.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from refundctl import options
 from refundctl.checks import ledger, providers, queues, release, secrets, webhooks
-from refundctl.checks.finding import Finding, Level, warn
-from refundctl.exits import Exit
+from refundctl.checks.finding import Finding, Level, fail, warn
+from refundctl.exits import Exit, UnreachableError
 from refundctl.options import Call, Groups
 from refundctl.output import Sheet, table_of
+from refunds.adapters.api_key import KeyUnavailableError
+from refunds.config import ConfigurationError
+from refunds.ports import DoorbellError, LedgerUnavailableError, ProviderUnavailableError
 
 CHECKS: tuple[tuple[str, Callable[[Call], Iterator[Finding]]], ...] = (
     ("secrets", secrets.check),
@@ -23,6 +27,27 @@ CHECKS: tuple[tuple[str, Callable[[Call], Iterator[Finding]]], ...] = (
     ("webhooks", webhooks.check),
     ("release", release.check),
 )
+# How AWS says that an identity lacks a right.
+DENIALS: Final = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "UnauthorizedException",
+        "UnauthorizedOperation",
+    }
+)
+# What ends one subject. A defect of the doctor itself is none of these, and ends the command.
+NO_ANSWER: Final = (
+    BotoCoreError,
+    ConfigurationError,
+    DoorbellError,
+    KeyUnavailableError,
+    LedgerUnavailableError,
+    ProviderUnavailableError,
+    UnreachableError,
+)
+SEE_TO_IT: Final = "See to that; then ask again."
 
 
 def declare(groups: Groups) -> None:
@@ -75,10 +100,18 @@ def _json(call: Call, finding: Finding) -> dict[str, Any]:
 def _carefully(
     name: str, check: Callable[[Call], Iterator[Finding]], call: Call
 ) -> Iterator[Finding]:
-    """The findings of a subject; a question that may not be asked is one, and stops no other."""
+    """The findings of a subject; a question that gets no answer is one, and stops no other.
+
+    What the operator may not ask tells nothing of the deployment, so that it is only a warning.
+    """
     try:
         yield from check(call)
     except ClientError as error:
-        told = error.response["Error"]
-        found = f"not all could be asked: {told.get('Code')}: {told.get('Message')}"
-        yield warn(name, found, "Ask with an identity that may.")
+        refusal = error.response.get("Error", {})
+        found = f"not all could be asked: {refusal.get('Code')}: {refusal.get('Message')}"
+        if refusal.get("Code") in DENIALS:
+            yield warn(name, found, "Ask with an identity that may.")
+        else:
+            yield fail(name, found, SEE_TO_IT)
+    except NO_ANSWER as error:
+        yield fail(name, f"not all could be asked: {error}", SEE_TO_IT)

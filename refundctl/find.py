@@ -1,7 +1,8 @@
 """`refundctl find`: refunds by whatever somebody has at hand: an id, a key, or words.
 
 Every kind of id and the idempotency key are looked up at once; words are looked for in reasons,
-metadata and keys of what was made in the time that is asked for, bounded.
+metadata, keys and credit notes of what was made in the time that is asked for, bounded. No index
+knows credit notes, so that they are found as words are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -90,6 +91,7 @@ def said_in(refund: Refund, words: Sequence[str]) -> str:
     places = {
         "reason": refund.request.reason or "",
         "idempotency key": refund.idempotency_key or "",
+        "credit note": refund.credit_note.id or "",
         **{f"metadata {name}": f"{name} {text}" for name, text in refund.request.metadata.items()},
     }
     texts = {name: text.casefold() for name, text in places.items()}

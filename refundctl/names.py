@@ -1,19 +1,68 @@
 """What the ledger knows under a name that somebody has at hand, whichever kind of name it is."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, Protocol
 
 from refundctl import walk
-from refundctl.world import World
-from refunds.payment import PaymentKey, payment_key_of
-from refunds.ports import FIRST_PLACE, LAST_PLACE, OfInvoice, OfPaymentIntent, Selection
+from refunds.payment import Payment, PaymentKey, payment_key_of
+from refunds.ports import FIRST_PLACE, LAST_PLACE, Listing, OfInvoice, OfPaymentIntent, Selection
 from refunds.refund import Refund, refund_id_of
 
-NAME_MAX = 255
+NAME_MAX: Final = 255
+PAYMENT_RECORD: Final = "Payment Record"
+PAYMENT_INTENT: Final = "PaymentIntent"
+INVOICE: Final = "invoice"
+CHARGE: Final = "charge"
 
 
-def named(world: World, text: str) -> Iterator[tuple[str, tuple[Refund, str]]]:
+class NamesLedger(Protocol):
+    """The reads of `ports.Ledger` by which a name is looked up."""
+
+    def refund(self, refund_id: str) -> Refund | None:
+        """As in `ports.Ledger`, like the other three."""
+
+    def payment(self, key: PaymentKey) -> Payment | None: ...  # noqa: D102
+
+    def payment_of_record(self, payment_record: str) -> PaymentKey | None: ...  # noqa: D102
+
+    def claimed(  # noqa: D102
+        self, processor: str, processor_refund_ids: Sequence[str]
+    ) -> Mapping[str, str]: ...
+
+
+class Known(Protocol):
+    """What knows names: the commands' `World`, and the console's `Sources`."""
+
+    @property
+    def stage(self) -> str: ...  # noqa: D102
+
+    @property
+    def ledger(self) -> NamesLedger: ...  # noqa: D102
+
+    @property
+    def listing(self) -> Listing: ...  # noqa: D102
+
+    @property
+    def processors(self) -> Iterable[str]:
+        """Their names."""
+
+
+def is_name(text: str) -> bool:
+    """Whether anything can be called so."""
+    return 1 <= len(text) <= NAME_MAX and text.isascii() and text.isprintable()
+
+
+def named(world: Known, text: str) -> Iterator[tuple[str, tuple[Refund, str]]]:
     """The refunds that an id or a key names, by their ids, and which kind of name it is."""
-    if not 1 <= len(text) <= NAME_MAX or not text.isascii() or not text.isprintable():
+    yield from refunds_named(world, text)
+    for key, kind in payments_named(world, text).items():
+        for refund in walk.of_payment(world.listing, key):
+            yield refund.id, (refund, kind)
+
+
+def refunds_named(world: Known, text: str) -> Iterator[tuple[str, tuple[Refund, str]]]:
+    """Of these, those whose own id, idempotency key or processor's refund it is."""
+    if not is_name(text):
         return
     for refund_id, kind in ((text, "id"), (refund_id_of(text, world.stage), "idempotency key")):
         if (refund := world.ledger.refund(refund_id)) is not None:
@@ -22,19 +71,18 @@ def named(world: World, text: str) -> Iterator[tuple[str, tuple[Refund, str]]]:
         owner = world.ledger.claimed(processor, [text]).get(text)
         if owner is not None and (refund := world.ledger.refund(owner)) is not None:
             yield owner, (refund, "the processor's refund")
-    for key, kind in payments_named(world, text).items():
-        for refund in walk.of_payment(world.listing, key):
-            yield refund.id, (refund, kind)
 
 
-def payments_named(world: World, text: str) -> Mapping[PaymentKey, str]:
+def payments_named(world: Known, text: str) -> Mapping[PaymentKey, str]:
     """The payments that a Payment Record, PaymentIntent, invoice or charge names, and which."""
     found: dict[PaymentKey, str] = {}
+    if not is_name(text):
+        return found
     if (of_record := world.ledger.payment_of_record(text)) is not None:
-        found[of_record] = "Payment Record"
+        found[of_record] = PAYMENT_RECORD
     kinds: tuple[tuple[Selection, str], ...] = (
-        (OfPaymentIntent(text), "PaymentIntent"),
-        (OfInvoice(text), "invoice"),
+        (OfPaymentIntent(text), PAYMENT_INTENT),
+        (OfInvoice(text), INVOICE),
     )
     for selection, kind in kinds:
         places = world.listing.newest(
@@ -45,5 +93,5 @@ def payments_named(world: World, text: str) -> Mapping[PaymentKey, str]:
     for name in world.processors:
         key = PaymentKey(name, text)
         if world.ledger.payment(key) is not None:
-            found[key] = "charge"
+            found[key] = CHARGE
     return found

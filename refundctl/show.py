@@ -121,7 +121,8 @@ def payment_facts(payment: Payment) -> dict[str, str]:
         "payment record": payment.payment_record or "none is known to book it",
         "charge": f"{payment.key.charge_id} ({payment.key.processor})",
         "captured": money(payment.captured, currency),
-        "refunded or in flight": money(payment.held, currency),
+        # The ledger's sum holds what moved as well, which has a line of its own.
+        "held by open refunds": money(payment.held - payment.moved, currency),
         "moved": money(payment.moved, currency),
         "refunded by others": by_others,
         "still refundable": money(payment.refundable, currency),

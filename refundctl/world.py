@@ -68,12 +68,24 @@ ASKING_MS = 24_000
 EXTERNAL_REPORT_DELAY_SECONDS = "120"
 
 
+@dataclass(frozen=True)
+class Deployment:
+    """Where money moves: a stage, as the stack itself says, and whether its money is real."""
+
+    stage: str
+    mode: Mode
+
+    def __str__(self) -> str:
+        return f"{self.stage} ({self.mode.value})"
+
+
 @dataclass(frozen=True, kw_only=True)
 class World:
     """What the commands work with.
 
     Attributes:
         stage: the deployment's name as refunds' ids are made of it.
+        mode: whether its money is real.
         hold_ms: how long after it was sent an order may still arrive.
         lease_ms: for how long one worker has the reports of a payment to itself.
         step_ms: the settle interval.
@@ -81,6 +93,7 @@ class World:
     """
 
     stage: str
+    mode: Mode
     hold_ms: int
     lease_ms: int
     step_ms: int
@@ -99,6 +112,11 @@ class World:
     trail: Trail
     webhooks: WebhooksOut
     close: Callable[[], None]
+
+    @property
+    def deployment(self) -> Deployment:
+        """What somebody reads before money moves, and after."""
+        return Deployment(self.stage, self.mode)
 
     def deadline(self) -> Deadline:
         """By when whatever is asked about one refund has been answered."""
@@ -225,6 +243,7 @@ def world_of(target: Target) -> World:
     """
     stack, clock = target.stack, SystemClock()
     given = stack.parameters
+    mode = Mode(given["Mode"])
     dynamodb: DynamoDBClient = target.client("dynamodb")
     sqs: SQSClient = target.client("sqs")
     table, keys, http = (
@@ -254,6 +273,7 @@ def world_of(target: Target) -> World:
     grace_s = int(given.get("ExternalReportDelaySeconds", EXTERNAL_REPORT_DELAY_SECONDS))
     return World(
         stage=given["Stage"],
+        mode=mode,
         hold_ms=int(given["HoldSeconds"]) * 1000,
         lease_ms=int(given["ReportLeaseSeconds"]) * 1000,
         step_ms=int(given["SettleSeconds"]) * 1000,
@@ -279,7 +299,7 @@ def world_of(target: Target) -> World:
             names=tuple(REGISTRY),
             together=SideBySide(),
             verify_charge=VerifyCharge.ALWAYS,
-            livemode=given["Mode"] == Mode.LIVE,
+            livemode=mode is Mode.LIVE,
             in_doubt=lambda _: False,
         ),
         learn=learn,

@@ -5,12 +5,22 @@ from dataclasses import dataclass
 from refundctl.console.activity import Activity
 from refundctl.console.sources import Sources
 from refundctl.find import said_in
-from refundctl.names import NAME_MAX
+from refundctl.names import (
+    INVOICE,
+    PAYMENT_INTENT,
+    PAYMENT_RECORD,
+    payments_named,
+    refunds_named,
+)
 from refunds.payment import PaymentKey
-from refunds.refund import Refund, refund_id_of
+from refunds.refund import Refund
 
-# Stripe's own prefixes, and the parameter of the list that each is for.
-_LISTS = {"pr_": "payment_record", "pi_": "payment_intent", "in_": "invoice"}
+# The parameter of the list for each of Stripe's names of a payment.
+_LISTS = {
+    PAYMENT_RECORD: "payment_record",
+    PAYMENT_INTENT: "payment_intent",
+    INVOICE: "invoice",
+}
 
 
 @dataclass(frozen=True)
@@ -21,30 +31,30 @@ class Found:
     parameters: dict[str, str]
 
 
-def find(sources: Sources, text: str) -> Found | None:
-    """The page that shows what is called so; `None` if the ledger knows nothing of that name.
+def find(sources: Sources, text: str) -> list[Found]:
+    """The pages that show what is called so, each once: every kind of name is looked up.
 
     A refund is found by its id, by its idempotency key or by the processor's id of it; a payment by
-    Stripe's ids of it or by the processor's.
+    Stripe's ids of it or by the processor's. It is empty if the ledger knows nothing of that name.
 
     Raises:
         LedgerUnavailableError: the ledger gave no answer.
     """
-    if not 1 <= len(text) <= NAME_MAX or not (text.isascii() and text.isprintable()):
-        return None
-    for refund_id in (text, refund_id_of(text, sources.stage)):
-        if sources.ledger.refund(refund_id) is not None:
-            return _refund(refund_id)
-    for prefix, parameter in _LISTS.items():
-        if text.startswith(prefix):
-            return Found("refunds", {parameter: text})
-    for processor in sources.processors:
-        owner = sources.ledger.claimed(processor, [text]).get(text)
-        if owner is not None:
-            return _refund(owner)
-        if sources.ledger.payment(PaymentKey(processor, text)) is not None:
-            return Found("refunds", {"processor": processor, "charge": text})
-    return None
+    found = [Found(f"refunds/{refund_id}", {}) for refund_id, _ in refunds_named(sources, text)]
+    found += [_list_of(key, kind, text) for key, kind in payments_named(sources, text).items()]
+    return [one for place, one in enumerate(found) if one not in found[:place]]
+
+
+def called(sources: Sources, text: str) -> list[Refund]:
+    """The refunds that are called so, and the newest of each payment that is.
+
+    Raises:
+        LedgerUnavailableError: the ledger gave no answer.
+    """
+    found = {refund_id: refund for refund_id, (refund, _) in refunds_named(sources, text)}
+    for key in payments_named(sources, text):
+        found |= {refund.id: refund for refund in sources.newest_of(key).refunds}
+    return list(found.values())
 
 
 def saying(activity: Activity, text: str) -> list[Refund]:
@@ -53,5 +63,7 @@ def saying(activity: Activity, text: str) -> list[Refund]:
     return [refund for refund in activity.refunds if said_in(refund, words)]
 
 
-def _refund(refund_id: str) -> Found:
-    return Found(f"refunds/{refund_id}", {})
+def _list_of(key: PaymentKey, kind: str, text: str) -> Found:
+    if kind in _LISTS:
+        return Found("refunds", {_LISTS[kind]: text})
+    return Found("refunds", {"processor": key.processor, "charge": key.charge_id})

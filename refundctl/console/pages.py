@@ -167,10 +167,17 @@ class Pages:
         """The newest refunds of a processor's payment."""
         return self._list(page, f"Refunds of {charge}", None, now_ms)
 
+    def refunds_called(self, refunds: Sequence[Refund], text: str, now_ms: int) -> str:
+        """The refunds that a name leads to which is several things' name."""
+        return self._found(refunds, f"called: {text}", now_ms)
+
     def refunds_saying(self, refunds: Sequence[Refund], text: str, now_ms: int) -> str:
-        """The refunds whose reason, metadata or key say it."""
+        """The refunds whose reason, metadata, key or credit note say it."""
+        return self._found(refunds, f"saying: {text}", now_ms)
+
+    def _found(self, refunds: Sequence[Refund], how: str, now_ms: int) -> str:
         page = Page(refunds=refunds[:STUCK_SHOWN], payments={}, has_more=False)
-        return self._list(page, f"{count_of(len(refunds), 'refund')} saying: {text}", None, now_ms)
+        return self._list(page, f"{count_of(len(refunds), 'refund')} {how}", None, now_ms)
 
     def refund(
         self,

@@ -15,7 +15,7 @@ from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
 from refundctl.console.activity import DEFAULT_WINDOW, WINDOWS, activity
-from refundctl.console.find import find, saying
+from refundctl.console.find import called, find, saying
 from refundctl.console.fresh import Fresh
 from refundctl.console.gate import HOST, Gate, Handler, harden
 from refundctl.console.monthly import monthly
@@ -161,10 +161,14 @@ class Console:
     async def _find(self, request: web.Request) -> web.StreamResponse:
         text = request.query.get("q", "").strip()
         found = await self._read(partial(find, self._sources, text))
-        if found is None:
+        if not found:
             return await self._find_words(text)
-        query = f"?{urlencode(found.parameters)}" if found.parameters else ""
-        raise web.HTTPFound(f"/{self._gate.token}/{found.path}{query}")
+        if len(found) > 1:
+            refunds = await self._read(partial(called, self._sources, text))
+            return _html(self._pages.refunds_called(refunds, text, self._sources.clock.now_ms()))
+        (page,) = found
+        query = f"?{urlencode(page.parameters)}" if page.parameters else ""
+        raise web.HTTPFound(f"/{self._gate.token}/{page.path}{query}")
 
     async def _find_words(self, text: str) -> web.StreamResponse:
         """What is called so is nothing: then whose reason, metadata or key say so, of 30 days."""

@@ -22,9 +22,11 @@ class ReadLedger(Protocol):
     """The reads of `ports.Ledger`. What writes is left out, so that the console cannot name it."""
 
     def refund(self, refund_id: str) -> Refund | None:
-        """As in `ports.Ledger`, like the other three."""
+        """As in `ports.Ledger`, like the other four."""
 
     def payment(self, key: PaymentKey) -> Payment | None: ...  # noqa: D102
+
+    def payment_of_record(self, payment_record: str) -> PaymentKey | None: ...  # noqa: D102
 
     def claimed(  # noqa: D102
         self, processor: str, processor_refund_ids: Sequence[str]

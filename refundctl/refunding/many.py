@@ -33,10 +33,13 @@ def refund_many(call: Call) -> Exit:
         differs = difference(rows, stored)
         for line in differs.lines(call.world) if differs else ():
             output.say(line)
-        output.say(f"{asked.file}: {_sums(rows)}, batch {asked.batch}.")
+        output.say(f"{asked.file}: {_sums(rows)}, batch {asked.batch}, at {call.world.deployment}.")
         if asked.dry_run:
             return _checked(call, rows, file)
-        question = "Send these, though the batch held others?" if differs else "Refund these?"
+        at = f"at {call.world.deployment}"
+        question = (
+            f"Send these {at}, though the batch held others?" if differs else f"Refund these {at}?"
+        )
         if not asked.yes and not output.confirm(question):
             raise RefusedError("Nothing was sent.")
     with call.service() as service:
@@ -132,7 +135,9 @@ def _ended(call: Call, results: ResultFile, file: Path) -> Exit:
     """Say what became of the rows; 0 only if every one is final, and as was wished or refused."""
     told = results.all
     counts = Counter(one.result for one in told.values())
-    call.output.result(f"{_counted(told)}. See {file}.", _json(call, told, file))
+    call.output.result(
+        f"{call.world.deployment}: {_counted(told)}. See {file}.", _json(call, told, file)
+    )
     if call.arguments.dry_run:
         return Exit.REFUSED if counts[Result.REFUSED] or counts[Result.UNKNOWN] else Exit.DONE
     if counts[Result.PENDING] or counts[Result.UNKNOWN]:
@@ -150,6 +155,8 @@ def _counted(told: Mapping[str, Told]) -> str:
 def _json(call: Call, told: Mapping[str, Told], file: Path) -> dict[str, Any]:
     counts = Counter(one.result for one in told.values())
     return {
+        "stage": call.world.stage,
+        "mode": call.world.mode.value,
         "batch": call.arguments.batch,
         "dry_run": call.arguments.dry_run,
         "rows": len(told),

@@ -32,15 +32,15 @@ def refund_one(call: Call) -> Exit:
         else:
             output.say(_known(known, asked.key))
         if asked.dry_run:
-            output.result("Nothing was sent.", _json(seen, key, None, None))
+            output.result(f"Nothing was sent to {seen.deployment}.", _json(seen, key, None, None))
             return Exit.DONE
-        if not asked.yes and not output.confirm("Refund this?"):
+        if not asked.yes and not output.confirm(f"Refund this at {seen.deployment}?"):
             raise RefusedError("Nothing was sent.")
     told = _asked_for(call, key, seen.wish)
     if told.result is Result.UNKNOWN or not told.refund_id:
         return _unsettled(call, seen, key, told)
     refund = _followed(call, told)
-    output.result(_says(refund, told), _json(seen, key, told, refund))
+    output.result(f"{seen.deployment}: {_says(refund, told)}", _json(seen, key, told, refund))
     return _exit(refund)
 
 
@@ -108,11 +108,11 @@ def _with_the_same_key(call: Call, key: str, wish: Wish) -> str:
 def _unsettled(call: Call, seen: Preview, key: str, told: Told) -> Exit:
     """Refused, or it is not known what became of it: the same key finds out."""
     if told.result is Result.REFUSED:
-        said = f"Refused: {told.code}: {told.message}"
+        said = f"{seen.deployment}: Refused: {told.code}: {told.message}"
         call.output.result(said, _json(seen, key, told, None))
         return Exit.REFUSED
     call.output.say(_with_the_same_key(call, key, seen.wish))
-    said = f"Not known what became of it: {told.code}: {told.message}"
+    said = f"{seen.deployment}: Not known what became of it: {told.code}: {told.message}"
     call.output.result(said, _json(seen, key, told, None))
     return Exit.UNREACHABLE
 
@@ -145,6 +145,8 @@ def _exit(refund: Refund | None) -> Exit:
 
 def _json(seen: Preview, key: str, told: Told | None, refund: Refund | None) -> dict[str, Any]:
     return {
+        "stage": seen.deployment.stage,
+        "mode": seen.deployment.mode.value,
         "payment_record": seen.seen.report_to,
         "processor": seen.payment.key.processor,
         "processor_payment_id": seen.payment.key.charge_id,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from refundctl.facts import money
 from refundctl.refunding.wish import Wish
-from refundctl.world import World
+from refundctl.world import Deployment, World
 from refunds.errors import PaymentNotRefundableError, RefundAmountExceededError
 from refunds.link import Sighting
 from refunds.payment import Payment
@@ -18,18 +18,21 @@ class Preview:
     Attributes:
         payment: with everything that others moved accounted for; nothing of it is written.
         amount: minor units.
+        deployment: where it would be refunded.
     """
 
     wish: Wish
     seen: Sighting
     payment: Payment
     amount: int
+    deployment: Deployment
 
     @property
     def facts(self) -> dict[str, str]:
         """In words."""
         payment, currency = self.payment, self.payment.currency
         return {
+            "deployment": str(self.deployment),
             "payment record": self.seen.report_to or "",
             "PaymentIntent": self.seen.payment_intent or "",
             "invoice": self.seen.invoice or "",
@@ -70,4 +73,4 @@ def preview(world: World, wish: Wish) -> Preview:
         claimed = world.ledger.payment_of_record(wish.payment)
     seen = world.resolver.sight(wish.request, claimed, world.deadline())
     payment = world.learn.look(seen.view).current
-    return Preview(wish, seen, payment, wish.amount or payment.refundable)
+    return Preview(wish, seen, payment, wish.amount or payment.refundable, world.deployment)

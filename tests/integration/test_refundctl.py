@@ -30,6 +30,7 @@ from tests.integration.night import (
     wait_for_state,
 )
 from tests.integration.shell import Refundctl
+from tests.unit.refundctl.test_json_schemas import schema_of
 
 # What is only on its way, if nothing is allowed to be.
 STILL_COMING = ("not_settled", "not_reported", "movement_unclaimed")
@@ -61,7 +62,10 @@ def test_a_healthy_stack_is_found_to_be_one_and_no_secret_is_shown(
 ) -> None:
     ended = refundctl.run("doctor", "--json")
     assert ended.returncode == 0, ended.stdout
-    findings = json.loads(ended.stdout)["findings"]
+    told = json.loads(ended.stdout)
+    findings = told["findings"]
+    # Every check has a name of the schema, by which people page
+    schema_of("doctor").validate(told)
     # Everything could be asked, and nothing fails
     assert [one for one in findings if "could be asked" in one["found"]] == []
     assert [one for one in findings if one["level"] == "fail"] == []

@@ -18,6 +18,7 @@ from refundctl.refunding.service import Service
 from refundctl.target import Stack, Target
 from refundctl.webhooks_out import WebhooksOut
 from refundctl.world import World as OperatorsWorld
+from refunds.config import Mode
 from tests.fakes.backlog import MemoryBacklog
 from tests.fakes.batches import MemoryBatches
 from tests.fakes.service import InProcess
@@ -119,6 +120,7 @@ class Operator:
     Attributes:
         clients: of AWS, by service.
         parameters: of the deployed stack.
+        mode: of the deployed stack, as the operator is shown it.
         closed: one for each command that let go of its world.
     """
 
@@ -131,6 +133,7 @@ class Operator:
     webhooks: WebhooksOut = field(default_factory=webhooks_in_memory)
     batches: MemoryBatches = field(default_factory=MemoryBatches)
     service: Service | None = None
+    mode: Mode = Mode.TEST
     sleep: Callable[[float], object] = lambda _: None
 
     def __call__(self, line: str) -> Ended:
@@ -160,6 +163,7 @@ class Operator:
         world = self.world
         return OperatorsWorld(
             stage=STAGE,
+            mode=self.mode,
             hold_ms=HOLD_MS,
             lease_ms=REPORT_LEASE_MS,
             step_ms=STEP_MS,

@@ -1,6 +1,5 @@
 """Each thing that can be wrong is found, and comes with what to do; no secret is ever shown."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,21 +7,24 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from local.lines import spelt
 from refundctl import doctor
 from refundctl.checks import ledger, providers, queues, release, secrets
 from refundctl.checks.finding import Finding, Level, fail, fine, warn
-from refundctl.exits import Exit
+from refundctl.exits import Exit, UnreachableError
 from refundctl.options import Call
+from refundctl.target import Stack, Target
+from refunds.adapters.api_key import KeyUnavailableError
 from refunds.adapters.http_messages import HttpAnswer
-from refunds.config import Mode
+from refunds.config import ConfigurationError, Mode
+from refunds.ports import DoorbellError, LedgerUnavailableError, ProviderUnavailableError
 from refunds.refund import CreditNote
 from refunds.state_machine import CreditNoteState, ReportState
 from tests.fakes.processor_fates import ReplyLost, RequestLost
 from tests.fakes.world import STEP_MS, World
-from tests.unit.refundctl.operator import Operator
+from tests.unit.refundctl.operator import Operator, TargetInMemory
 
 NOW_MS = 1_700_000_000_000
 OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
@@ -285,6 +287,20 @@ def having(*findings: Finding) -> Callable[[Call], Iterator[Finding]]:
     return lambda _call: iter(findings)
 
 
+def refused_by_aws(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "Ask")
+
+
+def stopped_by(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Let a subject be asked that stops in the middle, and after it another."""
+
+    def half(_call: Call) -> Iterator[Finding]:
+        yield fine("a", "good")
+        raise error
+
+    monkeypatch.setattr(doctor, "CHECKS", (("ledger", half), ("queues", having(fine("b", "ok")))))
+
+
 class TestCommand:
     def test_all_findings_are_listed_and_the_worst_decides(
         self, operator: Operator, monkeypatch: pytest.MonkeyPatch
@@ -318,12 +334,57 @@ class TestCommand:
     def test_what_may_not_be_asked_is_said_and_stops_nothing_else(
         self, operator: Operator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def denied(_call: Call) -> Iterator[Finding]:
-            yield fine("a", "good")
-            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Ask")
-
-        checks = (("first", denied), ("second", having(fine("b", "good"))))
-        monkeypatch.setattr(doctor, "CHECKS", checks)
+        stopped_by(monkeypatch, refused_by_aws("AccessDenied"))
         ended = operator.done("doctor --json")
-        assert [one["check"] for one in ended.value["findings"]] == ["a", "first", "b"]
-        assert "AccessDenied" in json.dumps(ended.value)
+        checks = {one["check"]: one for one in ended.value["findings"]}
+        assert list(checks) == ["a", "ledger", "b"]
+        assert checks["ledger"]["level"] == "warn"
+        assert "AccessDenied" in checks["ledger"]["found"]
+
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [
+            (LedgerUnavailableError("throttled"), "throttled"),
+            (KeyUnavailableError("The keys cannot be read."), "cannot be read"),
+            (ConfigurationError("It mixes real and play money."), "real and play money"),
+            (ProviderUnavailableError("too slow"), "too slow"),
+            (DoorbellError("The queue is away."), "queue is away"),
+            (UnreachableError("There is no table."), "no table"),
+            (EndpointConnectionError(endpoint_url="https://there"), "https://there"),
+            (refused_by_aws("ResourceNotFoundException"), "ResourceNotFoundException"),
+            (refused_by_aws("ThrottlingException"), "ThrottlingException"),
+        ],
+        ids=lambda one: type(one).__name__ if isinstance(one, Exception) else None,
+    )
+    def test_what_gives_no_answer_fails_and_all_else_is_told(
+        self, operator: Operator, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+    ) -> None:
+        # Given a subject that stops in the middle
+        stopped_by(monkeypatch, error)
+        # When somebody, or something that pages, asks how things are
+        ended = operator("doctor --json")
+        # Then it fails, and says why, and everything else is told as well
+        assert (ended.exit_code, ended.value["level"]) == (Exit.REFUSED, "fail")
+        first, failed, last = ended.value["findings"]
+        assert (first["check"], last["check"]) == ("a", "b")
+        assert (failed["check"], failed["level"]) == ("ledger", "fail")
+        assert said in failed["found"]
+        assert failed["todo"]
+
+    def test_a_defect_of_the_doctor_itself_is_no_finding(
+        self, operator: Operator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stopped_by(monkeypatch, ZeroDivisionError())
+        with pytest.raises(ZeroDivisionError):
+            operator("doctor --json")
+
+    def test_without_its_stack_nothing_can_be_told(
+        self, operator: Operator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def gone(_target: Target) -> Stack:
+            raise UnreachableError("There is no stack refund-bridge-test.")
+
+        monkeypatch.setattr(TargetInMemory, "stack", property(gone))
+        ended = operator("doctor --json")
+        assert (ended.exit_code, ended.out) == (Exit.UNREACHABLE, "")
+        assert "There is no stack" in ended.err

@@ -1,10 +1,13 @@
 """Whatever somebody has at hand of a refund leads to it: an id, a key, or words in it."""
 
+from dataclasses import replace
+
 import pytest
 
 from refundctl import find
 from refundctl.exits import Exit
-from refunds.refund import ReferenceType
+from refunds.refund import CreditNote, ReferenceType
+from refunds.state_machine import CreditNoteState
 from tests.fakes.world import STEP_MS, World
 from tests.unit.refundctl.operator import Operator
 
@@ -61,6 +64,16 @@ def test_words_are_looked_for_in_reason_metadata_and_key(
     assert found(operator, "TRY order") == {ids["intent"]: "metadata order, metadata note"}
     assert found(operator, "1007") == {ids["record"]: "idempotency key"}
     assert found(operator, "nothing-says-so") == {}
+
+
+def test_a_credit_note_leads_to_the_refund_that_it_is_for(
+    world: World, operator: Operator, ids: dict[str, str]
+) -> None:
+    refund = world.ledger.refunds[ids["record"]]
+    note = CreditNote(state=CreditNoteState.ISSUED, id="cn_1MxvRqLkdIwHu7ixABCDEFGH")
+    world.ledger.refunds[refund.id] = replace(refund, credit_note=note)
+    assert found(operator, "cn_1MxvRqLkdIwHu7ixABCDEFGH") == {refund.id: "credit note"}
+    assert found(operator, "cn_another") == {}
 
 
 def test_how_far_was_looked_is_said(

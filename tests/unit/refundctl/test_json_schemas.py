@@ -54,3 +54,6 @@ def test_findings_are_as_documented(monkeypatch: pytest.MonkeyPatch, operator: O
     schema_of("doctor").validate(told)
     with pytest.raises(jsonschema_rs.ValidationError):
         schema_of("doctor").validate(told | {"level": "bad"})
+    renamed = [told["findings"][0] | {"check": "the ledger"}]
+    with pytest.raises(jsonschema_rs.ValidationError):
+        schema_of("doctor").validate(told | {"findings": renamed})

@@ -22,6 +22,12 @@ from tests.unit.refundctl.operator import Operator
 DAY_MS = 24 * 60 * STEP_MS
 
 
+def fact(shown: str, name: str) -> str:
+    """What is shown of a payment or a refund under a name."""
+    (line,) = [one for one in shown.splitlines() if re.match(rf"\W*{name}\s", one)]
+    return re.sub(rf"^\W*{name}", "", line).strip(" \u2502")
+
+
 def reported(world: World, key: str, amount: int = 100) -> str:
     """The id of a refund that is done."""
     refund_id = world.refund(key, amount=amount).refund.id
@@ -222,6 +228,23 @@ class TestShow:
         assert "busy with" in shown
         value = operator.json(f"show {refund_id}")["ledger"]
         assert (value["state"], value["snapshot"], value["look_ups"]) == ("unknown", [], 1)
+
+    def test_what_moved_is_not_counted_again_as_held(
+        self, world: World, operator: Operator
+    ) -> None:
+        # Given of one payment a refund that moved 25.00, and one of 10.00 whose outcome is unknown
+        moved = world.refund("moved", amount=2500).refund
+        world.processor.fates.append(RequestLost())
+        unknown = world.refund("open", amount=1000).refund
+        # When either is shown, then no amount stands in two lines, and they add up to the payment
+        for refund in (moved, unknown):
+            shown = operator.done(f"show {refund.id}").out
+            assert fact(shown, "captured") == "SGD 99.99"
+            assert fact(shown, "held by open refunds") == "SGD 10.00"
+            assert fact(shown, "moved") == "SGD 25.00"
+            assert fact(shown, "still refundable") == "SGD 64.99"
+        # And machines read the ledger's own sum, as before
+        assert operator.json(f"show {moved.id}")["ledger_payment"]["held"] == 3500
 
     def test_a_success_that_was_taken_back(self, world: World, operator: Operator) -> None:
         refund = world.refund("k", amount=100).refund

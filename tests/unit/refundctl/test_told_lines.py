@@ -1,5 +1,6 @@
 """Every line that is told to an operator can be pasted, whether or not a test comes by it."""
 
+import argparse
 import ast
 from collections.abc import Iterator
 
@@ -7,6 +8,7 @@ import pytest
 
 from local import paths
 from local.lines import WORDS
+from refundctl.command import parser
 from refundctl.exits import Exit
 from tests.fakes.processor_fates import RequestLost
 from tests.fakes.world import World
@@ -130,3 +132,24 @@ def test_what_only_stands_for_a_reason_is_never_written_down(
     ended = operator(f"{line} --yes")
     assert (ended.exit_code, world.stored("k")) == (Exit.MISUSED, before)
     assert "Write your own words" in ended.err
+
+
+def test_a_list_may_be_filtered_by_what_only_stands_for_a_reason(operator: Operator) -> None:
+    # Given a command that reads, and so has no --dry-run
+    # Then nothing would be written down, and the filter is as good as another
+    assert operator.json(f"list --reason '{WORDS}'") == []
+
+
+def test_every_command_that_writes_words_down_can_be_tried_first() -> None:
+    def options(of: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, set[str]]]:
+        yield name, {one for action in of._actions for one in action.option_strings}
+        for action in of._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for word, each in action.choices.items():
+                    yield from options(each, f"{name} {word}".strip())
+
+    taking = {
+        name: known for name, known in options(parser(), "") if known & {"--reason", "--note"}
+    }
+    assert {name for name, known in taking.items() if "--dry-run" not in known} == {"list"}
+    assert len(taking) > 4

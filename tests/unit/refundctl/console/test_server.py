@@ -15,6 +15,7 @@ from refunds.ports import LedgerUnavailableError
 from tests.fakes.console_thread import console
 from tests.fakes.shop_day import ShopDay
 from tests.unit.refundctl.console.markup import Markup
+from tests.unit.refundctl.console.small_shop import SmallShop
 
 TIMEOUT = urllib3.Timeout(connect=5, read=30)
 
@@ -75,6 +76,27 @@ class TestPages:
         assert answer.headers["Location"].endswith(f"/refunds/{refund.id}")
         page = browser.page(f"refunds/{refund.id}")
         assert refund.id in page.one("h1").text
+
+    def test_all_that_is_called_so_is_shown(self) -> None:
+        # Given a refund whose idempotency key is another payment's PaymentIntent
+        shop = SmallShop()
+        keyed = shop.world.refund("pi_1", record="pr_other", amount=100).refund
+        with console(shop.sources()) as address:
+            page = Browser(address).page("find?q=pi_1")
+        assert "2 refunds called: pi_1" in page.one("h1").text
+        shown = {row.attributes["data-key"] for row in page.all("tr") if row.attributes}
+        assert shown == {keyed.id, shop.world.stored("by-intent").id}
+
+    def test_a_name_in_stripes_form_is_looked_for_in_words_as_well(self) -> None:
+        # Given a merchant who writes an id of another account into the metadata
+        shop = SmallShop()
+        noted = {"old": "pi_old_1"}
+        refund = shop.world.refund("k", record="pr_other", amount=100, metadata=noted).refund
+        with console(shop.sources()) as address:
+            browser = Browser(address)
+            (row,) = [one for one in browser.page("find?q=pi_old_1").all("tr") if one.attributes]
+            assert row.attributes["data-key"] == refund.id
+            assert browser.get("find?q=pi_nobody").status == 404
 
     def test_lists_are_walked_from_page_to_page(self, browser: Browser, day: ShopDay) -> None:
         seen: list[str] = []

@@ -57,7 +57,7 @@ def require_own_words(asked: argparse.Namespace) -> None:
         MisusedError: that is what the line says, and it is not only tried.
     """
     given = (getattr(asked, "reason", None), getattr(asked, "note", None))
-    if WORDS in given and not asked.dry_run:
+    if WORDS in given and not getattr(asked, "dry_run", True):
         raise MisusedError(f"Write your own words in place of {WORDS!r}; they are kept for ever.")
 
 

@@ -37,14 +37,14 @@ def refund_many(call: Call) -> Exit:
         if asked.dry_run:
             output.say(f"{asked.file}: {_sums(rows)}, batch {asked.batch}.")
             return _checked(call, rows, file)
-        rows, left_out = _fixed(call, rows)
-        output.say(f"{asked.file}: {_sums(rows)}, batch {asked.batch}.")
-        if left_out:
-            output.say(f"Of these {len(left_out)} cannot be sent; the result file says why.")
         if differs and asked.yes and not asked.changed:
             raise RefusedError(
                 "Nothing was sent: look at what is different, and say --changed beside --yes."
             )
+        rows, left_out = _fixed(call, rows)
+        output.say(f"{asked.file}: {_sums(rows)}, batch {asked.batch}.")
+        if left_out:
+            output.say(f"Of these {len(left_out)} cannot be sent; the result file says why.")
         question = "Send these, though the batch held others?" if differs else "Refund these?"
         if not asked.yes and not output.confirm(question):
             raise RefusedError("Nothing was sent.")

@@ -85,8 +85,8 @@ class Sending:
         """Ask for each row.
 
         Raises:
-            UnreachableError: the operator's key is refused, or nobody answers any more; the rest
-                is not sent.
+            UnreachableError: the operator's key is refused, the address takes no refunds, or nobody
+                answers any more; the rest is not sent.
             KeyboardInterrupt: somebody stopped it; what was under way has ended.
         """
         pace = Pace(per_second)

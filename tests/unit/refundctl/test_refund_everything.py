@@ -93,8 +93,16 @@ def test_rows_before_are_taken_from_everything_that_is_left(
     file.write_text(ROWS + "pr_1,10.00,sgd,\npr_1,all,,\n")
     operator.done(line_of(file))
     assert paid(world) == [1000, 8999]
-    # And what is made is not taken once more
+
+
+def test_rows_that_are_made_are_not_taken_off_once_more(
+    world: World, operator: Operator, service: InProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "march.csv"
+    file.write_text(ROWS + "pr_1,10.00,sgd,\n")
     operator.done(line_of(file))
+    file.write_text(file.read_text() + "pr_1,all,,\n")
+    operator.done(line_of(file, "--changed"))
     assert paid(world) == [1000, 8999]
 
 

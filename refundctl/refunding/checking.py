@@ -53,7 +53,7 @@ def check_all(
             fresh = [one for one in portion if one.refund_id not in known]
             for row in portion:
                 if row.refund_id in known:
-                    results.put(row, _told_of_known(row, known[row.refund_id]))
+                    results.put(row, told_of_known(row, known[row.refund_id]))
                     advance(1)
             for row, seen in look(fresh):
                 results.put(row, _told(seen, taken))
@@ -85,7 +85,8 @@ def told_of_error(error: Exception) -> Told:
     return Told(Result.REFUSED, "refused", str(error))
 
 
-def _told_of_known(row: KeyedRow, refund: Refund) -> Told:
+def told_of_known(row: KeyedRow, refund: Refund) -> Told:
+    """What became of a row whose key names a refund; refused if that is another than it wishes."""
     wish = row.wish if row.wish.amount is not None else row.wish.with_amount_of(refund)
     if wish.is_of(refund):
         return told_of(refund_object(refund, None))

@@ -12,7 +12,7 @@ from typing import Final
 from refundctl.output import Advance
 from refundctl.refunding.asking import Result, Told
 from refundctl.refunding.batch import KeyedRow
-from refundctl.refunding.checking import Look, looking, told_of_error
+from refundctl.refunding.checking import Look, looking, told_of_error, told_of_known
 from refundctl.refunding.preview import Preview
 from refundctl.refunding.sending import LEDGER_BATCH
 from refundctl.world import World
@@ -54,7 +54,8 @@ class _Fixing:
     Attributes:
         taken: what rows before refund that are not made yet, minor units; by the payment's identity
             where it was read, else by the name that the row gives it.
-        left_out: why a row cannot be sent: its payment was not read, or nothing is left of it.
+        left_out: why a row cannot be sent: its payment was not read, nothing is left of it, or its
+            key names another refund.
     """
 
     world: World
@@ -74,6 +75,9 @@ class _Fixing:
     ) -> KeyedRow:
         wish = row.row.wish
         if wish.amount is None and known is not None:
+            if not wish.with_amount_of(known).is_of(known):
+                self.left_out[row.refund_id] = told_of_known(row, known)
+                return row
             return replace(row, amount_fixed=wish.with_amount_of(known))
         if seen is not None:
             return self._fixed(row, seen)

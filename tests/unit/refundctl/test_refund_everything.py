@@ -123,6 +123,20 @@ def test_a_row_of_everything_whose_payment_cannot_be_read_is_not_sent(
     assert len(service.asked) == 1
 
 
+def test_a_row_of_everything_is_not_shown_as_the_refund_of_another_payment_with_its_key(
+    world: World, operator: Operator, service: InProcess, tmp_path: Path
+) -> None:
+    world.pay("2")
+    world.refund("o-1", record="pr_2", amount=100)
+    file = tmp_path / "march.csv"
+    file.write_text("payment,amount,key\npr_1,all,o-1\n")
+    ended = operator(line_of(file))
+    assert "SGD 1.00" not in ended.err
+    assert (service.asked, paid(world)) == ([], [100])
+    (told,) = results(file)
+    assert (told["result"], told["code"]) == ("refused", "idempotency_key_reused")
+
+
 def test_everything_again_under_its_own_key_is_the_same_refund_while_nothing_is_left(
     world: World, operator: Operator, service: InProcess
 ) -> None:

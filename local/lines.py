@@ -29,6 +29,15 @@ def spelt(*words: str) -> Spelt:
     return Spelt(shlex.join(words))
 
 
+def option(name: str, value: str) -> tuple[str, ...]:
+    """An option with its value; in one word where the value would be taken for an option.
+
+    >>> option("--key", "-1")
+    ('--key=-1',)
+    """
+    return (f"{name}={value}",) if value.startswith("-") else (name, value)
+
+
 def line(command: Spelt, where: Sequence[str] = (), *, anywhere: bool = False) -> str:
     """A command as a line for a shell.
 

@@ -35,6 +35,11 @@ def declare(groups: Groups) -> None:
         "--allow-equal-rows", action="store_true", help="equal rows without a key are meant so"
     )
     many.add_argument(
+        "--changed",
+        action="store_true",
+        help="beside --yes: send it though the batch held other rows",
+    )
+    many.add_argument(
         "--rate",
         type=options.whole(1, RATE_MAX),
         default=RATE_DEFAULT,

@@ -13,12 +13,44 @@ from typing import Any, Final
 from refundctl.exits import UnreachableError
 from refundctl.refunding.service import Service, ServiceAnswer
 from refundctl.refunding.wish import Wish
+from refunds.errors import (
+    AmountRefusedError,
+    CurrencyMismatchError,
+    IdempotencyKeyRequiredError,
+    IdempotencyKeyReusedError,
+    InvalidRequestError,
+    PayloadTooLargeError,
+    PaymentLinkConflictError,
+    PaymentNotFoundError,
+    PaymentNotLinkedError,
+    PaymentNotRefundableError,
+    RefundAmountExceededError,
+    RefundRejectedError,
+)
 
 WAIT_S: Final = 2
 WAIT_S_MAX: Final = 30
-# Of these nothing is known, or they say themselves that another moment is better.
-PASSING: Final = frozenset({0, 409, 429, 500, 502, 503, 504})
-PASSING_CODES: Final = frozenset({"idempotency_key_in_use", "payment_busy"})
+# The service's own final words about one refund. After every other answer nothing is known of it:
+# the answer may come from a proxy, or from an address that is not the service's.
+REFUSALS: Final = frozenset(
+    error.code
+    for error in (
+        AmountRefusedError,
+        CurrencyMismatchError,
+        IdempotencyKeyRequiredError,
+        IdempotencyKeyReusedError,
+        InvalidRequestError,
+        PayloadTooLargeError,
+        PaymentLinkConflictError,
+        PaymentNotFoundError,
+        PaymentNotLinkedError,
+        PaymentNotRefundableError,
+        RefundAmountExceededError,
+        RefundRejectedError,
+    )
+)
+# So an address answers that takes no refunds: no other row is taken there either.
+NO_ROUTE: Final = frozenset({404, 405, 415})
 
 
 class Result(StrEnum):
@@ -55,16 +87,34 @@ class Told:
         return str(self.refund.get("id", ""))
 
 
-class KeyRefusedError(UnreachableError):
-    """The service does not take the operator's key: nothing else would be taken either.
+class NotTakenError(UnreachableError):
+    """The service takes no request of ours: nothing else would be taken either.
 
     Attributes:
-        told: what is known of the wish; a repetition may be what was refused.
+        told: what is known of the wish.
+        was_asked_before: whether this answered a repetition: what came before may have been made.
     """
 
-    def __init__(self, told: Told) -> None:
-        super().__init__(f"The service refuses the key: {told.message}")
+    def __init__(self, sentence: str, told: Told, *, was_asked_before: bool) -> None:
+        super().__init__(sentence)
         self.told = replace(told, result=Result.UNKNOWN)
+        self.was_asked_before = was_asked_before
+
+
+class KeyRefusedError(NotTakenError):
+    """The service does not take the operator's key."""
+
+    def __init__(self, told: Told, *, was_asked_before: bool) -> None:
+        sentence = f"The service refuses the key: {told.message}"
+        super().__init__(sentence, told, was_asked_before=was_asked_before)
+
+
+class NoRouteError(NotTakenError):
+    """The address is not one where refunds are asked for."""
+
+    def __init__(self, told: Told, *, was_asked_before: bool) -> None:
+        sentence = f"No refunds are taken at this address: {told.code}: {told.message}"
+        super().__init__(sentence, told, was_asked_before=was_asked_before)
 
 
 NOT_SENT: Final = Told(Result.UNKNOWN, "not_sent", "It was not asked for. Run it again.")
@@ -83,7 +133,11 @@ KEPT: Final = ("id", "status", "amount")
 
 
 def told_by(answer: ServiceAnswer) -> Told:
-    """What an answer says of a wish."""
+    """What an answer says of a wish.
+
+    Refused is only what the service itself refuses, in its own form; the refund of a key that was
+    used for another request is not the wish's.
+    """
     if answer.body.get("object") == "refund":
         return told_of(answer.body)
     error = answer.body.get("error")
@@ -91,9 +145,10 @@ def told_by(answer: ServiceAnswer) -> Told:
     code, message = str(facts.get("code", answer.status)), str(facts.get("message", ""))
     details = facts.get("details")
     refund = details.get("refund") if isinstance(details, dict) else None
-    known = {"id": refund} if isinstance(refund, str) else {}
-    is_passing = answer.status in PASSING and (answer.status != 409 or code in PASSING_CODES)
-    return Told(Result.UNKNOWN if is_passing else Result.REFUSED, code, message, known)
+    is_others = code == IdempotencyKeyReusedError.code
+    known = {"id": refund} if isinstance(refund, str) and not is_others else {}
+    is_refused = 400 <= answer.status < 500 and code in REFUSALS
+    return Told(Result.REFUSED if is_refused else Result.UNKNOWN, code, message, known)
 
 
 def told_of(refund: Mapping[str, Any]) -> Told:
@@ -133,14 +188,18 @@ class Asking:
 
         Raises:
             KeyRefusedError: the operator's key is not accepted, or may not refund.
+            NoRouteError: the address takes no refunds.
         """
         waited, wait_s = 0, WAIT_S
         told = NOT_SENT
         while not self.is_over():
             answer = self.service.create(key, wish.body)
+            before, told = told, told_by(answer)
+            is_repeated = before is not NOT_SENT
             if answer.status in (401, 403):
-                raise KeyRefusedError(told_by(answer))
-            told = told_by(answer)
+                raise KeyRefusedError(told, was_asked_before=is_repeated)
+            if answer.status in NO_ROUTE and told.result is Result.UNKNOWN:
+                raise NoRouteError(told, was_asked_before=is_repeated)
             if told.result is not Result.UNKNOWN:
                 return told
             pause_s = min(max(answer.retry_after_s or 0, wait_s), WAIT_S_MAX)

@@ -17,6 +17,7 @@ from typing import Final
 from refundctl.exits import MisusedError, RefusedError
 from refundctl.facts import money
 from refundctl.refunding.csv_rows import Row
+from refundctl.refunding.wish import Wish
 from refundctl.world import World
 from refunds.ports import Batch, BatchRow, LedgerConflictError
 from refunds.refund import refund_id_of
@@ -28,11 +29,22 @@ WRITE_ATTEMPTS: Final = 5
 
 @dataclass(frozen=True)
 class KeyedRow:
-    """A row, the key that it is asked for with, and the refund that this names."""
+    """A row, the key that it is asked for with, and the refund that this names.
+
+    Attributes:
+        amount_fixed: of a row `all`: it for the amount that was shown. The row itself stays as the
+            file has it, so that its key and what is remembered of it do not change.
+    """
 
     row: Row
     key: str
     refund_id: str
+    amount_fixed: Wish | None = None
+
+    @property
+    def wish(self) -> Wish:
+        """What is asked for."""
+        return self.amount_fixed or self.row.wish
 
     @property
     def kept(self) -> BatchRow:
@@ -47,7 +59,8 @@ def keyed(rows: Sequence[Row], name: str, stage: str, *, allow_equal: bool) -> l
 
     Raises:
         MisusedError: the name cannot be one.
-        RefusedError: two rows have one key, or are equal without keys and not meant so.
+        RefusedError: two rows have one key, or are equal, one of them without a key, and not meant
+            so.
     """
     if not NAME.fullmatch(name):
         raise MisusedError("--batch: letters, digits, . _ and -, at most 64.")
@@ -62,7 +75,8 @@ def keyed(rows: Sequence[Row], name: str, stage: str, *, allow_equal: bool) -> l
         if key in found:
             problems.append(f"lines {found[key].row.line} and {row.line} have the key {key!r}")
             continue
-        if row.key is None and seen[digest] > 1 and not allow_equal:
+        is_equal = digest in first and (row.key is None or seen[digest] > 0)
+        if is_equal and not allow_equal:
             problems.append(f"lines {first[digest]} and {row.line} are equal")
         first.setdefault(digest, row.line)
         found[key] = KeyedRow(row, key, refund_id_of(key, stage))

@@ -1,29 +1,34 @@
 """Check every row of a batch at Stripe and at the processor, and send nothing."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Final
 
 from refundctl.exits import CommandError
 from refundctl.facts import money
 from refundctl.output import Advance
-from refundctl.refunding.asking import Result, Told
+from refundctl.refunding.asking import Result, Told, told_of
 from refundctl.refunding.batch import KeyedRow
 from refundctl.refunding.preview import Preview, preview
 from refundctl.refunding.results import ResultFile
 from refundctl.world import World
 from refunds.adapters.pace import Pace
 from refunds.errors import (
+    IdempotencyKeyReusedError,
     ProcessorUnavailableError,
     RefundBridgeError,
     StripeUnavailableError,
 )
 from refunds.payment import PaymentKey
 from refunds.ports import LedgerUnavailableError
+from refunds.refund import Refund
+from refunds.refund_object import refund_object
 
 NOT_CHECKED: Final = Told(Result.UNKNOWN, "not_checked", "It was stopped before. Run it again.")
 THREADS: Final = 6
+Look = Callable[[Sequence[KeyedRow]], Iterator[tuple[KeyedRow, Preview | Exception]]]
 _SILENT: Final = (ProcessorUnavailableError, StripeUnavailableError, LedgerUnavailableError)
 
 
@@ -37,43 +42,67 @@ def check_all(
 ) -> None:
     """Write of each row what asking for it would come to; rows of one payment count together.
 
-    `pending` says that it would be asked for; what the ledger knows is not checked again.
+    `pending` with the code `checked` says that it would be asked for. What the ledger knows is not
+    checked again: what became of it is told, or that its key was used for another refund.
     """
-    pace = Pace(per_second)
     taken: Counter[PaymentKey] = Counter()
-
-    def look(row: KeyedRow) -> tuple[KeyedRow, Preview | Exception]:
-        pace.wait()
-        try:
-            return row, preview(world, row.row.wish)
-        except (RefundBridgeError, LedgerUnavailableError, CommandError) as error:
-            return row, error
-
-    with ThreadPoolExecutor(THREADS, "check") as pool:
+    with looking(world, per_second) as look:
         for start in range(0, len(rows), THREADS):
             portion = rows[start : start + THREADS]
             known = world.listing.refunds([one.refund_id for one in portion])
             fresh = [one for one in portion if one.refund_id not in known]
             for row in portion:
                 if row.refund_id in known:
-                    status = known[row.refund_id].public_status
-                    results.put(row, Told(Result.PENDING, "known", f"It was made: {status}."))
+                    results.put(row, told_of_known(row, known[row.refund_id]))
                     advance(1)
-            for row, seen in pool.map(look, fresh):
+            for row, seen in look(fresh):
                 results.put(row, _told(seen, taken))
                 advance(1)
 
 
+@contextmanager
+def looking(world: World, per_second: int) -> Iterator[Look]:
+    """What reads the payments of rows, some at once and at a pace; nothing is written."""
+    pace = Pace(per_second)
+
+    def look(row: KeyedRow) -> tuple[KeyedRow, Preview | Exception]:
+        pace.wait()
+        try:
+            return row, preview(world, row.wish)
+        except (RefundBridgeError, LedgerUnavailableError, CommandError) as error:
+            return row, error
+
+    with ThreadPoolExecutor(THREADS, "check") as pool:
+        yield lambda rows: pool.map(look, rows)
+
+
+def told_of_error(error: Exception) -> Told:
+    """What is known of a row whose payment could not be read, or not be refunded as named."""
+    if isinstance(error, _SILENT):
+        return Told(Result.UNKNOWN, "not_checked", str(error))
+    if isinstance(error, RefundBridgeError):
+        return Told(Result.REFUSED, error.code, error.message)
+    return Told(Result.REFUSED, "refused", str(error))
+
+
+def told_of_known(row: KeyedRow, refund: Refund) -> Told:
+    """What became of a row whose key names a refund; refused if that is another than it wishes."""
+    wish = row.wish if row.wish.amount is not None else row.wish.with_amount_of(refund)
+    if wish.is_of(refund):
+        return told_of(refund_object(refund, None))
+    return Told(
+        Result.REFUSED,
+        IdempotencyKeyReusedError.code,
+        f"Its key was used for another refund: {refund.id}.",
+    )
+
+
 def _told(seen: Preview | Exception, taken: "Counter[PaymentKey]") -> Told:
-    if isinstance(seen, _SILENT):
-        return Told(Result.UNKNOWN, "not_checked", str(seen))
-    if isinstance(seen, RefundBridgeError):
-        return Told(Result.REFUSED, seen.code, seen.message)
     if isinstance(seen, Exception):
-        return Told(Result.REFUSED, "refused", str(seen))
+        return told_of_error(seen)
     key, left = seen.seen.key, seen.payment.refundable - taken[seen.seen.key]
-    amount = left if seen.wish.amount is None else seen.wish.amount
     currency = seen.payment.currency
+    amount = left if seen.wish.amount is None else seen.wish.amount
     if amount > left or left <= 0:
         return Told(
             Result.REFUSED,

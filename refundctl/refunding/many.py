@@ -14,6 +14,7 @@ from refundctl.refunding.asking import Result, Told, told_of
 from refundctl.refunding.batch import KeyedRow, difference, keep, keyed
 from refundctl.refunding.checking import NOT_CHECKED, check_all
 from refundctl.refunding.csv_rows import read_rows
+from refundctl.refunding.everything import fixed
 from refundctl.refunding.following import EVERY_S
 from refundctl.refunding.results import ResultFile
 from refundctl.refunding.sending import LEDGER_BATCH, Sending
@@ -26,17 +27,25 @@ def refund_many(call: Call) -> Exit:
     """Refund the rows of a file, as the command line says."""
     asked, output = call.arguments, call.output
     _require_sense(call)
-    file = asked.result or asked.file.with_name(f"{asked.file.stem}.result.csv")
+    file = _result_file(call)
     with nothing_sent(output):
         rows = _read(call)
         stored = call.world.batches.batch(asked.batch)
         differs = difference(rows, stored)
         for line in differs.lines(call.world) if differs else ():
             output.say(line)
-        output.say(f"{asked.file}: {_sums(rows)}, batch {asked.batch}, at {call.world.deployment}.")
-        if asked.dry_run:
-            return _checked(call, rows, file)
         at = f"at {call.world.deployment}"
+        if asked.dry_run:
+            output.say(f"{asked.file}: {_sums(rows)}, batch {asked.batch}, {at}.")
+            return _checked(call, rows, file)
+        if differs and asked.yes and not asked.changed:
+            raise RefusedError(
+                "Nothing was sent: look at what is different, and say --changed beside --yes."
+            )
+        rows, left_out = _fixed(call, rows)
+        output.say(f"{asked.file}: {_sums(rows)}, batch {asked.batch}, {at}.")
+        if left_out:
+            output.say(f"Of these {len(left_out)} cannot be sent; the result file says why.")
         question = (
             f"Send these {at}, though the batch held others?" if differs else f"Refund these {at}?"
         )
@@ -47,9 +56,28 @@ def refund_many(call: Call) -> Exit:
             keep(call.world, asked.batch, rows, stored, who.actor_of(call))
         results = ResultFile(file, rows)
         with _told_if_stopped(call, results, file), results:
-            _send(call, service, rows, results)
+            for row in rows:
+                if row.refund_id in left_out:
+                    results.put(row, left_out[row.refund_id])
+            fit = [one for one in rows if one.refund_id not in left_out]
+            replayed = _send(call, service, fit, results)
             _follow(call, rows, results)
-    return _ended(call, results, file)
+    return _ended(call, results, file, replayed)
+
+
+def _result_file(call: Call) -> Path:
+    """Where results go: what a dry run finds never replaces what became of the rows."""
+    asked = call.arguments
+    kind = "checked" if asked.dry_run else "result"
+    named: Path | None = asked.result
+    file: Path = asked.file
+    return named or file.with_name(f"{file.stem}.{kind}.csv")
+
+
+def _fixed(call: Call, rows: Sequence[KeyedRow]) -> tuple[list[KeyedRow], Mapping[str, Told]]:
+    """The rows, each for the amount that is shown."""
+    with call.output.progress("Reading what is left", len(rows)) as advance:
+        return fixed(call.world, rows, advance, per_second=call.arguments.rate)
 
 
 def _read(call: Call) -> list[KeyedRow]:
@@ -88,10 +116,11 @@ def _checked(call: Call, rows: Sequence[KeyedRow], file: Path) -> Exit:
         call.output.progress("Checking at Stripe and the processor", len(rows)) as advance,
     ):
         check_all(call.world, rows, results, advance, per_second=call.arguments.rate)
-    return _ended(call, results, file)
+    return _ended(call, results, file, 0)
 
 
-def _send(call: Call, service: Service, rows: Sequence[KeyedRow], results: ResultFile) -> None:
+def _send(call: Call, service: Service, rows: Sequence[KeyedRow], results: ResultFile) -> int:
+    """Send what the ledger knows nothing final of; how many it does."""
     asked = call.arguments
     with call.output.progress("Refunding", len(rows)) as advance:
         sending = Sending(call.world, results, advance, call.output.say)
@@ -103,6 +132,7 @@ def _send(call: Call, service: Service, rows: Sequence[KeyedRow], results: Resul
             patience_s=asked.patience,
             sleep=call.sleep,
         )
+    return len(rows) - len(left)
 
 
 def _follow(call: Call, rows: Sequence[KeyedRow], results: ResultFile) -> None:
@@ -120,7 +150,11 @@ def _follow(call: Call, rows: Sequence[KeyedRow], results: ResultFile) -> None:
                 some = open_rows[start : start + LEDGER_BATCH]
                 made = world.listing.refunds([one.refund_id for one in some])
                 for row in some:
-                    told = told_of(refund_object(made[row.refund_id], None))
+                    refund = made.get(row.refund_id)
+                    # A ledger that was restored may lack what the service told.
+                    told = results.of(row)
+                    if refund is not None:
+                        told = told_of(refund_object(refund, None))
                     if told.result is Result.PENDING:
                         still.append(row)
                         continue
@@ -131,13 +165,12 @@ def _follow(call: Call, rows: Sequence[KeyedRow], results: ResultFile) -> None:
                 call.sleep(EVERY_S)
 
 
-def _ended(call: Call, results: ResultFile, file: Path) -> Exit:
+def _ended(call: Call, results: ResultFile, file: Path, replayed: int) -> Exit:
     """Say what became of the rows; 0 only if every one is final, and as was wished or refused."""
     told = results.all
     counts = Counter(one.result for one in told.values())
-    call.output.result(
-        f"{call.world.deployment}: {_counted(told)}. See {file}.", _json(call, told, file)
-    )
+    said = f"{call.world.deployment}: {_counted(told)}. See {file}."
+    call.output.result(said, _json(call, told, file, replayed))
     if call.arguments.dry_run:
         return Exit.REFUSED if counts[Result.REFUSED] or counts[Result.UNKNOWN] else Exit.DONE
     if counts[Result.PENDING] or counts[Result.UNKNOWN]:
@@ -152,7 +185,7 @@ def _counted(told: Mapping[str, Told]) -> str:
     return f"{len(told)} rows: {said}"
 
 
-def _json(call: Call, told: Mapping[str, Told], file: Path) -> dict[str, Any]:
+def _json(call: Call, told: Mapping[str, Told], file: Path, replayed: int) -> dict[str, Any]:
     counts = Counter(one.result for one in told.values())
     return {
         "stage": call.world.stage,
@@ -161,19 +194,26 @@ def _json(call: Call, told: Mapping[str, Told], file: Path) -> dict[str, Any]:
         "dry_run": call.arguments.dry_run,
         "rows": len(told),
         "results": {one.value: counts[one] for one in Result},
+        "replayed": replayed,
         "file": str(file),
     }
 
 
 def _sums(rows: Sequence[KeyedRow]) -> str:
     amounts: Counter[str] = Counter()
-    everything = 0
+    left: Counter[str] = Counter()
     for one in rows:
-        wish = one.row.wish
-        if wish.amount is None or wish.currency is None:
-            everything += 1
-        else:
+        wish = one.wish
+        if wish.amount is not None and wish.currency is not None:
             amounts[wish.currency] += wish.amount
-    parts = [money(amount, currency) for currency, amount in sorted(amounts.items())]
-    parts += [f"everything that is left of {everything}"] if everything else []
-    return f"{len(rows)} refunds, {' and '.join(parts)}"
+            left[wish.currency] += wish.amount if one.row.wish.amount is None else 0
+    parts = [_money_of(amounts)] if amounts else []
+    everything = sum(one.row.wish.amount is None for one in rows)
+    if everything:
+        fixed_sum = f" ({_money_of(+left)})" if +left else ""
+        parts.append(f"with everything that is left of {everything}{fixed_sum}")
+    return f"{len(rows)} refunds, {', '.join(parts)}"
+
+
+def _money_of(amounts: Mapping[str, int]) -> str:
+    return " and ".join(money(amount, currency) for currency, amount in sorted(amounts.items()))

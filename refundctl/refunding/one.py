@@ -1,51 +1,96 @@
 """`refundctl refund PAYMENT`: show the payment, ask, send, follow until Stripe knows."""
 
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-from local.lines import Spelt, spelt
+from local.lines import Spelt, option, spelt
 from refundctl.amounts import AmountError, minor_units
 from refundctl.exits import Exit, MisusedError, RefusedError
 from refundctl.facts import money, refund_json, report_text, standing, why
 from refundctl.options import Call
-from refundctl.refunding.asking import Asking, Result, Told
+from refundctl.refunding.asking import NO_ANSWER_YET, Asking, NotTakenError, Result, Told, told_of
 from refundctl.refunding.following import follow
 from refundctl.refunding.preview import Preview, preview
 from refundctl.refunding.stopping import nothing_sent
 from refundctl.refunding.wish import Wish, is_key, is_payment
 from refundctl.show import pairs
+from refunds.errors import IdempotencyKeyReusedError, RefundBridgeError
+from refunds.money import Money
+from refunds.ports import LedgerUnavailableError
 from refunds.refund import Refund, refund_id_of
+from refunds.refund_object import refund_object
 from refunds.state_machine import ReportState, State
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """What is sent, as far as it is known; nothing of it may be sent yet.
+
+    Attributes:
+        replayed: whether the ledger knew a refund of this key before.
+    """
+
+    seen: Preview | None
+    key: str | None
+    replayed: bool = False
 
 
 def refund_one(call: Call) -> Exit:
     """Refund one payment, as the command line says."""
     asked, output = call.arguments, call.output
-    with nothing_sent(output):
+    with nothing_sent(output), _code_told(call):
         seen = _seen(call)
         key = asked.key or f"desk:{seen.wish.digest}"
         known = call.world.ledger.refund(refund_id_of(key, call.world.stage))
+        seen = _as_asked_before(call, seen, known)
         output.aside(pairs(f"Payment {asked.payment}", seen.facts | {"idempotency key": key}))
         if known is None:
             seen.require_room()
         else:
-            output.say(_known(known, asked.key))
+            output.say(_known(known, seen.wish, asked.key))
+        sent = _Sent(seen, key, replayed=known is not None)
         if asked.dry_run:
-            output.result(f"Nothing was sent to {seen.deployment}.", _json(seen, key, None, None))
+            output.result(f"Nothing was sent to {seen.deployment}.", _json(call, sent))
             return Exit.DONE
         if not asked.yes and not output.confirm(f"Refund this at {seen.deployment}?"):
             raise RefusedError("Nothing was sent.")
-    told = _asked_for(call, key, seen.wish)
+    told = _asked_for(call, sent, key, seen.wish)
     if told.result is Result.UNKNOWN or not told.refund_id:
-        return _unsettled(call, seen, key, told)
-    refund = _followed(call, told)
-    output.result(f"{seen.deployment}: {_says(refund, told)}", _json(seen, key, told, refund))
+        if told.result is not Result.REFUSED:
+            output.say(_with_the_same_key(call, key, seen.wish))
+        return _unsettled(call, sent, told)
+    refund = _followed(call, sent, told)
+    if refund is not None and told.result is Result.PENDING:
+        told = told_of(refund_object(refund, None))
+    said = f"{seen.deployment}: {_says(refund, told)}"
+    output.result(said, _json(call, sent, told, refund))
     return _exit(refund)
 
 
+@contextmanager
+def _code_told(call: Call) -> Iterator[None]:
+    """Around what comes before the first request: machines are told why nothing was sent."""
+    try:
+        yield
+    except RefundBridgeError as error:
+        _tell_machines(call, _not_sent_json(call, error.code, error.message))
+        raise
+    except LedgerUnavailableError as error:
+        _tell_machines(call, _not_sent_json(call, "ledger_unavailable", str(error)))
+        raise
+
+
+def _tell_machines(call: Call, value: dict[str, Any]) -> None:
+    """What people read from the error that ends the command."""
+    if call.arguments.json:
+        call.output.result("", value)
+
+
 def _seen(call: Call) -> Preview:
-    """The payment, and what of it is wanted."""
+    """The payment, and what of it is wanted: always an amount, as it is shown."""
     asked = call.arguments
     if not is_payment(asked.payment):
         raise MisusedError("Name a Payment Record (pr_...), PaymentIntent (pi_...) or invoice.")
@@ -55,34 +100,69 @@ def _seen(call: Call) -> Preview:
         raise MisusedError("--key: 1 to 255 printable characters, no space at either end.")
     wish = Wish(payment=asked.payment, reason=asked.reason, processor=asked.processor)
     seen = preview(call.world, replace(wish, currency=asked.currency))
+    currency = seen.payment.currency
     if asked.all:
-        return replace(seen, wish=wish)
-    try:
-        amount = minor_units(asked.amount, seen.payment.currency)
-    except AmountError as error:
-        raise MisusedError(str(error)) from error
-    wanted = replace(wish, amount=amount, currency=seen.payment.currency)
-    return replace(seen, wish=wanted, amount=amount)
+        amount = seen.payment.refundable
+    else:
+        try:
+            amount = minor_units(asked.amount, currency)
+        except AmountError as error:
+            raise MisusedError(str(error)) from error
+    return replace(seen, wish=replace(wish, amount=amount, currency=currency), amount=amount)
 
 
-def _known(known: Refund, key: str | None) -> str:
+def _as_asked_before(call: Call, seen: Preview, known: Refund | None) -> Preview:
+    """With --all where nothing is left: the refund of this key, which may be what left nothing."""
+    if known is None or not call.arguments.all or seen.payment.refundable > 0:
+        return seen
+    return replace(seen, wish=seen.wish.with_amount_of(known), amount=known.amount)
+
+
+def _known(known: Refund, wish: Wish, key: str | None) -> str:
+    """What is said of the refund that has this key.
+
+    Raises:
+        IdempotencyKeyReusedError: it is another one than is wanted.
+    """
+    if not wish.is_of(known):
+        payment = known.request.reference_id
+        raise IdempotencyKeyReusedError(
+            f"This key names another refund, {known.id}: {money(known.amount, known.currency)} of "
+            f"{payment} ({standing(known)}). Nothing was sent; name this one by another --key."
+        )
     told = (
         f"Under this key {known.id} was asked for before ({standing(known)}): it is not made twice."
     )
     return told if key else f"{told} For another, equal refund name it: --key TEXT."
 
 
-def _asked_for(call: Call, key: str, wish: Wish) -> Told:
-    try:
-        with call.service() as service:
+def _asked_for(call: Call, sent: _Sent, key: str, wish: Wish) -> Told:
+    """What the service answers.
+
+    Raises:
+        NotTakenError: it takes no request of ours, and nothing was sent.
+    """
+    with call.service() as service:
+        try:
             return Asking(service, call.arguments.patience, sleep=call.sleep)(key, wish)
-    except KeyboardInterrupt:
-        call.output.say("Stopped while it was being sent: whether it was made is not known.")
-        call.output.say(_with_the_same_key(call, key, wish))
-        raise
+        except NotTakenError as error:
+            if error.was_asked_before:
+                return replace(error.told, message=str(error))
+            told = error.told
+            _tell_machines(call, _not_sent_json(call, told.code, told.message, sent))
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            is_stopped = isinstance(error, KeyboardInterrupt)
+            ended = "Stopped" if is_stopped else "It broke off"
+            call.output.say(f"{ended} while it was being sent: whether it was made is not known.")
+            call.output.say(_with_the_same_key(call, key, wish))
+            if not is_stopped:
+                _tell_machines(call, _json(call, sent, replace(NO_ANSWER_YET, message=str(error))))
+            raise
 
 
-def _followed(call: Call, told: Told) -> Refund | None:
+def _followed(call: Call, sent: _Sent, told: Told) -> Refund | None:
+    """It at its end; whatever ends the waiting too early, what was asked for is told."""
     asked, output = call.arguments, call.output
     try:
         with output.progress(f"Following {told.refund_id}", None) as advance:
@@ -93,9 +173,11 @@ def _followed(call: Call, told: Told) -> Refund | None:
                 saw=lambda _: advance(1),
                 sleep=call.sleep,
             )
-    except KeyboardInterrupt:
+    except (Exception, KeyboardInterrupt) as error:
         look = call.line(spelt("show", told.refund_id))
         output.say(f"It was asked for, and goes on by itself: {told.result}. See {look}")
+        if not isinstance(error, KeyboardInterrupt):
+            _tell_machines(call, _json(call, sent, told))
         raise
 
 
@@ -105,32 +187,36 @@ def _with_the_same_key(call: Call, key: str, wish: Wish) -> str:
     return f"Repeat it with the same key, and only with that; it is made once: {again}"
 
 
-def _unsettled(call: Call, seen: Preview, key: str, told: Told) -> Exit:
+def _unsettled(call: Call, sent: _Sent, told: Told) -> Exit:
     """Refused, or it is not known what became of it: the same key finds out."""
+    value = _json(call, sent, told)
     if told.result is Result.REFUSED:
-        said = f"{seen.deployment}: Refused: {told.code}: {told.message}"
-        call.output.result(said, _json(seen, key, told, None))
+        said = f"{call.world.deployment}: Refused: {told.code}: {told.message}"
+        call.output.result(said, value)
         return Exit.REFUSED
-    call.output.say(_with_the_same_key(call, key, seen.wish))
-    said = f"{seen.deployment}: Not known what became of it: {told.code}: {told.message}"
-    call.output.result(said, _json(seen, key, told, None))
+    said = f"{call.world.deployment}: Not known what became of it: {told.code}: {told.message}"
+    call.output.result(said, value)
     return Exit.UNREACHABLE
 
 
 def _again(call: Call, key: str, wish: Wish) -> Spelt:
     """The same refund under the same key. It asks before it sends."""
     asked = call.arguments
-    amount = ["--all"] if asked.all else ["--amount", asked.amount]
+    amount = ["--all"]
+    if wish.amount is not None and wish.currency is not None:
+        amount = ["--amount", Money(wish.amount, wish.currency).decimal_string()]
     given = {"--currency": asked.currency, "--reason": wish.reason, "--processor": wish.processor}
     given["--key-file"] = asked.key_file
-    options = chain(*((name, str(value)) for name, value in given.items() if value is not None))
-    return spelt("refund", wish.payment, *amount, *options, "--key", key)
+    options = chain(*(option(name, str(value)) for name, value in given.items() if value))
+    return spelt("refund", wish.payment, *amount, *options, *option("--key", key))
 
 
 def _says(refund: Refund | None, told: Told) -> str:
     if refund is None:
         return f"{told.refund_id}: {told.result}"
-    reason = f" ({why(refund)})" if why(refund) else ""
+    said = told.message if refund.failure is None else refund.failure.message
+    reason = ": ".join(filter(None, (why(refund), said)))
+    reason = f" ({reason})" if reason else ""
     amount = money(refund.amount, refund.currency)
     return f"{refund.id}: {amount} {standing(refund)}{reason}; report: {report_text(refund)}"
 
@@ -143,21 +229,38 @@ def _exit(refund: Refund | None) -> Exit:
     return Exit.DONE if refund.state is State.SUCCEEDED and is_told else Exit.REFUSED
 
 
-def _json(seen: Preview, key: str, told: Told | None, refund: Refund | None) -> dict[str, Any]:
+def _json(
+    call: Call, sent: _Sent, told: Told | None = None, refund: Refund | None = None
+) -> dict[str, Any]:
     return {
-        "stage": seen.deployment.stage,
-        "mode": seen.deployment.mode.value,
-        "payment_record": seen.seen.report_to,
-        "processor": seen.payment.key.processor,
-        "processor_payment_id": seen.payment.key.charge_id,
-        "currency": seen.payment.currency,
-        "captured": seen.payment.captured,
-        "refunded_before": seen.payment.refunded,
-        "refundable_before": seen.payment.refundable,
-        "amount": seen.amount,
-        "idempotency_key": key,
+        "stage": call.world.deployment.stage,
+        "mode": call.world.deployment.mode.value,
+        **_payment_json(sent.seen),
+        "idempotency_key": sent.key,
+        "replayed": sent.replayed,
         "result": None if told is None else told.result.value,
         "code": None if told is None else told.code or None,
         "message": None if told is None else told.message or None,
         "refund": None if refund is None else refund_json(refund, None),
+    }
+
+
+def _not_sent_json(
+    call: Call, code: str, message: str, sent: _Sent | None = None
+) -> dict[str, Any]:
+    return _json(call, sent or _Sent(None, None)) | {"code": code, "message": message}
+
+
+def _payment_json(seen: Preview | None) -> dict[str, Any]:
+    payment = None if seen is None else seen.payment
+    return {
+        "payment_record": None if seen is None else seen.seen.report_to,
+        "processor": None if payment is None else payment.key.processor,
+        "processor_payment_id": None if payment is None else payment.key.charge_id,
+        "currency": None if payment is None else payment.currency,
+        "captured": None if payment is None else payment.captured,
+        "refunded_before": None if payment is None else payment.refunded,
+        "in_flight_before": None if seen is None else seen.in_flight,
+        "refundable_before": None if payment is None else payment.refundable,
+        "amount": None if seen is None else seen.amount,
     }

@@ -38,11 +38,17 @@ class Preview:
             "invoice": self.seen.invoice or "",
             "charge": f"{payment.key.charge_id} ({payment.key.processor})",
             "captured": money(payment.captured, currency),
-            "refunded or in flight": money(payment.refunded, currency),
+            "refunded": money(payment.refunded, currency),
+            "in flight": money(self.in_flight, currency),
             "left": money(payment.refundable, currency),
             "to be refunded": money(self.amount, currency),
             "left afterwards": money(payment.refundable - self.amount, currency),
         }
+
+    @property
+    def in_flight(self) -> int:
+        """What refunds of ours hold that have not succeeded yet, minor units."""
+        return self.payment.held - self.payment.moved
 
     def require_room(self) -> None:
         """Refuse what the payment has no room for.

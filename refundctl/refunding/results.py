@@ -1,7 +1,9 @@
 """The result file: row by row what became of a batch; whole at every moment that it is looked at.
 
-Lines are written as they come, so that a kill leaves those that came; at any other end, Ctrl-C
-included, the file is replaced by one that has every row, in the order of the rows.
+Lines are written as they come to a file of their own beside it (`.part`): a kill leaves that one,
+with what every run before it that was killed had come to know, and the former result untouched. At
+any other end, Ctrl-C included, the result is replaced by one that has every row, in the order of
+the rows.
 """
 
 import os
@@ -34,7 +36,7 @@ COLUMNS: Final = (
 
 
 class ResultFile:
-    """Where results are written; as a context, it leaves the file whole.
+    """Where results are written; as a context, it leaves the file whole, and no `.part`.
 
     Raises:
         RefusedError: it cannot be written there, or no longer.
@@ -47,8 +49,10 @@ class ResultFile:
         self._file, self._rows, self._untold = file, rows, untold
         self._told: dict[str, Told] = {}
         with self._writing():
-            self._open = file.open("w", newline="", encoding="utf-8")
-            self._put(COLUMNS)
+            self._part = part_of(file)
+            self._open = self._part.open("a", newline="", encoding="utf-8")
+            if self._open.tell() == 0:
+                self._put(COLUMNS)
 
     def __enter__(self) -> Self:
         return self
@@ -66,8 +70,10 @@ class ResultFile:
                 with draft.open("w", newline="", encoding="utf-8") as whole:
                     write_csv(whole, COLUMNS, (_line(one, self.of(one)) for one in self._rows))
                 draft.replace(self._file)
+                self._part.unlink(missing_ok=True)
             finally:
                 draft.unlink(missing_ok=True)
+                self._keep_lines()
 
     def put(self, row: KeyedRow, told: Told) -> None:
         """One more line; on return the operating system has it."""
@@ -88,6 +94,11 @@ class ResultFile:
         """What is known of every row, by its refund's id."""
         return {one.refund_id: self.of(one) for one in self._rows}
 
+    def _keep_lines(self) -> None:
+        """Where no result came to be, the lines that came one by one are the result."""
+        if self._part.exists() and not self._file.exists():
+            self._part.replace(self._file)
+
     def _put(self, cells: Sequence[str | int]) -> None:
         write_rows(self._open, [cells])
         self._open.flush()
@@ -98,6 +109,11 @@ class ResultFile:
             yield
         except OSError as error:
             raise RefusedError(f"{self._file} cannot be written: {error.strerror}.") from error
+
+
+def part_of(file: Path) -> Path:
+    """Where the lines of a run stand until the result is whole."""
+    return file.with_name(f"{file.name}.part")
 
 
 def _line(row: KeyedRow, told: Told) -> tuple[str | int, ...]:

@@ -18,7 +18,7 @@ from refundctl.refunding.asking import (
     NO_ANSWER_YET,
     NOT_SENT,
     Asking,
-    KeyRefusedError,
+    NotTakenError,
     Result,
     Told,
     told_of,
@@ -29,9 +29,10 @@ from refundctl.refunding.service import ANSWER_MS, Service
 from refundctl.refunding.stopping import held_back
 from refundctl.world import World
 from refunds.adapters.pace import Pace
+from refunds.errors import IdempotencyKeyReusedError
 from refunds.refund_object import refund_object
 
-Asked = Future[tuple[KeyedRow, Told | KeyRefusedError]]
+Asked = Future[tuple[KeyedRow, Told | NotTakenError]]
 
 THREADS: Final = 6
 LEDGER_BATCH: Final = 100
@@ -65,7 +66,7 @@ class Sending:
             for row in some:
                 refund = made.get(row.refund_id)
                 told = None if refund is None else told_of(refund_object(refund, None))
-                if told is not None and told.result.is_final and _is_meant(row, told):
+                if refund and told and told.result.is_final and row.wish.is_of(refund):
                     self._tell(row, told)
                 else:
                     self.results.note(row, told or NOT_SENT)
@@ -84,8 +85,8 @@ class Sending:
         """Ask for each row.
 
         Raises:
-            UnreachableError: the operator's key is refused, or nobody answers any more; the rest
-                is not sent.
+            UnreachableError: the operator's key is refused, the address takes no refunds, or nobody
+                answers any more; the rest is not sent.
             KeyboardInterrupt: somebody stopped it; what was under way has ended.
         """
         pace = Pace(per_second)
@@ -97,11 +98,11 @@ class Sending:
 
         asking = Asking(service, patience_s, is_over=self.stop.is_set, sleep=pause)
 
-        def ask(row: KeyedRow) -> tuple[KeyedRow, Told | KeyRefusedError]:
+        def ask(row: KeyedRow) -> tuple[KeyedRow, Told | NotTakenError]:
             pace.wait()
             try:
-                return row, asking(row.key, row.row.wish)
-            except KeyRefusedError as refused:
+                return row, self._of_everything(row, asking(row.key, row.wish))
+            except NotTakenError as refused:
                 return row, refused
 
         def begin(row: KeyedRow) -> Asked:
@@ -112,8 +113,19 @@ class Sending:
         with ThreadPoolExecutor(THREADS, "refund") as pool, held_back(self.stop.set):
             try:
                 self._work(iter(rows), begin)
-            except KeyRefusedError as refused:
+            except NotTakenError as refused:
                 raise UnreachableError(f"{refused} The rest was not sent.") from refused
+
+    def _of_everything(self, row: KeyedRow, told: Told) -> Told:
+        """What is known of a row `all` whose key names a refund of another amount.
+
+        Such a refund is the row's own, if a run made it meanwhile that saw more or less left.
+        """
+        if row.row.wish.amount is not None or told.code != IdempotencyKeyReusedError.code:
+            return told
+        made = self.world.ledger.refund(row.refund_id)
+        is_own = made is not None and row.wish.with_amount_of(made).is_of(made)
+        return told_of(refund_object(made, None)) if made is not None and is_own else told
 
     def _work(self, waiting: Iterator[KeyedRow], begin: Callable[[KeyedRow], Asked]) -> None:
         silent = 0
@@ -139,22 +151,22 @@ class Sending:
                 f"{ANSWER_MS // 1000} seconds at most."
             )
         for one in wait(under_way).done:
-            with suppress(KeyRefusedError):
+            with suppress(NotTakenError):
                 self._account(one)
 
     def _account(self, asked: Asked) -> Told:
         """Write what became of a row.
 
         Raises:
-            KeyRefusedError: the operator's key is refused; that is written, too.
+            NotTakenError: the operator's key, or any request, is refused; that is written, too.
         """
         row, answer = asked.result()
-        told = answer.told if isinstance(answer, KeyRefusedError) else answer
+        told = answer.told if isinstance(answer, NotTakenError) else answer
         before = self.results.of(row)
         # The ledger knew of it: that nobody answers now changes nothing about it.
         is_known = told.result is Result.UNKNOWN and before.result is Result.PENDING
         self._tell(row, before if is_known else told)
-        if isinstance(answer, KeyRefusedError):
+        if isinstance(answer, NotTakenError):
             raise answer
         return told
 
@@ -166,9 +178,3 @@ class Sending:
 def _require_answers(silent: int) -> None:
     if silent >= SILENT_MAX:
         raise UnreachableError("Nobody answers any more; the rest was not sent.")
-
-
-def _is_meant(row: KeyedRow, told: Told) -> bool:
-    """Whether the refund is the one that the row wishes; if not, the service says what differs."""
-    amount = row.row.wish.amount
-    return amount in (None, told.refund["amount"])

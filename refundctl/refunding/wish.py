@@ -3,11 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from refunds.refund import ReferenceType, RefundRequest
-from refunds.requests import REASON_ALIASES
+from refunds.errors import InvalidRequestError
+from refunds.refund import ReferenceType, Refund, RefundRequest, Source
+from refunds.requests import REASON_ALIASES, validate_body
 
 KINDS: Final[Mapping[str, ReferenceType]] = {
     "pr_": ReferenceType.PAYMENT_RECORD,
@@ -69,6 +70,20 @@ class Wish:
             "processor": self.processor,
         }
         return {name: value for name, value in wanted.items() if value is not None}
+
+    def is_of(self, refund: Refund) -> bool:
+        """Whether the refund was asked for by this very wish, by the service's own comparison."""
+        try:
+            asked = validate_body(self.body).normalised()
+        except InvalidRequestError:
+            return False
+        if refund.source is Source.EVENT:  # always executed as scheduled: that is no difference
+            asked = replace(asked, refund_type=refund.request.refund_type)
+        return refund.request.is_asked_by(asked)
+
+    def with_amount_of(self, refund: Refund) -> "Wish":
+        """It, for exactly what the refund was asked for."""
+        return replace(self, amount=refund.request.amount, currency=refund.request.currency)
 
 
 def is_key(text: str) -> bool:

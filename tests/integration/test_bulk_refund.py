@@ -20,6 +20,7 @@ from local.polling import wait_for
 from local.simulators.payments import fresh_payments, seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
+from refundctl.refunding.results import part_of
 from refundctl.refunding.sending import THREADS
 from tests.integration.background import ledger_items
 from tests.integration.night import PATIENT, night_stack
@@ -87,8 +88,7 @@ class Run:
 
     def results(self) -> list[dict[str, str]]:
         """The result file as it is now."""
-        with self.result_file.open(newline="") as lines:
-            return list(csv.DictReader(lines))
+        return rows_of(self.result_file)
 
 
 @pytest.fixture(scope="module")
@@ -121,9 +121,9 @@ def test_an_outage_a_kill_and_ctrl_c_cost_no_row_and_pay_none_twice(
         wait_for(lambda: fired(night, outage), "the outage", at_most=PATIENT_FOR_ALL)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-    # Then its file has a line for each that it knew of
-    killed = run.results()
-    run.result_file.rename(tmp_path / "killed.csv")
+    # Then it leaves no result, and beside it a line for each row that it knew of
+    assert not run.result_file.exists()
+    killed = rows_of(part_of(run.result_file))
     assert 0 < len(killed) < ROWS
     assert 0 < sum(made_at_hitpay(night).values()) < sum(amounts.values())
 
@@ -194,6 +194,11 @@ def written(file: Path, payments: Sequence[DemoPayment], amounts: dict[str, int]
                 [one.record_id, f"{units}.{cents:02d}", "sgd", "the concert was called off"]
             )
     return file
+
+
+def rows_of(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(lines))
 
 
 def refunded(results: Sequence[dict[str, str]]) -> int:

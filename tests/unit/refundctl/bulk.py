@@ -27,7 +27,16 @@ def result_file(file: Path) -> Path:
 
 
 def results(file: Path) -> list[dict[str, str]]:
-    with result_file(file).open(newline="") as lines:
+    return rows_of(result_file(file))
+
+
+def checked(file: Path) -> list[dict[str, str]]:
+    """What a dry run found."""
+    return rows_of(file.with_name("march.checked.csv"))
+
+
+def rows_of(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as lines:
         return list(csv.DictReader(lines))
 
 

@@ -14,10 +14,11 @@ from refundctl.refunding.csv_rows import ROWS_MAX, read_rows
 from refundctl.refunding.service import ServiceAnswer
 from refunds.errors import StripeUnavailableError
 from refunds.refund_object import refund_object
+from tests.fakes.book_records import FakeRecord
 from tests.fakes.processor_fates import Answered, NotSent, RequestLost
 from tests.fakes.service import InProcess
 from tests.fakes.world import World
-from tests.unit.refundctl.bulk import HEADER, line_of, paid, results
+from tests.unit.refundctl.bulk import HEADER, checked, line_of, paid, results
 from tests.unit.refundctl.operator import Operator
 
 NO_ANSWER = ServiceAnswer(0, {"error": {"code": "no_answer", "message": "no whole answer"}})
@@ -90,13 +91,13 @@ def test_an_inserted_row_is_shown_before_it_alone_is_paid(
     operator.done(line_of(file))
     head, *rows = file.read_text().splitlines()
     file.write_text("\n".join([head, "pr_b0,7.00,sgd,", *rows]) + "\n")
-    ended = operator.done(line_of(file))
+    ended = operator.done(line_of(file, "--changed"))
     assert "The batch march held other rows: 1 new, 0 changed, 0 missing." in ended.err
     assert "+ line 2: pr_b0 7.00 sgd" in ended.err
     assert paid(world) == [100, 200, 300, 400, 700]
     # And what is missing is told by what became of it
     file.write_text("\n".join([head, *rows]) + "\n")
-    assert "SGD 7.00 of pr_b0: succeeded" in operator.done(line_of(file)).err
+    assert "SGD 7.00 of pr_b0: succeeded" in operator.done(line_of(file, "--changed")).err
 
 
 def test_equal_rows_are_refused_unless_they_are_meant_so(
@@ -123,7 +124,7 @@ def test_a_key_column_names_each_refund_and_no_key_twice(
     assert sorted(service.asked) == ["o-1", "o-2"]
     # And another amount under a key is refused by the service, and nothing is paid for it
     file.write_text(f"{keyed}o-1,pr_b0,3.00,sgd\n")
-    ended = operator(line_of(file))
+    ended = operator(line_of(file, "--changed"))
     assert results(file)[0]["code"] == "idempotency_key_reused"
     assert "1 changed" in ended.err
     assert paid(world) == [100, 100]
@@ -207,14 +208,14 @@ def test_a_dry_run_checks_every_row_and_sends_nothing(
     world: World, operator: Operator, service: InProcess, file: Path
 ) -> None:
     operator.done(line_of(file, "--dry-run"))
-    assert [one["code"] for one in results(file)] == ["checked"] * 4
+    assert [one["code"] for one in checked(file)] == ["checked"] * 4
     # A payment of another stage, another currency, and rows that are too much together
     file.write_text(
         HEADER + "pr_elsewhere,1.00,sgd,\npr_b1,100,jpy,\npr_b2,60.00,sgd,a\npr_b2,60.00,sgd,b\n"
     )
     ended = operator(line_of(file, "--dry-run"))
     assert ended.exit_code == Exit.REFUSED
-    assert [one["code"] for one in results(file)] == [
+    assert [one["code"] for one in checked(file)] == [
         "payment_not_found",
         "currency_mismatch",
         "checked",
@@ -235,6 +236,48 @@ def test_a_payment_of_another_stage_is_one_refused_row(
     rows = results(file)
     assert [one["result"] for one in rows] == ["refunded"] * 4 + ["refused"]
     assert rows[4]["code"] == "payment_not_found"
+
+
+@pytest.mark.parametrize("amount", ["1.00", "all"])
+def test_a_payment_that_another_stage_books_in_the_same_stripe_account_is_one_refused_row(
+    world: World, operator: Operator, service: InProcess, file: Path, amount: str
+) -> None:
+    # Given a record whose charge belongs to the other stage's account at the processor
+    world.book.add_record(
+        FakeRecord(
+            id="pr_theirs",
+            currency="sgd",
+            requested=9999,
+            guaranteed=9999,
+            metadata={"hitpay_payment_id": "charge-theirs"},
+        )
+    )
+    file.write_text(file.read_text() + f"pr_theirs,{amount},sgd,\n")
+    # When it is tried, and when it is sent
+    assert operator(line_of(file, "--dry-run")).exit_code == Exit.REFUSED
+    operator.done(line_of(file))
+    # Then it alone is refused, by what the processor says
+    for rows in (checked(file), results(file)):
+        assert (rows[4]["result"], rows[4]["code"]) == ("refused", "payment_not_found")
+    assert [one["result"] for one in results(file)][:4] == ["refunded"] * 4
+    ended = operator("refund pr_theirs --amount 1.00 --yes --json")
+    assert (ended.exit_code, ended.value["code"]) == (Exit.REFUSED, "payment_not_found")
+    assert paid(world) == [100, 200, 300, 400]
+
+
+def test_what_another_stage_has_refunded_of_the_same_charge_is_not_refunded_again(
+    world: World, operator: Operator, service: InProcess, file: Path
+) -> None:
+    # Given two stages on one account, of Stripe and of the processor, and the other's refund
+    world.in_dashboard(9950, "b0")
+    assert operator(line_of(file, "--dry-run")).exit_code == Exit.REFUSED
+    operator.done(line_of(file))
+    assert checked(file)[0]["message"] == (
+        "SGD 1.00 is more than the SGD 0.49 left, rows before it included."
+    )
+    for rows in (checked(file), results(file)):
+        assert (rows[0]["result"], rows[0]["code"]) == ("refused", "refund_amount_exceeded")
+    assert paid(world) == [200, 300, 400, 9950]
 
 
 def test_what_is_not_final_ends_with_1_and_is_resumed(
@@ -270,7 +313,7 @@ def test_a_key_that_is_refused_in_the_middle_stops_the_rest(
     file.write_text(file.read_text() + "pr_1,5.00,sgd,torn\n")
     # When the key is refused at the fourth
     service.mishaps = [None, ServiceAnswer(status, {"error": {"code": code, "message": message}})]
-    ended = operator(line_of(file, "--wait 0"))
+    ended = operator(line_of(file, "--wait 0 --changed"))
     # Then the rest is not sent, each row is accounted for, and what is pending stays so
     assert ended.exit_code == Exit.UNREACHABLE
     assert f"The service refuses the key: {message} The rest was not sent." in ended.err
@@ -329,7 +372,7 @@ def test_who_gives_the_batch_other_rows_while_somebody_decides_stops_them(
 
     def meanwhile(*_: object) -> bool:
         theirs = file.with_name("theirs.csv")
-        colleague.done(line_of(next(asked_of), f"--result {theirs}"))
+        colleague.done(line_of(next(asked_of), f"--changed --result {theirs}"))
         return True
 
     monkeypatch.setattr(Output, "confirm", meanwhile)
@@ -437,4 +480,4 @@ def test_a_provider_that_is_away_leaves_rows_unchecked(
 
     monkeypatch.setattr("refundctl.refunding.checking.preview", away)
     assert operator(line_of(file, "--dry-run")).exit_code == Exit.REFUSED
-    assert {one["code"] for one in results(file)} == {"not_checked"}
+    assert {one["code"] for one in checked(file)} == {"not_checked"}

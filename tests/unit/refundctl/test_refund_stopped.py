@@ -21,7 +21,7 @@ from refundctl.refunding.service import ServiceAnswer
 from tests.fakes.processor_fates import RequestLost
 from tests.fakes.service import InProcess
 from tests.fakes.world import World
-from tests.unit.refundctl.bulk import line_of, paid, result_file, results
+from tests.unit.refundctl.bulk import checked, line_of, paid, result_file, results, rows_of
 from tests.unit.refundctl.operator import Ended, Operator
 from tests.unit.refundctl.test_output import Terminal
 
@@ -146,7 +146,7 @@ def test_while_rows_are_checked_the_others_are_said_to_be_unchecked(
         patch.setattr(checking, "_told", at_the(3, checking._told, ctrl_c))
         told = stopped(operator(line_of(file, "--dry-run")))
     assert "This run has sent nothing." in told
-    assert [one["code"] for one in results(file)] == ["checked"] * 2 + ["not_checked"] * 2
+    assert [one["code"] for one in checked(file)] == ["checked"] * 2 + ["not_checked"] * 2
     assert service.asked == []
     the_rest_is_done(operator, file, world)
 
@@ -268,3 +268,58 @@ def test_a_full_disk_stops_it_and_is_said(
     assert "2 refunded" in ended.err
     assert [one["code"] for one in results(file)][:2] == ["", ""]
     the_rest_is_done(operator, file, world)
+
+
+def test_a_dry_run_leaves_what_became_of_the_rows_and_tells_it_again(
+    operator: Operator, service: InProcess, file: Path
+) -> None:
+    operator.done(line_of(file))
+    before = result_file(file).read_text()
+    operator.done(line_of(file, "--dry-run"))
+    assert result_file(file).read_text() == before
+    assert [one["result"] for one in checked(file)] == ["refunded"] * 4
+    assert [one["refund"] for one in checked(file)] == [one["refund"] for one in results(file)]
+
+
+class KilledError(BaseException):
+    """Stands for an end after which nothing is done any more."""
+
+
+def test_a_kill_leaves_the_former_result_and_the_lines_of_every_killed_run(
+    operator: Operator, service: InProcess, file: Path, monkeypatch: Patch
+) -> None:
+    # Given a result, and two runs of the same line, killed before a second and a first line of rows
+    service.mishaps = [NO_ANSWER]
+    operator(line_of(file, "--patience 0"))
+    former, put = result_file(file).read_text(), ResultFile._put
+
+    def killed() -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResultFile, "__exit__", lambda made, *_: made._open.close())
+        for number in (3, 1):
+            patch.setattr(ResultFile, "_put", at_the(number, put, killed))
+            with pytest.raises(KilledError):
+                operator(line_of(file))
+    # Then the former result is as it was, and what they knew stands beside it
+    assert result_file(file).read_text() == former
+    part = result_files.part_of(result_file(file))
+    assert [one["line"] for one in rows_of(part)] == ["3"]
+    # And the run that comes to its end leaves the result alone
+    operator.done(line_of(file))
+    assert not part.exists()
+    assert [one["result"] for one in results(file)] == ["refunded"] * 4
+
+
+def test_a_full_disk_leaves_the_former_result_and_the_lines_beside_it(
+    operator: Operator, service: InProcess, file: Path, monkeypatch: Patch
+) -> None:
+    operator.done(line_of(file))
+    former = result_file(file).read_text()
+    with monkeypatch.context() as patch:
+        patch.setattr(result_files, "write_csv", at_the(1, write_csv, full))
+        assert operator(line_of(file)).exit_code == Exit.REFUSED
+    assert result_file(file).read_text() == former
+    part = result_files.part_of(result_file(file))
+    assert [one["result"] for one in rows_of(part)] == ["refunded"] * 4

@@ -2,12 +2,13 @@
 
 import argparse
 import ast
+import shlex
 from collections.abc import Iterator
 
 import pytest
 
 from local import paths
-from local.lines import WORDS
+from local.lines import WORDS, option, spelt
 from refundctl.command import parser
 from refundctl.exits import Exit
 from tests.fakes.processor_fates import RequestLost
@@ -71,6 +72,13 @@ def test_there_are_many() -> None:
 @pytest.mark.parametrize(("where", "line"), SPELLINGS)
 def test_the_parser_takes_it(where: str, line: list[str]) -> None:
     require_parsed(line, f"{where}: {line}")
+
+
+@pytest.mark.parametrize("value", ["-damaged", "--all", "-1", "torn in two"])
+def test_the_parser_takes_a_value_that_looks_like_an_option(value: str) -> None:
+    line = shlex.split(spelt("refund", "pr_1", "--all", *option("--reason", value)))
+    require_parsed(line, str(line))
+    assert parser().parse_args(line).reason == value
 
 
 def test_no_other_text_names_a_command_of_ours() -> None:

@@ -107,8 +107,8 @@ def _told(seen: Preview | Exception, taken: "Counter[PaymentKey]") -> Told:
         return Told(
             Result.REFUSED,
             "refund_amount_exceeded",
-            f"{money(amount, currency)} is more than the {money(max(0, left), currency)} that the "
-            "rows before it leave.",
+            f"{money(amount, currency)} is more than the {money(max(0, left), currency)} left, "
+            "rows before it included.",
         )
     taken[key] += amount
     return Told(Result.PENDING, "checked", f"It would refund {money(amount, currency)}.")

@@ -221,9 +221,9 @@ def test_a_dry_run_checks_every_row_and_sends_nothing(
         "checked",
         "refund_amount_exceeded",
     ]
-    assert [one["message"] for one in results(file)[2:]] == [
+    assert [one["message"] for one in checked(file)[2:]] == [
         "It would refund SGD 60.00.",
-        "SGD 60.00 is more than the SGD 39.99 that the rows before it leave.",
+        "SGD 60.00 is more than the SGD 39.99 left, rows before it included.",
     ]
     assert (service.asked, paid(world), operator.batches.batches) == ([], [], {})
 

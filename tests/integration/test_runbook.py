@@ -321,7 +321,7 @@ def reports_failed(night: RunningStack, shell: Shell) -> Page:
             f"{linked.record_id} is linked to", nothing, record=linked.record_id
         ),
         'refundctl report rfd_… --told --reason "booked by staff, ticket 4711" --dry-run': told(
-            "too little", exit_code=1, refund=refund
+            "too small", exit_code=1, refund=refund
         ),
         'refundctl report rfd_… --owed --reason "nobody booked it, ticket 4711" --dry-run': told(
             "> owed: Stripe is told", nothing, refund=refund

@@ -539,6 +539,21 @@ class TestTheGuard:
         world.live_for(26 * HOUR, every_ms=5 * STEP_MS)
         assert world.stored("ours").state is State.REVIEW
 
+    def test_an_order_is_not_handed_over_again_beside_what_is_on_its_way(self) -> None:
+        # Given an order by key that was lost, and a colleague's refund that is pending
+        world = paid_world("hyperswitch")
+        world.processor.books.checks_amounts = False
+        world.processor.fates.append(RequestLost())
+        world.refund("ours", amount=4000)
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        moved = world.in_dashboard(8000)
+        world.processor.books.conduct = Conduct()
+        # When settling would hand it over again, then it does not
+        world.live_for(3 * HOUR)
+        assert world.noted("guard_tripped") != []
+        world.processor.books.set_status(moved.id, MovementStatus.SUCCEEDED)
+        assert world.at_processor == 8000
+
     def test_an_order_is_handed_over_again_for_what_is_left(self) -> None:
         world = paid_world("hyperswitch")
         world.processor.fates.append(RequestLost())

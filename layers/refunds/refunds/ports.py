@@ -565,8 +565,12 @@ class Charge:
 
     @property
     def left(self) -> int:
-        """What it shows as not refunded yet, minor units; below 0: more went back than was paid."""
-        return self.money.amount - self.refunded
+        """What it shows as not refunded yet, minor units; below 0: more went back than was paid.
+
+        What it lists as pending is on its way, whether or not its sum holds it already.
+        """
+        alive = (one for one in self.movements or () if one.status is not MovementStatus.FAILED)
+        return self.money.amount - max(self.refunded, sum(one.money.amount for one in alive))
 
 
 @dataclass(frozen=True, slots=True)

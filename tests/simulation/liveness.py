@@ -157,7 +157,7 @@ class Ending:
         """Whether somebody else's movement can be taken for the refund's.
 
         Never where orders are found by their keys. Where movements show their orders, only as long
-        as its own was not there yet.
+        as its own was not there yet, or is not shown any more (seed 702242).
         """
         if keeps_keys(ABILITIES[refund.processor]) or refund.processor == STRIPE:
             return False
@@ -168,7 +168,7 @@ class Ending:
             and one.movement.money.amount == refund.amount
             and one.movement.id not in (refund.snapshot or ())
             and not is_nobodys(one)
-            and all(one.executed_ms <= own.executed_ms for own in mine)
+            and all(one.executed_ms <= own.executed_ms or not books.shows(own) for own in mine)
             for one in books.of(refund.processor_payment_id)
         )
 

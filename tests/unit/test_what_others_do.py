@@ -42,9 +42,11 @@ CHARGE = PaymentKey("hitpay", "charge-1")
 HOUR = 60 * STEP_MS
 DAY = 24 * HOUR
 
+UNREADABLE_ANSWERS = count()
+
 
 def unreadable(*_: object) -> Charge:
-    raise UnreadableAnswerError("partially refunded, and nothing is")
+    raise UnreadableAnswerError(f"answer {next(UNREADABLE_ANSWERS)} contradicts itself")
 
 
 @pytest.fixture

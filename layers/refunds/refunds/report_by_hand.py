@@ -196,7 +196,8 @@ class ReportByHand:
         self, refund: Refund, decision: ReportDecision, sums: Sums | None
     ) -> WeighedReport:
         refund = refund if sums is None else sums.refunds.get(refund.id, refund)
-        is_open = standing_of(refund) in OPEN or refund.report.cause is ReportCause.WAIVED
+        is_waived = refund.report.cause is ReportCause.WAIVED and not isinstance(decision, Waive)
+        is_open = standing_of(refund) in OPEN or is_waived
         if not is_open and not _is_missing(refund, decision, sums):
             raise ReportDecisionRefusedError(
                 f"The report of {refund.id} is {refund.report.state}"

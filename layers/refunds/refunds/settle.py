@@ -107,6 +107,7 @@ OTHER_ACCOUNT: Final = "it was sent to another account, or under another form of
 # Between a refusal that a scheduled refund met and what kept it from asking once more.
 THEN: Final = "; then "
 GONE: Final = "the processor does not show the refund"
+UNREADABLE: Final = "its answer cannot be read"
 # What waiting seldom mends: a scheduled refund that meets the same of these for a day is canceled.
 HOPELESS: Final = (
     AttemptsSpentError,
@@ -260,7 +261,8 @@ class SettleRefund:
         except ChargeNotFoundError:
             return self._not_shown(stored, "the processor does not show the payment")
         except UnreadableAnswerError as error:
-            return self._not_shown(self._heard(stored, error), _words(error), before=stored)
+            heard, said = self._heard(stored, error), _words(error)
+            return self._not_shown(heard, UNREADABLE, said=f": {said}", before=stored)
         except ProviderUnavailableError as error:
             return self._hold(self._heard(stored, error), _no_look_up(error), before=stored)
         self.trail.note("looked_up", refund_id=refund.id, verdict=type(verdict).__name__)
@@ -352,17 +354,19 @@ class SettleRefund:
                 )
                 return self._move_on(stored, after)
 
-    def _not_shown(self, stored: Stored, why_not: str, *, before: Stored | None = None) -> Settled:
+    def _not_shown(
+        self, stored: Stored, why_not: str, *, said: str = "", before: Stored | None = None
+    ) -> Settled:
         """The processor answers, and shows nothing that could tell: after the hold for a person.
 
         No look-up counts, so this never makes a refund fail, whatever the operator chose. Nor does
-        one odd answer call a person: the look before this one met the same.
+        one odd answer call a person: the look before this one met the same, whatever was ``said``.
         """
         refund, told = stored.refund, f"no look-up: {why_not}"
         enough = not self.on_request and refund.looks + 1 >= HOLD_LOOK_UPS_MIN
-        if enough and refund.last_look == told and self._is_late(refund):
-            return self._escalate(before or stored, why_not, {})
-        return self._hold(stored, told, before=before)
+        if enough and (refund.last_look or "").startswith(told) and self._is_late(refund):
+            return self._escalate(before or stored, f"{why_not}{said}", {})
+        return self._hold(stored, f"{told}{said}", before=before)
 
     def _none_yet(self, stored: Stored) -> Settled:
         """Not found yet is not failed: an order may arrive late, and look-ups may lag."""

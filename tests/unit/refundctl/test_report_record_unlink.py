@@ -74,6 +74,11 @@ class TestReport:
         assert (ended.value["report"], ended.value["cause"]) == ("not_due", "waived")
         assert "> waived: Stripe is never told of SGD 25.00" in ended.err
         assert "not_due, waived" in operator.done(f"show {undecided.id}").out
+        # And waiving it once more adds nothing to its history
+        known = world.stored("k")
+        again = operator(f"report {undecided.id} --waive --reason 'no room' --yes")
+        assert again.exit_code == Exit.REFUSED
+        assert world.stored("k") == known
 
     def test_what_was_waived_by_mistake_is_told_after_all(
         self, world: World, operator: Operator, undecided: Refund

@@ -150,7 +150,8 @@ class TrueBooks:
             is_strange = made.key not in (None, f"{form}{made.order_id}") and moves_less(made)
             return self._is_shown(name, made) and not is_strange
         if made.movement.id in self.colleague.booked_ms:
-            return True
+            # Booked on a record of another payment, it may be taken for an equal one of that.
+            return self._is_booked_here(name, made)
         owner = owner_of(self._stage.memory.movements, name, made)
         is_seen = is_ever_seen(ABILITIES[name]) or owner is not None
         # What was begun long ago and ended in the very minute of the beginning may be either.

@@ -10,6 +10,7 @@ from refunds.money import Money
 from refunds.payment import PaymentKey
 from refunds.ports import (
     Commit,
+    Movement,
     MovementStatus,
     RecordClaim,
 )
@@ -21,6 +22,7 @@ from tests.fakes.processor_fates import Conduct, RequestLost
 from tests.fakes.world import STAGE, STEP_MS, World
 
 CHARGE = PaymentKey("hitpay", "charge-1")
+HOUR_MS = 3_600_000
 
 
 class TestArrival:
@@ -182,9 +184,13 @@ class TestLearning:
         world.refund("three", amount=1)
         assert world.payment().foreign_in_book == 700 - 500
 
-    @pytest.mark.parametrize(("amount", "linked"), [(2500, True), (2499, False)])
+    @pytest.mark.parametrize(
+        ("amount", "age_ms", "linked"),
+        # Another zone makes it seem hours older than the order; of two days no clock is the cause.
+        [(2500, 0, True), (2500, 8 * HOUR_MS, True), (2500, 48 * HOUR_MS, False), (2499, 0, False)],
+    )
     def test_one_that_a_failed_refund_may_be_after_all_is_linked_to_it(
-        self, world: World, amount: int, linked: bool
+        self, world: World, amount: int, age_ms: int, linked: bool
     ) -> None:
         # Given a refund of SGD 25.00 that failed without evidence
         world.processor.fates.append(RequestLost())
@@ -194,7 +200,9 @@ class TestLearning:
         world.ledger.refunds[failed.id] = replace(failed, state=State.FAILED)
         world.clock.advance(STEP_MS)
         # When a movement shows up
-        name = world.in_dashboard(amount).id
+        movement = world.processor.refund_in_dashboard("charge-1", amount, age_ms=age_ms)
+        assert isinstance(movement, Movement)
+        name = movement.id
         world.observe(CHARGE, world.deadline())
         # Then it is linked if it may be the same
         (refund,) = world.imported()

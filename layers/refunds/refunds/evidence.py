@@ -140,10 +140,12 @@ def is_its_amount(movement: Movement, refund: Refund) -> bool:
     return (movement.money.amount, movement.money.currency) == (refund.amount, refund.currency)
 
 
-def is_too_old(refund: Refund, movement: Movement) -> bool:
+def is_too_old(
+    refund: Refund, movement: Movement, *, tolerance_ms: int = CLOCK_TOLERANCE_MS
+) -> bool:
     """Whether the movement is from before the refund was sent, whatever the clocks say."""
     made_ms = movement.created_at_ms or movement.refunded_at_ms
-    return made_ms is not None and made_ms < _started_ms(refund) - CLOCK_TOLERANCE_MS
+    return made_ms is not None and made_ms < _started_ms(refund) - tolerance_ms
 
 
 def _started_ms(refund: Refund) -> int:

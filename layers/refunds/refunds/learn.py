@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refunds.evidence import can_stand_for, is_made_by, stands_for
+from refunds.evidence import can_stand_for, is_made_by, is_too_old, stands_for
 from refunds.import_external import Import, is_importable
 from refunds.link import PaymentView
 from refunds.look_up import movement_of, ordered_by
@@ -377,8 +377,10 @@ class LearnFromCharge:
             return movement.order_id if movement.order_id in payment.doubtful else None
         for refund_id in payment.doubtful:
             failed = self.ledger.refund(refund_id)
-            is_it = failed is not None and failed.amount == movement.money.amount
-            if is_it and refund_id not in taken:
+            if failed is None or refund_id in taken or failed.amount != movement.money.amount:
+                continue
+            # Clocks and zones differ, by hours at most.
+            if not is_too_old(failed, movement, tolerance_ms=SINCE_MARGIN_MS):
                 return refund_id
         return None
 

@@ -442,6 +442,22 @@ class TestTheProcessorContradictsItself:
         observe(world)
         assert world.noted("ids_do_not_fit") != []
 
+    def test_what_moves_after_all_is_found_under_its_own_id(self, world: World) -> None:
+        # Given a refund that failed, and one that succeeded, which the payment lists by other ids
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        failed = world.refund("failed", amount=9000).refund.processor_refund_id or ""
+        world.processor.books.set_status(failed, MovementStatus.FAILED)
+        world.live_for(HOUR)
+        world.processor.books.conduct = Conduct()
+        world.refund("moved", amount=1000)
+        world.processor.books.lists_other_ids = True
+        # When the first one moves after all
+        world.processor.books.set_status(failed, MovementStatus.SUCCEEDED)
+        world.live_for(2 * DAY, every_ms=HOUR)
+        # Then its own look-up tells, and Stripe hears of both
+        assert world.stored("failed").state is State.SUCCEEDED
+        assert world.at_stripe == world.at_processor == 10000
+
 
 class TestACapturedSumThatIsOff:
     """What Stripe shows as captured disagrees with the processor for a while."""

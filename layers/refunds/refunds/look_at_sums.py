@@ -31,11 +31,19 @@ class Looked:
 
     Attributes:
         again: whether the sums have to be read once more before they are believed.
-        lists_refunds: as in ``Sums``.
+        listed: as in ``Sums``.
     """
 
     again: bool
-    lists_refunds: bool
+    listed: frozenset[str] | None
+
+    def followed(self, refund: Refund) -> bool:
+        """Whether what the payment lists has told what became of the refund.
+
+        A payment may list it under another id than its order was answered with, or not any more.
+        """
+        bound_to = refund.processor_refund_id
+        return self.listed is not None and (bound_to is None or bound_to in self.listed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +86,7 @@ class LookAtSums:
             raise LedgerConflictError(str(error)) from error
         self._tell(sums, found)
         again = sums.unexplained not in (0, sums.seen_before)
-        return Looked(again=again, lists_refunds=sums.lists_refunds)
+        return Looked(again=again, listed=sums.listed)
 
     def _steps(self, sums: Sums, found: Look) -> list[tuple[Refund, Step]]:
         now_ms = self.clock.now_ms()

@@ -38,7 +38,8 @@ class Sums:
         lines: every refund of the payment, as far as telling Stripe goes.
         unexplained: what Stripe shows as refunded beyond what is reported, minor units.
         seen_before: the same when it was read the last time; ``None``: it never was.
-        lists_refunds: whether the charge was read, and lists its refunds.
+        listed: ids of the refunds that the charge lists; ``None``: it was not read, or lists none
+            in a form that can be read.
         all_listed: whether ``lines`` has all that others refunded: the charge lists its refunds, or
             shows no more as refunded than what is known here.
     """
@@ -49,7 +50,7 @@ class Sums:
     lines: tuple[Line, ...]
     unexplained: int
     seen_before: int | None
-    lists_refunds: bool
+    listed: frozenset[str] | None
     all_listed: bool
 
 
@@ -97,7 +98,8 @@ class ReadSums:
             if not without_charge:
                 raise
             now, found, charge = self._again(payment.key), {}, None
-        lists = charge is not None and charge.movements is not None
+        movements = None if charge is None else charge.movements
+        listed = None if movements is None else frozenset(one.id for one in movements)
         found = {refund.id: refund for refund in self.every_refund(payment.key)} | found
         counted = recounted(now, tuple(found.values()))
         if counted is None:
@@ -115,8 +117,8 @@ class ReadSums:
             lines=lines,
             unexplained=gap,
             seen_before=payment.unexplained,
-            lists_refunds=lists,
-            all_listed=lists or (charge is not None and now.foreign_on_charge == 0),
+            listed=listed,
+            all_listed=listed is not None or (charge is not None and now.foreign_on_charge == 0),
         )
 
     def _learn(

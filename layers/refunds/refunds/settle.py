@@ -549,7 +549,7 @@ class SettleRefund:
             # Stripe or the charge cannot be read; the refund itself may be.
             unread = error
         try:
-            if looked is None or not looked.lists_refunds:
+            if looked is None or not looked.followed(refund):
                 followed = self._follow_late(processor, refund, deadline)
                 if followed:
                     return Settled.MOVED_ON

@@ -87,7 +87,7 @@ class FakeProcessor:
         pending = {MovementStatus.PENDING} if name == STRIPE else set()
         self._summed = frozenset({MovementStatus.SUCCEEDED, *pending})
         self._requests: dict[str, tuple[str, ...]] = {}
-        self._late: list[tuple[int, Order]] = []
+        self._late: list[tuple[int, str, Order]] = []
         self.books = ProcessorBooks(clock, name, keeps_keys=capabilities.dedupes is Dedupe.BY_KEY)
         self.fates: deque[Fate] = deque()
         self.decide: Callable[..., Fate] = lambda _: Executed()
@@ -201,7 +201,8 @@ class FakeProcessor:
             case Answered():
                 return fate.meaning
             case ExecutedLate(after_ms):
-                self._late.append((self._clock.monotonic_ms() + after_ms, order))
+                due_ms = self._clock.monotonic_ms() + after_ms
+                self._late.append((due_ms, self.books.key_form, order))
                 return Unknown("no whole answer: TimeoutError")
             case ReplyLost():
                 self._arrive(order)
@@ -244,10 +245,12 @@ class FakeProcessor:
     def catch_up(self) -> None:
         """Let happen what is due by the clock: late orders, and ends of pending refunds."""
         now_ms = self._clock.monotonic_ms()
-        due = [order for due_ms, order in self._late if due_ms <= now_ms]
+        due = [entry for entry in self._late if entry[0] <= now_ms]
         self._late = [entry for entry in self._late if entry[0] > now_ms]
-        for order in due:
-            self._arrive(order)
+        for _, form, order in due:
+            # Its key is of the form that it was sent with, whatever is set up by now.
+            with self.books.keyed(form):
+                self._arrive(order)
         self.books.end_pending()
 
     @property

@@ -1,5 +1,7 @@
 """The books of the processor in memory: charges, refunds, and what is refused."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
@@ -130,6 +132,15 @@ class ProcessorBooks:
         if kind is not PaymentMethodKind.CARD:
             return Rejected("There is no card of that id.", 400)
         return self._made("", order.payment_method, order.money, order.refund_id)
+
+    @contextmanager
+    def keyed(self, form: str) -> Iterator[None]:
+        """Orders and look-ups have keys of that form meanwhile."""
+        now, self.key_form = self.key_form, form
+        try:
+            yield
+        finally:
+            self.key_form = now
 
     def with_key(self, order_id: str) -> FakeRefund | None:
         """The refund whose order carried that key, where keys are kept."""

@@ -1,7 +1,7 @@
 """The processor of the tests behind the gate: every fate of an order and of a look-up."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -140,15 +140,9 @@ class SimulatedProcessor:
         with self._listing():
             return self.inner.charges(cursor, deadline)
 
-    @contextmanager
-    def _keys(self) -> Iterator[None]:
+    def _keys(self) -> AbstractContextManager[None]:
         """During one call keys have the form that the caller's process was set up with."""
-        books = self.inner.books
-        now, books.key_form = books.key_form, self.forms.get(self.name, "")
-        try:
-            yield
-        finally:
-            books.key_form = now
+        return self.inner.books.keyed(self.forms.get(self.name, ""))
 
     @contextmanager
     def _listing(self, fault: Fault | None = None) -> Iterator[None]:

@@ -238,10 +238,16 @@ class World:
         return True
 
     def _days(self) -> None:
-        """The daily sweep comes by twice, after it has passed what can never be read."""
-        for _ in range(2 + self.options.others.bad_page * PAGE_TRIES):
-            self._sweep()
-            self._until_quiet(self.stage.scheduler.now_ms + PEACE_MS)
+        """The daily sweep comes by twice, after it has passed what can never be read.
+
+        And again, if somebody made another refund under its very eyes (seed 66883).
+        """
+        made = -1
+        while made != (now := sum(1 for _ in self.stage.money.movements())):
+            made = now
+            for _ in range(2 + self.options.others.bad_page * PAGE_TRIES):
+                self._sweep()
+                self._until_quiet(self.stage.scheduler.now_ms + PEACE_MS)
 
     # --- settling, every minute ------------------------------------------------------------------
 

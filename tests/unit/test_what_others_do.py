@@ -408,17 +408,22 @@ class TestTheProcessorContradictsItself:
         with pytest.raises(RefundAmountExceededError):
             world.refund("more", amount=4000)
 
+    @pytest.mark.parametrize("lists_refunds", [True, False])
+    @pytest.mark.parametrize(("others", "ours"), [(3037, 2500), (4000, 4000)])
     def test_a_list_from_before_our_refund_frees_nothing_of_what_others_made(
-        self, world: World
+        self, world: World, others: int, ours: int, lists_refunds: bool
     ) -> None:
         # Given what others refunded a moment ago, and a call that does not see it yet
-        stale = world.processor.charge("charge-1", world.deadline())
-        world.in_dashboard(3037)
-        fresh = world.processor.charge("charge-1", world.deadline())
+        world.processor.lists_refunds = lists_refunds
+        charge = world.processor.charge
+        stale = charge("charge-1", world.deadline())
+        world.in_dashboard(others)
+        fresh = charge("charge-1", world.deadline())
 
         def read(*_: object) -> Charge:
             world.processor.charge = lambda *_: stale  # type: ignore[method-assign]
-            world.refund("ours", amount=2500)
+            world.refund("ours", amount=ours)
+            world.processor.charge = charge  # type: ignore[method-assign]
             return fresh
 
         # When it refunds while another one, which has read the payment, wants the rest
@@ -426,7 +431,30 @@ class TestTheProcessorContradictsItself:
         # Then what others refunded counts
         with pytest.raises(RefundAmountExceededError):
             world.refund("more", amount=6000)
-        assert world.at_processor == 5537
+        assert world.at_processor == others + ours
+
+    def test_nor_does_one_from_before_a_refund_that_moved_while_it_was_read_again(
+        self, world: World
+    ) -> None:
+        # Given a refund of ours beside what others refunded, of a payment that lists nothing
+        world.processor.lists_refunds = False
+        world.refund("before", amount=1000)
+        world.in_dashboard(4000)
+        charge, reads = world.processor.charge, count(1)
+
+        def read(charge_id: str, deadline: Deadline) -> Charge:
+            shown = charge(charge_id, deadline)
+            if next(reads) == 2:
+                world.processor.charge = charge  # type: ignore[method-assign]
+                world.refund("ours", amount=4000)
+            return shown
+
+        # When another of ours moves just after the payment was read for the second time
+        world.processor.charge = read  # type: ignore[method-assign]
+        # Then what others refunded counts
+        with pytest.raises(RefundAmountExceededError):
+            world.refund("more", amount=2000)
+        assert world.at_processor == 9000
 
     def test_nothing_is_imported_while_the_index_of_refunds_is_behind(self, world: World) -> None:
         # Given our refund, listed under another id, which the index does not show yet
@@ -441,6 +469,47 @@ class TestTheProcessorContradictsItself:
         object.__setattr__(world.learn, "every_refund", every_refund)
         observe(world)
         assert world.noted("ids_do_not_fit") != []
+
+    def test_what_a_colleague_refunded_and_failed_is_found_when_it_moves_after_all(self) -> None:
+        # Given somebody else's refund that was pending, seen by one of ours, and failed; no sweep
+        world = paid_world("hyperswitch")
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        moved = world.in_dashboard(4000).id
+        with pytest.raises(RefundAmountExceededError):
+            world.refund("more", amount=7000)
+        world.processor.books.set_status(moved, MovementStatus.FAILED)
+        world.live_for(HOUR)
+        assert [one.state for one in world.imported()] == [State.FAILED]
+        # When it moves after all
+        world.processor.books.set_status(moved, MovementStatus.SUCCEEDED)
+        world.live_for(2 * DAY, every_ms=HOUR)
+        # Then Stripe hears of it
+        assert world.at_stripe == world.at_processor == 4000
+
+    def test_what_comes_back_under_another_id_that_shows_its_order_is_not_somebody_elses(
+        self,
+    ) -> None:
+        # Given a refund that Stripe was told of and the processor took back
+        world = paid_world("hyperswitch")
+        moved = world.refund("ours", amount=2500).refund.processor_refund_id or ""
+        world.live_for(HOUR)
+        world.processor.books.set_status(moved, MovementStatus.FAILED)
+        world.live_for(2 * DAY, every_ms=HOUR)
+        assert world.stored("ours").late_failure_at_ms is not None
+        # When it is there again, and the payment lists it by another id
+        world.processor.books.lists_other_ids = True
+        world.processor.books.set_status(moved, MovementStatus.SUCCEEDED)
+        world.live_for(8 * DAY, every_ms=HOUR)
+        # Then it is still the one refund, and Stripe is told of it once
+        assert world.imported() == []
+        assert world.stored("ours").late_failure_at_ms is None
+        assert world.at_stripe == world.at_processor == 2500
+        # And what a colleague refunds is told from it
+        world.in_dashboard(2500)
+        with pytest.raises(RefundAmountExceededError):
+            world.refund("more", amount=6000)
+        assert len(world.imported()) == 1
+        assert world.noted("movement_disagrees") + world.noted("ids_do_not_fit") == []
 
     def test_what_moves_after_all_is_found_under_its_own_id(self, world: World) -> None:
         # Given a refund that failed, and one that succeeded, which the payment lists by other ids
@@ -571,6 +640,22 @@ class TestTheGuard:
         assert world.noted("guard_tripped") != []
         world.processor.books.set_status(moved.id, MovementStatus.SUCCEEDED)
         assert world.at_processor == 8000
+
+    def test_an_order_is_not_handed_over_again_for_what_may_move_once_more(self) -> None:
+        # Given an order by key that was lost, and a refund that Stripe was told of
+        world = paid_world("hyperswitch")
+        world.processor.books.checks_amounts = False
+        told = world.refund("told", amount=6000).refund
+        world.report(told.id)
+        world.processor.fates.append(RequestLost())
+        world.refund("ours", amount=4000)
+        # When the processor takes that one back, and a colleague refunds a little
+        world.processor.books.set_status(told.processor_refund_id or "", MovementStatus.FAILED)
+        world.in_dashboard(1000)
+        world.live_for(3 * HOUR)
+        # Then what came back is not spent: Stripe shows it as refunded still
+        assert world.noted("guard_tripped") != []
+        assert world.at_processor == 1000
 
     def test_an_order_is_handed_over_again_for_what_is_left(self) -> None:
         world = paid_world("hyperswitch")

@@ -327,11 +327,15 @@ def _made_before(refund: Refund, seen: Sighting) -> Outcome | None:
     return Accepted(made[0])
 
 
-def asks_for_more(refund: Refund, charge: Charge, trail: Trail) -> bool:
-    """Whether more is asked for than the charge, read a moment ago, shows as left: never sent."""
-    if refund.amount <= charge.left:
+def asks_for_more(refund: Refund, charge: Charge, trail: Trail, *, taken_back: int = 0) -> bool:
+    """Whether more is asked for than the charge, read a moment ago, shows as left: never sent.
+
+    What was ``taken_back``, minor units, is not left: the processor may move it after all.
+    """
+    left = charge.left - taken_back
+    if refund.amount <= left:
         return False
-    trail.note("guard_tripped", refund_id=refund.id, amount=refund.amount, left=charge.left)
+    trail.note("guard_tripped", refund_id=refund.id, amount=refund.amount, left=left)
     return True
 
 

@@ -27,16 +27,20 @@ from refunds.payment import (
     follow,
     learn_arrival,
     learn_foreign,
+    payment_key_of,
     revision_after,
 )
 from refunds.ports import (
     MOVEMENTS_MAX,
+    Charge,
+    ChargeNotFoundError,
     Claim,
     Clock,
     Commit,
     Deadline,
     Doorbell,
     Ledger,
+    LedgerConflictError,
     Movement,
     MovementStatus,
     PaymentWrite,
@@ -84,7 +88,8 @@ class _Held:
     """What the ledger holds of a payment and of what its charge lists.
 
     Attributes:
-        owners: the refund that each movement belongs to, by the movement's id.
+        owners: the refund that each movement belongs to, by the movement's id. Its payment may list
+            it by another id than its order was answered with, and show whose order it is.
         let_go: the refund that each movement belonged to, until a person let it go.
     """
 
@@ -130,13 +135,15 @@ class LearnFromCharge:
         """
         held = self._held(view)
         followed = [
-            self._follow(held.owners[movement.id], movement, view, deadline)
+            self._follow(owner, movement, view, deadline)
             for movement in _listed(view)
-            if movement.id in held.owners
+            if (owner := held.owners.get(movement.id)) is not None
+            and owner.processor_refund_id == movement.id
         ]
         followed += self._follow_orders(view, held, deadline)
         if any(followed):
             held = self._held(view)
+        view, held = self._read_again(view, held, deadline)
         learnt = self._plan(view, held, ordering)
         return replace(self._carry_out(learnt, held, view), followed=any(followed))
 
@@ -155,7 +162,13 @@ class LearnFromCharge:
     def _held(self, view: PaymentView) -> _Held:
         listed = [movement.id for movement in _listed(view)]
         payment, claimed = self.ledger.payment_and_claims(view.key, listed)
-        refunds = self.refunds([*claimed.values()]) if claimed else {}
+        ordered = {
+            movement.id: movement.order_id
+            for movement in _listed(view)
+            if movement.order_id is not None and movement.id not in claimed
+        }
+        asked = {*claimed.values(), *ordered.values()}
+        refunds = self.refunds(sorted(asked)) if asked else {}
         owners, let_go = {}, {}
         for movement_id, refund_id in claimed.items():
             refund = refunds.get(refund_id)
@@ -163,6 +176,10 @@ class LearnFromCharge:
                 owners[movement_id] = refund
             else:
                 let_go[movement_id] = refund_id
+        for movement_id, refund_id in ordered.items():
+            refund = refunds.get(refund_id)
+            if refund is not None and _is_bound_elsewhere(refund, view.key):
+                owners[movement_id] = refund
         return _Held(payment, owners, let_go)
 
     # --- the refunds that are known ---------------------------------------------------------------
@@ -272,6 +289,36 @@ class LearnFromCharge:
 
     # --- what others made -------------------------------------------------------------------------
 
+    def _read_again(
+        self, view: PaymentView, held: _Held, deadline: Deadline
+    ) -> tuple[PaymentView, _Held]:
+        """The charge once more, where what it shows of others may be taken for what is ours.
+
+        So it may where a refund of ours moved after the charge was read. What is read now is newer
+        than all that the ledger held, or the payment has changed, and is learnt once more.
+        """
+        processor, payment = self.processors.get(view.key.processor), held.payment
+        if processor is None or payment is None or not self._may_be_older(view, held, payment):
+            return view, held
+        try:
+            charge = processor.charge(view.key.charge_id, deadline)
+        except (ProviderUnavailableError, ChargeNotFoundError) as error:
+            raise LedgerConflictError(f"{view.key.charge_id} was not read again") from error
+        newer = replace(view, charge=charge)
+        again = self._held(newer)
+        if again.payment != payment:
+            raise LedgerConflictError(f"payment {view.key.charge_id} changed while it was read")
+        return newer, again
+
+    def _may_be_older(self, view: PaymentView, held: _Held, payment: Payment) -> bool:
+        """Whether a refund of ours that the charge does not show may have moved since."""
+        if view.charge is None or payment.slot is not None:
+            return False
+        if view.charge.movements is None:
+            return payment.moved > payment.taken_back
+        unlisted = self._unlisted(payment, view, held.owners)
+        return bool(unlisted) and not _ids_fit(view.charge, held.owners, unlisted or ())
+
     def _plan(self, view: PaymentView, held: _Held, ordering: str | None) -> Learnt:
         stored, owners = held.payment, held.owners
         current = self._first_seen(view) if stored is None else _linked(stored, view)
@@ -280,7 +327,7 @@ class LearnFromCharge:
         if current.slot is not None:
             return Learnt(stored=stored, current=current, imports=(), snapshot=None)
         unlisted = self._unlisted(current, view, owners)
-        if unlisted is None or not self._ids_fit(view, owners, unlisted):
+        if unlisted is None or not self._is_all_named(view, owners, unlisted):
             beside = _beside(view, owners, unlisted or ())
             current = _with_sums(current, view, beside=beside)
             return Learnt(stored=stored, current=current, imports=(), snapshot=None)
@@ -332,6 +379,7 @@ class LearnFromCharge:
         if sum(_bound(refund) for refund in owners.values()) >= payment.bound_amount:
             return ()
         listed = {movement.id for movement in view.charge.movements}
+        owning = {refund.id for refund in owners.values()}
         refunds = self.every_refund(payment.key)
         if sum(_bound(one) for one in refunds) < payment.bound_amount:
             return None
@@ -339,28 +387,17 @@ class LearnFromCharge:
             one
             for one in refunds
             if _bound(one) and one.late_failure_at_ms is None
-            if one.processor_refund_id not in listed
+            if one.processor_refund_id not in listed and one.id not in owning
         ]
 
-    def _ids_fit(
+    def _is_all_named(
         self, view: PaymentView, owners: Mapping[str, Refund], unlisted: Sequence[Refund]
     ) -> bool:
-        """Whether the list names our successes by the ids that their orders were answered with.
-
-        If one is not listed, though the sum says that it is there, or something of its amount is,
-        what is listed under an unknown id may be that very refund: then nobody can tell what others
-        made.
-        """
-        if view.charge is None or not unlisted:
+        if view.charge is None or not unlisted or _ids_fit(view.charge, owners, unlisted):
             return True
-        unknown = {one.money.amount for one in view.charge.movements or () if one.id not in owners}
         amount = sum(_success(one) for one in unlisted)
-        ours = amount + sum(_success(one) for one in owners.values())
-        is_summed = amount > 0 and view.charge.refunded >= ours
-        fit = not is_summed and not any(one.amount in unknown for one in unlisted)
-        if not fit:
-            self.trail.note("ids_do_not_fit", charge=view.charge.id, amount=amount)
-        return fit
+        self.trail.note("ids_do_not_fit", charge=view.charge.id, amount=amount)
+        return False
 
     def _first_seen(self, view: PaymentView) -> Payment:
         """The payment as it starts in the ledger."""
@@ -485,6 +522,24 @@ class LearnFromCharge:
         report = refund.report
         if report.state is ReportState.FAILED and refund.late_failure_at_ms is None:
             self.trail.note("report_failed", refund_id=refund.id, reason=report.last_error)
+
+
+def _is_bound_elsewhere(refund: Refund, key: PaymentKey) -> bool:
+    """Whether a refund of that payment, whose order a movement shows, is bound to another id."""
+    return refund.processor_refund_id is not None and payment_key_of(refund) == key
+
+
+def _ids_fit(charge: Charge, owners: Mapping[str, Refund], unlisted: Sequence[Refund]) -> bool:
+    """Whether the list names our successes by the ids that their orders were answered with.
+
+    If one is not listed, though the sum says that it is there, or something of its amount is, what
+    is listed under an unknown id may be that very refund: then nobody can tell what others made.
+    """
+    unknown = {one.money.amount for one in charge.movements or () if one.id not in owners}
+    amount = sum(_success(one) for one in unlisted)
+    ours = amount + sum(_success(one) for one in owners.values())
+    is_summed = amount > 0 and charge.refunded >= ours
+    return not is_summed and not any(one.amount in unknown for one in unlisted)
 
 
 def _listed(view: PaymentView) -> tuple[Movement, ...]:

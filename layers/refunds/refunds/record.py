@@ -213,11 +213,13 @@ def _wait_ms(current: Stored, after: Refund) -> int | None:
 
     Somebody has to find out what else Stripe was told, if its sum is not ours. While what became of
     a refund was not known nothing was imported: if it moved nothing, what was seen meanwhile is
-    somebody else's. And what a processor has turned down it may execute after all.
+    somebody else's. And what a processor has turned down, whoever asked for it, it may execute
+    after all; what was never sent it may not.
     """
     if current.payment.is_out_of_step:
         return SUMS_CHECK_MS
-    if after.state not in FREED or after.attempt == 0:
+    never_sent = after.attempt == 0 and after.processor_refund_id is None
+    if after.state not in FREED or never_sent:
         return None
     was_unknown = current.refund.state in (State.UNKNOWN, State.REVIEW)
     return SUMS_CHECK_MS if was_unknown else ENDED_CHECK_MS

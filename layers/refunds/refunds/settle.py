@@ -318,7 +318,8 @@ class SettleRefund:
             return True
         charge = processor.charge(payment_id, deadline)
         self._learn(stored, deadline, charge)
-        return not asks_for_more(stored.refund, charge, self.trail)
+        taken_back = stored.payment.taken_back
+        return not asks_for_more(stored.refund, charge, self.trail, taken_back=taken_back)
 
     def _hand_over_again(self, processor: Processor, stored: Stored, deadline: Deadline) -> Settled:
         """The same order under the same key; that it is about to be sent is durable before."""

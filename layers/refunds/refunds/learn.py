@@ -379,7 +379,6 @@ class LearnFromCharge:
         if sum(_bound(refund) for refund in owners.values()) >= payment.bound_amount:
             return ()
         listed = {movement.id for movement in view.charge.movements}
-        owning = {refund.id for refund in owners.values()}
         refunds = self.every_refund(payment.key)
         if sum(_bound(one) for one in refunds) < payment.bound_amount:
             return None
@@ -387,7 +386,7 @@ class LearnFromCharge:
             one
             for one in refunds
             if _bound(one) and one.late_failure_at_ms is None
-            if one.processor_refund_id not in listed and one.id not in owning
+            if one.processor_refund_id not in listed
         ]
 
     def _is_all_named(

@@ -44,6 +44,7 @@ class CloudClients:
         self.region = region
         self.endpoint_url = endpoint_url
         self.key = key
+        self._made: dict[str, Any] = {}
         self._session = boto3.Session(
             region_name=region,
             aws_access_key_id=key.id if key else None,
@@ -51,9 +52,14 @@ class CloudClients:
         )
 
     def client(self, service: str) -> Any:
-        """Make a client; annotate the variable with its type from mypy_boto3_<service>."""
-        make: Any = self._session.client  # its overloads want a literal service name
-        return make(service, endpoint_url=self.endpoint_url, config=CONFIG)
+        """The client of a service; annotate the variable with its type from mypy_boto3_<service>.
+
+        It is made once: to make one takes longer than a call, and threads may share it.
+        """
+        if service not in self._made:
+            make: Any = self._session.client  # its overloads want a literal service name
+            self._made[service] = make(service, endpoint_url=self.endpoint_url, config=CONFIG)
+        return self._made[service]
 
     def caller_of_functions(self) -> Any:
         """A client of Lambda for `invoke`: it asks once, and waits as long as functions may run."""

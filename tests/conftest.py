@@ -4,9 +4,11 @@
 tests of a deployed stack go to one process, and all others stay with their file.
 """
 
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
+from botocore.loaders import JSONFileLoader
 from hypothesis import HealthCheck, settings
 
 # Property tests try the same examples each time, and take the time that the machine needs.
@@ -14,6 +16,10 @@ settings.register_profile(
     "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("steady")
+# Every session of boto3 reads and parses the descriptions of AWS's services again: a third of the
+# processor time of tests that make clients. They do not change, and nobody changes what was parsed.
+_parsed = cache(partial(JSONFileLoader.load_file, JSONFileLoader()))
+JSONFileLoader.load_file = lambda _, path: _parsed(path)  # type: ignore[method-assign, assignment]
 # What is started once for several files, the longest first; no test may need two of them.
 SHARED = ("hasty_stack", "stack")
 HEAVY_FOLDERS = {"browser", "integration", "mutation"}

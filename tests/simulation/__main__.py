@@ -1,7 +1,8 @@
 """``make simulate``: many worlds (``SEEDS=20000``), or one again with its trace (``SEED=123``).
 
 Their seeds follow each other from ``FROM`` on. With ``PROCESSOR=ccg`` every payment is there;
-without it each world says which processors it has.
+without it each world says which processors it has. From some thousand worlds on every single fault
+is walked through as well (``walks``).
 """
 
 import argparse
@@ -12,6 +13,7 @@ from dataclasses import fields
 from tests.simulation.drawing import draw
 from tests.simulation.profiles import NAMES
 from tests.simulation.runs import STEPS, WORLDS_FOR_ALL, Tally, live_all
+from tests.simulation.walks import walk_all
 from tests.simulation.world import World
 
 SHOWN_FAILURES = 5
@@ -87,6 +89,16 @@ def verdict(tally: Tally, processor: str | None) -> bool:
     return not tally.failures and not vacuous
 
 
+def walked() -> bool:
+    """Walk every single fault and every pair of grave ones, and say so; whether nothing failed."""
+    worlds, failures = walk_all()
+    say(f"{worlds} worlds with every single fault, or a pair of grave ones, at every port call:")
+    for name, script, failure in failures[:SHOWN_FAILURES]:
+        say(f"\n{name} with {script} violates {failure[:2000]}")
+    say(f"{len(failures)} violations")
+    return not failures
+
+
 def main() -> int:
     """Run as the arguments say; 0 if every invariant held."""
     parser = argparse.ArgumentParser(prog="make simulate", description=__doc__)
@@ -99,7 +111,10 @@ def main() -> int:
         return 0 if replay(asked.seed, asked.processor) else 1
     tally = live_all(asked.first, asked.seeds, processor=asked.processor)
     show(tally, asked.first)
-    return 0 if verdict(tally, asked.processor) else 1
+    good = verdict(tally, asked.processor)
+    if asked.processor is None and asked.seeds >= WORLDS_FOR_ALL:
+        good = walked() and good
+    return 0 if good else 1
 
 
 if __name__ == "__main__":

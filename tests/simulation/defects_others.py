@@ -10,14 +10,15 @@ from typing import Any
 from unittest.mock import patch
 from weakref import WeakKeyDictionary
 
-from refunds import evidence, execute, learn, outcome, record_lines, report, settle
+from refunds import evidence, execute, learn, outcome, record, record_lines, report, settle
 from refunds import payment as arithmetic
 from refunds.import_external import Import
 from refunds.learn import LearnFromCharge
 from refunds.link import PaymentView
+from refunds.look_at_sums import Looked
 from refunds.look_up import movement_of
 from refunds.payment import Payment, PaymentKey
-from refunds.ports import Movement
+from refunds.ports import Deadline, Movement
 from refunds.record import Stored
 from refunds.refund import Refund
 from refunds.resolve import ResolutionRefusedError, ResolveRefund
@@ -198,10 +199,44 @@ def handed_over_again_for_more_than_is_left() -> Iterator[None]:
 def ids_taken_for_the_same() -> Iterator[None]:
     """What a payment lists under ids of another kind is imported beside our own."""
 
-    def fit(*_: Any) -> bool:
-        return True
+    with patch.object(learn, "_ids_fit", lambda *_: True):
+        yield
 
-    with patch.object(LearnFromCharge, "_ids_fit", fit):
+
+@defect(caught_at=74919)
+def a_list_from_before_is_believed() -> Iterator[None]:
+    """What others made is taken for a refund of ours that moved after the payment was read."""
+
+    def once(_: LearnFromCharge, view: PaymentView, held: Any, __: Deadline) -> Any:
+        return view, held
+
+    with patch.object(LearnFromCharge, "_read_again", once):
+        yield
+
+
+@defect(caught_at=76697)
+def an_order_under_another_id_is_somebody_elses() -> Iterator[None]:
+    """A movement that shows our order is imported where its refund is bound to another id."""
+    with patch.object(learn, "_is_listed_otherwise", lambda *_: False):
+        yield
+
+
+@defect(caught_at=62454)
+def failed_imports_are_not_looked_after() -> Iterator[None]:
+    """What others made and failed is never looked at again."""
+    wait_ms = record._wait_ms
+
+    def wait(current: Stored, after: Refund) -> int | None:
+        return None if after.attempt == 0 else wait_ms(current, after)
+
+    with patch.object(record, "_wait_ms", wait):
+        yield
+
+
+@defect(caught_at=52361)
+def a_list_that_does_not_name_it_tells_what_became_of_it() -> Iterator[None]:
+    """A refund that its payment lists under another id is not looked up by its own."""
+    with patch.object(Looked, "followed", lambda looked, _: looked.listed is not None):
         yield
 
 

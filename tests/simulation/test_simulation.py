@@ -1,39 +1,68 @@
 """Worlds by the thousand: whatever fails, in whatever order, the invariants hold."""
 
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 
+from tests.simulation.__main__ import verdict
+from tests.simulation.closing import COMMANDS
 from tests.simulation.drawing import draw
+from tests.simulation.others import Theme
 from tests.simulation.profiles import NAMES
 from tests.simulation.runs import STEPS, WORLDS_FOR_ALL, Tally, live, live_all
 from tests.simulation.world import World
 
+# `make simulate` lives many more, and demands that they leave nothing out at all.
+WORLDS = 1_000
+MISSING_MAX = 30
+
 
 @pytest.fixture(scope="module")
 def tally() -> Tally:
-    return live_all(0, WORLDS_FOR_ALL)
+    return live_all(0, WORLDS)
 
 
 @pytest.mark.heavy
-def test_thousands_of_worlds_violate_nothing(tally: Tally) -> None:
+def test_a_thousand_worlds_violate_nothing(tally: Tally) -> None:
     assert tally.failures == []
     # Not vacuous: worlds enough of each processor
-    assert min(tally.at[name] for name in NAMES) > WORLDS_FOR_ALL // 5
+    assert min(tally.at[name] for name in NAMES) > WORLDS // 6
     assert min(tally.repeated, tally.unlinked) > 100
 
 
 @pytest.mark.heavy
-def test_they_leave_nothing_out(tally: Tally) -> None:
-    """Every fault at every port of every processor, and every legal transition, have occurred."""
-    assert tally.missing == []
-    assert len(STEPS) == len([step for step in tally.steps if tally.steps[step]])
+def test_they_leave_little_out(tally: Tally) -> None:
+    """Of every fault at every port of every processor, and every legal transition."""
+    assert len(tally.missing) < MISSING_MAX
+    assert len(tally.pairs) > 10 * MISSING_MAX
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("violated", ["", "an invariant"])
+def test_make_simulate_fails_where_something_never_occurred_or_was_violated(
+    tally: Tally, violated: str
+) -> None:
+    # Given worlds in which everything occurred
+    whole = replace(tally, worlds=WORLDS_FOR_ALL, faults=Counter(tally.pairs), failures=[])
+    whole.steps, whole.about = Counter(STEPS), Counter(Theme)
+    whole.commands = Counter(COMMANDS)
+    assert verdict(whole, None)
+    # When one of them violates something, or one fault is never met
+    if violated:
+        whole.failures.append((1, violated))
+    else:
+        del whole.faults[next(iter(whole.pairs))]
+    # Then the run fails
+    assert not verdict(whole, None)
 
 
 @pytest.mark.heavy
 def test_few_of_their_refunds_end_in_review(tally: Tally) -> None:
     # Each of them was found to have a reason; where nothing hides what became of a refund, few are.
     assert tally.plain_refunds > tally.refunds / 2
-    assert tally.plain_reviews / tally.plain_refunds < 0.04
-    assert tally.reviews / tally.refunds < 0.08
+    assert tally.plain_reviews / tally.plain_refunds < 0.05
+    assert tally.reviews / tally.refunds < 0.1
 
 
 def test_a_hundred_worlds_violate_nothing() -> None:

@@ -1,205 +1,59 @@
-"""Every single fault at every port call of some workloads, and every pair of them of a smaller one.
-
-Where the seeded worlds wander, this walks, at every processor: nothing else goes wrong and nothing
-is left to chance.
-"""
-
-from dataclasses import replace
-from typing import Final
+"""Every single fault at the calls of some workloads, and pairs of the gravest (``walks``)."""
 
 import pytest
 
-from refunds.link import VerifyCharge
-from refunds.refund import RefundType
-from refunds.settle import AfterHold
-from tests.fakes.abilities import keeps_keys, names_where, refunds_unlinked
-from tests.simulation.faults import POSSIBLE, Fault
-from tests.simulation.options import LONE_RECORD, Options, Unlinked, Wish
-from tests.simulation.others import HOUR_MS, MINUTE_MS, Booking, Foreign, Name
+from tests.fakes.abilities import keeps_keys, names_where
+from tests.simulation.faults import Fault
 from tests.simulation.profiles import NAMES
-from tests.simulation.world import World
+from tests.simulation.walks import (
+    ONE,
+    WORKLOADS,
+    after_a_lost_order,
+    pairs,
+    ports_called,
+    single,
+    violations,
+    walk,
+    whole_walk,
+)
 
 pytestmark = pytest.mark.heavy
-
-Script = dict[int, Fault]
-
-
-def wish(key: str, amount: int | None, **more: object) -> Wish:
-    """A wish for payment 0, at the beginning, asked for up to three times."""
-    facts: dict[str, object] = {
-        "payment": 0,
-        "refund_type": RefundType.INSTANT,
-        "start_ms": 0,
-        "tries": 3,
-    }
-    return Wish(key=key, amount=amount, **{**facts, **more})  # type: ignore[arg-type]
-
-
-def quiet_world(*wishes: Wish, **more: object) -> Options:
-    """A world in which nothing goes wrong by itself."""
-    facts: dict[str, object] = {
-        "seed": 1,
-        "payments": 1,
-        "foreign": (),
-        "foreign_equal": False,
-        "rate": 0.0,
-        "faults": frozenset(),
-        "trouble_ms": 10 * MINUTE_MS,
-        "outages": (),
-        "hold_ms": 2 * HOUR_MS,
-        "after_hold": AfterHold.FAILED,
-        "verify": VerifyCharge.ALWAYS,
-        "skew_ms": 0,
-        "processor_skew_ms": 0,
-        "checks_amounts": False,
-        "one_refund_only": False,
-        "odd_conduct": 0.0,
-        "takes_back": False,
-        "webhook_rate": 0.0,
-        "double_runs": False,
-        "max_receives": 3,
-        "redrives": False,
-        "forgets_keys": False,
-    }
-    return Options(wishes=wishes, **{**facts, **more})  # type: ignore[arg-type]
-
-
-# Each at every processor, and what only some of them can do.
-EVERYWHERE: Final[dict[str, Options]] = {
-    "one instant refund": quiet_world(wish("a", 2500)),
-    "an instant and a scheduled refund": quiet_world(
-        wish("a", 2500), wish("b", 2500, refund_type=RefundType.SCHEDULED, start_ms=5_000)
-    ),
-    "one key twice at once, and another over the limit": quiet_world(
-        wish("a", 6000), wish("a", 6000), wish("b", 6000, start_ms=10)
-    ),
-    "webhooks, a refund in the dashboard, two runs at once": quiet_world(
-        wish("a", 2500),
-        foreign=(
-            Foreign(payment=0, amount=1037, at_ms=3_000, booking=Booking(Name.MOVEMENT, MINUTE_MS)),
-        ),
-        webhook_rate=2.0,
-        double_runs=True,
-        trouble_ms=20 * MINUTE_MS,
-    ),
-    "pending first, by its PaymentIntent": quiet_world(
-        wish("a", None, by_intent=True), odd_conduct=1.0, webhook_rate=1.0
-    ),
-}
-
-
-def at(processor: str, options: Options) -> Options:
-    """That world with all its payments there."""
-    return replace(options, homes=((processor,),))
-
-
-def workloads() -> dict[str, Options]:
-    """Every workload at every processor that it can be had at."""
-    worlds = {
-        f"{name}: {what}": at(name, options)
-        for name in NAMES
-        for what, options in EVERYWHERE.items()
-    }
-    for name in names_where(refunds_unlinked):
-        card = Unlinked("card-0", LONE_RECORD)
-        worlds[f"{name}: to a card, reported, and from a payment"] = at(
-            name, quiet_world(wish("a", 2500, processor=name, unlinked=card), wish("b", 2500))
-        )
-        scheduled = {"refund_type": RefundType.SCHEDULED, "unlinked": Unlinked("card-0", None)}
-        worlds[f"{name}: to a card, scheduled"] = at(
-            name, quiet_world(wish("a", 2500, processor=name, **scheduled), odd_conduct=1.0)
-        )
-    two = wish("a", 2500, processor=NAMES[0]), wish("b", 2500, processor=NAMES[1], start_ms=10)
-    worlds["a record that names two"] = replace(quiet_world(*two), homes=(NAMES[:2],))
-    return worlds
-
-
-WORKLOADS: Final = workloads()
-# The faults after which a caller, a worker or a run knows least.
-GRAVE: Final = (Fault.CRASH_AFTER, Fault.REPLY_LOST, Fault.PAUSE_BEFORE, Fault.LATE)
-
-
-def ports_called(
-    options: Options, given: Script | None = None, *, until_ms: int | None = None
-) -> list[str]:
-    """The ports that the workload calls, in order, when nothing goes wrong but what is given.
-
-    All of them before a person closes what is open, or those before ``until_ms``.
-    """
-    world = World(options, script=given or {})
-    world.stage.dice.remembers = True
-    if until_ms is not None:
-        world.stage.scheduler.at(until_ms, world.stage.dice.stop)
-    result = world.run()
-    assert result.failure is None, result.failure
-    return world.stage.dice.ports
-
-
-def violations(
-    options: Options, scripts: list[dict[int, Fault]]
-) -> list[tuple[dict[int, Fault], str]]:
-    """Which of these faults violate an invariant."""
-    found = []
-    for script in scripts:
-        result = World(options, script=script).run()
-        if result.failure is not None:
-            found.append((script, result.failure))
-    return found
-
-
-def singles(ports: list[str], given: Script) -> list[Script]:
-    """Every single fault at these calls, beside what is given."""
-    return [
-        {**given, index: fault}
-        for index, port in enumerate(ports)
-        if index not in given
-        for fault in POSSIBLE[port]
-    ]
-
-
-def grave(ports: list[str], given: Script) -> list[Script]:
-    """Every grave fault at a call after what is given."""
-    after = max(given, default=-1)
-    return [
-        script
-        for script in singles(ports, given)
-        if max(script) > after and script[max(script)] in GRAVE
-    ]
 
 
 @pytest.mark.parametrize("name", list(WORKLOADS))
 def test_every_single_fault_at_every_port_call(name: str) -> None:
     options = WORKLOADS[name]
-    # The looks and sweeps of the month after are walked through at every processor for one refund,
-    # and for more of them at the first.
-    at, _, what = name.partition(": ")
-    is_whole = at == NAMES[0] or what == "one instant refund"
-    until_ms = None if is_whole else options.trouble_ms
-    scripts = singles(ports_called(options, until_ms=until_ms), {})
+    # The month after is walked through for one refund; for all of them by `make simulate`.
+    until_ms = None if name.endswith(ONE) else options.trouble_ms
+    scripts = single(name, until_ms=until_ms)
     assert len(scripts) > 50
     assert violations(options, scripts) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_single_fault_after_an_order_that_was_lost(name: str) -> None:
-    options = at(name, EVERYWHERE["one instant refund"])
-    given = {ports_called(options).index(f"{name}.refund"): Fault.REQUEST_LOST}
-    ports = ports_called(options, given, until_ms=options.calm_ms)
-    # Only where keys are kept it is handed over again
-    assert (f"{name}.repeat" in ports) == (name in names_where(keeps_keys))
-    assert violations(options, singles(ports, given)) == []
+    options = WORKLOADS[f"{name}: {ONE}"]
+    scripts = after_a_lost_order(name, until_ms=options.trouble_ms)
+    assert len(scripts) > 50
+    assert violations(options, scripts) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_an_order_that_was_lost_is_handed_over_again_only_where_keys_are_kept(name: str) -> None:
+    options = WORKLOADS[f"{name}: {ONE}"]
+    lost = {ports_called(options).index(f"{name}.refund"): Fault.REQUEST_LOST}
+    assert (f"{name}.repeat" in ports_called(options, lost)) == (name in names_where(keeps_keys))
+
+
+@pytest.mark.parametrize("name", ["hitpay", "hyperswitch"])
 def test_every_pair_of_grave_faults_of_one_refund(name: str) -> None:
-    options = at(name, EVERYWHERE["one instant refund"])
-    begun_ms = options.trouble_ms
-    firsts = grave(ports_called(options, until_ms=begun_ms), {})
-    # A fault makes calls follow that are not there without it: the second may hit one of those.
-    scripts = [
-        both
-        for first in firsts
-        for both in grave(ports_called(options, first, until_ms=begun_ms), first)
-    ]
-    assert len(scripts) > 200
-    assert violations(options, scripts) == []
+    scripts = pairs(name, (Fault.CRASH_AFTER, Fault.REPLY_LOST))
+    assert len(scripts) > 50
+    assert violations(WORKLOADS[f"{name}: {ONE}"], scripts) == []
+
+
+def test_make_simulate_walks_more_of_them_at_every_processor() -> None:
+    steps = list(whole_walk())
+    assert len(steps) > 10_000
+    assert {name for name, _ in steps} == set(WORKLOADS)
+    assert walk(steps[:20]) == []

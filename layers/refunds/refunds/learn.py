@@ -178,7 +178,7 @@ class LearnFromCharge:
                 let_go[movement_id] = refund_id
         for movement_id, refund_id in ordered.items():
             refund = refunds.get(refund_id)
-            if refund is not None and _is_bound_elsewhere(refund, view.key):
+            if refund is not None and _is_listed_otherwise(refund, view.key, listed):
                 owners[movement_id] = refund
         return _Held(payment, owners, let_go)
 
@@ -523,9 +523,13 @@ class LearnFromCharge:
             self.trail.note("report_failed", refund_id=refund.id, reason=report.last_error)
 
 
-def _is_bound_elsewhere(refund: Refund, key: PaymentKey) -> bool:
-    """Whether a refund of that payment, whose order a movement shows, is bound to another id."""
-    return refund.processor_refund_id is not None and payment_key_of(refund) == key
+def _is_listed_otherwise(refund: Refund, key: PaymentKey, listed: Sequence[str]) -> bool:
+    """Whether a refund of that payment, whose order a movement shows, is listed by another id.
+
+    If what it is bound to is listed as well, those are two: it was bound to somebody else's.
+    """
+    bound_to = refund.processor_refund_id
+    return bound_to is not None and bound_to not in listed and payment_key_of(refund) == key
 
 
 def _ids_fit(charge: Charge, owners: Mapping[str, Refund], unlisted: Sequence[Refund]) -> bool:

@@ -113,7 +113,7 @@ class Ending:
         elsewhere = refund.id in self._stage.trail.alarms["sent_to_another_account"]
         shows_keys = keeps_keys(can) and options.reads_keys and not elsewhere
         lists = is_ever_seen(can) if elsewhere else shows_payments(can)
-        lists = lists and not options.others.lists_nothing
+        lists = lists and not (options.others.lists_nothing or options.others.lists_other_ids)
         return not shows_keys and not lists and (moves_less(made) or has_failed(made))
 
     def _came_to_an_end(self, refund: Refund) -> None:

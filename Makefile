@@ -59,7 +59,7 @@ $(VENV)/refundctl: requirements/main.txt $(VENV)/uv
 	@$(UV) pip install --exact $(LOCKED) --python $(VENV)/python --group dev --group uv \
 		-c requirements/main.txt -c requirements/uv.txt
 	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s" -P -m refundctl "$$@"\n' \
-		"$(CURDIR):$(CURDIR)/layers/refunds" "$(CURDIR)/$(VENV)/python" > $@
+		"$(CURDIR):$(CURDIR)/layers/product" "$(CURDIR)/$(VENV)/python" > $@
 	@chmod +x $@
 
 $(ENVS)/%/installed: $(VENV)/uv
@@ -79,10 +79,10 @@ $(ENVS)/functions/installed: $(VENV)/uv
 	@touch $@
 
 run: env ## Start everything here, refund a demo payment (PROCESSOR=ccg), serve (ONCE=1: stop)
-	@PYTHONPATH=layers/refunds $(VENV)/python -m local.run
+	@PYTHONPATH=layers/product $(VENV)/python -m local.run
 
 tour: env ## Use every way in and show every way out, once, on this machine
-	@PYTHONPATH=layers/refunds $(VENV)/python -m local.tour
+	@PYTHONPATH=layers/product $(VENV)/python -m local.tour
 
 check: env ## After every edit: lint, types, template, and all tests that start nothing heavy
 	@$(MAKE) --no-print-directory -j 2 lint tests-light
@@ -99,31 +99,31 @@ tests-all: env
 	$(PYTEST)
 
 simulate: env ## Refund in simulated worlds where everything fails: SEEDS=20000 FROM=0, or SEED=123
-	@PYTHONPATH=layers/refunds $(VENV)/python -m tests.simulation $(SIMULATION)
+	@PYTHONPATH=layers/product $(VENV)/python -m tests.simulation $(SIMULATION)
 
 mutate: env ## Change the money's code bit by bit, some test must notice: MODULES="settle report"
-	@PYTHONPATH=layers/refunds $(VENV)/python -m tests.mutation $(MODULES)
+	@PYTHONPATH=layers/product $(VENV)/python -m tests.mutation $(MODULES)
 
 lint: env ## Check style, types and the template
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy .
-	$(VENV)/python -m local.validate
+	$(VENV)/python -m deploying.validate
 
 audit: env $(ENVS)/audit/installed ## Ask PyPI which pinned packages have known vulnerabilities (needs the network)
-	@$(VENV)/python -m local.audit
+	@$(VENV)/python -m deploying.audit
 
 bench: env $(ENVS)/bench/installed ## Measure against the plain way and the aims: PARTS="latency cpu" measures these anew
-	@PYTHONPATH=layers/refunds $(VENV)/python -m benchmarks $(PARTS)
+	@PYTHONPATH=layers/product $(VENV)/python -m benchmarks $(PARTS)
 
 load: env $(ENVS)/bench/installed ## Drive the local cloud: a stream with bursts, a provider outage, recovery
-	@PYTHONPATH=layers/refunds $(VENV)/python -m benchmarks.load
+	@PYTHONPATH=layers/product $(VENV)/python -m benchmarks.load
 
 build: env ## Build functions and layers for this machine, as `run` and `test` use them
-	@$(VENV)/python -m local.build
+	@$(VENV)/python -m deploying.build
 
 deploy: env ## Deploy to AWS: make deploy STAGE=sandbox
-	@PYTHONPATH=layers/refunds $(VENV)/python -m local.release
+	@PYTHONPATH=layers/product $(VENV)/python -m deploying.release
 
 screenshot: env ## Take the README's picture of the console anew (needs a Chromium)
 	@SCREENSHOT=docs/console.png $(VENV)/python -m pytest -q tests/browser/test_console_picture.py

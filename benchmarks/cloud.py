@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.function_environment import function_environment
 from benchmarks.gateway import CALLER, CALLER_PARAMETER
 from benchmarks.providers import ProviderProcess
-from local import paths, secrets
-from local.clients import CloudClients
+from deployed import paths, secrets
+from deployed.clients import CloudClients
+from deployed.stages import load_stage
+from deploying.template_yaml import read_template
 from local.emulator import REGION, running_emulator
 from local.simulators.hitpay import DEFAULT_KEY as HITPAY_KEY
 from local.simulators.stripe import DEFAULT_TEST_KEY as STRIPE_KEY
-from local.stages import load_stage
-from local.template_yaml import read_template
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

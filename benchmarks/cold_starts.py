@@ -21,9 +21,9 @@ from benchmarks.providers import ProviderProcess, running_providers
 from benchmarks.results import Part, Row, ratio_row
 from benchmarks.samples import ratios, spread
 from benchmarks.scale import Scale
-from local import paths
-from local.build import build, this_machine
-from local.stages import load_stage
+from deployed import paths
+from deployed.stages import load_stage
+from deploying.build import build, this_machine
 
 BARE = "def handler(event, context):\n    return {}\n"
 MB = 1024 * 1024

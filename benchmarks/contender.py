@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from local import paths
+from deployed import paths
 from local.child_process import clean_environment
 
 
@@ -33,7 +33,7 @@ class Contender:
     def __init__(self, subject: str, environment: Mapping[str, str], directory: Path) -> None:
         self._subject = subject
         self._log = directory / f"{subject}.log"
-        layers = str(paths.ROOT / "layers" / "refunds")
+        layers = str(paths.ROOT / "layers" / "product")
         self._environment = {
             **clean_environment(directory),
             "PYTHONPATH": f"{paths.ROOT}:{layers}",

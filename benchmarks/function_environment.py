@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from local import paths
-from local.stages import load_stage
-from local.template_yaml import read_template
+from deployed import paths
+from deployed.stages import load_stage
+from deploying.template_yaml import read_template
 
 STACK = "benchmark"
 NO_VALUE = "AWS::NoValue"

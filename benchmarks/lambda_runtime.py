@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local import paths
+from deployed import paths
+from deployed.polling import wait_for
 from local.child_process import clean_environment
-from local.polling import wait_for
 
 INIT = re.compile(r"INIT REPORT\(durationMs: ([0-9.]+)\)")
 INVOKE = re.compile(r"INVOKE RTDONE\(status: (\w+),.* duration: ([0-9.]+)ms\)")

@@ -24,7 +24,7 @@ from benchmarks.payments import PART, seeded
 from benchmarks.providers import FIXED, set_latencies
 from benchmarks.results import figure
 from benchmarks.samples import percentile
-from local import paths
+from deployed import paths
 from local.http_client import RefundApiClient
 from local.stack import RunningStack, running_stack
 

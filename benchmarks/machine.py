@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from local import paths
+from deployed import paths
 
 PACKAGES = ("aws-lambda-powertools", "boto3", "pydantic", "stripe", "urllib3")
 

@@ -19,20 +19,20 @@ from benchmarks.payments import AMOUNT, PART, Payments, seeded
 from benchmarks.providers import ProviderProcess, running_providers
 from benchmarks.results import Part, Row
 from benchmarks.scale import Scale
-from local import paths
-from local.build import build, this_machine
-from local.clients import CloudClients
-from local.secrets import HITPAY_WEBHOOK_SALTS, SecretStore
+from deployed import paths
+from deployed.clients import CloudClients
+from deployed.secrets import HITPAY_WEBHOOK_SALTS, SecretStore
+from deployed.stages import load_stage
+from deployed.webhook_addresses import WebhookAddressStore, new_address
+from deploying.build import build, this_machine
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.simulators.webhooks import signature
-from local.stages import load_stage
-from local.webhook_addresses import WebhookAddressStore, new_address
 from local.webhook_receiver import WebhookReceiver
-from refunds.adapters.dynamodb_webhook_addresses import DynamoDbWebhookAddresses
-from refunds.delivering.address import DEFAULT_API_VERSION
-from refunds.delivering.message import message_text
-from refunds.delivering.ports import Status
+from refund_bridge.adapters.dynamodb.webhook_addresses import DynamoDbWebhookAddresses
+from refund_bridge.delivering.address import DEFAULT_API_VERSION
+from refund_bridge.delivering.message import message_text
+from refund_bridge.delivering.ports import Status
 
 # A batch of each queue and of the stream, as large as the template lets it be.
 REPORTS, REQUESTS, WEBHOOKS, CHANGES = 10, 5, 10, 50

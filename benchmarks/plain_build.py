@@ -7,8 +7,8 @@ import re
 import shutil
 from pathlib import Path
 
-from local import paths
-from local.build import sam, this_machine
+from deployed import paths
+from deploying.build import sam, this_machine
 
 PIN = re.compile(r"^([A-Za-z0-9._-]+==[^\s;\\]+)", re.MULTILINE)
 FUNCTIONS = {"RefundApi": "refund_api", "ReportRefund": "report_refund"}

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from aiohttp import web
 
-from local import paths
+from deployed import paths
+from deployed.polling import wait_for
 from local.child_process import ChildProcess, clean_environment
-from local.polling import wait_for
 from local.simulators import stripe_credit_notes, stripe_shapes
 from local.simulators.calls import ApiCall, View
 from local.simulators.client import SimulatorControl

@@ -15,8 +15,8 @@ from benchmarks.payments import PART, seeded
 from benchmarks.providers import AT_ONCE, FIXED, Latencies, ProviderProcess, running_providers
 from benchmarks.results import Part, Row
 from benchmarks.scale import Scale
-from local import paths
-from local.template_yaml import read_template
+from deployed import paths
+from deploying.template_yaml import read_template
 
 BATCH = 10
 UNPACED = 100

@@ -22,10 +22,13 @@ from benchmarks.providers import running_providers
 from benchmarks.results import Part, Row
 from benchmarks.samples import spread
 from benchmarks.scale import Scale
-from refunds.adapters.ledger_items import due_shard_of
-from refunds.money import Money
-from refunds.ports import DUE_SHARDS, Clock, Movement, Rejected
-from refunds.refund import Refund
+from refund_bridge.adapters.dynamodb.items import due_shard_of
+from refund_bridge.domain.charge import Movement
+from refund_bridge.domain.instruction import Rejected
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.refund import Refund
+from refund_bridge.ports.ledger import DUE_SHARDS
+from refund_bridge.ports.runtime import Clock
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.processor_books import FakeCharge, FakeRefund, ProcessorBooks
 from tests.fakes.processor_fates import ReplyLost

@@ -16,11 +16,11 @@ from local.simulators.hitpay import DEFAULT_KEY
 from local.simulators.json_text import JsonObject
 from local.simulators.seeding import Seed
 from local.simulators.server import RunningSimulators
-from refunds.adapters.deadline_http import DeadlineHttp
-from refunds.adapters.system_clock import SystemClock
-from refunds.ports import Deadline
-from refunds.processors import hitpay
-from refunds.processors.hitpay import HitPay
+from refund_bridge.adapters.aws_runtime.system_clock import SystemClock
+from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.processors.hitpay import adapter as hitpay
+from refund_bridge.processors.hitpay.adapter import HitPay
 
 REFUNDED_ONE_IN = 100
 SEEDED_AT_ONCE = 500

@@ -9,7 +9,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from local import paths
+from deployed import paths
 
 FACTS = {
     "AWS_ENDPOINT_URL": "aws_endpoint_url",

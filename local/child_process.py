@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from local import paths
+from deployed import paths
 
 
 class ChildProcess:

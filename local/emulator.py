@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local import paths
+from deployed import paths
+from deployed.clients import AccessKey, CloudClients
+from deployed.polling import NotInTimeError, wait_for
 from local.child_process import ChildProcess, clean_environment
-from local.clients import AccessKey, CloudClients
-from local.polling import NotInTimeError, wait_for
 
 REGION = "ap-southeast-1"
 START_SECONDS = 30.0

@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from local.loopback_gate import Refusal, refusal
+from deployed.loopback_gate import Refusal, refusal
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from local.clients import CloudClients
+from deployed.clients import CloudClients
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient

@@ -1,6 +1,6 @@
 """Write the JSON Schemas of the events that the service takes and publishes.
 
-Run as `PYTHONPATH=layers/refunds python -m local.event_schemas` after a change of the request or of
+Run as `PYTHONPATH=layers/product python -m local.event_schemas` after a change of the request or of
 `docs/openapi.yaml`, from which the refund object is taken. A test holds that the files are those
 that this writes.
 """
@@ -9,9 +9,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from local import paths
+from deployed import paths
 from local.openapi import read_document
-from refunds.request_events import RefundRequestedDetail
+from refund_bridge.events.requested import RefundRequestedDetail
 
 Schema = dict[str, Any]
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from getpass import getpass
 from urllib.parse import urlsplit
 
-from local import paths
+from deployed import paths
+from deploying.template_yaml import read_template
 from local.providers import OTHERS, PROCESSORS, Providers, SimulatedProcessor
-from local.template_yaml import read_template
 
 URLS = ("HITPAY_URL", "STRIPE_URL")
 KEYS = ("HITPAY_API_KEY", "STRIPE_SECRET_KEY")

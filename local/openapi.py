@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from local import paths
+from deployed import paths
 
 SOURCE = paths.ROOT / "docs" / "openapi.yaml"
-COPY = paths.ROOT / "layers" / "refunds" / "refunds" / "openapi.json"
+COPY = paths.ROOT / "layers" / "product" / "refund_bridge" / "contract" / "openapi.json"
 
 
 def read_document() -> dict[str, Any]:

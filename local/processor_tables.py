@@ -1,16 +1,16 @@
 """Write the tables of `docs/processors.md`: what each processor can do, and what sets it up.
 
-Run as `PYTHONPATH=layers/refunds python -m local.processor_tables` after a change of an adapter's
+Run as `PYTHONPATH=layers/product python -m local.processor_tables` after a change of an adapter's
 capabilities or settings. A test holds that the page has what this writes.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from local import paths
-from refunds.ports import Capabilities, Dedupe, News
-from refunds.processors.adapter import Adapter
-from refunds.processors.registry import OF_RECORDS, REGISTRY, variable_of
+from deployed import paths
+from refund_bridge.ports.processor import Capabilities, Dedupe, News
+from refund_bridge.processors.registry import OF_RECORDS, REGISTRY, variable_of
+from refund_bridge.processors.shared.base import Adapter
 
 PAGE: Final = paths.ROOT / "docs" / "processors.md"
 _DEDUPES: Final = {

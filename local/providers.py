@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local import paths
+from deployed import paths
+from deployed.polling import wait_for
+from deployed.secrets import PROCESSOR_KEYS
 from local.child_process import ChildProcess, clean_environment
-from local.polling import wait_for
-from local.secrets import PROCESSOR_KEYS
 from local.simulators import ccg, hedge, hyperswitch
 from local.simulators.client import SimulatorControl
 from local.simulators.hitpay import DEFAULT_KEY as SIMULATED_HITPAY_KEY

@@ -34,9 +34,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 
-from local import paths
-from local.build import BuildError
-from local.deploy import DeployError
+from deployed import paths
+from deployed.polling import NotInTimeError, wait_for
+from deploying.build import BuildError
+from deploying.deploy import DeployError
 from local.emulator import EmulatorError
 from local.external_providers import (
     IncompleteProvidersError,
@@ -45,7 +46,6 @@ from local.external_providers import (
     told_on_makes_line,
 )
 from local.http_client import Answer, RefundApiClient
-from local.polling import NotInTimeError, wait_for
 from local.providers import PROCESSORS
 from local.simulators.payments import (
     CARD_JPY,
@@ -56,8 +56,8 @@ from local.simulators.payments import (
 )
 from local.stack import RunningStack, running_stack
 from local.trail import calls_table, history_table, last_log_lines, ledger_history
+from refund_bridge.delivering.where import AddressRefusedError, require_allowed_url
 from refundctl.plain_text import json_text, seen
-from refunds.delivering.where import AddressRefusedError, require_allowed_url
 
 REPORT_SECONDS = 60.0
 DEMO_PAYMENTS = {payment.processor: payment for payment in (CARD_SGD, *OTHER_PROCESSORS)}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from local import paths
+from deployed import paths
 
 JUST_MADE_SECONDS = 60
 

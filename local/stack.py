@@ -11,21 +11,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from local import secrets
-from local.api_keys import ALL_SCOPES, SCOPES, ApiKey, ApiKeyStore, new_api_key
-from local.build import build, this_machine
-from local.clients import CloudClients
-from local.deploy import deploy, local_parameters
+from deployed import secrets
+from deployed.api_keys import ALL_SCOPES, SCOPES, ApiKey, ApiKeyStore, new_api_key
+from deployed.clients import CloudClients
+from deployed.stages import Stage, load_stage
+from deployed.webhook_addresses import WebhookAddressStore, new_address
+from deploying.build import build, this_machine
+from deploying.deploy import deploy, local_parameters
 from local.emulator import Emulator, running_emulator
 from local.providers import Providers, simulated_providers
 from local.run_directory import run_directory
 from local.simulators.client import SimulatorControl
-from local.stages import Stage, load_stage
-from local.webhook_addresses import WebhookAddressStore, new_address
-from refunds.adapters.dynamodb_webhook_addresses import DynamoDbWebhookAddresses
-from refunds.adapters.system_clock import SystemClock
-from refunds.delivering.address import DEFAULT_API_VERSION, WebhookAddress
-from refunds.delivering.ports import Status
+from refund_bridge.adapters.aws_runtime.system_clock import SystemClock
+from refund_bridge.adapters.dynamodb.webhook_addresses import DynamoDbWebhookAddresses
+from refund_bridge.delivering.address import DEFAULT_API_VERSION, WebhookAddress
+from refund_bridge.delivering.ports import Status
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient

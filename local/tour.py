@@ -17,12 +17,12 @@ from rich.markup import escape
 from rich.table import Table
 from stripe import Event, StripeClient
 
-from local.build import BuildError
-from local.deploy import DeployError
+from deployed.polling import NotInTimeError, wait_for
+from deploying.build import BuildError
+from deploying.deploy import DeployError
 from local.emulator import EmulatorError
 from local.event_client import DeadLetters, EventListener, EventProducer, listening, reasons
 from local.http_client import RefundApiClient
-from local.polling import NotInTimeError, wait_for
 from local.providers import PROCESSORS
 from local.simulators.payments import seed_of
 from local.simulators.records import ProcessorRefund

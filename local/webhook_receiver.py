@@ -10,7 +10,7 @@ from typing import Self
 
 import stripe
 
-from local.loopback_gate import GatedHandler
+from deployed.loopback_gate import GatedHandler
 
 BODY_MAX = 256 * 1024
 

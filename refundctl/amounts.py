@@ -2,7 +2,7 @@
 
 import re
 
-from refunds.money import AMOUNT_MAX, exponent_of, is_currency
+from refund_bridge.domain.money import AMOUNT_MAX, exponent_of, is_currency
 
 _FORM = re.compile(r"(0|[1-9]\d{0,11})(?:\.(\d+))?", re.ASCII)
 

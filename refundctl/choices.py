@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from local.lines import WORDS, Spelt, spelt
+from deployed.command_lines import WORDS, Spelt, spelt
+from refund_bridge.domain.refund import Refund, ReportCause
+from refund_bridge.domain.state_machine import CreditNoteState, ReportState, State
 from refundctl.checks.finding import Level
-from refunds.refund import Refund, ReportCause
-from refunds.state_machine import CreditNoteState, ReportState, State
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,13 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from local import paths
+from deployed import paths
+from refund_bridge.adapters.http.api_key import KeyUnavailableError
+from refund_bridge.config import ConfigurationError
+from refund_bridge.domain.errors import RefundBridgeError
+from refund_bridge.ports.ledger import LedgerConflictError, LedgerUnavailableError
+from refund_bridge.ports.processor import ProviderUnavailableError
+from refund_bridge.ports.queues import DoorbellError
 from refundctl import (
     completion,
     dlq,
@@ -56,15 +62,6 @@ from refundctl.output import Output, end_quietly, to_its_end
 from refundctl.refunding.service import Service, service_of
 from refundctl.target import Target, target_of
 from refundctl.world import World, world_of
-from refunds.adapters.api_key import KeyUnavailableError
-from refunds.config import ConfigurationError
-from refunds.errors import RefundBridgeError
-from refunds.ports import (
-    DoorbellError,
-    LedgerConflictError,
-    LedgerUnavailableError,
-    ProviderUnavailableError,
-)
 
 GROUPS = (
     listing,

@@ -12,20 +12,17 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
+from refund_bridge.adapters.providers.pace import Pace
+from refund_bridge.domain.charge import Charge
+from refund_bridge.domain.payment import Payment, PaymentKey
+from refund_bridge.domain.payment_record import PaymentRecord
+from refund_bridge.domain.refund import STRIPE, Refund
+from refund_bridge.operating.reconcile import Difference, Found, Sides, compare, unknown_charge
+from refund_bridge.ports.processor import ChargeNotFoundError, ProviderUnavailableError
+from refund_bridge.ports.stripe import StripeObjectNotFoundError
+from refund_bridge.refunding.look_up import charge_of
 from refundctl import walk
 from refundctl.world import World
-from refunds.adapters.pace import Pace
-from refunds.look_up import charge_of
-from refunds.payment import Payment, PaymentKey
-from refunds.ports import (
-    Charge,
-    ChargeNotFoundError,
-    PaymentRecord,
-    ProviderUnavailableError,
-    StripeObjectNotFoundError,
-)
-from refunds.reconcile import Difference, Found, Sides, compare, unknown_charge
-from refunds.refund import STRIPE, Refund
 
 READS = 3
 TRIES = 4

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from refunds.adapters.pace import Pace
+from refund_bridge.adapters.providers.pace import Pace
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

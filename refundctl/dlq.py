@@ -9,18 +9,18 @@ published, which cannot be sent back (`refundctl events republish` publishes the
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from refund_bridge.adapters.sqs.doorbell import PoisonMessageError, parse_doorbell
+from refund_bridge.delivering import message as webhook_message
+from refund_bridge.delivering.message import parse_message
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import ReportState
+from refund_bridge.events.requested import letter_of
 from refundctl import options
 from refundctl.dead_letters import DeadLetter, DeadLetterQueue, MoveFailedError
 from refundctl.exits import Exit, RefusedError
 from refundctl.options import Call, Groups
 from refundctl.times import age, rfc3339
 from refundctl.world import World
-from refunds.adapters.sqs_doorbell import PoisonMessageError, parse_doorbell
-from refunds.delivering import message as webhook_message
-from refunds.delivering.message import parse_message
-from refunds.refund import Refund
-from refunds.request_events import letter_of
-from refunds.state_machine import ReportState
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -9,15 +9,17 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from refund_bridge.adapters.http.api_key import KeyUnavailableError
+from refund_bridge.config import ConfigurationError
+from refund_bridge.ports.ledger import LedgerUnavailableError
+from refund_bridge.ports.processor import ProviderUnavailableError
+from refund_bridge.ports.queues import DoorbellError
 from refundctl import options
 from refundctl.checks import ledger, providers, queues, release, secrets, webhooks
 from refundctl.checks.finding import Finding, Level, fail, warn
 from refundctl.exits import Exit, UnreachableError
 from refundctl.options import Call, Groups
 from refundctl.output import Sheet, table_of
-from refunds.adapters.api_key import KeyUnavailableError
-from refunds.config import ConfigurationError
-from refunds.ports import DoorbellError, LedgerUnavailableError, ProviderUnavailableError
 
 CHECKS: tuple[tuple[str, Callable[[Call], Iterator[Finding]]], ...] = (
     ("secrets", secrets.check),

@@ -5,13 +5,13 @@ stream. Settling publishes from the ledger what is marked here; each event has t
 had, so whoever has it already can tell.
 """
 
+from refund_bridge.adapters.providers.pace import Pace
+from refund_bridge.domain.refund import Refund
+from refund_bridge.events.announcements import has_news
 from refundctl import options, walk
 from refundctl.exits import Exit
 from refundctl.options import Call, Groups
 from refundctl.times import When, when
-from refunds.adapters.pace import Pace
-from refunds.announcements import has_news
-from refunds.refund import Refund
 
 RATE = 25
 # A refund is rarely older than that when something happens to it.

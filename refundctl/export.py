@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.payment import Payment, PaymentKey, payment_key_of
+from refund_bridge.domain.refund import Refund
 from refundctl import options, walk
 from refundctl.console.words import count_of
 from refundctl.exits import Exit, MisusedError
@@ -18,9 +21,6 @@ from refundctl.options import Call, Groups
 from refundctl.output import write_csv, written
 from refundctl.times import rfc3339, when
 from refundctl.world import World
-from refunds.money import Money
-from refunds.payment import Payment, PaymentKey, payment_key_of
-from refunds.refund import Refund
 
 COLUMNS = (
     "refund",

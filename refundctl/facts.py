@@ -7,12 +7,12 @@ only the ledger knows beside it, in `ledger`. Keys are only ever added.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from refund_bridge.contract.refund_object import refund_object
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.payment import Payment
+from refund_bridge.domain.refund import Entry, ProviderAnswer, Refund, with_last_answer
+from refund_bridge.domain.state_machine import CreditNoteState, ReportState, State
 from refundctl.times import rfc3339, shown
-from refunds.money import Money
-from refunds.payment import Payment
-from refunds.refund import Entry, ProviderAnswer, Refund, with_last_answer
-from refunds.refund_object import refund_object
-from refunds.state_machine import CreditNoteState, ReportState, State
 
 # What will still be looked at, by settling or by a person.
 NOT_FINAL = frozenset(

@@ -7,6 +7,8 @@ knows credit notes, so that they are found as words are.
 
 from collections.abc import Mapping, Sequence
 
+from refund_bridge.domain.payment import Payment, PaymentKey, payment_key_of
+from refund_bridge.domain.refund import Refund
 from refundctl import options, walk
 from refundctl.exits import Exit
 from refundctl.facts import refund_json
@@ -14,8 +16,6 @@ from refundctl.listing import COLUMNS, LIMIT_DEFAULT, LIMIT_MAX, LOOK_BACK, row
 from refundctl.names import named
 from refundctl.options import Call, Groups
 from refundctl.times import shown_with_zone, when
-from refunds.payment import Payment, PaymentKey, payment_key_of
-from refunds.refund import Refund
 
 # So many of the newest refunds are looked through for words.
 READ_MAX = 20_000

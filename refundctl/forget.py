@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from refund_bridge.domain.refund import Refund
+from refund_bridge.operating.forget import NeededStillError, words_of
 from refundctl import options, who
 from refundctl.exits import Exit, RefusedError
 from refundctl.options import Call, Groups
-from refunds.forget import NeededStillError, words_of
-from refunds.refund import Refund
 
 
 def declare(groups: Groups) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.api_keys import (
+from deployed.api_keys import (
     ALL_SCOPES,
     CALLER_NAME,
     PAYOUT_SCOPE,

@@ -4,6 +4,10 @@ import argparse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
+from refund_bridge.domain.payment import Payment, PaymentKey, payment_key_of
+from refund_bridge.domain.refund import PUBLIC_STATUSES, Refund
+from refund_bridge.domain.state_machine import CreditNoteState, ReportState
+from refund_bridge.ports.listing import OfPayment, Selection
 from refundctl import options, walk
 from refundctl.amounts import AmountError, minor_units
 from refundctl.exits import Exit, MisusedError
@@ -21,10 +25,6 @@ from refundctl.options import Call, Groups
 from refundctl.output import Advance
 from refundctl.times import When, age, shown, shown_with_zone, when
 from refundctl.world import World
-from refunds.payment import Payment, PaymentKey, payment_key_of
-from refunds.ports import OfPayment, Selection
-from refunds.refund import PUBLIC_STATUSES, Refund
-from refunds.state_machine import CreditNoteState, ReportState
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 10_000

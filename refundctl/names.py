@@ -3,10 +3,17 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
+from refund_bridge.domain.payment import Payment, PaymentKey, payment_key_of
+from refund_bridge.domain.refund import Refund, refund_id_of
+from refund_bridge.ports.listing import (
+    FIRST_PLACE,
+    LAST_PLACE,
+    Listing,
+    OfInvoice,
+    OfPaymentIntent,
+    Selection,
+)
 from refundctl import walk
-from refunds.payment import Payment, PaymentKey, payment_key_of
-from refunds.ports import FIRST_PLACE, LAST_PLACE, Listing, OfInvoice, OfPaymentIntent, Selection
-from refunds.refund import Refund, refund_id_of
 
 NAME_MAX: Final = 255
 PAYMENT_RECORD: Final = "Payment Record"

@@ -1,11 +1,11 @@
 """`refundctl notes`: credit notes that Stripe would not issue."""
 
+from refund_bridge.domain.errors import RefundNotFoundError
+from refund_bridge.domain.state_machine import CreditNoteState
+from refund_bridge.operating.replay_credit_note import NothingToReplayError
 from refundctl import options, who
 from refundctl.exits import Exit
 from refundctl.options import Call, Groups
-from refunds.errors import RefundNotFoundError
-from refunds.replay_credit_note import NothingToReplayError
-from refunds.state_machine import CreditNoteState
 
 
 def declare(groups: Groups) -> None:

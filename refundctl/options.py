@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from local import lines
-from local.lines import Spelt, spelt
+from deployed import command_lines as lines
+from deployed.command_lines import Spelt, spelt
 from refundctl import times
 from refundctl.exits import Exit, MisusedError
 from refundctl.output import Output

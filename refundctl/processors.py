@@ -8,10 +8,10 @@ The functions read the same from their environment, where the template puts it: 
 from collections.abc import Mapping
 from typing import Final
 
-from refunds.config import ConfigurationError, Mode
-from refunds.processors.registry import REGISTRY, set_up, variable_of
-from refunds.processors.settings import ProcessorSettings
-from refunds.refund import STRIPE
+from refund_bridge.config import ConfigurationError, Mode
+from refund_bridge.domain.refund import STRIPE
+from refund_bridge.processors.registry import REGISTRY, set_up, variable_of
+from refund_bridge.processors.shared.settings import ProcessorSettings
 
 Settings = Mapping[str, ProcessorSettings]
 STRIPE_PAYMENTS: Final = "StripePayments"

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.payment import PaymentKey, payment_key_of
+from refund_bridge.operating.reconcile import Difference
 from refundctl import options, walk
 from refundctl.comparing import Comparer, SilentProviderError
 from refundctl.exits import Exit
@@ -17,9 +20,6 @@ from refundctl.facts import money
 from refundctl.options import Call, Groups
 from refundctl.output import write_csv, written
 from refundctl.times import duration_ms, when
-from refunds.money import Money
-from refunds.payment import PaymentKey, payment_key_of
-from refunds.reconcile import Difference
 
 RATE_DEFAULT = 8
 # Stripe lets 25 a second through on each endpoint, and reports go on meanwhile.

@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from refund_bridge.operating.accept_excess import Excess, NothingToAcceptError
 from refundctl import options, who
 from refundctl.exits import Exit, RefusedError
 from refundctl.facts import money
 from refundctl.options import Call, Groups
 from refundctl.report import declare_decision, sums_json, sums_text
-from refunds.accept_excess import Excess, NothingToAcceptError
 
 
 def declare(groups: Groups) -> None:

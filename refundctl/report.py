@@ -8,13 +8,8 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from refundctl import options, who
-from refundctl.exits import Exit, RefusedError
-from refundctl.facts import money, report_text
-from refundctl.options import Call, Groups
-from refunds.read_sums import Sums
-from refunds.refund import Refund
-from refunds.report_by_hand import (
+from refund_bridge.domain.refund import Refund
+from refund_bridge.operating.report_by_hand import (
     Owed,
     ReportDecision,
     ReportDecisionRefusedError,
@@ -22,6 +17,11 @@ from refunds.report_by_hand import (
     Waive,
     WeighedReport,
 )
+from refund_bridge.reporting.read_sums import Sums
+from refundctl import options, who
+from refundctl.exits import Exit, RefusedError
+from refundctl.facts import money, report_text
+from refundctl.options import Call, Groups
 
 
 def declare(groups: Groups) -> None:

@@ -7,15 +7,11 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from local.lines import spelt
-from refundctl import options, who
-from refundctl.exits import Exit, MisusedError, RefusedError
-from refundctl.facts import money
-from refundctl.options import Call, Groups
-from refundctl.times import shown_with_zone
-from refunds.ports import Movement
-from refunds.refund import Refund
-from refunds.resolve import (
+from deployed.command_lines import spelt
+from refund_bridge.domain.charge import Movement
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import ReportState, State
+from refund_bridge.operating.resolve import (
     Decision,
     EvidenceChangedError,
     ItFailed,
@@ -23,7 +19,11 @@ from refunds.resolve import (
     Resolution,
     ResolutionRefusedError,
 )
-from refunds.state_machine import ReportState, State
+from refundctl import options, who
+from refundctl.exits import Exit, MisusedError, RefusedError
+from refundctl.facts import money
+from refundctl.options import Call, Groups
+from refundctl.times import shown_with_zone
 
 
 def declare(groups: Groups) -> None:

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from local.lines import WORDS, Spelt, spelt
+from deployed.command_lines import WORDS, Spelt, spelt
+from refund_bridge.domain.charge import Charge, Movement, MovementStatus
+from refund_bridge.domain.evidence import alike, is_its_amount, is_too_old
+from refund_bridge.domain.payment import Payment, payment_key_of
+from refund_bridge.domain.payment_record import PaymentRecord
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import State
+from refund_bridge.ports.processor import ChargeNotFoundError, ProviderUnavailableError
+from refund_bridge.ports.stripe import StripeObjectNotFoundError
+from refund_bridge.refunding.look_up import charge_of
 from refundctl import options, walk
 from refundctl.exits import Exit, RefusedError
 from refundctl.facts import first_of_all, last_look_text, money, refund_json_whole, standing
@@ -18,20 +27,6 @@ from refundctl.output import Sheet, table_of
 from refundctl.show import pairs, payment_facts
 from refundctl.times import age, rfc3339, shown, zone_name
 from refundctl.world import World
-from refunds.evidence import alike, is_its_amount, is_too_old
-from refunds.look_up import charge_of
-from refunds.payment import Payment, payment_key_of
-from refunds.ports import (
-    Charge,
-    ChargeNotFoundError,
-    Movement,
-    MovementStatus,
-    PaymentRecord,
-    ProviderUnavailableError,
-    StripeObjectNotFoundError,
-)
-from refunds.refund import Refund
-from refunds.state_machine import State
 
 # Reviews are looked for over so long; besides, every one stands among what is open.
 LOOK_BACK_MS = 366 * 86_400_000

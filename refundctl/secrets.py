@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from getpass import getpass
 from typing import TYPE_CHECKING
 
-from local.secrets import (
+from deployed.secrets import (
     HITPAY_WEBHOOK_SALTS,
     NAMES,
     STRIPE_SECRET_KEY,
@@ -23,6 +23,9 @@ from local.secrets import (
     needed,
     usable,
 )
+from refund_bridge.adapters.aws_runtime.system_clock import SystemClock
+from refund_bridge.config import ConfigurationError
+from refund_bridge.processors.registry import REGISTRY
 from refundctl import options
 from refundctl.checks.finding import Level
 from refundctl.checks.providers import Probe, ask, processor_probe, stripe_probe
@@ -30,9 +33,6 @@ from refundctl.exits import Exit, MisusedError, RefusedError
 from refundctl.options import Call, Groups
 from refundctl.processors import settings_of
 from refundctl.times import shown_with_zone
-from refunds.adapters.system_clock import SystemClock
-from refunds.config import ConfigurationError
-from refunds.processors.registry import REGISTRY
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient

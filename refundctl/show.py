@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from itertools import chain
 
-from local.lines import spelt
+from deployed.command_lines import spelt
+from refund_bridge.domain.payment import Payment, payment_key_of
+from refund_bridge.domain.refund import Refund, refund_id_of
 from refundctl import options
 from refundctl.choices import choices
 from refundctl.exits import Exit, MisusedError, RefusedError
@@ -21,8 +23,6 @@ from refundctl.names import named
 from refundctl.options import Call, Groups
 from refundctl.output import Sheet, table_of
 from refundctl.times import age, shown, shown_with_zone, zone_name
-from refunds.payment import Payment, payment_key_of
-from refunds.refund import Refund, refund_id_of
 
 # So many of several refunds are named.
 SHOWN = 20

@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from refund_bridge.domain.payment import payment_key_of
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import FINAL, State
+from refund_bridge.refunding.recent_looks import LOOK_AGAIN_AFTER_MS
 from refundctl import options
 from refundctl.exits import Exit, RefusedError, UnreachableError
 from refundctl.facts import money, refund_json_whole, report_text, standing, why
@@ -17,10 +21,6 @@ from refundctl.refunding.asking import told_by
 from refundctl.refunding.service import ServiceAnswer
 from refundctl.show import only_one, pairs, ways_on
 from refundctl.times import shown_with_zone
-from refunds.payment import payment_key_of
-from refunds.recent_looks import LOOK_AGAIN_AFTER_MS
-from refunds.refund import Refund
-from refunds.state_machine import FINAL, State
 
 
 def declare(groups: Groups) -> None:

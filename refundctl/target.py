@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from local import paths
-from local.clients import AccessKey, CloudClients
-from local.live import ALIAS, LiveStack
-from local.stages import UnknownStageError, load_stage
+from deployed import paths
+from deployed.clients import AccessKey, CloudClients
+from deployed.live import ALIAS, LiveStack
+from deployed.stages import UnknownStageError, load_stage
 from refundctl.exits import MisusedError, UnreachableError
 
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from refund_bridge.domain.payment import Payment
+from refund_bridge.operating.unlink import LinkInUseError
 from refundctl import options, who
 from refundctl.exits import Exit, RefusedError
 from refundctl.options import Call, Groups
-from refunds.payment import Payment
-from refunds.unlink import LinkInUseError
 
 
 def declare(groups: Groups) -> None:

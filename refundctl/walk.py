@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
+from refund_bridge.domain.payment import PaymentKey
+from refund_bridge.domain.refund import Refund
+from refund_bridge.ports.ledger import DUE_SHARDS, Ledger
+from refund_bridge.ports.listing import Listing, OfMonth, OfPayment, Position, Selection
 from refundctl.facts import is_stuck
-from refunds.payment import PaymentKey
-from refunds.ports import DUE_SHARDS, Ledger, Listing, OfMonth, OfPayment, Position, Selection
-from refunds.refund import Refund
 
 PLACES_PER_QUERY = 100
 # So many refunds of each shard are read, those looked at next first: 8,000 in all.

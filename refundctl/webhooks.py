@@ -12,8 +12,19 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.lines import spelt
-from local.webhook_addresses import TooManyAddressesError, new_address, new_secret
+from deployed.command_lines import spelt
+from deployed.webhook_addresses import TooManyAddressesError, new_address, new_secret
+from refund_bridge.delivering import schedule
+from refund_bridge.delivering.address import (
+    ADDRESS_ID,
+    API_VERSION,
+    DEFAULT_API_VERSION,
+    TYPES,
+    WebhookAddress,
+)
+from refund_bridge.delivering.message import PoisonMessageError, parse_message
+from refund_bridge.delivering.ports import Status
+from refund_bridge.delivering.where import AddressRefusedError, require_allowed_url
 from refundctl import options
 from refundctl.dead_letters import DeadLetterQueue
 from refundctl.exits import Exit, MisusedError, RefusedError
@@ -22,17 +33,6 @@ from refundctl.secret_file import keep_secret
 from refundctl.target import LOCAL
 from refundctl.times import age, rfc3339, shown_with_zone
 from refundctl.webhooks_out import AddressAtWork, WebhooksOut, word_of
-from refunds.delivering import schedule
-from refunds.delivering.address import (
-    ADDRESS_ID,
-    API_VERSION,
-    DEFAULT_API_VERSION,
-    TYPES,
-    WebhookAddress,
-)
-from refunds.delivering.message import PoisonMessageError, parse_message
-from refunds.delivering.ports import Status
-from refunds.delivering.where import AddressRefusedError, require_allowed_url
 
 HOURS_DEFAULT = 24
 HOURS_MAX = 168

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from local.webhook_addresses import WebhookAddressStore
-from refundctl.target import Target
-from refunds.adapters.dynamodb_webhook_addresses import DynamoDbWebhookAddresses
-from refunds.adapters.dynamodb_webhook_cursors import DynamoDbWebhookCursors
-from refunds.adapters.sqs_webhook_bell import SqsWebhookBell
-from refunds.delivering.ports import (
+from deployed.webhook_addresses import WebhookAddressStore
+from refund_bridge.adapters.dynamodb.webhook_addresses import DynamoDbWebhookAddresses
+from refund_bridge.adapters.dynamodb.webhook_cursors import DynamoDbWebhookCursors
+from refund_bridge.adapters.sqs.webhook_bell import SqsWebhookBell
+from refund_bridge.delivering.ports import (
     AddressState,
     AddressStates,
     Bell,
@@ -18,7 +17,9 @@ from refunds.delivering.ports import (
     Cursors,
     Status,
 )
-from refunds.ports import DUE_SHARDS, LAST_MS
+from refund_bridge.ports.ledger import DUE_SHARDS
+from refund_bridge.ports.listing import LAST_MS
+from refundctl.target import Target
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

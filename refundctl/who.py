@@ -8,7 +8,7 @@ import getpass
 import re
 from typing import TYPE_CHECKING
 
-from local.lines import WORDS
+from deployed.command_lines import WORDS
 from refundctl.exits import MisusedError
 from refundctl.options import Call
 

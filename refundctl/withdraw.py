@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from refund_bridge.operating.withdraw import WithdrawalRefusedError, is_withdrawn
+from refund_bridge.refunding.record_outcome import Stored
 from refundctl import options, who
 from refundctl.exits import Exit, RefusedError
 from refundctl.facts import goes_to, money
 from refundctl.options import Call, Groups
-from refunds.record import Stored
-from refunds.withdraw import WithdrawalRefusedError, is_withdrawn
 
 
 def declare(groups: Groups) -> None:

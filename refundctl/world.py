@@ -1,7 +1,7 @@
 """The product's ledger, providers and use cases as an operator has them: with the operator's own
 rights, from the outputs and parameters of the stack that is deployed.
 
-`refunds.bootstrap` does the same for the functions, from their environment. Nothing is asked of
+`bootstrap.py` does the same for the functions, from their environment. Nothing is asked of
 anybody before it is needed, and the providers' keys are read with the first call to a provider.
 """
 
@@ -11,49 +11,45 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
+from refund_bridge.adapters.aws_runtime.side_by_side import SideBySide
+from refund_bridge.adapters.aws_runtime.system_clock import SystemClock
+from refund_bridge.adapters.dynamodb.backlog import DynamoDbBacklog
+from refund_bridge.adapters.dynamodb.batches import DynamoDbBatches
+from refund_bridge.adapters.dynamodb.ledger import DynamoDbLedger
+from refund_bridge.adapters.dynamodb.listing import DynamoDbListing
+from refund_bridge.adapters.dynamodb.sweeps import DynamoDbSweeps
+from refund_bridge.adapters.http.api_key import ApiKey
+from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.adapters.sqs.doorbell import SqsDoorbell
+from refund_bridge.adapters.ssm.secrets import Secrets
+from refund_bridge.adapters.stripe.book import StripeBook
+from refund_bridge.adapters.stripe.key_of_mode import ModeCheckedKey
+from refund_bridge.config import Mode
+from refund_bridge.operating.accept_excess import AcceptExcess
+from refund_bridge.operating.forget import ForgetWords
+from refund_bridge.operating.handle import HandleTakenBack
+from refund_bridge.operating.replay_credit_note import ReplayCreditNote
+from refund_bridge.operating.report_by_hand import ReportByHand
+from refund_bridge.operating.resolve import ResolveRefund
+from refund_bridge.operating.unlink import Unlink
+from refund_bridge.operating.withdraw import WithdrawRefund
+from refund_bridge.ports.batches import BatchLog
+from refund_bridge.ports.events import Backlog
+from refund_bridge.ports.ledger import Ledger
+from refund_bridge.ports.listing import Listing
+from refund_bridge.ports.processor import Processor
+from refund_bridge.ports.queues import Doorbell
+from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.stripe import Book
+from refund_bridge.processors.registry import REGISTRY, build
+from refund_bridge.reading.listing import every_refund_of
+from refund_bridge.refunding.learn_from_charge import LearnFromCharge
+from refund_bridge.refunding.locate_payment import LinkResolver, VerifyCharge
+from refund_bridge.refunding.record_outcome import Recorder
+from refund_bridge.reporting.read_sums import ReadSums
 from refundctl.processors import settings_of
 from refundctl.target import Target
 from refundctl.webhooks_out import WebhooksOut, webhooks_out_of
-from refunds.accept_excess import AcceptExcess
-from refunds.adapters.api_key import ApiKey
-from refunds.adapters.deadline_http import DeadlineHttp
-from refunds.adapters.dynamodb_backlog import DynamoDbBacklog
-from refunds.adapters.dynamodb_batches import DynamoDbBatches
-from refunds.adapters.dynamodb_ledger import DynamoDbLedger
-from refunds.adapters.dynamodb_listing import DynamoDbListing
-from refunds.adapters.dynamodb_sweeps import DynamoDbSweeps
-from refunds.adapters.mode_check import ModeCheckedKey
-from refunds.adapters.side_by_side import SideBySide
-from refunds.adapters.sqs_doorbell import SqsDoorbell
-from refunds.adapters.ssm_secrets import Secrets
-from refunds.adapters.stripe_book import StripeBook
-from refunds.adapters.system_clock import SystemClock
-from refunds.config import Mode
-from refunds.forget import ForgetWords
-from refunds.handle import HandleTakenBack
-from refunds.learn import LearnFromCharge
-from refunds.link import LinkResolver, VerifyCharge
-from refunds.listing import every_refund_of
-from refunds.ports import (
-    Backlog,
-    BatchLog,
-    Book,
-    Clock,
-    Deadline,
-    Doorbell,
-    Ledger,
-    Listing,
-    Processor,
-    Trail,
-)
-from refunds.processors.registry import REGISTRY, build
-from refunds.read_sums import ReadSums
-from refunds.record import Recorder
-from refunds.replay_credit_note import ReplayCreditNote
-from refunds.report_by_hand import ReportByHand
-from refunds.resolve import ResolveRefund
-from refunds.unlink import Unlink
-from refunds.withdraw import WithdrawRefund
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

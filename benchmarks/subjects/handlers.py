@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from benchmarks.gateway import Context, refund_event, report_event
 from benchmarks.worker import Job
-from local import paths
+from deployed import paths
 
 
 class HandlerError(RuntimeError):

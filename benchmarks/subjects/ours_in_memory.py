@@ -10,7 +10,9 @@ from typing import Any
 from benchmarks.gateway import CALLER, CALLER_PARAMETER
 from benchmarks.subjects.functions import Functions
 from benchmarks.subjects.ours import on
-from refunds.adapters import aws_clients, dynamodb_ledger, sqs_doorbell
+from refund_bridge.adapters.aws_runtime import clients as aws_clients
+from refund_bridge.adapters.dynamodb import ledger as dynamodb_ledger
+from refund_bridge.adapters.sqs import doorbell as sqs_doorbell
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.world import FakeDoorbell
 

@@ -1,6 +1,6 @@
 """``deliver_webhooks``: the webhooks' queue → events to merchants' own HTTPS addresses.
 
-What one message's work is stands in ``refunds.delivering.deliver``. A message that must come back
+What one message's work is stands in ``delivering/deliver.py``. A message that must come back
 is hidden until then and never sent anew. Invoked with ``{"test_address": "we_…"}`` it sends a test
 event to that address and answers what came of it: ``refundctl webhooks test`` does so.
 """
@@ -11,12 +11,12 @@ from aws_lambda_powertools.utilities.batch import EventType, process_partial_res
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from refunds.adapters.function_log import function_log
-from refunds.adapters.threaded_batch import ThreadedBatchProcessor
-from refunds.bootstrap.deliver_webhooks import DeliverWebhooksWorld, deliver_webhooks
-from refunds.bootstrap.trails import metered
-from refunds.delivering.message import PoisonMessageError, parse_message
-from refunds.ports import Deadline
+from refund_bridge.adapters.sqs.threaded_batch import ThreadedBatchProcessor
+from refund_bridge.adapters.telemetry.function_log import function_log
+from refund_bridge.bootstrap.deliver_webhooks import DeliverWebhooksWorld, deliver_webhooks
+from refund_bridge.bootstrap.trails import metered
+from refund_bridge.delivering.message import PoisonMessageError, parse_message
+from refund_bridge.ports.runtime import Deadline
 
 # Under the function's 60 s: the last event is begun 14 s before.
 BUDGET_MS = 45_000

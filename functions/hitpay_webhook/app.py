@@ -1,8 +1,9 @@
 """``hitpay_webhook``: HitPay's webhook → is it genuine? → the charge is re-read, the ledger learns.
 
-What is learnt and how stands in ``refunds.observe``. Anything that is not signed leaves no trace
-but a count. Any answer but 2xx makes HitPay send the webhook again. One that comes again at once,
-whoever sends it, is answered with what it came to a moment ago (``refunds.recent_looks``).
+What is learnt and how stands in ``observing/observe_payment.py``. Anything that is not signed
+leaves no trace but a count. Any answer but 2xx makes HitPay send the webhook again. One that comes
+again at once, whoever sends it, is answered with what it came to a moment ago
+(``refunding/recent_looks.py``).
 """
 
 from typing import Any
@@ -10,16 +11,21 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from refunds.adapters.function_log import function_log
-from refunds.adapters.rest import RestFunction
-from refunds.answers import HttpAnswer
-from refunds.bootstrap.hitpay_webhook import hitpay_webhook
-from refunds.bootstrap.trails import metered
-from refunds.errors import UnauthorizedError
-from refunds.payment import PaymentKey
-from refunds.ports import Deadline
-from refunds.recent_looks import Looked, hinted
-from refunds.webhooks import CHARGE, charge_id_in, is_signed, refuse_vendor_webhook
+from refund_bridge.adapters.aws_runtime.rest import RestFunction
+from refund_bridge.adapters.telemetry.function_log import function_log
+from refund_bridge.bootstrap.hitpay_webhook import hitpay_webhook
+from refund_bridge.bootstrap.trails import metered
+from refund_bridge.domain.errors import UnauthorizedError
+from refund_bridge.domain.payment import PaymentKey
+from refund_bridge.http.answers import HttpAnswer
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.processors.hitpay.webhook import (
+    CHARGE,
+    charge_id_in,
+    is_signed,
+    refuse_vendor_webhook,
+)
+from refund_bridge.refunding.recent_looks import Looked, hinted
 
 # All provider calls of one webhook together; under the gateway's 29 s with room to answer.
 PROVIDER_BUDGET_MS = 24_000

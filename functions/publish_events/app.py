@@ -1,8 +1,8 @@
 """``publish_events``: the ledger's stream → events on the bus, and messages to the webhooks' queue.
 
-Which change is told by which event stands in ``refunds.announcements``; what the bus does not take
-is kept in the ledger and published from there (``refunds.announce``), so that only a ledger that
-cannot be written makes the stream show a change again.
+Which change is told by which event stands in ``events/announcements.py``; what the bus does not
+take is kept in the ledger and published from there (``events/announce.py``), so that only a ledger
+that cannot be written makes the stream show a change again.
 """
 
 from typing import Any
@@ -11,11 +11,11 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes import DynamoDBStreamEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from refunds.adapters.function_log import function_log
-from refunds.adapters.ledger_stream import changes_in
-from refunds.bootstrap.publish_events import publish_events
-from refunds.bootstrap.trails import metered
-from refunds.ports import Deadline
+from refund_bridge.adapters.dynamodb.stream import changes_in
+from refund_bridge.adapters.telemetry.function_log import function_log
+from refund_bridge.bootstrap.publish_events import publish_events
+from refund_bridge.bootstrap.trails import metered
+from refund_bridge.ports.runtime import Deadline
 
 # Together under the function's 60 s. What is not published by then is kept, too; what addresses
 # are owed is noted afterwards.

@@ -1,7 +1,7 @@
 """``refund_api``: HTTP through API Gateway → command → use case → answer.
 
 Thin on purpose: authorise, check, call once, say the answer. What a refund is and how it happens
-stands in ``refunds.execute``.
+stands in ``refunding/execute.py``.
 """
 
 from functools import partial
@@ -10,16 +10,22 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from refunds.adapters.function_log import function_log
-from refunds.adapters.rest import STRIPE_VERSION, RestFunction, is_version
-from refunds.answers import HttpAnswer, answer_of, error_answer
-from refunds.api_document import api_document
-from refunds.bootstrap.refund_api import RefundApi, RefundApiSettings, refund_api
-from refunds.bootstrap.snapshots import keep_ready
-from refunds.bootstrap.trails import metered
-from refunds.callers import PAYOUT, READ, WRITE, Credentials
-from refunds.documents import parse_document
-from refunds.errors import (
+from refund_bridge.adapters.aws_runtime.rest import STRIPE_VERSION, RestFunction, is_version
+from refund_bridge.adapters.telemetry.function_log import function_log
+from refund_bridge.bootstrap.refund_api import RefundApi, RefundApiSettings, refund_api
+from refund_bridge.bootstrap.snapshots import keep_ready
+from refund_bridge.bootstrap.trails import metered
+from refund_bridge.contract.api_document import api_document
+from refund_bridge.contract.documents import parse_document
+from refund_bridge.contract.refund_object import payment_object, refund_list, refund_object
+from refund_bridge.contract.requests import (
+    CallBody,
+    CancelBody,
+    idempotency_key,
+    validate,
+    validate_body,
+)
+from refund_bridge.domain.errors import (
     InvalidRequestError,
     MethodNotAllowedError,
     NotFoundError,
@@ -28,9 +34,11 @@ from refunds.errors import (
     RefundNotCancelableError,
     RefundNotFoundError,
 )
-from refunds.payouts import AskedAt, require_no_payout, require_payout
-from refunds.ports import Deadline
-from refunds.queries import (
+from refund_bridge.domain.payouts import AskedAt, require_no_payout, require_payout
+from refund_bridge.domain.refund import Source, refund_id_of
+from refund_bridge.http.answers import HttpAnswer, answer_of, error_answer
+from refund_bridge.http.callers import PAYOUT, READ, WRITE, Credentials
+from refund_bridge.http.queries import (
     Parameters,
     is_reference,
     parameters_of,
@@ -38,11 +46,9 @@ from refunds.queries import (
     parse_sync,
     require_no_parameters,
 )
-from refunds.refund import Source, refund_id_of
-from refunds.refund_object import payment_object, refund_list, refund_object
-from refunds.requests import CallBody, CancelBody, idempotency_key, validate, validate_body
-from refunds.reserve import CreateRefund
-from refunds.withdraw import WithdrawalRefusedError
+from refund_bridge.operating.withdraw import WithdrawalRefusedError
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.refunding.command import CreateRefund
 
 # All provider calls of one request together; under the gateway's 29 s with room to answer.
 PROVIDER_BUDGET_MS = 24_000

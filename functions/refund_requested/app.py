@@ -1,8 +1,9 @@
 """``refund_requested``: the request queue, filled by a rule of the event bus → scheduled refunds.
 
-What a request may ask stands in ``refunds.request_events``, and what becomes of it in
-``refunds.accept``. A message that must come back is hidden for longer each time; one that cannot be
-accepted is put among the dead letters here, with its reason, which the queue itself could not add.
+What a request may ask stands in ``events/requested.py``, and what becomes of it in
+``events/accept.py``. A message that must come back is hidden for longer each time; one that cannot
+be accepted is put among the dead letters here, with its reason, which the queue itself could not
+add.
 """
 
 from functools import partial
@@ -13,14 +14,15 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from refunds.adapters.function_log import function_log
-from refunds.adapters.threaded_batch import ThreadedBatchProcessor
-from refunds.bootstrap.refund_requested import RefundRequestedWorld, refund_requested
-from refunds.bootstrap.trails import metered
-from refunds.errors import RefundBridgeError
-from refunds.payouts import AskedAt
-from refunds.ports import Deadline, LedgerUnavailableError
-from refunds.request_events import asked_by, letter_of, parse_event, require_source
+from refund_bridge.adapters.sqs.threaded_batch import ThreadedBatchProcessor
+from refund_bridge.adapters.telemetry.function_log import function_log
+from refund_bridge.bootstrap.refund_requested import RefundRequestedWorld, refund_requested
+from refund_bridge.bootstrap.trails import metered
+from refund_bridge.domain.errors import RefundBridgeError
+from refund_bridge.domain.payouts import AskedAt
+from refund_bridge.events.requested import asked_by, letter_of, parse_event, require_source
+from refund_bridge.ports.ledger import LedgerUnavailableError
+from refund_bridge.ports.runtime import Deadline
 
 # All provider calls of one request together, as for a call over HTTP; the messages of a batch are
 # handled side by side. Then there is time to tell of a refusal.

@@ -1,8 +1,8 @@
 """``report_refund``: the report queue → one report to Stripe per message → partial batch failures.
 
-What a report is and when it may be made stands in ``refunds.report``. A message that must come back
-is hidden for longer each time; after the last allowed receive the queue moves it to its dead-letter
-queue, and the report in the ledger is ``failed``.
+What a report is and when it may be made stands in ``reporting/report.py``. A message that must come
+back is hidden for longer each time; after the last allowed receive the queue moves it to its
+dead-letter queue, and the report in the ledger is ``failed``.
 """
 
 from typing import Any
@@ -12,13 +12,17 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from refunds.adapters.function_log import function_log
-from refunds.adapters.sqs_doorbell import PoisonMessageError, parse_doorbell
-from refunds.adapters.threaded_batch import ThreadedBatchProcessor
-from refunds.bootstrap.report_refund import ReportRefundWorld, report_refund
-from refunds.bootstrap.trails import metered
-from refunds.ports import Deadline
-from refunds.report import ReportDeferredError, ReportFailedError, UnknownRefundError
+from refund_bridge.adapters.sqs.doorbell import PoisonMessageError, parse_doorbell
+from refund_bridge.adapters.sqs.threaded_batch import ThreadedBatchProcessor
+from refund_bridge.adapters.telemetry.function_log import function_log
+from refund_bridge.bootstrap.report_refund import ReportRefundWorld, report_refund
+from refund_bridge.bootstrap.trails import metered
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.reporting.report import (
+    ReportDeferredError,
+    ReportFailedError,
+    UnknownRefundError,
+)
 
 # Record, charge and one attempt at Stripe: connect 2 s and answer 8 s, at most.
 ATTEMPT_BUDGET_MS = 15_000

@@ -1,7 +1,7 @@
 """``settle_refunds``: the schedule → one run of settling → what is due moves on.
 
-What settling is stands in ``refunds.settle``. With a settle interval below a minute, which only a
-local stage has, one invocation makes several runs: no schedule fires more often.
+What settling is stands in ``settling/settle.py``. With a settle interval below a minute, which only
+a local stage has, one invocation makes several runs: no schedule fires more often.
 """
 
 import time
@@ -9,10 +9,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from refunds.adapters.function_log import function_log
-from refunds.bootstrap.settle_refunds import SettleRefundsWorld, settle_refunds
-from refunds.bootstrap.trails import metered
-from refunds.ports import Deadline
+from refund_bridge.adapters.telemetry.function_log import function_log
+from refund_bridge.bootstrap.settle_refunds import SettleRefundsWorld, settle_refunds
+from refund_bridge.bootstrap.trails import metered
+from refund_bridge.ports.runtime import Deadline
 
 # A run begins no refund in the last 24 s of its budget. Two runs may overlap for a moment; they
 # never work on the same refund. After each, events that the bus did not take are published again,

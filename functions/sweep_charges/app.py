@@ -1,16 +1,16 @@
 """``sweep_charges``: the daily schedule → walk through the processor's payments → learn.
 
-What a sweep is stands in ``refunds.sweep``.
+What a sweep is stands in ``observing/sweep_payments.py``.
 """
 
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from refunds.adapters.function_log import function_log
-from refunds.bootstrap.sweep_charges import sweep_charges
-from refunds.bootstrap.trails import metered
-from refunds.ports import Deadline
+from refund_bridge.adapters.telemetry.function_log import function_log
+from refund_bridge.bootstrap.sweep_charges import sweep_charges
+from refund_bridge.bootstrap.trails import metered
+from refund_bridge.ports.runtime import Deadline
 
 # The function's timeout is 300 s; a run begins nothing in its last 24 s and less.
 SWEEP_BUDGET_MS = 270_000

@@ -7,7 +7,7 @@ from typing import Self
 
 from aiohttp import web
 
-from local.loopback_gate import refusal
+from deployed.loopback_gate import refusal
 from local.simulators import fields
 from local.simulators.ccg import CcgSimulator
 from local.simulators.client import SimulatorControl

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
-from local.lines import Spelt
+from deployed.command_lines import Spelt
 
 
 class Level(IntEnum):

@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
-from local.lines import spelt
+from deployed.command_lines import spelt
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import CreditNoteState, ReportState, State
 from refundctl import walk
 from refundctl.checks.finding import Finding, fail, fine, warn
 from refundctl.facts import NOT_FINAL
 from refundctl.options import Call
 from refundctl.target import LOCAL
 from refundctl.times import age
-from refunds.refund import Refund
-from refunds.state_machine import CreditNoteState, ReportState, State
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -11,25 +11,20 @@ from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlencode
 
+from refund_bridge.adapters.aws_runtime.system_clock import SystemClock
+from refund_bridge.adapters.http.api_key import ApiKey, KeyUnavailableError
+from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.adapters.http.messages import ExchangeError, HttpAnswer, HttpRequest
+from refund_bridge.config import ConfigurationError
+from refund_bridge.domain.refund import STRIPE
+from refund_bridge.ports.processor import ChargeNotFoundError, Processor, ProviderUnavailableError
+from refund_bridge.ports.runtime import Clock, Deadline
+from refund_bridge.processors.registry import REGISTRY, build
+from refund_bridge.processors.shared.settings import ProcessorSettings
 from refundctl.checks.finding import Finding, fail, fine, warn
 from refundctl.options import Call
 from refundctl.processors import settings_of
 from refundctl.world import provider_keys
-from refunds.adapters.api_key import ApiKey, KeyUnavailableError
-from refunds.adapters.deadline_http import DeadlineHttp
-from refunds.adapters.http_messages import ExchangeError, HttpAnswer, HttpRequest
-from refunds.adapters.system_clock import SystemClock
-from refunds.config import ConfigurationError
-from refunds.ports import (
-    ChargeNotFoundError,
-    Clock,
-    Deadline,
-    Processor,
-    ProviderUnavailableError,
-)
-from refunds.processors.registry import REGISTRY, build
-from refunds.processors.settings import ProcessorSettings
-from refunds.refund import STRIPE
 
 NOBODYS_REPORT = {
     "outcome": "refunded",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from local.lines import Spelt, spelt
+from deployed.command_lines import Spelt, spelt
 from refundctl.checks.finding import Finding, fail, fine, warn
 from refundctl.depths import depths_of
 from refundctl.options import Call

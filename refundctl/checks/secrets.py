@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from local.api_keys import ApiKeyStore
-from local.lines import spelt
-from local.secrets import HITPAY_WEBHOOK_SALTS, SALT_CHARACTERS_MIN, needed
+from deployed.api_keys import ApiKeyStore
+from deployed.command_lines import spelt
+from deployed.secrets import HITPAY_WEBHOOK_SALTS, SALT_CHARACTERS_MIN, needed
+from refund_bridge.adapters.stripe.key_of_mode import require_stripe_key
+from refund_bridge.config import ConfigurationError, Mode
+from refund_bridge.processors.registry import REGISTRY, set_up, variable_of
 from refundctl.checks.finding import Finding, fail, fine, warn
 from refundctl.options import KEY_NAME, Call
 from refundctl.processors import environment_of
 from refundctl.world import STRIPE_SECRET_KEY
-from refunds.adapters.mode_check import require_stripe_key
-from refunds.config import ConfigurationError, Mode
-from refunds.processors.registry import REGISTRY, set_up, variable_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from local.lines import spelt
+from deployed.command_lines import spelt
+from refund_bridge.delivering.ports import Status
 from refundctl.checks.finding import Finding, fail, fine, warn
 from refundctl.options import Call
 from refundctl.times import age
 from refundctl.webhooks_out import AddressAtWork
-from refunds.delivering.ports import Status
 
 # Longer than an address that works is ever behind.
 LATE_MS = 3_600_000

@@ -14,14 +14,14 @@ from functools import cached_property
 from itertools import chain, islice
 from typing import Final, TypeVar
 
+from refund_bridge.domain.refund import Refund, Source
+from refund_bridge.domain.state_machine import ReportState, State
+from refund_bridge.ports.listing import OfMonth, Position
+from refund_bridge.settling.open_refunds import open_since_ms
 from refundctl.console.open_now import Sum, sums
 from refundctl.console.sources import Sources
 from refundctl.facts import standing
 from refundctl.walk import AHEAD_MS, months
-from refunds.open_refunds import open_since_ms
-from refunds.ports import OfMonth, Position
-from refunds.refund import Refund, Source
-from refunds.state_machine import ReportState, State
 
 _T = TypeVar("_T")
 _Key = TypeVar("_Key")

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import ReportState
 from refundctl.checks import ledger, queues
 from refundctl.checks.finding import Finding, Level
 from refundctl.console.activity import Activity
 from refundctl.console.open_now import OpenNow
 from refundctl.depths import Depths
 from refundctl.facts import first_of_all
-from refunds.refund import Refund
-from refunds.state_machine import ReportState
 
 
 def attention(now: OpenNow, activity: Activity, depths: Sequence[Depths]) -> list[Finding]:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from math import log10
 from typing import Final
 
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.state_machine import ReportState, State
 from refundctl.console.activity import Activity, Part, Spread, Window
 from refundctl.console.monthly import Month, Year
 from refundctl.console.words import count_of, duration, moment, share
 from refundctl.facts import TAKEN_BACK, money
 from refundctl.times import shown, zone_name
-from refunds.money import Money
-from refunds.state_machine import ReportState, State
 
 WIDTH: Final = 720
 HEIGHT: Final = 220

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from refund_bridge.domain.payment import PaymentKey
+from refund_bridge.domain.refund import Refund
 from refundctl.console.activity import Activity
 from refundctl.console.sources import Sources
 from refundctl.find import said_in
@@ -12,8 +14,6 @@ from refundctl.names import (
     payments_named,
     refunds_named,
 )
-from refunds.payment import PaymentKey
-from refunds.refund import Refund
 
 # The parameter of the list for each of Stripe's names of a payment.
 _LISTS = {

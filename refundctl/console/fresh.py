@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Final, Generic, TypeVar
 
-from refunds.ports import Clock
+from refund_bridge.ports.runtime import Clock
 
 _T = TypeVar("_T")
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from aiohttp import web
 
-from local.loopback_gate import refusal
+from deployed.loopback_gate import refusal
 
 HOST: Final = "127.0.0.1"
 

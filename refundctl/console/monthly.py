@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from refund_bridge.domain.payment import Payment, PaymentKey, payment_key_of
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import State
 from refundctl.console.activity import in_batches, newest_since
 from refundctl.console.sources import Sources
 from refundctl.facts import standing
 from refundctl.walk import months
-from refunds.payment import Payment, PaymentKey, payment_key_of
-from refunds.refund import Refund
-from refunds.state_machine import State
 
 MONTHS: Final = 12
 # Five times what the other charts read, for it is kept much longer.

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import ReportState, State
 from refundctl.console.sources import Sources
 from refundctl.facts import NOT_FINAL, is_stuck
 from refundctl.walk import due_ids
-from refunds.refund import Refund
-from refunds.state_machine import ReportState, State
 
 # 2,000 refunds in all. In an outage there may be more; whoever watches must not slow down what
 # works on them, which reads the same table.

@@ -12,7 +12,12 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from local.lines import Spelt
+from deployed.command_lines import Spelt
+from refund_bridge.delivering.ports import Cursor
+from refund_bridge.domain.payment import Payment
+from refund_bridge.domain.refund import Entry, Refund
+from refund_bridge.domain.state_machine import PUBLIC_STATUS, State
+from refund_bridge.reading.listing import ListQuery, Page
 from refundctl.checks.finding import Level
 from refundctl.choices import choices
 from refundctl.console import charts
@@ -27,11 +32,6 @@ from refundctl.plain_text import seen
 from refundctl.show import payment_facts, refund_facts
 from refundctl.times import rfc3339, shown, zone_name
 from refundctl.webhooks_out import AddressAtWork, word_of
-from refunds.delivering.ports import Cursor
-from refunds.listing import ListQuery, Page
-from refunds.payment import Payment
-from refunds.refund import Entry, Refund
-from refunds.state_machine import PUBLIC_STATUS, State
 
 STUCK_SHOWN: Final = 50
 LATEST_SHOWN: Final = 20

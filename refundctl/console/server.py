@@ -14,6 +14,12 @@ from urllib.parse import urlencode
 from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
+from refund_bridge.domain.errors import InvalidRequestError
+from refund_bridge.domain.payment import PaymentKey, payment_key_of
+from refund_bridge.domain.refund import PUBLIC_STATUSES
+from refund_bridge.http.queries import is_reference
+from refund_bridge.ports.ledger import LedgerUnavailableError
+from refund_bridge.reading.listing import ListQuery
 from refundctl.console.activity import DEFAULT_WINDOW, WINDOWS, activity
 from refundctl.console.find import called, find, saying
 from refundctl.console.fresh import Fresh
@@ -22,12 +28,6 @@ from refundctl.console.monthly import monthly
 from refundctl.console.open_now import open_now
 from refundctl.console.pages import Pages
 from refundctl.console.sources import Sources
-from refunds.errors import InvalidRequestError
-from refunds.listing import ListQuery
-from refunds.payment import PaymentKey, payment_key_of
-from refunds.ports import LedgerUnavailableError
-from refunds.queries import is_reference
-from refunds.refund import PUBLIC_STATUSES
 
 REFRESH_MS: Final = 10_000
 LIST_LIMIT: Final = 50

@@ -4,15 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from local.lines import Spelt
+from deployed.command_lines import Spelt
+from refund_bridge.delivering.ports import Cursor
+from refund_bridge.domain.payment import Payment, PaymentKey
+from refund_bridge.domain.refund import Refund
+from refund_bridge.ports.listing import Listing
+from refund_bridge.ports.runtime import Clock
+from refund_bridge.reading.listing import ListQuery, ListRefunds, Page
 from refundctl.depths import Depths, depths_of
 from refundctl.options import Call
 from refundctl.webhooks_out import AddressAtWork
-from refunds.delivering.ports import Cursor
-from refunds.listing import ListQuery, ListRefunds, Page
-from refunds.payment import Payment, PaymentKey
-from refunds.ports import Clock, Listing
-from refunds.refund import Refund
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -45,7 +46,7 @@ class Sources:
         stage: as refunds' ids are made of it.
         deployment: what the page calls it: the stage and the stack.
         line: a command of `refundctl` as a line for any shell, of the same deployment.
-        list_refunds, newest_of: `refunds.listing.ListRefunds`, a page at a time.
+        list_refunds, newest_of: `reading/listing.py.ListRefunds`, a page at a time.
         depths: how many messages lie in each queue; one round trip for each number.
         processors: the names of the processors that payments may be of.
         webhooks: how merchants' addresses do.

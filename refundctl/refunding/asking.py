@@ -10,10 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from refundctl.exits import UnreachableError
-from refundctl.refunding.service import Service, ServiceAnswer
-from refundctl.refunding.wish import Wish
-from refunds.errors import (
+from refund_bridge.domain.errors import (
     AmountRefusedError,
     CurrencyMismatchError,
     IdempotencyKeyRequiredError,
@@ -27,6 +24,9 @@ from refunds.errors import (
     RefundAmountExceededError,
     RefundRejectedError,
 )
+from refundctl.exits import UnreachableError
+from refundctl.refunding.service import Service, ServiceAnswer
+from refundctl.refunding.wish import Wish
 
 WAIT_S: Final = 2
 WAIT_S_MAX: Final = 30

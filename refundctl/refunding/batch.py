@@ -14,13 +14,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from refund_bridge.domain.refund import refund_id_of
+from refund_bridge.ports.batches import Batch, BatchRow
+from refund_bridge.ports.ledger import LedgerConflictError
 from refundctl.exits import MisusedError, RefusedError
 from refundctl.facts import money
 from refundctl.refunding.csv_rows import Row
 from refundctl.refunding.wish import Wish
 from refundctl.world import World
-from refunds.ports import Batch, BatchRow, LedgerConflictError
-from refunds.refund import refund_id_of
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 SHOWN: Final = 10

@@ -6,6 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final
 
+from refund_bridge.adapters.providers.pace import Pace
+from refund_bridge.contract.refund_object import refund_object
+from refund_bridge.domain.errors import (
+    IdempotencyKeyReusedError,
+    ProcessorUnavailableError,
+    RefundBridgeError,
+    StripeUnavailableError,
+)
+from refund_bridge.domain.payment import PaymentKey
+from refund_bridge.domain.refund import Refund
+from refund_bridge.ports.ledger import LedgerUnavailableError
 from refundctl.exits import CommandError
 from refundctl.facts import money
 from refundctl.output import Advance
@@ -14,17 +25,6 @@ from refundctl.refunding.batch import KeyedRow
 from refundctl.refunding.preview import Preview, preview
 from refundctl.refunding.results import ResultFile
 from refundctl.world import World
-from refunds.adapters.pace import Pace
-from refunds.errors import (
-    IdempotencyKeyReusedError,
-    ProcessorUnavailableError,
-    RefundBridgeError,
-    StripeUnavailableError,
-)
-from refunds.payment import PaymentKey
-from refunds.ports import LedgerUnavailableError
-from refunds.refund import Refund
-from refunds.refund_object import refund_object
 
 NOT_CHECKED: Final = Told(Result.UNKNOWN, "not_checked", "It was stopped before. Run it again.")
 THREADS: Final = 6

@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from refund_bridge.domain.errors import PaymentNotRefundableError
+from refund_bridge.domain.payment import PaymentKey
+from refund_bridge.domain.refund import Refund
 from refundctl.output import Advance
 from refundctl.refunding.asking import Result, Told
 from refundctl.refunding.batch import KeyedRow
@@ -16,9 +19,6 @@ from refundctl.refunding.checking import Look, looking, told_of_error, told_of_k
 from refundctl.refunding.preview import Preview
 from refundctl.refunding.sending import LEDGER_BATCH
 from refundctl.world import World
-from refunds.errors import PaymentNotRefundableError
-from refunds.payment import PaymentKey
-from refunds.refund import Refund
 
 NOTHING_LEFT: Final = Told(
     Result.REFUSED,

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable
 
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import FINAL, ReportState, State
 from refundctl.world import World
-from refunds.refund import Refund
-from refunds.state_machine import FINAL, ReportState, State
 
 EVERY_S = 1
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from refund_bridge.contract.refund_object import refund_object
 from refundctl import who
 from refundctl.exits import Exit, MisusedError, RefusedError
 from refundctl.facts import money
@@ -20,7 +21,6 @@ from refundctl.refunding.results import ResultFile
 from refundctl.refunding.sending import LEDGER_BATCH, Sending
 from refundctl.refunding.service import Service
 from refundctl.refunding.stopping import nothing_sent
-from refunds.refund_object import refund_object
 
 
 def refund_many(call: Call) -> Exit:

@@ -6,7 +6,13 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-from local.lines import Spelt, option, spelt
+from deployed.command_lines import Spelt, option, spelt
+from refund_bridge.contract.refund_object import refund_object
+from refund_bridge.domain.errors import IdempotencyKeyReusedError, RefundBridgeError
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.refund import Refund, refund_id_of
+from refund_bridge.domain.state_machine import ReportState, State
+from refund_bridge.ports.ledger import LedgerUnavailableError
 from refundctl.amounts import AmountError, minor_units
 from refundctl.exits import Exit, MisusedError, RefusedError
 from refundctl.facts import money, refund_json, report_text, standing, why
@@ -17,12 +23,6 @@ from refundctl.refunding.preview import Preview, preview
 from refundctl.refunding.stopping import nothing_sent
 from refundctl.refunding.wish import Wish, is_key, is_payment
 from refundctl.show import pairs
-from refunds.errors import IdempotencyKeyReusedError, RefundBridgeError
-from refunds.money import Money
-from refunds.ports import LedgerUnavailableError
-from refunds.refund import Refund, refund_id_of
-from refunds.refund_object import refund_object
-from refunds.state_machine import ReportState, State
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
+from refund_bridge.domain.errors import PaymentNotRefundableError, RefundAmountExceededError
+from refund_bridge.domain.payment import Payment
+from refund_bridge.domain.payment_snapshot import Sighting
+from refund_bridge.domain.refund import ReferenceType
 from refundctl.facts import money
 from refundctl.refunding.wish import Wish
 from refundctl.world import Deployment, World
-from refunds.errors import PaymentNotRefundableError, RefundAmountExceededError
-from refunds.link import Sighting
-from refunds.payment import Payment
-from refunds.refund import ReferenceType
 
 
 @dataclass(frozen=True)

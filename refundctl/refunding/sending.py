@@ -12,6 +12,9 @@ from itertools import islice
 from threading import Event
 from typing import Final
 
+from refund_bridge.adapters.providers.pace import Pace
+from refund_bridge.contract.refund_object import refund_object
+from refund_bridge.domain.errors import IdempotencyKeyReusedError
 from refundctl.exits import UnreachableError
 from refundctl.output import Advance
 from refundctl.refunding.asking import (
@@ -28,9 +31,6 @@ from refundctl.refunding.results import ResultFile
 from refundctl.refunding.service import ANSWER_MS, Service
 from refundctl.refunding.stopping import held_back
 from refundctl.world import World
-from refunds.adapters.pace import Pace
-from refunds.errors import IdempotencyKeyReusedError
-from refunds.refund_object import refund_object
 
 Asked = Future[tuple[KeyedRow, Told | NotTakenError]]
 

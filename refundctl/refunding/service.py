@@ -11,12 +11,12 @@ from urllib.parse import quote
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
+from refund_bridge.adapters.aws_runtime.system_clock import SystemClock
+from refund_bridge.adapters.http.client import DeadlineHttp, Limits
+from refund_bridge.adapters.http.messages import ExchangeError, HttpRequest, retry_after_of
+from refund_bridge.ports.runtime import Deadline
 from refundctl.exits import MisusedError, UnreachableError
 from refundctl.target import Target
-from refunds.adapters.deadline_http import DeadlineHttp, Limits
-from refunds.adapters.http_messages import ExchangeError, HttpRequest, retry_after_of
-from refunds.adapters.system_clock import SystemClock
-from refunds.ports import Deadline
 
 KEY_VARIABLE = "REFUND_BRIDGE_KEY"
 # The gateway gives up after 29 s.

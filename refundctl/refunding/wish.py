@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from refunds.errors import InvalidRequestError
-from refunds.refund import ReferenceType, Refund, RefundRequest, Source
-from refunds.requests import REASON_ALIASES, validate_body
+from refund_bridge.contract.requests import REASON_ALIASES, validate_body
+from refund_bridge.domain.errors import InvalidRequestError
+from refund_bridge.domain.refund import ReferenceType, Refund, RefundRequest, Source
 
 KINDS: Final[Mapping[str, ReferenceType]] = {
     "pr_": ReferenceType.PAYMENT_RECORD,

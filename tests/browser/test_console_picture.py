@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, expect
 
-from local import paths
+from deployed import paths
 from tests.browser.chromium import visiting
 from tests.fakes.console_thread import console
 from tests.fakes.shop_day import ShopDay

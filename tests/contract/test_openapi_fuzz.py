@@ -13,10 +13,10 @@ import pytest
 
 from functions.hitpay_webhook import app as webhook_app
 from functions.refund_api import app as api_app
-from refunds.address_throttle import AddressThrottle
-from refunds.bootstrap.hitpay_webhook import HitPayWebhookWorld
-from refunds.callers import PAYOUT, READ, WRITE, ApiKeyHolder, KeyCallers
-from refunds.refund import PaymentMethodKind
+from refund_bridge.bootstrap.hitpay_webhook import HitPayWebhookWorld
+from refund_bridge.domain.refund import PaymentMethodKind
+from refund_bridge.http.address_throttle import AddressThrottle
+from refund_bridge.http.callers import PAYOUT, READ, WRITE, ApiKeyHolder, KeyCallers
 from tests.fakes.api import api_on
 from tests.fakes.world import World
 from tests.openapi.api_in_memory import served

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from local.simulators.form_text import parse_form
 from local.simulators.json_text import JsonObject, decode_object
-from refunds.adapters.http_messages import HttpAnswer, HttpRequest
+from refund_bridge.adapters.http.messages import HttpAnswer, HttpRequest
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"

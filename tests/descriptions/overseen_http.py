@@ -1,9 +1,9 @@
 """A caller that holds each request, and each answer that nobody spoiled, against the API."""
 
 from local.simulators.client import SimulatorControl
-from refunds.adapters.deadline_http import DeadlineHttp, Limits
-from refunds.adapters.http_messages import HttpAnswer, HttpRequest
-from refunds.ports import Clock, Deadline
+from refund_bridge.adapters.http.client import DeadlineHttp, Limits
+from refund_bridge.adapters.http.messages import HttpAnswer, HttpRequest
+from refund_bridge.ports.runtime import Clock, Deadline
 from tests.descriptions.description import Description
 
 

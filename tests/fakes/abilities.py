@@ -4,8 +4,8 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Final
 
-from refunds.ports import Capabilities
-from refunds.processors.registry import REGISTRY
+from refund_bridge.ports.processor import Capabilities
+from refund_bridge.processors.registry import REGISTRY
 
 Ability = Callable[[Capabilities], bool]
 

@@ -1,9 +1,9 @@
 """What `refund_api` works with, on a world in memory."""
 
-from refunds.bootstrap.refund_api import RefundApi
-from refunds.callers import Callers
-from refunds.in_flight import ExecuteOrAwait
-from refunds.withdraw import WithdrawRefund
+from refund_bridge.bootstrap.refund_api import RefundApi
+from refund_bridge.http.callers import Callers
+from refund_bridge.operating.withdraw import WithdrawRefund
+from refund_bridge.refunding.in_flight import ExecuteOrAwait
 from tests.fakes.payouts import payout_rules
 from tests.fakes.world import STAGE, World
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 
-from refunds.adapters.ledger_items import due_shard_of
-from refunds.ports import LedgerUnavailableError, Unannounced
+from refund_bridge.adapters.dynamodb.items import due_shard_of
+from refund_bridge.ports.events import Unannounced
+from refund_bridge.ports.ledger import LedgerUnavailableError
 
 
 @dataclass(frozen=True)

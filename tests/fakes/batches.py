@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from refunds.ports import Batch, LedgerConflictError
+from refund_bridge.ports.batches import Batch
+from refund_bridge.ports.ledger import LedgerConflictError
 
 
 class MemoryBatches:

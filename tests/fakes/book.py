@@ -8,18 +8,16 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from refunds.ports import (
-    Clock,
-    Deadline,
-    PaymentRecord,
-    ProviderUnavailableError,
+from refund_bridge.domain.payment_record import PaymentRecord, StripeReference
+from refund_bridge.domain.refund import ReportParameters
+from refund_bridge.ports.processor import ProviderUnavailableError
+from refund_bridge.ports.runtime import Clock, Deadline
+from refund_bridge.ports.stripe import (
     ReportAccepted,
     ReportOutcome,
     ReportUnclear,
     StripeObjectNotFoundError,
-    StripeReference,
 )
-from refunds.refund import ReportParameters
 from tests.fakes.book_fates import (
     AnswerLost,
     Arrives,

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from refunds.ports import Clock, ReportAccepted, ReportOutcome, ReportRefused
-from refunds.refund import ReportParameters
+from refund_bridge.domain.refund import ReportParameters
+from refund_bridge.ports.runtime import Clock
+from refund_bridge.ports.stripe import ReportAccepted, ReportOutcome, ReportRefused
 
 # So that milliseconds in place of seconds are seen, and a skewed clock is not.
 GRACE_S = 86_400

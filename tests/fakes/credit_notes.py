@@ -8,15 +8,14 @@ nobody asks is what the tests of the use case prove.
 from collections import deque
 from dataclasses import dataclass
 
-from refunds.ports import (
-    Clock,
+from refund_bridge.ports.processor import ProviderUnavailableError
+from refund_bridge.ports.runtime import Clock, Deadline
+from refund_bridge.ports.stripe import (
     CreditNoteIssued,
     CreditNoteOrder,
     CreditNoteOutcome,
     CreditNoteRefused,
     CreditNoteUnclear,
-    Deadline,
-    ProviderUnavailableError,
 )
 from tests.fakes.book_fates import (
     AnswerLost,

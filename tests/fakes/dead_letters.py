@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from refunds.ports import DeadLettersError
+from refund_bridge.ports.queues import DeadLettersError
 
 
 class FakeDeadLetters:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from refunds.adapters.eventbridge import BYTES_MAX, entry_size
-from refunds.ports import Announcement, Deadline
+from refund_bridge.adapters.eventbridge import BYTES_MAX, entry_size
+from refund_bridge.ports.events import Announcement
+from refund_bridge.ports.runtime import Deadline
 
 
 class FakeEventBus:

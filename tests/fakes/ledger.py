@@ -5,16 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from threading import Lock
 
-from refunds.adapters.ledger_checks import require_legal, require_storable
-from refunds.adapters.ledger_items import (
+from refund_bridge.adapters.dynamodb.checks import require_legal, require_storable
+from refund_bridge.adapters.dynamodb.items import (
     due_shard_of,
     payment_item,
     payment_of,
     refund_item,
     refund_of,
 )
-from refunds.payment import Payment, PaymentKey
-from refunds.ports import (
+from refund_bridge.domain.payment import Payment, PaymentKey
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import may_follow
+from refund_bridge.ports.ledger import (
     Claim,
     ClaimConflictError,
     Commit,
@@ -24,8 +26,6 @@ from refunds.ports import (
     PayoutsReachedError,
     RecordClaim,
 )
-from refunds.refund import Refund
-from refunds.state_machine import may_follow
 
 CLAIMED_MAX = 1000
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from refunds.payment import Payment, PaymentKey, payment_key_of
-from refunds.ports import (
+from refund_bridge.domain.payment import Payment, PaymentKey, payment_key_of
+from refund_bridge.domain.refund import Refund
+from refund_bridge.ports.listing import (
     FIRST_PLACE,
     LAST_PLACE,
     OfInvoice,
@@ -14,7 +15,6 @@ from refunds.ports import (
     Position,
     Selection,
 )
-from refunds.refund import Refund
 from tests.fakes.ledger import MemoryLedger
 
 

@@ -1,6 +1,6 @@
 """Recent looks in memory; tests/contract/ledger holds them to the promises of the real ones."""
 
-from refunds.recent_looks import LOOKING, Looked
+from refund_bridge.refunding.recent_looks import LOOKING, Looked
 
 
 class MemoryLooks:

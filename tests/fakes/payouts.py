@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from refunds.payouts import PayoutRules, UnlinkedRefunds
+from refund_bridge.domain.payouts import PayoutRules, UnlinkedRefunds
 
 
 def payout_rules(**rules: Any) -> PayoutRules:

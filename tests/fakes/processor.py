@@ -9,34 +9,31 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from refunds.money import Money
-from refunds.ports import (
+from refund_bridge.domain.charge import Charge, ChargeStatus, ListedCharge, Movement, MovementStatus
+from refund_bridge.domain.instruction import (
     Aborted,
     Accepted,
-    Capabilities,
-    Charge,
-    ChargeNotFoundError,
-    ChargePage,
-    ChargeStatus,
-    Clock,
-    Deadline,
-    Dedupe,
-    ListedCharge,
-    LookUp,
-    Movement,
-    MovementStatus,
     Outcome,
-    ProviderUnavailableError,
     RefundOrder,
     Rejected,
     Unknown,
     UnlinkedOrder,
+)
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.refund import STRIPE
+from refund_bridge.ports.processor import (
+    Capabilities,
+    ChargeNotFoundError,
+    ChargePage,
+    Dedupe,
+    LookUp,
+    ProviderUnavailableError,
     UnreadableAnswerError,
     UnreadablePageError,
 )
-from refunds.processors.hitpay import HitPay
-from refunds.processors.hitpay_arrival import arrival_of
-from refunds.refund import STRIPE
+from refund_bridge.ports.runtime import Clock, Deadline
+from refund_bridge.processors.hitpay.adapter import HitPay
+from refund_bridge.processors.hitpay.arrival import arrival_of
 from tests.fakes.processor_books import FakeCharge, ProcessorBooks
 from tests.fakes.processor_fates import (
     Answered,

@@ -5,16 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
-from refunds.money import Money
-from refunds.ports import (
-    Clock,
-    Movement,
-    MovementStatus,
-    RefundOrder,
-    Rejected,
-    UnlinkedOrder,
-)
-from refunds.refund import STRIPE, PaymentMethodKind
+from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.instruction import RefundOrder, Rejected, UnlinkedOrder
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.refund import STRIPE, PaymentMethodKind
+from refund_bridge.ports.runtime import Clock
 from tests.fakes.processor_fates import Conduct, Look
 
 # What the other kind of ids begins with.

@@ -3,14 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from refunds.ports import (
-    Aborted,
-    CredentialRefused,
-    MovementStatus,
-    Outcome,
-    Rejected,
-    Unknown,
-)
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.instruction import Aborted, CredentialRefused, Outcome, Rejected, Unknown
 
 
 @dataclass(frozen=True, slots=True)

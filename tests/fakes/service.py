@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
+from refund_bridge.contract.refund_object import refund_object
+from refund_bridge.contract.requests import validate_body
+from refund_bridge.domain.errors import RefundBridgeError
+from refund_bridge.domain.refund import Source, refund_id_of
+from refund_bridge.http.answers import HttpAnswer, answer_of, error_answer
+from refund_bridge.refunding.command import CreateRefund
 from refundctl.refunding.service import ServiceAnswer
-from refunds.answers import HttpAnswer, answer_of, error_answer
-from refunds.errors import RefundBridgeError
-from refunds.refund import Source, refund_id_of
-from refunds.refund_object import refund_object
-from refunds.requests import validate_body
-from refunds.reserve import CreateRefund
 from tests.fakes.world import STAGE, World
 
 

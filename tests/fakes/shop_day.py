@@ -5,11 +5,11 @@ The same every time: its hours, amounts and troubles are counted out, not drawn.
 
 from collections.abc import Sequence
 
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.reading.listing import ListRefunds
+from refund_bridge.reporting.report import ReportDeferredError, ReportFailedError
 from refundctl.console.sources import Sources
 from refundctl.depths import Depths
-from refunds.listing import ListRefunds
-from refunds.ports import MovementStatus
-from refunds.report import ReportDeferredError, ReportFailedError
 from tests.fakes.book_fates import ReportLost
 from tests.fakes.processor import Order
 from tests.fakes.processor_fates import Answered, Conduct, Executed, Fate, NotSent, RequestLost

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from refunds.ports import LedgerConflictError, Sweep
+from refund_bridge.ports.ledger import LedgerConflictError
+from refund_bridge.ports.sweeps import Sweep
 
 
 class MemorySweeps:

@@ -1,6 +1,6 @@
 """A clock that stands still until somebody moves it."""
 
-from refunds.ports import Deadline
+from refund_bridge.ports.runtime import Deadline
 
 
 class VirtualClock:

@@ -7,15 +7,17 @@ from typing import Any
 
 import stripe
 
-from refunds.announce import Change
-from refunds.delivering.address import SigningSecret, WebhookAddress
-from refunds.delivering.deliver import DeliverWebhooks, PutOff
-from refunds.delivering.message import Message, message_text, parse_message
-from refunds.delivering.ports import AddressState, Cursor, Sender, Status
-from refunds.delivering.post import PostEvent
-from refunds.delivering.ring import RingAgain, RingForWebhooks
-from refunds.delivering.tell import TellAddress
-from refunds.ports import Clock, DeadLettersError, LedgerUnavailableError
+from refund_bridge.delivering.address import SigningSecret, WebhookAddress
+from refund_bridge.delivering.deliver import DeliverWebhooks, PutOff
+from refund_bridge.delivering.message import Message, message_text, parse_message
+from refund_bridge.delivering.ports import AddressState, Cursor, Sender, Status
+from refund_bridge.delivering.post import PostEvent
+from refund_bridge.delivering.ring import RingAgain, RingForWebhooks
+from refund_bridge.delivering.tell import TellAddress
+from refund_bridge.events.announce import Change
+from refund_bridge.ports.ledger import LedgerUnavailableError
+from refund_bridge.ports.queues import DeadLettersError
+from refund_bridge.ports.runtime import Clock
 from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.webhooks import (
     FakeMerchant,

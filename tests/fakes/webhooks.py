@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from refunds.adapters.ledger_items import due_shard_of
-from refunds.delivering.address import WebhookAddress
-from refunds.delivering.ports import (
+from refund_bridge.adapters.dynamodb.items import due_shard_of
+from refund_bridge.delivering.address import WebhookAddress
+from refund_bridge.delivering.ports import (
     AddressState,
     Answered,
     Cursor,
@@ -20,7 +20,8 @@ from refunds.delivering.ports import (
     Slot,
     Status,
 )
-from refunds.ports import Deadline, LedgerUnavailableError
+from refund_bridge.ports.ledger import LedgerUnavailableError
+from refund_bridge.ports.runtime import Deadline
 
 Key = tuple[str, str]
 RUNG_MS = 60_000

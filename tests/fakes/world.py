@@ -7,32 +7,11 @@ from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
-from refunds.credit_note import IssueCreditNote
-from refunds.execute import Answer, ExecuteRefund
-from refunds.learn import LearnFromCharge
-from refunds.link import LinkResolver, VerifyCharge
-from refunds.listing import ListRefunds, every_refund_of
-from refunds.look_at_sums import LookAtSums
-from refunds.money import Money
-from refunds.observe import ObservePayment
-from refunds.payment import Payment, PaymentKey
-from refunds.ports import (
-    DUE_SHARDS,
-    Deadline,
-    DoorbellError,
-    Movement,
-    MovementStatus,
-    Processor,
-    ReportOutcome,
-    StripeReference,
-)
-from refunds.processors.registry import OF_RECORDS, REGISTRY
-from refunds.read_payment import ReadPayment
-from refunds.read_refund import ReadRefund
-from refunds.read_sums import ReadSums
-from refunds.recent_looks import LookOnce
-from refunds.record import Recorder
-from refunds.refund import (
+from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.payment import Payment, PaymentKey
+from refund_bridge.domain.payment_record import StripeReference
+from refund_bridge.domain.refund import (
     STRIPE,
     ReferenceType,
     Refund,
@@ -41,11 +20,35 @@ from refunds.refund import (
     Source,
     refund_id_of,
 )
-from refunds.report import ReportDeferredError, Reported, ReportFailedError, ReportRefund
-from refunds.reserve import CreateRefund, Reservation
-from refunds.settle import AfterHold, SettleRefund, SettleSettings
-from refunds.settle_run import SettleRun
-from refunds.sweep import SweepPayments
+from refund_bridge.observing.observe_payment import ObservePayment
+from refund_bridge.observing.sweep_payments import SweepPayments
+from refund_bridge.ports.ledger import DUE_SHARDS
+from refund_bridge.ports.processor import Processor
+from refund_bridge.ports.queues import DoorbellError
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.ports.stripe import ReportOutcome
+from refund_bridge.processors.registry import OF_RECORDS, REGISTRY
+from refund_bridge.reading.listing import ListRefunds, every_refund_of
+from refund_bridge.reading.read_payment import ReadPayment
+from refund_bridge.reading.read_refund import ReadRefund
+from refund_bridge.refunding.command import CreateRefund
+from refund_bridge.refunding.execute import Answer, ExecuteRefund
+from refund_bridge.refunding.learn_from_charge import LearnFromCharge
+from refund_bridge.refunding.locate_payment import LinkResolver, VerifyCharge
+from refund_bridge.refunding.recent_looks import LookOnce
+from refund_bridge.refunding.record_outcome import Recorder
+from refund_bridge.refunding.reserve import Reservation
+from refund_bridge.reporting.credit_note import IssueCreditNote
+from refund_bridge.reporting.look_at_sums import LookAtSums
+from refund_bridge.reporting.read_sums import ReadSums
+from refund_bridge.reporting.report import (
+    ReportDeferredError,
+    Reported,
+    ReportFailedError,
+    ReportRefund,
+)
+from refund_bridge.settling.run import SettleRun
+from refund_bridge.settling.settle import AfterHold, SettleRefund, SettleSettings
 from tests.fakes.book import FakeBook
 from tests.fakes.book_records import FakeRecord
 from tests.fakes.credit_notes import FakeCreditNotes

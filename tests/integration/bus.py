@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from deployed.polling import wait_for
 from local.event_client import EventListener, Heard
-from local.polling import wait_for
 from local.stack import RunningStack
-from refunds.announcements import name_of
-from refunds.refund import Entry
+from refund_bridge.domain.refund import Entry
+from refund_bridge.events.announcements import name_of
 from tests.integration.background import ledger_refund
 
 SOON = 90.0

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from deployed.polling import wait_for
 from local.http_client import RefundApiClient
-from local.polling import wait_for
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack, announced, running_stack

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from urllib3.exceptions import HTTPError
 
+from deployed.polling import wait_for
 from local.http_client import RefundApiClient
-from local.polling import wait_for
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
 from tests.integration.background import Item, ledger_items

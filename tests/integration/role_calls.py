@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local.deploy import BUCKET, TEMPLATE_KEY
+from deploying.deploy import BUCKET, TEMPLATE_KEY
 from local.stack import RunningStack
-from refunds.announcements import SOURCE
+from refund_bridge.events.announcements import SOURCE
 
 NOBODY = {"pk": {"S": "refund#nobody"}, "sk": {"S": "refund"}}
 NEVER = {"ConditionExpression": "attribute_exists(pk)"}

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from local import paths
+from deployed import paths
 from local.aws_environment import exports
 from local.stack import RunningStack
+from refund_bridge.adapters.aws_runtime.system_clock import SystemClock
 from refundctl.command import main
 from refundctl.target import Target, target_of
 from refundctl.times import duration_ms
-from refunds.adapters.system_clock import SystemClock
 
 RUNBOOK = paths.ROOT / "docs" / "runbook.md"
 STAGE = "production"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from local import paths
+from deployed import paths
 from refundctl.command import main
 
 REFUNDCTL = paths.executable(paths.DEV_ENVIRONMENT, "refundctl")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from local.polling import wait_for
+from deployed.polling import wait_for
 from local.simulators.client import SimulatorControl
 from local.simulators.records import RecordedCall
 from local.stack import RunningStack

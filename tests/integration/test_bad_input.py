@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 
 import pytest
 
+from deployed.polling import wait_for
 from local.http_client import Answer, RefundApiClient
-from local.polling import wait_for
 from local.simulators import payments
 from local.stack import RunningStack
-from refunds.documents import FORM
+from refund_bridge.contract.documents import FORM
 from tests.integration.background import ledger_items
 
 RECORD = payments.CARD_SGD.record_id

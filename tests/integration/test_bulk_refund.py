@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from local.polling import wait_for
+from deployed.polling import wait_for
 from local.simulators.payments import fresh_payments, seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack

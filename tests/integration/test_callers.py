@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from deployed.polling import wait_for
 from local.http_client import Answer, RefundApiClient
-from local.polling import wait_for
 from local.simulators.payments import fresh_payments, seed_of
 from local.stack import RunningStack, announced
 from tests.integration.background import ledger_refund

@@ -22,7 +22,7 @@ from local.simulators.currency import major
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
-from refunds.refund import refund_id_of
+from refund_bridge.domain.refund import refund_id_of
 from tests.integration.background import Item, causes, ledger_items
 from tests.integration.callers import Callers, Intent
 from tests.integration.colleague import Colleague, sums

@@ -16,11 +16,11 @@ import pytest
 import urllib3
 from playwright.sync_api import Browser, expect
 
-from local import paths
-from local.clients import CloudClients
+from deployed import paths
+from deployed.clients import CloudClients
+from deployed.polling import wait_for
 from local.emulator import REGION, Emulator
 from local.http_client import RefundApiClient
-from local.polling import wait_for
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack, announced

@@ -4,14 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from local import paths
-from local.build import sam
+from deployed import paths
+from deploying.build import sam
 from local.event_client import listening
 from local.http_client import RefundApiClient
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
-from refunds.refund import refund_id_of
+from refund_bridge.domain.refund import refund_id_of
 
 EVENTS = paths.ROOT / "events"
 PLACEHOLDER = "rbk_replace-with-an-api-key"

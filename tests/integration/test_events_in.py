@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from deployed.polling import wait_for
 from local.event_client import DeadLetters, EventListener, EventProducer, listening, reasons
 from local.http_client import RefundApiClient
-from local.polling import wait_for
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
-from refunds.refund import refund_id_of
+from refund_bridge.domain.refund import refund_id_of
 from tests.integration.background import ledger_refund, start_settling
 from tests.integration.bus import SOON, said
 

@@ -5,10 +5,10 @@ from threading import Event, Thread
 
 import pytest
 
+from deployed.polling import wait_for
 from local.event_client import EventListener, EventProducer, listening
 from local.event_schemas import schemas
 from local.http_client import RefundApiClient
-from local.polling import wait_for
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack

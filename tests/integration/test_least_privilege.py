@@ -14,7 +14,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from local import paths, secrets
+from deployed import paths, secrets
 from local.stack import RunningStack
 from tests.integration.role_calls import CALLS, TEMPTING, Caller, put_as
 

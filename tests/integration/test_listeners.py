@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from local import paths
-from local.polling import wait_for
+from deployed import paths
+from deployed.polling import wait_for
 from local.stack import RunningStack, announced
 from local.webhook_receiver import WebhookReceiver
 from tests.sdks.tls_proxy import TlsProxy

@@ -8,18 +8,17 @@ from urllib.parse import urlencode
 
 import pytest
 
+from deployed.polling import wait_for
 from local.http_client import Answer, RefundApiClient
-from local.polling import wait_for
 from local.simulators import payments
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
-from refunds.adapters.attribute_values import encode_item
-from refunds.adapters.ledger_items import payment_item, refund_item
-from refunds.adapters.ledger_keys import Item, claim_holder, claim_key
-from refunds.payment import Payment, PaymentKey
-from refunds.ports import RecordClaim
-from refunds.refund import (
+from refund_bridge.adapters.dynamodb.items import payment_item, refund_item
+from refund_bridge.adapters.dynamodb.keys import Item, claim_holder, claim_key
+from refund_bridge.adapters.dynamodb.values import encode_item
+from refund_bridge.domain.payment import Payment, PaymentKey
+from refund_bridge.domain.refund import (
     ReferenceType,
     Refund,
     RefundRequest,
@@ -27,7 +26,8 @@ from refunds.refund import (
     Source,
     refund_id_of,
 )
-from refunds.state_machine import ReportState, State
+from refund_bridge.domain.state_machine import ReportState, State
+from refund_bridge.ports.ledger import RecordClaim
 from tests.integration.background import causes, ledger_refund
 
 MANY = 500

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from deployed.polling import wait_for
 from local.http_client import RefundApiClient
-from local.polling import wait_for
 from local.simulators.hitpay import DEFAULT_KEY as HITPAY_KEY
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment

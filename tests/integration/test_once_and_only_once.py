@@ -3,8 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
+from deployed.polling import wait_for
 from local.http_client import Answer, RefundApiClient
-from local.polling import wait_for
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack

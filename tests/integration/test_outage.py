@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from local.polling import wait_for
+from deployed.polling import wait_for
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment, Seed
 from local.stack import RunningStack

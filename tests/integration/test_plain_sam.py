@@ -13,15 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from local import paths, release
-from local.build import this_machine
-from local.deploy import api_url
+from deployed import paths
+from deployed.live import LiveStack
+from deployed.stages import load_stage
+from deploying import release
+from deploying.build import this_machine
+from deploying.deploy import api_url
+from deploying.smoke import Smoke
+from deploying.template_yaml import read_template
 from local.emulator import running_emulator
-from local.live import LiveStack
 from local.run_directory import run_directory
-from local.smoke import Smoke
-from local.stages import load_stage
-from local.template_yaml import read_template
 
 # Of the stack's name, the region and every parameter; then whether to confirm; then the rest.
 ANSWERS = "\n" * (2 + len(read_template(paths.TEMPLATE)["Parameters"])) + "n\n" + "\n" * 9

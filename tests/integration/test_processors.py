@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
+from deployed.polling import wait_for
+from deployed.secrets import CCG_ACCESS_TOKEN, SecretStore
 from local.event_client import EventProducer, listening
 from local.http_client import Answer, RefundApiClient
-from local.polling import wait_for
 from local.providers import PROCESSORS
-from local.secrets import CCG_ACCESS_TOKEN, SecretStore
 from local.simulators.json_text import JsonObject
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack, announced
-from refunds.processors.registry import REGISTRY
+from refund_bridge.processors.registry import REGISTRY
 from tests.integration.background import causes, ledger_items, ledger_refund
 from tests.integration.bus import wait_until_all_is_told
 from tests.integration.shell import Refundctl

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from deployed.polling import wait_for
 from local.event_client import EventProducer, listening
 from local.http_client import RefundApiClient
-from local.polling import wait_for
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack

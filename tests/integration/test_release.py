@@ -11,18 +11,19 @@ from typing import Any
 
 import pytest
 
-from local import paths, questions, release
-from local.build import this_machine
-from local.clients import CloudClients
+from deployed import paths
+from deployed.clients import CloudClients
+from deployed.live import LiveStack
+from deployed.polling import wait_for
+from deployed.secrets import HITPAY_API_KEY, STRIPE_SECRET_KEY, SecretStore
+from deployed.stages import Stage, load_stage
+from deploying import questions, release
+from deploying.build import this_machine
+from deploying.kept_ledger import FOR_GOOD
+from deploying.questions import UnansweredError
+from deploying.template_yaml import read_template
 from local.emulator import running_emulator
-from local.kept_ledger import FOR_GOOD
-from local.live import LiveStack
-from local.polling import wait_for
-from local.questions import UnansweredError
 from local.run_directory import run_directory
-from local.secrets import HITPAY_API_KEY, STRIPE_SECRET_KEY, SecretStore
-from local.stages import Stage, load_stage
-from local.template_yaml import read_template
 
 ITEM = {"pk": {"S": "refund#rfd_kept"}, "sk": {"S": "refund"}, "amount": {"N": "2500"}}
 
@@ -66,7 +67,7 @@ def account() -> Iterator[Account]:
 def nobody_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     """The build is that of the other tests, and nobody sits at the terminal."""
     monkeypatch.setattr("sys.stdin", io.StringIO())
-    monkeypatch.setattr("local.build.aws", lambda _stage: this_machine())
+    monkeypatch.setattr("deploying.build.aws", lambda _stage: this_machine())
 
 
 def test_what_is_missing_is_named_before_anything_is_built(account: Account) -> None:

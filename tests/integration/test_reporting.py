@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
+from deployed.polling import wait_for
 from local.http_client import RefundApiClient
-from local.polling import wait_for
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack

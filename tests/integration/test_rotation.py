@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from deployed.polling import wait_for
+from deployed.secrets import HITPAY_API_KEY, HITPAY_WEBHOOK_SALTS, STRIPE_SECRET_KEY, SecretStore
 from local.http_client import RefundApiClient
-from local.polling import wait_for
-from local.secrets import HITPAY_API_KEY, HITPAY_WEBHOOK_SALTS, STRIPE_SECRET_KEY, SecretStore
 from local.simulators.hitpay import DEFAULT_KEY
 from local.simulators.hitpay_settings import HitPaySettings
 from local.simulators.payments import fresh_payments, seed_of

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from deployed.polling import wait_for
+from deployed.webhook_addresses import WebhookAddressStore
 from local.event_client import EventProducer
 from local.http_client import RefundApiClient
-from local.polling import wait_for
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
-from local.webhook_addresses import WebhookAddressStore
 from local.webhook_receiver import WebhookReceiver
-from refunds.adapters.system_clock import SystemClock
+from refund_bridge.adapters.aws_runtime.system_clock import SystemClock
 from tests.integration.background import ledger_refund
 from tests.integration.night import (
     PATIENT,

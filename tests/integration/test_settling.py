@@ -5,14 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
+from deployed.polling import wait_for
 from local.http_client import Answer, RefundApiClient
-from local.polling import wait_for
 from local.simulators.payments import seed_of
 from local.simulators.records import RecordedCall
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
 from local.workers import kill_worker, worker_pids
-from refunds.refund import refund_id_of
+from refund_bridge.domain.refund import refund_id_of
 from tests.integration.background import causes, ledger_refund
 from tests.integration.bus import forbidden, logged, said
 

@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from deployed.polling import wait_for
 from local.http_client import Answer, Exchange
-from local.polling import wait_for
 from local.simulators.payments import fresh_payments, seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
-from refunds.callers import READ
-from refunds.refund import refund_id_of
+from refund_bridge.domain.refund import refund_id_of
+from refund_bridge.http.callers import READ
 from tests.fakes.world import STAGE as RECORDED_STAGE
 from tests.integration.background import ledger_items
 from tests.openapi.watch import Watch

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from deployed.polling import wait_for
 from local.http_client import RefundApiClient
-from local.polling import wait_for
 from local.simulators.hitpay_settings import HitPaySettings
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment

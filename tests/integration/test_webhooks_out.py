@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
+from deployed.polling import wait_for
+from deployed.webhook_addresses import WebhookAddressStore
 from local.http_client import RefundApiClient
-from local.polling import wait_for
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
-from local.webhook_addresses import WebhookAddressStore
 from local.webhook_receiver import WebhookReceiver, down_a_third_of_the_time
-from refunds.adapters.sqs_webhook_bell import SqsWebhookBell
-from refunds.delivering.address import WebhookAddress
-from refunds.delivering.ports import Status
+from refund_bridge.adapters.sqs.webhook_bell import SqsWebhookBell
+from refund_bridge.delivering.address import WebhookAddress
+from refund_bridge.delivering.ports import Status
 from tests.unit.processors.raw_server import Arrival, RawServer, Script, answer, drip, hang_up
 
 SOON = 90.0

@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any, Final
 
-from refunds import stripe_knows
-from refunds.stripe_knows import (
+from refund_bridge.domain import stripe_knows
+from refund_bridge.domain.stripe_knows import (
     ByReference,
     Known,
     Line,

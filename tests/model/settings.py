@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from refunds.stripe_knows import OthersReport
+from refund_bridge.domain.stripe_knows import OthersReport
 from tests.model.stripe_world import Maker, Setting
 
 OURS, DASHBOARD, BEFORE_US = Maker.OURS, Maker.DASHBOARD, Maker.BEFORE_US

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from refunds.stripe_knows import Alarm, Standing
+from refund_bridge.domain.stripe_knows import Alarm, Standing
 from tests.model.stripe_operator import COUNTED, OPEN, commands
 from tests.model.stripe_worker import Rule, reports, settled_unknown, u_of
 from tests.model.stripe_world import (

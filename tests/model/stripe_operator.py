@@ -5,7 +5,7 @@ Nothing is needed where Stripe shows less than is reported: beliefs are owed aga
 
 from collections.abc import Iterator
 
-from refunds.stripe_knows import Alarm, Standing, Told, excess_to_accept
+from refund_bridge.domain.stripe_knows import Alarm, Standing, Told, excess_to_accept
 from tests.model.stripe_worker import Rule, owed, u_of
 from tests.model.stripe_world import IDLE, Moved, Setting, World, put, slot_taken
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from refunds import stripe_knows
-from refunds.stripe_knows import (
+from refund_bridge.domain import stripe_knows
+from refund_bridge.domain.stripe_knows import (
     ByReference,
     CannotTell,
     Known,

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cache
 from typing import NamedTuple
 
-from refunds.stripe_knows import Line, OthersReport, Standing
+from refund_bridge.domain.stripe_knows import Line, OthersReport, Standing
 
 
 class Word(StrEnum):

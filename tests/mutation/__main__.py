@@ -33,26 +33,26 @@ import pytest
 from tests.mutation.mutants import Mutant, mutants_of
 
 ROOT: Final = Path(__file__).parents[2]
-PRODUCT: Final = ROOT / "layers" / "refunds" / "refunds"
+PRODUCT: Final = ROOT / "layers" / "product" / "refund_bridge"
 EXPLANATIONS: Final = ROOT / "docs" / "mutation.md"
 # Processor time, which a busy machine does not lengthen, and several times as much as all of them
 # take: under a virtual clock an endless loop is endless.
 PROCESSOR_S: Final = 120
 # fmt: off
 MODULES: Final = (
-    "state_machine", "payment", "imports", "outcome", "evidence", "record", "reserve", "execute",
-    "settle", "settle_run", "report", "adopt", "observe", "credit_note", "backoff", "resolve",
-    "look_up", "order", "unlinked", "withdraw", "replay_credit_note",
+    "domain.state_machine", "domain.transitions", "domain.payment", "domain.external_refund",
+    "domain.outcome", "domain.evidence", "domain.backoff", "domain.stripe_knows",
+    "refunding.claims", "refunding.record_outcome", "refunding.reserve", "refunding.execute",
+    "refunding.learn_from_charge", "refunding.look_up", "refunding.send", "refunding.unlinked",
+    "reporting.report", "reporting.report_steps", "reporting.read_sums", "reporting.look_at_sums",
+    "reporting.credit_note", "settling.settle", "settling.run", "observing.observe_payment",
+    "operating.resolve", "operating.withdraw", "operating.replay_credit_note",
 )
-# Tests of other things: of files, of texts, of one table, of settings and of who may call.
-ELSEWHERE: Final = frozenset(
-    f"test_{name}.py"
-    for name in (
-        "layering", "money", "requests", "answers", "state_machine", "worlds", "snapshots",
-        "event_schemas", "openapi_and_code", "openapi_document", "openapi_exchanges", "queries",
-        "callers", "address_throttle", "list_answers", "request_events", "webhooks",
-    )
+# Where the tests of rules and use cases are, and which of them are of files and texts.
+TESTED: Final = (
+    "domain", "refunding", "reporting", "settling", "observing", "reading", "events", "operating",
 )
+ELSEWHERE: Final = frozenset({"test_money.py", "test_event_schemas.py", "test_requested.py"})
 # fmt: on
 
 
@@ -64,16 +64,25 @@ class _InPlace(MetaPathFinder, Loader):
         self._tree = tree
 
     def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
-        return spec_from_loader(name, self) if name == f"refunds.{self._module}" else None
+        return spec_from_loader(name, self) if name == f"refund_bridge.{self._module}" else None
 
     def exec_module(self, module: ModuleType) -> None:
         exec(compile(self._tree, f"{self._module}.py", "exec"), module.__dict__)  # noqa: S102
 
 
+def leaf_of(module: str) -> str:
+    """The module's own name: what it is asked for by, and what its mutants' names begin with."""
+    return module.rpartition(".")[2]
+
+
 def tests_of(module: str) -> list[list[str]]:
     """The unit tests named after the module, then the others of use cases and rules."""
-    paths = sorted((ROOT / "tests" / "unit").glob("test_*.py"))
-    named = [path for path in paths if path.name.startswith(f"test_{module}")]
+    paths = [
+        path
+        for folder in TESTED
+        for path in sorted((ROOT / "tests/unit" / folder).glob("test_*.py"))
+    ]
+    named = [path for path in paths if path.name.startswith(f"test_{leaf_of(module)}")]
     rest = [path for path in paths if path not in named and path.name not in ELSEWHERE]
     return [[str(path) for path in part] for part in (named, rest) if part]
 
@@ -98,11 +107,11 @@ def survives(mutant: Mutant, module: str) -> bool:
 def survivors_of(module: str, explained: set[str]) -> set[str]:
     """Try every mutant of the module; the names of those that survive."""
     began = time.monotonic()
-    source = (PRODUCT / f"{module}.py").read_text()
+    source = (PRODUCT / f"{module.replace('.', '/')}.py").read_text()
     if not survives(Mutant("unchanged", ast.parse(source)), module):
         raise SystemExit(f"{module}: its tests fail on it as it is")
     count, survivors = 0, list[str]()
-    for mutant in mutants_of(source, module):
+    for mutant in mutants_of(source, leaf_of(module)):
         count += 1
         if survives(mutant, module):
             survivors.append(mutant.name)
@@ -126,7 +135,7 @@ def warm_up() -> None:
     """Import what the tests need of other people's code once, rather than once per mutant."""
     __import__("tests.fakes.world")
     for name in list(sys.modules):
-        if name.split(".")[0] in ("refunds", "tests"):
+        if name.split(".")[0] in ("refund_bridge", "tests"):
             del sys.modules[name]
 
 
@@ -136,12 +145,14 @@ def main(modules: list[str]) -> int:
     warm_up()
     # In the list of explanations a mutant's name stands in backquotes, first in its line.
     explained = set(re.findall(r"^- ``?(.+?)``?:\s", EXPLANATIONS.read_text(), re.MULTILINE))
-    survivors = set[str]().union(*(survivors_of(module, explained) for module in modules))
-    stale = {name for name in explained - survivors if re.split(r"[.:]", name)[0] in modules}
+    tried = [module for module in MODULES if not modules or leaf_of(module) in modules]
+    survivors = set[str]().union(*(survivors_of(module, explained) for module in tried))
+    leaves = {leaf_of(module) for module in tried}
+    stale = {name for name in explained - survivors if re.split(r"[.:]", name)[0] in leaves}
     for name in sorted(stale):
         say(f"  explained, but killed or gone: {name}")
     return 1 if stale or survivors - explained else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or list(MODULES)))
+    sys.exit(main(sys.argv[1:]))

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from local.loopback_gate import GatedHandler
+from deployed.loopback_gate import GatedHandler
 
 CONTEXT: Any = SimpleNamespace(
     function_name="f", memory_limit_in_mb=1024, invoked_function_arn="a", aws_request_id="l"

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import openapi, paths
+from deployed import paths
+from local import openapi
 
 OPENAPI = paths.ROOT / "tests" / "openapi"
 AT_MOST_S = 600

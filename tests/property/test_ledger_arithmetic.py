@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refunds.payment import Payment, PaymentKey, follow
-from refunds.refund import Refund, credit_note_transition, report_transition, transition
-from refunds.state_machine import (
+from refund_bridge.domain.payment import Payment, PaymentKey, follow
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import (
     CREDIT_NOTE_TRANSITIONS,
     REPORT_TRANSITIONS,
     TRANSITIONS,
@@ -19,6 +19,7 @@ from refunds.state_machine import (
     ReportState,
     State,
 )
+from refund_bridge.domain.transitions import credit_note_transition, report_transition, transition
 from tests.contract.ledger.examples import a_payment, a_refund, why
 
 CAPTURED = 1000

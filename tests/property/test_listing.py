@@ -7,11 +7,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refunds.listing import SPAN_MS, ListQuery, ListRefunds
-from refunds.payment import PaymentKey
-from refunds.refund import PUBLIC_STATUSES, Refund
-from refunds.state_machine import State
-from refunds.withdraw import FAILURE
+from refund_bridge.domain.payment import PaymentKey
+from refund_bridge.domain.refund import PUBLIC_STATUSES, Refund
+from refund_bridge.domain.state_machine import State
+from refund_bridge.operating.withdraw import FAILURE
+from refund_bridge.reading.listing import SPAN_MS, ListQuery, ListRefunds
 from tests.contract.ledger.examples import a_refund
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.listing import MemoryListing

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from refunds.stripe_knows import Standing
+from refund_bridge.domain.stripe_knows import Standing
 from tests.model.planted_rules import BLIND, PLAIN
 from tests.model.settings import BEFORE_US, BY_ID, DASHBOARD, ONE, OURS, TWO
 from tests.model.stripe_worker import Rule

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import stripe
 
-from local import paths
+from deployed import paths
 from tests.sdks.tls_proxy import CERTIFICATE
 
 NODE = Path(__file__).parent / "node"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs
 
-from local import paths
+from deployed import paths
 
 PHP = Path(__file__).parent / "php"
 # Where the requests were sent, and the key that they show.

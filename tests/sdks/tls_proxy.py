@@ -9,9 +9,9 @@ from typing import Any, Self
 
 import urllib3
 
-from local import paths
+from deployed import paths
+from deployed.loopback_gate import GatedHandler
 from local.http_client import TIMEOUT, Answer, Exchange
-from local.loopback_gate import GatedHandler
 
 CERTIFICATE = paths.ROOT / "tests" / "unit" / "processors" / "localhost.pem"
 # What belongs to one connection, and what each side says of its own.

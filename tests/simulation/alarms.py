@@ -7,9 +7,9 @@ and of its report's, which say what waits for a person; never of what the ledger
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from refunds.payment import payment_key_of
-from refunds.refund import Refund
-from refunds.state_machine import ReportState, State
+from refund_bridge.domain.payment import payment_key_of
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import ReportState, State
 from tests.fakes.ledger import MemoryLedger
 
 ALARMS: Final[Mapping[str, str]] = {

@@ -6,17 +6,17 @@ the outcome is unknown, and except ``idempotency_key_reused``, which speaks of t
 
 from dataclasses import replace
 
-from refunds.answers import answer_of
-from refunds.errors import (
+from refund_bridge.domain.errors import (
     IdempotencyKeyReusedError,
     KeyInUseError,
     OutcomeUnknownError,
     RefundBridgeError,
 )
-from refunds.execute import Answer
-from refunds.refund import Refund, RefundRequest, Source
-from refunds.reserve import CreateRefund
-from refunds.state_machine import FREED, State
+from refund_bridge.domain.refund import Refund, RefundRequest, Source
+from refund_bridge.domain.state_machine import FREED, State
+from refund_bridge.http.answers import answer_of
+from refund_bridge.refunding.command import CreateRefund
+from refund_bridge.refunding.execute import Answer
 from tests.fakes.ledger import MemoryLedger
 from tests.simulation.money_watch import MoneyWatch, has_failed, moves_less
 from tests.simulation.schedule import Actor

@@ -3,15 +3,11 @@
 from collections.abc import Callable
 from typing import Final
 
-from refunds.ports import (
-    Deadline,
-    PaymentRecord,
-    ProviderUnavailableError,
-    ReportOutcome,
-    ReportUnclear,
-    StripeReference,
-)
-from refunds.refund import ReportParameters
+from refund_bridge.domain.payment_record import PaymentRecord, StripeReference
+from refund_bridge.domain.refund import ReportParameters
+from refund_bridge.ports.processor import ProviderUnavailableError
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.ports.stripe import ReportOutcome, ReportUnclear
 from tests.fakes.book import FakeBook
 from tests.fakes.book_fates import (
     AnswerLost,

@@ -2,10 +2,10 @@
 
 from collections import Counter
 
-from refunds.payment import PaymentKey, payment_key_of
-from refunds.ports import MovementStatus
-from refunds.refund import STRIPE, ReportCause, ReportParameters
-from refunds.state_machine import ReportState, State
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.payment import PaymentKey, payment_key_of
+from refund_bridge.domain.refund import STRIPE, ReportCause, ReportParameters
+from refund_bridge.domain.state_machine import ReportState, State
 from tests.fakes.abilities import ABILITIES, shows_refunds
 from tests.fakes.processor_books import FakeRefund
 from tests.simulation.alarms import is_open

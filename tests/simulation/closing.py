@@ -7,12 +7,13 @@ support; decides nothing that these do not say.
 from collections import Counter
 from typing import Final
 
-from refunds.accept_excess import AcceptExcess, NothingToAcceptError
-from refunds.errors import PaymentNotFoundError
-from refunds.payment import payment_key_of
-from refunds.ports import Deadline, MovementStatus
-from refunds.refund import Refund, ReportCause
-from refunds.report_by_hand import (
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.errors import PaymentNotFoundError
+from refund_bridge.domain.payment import payment_key_of
+from refund_bridge.domain.refund import Refund, ReportCause
+from refund_bridge.domain.state_machine import ReportState, State
+from refund_bridge.operating.accept_excess import AcceptExcess, NothingToAcceptError
+from refund_bridge.operating.report_by_hand import (
     Owed,
     ReportByHand,
     ReportDecision,
@@ -20,15 +21,15 @@ from refunds.report_by_hand import (
     ToldByOthers,
     Waive,
 )
-from refunds.resolve import (
+from refund_bridge.operating.resolve import (
     Decision,
     ItFailed,
     ItSucceeded,
     ResolutionRefusedError,
     ResolveRefund,
 )
-from refunds.state_machine import ReportState, State
-from refunds.unlink import LinkInUseError, Unlink
+from refund_bridge.operating.unlink import LinkInUseError, Unlink
+from refund_bridge.ports.runtime import Deadline
 from tests.fakes.abilities import ABILITIES
 from tests.fakes.processor_books import FakeRefund
 from tests.simulation.alarms import UNLISTED

@@ -7,8 +7,9 @@ succeeded; but does not look whether somebody else has told Stripe of it, nor wh
 from functools import partial
 from itertools import count
 
-from refunds.ports import MovementStatus, ReportAccepted
-from refunds.refund import STRIPE, ReportParameters
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.refund import STRIPE, ReportParameters
+from refund_bridge.ports.stripe import ReportAccepted
 from tests.fakes.processor_books import FakeRefund
 from tests.simulation.others import Booking, Foreign, Name
 from tests.simulation.processor import SimulatedProcessor

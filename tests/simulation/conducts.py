@@ -4,7 +4,7 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
-from refunds.ports import MovementStatus
+from refund_bridge.domain.charge import MovementStatus
 from tests.fakes.processor import Order
 from tests.fakes.processor_fates import Conduct, Look
 from tests.simulation.options import Options

@@ -10,20 +10,26 @@ from typing import Any
 from unittest.mock import patch
 from weakref import WeakKeyDictionary
 
-from refunds import evidence, execute, learn, outcome, record, record_lines, report, settle
-from refunds import payment as arithmetic
-from refunds.import_external import Import
-from refunds.learn import LearnFromCharge
-from refunds.link import PaymentView
-from refunds.look_at_sums import Looked
-from refunds.look_up import movement_of
-from refunds.payment import Payment, PaymentKey
-from refunds.ports import Deadline, Movement
-from refunds.record import Stored
-from refunds.refund import Refund
-from refunds.resolve import ResolutionRefusedError, ResolveRefund
-from refunds.settle import NOT_SET_UP, Settled, SettleRefund
-from refunds.stripe_knows import Line, Refused, Standing
+from refund_bridge.domain import evidence, outcome, record_lines
+from refund_bridge.domain import payment as arithmetic
+from refund_bridge.domain.charge import Movement
+from refund_bridge.domain.external_refund import Import
+from refund_bridge.domain.payment import Payment, PaymentKey
+from refund_bridge.domain.payment_snapshot import PaymentView
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.stripe_knows import Line, Refused, Standing
+from refund_bridge.operating.resolve import ResolutionRefusedError, ResolveRefund
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.refunding import execute
+from refund_bridge.refunding import learn_from_charge as learn
+from refund_bridge.refunding import record_outcome as record
+from refund_bridge.refunding.learn_from_charge import LearnFromCharge
+from refund_bridge.refunding.look_up import movement_of
+from refund_bridge.refunding.record_outcome import Stored
+from refund_bridge.reporting import report
+from refund_bridge.reporting.look_at_sums import Looked
+from refund_bridge.settling import settle
+from refund_bridge.settling.settle import NOT_SET_UP, Settled, SettleRefund
 from tests.simulation.planting import defect
 
 

@@ -5,22 +5,24 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from refunds import evidence, execute, look_up, settle
-from refunds.evidence import Verdict
-from refunds.link import LinkResolver, Sighting
-from refunds.order import place
-from refunds.payment import PaymentKey, unlinked_payment_key
-from refunds.ports import (
-    Charge,
-    Deadline,
-    Outcome,
-    Processor,
-)
-from refunds.record import Stored
-from refunds.refund import Failure, Refund, transition
-from refunds.settle import Settled, SettleRefund
-from refunds.state_machine import Event
-from refunds.unlinked import sight_unlinked
+from refund_bridge.domain import evidence
+from refund_bridge.domain.charge import Charge
+from refund_bridge.domain.evidence import Verdict
+from refund_bridge.domain.instruction import Outcome
+from refund_bridge.domain.payment import PaymentKey, unlinked_payment_key
+from refund_bridge.domain.payment_snapshot import Sighting
+from refund_bridge.domain.refund import Failure, Refund
+from refund_bridge.domain.state_machine import Event
+from refund_bridge.domain.transitions import transition
+from refund_bridge.ports.processor import Processor
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.refunding import execute, look_up
+from refund_bridge.refunding.locate_payment import LinkResolver
+from refund_bridge.refunding.record_outcome import Stored
+from refund_bridge.refunding.send import place
+from refund_bridge.refunding.unlinked import sight_unlinked
+from refund_bridge.settling import settle
+from refund_bridge.settling.settle import Settled, SettleRefund
 from tests.simulation.options import LONE_RECORD
 from tests.simulation.planting import defect
 

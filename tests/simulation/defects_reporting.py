@@ -5,13 +5,14 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from refunds import outcome, report
-from refunds.ports import Movement, MovementStatus
-from refunds.record import Recorder, Stored
-from refunds.refund import Refund
-from refunds.report import Reported, ReportRefund, _Taken
-from refunds.report_steps import about_to_be_sent
-from refunds.state_machine import State
+from refund_bridge.domain import outcome
+from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import State
+from refund_bridge.refunding.record_outcome import Recorder, Stored
+from refund_bridge.reporting import report
+from refund_bridge.reporting.report import Reported, ReportRefund, _Taken
+from refund_bridge.reporting.report_steps import about_to_be_sent
 from tests.simulation.planting import defect
 
 

@@ -5,27 +5,29 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from refunds import execute, outcome, record, reserve
-from refunds.errors import OutcomeUnknownError
-from refunds.execute import ExecuteRefund
-from refunds.link import Sighting
-from refunds.order import place
-from refunds.payment import Payment, follow, payment_key_of
-from refunds.ports import (
+from refund_bridge.domain import outcome
+from refund_bridge.domain.errors import OutcomeUnknownError
+from refund_bridge.domain.instruction import Outcome, Rejected, Unknown
+from refund_bridge.domain.payment import Payment, follow, payment_key_of
+from refund_bridge.domain.payment_snapshot import Sighting
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import State
+from refund_bridge.ports.ledger import (
     Commit,
-    Deadline,
     LedgerConflictError,
     LedgerUnavailableError,
-    Outcome,
     PaymentWrite,
     RefundWrite,
-    Rejected,
-    Unknown,
 )
-from refunds.record import Recorder, Stored
-from refunds.refund import Refund
-from refunds.reserve import CreateRefund, Reservation
-from refunds.state_machine import State
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.refunding import execute, reserve
+from refund_bridge.refunding import record_outcome as record
+from refund_bridge.refunding.claims import claims_of
+from refund_bridge.refunding.command import CreateRefund
+from refund_bridge.refunding.execute import ExecuteRefund
+from refund_bridge.refunding.record_outcome import Recorder, Stored
+from refund_bridge.refunding.reserve import Reservation
+from refund_bridge.refunding.send import place
 from tests.simulation.planting import defect
 
 
@@ -46,7 +48,7 @@ def dual_write() -> Iterator[None]:
 
     def write(self: Recorder, current: Stored, after: Refund) -> Stored:
         payment = follow(current.payment, current.refund, after)
-        claims = outcome.claims_of(after) if current.refund.processor_refund_id is None else ()
+        claims = claims_of(after) if current.refund.processor_refund_id is None else ()
         self.ledger.commit(Commit(refunds=[RefundWrite(current.refund, after)], claims=claims))
         stored = replace(after, revision=current.refund.revision + 1)
         if payment == current.payment:

@@ -5,25 +5,27 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from refunds import evidence, look_up, observe, outcome, record, sweep
-from refunds.evidence import Found, NoneYet, Verdict
-from refunds.learn import LearnFromCharge, Learnt
-from refunds.link import PaymentView
-from refunds.observe import ObservePayment
-from refunds.payment import PaymentKey
-from refunds.ports import (
-    Charge,
-    Deadline,
-    LedgerConflictError,
-    ListedCharge,
-    Outcome,
-)
-from refunds.record import Stored
-from refunds.refund import Failure, Refund, transition
-from refunds.reserve import TakenByAnotherCallError
-from refunds.settle import Settled, SettleRefund
-from refunds.state_machine import Event, State
-from refunds.sweep import SweepPayments
+from refund_bridge.domain import evidence, outcome
+from refund_bridge.domain.charge import Charge, ListedCharge
+from refund_bridge.domain.evidence import Found, NoneYet, Verdict
+from refund_bridge.domain.instruction import Outcome
+from refund_bridge.domain.payment import PaymentKey
+from refund_bridge.domain.payment_snapshot import PaymentView
+from refund_bridge.domain.refund import Failure, Refund
+from refund_bridge.domain.state_machine import Event, State
+from refund_bridge.domain.transitions import transition
+from refund_bridge.observing import observe_payment as observe
+from refund_bridge.observing import sweep_payments as sweep
+from refund_bridge.observing.observe_payment import ObservePayment
+from refund_bridge.observing.sweep_payments import SweepPayments
+from refund_bridge.ports.ledger import LedgerConflictError
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.refunding import look_up
+from refund_bridge.refunding import record_outcome as record
+from refund_bridge.refunding.learn_from_charge import LearnFromCharge, Learnt
+from refund_bridge.refunding.record_outcome import Stored
+from refund_bridge.refunding.reserve import TakenByAnotherCallError
+from refund_bridge.settling.settle import Settled, SettleRefund
 from tests.simulation.planting import defect
 
 

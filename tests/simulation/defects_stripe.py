@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from unittest.mock import patch
 
-from refunds.refund import Refund
+from refund_bridge.domain.refund import Refund
 from tests.simulation.planting import defect
 
 

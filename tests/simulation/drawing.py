@@ -3,12 +3,12 @@
 from dataclasses import replace
 from random import Random
 
-from refunds.link import VerifyCharge
-from refunds.ports import Capabilities
-from refunds.processors.registry import OF_RECORDS
-from refunds.refund import STRIPE, RefundType
-from refunds.settle import AfterHold
-from refunds.stripe_knows import OthersReport
+from refund_bridge.domain.refund import STRIPE, RefundType
+from refund_bridge.domain.stripe_knows import OthersReport
+from refund_bridge.ports.processor import Capabilities
+from refund_bridge.processors.registry import OF_RECORDS
+from refund_bridge.refunding.locate_payment import VerifyCharge
+from refund_bridge.settling.settle import AfterHold
 from tests.fakes.abilities import (
     ABILITIES,
     keeps_keys,

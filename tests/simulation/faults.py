@@ -12,7 +12,7 @@ from enum import StrEnum
 from random import Random
 from typing import Final
 
-from refunds.ports import Capabilities
+from refund_bridge.ports.processor import Capabilities
 from tests.fakes.abilities import (
     ABILITIES,
     keeps_keys,

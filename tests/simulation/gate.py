@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from refunds.ports import Deadline, ProviderUnavailableError
+from refund_bridge.ports.processor import ProviderUnavailableError
+from refund_bridge.ports.runtime import Deadline
 from tests.simulation.faults import Dice, Fault
 from tests.simulation.schedule import Crash, Scheduler
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Final, TypeVar
 
-from refunds.adapters.ledger_items import due_shard_of
-from refunds.payment import Payment, PaymentKey
-from refunds.ports import Commit, Known, LedgerConflictError, LedgerUnavailableError
-from refunds.refund import Refund
+from refund_bridge.adapters.dynamodb.items import due_shard_of
+from refund_bridge.domain.payment import Payment, PaymentKey
+from refund_bridge.domain.refund import Refund
+from refund_bridge.ports.ledger import Commit, Known, LedgerConflictError, LedgerUnavailableError
 from tests.fakes.ledger import MemoryLedger
 from tests.simulation.faults import Fault
 from tests.simulation.gate import Gate

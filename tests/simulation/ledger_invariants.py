@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Final
 
-from refunds.payment import Payment
-from refunds.ports import MovementStatus
-from refunds.refund import STRIPE, Refund, RefundRequest, ReportCause, Source
-from refunds.state_machine import FREED, UNBOUND, ReportState, State
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.payment import Payment
+from refund_bridge.domain.refund import STRIPE, Refund, RefundRequest, ReportCause, Source
+from refund_bridge.domain.state_machine import FREED, UNBOUND, ReportState, State
 from tests.fakes.book_records import BookRecords, FakeRecord
 from tests.fakes.processor_books import FakeRefund
 from tests.simulation.options import CAPTURED

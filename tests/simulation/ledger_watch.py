@@ -7,16 +7,16 @@ none on what the product believes. Those of single items stand in ``ledger_invar
 from collections import Counter
 from typing import Final
 
-from refunds.payment import Payment, PaymentKey, payment_key_of, unlinked_payment_key
-from refunds.ports import Commit, RecordClaim
-from refunds.refund import Refund
-from refunds.state_machine import (
+from refund_bridge.domain.payment import Payment, PaymentKey, payment_key_of, unlinked_payment_key
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import (
     FREED,
     REPORT_TRANSITIONS,
     TRANSITIONS,
     ReportState,
     State,
 )
+from refund_bridge.ports.ledger import Commit, RecordClaim
 from tests.fakes.book_records import BookRecords
 from tests.fakes.ledger import MemoryLedger
 from tests.simulation.ledger_invariants import (

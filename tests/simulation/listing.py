@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from refunds.payment import PaymentKey, payment_key_of
-from refunds.ports import LedgerUnavailableError
-from refunds.refund import Refund
+from refund_bridge.domain.payment import PaymentKey, payment_key_of
+from refund_bridge.domain.refund import Refund
+from refund_bridge.ports.ledger import LedgerUnavailableError
 from tests.fakes.ledger import MemoryLedger
 from tests.simulation.faults import Fault
 from tests.simulation.gate import Gate

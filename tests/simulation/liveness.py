@@ -1,10 +1,11 @@
 """What must have become of everything, once faults have stopped and time has passed."""
 
-from refunds.errors import PaymentLinkConflictError
-from refunds.payment import PaymentKey, payment_key_of
-from refunds.ports import Capabilities, MovementStatus, News
-from refunds.refund import STRIPE, Refund, refund_id_of
-from refunds.state_machine import ReportState, State
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.errors import PaymentLinkConflictError
+from refund_bridge.domain.payment import PaymentKey, payment_key_of
+from refund_bridge.domain.refund import STRIPE, Refund, refund_id_of
+from refund_bridge.domain.state_machine import ReportState, State
+from refund_bridge.ports.processor import Capabilities, News
 from tests.fakes.abilities import ABILITIES, keeps_keys, shows_payments
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.processor_books import FakeRefund

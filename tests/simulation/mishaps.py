@@ -3,8 +3,8 @@
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from refunds.money import Money
-from refunds.refund import STRIPE
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.refund import STRIPE
 from tests.fakes.abilities import keeps_keys
 from tests.simulation.key_forms import OTHER_FORM
 from tests.simulation.options import CAPTURED, CAPTURED_TOO_HIGH, CURRENCY

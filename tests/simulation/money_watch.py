@@ -4,11 +4,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from refunds.execute import SEND_MS_MAX
-from refunds.payment import PaymentKey, payment_key_of
-from refunds.ports import Charge, Movement, MovementStatus, RefundOrder
-from refunds.refund import STRIPE, Refund, Source
-from refunds.state_machine import FREED, State
+from refund_bridge.domain.charge import Charge, Movement, MovementStatus
+from refund_bridge.domain.instruction import RefundOrder
+from refund_bridge.domain.payment import PaymentKey, payment_key_of
+from refund_bridge.domain.refund import STRIPE, Refund, Source
+from refund_bridge.domain.state_machine import FREED, State
+from refund_bridge.refunding.execute import SEND_MS_MAX
 from tests.fakes.abilities import ABILITIES, keeps_keys
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.processor import Order

@@ -9,7 +9,7 @@ from enum import StrEnum
 from random import Random
 from typing import Any, Final
 
-from refunds.stripe_knows import OthersReport
+from refund_bridge.domain.stripe_knows import OthersReport
 from tests.fakes.processor_fates import Look
 
 SECOND_MS: Final = 1_000

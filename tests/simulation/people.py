@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from refunds.errors import (
+from refund_bridge.domain.errors import (
     KeyInUseError,
     OutcomeUnknownError,
     PaymentBusyError,
@@ -16,12 +16,17 @@ from refunds.errors import (
     RefundNotFoundError,
     StripeUnavailableError,
 )
-from refunds.payment import PaymentKey
-from refunds.ports import Deadline, LedgerConflictError, LedgerUnavailableError
-from refunds.refund import STRIPE, ReferenceType, RefundRequest, Source, refund_id_of
-from refunds.report import ReportDeferredError, ReportFailedError, UnknownRefundError
-from refunds.reserve import CreateRefund
-from refunds.state_machine import State
+from refund_bridge.domain.payment import PaymentKey
+from refund_bridge.domain.refund import STRIPE, ReferenceType, RefundRequest, Source, refund_id_of
+from refund_bridge.domain.state_machine import State
+from refund_bridge.ports.ledger import LedgerConflictError, LedgerUnavailableError
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.refunding.command import CreateRefund
+from refund_bridge.reporting.report import (
+    ReportDeferredError,
+    ReportFailedError,
+    UnknownRefundError,
+)
 from tests.simulation.options import CURRENCY, Options, Wish
 from tests.simulation.others import HOUR_MS, MINUTE_MS
 from tests.simulation.report_queue import Message

@@ -6,24 +6,24 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from refunds.money import Money
-from refunds.ports import (
-    Capabilities,
-    Charge,
-    ChargePage,
+from refund_bridge.domain.charge import Charge, Movement, MovementStatus
+from refund_bridge.domain.instruction import (
     CredentialRefused,
-    CredentialRefusedError,
-    Deadline,
-    Movement,
-    MovementStatus,
     Outcome,
-    ProviderUnavailableError,
     RefundOrder,
     Unknown,
     UnlinkedOrder,
+)
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.refund import STRIPE
+from refund_bridge.ports.processor import (
+    Capabilities,
+    ChargePage,
+    CredentialRefusedError,
+    ProviderUnavailableError,
     UnreadablePageError,
 )
-from refunds.refund import STRIPE
+from refund_bridge.ports.runtime import Deadline
 from tests.fakes.abilities import keeps_keys, refunds_unlinked, shows_payments, shows_refunds
 from tests.fakes.processor import FakeProcessor, Order
 from tests.fakes.processor_books import FakeRefund

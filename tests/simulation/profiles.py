@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from refunds.ports import Clock
-from refunds.processors.adapter import Adapter
-from refunds.processors.registry import REGISTRY
+from refund_bridge.ports.runtime import Clock
+from refund_bridge.processors.registry import REGISTRY
+from refund_bridge.processors.shared.base import Adapter
 from tests.fakes.abilities import ABILITIES
 from tests.fakes.processor import FakeProcessor
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from refunds.ports import DoorbellError
+from refund_bridge.ports.queues import DoorbellError
 from tests.simulation.faults import Fault
 from tests.simulation.gate import Gate
 

@@ -3,9 +3,9 @@
 from collections import Counter
 from typing import Final
 
-from refunds.payment import PaymentKey, payment_key_of
-from refunds.refund import STRIPE, Refund, ReportParameters
-from refunds.state_machine import State
+from refund_bridge.domain.payment import PaymentKey, payment_key_of
+from refund_bridge.domain.refund import STRIPE, Refund, ReportParameters
+from refund_bridge.domain.state_machine import State
 from tests.fakes.book_records import BookRecords
 from tests.fakes.ledger import MemoryLedger
 from tests.simulation.money_watch import MoneyWatch

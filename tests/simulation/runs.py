@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from refunds.state_machine import REPORT_TRANSITIONS, TRANSITIONS
+from refund_bridge.domain.state_machine import REPORT_TRANSITIONS, TRANSITIONS
 from tests.simulation.closing import COMMANDS
 from tests.simulation.drawing import draw
 from tests.simulation.faults import Fault, Pair, pairs_of

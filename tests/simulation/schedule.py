@@ -13,8 +13,8 @@ from typing import Final
 
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
-from refunds.payment import PaymentKey
-from refunds.refund import Refund
+from refund_bridge.domain.payment import PaymentKey
+from refund_bridge.domain.refund import Refund
 
 # How far the clocks of two actors may disagree.
 SKEW_MAX_MS: Final = 10_000

@@ -5,23 +5,23 @@ from itertools import count
 from random import Random
 from typing import Final, TypeVar
 
-from refunds.execute import ExecuteRefund
-from refunds.learn import SINCE_MARGIN_MS, LearnFromCharge
-from refunds.link import LinkResolver
-from refunds.look_at_sums import LookAtSums
-from refunds.money import Money
-from refunds.observe import ObservePayment
-from refunds.ports import StripeReference
-from refunds.processors.registry import OF_RECORDS
-from refunds.read_refund import ReadRefund
-from refunds.read_sums import ReadSums
-from refunds.record import Recorder
-from refunds.refund import STRIPE, PaymentMethodKind
-from refunds.report import ReportRefund
-from refunds.reserve import Reservation
-from refunds.settle import SettleRefund, SettleSettings
-from refunds.settle_run import SettleRun
-from refunds.sweep import SweepPayments
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.payment_record import StripeReference
+from refund_bridge.domain.refund import STRIPE, PaymentMethodKind
+from refund_bridge.observing.observe_payment import ObservePayment
+from refund_bridge.observing.sweep_payments import SweepPayments
+from refund_bridge.processors.registry import OF_RECORDS
+from refund_bridge.reading.read_refund import ReadRefund
+from refund_bridge.refunding.execute import ExecuteRefund
+from refund_bridge.refunding.learn_from_charge import SINCE_MARGIN_MS, LearnFromCharge
+from refund_bridge.refunding.locate_payment import LinkResolver
+from refund_bridge.refunding.record_outcome import Recorder
+from refund_bridge.refunding.reserve import Reservation
+from refund_bridge.reporting.look_at_sums import LookAtSums
+from refund_bridge.reporting.read_sums import ReadSums
+from refund_bridge.reporting.report import ReportRefund
+from refund_bridge.settling.run import SettleRun
+from refund_bridge.settling.settle import SettleRefund, SettleSettings
 from tests.fakes.abilities import keeps_keys
 from tests.fakes.book import FakeBook
 from tests.fakes.book_records import FakeRecord

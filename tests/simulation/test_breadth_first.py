@@ -12,35 +12,23 @@ from typing import Final
 
 import pytest
 
-from refunds.evidence import Found, NoneYet, judge
-from refunds.money import Money
-from refunds.outcome import after_movement, after_outcome
-from refunds.payment import Payment, PaymentKey, follow
-from refunds.ports import (
-    Aborted,
-    Accepted,
-    Charge,
-    ChargeStatus,
-    Dedupe,
-    Movement,
-    MovementStatus,
-    Outcome,
-    Rejected,
-    Unknown,
-)
-from refunds.refund import (
+from refund_bridge.domain.charge import Charge, ChargeStatus, Movement, MovementStatus
+from refund_bridge.domain.evidence import Found, NoneYet, judge
+from refund_bridge.domain.instruction import Aborted, Accepted, Outcome, Rejected, Unknown
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.outcome import after_movement, after_outcome
+from refund_bridge.domain.payment import Payment, PaymentKey, follow
+from refund_bridge.domain.refund import (
     HANDED_OVER_AGAIN,
     Failure,
     ReferenceType,
     Refund,
     RefundRequest,
     Source,
-    Why,
-    born,
-    noted,
-    transition,
 )
-from refunds.state_machine import FREED, UNBOUND, Event, State
+from refund_bridge.domain.state_machine import FREED, UNBOUND, Event, State
+from refund_bridge.domain.transitions import Why, born, noted, transition
+from refund_bridge.ports.processor import Dedupe
 from tests.fakes.abilities import ABILITIES
 
 pytestmark = pytest.mark.heavy

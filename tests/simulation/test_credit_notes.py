@@ -14,17 +14,14 @@ from typing import Any
 
 import pytest
 
-from refunds import credit_note
-from refunds.adapters import stripe_credit_notes
-from refunds.credit_note import IssueCreditNote
-from refunds.ports import (
-    Commit,
-    CreditNoteUnclear,
-    LedgerUnavailableError,
-    ProviderUnavailableError,
-)
-from refunds.refund import ReferenceType, Refund
-from refunds.state_machine import CreditNoteState, ReportState
+from refund_bridge.adapters.stripe import credit_notes as stripe_credit_notes
+from refund_bridge.domain.refund import ReferenceType, Refund
+from refund_bridge.domain.state_machine import CreditNoteState, ReportState
+from refund_bridge.ports.ledger import Commit, LedgerUnavailableError
+from refund_bridge.ports.processor import ProviderUnavailableError
+from refund_bridge.ports.stripe import CreditNoteUnclear
+from refund_bridge.reporting import credit_note
+from refund_bridge.reporting.credit_note import IssueCreditNote
 from tests.fakes.book_fates import (
     AnswerLost,
     Arrives,

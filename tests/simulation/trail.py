@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from decimal import Decimal
 from typing import Final
 
-from refunds.ports import LedgerUnavailableError
+from refund_bridge.ports.ledger import LedgerUnavailableError
 from tests.simulation.alarms import ALARMS
 from tests.simulation.gate import Gate
 from tests.simulation.violation import require

@@ -11,8 +11,8 @@ it can happen that other refunds make that very sum; then nobody can know better
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from refunds.ports import MovementStatus
-from refunds.refund import STRIPE, refund_id_of
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.refund import STRIPE, refund_id_of
 from tests.fakes.abilities import ABILITIES
 from tests.fakes.processor_books import FakeRefund
 from tests.simulation.colleague import Colleague

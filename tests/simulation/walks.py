@@ -10,9 +10,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from typing import Final
 
-from refunds.link import VerifyCharge
-from refunds.refund import RefundType
-from refunds.settle import AfterHold
+from refund_bridge.domain.refund import RefundType
+from refund_bridge.refunding.locate_payment import VerifyCharge
+from refund_bridge.settling.settle import AfterHold
 from tests.fakes.abilities import names_where, refunds_unlinked
 from tests.simulation.faults import POSSIBLE, Fault
 from tests.simulation.options import LONE_RECORD, Options, Unlinked, Wish

@@ -6,12 +6,12 @@ from functools import partial
 from typing import Final
 from unittest.mock import patch
 
-from refunds import forgotten
-from refunds.payment import PaymentKey
-from refunds.ports import News
-from refunds.refund import Refund, RefundType
-from refunds.state_machine import FINAL, FREED, ReportState, State
-from refunds.sweep import PAGE_TRIES
+from refund_bridge.domain import forgotten
+from refund_bridge.domain.payment import PaymentKey
+from refund_bridge.domain.refund import Refund, RefundType
+from refund_bridge.domain.state_machine import FINAL, FREED, ReportState, State
+from refund_bridge.observing.sweep_payments import PAGE_TRIES
+from refund_bridge.ports.processor import News
 from tests.fakes.processor_books import FakeRefund
 from tests.simulation.book_watch import BookWatch
 from tests.simulation.closing import Operator

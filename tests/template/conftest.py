@@ -2,7 +2,7 @@
 
 import pytest
 
-from local.stages import stage_names
+from deployed.stages import stage_names
 from tests.template.expansion import Expanded, expand
 
 

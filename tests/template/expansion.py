@@ -16,9 +16,9 @@ from unittest.mock import patch
 
 from samtranslator.translator.transform import transform  # type: ignore[import-untyped]
 
-from local import paths
-from local.stages import load_stage
-from local.template_yaml import read_template
+from deployed import paths
+from deployed.stages import load_stage
+from deploying.template_yaml import read_template
 
 Resource = dict[str, Any]
 CODE = ("CodeUri", "ContentUri")

@@ -8,11 +8,11 @@ import pytest
 
 from functions.publish_events.app import PUBLISH_BUDGET_MS, RING_BUDGET_MS
 from functions.refund_requested.app import BATCH_SIZE, PROVIDER_BUDGET_MS, TELL_BUDGET_MS
-from refunds.adapters.ledger_keys import payment_item_key, record_claim_key, refund_key
-from refunds.announcements import SOURCE
-from refunds.execute import RECORD_MS
-from refunds.payment import PaymentKey
-from refunds.request_events import DETAIL_TYPE
+from refund_bridge.adapters.dynamodb.keys import payment_item_key, record_claim_key, refund_key
+from refund_bridge.domain.payment import PaymentKey
+from refund_bridge.events.announcements import SOURCE
+from refund_bridge.events.requested import DETAIL_TYPE
+from refund_bridge.refunding.execute import RECORD_MS
 from tests.template.expansion import PSEUDO_PARAMETERS, Expanded, expand
 
 BUS, RULE = "EventBus", "RefundRequestRule"

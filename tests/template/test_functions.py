@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
-from refunds.bootstrap.deliver_webhooks import DeliverWebhooksSettings
-from refunds.bootstrap.hitpay_webhook import HitPayWebhookSettings
-from refunds.bootstrap.money_path import MoneySettings
-from refunds.bootstrap.publish_events import PublishEventsSettings
-from refunds.bootstrap.refund_api import RefundApiSettings
-from refunds.bootstrap.refund_requested import RefundRequestedSettings
-from refunds.bootstrap.report_refund import ReportRefundSettings
-from refunds.bootstrap.settle_refunds import SettleRefundsSettings
-from refunds.bootstrap.settling import SETTLE_TAKE_MS
-from refunds.bootstrap.sweep_charges import SweepChargesSettings
-from refunds.credit_note import REPORTERS_MS
-from refunds.processors.registry import REGISTRY, variable_of
-from refunds.settle_run import ROW_MS
+from refund_bridge.bootstrap.deliver_webhooks import DeliverWebhooksSettings
+from refund_bridge.bootstrap.hitpay_webhook import HitPayWebhookSettings
+from refund_bridge.bootstrap.money_path import MoneySettings
+from refund_bridge.bootstrap.publish_events import PublishEventsSettings
+from refund_bridge.bootstrap.refund_api import RefundApiSettings
+from refund_bridge.bootstrap.refund_requested import RefundRequestedSettings
+from refund_bridge.bootstrap.report_refund import ReportRefundSettings
+from refund_bridge.bootstrap.settle_refunds import SettleRefundsSettings
+from refund_bridge.bootstrap.settling import SETTLE_TAKE_MS
+from refund_bridge.bootstrap.sweep_charges import SweepChargesSettings
+from refund_bridge.processors.registry import REGISTRY, variable_of
+from refund_bridge.reporting.credit_note import REPORTERS_MS
+from refund_bridge.settling.run import ROW_MS
 from tests.template.expansion import Expanded, expand
 
 PROVIDERS_BUDGET = 24

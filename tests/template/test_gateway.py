@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from local import paths
+from deployed import paths
+from deployed.stages import stage_names
+from deploying.template_yaml import read_template
 from local.http_client import Answer, Exchange
-from local.stages import stage_names
-from local.template_yaml import read_template
 from tests.openapi.document import exchange_problems
 from tests.template.expansion import PSEUDO_PARAMETERS, Expanded, expand
 

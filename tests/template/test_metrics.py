@@ -15,16 +15,16 @@ from typing import Any
 
 import pytest
 
-import refunds
-from local import paths
-from refunds.adapters.meters import METERS, Meter
-from refunds.adapters.metric_trail import Meters, MetricTrail
-from refunds.outcome import News
-from refunds.stripe_knows import Alarm
+import refund_bridge
+from deployed import paths
+from refund_bridge.adapters.telemetry.meters import METERS, Meter
+from refund_bridge.adapters.telemetry.metric_trail import Meters, MetricTrail
+from refund_bridge.domain.outcome import News
+from refund_bridge.domain.stripe_knows import Alarm
 from tests.fakes.world import FakeTrail
 from tests.template.expansion import Expanded, expand
 
-PRODUCT = Path(refunds.__file__).parent
+PRODUCT = Path(refund_bridge.__file__).parent
 RUNBOOK = paths.ROOT / "docs" / "runbook.md"
 # Where nothing is counted because nothing ran, that is the alarm; everywhere else it is well.
 EVERY_MINUTE = {"OldestOpenAge", "SettleRuns"}

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from local import paths
-from local.stages import load_stage, stage_names
-from local.template_yaml import read_template
-from refunds.bootstrap.report_refund import ReportRefundSettings
-from refunds.bootstrap.settle_refunds import SettleRefundsSettings
+from deployed import paths
+from deployed.stages import load_stage, stage_names
+from deploying.template_yaml import read_template
+from refund_bridge.bootstrap.report_refund import ReportRefundSettings
+from refund_bridge.bootstrap.settle_refunds import SettleRefundsSettings
 from tests.template.expansion import PSEUDO_PARAMETERS, expand
 
 SET_BY_THE_DEPLOY_COMMAND = {"BuildDigest"}

@@ -49,7 +49,7 @@ def test_no_snapshot_is_asked_for_of_what_may_not_run(paused: Expanded) -> None:
 
 
 def test_a_new_function_is_one_or_the_other(paused: Expanded) -> None:
-    """Webhook and sweep only look and learn; a report only tells (`refunds.observe`, `report`)."""
+    """Webhook and sweep only look and learn; a report only tells."""
     functions = {name for name, _ in paused.of_type("AWS::Lambda::Function")}
     learns_or_tells = {
         "DeliverWebhooksFunction",

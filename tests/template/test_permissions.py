@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local.secrets import PROCESSOR_KEYS
+from deployed.secrets import PROCESSOR_KEYS
 from tests.template.expansion import PSEUDO_PARAMETERS, Expanded, expand
 
 PERMISSIONS = Path(__file__).with_name("permissions.toml")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from local import paths
+from deployed import paths
 from tests.template.expansion import Expanded, expand
 
 EXCEPTIONS = Path(__file__).with_name("policy_exceptions.toml")

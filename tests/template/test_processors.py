@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from local import paths
-from local.secrets import PROCESSOR_KEYS
-from local.template_yaml import read_template
+from deployed import paths
+from deployed.secrets import PROCESSOR_KEYS
+from deploying.template_yaml import read_template
+from refund_bridge.config import Mode
+from refund_bridge.processors.registry import OF_RECORDS, REGISTRY, set_up, variable_of
 from refundctl.processors import environment_of, parameter_of
-from refunds.config import Mode
-from refunds.processors.registry import OF_RECORDS, REGISTRY, set_up, variable_of
 from tests.template.expansion import Expanded, expand
 from tests.template.test_parameters import refusals
 from tests.template.test_permissions import permission_problems, rights_of

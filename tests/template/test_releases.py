@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local import paths
+from deployed import paths
 from tests.template.expansion import Expanded, expand
 
 LEDGER_SCHEMA = Path(__file__).with_name("ledger_schema.json")

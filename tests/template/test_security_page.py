@@ -1,6 +1,6 @@
 """The page that says what each role and queue can do knows all of them."""
 
-from local import paths
+from deployed import paths
 from tests.template.expansion import Expanded
 
 PAGE = (paths.ROOT / "docs" / "security.md").read_text()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from refunds.refund import Refund
+from refund_bridge.domain.refund import Refund
 from tests.fakes.world import World
 
 

@@ -2,21 +2,55 @@
 
 import ast
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-import refunds
+from deployed import paths
 
-PRODUCT = Path(refunds.__file__).parent
-PURE = ("money", "arrival", "forgotten", "state_machine", "refund", "payment")
-EDGE = ("config", "requests", "request_events", "queries")
-WORLD = ("refunds.adapters", "refunds.bootstrap", "refunds.processors")
-# Folders of use cases; a module of one is named as it is imported.
-FOLDERS = ("delivering",)
-USE_CASES = tuple(
-    path.stem for path in PRODUCT.glob("*.py") if path.stem not in (*PURE, *EDGE, "__init__")
-) + tuple(f"{folder}/{path.stem}" for folder in FOLDERS for path in (PRODUCT / folder).glob("*.py"))
+PRODUCT: Final = paths.ROOT / "layers" / "product" / "refund_bridge"
+# What each folder of the product may import, beside itself. None stands here twice in a circle.
+USE_CASES: Final = {
+    "domain": frozenset[str](),
+    "ports": frozenset({"domain"}),
+    "refunding": frozenset({"domain", "ports"}),
+    "reporting": frozenset({"domain", "ports", "refunding"}),
+    "settling": frozenset({"domain", "ports", "refunding", "reporting"}),
+    "observing": frozenset({"domain", "ports", "refunding", "reporting", "settling"}),
+    "reading": frozenset({"domain", "ports", "refunding", "settling"}),
+    "contract": frozenset({"domain", "reading"}),
+    "events": frozenset({"contract", "domain", "ports", "refunding"}),
+    "delivering": frozenset({"domain", "events", "ports"}),
+    "operating": frozenset({"domain", "ports", "refunding", "reporting"}),
+    "http": frozenset({"contract", "domain", "ports", "reading", "refunding"}),
+}
+WORLD: Final = {
+    "config": frozenset[str](),
+    # What they implement may be declared beside the use case that needs it.
+    "adapters": frozenset(
+        {"config", "contract", "delivering", "domain", "events", "http", "ports", "refunding"}
+    ),
+    "processors": frozenset({"adapters", "config", "contract", "domain", "ports"}),
+    "bootstrap": frozenset({*USE_CASES, "config", "adapters", "processors"}),
+}
+FOLDERS: Final = USE_CASES | WORLD
+# Those that read what callers and sources of events send.
+LIBRARIES: Final[Mapping[str, tuple[str, ...]]] = {
+    "contract": ("pydantic",),
+    "http": ("pydantic",),
+    "events": ("pydantic", "aws_lambda_powertools"),
+}
+# The tools: each may import those before it.
+TOOLS: Final = ("deployed", "refundctl", "deploying", "local")
+FORBIDDEN_CHANCE: Final = frozenset({"time", "random", "secrets", "uuid", "threading"})
+
+
+def modules_of(folder: str) -> Iterator[Path]:
+    """The files of a folder of the product, or the one file of that name."""
+    found = PRODUCT / folder
+    return iter(sorted(found.rglob("*.py"))) if found.is_dir() else iter([PRODUCT / f"{folder}.py"])
 
 
 def imported(path: Path) -> set[str]:
@@ -27,7 +61,14 @@ def imported(path: Path) -> set[str]:
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             modules.add(node.module)
+            modules |= {f"{node.module}.{alias.name}" for alias in node.names}
     return modules
+
+
+def folders_imported(path: Path) -> set[str]:
+    """The folders of the product that the file imports from."""
+    own = (name.split(".") for name in imported(path) if name.startswith("refund_bridge."))
+    return {parts[1] for parts in own}
 
 
 def is_standard(module: str) -> bool:
@@ -35,32 +76,57 @@ def is_standard(module: str) -> bool:
     return module.split(".", maxsplit=1)[0] in sys.stdlib_module_names
 
 
-def test_there_is_something_to_look_at() -> None:
-    assert {"execute", "report", "reserve", "link", "outcome", "ports"} <= set(USE_CASES)
-    assert {"delivering/deliver", "delivering/where"} <= set(USE_CASES)
+def test_every_folder_of_the_product_is_known_here() -> None:
+    there = {path.stem for path in PRODUCT.iterdir() if path.suffix in ("", ".py")}
+    assert there - {"__init__", "__pycache__"} == set(FOLDERS)
+    assert all(any(True for _ in modules_of(folder)) for folder in FOLDERS)
 
 
-@pytest.mark.parametrize("module", PURE)
-def test_the_rules_import_the_standard_library_and_each_other(module: str) -> None:
-    allowed = {f"refunds.{name}" for name in PURE}
-    for found in imported(PRODUCT / f"{module}.py"):
-        assert is_standard(found) or found in allowed, found
+def test_no_folder_leads_back_to_itself() -> None:
+    """Whoever is asked knows nobody who asks."""
+    left = dict(FOLDERS)
+    while left:
+        free = {name for name, needs in left.items() if not needs & left.keys()}
+        assert free, f"a circle among {sorted(left)}"
+        left = {name: needs for name, needs in left.items() if name not in free}
 
 
-@pytest.mark.parametrize("module", USE_CASES)
-def test_the_use_cases_import_no_library_and_no_adapter(module: str) -> None:
-    for found in imported(PRODUCT / f"{module}.py"):
-        assert is_standard(found) or found.startswith("refunds."), found
-        assert not found.startswith(WORLD), found
-        assert found not in {f"refunds.{name}" for name in EDGE}, found
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_folder_imports_only_those_that_it_stands_on(folder: str) -> None:
+    for path in modules_of(folder):
+        beside = folders_imported(path) - {folder}
+        assert beside <= FOLDERS[folder], f"{path.relative_to(PRODUCT)}: {beside}"
 
 
-@pytest.mark.parametrize("module", [*PURE, *USE_CASES])
-def test_time_and_chance_come_in_as_arguments(module: str) -> None:
-    forbidden = {"time", "random", "secrets", "uuid", "threading"}
-    assert not imported(PRODUCT / f"{module}.py") & forbidden
+@pytest.mark.parametrize("folder", USE_CASES)
+def test_rules_and_use_cases_import_no_library_but_for_what_callers_send(folder: str) -> None:
+    allowed = ("refund_bridge", *LIBRARIES.get(folder, ()))
+    for path in modules_of(folder):
+        for module in imported(path):
+            assert is_standard(module) or module.startswith(allowed), (path.name, module)
 
 
-def test_only_bootstrap_builds_adapters() -> None:
-    for path in PRODUCT.glob("*.py"):
-        assert not [name for name in imported(path) if name.startswith("refunds.adapters")]
+@pytest.mark.parametrize("folder", sorted(set(USE_CASES) - {"contract"}))
+def test_time_and_chance_come_in_as_arguments(folder: str) -> None:
+    for path in modules_of(folder):
+        assert not imported(path) & FORBIDDEN_CHANCE, path.name
+
+
+@pytest.mark.parametrize("processor", ["ccg", "hedge", "hitpay", "hyperswitch", "stripe"])
+def test_a_processor_knows_no_other_ones_insides(processor: str) -> None:
+    for path in (PRODUCT / "processors" / processor).glob("*.py"):
+        names = [name for name in imported(path) if name.startswith("refund_bridge.processors.")]
+        assert {name.split(".")[2] for name in names} <= {"shared", processor}, path.name
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_tool_imports_only_the_tools_before_it(tool: str) -> None:
+    later = TOOLS[TOOLS.index(tool) + 1 :]
+    for path in (paths.ROOT / tool).rglob("*.py"):
+        assert not [name for name in imported(path) if name.split(".")[0] in later], path
+
+
+def test_the_product_knows_no_tool_and_no_test() -> None:
+    for path in PRODUCT.rglob("*.py"):
+        others = {name.split(".")[0] for name in imported(path)}
+        assert not others & {*TOOLS, "tests", "benchmarks", "functions"}, path

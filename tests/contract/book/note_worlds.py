@@ -6,9 +6,10 @@ from local.simulators import fields
 from local.simulators.client import SimulatorControl
 from local.simulators.seeding import Seed
 from local.simulators.stripe import DEFAULT_TEST_KEY
-from refunds.adapters.deadline_http import Limits
-from refunds.adapters.stripe_credit_notes import REFUND_ID, StripeCreditNotes
-from refunds.ports import Book, CreditNotes, Deadline
+from refund_bridge.adapters.http.client import Limits
+from refund_bridge.adapters.stripe.credit_notes import REFUND_ID, StripeCreditNotes
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.ports.stripe import Book, CreditNotes
 from tests.contract.book.worlds import MemoryBookWorld, SimulatedBookWorld
 from tests.contract.real_time import FixedKey, RealClock, closed_port_url, wait_until
 from tests.descriptions.overseen_http import OverseenHttp

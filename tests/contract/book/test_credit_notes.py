@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from refunds.ports import (
+from refund_bridge.domain.refund import ReportParameters
+from refund_bridge.ports.processor import ProviderUnavailableError
+from refund_bridge.ports.stripe import (
     CreditNoteIssued,
     CreditNoteOrder,
     CreditNoteOutcome,
     CreditNoteRefused,
     CreditNoteUnclear,
-    ProviderUnavailableError,
     ReportAccepted,
 )
-from refunds.refund import ReportParameters
 from tests.contract.book.note_worlds import NoteWorld
 from tests.fakes.book_records import FakeRecord
 

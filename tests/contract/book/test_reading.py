@@ -2,7 +2,8 @@
 
 import pytest
 
-from refunds.ports import ProviderUnavailableError, StripeObjectNotFoundError
+from refund_bridge.ports.processor import ProviderUnavailableError
+from refund_bridge.ports.stripe import StripeObjectNotFoundError
 from tests.contract.book.worlds import BookWorld
 from tests.fakes.book_records import FakeRecord
 

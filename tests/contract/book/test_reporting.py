@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from refunds.ports import ReportAccepted, ReportRefused, ReportUnclear
-from refunds.refund import ReportParameters
+from refund_bridge.domain.refund import ReportParameters
+from refund_bridge.ports.stripe import ReportAccepted, ReportRefused, ReportUnclear
 from tests.contract.book.worlds import BookWorld
 from tests.fakes.book_records import FakeRecord
 

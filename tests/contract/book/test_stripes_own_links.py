@@ -8,8 +8,9 @@ from local.simulators.payments import STRIPE_USD, seed_of
 from local.simulators.seeding import Seed
 from local.simulators.server import RunningSimulators
 from local.simulators.stripe import DEFAULT_TEST_KEY
-from refunds.adapters.stripe_book import StripeBook
-from refunds.ports import Deadline, InvoicePayment, InvoicePaymentKind, PaymentRecord
+from refund_bridge.adapters.stripe.book import StripeBook
+from refund_bridge.domain.payment_record import InvoicePayment, InvoicePaymentKind, PaymentRecord
+from refund_bridge.ports.runtime import Deadline
 from tests.contract.real_time import FixedKey, RealClock
 from tests.descriptions.overseen_http import OverseenHttp
 from tests.descriptions.stripe_api import StripeApi

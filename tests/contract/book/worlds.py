@@ -7,9 +7,10 @@ from local.simulators.client import SimulatorControl
 from local.simulators.json_text import JsonObject
 from local.simulators.seeding import Seed
 from local.simulators.stripe import DEFAULT_TEST_KEY
-from refunds.adapters.deadline_http import Limits
-from refunds.adapters.stripe_book import StripeBook
-from refunds.ports import Book, Deadline
+from refund_bridge.adapters.http.client import Limits
+from refund_bridge.adapters.stripe.book import StripeBook
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.ports.stripe import Book
 from tests.contract.real_time import FixedKey, RealClock, closed_port_url, wait_until
 from tests.descriptions.overseen_http import OverseenHttp
 from tests.descriptions.stripe_api import StripeApi

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from local.clients import CloudClients
+from deployed.clients import CloudClients
 from local.emulator import REGION, running_emulator
 from local.event_client import listening
 from local.run_directory import run_directory
-from refunds.adapters import aws_clients
-from refunds.adapters.eventbridge import EventBridgeBus
-from refunds.ports import EventBus
+from refund_bridge.adapters.aws_runtime import clients as aws_clients
+from refund_bridge.adapters.eventbridge import EventBridgeBus
+from refund_bridge.ports.events import EventBus
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.world import FakeTrail
 

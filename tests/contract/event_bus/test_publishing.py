@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from refunds.ports import Announcement
+from refund_bridge.ports.events import Announcement
 from tests.contract.event_bus.conftest import Subject
 from tests.fakes.virtual_clock import VirtualClock
 

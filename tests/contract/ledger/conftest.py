@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local import paths
+from deployed import paths
+from deploying.template_yaml import read_template
 from local.emulator import REGION, running_emulator
 from local.run_directory import run_directory
-from local.template_yaml import read_template
-from refunds.adapters import aws_clients
-from refunds.adapters.attribute_values import decode_item, encode_item
-from refunds.adapters.dynamodb_ledger import DynamoDbLedger
-from refunds.adapters.dynamodb_listing import DynamoDbListing
-from refunds.adapters.ledger_keys import Item, refund_key
-from refunds.ports import Ledger
-from refunds.state_machine import State
+from refund_bridge.adapters.aws_runtime import clients as aws_clients
+from refund_bridge.adapters.dynamodb.keys import Item, refund_key
+from refund_bridge.adapters.dynamodb.ledger import DynamoDbLedger
+from refund_bridge.adapters.dynamodb.listing import DynamoDbListing
+from refund_bridge.adapters.dynamodb.values import decode_item, encode_item
+from refund_bridge.domain.state_machine import State
+from refund_bridge.ports.ledger import Ledger
 from tests.fakes.ledger import MemoryLedger
 
 if TYPE_CHECKING:

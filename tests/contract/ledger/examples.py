@@ -5,10 +5,9 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
-from refunds.money import Money
-from refunds.payment import Payment, PaymentKey
-from refunds.ports import Commit, Ledger, RefundWrite
-from refunds.refund import (
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.payment import Payment, PaymentKey
+from refund_bridge.domain.refund import (
     CreditNote,
     Entry,
     Failure,
@@ -19,11 +18,11 @@ from refunds.refund import (
     Report,
     ReportParameters,
     Source,
-    Why,
-    born,
     refund_id_of,
 )
-from refunds.state_machine import CreditNoteState, Event, ReportState, State
+from refund_bridge.domain.state_machine import CreditNoteState, Event, ReportState, State
+from refund_bridge.domain.transitions import Why, born
+from refund_bridge.ports.ledger import Commit, Ledger, RefundWrite
 
 # 2024-02-29T23:59:59.999Z
 NOW = 1_709_251_199_999

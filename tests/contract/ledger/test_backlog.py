@@ -4,10 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from refunds.adapters.dynamodb_backlog import DynamoDbBacklog
-from refunds.adapters.ledger_items import due_shard_of
-from refunds.ports import DUE_SHARDS, Backlog, Commit, RefundWrite
-from refunds.refund import refund_id_of
+from refund_bridge.adapters.dynamodb.backlog import DynamoDbBacklog
+from refund_bridge.adapters.dynamodb.items import due_shard_of
+from refund_bridge.domain.refund import refund_id_of
+from refund_bridge.ports.events import Backlog
+from refund_bridge.ports.ledger import DUE_SHARDS, Commit, RefundWrite
 from tests.contract.ledger.conftest import Table
 from tests.contract.ledger.examples import NOW, a_refund, unique
 from tests.fakes.backlog import MemoryBacklog

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from refunds.adapters.dynamodb_batches import DynamoDbBatches
-from refunds.ports import Batch, BatchLog, BatchRow, LedgerConflictError
-from refunds.refund import refund_id_of
+from refund_bridge.adapters.dynamodb.batches import DynamoDbBatches
+from refund_bridge.domain.refund import refund_id_of
+from refund_bridge.ports.batches import Batch, BatchLog, BatchRow
+from refund_bridge.ports.ledger import LedgerConflictError
 from tests.contract.ledger.conftest import Table
 from tests.fakes.batches import MemoryBatches
 

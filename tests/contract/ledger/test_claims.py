@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from refunds.adapters.ledger_checks import LedgerDefectError
-from refunds.payment import PaymentKey
-from refunds.ports import (
+from refund_bridge.adapters.dynamodb.checks import LedgerDefectError
+from refund_bridge.domain.payment import PaymentKey
+from refund_bridge.ports.ledger import (
     ClaimConflictError,
     Commit,
     Known,

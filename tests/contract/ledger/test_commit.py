@@ -2,17 +2,18 @@ from dataclasses import replace
 
 import pytest
 
-from refunds.arrival import Arrival
-from refunds.payment import PaymentKey
-from refunds.ports import (
+from refund_bridge.domain.arrival import Arrival
+from refund_bridge.domain.payment import PaymentKey
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import Event, State
+from refund_bridge.domain.transitions import transition
+from refund_bridge.ports.ledger import (
     Commit,
     Ledger,
     LedgerConflictError,
     PaymentWrite,
     RefundWrite,
 )
-from refunds.refund import Refund, transition
-from refunds.state_machine import Event, State
 from tests.contract.ledger.conftest import Subject
 from tests.contract.ledger.examples import (
     NOW,

@@ -4,15 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from refunds.adapters.ledger_checks import ItemTooLargeError, LedgerDefectError
-from refunds.ports import (
-    Commit,
-    Ledger,
-    PaymentWrite,
-    RefundWrite,
-)
-from refunds.refund import Entry
-from refunds.state_machine import Event, IllegalTransitionError, State
+from refund_bridge.adapters.dynamodb.checks import ItemTooLargeError, LedgerDefectError
+from refund_bridge.domain.refund import Entry
+from refund_bridge.domain.state_machine import Event, IllegalTransitionError, State
+from refund_bridge.ports.ledger import Commit, Ledger, PaymentWrite, RefundWrite
 from tests.contract.ledger.examples import (
     a_line,
     a_payment,

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from refunds.adapters.ledger_items import due_shard_of
-from refunds.ports import DUE_SHARDS, Commit, Ledger, LedgerConflictError, RefundWrite
-from refunds.refund import FOR_A_PERSON_MS, Refund
+from refund_bridge.adapters.dynamodb.items import due_shard_of
+from refund_bridge.domain.refund import FOR_A_PERSON_MS, Refund
+from refund_bridge.ports.ledger import DUE_SHARDS, Commit, Ledger, LedgerConflictError, RefundWrite
 from tests.contract.ledger.examples import NOW, a_full_refund, a_refund, keep, unique, write
 
 

@@ -7,22 +7,21 @@ from typing import Any
 
 import pytest
 
-from refunds.payment import Payment, PaymentKey
-from refunds.ports import (
-    Commit,
-    Ledger,
+from refund_bridge.domain.payment import Payment, PaymentKey
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import Event
+from refund_bridge.domain.transitions import transition
+from refund_bridge.operating.withdraw import FAILURE
+from refund_bridge.ports.ledger import Commit, Ledger, PaymentWrite
+from refund_bridge.ports.listing import (
     Listing,
     OfInvoice,
     OfMonth,
     OfPayment,
     OfPaymentIntent,
-    PaymentWrite,
     Position,
     Selection,
 )
-from refunds.refund import Refund, transition
-from refunds.state_machine import Event
-from refunds.withdraw import FAILURE
 from tests.contract.ledger.conftest import Subject, Table
 from tests.contract.ledger.examples import NOW, a_payment, a_refund, keep, unique, why, write
 from tests.fakes.ledger import MemoryLedger

@@ -5,17 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from refunds.adapters.dynamodb_looks import DynamoDbLooks, slot_of
-from refunds.arrival import Arrival
-from refunds.errors import (
+from refund_bridge.adapters.dynamodb.looks import DynamoDbLooks, slot_of
+from refund_bridge.domain.arrival import Arrival
+from refund_bridge.domain.errors import (
     CurrencyMismatchError,
     InvalidRequestError,
     PaymentNotFoundError,
     RefundBridgeError,
 )
-from refunds.payment import Payment, PaymentKey
-from refunds.ports import LedgerUnavailableError
-from refunds.recent_looks import LOOKING, Looked, Looks
+from refund_bridge.domain.payment import Payment, PaymentKey
+from refund_bridge.ports.ledger import LedgerUnavailableError
+from refund_bridge.refunding.recent_looks import LOOKING, Looked, Looks
 from tests.contract.ledger.conftest import Table
 from tests.fakes.looks import MemoryLooks
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from refunds.adapters.dynamodb_ledger import DynamoDbLedger
-from refunds.adapters.ledger_keys import refund_key
-from refunds.ports import (
+from refund_bridge.adapters.dynamodb.keys import refund_key
+from refund_bridge.adapters.dynamodb.ledger import DynamoDbLedger
+from refund_bridge.domain.refund import Refund
+from refund_bridge.ports.ledger import (
     ClaimConflictError,
     Commit,
     LedgerConflictError,
@@ -17,7 +18,6 @@ from refunds.ports import (
     PaymentWrite,
     RefundWrite,
 )
-from refunds.refund import Refund
 from tests.contract.ledger.conftest import Table
 from tests.contract.ledger.examples import (
     NOW,

@@ -4,10 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from refunds.adapters.ledger_checks import LedgerDefectError
-from refunds.adapters.ledger_keys import payouts_key
-from refunds.payment import Payment, PaymentKey
-from refunds.ports import (
+from refund_bridge.adapters.dynamodb.checks import LedgerDefectError
+from refund_bridge.adapters.dynamodb.keys import payouts_key
+from refund_bridge.domain.payment import Payment, PaymentKey
+from refund_bridge.domain.refund import Refund
+from refund_bridge.ports.ledger import (
     Commit,
     Ledger,
     LedgerConflictError,
@@ -17,7 +18,6 @@ from refunds.ports import (
     RecordClaim,
     RefundWrite,
 )
-from refunds.refund import Refund
 from tests.contract.ledger.conftest import Table
 from tests.contract.ledger.examples import a_payment, a_refund_of, unique
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
 
-from refunds.ports import (
+from refund_bridge.ports.ledger import (
     Commit,
     Ledger,
     LedgerConflictError,

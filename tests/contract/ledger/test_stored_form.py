@@ -7,12 +7,20 @@ from typing import Any
 
 import pytest
 
-from refunds.adapters.attribute_values import decode_item
-from refunds.adapters.ledger_items import due_partition, payment_of, refund_item, refund_of
-from refunds.adapters.ledger_keys import Item, movement_claim_key, payment_item_key, refund_key
-from refunds.money import Money
-from refunds.payment import Payment, PaymentKey
-from refunds.ports import (
+from refund_bridge.adapters.dynamodb.items import due_partition, payment_of, refund_item, refund_of
+from refund_bridge.adapters.dynamodb.keys import (
+    Item,
+    movement_claim_key,
+    payment_item_key,
+    refund_key,
+)
+from refund_bridge.adapters.dynamodb.values import decode_item
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.payment import Payment, PaymentKey
+from refund_bridge.domain.refund import CreditNote, Failure, Refund
+from refund_bridge.domain.state_machine import CreditNoteEvent, CreditNoteState, Event, State
+from refund_bridge.domain.transitions import credit_note_transition, transition
+from refund_bridge.ports.ledger import (
     DUE_SHARDS,
     Commit,
     LedgerUnavailableError,
@@ -20,8 +28,6 @@ from refunds.ports import (
     PaymentWrite,
     RefundWrite,
 )
-from refunds.refund import CreditNote, Failure, Refund, credit_note_transition, transition
-from refunds.state_machine import CreditNoteEvent, CreditNoteState, Event, State
 from tests.contract.ledger.conftest import Table
 from tests.contract.ledger.examples import NOW, a_full_refund, a_payment, a_refund, unique, why
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from refunds.adapters.dynamodb_sweeps import DynamoDbSweeps
-from refunds.ports import LedgerConflictError, Sweep, SweepLog
+from refund_bridge.adapters.dynamodb.sweeps import DynamoDbSweeps
+from refund_bridge.ports.ledger import LedgerConflictError
+from refund_bridge.ports.sweeps import Sweep, SweepLog
 from tests.contract.ledger.conftest import Table
 from tests.fakes.sweeps import MemorySweeps
 

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from refunds.adapters.dynamodb_webhook_addresses import DynamoDbWebhookAddresses
-from refunds.delivering.ports import AddressState, AddressStates, Slot, Status
+from refund_bridge.adapters.dynamodb.webhook_addresses import DynamoDbWebhookAddresses
+from refund_bridge.delivering.ports import AddressState, AddressStates, Slot, Status
 from tests.contract.ledger.conftest import Table
 from tests.contract.ledger.examples import NOW
 from tests.fakes.webhooks import MemoryAddressStates

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from refunds.adapters.dynamodb_webhook_cursors import DynamoDbWebhookCursors
-from refunds.adapters.ledger_items import due_shard_of
-from refunds.delivering.ports import Cursor, Cursors, LeaseLostError, NotNow
-from refunds.ports import DUE_SHARDS
-from refunds.refund import refund_id_of
+from refund_bridge.adapters.dynamodb.items import due_shard_of
+from refund_bridge.adapters.dynamodb.webhook_cursors import DynamoDbWebhookCursors
+from refund_bridge.delivering.ports import Cursor, Cursors, LeaseLostError, NotNow
+from refund_bridge.domain.refund import refund_id_of
+from refund_bridge.ports.ledger import DUE_SHARDS
 from tests.contract.ledger.conftest import Table
 from tests.contract.ledger.examples import NOW, unique
 from tests.fakes.webhooks import MemoryCursors

@@ -1,14 +1,11 @@
 """The processor in memory, with the capabilities of a real one."""
 
-from refunds.money import Money
-from refunds.ports import (
-    Capabilities,
-    Deadline,
-    MovementStatus,
-    Processor,
-    Rejected,
-)
-from refunds.refund import PaymentMethodKind
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.instruction import Rejected
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.refund import PaymentMethodKind
+from refund_bridge.ports.processor import Capabilities, Processor
+from refund_bridge.ports.runtime import Deadline
 from tests.contract.processor.worlds import Traits
 from tests.fakes.processor import FakeProcessor
 from tests.fakes.processor_fates import (

@@ -1,8 +1,9 @@
 """The orders of these tests, and what became of them."""
 
-from refunds.look_up import movement_of
-from refunds.money import Money
-from refunds.ports import Accepted, Movement, MovementStatus, Outcome, RefundOrder, UnlinkedOrder
+from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.instruction import Accepted, Outcome, RefundOrder, UnlinkedOrder
+from refund_bridge.domain.money import Money
+from refund_bridge.refunding.look_up import movement_of
 from tests.contract.processor.worlds import ProcessorWorld
 
 PAID = Money(9999, "sgd")

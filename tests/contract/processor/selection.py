@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from refunds.processors.registry import REGISTRY
+from refund_bridge.processors.registry import REGISTRY
 from tests.fakes.abilities import Ability
 
 KINDS = ("in memory", "simulated")

@@ -13,22 +13,19 @@ from local.simulators.client import SimulatorControl
 from local.simulators.currency import major
 from local.simulators.json_text import JsonObject
 from local.simulators.seeding import Seed
-from refunds.adapters.deadline_http import DeadlineHttp, Limits
-from refunds.money import Money, money_from_major
-from refunds.ports import (
-    CredentialRefused,
-    Deadline,
-    MovementStatus,
-    Processor,
-    Unknown,
-)
-from refunds.processors.ccg import Ccg, CcgSettings
-from refunds.processors.ccg_shapes import AmountUnit
-from refunds.processors.hedge import Hedge
-from refunds.processors.hitpay import HitPay
-from refunds.processors.hyperswitch import Hyperswitch
-from refunds.processors.stripe import StripePayments
-from refunds.refund import PaymentMethodKind
+from refund_bridge.adapters.http.client import DeadlineHttp, Limits
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.instruction import CredentialRefused, Unknown
+from refund_bridge.domain.money import Money, money_from_major
+from refund_bridge.domain.refund import PaymentMethodKind
+from refund_bridge.ports.processor import Processor
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.processors.ccg.adapter import Ccg, CcgSettings
+from refund_bridge.processors.ccg.objects import AmountUnit
+from refund_bridge.processors.hedge.adapter import Hedge
+from refund_bridge.processors.hitpay.adapter import HitPay
+from refund_bridge.processors.hyperswitch.adapter import Hyperswitch
+from refund_bridge.processors.stripe.adapter import StripePayments
 from tests.contract.processor.worlds import Traits
 from tests.contract.real_time import FixedKey, RealClock, closed_port_url, wait_until
 from tests.descriptions.description import Description

@@ -2,7 +2,8 @@
 
 import pytest
 
-from refunds.ports import Rejected, UnreadableAnswerError
+from refund_bridge.domain.instruction import Rejected
+from refund_bridge.ports.processor import UnreadableAnswerError
 from tests.contract.processor.orders import PAID, REFUND_ID, refund_one, unlinked
 from tests.contract.processor.selection import ADAPTERS, unless
 from tests.contract.processor.worlds import ProcessorWorld

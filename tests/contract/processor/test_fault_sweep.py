@@ -7,7 +7,14 @@ executed is never called aborted or rejected, and what was not is never called a
 import pytest
 
 from local.simulators.faults import DECISIVE, VARIANTS
-from refunds.ports import Aborted, Accepted, CredentialRefused, Outcome, Rejected, Unknown
+from refund_bridge.domain.instruction import (
+    Aborted,
+    Accepted,
+    CredentialRefused,
+    Outcome,
+    Rejected,
+    Unknown,
+)
 from tests.contract.processor.orders import PAID, order
 from tests.contract.processor.selection import ADAPTERS
 from tests.contract.processor.simulated_worlds import SimulatedWorld

@@ -13,17 +13,12 @@ from local.simulators.hitpay_settings import HitPaySettings
 from local.simulators.json_text import JsonObject
 from local.simulators.seeding import Seed
 from local.simulators.server import RunningSimulators
-from refunds.money import Money
-from refunds.ports import (
-    Accepted,
-    ChargeStatus,
-    Deadline,
-    ListedCharge,
-    MovementStatus,
-    Rejected,
-    UnreadablePageError,
-)
-from refunds.processors.hitpay import HitPay
+from refund_bridge.domain.charge import ChargeStatus, ListedCharge, MovementStatus
+from refund_bridge.domain.instruction import Accepted, Rejected
+from refund_bridge.domain.money import Money
+from refund_bridge.ports.processor import UnreadablePageError
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.processors.hitpay.adapter import HitPay
 from tests.contract.processor.orders import order
 from tests.contract.real_time import FixedKey, RealClock
 from tests.descriptions.hitpay_api import HitPayApi

@@ -2,15 +2,11 @@
 
 import pytest
 
-from refunds.look_up import movement_of
-from refunds.money import Money
-from refunds.ports import (
-    Accepted,
-    ChargeNotFoundError,
-    ChargeStatus,
-    MovementStatus,
-    ProviderUnavailableError,
-)
+from refund_bridge.domain.charge import ChargeStatus, MovementStatus
+from refund_bridge.domain.instruction import Accepted
+from refund_bridge.domain.money import Money
+from refund_bridge.ports.processor import ChargeNotFoundError, ProviderUnavailableError
+from refund_bridge.refunding.look_up import movement_of
 from tests.contract.processor.orders import OTHER_REFUND_ID, PAID, ended, order, refund_one
 from tests.contract.processor.selection import where
 from tests.contract.processor.worlds import ProcessorWorld

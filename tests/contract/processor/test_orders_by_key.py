@@ -2,15 +2,10 @@
 
 import pytest
 
-from refunds.money import Money
-from refunds.ports import (
-    Accepted,
-    MovementStatus,
-    ProviderUnavailableError,
-    Rejected,
-    Unknown,
-    UnreadableAnswerError,
-)
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.instruction import Accepted, Rejected, Unknown
+from refund_bridge.domain.money import Money
+from refund_bridge.ports.processor import ProviderUnavailableError, UnreadableAnswerError
 from tests.contract.processor.orders import (
     OTHER_REFUND_ID,
     PAID,

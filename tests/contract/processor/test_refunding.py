@@ -2,8 +2,9 @@
 
 import pytest
 
-from refunds.money import Money
-from refunds.ports import Aborted, Accepted, MovementStatus, Rejected, Unknown
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.instruction import Aborted, Accepted, Rejected, Unknown
+from refund_bridge.domain.money import Money
 from tests.contract.processor.orders import OTHER_REFUND_ID, PAID, REFUND_ID, ended, order
 from tests.contract.processor.selection import where
 from tests.contract.processor.worlds import ProcessorWorld

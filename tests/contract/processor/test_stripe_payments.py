@@ -7,20 +7,19 @@ import pytest
 
 from local.simulators.server import RunningSimulators
 from local.simulators.stripe_charges import UNCAPTURED
-from refunds.money import Money
-from refunds.ports import (
+from refund_bridge.domain.charge import ChargeStatus, MovementStatus
+from refund_bridge.domain.instruction import (
     Aborted,
     Accepted,
-    ChargeStatus,
     CredentialRefused,
-    MovementStatus,
     Outcome,
     Rejected,
     Unknown,
-    UnreadablePageError,
 )
-from refunds.processors.stripe import REASON_KEY
-from refunds.processors.stripe_shapes import ORDER_KEY
+from refund_bridge.domain.money import Money
+from refund_bridge.ports.processor import UnreadablePageError
+from refund_bridge.processors.stripe.adapter import REASON_KEY
+from refund_bridge.processors.stripe.objects import ORDER_KEY
 from tests.contract.processor.orders import OTHER_REFUND_ID, PAID, REFUND_ID, order
 from tests.contract.processor.simulated_worlds import StripeWorld
 

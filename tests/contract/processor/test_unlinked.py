@@ -2,16 +2,11 @@
 
 import pytest
 
-from refunds.money import Money
-from refunds.ports import (
-    Aborted,
-    Accepted,
-    MovementStatus,
-    Rejected,
-    Unknown,
-    UnreadableAnswerError,
-)
-from refunds.refund import PaymentMethodKind
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.instruction import Aborted, Accepted, Rejected, Unknown
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.refund import PaymentMethodKind
+from refund_bridge.ports.processor import UnreadableAnswerError
 from tests.contract.processor.orders import PAID, REFUND_ID, ended, refund_one, unlinked
 from tests.contract.processor.selection import where
 from tests.contract.processor.worlds import ProcessorWorld

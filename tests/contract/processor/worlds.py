@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from refunds.money import Money
-from refunds.ports import Deadline, MovementStatus, Outcome, Processor
-from refunds.refund import PaymentMethodKind
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.instruction import Outcome
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.refund import PaymentMethodKind
+from refund_bridge.ports.processor import Processor
+from refund_bridge.ports.runtime import Deadline
 
 
 @dataclass(frozen=True, slots=True)

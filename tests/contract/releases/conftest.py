@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local import paths
+from deployed import paths
 from local.child_process import clean_environment
 from tests.contract.ledger.conftest import Table, make_table, new_client
 from tests.contract.releases import story

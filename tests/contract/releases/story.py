@@ -14,14 +14,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, TextIO
 
-from refunds.adapters.attribute_values import decode_item, encode_item
-from refunds.adapters.ledger_items import payment_item, payment_of, refund_item, refund_of
-from refunds.adapters.ledger_keys import claim_holder, claim_key
-from refunds.payment import payment_key_of
-from refunds.ports import MovementClaim, MovementStatus, RecordClaim
-from refunds.refund import ReferenceType, Refund, RefundType, refund_id_of
-from refunds.report import ReportFailedError
-from refunds.state_machine import ReportState
 from tests.fakes import book_fates
 from tests.fakes.processor_fates import (
     Answered,
@@ -35,9 +27,41 @@ from tests.fakes.processor_fates import (
 from tests.fakes.world import STAGE, World
 
 try:
-    from refunds.refund_object import refund_object
-except ModuleNotFoundError:  # the former release has it elsewhere
-    from refunds.answers import refund_object  # type: ignore[attr-defined]
+    from refund_bridge.adapters.dynamodb.items import (
+        payment_item,
+        payment_of,
+        refund_item,
+        refund_of,
+    )
+    from refund_bridge.adapters.dynamodb.keys import claim_holder, claim_key
+    from refund_bridge.adapters.dynamodb.values import decode_item, encode_item
+    from refund_bridge.contract.refund_object import refund_object
+    from refund_bridge.domain.charge import MovementStatus
+    from refund_bridge.domain.payment import payment_key_of
+    from refund_bridge.domain.refund import ReferenceType, Refund, RefundType, refund_id_of
+    from refund_bridge.domain.state_machine import ReportState
+    from refund_bridge.ports.ledger import MovementClaim, RecordClaim
+    from refund_bridge.reporting.report import ReportFailedError
+except ModuleNotFoundError:  # the former release has it all elsewhere
+    from refunds.adapters.attribute_values import decode_item, encode_item  # type: ignore[no-redef,import-not-found]
+    from refunds.adapters.ledger_items import (  # type: ignore[no-redef,import-not-found]
+        payment_item,
+        payment_of,
+        refund_item,
+        refund_of,
+    )
+    from refunds.adapters.ledger_keys import claim_holder, claim_key  # type: ignore[no-redef,import-not-found]
+    from refunds.answers import refund_object  # type: ignore[no-redef,import-not-found]
+    from refunds.payment import payment_key_of  # type: ignore[no-redef,import-not-found]
+    from refunds.ports import MovementClaim, MovementStatus, RecordClaim  # type: ignore[no-redef,import-not-found]
+    from refunds.refund import (  # type: ignore[no-redef,import-not-found]
+        ReferenceType,
+        Refund,
+        RefundType,
+        refund_id_of,
+    )
+    from refunds.report import ReportFailedError  # type: ignore[no-redef,import-not-found]
+    from refunds.state_machine import ReportState  # type: ignore[no-redef,import-not-found]
 
 Sample = dict[str, Any]
 

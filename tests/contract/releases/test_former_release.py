@@ -5,15 +5,15 @@ from typing import Any, cast
 
 import pytest
 
-from refunds.adapters.attribute_values import decode_item
-from refunds.adapters.ledger_items import payment_of, refund_of
-from refunds.adapters.ledger_stream import changes_in
-from refunds.announcements import announcements_of
-from refunds.listing import ListQuery, ListRefunds
-from refunds.payment import PaymentKey, payment_key_of
-from refunds.refund import refund_id_of
-from refunds.refund_object import refund_object
-from refunds.state_machine import State
+from refund_bridge.adapters.dynamodb.items import payment_of, refund_of
+from refund_bridge.adapters.dynamodb.stream import changes_in
+from refund_bridge.adapters.dynamodb.values import decode_item
+from refund_bridge.contract.refund_object import refund_object
+from refund_bridge.domain.payment import PaymentKey, payment_key_of
+from refund_bridge.domain.refund import refund_id_of
+from refund_bridge.domain.state_machine import State
+from refund_bridge.events.announcements import announcements_of
+from refund_bridge.reading.listing import ListQuery, ListRefunds
 from tests.contract.ledger.conftest import Table
 from tests.contract.releases import story
 from tests.contract.releases.story import Sample

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from refunds.adapters.dynamodb_backlog import DynamoDbBacklog
-from refunds.adapters.dynamodb_sweeps import DynamoDbSweeps
-from refunds.adapters.sqs_doorbell import SqsDoorbell, parse_doorbell
-from refunds.announcements import announcements_of
-from refunds.payment import payment_key_of
-from refunds.ports import Sweep
-from refunds.refund import ReferenceType, refund_id_of
-from refunds.request_events import asked_by, parse_event
+from refund_bridge.adapters.dynamodb.backlog import DynamoDbBacklog
+from refund_bridge.adapters.dynamodb.sweeps import DynamoDbSweeps
+from refund_bridge.adapters.sqs.doorbell import SqsDoorbell, parse_doorbell
+from refund_bridge.domain.payment import payment_key_of
+from refund_bridge.domain.refund import ReferenceType, refund_id_of
+from refund_bridge.events.announcements import announcements_of
+from refund_bridge.events.requested import asked_by, parse_event
+from refund_bridge.ports.sweeps import Sweep
 from tests.contract.ledger.conftest import Table
 from tests.contract.releases import story
 from tests.contract.releases.conftest import sample

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import pytest
 
-from refunds.money import Money
-from refunds.payment import PaymentKey
-from refunds.ports import MovementStatus
-from refunds.refund import ReferenceType, RefundType, Source, refund_id_of
-from refunds.state_machine import CreditNoteState, ReportState
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.payment import PaymentKey
+from refund_bridge.domain.refund import ReferenceType, RefundType, Source, refund_id_of
+from refund_bridge.domain.state_machine import CreditNoteState, ReportState
 from tests.contract.releases import story
 from tests.contract.releases.conftest import SAMPLES, FormerRelease, sample
 from tests.contract.releases.story import Sample

@@ -8,15 +8,10 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.stub import Stubber
 
-from refunds.adapters.attribute_values import encode_item
-from refunds.adapters.dynamodb_ledger import DynamoDbLedger
-from refunds.adapters.dynamodb_refusals import PAUSES_S
-from refunds.ports import (
-    Commit,
-    MovementClaim,
-    PaymentWrite,
-    RefundWrite,
-)
+from refund_bridge.adapters.dynamodb.ledger import DynamoDbLedger
+from refund_bridge.adapters.dynamodb.refusals import PAUSES_S
+from refund_bridge.adapters.dynamodb.values import encode_item
+from refund_bridge.ports.ledger import Commit, MovementClaim, PaymentWrite, RefundWrite
 from tests.contract.ledger.examples import a_payment, a_refund_of, stored
 
 if TYPE_CHECKING:

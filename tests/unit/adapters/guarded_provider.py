@@ -4,22 +4,19 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from typing import Any
 
-from refunds.adapters.breaker import FAILURES_MAX, Breaker
-from refunds.adapters.guarded_ports import GuardedBook, GuardedCreditNotes, GuardedProcessor
-from refunds.money import Money
-from refunds.ports import (
-    Capabilities,
-    CreditNoteOrder,
-    CreditNoteOutcome,
-    Deadline,
-    Outcome,
-    ProviderUnavailableError,
-    RefundOrder,
-    ReportOutcome,
-    UnlinkedOrder,
+from refund_bridge.adapters.providers.breaker import FAILURES_MAX, Breaker
+from refund_bridge.adapters.providers.guarded import (
+    GuardedBook,
+    GuardedCreditNotes,
+    GuardedProcessor,
 )
-from refunds.processors.hitpay import HitPay
-from refunds.refund import ReportParameters
+from refund_bridge.domain.instruction import Outcome, RefundOrder, UnlinkedOrder
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.refund import ReportParameters
+from refund_bridge.ports.processor import Capabilities, ProviderUnavailableError
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.ports.stripe import CreditNoteOrder, CreditNoteOutcome, ReportOutcome
+from refund_bridge.processors.hitpay.adapter import HitPay
 from tests.fakes.virtual_clock import VirtualClock
 from tests.fakes.world import FakeTrail
 

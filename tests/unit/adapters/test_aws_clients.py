@@ -4,7 +4,7 @@ import sys
 import botocore
 import pytest
 
-from refunds.adapters import aws_clients
+from refund_bridge.adapters.aws_runtime import clients as aws_clients
 
 
 @pytest.fixture(autouse=True)
@@ -50,8 +50,9 @@ def test_priming_asks_nobody_and_leaves_no_client(monkeypatch: pytest.MonkeyPatc
 
 
 def test_importing_costs_no_botocore() -> None:
-    code = "import sys, refunds.adapters.aws_clients; sys.exit('botocore' in sys.modules)"
+    module = "refund_bridge.adapters.aws_runtime.clients"
+    code = f"import sys, {module}; sys.exit('botocore' in sys.modules)"
     done = subprocess.run(  # noqa: S603 - our own interpreter and text
-        [sys.executable, "-c", code], env={"PYTHONPATH": "layers/refunds"}, check=False
+        [sys.executable, "-c", code], env={"PYTHONPATH": "layers/product"}, check=False
     )
     assert done.returncode == 0

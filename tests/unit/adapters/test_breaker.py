@@ -2,7 +2,13 @@
 
 import pytest
 
-from refunds.adapters.breaker import FAILURES_MAX, OPEN_MS, Breaker, CircuitOpenError, Sign
+from refund_bridge.adapters.providers.breaker import (
+    FAILURES_MAX,
+    OPEN_MS,
+    Breaker,
+    CircuitOpenError,
+    Sign,
+)
 from tests.fakes.virtual_clock import VirtualClock
 from tests.fakes.world import FakeTrail
 

@@ -2,15 +2,15 @@
 
 import pytest
 
-from refunds.adapters.breaker import FAILURES_MAX, OPEN_MS, CircuitOpenError
-from refunds.adapters.guarded_ports import FAIR_MS
-from refunds.ports import (
+from refund_bridge.adapters.providers.breaker import FAILURES_MAX, OPEN_MS, CircuitOpenError
+from refund_bridge.adapters.providers.guarded import FAIR_MS
+from refund_bridge.ports.processor import (
     ChargeNotFoundError,
     Processor,
     ProviderUnavailableError,
-    StripeObjectNotFoundError,
     UnreadableAnswerError,
 )
+from refund_bridge.ports.stripe import StripeObjectNotFoundError
 from tests.unit.adapters.guarded_provider import DOWN, Guarded
 
 READS = sorted(Guarded().reads)

@@ -8,7 +8,14 @@ from threading import Barrier, Thread
 
 import pytest
 
-from refunds.adapters.breaker import FAILURES_MAX, OPEN_MS, Breaker, CircuitOpenError, Sign, Turn
+from refund_bridge.adapters.providers.breaker import (
+    FAILURES_MAX,
+    OPEN_MS,
+    Breaker,
+    CircuitOpenError,
+    Sign,
+    Turn,
+)
 from tests.fakes.virtual_clock import VirtualClock
 from tests.fakes.world import FakeTrail
 

@@ -4,16 +4,22 @@ from dataclasses import replace
 
 import pytest
 
+from refund_bridge.adapters.providers.breaker import FAILURES_MAX, OPEN_MS, Breaker
+from refund_bridge.adapters.providers.guarded import GuardedBook, GuardedProcessor
+from refund_bridge.domain.charge import Charge
+from refund_bridge.domain.errors import (
+    ProcessorUnavailableError,
+    RefundBridgeError,
+    StripeUnavailableError,
+)
+from refund_bridge.domain.payment_record import PaymentRecord
+from refund_bridge.domain.refund import refund_id_of
+from refund_bridge.domain.state_machine import ReportState, State
+from refund_bridge.http.answers import error_answer
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.refunding.locate_payment import VerifyCharge
+from refund_bridge.reporting.report import ReportDeferredError, Reported, ReportFailedError
 from refundctl.facts import why
-from refunds.adapters.breaker import FAILURES_MAX, OPEN_MS, Breaker
-from refunds.adapters.guarded_ports import GuardedBook, GuardedProcessor
-from refunds.answers import error_answer
-from refunds.errors import ProcessorUnavailableError, RefundBridgeError, StripeUnavailableError
-from refunds.link import VerifyCharge
-from refunds.ports import Charge, Deadline, PaymentRecord
-from refunds.refund import refund_id_of
-from refunds.report import ReportDeferredError, Reported, ReportFailedError
-from refunds.state_machine import ReportState, State
 from tests.fakes.book_fates import Fails, ReportLost
 from tests.fakes.processor_fates import NotSent, RequestLost
 from tests.fakes.world import STAGE, STEP_MS, World

@@ -4,29 +4,36 @@ from dataclasses import replace
 
 import pytest
 
-from refunds.adapters.breaker import FAILURES_MAX, OPEN_MS, Breaker, CircuitOpenError
-from refunds.adapters.deadline_http import DeadlineHttp
-from refunds.adapters.guarded_ports import FAIR_MS, GuardedProcessor
-from refunds.ports import (
+from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.adapters.providers.breaker import (
+    FAILURES_MAX,
+    OPEN_MS,
+    Breaker,
+    CircuitOpenError,
+)
+from refund_bridge.adapters.providers.guarded import FAIR_MS, GuardedProcessor
+from refund_bridge.domain.charge import Movement
+from refund_bridge.domain.instruction import (
     Aborted,
     Accepted,
     CredentialRefused,
-    CredentialRefusedError,
+    Outcome,
+    Rejected,
+    Unknown,
+)
+from refund_bridge.domain.refund import PaymentMethodKind
+from refund_bridge.ports.processor import CredentialRefusedError
+from refund_bridge.ports.stripe import (
     CreditNoteIssued,
     CreditNoteOutcome,
     CreditNoteRefused,
     CreditNoteUnclear,
-    Movement,
-    Outcome,
-    Rejected,
     ReportAccepted,
     ReportOutcome,
     ReportRefused,
     ReportUnclear,
-    Unknown,
 )
-from refunds.processors.ccg import Ccg
-from refunds.refund import PaymentMethodKind
+from refund_bridge.processors.ccg.adapter import Ccg
 from tests.fakes.virtual_clock import VirtualClock
 from tests.fakes.world import FakeTrail
 from tests.unit.adapters.guarded_provider import DOWN, ORDER, UNLINKED, Guarded

@@ -12,14 +12,12 @@ from botocore.exceptions import (
 )
 from botocore.stub import ANY
 
-from refunds.adapters.attribute_values import encode_item
-from refunds.adapters.dynamodb_ledger import DynamoDbLedger
-from refunds.adapters.dynamodb_refusals import PAUSES_S
-from refunds.adapters.ledger_checks import LedgerDefectError
-from refunds.adapters.ledger_keys import record_claim_key, refund_key
-from refunds.ports import (
-    LedgerUnavailableError,
-)
+from refund_bridge.adapters.dynamodb.checks import LedgerDefectError
+from refund_bridge.adapters.dynamodb.keys import record_claim_key, refund_key
+from refund_bridge.adapters.dynamodb.ledger import DynamoDbLedger
+from refund_bridge.adapters.dynamodb.refusals import PAUSES_S
+from refund_bridge.adapters.dynamodb.values import encode_item
+from refund_bridge.ports.ledger import LedgerUnavailableError
 from tests.unit.adapters.dynamodb_calls import (
     CHANGED,
     CLAIMED,

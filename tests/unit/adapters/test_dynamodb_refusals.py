@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.stub import ANY
 
-from refunds.adapters.dynamodb_ledger import DynamoDbLedger
-from refunds.adapters.dynamodb_refusals import PAUSES_S
-from refunds.adapters.ledger_checks import LedgerDefectError
-from refunds.ports import (
+from refund_bridge.adapters.dynamodb.checks import LedgerDefectError
+from refund_bridge.adapters.dynamodb.ledger import DynamoDbLedger
+from refund_bridge.adapters.dynamodb.refusals import PAUSES_S
+from refund_bridge.ports.ledger import (
     ClaimConflictError,
     Commit,
     LedgerConflictError,

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from refunds.adapters.eventbridge import BYTES_MAX, CALL_MS, EventBridgeBus, entry_size
-from refunds.ports import Announcement
+from refund_bridge.adapters.eventbridge import BYTES_MAX, CALL_MS, EventBridgeBus, entry_size
+from refund_bridge.ports.events import Announcement
 from tests.fakes.virtual_clock import VirtualClock
 from tests.fakes.world import FakeTrail
 

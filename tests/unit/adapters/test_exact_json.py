@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from refunds.adapters.exact_json import dumps
+from refund_bridge.adapters.http.exact_json import dumps
 
 
 @pytest.mark.parametrize(

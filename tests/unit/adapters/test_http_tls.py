@@ -8,10 +8,10 @@ from pathlib import Path
 import certifi
 import pytest
 
-from refunds.adapters.deadline_http import DeadlineHttp, Limits
-from refunds.adapters.deadline_socket import tls_context
-from refunds.adapters.http_messages import HttpRequest, NotSentError, UnclearError
-from refunds.config import ConfigurationError
+from refund_bridge.adapters.http.client import DeadlineHttp, Limits
+from refund_bridge.adapters.http.messages import HttpRequest, NotSentError, UnclearError
+from refund_bridge.adapters.http.sockets import tls_context
+from refund_bridge.config import ConfigurationError
 from tests.unit.processors.doubles import FrozenWallClock
 from tests.unit.processors.raw_server import RawServer, answer, drip
 

@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refunds.adapters.attribute_values import decode, decode_item, encode, encode_item, plain
-from refunds.adapters.ledger_items import payment_item, payment_of, refund_item, refund_of
-from refunds.adapters.ledger_keys import (
+from refund_bridge.adapters.dynamodb.items import payment_item, payment_of, refund_item, refund_of
+from refund_bridge.adapters.dynamodb.keys import (
     UnreadableItemError,
     can_exist,
     claim_holder,
@@ -17,12 +16,12 @@ from refunds.adapters.ledger_keys import (
     payment_item_key,
     payment_key_text,
 )
-from refunds.adapters.ledger_writes import states_before
-from refunds.arrival import Arrival
-from refunds.money import Money
-from refunds.payment import Payment, PaymentKey
-from refunds.ports import MovementClaim, RecordClaim
-from refunds.refund import (
+from refund_bridge.adapters.dynamodb.values import decode, decode_item, encode, encode_item, plain
+from refund_bridge.adapters.dynamodb.writes import states_before
+from refund_bridge.domain.arrival import Arrival
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.payment import Payment, PaymentKey
+from refund_bridge.domain.refund import (
     CreditNote,
     Entry,
     Failure,
@@ -36,7 +35,8 @@ from refunds.refund import (
     ReportParameters,
     Source,
 )
-from refunds.state_machine import CreditNoteState, ReportState, State
+from refund_bridge.domain.state_machine import CreditNoteState, ReportState, State
+from refund_bridge.ports.ledger import MovementClaim, RecordClaim
 from tests.contract.ledger.examples import a_payment, a_refund
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

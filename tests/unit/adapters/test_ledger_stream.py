@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-from local import paths
-from refunds.adapters.attribute_values import encode_item
-from refunds.adapters.ledger_items import payment_item, refund_item
-from refunds.adapters.ledger_stream import changes_in
-from refunds.refund import Refund
+from deployed import paths
+from refund_bridge.adapters.dynamodb.items import payment_item, refund_item
+from refund_bridge.adapters.dynamodb.stream import changes_in
+from refund_bridge.adapters.dynamodb.values import encode_item
+from refund_bridge.domain.refund import Refund
 from tests.fakes.world import World
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from refunds.adapters.meters import CALLS, METERS, PROCESSORS, SERIES_MAX, Meter
-from refunds.adapters.metric_trail import Meters, MetricTrail, metered
-from refunds.processors.registry import REGISTRY
+from refund_bridge.adapters.telemetry.meters import CALLS, METERS, PROCESSORS, SERIES_MAX, Meter
+from refund_bridge.adapters.telemetry.metric_trail import Meters, MetricTrail, metered
+from refund_bridge.processors.registry import REGISTRY
 from tests.fakes.world import FakeTrail
 
 NAMESPACE = "RefundBridge/test"

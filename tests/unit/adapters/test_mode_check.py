@@ -1,7 +1,7 @@
 import pytest
 
-from refunds.adapters.mode_check import ModeCheckedKey, require_stripe_key
-from refunds.config import ConfigurationError, Mode
+from refund_bridge.adapters.stripe.key_of_mode import ModeCheckedKey, require_stripe_key
+from refund_bridge.config import ConfigurationError, Mode
 
 
 class Key:

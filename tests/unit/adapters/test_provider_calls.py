@@ -5,33 +5,35 @@ from typing import Any
 
 import pytest
 
-from refunds.adapters.meters import CALLS
-from refunds.adapters.provider_calls import ProviderCalls
-from refunds.adapters.watched_ports import WatchedBook, WatchedCreditNotes, WatchedProcessor
-from refunds.ports import (
-    Aborted,
-    Accepted,
-    Book,
+from refund_bridge.adapters.providers.calls import ProviderCalls
+from refund_bridge.adapters.providers.watched import (
+    WatchedBook,
+    WatchedCreditNotes,
+    WatchedProcessor,
+)
+from refund_bridge.adapters.telemetry.meters import CALLS
+from refund_bridge.domain.instruction import Aborted, Accepted, CredentialRefused, Rejected, Unknown
+from refund_bridge.ports.processor import (
     Capabilities,
     ChargeNotFoundError,
-    CredentialRefused,
     CredentialRefusedError,
+    Processor,
+    ProviderUnavailableError,
+    UnreadableAnswerError,
+)
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.ports.stripe import (
+    Book,
     CreditNoteIssued,
     CreditNoteRefused,
     CreditNotes,
     CreditNoteUnclear,
-    Deadline,
-    Processor,
-    ProviderUnavailableError,
-    Rejected,
     ReportAccepted,
     ReportRefused,
     ReportUnclear,
     StripeObjectNotFoundError,
-    Unknown,
-    UnreadableAnswerError,
 )
-from refunds.processors.hitpay import HitPay
+from refund_bridge.processors.hitpay.adapter import HitPay
 from tests.fakes.virtual_clock import VirtualClock
 from tests.fakes.world import FakeTrail
 from tests.unit.adapters.guarded_provider import NOTE, ORDER, PARAMETERS, UNLINKED

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from refunds.adapters.api_key import TEXT_MAX, sentence
+from refund_bridge.adapters.http.api_key import TEXT_MAX, sentence
 
 KEY = "sk_test_51/Hq+Zx9 Wv8Ut7Sr6Qp5On4Ml3Kj2".replace(" ", "")
 

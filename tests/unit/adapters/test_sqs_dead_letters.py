@@ -5,8 +5,8 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from botocore.stub import Stubber
 
-from refunds.adapters.sqs_dead_letters import REASON_MAX, SqsDeadLetters
-from refunds.ports import DeadLettersError
+from refund_bridge.adapters.sqs.dead_letters import REASON_MAX, SqsDeadLetters
+from refund_bridge.ports.queues import DeadLettersError
 
 URL = "https://sqs/dead-letters"
 

@@ -6,8 +6,8 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from botocore.stub import Stubber
 
-from refunds.adapters.sqs_doorbell import PoisonMessageError, SqsDoorbell, parse_doorbell
-from refunds.ports import DoorbellError
+from refund_bridge.adapters.sqs.doorbell import PoisonMessageError, SqsDoorbell, parse_doorbell
+from refund_bridge.ports.queues import DoorbellError
 
 URL = "https://sqs/queue"
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from refunds.adapters.ssm_api_keys import KEYS_MAX, ApiKeys
-from refunds.adapters.system_clock import SystemClock
-from refunds.callers import ApiKeyHolder
-from refunds.errors import KeysUnavailableError
+from refund_bridge.adapters.aws_runtime.system_clock import SystemClock
+from refund_bridge.adapters.ssm.api_keys import KEYS_MAX, ApiKeys
+from refund_bridge.domain.errors import KeysUnavailableError
+from refund_bridge.http.callers import ApiKeyHolder
 from tests.fakes.world import FakeTrail
 from tests.unit.adapters.ssm_calls import PREFIX, Stub
 

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from refunds.adapters.api_key import ApiKey, KeyUnavailableError
-from refunds.adapters.ssm_secrets import REREAD_EVERY_MS, Secret, Secrets
+from refund_bridge.adapters.http.api_key import ApiKey, KeyUnavailableError
+from refund_bridge.adapters.ssm.secrets import REREAD_EVERY_MS, Secret, Secrets
 from tests.fakes.virtual_clock import VirtualClock
 from tests.unit.adapters.ssm_calls import PREFIX, Stub
 

@@ -12,13 +12,13 @@ from botocore.exceptions import ClientError
 from botocore.retries.standard import ExponentialBackoff, RetryContext
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
-from refunds.adapters import ssm_parameters
-from refunds.adapters.api_key import KeyUnavailableError
-from refunds.adapters.aws_clients import SSM_ATTEMPTS
-from refunds.adapters.ssm_api_keys import ApiKeys
-from refunds.adapters.ssm_parameters import Kept, KeysThrottledError, parameters_by_name
-from refunds.adapters.ssm_secrets import Secrets
-from refunds.errors import KeysUnavailableError
+from refund_bridge.adapters.aws_runtime.clients import SSM_ATTEMPTS
+from refund_bridge.adapters.http.api_key import KeyUnavailableError
+from refund_bridge.adapters.ssm import parameters as ssm_parameters
+from refund_bridge.adapters.ssm.api_keys import ApiKeys
+from refund_bridge.adapters.ssm.parameters import Kept, KeysThrottledError, parameters_by_name
+from refund_bridge.adapters.ssm.secrets import Secrets
+from refund_bridge.domain.errors import KeysUnavailableError
 from tests.fakes.world import FakeTrail
 from tests.unit.processors.doubles import FrozenWallClock
 

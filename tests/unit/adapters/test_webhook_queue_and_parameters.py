@@ -6,10 +6,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from refunds.adapters.api_key import KeyUnavailableError
-from refunds.adapters.sqs_webhook_bell import SqsWebhookBell
-from refunds.adapters.ssm_webhook_addresses import REREAD_EVERY_MS, SsmWebhookAddresses
-from refunds.delivering.address import ADDRESSES_MAX, SigningSecret, WebhookAddress, address_text
+from refund_bridge.adapters.http.api_key import KeyUnavailableError
+from refund_bridge.adapters.sqs.webhook_bell import SqsWebhookBell
+from refund_bridge.adapters.ssm.webhook_addresses import REREAD_EVERY_MS, SsmWebhookAddresses
+from refund_bridge.delivering.address import (
+    ADDRESSES_MAX,
+    SigningSecret,
+    WebhookAddress,
+    address_text,
+)
 from tests.fakes.virtual_clock import VirtualClock
 from tests.fakes.world import FakeTrail
 

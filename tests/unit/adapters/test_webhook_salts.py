@@ -2,8 +2,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from refunds.adapters.webhook_salts import SALTS_MAX, WebhookSalts
-from refunds.errors import KeysUnavailableError
+from refund_bridge.adapters.ssm.webhook_salts import SALTS_MAX, WebhookSalts
+from refund_bridge.domain.errors import KeysUnavailableError
 from tests.fakes.world import FakeTrail
 from tests.unit.adapters.ssm_calls import PREFIX, Stub
 

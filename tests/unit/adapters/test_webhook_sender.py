@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from refunds.adapters.webhook_sender import ANSWER_BYTES_MAX, WebhookSender
-from refunds.delivering.ports import Answered, NoAnswer
+from refund_bridge.adapters.http.webhook_sender import ANSWER_BYTES_MAX, WebhookSender
+from refund_bridge.delivering.ports import Answered, NoAnswer
 from tests.unit.processors.doubles import FrozenWallClock
 from tests.unit.processors.raw_server import (
     RawServer,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from refunds.adapters.xray import XRay
+from refund_bridge.adapters.telemetry.xray import XRay
 from tests.fakes.virtual_clock import VirtualClock
 
 TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a:0"

@@ -3,8 +3,8 @@
 import pytest
 
 from benchmarks.function_environment import function_environment, function_memory_mb
-from local import paths
-from local.template_yaml import read_template
+from deployed import paths
+from deploying.template_yaml import read_template
 
 FUNCTIONS = [
     name

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from refunds.delivering.address import (
+from refund_bridge.delivering.address import (
     SigningSecret,
     UnreadableAddressError,
     WebhookAddress,

@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import pytest
 
-from refunds.adapters.ledger_items import due_shard_of
-from refunds.delivering.address import FAILED, SigningSecret
-from refunds.delivering.deliver import PutOff, places_of
-from refunds.delivering.ports import Answered, NoAnswer, Status
+from refund_bridge.adapters.dynamodb.items import due_shard_of
+from refund_bridge.delivering.address import FAILED, SigningSecret
+from refund_bridge.delivering.deliver import PutOff, places_of
+from refund_bridge.delivering.ports import Answered, NoAnswer, Status
 from tests.fakes.webhook_world import DAY_MS, HOUR_MS, SECRET, SHOP, STEP_MS, WebhookWorld, verified
 from tests.fakes.webhooks import Post
 

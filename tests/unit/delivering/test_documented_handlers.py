@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from local import paths
-from refunds.delivering.address import SigningSecret, WebhookAddress
-from refunds.delivering.event import event_body, lines_of
-from refunds.delivering.signature import signature_of
+from deployed import paths
+from refund_bridge.delivering.address import SigningSecret, WebhookAddress
+from refund_bridge.delivering.event import event_body, lines_of
+from refund_bridge.delivering.signature import signature_of
 from tests.fakes.world import World
 from tests.sdks.clients import NODE_ENVIRONMENT, has_node, install_node_sdk, node_program
 

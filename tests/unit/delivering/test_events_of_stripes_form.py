@@ -8,14 +8,19 @@ from typing import Any
 import pytest
 import stripe
 
-from refunds.delivering.address import DEFAULT_API_VERSION, TYPES, SigningSecret, WebhookAddress
-from refunds.delivering.event import BODY_BYTES_MAX, body_of_test, event_body, lines_of
-from refunds.delivering.signature import signature_of
-from refunds.payment import payment_key_of
-from refunds.refund import TAKEN_BACK, Entry, Failure, Refund, RefundType
-from refunds.refund_object import refund_object
-from refunds.state_machine import State
-from refunds.withdraw import FAILURE
+from refund_bridge.contract.refund_object import refund_object
+from refund_bridge.delivering.address import (
+    DEFAULT_API_VERSION,
+    TYPES,
+    SigningSecret,
+    WebhookAddress,
+)
+from refund_bridge.delivering.event import BODY_BYTES_MAX, body_of_test, event_body, lines_of
+from refund_bridge.delivering.signature import signature_of
+from refund_bridge.domain.payment import payment_key_of
+from refund_bridge.domain.refund import TAKEN_BACK, Entry, Failure, Refund, RefundType
+from refund_bridge.domain.state_machine import State
+from refund_bridge.operating.withdraw import FAILURE
 from tests.fakes.world import World
 
 SECRETS = ("whsec_" + "a1" * 20, "whsec_" + "b2" * 20)

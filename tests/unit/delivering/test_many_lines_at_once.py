@@ -13,9 +13,9 @@ from itertools import count
 
 import pytest
 
-from refunds.delivering import schedule
-from refunds.delivering.deliver import PutOff
-from refunds.delivering.ports import Answered, NoAnswer
+from refund_bridge.delivering import schedule
+from refund_bridge.delivering.deliver import PutOff
+from refund_bridge.delivering.ports import Answered, NoAnswer
 from tests.fakes.webhook_world import DAY_MS, HOUR_MS, SHOP, STEP_MS, Waiting, WebhookWorld
 from tests.fakes.webhooks import Post
 

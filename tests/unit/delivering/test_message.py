@@ -4,7 +4,12 @@ import json
 
 import pytest
 
-from refunds.delivering.message import Message, PoisonMessageError, message_text, parse_message
+from refund_bridge.delivering.message import (
+    Message,
+    PoisonMessageError,
+    message_text,
+    parse_message,
+)
 
 REFUND, ADDRESS = "rfd_1", "we_00000000000000aa"
 

@@ -1,8 +1,8 @@
 """One event is posted: what goes with it, and what is not sent at all."""
 
-from refunds.delivering.address import SigningSecret, WebhookAddress
-from refunds.delivering.event import BODY_BYTES_MAX
-from refunds.delivering.post import NotTaken, PostEvent
+from refund_bridge.delivering.address import SigningSecret, WebhookAddress
+from refund_bridge.delivering.event import BODY_BYTES_MAX
+from refund_bridge.delivering.post import NotTaken, PostEvent
 from tests.fakes.virtual_clock import VirtualClock
 from tests.fakes.webhooks import FakeMerchant
 

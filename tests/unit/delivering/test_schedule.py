@@ -2,7 +2,7 @@
 
 import pytest
 
-from refunds.delivering import schedule
+from refund_bridge.delivering import schedule
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS

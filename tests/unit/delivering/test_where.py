@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from refunds.delivering.where import (
+from refund_bridge.delivering.where import (
     AddressRefusedError,
     is_allowed_ip,
     is_public,

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
+from deployed import paths
+from deploying.template_yaml import read_template
 from functions.deliver_webhooks.app import handler
-from local import paths
-from local.template_yaml import read_template
-from refunds.adapters.visibility import VisibilityBackoff
-from refunds.bootstrap.deliver_webhooks import AWAY_SECONDS, DeliverWebhooksWorld
-from refunds.delivering.message import message_text
-from refunds.delivering.ports import Answered, NoAnswer
-from refunds.delivering.trial import SendTestEvent
+from refund_bridge.adapters.sqs.visibility import VisibilityBackoff
+from refund_bridge.bootstrap.deliver_webhooks import AWAY_SECONDS, DeliverWebhooksWorld
+from refund_bridge.delivering.message import message_text
+from refund_bridge.delivering.ports import Answered, NoAnswer
+from refund_bridge.delivering.trial import SendTestEvent
 from tests.fakes.webhook_world import SHOP, WebhookWorld, verified
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from deployed import paths
 from functions.hitpay_webhook.app import handler
-from local import paths
-from refunds.adapters.api_key import KeyUnavailableError
-from refunds.adapters.rest import BODY_BYTES_MAX
-from refunds.bootstrap.hitpay_webhook import HitPayWebhookWorld
-from refunds.ports import LedgerConflictError
+from refund_bridge.adapters.aws_runtime.rest import BODY_BYTES_MAX
+from refund_bridge.adapters.http.api_key import KeyUnavailableError
+from refund_bridge.bootstrap.hitpay_webhook import HitPayWebhookWorld
+from refund_bridge.ports.ledger import LedgerConflictError
 from tests.fakes.world import World
 
 SAMPLE = paths.ROOT / "events" / "hitpay_webhook_post.json"

@@ -16,17 +16,17 @@ import functions.refund_requested.app as refund_requested_app
 import functions.report_refund.app as report_refund_app
 import functions.settle_refunds.app as settle_refunds_app
 import functions.sweep_charges.app as sweep_charges_app
-from refunds.accept import AcceptRefund, RefuseRequest
-from refunds.adapters.provider_calls import ProviderCalls
-from refunds.address_throttle import AddressThrottle
-from refunds.bootstrap.refund_requested import RefundRequestedWorld
-from refunds.bootstrap.report_refund import ReportRefundWorld
-from refunds.bootstrap.settle_refunds import SettleRefundsWorld
-from refunds.bootstrap.sweep_charges import SweepChargesWorld
-from refunds.bootstrap.trails import meters, trail_of
-from refunds.callers import READ, WRITE, ApiKeyHolder, KeyCallers
-from refunds.open_refunds import MeasureOpenRefunds
-from refunds.refund import refund_id_of
+from refund_bridge.adapters.providers.calls import ProviderCalls
+from refund_bridge.bootstrap.refund_requested import RefundRequestedWorld
+from refund_bridge.bootstrap.report_refund import ReportRefundWorld
+from refund_bridge.bootstrap.settle_refunds import SettleRefundsWorld
+from refund_bridge.bootstrap.sweep_charges import SweepChargesWorld
+from refund_bridge.bootstrap.trails import meters, trail_of
+from refund_bridge.domain.refund import refund_id_of
+from refund_bridge.events.accept import AcceptRefund, RefuseRequest
+from refund_bridge.http.address_throttle import AddressThrottle
+from refund_bridge.http.callers import READ, WRITE, ApiKeyHolder, KeyCallers
+from refund_bridge.settling.open_refunds import MeasureOpenRefunds
 from tests.fakes.api import api_on
 from tests.fakes.book_fates import ReportLost
 from tests.fakes.dead_letters import FakeDeadLetters
@@ -34,7 +34,7 @@ from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.payouts import payout_rules
 from tests.fakes.processor_fates import RequestLost
 from tests.fakes.world import STAGE, World
-from tests.unit.test_request_events import message
+from tests.unit.events.test_requested import message
 
 API_KEY = "rbk_of-the-shop"
 # What callers and providers may send along, and no line may repeat.

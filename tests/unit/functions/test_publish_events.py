@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from deployed import paths
 from functions.publish_events.app import handler
-from local import paths
-from refunds.announce import AnnounceChanges
-from refunds.bootstrap.publish_events import PublishEventsWorld
-from refunds.delivering.ports import Status
-from refunds.delivering.ring import RingForWebhooks
+from refund_bridge.bootstrap.publish_events import PublishEventsWorld
+from refund_bridge.delivering.ports import Status
+from refund_bridge.delivering.ring import RingForWebhooks
+from refund_bridge.events.announce import AnnounceChanges
 from tests.fakes.backlog import MemoryBacklog
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.webhooks import MemoryAddressStates, MemoryBell, MemoryCursors

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
+from deployed import paths
 from functions.refund_api.app import handler
-from local import paths
-from refunds.adapters.api_key import KeyUnavailableError
-from refunds.adapters.rest import BODY_BYTES_MAX
-from refunds.address_throttle import AddressThrottle
-from refunds.callers import PAYOUT, READ, WRITE, ApiKeyHolder, Credentials, KeyCallers
-from refunds.form import parse_form
-from refunds.ports import LedgerUnavailableError
-from refunds.refund import Source
+from refund_bridge.adapters.aws_runtime.rest import BODY_BYTES_MAX
+from refund_bridge.adapters.http.api_key import KeyUnavailableError
+from refund_bridge.contract.form import parse_form
+from refund_bridge.domain.refund import Source
+from refund_bridge.http.address_throttle import AddressThrottle
+from refund_bridge.http.callers import PAYOUT, READ, WRITE, ApiKeyHolder, Credentials, KeyCallers
+from refund_bridge.ports.ledger import LedgerUnavailableError
 from tests.fakes.api import api_on
 from tests.fakes.world import World
 

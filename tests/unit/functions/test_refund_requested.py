@@ -8,17 +8,17 @@ import pytest
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from functions.refund_requested.app import accept_one, handler
-from refunds.accept import AcceptRefund, RefuseRequest
-from refunds.bootstrap.refund_requested import RefundRequestedWorld
-from refunds.errors import PaymentNotRefundableError, StripeUnavailableError
-from refunds.ports import LedgerUnavailableError
-from refunds.refund import PaymentMethodKind
-from refunds.state_machine import State
+from refund_bridge.bootstrap.refund_requested import RefundRequestedWorld
+from refund_bridge.domain.errors import PaymentNotRefundableError, StripeUnavailableError
+from refund_bridge.domain.refund import PaymentMethodKind
+from refund_bridge.domain.state_machine import State
+from refund_bridge.events.accept import AcceptRefund, RefuseRequest
+from refund_bridge.ports.ledger import LedgerUnavailableError
 from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.payouts import payout_rules
 from tests.fakes.world import STAGE, World
-from tests.unit.test_request_events import message
+from tests.unit.events.test_requested import message
 
 MAX_RECEIVES = 5
 

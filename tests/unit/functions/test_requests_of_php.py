@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from functions.refund_api.app import handler
-from refunds.address_throttle import AddressThrottle
-from refunds.callers import READ, WRITE, ApiKeyHolder, KeyCallers
-from refunds.refund import refund_id_of
+from refund_bridge.domain.refund import refund_id_of
+from refund_bridge.http.address_throttle import AddressThrottle
+from refund_bridge.http.callers import READ, WRITE, ApiKeyHolder, KeyCallers
 from tests.fakes.api import api_on
 from tests.fakes.world import STAGE, World
 from tests.sdks.recorded import KEY, PHP, Recorded

@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from local.clients import AccessKey, CloudClients
+from deployed.clients import AccessKey, CloudClients
 
 Answer = Callable[..., Any]
 

@@ -4,8 +4,8 @@ import os
 import subprocess
 import textwrap
 
-from local import paths
-from local.build import Build
+from deployed import paths
+from deploying.build import Build
 
 # Lambda's order of search; no socket may be opened, as before a snapshot, and no secret is there.
 PREPARED = """

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from local import paths
-from local.artifact_check import MAGIC, artifact_problems
-from local.build import MACHINES, Build, Target, aws, build, this_machine
-from local.deploy import build_digest
-from local.stages import load_stage
-from local.template_yaml import read_template
+from deployed import paths
+from deployed.stages import load_stage
+from deploying.artifact_check import MAGIC, artifact_problems
+from deploying.build import MACHINES, Build, Target, aws, build, this_machine
+from deploying.deploy import build_digest
+from deploying.template_yaml import read_template
 from tests.unit.local.layered_python import run_on_layers
 
 IMPORT = """

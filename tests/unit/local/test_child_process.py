@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from local import paths
+from deployed import paths
+from deployed.polling import wait_for
 from local.child_process import ChildProcess, clean_environment
-from local.polling import wait_for
 
 PYTHON = Path(sys.executable)
 # A program that starts another one, as the emulator starts its workers, and tells both ids.

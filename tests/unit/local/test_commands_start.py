@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from local import paths
+from deployed import paths
 
 RECIPE = re.compile(
-    r"^\t@?(?:PYTHONPATH=(\S+) )?\$\(VENV\)/python -m ((?:local|tests|benchmarks)\S*)"
+    r"^\t@?(?:PYTHONPATH=(\S+) )?\$\(VENV\)/python -m ((?:local|deploying|tests|benchmarks)\S*)"
 )
 # What has environments of its own is not installed where these tests run.
 ELSEWHERE = ("benchmarks", "benchmarks.load")
@@ -24,7 +24,7 @@ def started() -> list[tuple[str, str]]:
 
 
 def test_the_commands_are_found() -> None:
-    assert {"local.run", "local.tour", "local.release"} <= {name for name, _ in started()}
+    assert {"local.run", "local.tour", "deploying.release"} <= {name for name, _ in started()}
 
 
 @pytest.mark.parametrize(("module", "folder"), started())

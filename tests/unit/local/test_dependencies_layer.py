@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from local.build import Build, build, this_machine
-from local.stages import load_stage
-from refunds.adapters.aws_clients import SERVICES
+from deployed.stages import load_stage
+from deploying.build import Build, build, this_machine
+from refund_bridge.adapters.aws_runtime.clients import SERVICES
 from tests.unit.local.layered_python import run_on_layers
 
 SNAPSHOT = """

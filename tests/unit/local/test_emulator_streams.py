@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from local.build import this_machine
-from local.clients import CloudClients
+from deployed.clients import CloudClients
+from deployed.polling import wait_for
+from deploying.build import this_machine
 from local.emulator import running_emulator
-from local.polling import wait_for
 
 SOON = 90.0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local import paths
+from deployed import paths
 
 EVERYTHING = ["uv", "dev", "sam", "emulator", "policy"]
 MADE_BY_PYTHON = ".venv/bin/python3.11"

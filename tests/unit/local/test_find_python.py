@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local import paths
+from deployed import paths
 
 PROGRAM = paths.ROOT / "local" / "find_python.sh"
 

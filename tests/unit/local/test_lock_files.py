@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local import paths
+from deployed import paths
 
 MAIN, UV = (paths.ROOT / "requirements" / f"{name}.txt" for name in ("main", "uv"))
 PIN = re.compile(r"^([a-z0-9._-]+)(?:\[[a-z0-9,_-]+\])?==([^\s;]+)(.*)$", re.IGNORECASE)

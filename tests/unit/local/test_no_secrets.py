@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from local import paths
+from deployed import paths
 
 # Where the tools write, and what git keeps; see .gitignore.
 NOT_OURS = {".git", ".venv", ".local", ".aws-sam", "__pycache__", "node_modules"}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from local import paths
+from deployed import paths
 
 # What fetches packages: pip and uv, in the ways in which both are called here.
 FETCHES = re.compile(r"pip\W+(install|sync|compile|download|wheel)\b")
@@ -43,7 +43,16 @@ def test_what_is_fetched_is_a_wheel_whose_hash_is_known() -> None:
 
 
 def test_nothing_else_of_ours_fetches_packages() -> None:
-    folders = ("local", "refundctl", "benchmarks", "tests", "functions", "layers")
+    folders = (
+        "local",
+        "deployed",
+        "deploying",
+        "refundctl",
+        "benchmarks",
+        "tests",
+        "functions",
+        "layers",
+    )
     files = [file for folder in folders for file in (paths.ROOT / folder).rglob("*.py")]
     fetching = [
         str(file.relative_to(paths.ROOT))

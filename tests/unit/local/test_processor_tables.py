@@ -3,11 +3,11 @@
 import pytest
 
 from local.processor_tables import PAGE, tables, written_into
-from refunds.processors.registry import OF_RECORDS, REGISTRY, variable_of
+from refund_bridge.processors.registry import OF_RECORDS, REGISTRY, variable_of
 
 
 def test_the_page_has_the_tables_of_the_code() -> None:
-    # After a change: PYTHONPATH=layers/refunds python -m local.processor_tables
+    # After a change: PYTHONPATH=layers/product python -m local.processor_tables
     page = PAGE.read_text()
     assert written_into(page) == page
 

@@ -7,8 +7,8 @@ from local.external_providers import (
     told_on_makes_line,
 )
 from local.providers import OTHERS, PROCESSORS, SimulatedProcessor
+from refund_bridge.processors.registry import REGISTRY
 from refundctl.processors import environment_of, parameter_of
-from refunds.processors.registry import REGISTRY
 
 ALL = {
     "HITPAY_URL": "https://api.sandbox.hit-pay.com/",

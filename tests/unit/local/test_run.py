@@ -4,7 +4,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from local import paths, run
+from deployed import paths
+from deployed.webhook_addresses import new_address
+from deploying.template_yaml import read_template
+from local import run
 from local.providers import PROCESSORS
 from local.run import (
     UnclearWishError,
@@ -14,9 +17,7 @@ from local.run import (
     wished_times,
     wished_webhook,
 )
-from local.template_yaml import read_template
-from local.webhook_addresses import new_address
-from refunds.delivering.address import DEFAULT_API_VERSION
+from refund_bridge.delivering.address import DEFAULT_API_VERSION
 
 
 def test_times_are_those_of_the_stage_unless_they_are_named() -> None:

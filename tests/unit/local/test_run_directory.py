@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local import paths
+from deployed import paths
 from local.run_directory import JUST_MADE_SECONDS, run_directory
 
 

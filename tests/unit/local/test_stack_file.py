@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from local.clients import AccessKey, CloudClients
+from deployed.clients import AccessKey, CloudClients
+from deployed.stages import load_stage
 from local.emulator import Emulator
 from local.providers import Providers
 from local.stack import RunningStack, announced
-from local.stages import load_stage
 
 KEY = AccessKey("AKIA1", "its-secret")
 

@@ -5,15 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from refunds.adapters.api_key import ApiKey
-from refunds.adapters.deadline_http import DeadlineHttp
-from refunds.money import Money
-from refunds.ports import Deadline, LookUp, Processor, RefundOrder, UnlinkedOrder
-from refunds.processors.ccg import Ccg, CcgSettings
-from refunds.processors.ccg_shapes import AmountUnit
-from refunds.processors.hedge import Hedge
-from refunds.processors.hitpay import HitPay
-from refunds.processors.hyperswitch import Hyperswitch
+from refund_bridge.adapters.http.api_key import ApiKey
+from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.domain.instruction import RefundOrder, UnlinkedOrder
+from refund_bridge.domain.money import Money
+from refund_bridge.ports.processor import LookUp, Processor
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.processors.ccg.adapter import Ccg, CcgSettings
+from refund_bridge.processors.ccg.objects import AmountUnit
+from refund_bridge.processors.hedge.adapter import Hedge
+from refund_bridge.processors.hitpay.adapter import HitPay
+from refund_bridge.processors.hyperswitch.adapter import Hyperswitch
 
 REFUND_ID = "rfd_qjkjrqprswwq4hhnrgfyrr7o2iwtwmjd"
 ORDER = RefundOrder(refund_id=REFUND_ID, payment_id="pay-1", money=Money(5000, "usd"))

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from refunds.adapters.deadline_http import DeadlineHttp, Limits
-from refunds.processors.hitpay import HitPay
+from refund_bridge.adapters.http.client import DeadlineHttp, Limits
+from refund_bridge.processors.hitpay.adapter import HitPay
 from tests.unit.processors.doubles import FrozenWallClock, StoredKey
 
 MakeHitPay = Callable[[str], HitPay]

@@ -2,8 +2,8 @@
 
 import time
 
-from refunds.adapters.api_key import KeyUnavailableError
-from refunds.ports import Deadline
+from refund_bridge.adapters.http.api_key import KeyUnavailableError
+from refund_bridge.ports.runtime import Deadline
 
 
 class FrozenWallClock:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from refunds.adapters.deadline_http import DeadlineHttp
-from refunds.ports import Accepted, MovementStatus, Outcome, Rejected, Unknown
+from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.instruction import Accepted, Outcome, Rejected, Unknown
 from tests.unit.processors.adapters import (
     ADAPTERS,
     ORDER,

@@ -4,15 +4,12 @@ from typing import Any
 
 import pytest
 
-from refunds.adapters.deadline_http import DeadlineHttp
-from refunds.money import Money
-from refunds.ports import (
-    ChargeNotFoundError,
-    MovementStatus,
-    UnreadableAnswerError,
-)
-from refunds.processors.ccg import Ccg
-from refunds.processors.ccg_shapes import AmountUnit
+from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.money import Money
+from refund_bridge.ports.processor import ChargeNotFoundError, UnreadableAnswerError
+from refund_bridge.processors.ccg.adapter import Ccg
+from refund_bridge.processors.ccg.objects import AmountUnit
 from tests.unit.processors.adapters import (
     REFUND_ID,
     ccg_error,

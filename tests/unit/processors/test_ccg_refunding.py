@@ -5,18 +5,13 @@ from typing import Any
 
 import pytest
 
-from refunds.adapters.deadline_http import DeadlineHttp
-from refunds.money import Money
-from refunds.ports import (
-    Accepted,
-    MovementStatus,
-    Outcome,
-    Rejected,
-    Unknown,
-)
-from refunds.processors.ccg import Ccg
-from refunds.processors.ccg_shapes import AmountUnit
-from refunds.refund import PaymentMethodKind
+from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.instruction import Accepted, Outcome, Rejected, Unknown
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.refund import PaymentMethodKind
+from refund_bridge.processors.ccg.adapter import Ccg
+from refund_bridge.processors.ccg.objects import AmountUnit
 from tests.unit.processors.adapters import (
     MERCHANT,
     ORDER,

@@ -4,14 +4,12 @@ from typing import Any
 
 import pytest
 
-from refunds.adapters.deadline_http import DeadlineHttp
-from refunds.arrival import Arrival
-from refunds.money import Money
-from refunds.ports import (
-    ChargeNotFoundError,
-    ChargeStatus,
-)
-from refunds.processors.hedge import Hedge
+from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.domain.arrival import Arrival
+from refund_bridge.domain.charge import ChargeStatus
+from refund_bridge.domain.money import Money
+from refund_bridge.ports.processor import ChargeNotFoundError
+from refund_bridge.processors.hedge.adapter import Hedge
 from tests.unit.processors.adapters import REFUND_ID, hedge_error, hedge_payment, hedge_refund
 from tests.unit.processors.doubles import FrozenWallClock, StoredKey
 from tests.unit.processors.raw_server import RawServer, answer

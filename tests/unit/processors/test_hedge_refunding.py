@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from refunds.adapters.deadline_http import DeadlineHttp
-from refunds.money import Money
-from refunds.ports import Accepted, MovementStatus, Outcome, Rejected, Unknown
-from refunds.processors.hedge import Hedge
+from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.instruction import Accepted, Outcome, Rejected, Unknown
+from refund_bridge.domain.money import Money
+from refund_bridge.processors.hedge.adapter import Hedge
 from tests.unit.processors.adapters import (
     ORDER,
     REFUND_ID,

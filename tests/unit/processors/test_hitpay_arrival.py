@@ -2,8 +2,8 @@
 
 import pytest
 
-from refunds.arrival import Arrival
-from refunds.processors.hitpay_arrival import arrival_of
+from refund_bridge.domain.arrival import Arrival
+from refund_bridge.processors.hitpay.arrival import arrival_of
 
 
 @pytest.mark.parametrize(

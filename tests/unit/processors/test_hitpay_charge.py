@@ -4,14 +4,10 @@ from typing import Any
 
 import pytest
 
-from refunds.arrival import Arrival
-from refunds.money import Money
-from refunds.ports import (
-    Charge,
-    ChargeStatus,
-    MovementStatus,
-    UnreadableAnswerError,
-)
+from refund_bridge.domain.arrival import Arrival
+from refund_bridge.domain.charge import Charge, ChargeStatus, MovementStatus
+from refund_bridge.domain.money import Money
+from refund_bridge.ports.processor import UnreadableAnswerError
 from tests.unit.processors.adapters import hitpay_charge
 from tests.unit.processors.conftest import MakeHitPay
 from tests.unit.processors.doubles import FrozenWallClock

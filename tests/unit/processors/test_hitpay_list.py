@@ -5,7 +5,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from refunds.ports import ListedCharge, UnreadableAnswerError
+from refund_bridge.domain.charge import ListedCharge
+from refund_bridge.ports.processor import UnreadableAnswerError
 from tests.unit.processors.conftest import MakeHitPay
 from tests.unit.processors.doubles import FrozenWallClock
 from tests.unit.processors.raw_server import RawServer, answer

@@ -4,11 +4,8 @@ from typing import Any
 
 import pytest
 
-from refunds.ports import (
-    ChargeNotFoundError,
-    MovementStatus,
-    ProviderUnavailableError,
-)
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.ports.processor import ChargeNotFoundError, ProviderUnavailableError
 from tests.unit.processors.adapters import hitpay_charge, hitpay_refund, hitpay_unknown
 from tests.unit.processors.conftest import MakeHitPay
 from tests.unit.processors.doubles import FrozenWallClock

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from refunds.ports import Aborted, Accepted, Unknown
+from refund_bridge.domain.instruction import Aborted, Accepted, Unknown
 from tests.unit.processors.adapters import ORDER, hitpay_refund
 from tests.unit.processors.conftest import MakeHitPay
 from tests.unit.processors.doubles import FrozenWallClock

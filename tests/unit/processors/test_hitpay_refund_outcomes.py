@@ -6,15 +6,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from refunds.money import Money
-from refunds.ports import (
-    Aborted,
-    Accepted,
-    MovementStatus,
-    Outcome,
-    RefundOrder,
-    Rejected,
-)
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.instruction import Aborted, Accepted, Outcome, RefundOrder, Rejected
+from refund_bridge.domain.money import Money
 from tests.unit.processors.adapters import ORDER, hitpay_refund
 from tests.unit.processors.conftest import MakeHitPay
 from tests.unit.processors.doubles import FrozenWallClock, StoredKey

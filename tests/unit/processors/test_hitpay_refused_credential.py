@@ -6,8 +6,8 @@ from unittest.mock import ANY
 
 import pytest
 
-from refunds.order import sent_with_a_valid_credential
-from refunds.ports import Accepted, CredentialRefused, Outcome, Rejected, Unknown
+from refund_bridge.domain.instruction import Accepted, CredentialRefused, Outcome, Rejected, Unknown
+from refund_bridge.refunding.send import sent_with_a_valid_credential
 from tests.unit.processors.adapters import ORDER, hitpay_refund
 from tests.unit.processors.conftest import MakeHitPay
 from tests.unit.processors.doubles import FrozenWallClock, StoredKey

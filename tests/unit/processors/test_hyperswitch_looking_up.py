@@ -5,17 +5,12 @@ from typing import Any
 
 import pytest
 
-from refunds.adapters.deadline_http import DeadlineHttp
-from refunds.money import Money
-from refunds.ports import (
-    ChargeNotFoundError,
-    ChargeStatus,
-    Movement,
-    MovementStatus,
-    UnreadableAnswerError,
-)
-from refunds.processors import hyperswitch_shapes as shapes
-from refunds.processors.hyperswitch import Hyperswitch
+from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.domain.charge import ChargeStatus, Movement, MovementStatus
+from refund_bridge.domain.money import Money
+from refund_bridge.ports.processor import ChargeNotFoundError, UnreadableAnswerError
+from refund_bridge.processors.hyperswitch import objects as shapes
+from refund_bridge.processors.hyperswitch.adapter import Hyperswitch
 from tests.unit.processors.adapters import (
     REFUND_ID,
     hyperswitch_error,

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from refunds.adapters.deadline_http import DeadlineHttp
-from refunds.money import Money
-from refunds.ports import Aborted, Accepted, MovementStatus, Outcome, Rejected, Unknown
-from refunds.processors.hyperswitch import Hyperswitch
+from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.instruction import Aborted, Accepted, Outcome, Rejected, Unknown
+from refund_bridge.domain.money import Money
+from refund_bridge.processors.hyperswitch.adapter import Hyperswitch
 from tests.unit.processors.adapters import (
     ORDER,
     REFUND_ID,

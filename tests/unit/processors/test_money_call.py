@@ -10,17 +10,17 @@ from unittest.mock import ANY
 
 import pytest
 
-from refunds.adapters.deadline_http import DeadlineHttp, Limits
-from refunds.order import sent_with_a_valid_credential
-from refunds.ports import (
+from refund_bridge.adapters.http.client import DeadlineHttp, Limits
+from refund_bridge.domain.instruction import (
     Aborted,
     Accepted,
     CredentialRefused,
     Outcome,
-    Processor,
     Rejected,
     Unknown,
 )
+from refund_bridge.ports.processor import Processor
+from refund_bridge.refunding.send import sent_with_a_valid_credential
 from tests.unit.processors.adapters import ADAPTERS, ORDER, Adapting
 from tests.unit.processors.doubles import FrozenWallClock, StoredKey
 from tests.unit.processors.raw_server import (

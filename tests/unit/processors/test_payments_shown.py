@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from refunds.adapters.deadline_http import DeadlineHttp
-from refunds.ports import ChargeStatus, MovementStatus, UnreadableAnswerError
+from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.domain.charge import ChargeStatus, MovementStatus
+from refund_bridge.ports.processor import UnreadableAnswerError
 from tests.unit.processors.adapters import (
     ADAPTERS,
     ccg_refund,

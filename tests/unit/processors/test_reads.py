@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from refunds.adapters.deadline_http import DeadlineHttp, Limits
-from refunds.ports import ProviderUnavailableError, UnreadableAnswerError
+from refund_bridge.adapters.http.client import DeadlineHttp, Limits
+from refund_bridge.ports.processor import ProviderUnavailableError, UnreadableAnswerError
 from tests.unit.processors.adapters import ADAPTERS, Adapting
 from tests.unit.processors.doubles import FrozenWallClock, StoredKey
 from tests.unit.processors.raw_server import RawServer, Script, answer, hang_up, reset, silence

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-import refunds
-from refunds.adapters.deadline_http import DeadlineHttp
-from refunds.config import ConfigurationError, Mode
-from refunds.ports import Dedupe, LookUp
-from refunds.processors.registry import OF_RECORDS, REGISTRY, build, set_up
+import refund_bridge
+from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.config import ConfigurationError, Mode
+from refund_bridge.ports.processor import Dedupe, LookUp
+from refund_bridge.processors.registry import OF_RECORDS, REGISTRY, build, set_up
 from tests.unit.processors.doubles import StoredKey
 
 CCG = {"CCG_URL": "https://api-stg.uhg.com", "CCG_MERCHANT_ID": "m-1", "CCG_AMOUNT_UNIT": "minor"}
-ENV = {"PYTHONPATH": str(Path(refunds.__file__).parent.parent)}
+ENV = {"PYTHONPATH": str(Path(refund_bridge.__file__).parent.parent)}
 EVERY = {
     "HITPAY_URL": "https://api.sandbox.hit-pay.com",
     "HYPERSWITCH_URL": "https://sandbox.hyperswitch.io",
@@ -172,10 +172,10 @@ def test_hyperswitch_may_be_installed_somewhere_of_ones_own() -> None:
 def test_who_starts_imports_those_that_are_set_up_and_no_other() -> None:
     program = (
         "import sys\n"
-        "from refunds.processors.registry import import_set_up\n"
+        "from refund_bridge.processors.registry import import_set_up\n"
         "import_set_up({'HEDGE_URL': 'http://h', 'CCG_URL': ''})\n"
         "names = ('hitpay', 'hyperswitch', 'hedge', 'ccg')\n"
-        "print([n for n in names if f'refunds.processors.{n}' in sys.modules])\n"
+        "print([n for n in names if f'refund_bridge.processors.{n}.adapter' in sys.modules])\n"
     )
     done = subprocess.run(  # noqa: S603 - the program above
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=ENV

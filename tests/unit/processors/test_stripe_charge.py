@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from refunds.processors.stripe_shapes import read_charge
+from refund_bridge.processors.stripe.objects import read_charge
 
 CHARGE: dict[str, Any] = {
     "id": "ch_1",

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from local.clients import CloudClients
+from deployed.clients import CloudClients
 from refundctl.target import Target
 
 PREFIX = "/refund-bridge/test"

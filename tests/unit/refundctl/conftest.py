@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local import paths
+from deployed import paths
 from tests.fakes.service import InProcess
 from tests.fakes.world import STEP_MS, World
 from tests.unit.refundctl.bulk import four_rows

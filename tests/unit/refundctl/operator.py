@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from local.clients import CloudClients
-from local.webhook_addresses import WebhookAddressStore
+from deployed.clients import CloudClients
+from deployed.webhook_addresses import WebhookAddressStore
+from refund_bridge.config import Mode
 from refundctl.command import main
 from refundctl.exits import Exit
 from refundctl.refunding.service import Service
 from refundctl.target import Stack, Target
 from refundctl.webhooks_out import WebhooksOut
 from refundctl.world import World as OperatorsWorld
-from refunds.config import Mode
 from tests.fakes.backlog import MemoryBacklog
 from tests.fakes.batches import MemoryBatches
 from tests.fakes.service import InProcess

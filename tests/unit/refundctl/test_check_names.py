@@ -10,18 +10,18 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from local import paths
-from local.secrets import NAMES
+from deployed import paths
+from deployed.secrets import NAMES
+from refund_bridge.adapters.http.messages import HttpAnswer
+from refund_bridge.config import Mode
+from refund_bridge.delivering.ports import Status
+from refund_bridge.domain.refund import CreditNote
+from refund_bridge.domain.state_machine import CreditNoteState, ReportState
+from refund_bridge.processors.registry import OF_RECORDS, REGISTRY
 from refundctl import doctor
 from refundctl.checks import ledger, providers, queues, release, secrets, webhooks
 from refundctl.checks.finding import Finding
 from refundctl.dlq import QUEUES
-from refunds.adapters.http_messages import HttpAnswer
-from refunds.config import Mode
-from refunds.delivering.ports import Status
-from refunds.processors.registry import OF_RECORDS, REGISTRY
-from refunds.refund import CreditNote
-from refunds.state_machine import CreditNoteState, ReportState
 from tests.contract.ledger.examples import a_refund
 from tests.unit.refundctl.operator import Operator
 

@@ -6,11 +6,11 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
+from refund_bridge.domain.state_machine import ReportState
+from refund_bridge.reporting.report import ReportFailedError
 from refundctl import dead_letters
 from refundctl.exits import Exit
 from refundctl.output import Output
-from refunds.report import ReportFailedError
-from refunds.state_machine import ReportState
 from tests.fakes.book_fates import Arrives, TurnedAway
 from tests.fakes.world import STEP_MS, World
 from tests.unit.refundctl.operator import Operator

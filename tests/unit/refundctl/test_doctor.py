@@ -9,19 +9,21 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from local.lines import spelt
+from deployed.command_lines import spelt
+from refund_bridge.adapters.http.api_key import KeyUnavailableError
+from refund_bridge.adapters.http.messages import HttpAnswer
+from refund_bridge.config import ConfigurationError, Mode
+from refund_bridge.domain.refund import CreditNote
+from refund_bridge.domain.state_machine import CreditNoteState, ReportState
+from refund_bridge.ports.ledger import LedgerUnavailableError
+from refund_bridge.ports.processor import ProviderUnavailableError
+from refund_bridge.ports.queues import DoorbellError
 from refundctl import doctor
 from refundctl.checks import ledger, providers, queues, release, secrets
 from refundctl.checks.finding import Finding, Level, fail, fine, warn
 from refundctl.exits import Exit, UnreachableError
 from refundctl.options import Call
 from refundctl.target import Stack, Target
-from refunds.adapters.api_key import KeyUnavailableError
-from refunds.adapters.http_messages import HttpAnswer
-from refunds.config import ConfigurationError, Mode
-from refunds.ports import DoorbellError, LedgerUnavailableError, ProviderUnavailableError
-from refunds.refund import CreditNote
-from refunds.state_machine import CreditNoteState, ReportState
 from tests.fakes.processor_fates import ReplyLost, RequestLost
 from tests.fakes.world import STEP_MS, World
 from tests.unit.refundctl.operator import Operator, TargetInMemory

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local import paths
+from deployed import paths
 from refundctl.command import parser
 
 _BLOCK = re.compile(r"^ *```sh\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)

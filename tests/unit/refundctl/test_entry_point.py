@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from local import paths
+from deployed import paths
 from refundctl.command import version_of
 from refundctl.exits import Exit
 from tests.unit.refundctl.at_a_desk import MANY
@@ -27,7 +27,7 @@ COLOUR = "\x1b["
 def environment(**more: str) -> dict[str, str]:
     """What a shell hands down; nothing in it says how wide it is, or who signs in to AWS."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    where = f"{paths.ROOT}{os.pathsep}{paths.ROOT / 'layers' / 'refunds'}"
+    where = f"{paths.ROOT}{os.pathsep}{paths.ROOT / 'layers' / 'product'}"
     return {**kept, "PYTHONPATH": where, "TERM": "xterm-256color", **more}
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.money import Money
 from refundctl.exits import Exit
-from refunds.money import Money
-from refunds.ports import MovementStatus
 from tests.fakes.processor_fates import Answered, RequestLost
 from tests.fakes.world import STEP_MS, World
 from tests.unit.refundctl.operator import Operator

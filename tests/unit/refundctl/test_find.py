@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from refund_bridge.domain.refund import CreditNote, ReferenceType
+from refund_bridge.domain.state_machine import CreditNoteState
 from refundctl import find
 from refundctl.exits import Exit
-from refunds.refund import CreditNote, ReferenceType
-from refunds.state_machine import CreditNoteState
 from tests.fakes.world import STEP_MS, World
 from tests.unit.refundctl.operator import Operator
 

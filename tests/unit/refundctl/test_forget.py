@@ -4,9 +4,9 @@ import getpass
 
 import pytest
 
+from refund_bridge.domain.refund import Refund, RefundType
 from refundctl.exits import Exit
 from refundctl.output import Output
-from refunds.refund import Refund, RefundType
 from tests.fakes.world import World
 from tests.unit.refundctl.operator import WHO, Operator
 

@@ -6,8 +6,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from local import paths
-from local.lines import spelt
+from deployed import paths
+from deployed.command_lines import spelt
 from refundctl import doctor
 from refundctl.checks.finding import fail, fine, warn
 from refundctl.options import Call

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from local.lines import WORDS
+from deployed.command_lines import WORDS
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.refund import CreditNote, ReferenceType, refund_id_of
+from refund_bridge.domain.state_machine import CreditNoteState, ReportState, State
+from refund_bridge.reporting.report import ReportFailedError
 from refundctl.exits import Exit
 from refundctl.facts import goes_to
-from refunds.ports import MovementStatus
-from refunds.refund import CreditNote, ReferenceType, refund_id_of
-from refunds.report import ReportFailedError
-from refunds.state_machine import CreditNoteState, ReportState, State
 from tests.contract.ledger.examples import a_refund, a_request
 from tests.fakes.book_fates import Arrives, TurnedAway
 from tests.fakes.processor_fates import Answered, Conduct, ReplyLost, RequestLost

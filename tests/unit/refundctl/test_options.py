@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local import paths
-from local.lines import program, spelt
+from deployed import paths
+from deployed.command_lines import program, spelt
 from refundctl.command import parser
 from refundctl.options import Call
 from refundctl.output import Output

@@ -7,6 +7,9 @@ import pytest
 from local.providers import PROCESSORS
 from local.simulators.server import RunningSimulators
 from local.simulators.stripe import DEFAULT_TEST_KEY
+from refund_bridge.adapters.aws_runtime.system_clock import SystemClock
+from refund_bridge.config import ConfigurationError
+from refund_bridge.processors.registry import OF_RECORDS
 from refundctl.checks.finding import Level
 from refundctl.checks.providers import (
     ask,
@@ -15,9 +18,6 @@ from refundctl.checks.providers import (
     stripe_right_to_report,
 )
 from refundctl.processors import settings_of
-from refunds.adapters.system_clock import SystemClock
-from refunds.config import ConfigurationError
-from refunds.processors.registry import OF_RECORDS
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from refund_bridge.domain.charge import Movement
+from refund_bridge.domain.payment import Payment, PaymentKey
+from refund_bridge.ports.processor import ProviderUnavailableError
 from refundctl import comparing
 from refundctl.exits import Exit
-from refunds.payment import Payment, PaymentKey
-from refunds.ports import Movement, ProviderUnavailableError
 from tests.fakes.processor_fates import RequestLost
 from tests.fakes.world import STEP_MS, World
 from tests.unit.refundctl.operator import Operator

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from refund_bridge.ports.ledger import LedgerUnavailableError
 from refundctl.exits import Exit
 from refundctl.refunding.service import ServiceAnswer
-from refunds.ports import LedgerUnavailableError
 from tests.fakes.processor_fates import Answered, ReplyLost
 from tests.fakes.service import InProcess
 from tests.fakes.world import World

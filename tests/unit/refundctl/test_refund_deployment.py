@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from refund_bridge.config import Mode
 from refundctl.exits import Exit
 from refundctl.output import Output
 from refundctl.refunding.service import ServiceAnswer
-from refunds.config import Mode
 from tests.fakes.service import InProcess
 from tests.fakes.world import STAGE
 from tests.unit.refundctl.bulk import line_of

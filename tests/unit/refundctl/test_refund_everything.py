@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from refund_bridge.settling.settle import AfterHold
 from refundctl.exits import Exit
-from refunds.settle import AfterHold
 from tests.fakes.processor_fates import RequestLost
 from tests.fakes.service import InProcess
 from tests.fakes.world import World

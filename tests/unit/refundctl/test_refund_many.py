@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from refund_bridge.contract.refund_object import refund_object
+from refund_bridge.domain.errors import StripeUnavailableError
 from refundctl.exits import Exit
 from refundctl.output import Output
 from refundctl.refunding.asking import told_of
 from refundctl.refunding.csv_rows import ROWS_MAX, read_rows
 from refundctl.refunding.service import ServiceAnswer
-from refunds.errors import StripeUnavailableError
-from refunds.refund_object import refund_object
 from tests.fakes.book_records import FakeRecord
 from tests.fakes.processor_fates import Answered, NotSent, RequestLost
 from tests.fakes.service import InProcess

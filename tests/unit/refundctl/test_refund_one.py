@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from refund_bridge.domain.refund import refund_id_of
+from refund_bridge.domain.state_machine import ReportState
 from refundctl.exits import Exit
 from refundctl.output import Output
 from refundctl.refunding.service import ServiceAnswer
-from refunds.refund import refund_id_of
-from refunds.state_machine import ReportState
 from tests.fakes.processor_fates import Answered, RequestLost
 from tests.fakes.service import InProcess
 from tests.fakes.world import STAGE, STEP_MS, World

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from local.lines import WORDS
+from deployed.command_lines import WORDS
+from refund_bridge.domain.payment import PaymentKey
+from refund_bridge.domain.refund import Refund, ReportCause
+from refund_bridge.domain.state_machine import ReportState
 from refundctl.exits import Exit
 from refundctl.output import Output
-from refunds.payment import PaymentKey
-from refunds.refund import Refund, ReportCause
-from refunds.state_machine import ReportState
 from tests.fakes.world import GRACE_MS, STEP_MS, World
 from tests.unit.refundctl.operator import WHO, Operator
 

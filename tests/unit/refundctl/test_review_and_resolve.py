@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import State
 from refundctl.exits import Exit
 from refundctl.output import Output
-from refunds.money import Money
-from refunds.ports import Movement, MovementStatus
-from refunds.refund import Refund
-from refunds.state_machine import State
 from tests.fakes.processor_fates import Conduct, ReplyLost, RequestLost
 from tests.fakes.world import HOLD_MS, STEP_MS, World
 from tests.unit.refundctl.operator import WHO, Operator

@@ -2,7 +2,7 @@
 
 import re
 
-from local import paths
+from deployed import paths
 
 RUNBOOK = (paths.ROOT / "docs" / "runbook.md").read_text()
 

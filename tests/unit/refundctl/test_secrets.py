@@ -11,17 +11,18 @@ from typing import Any
 
 import pytest
 
-from local.clients import CloudClients
+from deployed.clients import CloudClients
+from refund_bridge.adapters.aws_runtime.system_clock import SystemClock
+from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.adapters.http.messages import ExchangeError, HttpAnswer, HttpRequest
+from refund_bridge.ports.processor import ProviderUnavailableError
+from refund_bridge.ports.runtime import Deadline
 from refundctl import secrets
 from refundctl.checks.finding import Finding, fail, fine
 from refundctl.checks.providers import Probe
 from refundctl.command import main
 from refundctl.exits import Exit
 from refundctl.target import Stack, Target
-from refunds.adapters.deadline_http import DeadlineHttp
-from refunds.adapters.http_messages import ExchangeError, HttpAnswer, HttpRequest
-from refunds.adapters.system_clock import SystemClock
-from refunds.ports import Deadline, ProviderUnavailableError
 
 PREFIX = "/refund-bridge/test"
 CHANGED = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from refund_bridge.domain.refund import Refund
+from refund_bridge.refunding.recent_looks import LOOK_AGAIN_AFTER_MS
 from refundctl.exits import Exit
 from refundctl.options import KEY_NAME
 from refundctl.refunding.service import NoKeyError, ServiceAnswer
-from refunds.recent_looks import LOOK_AGAIN_AFTER_MS
-from refunds.refund import Refund
 from tests.fakes.processor_fates import ReplyLost
 from tests.fakes.service import InProcess
 from tests.fakes.world import World

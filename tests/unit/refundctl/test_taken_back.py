@@ -4,11 +4,11 @@ import getpass
 
 import pytest
 
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.refund import Refund
 from refundctl.checks import ledger
 from refundctl.checks.finding import Level
 from refundctl.exits import Exit
-from refunds.ports import MovementStatus
-from refunds.refund import Refund
 from tests.fakes.processor_fates import RequestLost
 from tests.fakes.world import STEP_MS, World
 from tests.unit.refundctl.operator import WHO, Operator

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local import paths
+from deployed import paths
 from refundctl.exits import MisusedError, UnreachableError
 from refundctl.target import target_of
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from local import paths
-from local.lines import WORDS, option, spelt
+from deployed import paths
+from deployed.command_lines import WORDS, option, spelt
 from refundctl.command import parser
 from refundctl.exits import Exit
 from tests.fakes.processor_fates import RequestLost
@@ -29,7 +29,7 @@ VALUES = {
 
 def spellings() -> Iterator[tuple[str, list[str]]]:
     """Every line in the code, by where it is made."""
-    for folder in ("refundctl", "local"):
+    for folder in ("refundctl", "deploying", "local"):
         for file in sorted((paths.ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(file.read_text())):
                 match node:
@@ -65,7 +65,7 @@ def test_there_are_many() -> None:
         "refundctl/choices.py",
         "refundctl/checks/queues.py",
         "refundctl/review.py",
-        "local/questions.py",
+        "deploying/questions.py",
     }
 
 
@@ -85,7 +85,7 @@ def test_no_other_text_names_a_command_of_ours() -> None:
     """Else a line is told that nothing has spelt: without path, stage or quotes."""
     files = {
         str(file.relative_to(paths.ROOT))
-        for folder in ("refundctl", "local")
+        for folder in ("refundctl", "deploying", "local")
         for file in sorted((paths.ROOT / folder).rglob("*.py"))
         for node in ast.walk(without_docstrings(ast.parse(file.read_text())))
         if isinstance(node, ast.Constant)

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from refund_bridge.adapters.dynamodb.items import due_shard_of
+from refund_bridge.delivering.message import message_text
+from refund_bridge.delivering.ports import Cursor, Status
+from refund_bridge.domain.refund import refund_id_of
 from refundctl.exits import Exit
-from refunds.adapters.ledger_items import due_shard_of
-from refunds.delivering.message import message_text
-from refunds.delivering.ports import Cursor, Status
-from refunds.refund import refund_id_of
 from tests.fakes.webhooks import MemoryAddressStates, MemoryBell, MemoryCursors
 from tests.fakes.world import STAGE, World
 from tests.unit.refundctl.operator import Operator

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from refund_bridge.domain.refund import CreditNote, Refund, RefundType
+from refund_bridge.domain.state_machine import CreditNoteState, State
 from refundctl.exits import Exit
 from refundctl.output import Output
-from refunds.refund import CreditNote, Refund, RefundType
-from refunds.state_machine import CreditNoteState, State
 from tests.fakes.processor_fates import RequestLost
 from tests.fakes.world import World
 from tests.unit.refundctl.operator import WHO, Operator

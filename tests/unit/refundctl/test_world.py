@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from local.clients import CloudClients
+from deployed.clients import CloudClients
 from refundctl.command import main
 from refundctl.exits import Exit
 from refundctl.target import Stack, Target

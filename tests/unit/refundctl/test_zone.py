@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from refund_bridge.domain.refund import Refund
 from refundctl.exits import Exit
 from refundctl.times import (
     IN_UTC,
@@ -15,7 +16,6 @@ from refundctl.times import (
     zone,
     zone_name,
 )
-from refunds.refund import Refund
 from tests.fakes.world import World
 from tests.unit.refundctl.operator import Operator
 

@@ -5,11 +5,9 @@ from typing import Any
 
 import pytest
 
-from refunds.adapters.deadline_http import DeadlineHttp, Limits
-from refunds.adapters.stripe_book import StripeBook
-from refunds.ports import (
-    ReportOutcome,
-)
+from refund_bridge.adapters.http.client import DeadlineHttp, Limits
+from refund_bridge.adapters.stripe.book import StripeBook
+from refund_bridge.ports.stripe import ReportOutcome
 from tests.unit.adapters.test_stripe.bodies import PARAMETERS
 from tests.unit.processors.doubles import FrozenWallClock, StoredKey
 from tests.unit.processors.raw_server import (

@@ -7,17 +7,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from refunds.adapters.deadline_http import DeadlineHttp, Limits
-from refunds.adapters.stripe_credit_notes import PAGES_MAX, StripeCreditNotes
-from refunds.ports import (
+from refund_bridge.adapters.http.client import DeadlineHttp, Limits
+from refund_bridge.adapters.stripe.credit_notes import PAGES_MAX, StripeCreditNotes
+from refund_bridge.ports.processor import ProviderUnavailableError, UnreadableAnswerError
+from refund_bridge.ports.stripe import (
     CreditNoteIssued,
     CreditNoteOrder,
     CreditNoteOutcome,
     CreditNoteRefused,
     CreditNoteUnclear,
-    ProviderUnavailableError,
     StripeObjectNotFoundError,
-    UnreadableAnswerError,
 )
 from tests.unit.adapters.test_stripe.bodies import error_body
 from tests.unit.processors.doubles import FrozenWallClock, StoredKey

@@ -5,14 +5,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from refunds.ports import (
-    InvoicePayment,
-    InvoicePaymentKind,
-    PaymentRecord,
-    ProviderUnavailableError,
-    StripeObjectNotFoundError,
-    UnreadableAnswerError,
-)
+from refund_bridge.domain.payment_record import InvoicePayment, InvoicePaymentKind, PaymentRecord
+from refund_bridge.ports.processor import ProviderUnavailableError, UnreadableAnswerError
+from refund_bridge.ports.stripe import StripeObjectNotFoundError
 from tests.unit.adapters.test_stripe.bodies import error_body, record_body
 from tests.unit.adapters.test_stripe.conftest import MakeBook
 from tests.unit.processors.doubles import FrozenWallClock, StoredKey

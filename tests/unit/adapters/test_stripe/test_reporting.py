@@ -5,11 +5,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from refunds.ports import (
-    ReportAccepted,
-    ReportRefused,
-    ReportUnclear,
-)
+from refund_bridge.ports.stripe import ReportAccepted, ReportRefused, ReportUnclear
 from tests.unit.adapters.test_stripe.bodies import error_body, record_body
 from tests.unit.processors.doubles import StoredKey
 from tests.unit.processors.raw_server import (

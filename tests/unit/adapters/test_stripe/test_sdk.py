@@ -8,11 +8,8 @@ import threading
 import pytest
 import stripe
 
-from refunds.ports import (
-    ProviderUnavailableError,
-    ReportUnclear,
-    UnreadableAnswerError,
-)
+from refund_bridge.ports.processor import ProviderUnavailableError, UnreadableAnswerError
+from refund_bridge.ports.stripe import ReportUnclear
 from tests.unit.adapters.test_stripe.bodies import PARAMETERS, error_body, record_body
 from tests.unit.adapters.test_stripe.conftest import MakeBook
 from tests.unit.processors.doubles import FrozenWallClock
@@ -108,11 +105,12 @@ def test_a_report_is_unclear_if_the_sdk_can_make_no_object_of_its_success(
 
 PRIMED = """
 import sys
-from refunds.adapters import stripe_calls
-from refunds.adapters.http_messages import HttpAnswer
-from refunds.adapters.stripe_book import StripeBook
-from refunds.adapters.system_clock import SystemClock
-from refunds.ports import Deadline, ProviderUnavailableError
+from refund_bridge.adapters.aws_runtime.system_clock import SystemClock
+from refund_bridge.adapters.http.messages import HttpAnswer
+from refund_bridge.adapters.stripe import calls as stripe_calls
+from refund_bridge.adapters.stripe.book import StripeBook
+from refund_bridge.ports.processor import ProviderUnavailableError
+from refund_bridge.ports.runtime import Deadline
 
 class Key:
     def current(self): return "sk_test_one"
@@ -140,7 +138,7 @@ def test_once_primed_a_read_imports_nothing_of_the_sdk() -> None:
     # Given a process of its own, as a snapshot is taken of one
     done = subprocess.run(  # noqa: S603 - our own interpreter and text
         [sys.executable, "-c", PRIMED],
-        env={"PYTHONPATH": "layers/refunds"},
+        env={"PYTHONPATH": "layers/product"},
         capture_output=True,
         text=True,
         check=False,

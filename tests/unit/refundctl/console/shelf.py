@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from refund_bridge.domain.payment import payment_key_of
+from refund_bridge.domain.refund import Entry, Refund
+from refund_bridge.domain.state_machine import State
+from refund_bridge.reading.listing import ListRefunds
 from refundctl.console.sources import Sources
 from refundctl.depths import Depths
-from refunds.listing import ListRefunds
-from refunds.payment import payment_key_of
-from refunds.refund import Entry, Refund
-from refunds.state_machine import State
 from tests.contract.ledger.examples import a_payment, a_refund
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.listing import MemoryListing

@@ -8,6 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refund_bridge.domain.refund import Failure, Report, Source
+from refund_bridge.domain.state_machine import ReportState, State
+from refund_bridge.reading.listing import SPAN_DAYS
 from refundctl.console.activity import (
     READ_MAX,
     WINDOWS,
@@ -18,9 +21,6 @@ from refundctl.console.activity import (
     spread_of,
 )
 from refundctl.console.open_now import Sum
-from refunds.listing import SPAN_DAYS
-from refunds.refund import Failure, Report, Source
-from refunds.state_machine import ReportState, State
 from tests.unit.refundctl.console.shelf import DAY, HOUR, NOW, Shelf
 
 DAYLONG = WINDOWS["24h"]

@@ -1,12 +1,12 @@
 """What somebody should look at: the doctor's own words, the worst first."""
 
+from refund_bridge.domain.refund import Report
+from refund_bridge.domain.state_machine import ReportState, State
 from refundctl.checks.finding import Level
 from refundctl.console.activity import DEFAULT_WINDOW, activity
 from refundctl.console.attention import attention, stuck
 from refundctl.console.open_now import Sum, open_now
 from refundctl.depths import Depths
-from refunds.refund import Report
-from refunds.state_machine import ReportState, State
 from tests.unit.refundctl.console.shelf import DAY, HOUR, NOW, QUIET, Shelf
 
 

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refund_bridge.domain.refund import Report
+from refund_bridge.domain.state_machine import ReportState, State
 from refundctl.console import charts
 from refundctl.console.activity import WINDOWS, Activity, Spread
 from refundctl.console.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Bar, Chart
 from refundctl.console.words import duration
-from refunds.refund import Report
-from refunds.state_machine import ReportState, State
 from tests.unit.refundctl.console.shelf import HOUR, NOW, Shelf
 
 DAYLONG = WINDOWS["24h"]

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from refund_bridge.domain.refund import Refund
 from refundctl.console.find import Found, called, find
-from refunds.refund import Refund
 from tests.fakes.shop_day import ShopDay
 from tests.unit.refundctl.console.small_shop import SmallShop
 

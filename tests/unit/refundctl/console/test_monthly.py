@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import State
 from refundctl.console import monthly as months_of
 from refundctl.console.charts import (
     OTHERS,
@@ -16,8 +18,6 @@ from refundctl.console.charts import (
 )
 from refundctl.console.monthly import FORGOTTEN, NO_REASON, REASONS_SHOWN, Month, Year, monthly
 from refundctl.console.words import share
-from refunds.refund import Refund
-from refunds.state_machine import State
 from tests.unit.refundctl.console.shelf import DAY, NOW, Shelf
 
 # 2026-02-10 and 2025-04-01, the first moment of the oldest month that is shown

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
+from refund_bridge.delivering.ports import AddressState, Cursor, Status
+from refund_bridge.domain.payment import payment_key_of
+from refund_bridge.domain.refund import Entry, Failure, Refund, RefundRequest, Report
+from refund_bridge.domain.state_machine import ReportState, State
+from refund_bridge.reading.listing import ListQuery, Page
 from refundctl.console.activity import DEFAULT_WINDOW, WINDOWS, activity
 from refundctl.console.monthly import monthly
 from refundctl.console.open_now import OpenNow, open_now
 from refundctl.console.pages import STUCK_SHOWN, Pages
 from refundctl.facts import TAKEN_BACK
 from refundctl.webhooks_out import AddressAtWork
-from refunds.delivering.ports import AddressState, Cursor, Status
-from refunds.listing import ListQuery, Page
-from refunds.payment import payment_key_of
-from refunds.refund import Entry, Failure, Refund, RefundRequest, Report
-from refunds.state_machine import ReportState, State
 from tests.contract.ledger.examples import a_full_refund, a_payment, a_refund
 from tests.fakes.shop_day import DEPTHS, ShopDay
 from tests.unit.refundctl.console.markup import Markup

@@ -9,9 +9,9 @@ import pytest
 import urllib3
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from refund_bridge.ports.ledger import LedgerUnavailableError
 from refundctl.console import server
 from refundctl.console.sources import Sources
-from refunds.ports import LedgerUnavailableError
 from tests.fakes.console_thread import console
 from tests.fakes.shop_day import ShopDay
 from tests.unit.refundctl.console.markup import Markup

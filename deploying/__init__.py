@@ -1,0 +1,1 @@
+"""Builds the stack, brings it to AWS, and looks whether it works there."""

@@ -1,0 +1,1 @@
+"""AWS's clients, clocks, threads and the answers of a function."""

@@ -1,0 +1,160 @@
+"""The event bus of EventBridge: every promise of ``ports.EventBus``.
+
+A request of PutEvents that is answered 200 may hold entries that were refused, each with a code of
+its own, so each is looked at (AWS, API reference of PutEvents).
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from random import SystemRandom
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from refund_bridge.events.announcements import SOURCE
+from refund_bridge.ports.events import Announcement
+from refund_bridge.ports.runtime import Deadline, Trail
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+
+# AWS's limits on one request: so many entries, and so many bytes of all of them together.
+ENTRIES_MAX: Final = 10
+BYTES_MAX: Final = 256 * 1024 - 1
+TIME_BYTES: Final = 14
+# One request with botocore's own repetitions: three times 1 s to connect and 3 s to answer.
+CALL_MS: Final = 13_000
+# Before the second and third try at what was refused for the moment.
+PAUSES_S: Final = (0.2, 0.8)
+# The codes, of a request or an entry, that AWS calls worth repeating.
+PASSING: Final = frozenset(
+    {
+        "InternalException",
+        "InternalFailure",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+
+_random: Final = SystemRandom().random
+
+
+class _BusAwayError(Exception):
+    """A whole request was refused or not answered; its sentence says by what."""
+
+
+class EventBridgeBus:
+    """``ports.EventBus`` on the bus of that name or ARN.
+
+    ``sleep`` (seconds) and ``random`` (0 to 1) pace the few tries against a busy bus.
+    """
+
+    def __init__(
+        self,
+        client: "EventBridgeClient",
+        bus: str,
+        trail: Trail,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        random: Callable[[], float] = _random,
+    ) -> None:
+        self._client = client
+        self._bus = bus
+        self._trail = trail
+        self._sleep = sleep
+        self._random = random
+
+    def publish(self, announcements: Sequence[Announcement], deadline: Deadline) -> frozenset[str]:
+        """Publish, and return the ids of those that may not have arrived.
+
+        A bus that does not answer, or refuses a whole request, is not asked for the others.
+        """
+        missed = {one.id for one in announcements if entry_size(one) > BYTES_MAX}
+        for event_id in missed:
+            self._trail.note("event_too_large", event_id=event_id)
+        chunks = list(_chunks([one for one in announcements if one.id not in missed]))
+        for number, chunk in enumerate(chunks):
+            try:
+                missed |= self._put(chunk, deadline)
+            except _BusAwayError as error:
+                rest = {one.id for later in chunks[number:] for one in later}
+                self._trail.note("bus_away", reason=str(error), events=len(rest))
+                return frozenset(missed | rest)
+        return frozenset(missed)
+
+    def _put(self, chunk: Sequence[Announcement], deadline: Deadline) -> set[str]:
+        """The ids of those that the bus has not taken after a few tries."""
+        waiting, refused = list(chunk), set()
+        for pause in (*PAUSES_S, None):
+            codes = self._codes(waiting, deadline)
+            outcome = list(zip(waiting, codes, strict=True))
+            waiting = [one for one, code in outcome if code in PASSING]
+            for one, code in outcome:
+                if code is not None and code not in PASSING:
+                    self._trail.note("event_refused", event_id=one.id, code=code)
+                    refused.add(one.id)
+            if not waiting or pause is None:
+                break
+            self._sleep(pause * (1 - self._random() / 2))
+        return refused | {one.id for one in waiting}
+
+    def _codes(self, chunk: Sequence[Announcement], deadline: Deadline) -> list[str | None]:
+        """Ask once; what is wrong with each entry, ``None`` where the bus has taken it."""
+        if deadline.remaining_ms() < CALL_MS:
+            raise _BusAwayError("no time left")
+        try:
+            answer = self._client.put_events(Entries=[self._entry(one) for one in chunk])
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            if code not in PASSING:
+                raise _BusAwayError(code) from error
+            return [code] * len(chunk)
+        except BotoCoreError as error:
+            raise _BusAwayError(type(error).__name__) from error
+        codes = [
+            None if "EventId" in entry else entry.get("ErrorCode", "InternalFailure")
+            for entry in answer["Entries"]
+        ]
+        # An answer for fewer entries than were sent says nothing of the others.
+        return [*codes, *["InternalFailure"] * len(chunk)][: len(chunk)]
+
+    def _entry(self, announcement: Announcement) -> "PutEventsRequestEntryTypeDef":
+        return {
+            "EventBusName": self._bus,
+            "Source": SOURCE,
+            "DetailType": announcement.name,
+            "Detail": _detail(announcement),
+            "Time": datetime.fromtimestamp(announcement.at_ms // 1000, UTC),
+        }
+
+
+def entry_size(announcement: Announcement) -> int:
+    """What AWS counts for an event (User Guide, "Calculating event entry size"), in bytes."""
+    texts = (SOURCE, announcement.name, _detail(announcement))
+    return TIME_BYTES + sum(len(text.encode()) for text in texts)
+
+
+def _detail(announcement: Announcement) -> str:
+    # In ASCII, so that half a character in a text of a caller cannot make it unsendable.
+    return json.dumps(announcement.detail, separators=(",", ":"))
+
+
+def _chunks(announcements: Sequence[Announcement]) -> Iterator[list[Announcement]]:
+    """The events in their order, in as few requests as AWS's limits allow."""
+    chunk: list[Announcement] = []
+    total = 0
+    for one in announcements:
+        size = entry_size(one)
+        if chunk and (len(chunk) == ENTRIES_MAX or total + size > BYTES_MAX):
+            yield chunk
+            chunk, total = [], 0
+        chunk.append(one)
+        total += size
+    if chunk:
+        yield chunk

@@ -1,0 +1,1 @@
+"""What stands around every call of a provider: breaker, pace, measures."""

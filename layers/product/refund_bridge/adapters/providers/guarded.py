@@ -1,0 +1,254 @@
+"""The processor and Stripe behind circuit breakers: an outage is answered at once, not waited for.
+
+An answer of any kind closes a circuit; no answer in fair time, a 5xx or an unclear outcome counts
+against it. Nothing is concluded from "no such object" (some ids are refused without asking), from
+an answer that cannot be read (it came in time, and may be about one object only), nor from a
+provider that names the time to come back, nor from a credential that is refused.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from refund_bridge.adapters.providers.breaker import Breaker, CircuitOpenError, Sign
+from refund_bridge.domain.charge import Charge, Movement
+from refund_bridge.domain.instruction import (
+    Aborted,
+    Accepted,
+    CredentialRefused,
+    Outcome,
+    RefundOrder,
+    Rejected,
+    Unknown,
+    UnlinkedOrder,
+)
+from refund_bridge.domain.payment_record import PaymentRecord, StripeReference
+from refund_bridge.domain.refund import ReportParameters
+from refund_bridge.ports.processor import (
+    Capabilities,
+    ChargePage,
+    CredentialRefusedError,
+    Processor,
+    ProviderUnavailableError,
+    UnreadableAnswerError,
+)
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.ports.stripe import (
+    Book,
+    CreditNoteIssued,
+    CreditNoteOrder,
+    CreditNoteOutcome,
+    CreditNoteRefused,
+    CreditNotes,
+    CreditNoteUnclear,
+    ReportAccepted,
+    ReportOutcome,
+    ReportRefused,
+    ReportUnclear,
+)
+
+# To connect, and a second to answer. One that was given less is not to blame for its silence: the
+# time was spent by somebody else.
+FAIR_MS: Final = 3_000
+
+_T = TypeVar("_T")
+
+
+class GuardedProcessor:
+    """``ports.Processor`` behind ``breaker``.
+
+    A movement of money is never begun while the circuit is open. It is the probe only where no
+    read came before it (``VerifyCharge`` other than ``always``), since a read then was the probe.
+    """
+
+    def __init__(self, processor: Processor, breaker: Breaker) -> None:
+        self._processor = processor
+        self._breaker = breaker
+
+    @property
+    def name(self) -> str:
+        """The processor's own; see ``ports.Processor``."""
+        return self._processor.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The processor's own; see ``ports.Processor``."""
+        return self._processor.capabilities
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether it failed too often and has not answered since."""
+        return self._breaker.in_doubt
+
+    def charge(self, charge_id: str, deadline: Deadline) -> Charge:
+        """The payment of that id; see ``ports.Processor``."""
+        return _read(self._breaker, deadline, lambda: self._processor.charge(charge_id, deadline))
+
+    def charge_id_of(self, payment_reference: str, deadline: Deadline) -> str:
+        """The id of the one captured payment of a payment request; see ``ports.Processor``."""
+        return _read(
+            self._breaker,
+            deadline,
+            lambda: self._processor.charge_id_of(payment_reference, deadline),
+        )
+
+    def reference_of(self, charge: Charge, deadline: Deadline) -> str | None:
+        """What the merchant's own system calls the payment; see ``ports.Processor``."""
+        return _read(
+            self._breaker, deadline, lambda: self._processor.reference_of(charge, deadline)
+        )
+
+    def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
+        """One page of all payments; see ``ports.Processor``."""
+        return _read(self._breaker, deadline, lambda: self._processor.charges(cursor, deadline))
+
+    def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
+        """The refund of that id; see ``ports.Processor``."""
+        return _read(
+            self._breaker,
+            deadline,
+            lambda: self._processor.movement(processor_refund_id, deadline),
+        )
+
+    def ordered(
+        self, refund_id: str, payment_id: str | None, deadline: Deadline
+    ) -> Movement | None:
+        """What became of the order with that key; see ``ports.Processor``."""
+        return _read(
+            self._breaker,
+            deadline,
+            lambda: self._processor.ordered(refund_id, payment_id, deadline),
+        )
+
+    def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
+        """Ask once to move the money; ``Aborted`` without asking while the circuit is open.
+
+        A repeated order that is not asked for is ``Unknown``, as ``ports.Processor`` has it.
+        """
+        return self._move(order, lambda: self._processor.refund(order, deadline))
+
+    def refund_unlinked(self, order: UnlinkedOrder, deadline: Deadline) -> Outcome:
+        """As ``refund``, without a payment; see ``ports.Processor``."""
+        return self._move(order, lambda: self._processor.refund_unlinked(order, deadline))
+
+    def _move(self, order: RefundOrder | UnlinkedOrder, ask: Callable[[], Outcome]) -> Outcome:
+        try:
+            turn = self._breaker.admit()
+        except CircuitOpenError as turned_away:
+            if order.repeated:
+                return Unknown(turned_away.reason)
+            return Aborted(turned_away.reason, turned_away.retry_after_s)
+        # From here on nothing may become ``Aborted`` that the processor did not call so.
+        with turn:
+            outcome = ask()
+            match outcome:
+                case Accepted() | Rejected(was_asked=True):
+                    turn.sign = Sign.UP
+                case CredentialRefused():
+                    pass
+                case Unknown() | Aborted(_, None):
+                    turn.sign = Sign.DOWN
+            return outcome
+
+
+class GuardedBook:
+    """``ports.Book`` behind ``breaker``. A report may be the probe: it is safe to repeat."""
+
+    def __init__(self, book: Book, breaker: Breaker) -> None:
+        self._book = book
+        self._breaker = breaker
+
+    def payment_record(self, payment_record: str, deadline: Deadline) -> PaymentRecord:
+        """The Payment Record of that id; see ``ports.Book``."""
+        return _read(
+            self._breaker, deadline, lambda: self._book.payment_record(payment_record, deadline)
+        )
+
+    def payment_intent(self, payment_intent: str, deadline: Deadline) -> StripeReference:
+        """The PaymentIntent of that id; see ``ports.Book``."""
+        return _read(
+            self._breaker, deadline, lambda: self._book.payment_intent(payment_intent, deadline)
+        )
+
+    def invoice(self, invoice: str, deadline: Deadline) -> StripeReference:
+        """The Invoice of that id; see ``ports.Book``."""
+        return _read(self._breaker, deadline, lambda: self._book.invoice(invoice, deadline))
+
+    def report_refund(
+        self, parameters: ReportParameters, idempotency_key: str, deadline: Deadline
+    ) -> ReportOutcome:
+        """Tell Stripe of a refund; ``ReportUnclear`` without asking while the circuit is open."""
+        try:
+            turn = self._breaker.admit()
+        except CircuitOpenError as turned_away:
+            return ReportUnclear(
+                turned_away.reason, retry_after_s=turned_away.retry_after_s, was_asked=False
+            )
+        with turn:
+            outcome = self._book.report_refund(parameters, idempotency_key, deadline)
+            match outcome:
+                case ReportAccepted() | ReportRefused():
+                    turn.sign = Sign.UP
+                case ReportUnclear(retry_after_s=None, credential_refused=False):
+                    turn.sign = Sign.DOWN
+            return outcome
+
+
+class GuardedCreditNotes:
+    """``ports.CreditNotes`` behind ``breaker``.
+
+    A breaker of its own: that Stripe issues no notes must not put off a report.
+    """
+
+    def __init__(self, notes: CreditNotes, breaker: Breaker) -> None:
+        self._notes = notes
+        self._breaker = breaker
+
+    def credit_note_of(self, invoice: str, refund_id: str, deadline: Deadline) -> str | None:
+        """The id of the refund's note on the invoice; see ``ports.CreditNotes``."""
+        return _read(
+            self._breaker,
+            deadline,
+            lambda: self._notes.credit_note_of(invoice, refund_id, deadline),
+        )
+
+    def issue_credit_note(
+        self, order: CreditNoteOrder, idempotency_key: str, deadline: Deadline
+    ) -> CreditNoteOutcome:
+        """Issue a note; ``CreditNoteUnclear`` without asking while the circuit is open."""
+        try:
+            turn = self._breaker.admit()
+        except CircuitOpenError as turned_away:
+            return CreditNoteUnclear(
+                turned_away.reason, retry_after_s=turned_away.retry_after_s, was_asked=False
+            )
+        with turn:
+            had_fair_time = deadline.remaining_ms() >= FAIR_MS
+            outcome = self._notes.issue_credit_note(order, idempotency_key, deadline)
+            match outcome:
+                case CreditNoteIssued() | CreditNoteRefused():
+                    turn.sign = Sign.UP
+                case CreditNoteUnclear(retry_after_s=None, credential_refused=False) if (
+                    had_fair_time
+                ):
+                    turn.sign = Sign.DOWN
+            return outcome
+
+
+def _read(breaker: Breaker, deadline: Deadline, ask: Callable[[], _T]) -> _T:
+    """What ``ask`` reads, if the circuit lets it.
+
+    Raises:
+        CircuitOpenError: it does not; nobody was asked.
+    """
+    with breaker.admit() as turn:
+        had_fair_time = deadline.remaining_ms() >= FAIR_MS
+        try:
+            answer = ask()
+        except (UnreadableAnswerError, CredentialRefusedError):
+            raise
+        except ProviderUnavailableError as error:
+            if had_fair_time and error.retry_after_s is None:
+                turn.sign = Sign.DOWN
+            raise
+        turn.sign = Sign.UP
+        return answer

@@ -1,0 +1,31 @@
+"""The webhooks' queue in SQS: messages of two ids."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from refund_bridge.delivering.message import message_text
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+
+class SqsWebhookBell:
+    """``delivering.ports.Bell`` on the queue ``queue_url``."""
+
+    def __init__(self, client: "SQSClient", queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+
+    def ring(self, pairs: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+        """Send a message for each (refund, address); those that may not have been sent.
+
+        A queue that does not answer is not asked for the others.
+        """
+        for number, pair in enumerate(pairs):
+            try:
+                self._client.send_message(QueueUrl=self._queue_url, MessageBody=message_text(*pair))
+            except (BotoCoreError, ClientError):
+                return pairs[number:]
+        return []

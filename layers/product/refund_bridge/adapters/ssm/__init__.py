@@ -1,0 +1,1 @@
+"""Secrets and keys in the Parameter Store."""

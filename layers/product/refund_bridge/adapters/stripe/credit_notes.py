@@ -1,0 +1,137 @@
+"""Credit notes on Stripe's invoices, by the official SDK.
+
+https://docs.stripe.com/api/credit_notes/create, https://docs.stripe.com/api/credit_notes/list; the
+parameters are those of the pinned SDK's ``CreditNoteCreateParams`` and ``CreditNoteListParams``.
+"""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from refund_bridge.adapters.http.api_key import ApiKey
+from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.adapters.stripe.calls import RefusedError, StripeCalls
+from refund_bridge.ports.processor import ProviderUnavailableError, UnreadableAnswerError
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.ports.stripe import (
+    CreditNoteIssued,
+    CreditNoteOrder,
+    CreditNoteOutcome,
+    CreditNoteRefused,
+    CreditNoteUnclear,
+)
+
+if TYPE_CHECKING:
+    from stripe.params import CreditNoteCreateParams, CreditNoteListParams
+
+# The member of a note's metadata that names our refund.
+REFUND_ID: Final = "refund_bridge_id"
+PAGE_SIZE: Final = 100
+PAGES_MAX: Final = 10
+# The reasons for which Stripe has the word that callers of this service use.
+_REASONS: Final = frozenset({"duplicate", "fraudulent"})
+
+
+class StripeCreditNotes:
+    """``ports.CreditNotes``; ``StripeCalls`` says what it is made of."""
+
+    def __init__(self, *, base_url: str, key: ApiKey, http: DeadlineHttp) -> None:
+        self._calls = StripeCalls(base_url=base_url, key=key, http=http)
+
+    def credit_note_of(self, invoice: str, refund_id: str, deadline: Deadline) -> str | None:
+        """The id of the refund's note on the invoice; see ``ports.CreditNotes``."""
+        after: str | None = None
+        for _ in range(PAGES_MAX):
+            notes, has_more = self._page(invoice, after, deadline)
+            for note, names in notes:
+                if names == refund_id:
+                    return note
+            if not has_more or not notes:
+                return None
+            after = notes[-1][0]
+        raise ProviderUnavailableError(f"{invoice} has more credit notes than are looked through")
+
+    def issue_credit_note(
+        self, order: CreditNoteOrder, idempotency_key: str, deadline: Deadline
+    ) -> CreditNoteOutcome:
+        """Issue a note, in one attempt; see ``ports.CreditNotes`` and ``StripeCalls.write``."""
+        asked: CreditNoteCreateParams = {
+            "invoice": order.invoice,
+            "amount": order.amount,
+            "refunds": [
+                {
+                    "type": "payment_record_refund",
+                    "payment_record_refund": {
+                        "payment_record": order.payment_record,
+                        "refund_group": order.refund_reference,
+                    },
+                    "amount_refunded": order.amount,
+                }
+            ],
+            "metadata": {REFUND_ID: order.refund_id},
+        }
+        if order.reason in _REASONS:
+            asked["reason"] = order.reason
+        try:
+            issued = self._calls.write(
+                lambda client: client.v1.credit_notes.create(
+                    asked, {"idempotency_key": idempotency_key}
+                ),
+                deadline,
+            )
+        except RefusedError as error:
+            return _refused(error)
+        note = issued.get("id")
+        if not isinstance(note, str) or not note or not _is_of(issued, order):
+            return CreditNoteUnclear("Stripe's answer is a success that names another object")
+        return CreditNoteIssued(note)
+
+    def _page(
+        self, invoice: str, after: str | None, deadline: Deadline
+    ) -> tuple[list[tuple[str, str | None]], bool]:
+        """Notes of one page, newest first, with the refund that each names; and: is there more?"""
+        asked: CreditNoteListParams = {"invoice": invoice, "limit": PAGE_SIZE}
+        if after is not None:
+            asked["starting_after"] = after
+        page = self._calls.read(
+            invoice,
+            lambda client: client.v1.credit_notes.list(asked),
+            deadline,
+        )
+        notes, has_more = page.get("data"), page.get("has_more")
+        if not isinstance(notes, list) or not isinstance(has_more, bool):
+            raise UnreadableAnswerError("Stripe's answer is no list of credit notes")
+        return [_named(note) for note in notes], has_more
+
+
+def _refused(error: RefusedError) -> CreditNoteOutcome:
+    refusal = error.refusal
+    if refusal.is_missing:
+        # The invoice was found a moment ago, and the report is just as young: it may be on its way.
+        return CreditNoteUnclear(refusal.message, new_epoch=True)
+    if refusal.is_final:
+        return CreditNoteRefused(refusal.message, refusal.code)
+    # Nothing but Stripe's own word says that the call is over. Without it, another key might bring
+    # a second note beside the first one's late arrival.
+    stored = refusal.is_stored and refusal.in_form
+    return CreditNoteUnclear(
+        refusal.message, stored, refusal.retry_after_s, refusal.is_of_the_credential
+    )
+
+
+def _named(note: Any) -> tuple[str, str | None]:
+    """A note's id, and the refund that its metadata names."""
+    if isinstance(note, dict) and isinstance(note.get("id"), str):
+        metadata = note.get("metadata") or {}
+        if isinstance(metadata, dict):
+            return note["id"], metadata.get(REFUND_ID)
+    raise UnreadableAnswerError("a credit note in Stripe's list cannot be read")
+
+
+def _is_of(issued: dict[str, Any], order: CreditNoteOrder) -> bool:
+    metadata = issued.get("metadata")
+    return (
+        isinstance(metadata, dict)
+        and metadata.get(REFUND_ID) == order.refund_id
+        and issued.get("invoice") == order.invoice
+        and issued.get("amount") == order.amount
+        and str(issued.get("currency")).lower() == order.currency
+    )

@@ -1,0 +1,56 @@
+"""The world of ``hitpay_webhook``."""
+
+from dataclasses import dataclass
+from functools import cache
+
+from aws_lambda_powertools import Logger
+
+from refund_bridge.adapters.aws_runtime.clients import ssm_client
+from refund_bridge.adapters.ssm.webhook_salts import WebhookSalts
+from refund_bridge.bootstrap.money_path import look_once_of, money_path
+from refund_bridge.bootstrap.observing import observe_of
+from refund_bridge.bootstrap.settling import SettlingSettings
+from refund_bridge.observing.observe_payment import ObservePayment
+from refund_bridge.ports.runtime import Clock, Trail
+from refund_bridge.refunding.recent_looks import LookOnce
+
+
+class HitPayWebhookSettings(SettlingSettings):
+    """What ``hitpay_webhook`` reads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HitPayWebhookWorld:
+    """What ``hitpay_webhook`` works with."""
+
+    observe: ObservePayment
+    look_once: LookOnce
+    salts: WebhookSalts
+    clock: Clock
+    trail: Trail
+
+
+@cache
+def hitpay_webhook(logger: Logger) -> HitPayWebhookWorld:
+    """The world of ``hitpay_webhook``, from its environment.
+
+    Raises:
+        ConfigurationError: the environment is wrong, or mixes real and play money.
+    """
+    settings = HitPayWebhookSettings.from_environment()
+    path = money_path(settings, logger, needs_processor=False)
+    salts = WebhookSalts(
+        ssm_client(),
+        settings.secrets_prefix,
+        max_age_s=settings.secrets_cache_seconds,
+        clock=path.clock,
+        trail=path.trail,
+    )
+    observe = observe_of(path, settings)
+    return HitPayWebhookWorld(
+        observe=observe,
+        look_once=look_once_of(settings, path),
+        salts=salts,
+        clock=path.clock,
+        trail=path.trail,
+    )

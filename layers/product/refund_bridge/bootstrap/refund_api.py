@@ -1,0 +1,107 @@
+"""The world of ``refund_api``."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Literal
+
+from aws_lambda_powertools import Logger
+from pydantic import Field
+
+from refund_bridge.adapters.aws_runtime.clients import ssm_client
+from refund_bridge.adapters.ssm.api_keys import ApiKeys
+from refund_bridge.bootstrap.money_path import (
+    PayoutSettings,
+    look_once_of,
+    money_path,
+    new_token,
+    payout_rules,
+)
+from refund_bridge.bootstrap.settling import SettlingSettings, settle_of
+from refund_bridge.domain.payouts import PayoutRules
+from refund_bridge.http.address_throttle import AddressThrottle
+from refund_bridge.http.callers import Callers, KeyCallers, SignedCallers
+from refund_bridge.operating.withdraw import WithdrawRefund
+from refund_bridge.ports.runtime import Clock, Trail
+from refund_bridge.reading.listing import ListRefunds
+from refund_bridge.reading.read_payment import ReadPayment
+from refund_bridge.reading.read_refund import ReadRefund
+from refund_bridge.refunding.in_flight import ExecuteOrAwait
+
+
+class RefundApiSettings(SettlingSettings, PayoutSettings):
+    """What ``refund_api`` reads.
+
+    Attributes:
+        stripe_account_id: the account of Stripe's that this stage serves, ``acct_…``; empty: not
+            said, so a caller that names one is refused.
+        api_auth: who finds out who calls: this function by a bearer key, or the gateway by a
+            signature. The second word is SAM's own.
+    """
+
+    api_auth: Literal["bearer", "AWS_IAM"]
+    stripe_account_id: Annotated[str, Field(pattern=r"^(acct_\w+)?$")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundApi:
+    """What ``refund_api`` works with."""
+
+    stage: str
+    stripe_account_id: str
+    execute: ExecuteOrAwait
+    payouts: PayoutRules
+    withdraw: Callable[[str], WithdrawRefund]
+    read_refund: ReadRefund
+    list_refunds: ListRefunds
+    read_payment: ReadPayment
+    callers: Callers
+    clock: Clock
+    new_token: Callable[[], str]
+
+
+@cache
+def refund_api(logger: Logger) -> RefundApi:
+    """The world of ``refund_api``, from its environment.
+
+    Raises:
+        ConfigurationError: the environment is wrong, or mixes real and play money.
+    """
+    settings = RefundApiSettings.from_environment()
+    path = money_path(settings, logger)
+    list_refunds = ListRefunds(ledger=path.ledger, listing=path.listing, clock=path.clock)
+    return RefundApi(
+        stage=settings.stage,
+        stripe_account_id=settings.stripe_account_id,
+        execute=ExecuteOrAwait(execute=path.execute, clock=path.clock, pause=time.sleep),
+        payouts=payout_rules(settings),
+        withdraw=lambda actor: WithdrawRefund(
+            ledger=path.ledger, recorder=path.execute.recorder, clock=path.clock, actor=actor
+        ),
+        read_refund=ReadRefund(ledger=path.ledger, settle=settle_of(path, settings)),
+        list_refunds=list_refunds,
+        read_payment=ReadPayment(
+            ledger=path.ledger,
+            list_refunds=list_refunds,
+            resolver=path.execute.resolver,
+            learn=path.learn,
+            look_once=look_once_of(settings, path),
+        ),
+        callers=_callers(settings, path.clock, path.trail),
+        clock=path.clock,
+        new_token=new_token,
+    )
+
+
+def _callers(settings: RefundApiSettings, clock: Clock, trail: Trail) -> Callers:
+    if settings.api_auth == "AWS_IAM":
+        return SignedCallers(trail)
+    keys = ApiKeys(
+        ssm_client(),
+        settings.secrets_prefix,
+        max_age_s=settings.secrets_cache_seconds,
+        clock=clock,
+        trail=trail,
+    )
+    return KeyCallers(keys, AddressThrottle(clock), trail)

@@ -1,0 +1,48 @@
+"""Stripe, as every function that asks it does."""
+
+from dataclasses import dataclass
+
+from refund_bridge.adapters.http.api_key import ApiKey
+from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.adapters.providers.breaker import Breaker
+from refund_bridge.adapters.providers.guarded import GuardedBook, GuardedCreditNotes
+from refund_bridge.adapters.providers.watched import WatchedBook, WatchedCreditNotes
+from refund_bridge.adapters.ssm.secrets import Secrets
+from refund_bridge.adapters.stripe.book import StripeBook
+from refund_bridge.adapters.stripe.credit_notes import StripeCreditNotes
+from refund_bridge.adapters.stripe.key_of_mode import ModeCheckedKey
+from refund_bridge.bootstrap.trails import calls_to
+from refund_bridge.config import Mode, Settings
+from refund_bridge.ports.runtime import Clock, Trail
+
+STRIPE_SECRET_KEY = "stripe-secret-key"  # noqa: S105 - a parameter's name, not its value
+
+
+@dataclass(frozen=True, slots=True)
+class StripeSide:
+    """The book and its credit notes, each behind a breaker of its own."""
+
+    book: GuardedBook
+    credit_notes: GuardedCreditNotes
+
+
+def key_of(name: str, secrets: Secrets, mode: Mode) -> ApiKey:
+    """The key of that name; Stripe's is refused if it is of another mode."""
+    key = secrets.secret(name)
+    return ModeCheckedKey(key, mode) if name == STRIPE_SECRET_KEY else key
+
+
+def stripe_side(
+    settings: Settings, secrets: Secrets, http: DeadlineHttp, clock: Clock, trail: Trail
+) -> StripeSide:
+    """Stripe with the key ``STRIPE_SECRET_KEY`` of these secrets."""
+    url, key = settings.stripe_url, key_of(STRIPE_SECRET_KEY, secrets, settings.mode)
+    calls = calls_to("stripe", clock, trail, tracing=settings.tracing)
+    book = StripeBook(base_url=url, key=key, http=http)
+    credit_notes = StripeCreditNotes(base_url=url, key=key, http=http)
+    return StripeSide(
+        GuardedBook(WatchedBook(book, calls), Breaker("stripe", clock, trail)),
+        GuardedCreditNotes(
+            WatchedCreditNotes(credit_notes, calls), Breaker("stripe credit notes", clock, trail)
+        ),
+    )

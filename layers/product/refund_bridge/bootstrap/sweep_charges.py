@@ -1,0 +1,55 @@
+"""The world of ``sweep_charges``."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated
+
+from aws_lambda_powertools import Logger
+from pydantic import Field
+
+from refund_bridge.adapters.aws_runtime.side_by_side import SideBySide
+from refund_bridge.bootstrap.money_path import money_path
+from refund_bridge.bootstrap.observing import observe_of
+from refund_bridge.bootstrap.settling import SettlingSettings
+from refund_bridge.observing.sweep_payments import SweepPayments
+from refund_bridge.ports.runtime import Clock
+
+
+class SweepChargesSettings(SettlingSettings):
+    """What ``sweep_charges`` reads."""
+
+    settle_concurrency: Annotated[int, Field(ge=1, le=32)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepChargesWorld:
+    """What ``sweep_charges`` works with."""
+
+    sweep: SweepPayments
+    clock: Clock
+
+
+@cache
+def sweep_charges(logger: Logger) -> SweepChargesWorld:
+    """The world of ``sweep_charges``, from its environment.
+
+    Raises:
+        ConfigurationError: the environment is wrong, or mixes real and play money.
+    """
+    settings = SweepChargesSettings.from_environment()
+    path = money_path(settings, logger, needs_processor=False)
+    observe = observe_of(path, settings)
+    sweep = SweepPayments(
+        processors={
+            name: processor
+            for name, processor in path.processors.items()
+            if processor.capabilities.lists_charges
+        },
+        sweeps=path.sweeps,
+        payments=path.listing.payments,
+        observe=observe,
+        together=SideBySide(settings.settle_concurrency),
+        clock=path.clock,
+        trail=path.trail,
+    )
+    return SweepChargesWorld(sweep=sweep, clock=path.clock)

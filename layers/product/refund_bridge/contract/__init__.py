@@ -1,0 +1,1 @@
+"""What callers ask and are shown: requests, the refund object, the OpenAPI document."""

@@ -1,0 +1,37 @@
+"""Send a test event to an address, from where the real ones are sent, and say what came of it."""
+
+from dataclasses import dataclass
+
+from refund_bridge.delivering.event import body_of_test
+from refund_bridge.delivering.ports import AddressBook
+from refund_bridge.delivering.post import PostEvent
+from refund_bridge.ports.runtime import Clock, Deadline, Trail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendTestEvent:
+    """Sends one event that is of no refund. It counts neither as a delivery nor as a failure."""
+
+    book: AddressBook
+    post: PostEvent
+    clock: Clock
+    trail: Trail
+    livemode: bool
+
+    def __call__(self, address_id: str, deadline: Deadline) -> dict[str, str | int | bool | None]:
+        """Whether the address took it, why not, and how long that was, in milliseconds.
+
+        Raises:
+            KeyUnavailableError: the addresses' parameters cannot be read now.
+        """
+        # Whoever asks may have added it, or changed its secret, a moment ago.
+        to = self.book.address(address_id, anew=True)
+        if to is None:
+            return {"taken": False, "reason": "no parameter holds this address", "took_ms": 0}
+        at_ms, began_ms = self.clock.now_ms(), self.clock.monotonic_ms()
+        body = body_of_test(f"test_{at_ms}", to, at_ms=at_ms, livemode=self.livemode)
+        refusal = self.post(to, body, deadline)
+        took_ms = self.clock.monotonic_ms() - began_ms
+        taken, reason = refusal is None, None if refusal is None else refusal.reason
+        self.trail.note("webhook_tested", address_id=address_id, taken=taken, took_ms=took_ms)
+        return {"taken": taken, "reason": reason, "took_ms": took_ms}

@@ -1,0 +1,1 @@
+"""The rules: pure, of the standard library only."""

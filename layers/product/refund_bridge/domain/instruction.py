@@ -1,0 +1,106 @@
+"""What a processor is asked to do, and what may become of that."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from refund_bridge.domain.charge import Movement
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.refund import PaymentMethodKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundOrder:
+    """What the processor is asked to move.
+
+    Attributes:
+        listed_before: ids of the refunds that the payment listed before this order, whoever made
+            them; ``None``: it was not read, or lists none that can be read. Where the answer names
+            all refunds of the payment and not ours, the one that is not among these is ours.
+        repeated: whether an order of this ``refund_id`` may have arrived before. Only a processor
+            that dedupes by key is handed such an order.
+    """
+
+    refund_id: str
+    payment_id: str
+    money: Money
+    reason: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    listed_before: frozenset[str] | None = None
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlinkedOrder:
+    """What the processor is asked to move to a customer, with no payment that it belongs to.
+
+    Attributes:
+        payment_method: where it goes, by the processor's id.
+        kind: what the caller says that the payment method is; ``None``: nothing.
+        customer: whose it is, in the processor's own members, such as ``hsid``; not shown.
+        repeated: as in ``RefundOrder``.
+    """
+
+    refund_id: str
+    money: Money
+    payment_method: str
+    kind: PaymentMethodKind | None = None
+    customer: Mapping[str, str] = field(repr=False)
+    reason: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The processor has the refund; amount, currency and payment (or method) are as asked."""
+
+    movement: Movement
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The processor refused, finally: no money moved and none will.
+
+    Attributes:
+        status: the HTTP status of the refusal; 422 where the adapter itself refused to ask.
+        code: the processor's, or the adapter's, where there is one.
+        details: amounts that the processor named, minor units: ``original_amount``,
+            ``already_refunded``, ``remaining_refundable``, ``requested_refund``.
+        was_asked: whether the processor itself refused, so that it is there.
+    """
+
+    message: str
+    status: int
+    code: str | None = None
+    details: Mapping[str, int] = field(default_factory=dict)
+    was_asked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Aborted:
+    """It is certain that the processor executed nothing."""
+
+    reason: str
+    retry_after_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRefused(Aborted):
+    """The processor does not accept the credential, so it executed nothing.
+
+    Attributes:
+        replaced: whether the credential read anew is another one, so that sending the order once
+            more, at once, is of use. Whoever sends it checks the lease again before.
+    """
+
+    replaced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """It is not known whether the processor executed the refund."""
+
+    reason: str
+
+
+Outcome = Accepted | Rejected | Aborted | Unknown

@@ -1,0 +1,332 @@
+"""From the processor's answer to the refund's next state: pure, and the only such place.
+
+What is not final is due for settling at once (``next_check_ms``): the next run takes it up.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any, Final
+
+from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.instruction import Aborted, Accepted, Outcome, Rejected, Unknown
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.payment import Payment, PaymentKey
+from refund_bridge.domain.refund import (
+    TAKEN_BACK,
+    Failure,
+    Refund,
+    RefundType,
+    Report,
+    ReportCause,
+    ReportParameters,
+)
+from refund_bridge.domain.state_machine import Event, ReportEvent, ReportState, State
+from refund_bridge.domain.transitions import Why, noted, report_transition, transition
+
+# The reporter is rung for at once and usually done within seconds; before that, looking is idle.
+RING_CHECK_MS: Final = 15_000
+# A doorbell counts as unheard after a settle interval, so a look that stands until then is as good;
+# and every other time would be two more writes to the index of what is due.
+RING_CHECK_MS_MAX: Final = 75_000
+ABORTED_CODE: Final = "processor_unavailable"
+ABORTED_MESSAGE: Final = "The processor could not be asked; nothing was executed."
+# The cause of a line that says that the processor shows a success again that it had taken back.
+RESTORED: Final = "restored"
+# Evidence is for reading, and a line of history is bounded.
+REASON_MAX: Final = 300
+
+
+def after_outcome(refund: Refund, outcome: Outcome, *, at_ms: int, actor: str) -> Refund:
+    """The refund after the answer to its own call; unchanged if the answer tells nothing new.
+
+    An answer that comes after settling has moved the refund to ``unknown`` or ``review`` is still
+    the best evidence there is, so it moves the refund on from there.
+    """
+    match outcome:
+        case Accepted(movement):
+            return after_movement(refund, movement, at_ms=at_ms, cause="accepted", actor=actor)
+        case Rejected() | Aborted() if refund.repeats:
+            # What became of the first order says nothing of the one that was handed over since.
+            return refund
+        case Rejected(message, status, code, details):
+            failure = Failure(
+                code=code or "refund_rejected", message=message, status=status, details=details
+            )
+            event = Event.REJECT if refund.state is State.SUBMITTING else Event.FAIL
+            return _without_movement(refund, event, failure, _why(at_ms, "rejected", actor))
+        case Aborted(reason, retry_after_s):
+            failure = Failure(
+                code=ABORTED_CODE, message=ABORTED_MESSAGE, retry_after_s=retry_after_s
+            )
+            event, why = (
+                _abort_event(refund),
+                _why(at_ms, "aborted", actor, {"reason": reason[:REASON_MAX]}),
+            )
+            return _without_movement(refund, event, failure, why)
+        case Unknown(reason):
+            if refund.state is not State.SUBMITTING:
+                return refund
+            why = _why(at_ms, "no_usable_answer", actor, {"reason": reason[:REASON_MAX]})
+            return transition(
+                refund,
+                Event.LOSE,
+                why,
+                lease_until_ms=None,
+                next_check_ms=at_ms,
+                looks=0,
+            )
+
+
+def after_movement(
+    refund: Refund, movement: Movement, *, at_ms: int, cause: str, actor: str
+) -> Refund:
+    """The refund bound to ``movement``, in the state that the movement is in.
+
+    A success is entered together with the report that it owes, its parameters frozen, whatever the
+    refund was thought to be before: the money has moved. A failure in the very answer that accepted
+    the refund is first kept as pending: the next look decides.
+    """
+    why = _why(at_ms, cause, actor, evidence_of(movement))
+    bound: dict[str, Any] = {
+        "processor_refund_id": movement.id,
+        "lease_until_ms": None,
+        "looks": 0,
+        "fee": movement.fee or _fee_known_of(refund, movement),
+    }
+    if movement.status is MovementStatus.SUCCEEDED:
+        succeeded = transition(
+            refund, Event.SUCCEED, why, failure=None, next_check_ms=None, **bound
+        )
+        return owing_report(succeeded, movement, why, standing_check_ms=refund.next_check_ms)
+    if movement.status is MovementStatus.FAILED and refund.state is not State.SUBMITTING:
+        failure = Failure(
+            code=movement.failure_code or "refund_failed",
+            message=movement.failure_message
+            or f"The processor shows the refund as {movement.processor_status}.",
+        )
+        return transition(refund, Event.FAIL, why, failure=failure, next_check_ms=None, **bound)
+    if refund.state in (State.PENDING, State.REVIEW):
+        # A review that is bound waits for its movement's end, as a pending refund does.
+        return replace(refund, next_check_ms=at_ms, **bound)
+    return transition(refund, Event.PEND, why, next_check_ms=at_ms, **bound)
+
+
+def _fee_known_of(refund: Refund, movement: Movement) -> Money | None:
+    """What was said of this movement's fee once, where this answer leaves it out."""
+    return refund.fee if refund.processor_refund_id == movement.id else None
+
+
+class News(StrEnum):
+    """What the processor shows of a refund's movement that the ledger does not know yet."""
+
+    ENDED = "ended"
+    TAKEN_BACK = "taken_back"
+    RESTORED = "restored"
+    MOVED_AFTER_ALL = "moved_after_all"
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether the processor had said otherwise, so that one look is not enough to believe."""
+        return self is not News.ENDED
+
+
+def news_of(refund: Refund, movement: Movement) -> News | None:
+    """What ``movement``, which the refund is bound to or which shows its order, tells anew."""
+    match refund.state, movement.status:
+        case State.PENDING | State.REVIEW, MovementStatus.SUCCEEDED | MovementStatus.FAILED:
+            return News.ENDED
+        case State.SUCCEEDED, MovementStatus.FAILED if refund.late_failure_at_ms is None:
+            return News.TAKEN_BACK
+        case State.SUCCEEDED, MovementStatus.SUCCEEDED if refund.late_failure_at_ms is not None:
+            return News.RESTORED
+        case State.FAILED | State.REJECTED | State.ABORTED, MovementStatus.SUCCEEDED:
+            return News.MOVED_AFTER_ALL
+        case _:
+            return None
+
+
+def after_news(refund: Refund, movement: Movement, *, at_ms: int, cause: str, actor: str) -> Refund:
+    """The refund after what ``news_of`` tells, which is something."""
+    match news_of(refund, movement):
+        case News.TAKEN_BACK:
+            return taken_back(refund, movement, at_ms=at_ms, actor=actor)
+        case News.RESTORED:
+            return restored(refund, movement, at_ms=at_ms, actor=actor)
+        case _:
+            return after_movement(refund, movement, at_ms=at_ms, cause=cause, actor=actor)
+
+
+def taken_back(refund: Refund, movement: Movement, *, at_ms: int, actor: str) -> Refund:
+    """The succeeded refund whose money the processor took back.
+
+    Stripe cannot un-report, so the refund stays ``succeeded`` and its headroom is not given back:
+    paying again is a person's decision. A report that was never sent is canceled.
+    """
+    why = _why(at_ms, TAKEN_BACK, actor, evidence_of(movement))
+    report = refund.report
+    unsent = report.state in (ReportState.DUE, ReportState.FAILED) and not report.was_sent
+    seen = noted(refund, why)
+    if unsent:
+        seen = report_transition(refund, ReportEvent.CANCEL, why, cause=None)
+    return replace(seen, late_failure_at_ms=at_ms, handled_at_ms=None)
+
+
+def restored(refund: Refund, movement: Movement, *, at_ms: int, actor: str) -> Refund:
+    """The refund that the processor had taken back, and shows as succeeded again.
+
+    A report that was canceled or waived meanwhile is owed again.
+    """
+    why = _why(at_ms, RESTORED, actor, evidence_of(movement))
+    seen = replace(noted(refund, why), late_failure_at_ms=None, handled_at_ms=None)
+    report = seen.report
+    is_owed = report.state is ReportState.NOT_DUE and not seen.is_before_adoption
+    return owing_report(seen, movement, why) if is_owed else seen
+
+
+def owing_report(
+    refund: Refund, movement: Movement, why: Why, *, standing_check_ms: int | None = None
+) -> Refund:
+    """The succeeded refund with its report due.
+
+    One that leads to no Payment Record has failed to be reported, so that a person looks for the
+    record; but an unlinked refund that names none is unchanged, and of a payment that Stripe took
+    there is nothing to report: settling only looks after it. A refund of ours is rung for by
+    whoever writes this; what others made is left to settling, since they may be about to report it
+    themselves.
+
+    ``standing_check_ms`` is when settling was going to look at it before it succeeded; that look is
+    kept, if it is in time to see whether the doorbell was heard.
+    """
+    if refund.is_stripes_own:
+        return replace(refund, next_check_ms=why.at_ms + RING_CHECK_MS)
+    if refund.payment_record is None:
+        return refund if refund.request.is_unlinked else _not_linked(refund, why)
+    before, rings_ms = refund.report, why.at_ms if refund.is_ours else None
+    frozen = before.parameters
+    if frozen is None or frozen.payment_record != refund.payment_record:
+        frozen = report_parameters(refund, movement, at_ms=why.at_ms)
+    # What Stripe was asked before, if it was, stays known: then the reference alone decides.
+    asked = Report(
+        attempts=before.attempts,
+        epoch=before.epoch + int(before.was_sent),
+        answers=before.answers,
+    )
+    owing = report_transition(
+        replace(refund, report=replace(asked, parameters=frozen)),
+        ReportEvent.OWE,
+        replace(why, evidence={}),
+        last_ring_ms=rings_ms,
+    )
+    if not refund.is_ours:
+        return replace(owing, next_check_ms=why.at_ms)
+    return replace(owing, next_check_ms=_ring_check_ms(standing_check_ms, why.at_ms))
+
+
+def report_at_birth(key: PaymentKey) -> Report:
+    """Where the report of a new refund of that payment stands: of Stripe's own nothing is owed."""
+    return Report(cause=ReportCause.STRIPES_OWN) if key.is_stripes_own else Report()
+
+
+def _ring_check_ms(standing_ms: int | None, at_ms: int) -> int:
+    soonest_ms, latest_ms = at_ms + RING_CHECK_MS, at_ms + RING_CHECK_MS_MAX
+    if standing_ms is not None and soonest_ms <= standing_ms <= latest_ms:
+        return standing_ms
+    return soonest_ms
+
+
+def of_its_payment(refund: Refund, payment: Payment) -> Refund:
+    """The refund with the record that books its payment now.
+
+    It may be known only since the refund's import, or have been mended while the refund was thought
+    to have moved nothing.
+    """
+    if refund.payment_record == payment.payment_record:
+        return refund
+    return replace(refund, payment_record=payment.payment_record)
+
+
+def booked_by(
+    refund: Refund, payment_record: str, movement: Movement, *, at_ms: int, actor: str
+) -> Refund:
+    """The refund of which it has become known only now which Payment Record books it.
+
+    One that has succeeded owes its report from now on.
+    """
+    linked = replace(refund, payment_record=payment_record, updated_at_ms=at_ms)
+    if refund.report.state is not ReportState.FAILED or refund.late_failure_at_ms is not None:
+        return linked
+    why = _why(at_ms, "link_found", actor, {"payment_record": payment_record})
+    owing = report_transition(
+        linked,
+        ReportEvent.REPLAY,
+        why,
+        cause=None,
+        parameters=report_parameters(linked, movement, at_ms=at_ms),
+        last_error=None,
+        last_ring_ms=None,
+    )
+    return replace(owing, next_check_ms=at_ms)
+
+
+def _not_linked(refund: Refund, why: Why) -> Refund:
+    owing = report_transition(refund, ReportEvent.OWE, replace(why, evidence={}))
+    not_linked = replace(why, cause=ReportCause.NOT_LINKED, evidence={})
+    return report_transition(
+        owing,
+        ReportEvent.GIVE_UP,
+        not_linked,
+        cause=ReportCause.NOT_LINKED,
+        last_error=ReportCause.NOT_LINKED.value,
+    )
+
+
+def report_parameters(refund: Refund, movement: Movement, *, at_ms: int) -> ReportParameters:
+    """What Stripe will be told, in Unix seconds; the time of refund is never before its start."""
+    if refund.payment_record is None:
+        raise ValueError(f"{refund.id} is booked by no Payment Record")
+    moved_at_ms = movement.refunded_at_ms or movement.created_at_ms or at_ms
+    initiated_at_s = (refund.started_at_ms or moved_at_ms) // 1000
+    return ReportParameters(
+        payment_record=refund.payment_record,
+        amount=refund.amount,
+        currency=refund.currency,
+        refund_reference=movement.id,
+        initiated_at_s=initiated_at_s,
+        refunded_at_s=max(initiated_at_s, moved_at_ms // 1000),
+    )
+
+
+def evidence_of(movement: Movement) -> dict[str, Any]:
+    """What the history keeps of a movement: ids, amounts, statuses and times only."""
+    return {
+        "processor_refund_id": movement.id,
+        "amount": movement.money.amount,
+        "currency": movement.money.currency,
+        "processor_status": movement.processor_status,
+        "refunded_at_ms": movement.refunded_at_ms,
+        "created_at_ms": movement.created_at_ms,
+    }
+
+
+def _without_movement(refund: Refund, event: Event, failure: Failure, why: Why) -> Refund:
+    evidence = {**why.evidence, "code": failure.code, "status": failure.status}
+    is_over = event is not Event.DEFER
+    return transition(
+        refund,
+        event,
+        replace(why, evidence=evidence),
+        failure=failure if is_over else None,
+        lease_until_ms=None,
+        next_check_ms=None if is_over else why.at_ms,
+    )
+
+
+def _abort_event(refund: Refund) -> Event:
+    if refund.state is not State.SUBMITTING:
+        return Event.FAIL
+    return Event.DEFER if refund.request.refund_type is RefundType.SCHEDULED else Event.ABORT
+
+
+def _why(at_ms: int, cause: str, actor: str, evidence: Mapping[str, Any] | None = None) -> Why:
+    return Why(at_ms=at_ms, cause=cause, actor=actor, evidence=evidence or {})

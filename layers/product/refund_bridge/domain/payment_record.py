@@ -1,0 +1,76 @@
+"""Stripe's objects that lead to a payment, as far as refunds need them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentRecord:
+    """A Stripe Payment Record; amounts in minor units of ``currency``.
+
+    Attributes:
+        reported_by: ``self`` if somebody told Stripe of the payment, ``stripe`` if Stripe took it
+            itself; ``None`` if Stripe does not say.
+    """
+
+    id: str
+    livemode: bool
+    currency: str
+    amount_requested: int
+    amount_guaranteed: int
+    amount_refunded: int
+    amount_canceled: int
+    metadata: Mapping[str, str]
+    payment_reference: str | None
+    reported_by: str | None = None
+
+    @property
+    def captured(self) -> int:
+        """What was captured: Stripe's ``amount_guaranteed`` is net of refunds."""
+        return self.amount_guaranteed + self.amount_refunded
+
+
+class InvoicePaymentKind(StrEnum):
+    """By what an invoice was paid, in Stripe's words."""
+
+    PAYMENT_RECORD = "payment_record"
+    PAYMENT_INTENT = "payment_intent"
+    CHARGE = "charge"
+
+
+@dataclass(frozen=True, slots=True)
+class InvoicePayment:
+    """A paid payment of an invoice.
+
+    Attributes:
+        id: of the object that ``kind`` says.
+        amount_paid: what of it went into this invoice, minor units; ``None`` if Stripe does not
+            say.
+    """
+
+    kind: InvoicePaymentKind
+    id: str
+    amount_paid: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StripeReference:
+    """A PaymentIntent or an Invoice, as far as it leads to a Payment Record.
+
+    Attributes:
+        payment_record: the record that Stripe itself names: as it is now, or only its id.
+        captured_charge: the id of the charge by which Stripe itself captured money for it.
+        authorised_charge: the id of the charge of which Stripe itself has captured nothing yet.
+        payments: the invoice's paid payments.
+        has_more_payments: whether there are others that were not shown.
+    """
+
+    id: str
+    livemode: bool
+    metadata: Mapping[str, str]
+    payment_record: PaymentRecord | str | None = None
+    captured_charge: str | None = None
+    authorised_charge: str | None = None
+    payments: tuple[InvoicePayment, ...] = ()
+    has_more_payments: bool = False

@@ -1,0 +1,1 @@
+"""Refunds asked for by events, and the events that tell of refunds."""

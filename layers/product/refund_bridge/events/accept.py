@@ -1,0 +1,197 @@
+"""Accept a refund that was asked for by an event: the same use case as for a call over HTTP.
+
+An event is always a scheduled refund, whatever its ``refund_type`` says: nobody waits for the
+answer, and a busy payment only delays it. It names the refund by a key like any caller, so an
+event that comes twice, or after a call with the same key, is the same refund.
+
+What can never be accepted is told on the bus and set aside with its reason; what may be accepted
+later comes back, a bounded number of times. A request is in one of these places at any moment.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from refund_bridge.domain.errors import (
+    AmountRefusedError,
+    AttemptsSpentError,
+    CurrencyMismatchError,
+    ForbiddenError,
+    IdempotencyKeyRequiredError,
+    IdempotencyKeyReusedError,
+    InvalidRequestError,
+    PaymentBusyError,
+    PaymentLinkConflictError,
+    PaymentNotFoundError,
+    PaymentNotLinkedError,
+    PaymentNotRefundableError,
+    ProcessorUnavailableError,
+    RateLimitedError,
+    RefundAmountExceededError,
+    RefundBridgeError,
+    StripeUnavailableError,
+)
+from refund_bridge.domain.refund import RefundRequest, RefundType, Source, refund_id_of
+from refund_bridge.domain.state_machine import State
+from refund_bridge.events.announcements import refusal_of
+from refund_bridge.ports.events import EventBus
+from refund_bridge.ports.queues import DeadLetters
+from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.refunding.command import CreateRefund
+from refund_bridge.refunding.execute import Answer, ExecuteRefund
+
+# No waiting mends these.
+REFUSED: Final = (
+    AmountRefusedError,
+    AttemptsSpentError,
+    CurrencyMismatchError,
+    ForbiddenError,
+    IdempotencyKeyRequiredError,
+    IdempotencyKeyReusedError,
+    InvalidRequestError,
+    PaymentLinkConflictError,
+    PaymentNotFoundError,
+    PaymentNotLinkedError,
+    PaymentNotRefundableError,
+    RefundAmountExceededError,
+)
+# Waiting may mend these, and they promise that nothing moved: at the end they are refusals, too.
+# Of everything else it is not known whether the refund was accepted after all.
+NOTHING_MOVED: Final = (
+    PaymentBusyError,
+    ProcessorUnavailableError,
+    RateLimitedError,
+    StripeUnavailableError,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request as an event brought it.
+
+    Attributes:
+        id: the event's own: how its sender knows it. A sender that repeats itself sends another.
+        source: who says to have sent it; the bus lets only the allowed ones through.
+    """
+
+    id: str
+    source: str
+    idempotency_key: str
+    request: RefundRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """The message that brought a request, readable or not.
+
+    Attributes:
+        id: the event's own if it can be read, else derived from ``body``: the same however often
+            the message comes, and when it is redriven.
+        source, refund_id: as far as they can be read.
+        receive: how often it was received.
+    """
+
+    body: str
+    id: str
+    source: str | None
+    refund_id: str | None
+    receive: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptRefund:
+    """Turns a request into a scheduled refund, or finds the refund that it already is."""
+
+    execute: ExecuteRefund
+    stage: str
+    new_token: Callable[[], str]
+
+    def __call__(self, asked: Asked, deadline: Deadline, allow: Callable[[], object]) -> Answer:
+        """On return the refund is durable; ``deadline`` bounds all provider calls.
+
+        ``allow`` raises if it may not be sent (``ExecuteRefund``).
+
+        A refund of the same key that was aborted, which only an instant one can be, is tried again
+        at once.
+
+        Raises:
+            RefundBridgeError: the contract's errors; ``REFUSED`` are for good.
+            LedgerUnavailableError: the ledger could not be read or written.
+        """
+        command = CreateRefund(
+            refund_id=refund_id_of(asked.idempotency_key, self.stage),
+            request=replace(asked.request, refund_type=RefundType.SCHEDULED),
+            source=Source.EVENT,
+            actor=f"event:{asked.source}",
+            token=self.new_token(),
+            idempotency_key=asked.idempotency_key,
+        )
+        answer = self.execute(command, deadline, allow)
+        if answer.refund.state is State.ABORTED:
+            raise ProcessorUnavailableError(
+                "The processor could not be asked; nothing was executed."
+            )
+        return answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefuseRequest:
+    """Sets aside a request that is not accepted."""
+
+    bus: EventBus
+    dead_letters: DeadLetters
+    clock: Clock
+    trail: Trail
+
+    def __call__(self, letter: Letter, error: Exception, deadline: Deadline, *, last: bool) -> bool:
+        """Whether the message has been dealt with; otherwise it must come back.
+
+        It has if it lies among the dead letters, durably, and its refusal was published. On its
+        ``last`` receive it is set aside whatever is wrong, even if nobody could be told.
+
+        Raises:
+            DeadLettersError: it may not have been set aside; it must come back.
+        """
+        refused = isinstance(error, REFUSED)
+        if not refused and not last:
+            return False
+        told = isinstance(error, REFUSED + NOTHING_MOVED) and self._tell(letter, error, deadline)
+        if refused and not told and not last:
+            return False
+        self.dead_letters.set_aside(letter.body, _reasons(letter, error, told=told))
+        self.trail.note(
+            "request_refused", event_id=letter.id, code=_code(error), receive=letter.receive
+        )
+        return True
+
+    def _tell(self, letter: Letter, error: RefundBridgeError, deadline: Deadline) -> bool:
+        refusal = refusal_of(
+            error,
+            request_id=letter.id,
+            source=letter.source,
+            refund_id=letter.refund_id,
+            at_ms=self.clock.now_ms(),
+        )
+        return not self.bus.publish([refusal], deadline)
+
+
+def _reasons(letter: Letter, error: Exception, *, told: bool) -> Mapping[str, str]:
+    is_known = isinstance(error, REFUSED + NOTHING_MOVED)
+    reasons = {
+        "reason_code": _code(error),
+        # The text of a defect may hold anything; the log has its trace.
+        "reason": error.message if isinstance(error, RefundBridgeError) else type(error).__name__,
+        "outcome": "nothing_executed" if is_known else "unknown",
+        "published": str(told).lower(),
+        "receives": str(letter.receive),
+    }
+    fields = error.details.get("fields") if isinstance(error, RefundBridgeError) else None
+    if fields:
+        reasons["fields"] = "; ".join(f"{one['path']}: {one['reason']}" for one in fields)
+    if letter.refund_id is not None:
+        reasons["refund_id"] = letter.refund_id
+    return reasons
+
+
+def _code(error: Exception) -> str:
+    return error.code if isinstance(error, RefundBridgeError) else RefundBridgeError.code

@@ -1,0 +1,1 @@
+"""What webhooks and the daily sweep show of payments."""

@@ -1,0 +1,225 @@
+"""Walk through the processor's payments for refunds that nobody told us of: the daily sweep.
+
+A webhook may be lost or never be set up. Every run looks at the newest pages first, as long as
+they show something new, and then goes on where the last one ended, beginning anew when it has come
+to the end: what a run may cost is bounded, and no payment is left out for ever. A page that cannot
+be read stops neither: the run ends in an error, which rings, and a later one passes the page.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from refund_bridge.domain.charge import MOVEMENTS_MAX, ListedCharge
+from refund_bridge.domain.errors import RefundBridgeError
+from refund_bridge.domain.payment import Payment, PaymentKey
+from refund_bridge.observing.observe_payment import ObservePayment
+from refund_bridge.ports.ledger import LedgerConflictError
+from refund_bridge.ports.processor import ChargePage, Processor, UnreadablePageError
+from refund_bridge.ports.runtime import Clock, Deadline, Together, Trail
+from refund_bridge.ports.sweeps import Sweep, SweepLog
+from refund_bridge.refunding.learn_from_charge import SINCE_MARGIN_MS
+from refund_bridge.refunding.provider_errors import asking_processor
+
+# What one payment, or one page, may take.
+STEP_MS: Final = 24_000
+# So many of the newest pages are looked at before the long walk goes on.
+NEWEST_PAGES_MAX: Final = 5
+# A page that could not be read so often is passed.
+PAGE_TRIES: Final = 3
+
+
+@dataclass(slots=True)
+class _Walked:
+    """How far one run has come, and why a page was missed."""
+
+    pages: int = 0
+    payments: int = 0
+    differing: int = 0
+    missed: RefundBridgeError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepPayments:
+    """Compares the processor's list of payments with the ledger, and looks where they differ.
+
+    Attributes:
+        payments: the payments of those keys that the ledger knows, at most a page of them.
+    """
+
+    processors: Mapping[str, Processor]
+    sweeps: SweepLog
+    payments: Callable[[Sequence[PaymentKey]], Mapping[PaymentKey, Payment]]
+    observe: ObservePayment
+    together: Together
+    clock: Clock
+    trail: Trail
+
+    def __call__(self, deadline: Deadline) -> int:
+        """Sweep until the end of the list or ``deadline``; returns how many payments differed.
+
+        How far it came is durable after every page.
+
+        Raises:
+            ProcessorUnavailableError: the list, or a page of it, could not be read. The rest was
+                looked at; a page that could not be read ``PAGE_TRIES`` times is passed next time.
+            LedgerUnavailableError: the ledger gave no answer.
+        """
+        differing, missed = 0, None
+        listing = [one for one in self.processors.values() if one.capabilities.lists_charges]
+        for number, processor in enumerate(listing):
+            # A long list of one leaves the others their part of the time.
+            share_ms = deadline.remaining_ms() // (len(listing) - number)
+            walked = self._sweep(processor, deadline.at_most(share_ms))
+            differing += walked.differing
+            missed = missed or walked.missed
+        if missed is not None:
+            raise missed
+        return differing
+
+    def _sweep(self, processor: Processor, deadline: Deadline) -> _Walked:
+        begin_ms = self.clock.now_ms() - SINCE_MARGIN_MS
+        sweep = self.sweeps.sweep(processor.name, begin_ms=begin_ms)
+        walked = _Walked()
+        if sweep.cursor is not None:
+            self._newest(processor, walked, deadline)
+        self._walk_on(processor, sweep, walked, deadline)
+        self.trail.note(
+            "swept",
+            processor=processor.name,
+            pages=walked.pages,
+            payments=walked.payments,
+            differing=walked.differing,
+        )
+        return walked
+
+    def _newest(self, processor: Processor, walked: _Walked, deadline: Deadline) -> None:
+        """The newest pages, until one shows nothing new: they wait for no walk to come round."""
+        cursor = None
+        for _ in range(NEWEST_PAGES_MAX):
+            if deadline.remaining_ms() <= 2 * STEP_MS:
+                return
+            try:
+                page = self._asked(processor, cursor, deadline)
+            except RefundBridgeError as error:
+                # The walk goes on where it was, whatever is wrong with the newest page.
+                self._missed(processor, cursor, walked, error)
+                return
+            found = self._looked_at(processor, page, walked, deadline)
+            cursor = page.cursor
+            if not found or cursor is None:
+                return
+
+    def _walk_on(
+        self, processor: Processor, sweep: Sweep, walked: _Walked, deadline: Deadline
+    ) -> None:
+        """The long walk through all payments, from where the last run left it."""
+        # A page, and then each of its payments, must have the time that it may take.
+        while deadline.remaining_ms() > 2 * STEP_MS:
+            try:
+                page = self._asked(processor, sweep.cursor, deadline)
+            except RefundBridgeError as error:
+                self._missed(processor, sweep.cursor, walked, error)
+                self._try_again_or_pass(sweep, error)
+                return
+            found = self._looked_at(processor, page, walked, deadline)
+            if found and deadline.remaining_ms() <= STEP_MS:
+                # Some may have been left out: the next run begins with this page.
+                return
+            try:
+                sweep = self.sweeps.move_sweep(sweep, page.cursor)
+            except LedgerConflictError:
+                return  # another run is under way
+            if page.cursor is None:
+                return
+
+    def _looked_at(
+        self, processor: Processor, page: ChargePage, walked: _Walked, deadline: Deadline
+    ) -> bool:
+        """Look at the payments of the page that differ; whether there are any."""
+        found = self._differing(processor.name, page.charges)
+        self.together.each(partial(self._look, processor.name, deadline), found)
+        walked.pages += 1
+        walked.payments += len(page.charges)
+        walked.differing += len(found)
+        return bool(found)
+
+    def _asked(self, processor: Processor, cursor: str | None, deadline: Deadline) -> ChargePage:
+        with asking_processor():
+            return processor.charges(cursor, deadline.at_most(STEP_MS))
+
+    def _missed(
+        self, processor: Processor, cursor: str | None, walked: _Walked, error: RefundBridgeError
+    ) -> None:
+        walked.missed = error
+        cause = type(error.__cause__).__name__
+        self.trail.note("sweep_page_missed", processor=processor.name, at=cursor, error=cause)
+
+    def _try_again_or_pass(self, sweep: Sweep, error: RefundBridgeError) -> None:
+        """Leave the place for the next run: the same page, or the day before it after some tries.
+
+        An outage says nothing about the page.
+        """
+        if not isinstance(error.__cause__, UnreadablePageError):
+            return
+        tries = sweep.tries + 1
+        with suppress(LedgerConflictError):  # another run has moved it
+            if tries < PAGE_TRIES:
+                self.sweeps.move_sweep(sweep, sweep.cursor, tries=tries)
+            else:
+                self.trail.note("sweep_page_passed", processor=sweep.processor, at=sweep.cursor)
+                self.sweeps.move_sweep(sweep, error.__cause__.beyond)
+
+    def _differing(self, processor: str, charges: Sequence[ListedCharge]) -> list[str]:
+        """Ids of the payments whose refunds are not those of the ledger."""
+        keys = [PaymentKey(processor, charge.id) for charge in charges]
+        known = self.payments(keys)
+        ours = self._ours(processor, [one for charge in charges for one in charge.movements])
+        return [
+            charge.id
+            for charge, key in zip(charges, keys, strict=True)
+            if _differs(key, charge, known.get(key), ours)
+        ]
+
+    def _ours(self, processor: str, movements: Sequence[str]) -> set[str]:
+        """Those of the movements that a refund here is bound to.
+
+        Sums alone do not tell: one that was taken back and another of its amount, with which it was
+        paid again, are as much as the first alone.
+        """
+        ours: set[str] = set()
+        for start in range(0, len(movements), MOVEMENTS_MAX):
+            some = movements[start : start + MOVEMENTS_MAX]
+            ours.update(self.observe.ledger.claimed(processor, some))
+        return ours
+
+    def _look(self, processor: str, deadline: Deadline, charge_id: str) -> None:
+        if deadline.remaining_ms() <= STEP_MS:
+            return
+        try:
+            self.observe(PaymentKey(processor, charge_id), deadline.at_most(STEP_MS))
+        except Exception as error:  # noqa: BLE001 - one poison payment must not stop the others
+            # The next sweep comes by again.
+            self.trail.note("sweep_missed", charge=charge_id, error=type(error).__name__)
+
+
+def _differs(
+    key: PaymentKey, charge: ListedCharge, known: Payment | None, ours: Collection[str]
+) -> bool:
+    """Whether refunds are listed that are not ``ours``, or the ledger's sum is another.
+
+    What is known of others' refunds as a sum only is no refund of the ledger: the charge may list
+    them by now, or show less. And a report may have failed for want of a link that somebody has
+    mended since. Of what Stripe itself took, only payments that the ledger knows are its business.
+    """
+    is_unknown_refund = any(movement not in ours for movement in charge.movements)
+    if known is not None and known.foreign_on_charge > 0:
+        return True
+    if key.is_stripes_own:
+        return known is not None and is_unknown_refund
+    if known is None:
+        return charge.refunded != 0 or is_unknown_refund
+    has_another_sum = charge.refunded != known.moved - known.taken_back
+    return has_another_sum or known.report_failed_amount > 0 or is_unknown_refund

@@ -1,0 +1,86 @@
+"""Somebody's words about a customer are taken out of a refund; what moved, and when, stays.
+
+The reason and the metadata are a caller's own words, and a payout's customer is a person. Each is
+replaced by a digest that only tells whether a repeated key brings the same again. Amounts, ids and
+times are the book's, which has to be kept.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from refund_bridge.domain.errors import RefundNotFoundError
+from refund_bridge.domain.refund import FORGETTABLE, Refund
+from refund_bridge.domain.state_machine import NEVER_SENT_AGAIN, CreditNoteState
+from refund_bridge.domain.transitions import Why, noted
+from refund_bridge.ports.ledger import Ledger, LedgerConflictError
+from refund_bridge.ports.runtime import Clock
+from refund_bridge.refunding.record_outcome import Recorder, Stored
+
+WRITE_ATTEMPTS: Final = 5
+
+
+class NeededStillError(Exception):
+    """The words are still to be sent to somebody; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetWords:
+    """Reduces what a refund says about a customer.
+
+    Attributes:
+        actor: who does it, for the history.
+    """
+
+    ledger: Ledger
+    recorder: Recorder
+    clock: Clock
+    actor: str
+
+    def weigh(self, refund_id: str) -> Stored:
+        """The refund whose words would go, and its payment; nothing is written.
+
+        Raises:
+            RefundNotFoundError: there is no such refund.
+            NeededStillError: the processor or Stripe may still be told what it says.
+            LedgerUnavailableError: the ledger gave no answer.
+        """
+        if self.ledger.refund(refund_id) is None:
+            raise RefundNotFoundError(f"There is no refund {refund_id}.")
+        stored = self.recorder.read(refund_id)
+        refund = stored.refund
+        if refund.state not in NEVER_SENT_AGAIN:
+            raise NeededStillError(f"{refund_id} is {refund.state}: it may still be sent.")
+        if refund.credit_note.state is CreditNoteState.DUE:
+            raise NeededStillError(f"The credit note of {refund_id}, which says why, is still due.")
+        return stored
+
+    def carry_out(self, refund_id: str) -> Stored:
+        """Let its words go; durable on return. Doing it again writes nothing.
+
+        Raises:
+            NeededStillError, RefundNotFoundError: as ``weigh``.
+            LedgerUnavailableError: it is not known whether it was written; doing it again is safe.
+        """
+        for _ in range(WRITE_ATTEMPTS):
+            stored = self.weigh(refund_id)
+            words = words_of(stored.refund)
+            if not words:
+                return stored
+            why = Why(
+                at_ms=self.clock.now_ms(),
+                cause="forgotten",
+                actor=self.actor,
+                evidence={"members": list(words)},
+            )
+            refund = stored.refund
+            request = refund.request.without(words, refund.token or refund.id)
+            try:
+                return self.recorder.write(stored, replace(noted(refund, why), request=request))
+            except LedgerConflictError:
+                continue
+        raise NeededStillError(f"{refund_id} keeps changing; nothing was written.")
+
+
+def words_of(refund: Refund) -> tuple[str, ...]:
+    """Which members of its request still say something that can be forgotten."""
+    return tuple(name for name in FORGETTABLE if getattr(refund.request, name))

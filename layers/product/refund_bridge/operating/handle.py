@@ -1,0 +1,76 @@
+"""A person marks as handled that the processor took a succeeded refund back.
+
+The money is with the merchant again, and what was done about it happens outside of this service.
+Until somebody says so, the refund is shown first wherever operators look.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from refund_bridge.domain.errors import RefundNotFoundError
+from refund_bridge.domain.outcome import REASON_MAX
+from refund_bridge.domain.transitions import Why, noted
+from refund_bridge.ports.ledger import Ledger, LedgerConflictError
+from refund_bridge.ports.runtime import Clock
+from refund_bridge.refunding.record_outcome import Recorder, Stored
+
+CAUSE: Final = "handled"
+WRITE_ATTEMPTS: Final = 5
+
+
+class NothingToHandleError(Exception):
+    """The processor did not take the refund back; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandleTakenBack:
+    """Marks a refund that was taken back as handled.
+
+    Attributes:
+        actor: who does it, for the history.
+    """
+
+    ledger: Ledger
+    recorder: Recorder
+    clock: Clock
+    actor: str
+
+    def weigh(self, refund_id: str) -> Stored:
+        """The refund that would be marked, and its payment; nothing is written.
+
+        Raises:
+            RefundNotFoundError: there is no such refund.
+            NothingToHandleError: the processor did not take it back.
+            LedgerUnavailableError: the ledger gave no answer.
+        """
+        if self.ledger.refund(refund_id) is None:
+            raise RefundNotFoundError(f"There is no refund {refund_id}.")
+        stored = self.recorder.read(refund_id)
+        if stored.refund.late_failure_at_ms is None:
+            raise NothingToHandleError(
+                f"{refund_id} is {stored.refund.state}: the processor did not take it back."
+            )
+        return stored
+
+    def carry_out(self, refund_id: str, note: str) -> Stored:
+        """Mark it, with the note in its history; durable on return. Again writes nothing.
+
+        Raises:
+            NothingToHandleError, RefundNotFoundError: as ``weigh``.
+            LedgerConflictError: it changes too fast; again, please.
+            LedgerUnavailableError: it is not known whether it was written; doing it again is safe.
+        """
+        for _ in range(WRITE_ATTEMPTS):
+            stored = self.weigh(refund_id)
+            if not stored.refund.awaits_handling:
+                return stored
+            at_ms = self.clock.now_ms()
+            why = Why(
+                at_ms=at_ms, cause=CAUSE, actor=self.actor, evidence={"note": note[:REASON_MAX]}
+            )
+            try:
+                after = replace(noted(stored.refund, why), handled_at_ms=at_ms)
+                return self.recorder.write(stored, after)
+            except LedgerConflictError:
+                continue
+        raise LedgerConflictError(f"{refund_id} keeps changing")

@@ -1,0 +1,535 @@
+"""A person decides what became of a refund that is in ``review``: checked against the evidence.
+
+::
+
+    it succeeded as X   the processor shows X, on this payment and of this amount, not from before
+                        we sent, and nobody else's          → bound to X, as settling would have
+    it failed           an order can arrive late no more, and the processor shows nothing that can
+                        be ours                             → failed, its amount is free again
+    despite evidence    what the processor shows cannot be read, or is known to be another's, or it
+                        has given no answer for long
+
+A refund that is bound to a movement of another amount is let go of by failing it: the movement is
+then imported with what it really moved. Pending and unknown refunds may be decided, despite
+evidence, when they have waited for longer than an order can take.
+
+The evidence is read once to show what the decision would make true, and again just before it is
+written: what a person agreed to is written, or nothing is. Deciding the same twice changes nothing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+from refund_bridge.domain.charge import MOVEMENTS_MAX, Movement, MovementStatus
+from refund_bridge.domain.errors import RefundNotFoundError
+from refund_bridge.domain.evidence import alike, can_stand_for, is_too_old, stands_for
+from refund_bridge.domain.external_refund import Import, is_importable
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.outcome import REASON_MAX, after_movement, evidence_of
+from refund_bridge.domain.payment import Payment, follow
+from refund_bridge.domain.refund import Failure, Refund
+from refund_bridge.domain.state_machine import Event, ReportState, State
+from refund_bridge.domain.transitions import Why, noted, transition
+from refund_bridge.ports.ledger import Ledger, LedgerConflictError
+from refund_bridge.ports.processor import (
+    ChargeNotFoundError,
+    Processor,
+    ProviderUnavailableError,
+    UnreadableAnswerError,
+)
+from refund_bridge.ports.queues import Doorbell
+from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.refunding.look_up import movement_of, ordered_by
+from refund_bridge.refunding.record_outcome import Recorder, Stored
+from refund_bridge.refunding.wake_reporter import ring_if_owed
+
+CAUSE: Final = "resolved"
+FAILURE: Final = Failure(
+    code="not_executed", message="It was looked into: the processor did not execute this refund."
+)
+WRITE_ATTEMPTS: Final = 5
+# The ids of movements that a line of history has room for.
+NAMED_MAX: Final = 10
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class ItSucceeded:
+    """The processor's refund of that id is ours.
+
+    Attributes:
+        despite_evidence: the processor does not show it in a form that can be read, and it is known
+            from elsewhere, its dashboard say.
+    """
+
+    processor_refund_id: str
+    reason: str | None = None
+    despite_evidence: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ItFailed:
+    """No money moved, and none will.
+
+    Attributes:
+        despite_evidence: the processor lists what could be ours, and it is known to be somebody
+            else's; or it shows nothing that can be read.
+    """
+
+    reason: str
+    despite_evidence: bool = False
+
+
+Decision = ItSucceeded | ItFailed
+
+
+class ResolutionRefusedError(Exception):
+    """The decision does not fit the refund or the evidence; nothing was written.
+
+    The sentence says why, and what to do instead.
+
+    Attributes:
+        movements: ids of the processor's refunds that stand against it.
+    """
+
+    def __init__(self, sentence: str, *, movements: Sequence[Movement] = ()) -> None:
+        super().__init__(sentence)
+        self.movements = tuple(movement.id for movement in movements)
+
+
+class EvidenceChangedError(Exception):
+    """The refund or the evidence changed since it was shown; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """What a decision comes to.
+
+    Attributes:
+        before: refund and payment as they are stored.
+        after: the refund as it would be; ``before.refund`` if it has been decided so already.
+        payment: the payment as it would be.
+        movement: the processor's refund that the refund is bound to by it, if any.
+        left_over: movements that can be ours, and will be imported as somebody else's.
+        imported: the refund that stands for a movement that this one is let go from.
+    """
+
+    before: Stored
+    after: Refund
+    payment: Payment
+    movement: Movement | None = None
+    left_over: tuple[Movement, ...] = ()
+    imported: Refund | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing left to write."""
+        return self.after == self.before.refund
+
+    @property
+    def meaning(self) -> tuple[object, ...]:
+        """What a person agrees to: everything but when it is written."""
+        imported = None if self.imported is None else self.imported.id
+        return self.after.state, self.after.report.state, self.left_over, imported
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolveRefund:
+    """Weighs a person's decision against the evidence, and writes it.
+
+    Attributes:
+        accounts: as in ``Reservation``.
+        hold_ms: how long after it was sent an order may still arrive: the late-arrival bound.
+        actor: who decides, for the history.
+    """
+
+    ledger: Ledger
+    processors: Mapping[str, Processor]
+    accounts: Mapping[str, str]
+    recorder: Recorder
+    doorbell: Doorbell
+    clock: Clock
+    trail: Trail
+    hold_ms: int
+    actor: str
+
+    def weigh(self, refund_id: str, decision: Decision, deadline: Deadline) -> Resolution:
+        """What the decision would make true; nothing is written.
+
+        Raises:
+            ResolutionRefusedError: it does not fit.
+            RefundNotFoundError: there is no such refund.
+            ProviderUnavailableError: the processor could not be asked.
+            LedgerUnavailableError: the ledger gave no answer.
+        """
+        if self.ledger.refund(refund_id) is None:
+            raise RefundNotFoundError(f"There is no refund {refund_id}.")
+        stored = self.recorder.read(refund_id)
+        if isinstance(decision, ItSucceeded):
+            return self._succeeded(stored, decision, deadline)
+        return self._failed(stored, decision, deadline)
+
+    def carry_out(
+        self, refund_id: str, decision: Decision, agreed: Resolution, deadline: Deadline
+    ) -> Resolution:
+        """Write the decision, if it still means what ``agreed`` does; durable on return.
+
+        A report that it owes is rung for; should that fail, settling rings.
+
+        Raises:
+            EvidenceChangedError: it means something else by now; weigh it again.
+            ResolutionRefusedError, RefundNotFoundError, ProviderUnavailableError: as ``weigh``.
+            LedgerUnavailableError: it is not known whether it was written; doing it again is safe.
+        """
+        for _ in range(WRITE_ATTEMPTS):
+            now = self.weigh(refund_id, decision, deadline)
+            if now.is_done:
+                return now
+            if now.meaning != agreed.meaning:
+                raise EvidenceChangedError(
+                    f"The evidence on {refund_id} changed meanwhile; nothing was written."
+                )
+            try:
+                written = self.recorder.write(now.before, now.after, letting_go=now.imported)
+            except LedgerConflictError:
+                continue
+            self._tell(written.refund)
+            return replace(now, after=written.refund, payment=written.payment)
+        raise EvidenceChangedError(f"{refund_id} keeps changing; nothing was written.")
+
+    # --- it succeeded -----------------------------------------------------------------------------
+
+    def _succeeded(self, stored: Stored, decision: ItSucceeded, deadline: Deadline) -> Resolution:
+        refund, asked = stored.refund, decision.processor_refund_id
+        if refund.processor_refund_id == asked and refund.state is State.SUCCEEDED:
+            return _nothing_to_write(stored)
+        self._require_open(refund, despite_evidence=decision.despite_evidence)
+        if refund.processor_refund_id not in (None, asked):
+            raise ResolutionRefusedError(
+                f"{refund.id} is bound to {refund.processor_refund_id}. If that is another refund, "
+                "say --failed: it is then separated from this one, and imported by itself."
+            )
+        movement = self._movement(refund, asked, decision, deadline)
+        if movement is None and not decision.despite_evidence:
+            raise ResolutionRefusedError(
+                f"{refund.processor} does not show {asked} in a form that can be read. If its "
+                "dashboard shows it as this refund, say --despite-evidence."
+            )
+        if movement is None or (
+            decision.despite_evidence and movement.status is MovementStatus.PENDING
+        ):
+            movement = self._as_told(refund, asked)
+        self._require_ours(refund, movement)
+        if movement.status is MovementStatus.PENDING and refund.processor_refund_id:
+            return replace(_nothing_to_write(stored), movement=movement)
+        return self._bound(stored, movement, decision)
+
+    def _as_told(self, refund: Refund, processor_refund_id: str) -> Movement:
+        """What a person says that the processor did, where it does not show it itself."""
+        return Movement(
+            id=processor_refund_id,
+            payment_id=refund.refunded_payment or "",
+            money=Money(refund.amount, refund.currency),
+            status=MovementStatus.SUCCEEDED,
+            processor_status="told by a person",
+        )
+
+    def _require_ours(self, refund: Refund, movement: Movement) -> None:
+        """Refuse a movement that cannot be, or is known not to be, the refund's."""
+        shown = f"{refund.processor} shows {movement.id}"
+        if not can_stand_for(movement, refund):
+            raise ResolutionRefusedError(
+                f"{shown} as {movement.money.for_people()} of payment {movement.payment_id}; "
+                f"{refund.id} is {Money(refund.amount, refund.currency).for_people()} of "
+                f"{refund.processor_payment_id}."
+            )
+        is_bound = movement.id == refund.processor_refund_id
+        if movement.order_id not in (None, refund.id) and not is_bound:
+            raise ResolutionRefusedError(
+                f"{shown} under the id of {movement.order_id}: it is that refund's."
+            )
+        claimed = self.ledger.claimed(refund.processor, [movement.id])
+        owner = claimed.get(movement.id, refund.id)
+        if owner != refund.id:
+            raise ResolutionRefusedError(f"{movement.id} belongs to {owner} already.")
+        if movement.id in (refund.snapshot or ()):
+            raise ResolutionRefusedError(
+                f"{movement.id} was on the payment before {refund.id} was sent."
+            )
+        if refund.snapshot is None and is_too_old(refund, movement):
+            raise ResolutionRefusedError(f"{movement.id} is older than {refund.id}'s sending.")
+        if movement.status is MovementStatus.FAILED:
+            raise ResolutionRefusedError(f"{shown} as {movement.processor_status}: it failed.")
+
+    def _bound(self, stored: Stored, movement: Movement, decision: ItSucceeded) -> Resolution:
+        now_ms = self.clock.now_ms()
+        after = after_movement(stored.refund, movement, at_ms=now_ms, cause=CAUSE, actor=self.actor)
+        if after.state is State.REVIEW:
+            # Bound, and followed to its end from now on: no transition, so no line by itself.
+            after = noted(after, self._why(evidence_of(movement)))
+        if decision.reason:
+            after = _with_reason(after, len(stored.refund.history), decision.reason)
+        return self._resolution(stored, after, movement=movement)
+
+    # --- it failed --------------------------------------------------------------------------------
+
+    def _failed(self, stored: Stored, decision: ItFailed, deadline: Deadline) -> Resolution:
+        refund = stored.refund
+        if refund.state is State.FAILED:
+            return _nothing_to_write(stored)
+        self._require_open(refund, despite_evidence=decision.despite_evidence)
+        shown = self._bound_to(refund, decision, deadline)
+        other = None if shown is None or stands_for(shown, refund) else shown
+        if refund.processor_refund_id is None:
+            self._require_no_late_arrival(refund)
+        candidates = self._candidates(refund, decision, deadline) if other is None else ()
+        candidates = [one for one in candidates if one.id != refund.processor_refund_id]
+        if other is None:
+            other = next((one for one in candidates if _is_another(one, refund)), None)
+            candidates = [one for one in candidates if one is not other]
+        evidence: dict[str, Any] = {"reason": decision.reason[:REASON_MAX]}
+        if decision.despite_evidence:
+            evidence |= {"despite": [movement.id for movement in candidates[:NAMED_MAX]]}
+        why, bound_to = self._why(evidence), refund.processor_refund_id
+        if other is not None:
+            why, bound_to = self._why(evidence | evidence_of(other)), None
+        after = transition(
+            refund,
+            Event.FAIL,
+            why,
+            failure=FAILURE,
+            next_check_ms=None,
+            processor_refund_id=bound_to,
+        )
+        imported = None if other is None else self._imported(stored, other, decision, deadline)
+        return self._resolution(
+            stored, after, movement=other, left_over=tuple(candidates), imported=imported
+        )
+
+    def _bound_to(self, refund: Refund, decision: ItFailed, deadline: Deadline) -> Movement | None:
+        """The movement that the refund is bound to, if it moves or moved money; ``None``: nothing.
+
+        Refuses to fail a refund whose own movement is there.
+        """
+        bound_to = refund.processor_refund_id
+        if bound_to is None:
+            return None
+        movement = self._movement(refund, bound_to, decision, deadline)
+        if movement is None and not decision.despite_evidence:
+            raise ResolutionRefusedError(
+                f"{refund.id} is bound to {bound_to}, which {refund.processor} accepted and does "
+                "not show now. If its support confirms that it is gone for good, say "
+                "--despite-evidence."
+            )
+        if movement is None or movement.status is MovementStatus.FAILED:
+            return None
+        waits = movement.status is MovementStatus.PENDING and decision.despite_evidence
+        if stands_for(movement, refund) and not waits:
+            raise ResolutionRefusedError(
+                f"{refund.id} is bound to {bound_to}, which {refund.processor} shows as "
+                f"{movement.processor_status}; it is followed to its end by itself.",
+                movements=[movement],
+            )
+        return movement
+
+    def _waited_long(self, refund: Refund) -> bool:
+        """Whether it has been on its way for longer than an order can take to arrive.
+
+        An unknown one is looked up by itself for as long first, and then goes to a person, unless
+        its processor gives no answer at all.
+        """
+        if refund.state is State.UNKNOWN:
+            return self.clock.now_ms() - refund.last_sent_at_ms >= 2 * self.hold_ms
+        return self.clock.now_ms() - refund.entered_at_ms >= self.hold_ms
+
+    def _imported(
+        self, stored: Stored, movement: Movement, decision: ItFailed, deadline: Deadline
+    ) -> Refund | None:
+        """The refund that stands for it from now on, if it moved money of this payment.
+
+        Where the payment lists its refunds, and not this one, it is listed by another id, or will
+        be: who learns from the list imports it, once.
+        """
+        payment = stored.payment
+        of_payment = movement.payment_id == (stored.refund.refunded_payment or "")
+        if not of_payment or not is_importable(movement, payment.currency):
+            return None
+        listed = self._listed(stored.refund, decision, deadline)
+        if listed is not None and movement.id not in {one.id for one in listed}:
+            return None
+        importing = Import(
+            stage=self.recorder.stage,
+            key=payment.key,
+            payment_record=payment.payment_record,
+            since_ms=0,  # our own order is bound to it: it is not older than this service
+            now_ms=self.clock.now_ms(),
+        )
+        return importing.refund_of(movement)
+
+    def _require_no_late_arrival(self, refund: Refund) -> None:
+        ends_ms = refund.last_sent_at_ms + self.hold_ms
+        if self.clock.now_ms() < ends_ms:
+            raise ResolutionRefusedError(
+                f"What was sent for {refund.id} may still arrive at {refund.processor} until "
+                f"{_utc(ends_ms)}: not found by now does not mean failed. Decide after that."
+            )
+
+    def _candidates(
+        self, refund: Refund, decision: ItFailed, deadline: Deadline
+    ) -> Sequence[Movement]:
+        """What can be ours, of what is shown; none unless the decision says so."""
+        shown = self._shown(refund, decision, deadline)
+        if shown is None:
+            if decision.despite_evidence:
+                return ()
+            raise ResolutionRefusedError(
+                f"{refund.processor} does not show what became of {refund.id}: there is no "
+                "evidence. If its dashboard shows no such refund, say --despite-evidence."
+            )
+        listed = shown[:MOVEMENTS_MAX]
+        claimed = self.ledger.claimed(refund.processor, [movement.id for movement in listed])
+        candidates = [
+            movement
+            for movement in alike(refund, listed, claimed)
+            if movement.status is not MovementStatus.FAILED
+            and not (refund.snapshot is None and is_too_old(refund, movement))
+        ]
+        if candidates and not decision.despite_evidence:
+            ids = ", ".join(movement.id for movement in candidates[:NAMED_MAX])
+            raise ResolutionRefusedError(
+                f"{refund.processor} lists {ids}, with this refund's amount or id, and no refund "
+                "here claims it: it can be this one. If it is, say --succeeded with its id; if it "
+                "is known to be another, say --despite-evidence.",
+                movements=candidates,
+            )
+        return candidates
+
+    # --- what the processor shows -----------------------------------------------------------------
+
+    def _processor(self, refund: Refund) -> Processor | None:
+        """Where the evidence is; ``None`` if it is not set up, or is another account by now."""
+        if refund.account not in (None, self.accounts.get(refund.processor)):
+            return None
+        return self.processors.get(refund.processor)
+
+    def _movement(
+        self, refund: Refund, processor_refund_id: str, decision: Decision, deadline: Deadline
+    ) -> Movement | None:
+        """The movement; ``None`` if it is not shown in a form that can be read."""
+        processor, payment_id = self._processor(refund), refund.refunded_payment
+        if processor is None:
+            return None
+        return self._seen(
+            refund,
+            decision,
+            lambda: movement_of(processor, processor_refund_id, payment_id, deadline),
+        )
+
+    def _shown(
+        self, refund: Refund, decision: Decision, deadline: Deadline
+    ) -> Sequence[Movement] | None:
+        """Among what our movement would be; ``None`` if the processor does not say."""
+        processor = self._processor(refund)
+        if processor is None:
+            return None
+        if processor.capabilities.keeps_keys:
+            return self._seen(refund, decision, lambda: ordered_by(processor, refund, deadline))
+        return self._listed(refund, decision, deadline)
+
+    def _listed(
+        self, refund: Refund, decision: Decision, deadline: Deadline
+    ) -> Sequence[Movement] | None:
+        """What its payment lists; ``None`` if nobody shows that in a form that can be read."""
+        processor, payment_id = self._processor(refund), refund.refunded_payment
+        if processor is None or payment_id is None or not processor.capabilities.shows_payments:
+            return None
+        try:
+            charge = self._seen(refund, decision, lambda: processor.charge(payment_id, deadline))
+        except ChargeNotFoundError:
+            return None
+        return None if charge is None else charge.movements
+
+    def _seen(self, refund: Refund, decision: Decision, look: Callable[[], _T]) -> _T | None:
+        """What the processor shows; ``None`` if that is in no form that can be read.
+
+        A person who decides despite the evidence does not wait for ever for a processor that gives
+        no answer: once the refund has waited for long, that is as if it showed nothing.
+        """
+        try:
+            return look()
+        except UnreadableAnswerError:
+            return None
+        except ProviderUnavailableError:
+            if not (decision.despite_evidence and self._waited_long(refund)):
+                raise
+            return None
+
+    def _require_open(self, refund: Refund, *, despite_evidence: bool) -> None:
+        """Refuse a refund that is certain already, or is still found out about by itself."""
+        if refund.state is State.REVIEW:
+            return
+        may_wait_for_ever = refund.state in (State.UNKNOWN, State.PENDING)
+        if may_wait_for_ever and despite_evidence and self._waited_long(refund):
+            return
+        raise ResolutionRefusedError(f"{refund.id} {_NOT_IN_REVIEW[refund.state]}.")
+
+    # --- both -------------------------------------------------------------------------------------
+
+    def _resolution(self, stored: Stored, after: Refund, **found: Any) -> Resolution:
+        after = replace(after, looks=0, look_ups=0)
+        payment = follow(stored.payment, stored.refund, after)
+        if (imported := found.get("imported")) is not None:
+            payment = follow(payment, None, imported)
+        return Resolution(before=stored, after=after, payment=payment, **found)
+
+    def _why(self, evidence: dict[str, Any]) -> Why:
+        return Why(at_ms=self.clock.now_ms(), cause=CAUSE, actor=self.actor, evidence=evidence)
+
+    def _tell(self, refund: Refund) -> None:
+        self.trail.note("refund_resolved", refund_id=refund.id, state=refund.state)
+        if refund.report.state is ReportState.FAILED:
+            self.trail.note("report_failed", refund_id=refund.id, reason=refund.report.last_error)
+        ring_if_owed(refund, self.doorbell, self.trail)
+
+
+def _is_another(movement: Movement, refund: Refund) -> bool:
+    """Whether our order made it, though it is not what was ordered."""
+    return movement.order_id == refund.id and not can_stand_for(movement, refund)
+
+
+def _with_reason(refund: Refund, line: int, reason: str) -> Refund:
+    """The refund with a person's reason beside the evidence of one line of its history."""
+    entry = refund.history[line]
+    told = replace(entry, evidence={**entry.evidence, "reason": reason[:REASON_MAX]})
+    return replace(refund, history=(*refund.history[:line], told, *refund.history[line + 1 :]))
+
+
+def _nothing_to_write(stored: Stored) -> Resolution:
+    return Resolution(before=stored, after=stored.refund, payment=stored.payment)
+
+
+# Why there is nothing to decide about a refund that is in another state.
+_NOT_IN_REVIEW: Final = {
+    State.REQUESTED: "has not been sent yet: it is sent by itself when its turn comes, or can be "
+    "withdrawn until then",
+    State.SUBMITTING: "is being sent, or the call that sent it died: settling finds out by itself",
+    State.UNKNOWN: "is looked up by itself until it can no longer be executed late; only then does "
+    "a person decide. If its processor has given no answer for twice HoldSeconds, say "
+    "--despite-evidence",
+    State.PENDING: "is accepted by the processor, and followed to its end by itself. If it has "
+    "been pending for longer than HoldSeconds, say --despite-evidence",
+    State.SUCCEEDED: "has succeeded, and is bound to its refund at the processor",
+    State.REJECTED: "was refused by the processor: it is certain that no money moved",
+    State.ABORTED: "was certainly never executed; its key may be used again",
+    State.FAILED: "failed. If money moved for it after all, the next look at the payment finds "
+    "that: this refund succeeds if the processor shows its id there, else another is imported "
+    "that names this one",
+}
+
+
+def _utc(unix_ms: int) -> str:
+    moment = datetime.fromtimestamp(unix_ms // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

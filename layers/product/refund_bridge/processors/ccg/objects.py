@@ -1,0 +1,110 @@
+"""The Convenient Checkout Gateway's refund, read as its documents describe it.
+
+Facts: https://developers.healthsafepay.com/docs (refunds). Every answer is wrapped in ``data``. The
+first answer of a linked refund shows no amount, later ones do; none shows a currency.
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final
+
+from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.money import (
+    AMOUNT_MAX,
+    AmountNotRepresentableError,
+    Money,
+    money_from_major,
+)
+from refund_bridge.ports.processor import UnreadableAnswerError
+from refund_bridge.processors.shared.accepting import Order, order_of
+from refund_bridge.processors.shared.answer_members import Members
+
+TITLE: Final = "The Convenient Checkout Gateway"
+# A word that is not here is not final.
+_STATUS: Final = {
+    "COMPLETED": MovementStatus.SUCCEEDED,
+    "FAILED": MovementStatus.FAILED,
+}
+
+
+class AmountUnit(StrEnum):
+    """In what the gateway counts; its samples (100, 8000, 200.0) leave both open."""
+
+    MINOR = "minor"
+    MAJOR = "major"
+
+    def written(self, money: Money) -> int | Decimal:
+        """The amount as a JSON number of this unit."""
+        if self is AmountUnit.MINOR:
+            return money.amount
+        return Decimal(money.decimal_string())
+
+    def read(self, value: Any, currency: str) -> Money:
+        """The amount that a JSON number of this unit means.
+
+        Raises:
+            UnreadableAnswerError: it means none.
+        """
+        if type(value) is not int and not isinstance(value, Decimal):
+            raise UnreadableAnswerError(f"an amount in {TITLE}'s answer is no number")
+        number = Decimal(value)
+        if not 0 < number <= AMOUNT_MAX:
+            raise UnreadableAnswerError(f"an amount in {TITLE}'s answer is no amount")
+        if self is AmountUnit.MAJOR:
+            try:
+                return money_from_major(number, currency)
+            except AmountNotRepresentableError as error:
+                raise UnreadableAnswerError(f"an amount in {TITLE}'s answer: {error}") from error
+        if number != number.to_integral_value():
+            raise UnreadableAnswerError(f"an amount in {TITLE}'s answer has a fraction")
+        return Money(int(number), currency)
+
+
+def read_movement(data: Any, *, unit: AmountUnit, currency: str) -> Movement:
+    """A refund, linked or not; its order is the one that its ``merchantTransactionId`` names.
+
+    Raises:
+        UnreadableAnswerError: an id, amount or status is missing or of a wrong type, or the refund
+            belongs to nothing, or to a payment and a payment method at once.
+    """
+    members = Members(data, TITLE)
+    return _movement(members, unit.read(members.value("amount"), currency), currency)
+
+
+def read_accepted(data: Any, order: Order, *, unit: AmountUnit) -> Movement:
+    """The refund in the answer to its own order, which need not show its amount.
+
+    One without an amount is never final, so that a look-up shows the amount first.
+
+    Raises:
+        UnreadableAnswerError: as ``read_movement``, or it does not name the order.
+    """
+    members = Members(data, TITLE)
+    members.text("merchantTransactionId")
+    if members.value("amount") is not None:
+        return read_movement(data, unit=unit, currency=order.money.currency)
+    return _movement(members, order.money, order.money.currency, is_final=False)
+
+
+def _movement(members: Members, money: Money, currency: str, *, is_final: bool = True) -> Movement:
+    for name in ("currency", "currencyCode"):
+        if members.optional_text(name) is not None and members.currency(name) != currency:
+            raise UnreadableAnswerError(f"{TITLE} answered in another currency")
+    payment_id, method = (
+        members.optional_text("paymentId"),
+        members.optional_text("paymentMethodId"),
+    )
+    if payment_id is None and method is None:
+        raise UnreadableAnswerError(f"{TITLE} shows a refund that belongs to nothing")
+    word = members.text("status")
+    status = _STATUS.get(word.upper(), MovementStatus.PENDING)
+    return Movement(
+        id=members.text("id"),
+        payment_id=payment_id or "",
+        money=money,
+        status=status if is_final else MovementStatus.PENDING,
+        processor_status=word,
+        order_id=order_of(members.optional_text("merchantTransactionId")),
+        # With a payment, the method is the payment's own and says nothing more.
+        payment_method=None if payment_id else method,
+    )

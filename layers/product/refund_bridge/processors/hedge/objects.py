@@ -1,0 +1,114 @@
+"""Hedge Payments' payment, which carries its refunds, read as its documents describe it.
+
+Facts: https://hedgepayments.com/docs (payments, refunds). Amounts are integers, "in cents".
+"""
+
+from typing import Any, Final
+
+from refund_bridge.domain.arrival import Arrival
+from refund_bridge.domain.charge import (
+    MOVEMENTS_MAX,
+    Charge,
+    ChargeStatus,
+    Movement,
+    MovementStatus,
+)
+from refund_bridge.domain.money import Money, exponent_of
+from refund_bridge.ports.processor import UnreadableAnswerError
+from refund_bridge.processors.shared.accepting import order_of
+from refund_bridge.processors.shared.answer_members import Members
+
+TITLE: Final = "Hedge Payments"
+# Our refund's id in a refund's metadata. Whether Hedge shows it again is not documented; where it
+# does, nothing is left to guess.
+ORDER_KEY: Final = "refund_bridge_id"
+# What we call a reason is called so there; any other text goes as it is.
+REASONS: Final = {"requested_by_customer": "customer_requested"}
+CENTS_PLACES: Final = 2
+_CHARGE_STATUS: Final = {
+    "succeeded": ChargeStatus.REFUNDABLE,
+    "partially_refunded": ChargeStatus.REFUNDABLE,
+    "refunded": ChargeStatus.REFUNDED,
+}
+# Only ``succeeded`` is documented. These can mean only that no money goes to the customer; any
+# other word is not final.
+_MOVEMENT_STATUS: Final = {
+    "succeeded": MovementStatus.SUCCEEDED,
+    "failed": MovementStatus.FAILED,
+    "canceled": MovementStatus.FAILED,
+    "cancelled": MovementStatus.FAILED,
+}
+# A payment's method is ``card`` for credit (5 to 10 days) and debit cards (3 to 5) alike.
+_ARRIVAL: Final = {
+    "card": Arrival(3, 10),
+    "credit_card": Arrival(5, 10),
+    "debit_card": Arrival(3, 5),
+    "ach": Arrival(5, 7),
+}
+
+
+def is_in_cents(currency: str) -> bool:
+    """Whether the currency's minor unit is the hundredth, so that cents can mean nothing else."""
+    return exponent_of(currency) == CENTS_PLACES
+
+
+def read_charge(source: Any) -> Charge:
+    """A payment object.
+
+    Its ``movements`` are ``None`` unless the ``refunds`` are listed, every item can be read, and
+    together they account for what the payment says was refunded: from a list with a gap nobody
+    could tell that a refund is *not* there.
+
+    Raises:
+        UnreadableAnswerError: an id, amount, currency or status is missing or of a wrong type.
+    """
+    members = Members(source, TITLE)
+    word = members.text("status")
+    payment_id = members.text("id")
+    money = Money(members.count("amount"), members.currency())
+    refunded = members.count("refunded_amount")
+    movements = _movements(members.value("refunds"), payment_id, money.currency)
+    listed = sum(
+        item.money.amount for item in movements or () if item.status is not MovementStatus.FAILED
+    )
+    method = members.words("payment_method") or None
+    return Charge(
+        id=payment_id,
+        status=_CHARGE_STATUS.get(word.lower(), ChargeStatus.NOT_REFUNDABLE),
+        processor_status=word,
+        money=money,
+        refunded=refunded,
+        movements=None if listed < refunded else movements,
+        method=method,
+        arrival=_ARRIVAL.get((method or "").lower()),
+    )
+
+
+def _movements(listed: Any, payment_id: str, currency: str) -> tuple[Movement, ...] | None:
+    if not isinstance(listed, list) or len(listed) > MOVEMENTS_MAX:
+        return None
+    try:
+        movements = tuple(_movement(item, payment_id, currency) for item in listed)
+    except UnreadableAnswerError:
+        return None
+    return None if len({item.id for item in movements}) < len(movements) else movements
+
+
+def _movement(source: Any, payment_id: str, currency: str) -> Movement:
+    """An item of a payment's ``refunds``, which names neither the payment nor a currency."""
+    members = Members(source, TITLE)
+    word = members.text("status")
+    amount = members.count("amount")
+    if amount <= 0:
+        raise UnreadableAnswerError("a refund of Hedge Payments' has no positive amount")
+    metadata = members.value("metadata")
+    order = metadata.get(ORDER_KEY) if isinstance(metadata, dict) else None
+    return Movement(
+        id=members.text("id"),
+        payment_id=payment_id,
+        money=Money(amount, currency),
+        status=_MOVEMENT_STATUS.get(word.lower(), MovementStatus.PENDING),
+        processor_status=word,
+        created_at_ms=members.time_ms("created_at"),
+        order_id=order_of(order) if isinstance(order, str) else None,
+    )

@@ -1,0 +1,94 @@
+"""What Hedge Payments' answer to ``POST /v1/payments/{id}/refund`` means.
+
+Facts: https://hedgepayments.com/docs/payments/refund. The call has no idempotency key, and its
+answer is the payment with all of its refunds, so ours has to be told from the others.
+"""
+
+from typing import Any, Final
+
+from refund_bridge.adapters.http.api_key import sentence
+from refund_bridge.adapters.http.exact_json import json_object
+from refund_bridge.adapters.http.messages import HttpAnswer
+from refund_bridge.domain.charge import Charge, Movement
+from refund_bridge.domain.instruction import Aborted, Outcome, RefundOrder, Rejected, Unknown
+from refund_bridge.ports.processor import UnreadableAnswerError
+from refund_bridge.processors.hedge.objects import TITLE, read_charge
+from refund_bridge.processors.shared.accepting import accepted
+from refund_bridge.processors.shared.provider_http import Sent, not_executed
+
+# 404 ``not_found``, 412 ``payment_not_refundable`` and 422 ``refund_amount_exceeded`` are
+# documented; the others, in the same form, can mean nothing else.
+_REFUSALS: Final = frozenset({400, 402, 403, 404, 412, 422})
+# Without Hedge's sentence these come from something in front of it, which executes nothing.
+_TURNED_AWAY: Final = frozenset({403, 404})
+_AMOUNTS: Final = (
+    "original_amount",
+    "already_refunded",
+    "remaining_refundable",
+    "requested_refund",
+)
+
+
+def outcome_of(sent: Sent, order: RefundOrder) -> Outcome:
+    """The outcome of a whole answer."""
+    answer = sent.answer
+    if answer.is_success:
+        return _accepted(answer.body, order)
+    if turned_away := not_executed(answer, TITLE):
+        return turned_away
+    message = message_of(answer, secret=sent.key)
+    if answer.status in _REFUSALS and message:
+        error = _error_of(answer)
+        code = sentence(str(error.get("code") or ""), secret=sent.key) or None
+        return Rejected(message, answer.status, code, _amounts(error.get("details")))
+    if answer.status in _TURNED_AWAY:
+        return Aborted(f"turned away before Hedge Payments ({answer.status} without its message)")
+    return Unknown(f"Hedge Payments answered {answer.status}")
+
+
+def message_of(answer: HttpAnswer, *, secret: str) -> str | None:
+    """The sentence in ``error``; ``None`` if the answer is not of that form."""
+    message = _error_of(answer).get("message")
+    return sentence(message, secret=secret) or None if isinstance(message, str) else None
+
+
+def ours(charge: Charge, order: RefundOrder) -> Movement | None:
+    """Of the refunds that the answer lists, the one that it made; ``None`` if that is not certain.
+
+    It carries our id, or else it is the only one of our amount that carries no other and was not
+    there before.
+    """
+    listed = charge.movements or ()
+    named = [item for item in listed if item.order_id == order.refund_id]
+    if named:
+        return named[0] if len(named) == 1 else None
+    new = [
+        item
+        for item in listed
+        if item.order_id is None
+        and item.money == order.money
+        and item.id not in (order.listed_before or ())
+    ]
+    return new[0] if len(new) == 1 else None
+
+
+def _accepted(body: bytes, order: RefundOrder) -> Outcome:
+    try:
+        charge = read_charge(json_object(body))
+    except UnreadableAnswerError as error:
+        return Unknown(f"Hedge Payments' answer is a success that cannot be read: {error.reason}")
+    movement = ours(charge, order)
+    if movement is None:
+        return Unknown("Hedge Payments' answer is a success that does not show which refund is new")
+    return accepted(movement, order, title=TITLE)
+
+
+def _error_of(answer: HttpAnswer) -> dict[str, Any]:
+    error = (json_object(answer.body) or {}).get("error")
+    return error if isinstance(error, dict) else {}
+
+
+def _amounts(details: Any) -> dict[str, int]:
+    if not isinstance(details, dict):
+        return {}
+    return {name: details[name] for name in _AMOUNTS if type(details.get(name)) is int}

@@ -1,0 +1,141 @@
+"""HitPay's charge: what it says of itself and its refunds, where that does not contradict itself.
+
+Facts: https://docs.hitpayapp.com (charges).
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from refund_bridge.domain.charge import (
+    MOVEMENTS_MAX,
+    Charge,
+    ChargeStatus,
+    Movement,
+    MovementStatus,
+)
+from refund_bridge.ports.processor import UnreadableAnswerError
+from refund_bridge.processors.hitpay.arrival import arrival_of
+from refund_bridge.processors.hitpay.members import (
+    method_name,
+    money_of,
+    object_of,
+    optional_text,
+    text,
+)
+from refund_bridge.processors.hitpay.objects import CHARGE_STATUS, read_movement
+
+
+def read_charge(source: Any) -> Charge:
+    """A charge object.
+
+    Its ``movements`` are ``None`` unless the ``refunds`` are listed, every item can be read, and
+    together they account for what the charge says was refunded: from a list with a gap nobody could
+    tell that a refund is *not* there.
+
+    Raises:
+        UnreadableAnswerError: an id, amount, currency or status is missing or of a wrong type, or
+            what it says of its refunds contradicts its status.
+    """
+    source = object_of(source)
+    word = text(source, "status")
+    status = CHARGE_STATUS.get(word.lower(), ChargeStatus.NOT_REFUNDABLE)
+    money = money_of(source.get("amount"), text(source, "currency"))
+    method = method_name(source.get("payment_method"))
+    bare = Charge(
+        id=text(source, "id"),
+        status=status,
+        processor_status=word,
+        money=money,
+        refunded=0,
+        movements=None,
+        method=method,
+        arrival=arrival_of(method),
+        request_id=optional_text(source, "payment_request_id"),
+    )
+    movements = _movements(source.get("refunds"), bare)
+    alive = [m for m in movements or () if m.status is not MovementStatus.FAILED]
+    listed = sum(m.money.amount for m in alive)
+    refunded = _refunded(source.get("refunded_amount"), bare, None if movements is None else listed)
+    _require_consistent(bare, refunded, listed)
+    is_whole = movements is not None and listed >= refunded
+    return replace(
+        bare,
+        refunded=refunded,
+        movements=_with_those_that_happened(movements, refunded) if is_whole else None,
+    )
+
+
+def _movements(listed: Any, charge: Charge) -> tuple[Movement, ...] | None:
+    if not isinstance(listed, list) or len(listed) > MOVEMENTS_MAX:
+        return None
+    try:
+        movements = tuple(read_movement(item, within=charge) for item in listed)
+    except UnreadableAnswerError:
+        return None
+    elsewhere = any(
+        (item.payment_id, item.money.currency) != (charge.id, charge.money.currency)
+        for item in movements
+    )
+    twice = len({item.id for item in movements}) < len(movements)
+    return None if elsewhere or twice else movements
+
+
+def _refunded(value: Any, charge: Charge, listed: int | None) -> int:
+    """What was refunded in all; documented, but where it is left out the list says it."""
+    if value is not None:
+        return money_of(value, charge.money.currency).amount
+    if charge.status is ChargeStatus.REFUNDED:
+        return charge.money.amount
+    if listed is not None:
+        return listed
+    return 0
+
+
+def _require_consistent(charge: Charge, refunded: int, listed: int) -> None:
+    """Refuse a charge whose status and sums cannot both be true: nothing may be sent on it.
+
+    ``listed`` counts pending refunds too, which may or may not be in ``refunded`` yet.
+    """
+    amount, known = charge.money.amount, max(refunded, listed)
+    is_partly = charge.processor_status.lower() == "partially_refunded"
+    if (
+        # More than was paid is believed where the refunds that are listed make it up.
+        refunded > max(amount, listed)
+        or (charge.status is ChargeStatus.REFUNDED and known < amount)
+        or (is_partly and not known)
+    ):
+        raise UnreadableAnswerError(
+            f"a HitPay charge is {charge.processor_status} with {refunded} of {amount} refunded"
+        )
+
+
+def _with_those_that_happened(
+    movements: tuple[Movement, ...] | None, refunded: int
+) -> tuple[Movement, ...] | None:
+    """The refunds of a charge, those that have neither status nor time told from its sum.
+
+    The older samples print such refunds. They have happened if the sum of the charge holds them.
+    """
+    undecided = [m for m in movements or () if m.processor_status is None and _is_pending(m)]
+    pending = [m for m in movements or () if m.processor_status is not None and _is_pending(m)]
+    succeeded = [m for m in movements or () if m.status is MovementStatus.SUCCEEDED]
+    rest = refunded - _sum(succeeded)
+    # A refund that HitPay calls pending may be in the sum or not. Where the sum could as well be
+    # made of those, it tells nothing.
+    with_them = rest in (_sum(undecided), _sum(undecided) + _sum(pending))
+    if not undecided or not with_them or rest == _sum(pending):
+        return movements
+    happened = {m.id for m in undecided}
+    return tuple(
+        replace(m, status=MovementStatus.SUCCEEDED) if m.id in happened else m
+        for m in movements or ()
+    )
+
+
+def _is_pending(movement: Movement) -> bool:
+    return movement.status is MovementStatus.PENDING
+
+
+def _sum(movements: Iterable[Movement]) -> int:
+    return sum(movement.money.amount for movement in movements)

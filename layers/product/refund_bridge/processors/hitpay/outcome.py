@@ -1,0 +1,80 @@
+"""What HitPay's answer to ``POST /v1/refund`` means: the table of DESIGN.md, line by line."""
+
+from dataclasses import replace
+from typing import Final
+
+from refund_bridge.adapters.http.api_key import sentence
+from refund_bridge.adapters.http.exact_json import json_object
+from refund_bridge.adapters.http.messages import HttpAnswer
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.instruction import (
+    Aborted,
+    Accepted,
+    Outcome,
+    RefundOrder,
+    Rejected,
+    Unknown,
+)
+from refund_bridge.ports.processor import UnreadableAnswerError
+from refund_bridge.processors.hitpay.objects import read_movement
+from refund_bridge.processors.shared.provider_http import not_executed
+
+# HitPay answers a wrong key, or one of its other environment, by 403 as well as by 401:
+# https://docs.hitpayapp.com (troubleshooting).
+REFUSED_BY: Final = frozenset({401, 403})
+# HitPay says no by these, if it says why; https://docs.hitpayapp.com and Laravel's own answers.
+_REFUSALS: Final = frozenset({400, 402, 403, 404, 422})
+# Where HitPay's own PHP SDK looks for that; https://github.com/hit-pay/php-sdk
+_SENTENCES: Final = ("message", "detail", "error_message")
+# Without HitPay's sentence these come from something in front of it, which executes nothing.
+_TURNED_AWAY: Final = frozenset({403, 404})
+
+
+def outcome_of(answer: HttpAnswer, order: RefundOrder, *, secret: str) -> Outcome:
+    """The outcome of a whole answer; ``secret`` is kept out of HitPay's words.
+
+    A 403 in HitPay's words is read as a refusal of this refund; it may as well be about the
+    credential, so the caller asks which (``REFUSED_BY``).
+    """
+    if answer.is_success:
+        return _accepted(answer.body, order)
+    if turned_away := not_executed(answer, "HitPay"):
+        return turned_away
+    message = message_of(answer, secret=secret)
+    if answer.status in _REFUSALS and message:
+        return Rejected(message, answer.status)
+    if answer.status in _TURNED_AWAY:
+        return Aborted(f"turned away before HitPay ({answer.status} without its message)")
+    return Unknown(f"HitPay answered {answer.status}")
+
+
+def message_of(answer: HttpAnswer, *, secret: str) -> str | None:
+    """HitPay's sentence, with the first field's error where the sentence does not hold it.
+
+    ``None`` if the answer has none.
+    """
+    body = json_object(answer.body) or {}
+    told = (body.get(name) for name in _SENTENCES)
+    message = next((one for one in told if isinstance(one, str) and one.strip()), None)
+    if message is None:
+        return None
+    errors = body.get("errors")
+    listed = next(iter(errors.values()), None) if isinstance(errors, dict) else None
+    detail = listed[0] if isinstance(listed, list) and listed else None
+    if isinstance(detail, str) and detail not in message:
+        message = f"{message} {detail}"
+    return sentence(message, secret=secret) or None
+
+
+def _accepted(body: bytes, order: RefundOrder) -> Outcome:
+    try:
+        movement = read_movement(json_object(body))
+    except UnreadableAnswerError as error:
+        return Unknown(f"HitPay's answer is a success that cannot be read: {error.reason}")
+    if (movement.payment_id, movement.money) != (order.payment_id, order.money):
+        return Unknown("HitPay's answer is a success with another payment, amount or currency")
+    if movement.status is not MovementStatus.SUCCEEDED:
+        # A refund that HitPay calls failed in the answer that accepts it contradicts itself: it
+        # has an id, so the look-up of that id decides, and until then the amount stays held.
+        movement = replace(movement, status=MovementStatus.PENDING)
+    return Accepted(movement)

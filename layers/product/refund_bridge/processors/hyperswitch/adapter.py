@@ -1,0 +1,180 @@
+"""Hyperswitch: the calls. What its answers mean is read in ``hyperswitch_outcome`` and ``_shapes``.
+
+Facts of the API: https://api-reference.hyperswitch.io. The merchant chooses a refund's id, which is
+unique: ours is sent, so a second order is refused (``HE_01``) and the first can be read.
+"""
+
+import json
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Final, Self
+
+from pydantic import Field
+
+from refund_bridge.adapters.http.api_key import ApiKey
+from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.domain.charge import Charge, Movement
+from refund_bridge.domain.instruction import Outcome, RefundOrder
+from refund_bridge.ports.processor import (
+    Capabilities,
+    ChargeNotFoundError,
+    Dedupe,
+    LookUp,
+    News,
+    UnreadableAnswerError,
+)
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.processors.hyperswitch.objects import (
+    REASONS,
+    TITLE,
+    read_charge,
+    read_movement,
+    written,
+)
+from refund_bridge.processors.hyperswitch.outcome import message_of, outcome_of
+from refund_bridge.processors.shared.accepting import concluded
+from refund_bridge.processors.shared.base import Adapter, not_asked
+from refund_bridge.processors.shared.provider_http import (
+    JSON,
+    ORDER_MS_MAX,
+    ProviderHttp,
+    Sent,
+    require_same,
+)
+from refund_bridge.processors.shared.settings import ProcessorSettings
+
+# Hyperswitch's limits on metadata, which are also ours (``requests.py``) but for the one more key.
+METADATA_KEYS_MAX: Final = 50
+REASON_KEY: Final = "reason"
+
+
+class HyperswitchSettings(ProcessorSettings):
+    """``HYPERSWITCH_URL`` and the others.
+
+    Attributes:
+        refund_id_max: how many characters a refund's id may have. The source of Hyperswitch refuses
+            more than 64, and its guide recommends UUIDs of 36, as long as ours; its schema says
+            30. The first 30 of ours are still 130 random bits.
+    """
+
+    ACCOUNT: ClassVar[tuple[str, ...]] = ("url", "refund_id_max")
+
+    refund_id_max: Annotated[int, Field(ge=30, le=64)] = 64
+
+
+class Hyperswitch(Adapter):
+    """``ports.Processor`` for Hyperswitch.
+
+    Args:
+        base_url: ``https://api.hyperswitch.io``, the sandbox's, one's own, or a simulator's.
+        key: the API key; read anew once when Hyperswitch refuses it.
+        http: the caller whose limits and deadline bound every exchange.
+        refund_id_max: see ``HyperswitchSettings``.
+    """
+
+    name = "hyperswitch"
+    title = TITLE
+    secret = "hyperswitch-api-key"  # noqa: S105 - a parameter's name, not its value
+    live_host = "api.hyperswitch.io"
+    sandbox_host = "sandbox.hyperswitch.io"
+    settings_form = HyperswitchSettings
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        dedupes=Dedupe.BY_KEY,
+        looks_up=frozenset({LookUp.BY_REFUND, LookUp.BY_PAYMENT}),
+        partial=True,
+        repeated_partial=True,
+        unlinked=False,
+        may_be_pending=True,
+        learns_by=News.POLLING,
+        lists_charges=False,
+    )
+
+    def __init__(
+        self, *, base_url: str, key: ApiKey, http: DeadlineHttp, refund_id_max: int = 64
+    ) -> None:
+        self._http = ProviderHttp(
+            title=TITLE, base_url=base_url, key=key, http=http, headers=_headers, words=message_of
+        )
+        self._key_max = refund_id_max
+
+    @classmethod
+    def from_settings(cls, settings: HyperswitchSettings, key: ApiKey, http: DeadlineHttp) -> Self:
+        """The adapter that is set up that way."""
+        return cls(base_url=settings.url, key=key, http=http, refund_id_max=settings.refund_id_max)
+
+    def charge(self, charge_id: str, deadline: Deadline) -> Charge:
+        """The payment of that id; see ``ports.Processor``."""
+        source = self._http.get("/payments/", charge_id, deadline)
+        if source is None:
+            raise ChargeNotFoundError(f"Hyperswitch knows no payment {charge_id!r}")
+        charge = read_charge(source, key_max=self._key_max)
+        require_same(TITLE, "payment", charge.id, charge_id)
+        return charge
+
+    def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
+        """The refund of that id, as its connector shows it now; see ``ports.Processor``."""
+        source = self._http.get(
+            "/refunds/", processor_refund_id, deadline, query="?force_sync=true"
+        )
+        if source is None:
+            return None
+        movement = read_movement(source, key_max=self._key_max, secret=self._http.secret)
+        require_same(TITLE, "refund", movement.id, processor_refund_id)
+        return movement
+
+    def ordered(
+        self, refund_id: str, payment_id: str | None, deadline: Deadline
+    ) -> Movement | None:
+        """The refund that has our id; see ``ports.Processor``."""
+        movement = self.movement(self._key_of(refund_id), deadline)
+        if movement is None:
+            return None
+        if movement.payment_id != payment_id:
+            raise UnreadableAnswerError("Hyperswitch has this refund's id on another payment")
+        return replace(movement, order_id=refund_id)
+
+    def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
+        """Ask once to move the money, and where that is refused, read; see ``ports.Processor``."""
+        amount = written(order.money)
+        if amount is None:
+            return not_asked(
+                f"Hyperswitch counts {order.money.currency} in whole units.",
+                "amount_not_representable",
+            )
+        limited = deadline.at_most(ORDER_MS_MAX)
+        key = self._key_of(order.refund_id)
+        sent = self._http.send("/refunds", JSON, _body(order, amount, key), limited)
+        return concluded(
+            outcome_of(sent, order, key, key_max=self._key_max) if isinstance(sent, Sent) else sent,
+            order,
+            lambda: self.ordered(order.refund_id, order.payment_id, limited),
+            title=TITLE,
+        )
+
+    def _key_of(self, refund_id: str) -> str:
+        return refund_id[: self._key_max]
+
+
+def _body(order: RefundOrder, amount: int, key: str) -> bytes:
+    """The request. A reason in other words than Stripe's goes into the metadata.
+
+    As ``reason`` it would be refused wherever the payment went through Stripe.
+    """
+    body: dict[str, Any] = {
+        "payment_id": order.payment_id,
+        "refund_id": key,
+        "amount": amount,
+        # A refund that is scheduled here has waited here; at Hyperswitch it is never to wait.
+        "refund_type": "instant",
+    }
+    metadata = dict(order.metadata)
+    if order.reason in REASONS:
+        body["reason"] = order.reason
+    elif order.reason and len(metadata) < METADATA_KEYS_MAX:
+        metadata.setdefault(REASON_KEY, order.reason)
+    if metadata:
+        body["metadata"] = metadata
+    return json.dumps(body).encode()
+
+
+def _headers(key: str) -> dict[str, str]:
+    return {"api-key": key, "Accept": JSON}

@@ -1,0 +1,132 @@
+"""Hyperswitch's objects, read as its documents describe them.
+
+Facts: https://api-reference.hyperswitch.io (refunds, payments) and, where these are silent, the
+source of version 1 at https://github.com/juspay/hyperswitch: a payment without refunds shows null
+in place of the list, refunds that are refused come with ``error_code`` and ``error_message``, and
+the minor units are ISO 4217's.
+"""
+
+from typing import Any, Final
+
+from refund_bridge.adapters.http.api_key import sentence
+from refund_bridge.domain.charge import (
+    MOVEMENTS_MAX,
+    Charge,
+    ChargeStatus,
+    Movement,
+    MovementStatus,
+)
+from refund_bridge.domain.money import Money, exponent_of
+from refund_bridge.ports.processor import UnreadableAnswerError
+from refund_bridge.processors.shared.accepting import order_of
+from refund_bridge.processors.shared.answer_members import Members
+
+TITLE: Final = "Hyperswitch"
+# The reason has these words where the payment went through Stripe, and there no others.
+REASONS: Final = frozenset({"duplicate", "fraudulent", "requested_by_customer"})
+# Stripe writes UGX with two decimals that are always 00 (``money.py``); Hyperswitch counts it, as
+# ISO 4217 does, in whole units.
+_PLACES: Final = {"ugx": 0}
+# By the source, a refund of a payment in any other state is refused.
+_REFUNDABLE: Final = frozenset({"succeeded", "partially_captured"})
+# ``review`` waits for a person at Hyperswitch; it and any word that is not here are not final.
+_MOVEMENT_STATUS: Final = {
+    "succeeded": MovementStatus.SUCCEEDED,
+    "failed": MovementStatus.FAILED,
+}
+
+
+def written(money: Money) -> int | None:
+    """The amount as Hyperswitch counts it; ``None`` if it cannot be told exactly."""
+    surplus = exponent_of(money.currency) - _places(money.currency)
+    amount, rest = divmod(money.amount, 10**surplus)
+    return None if rest else amount
+
+
+def read_movement(source: Any, *, key_max: int, secret: str = "") -> Movement:
+    """A refund object.
+
+    Its time is that of its last change once it has succeeded. ``key_max`` is how long a key may be;
+    one of that length may be a part of ours. ``secret`` is kept out of Hyperswitch's words.
+
+    Raises:
+        UnreadableAnswerError: an id, payment, amount, currency or status is missing or of a wrong
+            type.
+    """
+    members = Members(source, TITLE)
+    key = members.text("refund_id")
+    word = members.text("status")
+    status = _MOVEMENT_STATUS.get(word.lower(), MovementStatus.PENDING)
+    done_ms = members.time_ms("updated_at") if status is MovementStatus.SUCCEEDED else None
+    money = _money(members, "amount")
+    if money.amount <= 0:
+        raise UnreadableAnswerError("a refund of Hyperswitch's has no positive amount")
+    return Movement(
+        id=key,
+        payment_id=members.text("payment_id"),
+        money=money,
+        status=status,
+        processor_status=word,
+        refunded_at_ms=done_ms,
+        created_at_ms=members.time_ms("created_at"),
+        order_id=order_of(key) if len(key) < key_max else None,
+        failure_code=sentence(members.words("error_code"), secret=secret) or None,
+        failure_message=sentence(members.words("error_message"), secret=secret) or None,
+    )
+
+
+def read_charge(source: Any, *, key_max: int) -> Charge:
+    """A payment object; what was captured is its amount.
+
+    It has no sum of what was refunded, so that is the sum of the refunds that it lists and that
+    have succeeded.
+
+    Raises:
+        UnreadableAnswerError: an id, amount, currency or status is missing or of a wrong type, or
+            the refunds cannot be read: then nobody could tell how much was refunded.
+    """
+    members = Members(source, TITLE)
+    word = members.text("status")
+    captured = "amount" if members.value("amount_received") is None else "amount_received"
+    money = _money(members, captured)
+    payment_id = members.text("payment_id")
+    movements = _movements(members.value("refunds"), payment_id, money.currency, key_max)
+    refunded = sum(
+        item.money.amount for item in movements if item.status is MovementStatus.SUCCEEDED
+    )
+    status = ChargeStatus.NOT_REFUNDABLE
+    if word.lower() in _REFUNDABLE:
+        is_all = refunded >= money.amount > 0
+        status = ChargeStatus.REFUNDED if is_all else ChargeStatus.REFUNDABLE
+    return Charge(
+        id=payment_id,
+        status=status,
+        processor_status=word,
+        money=money,
+        refunded=refunded,
+        movements=movements,
+        method=members.words("payment_method") or None,
+    )
+
+
+def _movements(listed: Any, payment_id: str, currency: str, key_max: int) -> tuple[Movement, ...]:
+    if listed is None:
+        return ()
+    if not isinstance(listed, list) or len(listed) > MOVEMENTS_MAX:
+        raise UnreadableAnswerError("the refunds of a Hyperswitch payment are no readable list")
+    movements = tuple(read_movement(item, key_max=key_max) for item in listed)
+    if any((item.payment_id, item.money.currency) != (payment_id, currency) for item in movements):
+        raise UnreadableAnswerError("a Hyperswitch payment lists another payment's refunds")
+    if len({item.id for item in movements}) < len(movements):
+        raise UnreadableAnswerError("a Hyperswitch payment lists a refund twice")
+    return movements
+
+
+def _money(members: Members, name: str) -> Money:
+    currency = members.currency()
+    surplus = exponent_of(currency) - _places(currency)
+    return Money(members.count(name) * 10**surplus, currency)
+
+
+def _places(currency: str) -> int:
+    return _PLACES.get(currency, exponent_of(currency))

@@ -1,0 +1,129 @@
+"""When an answer is believed to be about our order; for a processor that dedupes by key, whenever.
+
+A processor that keeps our refund's id as the order's key refuses a second order that carries it. So
+a refusal may mean that the order was accepted before, and the key says what became of it.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.instruction import (
+    Aborted,
+    Accepted,
+    Outcome,
+    RefundOrder,
+    Rejected,
+    Unknown,
+    UnlinkedOrder,
+)
+from refund_bridge.ports.processor import ProviderUnavailableError
+
+# How the ids of refunds begin here (``refund.refund_id_of``); no processor makes such ids itself.
+REFUND_ID_PREFIX: Final = "rfd_"
+STARS: Final = "***"
+
+Order = RefundOrder | UnlinkedOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Questionable:
+    """A refusal from which it does not follow that nothing was executed.
+
+    Attributes:
+        used: whether the processor said that it has an order with this key.
+    """
+
+    refusal: Rejected
+    used: bool
+
+
+def accepted(movement: Movement, order: Order, *, title: str) -> Accepted | Unknown:
+    """The outcome of a success that shows ``movement``, if that is what was ordered.
+
+    A refund that the processor calls failed in the very answer that accepts it has an id, so the
+    look-up of that id decides, and until then the amount stays held: it counts as pending.
+    """
+    if not _agrees(movement, order):
+        return Unknown(
+            f"{title}'s answer is a success with another payment, amount, currency or order"
+        )
+    if movement.status is not MovementStatus.SUCCEEDED:
+        movement = replace(movement, status=MovementStatus.PENDING)
+    return Accepted(movement)
+
+
+def concluded(
+    verdict: Outcome | Questionable,
+    order: Order,
+    look: Callable[[], Movement | None],
+    *,
+    title: str,
+) -> Outcome:
+    """The outcome of an order that carried a key; ``look`` asks what became of that key.
+
+    It is asked where a refusal does not tell by itself. For a repeated order nothing but a movement
+    tells: what refuses this sending says nothing of the one before it.
+    """
+    outcome = verdict
+    if isinstance(outcome, Questionable):
+        outcome = _by_key(outcome.refusal, order, look, used=outcome.used, title=title)
+    elif order.repeated and isinstance(outcome, Rejected):
+        outcome = _by_key(outcome, order, look, used=True, title=title)
+    if order.repeated and isinstance(outcome, Aborted):
+        return Unknown(f"asked again in vain: {outcome.reason}")
+    return outcome
+
+
+def without_words(outcome: Outcome, hidden: Sequence[str]) -> Outcome:
+    """The outcome with stars for ``hidden`` in the processor's sentences, however it spells them.
+
+    A customer's identifiers go to the processor, and it may repeat them in what it says.
+    """
+    longest_first = sorted(filter(None, hidden), key=len, reverse=True)
+    if not longest_first:
+        return outcome
+    pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
+    match outcome:
+        case Rejected(message, _, code):
+            told = None if code is None else pattern.sub(STARS, code)
+            return replace(outcome, message=pattern.sub(STARS, message), code=told)
+        case Aborted(reason) | Unknown(reason):
+            return replace(outcome, reason=pattern.sub(STARS, reason))
+        case Accepted():
+            return outcome
+
+
+def order_of(key: str | None) -> str | None:
+    """The id of the refund here that ``key`` names; ``None`` for a key that others made."""
+    return key if key is not None and key.startswith(REFUND_ID_PREFIX) else None
+
+
+def _by_key(
+    refusal: Rejected,
+    order: Order,
+    look: Callable[[], Movement | None],
+    *,
+    used: bool,
+    title: str,
+) -> Outcome:
+    said = f"refused ({refusal.message})"
+    try:
+        movement = look()
+    except ProviderUnavailableError as error:
+        return Unknown(f"{said}, and the key could not be looked up: {error.reason}")
+    if movement is not None:
+        return accepted(movement, order, title=title)
+    if used or order.repeated:
+        return Unknown(f"{said}, but {title} shows no order with this key")
+    return refusal
+
+
+def _agrees(movement: Movement, order: Order) -> bool:
+    if movement.order_id not in (None, order.refund_id) or movement.money != order.money:
+        return False
+    if isinstance(order, UnlinkedOrder):
+        return (movement.payment_id, movement.payment_method) == ("", order.payment_method)
+    return movement.payment_id == order.payment_id

@@ -1,0 +1,237 @@
+"""How a processor is asked: to show something at most twice, to move money once.
+
+After an answer by which the processor refuses the credential, which is certain to have executed
+nothing, the key is read anew, since it may have been rotated behind the cache. With another key a
+read is repeated here; whether an order may be sent again is for its sender to decide.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+from urllib.parse import quote
+
+from refund_bridge.adapters.http.api_key import ApiKey, KeyUnavailableError, other_key
+from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.adapters.http.exact_json import json_object
+from refund_bridge.adapters.http.messages import (
+    ExchangeError,
+    HttpAnswer,
+    HttpRequest,
+    NotSentError,
+    UnclearError,
+    retry_after_of,
+)
+from refund_bridge.domain.instruction import Aborted, CredentialRefused, Unknown
+from refund_bridge.ports.processor import (
+    CredentialRefusedError,
+    ProviderUnavailableError,
+    UnreadableAnswerError,
+)
+from refund_bridge.ports.runtime import Deadline
+
+# How a processor refuses a credential, unless its adapter knows more.
+UNAUTHENTICATED: Final = frozenset({401})
+# All that one order to move money may take, whatever is sent or read for it: leases are built on
+# this.
+ORDER_MS_MAX: Final = 20_000
+JSON: Final = "application/json"
+FORM: Final = "application/x-www-form-urlencoded"
+NO_HEADERS: Final[Mapping[str, str]] = {}
+
+
+class Words(Protocol):
+    """Reads a processor's own sentence out of an answer."""
+
+    def __call__(self, answer: HttpAnswer, *, secret: str) -> str | None:
+        """The sentence without ``secret``; ``None`` if the answer is not of the processor's form,
+        so that it may come from something in front of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An order that was answered, and the key that it was sent with."""
+
+    answer: HttpAnswer
+    key: str = field(repr=False)
+
+
+class ProviderHttp:
+    """Asks one processor.
+
+    Args:
+        title: the processor in sentences.
+        base_url: with or without a path; calls are appended to it.
+        key: read anew once when the processor refuses it.
+        http: the caller whose limits and deadline bound every exchange.
+        headers: what every call carries, for a key.
+        words: reads the processor's own refusals.
+        refused_by: the statuses by which the processor may refuse a credential.
+    """
+
+    def __init__(  # noqa: PLR0913 -- what differs from one processor to the next
+        self,
+        *,
+        title: str,
+        base_url: str,
+        key: ApiKey,
+        http: DeadlineHttp,
+        headers: Callable[[str], Mapping[str, str]],
+        words: Words,
+        refused_by: frozenset[int] = UNAUTHENTICATED,
+    ) -> None:
+        self._title = title
+        self._base_url = base_url.rstrip("/")
+        self._key = key
+        self._http = http
+        self._headers = headers
+        self._words = words
+        self._refused_by = refused_by
+
+    @property
+    def secret(self) -> str:
+        """The key, to be kept out of what an answer says; empty if there is none to be had."""
+        try:
+            return self._key.current()
+        except KeyUnavailableError:
+            return ""
+
+    def warm(self, deadline: Deadline) -> None:
+        """Have a connection open, so that the next call need not wait for one; never raises."""
+        self._http.warm(self._base_url, deadline)
+
+    def send(
+        self,
+        path: str,
+        kind: str,
+        body: bytes,
+        deadline: Deadline,
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> Sent | Aborted | Unknown:
+        """POST an order to move money, once.
+
+        ``kind`` is the body's media type, ``headers`` go beside those of every call. Where the
+        credential is refused and the one read anew is another, that is said
+        (``CredentialRefused.replaced``); otherwise the answer is returned.
+        """
+        try:
+            key = self._key.current()
+            every = {**self._headers(key), **headers, "Content-Type": kind}
+            request = HttpRequest("POST", f"{self._base_url}{path}", every, body)
+            answer = self._http.send(request, deadline)
+        except (KeyUnavailableError, NotSentError) as error:
+            return Aborted(error.reason)
+        except UnclearError as error:
+            return Unknown(error.reason)
+        if answer.status in self._refused_by and other_key(self._key, key):
+            return CredentialRefused(self._refused(answer), replaced=True)
+        return Sent(answer, key)
+
+    def shown(self, folder: str, name: str, key: str, deadline: Deadline) -> dict[str, Any] | None:
+        """The object ``name``, asked for once with this very ``key``; ``None`` if it is not shown.
+
+        For whoever must know whether it was the key that was refused.
+        """
+        try:
+            request = self._get_request(folder + quote(name, safe=""), key)
+            answer = self._http.send(request, deadline)
+        except ExchangeError:
+            return None
+        return json_object(answer.body) if answer.is_success else None
+
+    def get(
+        self, folder: str, name: str, deadline: Deadline, *, query: str = ""
+    ) -> dict[str, Any] | None:
+        """The members of the object ``name``; ``None`` if the processor says that it has none.
+
+        Raises:
+            UnreadableAnswerError, CredentialRefusedError, ProviderUnavailableError: as
+                ``object_at``.
+        """
+        if not name.strip("."):
+            return None  # as a path, "", "." and ".." would name something else than an object
+        return self.object_at(folder + quote(name, safe="") + query, deadline)
+
+    def object_at(self, path: str, deadline: Deadline) -> dict[str, Any] | None:
+        """The members of what ``path`` names; ``None`` after a 404 in the processor's own words.
+
+        Raises:
+            UnreadableAnswerError: no object, or a refusal to show it, which says nothing of others.
+            CredentialRefusedError: the credential is not accepted, nor the one read anew.
+            ProviderUnavailableError: no usable answer after at most two requests.
+        """
+        answer, key = self._ask_twice(path, deadline)
+        if answer.is_success:
+            members = json_object(answer.body)
+            if members is None:
+                raise UnreadableAnswerError(
+                    f"{self._title} answered {answer.status} without an object"
+                )
+            return members
+        message = self._words(answer, secret=key)
+        if answer.status == 404 and message:
+            return None
+        if answer.status in self._refused_by:
+            raise CredentialRefusedError(self._refused(answer))
+        refused = 400 <= answer.status < 500 and answer.status not in (408, 429)
+        kind = UnreadableAnswerError if refused else ProviderUnavailableError
+        raise kind(
+            f"{self._title} answered {answer.status}" + (f": {message}" if message else ""),
+            retry_after_s=retry_after_of(answer.headers),
+        )
+
+    def _ask_twice(self, path: str, deadline: Deadline) -> tuple[HttpAnswer, str]:
+        """A whole answer to a GET, and the key it was asked with; at most two requests.
+
+        The second one, on a fresh connection, is for a lost answer, a 5xx, or a rotated key.
+        """
+        try:
+            key = self._key.current()
+            first: HttpAnswer | None = None
+            try:
+                first = self._http.send(self._get_request(path, key), deadline)
+            except ExchangeError:
+                if not deadline.remaining_ms():
+                    raise
+            if first is not None and first.status in self._refused_by:
+                rotated = other_key(self._key, key)
+                if rotated is None:
+                    return first, key
+                key = rotated
+            elif first is not None and first.status < 500:
+                return first, key
+            return self._http.send(self._get_request(path, key), deadline, fresh=True), key
+        except (KeyUnavailableError, ExchangeError) as error:
+            raise ProviderUnavailableError(f"{self._title}: {error.reason}") from error
+
+    def _refused(self, answer: HttpAnswer) -> str:
+        return f"{self._title} does not accept the credential ({answer.status})"
+
+    def _get_request(self, path: str, key: str) -> HttpRequest:
+        return HttpRequest("GET", f"{self._base_url}{path}", self._headers(key))
+
+
+def not_executed(answer: HttpAnswer, title: str) -> Aborted | None:
+    """What an answer to an order means that no processor gives after having executed anything.
+
+    A refused credential, a method that is not there, a rate that is exceeded; ``None`` for others.
+    """
+    match answer.status:
+        case 401:
+            return CredentialRefused(f"{title} does not accept the credential (401)")
+        case 405:
+            return Aborted(f"{title} has no such call (405)")
+        case 429:
+            return Aborted(f"{title} limits the rate (429)", retry_after_of(answer.headers))
+        case _:
+            return None
+
+
+def require_same(title: str, what: str, found: str, asked: str) -> None:
+    """Refuse an answer about another object; an id may be spelt in another case of letters.
+
+    Raises:
+        UnreadableAnswerError: it is another.
+    """
+    if found.casefold() != asked.casefold():
+        raise UnreadableAnswerError(f"{title} answered with another {what} than was asked for")

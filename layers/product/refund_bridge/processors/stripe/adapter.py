@@ -1,0 +1,190 @@
+"""Payments that Stripe itself took: the calls. What answers mean is read in ``stripe_outcome``.
+
+Facts of the API: https://docs.stripe.com/api/refunds. The order carries our refund's id twice: as
+Stripe's idempotency key, which Stripe forgets after a day, and in the refund's metadata, by which
+it is found again for ever. It is sent once.
+"""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, Final, Self
+from urllib.parse import quote, urlencode
+
+from refund_bridge.adapters.http.api_key import ApiKey
+from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.domain.charge import MOVEMENTS_MAX, Charge, Movement
+from refund_bridge.domain.instruction import Outcome, RefundOrder
+from refund_bridge.domain.refund import STRIPE
+from refund_bridge.ports.processor import (
+    Capabilities,
+    ChargeNotFoundError,
+    ChargePage,
+    Dedupe,
+    LookUp,
+    News,
+    UnreadableAnswerError,
+    UnreadablePageError,
+)
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.processors.shared.base import Adapter, not_asked
+from refund_bridge.processors.shared.provider_http import (
+    FORM,
+    JSON,
+    ORDER_MS_MAX,
+    ProviderHttp,
+    Sent,
+    require_same,
+)
+from refund_bridge.processors.shared.settings import ProcessorSettings
+from refund_bridge.processors.stripe.objects import (
+    ORDER_KEY,
+    TITLE,
+    charges_of,
+    read_charge,
+    read_movement,
+    read_movements,
+)
+from refund_bridge.processors.stripe.outcome import OF_THE_KEY, message_of, outcome_of
+
+PAGE: Final = 100
+_ALL_REFUNDS: Final = f"/v1/refunds?limit={PAGE}"
+# ``fraudulent`` would put the customer's card and e-mail on Stripe's block list, so Stripe is not
+# told that word; nor any other text, which it takes no reason for.
+REASONS_PASSED_ON: Final = frozenset({"duplicate", "requested_by_customer"})
+REASON_KEY: Final = "refund_bridge_reason"
+
+
+class StripePayments(Adapter):
+    """``ports.Processor`` for payments that Stripe took.
+
+    Args:
+        base_url: ``https://api.stripe.com``, or a simulator's.
+        key: the stage's secret key, which then needs the right to refund; read anew once when
+            Stripe refuses it.
+        http: the caller whose limits and deadline bound every exchange.
+    """
+
+    name = STRIPE
+    title = TITLE
+    secret = "stripe-secret-key"  # noqa: S105 - a parameter's name, not its value
+    # One address serves both modes: the key says which, and ``ModeCheckedKey`` holds it to it.
+    live_host = ""
+    sandbox_host = ""
+    settings_form = ProcessorSettings
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        dedupes=Dedupe.BY_LOOK_UP,
+        looks_up=frozenset({LookUp.BY_REFUND, LookUp.BY_PAYMENT}),
+        partial=True,
+        repeated_partial=True,
+        unlinked=False,
+        may_be_pending=True,
+        learns_by=News.POLLING,
+        lists_charges=True,
+    )
+
+    def __init__(self, *, base_url: str, key: ApiKey, http: DeadlineHttp) -> None:
+        self._http = ProviderHttp(
+            title=TITLE,
+            base_url=base_url,
+            key=key,
+            http=http,
+            headers=_headers,
+            words=message_of,
+            refused_by=OF_THE_KEY,
+        )
+
+    @classmethod
+    def from_settings(cls, settings: ProcessorSettings, key: ApiKey, http: DeadlineHttp) -> Self:
+        """The adapter that is set up that way."""
+        return cls(base_url=settings.url, key=key, http=http)
+
+    def charge(self, charge_id: str, deadline: Deadline) -> Charge:
+        """The charge of that id, with all its refunds; see ``ports.Processor``.
+
+        The charge is read first, so that all that its sum can hold is listed.
+        """
+        source = self._http.get("/v1/charges/", charge_id, deadline)
+        if source is None:
+            raise ChargeNotFoundError(f"Stripe knows no charge {charge_id!r}")
+        listed = list(self._refunds_of(charge_id, deadline))
+        charge = read_charge(source, read_movements(listed))
+        require_same(TITLE, "charge", charge.id, charge_id)
+        return charge
+
+    def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
+        """The refund of that id; see ``ports.Processor``."""
+        source = self._http.get("/v1/refunds/", processor_refund_id, deadline)
+        if source is None:
+            return None
+        movement = read_movement(source)
+        require_same(TITLE, "refund", movement.id, processor_refund_id)
+        return movement
+
+    def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
+        """Ask once to move the money; see ``ports.Processor``."""
+        if not order.payment_id.strip("."):
+            return not_asked("There is no charge of that id.")
+        sent = self._http.send(
+            "/v1/refunds",
+            FORM,
+            urlencode(_parameters(order)).encode(),
+            deadline.at_most(ORDER_MS_MAX),
+            headers={"Idempotency-Key": order.refund_id},
+        )
+        return outcome_of(sent, order) if isinstance(sent, Sent) else sent
+
+    def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
+        """A page of all refunds by their charges, the last created first; see ``ports.Processor``.
+
+        A charge of several refunds may stand on several pages. Its sum is not told there.
+        """
+        try:
+            data, cursor = self._page(_ALL_REFUNDS, cursor, deadline)
+        except UnreadableAnswerError as error:
+            # Of another account, say: the walk begins anew.
+            raise UnreadablePageError(error.reason, beyond=None) from error
+        return ChargePage(charges_of(data), cursor)
+
+    def _refunds_of(self, charge_id: str, deadline: Deadline) -> Iterator[Any]:
+        """All refunds of a charge, page after page; at most one more than can be told apart."""
+        path, found = f"{_ALL_REFUNDS}&charge={quote(charge_id, safe='')}", 0
+        cursor: str | None = None
+        while True:
+            data, cursor = self._page(path, cursor, deadline)
+            yield from data
+            found += len(data)
+            if cursor is None or found > MOVEMENTS_MAX:
+                return
+
+    def _page(
+        self, path: str, cursor: str | None, deadline: Deadline
+    ) -> tuple[list[Any], str | None]:
+        """The refunds after ``cursor``, and where the next page begins; ``None`` at the end."""
+        after = "" if cursor is None else f"&starting_after={quote(cursor, safe='')}"
+        page = self._http.object_at(path + after, deadline) or {}
+        data = page.get("data")
+        if not isinstance(data, list) or type(page.get("has_more")) is not bool:
+            raise UnreadableAnswerError("Stripe's list of refunds cannot be read")
+        if not page["has_more"]:
+            return data, None
+        last = data[-1].get("id") if data and isinstance(data[-1], dict) else None
+        if not isinstance(last, str) or not last:
+            raise UnreadableAnswerError("Stripe's list of refunds does not go on")
+        return data, last
+
+
+def _parameters(order: RefundOrder) -> dict[str, str]:
+    """What Stripe is asked. Callers' metadata stay in the ledger: Stripe takes 50 keys in all."""
+    asked = {
+        "charge": order.payment_id,
+        "amount": str(order.money.amount),
+        f"metadata[{ORDER_KEY}]": order.refund_id,
+    }
+    if order.reason in REASONS_PASSED_ON:
+        asked["reason"] = order.reason
+    elif order.reason is not None:
+        asked[f"metadata[{REASON_KEY}]"] = order.reason
+    return asked
+
+
+def _headers(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}", "Accept": JSON}

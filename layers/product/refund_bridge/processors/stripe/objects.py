@@ -1,0 +1,133 @@
+"""Stripe's charge and its refunds, read as its documents describe them.
+
+Facts: https://docs.stripe.com/api/charges/object and https://docs.stripe.com/api/refunds/object.
+Amounts are integers in the currency's minor unit, times are Unix seconds.
+"""
+
+from typing import Any, Final
+
+from refund_bridge.domain.charge import (
+    MOVEMENTS_MAX,
+    Charge,
+    ChargeStatus,
+    ListedCharge,
+    Movement,
+    MovementStatus,
+)
+from refund_bridge.domain.money import AMOUNT_MAX, Money
+from refund_bridge.ports.processor import UnreadableAnswerError
+from refund_bridge.processors.shared.accepting import order_of
+from refund_bridge.processors.shared.answer_members import Members
+
+TITLE: Final = "Stripe"
+# Our refund's id in a refund's metadata, which Stripe shows wherever it shows the refund.
+ORDER_KEY: Final = "refund_bridge_id"
+# What says of a charge that an account behind the merchant's, or its platform, has a part in it.
+_SHARES: Final = (
+    "transfer_data",
+    "transfer",
+    "destination",
+    "application_fee_amount",
+    "application_fee",
+)
+_STATUS: Final = {
+    "succeeded": MovementStatus.SUCCEEDED,
+    # What the customer has to do before the money moves; nobody here can.
+    "requires_action": MovementStatus.PENDING,
+    "pending": MovementStatus.PENDING,
+    "failed": MovementStatus.FAILED,
+    "canceled": MovementStatus.FAILED,
+}
+
+
+def read_charge(source: Any, movements: tuple[Movement, ...] | None) -> Charge:
+    """A charge, with the refunds that were listed for it.
+
+    They are ``None`` unless together they account for what the charge says was refunded: from a
+    list with a gap nobody could tell that a refund is *not* there.
+
+    Raises:
+        UnreadableAnswerError: an id, amount, currency or status is missing or of a wrong type.
+    """
+    members = Members(source, TITLE)
+    word = members.text("status")
+    captured = members.value("captured")
+    if type(captured) is not bool:
+        raise UnreadableAnswerError("Stripe's charge does not say whether it was captured")
+    refunded = members.count("amount_refunded")
+    listed = sum(
+        one.money.amount for one in movements or () if one.status is not MovementStatus.FAILED
+    )
+    return Charge(
+        id=members.text("id"),
+        status=_status_of(word, captured=captured, fully=members.value("refunded") is True),
+        processor_status=word,
+        money=Money(members.count("amount_captured"), members.currency()),
+        refunded=refunded,
+        movements=None if listed < refunded else movements,
+        payment_intent=members.optional_text("payment_intent"),
+        shared=next(filter(members.value, _SHARES), None),
+    )
+
+
+def charges_of(refunds: list[Any]) -> tuple[ListedCharge, ...]:
+    """The charges of a page of refunds, in its order; what names no charge is left out."""
+    found: dict[str, list[str]] = {}
+    for refund in refunds:
+        charge = refund.get("charge") if isinstance(refund, dict) else None
+        if not isinstance(charge, str) or not charge:
+            continue
+        listed = found.setdefault(charge, [])
+        if _STATUS.get(str(refund.get("status"))) is not MovementStatus.FAILED:
+            listed.append(str(refund.get("id")))
+    return tuple(ListedCharge(one, None, tuple(ids)) for one, ids in found.items())
+
+
+def read_movements(listed: list[Any]) -> tuple[Movement, ...] | None:
+    """All refunds of a charge; ``None`` if one cannot be read, or there are too many."""
+    if len(listed) > MOVEMENTS_MAX:
+        return None
+    try:
+        movements = tuple(map(read_movement, listed))
+    except UnreadableAnswerError:
+        return None
+    return None if len({one.id for one in movements}) < len(movements) else movements
+
+
+def read_movement(source: Any) -> Movement:
+    """A refund.
+
+    One that does not name an order of ours shows itself as its own order: it was made by others,
+    whatever its amount is.
+
+    Raises:
+        UnreadableAnswerError: an id, charge, amount, currency or status is missing or of a wrong
+            type.
+    """
+    members = Members(source, TITLE)
+    refund_id, word = members.text("id"), members.text("status")
+    amount = members.count("amount")
+    if amount <= 0:
+        raise UnreadableAnswerError("a refund of Stripe's has no positive amount")
+    metadata = members.value("metadata")
+    order = metadata.get(ORDER_KEY) if isinstance(metadata, dict) else None
+    return Movement(
+        id=refund_id,
+        payment_id=members.text("charge"),
+        money=Money(amount, members.currency()),
+        status=_STATUS.get(word, MovementStatus.PENDING),
+        processor_status=word,
+        created_at_ms=_milliseconds(members.value("created")),
+        order_id=(order_of(order) if isinstance(order, str) else None) or refund_id,
+        failure_code=members.optional_text("failure_reason"),
+    )
+
+
+def _status_of(word: str, *, captured: bool, fully: bool) -> ChargeStatus:
+    if word != "succeeded" or not captured:
+        return ChargeStatus.NOT_REFUNDABLE
+    return ChargeStatus.REFUNDED if fully else ChargeStatus.REFUNDABLE
+
+
+def _milliseconds(seconds: Any) -> int | None:
+    return seconds * 1000 if type(seconds) is int and 0 < seconds <= AMOUNT_MAX else None

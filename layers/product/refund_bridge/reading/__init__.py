@@ -1,0 +1,1 @@
+"""Answers that cost no call to a provider, or few."""

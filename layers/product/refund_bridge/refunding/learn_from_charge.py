@@ -1,0 +1,633 @@
+"""Compares what was just read of a payment with what the ledger holds of it, in both directions.
+
+::
+
+    a movement that is ours   ─▶ did its refund end, was it taken back, did it move after all?
+    a movement of nobody      ─▶ somebody else made it: imported as a refund of its own
+    only a sum                ─▶ counts against what may be refunded, as long as it is shown
+
+Called wherever a charge is read: before a refund, by settling, for a webhook, by the sweep and
+before Stripe is told. What contradicts the processor's earlier word is believed after a second look
+by id.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from refund_bridge.domain.charge import MOVEMENTS_MAX, Charge, Movement, MovementStatus
+from refund_bridge.domain.evidence import can_stand_for, is_made_by, is_too_old, stands_for
+from refund_bridge.domain.external_refund import Import, is_importable
+from refund_bridge.domain.outcome import after_news, booked_by, news_of, of_its_payment
+from refund_bridge.domain.payment import (
+    Payment,
+    PaymentKey,
+    follow,
+    learn_arrival,
+    learn_foreign,
+    payment_key_of,
+    revision_after,
+)
+from refund_bridge.domain.payment_snapshot import PaymentView
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import FREED, ReportState, State
+from refund_bridge.ports.ledger import (
+    Claim,
+    Commit,
+    Ledger,
+    LedgerConflictError,
+    PaymentWrite,
+    RecordClaim,
+    RefundWrite,
+)
+from refund_bridge.ports.processor import ChargeNotFoundError, Processor, ProviderUnavailableError
+from refund_bridge.ports.queues import Doorbell
+from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.sweeps import SweepLog
+from refund_bridge.refunding.claims import claims_of
+from refund_bridge.refunding.look_up import movement_of, ordered_by
+from refund_bridge.refunding.record_outcome import Recorder
+from refund_bridge.refunding.wake_reporter import ring_if_owed
+
+ACTOR: Final = "observe"
+# A transaction takes at most 100 writes, and an import is two of them.
+IMPORTS_PER_COMMIT: Final = 40
+# What others made shortly before this stage began may not have been told to Stripe by them.
+SINCE_MARGIN_MS: Final = 24 * 60 * 60 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """A payment as the ledger holds it after everything readable on its charge is accounted for.
+
+    Attributes:
+        stored: the payment as it is in the ledger; ``None`` if it is not there yet.
+        current: the payment as it should be: with its link and with what others refunded.
+        imports: the refunds that stand for what others made and was found now.
+        followed: whether a refund that is known moved on by it.
+        snapshot: processor refund ids that are listed but stand for no refund here (failed ones,
+            say); ``None`` if the charge was not read or lists nothing readable.
+    """
+
+    stored: Payment | None
+    current: Payment
+    imports: tuple[Refund, ...]
+    snapshot: tuple[str, ...] | None
+    followed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What the ledger holds of a payment and of what its charge lists.
+
+    Attributes:
+        owners: the refund that each movement belongs to, by the movement's id. Its payment may list
+            it by another id than its order was answered with, and show whose order it is.
+        let_go: the refund that each movement belonged to, until a person let it go.
+    """
+
+    payment: Payment | None
+    owners: Mapping[str, Refund]
+    let_go: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnFromCharge:
+    """Brings the ledger's view of a payment up to what was just read.
+
+    While the payment's slot is taken nothing is imported: what the charge lists may be the very
+    movement that is not bound yet.
+
+    Attributes:
+        refunds: the refunds of those ids, as they are now.
+        every_refund: all refunds of the payment, as they are now; the newest may be missing.
+    """
+
+    ledger: Ledger
+    refunds: Callable[[Sequence[str]], Mapping[str, Refund]]
+    every_refund: Callable[[PaymentKey], Sequence[Refund]]
+    sweeps: SweepLog
+    processors: Mapping[str, Processor]
+    recorder: Recorder
+    doorbell: Doorbell
+    clock: Clock
+    trail: Trail
+    stage: str
+
+    def __call__(
+        self, view: PaymentView, deadline: Deadline, *, ordering: str | None = None
+    ) -> Learnt:
+        """Let the refunds that are known follow, and import the others; durable on return.
+
+        ``ordering`` is the refund that is about to be sent: what its own order has moved before is
+        nobody else's. The sums and the link of ``current`` are left to whoever writes the payment.
+
+        Raises:
+            ClaimConflictError, LedgerConflictError: something changed meanwhile; learn again.
+            LedgerUnavailableError: a write may or may not be durable; learning again is safe.
+        """
+        held = self._held(view)
+        followed = [
+            self._follow(owner, movement, view, deadline)
+            for movement in _listed(view)
+            if (owner := held.owners.get(movement.id)) is not None
+            and owner.processor_refund_id == movement.id
+        ]
+        followed += self._follow_orders(view, held, deadline)
+        if any(followed):
+            held = self._held(view)
+        view, held = self._read_again(view, held, deadline)
+        learnt = self._plan(view, held, ordering)
+        return replace(self._carry_out(learnt, held, view), followed=any(followed))
+
+    def look(self, view: PaymentView) -> Learnt:
+        """The payment as it would be after importing; nothing is written.
+
+        Raises:
+            LedgerUnavailableError: the ledger could not be read.
+        """
+        learnt = self._plan(view, self._held(view), None)
+        current = learnt.current
+        for refund in learnt.imports:
+            current = follow(current, None, refund)
+        return replace(learnt, current=current)
+
+    def _held(self, view: PaymentView) -> _Held:
+        listed = [movement.id for movement in _listed(view)]
+        payment, claimed = self.ledger.payment_and_claims(view.key, listed)
+        ordered = {
+            movement.id: movement.order_id
+            for movement in _listed(view)
+            if movement.order_id is not None and movement.id not in claimed
+        }
+        asked = {*claimed.values(), *ordered.values()}
+        refunds = self.refunds(sorted(asked)) if asked else {}
+        owners, let_go = {}, {}
+        for movement_id, refund_id in claimed.items():
+            refund = refunds.get(refund_id)
+            if refund is not None and refund.processor_refund_id == movement_id:
+                owners[movement_id] = refund
+            else:
+                let_go[movement_id] = refund_id
+        for movement_id, refund_id in ordered.items():
+            refund = refunds.get(refund_id)
+            if refund is not None and _is_listed_otherwise(refund, view.key, listed):
+                owners[movement_id] = refund
+        return _Held(payment, owners, let_go)
+
+    # --- the refunds that are known ---------------------------------------------------------------
+
+    def _follow(
+        self, refund: Refund, movement: Movement, view: PaymentView, deadline: Deadline
+    ) -> bool:
+        return self.follow(refund, movement, deadline) or self._book(refund, movement, view)
+
+    def follow(self, refund: Refund, movement: Movement, deadline: Deadline) -> bool:
+        """Let the refund follow its movement; whether something was written, durably.
+
+        Raises:
+            LedgerConflictError, LedgerUnavailableError: as ``__call__``.
+        """
+        if not stands_for(movement, refund):
+            self.trail.note("movement_disagrees", refund_id=refund.id)
+            return False
+        news = news_of(refund, movement)
+        if news is None:
+            return False
+        if news.contradicts and not self._is_confirmed(refund, movement, deadline):
+            return False
+        stored = self.recorder.read(refund.id)
+        linked = of_its_payment(stored.refund, stored.payment)
+        if news_of(linked, movement) is not news:
+            return True  # somebody else has learnt it a moment ago
+        at_ms = self.clock.now_ms()
+        after = after_news(linked, movement, at_ms=at_ms, cause="observed", actor=ACTOR)
+        if news.contradicts:
+            self.trail.note(f"refund_{news}", refund_id=refund.id, movement=movement.id)
+        reports = after.report.state is not stored.refund.report.state
+        if reports:
+            self._alarm_if_failed(after)
+        written = self.recorder.write(stored, after)
+        if reports:
+            ring_if_owed(written.refund, self.doorbell, self.trail)
+        return True
+
+    def _follow_orders(self, view: PaymentView, held: _Held, deadline: Deadline) -> Iterator[bool]:
+        """What shows the order of a refund that was thought to have moved nothing."""
+        for movement in _listed(view):
+            if movement.id in held.owners or movement.order_id is None:
+                continue
+            refund = self.ledger.refund(movement.order_id)
+            try:
+                if refund is not None and self.follow_order(refund, movement, deadline):
+                    yield True
+            except ProviderUnavailableError as error:
+                self._not_confirmed(movement.order_id, error)
+
+    def follow_order(self, refund: Refund, listed: Movement | None, deadline: Deadline) -> bool:
+        """Let a refund that was thought to have moved nothing follow what its order moved.
+
+        ``listed`` is what its payment lists under its order, if it was read. Whether something was
+        written, durably.
+
+        Raises:
+            LedgerConflictError, LedgerUnavailableError: as ``__call__``.
+            ProviderUnavailableError: the processor did not say what became of the order.
+        """
+        processor, movement = self.processors.get(refund.processor), listed
+        if processor is None or refund.state not in FREED or refund.processor_refund_id is not None:
+            return False
+        if processor.capabilities.keeps_keys:
+            # Under the id that orders are answered with; payments may list others.
+            movement = next(iter(ordered_by(processor, refund, deadline) or ()), listed)
+        if movement is None or movement.status is not MovementStatus.SUCCEEDED:
+            return False
+        if not can_stand_for(movement, refund):
+            return False
+        bound = replace(refund, processor_refund_id=movement.id)
+        return self.follow(bound, movement, deadline)
+
+    def _is_confirmed(self, refund: Refund, movement: Movement, deadline: Deadline) -> bool:
+        """Whether a second look, by its id, shows the same."""
+        processor = self.processors.get(refund.processor)
+        if processor is None:
+            return False
+        try:
+            again = movement_of(processor, movement.id, refund.refunded_payment, deadline)
+        except ProviderUnavailableError as error:
+            self._not_confirmed(refund.id, error)
+            return False
+        return (
+            again is not None and again.status is movement.status and again.money == movement.money
+        )
+
+    def _not_confirmed(self, refund_id: str, error: ProviderUnavailableError) -> None:
+        self.trail.note("no_second_look", refund_id=refund_id, reason=type(error).__name__)
+
+    def _book(self, refund: Refund, movement: Movement, view: PaymentView) -> bool:
+        """Give the refund the record that its payment has got since it was imported."""
+        if refund.payment_record is not None:
+            return False
+        if view.payment_record is None:
+            self._alarm_if_failed(refund)  # again with every look: it waits for a person
+            return False
+        stored = self.recorder.read(refund.id)
+        record = stored.payment.payment_record
+        if record is None or stored.refund.payment_record is not None:
+            return False
+        at_ms = self.clock.now_ms()
+        after = booked_by(stored.refund, record, movement, at_ms=at_ms, actor=ACTOR)
+        self.recorder.write(stored, after)
+        return True
+
+    # --- what others made -------------------------------------------------------------------------
+
+    def _read_again(
+        self, view: PaymentView, held: _Held, deadline: Deadline
+    ) -> tuple[PaymentView, _Held]:
+        """The charge once more, where what it shows of others may be taken for what is ours.
+
+        So it may where a refund of ours moved after the charge was read. What is read now is newer
+        than all that the ledger held, or the payment has changed, and is learnt once more.
+        """
+        processor, payment = self.processors.get(view.key.processor), held.payment
+        if processor is None or payment is None or not self._may_be_older(view, held, payment):
+            return view, held
+        try:
+            charge = processor.charge(view.key.charge_id, deadline)
+        except (ProviderUnavailableError, ChargeNotFoundError) as error:
+            raise LedgerConflictError(f"{view.key.charge_id} was not read again") from error
+        newer = replace(view, charge=charge)
+        again = self._held(newer)
+        if again.payment != payment:
+            raise LedgerConflictError(f"payment {view.key.charge_id} changed while it was read")
+        return newer, again
+
+    def _may_be_older(self, view: PaymentView, held: _Held, payment: Payment) -> bool:
+        """Whether a refund of ours that the charge does not show may have moved since."""
+        if view.charge is None or payment.slot is not None:
+            return False
+        if view.charge.movements is None:
+            return payment.moved > payment.taken_back
+        unlisted = self._unlisted(payment, view, held.owners)
+        return bool(unlisted) and not _ids_fit(view.charge, held.owners, unlisted or ())
+
+    def _plan(self, view: PaymentView, held: _Held, ordering: str | None) -> Learnt:
+        stored, owners = held.payment, held.owners
+        current = self._first_seen(view) if stored is None else _linked(stored, view)
+        if view.charge is not None:
+            current = learn_arrival(current, view.charge.arrival)
+        if current.slot is not None:
+            return Learnt(stored=stored, current=current, imports=(), snapshot=None)
+        unlisted = self._unlisted(current, view, owners)
+        if unlisted is None or not self._is_all_named(view, owners, unlisted):
+            beside = _beside(view, owners, unlisted or ())
+            current = _with_sums(current, view, beside=beside)
+            return Learnt(stored=stored, current=current, imports=(), snapshot=None)
+        unclaimed = [
+            movement
+            for movement in _listed(view)
+            if movement.id not in owners and not is_made_by(movement, ordering)
+        ]
+        imports = tuple(self._imports(current, unclaimed, view))
+        return Learnt(
+            stored=stored,
+            current=_with_sums(current, view),
+            imports=imports,
+            snapshot=_snapshot(unclaimed, imports, view),
+        )
+
+    def _imports(
+        self, payment: Payment, unclaimed: Sequence[Movement], view: PaymentView
+    ) -> Iterator[Refund]:
+        importable = [one for one in unclaimed if is_importable(one, payment.currency)]
+        if not importable:
+            return
+        now_ms = self.clock.now_ms()
+        sweep = self.sweeps.sweep(payment.key.processor, begin_ms=now_ms - SINCE_MARGIN_MS)
+        importing = Import(
+            stage=self.stage,
+            key=payment.key,
+            payment_record=payment.payment_record,
+            payment_intent=None if view.charge is None else view.charge.payment_intent,
+            since_ms=sweep.since_ms,
+            now_ms=now_ms,
+        )
+        contradicted: set[str] = set()
+        for movement in importable:
+            contradicts = self._contradicted(payment, movement, contradicted)
+            if contradicts is not None:
+                contradicted.add(contradicts)
+            yield importing.refund_of(movement, contradicts=contradicts)
+
+    def _unlisted(
+        self, payment: Payment, view: PaymentView, owners: Mapping[str, Refund]
+    ) -> Sequence[Refund] | None:
+        """Our refunds that the processor has, and that its list of the payment does not name.
+
+        ``None``: the index of our refunds is behind; the next look tells.
+        """
+        if view.charge is None or view.charge.movements is None:
+            return ()
+        if sum(_bound(refund) for refund in owners.values()) >= payment.bound_amount:
+            return ()
+        listed = {movement.id for movement in view.charge.movements}
+        refunds = self.every_refund(payment.key)
+        if sum(_bound(one) for one in refunds) < payment.bound_amount:
+            return None
+        return [
+            one
+            for one in refunds
+            if _bound(one) and one.late_failure_at_ms is None
+            if one.processor_refund_id not in listed
+        ]
+
+    def _is_all_named(
+        self, view: PaymentView, owners: Mapping[str, Refund], unlisted: Sequence[Refund]
+    ) -> bool:
+        if view.charge is None or not unlisted or _ids_fit(view.charge, owners, unlisted):
+            return True
+        amount = sum(_success(one) for one in unlisted)
+        self.trail.note("ids_do_not_fit", charge=view.charge.id, amount=amount)
+        return False
+
+    def _first_seen(self, view: PaymentView) -> Payment:
+        """The payment as it starts in the ledger."""
+        return Payment(
+            key=view.key,
+            payment_record=view.payment_record,
+            currency=view.currency,
+            captured=view.captured,
+        )
+
+    def _contradicted(self, payment: Payment, movement: Movement, taken: set[str]) -> str | None:
+        """The refund that failed without evidence and may be this movement after all, if any."""
+        if movement.order_id is not None:
+            return movement.order_id if movement.order_id in payment.doubtful else None
+        for refund_id in payment.doubtful:
+            failed = self.ledger.refund(refund_id)
+            if failed is None or refund_id in taken or failed.amount != movement.money.amount:
+                continue
+            # Clocks and zones differ, by hours at most.
+            if not is_too_old(failed, movement, tolerance_ms=SINCE_MARGIN_MS):
+                return refund_id
+        return None
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def _carry_out(self, learnt: Learnt, held: _Held, view: PaymentView) -> Learnt:
+        """Write the imports, and the link of a payment that had none."""
+        stored, current = learnt.stored, learnt.current
+        for start in range(0, len(learnt.imports), IMPORTS_PER_COMMIT):
+            some = learnt.imports[start : start + IMPORTS_PER_COMMIT]
+            claims = [
+                replace(claim, instead_of=held.let_go.get(claim.processor_refund_id))
+                for refund in some
+                for claim in claims_of(refund)
+            ]
+            stored = current = self._write(stored, current, view, some, claims)
+        if stored is not None and stored.payment_record != current.payment_record:
+            stored = current = self._write(stored, current, view)
+        return replace(learnt, stored=stored, current=current)
+
+    def keep(self, learnt: Learnt, view: PaymentView) -> Payment | None:
+        """Write the sums of a payment that is in the ledger, if they have changed.
+
+        Raises:
+            LedgerConflictError, LedgerUnavailableError: as ``__call__``.
+        """
+        if learnt.stored is None or learnt.stored == learnt.current:
+            return learnt.stored
+        return self._write(learnt.stored, learnt.current, view)
+
+    def mended(self, view: PaymentView) -> PaymentView | None:
+        """The view whose record may take the place of a link under which no money moved.
+
+        For when the record's claim was refused. ``None``: the other link holds.
+
+        Raises:
+            LedgerUnavailableError: the ledger could not be read.
+        """
+        record = view.payment_record
+        holder = None if record is None else self.ledger.payment_of_record(record)
+        if holder is None or holder == view.key or view.instead_of is not None:
+            return None
+        other = self.ledger.payment(holder)
+        if other is not None and other.payment_record == record and not other.is_unused:
+            return None
+        self.trail.note("link_mended", payment_record=record, charge=view.key.charge_id)
+        return replace(view, instead_of=holder)
+
+    def released(self, view: PaymentView) -> list[PaymentWrite]:
+        """The payment that loses its record to the one in view, if there is one.
+
+        Raises:
+            LedgerUnavailableError: the ledger could not be read.
+        """
+        other = None if view.instead_of is None else self.ledger.payment(view.instead_of)
+        if other is None or other.payment_record != view.payment_record:
+            return []
+        return [PaymentWrite(other, replace(other, payment_record=None))]
+
+    def _write(
+        self,
+        stored: Payment | None,
+        current: Payment,
+        view: PaymentView,
+        imports: Sequence[Refund] = (),
+        claims: Sequence[Claim] = (),
+    ) -> Payment:
+        after = current
+        for refund in imports:
+            after = follow(after, None, refund)
+            # First the alarms: whoever dies between the two leaves what nobody is told of.
+            self._alarm(refund)
+        self.ledger.commit(
+            Commit(
+                refunds=[RefundWrite(None, refund) for refund in imports],
+                payments=[PaymentWrite(stored, after), *self.released(view)],
+                claims=[*claims, *link_of(stored, after, view)],
+            )
+        )
+        for refund in imports:
+            self._tell(refund)
+        if imports and after.is_over_refunded:
+            self.trail.note("over_refunded", charge=after.key.charge_id)
+        return replace(after, revision=revision_after(stored))
+
+    def _tell(self, refund: Refund) -> None:
+        self.trail.note(
+            "refund_imported",
+            refund_id=refund.id,
+            amount=refund.amount,
+            currency=refund.currency,
+            adopted=refund.is_before_adoption,
+        )
+
+    def _alarm(self, refund: Refund) -> None:
+        if refund.contradicts is not None:
+            movement, failed = refund.processor_refund_id, refund.contradicts
+            self.trail.note("movement_contradicts", movement=movement, failed=failed)
+        self._alarm_if_failed(refund)
+
+    def _alarm_if_failed(self, refund: Refund) -> None:
+        report = refund.report
+        if report.state is ReportState.FAILED and refund.late_failure_at_ms is None:
+            self.trail.note("report_failed", refund_id=refund.id, reason=report.last_error)
+
+
+def _is_listed_otherwise(refund: Refund, key: PaymentKey, listed: Sequence[str]) -> bool:
+    """Whether a refund of that payment, whose order a movement shows, is listed by another id.
+
+    If what it is bound to is listed as well, those are two: it was bound to somebody else's.
+    """
+    bound_to = refund.processor_refund_id
+    return bound_to is not None and bound_to not in listed and payment_key_of(refund) == key
+
+
+def _ids_fit(charge: Charge, owners: Mapping[str, Refund], unlisted: Sequence[Refund]) -> bool:
+    """Whether the list names our successes by the ids that their orders were answered with.
+
+    If one is not listed, though the sum says that it is there, or something of its amount is, what
+    is listed under an unknown id may be that very refund: then nobody can tell what others made.
+    """
+    unknown = {one.money.amount for one in charge.movements or () if one.id not in owners}
+    amount = sum(_success(one) for one in unlisted)
+    ours = amount + sum(_success(one) for one in owners.values())
+    is_summed = amount > 0 and charge.refunded >= ours
+    return not is_summed and not any(one.amount in unknown for one in unlisted)
+
+
+def _listed(view: PaymentView) -> tuple[Movement, ...]:
+    shown = view.charge.movements if view.charge is not None else None
+    return (shown or ())[:MOVEMENTS_MAX]
+
+
+def link_of(stored: Payment | None, after: Payment, view: PaymentView) -> tuple[RecordClaim, ...]:
+    """The claim on a Payment Record that the payment gets by this write, if it gets one."""
+    record = after.payment_record
+    if record is None or (stored is not None and stored.payment_record == record):
+        return ()
+    return (RecordClaim(record, after.key, view.instead_of),)
+
+
+def _linked(stored: Payment, view: PaymentView) -> Payment:
+    """The payment with the Payment Record that books it, if that is known or mended only now.
+
+    A link under which no money moved, and what was captured by it, may have been a mistake. What
+    the charge shows is captured, whatever Stripe alone showed at first.
+    """
+    if view.payment_record is None:
+        return stored
+    if stored.payment_record == view.payment_record:
+        is_certain = view.charge is not None or stored.is_unused
+        return replace(stored, captured=view.captured) if is_certain else stored
+    if stored.payment_record is not None and not stored.is_unused:
+        return stored
+    return replace(stored, payment_record=view.payment_record, captured=view.captured)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What is listed under ids that are nobody's, minor units: others' perhaps."""
+
+    moved: int
+    pending: int
+
+
+def _beside(view: PaymentView, owners: Mapping[str, Refund], unlisted: Sequence[Refund]) -> _Beside:
+    """What others made at least, where the list may name refunds of ours by other ids.
+
+    What is of the amount of one that is not listed may be that one. The rest is not ours, whatever
+    the sum says: a refund of ours may have moved since the list was read.
+    """
+    ours = Counter(_success(one) for one in unlisted)
+    moved = pending = 0
+    for movement in _listed(view):
+        amount = movement.money.amount
+        if movement.id in owners or movement.status is MovementStatus.FAILED:
+            continue
+        if movement.status is MovementStatus.PENDING:
+            pending += amount
+        elif ours[amount]:
+            ours[amount] -= 1
+        else:
+            moved += amount
+    return _Beside(moved, pending)
+
+
+def _with_sums(payment: Payment, view: PaymentView, *, beside: _Beside | None = None) -> Payment:
+    """The payment with what others refunded and cannot be imported, since it is only a sum.
+
+    A pending refund of ours is not in the processor's sum, so only what succeeded is ours there.
+    ``beside``: what is listed beside that sum, where it cannot be told what of it is ours.
+    """
+    on_charge = None
+    if view.charge is not None:
+        others = max(0, view.charge.refunded - (payment.moved - payment.taken_back))
+        if beside is not None:
+            on_charge = max(others, beside.moved) + beside.pending
+        else:
+            on_charge = others if view.charge.movements is None else 0
+    return learn_foreign(payment, in_book=view.in_book, on_charge=on_charge)
+
+
+def _bound(refund: Refund) -> int:
+    """The amount of a refund that the processor has and that has not failed; 0 of any other."""
+    is_bound = refund.processor_refund_id is not None and refund.state not in FREED
+    return refund.amount if is_bound else 0
+
+
+def _success(refund: Refund) -> int:
+    """The amount of a refund that succeeded, taken back or not; 0 of any other."""
+    return refund.amount if refund.state is State.SUCCEEDED else 0
+
+
+def _snapshot(
+    unclaimed: Sequence[Movement], imports: Sequence[Refund], view: PaymentView
+) -> tuple[str, ...] | None:
+    if view.charge is None or view.charge.movements is None:
+        return None
+    imported = {refund.processor_refund_id for refund in imports}
+    return tuple(movement.id for movement in unclaimed if movement.id not in imported)

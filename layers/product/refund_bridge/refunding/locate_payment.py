@@ -1,0 +1,446 @@
+"""Which charge of which processor does a Stripe object book? Asked before anything is reserved.
+
+Step 1 and 2 of the flow: Stripe's Payment Record is read, the processor's charge is read (beside it
+once the link is known), and the two must agree before money is asked to move.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from refund_bridge.domain.agreement import (
+    require_agreement,
+    require_amount_for_part,
+    require_currency,
+    require_mode,
+    require_outside,
+    require_refundable_charge,
+    require_refundable_record,
+)
+from refund_bridge.domain.charge import Charge
+from refund_bridge.domain.errors import (
+    PaymentLinkConflictError,
+    PaymentNotFoundError,
+    PaymentNotLinkedError,
+)
+from refund_bridge.domain.named_payments import NamedPayment, ids_named_by, named_in, not_linked
+from refund_bridge.domain.payment import PaymentKey, unlinked_payment_key
+from refund_bridge.domain.payment_record import PaymentRecord
+from refund_bridge.domain.payment_snapshot import PaymentView, Sighting
+from refund_bridge.domain.refund import STRIPE, ReferenceType, RefundRequest
+from refund_bridge.ports.ledger import Ledger
+from refund_bridge.ports.processor import ChargeNotFoundError, Processor
+from refund_bridge.ports.runtime import Deadline, Together
+from refund_bridge.ports.stripe import Book
+from refund_bridge.refunding.provider_errors import asking_processor, asking_stripe
+from refund_bridge.refunding.stripe_links import (
+    RecordLink,
+    StripeLinks,
+    StripesOwn,
+    not_linked_to_record,
+)
+
+
+class VerifyCharge(StrEnum):
+    """When the processor's charge is read before a refund: always, at first sight, or never."""
+
+    ALWAYS = "always"
+    FIRST = "first"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class _OwnLead:
+    """The caller's reference leads to a payment that Stripe itself took."""
+
+    link: StripesOwn
+    invoice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Lead:
+    """Where the caller's reference leads: a record, and a charge if something already names one."""
+
+    link: RecordLink
+    key: PaymentKey | None
+    known: bool
+    payment_intent: str | None = None
+    invoice: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkResolver:
+    """Follows a caller's reference to the Payment Record and the charge behind it.
+
+    Attributes:
+        processors: those that are set up, by name.
+        names: of all processors that a Payment Record may name: metadata may name one that is not
+            set up. None leads to ``STRIPE``: on an outside record's payment nothing is done there.
+        in_doubt: whether the processor of that name failed a moment ago.
+    """
+
+    ledger: Ledger
+    book: Book
+    processors: Mapping[str, Processor]
+    names: Sequence[str]
+    together: Together
+    verify_charge: VerifyCharge
+    livemode: bool
+    in_doubt: Callable[[str], bool]
+
+    def sight(
+        self, request: RefundRequest, claimed: PaymentKey | None, deadline: Deadline
+    ) -> Sighting:
+        """The payment that ``request`` names, read at Stripe and at the processor, and checked.
+
+        ``claimed`` is the payment that the ledger knows for the Payment Record, if any. Nothing is
+        written and nothing is sent that moves money.
+
+        Raises:
+            PaymentNotFoundError, PaymentNotLinkedError, PaymentLinkConflictError,
+            PaymentNotRefundableError, CurrencyMismatchError: as the contract says.
+            StripeUnavailableError, ProcessorUnavailableError: no usable answer in time.
+            LedgerUnavailableError: the ledger could not be read.
+        """
+        lead = self._lead(request, claimed, deadline)
+        if isinstance(lead, _OwnLead):
+            return self._sight_stripes_own(lead, request, deadline)
+        try:
+            record, key, charge = self._read_as_linked(lead, request, deadline)
+        except ChargeNotFoundError as error:
+            raise PaymentNotFoundError(
+                "The processor knows no payment of the id that the Stripe object carries."
+            ) from error
+        require_mode(record.livemode, livemode=self.livemode, named="The Payment Record")
+        require_refundable_record(record)
+        require_amount_for_part(record.captured, request.amount, paid=lead.link.amount_paid)
+        require_currency(request.currency, record.currency)
+        if charge is not None:
+            key = PaymentKey(key.processor, charge.id)
+            require_agreement(record, charge)
+        elif key.is_unlinked and not request.is_unlinked:
+            raise PaymentNotLinkedError(
+                "The Payment Record books unlinked refunds; it names no payment.",
+                details={
+                    "object": record.id,
+                    "missing": "processor payment id",
+                    "expected_in": [f"metadata.{key.processor}_payment_id"],
+                },
+            )
+        view = PaymentView(
+            key=key,
+            payment_record=record.id,
+            currency=record.currency,
+            captured=record.captured,
+            in_book=record.amount_refunded,
+            charge=charge,
+        )
+        return Sighting(
+            view=view,
+            report_to=record.id,
+            payment_intent=lead.payment_intent,
+            invoice=lead.invoice,
+        )
+
+    def _sight_stripes_own(
+        self, lead: _OwnLead, request: RefundRequest, deadline: Deadline
+    ) -> Sighting:
+        """A payment that Stripe itself took: its charge is read, whatever ``verify_charge`` says.
+
+        Nobody else tells what was captured. There is no record that a refund is reported to.
+        """
+        own = lead.link
+        if STRIPE not in self.processors:
+            raise (
+                self._no_processor(STRIPE)
+                if own.named_by is None
+                else not_linked_to_record(own.named_by)
+            )
+        if request.processor not in (None, STRIPE):
+            raise PaymentLinkConflictError(
+                f"Stripe itself took this payment, not {request.processor}.",
+                details={"charge": own.charge, "linked": STRIPE, "named": request.processor},
+            )
+        try:
+            with asking_processor():
+                charge = self.processors[STRIPE].charge(own.charge, deadline)
+        except ChargeNotFoundError as error:
+            raise PaymentNotFoundError(f"Stripe knows no charge {own.charge}.") from error
+        require_refundable_charge(charge, named=request.reference_type.value)
+        require_amount_for_part(charge.money.amount, request.amount, paid=own.amount_paid)
+        require_currency(request.currency, charge.money.currency)
+        view = PaymentView(
+            key=PaymentKey(STRIPE, charge.id),
+            payment_record=None,
+            currency=charge.money.currency,
+            captured=charge.money.amount,
+            in_book=None,
+            charge=charge,
+        )
+        return Sighting(
+            view=view, report_to=None, payment_intent=charge.payment_intent, invoice=lead.invoice
+        )
+
+    def _lead(
+        self, request: RefundRequest, claimed: PaymentKey | None, deadline: Deadline
+    ) -> _Lead | _OwnLead:
+        reference = request.report_to or request.reference_id
+        if request.reference_type in (ReferenceType.PAYMENT_RECORD, ReferenceType.PAYMENT_METHOD):
+            return _Lead(RecordLink(record_id=reference), claimed, known=claimed is not None)
+        if request.reference_type is ReferenceType.CHARGE:
+            return _OwnLead(StripesOwn(charge=reference))
+        if request.reference_type is ReferenceType.PAYMENT_INTENT:
+            return self._lead_of_intent(request, deadline)
+        return self._lead_of_invoice(request, deadline)
+
+    def _lead_of_intent(self, request: RefundRequest, deadline: Deadline) -> _Lead | _OwnLead:
+        with asking_stripe():
+            intent = self.book.payment_intent(request.reference_id, deadline)
+        link = self._links.of_payment_intent(intent, deadline, charge=request.charge)
+        if isinstance(link, StripesOwn):
+            return _OwnLead(link)
+        claimed = self.ledger.payment_of_record(link.record_id)
+        return _Lead(link, claimed, claimed is not None, payment_intent=intent.id)
+
+    def _lead_of_invoice(self, request: RefundRequest, deadline: Deadline) -> _Lead | _OwnLead:
+        with asking_stripe():
+            invoice = self.book.invoice(request.reference_id, deadline)
+        link = self._links.of_invoice(invoice, deadline)
+        if isinstance(link, StripesOwn):
+            return _OwnLead(link, invoice=invoice.id)
+        found = self._payments_in(invoice.metadata)
+        if len(found) > 1 and request.processor is None:
+            # Which of them it is may have been said by an earlier refund.
+            claimed = self.ledger.payment_of_record(link.record_id)
+            return _Lead(link, claimed, claimed is not None, invoice=invoice.id)
+        named = self._chosen(found, request.processor, invoice.id)
+        return _Lead(link, named, known=False, invoice=invoice.id)
+
+    @property
+    def _set_up(self) -> tuple[str, ...]:
+        """The processors that a record can lead to here."""
+        return tuple(name for name in self.processors if name != STRIPE)
+
+    @property
+    def _links(self) -> StripeLinks:
+        return StripeLinks(
+            book=self.book, livemode=self.livemode, books_a_payment=self._books_a_payment
+        )
+
+    def _books_a_payment(self, record: PaymentRecord) -> bool:
+        """Whether the record is known to book a processor's payment."""
+        named = record.payment_reference or self._payments_in(record.metadata)
+        return bool(named) or self.ledger.payment_of_record(record.id) is not None
+
+    def _read_as_linked(
+        self, lead: _Lead, request: RefundRequest, deadline: Deadline
+    ) -> tuple[PaymentRecord, PaymentKey, Charge | None]:
+        """As ``_read``; a link under which no money moved gives way to the metadata.
+
+        What they name instead is read, whatever ``verify_charge`` says.
+        """
+        try:
+            return self._read(lead, request, deadline)
+        except (PaymentLinkConflictError, ChargeNotFoundError):
+            if not lead.known or lead.key is None or not self._is_unused(lead.key):
+                raise
+            record, key, charge = self._read(
+                replace(lead, key=None, known=False), request, deadline
+            )
+            if charge is None and self._is_shown(key):
+                charge = self._charge(key, deadline)
+            return record, key, charge
+
+    def _is_unused(self, key: PaymentKey) -> bool:
+        payment = self.ledger.payment(key)
+        return payment is not None and payment.is_unused
+
+    def _read(
+        self, lead: _Lead, request: RefundRequest, deadline: Deadline
+    ) -> tuple[PaymentRecord, PaymentKey, Charge | None]:
+        """The record and the charge; side by side when the charge's id is known beforehand."""
+        named = lead.key
+        if named is None:
+            record = self._record(lead, deadline)
+            key, charge = self._resolve(record, request, deadline)
+        elif self._reads_charge(named, known=lead.known):
+            record, charge = self.together.both(
+                lambda: self._record(lead, deadline),
+                lambda: self._charge(named, deadline),
+            )
+            # An invoice may name what the customer was asked to pay.
+            spelt = replace(named, charge_id=charge.id) if charge and not lead.known else named
+            key = self._agreed(spelt, record, request, deadline)
+        else:
+            record = self._record(lead, deadline)
+            key = self._agreed(named, record, request, deadline)
+            is_in_doubt = lead.known and self._is_another_amount(key, record)
+            charge = self._charge(key, deadline) if is_in_doubt else None
+        return record, key, charge
+
+    def _is_another_amount(self, key: PaymentKey, record: PaymentRecord) -> bool:
+        """Whether Stripe shows another captured amount than before: the charge tells which is."""
+        if not self._is_shown(key):
+            return False
+        payment = self.ledger.payment(key)
+        return payment is not None and payment.captured != record.captured
+
+    def _is_shown(self, key: PaymentKey) -> bool:
+        """Whether the processor shows such a payment."""
+        return not key.is_unlinked and self.processor(key.processor).capabilities.shows_payments
+
+    def _reads_charge(self, key: PaymentKey, *, known: bool) -> bool:
+        if not self._is_shown(key):
+            return False
+        if self.in_doubt(key.processor):
+            # A processor that failed a moment ago is asked by a read first, never by the refund.
+            return True
+        if self.verify_charge is VerifyCharge.FIRST:
+            return not known
+        return self.verify_charge is VerifyCharge.ALWAYS
+
+    def _payments_in(self, metadata: Mapping[str, str]) -> Mapping[str, PaymentKey]:
+        """The payments that the metadata name, by the names of their processors."""
+        found: dict[str, PaymentKey] = {}
+        for one in named_in(metadata, self.names):
+            if one.looks_like is None:
+                found.setdefault(one.processor, PaymentKey(one.processor, one.id))
+        return found
+
+    def _chosen(
+        self, found: Mapping[str, PaymentKey], asked: str | None, named_by: str
+    ) -> PaymentKey | None:
+        """The one payment of those that were found; ``None`` if there is none."""
+        if asked is not None and asked in found:
+            return found[asked]
+        if found and (asked is not None or len(found) > 1):
+            raise PaymentLinkConflictError(
+                f"{named_by} names no payment of {asked}."
+                if asked is not None
+                else f"{named_by} names payments of several processors: say which with processor.",
+                details={"object": named_by, "processors": list(found)},
+            )
+        return next(iter(found.values()), None)
+
+    def _agreed(
+        self, key: PaymentKey, record: PaymentRecord, request: RefundRequest, deadline: Deadline
+    ) -> PaymentKey:
+        """``key``, unless the record's metadata name another charge, or the caller another door."""
+        found, asked = self._payments_in(record.metadata), request.processor
+        if asked not in (None, key.processor):
+            raise PaymentLinkConflictError(
+                f"The payment is linked to {key.processor}, not to {asked}.",
+                details={"payment_record": record.id, "linked": key.processor, "named": asked},
+            )
+        if found and not self._lead_to(key, found, record, deadline):
+            other = found.get(key.processor) or next(iter(found.values()))
+            raise PaymentLinkConflictError(
+                "The Payment Record names another charge than the one that it is linked to.",
+                details={
+                    "payment_record": record.id,
+                    "linked": key.charge_id,
+                    "named": other.charge_id,
+                },
+            )
+        return key
+
+    def _lead_to(
+        self,
+        key: PaymentKey,
+        found: Mapping[str, PaymentKey],
+        record: PaymentRecord,
+        deadline: Deadline,
+    ) -> bool:
+        """Whether what the metadata name is that payment: the processor tells, where ids differ."""
+        named = found.get(key.processor)
+        if named is None or named.charge_id.casefold() == key.charge_id.casefold():
+            return named is not None
+        if not self._is_shown(key):
+            return False
+        try:
+            charge = self._first_charge(ids_named_by(record, key.processor), deadline)
+        except PaymentNotFoundError:
+            return False
+        return charge.id.casefold() == key.charge_id.casefold()
+
+    def _resolve(
+        self,
+        record: PaymentRecord,
+        request: RefundRequest,
+        deadline: Deadline,
+    ) -> tuple[PaymentKey, Charge | None]:
+        """The charge by the record's own metadata, else by its payment reference."""
+        asked = request.processor
+        key = self._chosen(self._payments_in(record.metadata), asked, record.id)
+        if key is not None and not self._reads_charge(key, known=False):
+            return key, None
+        if key is None and request.is_unlinked and asked is not None:
+            return unlinked_payment_key(asked, record.id), None
+        # The reference holds a charge id in some integrations and a payment request's in others,
+        # so only the processor can tell: it is read whatever ``verify_charge`` says.
+        name = key.processor if key is not None else self._shows_payments(asked)
+        if name is None or not ids_named_by(record, name):
+            raise not_linked(record, self.names, self._set_up)
+        charge = self._first_charge(ids_named_by(record, name), deadline)
+        return PaymentKey(name, charge.id), charge
+
+    def _first_charge(self, named: Sequence[NamedPayment], deadline: Deadline) -> Charge:
+        """The first of them that the processor shows.
+
+        Raises:
+            PaymentNotFoundError: it shows none; which ids were asked for is said.
+        """
+        for one in named:
+            try:
+                return self._charge(PaymentKey(one.processor, one.id), deadline)
+            except ChargeNotFoundError:
+                continue
+        ids = " and ".join(f'"{one.id}" ({one.field})' for one in named)
+        raise PaymentNotFoundError(
+            f"The processor knows no payment of the id {ids}.",
+            details={"found": [one.told for one in named]},
+        )
+
+    def _shows_payments(self, asked: str | None) -> str | None:
+        """The processor that a payment reference is looked up at: the first, unless asked."""
+        names = self.processors if asked is None else (asked,)
+        named = (name for name in names if name != STRIPE)
+        shown = (name for name in named if self.processor(name).capabilities.shows_payments)
+        return next(shown, None)
+
+    def processor(self, name: str) -> Processor:
+        """The processor of that name.
+
+        Raises:
+            PaymentNotLinkedError: this stage has none of that name.
+        """
+        if name not in self.processors:
+            raise self._no_processor(name)
+        return self.processors[name]
+
+    def _no_processor(self, name: str) -> PaymentNotLinkedError:
+        return PaymentNotLinkedError(
+            f"No processor {name} is set up here.",
+            details={
+                "object": name,
+                "missing": "processor",
+                "expected_in": ["StripePayments" if name == STRIPE else f"{name.upper()}_URL"],
+            },
+        )
+
+    def _record(self, lead: _Lead, deadline: Deadline) -> PaymentRecord:
+        record = lead.link.record
+        if record is None:
+            with asking_stripe():
+                record = self.book.payment_record(lead.link.record_id, deadline)
+        require_outside(record, named_by=lead.payment_intent or lead.invoice)
+        return record
+
+    def _charge(self, key: PaymentKey, deadline: Deadline) -> Charge:
+        """The charge of that id, or the one paid payment of the payment request of that id."""
+        processor = self.processor(key.processor)
+        with asking_processor():
+            try:
+                return processor.charge(key.charge_id, deadline)
+            except ChargeNotFoundError:
+                return processor.charge(processor.charge_id_of(key.charge_id, deadline), deadline)

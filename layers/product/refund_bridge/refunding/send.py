@@ -1,0 +1,58 @@
+"""What a processor is asked, made from the refund as it is stored: the same however often."""
+
+from collections.abc import Callable
+
+from refund_bridge.domain.instruction import CredentialRefused, Outcome, RefundOrder, UnlinkedOrder
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.refund import Refund
+from refund_bridge.ports.processor import Processor
+from refund_bridge.ports.runtime import Deadline
+
+
+def sent_with_a_valid_credential(send: Callable[[], Outcome]) -> Outcome:
+    """What ``send`` comes to; once more if the credential was refused and another one was read.
+
+    ``send`` checks each time anew that it may send.
+    """
+    outcome = send()
+    if isinstance(outcome, CredentialRefused) and outcome.replaced:
+        return send()
+    return outcome
+
+
+def place(
+    processor: Processor,
+    refund: Refund,
+    deadline: Deadline,
+    *,
+    listed: frozenset[str] | None = None,
+    repeated: bool = False,
+) -> Outcome:
+    """Ask the processor, exactly once, to move the refund's money; see ``Processor.refund``.
+
+    ``listed`` are the ids of the refunds that the payment listed just before, if it was read;
+    ``repeated`` says that the same order may have arrived before.
+    """
+    request, money = refund.request, Money(refund.amount, refund.currency)
+    if request.is_unlinked:
+        unlinked = UnlinkedOrder(
+            refund_id=refund.id,
+            money=money,
+            payment_method=request.reference_id,
+            kind=request.payment_method_type,
+            customer=request.customer,
+            reason=request.reason,
+            metadata=request.metadata,
+            repeated=repeated,
+        )
+        return processor.refund_unlinked(unlinked, deadline)
+    order = RefundOrder(
+        refund_id=refund.id,
+        payment_id=refund.processor_payment_id,
+        money=money,
+        reason=request.reason,
+        metadata=request.metadata,
+        listed_before=listed,
+        repeated=repeated,
+    )
+    return processor.refund(order, deadline)

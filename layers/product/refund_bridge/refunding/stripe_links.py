@@ -1,0 +1,215 @@
+"""From a PaymentIntent or an Invoice to the Payment Record of a processor's payment.
+
+Stripe names records itself (``PaymentIntent.payment_record``, an invoice's paid payments), and an
+integration may name one in metadata. Stripe makes records for payments of its own as well; these
+lead to no processor, contradict nothing and are never reported on. Where no other record is found,
+what Stripe itself took money by is the payment.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from refund_bridge.domain.agreement import (
+    OUTSIDE,
+    RECORD_ID_KEY,
+    require_known_reporter,
+    require_mode,
+)
+from refund_bridge.domain.errors import (
+    InvalidRequestError,
+    PaymentLinkConflictError,
+    PaymentNotLinkedError,
+)
+from refund_bridge.domain.payment_record import InvoicePaymentKind, PaymentRecord, StripeReference
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.ports.stripe import Book
+from refund_bridge.refunding.provider_errors import asking_stripe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordLink:
+    """The record that a Stripe object leads to.
+
+    Attributes:
+        record: as it was read on the way; ``None`` if it was not, since nothing stood in doubt.
+        amount_paid: what of the payment went into the invoice that led here, minor units.
+    """
+
+    record_id: str
+    record: PaymentRecord | None = None
+    amount_paid: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StripesOwn:
+    """The payment that a Stripe object leads to is one that Stripe itself took.
+
+    Attributes:
+        charge: by which it took the money, or may still.
+        amount_paid: as in ``RecordLink``.
+        named_by: the PaymentIntent or invoice that led here; ``None``: the caller named the charge.
+    """
+
+    charge: str
+    amount_paid: int | None = None
+    named_by: StripeReference | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What an object leads to: records by id, read or not, and what Stripe itself took money by.
+
+    ``captured_charge`` contradicts every record of somebody else's payment.
+    """
+
+    of: StripeReference
+    named: tuple[str, ...]
+    shown: tuple[PaymentRecord, ...] = ()
+    captured_charge: str | None = None
+    authorised_charge: str | None = None
+    amount_paid: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StripeLinks:
+    """Follows Stripe's objects to Payment Records.
+
+    Attributes:
+        books_a_payment: whether a record that does not say who reported it is known to book a
+            processor's payment, by what it says of that or by the ledger.
+    """
+
+    book: Book
+    livemode: bool
+    books_a_payment: Callable[[PaymentRecord], bool]
+
+    def of_payment_intent(
+        self, intent: StripeReference, deadline: Deadline, *, charge: str | None = None
+    ) -> RecordLink | StripesOwn:
+        """The record that the PaymentIntent leads to, or the charge by which Stripe took it.
+
+        ``charge`` is the one that the caller named beside it.
+
+        Raises:
+            InvalidRequestError: that charge is not the PaymentIntent's.
+            PaymentNotLinkedError: it leads to no payment at all.
+            PaymentLinkConflictError: to several, or Stripe itself captured money for it as well.
+            RefundBridgeError: Stripe could not be asked.
+        """
+        require_mode(intent.livemode, livemode=self.livemode, named="The PaymentIntent")
+        if charge is None:
+            return self._decided(_of_intent(intent), deadline)
+        if charge not in (intent.captured_charge, intent.authorised_charge):
+            raise InvalidRequestError.at(
+                "charge",
+                "is not the charge of this payment_intent",
+                "The charge and the PaymentIntent are of different payments.",
+            )
+        return StripesOwn(charge=charge, named_by=intent)
+
+    def of_invoice(self, invoice: StripeReference, deadline: Deadline) -> RecordLink | StripesOwn:
+        """That by which the invoice was paid; raises as ``of_payment_intent``."""
+        require_mode(invoice.livemode, livemode=self.livemode, named="The Invoice")
+        if len(invoice.payments) > 1 or invoice.has_more_payments:
+            raise PaymentLinkConflictError(
+                "The Invoice was paid by several payments: name the one to refund, as "
+                "payment_record, payment_intent or charge.",
+                details={
+                    "object": invoice.id,
+                    "payments": [f"{one.kind}:{one.id}" for one in invoice.payments],
+                },
+            )
+        found = _Found(invoice, _in_metadata(invoice))
+        for paid in invoice.payments:
+            match paid.kind:
+                case InvoicePaymentKind.PAYMENT_RECORD:
+                    named = (paid.id, *found.named)
+                    found = _Found(invoice, named, amount_paid=paid.amount_paid)
+                case InvoicePaymentKind.CHARGE:
+                    found = _Found(
+                        invoice, found.named, captured_charge=paid.id, amount_paid=paid.amount_paid
+                    )
+                case InvoicePaymentKind.PAYMENT_INTENT:
+                    with asking_stripe():
+                        intent = _of_intent(self.book.payment_intent(paid.id, deadline))
+                    found = _Found(
+                        invoice,
+                        (*intent.named, *found.named),
+                        intent.shown,
+                        intent.captured_charge,
+                        intent.authorised_charge,
+                        paid.amount_paid,
+                    )
+        return self._decided(found, deadline)
+
+    def _decided(self, found: _Found, deadline: Deadline) -> RecordLink | StripesOwn:
+        """One payment, or the error. What is named once, and by nobody else, is left unread."""
+        charge = found.captured_charge or found.authorised_charge
+        shown = {record.id: record for record in found.shown}
+        named = tuple(dict.fromkeys(found.named))
+        if len(named) == 1 and not shown and not charge:
+            return RecordLink(record_id=named[0], amount_paid=found.amount_paid)
+        with asking_stripe():
+            for record_id in named:
+                if record_id not in shown:
+                    shown[record_id] = self.book.payment_record(record_id, deadline)
+        explicit = set(_in_metadata(found.of))
+        outside = [
+            record
+            for record in shown.values()
+            if self._is_outside(record, explicitly=record.id in explicit)
+        ]
+        if not outside and charge is not None:
+            return StripesOwn(charge=charge, amount_paid=found.amount_paid, named_by=found.of)
+        if not outside:
+            raise not_linked_to_record(found.of)
+        if len(outside) > 1 or found.captured_charge:
+            own = {"charge": found.captured_charge} if found.captured_charge else {}
+            raise PaymentLinkConflictError(
+                "Stripe's objects lead to more than one payment: name the one to refund, as "
+                "payment_record or charge.",
+                details={
+                    "object": found.of.id,
+                    "payment_records": [record.id for record in outside],
+                    **own,
+                },
+            )
+        return RecordLink(record_id=outside[0].id, record=outside[0], amount_paid=found.amount_paid)
+
+    def _is_outside(self, record: PaymentRecord, *, explicitly: bool) -> bool:
+        """Whether the record books a payment that Stripe did not take itself."""
+        require_known_reporter(record)
+        if record.reported_by is None:
+            return explicitly or self.books_a_payment(record)
+        return record.reported_by == OUTSIDE
+
+
+def not_linked_to_record(source: StripeReference) -> PaymentNotLinkedError:
+    """That an object leads to no processor's payment, and where one should have been named."""
+    kind = "Invoice" if source.id.startswith("in_") else "PaymentIntent"
+    return PaymentNotLinkedError(
+        f"The {kind} does not lead to a Payment Record of a processor's payment.",
+        details={
+            "object": source.id,
+            "missing": "Payment Record id",
+            "expected_in": [f"metadata.{RECORD_ID_KEY}"],
+        },
+    )
+
+
+def _of_intent(intent: StripeReference) -> _Found:
+    record, named = intent.payment_record, _in_metadata(intent)
+    shown = (record,) if isinstance(record, PaymentRecord) else ()
+    first = record.id if isinstance(record, PaymentRecord) else record
+    return _Found(
+        intent,
+        (first, *named) if first else named,
+        shown,
+        intent.captured_charge,
+        intent.authorised_charge,
+    )
+
+
+def _in_metadata(source: StripeReference) -> tuple[str, ...]:
+    record_id = source.metadata.get(RECORD_ID_KEY)
+    return (record_id,) if record_id else ()

@@ -1,0 +1,57 @@
+"""A refund to a payment method instead of to a payment.
+
+One that names a Payment Record is a refund of the payment that the record books, whose money only
+goes elsewhere: it shares that payment's headroom, its turn and its sums, so that what is paid back
+in either way never exceeds what was paid, and Stripe can be told. One that names none stands in the
+ledger under a payment of its own, of just its amount, and Stripe is not told of it.
+"""
+
+from refund_bridge.domain.errors import InvalidRequestError
+from refund_bridge.domain.payment import PaymentKey, unlinked_payment_key
+from refund_bridge.domain.payment_snapshot import PaymentView, Sighting
+from refund_bridge.domain.refund import RefundRequest
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.refunding.locate_payment import LinkResolver
+
+
+def sight_unlinked(
+    resolver: LinkResolver,
+    refund_id: str,
+    request: RefundRequest,
+    claimed: PaymentKey | None,
+    deadline: Deadline,
+) -> Sighting:
+    """What stands for the payment; nothing is written and nothing is sent that moves money.
+
+    ``claimed`` is the payment that the ledger knows for the record that is named, if any.
+
+    Raises:
+        InvalidRequestError: the processor sends no money without a payment, or something is left
+            open.
+        PaymentNotLinkedError: no such processor is set up.
+        RefundBridgeError: the record cannot take the report; as ``LinkResolver.sight``.
+    """
+    name, amount, currency = request.processor, request.amount, request.currency
+    if name is None or amount is None or currency is None:
+        raise _invalid("payment_method", "needs processor, amount and currency beside it")
+    if not resolver.processor(name).capabilities.unlinked:
+        raise _invalid("processor", f"{name} sends no money without a payment")
+    if request.report_to is not None:
+        return resolver.sight(request, claimed, deadline)
+    view = PaymentView(
+        key=unlinked_payment_key(name, refund_id),
+        payment_record=None,
+        currency=currency,
+        captured=amount,
+        in_book=None,
+        charge=None,
+    )
+    return Sighting(view=view, report_to=None)
+
+
+def _invalid(path: str, reason: str) -> InvalidRequestError:
+    return InvalidRequestError.at(
+        path,
+        reason,
+        "The request is not of the contract's form.",
+    )

@@ -1,0 +1,1 @@
+"""Every minute: moves on what is due."""

@@ -1,0 +1,401 @@
+"""From what the processor answered to the refund's next state, and what its history keeps of it."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.instruction import Aborted, Accepted, Outcome, Rejected, Unknown
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.outcome import (
+    News,
+    after_movement,
+    after_news,
+    after_outcome,
+    news_of,
+    report_parameters,
+    taken_back,
+)
+from refund_bridge.domain.refund import (
+    HANDED_OVER_AGAIN,
+    Failure,
+    ReferenceType,
+    Refund,
+    RefundType,
+    ReportCause,
+    ReportParameters,
+)
+from refund_bridge.domain.state_machine import Event, IllegalTransitionError, ReportState, State
+from refund_bridge.domain.transitions import noted, transition
+from refund_bridge.ports.ledger import MovementClaim
+from refund_bridge.refunding.claims import claims_of
+from tests.contract.ledger.examples import NOW, a_refund, a_request, why
+
+AT = NOW + 5_000
+ACTOR = "api_key:test"
+
+
+def submitting(**facts: Any) -> Refund:
+    """A refund of SGD 25.00 whose call is on its way."""
+    plain: dict[str, Any] = {
+        "amount": 2500,
+        "payment_record": "pr_1",
+        "started_at_ms": NOW,
+        "lease_until_ms": NOW + 60_000,
+        "next_check_ms": NOW + 65_000,
+        "looks": 3,
+    }
+    return a_refund(**(plain | facts))
+
+
+def unknown(**facts: Any) -> Refund:
+    return transition(submitting(**facts), Event.LOSE, why("lost"))
+
+
+def pending() -> Refund:
+    return transition(submitting(), Event.PEND, why("pends"), processor_refund_id="m1")
+
+
+def movement(status: MovementStatus = MovementStatus.SUCCEEDED, **facts: Any) -> Movement:
+    plain = Movement(
+        id="m1",
+        payment_id="c",
+        money=Money(2500, "sgd"),
+        status=status,
+        processor_status="Word",
+        refunded_at_ms=NOW + 3_000,
+        created_at_ms=NOW + 2_000,
+    )
+    return replace(plain, **facts)
+
+
+EVIDENCE = {
+    "processor_refund_id": "m1",
+    "amount": 2500,
+    "currency": "sgd",
+    "processor_status": "Word",
+    "refunded_at_ms": NOW + 3_000,
+    "created_at_ms": NOW + 2_000,
+}
+
+
+def answered(refund: Refund, outcome: Outcome) -> Refund:
+    return after_outcome(refund, outcome, at_ms=AT, actor=ACTOR)
+
+
+def last_line(refund: Refund) -> tuple[str, str, int, Any]:
+    entry = refund.history[-1]
+    return entry.cause, entry.actor, entry.at_ms, entry.evidence
+
+
+class TestAnswers:
+    """What each kind of answer makes of a refund that is on its way."""
+
+    def test_a_success_is_bound_and_owes_a_report_that_was_rung_for_just_now(self) -> None:
+        # When the processor accepts the refund as done
+        after = answered(submitting(), Accepted(movement()))
+        # Then it is bound, nobody else may wait for its call, and its report is due
+        assert (after.state, after.processor_refund_id) == (State.SUCCEEDED, "m1")
+        assert after.lease_until_ms is None
+        assert after.report.state is ReportState.DUE
+        assert after.report.last_ring_ms == AT
+        # And settling looks whether the doorbell was heard when it was going to look anyway
+        assert after.next_check_ms == NOW + 65_000
+        # And the history says so, the evidence once
+        success, owed = after.history[-2:]
+        assert (success.cause, success.actor, success.at_ms) == ("accepted", ACTOR, AT)
+        assert success.evidence == EVIDENCE
+        assert (owed.cause, owed.actor, owed.at_ms) == ("accepted", ACTOR, AT)
+        assert owed.evidence == {}
+
+    @pytest.mark.parametrize(
+        ("stands_ms", "then_ms"),
+        [
+            (AT + 14_999, AT + 15_000),
+            (AT + 15_000, AT + 15_000),
+            (AT + 75_000, AT + 75_000),
+            (AT + 75_001, AT + 15_000),
+            (None, AT + 15_000),
+        ],
+    )
+    def test_a_look_that_would_be_too_early_or_too_late_for_the_doorbell_is_moved(
+        self, stands_ms: int | None, then_ms: int
+    ) -> None:
+        after = answered(submitting(next_check_ms=stands_ms), Accepted(movement()))
+        assert (after.report.state, after.next_check_ms) == (ReportState.DUE, then_ms)
+
+    def test_an_unlinked_success_that_names_no_record_owes_nothing(self) -> None:
+        request = replace(
+            submitting().request, reference_type=ReferenceType.PAYMENT_METHOD, reference_id="card-1"
+        )
+        after = answered(submitting(payment_record=None, request=request), Accepted(movement()))
+        assert (after.state, after.report.state) == (State.SUCCEEDED, ReportState.NOT_DUE)
+
+    def test_a_success_whose_record_was_taken_from_it_has_failed_to_be_reported(self) -> None:
+        after = answered(submitting(payment_record=None), Accepted(movement()))
+        assert (after.state, after.report.state) == (State.SUCCEEDED, ReportState.FAILED)
+        assert after.report.cause is ReportCause.NOT_LINKED
+
+    @pytest.mark.parametrize("status", [MovementStatus.PENDING, MovementStatus.FAILED])
+    def test_what_is_accepted_but_not_done_is_pending_and_due_at_once(
+        self, status: MovementStatus
+    ) -> None:
+        after = answered(submitting(), Accepted(movement(status)))
+        assert (after.state, after.processor_refund_id) == (State.PENDING, "m1")
+        assert (after.lease_until_ms, after.next_check_ms) == (None, AT)
+        assert last_line(after) == ("accepted", ACTOR, AT, EVIDENCE)
+
+    def test_a_refusal_is_final_and_says_what_the_processor_said(self) -> None:
+        after = answered(submitting(), Rejected("No balance.", 422, "no_balance"))
+        assert after.state is State.REJECTED
+        assert after.failure == Failure(code="no_balance", message="No balance.", status=422)
+        assert (after.lease_until_ms, after.next_check_ms) == (None, None)
+        assert last_line(after) == ("rejected", ACTOR, AT, {"code": "no_balance", "status": 422})
+
+    def test_a_refusal_without_a_code_of_its_own_has_ours(self) -> None:
+        after = answered(submitting(), Rejected("No.", 403))
+        assert after.failure == Failure(code="refund_rejected", message="No.", status=403)
+
+    def test_what_was_certainly_not_sent_is_aborted_and_not_looked_at(self) -> None:
+        after = answered(submitting(), Aborted("refused", 7))
+        assert after.state is State.ABORTED
+        assert after.failure == Failure(
+            code="processor_unavailable",
+            message="The processor could not be asked; nothing was executed.",
+            retry_after_s=7,
+        )
+        assert (after.lease_until_ms, after.next_check_ms) == (None, None)
+        evidence = {"reason": "refused", "code": "processor_unavailable", "status": None}
+        assert last_line(after) == ("aborted", ACTOR, AT, evidence)
+
+    def test_a_scheduled_refund_that_was_not_sent_goes_back_and_is_due_at_once(self) -> None:
+        refund = submitting(request=a_request(refund_type=RefundType.SCHEDULED))
+        after = answered(refund, Aborted("refused"))
+        assert (after.state, after.next_check_ms) == (State.REQUESTED, AT)
+        assert after.failure is None
+        assert after.lease_until_ms is None
+
+    def test_an_answer_that_says_nothing_makes_it_unknown_and_due_at_once(self) -> None:
+        after = answered(submitting(), Unknown("timeout"))
+        assert (after.state, after.lease_until_ms) == (State.UNKNOWN, None)
+        assert (after.next_check_ms, after.looks) == (AT, 0)
+        assert last_line(after) == ("no_usable_answer", ACTOR, AT, {"reason": "timeout"})
+
+    @pytest.mark.parametrize("outcome", [Aborted("x" * 301), Unknown("x" * 301)])
+    def test_of_a_long_reason_three_hundred_characters_are_kept(self, outcome: Outcome) -> None:
+        after = answered(submitting(), outcome)
+        assert after.history[-1].evidence["reason"] == "x" * 300
+
+
+class TestLateAnswers:
+    """Settling has moved the refund on; the answer to its own call is still the best evidence."""
+
+    def test_nothing_said_changes_nothing(self) -> None:
+        before = unknown()
+        assert answered(before, Unknown("timeout")) is before
+
+    def test_a_refusal_is_a_failure_now(self) -> None:
+        after = answered(unknown(), Rejected("No.", 422))
+        assert after.state is State.FAILED
+        assert after.failure == Failure(code="refund_rejected", message="No.", status=422)
+
+    @pytest.mark.parametrize("kind", list(RefundType))
+    def test_what_was_not_sent_is_a_failure_now(self, kind: RefundType) -> None:
+        after = answered(unknown(request=a_request(refund_type=kind)), Aborted("refused"))
+        assert (after.state, after.next_check_ms) == (State.FAILED, None)
+
+    def test_a_success_settles_it(self) -> None:
+        assert answered(unknown(), Accepted(movement())).state is State.SUCCEEDED
+
+
+class TestLateAnswersToARepeatedOrder:
+    """The first order's answer comes when the same order was handed over again meanwhile."""
+
+    @pytest.fixture
+    def repeated(self) -> Refund:
+        return noted(unknown(), replace(why("again"), cause=HANDED_OVER_AGAIN))
+
+    @pytest.mark.parametrize("late", [Rejected("No.", 422), Aborted("never connected")])
+    def test_that_it_moved_nothing_says_nothing_of_the_second(
+        self, repeated: Refund, late: Outcome
+    ) -> None:
+        assert answered(repeated, late) == repeated
+
+    def test_that_it_moved_money_is_what_both_came_to(self, repeated: Refund) -> None:
+        after = answered(repeated, Accepted(movement()))
+        assert (after.state, after.processor_refund_id) == (State.SUCCEEDED, "m1")
+
+
+class TestMovements:
+    """What a look at the movement makes of a refund that is not done."""
+
+    def looked(self, refund: Refund, seen: Movement) -> Refund:
+        return after_movement(refund, seen, at_ms=AT, cause="looked_up", actor=ACTOR)
+
+    def test_the_fee_is_what_is_said_of_it_last(self) -> None:
+        before = self.looked(unknown(), movement(MovementStatus.PENDING))
+        assert before.fee is None
+        # Given a fee that is said while it is pending
+        pends = self.looked(before, movement(MovementStatus.PENDING, fee=Money(65, "usd")))
+        assert pends.fee == Money(65, "usd")
+        # When it succeeds, then an answer that leaves it out changes nothing, and another one does
+        assert self.looked(pends, movement()).fee == Money(65, "usd")
+        assert self.looked(pends, movement(fee=Money(0, "usd"))).fee == Money(0, "usd")
+
+    def test_the_fee_of_another_movement_is_not_its_own(self) -> None:
+        bound = self.looked(unknown(), movement(MovementStatus.PENDING, fee=Money(65, "sgd")))
+        assert self.looked(bound, movement(id="m2")).fee is None
+
+    def test_a_failure_frees_it_and_says_the_processors_word(self) -> None:
+        after = self.looked(pending(), movement(MovementStatus.FAILED))
+        assert after.state is State.FAILED
+        assert after.failure == Failure(
+            code="refund_failed", message="The processor shows the refund as Word."
+        )
+        assert after.next_check_ms is None
+        assert last_line(after) == ("looked_up", ACTOR, AT, EVIDENCE)
+
+    def test_or_why_where_the_processor_says_it(self) -> None:
+        told = {"failure_code": "expired_card", "failure_message": "The card has expired."}
+        after = self.looked(pending(), movement(MovementStatus.FAILED, **told))
+        assert after.failure == Failure(code="expired_card", message="The card has expired.")
+
+    def test_a_failed_movement_that_is_found_is_bound_all_the_same(self) -> None:
+        after = self.looked(unknown(), movement(MovementStatus.FAILED))
+        assert (after.state, after.processor_refund_id) == (State.FAILED, "m1")
+
+    def test_an_unknown_refund_that_is_found_pending_is_pending(self) -> None:
+        after = self.looked(unknown(), movement(MovementStatus.PENDING))
+        assert (after.state, after.next_check_ms) == (State.PENDING, AT)
+
+    def test_a_pending_refund_that_is_still_pending_has_no_new_line_of_history(self) -> None:
+        before = pending()
+        after = self.looked(before, movement(MovementStatus.PENDING))
+        assert after.history == before.history
+        assert (after.next_check_ms, after.looks) == (AT, 0)
+
+    def test_a_review_that_is_found_pending_is_bound_and_waits_for_its_end(self) -> None:
+        review = transition(unknown(), Event.ESCALATE, why("hold over"))
+        after = self.looked(review, movement(MovementStatus.PENDING))
+        assert (after.state, after.processor_refund_id) == (State.REVIEW, "m1")
+        assert (after.history, after.next_check_ms) == (review.history, AT)
+
+    @pytest.mark.parametrize("status", [MovementStatus.PENDING, MovementStatus.FAILED])
+    def test_what_is_final_changes_by_a_success_only(self, status: MovementStatus) -> None:
+        rejected = answered(submitting(), Rejected("No.", 422))
+        with pytest.raises(IllegalTransitionError):
+            self.looked(rejected, movement(status))
+        moved = self.looked(rejected, movement())
+        assert (moved.state, moved.failure) == (State.SUCCEEDED, None)
+        assert moved.report.state is ReportState.DUE
+
+
+class TestNews:
+    """What the processor shows that the ledger does not know yet."""
+
+    @pytest.mark.parametrize(
+        ("state", "late", "status", "expected"),
+        [
+            (State.PENDING, False, MovementStatus.SUCCEEDED, News.ENDED),
+            (State.REVIEW, False, MovementStatus.FAILED, News.ENDED),
+            (State.PENDING, False, MovementStatus.PENDING, None),
+            (State.SUCCEEDED, False, MovementStatus.FAILED, News.TAKEN_BACK),
+            (State.SUCCEEDED, True, MovementStatus.FAILED, None),
+            (State.SUCCEEDED, True, MovementStatus.SUCCEEDED, News.RESTORED),
+            (State.SUCCEEDED, False, MovementStatus.SUCCEEDED, None),
+            (State.FAILED, False, MovementStatus.SUCCEEDED, News.MOVED_AFTER_ALL),
+            (State.REJECTED, False, MovementStatus.SUCCEEDED, News.MOVED_AFTER_ALL),
+            (State.ABORTED, False, MovementStatus.SUCCEEDED, News.MOVED_AFTER_ALL),
+            (State.FAILED, False, MovementStatus.FAILED, None),
+            (State.UNKNOWN, False, MovementStatus.SUCCEEDED, None),
+        ],
+    )
+    def test_it_is_told_by_the_state_and_by_what_is_shown(
+        self, state: State, late: bool, status: MovementStatus, expected: News | None
+    ) -> None:
+        refund = replace(submitting(), state=state, late_failure_at_ms=AT if late else None)
+        assert news_of(refund, movement(status)) is expected
+        assert expected is None or expected.contradicts is (expected is not News.ENDED)
+
+    def test_what_came_back_and_went_again_owes_its_report_if_it_was_canceled(self) -> None:
+        succeeded = answered(submitting(), Accepted(movement()))
+        back = taken_back(succeeded, movement(MovementStatus.FAILED), at_ms=AT, actor="o")
+        again = after_news(back, movement(), at_ms=AT, cause="seen", actor="o")
+        assert (again.late_failure_at_ms, again.report.state) == (None, ReportState.DUE)
+
+    def test_what_was_reported_stays_reported_when_it_went_again(self) -> None:
+        succeeded = answered(submitting(), Accepted(movement()))
+        told = replace(
+            succeeded,
+            report=replace(succeeded.report, state=ReportState.REPORTED, cause=ReportCause.BY_US),
+        )
+        back = taken_back(told, movement(MovementStatus.FAILED), at_ms=AT, actor="o")
+        again = after_news(back, movement(), at_ms=AT, cause="seen", actor="o")
+        assert (again.late_failure_at_ms, again.report) == (None, told.report)
+
+
+class TestTakenBack:
+    """The processor takes back what it had paid."""
+
+    def succeeded(self) -> Refund:
+        return answered(submitting(), Accepted(movement()))
+
+    def test_a_report_that_nobody_has_begun_is_canceled(self) -> None:
+        after = taken_back(self.succeeded(), movement(MovementStatus.FAILED), at_ms=AT, actor="o")
+        assert (after.state, after.report.state) == (State.SUCCEEDED, ReportState.NOT_DUE)
+        assert after.late_failure_at_ms == AT
+        assert last_line(after) == ("taken_back", "o", AT, EVIDENCE)
+
+    def test_a_report_that_a_worker_has_begun_goes_on(self) -> None:
+        before = self.succeeded()
+        before = replace(before, report=replace(before.report, attempts=1))
+        after = taken_back(before, movement(MovementStatus.FAILED), at_ms=AT, actor="o")
+        assert (after.state, after.report) == (State.SUCCEEDED, before.report)
+        assert (after.late_failure_at_ms, after.next_check_ms) == (AT, before.next_check_ms)
+        assert last_line(after) == ("taken_back", "o", AT, EVIDENCE)
+
+    def test_a_report_that_failed_unsent_is_canceled_too(self) -> None:
+        before = answered(submitting(payment_record=None), Accepted(movement()))
+        after = taken_back(before, movement(MovementStatus.FAILED), at_ms=AT, actor="o")
+        assert (after.state, after.report.state) == (State.SUCCEEDED, ReportState.NOT_DUE)
+        assert after.late_failure_at_ms == AT
+
+
+class TestReportParameters:
+    """What Stripe will be told: seconds, the refund's never before its start."""
+
+    def test_they_are_the_refunds_own_facts_and_the_movements_time(self) -> None:
+        told = report_parameters(submitting(), movement(), at_ms=AT)
+        assert told == ReportParameters(
+            payment_record="pr_1",
+            amount=2500,
+            currency="sgd",
+            refund_reference="m1",
+            initiated_at_s=NOW // 1000,
+            refunded_at_s=(NOW + 3_000) // 1000,
+        )
+
+    def test_without_its_end_its_beginning_counts_and_without_both_the_present(self) -> None:
+        began = report_parameters(submitting(), movement(refunded_at_ms=None), at_ms=AT)
+        assert began.refunded_at_s == (NOW + 2_000) // 1000
+        timeless = movement(refunded_at_ms=None, created_at_ms=None)
+        assert report_parameters(submitting(), timeless, at_ms=AT).refunded_at_s == AT // 1000
+
+    def test_a_movement_that_seems_older_than_its_order_counts_from_the_order(self) -> None:
+        told = report_parameters(submitting(), movement(refunded_at_ms=NOW - 9_000), at_ms=AT)
+        assert (told.initiated_at_s, told.refunded_at_s) == (NOW // 1000, NOW // 1000)
+
+    def test_an_imported_refund_began_when_it_moved(self) -> None:
+        told = report_parameters(submitting(started_at_ms=None), movement(), at_ms=AT)
+        assert told.initiated_at_s == told.refunded_at_s == (NOW + 3_000) // 1000
+
+    def test_there_are_none_for_a_refund_that_no_record_books(self) -> None:
+        with pytest.raises(ValueError, match="no Payment Record"):
+            report_parameters(submitting(payment_record=None), movement(), at_ms=AT)
+
+
+def test_a_bound_refund_claims_its_movement_and_an_unbound_one_nothing() -> None:
+    assert claims_of(submitting()) == ()
+    bound = pending()
+    assert claims_of(bound) == (MovementClaim("hitpay", "m1", bound.id),)

@@ -1,0 +1,227 @@
+"""The same key comes again, while its call runs and after it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from refund_bridge.domain.errors import (
+    IdempotencyKeyReusedError,
+    KeyInUseError,
+    OutcomeUnknownError,
+    StripeUnavailableError,
+)
+from refund_bridge.domain.refund import ReferenceType, Refund
+from refund_bridge.domain.state_machine import State
+from refund_bridge.ports.ledger import Commit, Known, LedgerUnavailableError
+from refund_bridge.ports.processor import ProviderUnavailableError
+from tests.fakes.processor_fates import (
+    Answered,
+    NotSent,
+)
+from tests.fakes.world import LEASE_MS, World
+
+
+def test_a_known_key_is_answered_from_the_ledger_with_both_providers_down(world: World) -> None:
+    first = world.refund("k")
+    world.processor.is_down = world.book.is_down = True
+    again = world.refund("k")
+    assert again.replayed
+    assert (again.refund, again.payment) == (first.refund, world.payment())
+    assert len(world.processor.orders) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"amount": 1},
+        {"amount": 2500, "reason": "duplicate"},
+        {"amount": 2500, "metadata": {"a": "b"}},
+    ],
+)
+def test_a_key_that_comes_with_another_request_is_refused(
+    world: World, other: dict[str, Any]
+) -> None:
+    world.refund("k", amount=2500)
+    with pytest.raises(IdempotencyKeyReusedError):
+        world.refund("k", **other)
+    assert len(world.processor.orders) == 1
+
+
+@pytest.mark.parametrize("fate", [NotSent(), Answered(429), Answered(401), Answered(404)])
+def test_what_was_certainly_not_executed_may_be_tried_again_with_the_same_key(
+    world: World, fate: object
+) -> None:
+    # Given a refund that certainly was not executed
+    world.processor.fates.append(fate)  # type: ignore[arg-type]
+    first = world.refund("k", amount=2500)
+    assert first.refund.state is State.ABORTED
+    assert (world.payment().held, world.payment().slot) == (0, None)
+    # When the same key comes again
+    again = world.refund("k", amount=2500)
+    # Then it is executed, once, as a second attempt
+    assert (again.refund.state, again.refund.attempt) == (State.SUCCEEDED, 2)
+    assert not again.replayed
+    assert again.refund.failure is None
+    assert world.payment().held == 2500
+    assert len(world.processor.moved_by(first.refund.id)) == 1
+
+
+class TestKey:
+    """One key is one request, whoever is first."""
+
+    def test_a_call_that_lost_the_race_for_its_key_is_told_what_the_other_did(
+        self, world: World
+    ) -> None:
+        # Given another call with the same key that does it all just before this one writes
+        commit = world.ledger.commit
+
+        def beaten(written: Commit) -> None:
+            world.ledger.commit = commit  # type: ignore[method-assign]
+            world.refund("k", amount=2500)
+            commit(written)
+
+        world.ledger.commit = beaten  # type: ignore[method-assign, assignment]
+        # Then this one finds what the other did
+        answer = world.refund("k", amount=2500)
+        assert (answer.replayed, answer.refund.state) == (True, State.SUCCEEDED)
+        assert len(world.processor.orders) == 1
+
+    def test_another_request_that_lost_the_race_for_the_key_is_refused(self, world: World) -> None:
+        commit = world.ledger.commit
+
+        def beaten(written: Commit) -> None:
+            world.ledger.commit = commit  # type: ignore[method-assign]
+            world.refund("k", amount=1)
+            commit(written)
+
+        world.ledger.commit = beaten  # type: ignore[method-assign, assignment]
+        with pytest.raises(IdempotencyKeyReusedError) as reused:
+            world.refund("k", amount=2)
+        assert reused.value.details == {"refund": world.stored("k").id}
+
+    def test_an_aborted_refund_with_another_request_is_refused(self, world: World) -> None:
+        world.processor.fates.append(NotSent())
+        world.refund("k", amount=1)
+        with pytest.raises(IdempotencyKeyReusedError):
+            world.refund("k", amount=2)
+        assert len(world.processor.orders) == 1
+
+    @pytest.mark.parametrize(
+        ("kind", "record"),
+        [(ReferenceType.PAYMENT_RECORD, "pr_1"), (ReferenceType.PAYMENT_INTENT, None)],
+    )
+    def test_only_a_records_own_id_is_looked_up_as_one(
+        self, world: World, kind: ReferenceType, record: str | None
+    ) -> None:
+        asked: list[tuple[str, str | None]] = []
+        look_up = world.ledger.look_up
+
+        def watched(refund_id: str, payment_record: str | None) -> Known:
+            asked.append((refund_id, payment_record))
+            return look_up(refund_id, payment_record)
+
+        world.ledger.look_up = watched  # type: ignore[method-assign]
+        world.book.add_reference("pi_1", {"stripe_payment_record_id": "pr_1"})
+        name = "pr_1" if record else "pi_1"
+        refund = world.refund("k", record=name, reference_type=kind).refund
+        assert asked == [(refund.id, record)]
+
+
+class TestKeyInUse:
+    """The same key comes while its call may still be sending."""
+
+    def sending(self, world: World) -> Refund:
+        class Killed(BaseException):
+            pass
+
+        def killed(_: object) -> NotSent:
+            raise Killed
+
+        world.processor.decide = killed
+        with pytest.raises(Killed):
+            world.refund("k")
+        return world.stored("k")
+
+    def test_it_is_told_to_come_again_in_two_seconds(self, world: World) -> None:
+        refund = self.sending(world)
+        with pytest.raises(KeyInUseError) as in_use:
+            world.refund("k")
+        assert in_use.value.details == {"outcome": "unknown", "refund": refund.id}
+        assert in_use.value.retry_after_s == 2
+
+    def test_until_the_lease_ends_and_no_longer(self, world: World) -> None:
+        self.sending(world)
+        world.clock.advance(LEASE_MS - 1)
+        with pytest.raises(KeyInUseError):
+            world.refund("k")
+        world.clock.advance(1)
+        assert world.refund("k").refund.state is State.SUBMITTING
+
+    def test_what_is_not_being_sent_is_not_in_use_whatever_lease_it_has(self, world: World) -> None:
+        # Given a refund that an older release left with the lease of its attempt
+        refund = world.refund("k").refund
+        lease_until_ms = world.clock.now_ms() + LEASE_MS
+        world.ledger.refunds[refund.id] = replace(refund, lease_until_ms=lease_until_ms)
+        assert world.refund("k").replayed
+
+    def test_a_call_without_a_lease_is_not_in_use(self, world: World) -> None:
+        refund = self.sending(world)
+        world.ledger.refunds[refund.id] = replace(refund, lease_until_ms=None)
+        assert world.refund("k").replayed
+
+
+class TestTakenMeanwhile:
+    """An error promises that nothing moved under the key; so it is made sure of."""
+
+    def fails_after(self, world: World, happens: Callable[[], object]) -> None:
+        """Stripe is asked, that happens, and Stripe gives no answer."""
+        record = world.book.payment_record
+
+        def read(*_: object) -> object:
+            world.book.payment_record = record  # type: ignore[method-assign]
+            happens()
+            raise ProviderUnavailableError("no answer")
+
+        world.book.payment_record = read  # type: ignore[method-assign, assignment]
+
+    def test_another_call_that_executed_it_is_found(self, world: World) -> None:
+        self.fails_after(world, lambda: world.refund("k"))
+        answer = world.refund("k")
+        assert (answer.replayed, answer.refund.state) == (True, State.SUCCEEDED)
+
+    def test_another_call_that_began_an_aborted_one_again_is_found(self, world: World) -> None:
+        world.processor.fates.append(NotSent())
+        world.refund("k")
+        self.fails_after(world, lambda: world.refund("k"))
+        answer = world.refund("k")
+        assert (answer.replayed, answer.refund.state) == (True, State.SUCCEEDED)
+
+    def test_without_another_call_the_error_is_told(self, world: World) -> None:
+        self.fails_after(world, lambda: None)
+        with pytest.raises(StripeUnavailableError):
+            world.refund("k")
+
+    def test_an_aborted_refund_that_nobody_touched_gets_the_error(self, world: World) -> None:
+        world.processor.fates.append(NotSent())
+        world.refund("k")
+        self.fails_after(world, lambda: None)
+        with pytest.raises(StripeUnavailableError):
+            world.refund("k")
+
+    def test_an_intent_that_may_have_been_written_is_not_called_certain(self, world: World) -> None:
+        # Given an intent whose write gets no answer, and which another process then moves on
+        commit = world.ledger.commit
+
+        def unclear(written: Commit) -> None:
+            world.ledger.commit = commit  # type: ignore[method-assign]
+            commit(written)
+            refund = written.refunds[0].after
+            world.ledger.refunds[refund.id] = replace(refund, state=State.UNKNOWN, revision=2)
+            raise LedgerUnavailableError("no answer")
+
+        world.ledger.commit = unclear  # type: ignore[method-assign, assignment]
+        # Then the caller is told that the outcome is not known
+        with pytest.raises(OutcomeUnknownError):
+            world.refund("k")

@@ -1,0 +1,358 @@
+"""An answer becomes durable over whatever was written meanwhile, and never over a later attempt."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.instruction import Aborted, Accepted, Outcome, Rejected, Unknown
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.payment import follow
+from refund_bridge.domain.refund import Refund, imported_refund_id
+from refund_bridge.domain.state_machine import Event, ReportState, State
+from refund_bridge.domain.transitions import transition
+from refund_bridge.ports.ledger import (
+    Commit,
+    LedgerConflictError,
+    LedgerUnavailableError,
+    MovementClaim,
+    PaymentWrite,
+    RefundWrite,
+)
+from refund_bridge.refunding.record_outcome import Recorder, Stored
+from tests.contract.ledger.examples import NOW, a_payment, a_refund_of, why
+from tests.fakes.ledger import MemoryLedger
+from tests.fakes.virtual_clock import VirtualClock
+from tests.fakes.world import FakeTrail
+
+ACTOR = "api_key:test"
+Mishap = Callable[[], object]
+
+
+class ShakyLedger(MemoryLedger):
+    """A ledger to whose next commits and reads something happens first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before_commits: deque[Mishap] = deque()
+        self.before_reads: deque[Mishap] = deque()
+        self.commits: list[Commit] = []
+
+    def commit(self, commit: Commit) -> None:
+        self.commits.append(commit)
+        if self.before_commits:
+            self.before_commits.popleft()()
+        super().commit(commit)
+
+    def refund(self, refund_id: str) -> Refund | None:
+        if self.before_reads:
+            self.before_reads.popleft()()
+        return super().refund(refund_id)
+
+
+def down() -> None:
+    raise LedgerUnavailableError("no answer")
+
+
+def raced() -> None:
+    raise LedgerConflictError("another write")
+
+
+class Desk:
+    """A recorder, its ledger, and one refund of SGD 25.00 that is on its way."""
+
+    def __init__(self) -> None:
+        self.ledger = ShakyLedger()
+        self.clock = VirtualClock(NOW + 5_000)
+        self.trail = FakeTrail()
+        self.recorder = Recorder(
+            ledger=self.ledger, clock=self.clock, trail=self.trail, stage="test"
+        )
+        payment = a_payment()
+        refund = a_refund_of(payment, amount=2500, attempt=1, payment_record=payment.payment_record)
+        MemoryLedger.commit(
+            self.ledger,
+            Commit(
+                refunds=(RefundWrite(None, refund),),
+                payments=(PaymentWrite(None, follow(payment, None, refund)),),
+            ),
+        )
+        self.sent = self.recorder.read(refund.id)
+
+    def outcome(self, outcome: Outcome) -> Stored:
+        return self.recorder.outcome(self.sent, outcome, ACTOR, self.clock.deadline())
+
+    def stored(self) -> Stored:
+        return self.recorder.read(self.sent.refund.id)
+
+    def meanwhile(self, event: Event, **facts: Any) -> Mishap:
+        """Somebody else moves the refund on."""
+
+        def happens() -> None:
+            current = self.stored()
+            after = transition(current.refund, event, why("meanwhile"), **facts)
+            payment = follow(current.payment, current.refund, after)
+            MemoryLedger.commit(
+                self.ledger,
+                Commit(
+                    refunds=(RefundWrite(current.refund, after),),
+                    payments=(PaymentWrite(current.payment, payment),),
+                ),
+            )
+
+        return happens
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def moved(name: str = "m1") -> Accepted:
+    return Accepted(
+        Movement(
+            id=name,
+            payment_id="c",
+            money=Money(2500, "sgd"),
+            status=MovementStatus.SUCCEEDED,
+            processor_status="succeeded",
+            created_at_ms=NOW,
+        )
+    )
+
+
+def test_what_is_returned_is_what_the_ledger_holds(desk: Desk) -> None:
+    # When a success is recorded
+    recorded = desk.outcome(moved())
+    # Then refund, payment and claim were written at once, and are returned with their revisions
+    assert recorded == desk.stored()
+    assert recorded.refund.state is State.SUCCEEDED
+    assert (recorded.payment.slot, recorded.payment.moved) == (None, 2500)
+    (commit,) = desk.ledger.commits
+    assert commit.claims == (MovementClaim("hitpay", "m1", recorded.refund.id),)
+    assert [entry.actor for entry in recorded.refund.history[1:]] == [ACTOR, ACTOR]
+
+
+def test_a_write_that_changes_nothing_of_the_payment_leaves_it_alone(desk: Desk) -> None:
+    # When the refund only becomes unknown
+    recorded = desk.outcome(Unknown("timeout"))
+    # Then the payment is neither written nor counted as written, and nothing is claimed
+    assert desk.ledger.commits[0].payments == ()
+    assert desk.ledger.commits[0].claims == ()
+    assert recorded.payment.revision == desk.sent.payment.revision
+    assert recorded == desk.stored()
+
+
+def test_a_step_of_a_bound_refund_does_not_claim_its_movement_again(desk: Desk) -> None:
+    recorded = desk.outcome(moved())
+    late = replace(recorded.refund, late_failure_at_ms=NOW)
+    desk.recorder.write(recorded, late)
+    assert desk.ledger.commits[-1].claims == ()
+
+
+def test_what_is_as_it_was_is_not_written(desk: Desk) -> None:
+    assert desk.recorder.write(desk.sent, desk.sent.refund) is desk.sent
+    assert desk.ledger.commits == []
+
+
+def test_an_answer_about_a_movement_of_another_refund_is_no_evidence(desk: Desk) -> None:
+    # Given a movement that already belongs to another refund
+    desk.ledger.movements["hitpay", "m1"] = "rfd_other"
+    # When the answer names it
+    recorded = desk.outcome(moved())
+    # Then the outcome is not known
+    assert recorded.refund.state is State.UNKNOWN
+    assert desk.trail.notes[0] == ("movement_already_claimed", {"refund_id": recorded.refund.id})
+    assert desk.trail.events[1:] == ["refund_moved"]
+    assert recorded == desk.stored()
+
+
+def test_an_answer_is_recorded_over_what_settling_wrote_meanwhile(desk: Desk) -> None:
+    # Given settling that makes the refund unknown just before its answer is written
+    desk.ledger.before_commits.append(desk.meanwhile(Event.LOSE))
+    # When the answer comes
+    recorded = desk.outcome(moved())
+    # Then it settles the refund from there
+    assert [e.after for e in recorded.refund.history][1:3] == ["unknown", "succeeded"]
+    assert recorded == desk.stored()
+    told = {"refund_id": recorded.refund.id, "outcome": "accepted"}
+    assert desk.trail.notes[0] == ("outcome_met_another_write", told)
+    assert desk.trail.events[1:] == ["refund_moved"]
+
+
+def test_an_answer_is_recorded_when_only_another_refund_wrote_the_payment(desk: Desk) -> None:
+    # Given another refund of the payment that is written just before
+    def other() -> None:
+        payment = desk.stored().payment
+        desk.ledger.payments[payment.key] = replace(payment, revision=payment.revision + 1)
+
+    desk.ledger.before_commits.append(other)
+    assert desk.outcome(moved()).refund.state is State.SUCCEEDED
+    assert desk.outcome(moved()) == desk.stored()
+
+
+class TestTooLate:
+    """The refund was settled, or tried again, before the answer of its call came."""
+
+    def settled(self, desk: Desk, movement: str = "m1") -> Stored:
+        """Settling has bound the refund to that movement."""
+        desk.meanwhile(Event.SUCCEED, processor_refund_id=movement)()
+        return desk.stored()
+
+    def test_an_answer_that_says_the_same_is_not_kept(self, desk: Desk) -> None:
+        settled = self.settled(desk)
+        assert desk.outcome(moved()) == settled == desk.stored()
+        assert "outcome_too_late" not in desk.trail.events
+
+    @pytest.mark.parametrize(
+        "outcome", [Unknown("timeout"), Aborted("refused"), Rejected("No.", 422)]
+    )
+    def test_an_answer_without_a_movement_is_not_kept(self, desk: Desk, outcome: Outcome) -> None:
+        settled = self.settled(desk)
+        assert desk.outcome(outcome) == settled == desk.stored()
+        assert desk.trail.notes[-1] == ("outcome_too_late", {"refund_id": settled.refund.id})
+
+    def test_another_movement_is_kept_as_evidence_and_imported(self, desk: Desk) -> None:
+        # Given a refund that settling bound to another movement than its own answer names
+        self.settled(desk, "other")
+        # When that answer comes
+        recorded = desk.outcome(moved())
+        # Then the refund stays as it is
+        assert recorded == desk.stored()
+        assert recorded.refund.processor_refund_id == "other"
+        # And the movement of the answer is a refund of its own, which Stripe has yet to hear of
+        owner = desk.ledger.claimed("hitpay", ["m1"])["m1"]
+        imported = desk.recorder.read(owner).refund
+        assert imported.id == imported_refund_id("hitpay", "m1", "test")
+        assert (imported.state, imported.amount) == (State.SUCCEEDED, 2500)
+        assert imported.report.state is ReportState.DUE
+        assert imported.payment_record == recorded.refund.payment_record
+        assert imported.created_at_ms == NOW
+        assert imported.updated_at_ms == NOW + 5_000
+        assert (recorded.payment.held, recorded.payment.moved) == (5000, 5000)
+        line = recorded.refund.history[-1]
+        assert (line.cause, line.actor, line.at_ms) == ("late_answer", ACTOR, NOW + 5_000)
+        assert line.evidence["processor_refund_id"] == "m1"
+
+    def test_a_review_that_is_bound_to_another_movement_stays_bound_to_it(self, desk: Desk) -> None:
+        # Given a review that waits for the end of another movement
+        desk.meanwhile(Event.LOSE)()
+        desk.meanwhile(Event.ESCALATE, processor_refund_id="other")()
+        # When the answer to its own call comes
+        recorded = desk.outcome(moved())
+        # Then that movement is imported
+        assert recorded.refund.processor_refund_id == "other"
+        assert recorded.refund.state is State.REVIEW
+        assert "m1" in desk.ledger.claimed("hitpay", ["m1"])
+
+    def test_a_refund_that_failed_for_want_of_evidence_has_succeeded_after_all(
+        self, desk: Desk
+    ) -> None:
+        # Given a refund whose hold ended without a movement
+        desk.meanwhile(Event.LOSE)()
+        desk.meanwhile(Event.FAIL)()
+        # When the answer to its call shows one after all
+        recorded = desk.outcome(moved())
+        # Then it is this very refund, and the money is accounted for
+        assert recorded.refund.state is State.SUCCEEDED
+        assert "m1" in desk.ledger.claimed("hitpay", ["m1"])
+        assert recorded.payment.held == 2500
+
+    @pytest.mark.parametrize("mishap", [LedgerConflictError("race"), LedgerUnavailableError("no")])
+    def test_evidence_that_cannot_be_written_is_told_to_the_log(
+        self, desk: Desk, mishap: Exception
+    ) -> None:
+        settled = self.settled(desk, "other")
+
+        def fails() -> None:
+            raise mishap
+
+        desk.ledger.before_commits.extend([lambda: None, fails])
+        assert desk.outcome(moved()) == settled == desk.stored()
+        facts = {"refund_id": settled.refund.id, "movement": "m1"}
+        assert desk.trail.notes[-1] == ("late_answer_not_kept", facts)
+
+    def test_an_answer_to_an_earlier_attempt_says_nothing_of_the_next(self, desk: Desk) -> None:
+        # Given a refund that was aborted, and whose next attempt is on its way
+        desk.meanwhile(Event.ABORT)()
+        desk.meanwhile(Event.START, attempt=2)()
+        # When the first attempt's answer comes
+        recorded = desk.outcome(Rejected("No.", 422))
+        # Then the second attempt is left alone
+        assert (recorded.refund.state, recorded.refund.attempt) == (State.SUBMITTING, 2)
+        assert recorded == desk.stored()
+
+
+class TestLedgerDown:
+    """The ledger gives no answer when the outcome is to be written."""
+
+    def test_a_write_that_was_not_applied_is_tried_again(self, desk: Desk) -> None:
+        desk.ledger.before_commits.append(down)
+        recorded = desk.outcome(moved())
+        assert recorded.refund.state is State.SUCCEEDED
+        assert recorded == desk.stored()
+        told = {"refund_id": recorded.refund.id, "outcome": "accepted"}
+        assert desk.trail.notes[0] == ("outcome_not_recorded", told)
+        assert desk.trail.events[1:] == ["refund_moved"]
+
+    def test_a_write_that_was_applied_is_found(self, desk: Desk) -> None:
+        # Given a write whose reply is lost
+        def applied() -> None:
+            MemoryLedger.commit(desk.ledger, desk.ledger.commits[-1])
+            down()
+
+        desk.ledger.before_commits.append(applied)
+        # Then it is read back, and not written again
+        recorded = desk.outcome(moved())
+        assert recorded == desk.stored()
+        assert recorded.refund.state is State.SUCCEEDED
+        assert len(desk.ledger.commits) == 1
+
+    @pytest.mark.parametrize("write_fails", [down, raced])
+    def test_neither_read_nor_write_is_given_up_at_once(
+        self, desk: Desk, write_fails: Mishap
+    ) -> None:
+        desk.ledger.before_commits.append(write_fails)
+        desk.ledger.before_reads.append(down)
+        assert desk.outcome(moved()).refund.state is State.SUCCEEDED
+
+    def test_after_twenty_five_attempts_what_stands_is_returned(self, desk: Desk) -> None:
+        desk.ledger.before_commits.extend([down] * 100)
+        recorded = desk.outcome(moved())
+        assert len(desk.ledger.commits) == 25
+        assert recorded == desk.sent == desk.stored()
+
+    def test_at_the_deadline_what_stands_is_returned(self, desk: Desk) -> None:
+        # Given a ledger that is down, and a caller who waits no longer
+        def slowly() -> None:
+            desk.clock.advance(5_000)
+            down()
+
+        desk.ledger.before_commits.extend([slowly] * 100)
+        # Then it is tried for as long as the caller waits
+        assert desk.outcome(moved()) == desk.sent
+        assert len(desk.ledger.commits) == 2
+
+    def test_a_first_attempt_is_made_however_late_it_is(self, desk: Desk) -> None:
+        late = desk.clock.deadline(0)
+        recorded = desk.recorder.outcome(desk.sent, moved(), ACTOR, late)
+        assert recorded.refund.state is State.SUCCEEDED
+
+    @pytest.mark.parametrize("missing", ["refunds", "payments"])
+    def test_half_of_a_refund_is_no_refund(self, desk: Desk, missing: str) -> None:
+        getattr(desk.ledger, missing).clear()
+        with pytest.raises(LedgerUnavailableError, match=desk.sent.refund.id):
+            desk.stored()
+
+
+def test_a_payment_whose_slot_another_has_was_read_too_late(desk: Desk) -> None:
+    # Given a refund and a payment that were read a moment apart, the slot given on in between
+    torn = Stored(desk.sent.refund, replace(desk.sent.payment, slot="rfd_other"))
+    # When the refund is written, then it has to be read again
+    after = transition(desk.sent.refund, Event.LOSE, why("lost"))
+    with pytest.raises(LedgerConflictError):
+        desk.recorder.write(torn, after)
+    assert desk.ledger.commits == []

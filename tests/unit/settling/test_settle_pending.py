@@ -1,0 +1,156 @@
+"""A movement that is known is followed to its end, and seen if it is taken back."""
+
+from dataclasses import replace
+
+from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.instruction import Accepted
+from refund_bridge.domain.money import Money
+from refund_bridge.domain.state_machine import ReportState, State
+from refund_bridge.refunding.record_outcome import Stored
+from refund_bridge.reporting.report import Reported
+from refund_bridge.settling.settle import Settled
+from tests.fakes.processor_fates import (
+    Conduct,
+    ReplyLost,
+)
+from tests.fakes.world import STEP_MS, World
+from tests.unit.settling.looks_at_refunds import (
+    pending,
+    settle,
+    waits,
+)
+
+
+class TestPending:
+    """A refund that the processor has, and that is not done."""
+
+    def test_it_is_reported_once_it_is_final(self, world: World) -> None:
+        world.processor.books.conduct = Conduct(
+            MovementStatus.PENDING, last=MovementStatus.SUCCEEDED, after_ms=30 * STEP_MS
+        )
+        refund = world.refund("k", amount=2500).refund
+        world.settle_for(20 * STEP_MS)
+        assert world.stored("k").state is State.PENDING
+        assert world.report(refund.id) is Reported.NOTHING_DUE
+        world.settle_for(40 * STEP_MS)
+        assert world.stored("k").state is State.SUCCEEDED
+        assert world.report(refund.id) is Reported.REPORTED
+
+    def test_when_it_fails_its_money_is_freed(self, world: World) -> None:
+        world.processor.books.conduct = Conduct(
+            MovementStatus.PENDING, last=MovementStatus.FAILED, after_ms=STEP_MS
+        )
+        world.refund("k", amount=2500)
+        world.settle_for(5 * STEP_MS)
+        stored = world.stored("k")
+        assert (stored.state, world.payment().refundable) == (State.FAILED, 9999)
+        assert stored.report.state is ReportState.NOT_DUE
+
+    def test_a_webhook_ends_it_at_once(self, world: World) -> None:
+        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        refund = world.refund("k", amount=2500).refund
+        assert refund.processor_refund_id is not None
+        world.processor.books.set_status(refund.processor_refund_id, MovementStatus.SUCCEEDED)
+        for _ in range(3):
+            world.observe(world.payment().key, world.deadline())
+        assert world.stored("k").state is State.SUCCEEDED
+        assert world.doorbell.rung == [refund.id]
+
+
+class TestFollowingUp:
+    """The movement is known, and not done."""
+
+    def test_one_that_is_still_pending_is_held(self, world: World) -> None:
+        pending(world)
+        assert settle(world) is Settled.HELD
+        stored = world.stored("k")
+        assert (stored.last_look, stored.look_ups) == ("still pending", 1)
+
+    def test_one_that_cannot_be_read_is_held(self, world: World) -> None:
+        pending(world)
+        world.processor.is_down = True
+        assert settle(world) is Settled.HELD
+        stored = world.stored("k")
+        assert (stored.last_look, stored.look_ups) == ("no look-up: hitpay: no whole answer", 0)
+
+    def test_one_that_the_processor_does_not_show_is_held_and_told_to_the_log(
+        self, world: World
+    ) -> None:
+        refund = pending(world)
+        world.processor.books.refunds.clear()
+        assert settle(world) is Settled.HELD
+        stored = world.stored("k")
+        assert stored.last_look == "the processor does not show the refund"
+        assert stored.look_ups == 1
+        assert world.noted("pending_movement_gone") == [{"refund_id": refund.id}]
+
+    def test_one_that_has_ended_is_written_with_who_looked(self, world: World) -> None:
+        refund = pending(world)
+        world.processor.books.set_status("hitpay-refund-1", MovementStatus.SUCCEEDED)
+        world.clock.advance(STEP_MS)
+        assert settle(world) is Settled.MOVED_ON
+        line = world.stored("k").history[-2]
+        assert (line.cause, line.actor, line.at_ms) == (
+            "looked_up",
+            "settle_refunds",
+            world.clock.now_ms(),
+        )
+        assert world.doorbell.rung == [refund.id]
+
+    def test_one_that_shows_another_refund_is_for_a_person(self, world: World) -> None:
+        refund = pending(world)
+        shown = world.processor.books.refunds["hitpay-refund-1"]
+        shown.movement = replace(shown.movement, money=Money(1, "sgd"))
+        assert settle(world) is Settled.MOVED_ON
+        reason = "the processor shows another refund"
+        assert world.stored("k").state is State.REVIEW
+        assert world.stored("k").history[-1].cause == reason
+        assert world.noted("refund_needs_review") == [{"refund_id": refund.id, "reason": reason}]
+
+    def test_a_bound_review_is_looked_at_as_often_as_a_pending_refund(self, world: World) -> None:
+        refund = pending(world)
+        world.ledger.refunds[refund.id] = replace(world.stored("k"), state=State.REVIEW)
+        assert settle(world) is Settled.HELD
+        assert waits(world) == STEP_MS
+
+    def test_a_bound_review_is_followed_to_its_end(self, world: World) -> None:
+        # Given a review that is bound to a movement which is not done
+        refund = pending(world)
+        world.ledger.refunds[refund.id] = replace(world.stored("k"), state=State.REVIEW)
+        world.processor.lists_refunds = False
+        world.processor.books.set_status("hitpay-refund-1", MovementStatus.SUCCEEDED)
+        # Then the movement itself is read, not the charge
+        assert settle(world) is Settled.MOVED_ON
+        assert world.stored("k").state is State.SUCCEEDED
+
+
+class TestTakenBack:
+    """A wallet that returns the money after a success."""
+
+    def test_before_the_report_stripe_is_not_told(self, world: World) -> None:
+        refund = world.refund("k", amount=2500).refund
+        assert refund.processor_refund_id is not None
+        world.processor.books.set_status(refund.processor_refund_id, MovementStatus.FAILED)
+        world.observe(world.payment().key, world.deadline())
+        assert world.report(refund.id) is Reported.NOTHING_DUE
+        assert world.book.asked == []
+        assert world.stored("k").late_failure_at_ms is not None
+        assert "refund_taken_back" in world.trail.events
+
+
+def test_a_review_that_is_bound_is_followed_as_closely_as_a_pending_refund(world: World) -> None:
+    # Given a review, and then the late answer to the call itself: accepted, and pending
+    world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+    world.processor.fates.append(ReplyLost())
+    refund = world.refund("k", amount=2500).refund
+    world.processor.refund_in_dashboard("charge-1", 2500)
+    world.settle_due()
+    review = Stored(world.stored("k"), world.payment())
+    assert review.refund.state is State.REVIEW
+    (movement,) = world.processor.moved_by(refund.id)
+    world.observe.recorder.outcome(review, Accepted(movement), "test", world.deadline())
+    # When it succeeds a little later, then that is known within minutes
+    world.settle_for(2 * STEP_MS)
+    world.processor.books.set_status(movement.id, MovementStatus.SUCCEEDED)
+    world.settle_for(10 * STEP_MS)
+    assert world.stored("k").state is State.SUCCEEDED

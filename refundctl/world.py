@@ -24,6 +24,7 @@ from refund_bridge.adapters.sqs.doorbell import SqsDoorbell
 from refund_bridge.adapters.ssm.secrets import Secrets
 from refund_bridge.adapters.stripe.book import StripeBook
 from refund_bridge.adapters.stripe.key_of_mode import ModeCheckedKey
+from refund_bridge.bootstrap.use_cases import Ports, Rules, Times, UseCases
 from refund_bridge.config import Mode
 from refund_bridge.operating.accept_excess import AcceptExcess
 from refund_bridge.operating.forget import ForgetWords
@@ -254,19 +255,38 @@ def world_of(target: Target) -> World:
     }
     book = StripeBook(base_url=given["StripeUrl"], key=keys.stripe, http=http)
     doorbell, trail = SqsDoorbell(sqs, stack.outputs["ReportQueueUrl"]), NoTrail()
-    learn = LearnFromCharge(
-        ledger=ledger,
-        refunds=listing.refunds,
-        every_refund=partial(every_refund_of, listing),
-        sweeps=DynamoDbSweeps(dynamodb, table),
-        processors=processors,
-        recorder=Recorder(ledger=ledger, clock=clock, trail=trail, stage=given["Stage"]),
-        doorbell=doorbell,
-        clock=clock,
-        trail=trail,
-        stage=given["Stage"],
-    )
     grace_s = int(given.get("ExternalReportDelaySeconds", EXTERNAL_REPORT_DELAY_SECONDS))
+    accounts = {name: own.account for name, own in settings_of(given).items()}
+    wired = UseCases(
+        Ports(
+            ledger=ledger,
+            refunds=listing.refunds,
+            every_refund=partial(every_refund_of, listing),
+            payments=listing.payments,
+            sweeps=DynamoDbSweeps(dynamodb, table),
+            book=book,
+            processors=processors,
+            accounts=accounts,
+            doorbell=doorbell,
+            together=SideBySide(),
+            clock=clock,
+            trail=trail,
+            in_doubt=lambda _: False,
+            new_token=_nothing_is_sent_from_here,
+        ),
+        Rules(
+            stage=given["Stage"],
+            livemode=mode is Mode.LIVE,
+            names=tuple(REGISTRY),
+            verify_charge=VerifyCharge.ALWAYS,
+            lease_ms=0,
+        ),
+        Times(
+            report_lease_ms=int(given["ReportLeaseSeconds"]) * 1000,
+            step_ms=int(given["SettleSeconds"]) * 1000,
+            grace_ms=grace_s * 1000,
+        ),
+    )
     return World(
         stage=given["Stage"],
         mode=mode,
@@ -277,28 +297,11 @@ def world_of(target: Target) -> World:
         listing=listing,
         backlog=DynamoDbBacklog(dynamodb, table),
         processors=processors,
-        accounts={name: own.account for name, own in settings_of(given).items()},
+        accounts=accounts,
         book=book,
-        read_sums=ReadSums(
-            ledger=ledger,
-            book=book,
-            processors=processors,
-            learn=learn,
-            every_refund=learn.every_refund,
-            clock=clock,
-            grace_ms=grace_s * 1000,
-        ),
-        resolver=LinkResolver(
-            ledger=ledger,
-            book=book,
-            processors=processors,
-            names=tuple(REGISTRY),
-            together=SideBySide(),
-            verify_charge=VerifyCharge.ALWAYS,
-            livemode=mode is Mode.LIVE,
-            in_doubt=lambda _: False,
-        ),
-        learn=learn,
+        read_sums=wired.read_sums,
+        resolver=wired.resolver,
+        learn=wired.learn,
         batches=DynamoDbBatches(dynamodb, table),
         doorbell=doorbell,
         clock=clock,
@@ -306,3 +309,7 @@ def world_of(target: Target) -> World:
         webhooks=webhooks_out_of(target),
         close=http.close,
     )
+
+
+def _nothing_is_sent_from_here() -> str:
+    raise NotImplementedError("a refund is asked for at the deployed interface")

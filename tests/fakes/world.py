@@ -7,6 +7,7 @@ from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
+from refund_bridge.bootstrap.use_cases import Ports, Rules, Times, UseCases
 from refund_bridge.domain.charge import Movement, MovementStatus
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment, PaymentKey
@@ -20,8 +21,6 @@ from refund_bridge.domain.refund import (
     Source,
     refund_id_of,
 )
-from refund_bridge.observing.observe_payment import ObservePayment
-from refund_bridge.observing.sweep_payments import SweepPayments
 from refund_bridge.ports.ledger import DUE_SHARDS
 from refund_bridge.ports.processor import Processor
 from refund_bridge.ports.queues import DoorbellError
@@ -30,25 +29,16 @@ from refund_bridge.ports.stripe import ReportOutcome
 from refund_bridge.processors.registry import OF_RECORDS, REGISTRY
 from refund_bridge.reading.listing import ListRefunds, every_refund_of
 from refund_bridge.reading.read_payment import ReadPayment
-from refund_bridge.reading.read_refund import ReadRefund
 from refund_bridge.refunding.command import CreateRefund
-from refund_bridge.refunding.execute import Answer, ExecuteRefund
-from refund_bridge.refunding.learn_from_charge import LearnFromCharge
-from refund_bridge.refunding.locate_payment import LinkResolver, VerifyCharge
+from refund_bridge.refunding.execute import Answer
+from refund_bridge.refunding.locate_payment import VerifyCharge
 from refund_bridge.refunding.recent_looks import LookOnce
-from refund_bridge.refunding.record_outcome import Recorder
-from refund_bridge.refunding.reserve import Reservation
-from refund_bridge.reporting.credit_note import IssueCreditNote
-from refund_bridge.reporting.look_at_sums import LookAtSums
-from refund_bridge.reporting.read_sums import ReadSums
 from refund_bridge.reporting.report import (
     ReportDeferredError,
     Reported,
     ReportFailedError,
-    ReportRefund,
 )
-from refund_bridge.settling.run import SettleRun
-from refund_bridge.settling.settle import AfterHold, SettleRefund, SettleSettings
+from refund_bridge.settling.settle import AfterHold, SettleSettings
 from tests.fakes.book import FakeBook
 from tests.fakes.book_records import FakeRecord
 from tests.fakes.credit_notes import FakeCreditNotes
@@ -154,91 +144,48 @@ class World:
         processors: Mapping[str, Processor] = self.doors
         self.listing = listing or MemoryListing(self.ledger)
         self.sweeps = MemorySweeps()
-        every_refund = partial(every_refund_of, self.listing)
-        resolver = LinkResolver(
-            ledger=self.ledger,
-            book=self.book,
-            processors=processors,
-            names=OF_RECORDS,
-            together=OneAfterTheOther(),
-            verify_charge=verify_charge,
-            livemode=False,
-            in_doubt=lambda name: name in self.in_doubt,
-        )
-        recorder = Recorder(ledger=self.ledger, clock=self.clock, trail=self.trail, stage=STAGE)
-        self.learn = LearnFromCharge(
+        self.accounts = dict.fromkeys(doors, "account-1")
+        ports = Ports(
             ledger=self.ledger,
             refunds=self.listing.refunds,
-            every_refund=every_refund,
+            every_refund=partial(every_refund_of, self.listing),
+            payments=lambda keys: {
+                key: self.ledger.payments[key] for key in keys if key in self.ledger.payments
+            },
             sweeps=self.sweeps,
-            processors=processors,
-            recorder=recorder,
-            doorbell=self.doorbell,
-            clock=self.clock,
-            trail=self.trail,
-            stage=STAGE,
-        )
-        self.read_sums = ReadSums(
-            ledger=self.ledger,
             book=self.book,
             processors=processors,
-            learn=self.learn,
-            every_refund=every_refund,
-            clock=self.clock,
-            grace_ms=GRACE_MS,
-        )
-        self.look_at_sums = LookAtSums(
-            ledger=self.ledger,
-            read_sums=self.read_sums,
-            clock=self.clock,
-            trail=self.trail,
-            lease_ms=REPORT_LEASE_MS,
-            step_ms=STEP_MS,
-        )
-        self.accounts = dict.fromkeys(doors, "account-1")
-        self.execute = ExecuteRefund(
-            ledger=self.ledger,
-            resolver=resolver,
-            reservation=Reservation(
-                ledger=self.ledger,
-                learn=self.learn,
-                accounts=self.accounts,
-                clock=self.clock,
-                trail=self.trail,
-                lease_ms=LEASE_MS,
-                payout_day_max=payout_day_max,
-            ),
-            recorder=recorder,
-            processors=processors,
-            doorbell=self.doorbell,
-            clock=self.clock,
-            trail=self.trail,
-            new_token=self.new_token,
-        )
-        issue_note = IssueCreditNote(
-            ledger=self.ledger,
-            notes=self.notes,
-            clock=self.clock,
-            trail=self.trail,
-            actor="test",
-            step_ms=STEP_MS,
-        )
-        self.settle = SettleRefund(
-            ledger=self.ledger,
-            processors=processors,
-            recorder=recorder,
-            execute=self.execute,
-            learn=self.learn,
-            look_at_sums=self.look_at_sums,
             accounts=self.accounts,
             doorbell=self.doorbell,
+            together=OneAfterTheOther(),
             clock=self.clock,
             trail=self.trail,
-            settings=replace(SETTLE_SETTINGS, after_hold=after_hold),
-            credit_notes=issue_note if credit_notes else None,
+            in_doubt=lambda name: name in self.in_doubt,
+            new_token=self.new_token,
+            credit_notes=self.notes if credit_notes else None,
         )
+        rules = Rules(
+            stage=STAGE,
+            livemode=False,
+            names=OF_RECORDS,
+            verify_charge=verify_charge,
+            lease_ms=LEASE_MS,
+            payout_day_max=payout_day_max,
+            actor="test",
+        )
+        times = Times(
+            report_lease_ms=REPORT_LEASE_MS,
+            step_ms=STEP_MS,
+            grace_ms=GRACE_MS,
+            settling=replace(SETTLE_SETTINGS, after_hold=after_hold),
+        )
+        wired = UseCases(ports, rules, times)
+        self.learn, self.execute = wired.learn, wired.execute
+        self.read_sums, self.look_at_sums = wired.read_sums, wired.look_at_sums
+        self.settle, self.settle_run = wired.settle, wired.settle_run
+        self.read_refund, self.observe, self.sweep = wired.read_refund, wired.observe, wired.sweep
+        self.report_refund = wired.report
         self.list_refunds = ListRefunds(ledger=self.ledger, listing=self.listing, clock=self.clock)
-        self.read_refund = ReadRefund(ledger=self.ledger, settle=self.settle)
         self.looks = MemoryLooks()
         self.look_once = LookOnce(
             looks=self.looks,
@@ -248,49 +195,9 @@ class World:
         self.read_payment = ReadPayment(
             ledger=self.ledger,
             list_refunds=self.list_refunds,
-            resolver=resolver,
+            resolver=wired.resolver,
             learn=self.learn,
             look_once=self.look_once,
-        )
-        self.settle_run = SettleRun(
-            ledger=self.ledger,
-            refunds=self.listing.refunds,
-            sweeps=self.sweeps,
-            settle=self.settle,
-            together=OneAfterTheOther(),
-            clock=self.clock,
-            trail=self.trail,
-        )
-        self.observe = ObservePayment(
-            ledger=self.ledger,
-            resolver=resolver,
-            learn=self.learn,
-            look_at_sums=self.look_at_sums,
-            recorder=recorder,
-            settle=self.settle,
-            clock=self.clock,
-            trail=self.trail,
-        )
-        self.sweep = SweepPayments(
-            processors=processors,
-            sweeps=self.sweeps,
-            payments=lambda keys: {
-                key: self.ledger.payments[key] for key in keys if key in self.ledger.payments
-            },
-            observe=self.observe,
-            together=OneAfterTheOther(),
-            clock=self.clock,
-            trail=self.trail,
-        )
-        self.report_refund = ReportRefund(
-            ledger=self.ledger,
-            book=self.book,
-            read_sums=self.read_sums,
-            clock=self.clock,
-            trail=self.trail,
-            lease_ms=REPORT_LEASE_MS,
-            step_ms=STEP_MS,
-            credit_notes=issue_note if credit_notes else None,
         )
 
     def pay(self, name: str = "1", amount: int = 9999, currency: str = "sgd") -> str:

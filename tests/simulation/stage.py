@@ -5,23 +5,13 @@ from itertools import count
 from random import Random
 from typing import Final, TypeVar
 
+from refund_bridge.bootstrap.use_cases import Ports, Rules, Times, UseCases
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment_record import StripeReference
 from refund_bridge.domain.refund import STRIPE, PaymentMethodKind
-from refund_bridge.observing.observe_payment import ObservePayment
-from refund_bridge.observing.sweep_payments import SweepPayments
 from refund_bridge.processors.registry import OF_RECORDS
-from refund_bridge.reading.read_refund import ReadRefund
-from refund_bridge.refunding.execute import ExecuteRefund
-from refund_bridge.refunding.learn_from_charge import SINCE_MARGIN_MS, LearnFromCharge
-from refund_bridge.refunding.locate_payment import LinkResolver
-from refund_bridge.refunding.record_outcome import Recorder
-from refund_bridge.refunding.reserve import Reservation
-from refund_bridge.reporting.look_at_sums import LookAtSums
-from refund_bridge.reporting.read_sums import ReadSums
-from refund_bridge.reporting.report import ReportRefund
-from refund_bridge.settling.run import SettleRun
-from refund_bridge.settling.settle import SettleRefund, SettleSettings
+from refund_bridge.refunding.learn_from_charge import SINCE_MARGIN_MS
+from refund_bridge.settling.settle import SettleSettings
 from tests.fakes.abilities import keeps_keys
 from tests.fakes.book import FakeBook
 from tests.fakes.book_records import FakeRecord
@@ -143,77 +133,38 @@ class Stage:
         sweeps = MemorySweeps()
         for name in processors:  # as settling's first run does, long before anybody comes
             sweeps.sweep(name, begin_ms=self.true_clock.now_ms() - SINCE_MARGIN_MS)
-        resolver = LinkResolver(
-            ledger=ledger,
-            book=self.book,
-            processors=processors,
-            names=OF_RECORDS,
-            together=self._together,
-            verify_charge=options.verify,
-            livemode=False,
-            in_doubt=lambda _: False,
-        )
-        self.recorder = recorder = Recorder(ledger=ledger, clock=clock, trail=trail, stage=STAGE)
-        self.learn = learn = LearnFromCharge(
+        ports = Ports(
             ledger=ledger,
             refunds=listing.refunds,
             every_refund=listing.every_refund,
+            payments=lambda keys: {
+                key: found for key in keys if (found := ledger.payment(key)) is not None
+            },
             sweeps=sweeps,
-            processors=processors,
-            recorder=recorder,
-            doorbell=self.queue,
-            clock=clock,
-            trail=trail,
-            stage=STAGE,
-        )
-        self.execute = ExecuteRefund(
-            ledger=ledger,
-            resolver=resolver,
-            reservation=Reservation(
-                ledger=ledger,
-                learn=learn,
-                accounts=self.accounts,
-                clock=clock,
-                trail=trail,
-                lease_ms=LEASE_MS,
-                payout_day_max=10**15,
-            ),
-            recorder=recorder,
-            processors=processors,
-            doorbell=self.queue,
-            clock=clock,
-            trail=trail,
-            new_token=self.new_token,
-        )
-        self.read_sums = read_sums = ReadSums(
-            ledger=ledger,
             book=self.book,
             processors=processors,
-            learn=learn,
-            every_refund=listing.every_refund,
-            clock=clock,
-            grace_ms=GRACE_MS,
-        )
-        look_at_sums = LookAtSums(
-            ledger=ledger,
-            read_sums=read_sums,
-            clock=clock,
-            trail=trail,
-            lease_ms=REPORT_LEASE_MS,
-            step_ms=MINUTE_MS,
-        )
-        self.settle = SettleRefund(
-            ledger=ledger,
-            processors=processors,
-            recorder=recorder,
-            execute=self.execute,
-            learn=learn,
-            look_at_sums=look_at_sums,
             accounts=self.accounts,
             doorbell=self.queue,
+            together=self._together,
             clock=clock,
             trail=trail,
-            settings=SettleSettings(
+            in_doubt=lambda _: False,
+            new_token=self.new_token,
+        )
+        rules = Rules(
+            stage=STAGE,
+            livemode=False,
+            names=OF_RECORDS,
+            verify_charge=options.verify,
+            lease_ms=LEASE_MS,
+            payout_day_max=10**15,
+        )
+        times = Times(
+            report_lease_ms=REPORT_LEASE_MS,
+            step_ms=MINUTE_MS,
+            grace_ms=GRACE_MS,
+            others_report=options.others.reported,
+            settling=SettleSettings(
                 step_ms=MINUTE_MS,
                 hold_ms=options.hold_ms,
                 after_hold=options.after_hold,
@@ -222,47 +173,11 @@ class Stage:
                 grace_ms=GRACE_MS,
             ),
         )
-        self.read_refund = ReadRefund(ledger=ledger, settle=self.settle)
-        self.settle_run = SettleRun(
-            ledger=ledger,
-            refunds=listing.refunds,
-            sweeps=sweeps,
-            settle=self.settle,
-            together=self._together,
-            clock=clock,
-            trail=trail,
-        )
-        self.observe = ObservePayment(
-            ledger=ledger,
-            resolver=resolver,
-            learn=learn,
-            look_at_sums=look_at_sums,
-            recorder=recorder,
-            settle=self.settle,
-            clock=clock,
-            trail=trail,
-        )
-        self.sweep = SweepPayments(
-            processors=processors,
-            sweeps=sweeps,
-            payments=lambda keys: {
-                key: found for key in keys if (found := ledger.payment(key)) is not None
-            },
-            observe=self.observe,
-            together=self._together,
-            clock=clock,
-            trail=trail,
-        )
-        self.report = ReportRefund(
-            ledger=ledger,
-            book=self.book,
-            read_sums=read_sums,
-            clock=clock,
-            trail=trail,
-            lease_ms=REPORT_LEASE_MS,
-            step_ms=MINUTE_MS,
-            others_report=options.others.reported,
-        )
+        wired = UseCases(ports, rules, times)
+        self.recorder, self.learn, self.execute = wired.recorder, wired.learn, wired.execute
+        self.read_sums, self.settle, self.report = wired.read_sums, wired.settle, wired.report
+        self.read_refund, self.settle_run = wired.read_refund, wired.settle_run
+        self.observe, self.sweep = wired.observe, wired.sweep
 
     def _pay(self, number: int) -> None:
         """A customer pays; the merchant told the processor, if it asks, its PaymentIntent."""

@@ -87,16 +87,6 @@ def test_who_learns_from_hitpay_asks_hitpay_alone(deployed: Deployed) -> None:
     assert list(observe.learn.processors) == ["hitpay"]
 
 
-def test_the_sweep_walks_only_through_lists_that_there_are(
-    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deployed("SweepChargesFunction")
-    monkeypatch.setenv("HEDGE_URL", OTHERS["HedgeUrl"])
-    world = sweep_charges(LOGGER)
-    assert list(world.sweep.observe.learn.processors) == ["hitpay", "hedge"]
-    assert list(world.sweep.processors) == ["hitpay"]
-
-
 def test_without_hitpay_there_is_nothing_to_learn_from_it(deployed: Deployed) -> None:
     hedge = {"HitPayUrl": "", "HedgeUrl": OTHERS["HedgeUrl"]}
     deployed("SweepChargesFunction", **hedge)

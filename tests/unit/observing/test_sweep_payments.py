@@ -48,6 +48,18 @@ def cursor(world: World) -> str | None:
     return world.sweeps.sweeps["hitpay"].cursor
 
 
+def test_a_processor_that_lists_no_payments_is_not_asked_for_them() -> None:
+    # Given Hedge, which lists none, beside HitPay
+    world = World(doors=("hitpay", "hedge"))
+    asked: list[str] = []
+    for name, processor in world.doors.items():
+        processor.charges = lambda *_, name=name: asked.append(name) or ChargePage((), None)  # type: ignore[func-returns-value,method-assign]
+    # When it sweeps
+    assert sweep(world) == 0
+    # Then only HitPay is asked
+    assert set(asked) == {"hitpay"}
+
+
 def test_refunds_of_the_dashboard_are_found_without_a_webhook(world: World) -> None:
     # Given refunds in the dashboard on the first and on the last page
     world.in_dashboard(2500, "1")

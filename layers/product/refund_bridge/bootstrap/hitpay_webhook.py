@@ -7,9 +7,8 @@ from aws_lambda_powertools import Logger
 
 from refund_bridge.adapters.aws_runtime.clients import ssm_client
 from refund_bridge.adapters.ssm.webhook_salts import WebhookSalts
-from refund_bridge.bootstrap.money_path import look_once_of, money_path
-from refund_bridge.bootstrap.observing import observe_of
-from refund_bridge.bootstrap.settling import SettlingSettings
+from refund_bridge.bootstrap.money_path import Duties, look_once_of, money_path
+from refund_bridge.bootstrap.settling import SettlingSettings, times_of
 from refund_bridge.observing.observe_payment import ObservePayment
 from refund_bridge.ports.runtime import Clock, Trail
 from refund_bridge.refunding.recent_looks import LookOnce
@@ -38,7 +37,7 @@ def hitpay_webhook(logger: Logger) -> HitPayWebhookWorld:
         ConfigurationError: the environment is wrong, or mixes real and play money.
     """
     settings = HitPayWebhookSettings.from_environment()
-    path = money_path(settings, logger, needs_processor=False)
+    path = money_path(settings, logger, Duties(times=times_of(settings), needs_processor=False))
     salts = WebhookSalts(
         ssm_client(),
         settings.secrets_prefix,
@@ -46,9 +45,8 @@ def hitpay_webhook(logger: Logger) -> HitPayWebhookWorld:
         clock=path.clock,
         trail=path.trail,
     )
-    observe = observe_of(path, settings)
     return HitPayWebhookWorld(
-        observe=observe,
+        observe=path.use_cases.observe,
         look_once=look_once_of(settings, path),
         salts=salts,
         clock=path.clock,

@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from secrets import token_urlsafe
@@ -20,27 +19,19 @@ from refund_bridge.adapters.dynamodb.looks import DynamoDbLooks
 from refund_bridge.adapters.dynamodb.sweeps import DynamoDbSweeps
 from refund_bridge.adapters.http.client import DeadlineHttp
 from refund_bridge.adapters.providers.breaker import Breaker
-from refund_bridge.adapters.providers.guarded import GuardedCreditNotes
 from refund_bridge.adapters.sqs.doorbell import SqsDoorbell
 from refund_bridge.adapters.ssm.secrets import Secrets
 from refund_bridge.bootstrap.processors import keys_of, processor_side
 from refund_bridge.bootstrap.stripe_side import STRIPE_SECRET_KEY, key_of, stripe_side
 from refund_bridge.bootstrap.trails import calls_to, trail_of
+from refund_bridge.bootstrap.use_cases import Ports, Rules, Times, UseCases
 from refund_bridge.config import ConfigurationError, Seconds, Settings
 from refund_bridge.domain.payouts import PayoutRules, UnlinkedRefunds
-from refund_bridge.ports.listing import Listing
-from refund_bridge.ports.processor import Processor
 from refund_bridge.ports.runtime import Trail
-from refund_bridge.ports.stripe import Book
-from refund_bridge.ports.sweeps import SweepLog
 from refund_bridge.processors.registry import OF_RECORDS, REGISTRY, set_up, variable_of
 from refund_bridge.reading.listing import every_refund_of
-from refund_bridge.refunding.execute import ExecuteRefund
-from refund_bridge.refunding.learn_from_charge import LearnFromCharge
-from refund_bridge.refunding.locate_payment import LinkResolver, VerifyCharge
+from refund_bridge.refunding.locate_payment import VerifyCharge
 from refund_bridge.refunding.recent_looks import LookOnce
-from refund_bridge.refunding.record_outcome import Recorder
-from refund_bridge.refunding.reserve import Reservation
 
 
 class MoneySettings(Settings):
@@ -72,18 +63,29 @@ def new_token() -> str:
 class MoneyPath:
     """What every function that moves money stands on."""
 
+    use_cases: UseCases
     ledger: DynamoDbLedger
-    listing: Listing
-    sweeps: SweepLog
-    book: Book
-    processors: Mapping[str, Processor]
-    accounts: Mapping[str, str]
-    execute: ExecuteRefund
-    learn: LearnFromCharge
-    doorbell: SqsDoorbell
-    credit_notes: GuardedCreditNotes
+    listing: DynamoDbListing
     clock: SystemClock
     trail: Trail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duties:
+    """What a function does besides making refunds.
+
+    Attributes:
+        times: of reports and of settling, if it makes or does any.
+        credit_notes_by: who issues credit notes, for the history; ``None``: it issues none.
+        threads: how many payments or refunds a run works on at once.
+        needs_processor: whether it is of no use without one. Those that only learn what HitPay does
+            have nothing to do in a stage without it.
+    """
+
+    times: Times | None = None
+    credit_notes_by: str | None = None
+    threads: int | None = None
+    needs_processor: bool = True
 
 
 def look_once_of(settings: MoneySettings, path: MoneyPath) -> LookOnce:
@@ -104,23 +106,15 @@ def payout_rules(settings: PayoutSettings) -> PayoutRules:
     )
 
 
-def money_path(
-    settings: MoneySettings, logger: Logger, *, needs_processor: bool = True
-) -> MoneyPath:
-    """Ledger, processors, Stripe and the doorbell, and the use case on them.
-
-    Args:
-        settings: the function's own.
-        logger: the function's own.
-        needs_processor: whether the function is of no use without one. Those that only learn what
-            HitPay does have nothing to do in a stage without it.
+def money_path(settings: MoneySettings, logger: Logger, duties: Duties) -> MoneyPath:
+    """Ledger, processors, Stripe and the doorbell, and the use cases on them.
 
     Raises:
         ConfigurationError: a processor is set up wrongly, none is, or the settings mix real and
             play money.
     """
     found = set_up(os.environ, settings.mode)
-    if needs_processor and not found:
+    if duties.needs_processor and not found:
         variables = ", ".join(variable_of(name, "url") for name in REGISTRY)
         raise ConfigurationError(f"No processor is set up: give one of {variables}.")
     clock, trail = SystemClock(), trail_of(logger)
@@ -133,6 +127,7 @@ def money_path(
         clock=clock,
     )
     ledger = DynamoDbLedger(dynamodb_client(), settings.ledger_table)
+    listing = DynamoDbListing(dynamodb_client(), settings.ledger_table)
     side = processor_side(
         found,
         partial(key_of, secrets=secrets, mode=settings.mode),
@@ -140,65 +135,39 @@ def money_path(
         calls_to=lambda name: calls_to(name, clock, trail, tracing=settings.tracing),
         breaker_of=lambda name: Breaker(name, clock, trail),
     )
-    processors: Mapping[str, Processor] = side.by_name
     stripe = stripe_side(settings, secrets, http, clock, trail)
-    doorbell = SqsDoorbell(sqs_client(), settings.report_queue_url)
-    listing = DynamoDbListing(dynamodb_client(), settings.ledger_table)
-    sweeps = DynamoDbSweeps(dynamodb_client(), settings.ledger_table)
-    accounts = {name: own.account for name, own in found.items()}
-    recorder = Recorder(ledger=ledger, clock=clock, trail=trail, stage=settings.stage)
-    learn = LearnFromCharge(
+    ports = Ports(
         ledger=ledger,
         refunds=listing.refunds,
         every_refund=partial(every_refund_of, listing),
-        sweeps=sweeps,
-        processors=processors,
-        recorder=recorder,
-        doorbell=doorbell,
+        payments=listing.payments,
+        sweeps=DynamoDbSweeps(dynamodb_client(), settings.ledger_table),
+        book=stripe.book,
+        processors=side.by_name,
+        accounts={name: own.account for name, own in found.items()},
+        doorbell=SqsDoorbell(sqs_client(), settings.report_queue_url),
+        together=SideBySide(),
         clock=clock,
         trail=trail,
-        stage=settings.stage,
-    )
-    execute = ExecuteRefund(
-        ledger=ledger,
-        resolver=LinkResolver(
-            ledger=ledger,
-            book=stripe.book,
-            processors=processors,
-            names=OF_RECORDS,
-            together=SideBySide(),
-            verify_charge=settings.verify_charge,
-            livemode=settings.livemode,
-            in_doubt=side.in_doubt,
-        ),
-        reservation=Reservation(
-            ledger=ledger,
-            learn=learn,
-            accounts=accounts,
-            clock=clock,
-            trail=trail,
-            lease_ms=settings.lease_seconds * 1000,
-            # Who is asked for none has none to reserve.
-            payout_day_max=settings.payout_day_max if isinstance(settings, PayoutSettings) else 0,
-        ),
-        recorder=recorder,
-        processors=processors,
-        doorbell=doorbell,
-        clock=clock,
-        trail=trail,
+        in_doubt=side.in_doubt,
         new_token=new_token,
+        credit_notes=stripe.credit_notes if duties.credit_notes_by else None,
+        together_in_runs=SideBySide(duties.threads) if duties.threads else None,
+    )
+    rules = Rules(
+        stage=settings.stage,
+        livemode=settings.livemode,
+        names=OF_RECORDS,
+        verify_charge=settings.verify_charge,
+        lease_ms=settings.lease_seconds * 1000,
+        # Who is asked for none has none to reserve.
+        payout_day_max=settings.payout_day_max if isinstance(settings, PayoutSettings) else 0,
+        actor=duties.credit_notes_by or "",
     )
     return MoneyPath(
+        use_cases=UseCases(ports, rules, duties.times),
         ledger=ledger,
         listing=listing,
-        sweeps=sweeps,
-        book=stripe.book,
-        processors=processors,
-        accounts=accounts,
-        execute=execute,
-        learn=learn,
-        doorbell=doorbell,
-        credit_notes=stripe.credit_notes,
         clock=clock,
         trail=trail,
     )

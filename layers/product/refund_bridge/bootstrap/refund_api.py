@@ -12,13 +12,14 @@ from pydantic import Field
 from refund_bridge.adapters.aws_runtime.clients import ssm_client
 from refund_bridge.adapters.ssm.api_keys import ApiKeys
 from refund_bridge.bootstrap.money_path import (
+    Duties,
     PayoutSettings,
     look_once_of,
     money_path,
     new_token,
     payout_rules,
 )
-from refund_bridge.bootstrap.settling import SettlingSettings, settle_of
+from refund_bridge.bootstrap.settling import SettlingSettings, times_of
 from refund_bridge.domain.payouts import PayoutRules
 from refund_bridge.http.address_throttle import AddressThrottle
 from refund_bridge.http.callers import Callers, KeyCallers, SignedCallers
@@ -69,23 +70,24 @@ def refund_api(logger: Logger) -> RefundApi:
         ConfigurationError: the environment is wrong, or mixes real and play money.
     """
     settings = RefundApiSettings.from_environment()
-    path = money_path(settings, logger)
+    path = money_path(settings, logger, Duties(times=times_of(settings)))
+    use_cases = path.use_cases
     list_refunds = ListRefunds(ledger=path.ledger, listing=path.listing, clock=path.clock)
     return RefundApi(
         stage=settings.stage,
         stripe_account_id=settings.stripe_account_id,
-        execute=ExecuteOrAwait(execute=path.execute, clock=path.clock, pause=time.sleep),
+        execute=ExecuteOrAwait(execute=use_cases.execute, clock=path.clock, pause=time.sleep),
         payouts=payout_rules(settings),
         withdraw=lambda actor: WithdrawRefund(
-            ledger=path.ledger, recorder=path.execute.recorder, clock=path.clock, actor=actor
+            ledger=path.ledger, recorder=use_cases.recorder, clock=path.clock, actor=actor
         ),
-        read_refund=ReadRefund(ledger=path.ledger, settle=settle_of(path, settings)),
+        read_refund=use_cases.read_refund,
         list_refunds=list_refunds,
         read_payment=ReadPayment(
             ledger=path.ledger,
             list_refunds=list_refunds,
-            resolver=path.execute.resolver,
-            learn=path.learn,
+            resolver=use_cases.resolver,
+            learn=use_cases.learn,
             look_once=look_once_of(settings, path),
         ),
         callers=_callers(settings, path.clock, path.trail),

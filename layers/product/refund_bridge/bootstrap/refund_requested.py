@@ -11,7 +11,13 @@ from refund_bridge.adapters.aws_runtime.clients import events_client, sqs_client
 from refund_bridge.adapters.eventbridge import EventBridgeBus
 from refund_bridge.adapters.sqs.dead_letters import SqsDeadLetters
 from refund_bridge.adapters.sqs.visibility import VisibilityBackoff
-from refund_bridge.bootstrap.money_path import PayoutSettings, money_path, new_token, payout_rules
+from refund_bridge.bootstrap.money_path import (
+    Duties,
+    PayoutSettings,
+    money_path,
+    new_token,
+    payout_rules,
+)
 from refund_bridge.config import Seconds
 from refund_bridge.domain.payouts import PayoutRules
 from refund_bridge.events.accept import AcceptRefund, RefuseRequest
@@ -57,8 +63,8 @@ def refund_requested(logger: Logger) -> RefundRequestedWorld:
         ConfigurationError: the environment is wrong, or mixes real and play money.
     """
     settings = RefundRequestedSettings.from_environment()
-    path = money_path(settings, logger)
-    accept = AcceptRefund(execute=path.execute, stage=settings.stage, new_token=new_token)
+    path = money_path(settings, logger, Duties())
+    accept = AcceptRefund(execute=path.use_cases.execute, stage=settings.stage, new_token=new_token)
     refuse = RefuseRequest(
         bus=EventBridgeBus(events_client(), settings.event_bus, path.trail),
         dead_letters=SqsDeadLetters(sqs_client(), settings.request_dead_letter_queue_url),

@@ -10,12 +10,12 @@ from pydantic import Field
 from refund_bridge.adapters.aws_runtime.clients import sqs_client
 from refund_bridge.adapters.providers.pace import Pace
 from refund_bridge.adapters.sqs.visibility import VisibilityBackoff
-from refund_bridge.bootstrap.money_path import MoneySettings, money_path
-from refund_bridge.bootstrap.settling import ReportDelay, read_sums_of
+from refund_bridge.bootstrap.money_path import Duties, MoneySettings, money_path
+from refund_bridge.bootstrap.settling import ReportDelay
+from refund_bridge.bootstrap.use_cases import Times
 from refund_bridge.config import Seconds
 from refund_bridge.domain.stripe_knows import OthersReport
 from refund_bridge.ports.runtime import Clock
-from refund_bridge.reporting.credit_note import IssueCreditNote
 from refund_bridge.reporting.report import ReportRefund
 
 
@@ -61,28 +61,23 @@ def report_refund(logger: Logger) -> ReportRefundWorld:
         ConfigurationError: the environment is wrong.
     """
     settings = ReportRefundSettings.from_environment()
-    path = money_path(settings, logger, needs_processor=False)
-    credit_notes = IssueCreditNote(
-        ledger=path.ledger,
-        notes=path.credit_notes,
-        clock=path.clock,
-        trail=path.trail,
-        actor="report_refund",
+    times = Times(
+        report_lease_ms=settings.report_lease_seconds * 1000,
         step_ms=settings.settle_seconds * 1000,
-    )
-    report = ReportRefund(
-        ledger=path.ledger,
-        book=path.book,
-        read_sums=read_sums_of(path, grace_seconds=settings.external_report_delay_seconds),
-        clock=path.clock,
-        trail=path.trail,
-        lease_ms=settings.report_lease_seconds * 1000,
-        step_ms=settings.settle_seconds * 1000,
+        grace_ms=settings.external_report_delay_seconds * 1000,
         others_report=settings.others_report,
-        credit_notes=credit_notes if settings.credit_notes else None,
+    )
+    path = money_path(
+        settings,
+        logger,
+        Duties(
+            times=times,
+            credit_notes_by="report_refund" if settings.credit_notes else None,
+            needs_processor=False,
+        ),
     )
     return ReportRefundWorld(
-        report=report,
+        report=path.use_cases.report,
         clock=path.clock,
         pace=Pace(settings.stripe_reports_per_second),
         backoff=VisibilityBackoff(

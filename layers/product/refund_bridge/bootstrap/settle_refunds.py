@@ -1,6 +1,6 @@
 """The world of ``settle_refunds``."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Annotated
 
@@ -8,18 +8,16 @@ from aws_lambda_powertools import Logger
 from pydantic import Field
 
 from refund_bridge.adapters.aws_runtime.clients import dynamodb_client, events_client, sqs_client
-from refund_bridge.adapters.aws_runtime.side_by_side import SideBySide
 from refund_bridge.adapters.dynamodb.backlog import DynamoDbBacklog
 from refund_bridge.adapters.dynamodb.webhook_addresses import DynamoDbWebhookAddresses
 from refund_bridge.adapters.dynamodb.webhook_cursors import DynamoDbWebhookCursors
 from refund_bridge.adapters.eventbridge import EventBridgeBus
 from refund_bridge.adapters.sqs.webhook_bell import SqsWebhookBell
-from refund_bridge.bootstrap.money_path import money_path
-from refund_bridge.bootstrap.settling import SettlingSettings, settle_of
+from refund_bridge.bootstrap.money_path import Duties, money_path
+from refund_bridge.bootstrap.settling import SettlingSettings, times_of
 from refund_bridge.delivering.ring import RingAgain
 from refund_bridge.events.announce import AnnounceBacklog
 from refund_bridge.ports.runtime import Clock
-from refund_bridge.reporting.credit_note import IssueCreditNote
 from refund_bridge.settling.open_refunds import MeasureOpenRefunds
 from refund_bridge.settling.run import SettleRun
 
@@ -58,24 +56,14 @@ def settle_refunds(logger: Logger) -> SettleRefundsWorld:
         ConfigurationError: the environment is wrong, or mixes real and play money.
     """
     settings = SettleRefundsSettings.from_environment()
-    path = money_path(settings, logger)
-    credit_notes = IssueCreditNote(
-        ledger=path.ledger,
-        notes=path.credit_notes,
-        clock=path.clock,
-        trail=path.trail,
-        actor="settle_refunds",
-        step_ms=settings.settle_seconds * 1000,
-    )
-    settle = settle_of(path, settings)
-    run = SettleRun(
-        ledger=path.ledger,
-        refunds=path.listing.refunds,
-        sweeps=path.sweeps,
-        settle=replace(settle, credit_notes=credit_notes) if settings.credit_notes else settle,
-        together=SideBySide(settings.settle_concurrency),
-        clock=path.clock,
-        trail=path.trail,
+    path = money_path(
+        settings,
+        logger,
+        Duties(
+            times=times_of(settings),
+            credit_notes_by="settle_refunds" if settings.credit_notes else None,
+            threads=settings.settle_concurrency,
+        ),
     )
     listing = path.listing
     announce = AnnounceBacklog(
@@ -96,7 +84,7 @@ def settle_refunds(logger: Logger) -> SettleRefundsWorld:
         step_ms=settings.webhook_retry_seconds * 1000,
     )
     return SettleRefundsWorld(
-        run=run,
+        run=path.use_cases.settle_run,
         measure=MeasureOpenRefunds(listing=listing, clock=path.clock, trail=path.trail),
         announce=announce,
         ring_again=ring_again,

@@ -1,15 +1,14 @@
-"""Settling one refund, for every function that may."""
+"""What the functions that settle refunds are set up with."""
 
 from typing import Annotated
 
 from pydantic import Field
 
 from refund_bridge.adapters.sqs.visibility import HIDDEN_SECONDS_MAX
-from refund_bridge.bootstrap.money_path import MoneyPath, MoneySettings
+from refund_bridge.bootstrap.money_path import MoneySettings
+from refund_bridge.bootstrap.use_cases import Times
 from refund_bridge.config import Seconds
-from refund_bridge.reporting.look_at_sums import LookAtSums
-from refund_bridge.reporting.read_sums import ReadSums
-from refund_bridge.settling.settle import AfterHold, SettleRefund, SettleSettings
+from refund_bridge.settling.settle import AfterHold, SettleSettings
 
 # Longer than settling one refund can take, shorter than anybody would wait for it.
 SETTLE_TAKE_MS = 90_000
@@ -35,50 +34,22 @@ class SettlingSettings(MoneySettings):
     external_report_delay_seconds: ReportDelay
 
 
-def read_sums_of(path: MoneyPath, *, grace_seconds: int) -> ReadSums:
-    """Reading a payment on all sides, on the money's path."""
-    return ReadSums(
-        ledger=path.ledger,
-        book=path.book,
-        processors=path.processors,
-        learn=path.learn,
-        every_refund=path.learn.every_refund,
-        clock=path.clock,
-        grace_ms=grace_seconds * 1000,
+def times_of(settings: SettlingSettings) -> Times:
+    """The times of reports and of settling, as the stage is set up."""
+    step_ms, grace_ms = (
+        settings.settle_seconds * 1000,
+        settings.external_report_delay_seconds * 1000,
     )
-
-
-def look_at_sums_of(path: MoneyPath, settings: SettlingSettings) -> LookAtSums:
-    """Comparing a payment's sums, on the money's path."""
-    return LookAtSums(
-        ledger=path.ledger,
-        read_sums=read_sums_of(path, grace_seconds=settings.external_report_delay_seconds),
-        clock=path.clock,
-        trail=path.trail,
-        lease_ms=settings.report_lease_seconds * 1000,
-        step_ms=settings.settle_seconds * 1000,
-    )
-
-
-def settle_of(path: MoneyPath, settings: SettlingSettings) -> SettleRefund:
-    """The use case on the money's path."""
-    return SettleRefund(
-        ledger=path.ledger,
-        processors=path.processors,
-        recorder=path.execute.recorder,
-        execute=path.execute,
-        learn=path.learn,
-        look_at_sums=look_at_sums_of(path, settings),
-        accounts=path.accounts,
-        doorbell=path.doorbell,
-        clock=path.clock,
-        trail=path.trail,
-        settings=SettleSettings(
-            step_ms=settings.settle_seconds * 1000,
+    return Times(
+        report_lease_ms=settings.report_lease_seconds * 1000,
+        step_ms=step_ms,
+        grace_ms=grace_ms,
+        settling=SettleSettings(
+            step_ms=step_ms,
             hold_ms=settings.hold_seconds * 1000,
             after_hold=settings.after_hold,
             take_ms=SETTLE_TAKE_MS,
             unheard_ms=settings.report_max_receives * HIDDEN_SECONDS_MAX * 1000,
-            grace_ms=settings.external_report_delay_seconds * 1000,
+            grace_ms=grace_ms,
         ),
     )

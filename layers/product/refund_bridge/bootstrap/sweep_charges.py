@@ -7,10 +7,8 @@ from typing import Annotated
 from aws_lambda_powertools import Logger
 from pydantic import Field
 
-from refund_bridge.adapters.aws_runtime.side_by_side import SideBySide
-from refund_bridge.bootstrap.money_path import money_path
-from refund_bridge.bootstrap.observing import observe_of
-from refund_bridge.bootstrap.settling import SettlingSettings
+from refund_bridge.bootstrap.money_path import Duties, money_path
+from refund_bridge.bootstrap.settling import SettlingSettings, times_of
 from refund_bridge.observing.sweep_payments import SweepPayments
 from refund_bridge.ports.runtime import Clock
 
@@ -37,19 +35,11 @@ def sweep_charges(logger: Logger) -> SweepChargesWorld:
         ConfigurationError: the environment is wrong, or mixes real and play money.
     """
     settings = SweepChargesSettings.from_environment()
-    path = money_path(settings, logger, needs_processor=False)
-    observe = observe_of(path, settings)
-    sweep = SweepPayments(
-        processors={
-            name: processor
-            for name, processor in path.processors.items()
-            if processor.capabilities.lists_charges
-        },
-        sweeps=path.sweeps,
-        payments=path.listing.payments,
-        observe=observe,
-        together=SideBySide(settings.settle_concurrency),
-        clock=path.clock,
-        trail=path.trail,
+    path = money_path(
+        settings,
+        logger,
+        Duties(
+            times=times_of(settings), threads=settings.settle_concurrency, needs_processor=False
+        ),
     )
-    return SweepChargesWorld(sweep=sweep, clock=path.clock)
+    return SweepChargesWorld(sweep=path.use_cases.sweep, clock=path.clock)

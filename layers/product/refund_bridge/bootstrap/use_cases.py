@@ -1,0 +1,315 @@
+"""Every use case, wired on one set of ports.
+
+The functions wire them on AWS, the tests on fakes, the simulation on ports where everything fails:
+what is tested and simulated is wired as what is deployed. Nothing here knows an adapter.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from refund_bridge.domain.payment import Payment, PaymentKey
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.stripe_knows import OthersReport
+from refund_bridge.observing.observe_payment import ObservePayment
+from refund_bridge.observing.sweep_payments import SweepPayments
+from refund_bridge.ports.ledger import Ledger
+from refund_bridge.ports.processor import Processor
+from refund_bridge.ports.queues import Doorbell
+from refund_bridge.ports.runtime import Clock, Together, Trail
+from refund_bridge.ports.stripe import Book, CreditNotes
+from refund_bridge.ports.sweeps import SweepLog
+from refund_bridge.reading.read_refund import ReadRefund
+from refund_bridge.refunding.execute import ExecuteRefund
+from refund_bridge.refunding.learn_from_charge import LearnFromCharge
+from refund_bridge.refunding.locate_payment import LinkResolver, VerifyCharge
+from refund_bridge.refunding.record_outcome import Recorder
+from refund_bridge.refunding.reserve import Reservation
+from refund_bridge.reporting.credit_note import IssueCreditNote
+from refund_bridge.reporting.look_at_sums import LookAtSums
+from refund_bridge.reporting.read_sums import ReadSums
+from refund_bridge.reporting.report import ReportRefund
+from refund_bridge.settling.run import SettleRun
+from refund_bridge.settling.settle import SettleRefund, SettleSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """The world, as the use cases see it.
+
+    Attributes:
+        refunds: the refunds of those ids, as they are now.
+        every_refund: all refunds of the payment, as they are now; the newest may be missing.
+        payments: the payments of those keys that the ledger has.
+        accounts: what each processor's orders are sent to, and under which form of key, by name.
+        credit_notes: issues credit notes; ``None``: nobody asked for any.
+        together: does several things at once, as many as a call of the API may.
+        together_in_runs: the same for settling and the sweep.
+        in_doubt: whether the processor of that name failed a moment ago.
+        new_token: a token that no other call has.
+    """
+
+    ledger: Ledger
+    refunds: Callable[[Sequence[str]], Mapping[str, Refund]]
+    every_refund: Callable[[PaymentKey], Sequence[Refund]]
+    payments: Callable[[Sequence[PaymentKey]], Mapping[PaymentKey, Payment]]
+    sweeps: SweepLog
+    book: Book
+    processors: Mapping[str, Processor]
+    accounts: Mapping[str, str]
+    doorbell: Doorbell
+    together: Together
+    clock: Clock
+    trail: Trail
+    in_doubt: Callable[[str], bool]
+    new_token: Callable[[], str]
+    credit_notes: CreditNotes | None = None
+    together_in_runs: Together | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What a stage is set up for, as far as every function needs it.
+
+    Attributes:
+        names: the processors to which a Payment Record may lead.
+        lease_ms: how long only the call that sends a refund may store its result.
+        payout_day_max: the most of all payouts of one currency on one UTC day, minor units; 0 where
+            nobody asks for any.
+        actor: who writes credit notes, for the history.
+    """
+
+    stage: str
+    livemode: bool
+    names: tuple[str, ...]
+    verify_charge: VerifyCharge
+    lease_ms: int
+    payout_day_max: int = 0
+    actor: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Times:
+    """When reports are made and settling looks again, milliseconds.
+
+    Attributes:
+        report_lease_ms: for how long one worker has all reports of a payment to itself.
+        step_ms, grace_ms: as in ``SettleSettings``.
+        settling: all that settling needs; ``None`` in a function that does not settle.
+    """
+
+    report_lease_ms: int
+    step_ms: int
+    grace_ms: int
+    others_report: OthersReport = OthersReport.ANYHOW
+    settling: SettleSettings | None = None
+
+
+class NotWiredError(RuntimeError):
+    """A function asks for a use case whose times it was not given."""
+
+
+@dataclass(frozen=True)
+class UseCases:
+    """Each is made when it is first asked for, and once."""
+
+    ports: Ports
+    rules: Rules
+    times: Times | None = None
+
+    @cached_property
+    def resolver(self) -> LinkResolver:
+        """Finds the payment that a request means."""
+        ports, rules = self.ports, self.rules
+        return LinkResolver(
+            ledger=ports.ledger,
+            book=ports.book,
+            processors=ports.processors,
+            names=rules.names,
+            together=ports.together,
+            verify_charge=rules.verify_charge,
+            livemode=rules.livemode,
+            in_doubt=ports.in_doubt,
+        )
+
+    @cached_property
+    def recorder(self) -> Recorder:
+        """Writes what became of a refund."""
+        ports = self.ports
+        return Recorder(
+            ledger=ports.ledger, clock=ports.clock, trail=ports.trail, stage=self.rules.stage
+        )
+
+    @cached_property
+    def learn(self) -> LearnFromCharge:
+        """Learns what a processor shows of a payment."""
+        ports = self.ports
+        return LearnFromCharge(
+            ledger=ports.ledger,
+            refunds=ports.refunds,
+            every_refund=ports.every_refund,
+            sweeps=ports.sweeps,
+            processors=ports.processors,
+            recorder=self.recorder,
+            doorbell=ports.doorbell,
+            clock=ports.clock,
+            trail=ports.trail,
+            stage=self.rules.stage,
+        )
+
+    @cached_property
+    def execute(self) -> ExecuteRefund:
+        """Makes a refund happen once."""
+        ports, rules = self.ports, self.rules
+        return ExecuteRefund(
+            ledger=ports.ledger,
+            resolver=self.resolver,
+            reservation=Reservation(
+                ledger=ports.ledger,
+                learn=self.learn,
+                accounts=ports.accounts,
+                clock=ports.clock,
+                trail=ports.trail,
+                lease_ms=rules.lease_ms,
+                payout_day_max=rules.payout_day_max,
+            ),
+            recorder=self.recorder,
+            processors=ports.processors,
+            doorbell=ports.doorbell,
+            clock=ports.clock,
+            trail=ports.trail,
+            new_token=ports.new_token,
+        )
+
+    @cached_property
+    def read_sums(self) -> ReadSums:
+        """Reads a payment at Stripe, at its processor and in the ledger."""
+        ports = self.ports
+        return ReadSums(
+            ledger=ports.ledger,
+            book=ports.book,
+            processors=ports.processors,
+            learn=self.learn,
+            every_refund=ports.every_refund,
+            clock=ports.clock,
+            grace_ms=self._times.grace_ms,
+        )
+
+    @cached_property
+    def look_at_sums(self) -> LookAtSums:
+        """Compares what the three show."""
+        ports, times = self.ports, self._times
+        return LookAtSums(
+            ledger=ports.ledger,
+            read_sums=self.read_sums,
+            clock=ports.clock,
+            trail=ports.trail,
+            lease_ms=times.report_lease_ms,
+            step_ms=times.step_ms,
+        )
+
+    @cached_property
+    def issue_credit_note(self) -> IssueCreditNote | None:
+        """Issues an invoice's credit note, if anybody asked for them."""
+        ports = self.ports
+        if ports.credit_notes is None:
+            return None
+        return IssueCreditNote(
+            ledger=ports.ledger,
+            notes=ports.credit_notes,
+            clock=ports.clock,
+            trail=ports.trail,
+            actor=self.rules.actor,
+            step_ms=self._times.step_ms,
+        )
+
+    @cached_property
+    def report(self) -> ReportRefund:
+        """Tells Stripe of a refund."""
+        ports, times = self.ports, self._times
+        return ReportRefund(
+            ledger=ports.ledger,
+            book=ports.book,
+            read_sums=self.read_sums,
+            clock=ports.clock,
+            trail=ports.trail,
+            lease_ms=times.report_lease_ms,
+            step_ms=times.step_ms,
+            others_report=times.others_report,
+            credit_notes=self.issue_credit_note,
+        )
+
+    @cached_property
+    def settle(self) -> SettleRefund:
+        """Moves on one refund that is due."""
+        ports, settings = self.ports, self._times.settling
+        if settings is None:
+            raise NotWiredError("this function does not settle")
+        return SettleRefund(
+            ledger=ports.ledger,
+            processors=ports.processors,
+            recorder=self.recorder,
+            execute=self.execute,
+            learn=self.learn,
+            look_at_sums=self.look_at_sums,
+            accounts=ports.accounts,
+            doorbell=ports.doorbell,
+            clock=ports.clock,
+            trail=ports.trail,
+            settings=settings,
+            credit_notes=self.issue_credit_note,
+        )
+
+    @cached_property
+    def settle_run(self) -> SettleRun:
+        """Moves on all that is due."""
+        ports = self.ports
+        return SettleRun(
+            ledger=ports.ledger,
+            refunds=ports.refunds,
+            sweeps=ports.sweeps,
+            settle=self.settle,
+            together=ports.together_in_runs or ports.together,
+            clock=ports.clock,
+            trail=ports.trail,
+        )
+
+    @cached_property
+    def observe(self) -> ObservePayment:
+        """Takes in what happened to a payment at its processor."""
+        ports = self.ports
+        return ObservePayment(
+            ledger=ports.ledger,
+            resolver=self.resolver,
+            learn=self.learn,
+            look_at_sums=self.look_at_sums,
+            recorder=self.recorder,
+            settle=self.settle,
+            clock=ports.clock,
+            trail=ports.trail,
+        )
+
+    @cached_property
+    def sweep(self) -> SweepPayments:
+        """Observes every payment that a processor lists."""
+        ports = self.ports
+        return SweepPayments(
+            processors=ports.processors,
+            sweeps=ports.sweeps,
+            payments=ports.payments,
+            observe=self.observe,
+            together=ports.together_in_runs or ports.together,
+            clock=ports.clock,
+            trail=ports.trail,
+        )
+
+    @cached_property
+    def read_refund(self) -> ReadRefund:
+        """Shows a refund as the ledger has it, after one look if somebody asks for that."""
+        return ReadRefund(ledger=self.ports.ledger, settle=self.settle)
+
+    @property
+    def _times(self) -> Times:
+        if self.times is None:
+            raise NotWiredError("this function neither reports nor settles")
+        return self.times

@@ -23,10 +23,10 @@ CHARGE: Final = "charge"
 
 
 class NamesLedger(Protocol):
-    """The reads of `ports.Ledger` by which a name is looked up."""
+    """The reads of `ports.ledger.Ledger` by which a name is looked up."""
 
     def refund(self, refund_id: str) -> Refund | None:
-        """As in `ports.Ledger`, like the other three."""
+        """As in `ports.ledger.Ledger`, like the other three."""
 
     def payment(self, key: PaymentKey) -> Payment | None: ...  # noqa: D102
 

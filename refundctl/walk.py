@@ -37,12 +37,12 @@ def open_refunds(ledger: Ledger, listing: Listing) -> list[Refund]:
 
 
 class DueRows(Protocol):
-    """The part of `ports.Ledger` that reads the index of what is looked at next."""
+    """The part of `ports.ledger.Ledger` that reads the index of what is looked at next."""
 
     def due(
         self, shard: int, *, before_ms: int, limit: int, newest_first: bool = False
     ) -> Sequence[str]:
-        """As in `ports.Ledger`."""
+        """As in `ports.ledger.Ledger`."""
 
 
 def due_ids(ledger: DueRows, per_shard: int) -> tuple[list[str], bool]:

@@ -187,7 +187,7 @@ class World:
 
 
 class NoTrail:
-    """`ports.Trail` for somebody who sees what happens by the command's own result."""
+    """`ports.runtime.Trail` for somebody who sees what happens by the command's own result."""
 
     def note(self, event: str, **facts: str | int | bool | Decimal | None) -> None:
         """Keep nothing."""

@@ -23,7 +23,7 @@ class ReadLedger(Protocol):
     """The reads of `ports.Ledger`. What writes is left out, so that the console cannot name it."""
 
     def refund(self, refund_id: str) -> Refund | None:
-        """As in `ports.Ledger`, like the other four."""
+        """As in `ports.ledger.Ledger`, like the other four."""
 
     def payment(self, key: PaymentKey) -> Payment | None: ...  # noqa: D102
 

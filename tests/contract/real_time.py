@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class RealClock:
-    """``ports.Clock`` of this machine."""
+    """``ports.runtime.Clock`` of this machine."""
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000

@@ -18,7 +18,7 @@ class Row:
 
 
 class MemoryBacklog:
-    """``ports.Backlog`` in a dictionary; can be out of reach."""
+    """``ports.events.Backlog`` in a dictionary; can be out of reach."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}

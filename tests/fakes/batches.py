@@ -7,7 +7,7 @@ from refund_bridge.ports.ledger import LedgerConflictError
 
 
 class MemoryBatches:
-    """``ports.BatchLog`` in a dictionary."""
+    """``ports.batches.BatchLog`` in a dictionary."""
 
     def __init__(self) -> None:
         self.batches: dict[str, Batch] = {}

@@ -38,7 +38,7 @@ class _Kept:
 
 
 class FakeBook:
-    """``ports.Book`` in memory.
+    """``ports.stripe.Book`` in memory.
 
     Attributes:
         books: the truth: records and what is booked.

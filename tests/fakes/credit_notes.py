@@ -42,7 +42,7 @@ class FakeNote:
 
 
 class FakeCreditNotes:
-    """``ports.CreditNotes`` in memory.
+    """``ports.stripe.CreditNotes`` in memory.
 
     Attributes:
         paid: what was paid on each invoice, minor units.

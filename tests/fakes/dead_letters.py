@@ -6,7 +6,7 @@ from refund_bridge.ports.queues import DeadLettersError
 
 
 class FakeDeadLetters:
-    """``ports.DeadLetters``: keeps what was set aside; can be broken."""
+    """``ports.queues.DeadLetters``: keeps what was set aside; can be broken."""
 
     def __init__(self) -> None:
         self.letters: list[tuple[str, dict[str, str]]] = []

@@ -9,7 +9,7 @@ from refund_bridge.ports.runtime import Deadline
 
 
 class FakeEventBus:
-    """``ports.EventBus``: remembers what it took; can be away, or refuse some events."""
+    """``ports.events.EventBus``: remembers what it took; can be away, or refuse some events."""
 
     def __init__(self) -> None:
         self.taken: list[Announcement] = []

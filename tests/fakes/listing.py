@@ -19,7 +19,7 @@ from tests.fakes.ledger import MemoryLedger
 
 
 class MemoryListing:
-    """``ports.Listing`` of what a ``MemoryLedger`` holds.
+    """``ports.listing.Listing`` of what a ``MemoryLedger`` holds.
 
     Attributes:
         index: what the indexes show where they lag behind; ``None`` if they do not.

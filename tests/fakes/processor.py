@@ -56,7 +56,7 @@ Order = RefundOrder | UnlinkedOrder
 
 
 class FakeProcessor:
-    """``ports.Processor`` in memory.
+    """``ports.processor.Processor`` in memory.
 
     Attributes:
         books: the truth: charges, refunds, and how refunds are executed and shown.

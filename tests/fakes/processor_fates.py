@@ -48,7 +48,7 @@ class Answered:
 
     @property
     def meaning(self) -> Outcome:
-        """The outcome by DESIGN.md's table."""
+        """The outcome by the table of docs/architecture.md."""
         if self.replaced or self.status == 401:
             return CredentialRefused(f"answered {self.status}", replaced=self.replaced)
         if self.status in (405, 429):

@@ -7,7 +7,7 @@ from refund_bridge.ports.sweeps import Sweep
 
 
 class MemorySweeps:
-    """``ports.SweepLog`` in a dictionary."""
+    """``ports.sweeps.SweepLog`` in a dictionary."""
 
     def __init__(self) -> None:
         self.sweeps: dict[str, Sweep] = {}

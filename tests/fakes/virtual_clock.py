@@ -4,7 +4,7 @@ from refund_bridge.ports.runtime import Deadline
 
 
 class VirtualClock:
-    """``ports.Clock``; wall time may be put ahead of or behind monotonic time."""
+    """``ports.runtime.Clock``; wall time may be put ahead of or behind monotonic time."""
 
     def __init__(self, wall_ms: int = 1_700_000_000_000) -> None:
         self.wall_ms = wall_ms

@@ -70,7 +70,7 @@ _B = TypeVar("_B")
 
 
 class OneAfterTheOther:
-    """``ports.Together`` without threads."""
+    """``ports.runtime.Together`` without threads."""
 
     def both(self, first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
         one = first()
@@ -82,7 +82,7 @@ class OneAfterTheOther:
 
 
 class FakeDoorbell:
-    """``ports.Doorbell``: remembers who was rung for; can be broken."""
+    """``ports.queues.Doorbell``: remembers who was rung for; can be broken."""
 
     def __init__(self) -> None:
         self.rung: list[str] = []
@@ -95,7 +95,7 @@ class FakeDoorbell:
 
 
 class FakeTrail:
-    """``ports.Trail``: remembers what was noted."""
+    """``ports.runtime.Trail``: remembers what was noted."""
 
     def __init__(self) -> None:
         self.notes: list[tuple[str, dict[str, str | int | bool | Decimal | None]]] = []

@@ -35,7 +35,7 @@ _FATES: Final[dict[Fault, Fate]] = {
 
 
 class SimulatedBook:
-    """``ports.Book``.
+    """``ports.stripe.Book``.
 
     Attributes:
         on_telling: told what is about to be handed over.

@@ -18,7 +18,7 @@ _shard_of: Final = cache(due_shard_of)
 
 
 class SimulatedLedger:
-    """``ports.Ledger``.
+    """``ports.ledger.Ledger``.
 
     Attributes:
         on_due: told when a refund that was written is due.

@@ -26,7 +26,7 @@ class Ending:
 
     Attributes:
         reviews: refunds that wait for a person.
-        unexplained: those of them that DESIGN.md's invariant 15 does not allow for.
+        unexplained: those of them that invariant 15 (docs/safety.md) does not allow for.
     """
 
     def __init__(self, stage: Stage) -> None:
@@ -178,7 +178,7 @@ class Ending:
 
         Besides, a processor that keeps keys may not be able to tell what became of one, or may tell
         of another refund; and payments may list no refunds for longer than the hold. And without
-        keys and a snapshot only times can tell ours from older ones, and DESIGN.md sends what seems
+        keys and a snapshot only times can tell ours from older ones, and settling sends what seems
         to be from just before our start to a person: so it is when clocks disagree.
         """
         # One that failed and does not show its order is nobody's.

@@ -73,8 +73,8 @@ class MoneyWatch:
     def is_mistaken(self, refund: Refund) -> bool:
         """Whether the refund is bound to a later dashboard refund of the same amount.
 
-        The one mistake that no product can avoid where refunds carry no reference of ours: by
-        DESIGN.md's *Settling* the only candidate is taken for ours. What such a refund says of its
+        The one mistake that no product can avoid where refunds carry no reference of ours: the
+        only candidate is taken for ours. What such a refund says of its
         own movement may then be wrong, in worlds where people refund equal amounts by hand. Where
         keys are kept nobody has to guess, and nothing excuses it.
         """

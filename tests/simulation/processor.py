@@ -73,7 +73,7 @@ _TURNED_DOWN: Final = (_FATES[Fault.REFUSED], _FATES[Fault.UNAUTHORIZED])
 
 
 class SimulatedProcessor:
-    """``ports.Processor``.
+    """``ports.processor.Processor``.
 
     Attributes:
         on_news: told of every movement that begins.

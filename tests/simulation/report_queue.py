@@ -21,7 +21,7 @@ class Message:
 
 
 class ReportQueue:
-    """``ports.Doorbell``, and what becomes of its messages.
+    """``ports.queues.Doorbell``, and what becomes of its messages.
 
     Attributes:
         deliver: hands a message to a worker.

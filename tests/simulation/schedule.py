@@ -122,7 +122,7 @@ class Scheduler:
 
 
 class SkewedClock:
-    """``ports.Clock`` whose wall time is that of the actor who asks."""
+    """``ports.runtime.Clock`` whose wall time is that of the actor who asks."""
 
     EPOCH_MS = 1_700_000_000_000
 

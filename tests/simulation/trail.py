@@ -22,7 +22,7 @@ MISSES: Final = frozenset(
 
 
 class SimulatedTrail:
-    """``ports.Trail``: counts what was noted, and keeps who was alarmed about what."""
+    """``ports.runtime.Trail``: counts what was noted, and keeps who was alarmed about what."""
 
     def __init__(self, gate: Gate) -> None:
         self.counts: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""What is raised when an invariant of DESIGN.md does not hold."""
+"""What is raised when an invariant of docs/safety.md does not hold."""
 
 
 class InvariantViolation(BaseException):

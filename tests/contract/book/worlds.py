@@ -1,4 +1,4 @@
-"""Two worlds behind ``ports.Book``: the one in memory, and Stripe's simulator over HTTP."""
+"""Two worlds behind ``ports.stripe.Book``: the one in memory, and Stripe's simulator over HTTP."""
 
 from collections.abc import Mapping
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""The whole product of states and events, against DESIGN.md's drawing written out a second time."""
+"""The whole product of states and events, against a drawing of the machine of its own."""
 
 from itertools import product
 

@@ -1,4 +1,4 @@
-"""The event bus of EventBridge: every promise of ``ports.EventBus``.
+"""The event bus of EventBridge: every promise of ``ports.events.EventBus``.
 
 A request of PutEvents that is answered 200 may hold entries that were refused, each with a code of
 its own, so each is looked at (AWS, API reference of PutEvents).
@@ -50,7 +50,7 @@ class _BusAwayError(Exception):
 
 
 class EventBridgeBus:
-    """``ports.EventBus`` on the bus of that name or ARN.
+    """``ports.events.EventBus`` on the bus of that name or ARN.
 
     ``sleep`` (seconds) and ``random`` (0 to 1) pace the few tries against a busy bus.
     """

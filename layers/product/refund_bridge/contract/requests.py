@@ -87,7 +87,7 @@ class PaymentMethodBody(BaseModel):
 
 
 class RefundBody(BaseModel):
-    """The body of ``POST /v1/refunds``; an event adds its key (``request_events.py``)."""
+    """The body of ``POST /v1/refunds``; an event adds its key (``events/requested.py``)."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 

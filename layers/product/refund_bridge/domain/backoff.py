@@ -1,6 +1,6 @@
 """How long settling waits between two tries: each time a little longer, never forever.
 
-DESIGN.md's backoff of look-ups, in steps of the settle interval (a minute).
+The backoff of checks, in steps of the settle interval (a minute).
 """
 
 from typing import Final

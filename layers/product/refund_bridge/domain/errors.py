@@ -32,7 +32,7 @@
     └── OutcomeUnknownError               500 internal_error           outcome: unknown
 
 Every class but ``KeyInUseError`` and ``OutcomeUnknownError`` promises that nothing moved. The codes
-are the contract's; which HTTP status says them stands in ``answers.py``.
+are the contract's; which HTTP status says them stands in ``http/answers.py``.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """The states of a refund, its report and its credit note, and every legal step between them.
 
-Pure tables, and the only place that knows which step is legal. ``refund.py`` applies them, the
+Pure tables, and the only place that knows which step is legal. ``transitions.py`` applies them, the
 ledger's conditional writes are derived from them, the tests walk the full product of states and
 events.
 

@@ -1,4 +1,4 @@
-"""What could not be published, in the ledger's table: ``ports.Backlog``.
+"""What could not be published, in the ledger's table: ``ports.events.Backlog``.
 
 One small item beside the refund, ``refund#<id>`` / ``announcements``, with a place of its own in
 the index of due rows. It is no part of the refund's item: writing it is no conflict for anybody who
@@ -32,7 +32,7 @@ _TAKE: Final = (
 
 
 class DynamoDbBacklog:
-    """``ports.Backlog`` on the ledger's table."""
+    """``ports.events.Backlog`` on the ledger's table."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._table = DynamoDbTable(client, table)

@@ -33,7 +33,7 @@ _ROWS_PER_PART: Final = 8_000
 
 
 class DynamoDbBatches:
-    """``ports.BatchLog`` on the ledger's table."""
+    """``ports.batches.BatchLog`` on the ledger's table."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._table = DynamoDbTable(client, table)

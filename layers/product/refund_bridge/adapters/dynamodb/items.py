@@ -7,7 +7,7 @@ dataclass takes it to be when nothing is said: so these defaults are part of the
 none of them may ever change.
 Reading tolerates absent optional facts and ignores unknown attributes, whatever ``schema_version``
 says: a release that another has overtaken during a deploy still reads what it understands, and
-writes nothing but what it changed (``ledger_writes.py``).
+writes nothing but what it changed (``writes.py``).
 """
 
 import zlib

@@ -54,7 +54,7 @@ def _new_write_id() -> str:
 
 
 class DynamoDbLedger:
-    """``ports.Ledger`` on the table ``table``.
+    """``ports.ledger.Ledger`` on the table ``table``.
 
     ``sleep`` (seconds) and ``random`` (0 to 1) pace the few tries against a busy table, and
     ``new_write_id`` gives each commit a name that no other has.
@@ -146,7 +146,7 @@ class DynamoDbLedger:
         Raises as the port says, and for what no ledger may be asked to write:
 
         Raises:
-            LedgerDefectError: see ``ledger_checks.py``, or DynamoDB found the request not valid.
+            LedgerDefectError: see ``checks.py``, or DynamoDB found the request not valid.
             IllegalTransitionError: the transition table has no such step.
             TypeError: a value that cannot be stored exactly, such as a float.
         """

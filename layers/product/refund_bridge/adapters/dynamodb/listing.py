@@ -1,4 +1,4 @@
-"""Many refunds at a time, from DynamoDB: every promise of ``ports.Listing``.
+"""Many refunds at a time, from DynamoDB: every promise of ``ports.listing.Listing``.
 
 The indexes hold keys only and lag behind the table, so they say which refunds there may be; what a
 refund is now is read from the table itself.
@@ -39,7 +39,7 @@ _random: Final = SystemRandom().random
 
 
 class DynamoDbListing:
-    """``ports.Listing`` on the table ``table``, which is the ledger's.
+    """``ports.listing.Listing`` on the table ``table``, which is the ledger's.
 
     ``sleep`` (seconds) and ``random`` (0 to 1) pace the few tries against a busy table.
     """

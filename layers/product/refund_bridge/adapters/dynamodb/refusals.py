@@ -13,7 +13,7 @@ timeout, 5xx, no connection, any other  perhaps                   unavailable
 
 "No" speaks of one request. botocore sends a request again by itself after a timeout or a 5xx, and
 its first copy may have been executed: a transaction's token makes the second copy harmless, and a
-single write is recognised by the ``write_id`` that it left (``dynamodb_ledger.py``).
+single write is recognised by the ``write_id`` that it left (``ledger.py``).
 """
 
 from collections.abc import Callable, Sequence

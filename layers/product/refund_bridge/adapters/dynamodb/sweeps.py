@@ -16,7 +16,7 @@ SCHEMA_VERSION: Final = 1
 
 
 class DynamoDbSweeps:
-    """``ports.SweepLog`` on the ledger's table."""
+    """``ports.sweeps.SweepLog`` on the ledger's table."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._table = DynamoDbTable(client, table)

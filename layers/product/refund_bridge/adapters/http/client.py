@@ -35,7 +35,7 @@ _CHUNK: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one exchange; DESIGN.md, "Outcomes of a call that moves money".
+    """Bounds of one exchange; docs/architecture.md, "Outcomes of the call that moves money".
 
     Attributes:
         connect_ms: for the name, TCP and TLS together.

@@ -54,7 +54,7 @@ _T = TypeVar("_T")
 
 
 class GuardedProcessor:
-    """``ports.Processor`` behind ``breaker``.
+    """``ports.processor.Processor`` behind ``breaker``.
 
     A movement of money is never begun while the circuit is open. It is the probe only where no
     read came before it (``VerifyCharge`` other than ``always``), since a read then was the probe.
@@ -66,12 +66,12 @@ class GuardedProcessor:
 
     @property
     def name(self) -> str:
-        """The processor's own; see ``ports.Processor``."""
+        """The processor's own; see ``ports.processor.Processor``."""
         return self._processor.name
 
     @property
     def capabilities(self) -> Capabilities:
-        """The processor's own; see ``ports.Processor``."""
+        """The processor's own; see ``ports.processor.Processor``."""
         return self._processor.capabilities
 
     @property
@@ -80,7 +80,7 @@ class GuardedProcessor:
         return self._breaker.in_doubt
 
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:
-        """The payment of that id; see ``ports.Processor``."""
+        """The payment of that id; see ``ports.processor.Processor``."""
         return _read(self._breaker, deadline, lambda: self._processor.charge(charge_id, deadline))
 
     def charge_id_of(self, payment_reference: str, deadline: Deadline) -> str:
@@ -92,17 +92,17 @@ class GuardedProcessor:
         )
 
     def reference_of(self, charge: Charge, deadline: Deadline) -> str | None:
-        """What the merchant's own system calls the payment; see ``ports.Processor``."""
+        """What the merchant's own system calls the payment; see ``ports.processor.Processor``."""
         return _read(
             self._breaker, deadline, lambda: self._processor.reference_of(charge, deadline)
         )
 
     def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
-        """One page of all payments; see ``ports.Processor``."""
+        """One page of all payments; see ``ports.processor.Processor``."""
         return _read(self._breaker, deadline, lambda: self._processor.charges(cursor, deadline))
 
     def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
-        """The refund of that id; see ``ports.Processor``."""
+        """The refund of that id; see ``ports.processor.Processor``."""
         return _read(
             self._breaker,
             deadline,
@@ -112,7 +112,7 @@ class GuardedProcessor:
     def ordered(
         self, refund_id: str, payment_id: str | None, deadline: Deadline
     ) -> Movement | None:
-        """What became of the order with that key; see ``ports.Processor``."""
+        """What became of the order with that key; see ``ports.processor.Processor``."""
         return _read(
             self._breaker,
             deadline,
@@ -127,7 +127,7 @@ class GuardedProcessor:
         return self._move(order, lambda: self._processor.refund(order, deadline))
 
     def refund_unlinked(self, order: UnlinkedOrder, deadline: Deadline) -> Outcome:
-        """As ``refund``, without a payment; see ``ports.Processor``."""
+        """As ``refund``, without a payment; see ``ports.processor.Processor``."""
         return self._move(order, lambda: self._processor.refund_unlinked(order, deadline))
 
     def _move(self, order: RefundOrder | UnlinkedOrder, ask: Callable[[], Outcome]) -> Outcome:
@@ -151,26 +151,26 @@ class GuardedProcessor:
 
 
 class GuardedBook:
-    """``ports.Book`` behind ``breaker``. A report may be the probe: it is safe to repeat."""
+    """``ports.stripe.Book`` behind ``breaker``. A report may be the probe: it is safe to repeat."""
 
     def __init__(self, book: Book, breaker: Breaker) -> None:
         self._book = book
         self._breaker = breaker
 
     def payment_record(self, payment_record: str, deadline: Deadline) -> PaymentRecord:
-        """The Payment Record of that id; see ``ports.Book``."""
+        """The Payment Record of that id; see ``ports.stripe.Book``."""
         return _read(
             self._breaker, deadline, lambda: self._book.payment_record(payment_record, deadline)
         )
 
     def payment_intent(self, payment_intent: str, deadline: Deadline) -> StripeReference:
-        """The PaymentIntent of that id; see ``ports.Book``."""
+        """The PaymentIntent of that id; see ``ports.stripe.Book``."""
         return _read(
             self._breaker, deadline, lambda: self._book.payment_intent(payment_intent, deadline)
         )
 
     def invoice(self, invoice: str, deadline: Deadline) -> StripeReference:
-        """The Invoice of that id; see ``ports.Book``."""
+        """The Invoice of that id; see ``ports.stripe.Book``."""
         return _read(self._breaker, deadline, lambda: self._book.invoice(invoice, deadline))
 
     def report_refund(
@@ -194,7 +194,7 @@ class GuardedBook:
 
 
 class GuardedCreditNotes:
-    """``ports.CreditNotes`` behind ``breaker``.
+    """``ports.stripe.CreditNotes`` behind ``breaker``.
 
     A breaker of its own: that Stripe issues no notes must not put off a report.
     """
@@ -204,7 +204,7 @@ class GuardedCreditNotes:
         self._breaker = breaker
 
     def credit_note_of(self, invoice: str, refund_id: str, deadline: Deadline) -> str | None:
-        """The id of the refund's note on the invoice; see ``ports.CreditNotes``."""
+        """The id of the refund's note on the invoice; see ``ports.stripe.CreditNotes``."""
         return _read(
             self._breaker,
             deadline,

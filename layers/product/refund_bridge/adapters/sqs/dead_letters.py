@@ -18,7 +18,7 @@ _REFUSED: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010f
 
 
 class SqsDeadLetters:
-    """``ports.DeadLetters`` on the queue ``queue_url``."""
+    """``ports.queues.DeadLetters`` on the queue ``queue_url``."""
 
     def __init__(self, client: "SQSClient", queue_url: str) -> None:
         self._client = client

@@ -20,7 +20,7 @@ class PoisonMessageError(ValueError):
 
 
 class SqsDoorbell:
-    """``ports.Doorbell`` on the queue ``queue_url``."""
+    """``ports.queues.Doorbell`` on the queue ``queue_url``."""
 
     def __init__(self, client: "SQSClient", queue_url: str) -> None:
         self._client = client

@@ -31,7 +31,7 @@ class StripeBook:
         self._calls = StripeCalls(base_url=base_url, key=key, http=http)
 
     def payment_record(self, payment_record: str, deadline: Deadline) -> PaymentRecord:
-        """The Payment Record of that id; see ``ports.Book``."""
+        """The Payment Record of that id; see ``ports.stripe.Book``."""
         return read_payment_record(
             self._read(
                 payment_record,
@@ -41,7 +41,7 @@ class StripeBook:
         )
 
     def payment_intent(self, payment_intent: str, deadline: Deadline) -> StripeReference:
-        """The PaymentIntent of that id; see ``ports.Book``."""
+        """The PaymentIntent of that id; see ``ports.stripe.Book``."""
         shown: PaymentIntentRetrieveParams = {"expand": ["payment_record", "latest_charge"]}
         return read_payment_intent(
             self._read(
@@ -52,7 +52,7 @@ class StripeBook:
         )
 
     def invoice(self, invoice: str, deadline: Deadline) -> StripeReference:
-        """The Invoice of that id; see ``ports.Book``."""
+        """The Invoice of that id; see ``ports.stripe.Book``."""
         shown: InvoiceRetrieveParams = {"expand": ["payments"]}
         return read_invoice(
             self._read(

@@ -31,13 +31,13 @@ _REASONS: Final = frozenset({"duplicate", "fraudulent"})
 
 
 class StripeCreditNotes:
-    """``ports.CreditNotes``; ``StripeCalls`` says what it is made of."""
+    """``ports.stripe.CreditNotes``; ``StripeCalls`` says what it is made of."""
 
     def __init__(self, *, base_url: str, key: ApiKey, http: DeadlineHttp) -> None:
         self._calls = StripeCalls(base_url=base_url, key=key, http=http)
 
     def credit_note_of(self, invoice: str, refund_id: str, deadline: Deadline) -> str | None:
-        """The id of the refund's note on the invoice; see ``ports.CreditNotes``."""
+        """The id of the refund's note on the invoice; see ``ports.stripe.CreditNotes``."""
         after: str | None = None
         for _ in range(PAGES_MAX):
             notes, has_more = self._page(invoice, after, deadline)

@@ -64,7 +64,7 @@ class CcgSettings(ProcessorSettings):
 
 
 class Ccg(Adapter):
-    """``ports.Processor`` for the Convenient Checkout Gateway.
+    """``ports.processor.Processor`` for the Convenient Checkout Gateway.
 
     Args:
         settings: where it is and how it counts.
@@ -106,7 +106,7 @@ class Ccg(Adapter):
         return cls(settings, key=key, http=http)
 
     def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
-        """The refund of that id; see ``ports.Processor``."""
+        """The refund of that id; see ``ports.processor.Processor``."""
         source = self._http.get("/v1/refunds/", processor_refund_id, deadline)
         if source is None:
             return None
@@ -117,7 +117,7 @@ class Ccg(Adapter):
     def ordered(
         self, refund_id: str, payment_id: str | None, deadline: Deadline
     ) -> Movement | None:
-        """The refund whose ``merchantTransactionId`` is our id; see ``ports.Processor``.
+        """The refund whose ``merchantTransactionId`` is our id; see ``ports.processor.Processor``.
 
         The gateway documents this question for payments, not for refunds. Only an answer that shows
         that it was understood counts: the refund itself, or none at all. Whatever else comes, a 404
@@ -142,7 +142,7 @@ class Ccg(Adapter):
         return self._ask(order, {"paymentId": order.payment_id}, order.payment_id, deadline)
 
     def refund_unlinked(self, order: UnlinkedOrder, deadline: Deadline) -> Outcome:
-        """Ask once to send money to a card; see ``ports.Processor``.
+        """Ask once to send money to a card; see ``ports.processor.Processor``.
 
         The gateway rejects bank accounts, so it is not asked for one that is known to be one.
         """

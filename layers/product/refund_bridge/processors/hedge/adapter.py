@@ -46,7 +46,7 @@ class HedgeSettings(ProcessorSettings):
 
 
 class Hedge(Adapter):
-    """``ports.Processor`` for Hedge Payments.
+    """``ports.processor.Processor`` for Hedge Payments.
 
     Args:
         base_url: ``https://api.hedgepayments.com``, the sandbox's, or a simulator's.
@@ -92,7 +92,7 @@ class Hedge(Adapter):
         return cls(base_url=settings.url, key=key, http=http, refuses_other_decimals=refuses)
 
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:
-        """The payment of that id; see ``ports.Processor``."""
+        """The payment of that id; see ``ports.processor.Processor``."""
         source = self._http.get("/v1/payments/", charge_id, deadline)
         if source is None:
             raise ChargeNotFoundError(f"Hedge Payments knows no payment {charge_id!r}")
@@ -101,7 +101,7 @@ class Hedge(Adapter):
         return charge
 
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
-        """Ask once to move the money; see ``ports.Processor``."""
+        """Ask once to move the money; see ``ports.processor.Processor``."""
         if self._refuses_other_decimals and not is_in_cents(order.money.currency):
             return not_asked(
                 f"Hedge Payments counts in cents, and {order.money.currency} has none.",

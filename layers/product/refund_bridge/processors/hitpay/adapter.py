@@ -62,7 +62,7 @@ class HitPaySettings(ProcessorSettings):
 
 
 class HitPay(Adapter):
-    """``ports.Processor`` for HitPay.
+    """``ports.processor.Processor`` for HitPay.
 
     Args:
         base_url: ``https://api.hit-pay.com``, the sandbox's, or a simulator's.
@@ -121,7 +121,7 @@ class HitPay(Adapter):
         self._http.warm(deadline)
 
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:
-        """The payment of that id; see ``ports.Processor``."""
+        """The payment of that id; see ``ports.processor.Processor``."""
         source = self._http.get("/v1/charges/", charge_id, deadline)
         if source is None:
             raise ChargeNotFoundError(f"HitPay knows no charge {charge_id!r}")
@@ -149,7 +149,7 @@ class HitPay(Adapter):
         return None if source is None else read_reference_number(source)
 
     def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
-        """One page of ``GET /v1/charges``; see ``ports.Processor``."""
+        """One page of ``GET /v1/charges``; see ``ports.processor.Processor``."""
         query = [("per_page", str(CHARGES_PER_PAGE))]
         query += [("statuses[]", status) for status in REFUNDED_STATUSES]
         place = Place.at(cursor, deadline.clock.now_ms())
@@ -161,7 +161,7 @@ class HitPay(Adapter):
             raise UnreadablePageError(str(error), place.beyond) from error
 
     def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
-        """The refund of that id; see ``ports.Processor``."""
+        """The refund of that id; see ``ports.processor.Processor``."""
         source = self._http.get("/v1/refund/", processor_refund_id, deadline)
         if source is None:
             return None

@@ -1,4 +1,4 @@
-"""What HitPay's answer to ``POST /v1/refund`` means: the table of DESIGN.md, line by line."""
+"""What HitPay's answer to ``POST /v1/refund`` means: accepted, rejected, aborted or unknown (docs/architecture.md)."""
 
 from dataclasses import replace
 from typing import Final

@@ -42,7 +42,7 @@ from refund_bridge.processors.shared.provider_http import (
 )
 from refund_bridge.processors.shared.settings import ProcessorSettings
 
-# Hyperswitch's limits on metadata, which are also ours (``requests.py``) but for the one more key.
+# Hyperswitch's limits on metadata, which are also ours (``contract/requests.py``) but for the one more key.
 METADATA_KEYS_MAX: Final = 50
 REASON_KEY: Final = "reason"
 
@@ -62,7 +62,7 @@ class HyperswitchSettings(ProcessorSettings):
 
 
 class Hyperswitch(Adapter):
-    """``ports.Processor`` for Hyperswitch.
+    """``ports.processor.Processor`` for Hyperswitch.
 
     Args:
         base_url: ``https://api.hyperswitch.io``, the sandbox's, one's own, or a simulator's.
@@ -102,7 +102,7 @@ class Hyperswitch(Adapter):
         return cls(base_url=settings.url, key=key, http=http, refund_id_max=settings.refund_id_max)
 
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:
-        """The payment of that id; see ``ports.Processor``."""
+        """The payment of that id; see ``ports.processor.Processor``."""
         source = self._http.get("/payments/", charge_id, deadline)
         if source is None:
             raise ChargeNotFoundError(f"Hyperswitch knows no payment {charge_id!r}")
@@ -124,7 +124,7 @@ class Hyperswitch(Adapter):
     def ordered(
         self, refund_id: str, payment_id: str | None, deadline: Deadline
     ) -> Movement | None:
-        """The refund that has our id; see ``ports.Processor``."""
+        """The refund that has our id; see ``ports.processor.Processor``."""
         movement = self.movement(self._key_of(refund_id), deadline)
         if movement is None:
             return None

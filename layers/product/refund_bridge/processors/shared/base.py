@@ -26,7 +26,7 @@ NOT_ASKED_STATUS: Final = 422
 
 
 class Adapter(ABC):
-    """``ports.Processor``, but for ``refund`` and what the processor offers besides.
+    """``ports.processor.Processor``, but for ``refund`` and what the processor offers besides.
 
     Attributes:
         name: as in metadata (``<name>_payment_id``), in settings and on the refund.
@@ -56,10 +56,10 @@ class Adapter(ABC):
 
     @abstractmethod
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
-        """Ask once to move the money; see ``ports.Processor``."""
+        """Ask once to move the money; see ``ports.processor.Processor``."""
 
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:  # noqa: ARG002
-        """Unreadable; see ``ports.Processor``."""
+        """Unreadable; see ``ports.processor.Processor``."""
         raise UnreadableAnswerError(f"{self.title} shows no payments")
 
     def charge_id_of(self, payment_reference: str, deadline: Deadline) -> str:  # noqa: ARG002
@@ -71,7 +71,7 @@ class Adapter(ABC):
         return None
 
     def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:  # noqa: ARG002
-        """Unreadable; see ``ports.Processor``."""
+        """Unreadable; see ``ports.processor.Processor``."""
         raise UnreadableAnswerError(f"{self.title} lists no payments")
 
     def movement(
@@ -79,7 +79,7 @@ class Adapter(ABC):
         processor_refund_id: str,  # noqa: ARG002
         deadline: Deadline,  # noqa: ARG002
     ) -> Movement | None:
-        """Unreadable; see ``ports.Processor``."""
+        """Unreadable; see ``ports.processor.Processor``."""
         raise UnreadableAnswerError(f"{self.title} shows a refund only in its payment")
 
     def ordered(
@@ -88,11 +88,11 @@ class Adapter(ABC):
         payment_id: str | None,  # noqa: ARG002
         deadline: Deadline,  # noqa: ARG002
     ) -> Movement | None:
-        """Unreadable; see ``ports.Processor``."""
+        """Unreadable; see ``ports.processor.Processor``."""
         raise UnreadableAnswerError(f"{self.title} keeps no key of ours")
 
     def refund_unlinked(self, order: UnlinkedOrder, deadline: Deadline) -> Outcome:  # noqa: ARG002
-        """Rejected without asking; see ``ports.Processor``."""
+        """Rejected without asking; see ``ports.processor.Processor``."""
         return not_asked(f"{self.title} refunds payments only.", "unlinked_not_supported")
 
 

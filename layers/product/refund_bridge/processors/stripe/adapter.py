@@ -54,7 +54,7 @@ REASON_KEY: Final = "refund_bridge_reason"
 
 
 class StripePayments(Adapter):
-    """``ports.Processor`` for payments that Stripe took.
+    """``ports.processor.Processor`` for payments that Stripe took.
 
     Args:
         base_url: ``https://api.stripe.com``, or a simulator's.
@@ -98,7 +98,7 @@ class StripePayments(Adapter):
         return cls(base_url=settings.url, key=key, http=http)
 
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:
-        """The charge of that id, with all its refunds; see ``ports.Processor``.
+        """The charge of that id, with all its refunds; see ``ports.processor.Processor``.
 
         The charge is read first, so that all that its sum can hold is listed.
         """
@@ -111,7 +111,7 @@ class StripePayments(Adapter):
         return charge
 
     def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
-        """The refund of that id; see ``ports.Processor``."""
+        """The refund of that id; see ``ports.processor.Processor``."""
         source = self._http.get("/v1/refunds/", processor_refund_id, deadline)
         if source is None:
             return None
@@ -120,7 +120,7 @@ class StripePayments(Adapter):
         return movement
 
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
-        """Ask once to move the money; see ``ports.Processor``."""
+        """Ask once to move the money; see ``ports.processor.Processor``."""
         if not order.payment_id.strip("."):
             return not_asked("There is no charge of that id.")
         sent = self._http.send(

@@ -1,4 +1,4 @@
-"""What HitPay's answer to ``POST /v1/refund`` means: accepted, rejected, aborted or unknown (docs/architecture.md)."""
+"""What HitPay's answer to ``POST /v1/refund`` means: accepted, rejected, aborted or unknown."""
 
 from dataclasses import replace
 from typing import Final

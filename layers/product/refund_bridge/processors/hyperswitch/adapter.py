@@ -42,7 +42,8 @@ from refund_bridge.processors.shared.provider_http import (
 )
 from refund_bridge.processors.shared.settings import ProcessorSettings
 
-# Hyperswitch's limits on metadata, which are also ours (``contract/requests.py``) but for the one more key.
+# Hyperswitch's limits on metadata, which are also ours but for the one more key
+# (``contract/requests.py``).
 METADATA_KEYS_MAX: Final = 50
 REASON_KEY: Final = "reason"
 

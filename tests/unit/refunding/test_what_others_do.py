@@ -7,7 +7,11 @@ from itertools import count, product
 import pytest
 
 from refund_bridge.domain.charge import Charge, MovementStatus
-from refund_bridge.domain.errors import PaymentNotFoundError, RefundAmountExceededError
+from refund_bridge.domain.errors import (
+    PaymentNotFoundError,
+    ProcessorUnavailableError,
+    RefundAmountExceededError,
+)
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import PaymentKey
 from refund_bridge.domain.payment_record import PaymentRecord
@@ -28,7 +32,11 @@ from refund_bridge.operating.resolve import (
     ResolveRefund,
 )
 from refund_bridge.ports.ledger import Commit, LedgerUnavailableError
-from refund_bridge.ports.processor import ProviderUnavailableError, UnreadableAnswerError
+from refund_bridge.ports.processor import (
+    ChargeNotFoundError,
+    ProviderUnavailableError,
+    UnreadableAnswerError,
+)
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding import learn_from_charge as learn
 from refund_bridge.refunding.learn_from_charge import IMPORTS_PER_COMMIT
@@ -456,6 +464,28 @@ class TestTheProcessorContradictsItself:
         with pytest.raises(RefundAmountExceededError):
             world.refund("more", amount=2000)
         assert world.at_processor == 9000
+
+    @pytest.mark.parametrize("answer", [ProviderUnavailableError("503"), ChargeNotFoundError("?")])
+    def test_where_it_cannot_be_read_again_nothing_is_sent(
+        self, world: World, answer: Exception
+    ) -> None:
+        # Given a refund of ours, of a payment that lists nothing
+        world.processor.lists_refunds = False
+        world.refund("before", amount=1000)
+        charge, reads = world.processor.charge, count(1)
+
+        def read(charge_id: str, deadline: Deadline) -> Charge:
+            if next(reads) == 2:
+                raise answer
+            return charge(charge_id, deadline)
+
+        # When the payment cannot be read for the second time
+        world.processor.charge = read  # type: ignore[method-assign]
+        with pytest.raises(ProcessorUnavailableError):
+            world.refund("more", amount=2000)
+        # Then nothing was sent, and the same key may try again
+        assert world.at_processor == 1000
+        assert world.refund("more", amount=2000).refund.state is State.SUCCEEDED
 
     def test_nothing_is_imported_while_the_index_of_refunds_is_behind(self, world: World) -> None:
         # Given our refund, listed under another id, which the index does not show yet

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from refund_bridge.domain.charge import MOVEMENTS_MAX, Charge, Movement, MovementStatus
+from refund_bridge.domain.errors import ProcessorUnavailableError
 from refund_bridge.domain.evidence import can_stand_for, is_made_by, is_too_old, stands_for
 from refund_bridge.domain.external_refund import Import, is_importable
 from refund_bridge.domain.outcome import after_news, booked_by, news_of, of_its_payment
@@ -47,6 +48,7 @@ from refund_bridge.ports.runtime import Clock, Deadline, Trail
 from refund_bridge.ports.sweeps import SweepLog
 from refund_bridge.refunding.claims import claims_of
 from refund_bridge.refunding.look_up import movement_of, ordered_by
+from refund_bridge.refunding.provider_errors import UNAVAILABLE_RETRY_AFTER_S, asking_processor
 from refund_bridge.refunding.record_outcome import Recorder
 from refund_bridge.refunding.wake_reporter import ring_if_owed
 
@@ -126,6 +128,7 @@ class LearnFromCharge:
         Raises:
             ClaimConflictError, LedgerConflictError: something changed meanwhile; learn again.
             LedgerUnavailableError: a write may or may not be durable; learning again is safe.
+            ProcessorUnavailableError: the charge had to be read once more, and could not be.
         """
         held = self._held(view)
         followed = [
@@ -295,9 +298,14 @@ class LearnFromCharge:
         if processor is None or payment is None or not self._may_be_older(view, held, payment):
             return view, held
         try:
-            charge = processor.charge(view.key.charge_id, deadline)
-        except (ProviderUnavailableError, ChargeNotFoundError) as error:
-            raise LedgerConflictError(f"{view.key.charge_id} was not read again") from error
+            with asking_processor():
+                charge = processor.charge(view.key.charge_id, deadline)
+        except ChargeNotFoundError as error:
+            raise ProcessorUnavailableError(
+                "The processor shows the payment no more; nothing was executed. Repeat with the "
+                "same key.",
+                retry_after_s=UNAVAILABLE_RETRY_AFTER_S,
+            ) from error
         newer = replace(view, charge=charge)
         again = self._held(newer)
         if again.payment != payment:

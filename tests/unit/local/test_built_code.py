@@ -52,7 +52,7 @@ def test_a_handler_can_be_imported_from_its_layers_alone(built: Build, function:
 def test_the_product_layer_holds_the_product_alone(built: Build) -> None:
     layer = built.directory / "RefundsLayer"
     assert [p.name for p in layer.iterdir()] == ["python"]
-    assert [p.name for p in (layer / "python").iterdir()] == ["refunds"]
+    assert [p.name for p in (layer / "python").iterdir()] == ["refund_bridge"]
 
 
 def test_this_machines_build_fits_this_machine_and_is_compiled(built: Build) -> None:

@@ -5,6 +5,7 @@ from contextlib import nullcontext, suppress
 from typing import Any
 
 from refund_bridge.adapters.providers.breaker import FAILURES_MAX, Breaker
+from refund_bridge.adapters.providers.calls import ProviderCalls
 from refund_bridge.adapters.providers.guarded import (
     GuardedBook,
     GuardedCreditNotes,
@@ -74,9 +75,10 @@ class Guarded:
         self.clock = VirtualClock()
         self.provider = Provider()
         self.breaker = Breaker("hitpay", self.clock, FakeTrail())
-        self.processor = GuardedProcessor(self.provider, self.breaker)
-        self.book = GuardedBook(self.provider, self.breaker)
-        self.notes = GuardedCreditNotes(self.provider, self.breaker)
+        calls = ProviderCalls("hitpay", self.clock, FakeTrail())
+        self.processor = GuardedProcessor(self.provider, self.breaker, calls)
+        self.book = GuardedBook(self.provider, self.breaker, calls)
+        self.notes = GuardedCreditNotes(self.provider, self.breaker, calls)
         self.reads: dict[str, Read] = {
             "charge": lambda deadline: self.processor.charge("charge-1", deadline),
             "charge_id_of": lambda deadline: self.processor.charge_id_of("request-1", deadline),

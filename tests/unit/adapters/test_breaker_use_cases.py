@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from refund_bridge.adapters.providers.breaker import FAILURES_MAX, OPEN_MS, Breaker
+from refund_bridge.adapters.providers.calls import ProviderCalls
 from refund_bridge.adapters.providers.guarded import GuardedBook, GuardedProcessor
 from refund_bridge.domain.charge import Charge
 from refund_bridge.domain.errors import (
@@ -22,7 +23,7 @@ from refund_bridge.reporting.report import ReportDeferredError, Reported, Report
 from refundctl.facts import why
 from tests.fakes.book_fates import Fails, ReportLost
 from tests.fakes.processor_fates import NotSent, RequestLost
-from tests.fakes.world import STAGE, STEP_MS, World
+from tests.fakes.world import STAGE, STEP_MS, FakeTrail, World
 
 
 class GuardedWorld(World):
@@ -30,8 +31,16 @@ class GuardedWorld(World):
 
     def __init__(self, *, verify_charge: VerifyCharge = VerifyCharge.ALWAYS) -> None:
         super().__init__(verify_charge=verify_charge)
-        book = GuardedBook(self.book, Breaker("stripe", self.clock, self.trail))
-        hitpay = GuardedProcessor(self.processor, Breaker("hitpay", self.clock, self.trail))
+        book = GuardedBook(
+            self.book,
+            Breaker("stripe", self.clock, self.trail),
+            ProviderCalls("stripe", self.clock, FakeTrail()),
+        )
+        hitpay = GuardedProcessor(
+            self.processor,
+            Breaker("hitpay", self.clock, self.trail),
+            ProviderCalls("hitpay", self.clock, FakeTrail()),
+        )
         processors = {hitpay.name: hitpay}
         resolver = replace(self.execute.resolver, book=book, processors=processors)
         self.execute = replace(self.execute, resolver=resolver, processors=processors)

@@ -11,6 +11,7 @@ from refund_bridge.adapters.providers.breaker import (
     Breaker,
     CircuitOpenError,
 )
+from refund_bridge.adapters.providers.calls import ProviderCalls
 from refund_bridge.adapters.providers.guarded import FAIR_MS, GuardedProcessor
 from refund_bridge.domain.charge import Movement
 from refund_bridge.domain.instruction import (
@@ -122,7 +123,9 @@ class TestTheCallThatMovesMoney:
         # Given a gateway that failed too often, and was left alone for long enough
         clock = VirtualClock()
         adapter = Ccg(ccg_settings("http://127.0.0.1:9"), key=StoredKey(), http=DeadlineHttp(clock))
-        guarded = GuardedProcessor(adapter, Breaker("ccg", clock, FakeTrail()))
+        guarded = GuardedProcessor(
+            adapter, Breaker("ccg", clock, FakeTrail()), ProviderCalls("ccg", clock, FakeTrail())
+        )
 
         def fails(*_: object) -> Movement:
             raise DOWN

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from refund_bridge.adapters.providers.breaker import Breaker
 from refund_bridge.adapters.providers.calls import ProviderCalls
-from refund_bridge.adapters.providers.watched import (
-    WatchedBook,
-    WatchedCreditNotes,
-    WatchedProcessor,
+from refund_bridge.adapters.providers.guarded import (
+    GuardedBook,
+    GuardedCreditNotes,
+    GuardedProcessor,
 )
 from refund_bridge.adapters.telemetry.meters import CALLS
 from refund_bridge.domain.instruction import Aborted, Accepted, CredentialRefused, Rejected, Unknown
@@ -54,9 +55,10 @@ class Desk:
         self.ends: Any = None
         self.asked: list[tuple[object, ...]] = []
         calls = ProviderCalls("hitpay", self.clock, self.trail, self)
-        self.processor: WatchedProcessor = WatchedProcessor(self, calls)
-        self.book: WatchedBook = WatchedBook(self, calls)
-        self.notes: WatchedCreditNotes = WatchedCreditNotes(self, calls)
+        breaker = Breaker("hitpay", self.clock, FakeTrail())
+        self.processor: GuardedProcessor = GuardedProcessor(self, breaker, calls)
+        self.book: GuardedBook = GuardedBook(self, breaker, calls)
+        self.notes: GuardedCreditNotes = GuardedCreditNotes(self, breaker, calls)
 
     def add(self, provider: str, **about: Any) -> None:
         self.traced.append({"provider": provider, **about})

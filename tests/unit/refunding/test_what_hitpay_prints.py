@@ -10,8 +10,9 @@ from urllib.parse import parse_qs
 import pytest
 
 from refund_bridge.adapters.http.client import DeadlineHttp
+from refund_bridge.adapters.providers.breaker import Breaker
 from refund_bridge.adapters.providers.calls import ProviderCalls
-from refund_bridge.adapters.providers.watched import WatchedProcessor
+from refund_bridge.adapters.providers.guarded import GuardedProcessor
 from refund_bridge.domain.errors import RefundBridgeError
 from refund_bridge.domain.state_machine import State
 from refund_bridge.http.answers import HttpAnswer, answer_of, error_answer
@@ -53,7 +54,9 @@ class Shop:
             adapter = HitPay(base_url=hitpay.url, key=self.key, http=self.http)
             calls = ProviderCalls("hitpay", self.world.clock, self.world.trail)
             doors: dict[str, Any] = self.world.doors
-            doors["hitpay"] = WatchedProcessor(adapter, calls)
+            doors["hitpay"] = GuardedProcessor(
+                adapter, Breaker("hitpay", self.world.clock, self.world.trail), calls
+            )
             try:
                 told = answer_of(self.world.refund("k"), "request-1")
             except RefundBridgeError as error:

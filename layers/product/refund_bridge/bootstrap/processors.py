@@ -9,7 +9,6 @@ from refund_bridge.adapters.http.client import DeadlineHttp
 from refund_bridge.adapters.providers.breaker import Breaker
 from refund_bridge.adapters.providers.calls import ProviderCalls
 from refund_bridge.adapters.providers.guarded import GuardedProcessor
-from refund_bridge.adapters.providers.watched import WatchedProcessor
 from refund_bridge.domain.refund import STRIPE
 from refund_bridge.processors.registry import REGISTRY, build, import_set_up
 from refund_bridge.processors.shared.settings import ProcessorSettings
@@ -50,11 +49,9 @@ def processor_side(
     return ProcessorSide(
         {
             name: GuardedProcessor(
-                WatchedProcessor(
-                    build(name, own, key_of(REGISTRY[name].secret), http),
-                    calls_to(name),
-                ),
+                build(name, own, key_of(REGISTRY[name].secret), http),
                 breaker_of(name),
+                calls_to(name),
             )
             for name, own in found.items()
         }

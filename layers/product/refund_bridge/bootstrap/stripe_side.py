@@ -6,7 +6,6 @@ from refund_bridge.adapters.http.api_key import ApiKey
 from refund_bridge.adapters.http.client import DeadlineHttp
 from refund_bridge.adapters.providers.breaker import Breaker
 from refund_bridge.adapters.providers.guarded import GuardedBook, GuardedCreditNotes
-from refund_bridge.adapters.providers.watched import WatchedBook, WatchedCreditNotes
 from refund_bridge.adapters.ssm.secrets import Secrets
 from refund_bridge.adapters.stripe.book import StripeBook
 from refund_bridge.adapters.stripe.credit_notes import StripeCreditNotes
@@ -41,8 +40,6 @@ def stripe_side(
     book = StripeBook(base_url=url, key=key, http=http)
     credit_notes = StripeCreditNotes(base_url=url, key=key, http=http)
     return StripeSide(
-        GuardedBook(WatchedBook(book, calls), Breaker("stripe", clock, trail)),
-        GuardedCreditNotes(
-            WatchedCreditNotes(credit_notes, calls), Breaker("stripe credit notes", clock, trail)
-        ),
+        GuardedBook(book, Breaker("stripe", clock, trail), calls),
+        GuardedCreditNotes(credit_notes, Breaker("stripe credit notes", clock, trail), calls),
     )

@@ -1,4 +1,7 @@
-"""The processor and Stripe behind circuit breakers: an outage is answered at once, not waited for.
+"""The processor and Stripe behind circuit breakers, every call watched.
+
+An outage is answered at once, not waited for. What is watched is a port's call that a breaker lets
+through: how long it took, how it ended. It may be two requests, where a read is tried again.
 
 An answer of any kind closes a circuit; no answer in fair time, a 5xx or an unclear outcome counts
 against it. Nothing is concluded from "no such object" (some ids are refused without asking), from
@@ -10,6 +13,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from refund_bridge.adapters.providers.breaker import Breaker, CircuitOpenError, Sign
+from refund_bridge.adapters.providers.calls import ProviderCalls
 from refund_bridge.domain.charge import Charge, Movement
 from refund_bridge.domain.instruction import (
     Aborted,
@@ -60,9 +64,11 @@ class GuardedProcessor:
     read came before it (``VerifyCharge`` other than ``always``), since a read then was the probe.
     """
 
-    def __init__(self, processor: Processor, breaker: Breaker) -> None:
+    def __init__(self, processor: Processor, breaker: Breaker, calls: ProviderCalls) -> None:
         self._processor = processor
         self._breaker = breaker
+        self._watch = calls.watch
+        self._read = _Reads(breaker, calls)
 
     @property
     def name(self) -> str:
@@ -81,30 +87,30 @@ class GuardedProcessor:
 
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:
         """The payment of that id; see ``ports.processor.Processor``."""
-        return _read(self._breaker, deadline, lambda: self._processor.charge(charge_id, deadline))
+        return self._read("charge", deadline, lambda: self._processor.charge(charge_id, deadline))
 
     def charge_id_of(self, payment_reference: str, deadline: Deadline) -> str:
         """The id of the one captured payment of a payment request; see ``ports.Processor``."""
-        return _read(
-            self._breaker,
+        return self._read(
+            "charge_id_of",
             deadline,
             lambda: self._processor.charge_id_of(payment_reference, deadline),
         )
 
     def reference_of(self, charge: Charge, deadline: Deadline) -> str | None:
         """What the merchant's own system calls the payment; see ``ports.processor.Processor``."""
-        return _read(
-            self._breaker, deadline, lambda: self._processor.reference_of(charge, deadline)
+        return self._read(
+            "reference_of", deadline, lambda: self._processor.reference_of(charge, deadline)
         )
 
     def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
         """One page of all payments; see ``ports.processor.Processor``."""
-        return _read(self._breaker, deadline, lambda: self._processor.charges(cursor, deadline))
+        return self._read("charges", deadline, lambda: self._processor.charges(cursor, deadline))
 
     def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
         """The refund of that id; see ``ports.processor.Processor``."""
-        return _read(
-            self._breaker,
+        return self._read(
+            "movement",
             deadline,
             lambda: self._processor.movement(processor_refund_id, deadline),
         )
@@ -113,8 +119,8 @@ class GuardedProcessor:
         self, refund_id: str, payment_id: str | None, deadline: Deadline
     ) -> Movement | None:
         """What became of the order with that key; see ``ports.processor.Processor``."""
-        return _read(
-            self._breaker,
+        return self._read(
+            "ordered",
             deadline,
             lambda: self._processor.ordered(refund_id, payment_id, deadline),
         )
@@ -124,13 +130,17 @@ class GuardedProcessor:
 
         A repeated order that is not asked for is ``Unknown``, as ``ports.Processor`` has it.
         """
-        return self._move(order, lambda: self._processor.refund(order, deadline))
+        return self._move("refund", order, lambda: self._processor.refund(order, deadline))
 
     def refund_unlinked(self, order: UnlinkedOrder, deadline: Deadline) -> Outcome:
         """As ``refund``, without a payment; see ``ports.processor.Processor``."""
-        return self._move(order, lambda: self._processor.refund_unlinked(order, deadline))
+        return self._move(
+            "refund_unlinked", order, lambda: self._processor.refund_unlinked(order, deadline)
+        )
 
-    def _move(self, order: RefundOrder | UnlinkedOrder, ask: Callable[[], Outcome]) -> Outcome:
+    def _move(
+        self, operation: str, order: RefundOrder | UnlinkedOrder, ask: Callable[[], Outcome]
+    ) -> Outcome:
         try:
             turn = self._breaker.admit()
         except CircuitOpenError as turned_away:
@@ -139,7 +149,7 @@ class GuardedProcessor:
             return Aborted(turned_away.reason, turned_away.retry_after_s)
         # From here on nothing may become ``Aborted`` that the processor did not call so.
         with turn:
-            outcome = ask()
+            outcome = self._watch(operation, ask, call="refund")
             match outcome:
                 case Accepted() | Rejected(was_asked=True):
                     turn.sign = Sign.UP
@@ -153,25 +163,27 @@ class GuardedProcessor:
 class GuardedBook:
     """``ports.stripe.Book`` behind ``breaker``. A report may be the probe: it is safe to repeat."""
 
-    def __init__(self, book: Book, breaker: Breaker) -> None:
+    def __init__(self, book: Book, breaker: Breaker, calls: ProviderCalls) -> None:
         self._book = book
         self._breaker = breaker
+        self._watch = calls.watch
+        self._read = _Reads(breaker, calls)
 
     def payment_record(self, payment_record: str, deadline: Deadline) -> PaymentRecord:
         """The Payment Record of that id; see ``ports.stripe.Book``."""
-        return _read(
-            self._breaker, deadline, lambda: self._book.payment_record(payment_record, deadline)
+        return self._read(
+            "payment_record", deadline, lambda: self._book.payment_record(payment_record, deadline)
         )
 
     def payment_intent(self, payment_intent: str, deadline: Deadline) -> StripeReference:
         """The PaymentIntent of that id; see ``ports.stripe.Book``."""
-        return _read(
-            self._breaker, deadline, lambda: self._book.payment_intent(payment_intent, deadline)
+        return self._read(
+            "payment_intent", deadline, lambda: self._book.payment_intent(payment_intent, deadline)
         )
 
     def invoice(self, invoice: str, deadline: Deadline) -> StripeReference:
         """The Invoice of that id; see ``ports.stripe.Book``."""
-        return _read(self._breaker, deadline, lambda: self._book.invoice(invoice, deadline))
+        return self._read("invoice", deadline, lambda: self._book.invoice(invoice, deadline))
 
     def report_refund(
         self, parameters: ReportParameters, idempotency_key: str, deadline: Deadline
@@ -184,7 +196,11 @@ class GuardedBook:
                 turned_away.reason, retry_after_s=turned_away.retry_after_s, was_asked=False
             )
         with turn:
-            outcome = self._book.report_refund(parameters, idempotency_key, deadline)
+            outcome = self._watch(
+                "report_refund",
+                lambda: self._book.report_refund(parameters, idempotency_key, deadline),
+                call="report",
+            )
             match outcome:
                 case ReportAccepted() | ReportRefused():
                     turn.sign = Sign.UP
@@ -199,14 +215,16 @@ class GuardedCreditNotes:
     A breaker of its own: that Stripe issues no notes must not put off a report.
     """
 
-    def __init__(self, notes: CreditNotes, breaker: Breaker) -> None:
+    def __init__(self, notes: CreditNotes, breaker: Breaker, calls: ProviderCalls) -> None:
         self._notes = notes
         self._breaker = breaker
+        self._watch = calls.watch
+        self._read = _Reads(breaker, calls)
 
     def credit_note_of(self, invoice: str, refund_id: str, deadline: Deadline) -> str | None:
         """The id of the refund's note on the invoice; see ``ports.stripe.CreditNotes``."""
-        return _read(
-            self._breaker,
+        return self._read(
+            "credit_note_of",
             deadline,
             lambda: self._notes.credit_note_of(invoice, refund_id, deadline),
         )
@@ -223,7 +241,11 @@ class GuardedCreditNotes:
             )
         with turn:
             had_fair_time = deadline.remaining_ms() >= FAIR_MS
-            outcome = self._notes.issue_credit_note(order, idempotency_key, deadline)
+            outcome = self._watch(
+                "issue_credit_note",
+                lambda: self._notes.issue_credit_note(order, idempotency_key, deadline),
+                call="credit_note",
+            )
             match outcome:
                 case CreditNoteIssued() | CreditNoteRefused():
                     turn.sign = Sign.UP
@@ -234,21 +256,28 @@ class GuardedCreditNotes:
             return outcome
 
 
-def _read(breaker: Breaker, deadline: Deadline, ask: Callable[[], _T]) -> _T:
-    """What ``ask`` reads, if the circuit lets it.
+class _Reads:
+    """Reads at one provider."""
 
-    Raises:
-        CircuitOpenError: it does not; nobody was asked.
-    """
-    with breaker.admit() as turn:
-        had_fair_time = deadline.remaining_ms() >= FAIR_MS
-        try:
-            answer = ask()
-        except (UnreadableAnswerError, CredentialRefusedError):
-            raise
-        except ProviderUnavailableError as error:
-            if had_fair_time and error.retry_after_s is None:
-                turn.sign = Sign.DOWN
-            raise
-        turn.sign = Sign.UP
-        return answer
+    def __init__(self, breaker: Breaker, calls: ProviderCalls) -> None:
+        self._breaker = breaker
+        self._watch = calls.watch
+
+    def __call__(self, operation: str, deadline: Deadline, ask: Callable[[], _T]) -> _T:
+        """What ``ask`` reads, if the circuit lets it; ``operation`` is the port's word for it.
+
+        Raises:
+            CircuitOpenError: it does not; nobody was asked.
+        """
+        with self._breaker.admit() as turn:
+            had_fair_time = deadline.remaining_ms() >= FAIR_MS
+            try:
+                answer = self._watch(operation, ask)
+            except (UnreadableAnswerError, CredentialRefusedError):
+                raise
+            except ProviderUnavailableError as error:
+                if had_fair_time and error.retry_after_s is None:
+                    turn.sign = Sign.DOWN
+                raise
+            turn.sign = Sign.UP
+            return answer

@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.function_environment import function_memory_mb
 from benchmarks.results import Part, Row
 from benchmarks.round_trips import IDLE, LOOK, NOT_TOLD, PUBLISHED
-from refund_bridge.settling.settle import AFTER_STEPS
+from refund_bridge.settling.look_after import AFTER_STEPS
 
 PRICES = Path(__file__).with_name("prices.toml")
 REFUNDS = 1_000_000

@@ -38,7 +38,7 @@ from refund_bridge.reporting.report import (
     Reported,
     ReportFailedError,
 )
-from refund_bridge.settling.settle import AfterHold, SettleSettings
+from refund_bridge.settling.settling import AfterHold, SettleSettings
 from tests.fakes.book import FakeBook
 from tests.fakes.book_records import FakeRecord
 from tests.fakes.credit_notes import FakeCreditNotes

@@ -28,8 +28,8 @@ from refund_bridge.refunding.look_up import movement_of
 from refund_bridge.refunding.record_outcome import Stored
 from refund_bridge.reporting import report
 from refund_bridge.reporting.look_at_sums import Looked
-from refund_bridge.settling import settle
-from refund_bridge.settling.settle import NOT_SET_UP, Settled, SettleRefund
+from refund_bridge.settling import find_out, follow_pending, run_scheduled, settle, tell_stripe
+from refund_bridge.settling.settling import NOT_SET_UP, Settled, Settling
 from tests.simulation.planting import defect
 
 
@@ -73,10 +73,10 @@ def others_have_no_time() -> Iterator[None]:
     def impatient(refund: Refund, **more: Any) -> Line:
         return replace(lines(refund, **more), in_grace=False, forced=not refund.is_ours)
 
-    hurried = replace_grace(SettleRefund._ring_again)
+    hurried = replace_grace(tell_stripe._ring_again)
     with (
         patch.object(report, "line_of", impatient),
-        patch.object(SettleRefund, "_ring_again", hurried),
+        patch.object(tell_stripe, "_ring_again", hurried),
     ):
         yield
 
@@ -84,9 +84,9 @@ def others_have_no_time() -> Iterator[None]:
 def replace_grace(ring: Any) -> Any:
     """Ringing without the wait for those who may report it themselves."""
 
-    def at_once(self: SettleRefund, stored: Stored) -> Settled:
-        settings = replace(self.settings, grace_ms=0)
-        return ring(replace(self, settings=settings), stored)  # type: ignore[no-any-return]
+    def at_once(settling: Settling, stored: Stored) -> Settled:
+        settings = replace(settling.settings, grace_ms=0)
+        return ring(replace(settling, settings=settings), stored)  # type: ignore[no-any-return]
 
     return at_once
 
@@ -158,12 +158,12 @@ def a_failure_of_others_is_ours() -> Iterator[None]:
 def pending_for_ever() -> Iterator[None]:
     """What stays pending, or is gone, is looked up for ever and shown to nobody."""
 
-    def hold(self: SettleRefund, stored: Stored, *_: Any, **__: Any) -> Settled:
-        return self._hold(stored, "still pending")
+    def hold(settling: Settling, stored: Stored, *_: Any, **__: Any) -> Settled:
+        return settling.hold(stored, "still pending")
 
     with (
-        patch.object(SettleRefund, "_gone", hold),
-        patch.object(SettleRefund, "_still_pending", hold),
+        patch.object(follow_pending, "_gone", hold),
+        patch.object(follow_pending, "_still_pending", hold),
     ):
         yield
 
@@ -197,7 +197,7 @@ def nothing_readable_nothing_decided() -> Iterator[None]:
 @defect(caught_at=139)
 def handed_over_again_for_more_than_is_left() -> Iterator[None]:
     """An order is handed over again though its payment shows that less is left by now."""
-    with patch.object(settle, "asks_for_more", lambda *_: False):
+    with patch.object(find_out, "asks_for_more", lambda *_: False):
         yield
 
 
@@ -250,10 +250,10 @@ def a_list_that_does_not_name_it_tells_what_became_of_it() -> Iterator[None]:
 def any_account_is_the_same() -> Iterator[None]:
     """An order is looked up, and repeated, under another form of key than it was sent with."""
 
-    def in_reach(self: SettleRefund, refund: Refund) -> str | None:
+    def in_reach(self: Settling, refund: Refund) -> str | None:
         return None if refund.processor in self.processors else NOT_SET_UP
 
-    with patch.object(SettleRefund, "_out_of_reach", in_reach):
+    with patch.object(Settling, "out_of_reach", in_reach):
         yield
 
 
@@ -261,11 +261,11 @@ def any_account_is_the_same() -> Iterator[None]:
 def late_changes_unseen() -> Iterator[None]:
     """A success is not looked at again where no webhook tells of its end."""
 
-    def never(self: SettleRefund, stored: Stored, *_: Any) -> Settled:
-        self.recorder.write(stored, replace(stored.refund, next_check_ms=None))
+    def never(settling: Settling, stored: Stored, *_: Any) -> Settled:
+        settling.recorder.write(stored, replace(stored.refund, next_check_ms=None))
         return Settled.HELD
 
-    with patch.object(SettleRefund, "_look_after", never):
+    with patch.object(settle, "look_after", never):
         yield
 
 
@@ -283,7 +283,7 @@ def linked_for_ever() -> Iterator[None]:
 @defect(caught_at=2)
 def canceled_for_a_moment() -> Iterator[None]:
     """What was accepted for later is canceled when the two disagree once."""
-    with patch.object(SettleRefund, "_refused", SettleRefund._cancel):
+    with patch.object(run_scheduled, "_refused", run_scheduled._cancel):
         yield
 
 

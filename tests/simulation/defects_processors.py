@@ -21,8 +21,9 @@ from refund_bridge.refunding.locate_payment import LinkResolver
 from refund_bridge.refunding.record_outcome import Stored
 from refund_bridge.refunding.send import place
 from refund_bridge.refunding.unlinked import sight_unlinked
-from refund_bridge.settling import settle
-from refund_bridge.settling.settle import Settled, SettleRefund
+from refund_bridge.settling import find_out
+from refund_bridge.settling.settle import SettleRefund
+from refund_bridge.settling.settling import Settled, Settling
 from tests.simulation.options import LONE_RECORD
 from tests.simulation.planting import defect
 
@@ -30,16 +31,16 @@ from tests.simulation.planting import defect
 @defect(caught_at=27)
 def repeat_at_look_up() -> Iterator[None]:
     """What was not found is ordered again, though nothing there recognises a repeat."""
-    none_yet = SettleRefund._none_yet
+    none_yet = find_out._none_yet
 
-    def again(self: SettleRefund, stored: Stored) -> Settled:
-        deadline = Deadline.after(self.clock, 24_000)
-        processor = self.processors[stored.refund.processor]
-        if self._may_repeat(processor, stored, deadline):
-            return self._hand_over_again(processor, stored, deadline)
-        return none_yet(self, stored)
+    def again(settling: Settling, stored: Stored) -> Settled:
+        deadline = Deadline.after(settling.clock, 24_000)
+        processor = settling.processors[stored.refund.processor]
+        if find_out._may_repeat(settling, processor, stored, deadline):
+            return find_out._hand_over_again(settling, processor, stored, deadline)
+        return none_yet(settling, stored)
 
-    with patch.object(SettleRefund, "_none_yet", again):
+    with patch.object(find_out, "_none_yet", again):
         yield
 
 
@@ -50,21 +51,21 @@ def repeat_with_a_new_id() -> Iterator[None]:
     def renamed(processor: Processor, refund: Refund, *rest: Any, **more: Any) -> Outcome:
         return place(processor, replace(refund, id=f"{refund.id}-2"), *rest, **more)
 
-    with patch.object(settle, "place", renamed):
+    with patch.object(find_out, "place", renamed):
         yield
 
 
 @defect(caught_at=123)
 def repeat_on_request() -> Iterator[None]:
     """Whoever reads a refund makes its order be handed over again."""
-    may_repeat = SettleRefund._may_repeat
+    may_repeat = find_out._may_repeat
 
     def always(
-        self: SettleRefund, processor: Processor, stored: Stored, deadline: Deadline
+        settling: Settling, processor: Processor, stored: Stored, deadline: Deadline
     ) -> bool:
-        return may_repeat(replace(self, on_request=False), processor, stored, deadline)
+        return may_repeat(replace(settling, on_request=False), processor, stored, deadline)
 
-    with patch.object(SettleRefund, "_may_repeat", always):
+    with patch.object(find_out, "_may_repeat", always):
         yield
 
 
@@ -73,12 +74,12 @@ def repeat_without_a_word() -> Iterator[None]:
     """It is not written down that an order is handed over again, and its hold not prolonged."""
 
     def silently(
-        self: SettleRefund, processor: Processor, stored: Stored, deadline: Deadline
+        settling: Settling, processor: Processor, stored: Stored, deadline: Deadline
     ) -> Settled:
         outcome = place(processor, stored.refund, deadline, repeated=True)
-        return self._hold(stored, f"again: {type(outcome).__name__}", looked_up=True)
+        return settling.hold(stored, f"again: {type(outcome).__name__}", looked_up=True)
 
-    with patch.object(SettleRefund, "_hand_over_again", silently):
+    with patch.object(find_out, "_hand_over_again", silently):
         yield
 
 
@@ -91,25 +92,25 @@ def repeat_taken_for_too_short() -> Iterator[None]:
         settings = replace(self.settings, take_ms=5_000)
         return settled(replace(self, settings=settings), *arguments)
 
-    with patch.object(settle, "SEND_MS_MAX", 0), patch.object(SettleRefund, "__call__", hasty):
+    with patch.object(find_out, "SEND_MS_MAX", 0), patch.object(SettleRefund, "__call__", hasty):
         yield
 
 
-def _fail(self: SettleRefund, stored: Stored) -> Settled:
+def _fail(settling: Settling, stored: Stored) -> Settled:
     failure = Failure(code="not_executed", message="not found")
-    why = self._why("not_found")
+    why = settling.why("not_found")
     after = transition(stored.refund, Event.FAIL, why, failure=failure, next_check_ms=None)
-    return self._move_on(stored, after)
+    return settling.move_on(stored, after)
 
 
 @defect(caught_at=104)
 def given_up_instead_of_repeated() -> Iterator[None]:
     """That the processor does not show the order yet is taken for that it never will."""
 
-    def give_up(self: SettleRefund, _: Processor, stored: Stored, __: Deadline) -> Settled:
-        return _fail(self, stored)
+    def give_up(settling: Settling, _: Processor, stored: Stored, __: Deadline) -> Settled:
+        return _fail(settling, stored)
 
-    with patch.object(SettleRefund, "_hand_over_again", give_up):
+    with patch.object(find_out, "_hand_over_again", give_up):
         yield
 
 
@@ -117,10 +118,10 @@ def given_up_instead_of_repeated() -> Iterator[None]:
 def key_not_shown_is_failed() -> Iterator[None]:
     """That a key cannot be asked for is taken for that nobody has it."""
 
-    def give_up(self: SettleRefund, stored: Stored, _: str) -> Settled:
-        return _fail(self, stored)
+    def give_up(settling: Settling, stored: Stored, *_: object, **__: object) -> Settled:
+        return _fail(settling, stored)
 
-    with patch.object(SettleRefund, "_not_shown", give_up):
+    with patch.object(find_out, "_not_shown", give_up):
         yield
 
 
@@ -134,7 +135,7 @@ def keys_not_asked_for() -> Iterator[None]:
         charge = processor.charge(refund.processor_payment_id, deadline)
         return evidence.judge(refund, charge, claimed(refund.processor, ()))
 
-    with patch.object(settle, "look_for", look):
+    with patch.object(find_out, "look_for", look):
         yield
 
 

@@ -25,7 +25,9 @@ from refund_bridge.refunding import record_outcome as record
 from refund_bridge.refunding.learn_from_charge import LearnFromCharge, Learnt
 from refund_bridge.refunding.record_outcome import Stored
 from refund_bridge.refunding.reserve import TakenByAnotherCallError
-from refund_bridge.settling.settle import Settled, SettleRefund
+from refund_bridge.settling import find_out, settle
+from refund_bridge.settling.settle import SettleRefund
+from refund_bridge.settling.settling import Settled, Settling
 from tests.simulation.planting import defect
 
 
@@ -33,12 +35,12 @@ from tests.simulation.planting import defect
 def lease_ignored_by_settling() -> Iterator[None]:
     """Settling takes over a refund whose own call is still at work."""
 
-    def take_over(self: SettleRefund, stored: Stored, deadline: Deadline) -> Settled:
-        why = self._why("lease_over")
+    def take_over(settling: Settling, stored: Stored, deadline: Deadline) -> Settled:
+        why = settling.why("lease_over")
         lost = transition(stored.refund, Event.LOSE, why, lease_until_ms=None, looks=0)
-        return self._find_out(self.recorder.write(stored, lost), deadline)
+        return find_out.find_out(settling, settling.recorder.write(stored, lost), deadline)
 
-    with patch.object(SettleRefund, "_take_over", take_over):
+    with patch.object(settle, "take_over", take_over):
         yield
 
 
@@ -102,13 +104,13 @@ def import_while_slot_is_taken() -> Iterator[None]:
 def failed_when_not_found() -> Iterator[None]:
     """Not found yet is taken for failed."""
 
-    def none_yet(self: SettleRefund, stored: Stored) -> Settled:
+    def none_yet(settling: Settling, stored: Stored) -> Settled:
         failure = Failure(code="not_executed", message="not found")
-        why = self._why("not_found")
+        why = settling.why("not_found")
         after = transition(stored.refund, Event.FAIL, why, failure=failure, next_check_ms=None)
-        return self._move_on(stored, after)
+        return settling.move_on(stored, after)
 
-    with patch.object(SettleRefund, "_none_yet", none_yet):
+    with patch.object(find_out, "_none_yet", none_yet):
         yield
 
 

@@ -8,7 +8,7 @@ from refund_bridge.domain.stripe_knows import OthersReport
 from refund_bridge.ports.processor import Capabilities
 from refund_bridge.processors.registry import OF_RECORDS
 from refund_bridge.refunding.locate_payment import VerifyCharge
-from refund_bridge.settling.settle import AfterHold
+from refund_bridge.settling.settling import AfterHold
 from tests.fakes.abilities import (
     ABILITIES,
     keeps_keys,

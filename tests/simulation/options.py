@@ -5,7 +5,7 @@ from typing import Final
 
 from refund_bridge.domain.refund import RefundType
 from refund_bridge.refunding.locate_payment import VerifyCharge
-from refund_bridge.settling.settle import AfterHold
+from refund_bridge.settling.settling import AfterHold
 from tests.simulation.faults import Fault
 from tests.simulation.others import HOUR_MS, NOBODY, Foreign, Others
 from tests.simulation.profiles import NAMES

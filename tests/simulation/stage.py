@@ -11,7 +11,7 @@ from refund_bridge.domain.payment_record import StripeReference
 from refund_bridge.domain.refund import STRIPE, PaymentMethodKind
 from refund_bridge.processors.registry import OF_RECORDS
 from refund_bridge.refunding.learn_from_charge import SINCE_MARGIN_MS
-from refund_bridge.settling.settle import SettleSettings
+from refund_bridge.settling.settling import SettleSettings
 from tests.fakes.abilities import keeps_keys
 from tests.fakes.book import FakeBook
 from tests.fakes.book_records import FakeRecord

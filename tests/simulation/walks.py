@@ -12,7 +12,7 @@ from typing import Final
 
 from refund_bridge.domain.refund import RefundType
 from refund_bridge.refunding.locate_payment import VerifyCharge
-from refund_bridge.settling.settle import AfterHold
+from refund_bridge.settling.settling import AfterHold
 from tests.fakes.abilities import names_where, refunds_unlinked
 from tests.simulation.faults import POSSIBLE, Fault
 from tests.simulation.options import LONE_RECORD, Options, Unlinked, Wish

@@ -12,7 +12,7 @@ from refund_bridge.domain.refund import Refund, RefundType
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.ports.ledger import Commit, LedgerUnavailableError
 from refund_bridge.refunding.recent_looks import LOOK_AGAIN_AFTER_MS
-from refund_bridge.settling.settle import HOLD_LOOK_UPS_MIN
+from refund_bridge.settling.settling import HOLD_LOOK_UPS_MIN
 from tests.fakes.processor_fates import Answered, Conduct, ExecutedLate, ReplyLost, RequestLost
 from tests.fakes.world import HOLD_MS, LEASE_MS, World
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from refund_bridge.settling.settle import AfterHold
+from refund_bridge.settling.settling import AfterHold
 from refundctl.exits import Exit
 from tests.fakes.processor_fates import RequestLost
 from tests.fakes.service import InProcess

@@ -10,7 +10,7 @@ from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.ports.ledger import Commit
 from refund_bridge.ports.processor import Dedupe, UnreadableAnswerError
 from refund_bridge.reporting.report import Reported
-from refund_bridge.settling.settle import AfterHold, Settled
+from refund_bridge.settling.settling import AfterHold, Settled
 from tests.fakes.processor import FakeProcessor
 from tests.fakes.processor_fates import (
     Answered,

@@ -42,7 +42,7 @@ from refund_bridge.refunding import learn_from_charge as learn
 from refund_bridge.refunding.learn_from_charge import IMPORTS_PER_COMMIT
 from refund_bridge.refunding.locate_payment import VerifyCharge
 from refund_bridge.reporting.report import ReportFailedError
-from refund_bridge.settling.settle import AfterHold
+from refund_bridge.settling.settling import AfterHold
 from tests.fakes.book_fates import AnswerLost, ReportLost
 from tests.fakes.processor_fates import Answered, Conduct, ExecutedLate, ReplyLost, RequestLost
 from tests.fakes.world import GRACE_MS, HOLD_MS, REPORT_LEASE_MS, STEP_MS, World

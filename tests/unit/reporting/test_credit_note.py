@@ -20,7 +20,7 @@ from refund_bridge.reporting.credit_note import (
     owing_credit_note,
 )
 from refund_bridge.reporting.report import ReportDeferredError, Reported, ReportFailedError
-from refund_bridge.settling.settle import Settled
+from refund_bridge.settling.settling import Settled
 from tests.fakes.book_fates import AnswerLost, Fails, Fate, NotAllowed, ReportLost, TurnedAway
 from tests.fakes.world import STEP_MS, World
 

@@ -8,7 +8,7 @@ import pytest
 from refund_bridge.domain.charge import MovementStatus
 from refund_bridge.domain.refund import Refund
 from refund_bridge.ports.ledger import Commit
-from refund_bridge.settling.settle import Settled
+from refund_bridge.settling.settling import Settled
 from tests.fakes.processor_fates import (
     Conduct,
     NotSent,

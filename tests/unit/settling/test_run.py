@@ -12,7 +12,7 @@ from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import DUE_SHARDS
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding.learn_from_charge import SINCE_MARGIN_MS
-from refund_bridge.settling.settle import Settled
+from refund_bridge.settling.settling import Settled
 from tests.fakes.book_records import FakeRecord
 from tests.fakes.processor_fates import (
     ReplyLost,

@@ -7,7 +7,7 @@ from refund_bridge.domain.instruction import Accepted
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.refunding.record_outcome import SUMS_CHECK_MS, Stored
-from refund_bridge.settling.settle import AfterHold, Settled
+from refund_bridge.settling.settling import AfterHold, Settled
 from tests.fakes.processor_fates import (
     Answered,
 )

@@ -11,7 +11,7 @@ from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import Commit, LedgerConflictError, PaymentWrite, RefundWrite
 from refund_bridge.ports.processor import ChargeNotFoundError, ProviderUnavailableError
 from refund_bridge.refunding.reserve import TakenByAnotherCallError
-from refund_bridge.settling.settle import Settled
+from refund_bridge.settling.settling import Settled
 from tests.contract.ledger.examples import a_refund
 from tests.fakes.processor_fates import (
     Answered,

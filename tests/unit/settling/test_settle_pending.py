@@ -8,7 +8,7 @@ from refund_bridge.domain.money import Money
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.refunding.record_outcome import Stored
 from refund_bridge.reporting.report import Reported
-from refund_bridge.settling.settle import Settled
+from refund_bridge.settling.settling import Settled
 from tests.fakes.processor_fates import (
     Conduct,
     ReplyLost,

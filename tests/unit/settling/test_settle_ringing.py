@@ -7,7 +7,7 @@ import pytest
 from refund_bridge.domain.state_machine import ReportState
 from refund_bridge.ports.ledger import Commit
 from refund_bridge.reporting.report import ReportFailedError
-from refund_bridge.settling.settle import Settled
+from refund_bridge.settling.settling import Settled
 from tests.fakes.book_fates import ReportLost
 from tests.fakes.world import STEP_MS, World
 from tests.unit.settling.looks_at_refunds import (

@@ -16,7 +16,7 @@ from refund_bridge.domain.errors import (
 )
 from refund_bridge.domain.refund import RefundType
 from refund_bridge.domain.state_machine import State
-from refund_bridge.settling.settle import NOT_SET_UP, Settled
+from refund_bridge.settling.settling import NOT_SET_UP, Settled
 from tests.fakes.processor_fates import (
     Answered,
     ExecutedLate,

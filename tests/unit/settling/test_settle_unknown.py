@@ -10,7 +10,7 @@ from refund_bridge.domain.money import Money
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.refunding.locate_payment import VerifyCharge
 from refund_bridge.reporting.report import Reported
-from refund_bridge.settling.settle import AfterHold, Settled
+from refund_bridge.settling.settling import AfterHold, Settled
 from tests.fakes.processor_fates import (
     Conduct,
     ExecutedLate,

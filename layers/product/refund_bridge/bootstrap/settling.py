@@ -8,7 +8,7 @@ from refund_bridge.adapters.sqs.visibility import HIDDEN_SECONDS_MAX
 from refund_bridge.bootstrap.money_path import MoneySettings
 from refund_bridge.bootstrap.use_cases import Times
 from refund_bridge.config import Seconds
-from refund_bridge.settling.settle import AfterHold, SettleSettings
+from refund_bridge.settling.settling import AfterHold, SettleSettings
 
 # Longer than settling one refund can take, shorter than anybody would wait for it.
 SETTLE_TAKE_MS = 90_000

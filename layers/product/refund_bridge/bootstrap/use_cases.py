@@ -30,7 +30,8 @@ from refund_bridge.reporting.look_at_sums import LookAtSums
 from refund_bridge.reporting.read_sums import ReadSums
 from refund_bridge.reporting.report import ReportRefund
 from refund_bridge.settling.run import SettleRun
-from refund_bridge.settling.settle import SettleRefund, SettleSettings
+from refund_bridge.settling.settle import SettleRefund
+from refund_bridge.settling.settling import SettleSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,8 @@ from refund_bridge.ports.ledger import DUE_SHARDS, Ledger
 from refund_bridge.ports.runtime import Clock, Deadline, Together, Trail
 from refund_bridge.ports.sweeps import SweepLog
 from refund_bridge.refunding.learn_from_charge import SINCE_MARGIN_MS
-from refund_bridge.settling.settle import Settled, SettleRefund
+from refund_bridge.settling.settle import SettleRefund
+from refund_bridge.settling.settling import Settled
 
 # Of eight shards: a group has its turn as soon as one of its rows is among these.
 OLDEST_PER_SHARD: Final = 240

@@ -1,0 +1,223 @@
+"""Find out what became of a refund: by evidence, or by the key of its order."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from refund_bridge.domain.charge import Charge
+from refund_bridge.domain.evidence import (
+    Ambiguous,
+    Found,
+    KeyNotShown,
+    NoneYet,
+    Unreadable,
+    Verdict,
+    of_our_order,
+)
+from refund_bridge.domain.instruction import Accepted
+from refund_bridge.domain.outcome import after_movement
+from refund_bridge.domain.payment_snapshot import PaymentView
+from refund_bridge.domain.refund import (
+    FOUND,
+    HANDED_OVER_AGAIN,
+    Failure,
+    Refund,
+)
+from refund_bridge.domain.state_machine import (
+    Event,
+    State,
+)
+from refund_bridge.domain.transitions import noted, transition
+from refund_bridge.ports.ledger import LedgerConflictError
+from refund_bridge.ports.processor import (
+    ChargeNotFoundError,
+    Processor,
+    ProviderUnavailableError,
+    UnreadableAnswerError,
+)
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.refunding.execute import SEND_MS_MAX, SEND_MS_MIN, asks_for_more
+from refund_bridge.refunding.look_up import look_for
+from refund_bridge.refunding.record_outcome import Stored
+from refund_bridge.refunding.send import place
+from refund_bridge.settling.settling import (
+    ACTOR,
+    HOLD_LOOK_UPS_MIN,
+    AfterHold,
+    Settled,
+    Settling,
+    no_look_up,
+    words_of,
+)
+
+# How often a processor that dedupes by key is asked for an order before it is handed the same one
+# again, and how often that is done at most.
+REPEAT_LOOKS_MIN: Final = 2
+REPEATS_MAX: Final = 3
+UNREADABLE: Final = "its answer cannot be read"
+
+
+def take_over(settling: Settling, stored: Stored, deadline: Deadline) -> Settled:
+    """The call that sent it has not written its outcome, and may not after its lease."""
+    lease_until_ms = stored.refund.lease_until_ms or 0
+    if settling.clock.now_ms() < lease_until_ms:
+        later = replace(stored.refund, next_check_ms=lease_until_ms)
+        settling.recorder.write(stored, later)
+        return Settled.HELD
+    why = settling.why("lease_over")
+    lost = transition(stored.refund, Event.LOSE, why, lease_until_ms=None, looks=0)
+    return find_out(settling, settling.recorder.write(stored, lost), deadline)
+
+
+def find_out(settling: Settling, stored: Stored, deadline: Deadline) -> Settled:
+    """Ask the processor, by what it can tell, and conclude; what it comes to is durable on return.
+
+    Raises:
+        LedgerConflictError, LedgerUnavailableError: it stays due.
+    """
+    refund = stored.refund
+    if (why_not := settling.out_of_reach(refund)) is not None:
+        return _not_shown(settling, stored, why_not)
+    processor = settling.processors[refund.processor]
+    learn = partial(_learn, settling, stored, deadline)
+    try:
+        verdict = look_for(processor, refund, settling.ledger.claimed, deadline, learn=learn)
+        is_open = isinstance(verdict, NoneYet | KeyNotShown)
+        by_key = processor.capabilities.keeps_keys
+        again = by_key and is_open and _may_repeat(settling, processor, stored, deadline)
+    except ChargeNotFoundError:
+        return _not_shown(settling, stored, "the processor does not show the payment")
+    except UnreadableAnswerError as error:
+        heard, said = settling.heard(stored, error), words_of(error)
+        return _not_shown(settling, heard, UNREADABLE, said=f": {said}", before=stored)
+    except ProviderUnavailableError as error:
+        return settling.hold(settling.heard(stored, error), no_look_up(error), before=stored)
+    settling.trail.note("looked_up", refund_id=refund.id, verdict=type(verdict).__name__)
+    if again:
+        return _hand_over_again(settling, processor, stored, deadline)
+    return _decide(settling, stored, verdict)
+
+
+def _learn(settling: Settling, stored: Stored, deadline: Deadline, charge: Charge) -> None:
+    """What the charge shows of other refunds; this one has the slot, so nothing is imported."""
+    payment = stored.payment
+    view = PaymentView(
+        key=payment.key,
+        payment_record=payment.payment_record,
+        currency=payment.currency,
+        captured=payment.captured,
+        in_book=None,
+        charge=charge,
+    )
+    if settling.learn(view, deadline).followed:
+        # What is decided next was read before: the next run decides on what it is now.
+        raise LedgerConflictError(f"a refund beside {stored.refund.id} moved on")
+
+
+def _may_repeat(
+    settling: Settling, processor: Processor, stored: Stored, deadline: Deadline
+) -> bool:
+    """Whether it may be sent again: never where less is left by now than it holds."""
+    refund = stored.refund
+    return (
+        not settling.on_request
+        and not stored.payment.is_over_refunded
+        and refund.state is State.UNKNOWN
+        and refund.looks + 1 >= REPEAT_LOOKS_MIN
+        and refund.repeats < REPEATS_MAX
+        and not settling.is_late(refund)
+        and deadline.remaining_ms() >= SEND_MS_MIN
+        and _is_left(settling, processor, stored, deadline)
+    )
+
+
+def _is_left(settling: Settling, processor: Processor, stored: Stored, deadline: Deadline) -> bool:
+    """Whether its payment, where it is shown, has as much left as the order asks for."""
+    payment_id = stored.refund.refunded_payment
+    if not processor.capabilities.shows_payments or payment_id is None:
+        return True
+    charge = processor.charge(payment_id, deadline)
+    _learn(settling, stored, deadline, charge)
+    taken_back = stored.payment.taken_back
+    return not asks_for_more(stored.refund, charge, settling.trail, taken_back=taken_back)
+
+
+def _hand_over_again(
+    settling: Settling, processor: Processor, stored: Stored, deadline: Deadline
+) -> Settled:
+    """The same order under the same key; that it is about to be sent is durable before."""
+    intent = settling.recorder.write(stored, noted(stored.refund, settling.why(HANDED_OVER_AGAIN)))
+    taken_until_ms = intent.refund.next_check_ms or 0
+    too_late = settling.clock.now_ms() + SEND_MS_MAX > taken_until_ms
+    if too_late or deadline.remaining_ms() < SEND_MS_MIN:
+        # Paused in between: another run may soon have this refund.
+        return Settled.HELD
+    outcome = place(processor, intent.refund, deadline, repeated=True)
+    told = type(outcome).__name__.lower()
+    settling.trail.note("handed_over_again", refund_id=intent.refund.id, outcome=told)
+    if isinstance(outcome, Accepted):
+        return _decide(settling, intent, of_our_order(intent.refund, outcome.movement))
+    # Whatever else it answers says nothing of the order before this one.
+    return settling.hold(intent, f"handed over again: {told}")
+
+
+def _decide(settling: Settling, stored: Stored, verdict: Verdict) -> Settled:
+    refund = stored.refund
+    match verdict:
+        case Unreadable():
+            return _not_shown(settling, stored, "the charge lists no refunds")
+        case KeyNotShown():
+            return _not_shown(settling, stored, "the processor does not show its keys")
+        case Ambiguous(reason, ids):
+            return settling.escalate(stored, reason, {"movements": list(ids)})
+        case NoneYet():
+            return _none_yet(settling, stored)
+        case Found(movement):
+            cause = FOUND if movement.order_id is None else "found_by_order"
+            after = after_movement(
+                refund, movement, at_ms=settling.clock.now_ms(), cause=cause, actor=ACTOR
+            )
+            return settling.move_on(stored, after)
+
+
+def _not_shown(
+    settling: Settling,
+    stored: Stored,
+    why_not: str,
+    *,
+    said: str = "",
+    before: Stored | None = None,
+) -> Settled:
+    """The processor answers, and shows nothing that could tell: after the hold for a person.
+
+    No look-up counts, so this never makes a refund fail, whatever the operator chose. Nor does
+    one odd answer call a person: the look before this one met the same, whatever was ``said``.
+    """
+    refund, told = stored.refund, f"no look-up: {why_not}"
+    enough = not settling.on_request and refund.looks + 1 >= HOLD_LOOK_UPS_MIN
+    if enough and (refund.last_look or "").startswith(told) and settling.is_late(refund):
+        return settling.escalate(before or stored, f"{why_not}{said}", {})
+    return settling.hold(stored, f"{told}{said}", before=before)
+
+
+def _none_yet(settling: Settling, stored: Stored) -> Settled:
+    """Not found yet is not failed: an order may arrive late, and look-ups may lag."""
+    refund = stored.refund
+    if refund.state is State.REVIEW or not _hold_is_over(settling, refund):
+        return settling.hold(stored, "no movement found", looked_up=1)
+    if settling.settings.after_hold is AfterHold.REVIEW:
+        return settling.escalate(stored, "no movement found during the hold", {})
+    failure = Failure(
+        code="not_executed",
+        message="The processor shows no such refund, long after it was sent.",
+    )
+    why = settling.why("hold_over", look_ups=refund.look_ups + 1)
+    after = transition(refund, Event.FAIL, why, failure=failure, next_check_ms=None)
+    settling.trail.note("refund_failed_by_hold", refund_id=refund.id)
+    return settling.move_on(stored, after)
+
+
+def _hold_is_over(settling: Settling, refund: Refund) -> bool:
+    """Whether enough look-ups found nothing, this one after the end of the hold."""
+    enough = not settling.on_request and refund.look_ups + 1 >= HOLD_LOOK_UPS_MIN
+    return enough and settling.is_late(refund)

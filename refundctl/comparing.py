@@ -17,7 +17,7 @@ from refund_bridge.domain.charge import Charge
 from refund_bridge.domain.payment import Payment, PaymentKey
 from refund_bridge.domain.payment_record import PaymentRecord
 from refund_bridge.domain.refund import STRIPE, Refund
-from refund_bridge.operating.reconcile import Difference, Found, Sides, compare, unknown_charge
+from refund_bridge.operating.reconcile import Comparison, Difference, Sides, compare, unknown_charge
 from refund_bridge.ports.processor import ChargeNotFoundError, ProviderUnavailableError
 from refund_bridge.ports.stripe import StripeObjectNotFoundError
 from refund_bridge.refunding.look_up import charge_of
@@ -54,7 +54,7 @@ class Compared:
     """
 
     key: PaymentKey
-    found: Found
+    found: Comparison
     trouble: str = ""
     is_silent: bool = False
 
@@ -138,12 +138,12 @@ class Comparer:
             again = self._look(paced, key)
         except SilentProviderError as error:
             is_silent = not isinstance(error, NotSetUpError)
-            return Compared(key, Found((), 0), str(error), is_silent)
+            return Compared(key, Comparison((), 0), str(error), is_silent)
         seen = {_name(one) for one in first.differences}
         lasting = tuple(one for one in again.differences if _name(one) in seen)
         return Compared(key, replace(again, differences=lasting))
 
-    def _look(self, paced: "_Paced", key: PaymentKey) -> Found:
+    def _look(self, paced: "_Paced", key: PaymentKey) -> Comparison:
         world = self.world
         for _ in range(READS):
             payment = world.ledger.payment(key)

@@ -17,7 +17,7 @@ from refund_bridge.bootstrap.hitpay_webhook import hitpay_webhook
 from refund_bridge.bootstrap.trails import metered
 from refund_bridge.domain.errors import UnauthorizedError
 from refund_bridge.domain.payment import PaymentKey
-from refund_bridge.http.answers import HttpAnswer
+from refund_bridge.http.answers import ApiAnswer
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.processors.hitpay.webhook import (
     CHARGE,
@@ -56,10 +56,10 @@ def receive() -> Response[str]:
         refuse_vendor_webhook(body, rest.header("Content-Type"))
         raise UnauthorizedError("The signature is not that of this body.")
     if (rest.header("Hitpay-Event-Object") or CHARGE) != CHARGE:
-        return rest.answer(HttpAnswer(200, {"status": "ignored"}))
+        return rest.answer(ApiAnswer(200, {"status": "ignored"}))
     key = PaymentKey(PROCESSOR, charge_id_in(body))
     deadline = Deadline.after(world.clock, PROVIDER_BUDGET_MS)
     looked = world.look_once(
         hinted(key, body), lambda: Looked(word=world.observe(key, deadline)), deadline
     )
-    return rest.answer(HttpAnswer(200, {"status": looked.word}))
+    return rest.answer(ApiAnswer(200, {"status": looked.word}))

@@ -36,7 +36,7 @@ from refund_bridge.domain.errors import (
 )
 from refund_bridge.domain.payouts import AskedAt, require_no_payout, require_payout
 from refund_bridge.domain.refund import Source, refund_id_of
-from refund_bridge.http.answers import HttpAnswer, answer_of, error_answer
+from refund_bridge.http.answers import ApiAnswer, answer_of, error_answer
 from refund_bridge.http.callers import PAYOUT, READ, WRITE, Credentials
 from refund_bridge.http.queries import (
     Parameters,
@@ -97,14 +97,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @app.get("/health")
 def health() -> Response[str]:
     """Say that the function runs; no secret is read and nobody is called."""
-    return rest.answer(HttpAnswer(200, {"status": "ok"}))
+    return rest.answer(ApiAnswer(200, {"status": "ok"}))
 
 
 @app.get("/v1/openapi.json")
 def read_document() -> Response[str]:
     """Tell the contract, to anybody: it changes with a deployment only."""
     document = api_document(rest.context.get("domainName"), str(rest.context.get("path")))
-    return rest.answer(HttpAnswer(200, document, {"Cache-Control": "public, max-age=300"}))
+    return rest.answer(ApiAnswer(200, document, {"Cache-Control": "public, max-age=300"}))
 
 
 @app.post("/v1/refunds")
@@ -158,7 +158,7 @@ def cancel_refund(refund_id: str) -> Response[str]:
             "Only a scheduled refund that was not sent yet can be canceled.",
             details={"refund": refund_id},
         ) from error
-    return rest.answer(HttpAnswer(200, refund_object(done.refund, done.payment)))
+    return rest.answer(ApiAnswer(200, refund_object(done.refund, done.payment)))
 
 
 @app.get("/v1/refunds")
@@ -167,7 +167,7 @@ def list_refunds() -> Response[str]:
     world = refund_api(logger)
     _admitted(world, READ)
     page = world.list_refunds(parse_list(_parameters()))
-    return rest.answer(HttpAnswer(200, refund_list(page)))
+    return rest.answer(ApiAnswer(200, refund_list(page)))
 
 
 @app.get("/v1/refunds/<refund_id>")
@@ -181,7 +181,7 @@ def read_refund(refund_id: str) -> Response[str]:
     if parse_sync(parameters):
         sync_until = Deadline.after(world.clock, PROVIDER_BUDGET_MS)
     refund, payment = world.read_refund(refund_id, sync_until=sync_until)
-    return rest.answer(HttpAnswer(200, refund_object(refund, payment, with_key=True)))
+    return rest.answer(ApiAnswer(200, refund_object(refund, payment, with_key=True)))
 
 
 @app.get("/v1/payments/<payment_record>")
@@ -193,7 +193,7 @@ def read_payment(payment_record: str) -> Response[str]:
     if not is_reference(payment_record):
         raise PaymentNotFoundError("There is no Payment Record of this id.")
     read = world.read_payment(payment_record, Deadline.after(world.clock, PROVIDER_BUDGET_MS))
-    return rest.answer(HttpAnswer(200, payment_object(read)))
+    return rest.answer(ApiAnswer(200, payment_object(read)))
 
 
 @app.not_found
@@ -208,7 +208,7 @@ def no_such_route(_: Exception) -> Response[str]:
             refused = MethodNotAllowedError(f"{path} has no {method}.")
             answer = error_answer(refused, rest.request_id, for_sdk=rest.is_for_sdk)
             headers = {"Allow": ", ".join(sorted(methods)), **answer.headers}
-            return rest.answer(HttpAnswer(answer.status, answer.body, headers))
+            return rest.answer(ApiAnswer(answer.status, answer.body, headers))
     return rest.error(nowhere)
 
 

@@ -24,14 +24,14 @@ _LISTS = {
 
 
 @dataclass(frozen=True)
-class Found:
+class PageFound:
     """A page of the console: its path below the console's own, and its parameters."""
 
     path: str
     parameters: dict[str, str]
 
 
-def find(sources: Sources, text: str) -> list[Found]:
+def find(sources: Sources, text: str) -> list[PageFound]:
     """The pages that show what is called so, each once: every kind of name is looked up.
 
     A refund is found by its id, by its idempotency key or by the processor's id of it; a payment by
@@ -40,7 +40,7 @@ def find(sources: Sources, text: str) -> list[Found]:
     Raises:
         LedgerUnavailableError: the ledger gave no answer.
     """
-    found = [Found(f"refunds/{refund_id}", {}) for refund_id, _ in refunds_named(sources, text)]
+    found = [PageFound(f"refunds/{refund_id}", {}) for refund_id, _ in refunds_named(sources, text)]
     found += [_list_of(key, kind, text) for key, kind in payments_named(sources, text).items()]
     return [one for place, one in enumerate(found) if one not in found[:place]]
 
@@ -63,7 +63,7 @@ def saying(activity: Activity, text: str) -> list[Refund]:
     return [refund for refund in activity.refunds if said_in(refund, words)]
 
 
-def _list_of(key: PaymentKey, kind: str, text: str) -> Found:
+def _list_of(key: PaymentKey, kind: str, text: str) -> PageFound:
     if kind in _LISTS:
-        return Found("refunds", {_LISTS[kind]: text})
-    return Found("refunds", {"processor": key.processor, "charge": key.charge_id})
+        return PageFound("refunds", {_LISTS[kind]: text})
+    return PageFound("refunds", {"processor": key.processor, "charge": key.charge_id})

@@ -9,7 +9,7 @@ from refund_bridge.contract.refund_object import refund_object
 from refund_bridge.contract.requests import validate_body
 from refund_bridge.domain.errors import RefundBridgeError
 from refund_bridge.domain.refund import Source, refund_id_of
-from refund_bridge.http.answers import HttpAnswer, answer_of, error_answer
+from refund_bridge.http.answers import ApiAnswer, answer_of, error_answer
 from refund_bridge.refunding.command import CreateRefund
 from refundctl.refunding.service import ServiceAnswer
 from tests.fakes.world import STAGE, World
@@ -49,7 +49,7 @@ class InProcess:
             return self.mishaps[0]
         try:
             found = self.world.read_refund(refund_id, sync_until=self.world.deadline())
-            answer = HttpAnswer(200, refund_object(*found))
+            answer = ApiAnswer(200, refund_object(*found))
         except RefundBridgeError as error:
             answer = error_answer(error, "request-1")
         return ServiceAnswer(answer.status, answer.body)
@@ -57,7 +57,7 @@ class InProcess:
     def close(self) -> None:
         """Nothing is held."""
 
-    def _answer(self, key: str, body: Mapping[str, Any]) -> HttpAnswer:
+    def _answer(self, key: str, body: Mapping[str, Any]) -> ApiAnswer:
         try:
             command = CreateRefund(
                 refund_id=refund_id_of(key, STAGE),

@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 from weakref import WeakKeyDictionary
 
-from refund_bridge.domain import evidence, outcome, record_lines
+from refund_bridge.domain import evidence, listed_refunds, outcome, record_lines
 from refund_bridge.domain import payment as arithmetic
 from refund_bridge.domain.charge import Movement
 from refund_bridge.domain.external_refund import Import
@@ -205,7 +205,7 @@ def handed_over_again_for_more_than_is_left() -> Iterator[None]:
 def ids_taken_for_the_same() -> Iterator[None]:
     """What a payment lists under ids of another kind is imported beside our own."""
 
-    with patch.object(learn, "_ids_fit", lambda *_: True):
+    with patch.object(learn, "ids_fit", lambda *_: True):
         yield
 
 
@@ -223,7 +223,7 @@ def a_list_from_before_is_believed() -> Iterator[None]:
 @defect(caught_at=76697)
 def an_order_under_another_id_is_somebody_elses() -> Iterator[None]:
     """A movement that shows our order is imported where its refund is bound to another id."""
-    with patch.object(learn, "_is_listed_otherwise", lambda *_: False):
+    with patch.object(learn, "is_listed_otherwise", lambda *_: False):
         yield
 
 
@@ -298,5 +298,5 @@ def sums_kept_as_maxima() -> Iterator[None]:
         in_book = max(payment.foreign_in_book, now.foreign_in_book)
         return replace(now, foreign_on_charge=on_charge, foreign_in_book=in_book)
 
-    with patch.object(learn, "learn_foreign", most):
+    with patch.object(listed_refunds, "learn_foreign", most):
         yield

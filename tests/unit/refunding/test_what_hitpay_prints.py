@@ -15,7 +15,7 @@ from refund_bridge.adapters.providers.calls import ProviderCalls
 from refund_bridge.adapters.providers.guarded import GuardedProcessor
 from refund_bridge.domain.errors import RefundBridgeError
 from refund_bridge.domain.state_machine import State
-from refund_bridge.http.answers import HttpAnswer, answer_of, error_answer
+from refund_bridge.http.answers import ApiAnswer, answer_of, error_answer
 from refund_bridge.processors.hitpay.adapter import HitPay
 from tests.fakes.world import World
 from tests.unit.processors.doubles import StoredKey
@@ -48,7 +48,7 @@ class Shop:
         self.key = StoredKey()
         self.http = DeadlineHttp(self.world.clock)
 
-    def refunds(self, *scripts: Script) -> tuple[HttpAnswer, RawServer]:
+    def refunds(self, *scripts: Script) -> tuple[ApiAnswer, RawServer]:
         """A call for all of the payment, always with one idempotency key; HitPay answers so."""
         with RawServer(*scripts) as hitpay:
             adapter = HitPay(base_url=hitpay.url, key=self.key, http=self.http)
@@ -76,7 +76,7 @@ def shop() -> Iterator[Shop]:
     shop.http.close()
 
 
-def code_of(told: HttpAnswer) -> tuple[int, str]:
+def code_of(told: ApiAnswer) -> tuple[int, str]:
     return told.status, told.body["error"]["code"]
 
 

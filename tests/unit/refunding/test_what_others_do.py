@@ -630,7 +630,7 @@ class TestTheGuard:
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # Given a ledger that learns nothing of what others made
-        monkeypatch.setattr(learn, "_with_sums", lambda payment, *_, **__: payment)
+        monkeypatch.setattr(learn, "with_sums", lambda payment, *_, **__: payment)
         world.processor.lists_refunds = False
         world.in_dashboard(8000)
         # When more is asked for than the charge shows as left

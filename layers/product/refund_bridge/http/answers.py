@@ -89,7 +89,7 @@ _PASSING: Final = (KeyInUseError, PaymentBusyError)
 
 
 @dataclass(frozen=True, slots=True)
-class HttpAnswer:
+class ApiAnswer:
     """A status, a JSON body and the headers that the contract names."""
 
     status: int
@@ -97,22 +97,22 @@ class HttpAnswer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def answer_of(answer: Answer, request_id: str, *, for_sdk: bool = False) -> HttpAnswer:
+def answer_of(answer: Answer, request_id: str, *, for_sdk: bool = False) -> ApiAnswer:
     """The contract's answer to ``POST /v1/refunds``, by what the ledger holds."""
     refund = answer.refund
     headers = {"Idempotent-Replayed": "true"} if answer.replayed else {}
     error = _error_of(refund)
     if error is not None:
         told = error_answer(error, request_id, for_sdk=for_sdk)
-        return HttpAnswer(told.status, told.body, {**told.headers, **headers})
+        return ApiAnswer(told.status, told.body, {**told.headers, **headers})
     body = refund_object(refund, answer.payment)
     if refund.public_status in ("pending", "review"):
-        return HttpAnswer(202, body, headers)
+        return ApiAnswer(202, body, headers)
     first = not answer.replayed and refund.state is State.SUCCEEDED
-    return HttpAnswer(201 if first else 200, body, headers)
+    return ApiAnswer(201 if first else 200, body, headers)
 
 
-def error_answer(error: RefundBridgeError, request_id: str, *, for_sdk: bool = False) -> HttpAnswer:
+def error_answer(error: RefundBridgeError, request_id: str, *, for_sdk: bool = False) -> ApiAnswer:
     """The contract's error body, status and headers; ``for_sdk``: as Stripe's SDKs take it."""
     status = STATUS_OF_ERROR[type(error)]
     worth_repeating = status == 429 or status >= 500 or isinstance(error, _PASSING)
@@ -129,7 +129,7 @@ def error_answer(error: RefundBridgeError, request_id: str, *, for_sdk: bool = F
     }
     if for_sdk and (status in STATUSES_NOT_FOR_SDKS or isinstance(error, PaymentLinkConflictError)):
         status = SDK_STATUS
-    return HttpAnswer(status, {"error": told}, headers)
+    return ApiAnswer(status, {"error": told}, headers)
 
 
 def _type_of(error: RefundBridgeError, status: int) -> str:

@@ -107,7 +107,7 @@ class Sides:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Comparison:
     """What comparing a payment came to: differences, and how many refunds are rightly open."""
 
     differences: tuple[Difference, ...]
@@ -118,7 +118,7 @@ class Found:
 _UNDECIDED: Final = frozenset({State.REQUESTED, State.SUBMITTING, State.UNKNOWN, State.REVIEW})
 
 
-def compare(sides: Sides) -> Found:
+def compare(sides: Sides) -> Comparison:
     """Every difference on the payment."""
     differences = (
         *_not_final(sides),
@@ -130,7 +130,7 @@ def compare(sides: Sides) -> Found:
     )
     is_open = [refund for refund in sides.refunds if _is_open(refund)]
     named = {one.refund_id for one in differences}
-    return Found(differences, sum(refund.id not in named for refund in is_open))
+    return Comparison(differences, sum(refund.id not in named for refund in is_open))
 
 
 def _is_open(refund: Refund) -> bool:

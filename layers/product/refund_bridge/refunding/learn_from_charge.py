@@ -11,28 +11,35 @@ before Stripe is told. What contradicts the processor's earlier word is believed
 by id.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refund_bridge.domain.charge import MOVEMENTS_MAX, Charge, Movement, MovementStatus
+from refund_bridge.domain.charge import Movement, MovementStatus
 from refund_bridge.domain.errors import ProcessorUnavailableError
 from refund_bridge.domain.evidence import can_stand_for, is_made_by, is_too_old, stands_for
 from refund_bridge.domain.external_refund import Import, is_importable
+from refund_bridge.domain.listed_refunds import (
+    beside_of,
+    bound_amount,
+    ids_fit,
+    is_listed_otherwise,
+    listed_in,
+    moved_amount,
+    snapshot_of,
+    with_sums,
+)
 from refund_bridge.domain.outcome import after_news, booked_by, news_of, of_its_payment
 from refund_bridge.domain.payment import (
     Payment,
     PaymentKey,
     follow,
     learn_arrival,
-    learn_foreign,
-    payment_key_of,
     revision_after,
 )
 from refund_bridge.domain.payment_snapshot import PaymentView
 from refund_bridge.domain.refund import Refund
-from refund_bridge.domain.state_machine import FREED, ReportState, State
+from refund_bridge.domain.state_machine import FREED, ReportState
 from refund_bridge.ports.ledger import (
     Claim,
     Commit,
@@ -133,7 +140,7 @@ class LearnFromCharge:
         held = self._held(view)
         followed = [
             self._follow(owner, movement, view, deadline)
-            for movement in _listed(view)
+            for movement in listed_in(view)
             if (owner := held.owners.get(movement.id)) is not None
             and owner.processor_refund_id == movement.id
         ]
@@ -157,11 +164,11 @@ class LearnFromCharge:
         return replace(learnt, current=current)
 
     def _held(self, view: PaymentView) -> _Held:
-        listed = [movement.id for movement in _listed(view)]
+        listed = [movement.id for movement in listed_in(view)]
         payment, claimed = self.ledger.payment_and_claims(view.key, listed)
         ordered = {
             movement.id: movement.order_id
-            for movement in _listed(view)
+            for movement in listed_in(view)
             if movement.order_id is not None and movement.id not in claimed
         }
         asked = {*claimed.values(), *ordered.values()}
@@ -175,7 +182,7 @@ class LearnFromCharge:
                 let_go[movement_id] = refund_id
         for movement_id, refund_id in ordered.items():
             refund = refunds.get(refund_id)
-            if refund is not None and _is_listed_otherwise(refund, view.key, listed):
+            if refund is not None and is_listed_otherwise(refund, view.key, listed):
                 owners[movement_id] = refund
         return _Held(payment, owners, let_go)
 
@@ -218,7 +225,7 @@ class LearnFromCharge:
 
     def _follow_orders(self, view: PaymentView, held: _Held, deadline: Deadline) -> Iterator[bool]:
         """What shows the order of a refund that was thought to have moved nothing."""
-        for movement in _listed(view):
+        for movement in listed_in(view):
             if movement.id in held.owners or movement.order_id is None:
                 continue
             refund = self.ledger.refund(movement.order_id)
@@ -319,7 +326,7 @@ class LearnFromCharge:
         if view.charge.movements is None:
             return payment.moved > payment.taken_back
         unlisted = self._unlisted(payment, view, held.owners)
-        return bool(unlisted) and not _ids_fit(view.charge, held.owners, unlisted or ())
+        return bool(unlisted) and not ids_fit(view.charge, held.owners, unlisted or ())
 
     def _plan(self, view: PaymentView, held: _Held, ordering: str | None) -> Learnt:
         stored, owners = held.payment, held.owners
@@ -330,20 +337,20 @@ class LearnFromCharge:
             return Learnt(stored=stored, current=current, imports=(), snapshot=None)
         unlisted = self._unlisted(current, view, owners)
         if unlisted is None or not self._is_all_named(view, owners, unlisted):
-            beside = _beside(view, owners, unlisted or ())
-            current = _with_sums(current, view, beside=beside)
+            beside = beside_of(view, owners, unlisted or ())
+            current = with_sums(current, view, beside=beside)
             return Learnt(stored=stored, current=current, imports=(), snapshot=None)
         unclaimed = [
             movement
-            for movement in _listed(view)
+            for movement in listed_in(view)
             if movement.id not in owners and not is_made_by(movement, ordering)
         ]
         imports = tuple(self._imports(current, unclaimed, view))
         return Learnt(
             stored=stored,
-            current=_with_sums(current, view),
+            current=with_sums(current, view),
             imports=imports,
-            snapshot=_snapshot(unclaimed, imports, view),
+            snapshot=snapshot_of(unclaimed, imports, view),
         )
 
     def _imports(
@@ -378,25 +385,25 @@ class LearnFromCharge:
         """
         if view.charge is None or view.charge.movements is None:
             return ()
-        if sum(_bound(refund) for refund in owners.values()) >= payment.bound_amount:
+        if sum(bound_amount(refund) for refund in owners.values()) >= payment.bound_amount:
             return ()
         listed = {movement.id for movement in view.charge.movements}
         refunds = self.every_refund(payment.key)
-        if sum(_bound(one) for one in refunds) < payment.bound_amount:
+        if sum(bound_amount(one) for one in refunds) < payment.bound_amount:
             return None
         return [
             one
             for one in refunds
-            if _bound(one) and one.late_failure_at_ms is None
+            if bound_amount(one) and one.late_failure_at_ms is None
             if one.processor_refund_id not in listed
         ]
 
     def _is_all_named(
         self, view: PaymentView, owners: Mapping[str, Refund], unlisted: Sequence[Refund]
     ) -> bool:
-        if view.charge is None or not unlisted or _ids_fit(view.charge, owners, unlisted):
+        if view.charge is None or not unlisted or ids_fit(view.charge, owners, unlisted):
             return True
-        amount = sum(_success(one) for one in unlisted)
+        amount = sum(moved_amount(one) for one in unlisted)
         self.trail.note("ids_do_not_fit", charge=view.charge.id, amount=amount)
         return False
 
@@ -525,33 +532,6 @@ class LearnFromCharge:
             self.trail.note("report_failed", refund_id=refund.id, reason=report.last_error)
 
 
-def _is_listed_otherwise(refund: Refund, key: PaymentKey, listed: Sequence[str]) -> bool:
-    """Whether a refund of that payment, whose order a movement shows, is listed by another id.
-
-    If what it is bound to is listed as well, those are two: it was bound to somebody else's.
-    """
-    bound_to = refund.processor_refund_id
-    return bound_to is not None and bound_to not in listed and payment_key_of(refund) == key
-
-
-def _ids_fit(charge: Charge, owners: Mapping[str, Refund], unlisted: Sequence[Refund]) -> bool:
-    """Whether the list names our successes by the ids that their orders were answered with.
-
-    If one is not listed, though the sum says that it is there, or something of its amount is, what
-    is listed under an unknown id may be that very refund: then nobody can tell what others made.
-    """
-    unknown = {one.money.amount for one in charge.movements or () if one.id not in owners}
-    amount = sum(_success(one) for one in unlisted)
-    ours = amount + sum(_success(one) for one in owners.values())
-    is_summed = amount > 0 and charge.refunded >= ours
-    return not is_summed and not any(one.amount in unknown for one in unlisted)
-
-
-def _listed(view: PaymentView) -> tuple[Movement, ...]:
-    shown = view.charge.movements if view.charge is not None else None
-    return (shown or ())[:MOVEMENTS_MAX]
-
-
 def link_of(stored: Payment | None, after: Payment, view: PaymentView) -> tuple[RecordClaim, ...]:
     """The claim on a Payment Record that the payment gets by this write, if it gets one."""
     record = after.payment_record
@@ -574,68 +554,3 @@ def _linked(stored: Payment, view: PaymentView) -> Payment:
     if stored.payment_record is not None and not stored.is_unused:
         return stored
     return replace(stored, payment_record=view.payment_record, captured=view.captured)
-
-
-@dataclass(frozen=True, slots=True)
-class _Beside:
-    """What is listed under ids that are nobody's, minor units: others' perhaps."""
-
-    moved: int
-    pending: int
-
-
-def _beside(view: PaymentView, owners: Mapping[str, Refund], unlisted: Sequence[Refund]) -> _Beside:
-    """What others made at least, where the list may name refunds of ours by other ids.
-
-    What is of the amount of one that is not listed may be that one. The rest is not ours, whatever
-    the sum says: a refund of ours may have moved since the list was read.
-    """
-    ours = Counter(_success(one) for one in unlisted)
-    moved = pending = 0
-    for movement in _listed(view):
-        amount = movement.money.amount
-        if movement.id in owners or movement.status is MovementStatus.FAILED:
-            continue
-        if movement.status is MovementStatus.PENDING:
-            pending += amount
-        elif ours[amount]:
-            ours[amount] -= 1
-        else:
-            moved += amount
-    return _Beside(moved, pending)
-
-
-def _with_sums(payment: Payment, view: PaymentView, *, beside: _Beside | None = None) -> Payment:
-    """The payment with what others refunded and cannot be imported, since it is only a sum.
-
-    A pending refund of ours is not in the processor's sum, so only what succeeded is ours there.
-    ``beside``: what is listed beside that sum, where it cannot be told what of it is ours.
-    """
-    on_charge = None
-    if view.charge is not None:
-        others = max(0, view.charge.refunded - (payment.moved - payment.taken_back))
-        if beside is not None:
-            on_charge = max(others, beside.moved) + beside.pending
-        else:
-            on_charge = others if view.charge.movements is None else 0
-    return learn_foreign(payment, in_book=view.in_book, on_charge=on_charge)
-
-
-def _bound(refund: Refund) -> int:
-    """The amount of a refund that the processor has and that has not failed; 0 of any other."""
-    is_bound = refund.processor_refund_id is not None and refund.state not in FREED
-    return refund.amount if is_bound else 0
-
-
-def _success(refund: Refund) -> int:
-    """The amount of a refund that succeeded, taken back or not; 0 of any other."""
-    return refund.amount if refund.state is State.SUCCEEDED else 0
-
-
-def _snapshot(
-    unclaimed: Sequence[Movement], imports: Sequence[Refund], view: PaymentView
-) -> tuple[str, ...] | None:
-    if view.charge is None or view.charge.movements is None:
-        return None
-    imported = {refund.processor_refund_id for refund in imports}
-    return tuple(movement.id for movement in unclaimed if movement.id not in imported)

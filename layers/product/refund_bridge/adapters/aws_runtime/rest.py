@@ -22,7 +22,7 @@ from refund_bridge.domain.errors import (
     PayloadTooLargeError,
     RefundBridgeError,
 )
-from refund_bridge.http.answers import HttpAnswer, error_answer
+from refund_bridge.http.answers import ApiAnswer, error_answer
 from refund_bridge.ports.ledger import LedgerConflictError, LedgerUnavailableError
 
 BODY_BYTES_MAX: Final = 256 * 1024
@@ -107,7 +107,7 @@ class RestFunction:
                 return raw
         raise PayloadTooLargeError("The body is larger than 256 KB.")
 
-    def answer(self, answer: HttpAnswer) -> Response[str]:
+    def answer(self, answer: ApiAnswer) -> Response[str]:
         """The answer as the gateway takes it."""
         headers: dict[str, str | list[str]] = {
             "Cache-Control": "no-store",

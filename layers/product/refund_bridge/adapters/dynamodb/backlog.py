@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from refund_bridge.adapters.dynamodb.items import due_shard_of
 from refund_bridge.adapters.dynamodb.keys import Item, refund_id_in, refund_key
-from refund_bridge.adapters.dynamodb.refusals import CONDITION_FAILED, RefusedError
+from refund_bridge.adapters.dynamodb.refusals import CONDITION_FAILED, RequestRefusedError
 from refund_bridge.adapters.dynamodb.table import DynamoDbTable, unavailable_or_defect
 from refund_bridge.adapters.dynamodb.values import decode_item, encode_item
 from refund_bridge.ports.events import Unannounced
@@ -117,7 +117,7 @@ class DynamoDbBacklog:
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except RefusedError as refusal:
+        except RequestRefusedError as refusal:
             if not refusal.objects(CONDITION_FAILED):
                 unavailable_or_defect(refusal)
             # botocore may have sent it twice, and the condition failed on our own first copy.

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from refund_bridge.adapters.dynamodb.keys import Item, UnreadableItemError
-from refund_bridge.adapters.dynamodb.refusals import CONDITION_FAILED, RefusedError
+from refund_bridge.adapters.dynamodb.refusals import CONDITION_FAILED, RequestRefusedError
 from refund_bridge.adapters.dynamodb.table import DynamoDbTable, unavailable_or_defect
 from refund_bridge.adapters.dynamodb.values import encode_item
 from refund_bridge.ports.batches import Batch, BatchRow
@@ -97,7 +97,7 @@ class DynamoDbBatches:
             self._table.ask(
                 "put_item", TableName=self._table.name, Item=encode_item(item), **given, **values
             )
-        except RefusedError as refusal:
+        except RequestRefusedError as refusal:
             if refusal.objects(CONDITION_FAILED):
                 raise LedgerConflictError(f"the batch {batch.name} has changed") from refusal
             unavailable_or_defect(refusal)

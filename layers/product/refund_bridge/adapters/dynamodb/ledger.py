@@ -22,7 +22,7 @@ from refund_bridge.adapters.dynamodb.refusals import (
     CONDITION_FAILED,
     CONFLICT,
     INVALID,
-    RefusedError,
+    RequestRefusedError,
 )
 from refund_bridge.adapters.dynamodb.table import DynamoDbTable, unavailable_or_defect
 from refund_bridge.adapters.dynamodb.values import decode_item, encode_item
@@ -172,7 +172,7 @@ class DynamoDbLedger:
         returns = {"ReturnValues": "ALL_NEW", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         try:
             answer = self._table.ask("update_item", **update, **returns)
-        except RefusedError as refusal:
+        except RequestRefusedError as refusal:
             if not refusal.objects(CONDITION_FAILED):
                 unavailable_or_defect(refusal)
             # As in ``_write_one``, the condition may have failed on our own first copy.
@@ -185,7 +185,7 @@ class DynamoDbLedger:
             self._table.ask(
                 operation, **write.arguments, ReturnValuesOnConditionCheckFailure="ALL_OLD"
             )
-        except RefusedError as refusal:
+        except RequestRefusedError as refusal:
             if not refusal.objects(CONDITION_FAILED, CONFLICT):
                 unavailable_or_defect(refusal)
             if refusal.stored_by(write_id):
@@ -201,7 +201,7 @@ class DynamoDbLedger:
             self._table.ask(
                 "transact_write_items", TransactItems=items, ClientRequestToken=write_id
             )
-        except RefusedError as refusal:
+        except RequestRefusedError as refusal:
             failed = [
                 write
                 for write, reason in zip(writes, refusal.reasons, strict=False)
@@ -221,7 +221,7 @@ def _at_most(limit: int, processor_refund_ids: Sequence[str]) -> list[str]:
     return ids
 
 
-def _is_anothers(refusal: RefusedError, write: ConditionalWrite) -> bool:
+def _is_anothers(refusal: RequestRefusedError, write: ConditionalWrite) -> bool:
     """Whether the stored item shows that no copy of ``write`` was executed, though one was resent.
 
     A claim of ours would have let the second copy pass. An item that is not beyond the revision

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from refund_bridge.adapters.dynamodb.items import payment_item, payment_of
 from refund_bridge.adapters.dynamodb.keys import Item, UnreadableItemError
-from refund_bridge.adapters.dynamodb.refusals import CONDITION_FAILED, RefusedError
+from refund_bridge.adapters.dynamodb.refusals import CONDITION_FAILED, RequestRefusedError
 from refund_bridge.adapters.dynamodb.table import DynamoDbTable, unavailable_or_defect
 from refund_bridge.adapters.dynamodb.values import encode_item, plain
 from refund_bridge.domain.errors import RefundBridgeError
@@ -57,7 +57,7 @@ class DynamoDbLooks:
                 ExpressionAttributeValues=encode_item(values),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except RefusedError as refusal:
+        except RequestRefusedError as refusal:
             if not refusal.objects(CONDITION_FAILED):
                 unavailable_or_defect(refusal)
             # botocore may have sent it twice, and the condition failed on our own first copy.
@@ -75,7 +75,7 @@ class DynamoDbLooks:
     def _replace(self, what: str, facts: Item) -> None:
         try:
             self._put(what, facts)
-        except RefusedError as refusal:
+        except RequestRefusedError as refusal:
             unavailable_or_defect(refusal)
 
     def _put(self, what: str, facts: Item, **conditions: Any) -> None:

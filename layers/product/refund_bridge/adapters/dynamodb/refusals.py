@@ -55,7 +55,7 @@ _ASKED_AGAIN: Final = CONFLICT | THROTTLED | IN_PROGRESS
 PAUSES_S: Final = (0.1, 0.2, 0.4)
 
 
-class RefusedError(Exception):
+class RequestRefusedError(Exception):
     """DynamoDB refused, finally.
 
     Attributes:
@@ -91,7 +91,7 @@ def ask_again_if_busy(
     """What ``ask`` returns; asked again, a bounded number of times, while DynamoDB is only busy.
 
     Raises:
-        RefusedError: the last refusal.
+        RequestRefusedError: the last refusal.
     """
     sent_again = False
     for pause in (*PAUSES_S, None):
@@ -101,7 +101,7 @@ def ask_again_if_busy(
             sent_again |= _copies(error) > 0
             if pause is None or not _is_only_busy(error):
                 # Not chained: the original's text may repeat the request.
-                raise RefusedError(error, sent_again=sent_again) from None
+                raise RequestRefusedError(error, sent_again=sent_again) from None
             sleep(pause * (1 - random() / 2))
     raise AssertionError("the last try returns or raises")
 

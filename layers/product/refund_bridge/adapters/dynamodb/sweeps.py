@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from refund_bridge.adapters.dynamodb.keys import Item
-from refund_bridge.adapters.dynamodb.refusals import CONDITION_FAILED, RefusedError
+from refund_bridge.adapters.dynamodb.refusals import CONDITION_FAILED, RequestRefusedError
 from refund_bridge.adapters.dynamodb.table import DynamoDbTable, unavailable_or_defect
 from refund_bridge.adapters.dynamodb.values import encode_item
 from refund_bridge.ports.ledger import LedgerConflictError, LedgerUnavailableError
@@ -85,7 +85,7 @@ class DynamoDbSweeps:
                 ConditionExpression=condition,
                 **given,
             )
-        except RefusedError as refusal:
+        except RequestRefusedError as refusal:
             if refusal.objects(CONDITION_FAILED):
                 raise LedgerConflictError(f"the sweep of {sweep.processor} has moved") from refusal
             unavailable_or_defect(refusal)

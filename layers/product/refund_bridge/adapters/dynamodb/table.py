@@ -12,7 +12,7 @@ from refund_bridge.adapters.dynamodb.keys import Item, can_exist
 from refund_bridge.adapters.dynamodb.refusals import (
     INVALID,
     PAUSES_S,
-    RefusedError,
+    RequestRefusedError,
     ask_again_if_busy,
 )
 from refund_bridge.adapters.dynamodb.values import decode_item, encode_item
@@ -89,7 +89,7 @@ class DynamoDbTable:
         """The answer to one request, tried again while the table is only busy.
 
         Raises:
-            RefusedError: DynamoDB refused, finally; what that means is the caller's to say.
+            RequestRefusedError: DynamoDB refused, finally; what that means is the caller's to say.
             LedgerUnavailableError: there was no answer.
             LedgerDefectError: the request was not one that could be sent.
         """
@@ -120,11 +120,11 @@ class DynamoDbTable:
     def _read(self, operation: str, **request: Any) -> dict[str, Any]:
         try:
             return self.ask(operation, **request)
-        except RefusedError as refusal:
+        except RequestRefusedError as refusal:
             unavailable_or_defect(refusal)
 
 
-def unavailable_or_defect(refusal: RefusedError) -> NoReturn:
+def unavailable_or_defect(refusal: RequestRefusedError) -> NoReturn:
     """Raise what a refusal means that is no conflict."""
     if refusal.objects(INVALID):
         raise LedgerDefectError(f"DynamoDB finds the request not valid: {refusal}") from refusal

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from refund_bridge.adapters.dynamodb.keys import Item
-from refund_bridge.adapters.dynamodb.refusals import CONDITION_FAILED, RefusedError
+from refund_bridge.adapters.dynamodb.refusals import CONDITION_FAILED, RequestRefusedError
 from refund_bridge.adapters.dynamodb.table import DynamoDbTable, unavailable_or_defect
 from refund_bridge.adapters.dynamodb.values import decode_item, encode_item
 from refund_bridge.delivering.address import ADDRESS_ID
@@ -166,7 +166,7 @@ class DynamoDbWebhookAddresses:
             request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         try:
             answer = self._table.ask("update_item", **request)
-        except RefusedError as refusal:
+        except RequestRefusedError as refusal:
             if not refusal.objects(CONDITION_FAILED):
                 unavailable_or_defect(refusal)
             return refusal.stored, False

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from refund_bridge.adapters.dynamodb.items import due_shard_of
 from refund_bridge.adapters.dynamodb.keys import Item, refund_id_in, refund_key
-from refund_bridge.adapters.dynamodb.refusals import CONDITION_FAILED, RefusedError
+from refund_bridge.adapters.dynamodb.refusals import CONDITION_FAILED, RequestRefusedError
 from refund_bridge.adapters.dynamodb.table import DynamoDbTable, unavailable_or_defect
 from refund_bridge.adapters.dynamodb.values import decode_item, encode_item
 from refund_bridge.delivering.ports import Cursor, LeaseLostError, NotNow
@@ -203,7 +203,7 @@ class DynamoDbWebhookCursors:
             request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         try:
             answer = self._table.ask("update_item", **request)
-        except RefusedError as refusal:
+        except RequestRefusedError as refusal:
             if not refusal.objects(CONDITION_FAILED):
                 unavailable_or_defect(refusal)
             return refusal.stored, False

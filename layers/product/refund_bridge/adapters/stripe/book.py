@@ -9,7 +9,7 @@ from refund_bridge.adapters.stripe.answers import (
     read_payment_intent,
     read_payment_record,
 )
-from refund_bridge.adapters.stripe.calls import Ask, RefusedError, StripeCalls
+from refund_bridge.adapters.stripe.calls import Ask, StripeCalls, StripeRefusedError
 from refund_bridge.domain.payment_record import PaymentRecord, StripeReference
 from refund_bridge.domain.refund import ReportParameters
 from refund_bridge.ports.processor import UnreadableAnswerError
@@ -85,7 +85,7 @@ class StripeBook:
                 ),
                 deadline,
             )
-        except RefusedError as error:
+        except StripeRefusedError as error:
             return error.refusal.of_report()
         if booked.get("id") != parameters.payment_record:
             return ReportUnclear("Stripe's answer is a success that names another object")

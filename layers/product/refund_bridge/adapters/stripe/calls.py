@@ -49,7 +49,7 @@ def prime() -> tuple[type, ...]:
     )
 
 
-class RefusedError(Exception):
+class StripeRefusedError(Exception):
     """Stripe's error, read; ends an attempt."""
 
     def __init__(self, refusal: StripeRefusal) -> None:
@@ -88,7 +88,7 @@ class StripeCalls:
             return self._ask(ask, deadline, reads=True)
         except KeyUnavailableError as error:
             raise ProviderUnavailableError(error.reason, was_asked=False) from error
-        except RefusedError as error:
+        except StripeRefusedError as error:
             refusal = error.refusal
             if refusal.is_missing:
                 raise StripeObjectNotFoundError(refusal.message) from error
@@ -107,21 +107,21 @@ class StripeCalls:
         is another one.
 
         Raises:
-            RefusedError: it is not known to be done; the refusal says more.
+            StripeRefusedError: it is not known to be done; the refusal says more.
         """
         try:
             return self._ask(ask, deadline, reads=False)
         except KeyUnavailableError as error:
             # What callers are shown names no parameter; the log has the reason.
             reason = f"Stripe's key could not be read ({type(error).__name__})"
-            raise RefusedError(StripeRefusal.unasked(reason)) from error
+            raise StripeRefusedError(StripeRefusal.unasked(reason)) from error
 
     def _ask(self, ask: Ask, deadline: Deadline, *, reads: bool) -> dict[str, Any]:
         """One SDK call, and at most one more: with a rotated key, or to repeat a failed read."""
         key = self._key.current()
         try:
             return self._once(ask, key, deadline, fresh=False)
-        except RefusedError as error:
+        except StripeRefusedError as error:
             if error.refusal.is_of_the_credential:
                 rotated = other_key(self._key, key)
                 if rotated is None:
@@ -142,6 +142,6 @@ class StripeCalls:
             return ask(client).to_dict()
         # Not chained: these carry the body or a part of it, which may hold a customer's data.
         except stripe.StripeError as error:
-            raise RefusedError(StripeRefusal.read(error, secret=key)) from None
+            raise StripeRefusedError(StripeRefusal.read(error, secret=key)) from None
         except _MISREAD as error:
-            raise RefusedError(StripeRefusal.misread(type(error).__name__)) from None
+            raise StripeRefusedError(StripeRefusal.misread(type(error).__name__)) from None

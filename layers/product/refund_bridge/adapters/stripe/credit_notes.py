@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from refund_bridge.adapters.http.api_key import ApiKey
 from refund_bridge.adapters.http.client import DeadlineHttp
-from refund_bridge.adapters.stripe.calls import RefusedError, StripeCalls
+from refund_bridge.adapters.stripe.calls import StripeCalls, StripeRefusedError
 from refund_bridge.ports.processor import ProviderUnavailableError, UnreadableAnswerError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.ports.stripe import (
@@ -77,7 +77,7 @@ class StripeCreditNotes:
                 ),
                 deadline,
             )
-        except RefusedError as error:
+        except StripeRefusedError as error:
             return _refused(error)
         note = issued.get("id")
         if not isinstance(note, str) or not note or not _is_of(issued, order):
@@ -102,7 +102,7 @@ class StripeCreditNotes:
         return [_named(note) for note in notes], has_more
 
 
-def _refused(error: RefusedError) -> CreditNoteOutcome:
+def _refused(error: StripeRefusedError) -> CreditNoteOutcome:
     refusal = error.refusal
     if refusal.is_missing:
         # The invoice was found a moment ago, and the report is just as young: it may be on its way.

@@ -17,11 +17,11 @@ from refund_bridge.domain.charge import Charge
 from refund_bridge.domain.payment import Payment, PaymentKey
 from refund_bridge.domain.payment_record import PaymentRecord
 from refund_bridge.domain.refund import STRIPE, Refund
-from refund_bridge.operating.reconcile import Comparison, Difference, Sides, compare, unknown_charge
 from refund_bridge.ports.processor import ChargeNotFoundError, ProviderUnavailableError
 from refund_bridge.ports.stripe import StripeObjectNotFoundError
 from refund_bridge.refunding.look_up import charge_of
 from refundctl import walk
+from refundctl.deciding.reconcile import Comparison, Difference, Sides, compare, unknown_charge
 from refundctl.world import World
 
 READS = 3

@@ -3,8 +3,8 @@
 from typing import Any
 
 from refund_bridge.domain.refund import Refund
-from refund_bridge.operating.forget import NeededStillError, words_of
 from refundctl import options, who
+from refundctl.deciding.forget import NeededStillError, words_of
 from refundctl.exits import Exit, RefusedError
 from refundctl.options import Call, Groups
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from refund_bridge.operating.handle import NothingToHandleError
 from refund_bridge.refunding.record_outcome import Stored
 from refundctl import options, who
+from refundctl.deciding.handle import NothingToHandleError
 from refundctl.exits import Exit, RefusedError
 from refundctl.facts import goes_to, money
 from refundctl.options import Call, Groups

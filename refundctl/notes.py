@@ -2,8 +2,8 @@
 
 from refund_bridge.domain.errors import RefundNotFoundError
 from refund_bridge.domain.state_machine import CreditNoteState
-from refund_bridge.operating.replay_credit_note import NothingToReplayError
 from refundctl import options, who
+from refundctl.deciding.replay_credit_note import NothingToReplayError
 from refundctl.exits import Exit
 from refundctl.options import Call, Groups
 

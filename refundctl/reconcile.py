@@ -12,9 +12,9 @@ from typing import Any
 
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import PaymentKey, payment_key_of
-from refund_bridge.operating.reconcile import Difference
 from refundctl import options, walk
 from refundctl.comparing import Comparer, SilentProviderError
+from refundctl.deciding.reconcile import Difference
 from refundctl.exits import Exit
 from refundctl.facts import money
 from refundctl.options import Call, Groups

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from refund_bridge.operating.accept_excess import Excess, NothingToAcceptError
 from refundctl import options, who
+from refundctl.deciding.accept_excess import Excess, NothingToAcceptError
 from refundctl.exits import Exit, RefusedError
 from refundctl.facts import money
 from refundctl.options import Call, Groups

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from refund_bridge.domain.refund import Refund
-from refund_bridge.operating.report_by_hand import (
+from refund_bridge.reporting.read_sums import Sums
+from refundctl import options, who
+from refundctl.deciding.report_by_hand import (
     Owed,
     ReportDecision,
     ReportDecisionRefusedError,
@@ -17,8 +19,6 @@ from refund_bridge.operating.report_by_hand import (
     Waive,
     WeighedReport,
 )
-from refund_bridge.reporting.read_sums import Sums
-from refundctl import options, who
 from refundctl.exits import Exit, RefusedError
 from refundctl.facts import money, report_text
 from refundctl.options import Call, Groups

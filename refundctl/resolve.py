@@ -11,7 +11,8 @@ from deployed.command_lines import spelt
 from refund_bridge.domain.charge import Movement
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.state_machine import ReportState, State
-from refund_bridge.operating.resolve import (
+from refundctl import options, who
+from refundctl.deciding.resolve import (
     Decision,
     EvidenceChangedError,
     ItFailed,
@@ -19,7 +20,6 @@ from refund_bridge.operating.resolve import (
     Resolution,
     ResolutionRefusedError,
 )
-from refundctl import options, who
 from refundctl.exits import Exit, MisusedError, RefusedError
 from refundctl.facts import money
 from refundctl.options import Call, Groups

@@ -3,8 +3,8 @@
 from typing import Any
 
 from refund_bridge.domain.payment import Payment
-from refund_bridge.operating.unlink import LinkInUseError
 from refundctl import options, who
+from refundctl.deciding.unlink import LinkInUseError
 from refundctl.exits import Exit, RefusedError
 from refundctl.options import Call, Groups
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from refund_bridge.operating.withdraw import WithdrawalRefusedError, is_withdrawn
 from refund_bridge.refunding.record_outcome import Stored
+from refund_bridge.refunding.withdraw import WithdrawalRefusedError, is_withdrawn
 from refundctl import options, who
 from refundctl.exits import Exit, RefusedError
 from refundctl.facts import goes_to, money

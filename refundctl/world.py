@@ -26,14 +26,6 @@ from refund_bridge.adapters.stripe.book import StripeBook
 from refund_bridge.adapters.stripe.key_of_mode import ModeCheckedKey
 from refund_bridge.bootstrap.use_cases import Ports, Rules, Times, UseCases
 from refund_bridge.config import Mode
-from refund_bridge.operating.accept_excess import AcceptExcess
-from refund_bridge.operating.forget import ForgetWords
-from refund_bridge.operating.handle import HandleTakenBack
-from refund_bridge.operating.replay_credit_note import ReplayCreditNote
-from refund_bridge.operating.report_by_hand import ReportByHand
-from refund_bridge.operating.resolve import ResolveRefund
-from refund_bridge.operating.unlink import Unlink
-from refund_bridge.operating.withdraw import WithdrawRefund
 from refund_bridge.ports.batches import BatchLog
 from refund_bridge.ports.events import Backlog
 from refund_bridge.ports.ledger import Ledger
@@ -47,7 +39,15 @@ from refund_bridge.reading.listing import every_refund_of
 from refund_bridge.refunding.learn_from_charge import LearnFromCharge
 from refund_bridge.refunding.locate_payment import LinkResolver, VerifyCharge
 from refund_bridge.refunding.record_outcome import Recorder
+from refund_bridge.refunding.withdraw import WithdrawRefund
 from refund_bridge.reporting.read_sums import ReadSums
+from refundctl.deciding.accept_excess import AcceptExcess
+from refundctl.deciding.forget import ForgetWords
+from refundctl.deciding.handle import HandleTakenBack
+from refundctl.deciding.replay_credit_note import ReplayCreditNote
+from refundctl.deciding.report_by_hand import ReportByHand
+from refundctl.deciding.resolve import ResolveRefund
+from refundctl.deciding.unlink import Unlink
 from refundctl.processors import settings_of
 from refundctl.target import Target
 from refundctl.webhooks_out import WebhooksOut, webhooks_out_of

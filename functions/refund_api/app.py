@@ -46,9 +46,9 @@ from refund_bridge.http.queries import (
     parse_sync,
     require_no_parameters,
 )
-from refund_bridge.operating.withdraw import WithdrawalRefusedError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding.command import CreateRefund
+from refund_bridge.refunding.withdraw import WithdrawalRefusedError
 
 # All provider calls of one request together; under the gateway's 29 s with room to answer.
 PROVIDER_BUDGET_MS = 24_000

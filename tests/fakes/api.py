@@ -2,8 +2,8 @@
 
 from refund_bridge.bootstrap.refund_api import RefundApi
 from refund_bridge.http.callers import Callers
-from refund_bridge.operating.withdraw import WithdrawRefund
 from refund_bridge.refunding.in_flight import ExecuteOrAwait
+from refund_bridge.refunding.withdraw import WithdrawRefund
 from tests.fakes.payouts import payout_rules
 from tests.fakes.world import STAGE, World
 

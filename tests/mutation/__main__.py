@@ -33,24 +33,35 @@ import pytest
 from tests.mutation.mutants import Mutant, mutants_of
 
 ROOT: Final = Path(__file__).parents[2]
-PRODUCT: Final = ROOT / "layers" / "product" / "refund_bridge"
+PRODUCT: Final = ROOT / "layers" / "product"
 EXPLANATIONS: Final = ROOT / "docs" / "mutation.md"
 # Processor time, which a busy machine does not lengthen, and several times as much as all of them
 # take: under a virtual clock an endless loop is endless.
 PROCESSOR_S: Final = 120
 # fmt: off
 MODULES: Final = (
-    "domain.state_machine", "domain.transitions", "domain.payment", "domain.external_refund",
-    "domain.outcome", "domain.evidence", "domain.backoff", "domain.stripe_knows",
-    "refunding.claims", "refunding.record_outcome", "refunding.reserve", "refunding.execute",
-    "refunding.learn_from_charge", "refunding.look_up", "refunding.send", "refunding.unlinked",
-    "reporting.report", "reporting.report_steps", "reporting.read_sums", "reporting.look_at_sums",
-    "reporting.credit_note", "settling.settle", "settling.run", "observing.observe_payment",
-    "operating.resolve", "operating.withdraw", "operating.replay_credit_note",
+    *(
+        f"refund_bridge.{name}"
+        for name in (
+            "domain.state_machine", "domain.transitions", "domain.payment",
+            "domain.external_refund",
+            "domain.outcome", "domain.evidence", "domain.backoff", "domain.stripe_knows",
+            "domain.listed_refunds", "refunding.claims", "refunding.record_outcome",
+            "refunding.reserve", "refunding.execute", "refunding.learn_from_charge",
+            "refunding.look_up", "refunding.send", "refunding.unlinked", "refunding.withdraw",
+            "reporting.report", "reporting.report_steps", "reporting.read_sums",
+            "reporting.look_at_sums", "reporting.credit_note", "settling.settle",
+            "settling.settling", "settling.find_out", "settling.follow_pending",
+            "settling.run_scheduled", "settling.tell_stripe", "settling.look_after", "settling.run",
+            "observing.observe_payment",
+        )
+    ),
+    "refundctl.deciding.resolve", "refundctl.deciding.replay_credit_note",
 )
 # Where the tests of rules and use cases are, and which of them are of files and texts.
 TESTED: Final = (
-    "domain", "refunding", "reporting", "settling", "observing", "reading", "events", "operating",
+    "domain", "refunding", "reporting", "settling", "observing", "reading", "events",
+    "refundctl/deciding",
 )
 ELSEWHERE: Final = frozenset({"test_money.py", "test_event_schemas.py", "test_requested.py"})
 # fmt: on
@@ -64,7 +75,7 @@ class _InPlace(MetaPathFinder, Loader):
         self._tree = tree
 
     def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
-        return spec_from_loader(name, self) if name == f"refund_bridge.{self._module}" else None
+        return spec_from_loader(name, self) if name == self._module else None
 
     def exec_module(self, module: ModuleType) -> None:
         exec(compile(self._tree, f"{self._module}.py", "exec"), module.__dict__)  # noqa: S102
@@ -107,7 +118,8 @@ def survives(mutant: Mutant, module: str) -> bool:
 def survivors_of(module: str, explained: set[str]) -> set[str]:
     """Try every mutant of the module; the names of those that survive."""
     began = time.monotonic()
-    source = (PRODUCT / f"{module.replace('.', '/')}.py").read_text()
+    root = ROOT if module.startswith("refundctl.") else PRODUCT
+    source = (root / f"{module.replace('.', '/')}.py").read_text()
     if not survives(Mutant("unchanged", ast.parse(source)), module):
         raise SystemExit(f"{module}: its tests fail on it as it is")
     count, survivors = 0, list[str]()
@@ -135,13 +147,13 @@ def warm_up() -> None:
     """Import what the tests need of other people's code once, rather than once per mutant."""
     __import__("tests.fakes.world")
     for name in list(sys.modules):
-        if name.split(".")[0] in ("refund_bridge", "tests"):
+        if name.split(".")[0] in ("refund_bridge", "refundctl", "tests"):
             del sys.modules[name]
 
 
 def main(modules: list[str]) -> int:
     """Run the mutants of the modules; the exit status says whether all is in order."""
-    sys.path[:0] = [str(ROOT), str(PRODUCT.parent)]
+    sys.path[:0] = [str(ROOT), str(PRODUCT)]
     warm_up()
     # In the list of explanations a mutant's name stands in backquotes, first in its line.
     explained = set(re.findall(r"^- ``?(.+?)``?:\s", EXPLANATIONS.read_text(), re.MULTILINE))

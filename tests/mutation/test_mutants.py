@@ -1,9 +1,14 @@
 """Which changes are made to a module, and which are not."""
 
 import ast
+import os
+import subprocess
+import sys
 
 import pytest
 
+from deployed import paths
+from tests.mutation import __main__ as mutation
 from tests.mutation.mutants import mutants_of
 
 
@@ -62,3 +67,26 @@ def test_each_mutant_differs_from_the_module_in_one_place() -> None:
     trees = [ast.unparse(mutant.tree) for mutant in mutants_of(source, "m")]
     assert len(trees) == len(set(trees)) == len(names(source))
     assert ast.unparse(ast.parse(source)) not in trees
+
+
+@pytest.mark.parametrize("module", mutation.MODULES)
+def test_every_module_is_there_and_some_tests_are_named_after_its_folder(module: str) -> None:
+    root = paths.ROOT if module.startswith("refundctl.") else mutation.PRODUCT
+    assert (root / f"{module.replace('.', '/')}.py").exists()
+    assert mutation.tests_of(module)
+    leaf = mutation.leaf_of(module)
+    assert [one for one in mutation.MODULES if mutation.leaf_of(one) == leaf] == [module]
+
+
+def test_the_unit_tests_run_as_mutants_have_them_run() -> None:
+    # Given a process that loads none of pytest's plugins by itself
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/domain"],
+        cwd=paths.ROOT,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # Then the tests run and pass
+    assert done.returncode == 0, done.stdout

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from refund_bridge.domain.payment import PaymentKey
 from refund_bridge.domain.refund import PUBLIC_STATUSES, Refund
 from refund_bridge.domain.state_machine import State
-from refund_bridge.operating.withdraw import FAILURE
 from refund_bridge.reading.listing import SPAN_MS, ListQuery, ListRefunds
+from refund_bridge.refunding.withdraw import FAILURE
 from tests.contract.ledger.examples import a_refund
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.listing import MemoryListing

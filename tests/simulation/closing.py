@@ -12,8 +12,9 @@ from refund_bridge.domain.errors import PaymentNotFoundError
 from refund_bridge.domain.payment import payment_key_of
 from refund_bridge.domain.refund import Refund, ReportCause
 from refund_bridge.domain.state_machine import ReportState, State
-from refund_bridge.operating.accept_excess import AcceptExcess, NothingToAcceptError
-from refund_bridge.operating.report_by_hand import (
+from refund_bridge.ports.runtime import Deadline
+from refundctl.deciding.accept_excess import AcceptExcess, NothingToAcceptError
+from refundctl.deciding.report_by_hand import (
     Owed,
     ReportByHand,
     ReportDecision,
@@ -21,15 +22,14 @@ from refund_bridge.operating.report_by_hand import (
     ToldByOthers,
     Waive,
 )
-from refund_bridge.operating.resolve import (
+from refundctl.deciding.resolve import (
     Decision,
     ItFailed,
     ItSucceeded,
     ResolutionRefusedError,
     ResolveRefund,
 )
-from refund_bridge.operating.unlink import LinkInUseError, Unlink
-from refund_bridge.ports.runtime import Deadline
+from refundctl.deciding.unlink import LinkInUseError, Unlink
 from tests.fakes.abilities import ABILITIES
 from tests.fakes.processor_books import FakeRefund
 from tests.simulation.alarms import UNLISTED

@@ -18,7 +18,6 @@ from refund_bridge.domain.payment import Payment, PaymentKey
 from refund_bridge.domain.payment_snapshot import PaymentView
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.stripe_knows import Line, Refused, Standing
-from refund_bridge.operating.resolve import ResolutionRefusedError, ResolveRefund
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding import execute
 from refund_bridge.refunding import learn_from_charge as learn
@@ -30,6 +29,7 @@ from refund_bridge.reporting import report
 from refund_bridge.reporting.look_at_sums import Looked
 from refund_bridge.settling import find_out, follow_pending, run_scheduled, settle, tell_stripe
 from refund_bridge.settling.settling import NOT_SET_UP, Settled, Settling
+from refundctl.deciding.resolve import ResolutionRefusedError, ResolveRefund
 from tests.simulation.planting import defect
 
 

@@ -23,7 +23,6 @@ USE_CASES: Final = {
     "contract": frozenset({"domain", "reading"}),
     "events": frozenset({"contract", "domain", "ports", "refunding"}),
     "delivering": frozenset({"domain", "events", "ports"}),
-    "operating": frozenset({"domain", "ports", "refunding", "reporting"}),
     "http": frozenset({"contract", "domain", "ports", "reading", "refunding"}),
 }
 WORLD: Final = {
@@ -77,8 +76,8 @@ def is_standard(module: str) -> bool:
 
 
 def test_every_folder_of_the_product_is_known_here() -> None:
-    there = {path.stem for path in PRODUCT.iterdir() if path.suffix in ("", ".py")}
-    assert there - {"__init__", "__pycache__"} == set(FOLDERS)
+    there = {path.relative_to(PRODUCT).parts[0] for path in PRODUCT.rglob("*.py")}
+    assert {name.removesuffix(".py") for name in there} - {"__init__"} == set(FOLDERS)
     assert all(any(True for _ in modules_of(folder)) for folder in FOLDERS)
 
 
@@ -124,6 +123,13 @@ def test_a_tool_imports_only_the_tools_before_it(tool: str) -> None:
     later = TOOLS[TOOLS.index(tool) + 1 :]
     for path in (paths.ROOT / tool).rglob("*.py"):
         assert not [name for name in imported(path) if name.split(".")[0] in later], path
+
+
+def test_what_a_person_decides_is_a_use_case_that_is_not_shipped() -> None:
+    for path in (paths.ROOT / "refundctl" / "deciding").glob("*.py"):
+        allowed = ("refund_bridge.", "refund_bridge", "refundctl.deciding")
+        assert all(is_standard(name) or name.startswith(allowed) for name in imported(path)), path
+        assert folders_imported(path) <= {"domain", "ports", "refunding", "reporting"}, path
 
 
 def test_the_product_knows_no_tool_and_no_test() -> None:

@@ -11,7 +11,6 @@ from refund_bridge.domain.payment import Payment, PaymentKey
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.state_machine import Event
 from refund_bridge.domain.transitions import transition
-from refund_bridge.operating.withdraw import FAILURE
 from refund_bridge.ports.ledger import Commit, Ledger, PaymentWrite
 from refund_bridge.ports.listing import (
     Listing,
@@ -22,6 +21,7 @@ from refund_bridge.ports.listing import (
     Position,
     Selection,
 )
+from refund_bridge.refunding.withdraw import FAILURE
 from tests.contract.ledger.conftest import Subject, Table
 from tests.contract.ledger.examples import NOW, a_payment, a_refund, keep, unique, why, write
 from tests.fakes.ledger import MemoryLedger

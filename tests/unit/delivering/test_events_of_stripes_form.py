@@ -20,7 +20,7 @@ from refund_bridge.delivering.signature import signature_of
 from refund_bridge.domain.payment import payment_key_of
 from refund_bridge.domain.refund import TAKEN_BACK, Entry, Failure, Refund, RefundType
 from refund_bridge.domain.state_machine import State
-from refund_bridge.operating.withdraw import FAILURE
+from refund_bridge.refunding.withdraw import FAILURE
 from tests.fakes.world import World
 
 SECRETS = ("whsec_" + "a1" * 20, "whsec_" + "b2" * 20)

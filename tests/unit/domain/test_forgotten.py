@@ -13,8 +13,8 @@ from refund_bridge.domain.forgotten import digest_of, is_of
 from refund_bridge.domain.instruction import UnlinkedOrder
 from refund_bridge.domain.refund import PaymentMethodKind, ReferenceType, RefundType
 from refund_bridge.domain.state_machine import State
-from refund_bridge.operating.forget import ForgetWords, NeededStillError
 from refund_bridge.ports.ledger import LedgerConflictError
+from refundctl.deciding.forget import ForgetWords, NeededStillError
 from tests.fakes.processor_fates import Answered, Conduct, NotSent, RequestLost
 from tests.fakes.world import STEP_MS, World
 

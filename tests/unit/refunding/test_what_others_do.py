@@ -17,20 +17,6 @@ from refund_bridge.domain.payment import PaymentKey
 from refund_bridge.domain.payment_record import PaymentRecord
 from refund_bridge.domain.refund import RefundType, ReportCause
 from refund_bridge.domain.state_machine import ReportState, State
-from refund_bridge.operating.report_by_hand import (
-    Owed,
-    ReportByHand,
-    ReportDecision,
-    ToldByOthers,
-    Waive,
-)
-from refund_bridge.operating.resolve import (
-    Decision,
-    ItFailed,
-    ItSucceeded,
-    ResolutionRefusedError,
-    ResolveRefund,
-)
 from refund_bridge.ports.ledger import Commit, LedgerUnavailableError
 from refund_bridge.ports.processor import (
     ChargeNotFoundError,
@@ -43,6 +29,20 @@ from refund_bridge.refunding.learn_from_charge import IMPORTS_PER_COMMIT
 from refund_bridge.refunding.locate_payment import VerifyCharge
 from refund_bridge.reporting.report import ReportFailedError
 from refund_bridge.settling.settling import AfterHold
+from refundctl.deciding.report_by_hand import (
+    Owed,
+    ReportByHand,
+    ReportDecision,
+    ToldByOthers,
+    Waive,
+)
+from refundctl.deciding.resolve import (
+    Decision,
+    ItFailed,
+    ItSucceeded,
+    ResolutionRefusedError,
+    ResolveRefund,
+)
 from tests.fakes.book_fates import AnswerLost, ReportLost
 from tests.fakes.processor_fates import Answered, Conduct, ExecutedLate, ReplyLost, RequestLost
 from tests.fakes.world import GRACE_MS, HOLD_MS, REPORT_LEASE_MS, STEP_MS, World

@@ -23,12 +23,12 @@ from refund_bridge.bootstrap.settling import SettlingSettings, times_of
 from refund_bridge.domain.payouts import PayoutRules
 from refund_bridge.http.address_throttle import AddressThrottle
 from refund_bridge.http.callers import Callers, KeyCallers, SignedCallers
-from refund_bridge.operating.withdraw import WithdrawRefund
 from refund_bridge.ports.runtime import Clock, Trail
 from refund_bridge.reading.listing import ListRefunds
 from refund_bridge.reading.read_payment import ReadPayment
 from refund_bridge.reading.read_refund import ReadRefund
 from refund_bridge.refunding.in_flight import ExecuteOrAwait
+from refund_bridge.refunding.withdraw import WithdrawRefund
 
 
 class RefundApiSettings(SettlingSettings, PayoutSettings):

@@ -7,9 +7,9 @@ import pytest
 from refund_bridge.domain.errors import RefundNotFoundError
 from refund_bridge.domain.refund import Failure, Refund, RefundType
 from refund_bridge.domain.state_machine import State
-from refund_bridge.operating.withdraw import WithdrawalRefusedError, WithdrawRefund
 from refund_bridge.ports.ledger import LedgerConflictError
 from refund_bridge.refunding.record_outcome import Stored
+from refund_bridge.refunding.withdraw import WithdrawalRefusedError, WithdrawRefund
 from tests.fakes.processor_fates import NotSent, RequestLost
 from tests.fakes.world import STEP_MS, World
 

@@ -13,7 +13,11 @@ from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment, PaymentKey
 from refund_bridge.domain.refund import Refund, Source
 from refund_bridge.domain.state_machine import ReportState, State
-from refund_bridge.operating.resolve import (
+from refund_bridge.ports.ledger import LedgerConflictError, LedgerUnavailableError
+from refund_bridge.ports.processor import ProviderUnavailableError
+from refund_bridge.refunding.record_outcome import SUMS_CHECK_MS, Stored
+from refund_bridge.reporting.report import Reported
+from refundctl.deciding.resolve import (
     Decision,
     EvidenceChangedError,
     ItFailed,
@@ -22,10 +26,6 @@ from refund_bridge.operating.resolve import (
     ResolutionRefusedError,
     ResolveRefund,
 )
-from refund_bridge.ports.ledger import LedgerConflictError, LedgerUnavailableError
-from refund_bridge.ports.processor import ProviderUnavailableError
-from refund_bridge.refunding.record_outcome import SUMS_CHECK_MS, Stored
-from refund_bridge.reporting.report import Reported
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.processor_fates import Conduct, Executed, ReplyLost, RequestLost
 from tests.fakes.world import HOLD_MS, STEP_MS, World

@@ -7,9 +7,9 @@ import pytest
 from refund_bridge.domain.errors import RefundNotFoundError
 from refund_bridge.domain.refund import ReferenceType, Refund
 from refund_bridge.domain.state_machine import CreditNoteState
-from refund_bridge.operating.replay_credit_note import NothingToReplayError, ReplayCreditNote
 from refund_bridge.ports.ledger import Commit, LedgerConflictError
 from refund_bridge.reporting.credit_note import ATTEMPTS_MAX, idempotency_key_of
+from refundctl.deciding.replay_credit_note import NothingToReplayError, ReplayCreditNote
 from tests.fakes.book_fates import AnswerLost, Fails, Fate, TurnedAway
 from tests.fakes.world import STEP_MS, World
 

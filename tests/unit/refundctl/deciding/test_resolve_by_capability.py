@@ -9,10 +9,10 @@ from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import PaymentKey
 from refund_bridge.domain.refund import ReferenceType
 from refund_bridge.domain.state_machine import State
-from refund_bridge.operating.resolve import ItFailed, ItSucceeded, ResolutionRefusedError
+from refundctl.deciding.resolve import ItFailed, ItSucceeded, ResolutionRefusedError
 from tests.fakes.processor_fates import Conduct, ExecutedLate, ReplyLost, RequestLost
 from tests.fakes.world import HOLD_MS, STEP_MS, World
-from tests.unit.operating.test_resolve import NO_MONEY, decide, refused, resolver, tamper
+from tests.unit.refundctl.deciding.test_resolve import NO_MONEY, decide, refused, resolver, tamper
 
 
 def in_review(door: str) -> World:

@@ -12,14 +12,7 @@ from refund_bridge.domain.payment import PaymentKey
 from refund_bridge.domain.payment_record import PaymentRecord
 from refund_bridge.domain.refund import Report, ReportParameters
 from refund_bridge.domain.state_machine import ReportState, State
-from refund_bridge.operating.reconcile import (
-    Amounts,
-    Difference,
-    Kind,
-    Sides,
-    compare,
-    unknown_charge,
-)
+from refundctl.deciding.reconcile import Amounts, Difference, Kind, Sides, compare, unknown_charge
 from tests.fakes.processor_fates import Answered, Conduct, ReplyLost, RequestLost
 from tests.fakes.world import STEP_MS, World
 

@@ -1,6 +1,6 @@
 """Mutation: does any unit test notice when one line of the money's code says something else?
 
-Run with ``make mutate`` (all modules), or ``make mutate MODULES="settle report"`` (some).
+Run with ``make mutate`` (all modules), or ``make mutate MODULES="find_out report"`` (some).
 
 Every mutant is one small change (``mutants.py``), tried in a forked process that sees it in place
 of the module and runs the unit tests up to the first failure. A mutant that no test notices has

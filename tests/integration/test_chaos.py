@@ -13,10 +13,12 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from random import Random
 
 import pytest
 
+from deployed.polling import wait_for
 from local.http_client import RefundApiClient
 from local.simulators.currency import major
 from local.simulators.payments import seed_of
@@ -163,9 +165,15 @@ def test_many_refunds_converge_whatever_befalls_them(
     # And ledger, HitPay, Stripe and callers agree about every refund: none double, none lost
     assert differences(sides) == []
     # And where a colleague refunded, too, HitPay and Stripe show one sum
-    books = {payment.name: sums(hasty_stack, payment) for payment in shared}
-    assert {name: moved for name, (moved, told) in books.items() if moved != told} == {}
-    assert all(moved >= major(BY_HAND, "sgd") for moved, _ in books.values())
+    for number, payment in enumerate(shared):
+        moved, told = sums(hasty_stack, payment)
+        assert moved >= major(BY_HAND, "sgd")
+        if moved != told:
+            # A ticket that was booked later than the time that others have to report: the service
+            # had told Stripe by then. It is noticed, and left to a person.
+            assert (number % 3, told - moved) == (2, major(BY_HAND, "sgd")), payment.name
+            noticed = partial(is_noticed, hasty_stack, payment)
+            wait_for(noticed, f"{payment.name} noticed", at_most=CONVERGED_WITHIN_S)
     # And what was made to happen is what happened
     assert struck
     for name, expected in MISHAPS.items():
@@ -173,6 +181,13 @@ def test_many_refunds_converge_whatever_befalls_them(
         seen = dict.fromkeys(one for one in causes(refund) if one in expected)
         assert list(seen) == expected, (name, refund)
     assert refund_of(sides, chosen["reporter_killed"])["report"]["attempts"] > 1
+
+
+def is_noticed(stack: RunningStack, payment: DemoPayment) -> bool:
+    """Whether the ledger knows that Stripe shows more than was refunded, and how much."""
+    items = ledger_items(stack, "payment")
+    (item,) = [one for one in items if one["charge_id"] == payment.charge_id]
+    return bool(item["unexplained"] == BY_HAND)
 
 
 def refund_by_hand(colleague: Colleague, payments: list[DemoPayment]) -> None:

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Final
 
 from refund_bridge.domain.charge import Charge
+from refund_bridge.domain.errors import ProcessorUnavailableError
 from refund_bridge.domain.evidence import (
     Ambiguous,
     Found,
@@ -109,7 +110,12 @@ def _learn(settling: Settling, stored: Stored, deadline: Deadline, charge: Charg
         in_book=None,
         charge=charge,
     )
-    if settling.learn(view, deadline).followed:
+    try:
+        followed = settling.learn(view, deadline).followed
+    except ProcessorUnavailableError as error:
+        # Somebody else has freed the slot meanwhile, and the payment could not be read once more.
+        raise LedgerConflictError(f"{payment.key.charge_id} was not read again") from error
+    if followed:
         # What is decided next was read before: the next run decides on what it is now.
         raise LedgerConflictError(f"a refund beside {stored.refund.id} moved on")
 

@@ -2,7 +2,7 @@
 
 A key's id is `<caller>.<random>` and never comes again: two keys of one caller are valid at once
 while it changes over, and revoking an old one a second time meets no new one. The functions read
-what is stored here with `adapters/ssm/api_keys.py.ApiKeys`.
+what is stored here with `ApiKeys` of `adapters/ssm/api_keys.py`.
 """
 
 import hashlib

@@ -11,15 +11,7 @@ from refund_bridge.ports.listing import OfPayment, Selection
 from refundctl import options, walk
 from refundctl.amounts import AmountError, minor_units
 from refundctl.exits import Exit, MisusedError
-from refundctl.facts import (
-    first_of_all,
-    goes_to,
-    is_stuck,
-    money,
-    refund_json,
-    standing,
-    why,
-)
+from refundctl.facts import first_of_all, goes_to, is_stuck, money, refund_json, standing, why
 from refundctl.names import payments_named
 from refundctl.options import Call, Groups
 from refundctl.output import Advance

@@ -1,7 +1,7 @@
 """The product's ledger, providers and use cases as an operator has them: with the operator's own
 rights, from the outputs and parameters of the stack that is deployed.
 
-`bootstrap.py` does the same for the functions, from their environment. Nothing is asked of
+`bootstrap/` does the same for the functions, from their environment. Nothing is asked of
 anybody before it is needed, and the providers' keys are read with the first call to a provider.
 """
 

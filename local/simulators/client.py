@@ -11,12 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from local.simulators import fields
 from local.simulators.json_text import JsonObject, decode_object, encode
-from local.simulators.records import (
-    MadeRefund,
-    ProcessorRefund,
-    RecordedCall,
-    RecordedReport,
-)
+from local.simulators.records import MadeRefund, ProcessorRefund, RecordedCall, RecordedReport
 from local.simulators.seeding import Seed
 
 _TIMEOUT = urllib3.Timeout(connect=2, read=10)

@@ -7,13 +7,7 @@ from refund_bridge.domain.refund import Refund
 from refundctl.console.activity import Activity
 from refundctl.console.sources import Sources
 from refundctl.find import said_in
-from refundctl.names import (
-    INVOICE,
-    PAYMENT_INTENT,
-    PAYMENT_RECORD,
-    payments_named,
-    refunds_named,
-)
+from refundctl.names import INVOICE, PAYMENT_INTENT, PAYMENT_RECORD, payments_named, refunds_named
 
 # The parameter of the list for each of Stripe's names of a payment.
 _LISTS = {

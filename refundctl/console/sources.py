@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ReadLedger(Protocol):
-    """The reads of `ports.Ledger`. What writes is left out, so that the console cannot name it."""
+    """The reads of `ports.ledger.Ledger`; none of what writes, so that no page can name it."""
 
     def refund(self, refund_id: str) -> Refund | None:
         """As in `ports.ledger.Ledger`, like the other four."""
@@ -46,7 +46,7 @@ class Sources:
         stage: as refunds' ids are made of it.
         deployment: what the page calls it: the stage and the stack.
         line: a command of `refundctl` as a line for any shell, of the same deployment.
-        list_refunds, newest_of: `reading/listing.py.ListRefunds`, a page at a time.
+        list_refunds, newest_of: `ListRefunds` of `reading/listing.py`, a page at a time.
         depths: how many messages lie in each queue; one round trip for each number.
         processors: the names of the processors that payments may be of.
         webhooks: how merchants' addresses do.

@@ -31,7 +31,7 @@ CLAIMED_MAX = 1000
 
 
 class MemoryLedger:
-    """``ports.Ledger`` in dictionaries. What is stored can be looked at and be tampered with.
+    """``ports.ledger.Ledger`` in dictionaries. What is stored can be looked at and tampered with.
 
     With ``as_stored=False`` values are kept as they were handed over, rather than as they would
     come back from a table, and are not measured: faster, for worlds made by the thousand.

@@ -33,11 +33,7 @@ from refund_bridge.refunding.command import CreateRefund
 from refund_bridge.refunding.execute import Answer
 from refund_bridge.refunding.locate_payment import VerifyCharge
 from refund_bridge.refunding.recent_looks import LookOnce
-from refund_bridge.reporting.report import (
-    ReportDeferredError,
-    Reported,
-    ReportFailedError,
-)
+from refund_bridge.reporting.report import ReportDeferredError, Reported, ReportFailedError
 from refund_bridge.settling.settling import AfterHold, SettleSettings
 from tests.fakes.book import FakeBook
 from tests.fakes.book_records import FakeRecord

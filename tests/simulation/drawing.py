@@ -17,15 +17,7 @@ from tests.fakes.abilities import (
     shows_payments,
 )
 from tests.simulation.faults import Fault
-from tests.simulation.options import (
-    LONE_RECORD,
-    ODD,
-    OURS,
-    UNKNOWN_METHOD,
-    Options,
-    Unlinked,
-    Wish,
-)
+from tests.simulation.options import LONE_RECORD, ODD, OURS, UNKNOWN_METHOD, Options, Unlinked, Wish
 from tests.simulation.others import (
     HOUR_MS,
     MINUTE_MS,

@@ -50,7 +50,7 @@ _B = TypeVar("_B")
 
 
 class OneAfterTheOther:
-    """``ports.Together`` without threads, for a scheduler of its own decides who is next."""
+    """``ports.runtime.Together`` without threads: a scheduler of its own decides who is next."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler

@@ -17,12 +17,7 @@ from tests.simulation.book_watch import BookWatch
 from tests.simulation.closing import Operator
 from tests.simulation.colleague import Colleague
 from tests.simulation.faults import Fault
-from tests.simulation.liveness import (
-    Ending,
-    awaits_a_person,
-    is_behind_a_review,
-    waits_for_another,
-)
+from tests.simulation.liveness import Ending, awaits_a_person, is_behind_a_review, waits_for_another
 from tests.simulation.options import Options, Wish
 from tests.simulation.others import DAY_MS, HOUR_MS, MINUTE_MS, Theme
 from tests.simulation.people import Caller, observe, read_now, report, settle_due, sweep, work

@@ -1,4 +1,4 @@
-"""Two worlds behind ``ports.CreditNotes``: the one in memory, and Stripe's simulator over HTTP."""
+"""Two worlds behind ``ports.stripe.CreditNotes``: in memory, and Stripe's simulator over HTTP."""
 
 from typing import Protocol
 

@@ -8,14 +8,7 @@ from refund_bridge.adapters.dynamodb.checks import ItemTooLargeError, LedgerDefe
 from refund_bridge.domain.refund import Entry
 from refund_bridge.domain.state_machine import Event, IllegalTransitionError, State
 from refund_bridge.ports.ledger import Commit, Ledger, PaymentWrite, RefundWrite
-from tests.contract.ledger.examples import (
-    a_line,
-    a_payment,
-    a_refund,
-    a_request,
-    keep,
-    write,
-)
+from tests.contract.ledger.examples import a_line, a_payment, a_refund, a_request, keep, write
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,7 @@ from refund_bridge.ports.ledger import (
     RefundWrite,
 )
 from tests.contract.ledger.conftest import Table
-from tests.contract.ledger.examples import (
-    NOW,
-    a_payment,
-    a_refund,
-    a_refund_of,
-    stored,
-    unique,
-)
+from tests.contract.ledger.examples import NOW, a_payment, a_refund, a_refund_of, stored, unique
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -14,14 +14,7 @@ from refund_bridge.ports.ledger import (
     RecordClaim,
     RefundWrite,
 )
-from tests.contract.ledger.examples import (
-    NOW,
-    a_payment,
-    a_refund,
-    a_refund_of,
-    stored,
-    unique,
-)
+from tests.contract.ledger.examples import NOW, a_payment, a_refund, a_refund_of, stored, unique
 
 AT_ONCE = 50
 

@@ -1,4 +1,4 @@
-"""The worlds behind ``ports.Processor``: one in memory, and each real adapter at its simulator."""
+"""The worlds behind ``ports.processor.Processor``: in memory, and each adapter at its simulator."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

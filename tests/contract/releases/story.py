@@ -44,22 +44,12 @@ try:
     from refund_bridge.reporting.report import ReportFailedError
 except ModuleNotFoundError:  # the former release has it all elsewhere
     from refunds.adapters.attribute_values import decode_item, encode_item  # type: ignore[no-redef,import-not-found]
-    from refunds.adapters.ledger_items import (  # type: ignore[no-redef,import-not-found]
-        payment_item,
-        payment_of,
-        refund_item,
-        refund_of,
-    )
+    from refunds.adapters.ledger_items import payment_item, payment_of, refund_item, refund_of  # type: ignore[no-redef,import-not-found]
     from refunds.adapters.ledger_keys import claim_holder, claim_key  # type: ignore[no-redef,import-not-found]
     from refunds.answers import refund_object  # type: ignore[no-redef,import-not-found]
     from refunds.payment import payment_key_of  # type: ignore[no-redef,import-not-found]
     from refunds.ports import MovementClaim, MovementStatus, RecordClaim  # type: ignore[no-redef,import-not-found]
-    from refunds.refund import (  # type: ignore[no-redef,import-not-found]
-        ReferenceType,
-        Refund,
-        RefundType,
-        refund_id_of,
-    )
+    from refunds.refund import ReferenceType, Refund, RefundType, refund_id_of  # type: ignore[no-redef,import-not-found]
     from refunds.report import ReportFailedError  # type: ignore[no-redef,import-not-found]
     from refunds.state_machine import ReportState  # type: ignore[no-redef,import-not-found]
 

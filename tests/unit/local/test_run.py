@@ -9,14 +9,7 @@ from deployed.webhook_addresses import new_address
 from deploying.template_yaml import read_template
 from local import run
 from local.providers import PROCESSORS
-from local.run import (
-    UnclearWishError,
-    Wish,
-    webhook_host,
-    wished,
-    wished_times,
-    wished_webhook,
-)
+from local.run import UnclearWishError, Wish, webhook_host, wished, wished_times, wished_webhook
 from refund_bridge.delivering.address import DEFAULT_API_VERSION
 
 

@@ -13,11 +13,7 @@ from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.observing.observe_payment import Observed
 from refund_bridge.ports.ledger import Commit, LedgerConflictError
 from refund_bridge.refunding.locate_payment import VerifyCharge
-from tests.fakes.processor_fates import (
-    Conduct,
-    ReplyLost,
-    RequestLost,
-)
+from tests.fakes.processor_fates import Conduct, ReplyLost, RequestLost
 from tests.fakes.world import LEASE_MS, STEP_MS, World
 
 CHARGE = PaymentKey("hitpay", "charge-1")

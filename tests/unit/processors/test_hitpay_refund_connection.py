@@ -11,12 +11,7 @@ from refund_bridge.domain.instruction import Aborted, Accepted, Unknown
 from tests.unit.processors.adapters import ORDER, hitpay_refund
 from tests.unit.processors.conftest import MakeHitPay
 from tests.unit.processors.doubles import FrozenWallClock
-from tests.unit.processors.raw_server import (
-    Arrival,
-    RawServer,
-    answer,
-    silence,
-)
+from tests.unit.processors.raw_server import Arrival, RawServer, answer, silence
 
 CHARGE = {"id": "pay-1", "status": "succeeded", "amount": 99.99, "currency": "sgd", "refunds": []}
 # Far longer than any limit of these tests, far shorter than a hung connection.

@@ -7,15 +7,7 @@ import pytest
 
 from refund_bridge.domain.refund import Refund
 from refundctl.exits import Exit
-from refundctl.times import (
-    IN_UTC,
-    in_zone,
-    shown,
-    shown_with_zone,
-    when,
-    zone,
-    zone_name,
-)
+from refundctl.times import IN_UTC, in_zone, shown, shown_with_zone, when, zone, zone_name
 from tests.fakes.world import World
 from tests.unit.refundctl.operator import Operator
 

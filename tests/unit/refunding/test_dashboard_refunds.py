@@ -13,13 +13,7 @@ from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.observing.observe_payment import Observed
 from tests.fakes.processor_fates import Conduct
 from tests.fakes.world import GRACE_MS, STEP_MS, World
-from tests.unit.refunding.dashboard import (
-    DAY_MS,
-    imported,
-    linked_world,
-    observe,
-    report_elsewhere,
-)
+from tests.unit.refunding.dashboard import DAY_MS, imported, linked_world, observe, report_elsewhere
 
 
 @pytest.fixture

@@ -13,13 +13,7 @@ from refund_bridge.domain.refund import RefundType
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.domain.transitions import noted
 from tests.contract.ledger.examples import why
-from tests.fakes.processor_fates import (
-    Answered,
-    ExecutedLate,
-    NotSent,
-    ReplyLost,
-    RequestLost,
-)
+from tests.fakes.processor_fates import Answered, ExecutedLate, NotSent, ReplyLost, RequestLost
 from tests.fakes.world import LEASE_MS, STEP_MS, World
 
 

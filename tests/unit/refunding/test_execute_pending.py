@@ -11,10 +11,7 @@ from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.ports.ledger import Commit, LedgerConflictError, LedgerUnavailableError
 from refund_bridge.ports.processor import ProviderUnavailableError
 from refund_bridge.ports.runtime import Deadline
-from tests.fakes.processor_fates import (
-    Conduct,
-    RequestLost,
-)
+from tests.fakes.processor_fates import Conduct, RequestLost
 from tests.fakes.world import World
 
 

@@ -16,10 +16,7 @@ from refund_bridge.domain.refund import ReferenceType, Refund
 from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import Commit, Known, LedgerUnavailableError
 from refund_bridge.ports.processor import ProviderUnavailableError
-from tests.fakes.processor_fates import (
-    Answered,
-    NotSent,
-)
+from tests.fakes.processor_fates import Answered, NotSent
 from tests.fakes.world import LEASE_MS, World
 
 

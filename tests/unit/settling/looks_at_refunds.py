@@ -9,11 +9,7 @@ from refund_bridge.domain.charge import MovementStatus
 from refund_bridge.domain.refund import Refund
 from refund_bridge.ports.ledger import Commit
 from refund_bridge.settling.settling import Settled
-from tests.fakes.processor_fates import (
-    Conduct,
-    NotSent,
-    RequestLost,
-)
+from tests.fakes.processor_fates import Conduct, NotSent, RequestLost
 from tests.fakes.world import HOLD_MS, World
 
 

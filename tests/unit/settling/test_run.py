@@ -14,14 +14,9 @@ from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding.learn_from_charge import SINCE_MARGIN_MS
 from refund_bridge.settling.settling import Settled
 from tests.fakes.book_records import FakeRecord
-from tests.fakes.processor_fates import (
-    ReplyLost,
-    RequestLost,
-)
+from tests.fakes.processor_fates import ReplyLost, RequestLost
 from tests.fakes.world import World
-from tests.unit.settling.looks_at_refunds import (
-    unknown,
-)
+from tests.unit.settling.looks_at_refunds import unknown
 
 CHARGE = PaymentKey("hitpay", "charge-1")
 

@@ -8,9 +8,7 @@ from refund_bridge.domain.money import Money
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.refunding.record_outcome import SUMS_CHECK_MS, Stored
 from refund_bridge.settling.settling import AfterHold, Settled
-from tests.fakes.processor_fates import (
-    Answered,
-)
+from tests.fakes.processor_fates import Answered
 from tests.fakes.world import HOLD_MS, STEP_MS, World
 from tests.unit.settling.looks_at_refunds import (
     at_the_end_of_its_hold,

@@ -13,10 +13,7 @@ from refund_bridge.ports.processor import ChargeNotFoundError, ProviderUnavailab
 from refund_bridge.refunding.reserve import TakenByAnotherCallError
 from refund_bridge.settling.settling import Settled
 from tests.contract.ledger.examples import a_refund
-from tests.fakes.processor_fates import (
-    Answered,
-    NotSent,
-)
+from tests.fakes.processor_fates import Answered, NotSent
 from tests.fakes.world import HOLD_MS, LEASE_MS, STEP_MS, World
 from tests.unit.settling.looks_at_refunds import (
     before_next_commit,

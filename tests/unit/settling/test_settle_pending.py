@@ -9,16 +9,9 @@ from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.refunding.record_outcome import Stored
 from refund_bridge.reporting.report import Reported
 from refund_bridge.settling.settling import Settled
-from tests.fakes.processor_fates import (
-    Conduct,
-    ReplyLost,
-)
+from tests.fakes.processor_fates import Conduct, ReplyLost
 from tests.fakes.world import STEP_MS, World
-from tests.unit.settling.looks_at_refunds import (
-    pending,
-    settle,
-    waits,
-)
+from tests.unit.settling.looks_at_refunds import pending, settle, waits
 
 
 class TestPending:

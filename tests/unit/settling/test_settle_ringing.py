@@ -10,12 +10,7 @@ from refund_bridge.reporting.report import ReportFailedError
 from refund_bridge.settling.settling import Settled
 from tests.fakes.book_fates import ReportLost
 from tests.fakes.world import STEP_MS, World
-from tests.unit.settling.looks_at_refunds import (
-    before_next_commit,
-    settle,
-    settle_when_due,
-    waits,
-)
+from tests.unit.settling.looks_at_refunds import before_next_commit, settle, settle_when_due, waits
 
 UNHEARD_MS = 7_200_000
 

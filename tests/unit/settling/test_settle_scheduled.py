@@ -17,17 +17,9 @@ from refund_bridge.domain.errors import (
 from refund_bridge.domain.refund import RefundType
 from refund_bridge.domain.state_machine import State
 from refund_bridge.settling.settling import NOT_SET_UP, Settled
-from tests.fakes.processor_fates import (
-    Answered,
-    ExecutedLate,
-    NotSent,
-)
+from tests.fakes.processor_fates import Answered, ExecutedLate, NotSent
 from tests.fakes.world import HOLD_MS, STEP_MS, World
-from tests.unit.settling.looks_at_refunds import (
-    settle,
-    settle_when_due,
-    waits,
-)
+from tests.unit.settling.looks_at_refunds import settle, settle_when_due, waits
 
 SCHEDULED = RefundType.SCHEDULED
 

@@ -11,13 +11,7 @@ from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.refunding.locate_payment import VerifyCharge
 from refund_bridge.reporting.report import Reported
 from refund_bridge.settling.settling import AfterHold, Settled
-from tests.fakes.processor_fates import (
-    Conduct,
-    ExecutedLate,
-    NotSent,
-    ReplyLost,
-    RequestLost,
-)
+from tests.fakes.processor_fates import Conduct, ExecutedLate, NotSent, ReplyLost, RequestLost
 from tests.fakes.world import HOLD_MS, STEP_MS, World
 from tests.unit.settling.looks_at_refunds import (
     at_the_end_of_its_hold,

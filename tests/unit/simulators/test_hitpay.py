@@ -6,12 +6,7 @@ from decimal import Decimal
 import pytest
 
 from local.simulators.client import SimulatorControl
-from local.simulators.payments import (
-    CARD_IDR,
-    CARD_JPY,
-    CARD_KWD,
-    CARD_SGD,
-)
+from local.simulators.payments import CARD_IDR, CARD_JPY, CARD_KWD, CARD_SGD
 from tests.unit.simulators.callers import HitPayCaller, eventually
 
 CHARGE = CARD_SGD.charge_id

@@ -8,9 +8,7 @@ from local.simulators.client import ControlError, SimulatorControl
 from local.simulators.currency import exponent, major, representable
 from local.simulators.form_text import parse_form
 from local.simulators.json_text import decode, encode
-from local.simulators.payments import (
-    CARD_SGD,
-)
+from local.simulators.payments import CARD_SGD
 from local.simulators.seeding import Seed
 
 

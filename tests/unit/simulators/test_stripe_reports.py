@@ -7,11 +7,7 @@ import pytest
 import stripe
 
 from local.simulators.client import SimulatorControl
-from local.simulators.payments import (
-    CANCELED,
-    CARD_SGD,
-    NEVER_CAPTURED,
-)
+from local.simulators.payments import CANCELED, CARD_SGD, NEVER_CAPTURED
 from tests.unit.simulators.reporting import RECORD, report
 
 

@@ -30,13 +30,7 @@ from refund_bridge.domain.listed_refunds import (
     with_sums,
 )
 from refund_bridge.domain.outcome import after_news, booked_by, news_of, of_its_payment
-from refund_bridge.domain.payment import (
-    Payment,
-    PaymentKey,
-    follow,
-    learn_arrival,
-    revision_after,
-)
+from refund_bridge.domain.payment import Payment, PaymentKey, follow, learn_arrival, revision_after
 from refund_bridge.domain.payment_snapshot import PaymentView
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.state_machine import FREED, ReportState

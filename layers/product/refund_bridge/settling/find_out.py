@@ -18,16 +18,8 @@ from refund_bridge.domain.evidence import (
 from refund_bridge.domain.instruction import Accepted
 from refund_bridge.domain.outcome import after_movement
 from refund_bridge.domain.payment_snapshot import PaymentView
-from refund_bridge.domain.refund import (
-    FOUND,
-    HANDED_OVER_AGAIN,
-    Failure,
-    Refund,
-)
-from refund_bridge.domain.state_machine import (
-    Event,
-    State,
-)
+from refund_bridge.domain.refund import FOUND, HANDED_OVER_AGAIN, Failure, Refund
+from refund_bridge.domain.state_machine import Event, State
 from refund_bridge.domain.transitions import noted, transition
 from refund_bridge.ports.ledger import LedgerConflictError
 from refund_bridge.ports.processor import (

@@ -3,16 +3,10 @@
 from typing import Final
 
 from refund_bridge.domain.charge import Movement, MovementStatus
-from refund_bridge.domain.evidence import (
-    stands_for,
-)
+from refund_bridge.domain.evidence import stands_for
 from refund_bridge.domain.outcome import after_movement, of_its_payment
-from refund_bridge.domain.state_machine import (
-    State,
-)
-from refund_bridge.ports.processor import (
-    ProviderUnavailableError,
-)
+from refund_bridge.domain.state_machine import State
+from refund_bridge.ports.processor import ProviderUnavailableError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding.look_up import movement_of
 from refund_bridge.refunding.record_outcome import Stored

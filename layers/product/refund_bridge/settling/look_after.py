@@ -3,21 +3,10 @@
 from dataclasses import replace
 from typing import Final
 
-from refund_bridge.domain.errors import (
-    RefundBridgeError,
-)
-from refund_bridge.domain.refund import (
-    Refund,
-)
-from refund_bridge.domain.state_machine import (
-    FINAL,
-    FREED,
-)
-from refund_bridge.ports.processor import (
-    Processor,
-    ProviderUnavailableError,
-    UnreadableAnswerError,
-)
+from refund_bridge.domain.errors import RefundBridgeError
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import FINAL, FREED
+from refund_bridge.ports.processor import Processor, ProviderUnavailableError, UnreadableAnswerError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding.look_up import movement_of
 from refund_bridge.refunding.record_outcome import Stored

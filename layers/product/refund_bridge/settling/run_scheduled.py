@@ -12,14 +12,8 @@ from refund_bridge.domain.errors import (
     RefundAmountExceededError,
     RefundBridgeError,
 )
-from refund_bridge.domain.refund import (
-    Failure,
-    Refund,
-)
-from refund_bridge.domain.state_machine import (
-    Event,
-    State,
-)
+from refund_bridge.domain.refund import Failure, Refund
+from refund_bridge.domain.state_machine import Event, State
 from refund_bridge.domain.transitions import transition
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding.record_outcome import Stored

@@ -7,7 +7,7 @@ not finish stays due in the ledger.
 ::
 
     submitting, lease over ─▶ unknown       the call that sent it died
-    unknown, review        ─▶ the processor is asked, by what it can tell (``ports.Dedupe``):
+    unknown, review        ─▶ the processor is asked, by what it can tell (``Dedupe``):
                               by look-up: exactly one movement of the charge can be ours → bound
                               by key: it knows our order → bound; not → handed over once more
                               none → held, for as long as an order may still arrive; else → review
@@ -21,12 +21,8 @@ not finish stays due in the ledger.
 
 from dataclasses import dataclass, replace
 
-from refund_bridge.domain.refund import (
-    Refund,
-)
-from refund_bridge.domain.state_machine import (
-    State,
-)
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import LedgerConflictError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding.recent_looks import LOOK_AGAIN_AFTER_MS

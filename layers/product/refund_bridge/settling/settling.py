@@ -6,24 +6,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from refund_bridge.domain.backoff import backoff_steps
-from refund_bridge.domain.refund import (
-    ANSWER_LENGTH_MAX,
-    ProviderAnswer,
-    Refund,
-    with_answer,
-)
-from refund_bridge.domain.state_machine import (
-    CreditNoteState,
-    Event,
-    ReportState,
-    State,
-)
+from refund_bridge.domain.refund import ANSWER_LENGTH_MAX, ProviderAnswer, Refund, with_answer
+from refund_bridge.domain.state_machine import CreditNoteState, Event, ReportState, State
 from refund_bridge.domain.transitions import Why, transition
 from refund_bridge.ports.ledger import ClaimConflictError, Ledger
-from refund_bridge.ports.processor import (
-    Processor,
-    ProviderUnavailableError,
-)
+from refund_bridge.ports.processor import Processor, ProviderUnavailableError
 from refund_bridge.ports.queues import Doorbell
 from refund_bridge.ports.runtime import Clock, Trail
 from refund_bridge.refunding.execute import ExecuteRefund

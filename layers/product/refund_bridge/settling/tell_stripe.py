@@ -2,9 +2,7 @@
 
 from dataclasses import replace
 
-from refund_bridge.domain.state_machine import (
-    ReportState,
-)
+from refund_bridge.domain.state_machine import ReportState
 from refund_bridge.ports.queues import DoorbellError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding.record_outcome import Stored

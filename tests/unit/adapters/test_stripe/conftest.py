@@ -10,10 +10,7 @@ from refund_bridge.adapters.stripe.book import StripeBook
 from refund_bridge.ports.stripe import ReportOutcome
 from tests.unit.adapters.test_stripe.bodies import PARAMETERS
 from tests.unit.processors.doubles import FrozenWallClock, StoredKey
-from tests.unit.processors.raw_server import (
-    RawServer,
-    Script,
-)
+from tests.unit.processors.raw_server import RawServer, Script
 
 MakeBook = Callable[[str], StripeBook]
 

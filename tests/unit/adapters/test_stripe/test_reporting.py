@@ -8,13 +8,7 @@ import pytest
 from refund_bridge.ports.stripe import ReportAccepted, ReportRefused, ReportUnclear
 from tests.unit.adapters.test_stripe.bodies import error_body, record_body
 from tests.unit.processors.doubles import StoredKey
-from tests.unit.processors.raw_server import (
-    Script,
-    answer,
-    hang_up,
-    reset,
-    silence,
-)
+from tests.unit.processors.raw_server import Script, answer, hang_up, reset, silence
 
 
 def test_a_report_says_what_was_frozen_and_nothing_else(report: Any) -> None:

@@ -13,10 +13,7 @@ from refund_bridge.ports.stripe import ReportUnclear
 from tests.unit.adapters.test_stripe.bodies import PARAMETERS, error_body, record_body
 from tests.unit.adapters.test_stripe.conftest import MakeBook
 from tests.unit.processors.doubles import FrozenWallClock
-from tests.unit.processors.raw_server import (
-    RawServer,
-    answer,
-)
+from tests.unit.processors.raw_server import RawServer, answer
 
 
 def test_stripes_notices_do_not_become_warnings(

@@ -1,4 +1,4 @@
-"""The ledger in DynamoDB: every promise of ``ports.Ledger``, by conditional writes on one table."""
+"""Every promise of ``ports.ledger.Ledger``, by conditional writes on one table of DynamoDB."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -90,7 +90,7 @@ class GuardedProcessor:
         return self._read("charge", deadline, lambda: self._processor.charge(charge_id, deadline))
 
     def charge_id_of(self, payment_reference: str, deadline: Deadline) -> str:
-        """The id of the one captured payment of a payment request; see ``ports.Processor``."""
+        """The id of a payment request's one captured payment; see ``ports.processor.Processor``."""
         return self._read(
             "charge_id_of",
             deadline,
@@ -128,7 +128,7 @@ class GuardedProcessor:
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
         """Ask once to move the money; ``Aborted`` without asking while the circuit is open.
 
-        A repeated order that is not asked for is ``Unknown``, as ``ports.Processor`` has it.
+        A repeated order that is not asked for is ``Unknown``; see ``ports.processor.Processor``.
         """
         return self._move("refund", order, lambda: self._processor.refund(order, deadline))
 

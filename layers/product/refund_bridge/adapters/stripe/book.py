@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class StripeBook:
-    """``ports.Book`` on the SDK's ``StripeClient``; ``StripeCalls`` says what it is made of."""
+    """``ports.stripe.Book``; ``StripeCalls`` says what it is made of."""
 
     def __init__(self, *, base_url: str, key: ApiKey, http: DeadlineHttp) -> None:
         self._calls = StripeCalls(base_url=base_url, key=key, http=http)
@@ -65,7 +65,7 @@ class StripeBook:
     def report_refund(
         self, parameters: ReportParameters, idempotency_key: str, deadline: Deadline
     ) -> ReportOutcome:
-        """Tell Stripe of a refund, in one attempt; see ``ports.Book`` and ``StripeCalls.write``."""
+        """Tell Stripe of a refund, in one attempt; see ``ports.stripe.Book``, ``StripeCalls``."""
 
         told: PaymentRecordReportRefundParams = {
             "outcome": "refunded",

@@ -52,7 +52,7 @@ class StripeCreditNotes:
     def issue_credit_note(
         self, order: CreditNoteOrder, idempotency_key: str, deadline: Deadline
     ) -> CreditNoteOutcome:
-        """Issue a note, in one attempt; see ``ports.CreditNotes`` and ``StripeCalls.write``."""
+        """Issue a note, in one attempt; see ``ports.stripe.CreditNotes``, ``StripeCalls``."""
         asked: CreditNoteCreateParams = {
             "invoice": order.invoice,
             "amount": order.amount,

@@ -98,7 +98,7 @@ def _fits(one: Mapping[str, Any], line: Mapping[str, Any]) -> bool:
 
 
 class MetricTrail:
-    """``ports.Trail``: passes everything on to another one, and counts what the table names."""
+    """``ports.runtime.Trail``: passes everything on to another, and counts what the table names."""
 
     def __init__(self, trail: Trail, meters: Meters) -> None:
         self._trail = trail

@@ -138,7 +138,7 @@ class Ccg(Adapter):
         return found[0]
 
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
-        """Ask once to move the money, and where that is refused, read; see ``ports.Processor``."""
+        """Ask once to move the money; see ``ports.processor.Processor``. Where refused, read."""
         return self._ask(order, {"paymentId": order.payment_id}, order.payment_id, deadline)
 
     def refund_unlinked(self, order: UnlinkedOrder, deadline: Deadline) -> Outcome:

@@ -130,7 +130,7 @@ class HitPay(Adapter):
         return charge
 
     def charge_id_of(self, payment_reference: str, deadline: Deadline) -> str:
-        """The id of the one captured payment of a payment request; see ``ports.Processor``."""
+        """The id of a payment request's one captured payment; see ``ports.processor.Processor``."""
         source = self._http.get("/v1/payment-requests/", payment_reference, deadline)
         if source is None:
             raise ChargeNotFoundError(f"HitPay knows no payment request {payment_reference!r}")
@@ -142,7 +142,7 @@ class HitPay(Adapter):
         return payments[0]
 
     def reference_of(self, charge: Charge, deadline: Deadline) -> str | None:
-        """The ``reference_number`` of the payment request behind it; see ``ports.Processor``."""
+        """The ``reference_number`` of its payment request; see ``ports.processor.Processor``."""
         if charge.request_id is None:
             return None
         source = self._http.get("/v1/payment-requests/", charge.request_id, deadline)
@@ -184,7 +184,7 @@ class HitPay(Adapter):
         return movement
 
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
-        """Ask once to move the money, and after a 403 read the charge; see ``ports.Processor``.
+        """Ask once to move the money; see ``ports.processor.Processor``. After a 403 it reads.
 
         HitPay answers 403 to a wrong key and to a refund that it refuses. Which of them it was, the
         charge tells: whoever is shown it with the same key has a key that is accepted.

@@ -112,7 +112,7 @@ class Hyperswitch(Adapter):
         return charge
 
     def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
-        """The refund of that id, as its connector shows it now; see ``ports.Processor``."""
+        """The refund of that id, as its connector shows it; see ``ports.processor.Processor``."""
         source = self._http.get(
             "/refunds/", processor_refund_id, deadline, query="?force_sync=true"
         )
@@ -134,7 +134,7 @@ class Hyperswitch(Adapter):
         return replace(movement, order_id=refund_id)
 
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
-        """Ask once to move the money, and where that is refused, read; see ``ports.Processor``."""
+        """Ask once to move the money; see ``ports.processor.Processor``. Where refused, read."""
         amount = written(order.money)
         if amount is None:
             return not_asked(

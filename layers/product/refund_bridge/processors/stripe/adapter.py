@@ -133,7 +133,7 @@ class StripePayments(Adapter):
         return outcome_of(sent, order) if isinstance(sent, Sent) else sent
 
     def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
-        """A page of all refunds by their charges, the last created first; see ``ports.Processor``.
+        """All refunds by their charges, the last created first; see ``ports.processor.Processor``.
 
         A charge of several refunds may stand on several pages. Its sum is not told there.
         """

@@ -1,15 +1,19 @@
 """When settling looks again, and whose the refund is meanwhile."""
 
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
 from refund_bridge.domain.charge import Charge, MovementStatus
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import payment_key_of
-from refund_bridge.domain.state_machine import State
+from refund_bridge.domain.refund import Failure
+from refund_bridge.domain.state_machine import Event, State
+from refund_bridge.domain.transitions import Why, transition
 from refund_bridge.ports.ledger import Commit, LedgerConflictError, PaymentWrite, RefundWrite
 from refund_bridge.ports.processor import ChargeNotFoundError, ProviderUnavailableError
+from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding.reserve import TakenByAnotherCallError
 from refund_bridge.settling.settling import Settled
 from tests.contract.ledger.examples import a_refund
@@ -27,6 +31,16 @@ from tests.unit.settling.looks_at_refunds import (
 TAKE_MS = 90_000
 HOUR_MS = 60 * STEP_MS
 DAY_MS = 24 * HOUR_MS
+
+
+def fail(world: World, refund_id: str) -> None:
+    """Somebody else finds out that the refund moved nothing, and writes that."""
+    recorder = world.settle.recorder
+    stored = recorder.read(refund_id)
+    why = Why(at_ms=world.clock.now_ms(), cause="resolved", actor="somebody")
+    failure = Failure(code="not_executed", message="No.")
+    failed = transition(stored.refund, Event.FAIL, why, failure=failure, next_check_ms=None)
+    recorder.write(stored, failed)
 
 
 class TestTaking:
@@ -65,6 +79,30 @@ class TestTaking:
         before_next_commit(world, raced)
         assert settle(world) is Settled.HELD
         assert world.stored("k").state is refund.state
+
+    @pytest.mark.parametrize("answer", [ProviderUnavailableError("503"), ChargeNotFoundError("?")])
+    def test_a_payment_that_cannot_be_read_once_more_is_no_error_of_the_run(
+        self, world: World, answer: Exception
+    ) -> None:
+        # Given a refund that moved, and one that nobody knows of, of a payment that lists nothing
+        world.processor.lists_refunds = False
+        world.refund("before", amount=1000)
+        refund = unknown(world)
+        charge, reads = world.processor.charge, count(1)
+
+        def read(charge_id: str, deadline: Deadline) -> Charge:
+            if next(reads) == 2:
+                raise answer
+            shown = charge(charge_id, deadline)
+            fail(world, refund.id)
+            return shown
+
+        # When somebody else ends it while the payment is read, which then cannot be read again
+        world.processor.charge = read  # type: ignore[method-assign]
+        # Then the run ends as after any other write of somebody else
+        assert settle_when_due(world) is Settled.HELD
+        assert next(reads) == 3
+        assert world.stored("k").state is State.FAILED
 
     @pytest.mark.parametrize("fate", [Answered(422, "No."), Answered(401)])
     def test_what_was_turned_down_is_looked_at_four_times_in_a_month(

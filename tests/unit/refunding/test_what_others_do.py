@@ -1,6 +1,6 @@
 """Whatever others do at the processor and at Stripe, the books agree in the end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count, product
 
@@ -15,7 +15,7 @@ from refund_bridge.domain.errors import (
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import PaymentKey
 from refund_bridge.domain.payment_record import PaymentRecord
-from refund_bridge.domain.refund import RefundType, ReportCause
+from refund_bridge.domain.refund import Refund, RefundType, ReportCause
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.ports.ledger import Commit, LedgerUnavailableError
 from refund_bridge.ports.processor import (
@@ -500,6 +500,29 @@ class TestTheProcessorContradictsItself:
         object.__setattr__(world.learn, "every_refund", every_refund)
         observe(world)
         assert world.noted("ids_do_not_fit") != []
+
+    def test_the_index_of_refunds_is_asked_once_for_a_payment_that_does_not_list_ours_yet(
+        self, world: World
+    ) -> None:
+        # Given our refund, which the payment does not list yet
+        stale = world.processor.charge("charge-1", world.deadline())
+        world.refund("ours", amount=4000)
+        every_refund, asked = world.learn.every_refund, list[str]()
+
+        def read(*_: object) -> Charge:
+            asked.append("processor")
+            return stale
+
+        def listed(key: PaymentKey) -> Sequence[Refund]:
+            asked.append("index")
+            return every_refund(key)
+
+        world.processor.charge = read  # type: ignore[method-assign, assignment]
+        object.__setattr__(world.learn, "every_refund", listed)
+        # When the next one reads the payment
+        world.refund("more", amount=1000)
+        # Then both were asked once
+        assert asked == ["processor", "index"]
 
     def test_what_a_colleague_refunded_and_failed_is_found_when_it_moves_after_all(self) -> None:
         # Given somebody else's refund that was pending, seen by one of ours, and failed; no sweep

@@ -88,11 +88,14 @@ class _Held:
         owners: the refund that each movement belongs to, by the movement's id. Its payment may list
             it by another id than its order was answered with, and show whose order it is.
         let_go: the refund that each movement belonged to, until a person let it go.
+        unlisted: our refunds that the processor has, and that its list of the payment does not
+            name; ``None``: the index of our refunds is behind, and the next look tells.
     """
 
     payment: Payment | None
     owners: Mapping[str, Refund]
     let_go: Mapping[str, str]
+    unlisted: Sequence[Refund] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +181,28 @@ class LearnFromCharge:
             refund = refunds.get(refund_id)
             if refund is not None and is_listed_otherwise(refund, view.key, listed):
                 owners[movement_id] = refund
-        return _Held(payment, owners, let_go)
+        return _Held(payment, owners, let_go, self._unlisted(payment, view, owners))
+
+    def _unlisted(
+        self, payment: Payment | None, view: PaymentView, owners: Mapping[str, Refund]
+    ) -> Sequence[Refund] | None:
+        """As in ``_Held``; none while the slot is taken, since nothing is concluded then."""
+        if payment is None or payment.slot is not None:
+            return ()
+        if view.charge is None or view.charge.movements is None:
+            return ()
+        if sum(bound_amount(refund) for refund in owners.values()) >= payment.bound_amount:
+            return ()
+        listed = {movement.id for movement in view.charge.movements}
+        refunds = self.every_refund(payment.key)
+        if sum(bound_amount(one) for one in refunds) < payment.bound_amount:
+            return None
+        return [
+            one
+            for one in refunds
+            if bound_amount(one) and one.late_failure_at_ms is None
+            if one.processor_refund_id not in listed
+        ]
 
     # --- the refunds that are known ---------------------------------------------------------------
 
@@ -296,7 +320,7 @@ class LearnFromCharge:
         than all that the ledger held, or the payment has changed, and is learnt once more.
         """
         processor, payment = self.processors.get(view.key.processor), held.payment
-        if processor is None or payment is None or not self._may_be_older(view, held, payment):
+        if processor is None or payment is None or not _may_be_older(view, held, payment):
             return view, held
         try:
             with asking_processor():
@@ -313,15 +337,6 @@ class LearnFromCharge:
             raise LedgerConflictError(f"payment {view.key.charge_id} changed while it was read")
         return newer, again
 
-    def _may_be_older(self, view: PaymentView, held: _Held, payment: Payment) -> bool:
-        """Whether a refund of ours that the charge does not show may have moved since."""
-        if view.charge is None or payment.slot is not None:
-            return False
-        if view.charge.movements is None:
-            return payment.moved > payment.taken_back
-        unlisted = self._unlisted(payment, view, held.owners)
-        return bool(unlisted) and not ids_fit(view.charge, held.owners, unlisted or ())
-
     def _plan(self, view: PaymentView, held: _Held, ordering: str | None) -> Learnt:
         stored, owners = held.payment, held.owners
         current = self._first_seen(view) if stored is None else _linked(stored, view)
@@ -329,9 +344,8 @@ class LearnFromCharge:
             current = learn_arrival(current, view.charge.arrival)
         if current.slot is not None:
             return Learnt(stored=stored, current=current, imports=(), snapshot=None)
-        unlisted = self._unlisted(current, view, owners)
-        if unlisted is None or not self._is_all_named(view, owners, unlisted):
-            beside = beside_of(view, owners, unlisted or ())
+        if held.unlisted is None or not self._is_all_named(view, owners, held.unlisted):
+            beside = beside_of(view, owners, held.unlisted or ())
             current = with_sums(current, view, beside=beside)
             return Learnt(stored=stored, current=current, imports=(), snapshot=None)
         unclaimed = [
@@ -369,28 +383,6 @@ class LearnFromCharge:
             if contradicts is not None:
                 contradicted.add(contradicts)
             yield importing.refund_of(movement, contradicts=contradicts)
-
-    def _unlisted(
-        self, payment: Payment, view: PaymentView, owners: Mapping[str, Refund]
-    ) -> Sequence[Refund] | None:
-        """Our refunds that the processor has, and that its list of the payment does not name.
-
-        ``None``: the index of our refunds is behind; the next look tells.
-        """
-        if view.charge is None or view.charge.movements is None:
-            return ()
-        if sum(bound_amount(refund) for refund in owners.values()) >= payment.bound_amount:
-            return ()
-        listed = {movement.id for movement in view.charge.movements}
-        refunds = self.every_refund(payment.key)
-        if sum(bound_amount(one) for one in refunds) < payment.bound_amount:
-            return None
-        return [
-            one
-            for one in refunds
-            if bound_amount(one) and one.late_failure_at_ms is None
-            if one.processor_refund_id not in listed
-        ]
 
     def _is_all_named(
         self, view: PaymentView, owners: Mapping[str, Refund], unlisted: Sequence[Refund]
@@ -524,6 +516,15 @@ class LearnFromCharge:
         report = refund.report
         if report.state is ReportState.FAILED and refund.late_failure_at_ms is None:
             self.trail.note("report_failed", refund_id=refund.id, reason=report.last_error)
+
+
+def _may_be_older(view: PaymentView, held: _Held, payment: Payment) -> bool:
+    """Whether a refund of ours that the charge does not show may have moved since."""
+    if view.charge is None or payment.slot is not None:
+        return False
+    if view.charge.movements is None:
+        return payment.moved > payment.taken_back
+    return bool(held.unlisted) and not ids_fit(view.charge, held.owners, held.unlisted or ())
 
 
 def link_of(stored: Payment | None, after: Payment, view: PaymentView) -> tuple[RecordClaim, ...]:

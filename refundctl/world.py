@@ -162,21 +162,15 @@ class World:
 
     def withdraw(self, actor: str) -> WithdrawRefund:
         """The use case of taking back what waits, for somebody."""
-        return WithdrawRefund(
-            ledger=self.ledger, recorder=self._recorder(), clock=self.clock, actor=actor
-        )
+        return WithdrawRefund(recorder=self._recorder(), clock=self.clock, actor=actor)
 
     def forget(self, actor: str) -> ForgetWords:
         """The use case of letting a customer's words go, for somebody."""
-        return ForgetWords(
-            ledger=self.ledger, recorder=self._recorder(), clock=self.clock, actor=actor
-        )
+        return ForgetWords(recorder=self._recorder(), clock=self.clock, actor=actor)
 
     def handle_taken_back(self, actor: str) -> HandleTakenBack:
         """The use case of marking as handled what the processor took back, for somebody."""
-        return HandleTakenBack(
-            ledger=self.ledger, recorder=self._recorder(), clock=self.clock, actor=actor
-        )
+        return HandleTakenBack(recorder=self._recorder(), clock=self.clock, actor=actor)
 
     def replay_credit_note(self, actor: str) -> ReplayCreditNote:
         """The use case of trying a failed credit note again, for somebody."""

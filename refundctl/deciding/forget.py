@@ -8,11 +8,10 @@ times are the book's, which has to be kept.
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refund_bridge.domain.errors import RefundNotFoundError
 from refund_bridge.domain.refund import FORGETTABLE, Refund
 from refund_bridge.domain.state_machine import NEVER_SENT_AGAIN, CreditNoteState
 from refund_bridge.domain.transitions import Why, noted
-from refund_bridge.ports.ledger import Ledger, LedgerConflictError
+from refund_bridge.ports.ledger import LedgerConflictError
 from refund_bridge.ports.runtime import Clock
 from refund_bridge.refunding.record_outcome import Recorder, Stored
 
@@ -31,7 +30,6 @@ class ForgetWords:
         actor: who does it, for the history.
     """
 
-    ledger: Ledger
     recorder: Recorder
     clock: Clock
     actor: str
@@ -44,9 +42,7 @@ class ForgetWords:
             NeededStillError: the processor or Stripe may still be told what it says.
             LedgerUnavailableError: the ledger gave no answer.
         """
-        if self.ledger.refund(refund_id) is None:
-            raise RefundNotFoundError(f"There is no refund {refund_id}.")
-        stored = self.recorder.read(refund_id)
+        stored = self.recorder.read_named(refund_id)
         refund = stored.refund
         if refund.state not in NEVER_SENT_AGAIN:
             raise NeededStillError(f"{refund_id} is {refund.state}: it may still be sent.")

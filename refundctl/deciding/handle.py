@@ -7,10 +7,9 @@ Until somebody says so, the refund is shown first wherever operators look.
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refund_bridge.domain.errors import RefundNotFoundError
 from refund_bridge.domain.outcome import REASON_MAX
 from refund_bridge.domain.transitions import Why, noted
-from refund_bridge.ports.ledger import Ledger, LedgerConflictError
+from refund_bridge.ports.ledger import LedgerConflictError
 from refund_bridge.ports.runtime import Clock
 from refund_bridge.refunding.record_outcome import Recorder, Stored
 
@@ -30,7 +29,6 @@ class HandleTakenBack:
         actor: who does it, for the history.
     """
 
-    ledger: Ledger
     recorder: Recorder
     clock: Clock
     actor: str
@@ -43,9 +41,7 @@ class HandleTakenBack:
             NothingToHandleError: the processor did not take it back.
             LedgerUnavailableError: the ledger gave no answer.
         """
-        if self.ledger.refund(refund_id) is None:
-            raise RefundNotFoundError(f"There is no refund {refund_id}.")
-        stored = self.recorder.read(refund_id)
+        stored = self.recorder.read_named(refund_id)
         if stored.refund.late_failure_at_ms is None:
             raise NothingToHandleError(
                 f"{refund_id} is {stored.refund.state}: the processor did not take it back."

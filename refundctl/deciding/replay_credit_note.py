@@ -8,12 +8,12 @@ there is none. A key under which Stripe keeps a refusal was given up with the no
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refund_bridge.domain.errors import RefundNotFoundError
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.state_machine import CreditNoteEvent, CreditNoteState
 from refund_bridge.domain.transitions import Why, credit_note_transition
 from refund_bridge.ports.ledger import Commit, Ledger, LedgerConflictError, RefundWrite
 from refund_bridge.ports.runtime import Clock
+from refund_bridge.refunding.record_outcome import refund_named
 
 WRITE_ATTEMPTS: Final = 5
 
@@ -42,9 +42,7 @@ class ReplayCreditNote:
             NothingToReplayError: it owes no note, has one, or its money came back.
             LedgerUnavailableError: the ledger gave no answer.
         """
-        refund = self.ledger.refund(refund_id)
-        if refund is None:
-            raise RefundNotFoundError(f"There is no refund {refund_id}.")
+        refund = refund_named(self.ledger, refund_id)
         note = refund.credit_note
         if note.state is CreditNoteState.ISSUED:
             raise NothingToReplayError(f"{refund_id} has its credit note: {note.id}.")

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from refund_bridge.domain.errors import RefundBridgeError, RefundNotFoundError
+from refund_bridge.domain.errors import RefundBridgeError
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.outcome import REASON_MAX
 from refund_bridge.domain.payment import Payment, payment_key_of
@@ -27,6 +27,7 @@ from refund_bridge.domain.transitions import Why
 from refund_bridge.ports.ledger import Ledger, LedgerConflictError
 from refund_bridge.ports.queues import Doorbell
 from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.refunding.record_outcome import refund_named
 from refund_bridge.reporting.read_sums import ReadSums, Sums
 from refund_bridge.reporting.report_steps import (
     STEPS_MAX,
@@ -132,7 +133,7 @@ class ReportByHand:
             LedgerConflictError: the payment changes too fast; weigh it again.
             LedgerUnavailableError: the ledger gave no answer.
         """
-        refund = self._refund(refund_id)
+        refund = refund_named(self.ledger, refund_id)
         payment = self.ledger.payment(payment_key_of(refund))
         record = refund.payment_record
         if record is None and isinstance(decision, Waive):
@@ -158,7 +159,7 @@ class ReportByHand:
             RefundNotFoundError, RefundBridgeError, LedgerConflictError: as ``weigh``.
             LedgerUnavailableError: it is not known whether it was written; doing it again is safe.
         """
-        payment = self.ledger.payment(payment_key_of(self._refund(refund_id)))
+        payment = self.ledger.payment(payment_key_of(refund_named(self.ledger, refund_id)))
         if payment is None:
             raise LedgerConflictError(f"the payment of {refund_id} is not there")
         write, now_ms = WriteReports(ledger=self.ledger), self.clock.now_ms()
@@ -188,12 +189,6 @@ class ReportByHand:
             if isinstance(decision, ToldByOthers):
                 raise
             return None
-
-    def _refund(self, refund_id: str) -> Refund:
-        refund = self.ledger.refund(refund_id)
-        if refund is None:
-            raise RefundNotFoundError(f"There is no refund {refund_id}.")
-        return refund
 
     def _weighed(
         self, refund: Refund, decision: ReportDecision, sums: Sums | None

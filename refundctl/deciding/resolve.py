@@ -23,7 +23,6 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from refund_bridge.domain.charge import MOVEMENTS_MAX, Movement, MovementStatus
-from refund_bridge.domain.errors import RefundNotFoundError
 from refund_bridge.domain.evidence import alike, can_stand_for, is_too_old, stands_for
 from refund_bridge.domain.external_refund import Import, is_importable
 from refund_bridge.domain.money import Money
@@ -165,9 +164,7 @@ class ResolveRefund:
             ProviderUnavailableError: the processor could not be asked.
             LedgerUnavailableError: the ledger gave no answer.
         """
-        if self.ledger.refund(refund_id) is None:
-            raise RefundNotFoundError(f"There is no refund {refund_id}.")
-        stored = self.recorder.read(refund_id)
+        stored = self.recorder.read_named(refund_id)
         if isinstance(decision, ItSucceeded):
             return self._succeeded(stored, decision, deadline)
         return self._failed(stored, decision, deadline)

@@ -15,7 +15,6 @@ def api_on(world: World, callers: Callers, *, account: str = "") -> RefundApi:
         stripe_account_id=account,
         execute=execute_or_await(world),
         withdraw=lambda actor: WithdrawRefund(
-            ledger=world.ledger,
             recorder=world.execute.recorder,
             clock=world.clock,
             actor=actor,

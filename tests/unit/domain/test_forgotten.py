@@ -43,7 +43,6 @@ def payout(**more: Any) -> dict[str, Any]:
 
 def forget(world: World) -> ForgetWords:
     return ForgetWords(
-        ledger=world.ledger,
         recorder=world.settle.recorder,
         clock=world.clock,
         actor="operator:kim",

@@ -30,7 +30,6 @@ def waits(world: World) -> Refund:
 @pytest.fixture
 def withdraw(world: World) -> WithdrawRefund:
     return WithdrawRefund(
-        ledger=world.ledger,
         recorder=world.settle.recorder,
         clock=world.clock,
         actor="operator:kim",

@@ -79,7 +79,7 @@ def refund_api(logger: Logger) -> RefundApi:
         execute=ExecuteOrAwait(execute=use_cases.execute, clock=path.clock, pause=time.sleep),
         payouts=payout_rules(settings),
         withdraw=lambda actor: WithdrawRefund(
-            ledger=path.ledger, recorder=use_cases.recorder, clock=path.clock, actor=actor
+            recorder=use_cases.recorder, clock=path.clock, actor=actor
         ),
         read_refund=use_cases.read_refund,
         list_refunds=list_refunds,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.errors import RefundNotFoundError
 from refund_bridge.domain.external_refund import Import
 from refund_bridge.domain.instruction import Accepted, Outcome, Unknown
 from refund_bridge.domain.outcome import after_outcome, evidence_of
@@ -206,10 +207,41 @@ class Recorder:
             LedgerUnavailableError: there was no answer, or one of them is not there.
         """
         refund = self.ledger.refund(refund_id)
-        payment = None if refund is None else self.ledger.payment(payment_key_of(refund))
-        if refund is None or payment is None:
-            raise LedgerUnavailableError(f"the ledger does not show {refund_id} whole")
+        if refund is None:
+            raise _not_whole(refund_id)
+        return self._with_payment(refund)
+
+    def read_named(self, refund_id: str) -> Stored:
+        """The refund that a person names, and its payment.
+
+        Raises:
+            RefundNotFoundError: there is no such refund.
+            LedgerUnavailableError: as ``read``.
+        """
+        return self._with_payment(refund_named(self.ledger, refund_id))
+
+    def _with_payment(self, refund: Refund) -> Stored:
+        payment = self.ledger.payment(payment_key_of(refund))
+        if payment is None:
+            raise _not_whole(refund.id)
         return Stored(refund, payment)
+
+
+def refund_named(ledger: Ledger, refund_id: str) -> Refund:
+    """The refund that a person names.
+
+    Raises:
+        RefundNotFoundError: there is no such refund.
+        LedgerUnavailableError: the ledger gave no answer.
+    """
+    refund = ledger.refund(refund_id)
+    if refund is None:
+        raise RefundNotFoundError(f"There is no refund {refund_id}.")
+    return refund
+
+
+def _not_whole(refund_id: str) -> LedgerUnavailableError:
+    return LedgerUnavailableError(f"the ledger does not show {refund_id} whole")
 
 
 def _wait_ms(current: Stored, after: Refund) -> int | None:

@@ -8,12 +8,11 @@ that it was restored to; withdrawn, it is not executed again.
 from dataclasses import dataclass
 from typing import Final
 
-from refund_bridge.domain.errors import RefundNotFoundError
 from refund_bridge.domain.outcome import REASON_MAX
 from refund_bridge.domain.refund import WITHDRAWN, Failure, Refund
 from refund_bridge.domain.state_machine import Event, State
 from refund_bridge.domain.transitions import Why, transition
-from refund_bridge.ports.ledger import Ledger, LedgerConflictError
+from refund_bridge.ports.ledger import LedgerConflictError
 from refund_bridge.ports.runtime import Clock
 from refund_bridge.refunding.record_outcome import Recorder, Stored
 
@@ -33,7 +32,6 @@ class WithdrawRefund:
         actor: who does it, for the history.
     """
 
-    ledger: Ledger
     recorder: Recorder
     clock: Clock
     actor: str
@@ -46,9 +44,7 @@ class WithdrawRefund:
             WithdrawalRefusedError: it does not wait for its turn.
             LedgerUnavailableError: the ledger gave no answer.
         """
-        if self.ledger.refund(refund_id) is None:
-            raise RefundNotFoundError(f"There is no refund {refund_id}.")
-        stored = self.recorder.read(refund_id)
+        stored = self.recorder.read_named(refund_id)
         state = stored.refund.state
         if state is not State.REQUESTED and not is_withdrawn(stored.refund):
             raise WithdrawalRefusedError(

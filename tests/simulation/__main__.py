@@ -12,7 +12,14 @@ from dataclasses import fields
 
 from tests.simulation.drawing import draw
 from tests.simulation.profiles import NAMES
-from tests.simulation.runs import STEPS, WORLDS_FOR_ALL, Tally, live_all
+from tests.simulation.runs import (
+    REVIEW_SHARES_MAX,
+    STEPS,
+    WORLDS_FOR_ALL,
+    WORLDS_FOR_SHARES,
+    Tally,
+    live_all,
+)
 from tests.simulation.walks import walk_all
 from tests.simulation.world import World
 
@@ -57,10 +64,9 @@ def show(tally: Tally, first: int) -> None:
     say("a person said:")
     for command, count in tally.commands.most_common():
         say(f"  {count:>9}  {command}")
-    share = tally.reviews / tally.refunds if tally.refunds else 0
+    share, plain = tally.review_shares
     say(f"{tally.repeated} orders were handed over again")
     say(f"{tally.refunds} refunds, {tally.unlinked} of them unlinked")
-    plain = tally.plain_reviews / tally.plain_refunds if tally.plain_refunds else 0
     say(f"{tally.reviews} of them ended in review ({share:.2%}; {plain:.2%} where nothing hides")
     say("  what became of a refund), each")
     say("  because its POST never executed, an equal foreign refund confused, clocks disagreed, or")
@@ -85,8 +91,12 @@ def verdict(tally: Tally, processor: str | None) -> bool:
         if not must_have_all:
             say(f"(which fails a run of {WORLDS_FOR_ALL} worlds or more, of all processors)")
     vacuous = bool(tally.missing) and must_have_all
+    shares = zip(tally.review_shares, REVIEW_SHARES_MAX, strict=True)
+    reviewed = tally.worlds >= WORLDS_FOR_SHARES and any(share > most for share, most in shares)
+    if reviewed:
+        say("\nmore refunds ended in review than may")
     say(f"\n{len(tally.failures)} violations")
-    return not tally.failures and not vacuous
+    return not tally.failures and not vacuous and not (reviewed and must_have_all)
 
 
 def walked() -> bool:

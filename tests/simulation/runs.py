@@ -19,6 +19,10 @@ from tests.simulation.world import Result, World
 
 # From so many worlds on, every legal transition and every fault at every port must have occurred.
 WORLDS_FOR_ALL: Final = 3_000
+# And from so many on chance has no part in how many refunds end in review: of all at most so many,
+# and where nothing hides what became of one.
+WORLDS_FOR_SHARES: Final = 20_000
+REVIEW_SHARES_MAX: Final = (0.08, 0.04)
 CHUNK: Final = 250
 
 Step = tuple[str | None, str]
@@ -95,6 +99,13 @@ class Tally:
         self.faults.update(other.faults)
         self.steps.update(other.steps)
         self.failures.extend(other.failures)
+
+    @property
+    def review_shares(self) -> tuple[float, float]:
+        """The share of refunds that ended in review: of all, and where nothing hides what became
+        of one."""
+        plain = self.plain_reviews / self.plain_refunds if self.plain_refunds else 0.0
+        return self.reviews / self.refunds if self.refunds else 0.0, plain
 
     @property
     def pairs(self) -> frozenset[Pair]:

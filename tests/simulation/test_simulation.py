@@ -10,10 +10,11 @@ from tests.simulation.closing import COMMANDS
 from tests.simulation.drawing import draw
 from tests.simulation.others import Theme
 from tests.simulation.profiles import NAMES
-from tests.simulation.runs import STEPS, WORLDS_FOR_ALL, Tally, live, live_all
+from tests.simulation.runs import STEPS, WORLDS_FOR_SHARES, Tally, live, live_all
 from tests.simulation.world import World
 
-# `make simulate` lives many more, and demands that they leave nothing out at all.
+# `make simulate` lives many more, and demands that they leave nothing out at all; its bounds of
+# reviews are narrower, since in so few worlds chance has a part in them.
 WORLDS = 1_000
 MISSING_MAX = 30
 
@@ -39,20 +40,27 @@ def test_they_leave_little_out(tally: Tally) -> None:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("violated", ["", "an invariant"])
-def test_make_simulate_fails_where_something_never_occurred_or_was_violated(
-    tally: Tally, violated: str
+@pytest.mark.parametrize("trouble", ["violated", "never met", "reviews", "plain reviews"])
+def test_make_simulate_fails_where_something_is_violated_or_left_out_or_too_much_is_reviewed(
+    tally: Tally, trouble: str
 ) -> None:
-    # Given worlds in which everything occurred
-    whole = replace(tally, worlds=WORLDS_FOR_ALL, faults=Counter(tally.pairs), failures=[])
+    # Given worlds in which everything occurred, with as many reviews as there may be
+    whole = replace(tally, worlds=WORLDS_FOR_SHARES, faults=Counter(tally.pairs), failures=[])
     whole.steps, whole.about = Counter(STEPS), Counter(Theme)
     whole.commands = Counter(COMMANDS)
+    whole.refunds, whole.reviews = 100, 8
+    whole.plain_refunds, whole.plain_reviews = 100, 4
     assert verdict(whole, None)
-    # When one of them violates something, or one fault is never met
-    if violated:
-        whole.failures.append((1, violated))
-    else:
-        del whole.faults[next(iter(whole.pairs))]
+    # When one of them violates something, one fault is never met, or more end in review
+    match trouble:
+        case "violated":
+            whole.failures.append((1, "an invariant"))
+        case "never met":
+            del whole.faults[next(iter(whole.pairs))]
+        case "reviews":
+            whole.reviews += 1
+        case _:
+            whole.plain_reviews += 1
     # Then the run fails
     assert not verdict(whole, None)
 

@@ -23,7 +23,7 @@ from benchmarks.results import Part, Row
 from benchmarks.samples import spread
 from benchmarks.scale import Scale
 from refund_bridge.adapters.dynamodb.items import due_shard_of
-from refund_bridge.domain.charge import Movement
+from refund_bridge.domain.charge import ProcessorRefund
 from refund_bridge.domain.instruction import Rejected
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund import Refund
@@ -92,10 +92,10 @@ class IndexedBooks(ProcessorBooks):
 
     def move(
         self, charge: FakeCharge, money: Money, order_id: str | None, *, age_ms: int = 0
-    ) -> Movement | Rejected:
+    ) -> ProcessorRefund | Rejected:
         """As the fake does."""
         made = super().move(charge, money, order_id, age_ms=age_ms)
-        if isinstance(made, Movement):
+        if isinstance(made, ProcessorRefund):
             self._by_charge[charge.id].append(self.refunds[made.id])
         return made
 

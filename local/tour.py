@@ -25,7 +25,7 @@ from local.event_client import DeadLetters, EventListener, EventProducer, listen
 from local.http_client import RefundApiClient
 from local.providers import PROCESSORS
 from local.simulators.payments import seed_of
-from local.simulators.records import ProcessorRefund
+from local.simulators.records import SimulatedRefund
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack, running_stack
 from local.trail import last_log_lines
@@ -260,7 +260,7 @@ class Tour:
         self._note("success that HitPay takes back", "late_failure, Refund Reversed")
 
     def for_a_person(self) -> None:
-        """Two movements that may both be ours: only a person can tell."""
+        """Two processor refunds that may both be ours: only a person can tell."""
         payment = self._paid("review")
         self._fault("refund.create", "commit_then_reset", payment)
         self.stack.control.set_hitpay(charge_refunds="absent")
@@ -353,7 +353,7 @@ class Tour:
             "currency": "usd",
         }
 
-    def _sent_to(self, method: str) -> list[ProcessorRefund]:
+    def _sent_to(self, method: str) -> list[SimulatedRefund]:
         made = self.stack.control.processor_refunds("ccg")
         return [one for one in made if one.payment_method == method]
 

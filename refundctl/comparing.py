@@ -160,12 +160,12 @@ class Comparer:
         refunds = walk.of_payment(world.listing, key)
         charge = self._charge(paced.processor, payment, refunds)
         record = self._record(paced.stripe, payment)
-        movements = (charge.movements if charge is not None else None) or ()
+        processor_refunds = (charge.processor_refunds if charge is not None else None) or ()
         return Sides(
             payment=payment,
             refunds=refunds,
             charge=charge,
-            claimed=world.ledger.claimed(key.processor, [one.id for one in movements]),
+            claimed=world.ledger.claimed(key.processor, [one.id for one in processor_refunds]),
             record=record,
             now_ms=world.clock.now_ms(),
             grace_ms=self.grace_ms,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from deployed.command_lines import spelt
-from refund_bridge.domain.charge import Movement
+from refund_bridge.domain.charge import ProcessorRefund
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.state_machine import ReportState, State
 from refundctl import options, who
@@ -95,36 +95,39 @@ def _told(resolution: Resolution, decision: Decision) -> Iterator[str]:
         yield _as_it_is(resolution)
         return
     if isinstance(decision, ItSucceeded):
-        movement = resolution.movement
-        if movement is not None:
-            yield _shown(before, movement)
+        processor_refund = resolution.processor_refund
+        if processor_refund is not None:
+            yield _shown(before, processor_refund)
         yield f"> succeeded: {_success(after)}"
         left = resolution.before.payment.refundable_beside(before.amount)
         yield f"  failed would mean: {_failure(before, left)}"
     else:
         yield f"> failed: {_failure(before, resolution.payment.refundable)}"
-        if resolution.movement is not None:
-            yield _let_go(resolution, resolution.movement)
-        for movement in resolution.left_over:
+        if resolution.processor_refund is not None:
+            yield _let_go(resolution, resolution.processor_refund)
+        for processor_refund in resolution.left_over:
             yield (
-                f"  {movement.id} is then imported, by the next look at the payment, as a refund "
+                f"  {processor_refund.id} is then imported, "
+                "by the next look at the payment, as a refund "
                 "that others made; Stripe is told of it unless it knows of it."
             )
         yield "  succeeded would mean: Stripe is told of it, once, and its amount stays spent."
 
 
-def _shown(refund: Refund, movement: Movement) -> str:
+def _shown(refund: Refund, processor_refund: ProcessorRefund) -> str:
     """What the processor shows of it, or that it shows no such end and a person knows."""
-    moved_ms = movement.refunded_at_ms or movement.created_at_ms
+    moved_ms = processor_refund.refunded_at_ms or processor_refund.created_at_ms
     if moved_ms is None:
-        return f"  {refund.processor} does not show {movement.id} as succeeded; you know it."
-    moved = f"{movement.processor_status}, {shown_with_zone(moved_ms)}"
-    return f"  {refund.processor} shows {movement.id}: {moved}"
+        return (
+            f"  {refund.processor} does not show {processor_refund.id} as succeeded; you know it."
+        )
+    moved = f"{processor_refund.processor_status}, {shown_with_zone(moved_ms)}"
+    return f"  {refund.processor} shows {processor_refund.id}: {moved}"
 
 
-def _let_go(resolution: Resolution, movement: Movement) -> str:
-    """What becomes of the movement that it is bound to, or that its order made."""
-    shown = f"  It is separated from {movement.id}"
+def _let_go(resolution: Resolution, processor_refund: ProcessorRefund) -> str:
+    """What becomes of the processor refund that it is bound to, or that its order made."""
+    shown = f"  It is separated from {processor_refund.id}"
     if resolution.imported is None:
         return f"{shown}. What the payment lists is imported by the next look at it."
     amount = money(resolution.imported.amount, resolution.imported.currency)
@@ -186,5 +189,5 @@ def _json(resolution: Resolution, actor: str, *, written: bool) -> dict[str, Any
         "processor_refund_id": refund.processor_refund_id,
         "report": refund.report.state.value,
         "refundable": resolution.payment.refundable,
-        "left_over": [movement.id for movement in resolution.left_over],
+        "left_over": [processor_refund.id for processor_refund in resolution.left_over],
     }

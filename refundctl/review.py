@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from deployed.command_lines import WORDS, Spelt, spelt
-from refund_bridge.domain.charge import Charge, Movement, MovementStatus
+from refund_bridge.domain.charge import Charge, ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.evidence import alike, is_its_amount, is_too_old
 from refund_bridge.domain.payment import Payment, payment_key_of
 from refund_bridge.domain.payment_record import PaymentRecord
@@ -38,7 +38,7 @@ class Evidence:
 
     Attributes:
         charge, record: `None` if they could not be read; then the reason stands beside.
-        claimed: of the movements on the charge, the refunds that they belong to.
+        claimed: of the processor refunds on the charge, the refunds that they belong to.
     """
 
     refund: Refund
@@ -49,36 +49,42 @@ class Evidence:
     record: PaymentRecord | None
     record_trouble: str
 
-    def verdict(self, movement: Movement) -> str:  # noqa: PLR0911 - one for each reason
-        """What stands for or against a movement's being this refund's."""
-        refund, owner = self.refund, self.claimed.get(movement.id)
-        if movement.id == refund.processor_refund_id:
+    def verdict(self, processor_refund: ProcessorRefund) -> str:  # noqa: PLR0911 - one for each reason
+        """What stands for or against a processor refund's being this refund's."""
+        refund, owner = self.refund, self.claimed.get(processor_refund.id)
+        if processor_refund.id == refund.processor_refund_id:
             return "bound to this refund"
         if owner is not None:
             return f"belongs to {owner}"
-        if movement.id in (refund.snapshot or ()):
+        if processor_refund.id in (refund.snapshot or ()):
             return "was there before we sent"
-        if movement.status is MovementStatus.FAILED:
+        if processor_refund.status is ProcessorRefundStatus.FAILED:
             return "failed"  # nobody's evidence
-        if not alike(refund, [movement], self.claimed):
+        if not alike(refund, [processor_refund], self.claimed):
             return "another amount"
-        if refund.snapshot is None and is_too_old(refund, movement):
+        if refund.snapshot is None and is_too_old(refund, processor_refund):
             return "older than our sending"
-        return CAN_BE_OURS if is_its_amount(movement, refund) else MOVED_ANOTHER_AMOUNT
+        return CAN_BE_OURS if is_its_amount(processor_refund, refund) else MOVED_ANOTHER_AMOUNT
 
     @property
-    def candidates(self) -> list[Movement]:
-        """The movements that can be this refund's."""
+    def candidates(self) -> list[ProcessorRefund]:
+        """The processor refunds that can be this refund's."""
         return self._of_verdict(CAN_BE_OURS)
 
     @property
-    def of_another_amount(self) -> list[Movement]:
+    def of_another_amount(self) -> list[ProcessorRefund]:
         """What this refund's order moved, though it was to move something else."""
         return self._of_verdict(MOVED_ANOTHER_AMOUNT)
 
-    def _of_verdict(self, verdict: str) -> list[Movement]:
-        movements = (self.charge.movements if self.charge is not None else None) or ()
-        return [movement for movement in movements if self.verdict(movement) == verdict]
+    def _of_verdict(self, verdict: str) -> list[ProcessorRefund]:
+        processor_refunds = (
+            self.charge.processor_refunds if self.charge is not None else None
+        ) or ()
+        return [
+            processor_refund
+            for processor_refund in processor_refunds
+            if self.verdict(processor_refund) == verdict
+        ]
 
 
 CAN_BE_OURS = "CAN BE OURS"
@@ -130,14 +136,14 @@ def gather(world: World, refund: Refund) -> Evidence:
     """Read all sides; what cannot be read is said, and is no reason to show nothing."""
     payment = world.ledger.payment(payment_key_of(refund))
     charge, charge_trouble = _charge(world, refund, payment)
-    movements = (charge.movements if charge is not None else None) or ()
+    processor_refunds = (charge.processor_refunds if charge is not None else None) or ()
     record, record_trouble = _record(world, refund)
     return Evidence(
         refund=refund,
         payment=payment,
         charge=charge,
         charge_trouble=charge_trouble,
-        claimed=world.ledger.claimed(refund.processor, [one.id for one in movements]),
+        claimed=world.ledger.claimed(refund.processor, [one.id for one in processor_refunds]),
         record=record,
         record_trouble=record_trouble,
     )
@@ -214,23 +220,25 @@ def _charge_parts(evidence: Evidence) -> Iterator[str | Sheet]:
         f"The charge is {money(charge.money.amount, currency)}, {charge.processor_status}, "
         f"{money(charge.refunded, currency)} of it refunded"
     )
-    if charge.movements is None:
+    if charge.processor_refunds is None:
         yield "It does not list its refunds in a form that can be read."
         return
     yield table_of(
         ("refund", "amount", "status", f"made ({zone_name()})", f"moved ({zone_name()})", "whose"),
         [
             (
-                movement.id,
-                money(movement.money.amount, movement.money.currency),
-                movement.processor_status or movement.status.value,
-                shown(movement.created_at_ms),
-                shown(movement.refunded_at_ms),
-                evidence.verdict(movement),
+                processor_refund.id,
+                money(processor_refund.money.amount, processor_refund.money.currency),
+                processor_refund.processor_status or processor_refund.status.value,
+                shown(processor_refund.created_at_ms),
+                shown(processor_refund.refunded_at_ms),
+                evidence.verdict(processor_refund),
             )
-            for movement in charge.movements
+            for processor_refund in charge.processor_refunds
         ],
-        "What the processor lists now" if charge.movements else "The processor lists no refund now",
+        "What the processor lists now"
+        if charge.processor_refunds
+        else "The processor lists no refund now",
     )
 
 
@@ -248,8 +256,10 @@ def _stripe_facts(evidence: Evidence) -> dict[str, str]:
 
 def _choices(call: Call, evidence: Evidence) -> Iterator[str]:
     refund_id = evidence.refund.id
-    for movement in evidence.candidates:
-        yield call.line(spelt("resolve", refund_id, "--succeeded", movement.id, "--dry-run"))
+    for processor_refund in evidence.candidates:
+        yield call.line(
+            spelt("resolve", refund_id, "--succeeded", processor_refund.id, "--dry-run")
+        )
     if evidence.of_another_amount:
         yield "Under this refund's id the processor moved another amount, which no refund here can"
         yield "stand for. When the processor has mended that, this releases what is reserved:"
@@ -282,11 +292,14 @@ def _json(evidence: Evidence) -> dict[str, Any]:
             "currency": charge.money.currency,
             "refunded": charge.refunded,
             "movements": None
-            if charge.movements is None
-            else [_movement_json(evidence, movement) for movement in charge.movements],
+            if charge.processor_refunds is None
+            else [
+                _processor_refund_json(evidence, processor_refund)
+                for processor_refund in charge.processor_refunds
+            ],
         },
         "charge_trouble": evidence.charge_trouble or None,
-        "candidates": [movement.id for movement in evidence.candidates],
+        "candidates": [processor_refund.id for processor_refund in evidence.candidates],
         "stripe": None
         if record is None
         else {
@@ -299,14 +312,14 @@ def _json(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _movement_json(evidence: Evidence, movement: Movement) -> dict[str, Any]:
+def _processor_refund_json(evidence: Evidence, processor_refund: ProcessorRefund) -> dict[str, Any]:
     return {
-        "id": movement.id,
-        "amount": movement.money.amount,
-        "currency": movement.money.currency,
-        "status": movement.processor_status,
-        "created_at": rfc3339(movement.created_at_ms),
-        "refunded_at": rfc3339(movement.refunded_at_ms),
-        "claimed_by": evidence.claimed.get(movement.id),
-        "verdict": evidence.verdict(movement),
+        "id": processor_refund.id,
+        "amount": processor_refund.money.amount,
+        "currency": processor_refund.money.currency,
+        "status": processor_refund.processor_status,
+        "created_at": rfc3339(processor_refund.created_at_ms),
+        "refunded_at": rfc3339(processor_refund.refunded_at_ms),
+        "claimed_by": evidence.claimed.get(processor_refund.id),
+        "verdict": evidence.verdict(processor_refund),
     }

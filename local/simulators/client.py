@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from local.simulators import fields
 from local.simulators.json_text import JsonObject, decode_object, encode
-from local.simulators.records import MadeRefund, ProcessorRefund, RecordedCall, RecordedReport
+from local.simulators.records import MadeRefund, RecordedCall, RecordedReport, SimulatedRefund
 from local.simulators.seeding import Seed
 
 _TIMEOUT = urllib3.Timeout(connect=2, read=10)
@@ -148,10 +148,10 @@ class SimulatorControl:
 
     def processor_refunds(
         self, provider: str, payment_id: str | None = None
-    ) -> list[ProcessorRefund]:
+    ) -> list[SimulatedRefund]:
         """Return the refunds that a processor other than HitPay has made, of one payment or all."""
         made = fields.objects(self._call(provider, "GET", "state"), "refunds")
-        refunds = [ProcessorRefund.read(item) for item in made]
+        refunds = [SimulatedRefund.read(item) for item in made]
         return [item for item in refunds if payment_id in (None, item.payment_id)]
 
     def reports(

@@ -77,7 +77,7 @@ class MadeRefund:
 
 
 @dataclass(frozen=True)
-class ProcessorRefund:
+class SimulatedRefund:
     """One refund at a processor other than HitPay, its amount in that processor's own unit.
 
     `key` is the id that the merchant gave it, where the processor takes one.
@@ -95,7 +95,7 @@ class ProcessorRefund:
     metadata: JsonObject
 
     @classmethod
-    def read(cls, source: JsonObject) -> "ProcessorRefund":
+    def read(cls, source: JsonObject) -> "SimulatedRefund":
         """Read one from a processor's state."""
         metadata = source["metadata"]
         return cls(

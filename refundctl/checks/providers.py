@@ -151,7 +151,7 @@ def _harmless(processor: Processor, deadline: Deadline) -> object:
     if can.lists_charges:
         return processor.charges(None, deadline)
     if can.shows_refunds:
-        return processor.movement(NOBODYS_ID, deadline)
+        return processor.processor_refund(NOBODYS_ID, deadline)
     return processor.charge(NOBODYS_ID, deadline)
 
 

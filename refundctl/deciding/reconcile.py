@@ -5,8 +5,8 @@ that is being settled, a report that is on its way) is open, not different, whil
 
 ::
 
-    ledger ↔ processor   refund by refund: each movement belongs to one refund, and is as it says
-    ledger ↔ itself      the payment's sums follow from its refunds
+    ledger ↔ processor   refund by refund: each processor refund belongs to one refund, and is as it
+    says ledger ↔ itself      the payment's sums follow from its refunds
     ledger ↔ Stripe      by sums, since Stripe lists no refunds: it shows at least what must be in
                          its book, and at most that and what may be
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from refund_bridge.domain.charge import Charge, Movement, MovementStatus
+from refund_bridge.domain.charge import Charge, ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.evidence import stands_for
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment
@@ -36,10 +36,10 @@ class Kind(StrEnum):
     CHARGE_UNREADABLE = "charge_unreadable"
     CHARGE_DIFFERS = "charge_differs"
     OVER_REFUNDED = "over_refunded"
-    MOVEMENT_MISSING = "movement_missing"
-    MOVEMENT_DIFFERS = "movement_differs"
-    MOVEMENT_SHARED = "movement_shared"
-    MOVEMENT_UNCLAIMED = "movement_unclaimed"
+    PROCESSOR_REFUND_MISSING = "movement_missing"
+    PROCESSOR_REFUND_DIFFERS = "movement_differs"
+    PROCESSOR_REFUND_SHARED = "movement_shared"
+    PROCESSOR_REFUND_UNCLAIMED = "movement_unclaimed"
     CLAIM_DIFFERS = "claim_differs"
     LEDGER_SUM_DIFFERS = "ledger_sum_differs"
     RECORD_MISSING = "record_missing"
@@ -87,7 +87,8 @@ class Sides:
     Attributes:
         refunds: all that the ledger has of the payment.
         charge: ``None`` if the processor knows none of that id.
-        claimed: of the movements that the charge lists, the refunds that the ledger gives them to.
+        claimed: of the processor refunds that the charge lists, the refunds that the ledger gives
+            them to.
         record: ``None`` if Stripe knows none of that id, or no record books the payment.
         now_ms: Unix milliseconds.
         grace_ms: how long what is not final may stay so.
@@ -123,7 +124,7 @@ def compare(sides: Sides) -> Comparison:
     differences = (
         *_not_final(sides),
         *_charge(sides),
-        *_movements(sides),
+        *_processor_refunds(sides),
         *_unowned(sides),
         *_sums(sides),
         *_stripe(sides),
@@ -174,7 +175,7 @@ def _charge(sides: Sides) -> Iterator[Difference]:
         says = f"the processor shows a charge of {charge.money.for_people()}"
         amounts = Amounts(ledger=payment.captured, processor=charge.money.amount)
         yield _about(sides, Kind.CHARGE_DIFFERS, says, amounts)
-    if charge.movements is None:
+    if charge.processor_refunds is None:
         says = "the charge does not list its refunds in a form that can be read"
         yield _about(sides, Kind.CHARGE_UNREADABLE, says, Amounts(processor=charge.refunded))
     if _went_back(charge) > charge.money.amount:
@@ -182,9 +183,9 @@ def _charge(sides: Sides) -> Iterator[Difference]:
         yield _about(sides, Kind.OVER_REFUNDED, says, Amounts(processor=_went_back(charge)))
 
 
-def _movements(sides: Sides) -> Iterator[Difference]:
-    """Each refund that is bound, against its movement."""
-    listed = {movement.id: movement for movement in _listed(sides)}
+def _processor_refunds(sides: Sides) -> Iterator[Difference]:
+    """Each refund that is bound, against its processor refund."""
+    listed = {processor_refund.id: processor_refund for processor_refund in _listed(sides)}
     owners: dict[str, str] = {}
     for refund in sides.refunds:
         bound_to = refund.processor_refund_id
@@ -192,65 +193,70 @@ def _movements(sides: Sides) -> Iterator[Difference]:
             continue
         if (other := owners.setdefault(bound_to, refund.id)) != refund.id:
             yield _of(
-                refund, Kind.MOVEMENT_SHARED, f"and {other} are bound to the same processor refund"
+                refund,
+                Kind.PROCESSOR_REFUND_SHARED,
+                f"and {other} are bound to the same processor refund",
             )
-        movement = listed.get(bound_to)
-        if movement is not None:
-            yield from _one_movement(sides, refund, movement)
-        elif sides.charge is not None and sides.charge.movements is not None:
+        processor_refund = listed.get(bound_to)
+        if processor_refund is not None:
+            yield from _one_processor_refund(sides, refund, processor_refund)
+        elif sides.charge is not None and sides.charge.processor_refunds is not None:
             says = f"is {refund.state}, but the charge does not list its processor refund"
-            yield _of(refund, Kind.MOVEMENT_MISSING, says, Amounts(ledger=refund.amount))
+            yield _of(refund, Kind.PROCESSOR_REFUND_MISSING, says, Amounts(ledger=refund.amount))
 
 
-def _one_movement(sides: Sides, refund: Refund, movement: Movement) -> Iterator[Difference]:
-    owner = sides.claimed.get(movement.id)
+def _one_processor_refund(
+    sides: Sides, refund: Refund, processor_refund: ProcessorRefund
+) -> Iterator[Difference]:
+    owner = sides.claimed.get(processor_refund.id)
     if owner != refund.id:
         says = f"is bound to a processor refund that the ledger gives to {owner or 'nobody'}"
         yield _of(refund, Kind.CLAIM_DIFFERS, says)
-    shown = movement.money
-    if not stands_for(movement, refund):
+    shown = processor_refund.money
+    if not stands_for(processor_refund, refund):
         says = f"is {Money(refund.amount, refund.currency).for_people()}, the processor shows "
-        says += f"{shown.for_people()} of {movement.payment_id}"
-    elif not _agree(refund, movement) and not _is_news(sides, refund, movement):
-        says = f"is {refund.state}, the processor shows {movement.processor_status}"
+        says += f"{shown.for_people()} of {processor_refund.payment_id}"
+    elif not _agree(refund, processor_refund) and not _is_news(sides, refund, processor_refund):
+        says = f"is {refund.state}, the processor shows {processor_refund.processor_status}"
     else:
         return
     amounts = Amounts(ledger=refund.amount, processor=shown.amount)
-    yield _of(refund, Kind.MOVEMENT_DIFFERS, says, amounts)
+    yield _of(refund, Kind.PROCESSOR_REFUND_DIFFERS, says, amounts)
 
 
-def _is_news(sides: Sides, refund: Refund, movement: Movement) -> bool:
+def _is_news(sides: Sides, refund: Refund, processor_refund: ProcessorRefund) -> bool:
     """Whether one of the two may not know of the other's change yet."""
-    return sides.is_young(refund.updated_at_ms) or sides.is_young(movement.refunded_at_ms)
+    return sides.is_young(refund.updated_at_ms) or sides.is_young(processor_refund.refunded_at_ms)
 
 
-def _agree(refund: Refund, movement: Movement) -> bool:
+def _agree(refund: Refund, processor_refund: ProcessorRefund) -> bool:
     if refund.late_failure_at_ms is not None:
-        return movement.status is MovementStatus.FAILED
+        return processor_refund.status is ProcessorRefundStatus.FAILED
     return {
-        State.SUCCEEDED: movement.status is MovementStatus.SUCCEEDED,
-        State.FAILED: movement.status is MovementStatus.FAILED,
-        State.PENDING: movement.status is MovementStatus.PENDING,
-        State.REVIEW: movement.status is MovementStatus.PENDING,
+        State.SUCCEEDED: processor_refund.status is ProcessorRefundStatus.SUCCEEDED,
+        State.FAILED: processor_refund.status is ProcessorRefundStatus.FAILED,
+        State.PENDING: processor_refund.status is ProcessorRefundStatus.PENDING,
+        State.REVIEW: processor_refund.status is ProcessorRefundStatus.PENDING,
     }.get(refund.state, False)
 
 
 def _unowned(sides: Sides) -> Iterator[Difference]:
     """Money that moved for no refund that the ledger has of this payment."""
     bound = {refund.processor_refund_id for refund in sides.refunds}
-    for movement in _listed(sides):
-        if movement.id in bound or movement.status is MovementStatus.FAILED:
+    for processor_refund in _listed(sides):
+        if processor_refund.id in bound or processor_refund.status is ProcessorRefundStatus.FAILED:
             continue
-        if sides.is_young(movement.created_at_ms or movement.refunded_at_ms):
+        if sides.is_young(processor_refund.created_at_ms or processor_refund.refunded_at_ms):
             continue
-        owner = sides.claimed.get(movement.id)
+        owner = sides.claimed.get(processor_refund.id)
         whose = f"the ledger gives it to {owner}" if owner else "no refund has it"
         yield _about(
             sides,
-            Kind.MOVEMENT_UNCLAIMED,
-            f"the processor moved {movement.money.for_people()} as {movement.id}, and {whose}",
-            Amounts(processor=movement.money.amount),
-            processor_refund_id=movement.id,
+            Kind.PROCESSOR_REFUND_UNCLAIMED,
+            f"the processor moved {processor_refund.money.for_people()} "
+            f"as {processor_refund.id}, and {whose}",
+            Amounts(processor=processor_refund.money.amount),
+            processor_refund_id=processor_refund.id,
         )
 
 
@@ -338,11 +344,11 @@ def _book(sides: Sides) -> tuple[int, int]:
         for refund in sides.refunds
         if refund.report.state in (ReportState.DUE, ReportState.FAILED)
     }
-    if sides.charge is None or sides.charge.movements is None:
+    if sides.charge is None or sides.charge.processor_refunds is None:
         return surely, sum(perhaps.values()) + sides.payment.foreign
-    for movement in sides.charge.movements:
-        if movement.status is MovementStatus.SUCCEEDED:
-            perhaps.setdefault(movement.id, movement.money.amount)
+    for processor_refund in sides.charge.processor_refunds:
+        if processor_refund.status is ProcessorRefundStatus.SUCCEEDED:
+            perhaps.setdefault(processor_refund.id, processor_refund.money.amount)
     return surely, sum(amount for name, amount in perhaps.items() if name not in theirs)
 
 
@@ -361,15 +367,19 @@ def unknown_charge(charge: Charge, reference: str) -> Difference:
     )
 
 
-def _listed(sides: Sides) -> tuple[Movement, ...]:
-    return (sides.charge.movements if sides.charge is not None else None) or ()
+def _listed(sides: Sides) -> tuple[ProcessorRefund, ...]:
+    return (sides.charge.processor_refunds if sides.charge is not None else None) or ()
 
 
 def _went_back(charge: Charge | None) -> int:
     """What the processor gave back, minor units; what is pending is not back yet."""
     if charge is None:
         return 0
-    moved = (one for one in charge.movements or () if one.status is MovementStatus.SUCCEEDED)
+    moved = (
+        one
+        for one in charge.processor_refunds or ()
+        if one.status is ProcessorRefundStatus.SUCCEEDED
+    )
     return max(charge.refunded, sum(one.money.amount for one in moved))
 
 

@@ -9,9 +9,9 @@
     despite evidence    what the processor shows cannot be read, or is known to be another's, or it
                         has given no answer for long
 
-A refund that is bound to a movement of another amount is let go of by failing it: the movement is
-then imported with what it really moved. Pending and unknown refunds may be decided, despite
-evidence, when they have waited for longer than an order can take.
+A refund that is bound to a processor refund of another amount is let go of by failing it: the
+processor refund is then imported with what it really moved. Pending and unknown refunds may be
+decided, despite evidence, when they have waited for longer than an order can take.
 
 The evidence is read once to show what the decision would make true, and again just before it is
 written: what a person agreed to is written, or nothing is. Deciding the same twice changes nothing.
@@ -22,11 +22,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from refund_bridge.domain.charge import MOVEMENTS_MAX, Movement, MovementStatus
+from refund_bridge.domain.charge import (
+    PROCESSOR_REFUNDS_MAX,
+    ProcessorRefund,
+    ProcessorRefundStatus,
+)
 from refund_bridge.domain.evidence import alike, can_stand_for, is_too_old, stands_for
 from refund_bridge.domain.external_refund import Import, is_importable
 from refund_bridge.domain.money import Money
-from refund_bridge.domain.outcome import REASON_MAX, after_movement, evidence_of
+from refund_bridge.domain.outcome import REASON_MAX, after_processor_refund, evidence_of
 from refund_bridge.domain.payment import Payment, follow
 from refund_bridge.domain.refund import Failure, Refund
 from refund_bridge.domain.state_machine import Event, ReportState, State
@@ -40,7 +44,7 @@ from refund_bridge.ports.processor import (
 )
 from refund_bridge.ports.queues import Doorbell
 from refund_bridge.ports.runtime import Clock, Deadline, Trail
-from refund_bridge.refunding.look_up import movement_of, ordered_by
+from refund_bridge.refunding.look_up import ordered_by, processor_refund_of
 from refund_bridge.refunding.record_outcome import Recorder, Stored
 from refund_bridge.refunding.wake_reporter import ring_if_owed
 
@@ -49,7 +53,7 @@ FAILURE: Final = Failure(
     code="not_executed", message="It was looked into: the processor did not execute this refund."
 )
 WRITE_ATTEMPTS: Final = 5
-# The ids of movements that a line of history has room for.
+# The ids of processor refunds that a line of history has room for.
 NAMED_MAX: Final = 10
 
 _T = TypeVar("_T")
@@ -91,12 +95,14 @@ class ResolutionRefusedError(Exception):
     The sentence says why, and what to do instead.
 
     Attributes:
-        movements: ids of the processor's refunds that stand against it.
+        processor_refunds: ids of the processor's refunds that stand against it.
     """
 
-    def __init__(self, sentence: str, *, movements: Sequence[Movement] = ()) -> None:
+    def __init__(self, sentence: str, *, processor_refunds: Sequence[ProcessorRefund] = ()) -> None:
         super().__init__(sentence)
-        self.movements = tuple(movement.id for movement in movements)
+        self.processor_refunds = tuple(
+            processor_refund.id for processor_refund in processor_refunds
+        )
 
 
 class EvidenceChangedError(Exception):
@@ -111,16 +117,16 @@ class Resolution:
         before: refund and payment as they are stored.
         after: the refund as it would be; ``before.refund`` if it has been decided so already.
         payment: the payment as it would be.
-        movement: the processor's refund that the refund is bound to by it, if any.
-        left_over: movements that can be ours, and will be imported as somebody else's.
-        imported: the refund that stands for a movement that this one is let go from.
+        processor_refund: the processor's refund that the refund is bound to by it, if any.
+        left_over: processor refunds that can be ours, and will be imported as somebody else's.
+        imported: the refund that stands for a processor refund that this one is let go from.
     """
 
     before: Stored
     after: Refund
     payment: Payment
-    movement: Movement | None = None
-    left_over: tuple[Movement, ...] = ()
+    processor_refund: ProcessorRefund | None = None
+    left_over: tuple[ProcessorRefund, ...] = ()
     imported: Refund | None = None
 
     @property
@@ -209,67 +215,76 @@ class ResolveRefund:
                 f"{refund.id} is bound to {refund.processor_refund_id}. If that is another refund, "
                 "say --failed: it is then separated from this one, and imported by itself."
             )
-        movement = self._movement(refund, asked, decision, deadline)
-        if movement is None and not decision.despite_evidence:
+        processor_refund = self._processor_refund(refund, asked, decision, deadline)
+        if processor_refund is None and not decision.despite_evidence:
             raise ResolutionRefusedError(
                 f"{refund.processor} does not show {asked} in a form that can be read. If its "
                 "dashboard shows it as this refund, say --despite-evidence."
             )
-        if movement is None or (
-            decision.despite_evidence and movement.status is MovementStatus.PENDING
+        if processor_refund is None or (
+            decision.despite_evidence and processor_refund.status is ProcessorRefundStatus.PENDING
         ):
-            movement = self._as_told(refund, asked)
-        self._require_ours(refund, movement)
-        if movement.status is MovementStatus.PENDING and refund.processor_refund_id:
-            return replace(_nothing_to_write(stored), movement=movement)
-        return self._bound(stored, movement, decision)
+            processor_refund = self._as_told(refund, asked)
+        self._require_ours(refund, processor_refund)
+        if processor_refund.status is ProcessorRefundStatus.PENDING and refund.processor_refund_id:
+            return replace(_nothing_to_write(stored), processor_refund=processor_refund)
+        return self._bound(stored, processor_refund, decision)
 
-    def _as_told(self, refund: Refund, processor_refund_id: str) -> Movement:
+    def _as_told(self, refund: Refund, processor_refund_id: str) -> ProcessorRefund:
         """What a person says that the processor did, where it does not show it itself."""
-        return Movement(
+        return ProcessorRefund(
             id=processor_refund_id,
             payment_id=refund.refunded_payment or "",
             money=Money(refund.amount, refund.currency),
-            status=MovementStatus.SUCCEEDED,
+            status=ProcessorRefundStatus.SUCCEEDED,
             processor_status="told by a person",
         )
 
-    def _require_ours(self, refund: Refund, movement: Movement) -> None:
-        """Refuse a movement that cannot be, or is known not to be, the refund's."""
-        shown = f"{refund.processor} shows {movement.id}"
-        if not can_stand_for(movement, refund):
+    def _require_ours(self, refund: Refund, processor_refund: ProcessorRefund) -> None:
+        """Refuse a processor refund that cannot be, or is known not to be, the refund's."""
+        shown = f"{refund.processor} shows {processor_refund.id}"
+        if not can_stand_for(processor_refund, refund):
             raise ResolutionRefusedError(
-                f"{shown} as {movement.money.for_people()} of payment {movement.payment_id}; "
+                f"{shown} as {processor_refund.money.for_people()} "
+                f"of payment {processor_refund.payment_id}; "
                 f"{refund.id} is {Money(refund.amount, refund.currency).for_people()} of "
                 f"{refund.processor_payment_id}."
             )
-        is_bound = movement.id == refund.processor_refund_id
-        if movement.order_id not in (None, refund.id) and not is_bound:
+        is_bound = processor_refund.id == refund.processor_refund_id
+        if processor_refund.order_id not in (None, refund.id) and not is_bound:
             raise ResolutionRefusedError(
-                f"{shown} under the id of {movement.order_id}: it is that refund's."
+                f"{shown} under the id of {processor_refund.order_id}: it is that refund's."
             )
-        claimed = self.ledger.claimed(refund.processor, [movement.id])
-        owner = claimed.get(movement.id, refund.id)
+        claimed = self.ledger.claimed(refund.processor, [processor_refund.id])
+        owner = claimed.get(processor_refund.id, refund.id)
         if owner != refund.id:
-            raise ResolutionRefusedError(f"{movement.id} belongs to {owner} already.")
-        if movement.id in (refund.snapshot or ()):
+            raise ResolutionRefusedError(f"{processor_refund.id} belongs to {owner} already.")
+        if processor_refund.id in (refund.snapshot or ()):
             raise ResolutionRefusedError(
-                f"{movement.id} was on the payment before {refund.id} was sent."
+                f"{processor_refund.id} was on the payment before {refund.id} was sent."
             )
-        if refund.snapshot is None and is_too_old(refund, movement):
-            raise ResolutionRefusedError(f"{movement.id} is older than {refund.id}'s sending.")
-        if movement.status is MovementStatus.FAILED:
-            raise ResolutionRefusedError(f"{shown} as {movement.processor_status}: it failed.")
+        if refund.snapshot is None and is_too_old(refund, processor_refund):
+            raise ResolutionRefusedError(
+                f"{processor_refund.id} is older than {refund.id}'s sending."
+            )
+        if processor_refund.status is ProcessorRefundStatus.FAILED:
+            raise ResolutionRefusedError(
+                f"{shown} as {processor_refund.processor_status}: it failed."
+            )
 
-    def _bound(self, stored: Stored, movement: Movement, decision: ItSucceeded) -> Resolution:
+    def _bound(
+        self, stored: Stored, processor_refund: ProcessorRefund, decision: ItSucceeded
+    ) -> Resolution:
         now_ms = self.clock.now_ms()
-        after = after_movement(stored.refund, movement, at_ms=now_ms, cause=CAUSE, actor=self.actor)
+        after = after_processor_refund(
+            stored.refund, processor_refund, at_ms=now_ms, cause=CAUSE, actor=self.actor
+        )
         if after.state is State.REVIEW:
             # Bound, and followed to its end from now on: no transition, so no line by itself.
-            after = noted(after, self._why(evidence_of(movement)))
+            after = noted(after, self._why(evidence_of(processor_refund)))
         if decision.reason:
             after = _with_reason(after, len(stored.refund.history), decision.reason)
-        return self._resolution(stored, after, movement=movement)
+        return self._resolution(stored, after, processor_refund=processor_refund)
 
     # --- it failed --------------------------------------------------------------------------------
 
@@ -289,7 +304,9 @@ class ResolveRefund:
             candidates = [one for one in candidates if one is not other]
         evidence: dict[str, Any] = {"reason": decision.reason[:REASON_MAX]}
         if decision.despite_evidence:
-            evidence |= {"despite": [movement.id for movement in candidates[:NAMED_MAX]]}
+            evidence |= {
+                "despite": [processor_refund.id for processor_refund in candidates[:NAMED_MAX]]
+            }
         why, bound_to = self._why(evidence), refund.processor_refund_id
         if other is not None:
             why, bound_to = self._why(evidence | evidence_of(other)), None
@@ -303,34 +320,38 @@ class ResolveRefund:
         )
         imported = None if other is None else self._imported(stored, other, decision, deadline)
         return self._resolution(
-            stored, after, movement=other, left_over=tuple(candidates), imported=imported
+            stored, after, processor_refund=other, left_over=tuple(candidates), imported=imported
         )
 
-    def _bound_to(self, refund: Refund, decision: ItFailed, deadline: Deadline) -> Movement | None:
-        """The movement that the refund is bound to, if it moves or moved money; ``None``: nothing.
+    def _bound_to(
+        self, refund: Refund, decision: ItFailed, deadline: Deadline
+    ) -> ProcessorRefund | None:
+        """The processor refund that it is bound to, if it moves or moved money; ``None``: nothing.
 
-        Refuses to fail a refund whose own movement is there.
+        Refuses to fail a refund whose own processor refund is there.
         """
         bound_to = refund.processor_refund_id
         if bound_to is None:
             return None
-        movement = self._movement(refund, bound_to, decision, deadline)
-        if movement is None and not decision.despite_evidence:
+        processor_refund = self._processor_refund(refund, bound_to, decision, deadline)
+        if processor_refund is None and not decision.despite_evidence:
             raise ResolutionRefusedError(
                 f"{refund.id} is bound to {bound_to}, which {refund.processor} accepted and does "
                 "not show now. If its support confirms that it is gone for good, say "
                 "--despite-evidence."
             )
-        if movement is None or movement.status is MovementStatus.FAILED:
+        if processor_refund is None or processor_refund.status is ProcessorRefundStatus.FAILED:
             return None
-        waits = movement.status is MovementStatus.PENDING and decision.despite_evidence
-        if stands_for(movement, refund) and not waits:
+        waits = (
+            processor_refund.status is ProcessorRefundStatus.PENDING and decision.despite_evidence
+        )
+        if stands_for(processor_refund, refund) and not waits:
             raise ResolutionRefusedError(
                 f"{refund.id} is bound to {bound_to}, which {refund.processor} shows as "
-                f"{movement.processor_status}; it is followed to its end by itself.",
-                movements=[movement],
+                f"{processor_refund.processor_status}; it is followed to its end by itself.",
+                processor_refunds=[processor_refund],
             )
-        return movement
+        return processor_refund
 
     def _waited_long(self, refund: Refund) -> bool:
         """Whether it has been on its way for longer than an order can take to arrive.
@@ -343,7 +364,11 @@ class ResolveRefund:
         return self.clock.now_ms() - refund.entered_at_ms >= self.hold_ms
 
     def _imported(
-        self, stored: Stored, movement: Movement, decision: ItFailed, deadline: Deadline
+        self,
+        stored: Stored,
+        processor_refund: ProcessorRefund,
+        decision: ItFailed,
+        deadline: Deadline,
     ) -> Refund | None:
         """The refund that stands for it from now on, if it moved money of this payment.
 
@@ -351,11 +376,11 @@ class ResolveRefund:
         be: who learns from the list imports it, once.
         """
         payment = stored.payment
-        of_payment = movement.payment_id == (stored.refund.refunded_payment or "")
-        if not of_payment or not is_importable(movement, payment.currency):
+        of_payment = processor_refund.payment_id == (stored.refund.refunded_payment or "")
+        if not of_payment or not is_importable(processor_refund, payment.currency):
             return None
         listed = self._listed(stored.refund, decision, deadline)
-        if listed is not None and movement.id not in {one.id for one in listed}:
+        if listed is not None and processor_refund.id not in {one.id for one in listed}:
             return None
         importing = Import(
             stage=self.recorder.stage,
@@ -364,7 +389,7 @@ class ResolveRefund:
             since_ms=0,  # our own order is bound to it: it is not older than this service
             now_ms=self.clock.now_ms(),
         )
-        return importing.refund_of(movement)
+        return importing.refund_of(processor_refund)
 
     def _require_no_late_arrival(self, refund: Refund) -> None:
         ends_ms = refund.last_sent_at_ms + self.hold_ms
@@ -376,7 +401,7 @@ class ResolveRefund:
 
     def _candidates(
         self, refund: Refund, decision: ItFailed, deadline: Deadline
-    ) -> Sequence[Movement]:
+    ) -> Sequence[ProcessorRefund]:
         """What can be ours, of what is shown; none unless the decision says so."""
         shown = self._shown(refund, decision, deadline)
         if shown is None:
@@ -386,21 +411,23 @@ class ResolveRefund:
                 f"{refund.processor} does not show what became of {refund.id}: there is no "
                 "evidence. If its dashboard shows no such refund, say --despite-evidence."
             )
-        listed = shown[:MOVEMENTS_MAX]
-        claimed = self.ledger.claimed(refund.processor, [movement.id for movement in listed])
+        listed = shown[:PROCESSOR_REFUNDS_MAX]
+        claimed = self.ledger.claimed(
+            refund.processor, [processor_refund.id for processor_refund in listed]
+        )
         candidates = [
-            movement
-            for movement in alike(refund, listed, claimed)
-            if movement.status is not MovementStatus.FAILED
-            and not (refund.snapshot is None and is_too_old(refund, movement))
+            processor_refund
+            for processor_refund in alike(refund, listed, claimed)
+            if processor_refund.status is not ProcessorRefundStatus.FAILED
+            and not (refund.snapshot is None and is_too_old(refund, processor_refund))
         ]
         if candidates and not decision.despite_evidence:
-            ids = ", ".join(movement.id for movement in candidates[:NAMED_MAX])
+            ids = ", ".join(processor_refund.id for processor_refund in candidates[:NAMED_MAX])
             raise ResolutionRefusedError(
                 f"{refund.processor} lists {ids}, with this refund's amount or id, and no refund "
                 "here claims it: it can be this one. If it is, say --succeeded with its id; if it "
                 "is known to be another, say --despite-evidence.",
-                movements=candidates,
+                processor_refunds=candidates,
             )
         return candidates
 
@@ -412,23 +439,23 @@ class ResolveRefund:
             return None
         return self.processors.get(refund.processor)
 
-    def _movement(
+    def _processor_refund(
         self, refund: Refund, processor_refund_id: str, decision: Decision, deadline: Deadline
-    ) -> Movement | None:
-        """The movement; ``None`` if it is not shown in a form that can be read."""
+    ) -> ProcessorRefund | None:
+        """The processor refund; ``None`` if it is not shown in a form that can be read."""
         processor, payment_id = self._processor(refund), refund.refunded_payment
         if processor is None:
             return None
         return self._seen(
             refund,
             decision,
-            lambda: movement_of(processor, processor_refund_id, payment_id, deadline),
+            lambda: processor_refund_of(processor, processor_refund_id, payment_id, deadline),
         )
 
     def _shown(
         self, refund: Refund, decision: Decision, deadline: Deadline
-    ) -> Sequence[Movement] | None:
-        """Among what our movement would be; ``None`` if the processor does not say."""
+    ) -> Sequence[ProcessorRefund] | None:
+        """Among what our processor refund would be; ``None`` if the processor does not say."""
         processor = self._processor(refund)
         if processor is None:
             return None
@@ -438,7 +465,7 @@ class ResolveRefund:
 
     def _listed(
         self, refund: Refund, decision: Decision, deadline: Deadline
-    ) -> Sequence[Movement] | None:
+    ) -> Sequence[ProcessorRefund] | None:
         """What its payment lists; ``None`` if nobody shows that in a form that can be read."""
         processor, payment_id = self._processor(refund), refund.refunded_payment
         if processor is None or payment_id is None or not processor.capabilities.shows_payments:
@@ -447,7 +474,7 @@ class ResolveRefund:
             charge = self._seen(refund, decision, lambda: processor.charge(payment_id, deadline))
         except ChargeNotFoundError:
             return None
-        return None if charge is None else charge.movements
+        return None if charge is None else charge.processor_refunds
 
     def _seen(self, refund: Refund, decision: Decision, look: Callable[[], _T]) -> _T | None:
         """What the processor shows; ``None`` if that is in no form that can be read.
@@ -492,9 +519,9 @@ class ResolveRefund:
         ring_if_owed(refund, self.doorbell, self.trail)
 
 
-def _is_another(movement: Movement, refund: Refund) -> bool:
+def _is_another(processor_refund: ProcessorRefund, refund: Refund) -> bool:
     """Whether our order made it, though it is not what was ordered."""
-    return movement.order_id == refund.id and not can_stand_for(movement, refund)
+    return processor_refund.order_id == refund.id and not can_stand_for(processor_refund, refund)
 
 
 def _with_reason(refund: Refund, line: int, reason: str) -> Refund:

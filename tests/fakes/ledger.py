@@ -22,8 +22,8 @@ from refund_bridge.ports.ledger import (
     Commit,
     Known,
     LedgerConflictError,
-    MovementClaim,
     PayoutsReachedError,
+    ProcessorRefundClaim,
     RecordClaim,
 )
 
@@ -41,7 +41,7 @@ class MemoryLedger:
         self.refunds: dict[str, Refund] = {}
         self.payments: dict[PaymentKey, Payment] = {}
         self.records: dict[str, PaymentKey] = {}
-        self.movements: dict[tuple[str, str], str] = {}
+        self.processor_refunds: dict[tuple[str, str], str] = {}
         self.payouts: Counter[tuple[str, str]] = Counter()
         self._as_stored = as_stored
         self._lock = Lock()
@@ -73,9 +73,9 @@ class MemoryLedger:
             raise ValueError(f"at most {CLAIMED_MAX} ids can be looked up at once")
         with self._lock:
             return {
-                one: self.movements[processor, one]
+                one: self.processor_refunds[processor, one]
                 for one in processor_refund_ids
-                if (processor, one) in self.movements
+                if (processor, one) in self.processor_refunds
             }
 
     def commit(self, commit: Commit) -> None:
@@ -127,8 +127,8 @@ class MemoryLedger:
         match claim:
             case RecordClaim(record, payment, instead_of):
                 free = self.records.get(record, payment) in (payment, instead_of)
-            case MovementClaim(processor, movement, refund_id, instead_of):
-                holder = self.movements.get((processor, movement), refund_id)
+            case ProcessorRefundClaim(processor, processor_refund, refund_id, instead_of):
+                holder = self.processor_refunds.get((processor, processor_refund), refund_id)
                 free = holder in (refund_id, instead_of)
         if not free:
             raise ClaimConflictError(claim)
@@ -137,8 +137,8 @@ class MemoryLedger:
         match claim:
             case RecordClaim(record, payment):
                 self.records[record] = payment
-            case MovementClaim(processor, movement, refund_id):
-                self.movements[processor, movement] = refund_id
+            case ProcessorRefundClaim(processor, processor_refund, refund_id):
+                self.processor_refunds[processor, processor_refund] = refund_id
 
     def _require_refund(self, before: Refund | None, after: Refund) -> None:
         stored = self.refunds.get(after.id)

@@ -9,7 +9,13 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from refund_bridge.domain.charge import Charge, ChargeStatus, ListedCharge, Movement, MovementStatus
+from refund_bridge.domain.charge import (
+    Charge,
+    ChargeStatus,
+    ListedCharge,
+    ProcessorRefund,
+    ProcessorRefundStatus,
+)
 from refund_bridge.domain.instruction import (
     Aborted,
     Accepted,
@@ -81,8 +87,8 @@ class FakeProcessor:
         self._name = name
         self._capabilities = capabilities
         # Stripe's sum holds what is pending, too.
-        pending = {MovementStatus.PENDING} if name == STRIPE else set()
-        self._summed = frozenset({MovementStatus.SUCCEEDED, *pending})
+        pending = {ProcessorRefundStatus.PENDING} if name == STRIPE else set()
+        self._summed = frozenset({ProcessorRefundStatus.SUCCEEDED, *pending})
         self._requests: dict[str, tuple[str, ...]] = {}
         self._late: list[tuple[int, str, Order]] = []
         self.books = ProcessorBooks(clock, name, keeps_keys=capabilities.dedupes is Dedupe.BY_KEY)
@@ -113,8 +119,10 @@ class FakeProcessor:
             raise ChargeNotFoundError(f"no charge {charge_id!r}")
         known = [item for item in self.books.of(charge_id) if self.books.shows(item)]
         shown = [self.books.listed(item) for item in known]
-        done = (one.movement for one in known if one.movement.status in self._summed)
-        refunded = sum(movement.money.amount for movement in done)
+        done = (
+            one.processor_refund for one in known if one.processor_refund.status in self._summed
+        )
+        refunded = sum(processor_refund.money.amount for processor_refund in done)
         word = _charge_word(charge, refunded)
         return Charge(
             id=charge.id,
@@ -122,7 +130,7 @@ class FakeProcessor:
             processor_status=word,
             money=charge.money,
             refunded=refunded,
-            movements=tuple(shown) if self.lists_refunds else None,
+            processor_refunds=tuple(shown) if self.lists_refunds else None,
             method=charge.method,
             arrival=arrival_of(charge.method),
             payment_intent=charge.payment_intent,
@@ -155,7 +163,9 @@ class FakeProcessor:
             str(following) if following < len(ids) else None,
         )
 
-    def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
+    def processor_refund(
+        self, processor_refund_id: str, deadline: Deadline
+    ) -> ProcessorRefund | None:
         self._require(LookUp.BY_REFUND in self._capabilities.looks_up)
         self._look_up()
         refund = self.books.refunds.get(processor_refund_id)
@@ -163,13 +173,13 @@ class FakeProcessor:
 
     def ordered(
         self, refund_id: str, payment_id: str | None, deadline: Deadline
-    ) -> Movement | None:
+    ) -> ProcessorRefund | None:
         self._require(self._capabilities.dedupes is Dedupe.BY_KEY and self.reads_keys)
         self._look_up()
         refund = self.books.with_key(refund_id)
         if refund is None or not self.books.shows(refund):
             return None
-        self._require(refund.movement.payment_id == (payment_id or ""))
+        self._require(refund.processor_refund.payment_id == (payment_id or ""))
         return self.books.look_of(refund)
 
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
@@ -207,7 +217,7 @@ class FakeProcessor:
             case Executed():
                 return _as_answered(self._arrive(order), order)
 
-    def _arrive(self, order: Order) -> Movement | Rejected:
+    def _arrive(self, order: Order) -> ProcessorRefund | Rejected:
         if isinstance(order, UnlinkedOrder):
             return self.books.arrive_unlinked(order)
         return self.books.arrive(order)
@@ -232,7 +242,7 @@ class FakeProcessor:
 
     def refund_in_dashboard(
         self, charge_id: str, amount: int, *, age_ms: int = 0
-    ) -> Movement | Rejected:
+    ) -> ProcessorRefund | Rejected:
         """A person refunds ``amount`` minor units in the processor's own dashboard, or did once."""
         self.catch_up()
         charge = self.books.charges[charge_id]
@@ -255,9 +265,13 @@ class FakeProcessor:
         """How many orders have still to arrive."""
         return len(self._late)
 
-    def moved_by(self, order_id: str) -> list[Movement]:
-        """The movements that the refund of that id caused; more than one is a double payment."""
-        return [item.movement for item in self.books.refunds.values() if item.order_id == order_id]
+    def moved_by(self, order_id: str) -> list[ProcessorRefund]:
+        """What the refund of that id caused to move; more than one is a double payment."""
+        return [
+            item.processor_refund
+            for item in self.books.refunds.values()
+            if item.order_id == order_id
+        ]
 
     def _require(self, is_able: bool) -> None:
         if not is_able:
@@ -275,12 +289,12 @@ def _charge_word(charge: FakeCharge, refunded: int) -> str:
     return "refunded" if refunded >= charge.money.amount else "partially_refunded"
 
 
-def _as_answered(arrived: Movement | Rejected, order: Order) -> Outcome:
+def _as_answered(arrived: ProcessorRefund | Rejected, order: Order) -> Outcome:
     if isinstance(arrived, Rejected):
         return arrived
     of = order.payment_id if isinstance(order, RefundOrder) else ""
     if (arrived.payment_id, arrived.money) != (of, order.money):
         return Unknown("a success with another payment, amount or currency")
-    if arrived.status is MovementStatus.SUCCEEDED:
+    if arrived.status is ProcessorRefundStatus.SUCCEEDED:
         return Accepted(arrived)
-    return Accepted(replace(arrived, status=MovementStatus.PENDING))
+    return Accepted(replace(arrived, status=ProcessorRefundStatus.PENDING))

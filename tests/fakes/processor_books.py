@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
-from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.instruction import RefundOrder, Rejected, UnlinkedOrder
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund import STRIPE, PaymentMethodKind
@@ -30,7 +30,7 @@ class FakeCharge:
 
 @dataclass(slots=True)
 class FakeRefund:
-    """A movement of money. ``order_id`` is the refund that ordered it, ``None`` for the dashboard.
+    """Money that moved. ``order_id`` is the refund that ordered it, ``None`` for the dashboard.
 
     ``executed_ms`` is monotonic: look-ups lag by it. At ``last_ms`` its status becomes ``last``.
 
@@ -42,14 +42,14 @@ class FakeRefund:
         key: under what its order was kept, where keys are kept.
     """
 
-    movement: Movement
+    processor_refund: ProcessorRefund
     asked: Money
     order_id: str | None
     executed_ms: int
-    last: MovementStatus | None
+    last: ProcessorRefundStatus | None
     last_ms: int
     conduct: Conduct = field(default_factory=Conduct)
-    been: set[MovementStatus] = field(default_factory=set)
+    been: set[ProcessorRefundStatus] = field(default_factory=set)
     changes: int = 0
     key: str | None = None
 
@@ -102,7 +102,7 @@ class ProcessorBooks:
         self.fee: Money | None = None
         self.key_form = ""
 
-    def arrive(self, order: RefundOrder) -> Movement | Rejected:
+    def arrive(self, order: RefundOrder) -> ProcessorRefund | Rejected:
         """Execute an order, or refuse it.
 
         Where no keys are kept, nothing tells a repeat from a second refund. Where they are, a
@@ -110,7 +110,7 @@ class ProcessorBooks:
         """
         before = self.with_key(order.refund_id)
         if before is not None:
-            return before.movement
+            return before.processor_refund
         charge = self.charges.get(order.payment_id)
         if charge is None:
             return Rejected(f"No query results for charge {order.payment_id}", 404)
@@ -118,11 +118,11 @@ class ProcessorBooks:
         money = Money(order.money.amount, charge.money.currency)
         return self.move(charge, money, order.refund_id)
 
-    def arrive_unlinked(self, order: UnlinkedOrder) -> Movement | Rejected:
+    def arrive_unlinked(self, order: UnlinkedOrder) -> ProcessorRefund | Rejected:
         """Execute an order that belongs to no payment, or refuse it."""
         before = self.with_key(order.refund_id)
         if before is not None:
-            return before.movement
+            return before.processor_refund
         kind = self.methods.get(order.payment_method)
         if kind is not PaymentMethodKind.CARD:
             return Rejected("There is no card of that id.", 400)
@@ -144,7 +144,7 @@ class ProcessorBooks:
 
     def move(
         self, charge: FakeCharge, money: Money, order_id: str | None, *, age_ms: int = 0
-    ) -> Movement | Rejected:
+    ) -> ProcessorRefund | Rejected:
         """Give money back, if the charge has any left to give; ``age_ms`` ago, if that is given."""
         refusal = self._refusal(charge, money.amount)
         if refusal is not None:
@@ -158,15 +158,15 @@ class ProcessorBooks:
         money: Money,
         order_id: str | None,
         age_ms: int = 0,
-    ) -> Movement:
+    ) -> ProcessorRefund:
         now_ms = self._clock.monotonic_ms()
-        movement_id = f"{self._name}-refund-{len(self.refunds) + 1}"
-        shown_order = order_id or (movement_id if self.names_others else None)
-        movement = Movement(
-            id=movement_id,
+        processor_refund_id = f"{self._name}-refund-{len(self.refunds) + 1}"
+        shown_order = order_id or (processor_refund_id if self.names_others else None)
+        processor_refund = ProcessorRefund(
+            id=processor_refund_id,
             payment_id=payment_id,
             money=money,
-            status=MovementStatus.PENDING,
+            status=ProcessorRefundStatus.PENDING,
             processor_status="pending",
             created_at_ms=self._whole_second(age_ms),
             order_id=shown_order if self.names_orders else None,
@@ -175,15 +175,21 @@ class ProcessorBooks:
         )
         last_ms = now_ms + self.conduct.after_ms
         refund = FakeRefund(
-            movement, money, order_id, now_ms - age_ms, self.conduct.last, last_ms, self.conduct
+            processor_refund,
+            money,
+            order_id,
+            now_ms - age_ms,
+            self.conduct.last,
+            last_ms,
+            self.conduct,
         )
         if order_id is not None:
             refund.key = self.key_form + order_id
-        self.refunds[movement.id] = refund
+        self.refunds[processor_refund.id] = refund
         self._become(refund, self.conduct.first, age_ms)
-        return refund.movement
+        return refund.processor_refund
 
-    def set_status(self, refund_id: str, status: MovementStatus) -> None:
+    def set_status(self, refund_id: str, status: ProcessorRefundStatus) -> None:
         """A refund changes: a pending one ends, or a succeeded one comes back."""
         refund = self.refunds[refund_id]
         refund.last = None
@@ -196,7 +202,7 @@ class ProcessorBooks:
             while refund.last is not None and refund.last_ms <= now_ms:
                 self._change(refund, refund.last)
 
-    def _change(self, refund: FakeRefund, status: MovementStatus) -> None:
+    def _change(self, refund: FakeRefund, status: ProcessorRefundStatus) -> None:
         conduct = refund.conduct
         refund.last = None
         if refund.changes < len(conduct.more):
@@ -204,38 +210,40 @@ class ProcessorBooks:
             refund.last_ms += wait_ms
         refund.changes += 1
         if conduct.amount is not None:
-            money = replace(refund.movement.money, amount=conduct.amount)
-            refund.movement = replace(refund.movement, money=money)
+            money = replace(refund.processor_refund.money, amount=conduct.amount)
+            refund.processor_refund = replace(refund.processor_refund, money=money)
         self._become(refund, status)
 
     def of(self, charge_id: str) -> list[FakeRefund]:
         """Every refund of a charge."""
-        return [item for item in self.refunds.values() if item.movement.payment_id == charge_id]
+        return [
+            item for item in self.refunds.values() if item.processor_refund.payment_id == charge_id
+        ]
 
     def shows(self, refund: FakeRefund) -> bool:
         """Whether look-ups know the refund by now."""
         gone = refund.changes > 0 and refund.conduct.look is Look.GONE
         return not gone and refund.executed_ms + self.lag_ms <= self._clock.monotonic_ms()
 
-    def look_of(self, refund: FakeRefund) -> Movement:
+    def look_of(self, refund: FakeRefund) -> ProcessorRefund:
         """The refund as look-ups show it."""
         if not refund.changes or refund.conduct.look is not Look.UNDER_ANOTHER_WORD:
-            return refund.movement
+            return refund.processor_refund
         return replace(
-            refund.movement,
-            status=MovementStatus.PENDING,
+            refund.processor_refund,
+            status=ProcessorRefundStatus.PENDING,
             processor_status="something_new",
             refunded_at_ms=None,
         )
 
-    def listed(self, refund: FakeRefund) -> Movement:
+    def listed(self, refund: FakeRefund) -> ProcessorRefund:
         """The refund as its payment lists it."""
         shown = self.look_of(refund)
         return replace(shown, id=f"{LISTED}{shown.id}") if self.lists_other_ids else shown
 
-    def named(self, movement_id: str | None) -> FakeRefund | None:
+    def named(self, processor_refund_id: str | None) -> FakeRefund | None:
         """The refund of that id, of whichever kind the id is."""
-        return self.refunds.get((movement_id or "").removeprefix(LISTED))
+        return self.refunds.get((processor_refund_id or "").removeprefix(LISTED))
 
     def _refusal(self, charge: FakeCharge, amount: int) -> Rejected | None:
         if charge.status != "succeeded":
@@ -243,9 +251,9 @@ class ProcessorBooks:
         if charge.id in self.refuses:
             return Rejected("The refund period of the charge is over.", 403)
         amounts = [
-            item.movement.money.amount
+            item.processor_refund.money.amount
             for item in self.of(charge.id)
-            if item.movement.status is not MovementStatus.FAILED
+            if item.processor_refund.status is not ProcessorRefundStatus.FAILED
         ]
         if self.one_refund_per_payment and amounts:
             return Rejected("The charge has been refunded before.", 403)
@@ -253,11 +261,14 @@ class ProcessorBooks:
             return Rejected("The amount is more than what remains.", 403)
         return None
 
-    def _become(self, refund: FakeRefund, status: MovementStatus, age_ms: int = 0) -> None:
+    def _become(self, refund: FakeRefund, status: ProcessorRefundStatus, age_ms: int = 0) -> None:
         refund.been.add(status)
-        at_ms = self._whole_second(age_ms) if status is MovementStatus.SUCCEEDED else None
-        refund.movement = replace(
-            refund.movement, status=status, processor_status=str(status), refunded_at_ms=at_ms
+        at_ms = self._whole_second(age_ms) if status is ProcessorRefundStatus.SUCCEEDED else None
+        refund.processor_refund = replace(
+            refund.processor_refund,
+            status=status,
+            processor_status=str(status),
+            refunded_at_ms=at_ms,
         )
 
     def _whole_second(self, age_ms: int = 0) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import Aborted, CredentialRefused, Outcome, Rejected, Unknown
 
 
@@ -81,9 +81,9 @@ class Conduct:
         amount: what it has really moved, minor units, from its first change on, if not all of it.
     """
 
-    first: MovementStatus = MovementStatus.SUCCEEDED
-    last: MovementStatus | None = None
+    first: ProcessorRefundStatus = ProcessorRefundStatus.SUCCEEDED
+    last: ProcessorRefundStatus | None = None
     after_ms: int = 0
-    more: tuple[tuple[int, MovementStatus], ...] = ()
+    more: tuple[tuple[int, ProcessorRefundStatus], ...] = ()
     look: Look = Look.AS_IT_IS
     amount: int | None = None

@@ -5,7 +5,7 @@ The same every time: its hours, amounts and troubles are counted out, not drawn.
 
 from collections.abc import Sequence
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.reading.listing import ListRefunds
 from refund_bridge.reporting.report import ReportDeferredError, ReportFailedError
 from refundctl.console.sources import Sources
@@ -156,6 +156,6 @@ class ShopDay:
         self.world.refund(name, record=record, amount=amount // 4)
 
     def _pending(self, name: str) -> None:
-        self.world.processor.books.conduct = Conduct(first=MovementStatus.PENDING)
+        self.world.processor.books.conduct = Conduct(first=ProcessorRefundStatus.PENDING)
         self.world.refund(name, record=self.world.pay(name, 7700), amount=7700)
         self.world.processor.books.conduct = Conduct()

@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from refund_bridge.bootstrap.use_cases import Ports, Rules, Times, UseCases
-from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment, PaymentKey
 from refund_bridge.domain.payment_record import StripeReference
@@ -290,8 +290,10 @@ class World:
     @property
     def at_processor(self) -> int:
         """What really went back of the first payment, minor units."""
-        moved = (one.movement for one in self.processor.books.of("charge-1"))
-        return sum(one.money.amount for one in moved if one.status is MovementStatus.SUCCEEDED)
+        moved = (one.processor_refund for one in self.processor.books.of("charge-1"))
+        return sum(
+            one.money.amount for one in moved if one.status is ProcessorRefundStatus.SUCCEEDED
+        )
 
     def book_by_hand(self, amount: int, reference: str, record: str = "pr_1") -> ReportOutcome:
         """Staff report a refund to Stripe themselves."""
@@ -318,10 +320,10 @@ class World:
             raise LookupError(key)
         return refund
 
-    def in_dashboard(self, amount: int, name: str = "1") -> Movement:
+    def in_dashboard(self, amount: int, name: str = "1") -> ProcessorRefund:
         """Somebody refunds that much in the processor's own dashboard."""
         moved = self.processor.refund_in_dashboard(f"charge-{name}", amount)
-        assert isinstance(moved, Movement)
+        assert isinstance(moved, ProcessorRefund)
         return moved
 
     def imported(self) -> list[Refund]:

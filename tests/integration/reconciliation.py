@@ -24,7 +24,7 @@ class Sides:
     Attributes:
         refunds: the ledger's refunds, as stored.
         payments: the ledger's payments, as stored.
-        movements: HitPay's refunds.
+        processor_refunds: HitPay's refunds.
         reports: what Stripe was told.
         paid: the payments as they were made, before any refund.
         answered: the last status that callers were told, by refund id.
@@ -32,7 +32,7 @@ class Sides:
 
     refunds: Sequence[Item]
     payments: Sequence[Item]
-    movements: Sequence[MadeRefund]
+    processor_refunds: Sequence[MadeRefund]
     reports: Sequence[RecordedReport]
     paid: Sequence[DemoPayment]
     answered: Mapping[str, str]
@@ -59,27 +59,34 @@ def _unfinished(sides: Sides) -> Iterator[str]:
 
 def _not_moved_as_recorded(sides: Sides) -> Iterator[str]:
     """Lost, bound to nothing, bound twice, or of another amount or payment."""
-    movements = {movement.id: movement for movement in sides.movements}
+    processor_refunds = {
+        processor_refund.id: processor_refund for processor_refund in sides.processor_refunds
+    }
     owners = Counter(_bound(refund) for refund in sides.refunds if _bound(refund))
     for refund in sides.refunds:
-        name, movement_id = refund["id"], _bound(refund)
+        name, processor_refund_id = refund["id"], _bound(refund)
         if refund["state"] in MOVED_NOTHING:
-            if movement_id:
-                yield f"{name} is {refund['state']} and bound to {movement_id}"
+            if processor_refund_id:
+                yield f"{name} is {refund['state']} and bound to {processor_refund_id}"
             continue
-        movement = movements.get(movement_id)
-        if movement is None:
-            yield f"{name} is {refund['state']}, but HitPay has no refund {movement_id!r}"
+        processor_refund = processor_refunds.get(processor_refund_id)
+        if processor_refund is None:
+            yield f"{name} is {refund['state']}, but HitPay has no refund {processor_refund_id!r}"
             continue
-        if owners[movement_id] > 1:
-            yield f"{name} shares {movement_id} with another refund"
+        if owners[processor_refund_id] > 1:
+            yield f"{name} shares {processor_refund_id} with another refund"
         recorded = (
             refund["processor_payment_id"],
             major(int(refund["amount"]), refund["currency"]),
             refund["currency"],
             refund["state"],
         )
-        moved = (movement.payment_id, movement.amount, movement.currency.lower(), movement.status)
+        moved = (
+            processor_refund.payment_id,
+            processor_refund.amount,
+            processor_refund.currency.lower(),
+            processor_refund.status,
+        )
         if recorded != moved:
             yield f"{name} is {recorded}, HitPay shows {moved}"
 
@@ -87,9 +94,9 @@ def _not_moved_as_recorded(sides: Sides) -> Iterator[str]:
 def _moved_without_a_refund(sides: Sides) -> Iterator[str]:
     """Double: money that moved for no refund, or once more for the same one."""
     owned = {_bound(refund) for refund in sides.refunds}
-    for movement in sides.movements:
-        if movement.id not in owned:
-            yield f"HitPay moved {movement.amount} as {movement.id}, which no refund has"
+    for processor_refund in sides.processor_refunds:
+        if processor_refund.id not in owned:
+            yield f"HitPay moved {processor_refund.amount} as {processor_refund.id}, no refund's"
 
 
 def _not_told_once(sides: Sides) -> Iterator[str]:
@@ -123,7 +130,7 @@ def _charges_that_do_not_add_up(sides: Sides) -> Iterator[str]:
     ledger = {payment["charge_id"]: payment for payment in sides.payments}
     for payment in sides.paid:
         whole = major(payment.amount, payment.currency)
-        moved = sum(m.amount for m in sides.movements if m.payment_id == payment.charge_id)
+        moved = sum(m.amount for m in sides.processor_refunds if m.payment_id == payment.charge_id)
         booked = sum(r.amount for r in sides.reports if r.payment_record == payment.record_id)
         if moved > whole:
             yield f"{payment.record_id}: HitPay moved {moved} of {whole}"

@@ -98,12 +98,12 @@ def wait_until_all_is_reported(stack: RunningStack, stream: RefundStream) -> Non
     sides = Sides(
         refunds=_refunds(stack, begun),
         payments=[one for one in ledger_items(stack, "payment") if one["charge_id"] in charges],
-        movements=[made for made in stack.control.refunds() if made.payment_id in charges],
+        processor_refunds=[made for made in stack.control.refunds() if made.payment_id in charges],
         reports=[told for told in stack.control.reports() if told.payment_record in records],
         paid=begun,
         answered=dict.fromkeys(stream.done.values(), "succeeded"),
     )
-    assert len(sides.movements) == len(sides.reports) == len(begun)
+    assert len(sides.processor_refunds) == len(sides.reports) == len(begun)
     assert differences(sides) == []
 
 

@@ -89,7 +89,7 @@ def sides_of(stack: RunningStack, payments: list[DemoPayment], callers: Callers)
     return Sides(
         refunds=refunds,
         payments=[p for p in ledger_items(stack, "payment") if p["charge_id"] in charges],
-        movements=[made for made in stack.control.refunds() if made.payment_id in charges],
+        processor_refunds=[made for made in stack.control.refunds() if made.payment_id in charges],
         reports=[told for told in stack.control.reports() if told.payment_record in records],
         paid=payments,
         answered=answered(callers, refunds),
@@ -125,7 +125,8 @@ def summary(sides: Sides, callers: Callers) -> str:
     counted = Counter(cause for refund in sides.refunds for cause in causes(refund))
     return (
         f"  answers {dict(Counter(callers.statuses))}\n"
-        f"  ledger {dict(states)}, HitPay {len(sides.movements)}, Stripe {len(sides.reports)}\n"
+        f"  ledger {dict(states)}, "
+        f"HitPay {len(sides.processor_refunds)}, Stripe {len(sides.reports)}\n"
         f"  causes {dict(counted)}"
     )
 

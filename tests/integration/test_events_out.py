@@ -126,8 +126,8 @@ def test_every_other_event(
     stack.control.set_hitpay(webhook_url=stack.webhook_url)
     reversed_id = api.create_refund("out-taken", payment_record=taken.record_id).body["id"]
     wait_until_heard(listener, reversed_id, "Refund Reported")
-    (movement,) = stack.control.refunds(taken.charge_id)
-    stack.control.set_refund_status(movement.id, "failed")
+    (processor_refund,) = stack.control.refunds(taken.charge_id)
+    stack.control.set_refund_status(processor_refund.id, "failed")
     # When settling has looked at what is due
     all_ids = (waits, failed, unclear, unreported, reversed_id)
     endings = {

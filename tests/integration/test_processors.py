@@ -31,7 +31,7 @@ SETTLED = 90
 
 @dataclass(frozen=True)
 class Moved:
-    """A movement of money as its processor's simulator has it, its amount in minor units."""
+    """A refund as its processor's simulator has it, its amount in minor units."""
 
     id: str
     amount: int
@@ -235,7 +235,7 @@ class TestWithoutAPayment:
         assert refund["payment_record"] == payment.record_id
         assert desk.moved(payment) == []
 
-    def test_a_lost_reply_is_settled_to_one_movement(self, desk: Desk) -> None:
+    def test_a_lost_reply_is_settled_to_one_processor_refund(self, desk: Desk) -> None:
         method = desk.card("lost")
         desk.stack.control.add_fault("ccg", "refund.create", "commit_then_reset", match=method)
         refund_id = accepted(desk.payouts.create_payout("card-lost", **self.body(method)))

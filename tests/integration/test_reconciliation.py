@@ -29,7 +29,7 @@ def refund(name: str, amount: int, state: str = "succeeded") -> dict[str, Any]:
     }
 
 
-def movement(name: str, amount: str) -> MadeRefund:
+def processor_refund(name: str, amount: str) -> MadeRefund:
     return MadeRefund(
         id=f"hp_{name}",
         payment_id=PAYMENT.charge_id,
@@ -62,7 +62,7 @@ def agreeing() -> Sides:
     return Sides(
         refunds=[refund("one", 2500), refund("two", 2500), refund("three", 100, "failed")],
         payments=[{"charge_id": PAYMENT.charge_id, "waiting": [], **sums}],
-        movements=[movement("one", "25.00"), movement("two", "25.00")],
+        processor_refunds=[processor_refund("one", "25.00"), processor_refund("two", "25.00")],
         reports=[report("one", 2500), report("two", 2500)],
         paid=[PAYMENT],
         answered={"rfd_one": "succeeded", "rfd_two": "succeeded", "rfd_three": "failed"},
@@ -93,16 +93,23 @@ def test_sides_that_agree_differ_in_nothing() -> None:
 
 PLANTED: dict[str, tuple[Callable[[Sides], Sides], str]] = {
     "a double movement": (
-        lambda s: replace(s, movements=[*s.movements, movement("again", "25.00")]),
+        lambda s: replace(
+            s, processor_refunds=[*s.processor_refunds, processor_refund("again", "25.00")]
+        ),
         "which no refund has",
     ),
-    "a lost refund": (lambda s: without(s, "movements", 1), "HitPay has no refund 'hp_two'"),
+    "a lost refund": (
+        lambda s: without(s, "processor_refunds", 1),
+        "HitPay has no refund 'hp_two'",
+    ),
     "one movement for two refunds": (
         lambda s: changed(s, "refunds", 1, processor_refund_id="hp_one"),
         "shares hp_one",
     ),
     "another amount": (
-        lambda s: replace(s, movements=[movement("one", "25.01"), s.movements[1]]),
+        lambda s: replace(
+            s, processor_refunds=[processor_refund("one", "25.01"), s.processor_refunds[1]]
+        ),
         "HitPay shows",
     ),
     "another payment": (
@@ -110,7 +117,13 @@ PLANTED: dict[str, tuple[Callable[[Sides], Sides], str]] = {
         "'elsewhere'",
     ),
     "a movement that is not final": (
-        lambda s: replace(s, movements=[replace(s.movements[0], status="pending"), s.movements[1]]),
+        lambda s: replace(
+            s,
+            processor_refunds=[
+                replace(s.processor_refunds[0], status="pending"),
+                s.processor_refunds[1],
+            ],
+        ),
         "'pending'",
     ),
     "a failure that moved money": (
@@ -135,7 +148,9 @@ PLANTED: dict[str, tuple[Callable[[Sides], Sides], str]] = {
         "which no success has",
     ),
     "an over-refunded charge": (
-        lambda s: replace(s, movements=[*s.movements, movement("third", "50.01")]),
+        lambda s: replace(
+            s, processor_refunds=[*s.processor_refunds, processor_refund("third", "50.01")]
+        ),
         "HitPay moved 100.01 of 100",
     ),
     "a book that shows another sum": (lambda s: without(s, "reports", 1), "Stripe's book shows"),

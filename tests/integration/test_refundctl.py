@@ -105,7 +105,7 @@ def test_an_outcome_that_nobody_knows_is_decided_by_a_person(
     wait_for_state(night, refund_id, "review")
     # Then it is listed first, and doctor names it
     assert refundctl.json("list")[0]["id"] == refund_id
-    assert "no movement found" in refundctl.done("show", refund_id)
+    assert "no processor refund found" in refundctl.done("show", refund_id)
     exit_code, told = refundctl.ended("doctor")
     assert (exit_code, level_of(told["findings"], "reviews")) == (1, "fail")
     # And the evidence says that nothing can be it

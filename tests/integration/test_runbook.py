@@ -64,7 +64,7 @@ class Told:
 def told(
     *words: str, exit_code: int = 0, first: Callable[[], object] = lambda: None, **ids: str
 ) -> Told:
-    """What a command tells; `ids` by what they are of: `refund`, `movement`, `record` and so on."""
+    """What a command tells; `ids` by what they are of: `refund`, `movement` and so on."""
     placeholders = {"refund": ID, "movement": HITPAYS_ID, "record": RECORD, "address": ADDRESS}
     return Told(words, exit_code, {placeholders[name]: one for name, one in ids.items()}, first)
 
@@ -244,13 +244,19 @@ def review(night: RunningStack, shell: Shell) -> Page:
         ),
         "refundctl show rfd_…": told("A person must decide", refund=doubtful),
         f"{succeeded} --dry-run": told(
-            "> succeeded: Stripe is told", "Nothing was written.", refund=doubtful, movement=ours
+            "> succeeded: Stripe is told",
+            "Nothing was written.",
+            refund=doubtful,
+            processor_refund=ours,
         ),
         f"{failed} --dry-run": told(
             "> failed: Stripe is told nothing", "Nothing was written.", refund=lost
         ),
         f'{succeeded} --despite-evidence --reason "{seen}" --dry-run': told(
-            "> succeeded: Stripe is told", "Nothing was written.", refund=doubtful, movement=ours
+            "> succeeded: Stripe is told",
+            "Nothing was written.",
+            refund=doubtful,
+            processor_refund=ours,
         ),
     }
     # Without --dry-run it is done
@@ -279,8 +285,8 @@ def oldest_open(night: RunningStack, shell: Shell) -> Page:
     }
     ended = shell.run("refundctl withdraw rfd_… --reason x --yes --stage production", {ID: waits})
     assert "is withdrawn" in ended.said
-    (movement,) = night.control.refunds(payment.charge_id)
-    night.control.set_refund_status(movement.id, "succeeded")
+    (processor_refund,) = night.control.refunds(payment.charge_id)
+    night.control.set_refund_status(processor_refund.id, "succeeded")
     wait_for_report(night, slow, "reported")
     wait_for_state(night, before, "review")
     line = "refundctl resolve rfd_… --failed --reason x --yes --stage production"
@@ -388,8 +394,8 @@ def refund_taken_back(night: RunningStack, shell: Shell) -> Page:
     payment = paid(night, "taken")
     refund = refunded(night, payment, amount=1000)
     wait_for_report(night, refund, "reported")
-    (movement,) = night.control.refunds(payment.charge_id)
-    night.control.set_refund_status(movement.id, "failed")
+    (processor_refund,) = night.control.refunds(payment.charge_id)
+    night.control.set_refund_status(processor_refund.id, "failed")
     sweep(night)
     wait_for(
         lambda: ledger_refund(night, refund).get("late_failure_at_ms"), "it seen", at_most=SOON

@@ -119,11 +119,11 @@ def test_a_failed_refund_that_moved_after_all_is_told_and_never_paid_twice(
     payment = paid(hasty_stack, "after_all", on_charge={"refunds_come_back": "pending"})
     asked = {"payment_record": payment.record_id}
     first = hasty_api.create_refund("others-after-all", **asked, amount=3000)
-    movement_id = first.body["processor_refund_id"]
-    hasty_stack.control.set_refund_status(movement_id, "failed")
+    processor_refund_id = first.body["processor_refund_id"]
+    hasty_stack.control.set_refund_status(processor_refund_id, "failed")
     ends(hasty_stack, payment, "failed")
     # When it succeeds after all, and everything is asked for
-    hasty_stack.control.set_refund_status(movement_id, "succeeded")
+    hasty_stack.control.set_refund_status(processor_refund_id, "succeeded")
     rest = hasty_api.create_refund("others-after-all-rest", **asked)
     # Then only the rest is sent
     assert rest.body["amount"] == 7000

@@ -161,7 +161,7 @@ _GRACE_IS_NOTHING = (Standing.REPORTED, Standing.BELIEVED, Standing.FAILED, Stan
 
 
 def slot_taken(world: World) -> bool:
-    """Whether a movement may exist that no refund is bound to."""
+    """Whether a processor refund may exist that no refund is bound to."""
     return any(refund.unbound for refund in world.refunds)
 
 

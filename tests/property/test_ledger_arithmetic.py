@@ -34,7 +34,7 @@ class World:
     payment: Payment
     refunds: dict[str, Refund] = field(default_factory=dict)
     freed: dict[tuple[str, int], int] = field(default_factory=dict)
-    movements: int = 0
+    processor_refunds: int = 0
 
     def put(self, after: Refund) -> None:
         before = self.refunds.get(after.id)
@@ -50,9 +50,9 @@ class World:
     def slot_is_free_for(self, refund_id: str) -> bool:
         return self.payment.slot in (None, refund_id)
 
-    def new_movement(self) -> str:
-        self.movements += 1
-        return f"hp_{self.movements}"
+    def new_processor_refund(self) -> str:
+        self.processor_refunds += 1
+        return f"hp_{self.processor_refunds}"
 
 
 def recomputed(world: World) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def be_born(world: World, event: Event, data: st.DataObject) -> None:
         return
     amount = data.draw(st.integers(min_value=1, max_value=world.payment.refundable))
     imported = event in (Event.IMPORT_SUCCEEDED, Event.IMPORT_PENDING)
-    bound = world.new_movement() if imported else None
+    bound = world.new_processor_refund() if imported else None
     refund = a_refund(event, amount=amount, attempt=1, processor_refund_id=bound)
     if imported and data.draw(st.booleans()):
         old = replace(refund.history[0], cause="before_adoption")
@@ -163,7 +163,7 @@ def happen(world: World, refund: Refund, event: Event, data: st.DataObject) -> N
     binds = event in (Event.SUCCEED, Event.PEND)
     binds = binds or (event is Event.ESCALATE and data.draw(st.booleans()))
     if binds and refund.processor_refund_id is None:
-        facts["processor_refund_id"] = world.new_movement()
+        facts["processor_refund_id"] = world.new_processor_refund()
     if event is Event.START:
         facts["attempt"] = refund.attempt + 1
     after = transition(refund, event, WHY, **facts)

@@ -52,8 +52,8 @@ class AnswerWatch:
         self._same_refund(command, told)
         http = answer_of(answer, "req")
         if http.body.get("status") == "succeeded":
-            bound = self._money.movement(told.processor_refund_id)
-            moved = bound is not None and bound.movement.id in self._money.ever_succeeded
+            bound = self._money.processor_refund(told.processor_refund_id)
+            moved = bound is not None and bound.processor_refund.id in self._money.ever_succeeded
             durable = stored.state is State.SUCCEEDED
             require(moved and durable, "success_is_true_and_durable", (told, stored))
         elif http.status >= 400 or http.body.get("status") == "failed":

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.payment import PaymentKey, payment_key_of
 from refund_bridge.domain.refund import STRIPE, ReportCause, ReportParameters
 from refund_bridge.domain.state_machine import ReportState, State
@@ -38,8 +38,8 @@ class BookWatch:
         was told of what came back, its sum says nothing of this.
         """
         record, reference = parameters.payment_record, parameters.refund_reference
-        made, now_ms = self._stage.money.movement(reference), self._stage.scheduler.now_ms
-        owner = made and owner_of(self._stage.memory.movements, *self._named(made))
+        made, now_ms = self._stage.money.processor_refund(reference), self._stage.scheduler.now_ms
+        owner = made and owner_of(self._stage.memory.processor_refunds, *self._named(made))
         refund = self._stage.memory.refunds.get(owner or "")
         if made is None or made.order_id is not None or refund is None or refund.report.forced:
             return
@@ -49,15 +49,15 @@ class BookWatch:
         if refund.report.attempts > 1 or self._books.is_told_twice(record) or self.accepted[record]:
             return
         mine = self._books.of(record)
-        if any(MovementStatus.FAILED in one.been for _, one in mine):
+        if any(ProcessorRefundStatus.FAILED in one.been for _, one in mine):
             return
         if self._stage.options.others.lists_other_ids:
             return  # what is one may seem to be two
-        moved = sum(one.movement.money.amount for _, one in mine if has_moved(one))
+        moved = sum(one.processor_refund.money.amount for _, one in mine if has_moved(one))
         lately = sum(
-            one.movement.money.amount
+            one.processor_refund.money.amount
             for _, one in mine
-            if self._books.colleague.booked_ms.get(one.movement.id, 0) > now_ms - MINUTE_MS
+            if self._books.colleague.booked_ms.get(one.processor_refund.id, 0) > now_ms - MINUTE_MS
         )
         shown = self._stage.book.inner.books.refunded(record) - lately
         fits = shown + parameters.amount <= moved
@@ -104,12 +104,14 @@ class BookWatch:
         Of two equal ones nobody can know which it was that others told Stripe of.
         """
         for page in self._books.pages():
-            amounts = Counter(made.movement.money.amount for _, made in self._books.of(page.record))
+            amounts = Counter(
+                made.processor_refund.money.amount for _, made in self._books.of(page.record)
+            )
             for item in self._stage.book.inner.books.reports_of(page.record):
-                made = self._stage.money.movement(item.parameters.refund_reference)
+                made = self._stage.money.processor_refund(item.parameters.refund_reference)
                 ours = item.idempotency_key is not None and made is not None
                 if ours and made is not None and is_before_adoption(made):
-                    alone = amounts[made.movement.money.amount] == 1
+                    alone = amounts[made.processor_refund.money.amount] == 1
                     require(not alone, "what_is_older_is_not_reported", (item, made))
 
     def check_refundable(self) -> None:
@@ -126,8 +128,12 @@ class BookWatch:
             back = (one for one in of_it if one.late_failure_at_ms is not None)
             held = sum(one.amount for one in back if one.processor != STRIPE)
             made = self._stage.money.books[key.processor].of(key.charge_id)
-            alive = (one for one in made if one.movement.status is not MovementStatus.FAILED)
-            went = sum(one.movement.money.amount for one in alive)
+            alive = (
+                one
+                for one in made
+                if one.processor_refund.status is not ProcessorRefundStatus.FAILED
+            )
+            went = sum(one.processor_refund.money.amount for one in alive)
             most = payment.captured - went - held
             # What is not ours holds its amount for as long as it may still be found to be another.
             require(
@@ -165,9 +171,9 @@ class BookWatch:
         return [
             (name, made)
             for name, made in self._books.of(page.record)
-            if made.movement.status is MovementStatus.FAILED
+            if made.processor_refund.status is ProcessorRefundStatus.FAILED
             and (name, made) not in page.taken_back
-            and owner_of(self._stage.memory.movements, name, made) in rung
+            and owner_of(self._stage.memory.processor_refunds, name, made) in rung
         ]
 
     def _is_explained_by_what_came_back(self, page: Page) -> bool:
@@ -175,17 +181,17 @@ class BookWatch:
         rung = self._stage.trail.alarms["refund_taken_back"]
         back = 0
         for name, made in page.taken_back:
-            owner = owner_of(self._stage.memory.movements, name, made)
+            owner = owner_of(self._stage.memory.processor_refunds, name, made)
             unseen = owner is None and not is_ever_seen(ABILITIES[name])
             # It was over before anybody here had to do with its payment.
-            key = PaymentKey(name, made.movement.payment_id)
+            key = PaymentKey(name, made.processor_refund.payment_id)
             unseen = unseen or key not in self._stage.memory.payments
             # It had failed before it was seen, and somebody booked it nevertheless: the next look
             # at the payment shows it.
             ours = self._stage.memory.refunds.get(owner or "")
             unseen = unseen or (ours is not None and ours.state is State.FAILED)
             unseen = unseen or self._is_of_another_account(name, made) or self._is_hidden(name)
-            back += made.movement.money.amount if unseen or owner in rung else 0
+            back += made.processor_refund.money.amount if unseen or owner in rung else 0
         return any(0 < page.shown - right <= back for right in page.may_show)
 
     def _is_hidden(self, name: str) -> bool:
@@ -203,5 +209,5 @@ class BookWatch:
     def _named(self, made: FakeRefund) -> Made:
         books = self._stage.money.books.items()
         return next(
-            (name, made) for name, own in books if own.refunds.get(made.movement.id) is made
+            (name, made) for name, own in books if own.refunds.get(made.processor_refund.id) is made
         )

@@ -7,7 +7,7 @@ support; decides nothing that these do not say.
 from collections import Counter
 from typing import Final
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.errors import PaymentNotFoundError
 from refund_bridge.domain.payment import payment_key_of
 from refund_bridge.domain.refund import Refund, ReportCause
@@ -145,31 +145,33 @@ class Operator:
         made = self._made_for(refund)
         if made is None:
             return failed
-        if made.movement.status is MovementStatus.PENDING:
+        if made.processor_refund.status is ProcessorRefundStatus.PENDING:
             self._ask_support(refund, made)
-        moved_it = made.movement.money.amount == refund.amount
-        if made.movement.status is MovementStatus.FAILED or not moved_it:
+        moved_it = made.processor_refund.money.amount == refund.amount
+        if made.processor_refund.status is ProcessorRefundStatus.FAILED or not moved_it:
             return failed
-        bound = refund.processor_refund_id or made.movement.id
+        bound = refund.processor_refund_id or made.processor_refund.id
         succeeded = [ItSucceeded(bound), ItSucceeded(bound, WHY, despite_evidence=True)]
         # Clocks may disagree so far that ours seems to be older than its order: it is imported.
         return [*succeeded, *([] if refund.processor_refund_id else failed)]
 
     def _made_for(self, refund: Refund) -> FakeRefund | None:
-        """The movement that is the refund's: what it is bound to, else what its order made."""
-        money, movements = self._stage.money, self._stage.memory.movements
+        """The refund's processor refund: what it is bound to, else what its order made."""
+        money, processor_refunds = self._stage.money, self._stage.memory.processor_refunds
         if refund.processor_refund_id is not None:
-            return money.movement(refund.processor_refund_id)
+            return money.processor_refund(refund.processor_refund_id)
         for made in money.moved_by(refund.id):
-            if owner_of(movements, refund.processor, made) in (None, refund.id):
+            if owner_of(processor_refunds, refund.processor, made) in (None, refund.id):
                 return made
         return None
 
     def _ask_support(self, refund: Refund, made: FakeRefund) -> None:
         """The processor's support ends what hangs."""
-        ends = self._stage.random.choice((MovementStatus.SUCCEEDED, MovementStatus.FAILED))
+        ends = self._stage.random.choice(
+            (ProcessorRefundStatus.SUCCEEDED, ProcessorRefundStatus.FAILED)
+        )
         processor = self._stage.processors[refund.processor]
-        processor.inner.books.set_status(made.movement.id, ends)
+        processor.inner.books.set_status(made.processor_refund.id, ends)
         processor.catch_up()
 
     # --- reports ----------------------------------------------------------------------------------
@@ -180,15 +182,15 @@ class Operator:
 
     def _true_of(self, refund: Refund) -> list[ReportDecision]:
         """What is true of the refund's report, best first."""
-        made = self._stage.money.movement(refund.processor_refund_id)
+        made = self._stage.money.processor_refund(refund.processor_refund_id)
         told: list[ReportDecision] = [ToldByOthers(WHY), Waive(WHY)]
         waive: list[ReportDecision] = [Waive(WHY)]
         if made is None or refund.payment_record is None:
             self._require_no_record(refund)
             return waive
-        if made.movement.id in self._books.told(refund.payment_record):
+        if made.processor_refund.id in self._books.told(refund.payment_record):
             return told
-        if made.movement.status is not MovementStatus.SUCCEEDED:
+        if made.processor_refund.status is not ProcessorRefundStatus.SUCCEEDED:
             return waive
         stripe = self._stage.book.inner.books
         record = stripe.records[refund.payment_record]
@@ -210,8 +212,8 @@ class Operator:
         record, cause = refund.payment_record, refund.report.cause
         if cause is not ReportCause.BY_SUMS or record is None or self._stage.random.random() < 0.5:
             return False
-        made = self._stage.money.movement(refund.processor_refund_id)
-        if made is None or made.movement.id not in self._books.told(record):
+        made = self._stage.money.processor_refund(refund.processor_refund_id)
+        if made is None or made.processor_refund.id not in self._books.told(record):
             return False
         self._decide_any(refund, [ToldByOthers(WHY)])
         return True
@@ -244,14 +246,14 @@ class Operator:
         """Close what differs though no refund waits; whether there was something to do."""
         if page.shown > page.moved:
             return self._accept(page.record)
-        fitting = [one for one in page.untold if one[1].movement.money.amount <= page.room]
+        fitting = [one for one in page.untold if one[1].processor_refund.money.amount <= page.room]
         told = [self._is_told_now(page, name, made) for name, made in fitting]
         return any(told)
 
     def _is_told_now(self, page: Page, name: str, made: FakeRefund) -> bool:
         """Let Stripe be told of what it does not show: by us, or where we cannot, by hand."""
         stage, memory = self._stage, self._stage.memory
-        owner = memory.refunds.get(owner_of(memory.movements, name, made) or "")
+        owner = memory.refunds.get(owner_of(memory.processor_refunds, name, made) or "")
         if owner is not None and owner.report.state is ReportState.REPORTED:
             self._decide_any(owner, [Owed(WHY)])
             return True

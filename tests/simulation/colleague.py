@@ -1,13 +1,13 @@
 """A colleague: refunds in the processor's dashboard, and tells Stripe of it in their own way.
 
-Honest, and not careful: books each movement once at most, with what it moved, once it has
+Honest, and not careful: books each processor refund once at most, with what it moved, once it has
 succeeded; but does not look whether somebody else has told Stripe of it, nor whether they will.
 """
 
 from functools import partial
 from itertools import count
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.refund import STRIPE, ReportParameters
 from refund_bridge.ports.stripe import ReportAccepted
 from tests.fakes.processor_books import FakeRefund
@@ -20,8 +20,8 @@ class Colleague:
     """Somebody at both dashboards.
 
     Attributes:
-        tickets: of which movement each of their own references tells Stripe.
-        booked_ms: when they booked each movement.
+        tickets: of which processor refund each of their own references tells Stripe.
+        booked_ms: when they booked each processor refund.
         plans: how much they have still to do.
     """
 
@@ -35,9 +35,9 @@ class Colleague:
             self._plan(foreign)
 
     def saw(self, made: FakeRefund) -> None:
-        """A movement has begun, whoever made it; now and then it gets into the other book."""
+        """Money has begun to move, whoever asked for it; now and then that is told to Stripe."""
         others, random = self._stage.options.others, self._stage.random
-        if others.books and made.movement.payment_id and random.random() < others.books:
+        if others.books and made.processor_refund.payment_id and random.random() < others.books:
             self._later(made, random.choice(others.bookings))
 
     def _plan(self, foreign: Foreign) -> None:
@@ -59,40 +59,44 @@ class Colleague:
             self._later(made, foreign.booking)
 
     def _later(self, made: FakeRefund, booking: Booking) -> None:
-        if made.movement.id.startswith(STRIPE):
+        if made.processor_refund.id.startswith(STRIPE):
             return  # Stripe made it itself: there is nothing to tell it
         self.plans += 1
         self._stage.scheduler.after(booking.wait_ms, partial(self._book, made, booking))
 
     def _book(self, made: FakeRefund, booking: Booking) -> None:
         self.plans -= 1
-        movement, scheduler = made.movement, self._stage.scheduler
-        if movement.id in self.booked_ms:
+        processor_refund, scheduler = made.processor_refund, self._stage.scheduler
+        if processor_refund.id in self.booked_ms:
             return
-        if movement.status is not MovementStatus.SUCCEEDED:
-            if made.last is MovementStatus.SUCCEEDED:
+        if processor_refund.status is not ProcessorRefundStatus.SUCCEEDED:
+            if made.last is ProcessorRefundStatus.SUCCEEDED:
                 self.plans += 1
                 scheduler.at(made.last_ms + booking.wait_ms, partial(self._book, made, booking))
             return
-        self.tell_stripe(made, booking.name, "pr_" + movement.payment_id.removeprefix("charge-"))
+        self.tell_stripe(
+            made, booking.name, "pr_" + processor_refund.payment_id.removeprefix("charge-")
+        )
 
     def tell_stripe(self, made: FakeRefund, name: Name, record: str) -> None:
-        """Book the movement, by its own id or by a ticket's."""
-        stage, movement = self._stage, made.movement
+        """Book the processor refund, by its own id or by a ticket's."""
+        stage, processor_refund = self._stage, made.processor_refund
         ticket = f"ticket-{next(self._numbers)}"
-        reference = movement.id if name is Name.MOVEMENT else ticket
-        self.tickets[reference] = movement.id
+        reference = processor_refund.id if name is Name.PROCESSOR_REFUND else ticket
+        self.tickets[reference] = processor_refund.id
         now_s = stage.true_clock.now_ms() // 1000
         outcome = stage.book.inner.report_elsewhere(
             ReportParameters(
                 payment_record=record,
-                amount=movement.money.amount,
-                currency=movement.money.currency,
+                amount=processor_refund.money.amount,
+                currency=processor_refund.money.currency,
                 refund_reference=reference,
                 initiated_at_s=now_s,
                 refunded_at_s=now_s,
             )
         )
         if isinstance(outcome, ReportAccepted):
-            self.booked_ms[movement.id] = stage.scheduler.now_ms
-        stage.gate.note("reported elsewhere", type(outcome).__name__, (reference, movement.id))
+            self.booked_ms[processor_refund.id] = stage.scheduler.now_ms
+        stage.gate.note(
+            "reported elsewhere", type(outcome).__name__, (reference, processor_refund.id)
+        )

@@ -1,54 +1,54 @@
-"""What the next movement at a processor is like: done at once, or what somebody must wait for."""
+"""What the next refund at a processor is like: done at once, or what somebody must wait for."""
 
 from dataclasses import replace
 from random import Random
 from typing import Final
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from tests.fakes.processor import Order
 from tests.fakes.processor_fates import Conduct, Look
 from tests.simulation.options import Options
 from tests.simulation.others import HOUR_MS, MINUTE_MS, Others
 
 _OTHER: Final = {
-    MovementStatus.SUCCEEDED: MovementStatus.FAILED,
-    MovementStatus.FAILED: MovementStatus.SUCCEEDED,
+    ProcessorRefundStatus.SUCCEEDED: ProcessorRefundStatus.FAILED,
+    ProcessorRefundStatus.FAILED: ProcessorRefundStatus.SUCCEEDED,
 }
 _SECOND_THOUGHTS_MS: Final = (30_000, MINUTE_MS, 20 * MINUTE_MS, HOUR_MS, 5 * HOUR_MS)
 
 
 # Taken back before anybody tells Stripe of it, and restored.
 _FLIP: Final = Conduct(
-    MovementStatus.SUCCEEDED,
-    MovementStatus.FAILED,
+    ProcessorRefundStatus.SUCCEEDED,
+    ProcessorRefundStatus.FAILED,
     45_000,
-    ((20 * MINUTE_MS, MovementStatus.SUCCEEDED),),
+    ((20 * MINUTE_MS, ProcessorRefundStatus.SUCCEEDED),),
 )
 
 
 def conduct_of(random: Random, options: Options, order: Order | None) -> Conduct:
-    """What the next movement is like; ``order`` is what it is made for, if by us."""
+    """What the next processor refund is like; ``order`` is what it is made for, if by us."""
     if order is None and options.others.flips:
         return _FLIP
     if random.random() >= options.odd_conduct:
         return Conduct()
     after_ms = random.choice((0, 1_000, MINUTE_MS, HOUR_MS, 3 * HOUR_MS))
     if options.takes_back and random.random() < 0.3:
-        usual = Conduct(MovementStatus.SUCCEEDED, MovementStatus.FAILED, after_ms)
+        usual = Conduct(ProcessorRefundStatus.SUCCEEDED, ProcessorRefundStatus.FAILED, after_ms)
     else:
-        last = random.choice((MovementStatus.SUCCEEDED, MovementStatus.FAILED))
-        usual = Conduct(random.choice((MovementStatus.PENDING, last)), last, after_ms)
+        last = random.choice((ProcessorRefundStatus.SUCCEEDED, ProcessorRefundStatus.FAILED))
+        usual = Conduct(random.choice((ProcessorRefundStatus.PENDING, last)), last, after_ms)
     return _odd(random, options.others, usual, order)
 
 
 def _odd(random: Random, others: Others, usual: Conduct, order: Order | None) -> Conduct:
     """The conduct, or one that nobody expects, where a world is about that."""
-    if usual.first is MovementStatus.PENDING and order is not None and others.moves_less:
+    if usual.first is ProcessorRefundStatus.PENDING and order is not None and others.moves_less:
         less = order.money.amount // 2
-        return replace(usual, last=MovementStatus.SUCCEEDED, amount=less)
-    if usual.first is MovementStatus.PENDING and others.look is Look.GONE:
-        return replace(usual, last=MovementStatus.FAILED, look=others.look)
-    if usual.first is MovementStatus.PENDING and others.look is not Look.AS_IT_IS:
+        return replace(usual, last=ProcessorRefundStatus.SUCCEEDED, amount=less)
+    if usual.first is ProcessorRefundStatus.PENDING and others.look is Look.GONE:
+        return replace(usual, last=ProcessorRefundStatus.FAILED, look=others.look)
+    if usual.first is ProcessorRefundStatus.PENDING and others.look is not Look.AS_IT_IS:
         return replace(usual, look=others.look)
     if usual.last is None or random.random() >= others.changes_mind:
         return usual

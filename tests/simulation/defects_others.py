@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from refund_bridge.domain import evidence, listed_refunds, outcome, record_lines
 from refund_bridge.domain import payment as arithmetic
-from refund_bridge.domain.charge import Movement
+from refund_bridge.domain.charge import ProcessorRefund
 from refund_bridge.domain.external_refund import Import
 from refund_bridge.domain.payment import Payment, PaymentKey
 from refund_bridge.domain.payment_snapshot import PaymentView
@@ -23,7 +23,7 @@ from refund_bridge.refunding import execute
 from refund_bridge.refunding import learn_from_charge as learn
 from refund_bridge.refunding import record_outcome as record
 from refund_bridge.refunding.learn_from_charge import LearnFromCharge
-from refund_bridge.refunding.look_up import movement_of
+from refund_bridge.refunding.look_up import processor_refund_of
 from refund_bridge.refunding.record_outcome import Stored
 from refund_bridge.reporting import report
 from refund_bridge.reporting.look_at_sums import Looked
@@ -39,7 +39,10 @@ def first_sight_is_in_the_book() -> Iterator[None]:
     imports, first = LearnFromCharge._imports, WeakKeyDictionary[Any, dict[PaymentKey, int]]()
 
     def by_clock(
-        self: LearnFromCharge, payment: Payment, unclaimed: Sequence[Movement], view: PaymentView
+        self: LearnFromCharge,
+        payment: Payment,
+        unclaimed: Sequence[ProcessorRefund],
+        view: PaymentView,
     ) -> Iterator[Refund]:
         seen = first.setdefault(self.ledger, {})
         since_ms = seen.setdefault(payment.key, self.clock.now_ms()) // 1000 * 1000 + 1
@@ -105,8 +108,8 @@ def taken_reference_is_a_failure() -> Iterator[None]:
 def _ignoring(ignored: outcome.News) -> Any:
     news_of = outcome.news_of
 
-    def blind(refund: Refund, movement: Movement) -> outcome.News | None:
-        news = news_of(refund, movement)
+    def blind(refund: Refund, processor_refund: ProcessorRefund) -> outcome.News | None:
+        news = news_of(refund, processor_refund)
         return None if news is ignored else news
 
     return blind
@@ -138,16 +141,18 @@ def taken_back_is_for_ever() -> Iterator[None]:
 
 @defect(caught_at=743)
 def a_failure_of_others_is_ours() -> Iterator[None]:
-    """A failed movement that shows no order ends our refund, of which nothing is known."""
+    """A failed processor refund that shows no order ends our refund, of which nothing is known."""
 
-    def alike(refund: Refund, movements: Sequence[Movement], claimed: Any) -> list[Movement]:
+    def alike(
+        refund: Refund, processor_refunds: Sequence[ProcessorRefund], claimed: Any
+    ) -> list[ProcessorRefund]:
         return [
-            movement
-            for movement in movements
-            if movement.order_id in (None, refund.id)
-            and evidence.is_its_amount(movement, refund)
-            and movement.id not in (refund.snapshot or ())
-            and claimed.get(movement.id, refund.id) == refund.id
+            processor_refund
+            for processor_refund in processor_refunds
+            if processor_refund.order_id in (None, refund.id)
+            and evidence.is_its_amount(processor_refund, refund)
+            and processor_refund.id not in (refund.snapshot or ())
+            and claimed.get(processor_refund.id, refund.id) == refund.id
         ]
 
     with patch.object(evidence, "alike", alike):
@@ -170,7 +175,7 @@ def pending_for_ever() -> Iterator[None]:
 
 @defect(caught_at=10)
 def bound_for_ever() -> Iterator[None]:
-    """A review whose movement shows another amount can be decided neither way."""
+    """A review whose processor refund shows another amount can be decided neither way."""
     failed = ResolveRefund._failed
 
     def refusing(self: ResolveRefund, stored: Stored, *rest: Any) -> Any:
@@ -186,11 +191,15 @@ def bound_for_ever() -> Iterator[None]:
 def nothing_readable_nothing_decided() -> Iterator[None]:
     """Where a payment lists nothing that can be read, a person's word is not taken either."""
 
-    def read(self: ResolveRefund, refund: Refund, movement_id: str, _: Any, deadline: Any) -> Any:
+    def read(
+        self: ResolveRefund, refund: Refund, processor_refund_id: str, _: Any, deadline: Any
+    ) -> Any:
         processor = self.processors[refund.processor]
-        return movement_of(processor, movement_id, refund.refunded_payment, deadline)
+        return processor_refund_of(
+            processor, processor_refund_id, refund.refunded_payment, deadline
+        )
 
-    with patch.object(ResolveRefund, "_movement", read):
+    with patch.object(ResolveRefund, "_processor_refund", read):
         yield
 
 
@@ -222,7 +231,7 @@ def a_list_from_before_is_believed() -> Iterator[None]:
 
 @defect(caught_at=76697)
 def an_order_under_another_id_is_somebody_elses() -> Iterator[None]:
-    """A movement that shows our order is imported where its refund is bound to another id."""
+    """What shows our order is imported where its refund is bound to another id."""
     with patch.object(learn, "is_listed_otherwise", lambda *_: False):
         yield
 

@@ -141,12 +141,12 @@ def keys_not_asked_for() -> Iterator[None]:
 
 @defect(caught_at=457)
 def order_ids_ignored() -> Iterator[None]:
-    """Whose order a movement shows makes no difference."""
+    """Whose order a processor refund shows makes no difference."""
 
     def blind(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Any:
-        listed = charge.movements
+        listed = charge.processor_refunds
         bare = None if listed is None else tuple(replace(one, order_id=None) for one in listed)
-        return evidence.judge(refund, replace(charge, movements=bare), claimed)
+        return evidence.judge(refund, replace(charge, processor_refunds=bare), claimed)
 
     with patch.object(look_up, "judge", blind):
         yield

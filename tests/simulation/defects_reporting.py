@@ -6,7 +6,7 @@ from typing import Any
 from unittest.mock import patch
 
 from refund_bridge.domain import outcome
-from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.state_machine import State
 from refund_bridge.refunding.record_outcome import Recorder, Stored
@@ -19,14 +19,14 @@ from tests.simulation.planting import defect
 @defect(caught_at=9)
 def report_while_pending() -> Iterator[None]:
     """A refund that the processor has only accepted is reported."""
-    after = outcome.after_movement
+    after = outcome.after_processor_refund
 
-    def hasty(refund: Refund, movement: Movement, **more: Any) -> Refund:
-        if movement.status is MovementStatus.PENDING:
-            movement = replace(movement, status=MovementStatus.SUCCEEDED)
-        return after(refund, movement, **more)
+    def hasty(refund: Refund, processor_refund: ProcessorRefund, **more: Any) -> Refund:
+        if processor_refund.status is ProcessorRefundStatus.PENDING:
+            processor_refund = replace(processor_refund, status=ProcessorRefundStatus.SUCCEEDED)
+        return after(refund, processor_refund, **more)
 
-    with patch.object(outcome, "after_movement", hasty):
+    with patch.object(outcome, "after_processor_refund", hasty):
         yield
 
 

@@ -1,4 +1,4 @@
-"""Defects planted where unknown outcomes are settled and movements of others imported."""
+"""Defects planted where unknown outcomes are settled and processor refunds of others imported."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -46,7 +46,7 @@ def lease_ignored_by_settling() -> Iterator[None]:
 
 @defect(caught_at=2)
 def match_ignores_claims() -> Iterator[None]:
-    """A movement that belongs to another refund may be found to be ours."""
+    """A processor refund that belongs to another refund may be found to be ours."""
 
     def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict:
         return evidence.judge(refund, charge, {})
@@ -71,12 +71,12 @@ def match_ignores_snapshot() -> Iterator[None]:
 
 @defect(caught_at=7)
 def match_ignores_the_amount() -> Iterator[None]:
-    """Any new movement on the charge is found to be ours."""
+    """Any new processor refund on the charge is found to be ours."""
 
     def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict:
-        for movement in charge.movements or ():
-            if claimed.get(movement.id, refund.id) == refund.id:
-                return Found(movement)
+        for processor_refund in charge.processor_refunds or ():
+            if claimed.get(processor_refund.id, refund.id) == refund.id:
+                return Found(processor_refund)
         return NoneYet()
 
     with patch.object(look_up, "judge", judge):
@@ -85,7 +85,7 @@ def match_ignores_the_amount() -> Iterator[None]:
 
 @defect(caught_at=7)
 def import_while_slot_is_taken() -> Iterator[None]:
-    """A movement is imported as somebody else's though it may be the one not bound yet."""
+    """A processor refund is imported as somebody else's though it may be the one not bound yet."""
     plan = LearnFromCharge._plan
 
     def reckless(self: LearnFromCharge, view: PaymentView, held: Any, *rest: Any) -> Learnt:

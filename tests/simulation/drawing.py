@@ -65,7 +65,9 @@ def _world(seed: int) -> Options:
                 payment=random.randrange(payments),
                 amount=random.choice(amounts or ODD),
                 at_ms=random.choice((0, random.randrange(2_000), random.randrange(2 * trouble_ms))),
-                booking=Booking(Name.MOVEMENT, MINUTE_MS) if random.random() < 0.3 else None,
+                booking=Booking(Name.PROCESSOR_REFUND, MINUTE_MS)
+                if random.random() < 0.3
+                else None,
             )
             for _ in range(random.choice((0, 0, 1, 2)))
         ),
@@ -100,7 +102,7 @@ def _reported(random: Random) -> Others:
     if random.random() >= 0.1:
         return NOBODY
     waits = (0, 5 * SECOND_MS, HOUR_MS)
-    return Others(books=0.5, bookings=tuple(Booking(Name.MOVEMENT, wait) for wait in waits))
+    return Others(books=0.5, bookings=tuple(Booking(Name.PROCESSOR_REFUND, wait) for wait in waits))
 
 
 def _with_others(options: Options) -> Options:
@@ -186,7 +188,11 @@ def _failing_beside(random: Random, options: Options, *, before: bool = False) -
 
 def _by_its_id(foreign: Foreign) -> Foreign:
     told = foreign.booking
-    return foreign if told is None else replace(foreign, booking=replace(told, name=Name.MOVEMENT))
+    return (
+        foreign
+        if told is None
+        else replace(foreign, booking=replace(told, name=Name.PROCESSOR_REFUND))
+    )
 
 
 def _at_processors(options: Options, processor: str | None) -> Options:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.payment import Payment
 from refund_bridge.domain.refund import STRIPE, Refund, RefundRequest, ReportCause, Source
 from refund_bridge.domain.state_machine import FREED, UNBOUND, ReportState, State
@@ -81,12 +81,16 @@ def success_owes_its_report_in_one_write(old: Refund | None, new: Refund) -> Non
     require(owes and new.next_check_ms is not None, "success_owes_its_report_in_one_write", new)
 
 
-def no_movement_behind_a_failure(refund: Refund, movements: list[FakeRefund]) -> None:
+def no_processor_refund_behind_a_failure(
+    refund: Refund, processor_refunds: list[FakeRefund]
+) -> None:
     """Invariant 6, as far as money has moved by now; ``MoneyWatch`` watches what moves later.
 
     What its processor has called failed may be believed to be so.
     """
-    never_failed = [one for one in movements if MovementStatus.FAILED not in one.been]
+    never_failed = [
+        one for one in processor_refunds if ProcessorRefundStatus.FAILED not in one.been
+    ]
     require(not never_failed, "failed_means_nothing_moved", (refund, never_failed))
 
 
@@ -163,7 +167,7 @@ def only_legal_payment_changes(old: Payment | None, new: Payment) -> None:
 
 
 def payment_counts_its_refunds(payment: Payment, refunds: list[Refund]) -> None:
-    """Invariants 10 and 12: every counter is what its refunds say; one unbound movement at most."""
+    """Invariants 10 and 12: every counter is what its refunds say; one unbound refund at most."""
     unbound = [one.id for one in refunds if one.state in UNBOUND and not one.processor_refund_id]
     require(len(unbound) <= 1, "one_unbound_movement_per_payment", (payment, refunds))
     slot = unbound[0] if unbound else None

@@ -23,7 +23,7 @@ from tests.simulation.ledger_invariants import (
     a_door_is_never_guessed,
     customers_are_kept_while_they_may_be_needed,
     facts_never_change,
-    no_movement_behind_a_failure,
+    no_processor_refund_behind_a_failure,
     only_legal_payment_changes,
     payment_counts_its_refunds,
     report_follows_success,
@@ -127,7 +127,7 @@ class LedgerWatch:
             if self._skewed and new.history[-1].actor.startswith("operator:"):
                 # By times so far off ours seems to be older than its order: it is imported.
                 moved = []
-            no_movement_behind_a_failure(new, moved)
+            no_processor_refund_behind_a_failure(new, moved)
         report_follows_success(new)
         what_is_open_is_due(new)
         reported_is_in_the_book(new, self._stripe)
@@ -165,28 +165,28 @@ class LedgerWatch:
             require(alone, "only_its_call_writes_the_outcome", (actor, old, new))
 
     def _bound_to_exactly_one(self, refund: Refund) -> None:
-        """Invariants 4 and 5: a success has one movement, its own, of its amount and payment."""
-        movement_id = refund.processor_refund_id
-        if movement_id is None and refund.state is State.FAILED:
+        """Invariants 4 and 5: a success moved once, its own amount, on its own payment."""
+        processor_refund_id = refund.processor_refund_id
+        if processor_refund_id is None and refund.state is State.FAILED:
             # A person has found that what it was bound to is not what it was to move.
             self._owner = {one: by for one, by in self._owner.items() if by != refund.id}
-        if movement_id is None:
+        if processor_refund_id is None:
             bound = refund.state not in (State.SUCCEEDED, State.PENDING)
             require(bound, "succeeded_is_bound", refund)
             return
-        actual = self._money.books[refund.processor].named(movement_id)
+        actual = self._money.books[refund.processor].named(processor_refund_id)
         require(actual is not None, "bound_to_a_movement_that_exists", refund)
         assert actual is not None
-        owner = self._owner.setdefault(actual.movement.id, refund.id)
+        owner = self._owner.setdefault(actual.processor_refund.id, refund.id)
         # Where lists show other ids than answers do, one seems to be two: see ``ids_do_not_fit``.
         alone = owner == refund.id or self._money.others.lists_other_ids
-        require(alone, "no_two_refunds_share_a_movement", (movement_id, owner, refund))
+        require(alone, "no_two_refunds_share_a_movement", (processor_refund_id, owner, refund))
         # What moves less than it was to may be bound while it is pending; and never be a success.
         followed = moves_less(actual) and refund.state is not State.SUCCEEDED
-        as_asked = followed or is_as_asked(actual.movement, refund)
+        as_asked = followed or is_as_asked(actual.processor_refund, refund)
         require(as_asked, "movement_is_as_asked", (actual, refund))
         if refund.state is State.SUCCEEDED:
-            really = actual.movement.id in self._money.ever_succeeded
+            really = actual.processor_refund.id in self._money.ever_succeeded
             require(really, "succeeded_only_when_money_moved", (actual, refund))
 
     def _payment_adds_up(self, key: PaymentKey) -> None:

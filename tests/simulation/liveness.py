@@ -1,6 +1,6 @@
 """What must have become of everything, once faults have stopped and time has passed."""
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.errors import PaymentLinkConflictError
 from refund_bridge.domain.payment import PaymentKey, payment_key_of
 from refund_bridge.domain.refund import STRIPE, Refund, refund_id_of
@@ -37,7 +37,7 @@ class Ending:
         self.unexplained = [one for one in self.reviews if not self._is_explained(one)]
 
     def check(self) -> None:
-        """Invariants 15 and 16, but for movements that a review keeps from being imported."""
+        """Invariants 15 and 16, but for what a review keeps from being imported."""
         for refund in self._stage.memory.refunds.values():
             self._came_to_an_end(refund)
             self._is_its_own(refund)
@@ -46,8 +46,8 @@ class Ending:
             kept = refund_id in self._stage.memory.refunds
             require(kept, "acknowledged_stays_readable", refund_id)
 
-    def check_movements(self) -> None:
-        """Invariant 16: every movement on a charge with a trace of Stripe ends in the ledger.
+    def check_processor_refunds(self) -> None:
+        """Invariant 16: what moved on a charge with a trace of Stripe ends in the ledger.
 
         And 15 once more, for what had to wait for a person. What others moved, and what was taken
         for it, is found where somebody looks for it: see ``is_ever_seen``.
@@ -57,8 +57,8 @@ class Ending:
             self._came_to_an_end(one)
         for name, books in self._money.books.items():
             for refund in books.refunds.values():
-                alive = refund.movement.status is not MovementStatus.FAILED
-                charge_id = refund.movement.payment_id
+                alive = refund.processor_refund.status is not ProcessorRefundStatus.FAILED
+                charge_id = refund.processor_refund.payment_id
                 unlisted = any(charge_id in self._stage.trail.alarms[one] for one in UNLISTED)
                 # Where nothing is listed only sums are known, and one may make up for another.
                 unlisted = unlisted or self._stage.options.others.lists_nothing
@@ -68,7 +68,7 @@ class Ending:
                 seen = seen and (name != STRIPE or known)
                 followed = self._is_followed(refund) and not self._stage.options.others.zone_ms
                 if alive and (seen or followed):
-                    claimed = owner_of(memory.movements, name, refund) is not None
+                    claimed = owner_of(memory.processor_refunds, name, refund) is not None
                     require(claimed, "every_movement_ends_in_the_ledger", refund)
 
     def check_accepted(self) -> None:
@@ -94,11 +94,11 @@ class Ending:
         errors = self._stage.answers.errors.get(refund_id_of(key, STAGE), [])
         held = any(isinstance(one, PaymentLinkConflictError) for one in errors)
         # What went to a card is counted with the payment that its record is linked to.
-        moved = any(not one.movement.payment_id for one in self._money.movements())
+        moved = any(not one.processor_refund.payment_id for one in self._money.processor_refunds())
         require(not held or moved, "a_mended_link_is_used", errors)
 
     def _is_followed(self, made: FakeRefund) -> bool:
-        """Whether the movement is what its own refund waits for, and not for another's instead."""
+        """Whether its own refund waits for the processor refund, and not for another's instead."""
         refund = self._stage.memory.refunds.get(made.order_id or "")
         if refund is None or self._is_shown_nowhere(refund, made):
             return False
@@ -137,7 +137,7 @@ class Ending:
         require(not open_report or waits, "every_report_comes_to_an_end", refund)
 
     def _is_its_own(self, refund: Refund) -> None:
-        """A refund that ended with a movement has its own, if nothing of its amount was foreign.
+        """A refund that moved has its own processor refund, if nothing of its amount was foreign.
 
         HitPay's refunds carry no reference of ours: a dashboard refund of the same amount, after
         our order, can be told from ours by nobody. Worlds without one have no such excuse.
@@ -147,18 +147,18 @@ class Ending:
             return
         if self._equal_foreign(refund) or any(map(moves_less, mine)):
             return
-        own = mine[0].movement.id if mine else None
-        made = self._money.movement(refund.processor_refund_id)
-        bound = None if made is None else made.movement.id
+        own = mine[0].processor_refund.id if mine else None
+        made = self._money.processor_refund(refund.processor_refund_id)
+        bound = None if made is None else made.processor_refund.id
         require(bound in (None, own), "bound_to_its_own_movement", (refund, mine))
         if own is not None and refund.state is not State.REVIEW and not has_failed(mine[0]):
             require(bound == own, "bound_to_its_own_movement", (refund, mine))
 
     def _equal_foreign(self, refund: Refund) -> bool:
-        """Whether somebody else's movement can be taken for the refund's.
+        """Whether somebody else's processor refund can be taken for the refund's.
 
-        Never where orders are found by their keys. Where movements show their orders, only as long
-        as its own was not there yet, or is not shown any more (seed 702242).
+        Never where orders are found by their keys. Where processor refunds show their orders, only
+        as long as its own was not there yet, or is not shown any more (seed 702242).
         """
         if keeps_keys(ABILITIES[refund.processor]) or refund.processor == STRIPE:
             return False
@@ -166,8 +166,8 @@ class Ending:
         mine = self._money.moved_by(refund.id) if books.names_orders else []
         return any(
             one.order_id is None
-            and one.movement.money.amount == refund.amount
-            and one.movement.id not in (refund.snapshot or ())
+            and one.processor_refund.money.amount == refund.amount
+            and one.processor_refund.id not in (refund.snapshot or ())
             and not is_nobodys(one)
             and all(one.executed_ms <= own.executed_ms or not books.shows(own) for own in mine)
             for one in books.of(refund.processor_payment_id)
@@ -206,10 +206,10 @@ class Ending:
         )
 
     def _is_odd(self, refund: Refund) -> bool:
-        """Whether its movement looks as no movement should, or its order is not known any more."""
+        """Whether its processor refund looks as none should, or its order is not known any more."""
         if self._stage.options.others.key_form is not None:
             return True
-        made = self._money.movement(refund.processor_refund_id)
+        made = self._money.processor_refund(refund.processor_refund_id)
         mine = self._money.moved_by(refund.id) + ([] if made is None else [made])
         return any(one.conduct.amount or one.conduct.look is not Look.AS_IT_IS for one in mine)
 

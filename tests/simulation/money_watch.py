@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from refund_bridge.domain.charge import Charge, Movement, MovementStatus
+from refund_bridge.domain.charge import Charge, ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.instruction import RefundOrder
 from refund_bridge.domain.payment import PaymentKey, payment_key_of
 from refund_bridge.domain.refund import STRIPE, Refund, Source
@@ -22,12 +22,12 @@ from tests.simulation.violation import require
 
 
 class MoneyWatch:
-    """Looks at every order, every movement and every promise that nothing moved.
+    """Looks at every order, every processor refund and every promise that nothing moved.
 
     Attributes:
-        books: each processor's truth. Ids of movements begin with the processor's name.
-        ever_succeeded: movements that have been a success at some time.
-        shown_as_succeeded: movements that a look-up has shown as such.
+        books: each processor's truth. Ids of processor refunds begin with the processor's name.
+        ever_succeeded: processor refunds that have been a success at some time.
+        shown_as_succeeded: processor refunds that a look-up has shown as such.
         promised: by refund, up to which attempt a caller was told that nothing moved.
         sent: by refund and attempt, how often it was handed over as a new order.
         repeated: by refund, how often it was handed over again.
@@ -56,36 +56,36 @@ class MoneyWatch:
         self._attempt_of: dict[str, list[int]] = defaultdict(list)
         self._known: dict[tuple[Actor, str | None, PaymentKey], Charge] = {}
 
-    def movements(self) -> Iterator[FakeRefund]:
+    def processor_refunds(self) -> Iterator[FakeRefund]:
         """Everything that has moved anywhere."""
         for books in self.books.values():
             yield from books.refunds.values()
 
-    def movement(self, movement_id: str | None) -> FakeRefund | None:
-        """The movement of that id, wherever it was made."""
-        found = (books.named(movement_id) for books in self.books.values())
+    def processor_refund(self, processor_refund_id: str | None) -> FakeRefund | None:
+        """The processor refund of that id, wherever it was made."""
+        found = (books.named(processor_refund_id) for books in self.books.values())
         return next((one for one in found if one is not None), None)
 
     def moved_by(self, refund_id: str) -> list[FakeRefund]:
-        """The movements that were executed for the refund's orders."""
-        return [one for one in self.movements() if one.order_id == refund_id]
+        """The processor refunds that were executed for the refund's orders."""
+        return [one for one in self.processor_refunds() if one.order_id == refund_id]
 
     def is_mistaken(self, refund: Refund) -> bool:
         """Whether the refund is bound to a later dashboard refund of the same amount.
 
         The one mistake that no product can avoid where refunds carry no reference of ours: the
         only candidate is taken for ours. What such a refund says of its
-        own movement may then be wrong, in worlds where people refund equal amounts by hand. Where
-        keys are kept nobody has to guess, and nothing excuses it.
+        own processor refund may then be wrong, in worlds where people refund equal amounts by hand.
+        Where keys are kept nobody has to guess, and nothing excuses it.
         """
-        bound = self.movement(refund.processor_refund_id)
+        bound = self.processor_refund(refund.processor_refund_id)
         if bound is None or bound.order_id is not None or refund.attempt == 0:
             return False
         if keeps_keys(ABILITIES[refund.processor]) or is_nobodys(bound):
             return False
         if refund.processor == STRIPE:
             return False  # there every refund shows whose order it is, or that it is nobody's
-        return bound.movement.id not in (refund.snapshot or ())
+        return bound.processor_refund.id not in (refund.snapshot or ())
 
     def handed_over(self, processor: str, order: Order) -> None:
         """An order is about to be sent to that processor, by the actor that runs now."""
@@ -119,22 +119,25 @@ class MoneyWatch:
 
     def showed(self, processor: str, charge: Charge) -> None:
         """The actor that runs now learns of what has moved."""
-        for movement in charge.movements or ():
-            self.showed_one(movement)
+        for processor_refund in charge.processor_refunds or ():
+            self.showed_one(processor_refund)
         actor = self._scheduler.current
         self._known[actor, actor.subject, PaymentKey(processor, charge.id)] = charge
 
-    def showed_one(self, movement: Movement | None) -> None:
-        """A look-up shows a movement."""
-        if movement is not None and movement.status is MovementStatus.SUCCEEDED:
-            self.shown_as_succeeded.add(movement.id.removeprefix(LISTED))
+    def showed_one(self, processor_refund: ProcessorRefund | None) -> None:
+        """A look-up shows a processor refund."""
+        if (
+            processor_refund is not None
+            and processor_refund.status is ProcessorRefundStatus.SUCCEEDED
+        ):
+            self.shown_as_succeeded.add(processor_refund.id.removeprefix(LISTED))
 
     def look(self, processor: str) -> list[FakeRefund]:
-        """Check what has moved there since the last look; the new movements are returned."""
+        """Check what has moved there since the last look, and return it."""
         refunds = self.books[processor].refunds
         for one in refunds.values():
-            if MovementStatus.SUCCEEDED in one.been:
-                self.ever_succeeded.add(one.movement.id)
+            if ProcessorRefundStatus.SUCCEEDED in one.been:
+                self.ever_succeeded.add(one.processor_refund.id)
         if len(refunds) == self._seen[processor]:
             return []
         new = list(refunds.values())[self._seen[processor] :]
@@ -144,21 +147,25 @@ class MoneyWatch:
                 self._moved(one, one.order_id)
         return new
 
-    def _moved(self, movement: FakeRefund, refund_id: str) -> None:
+    def _moved(self, processor_refund: FakeRefund, refund_id: str) -> None:
         """Invariants 1, 4, 6 and 9."""
         mine = self.moved_by(refund_id)
         require(len(mine) == 1, "at_most_one_movement_per_refund", mine)
         refund = self._memory.refunds.get(refund_id)
-        require(refund is not None, "no_movement_without_an_intent", movement)
+        require(refund is not None, "no_movement_without_an_intent", processor_refund)
         assert refund is not None
-        moved = replace(movement.movement, money=movement.asked)  # it may have become less at once
-        require(is_as_asked(moved, refund), "movement_is_as_asked", (movement, refund))
-        if has_failed(movement) or self.is_mistaken(refund):
+        moved = replace(
+            processor_refund.processor_refund, money=processor_refund.asked
+        )  # it may have become less at once
+        require(is_as_asked(moved, refund), "movement_is_as_asked", (processor_refund, refund))
+        if has_failed(processor_refund) or self.is_mistaken(refund):
             return
-        require(refund.state not in FREED, "failed_means_nothing_moved", (movement, refund))
+        require(refund.state not in FREED, "failed_means_nothing_moved", (processor_refund, refund))
         attempt = self._attempt_of[refund_id][-1]
         told = self.promised.get(refund_id, 0)
-        require(attempt > told, "promises_are_true_for_ever", (movement, attempt, told, refund))
+        require(
+            attempt > told, "promises_are_true_for_ever", (processor_refund, attempt, told, refund)
+        )
 
     def _intent_is_live(self, order: Order, refund: Refund) -> None:
         """Invariant 3, and the lease: it covers the longest that the call may take."""
@@ -207,12 +214,15 @@ class MoneyWatch:
             for one in siblings.values()
             if one.id in self._attempt_of and one.state not in FREED and not is_given_back(one)
         }
-        for one in self.movements():
+        for one in self.processor_refunds():
             mine = siblings.get(one.order_id or "")
             # What was called failed, and is not, counts where it was shown: below.
-            alive = one.movement.status is not MovementStatus.FAILED and not has_failed(one)
+            alive = (
+                one.processor_refund.status is not ProcessorRefundStatus.FAILED
+                and not has_failed(one)
+            )
             if mine is not None and alive and not self.is_mistaken(mine):
-                ours[mine.id] = one.movement.money.amount
+                ours[mine.id] = one.processor_refund.money.amount
         ours[refund.id] = refund.amount
         foreign = self._shown_beside(key, shown, set(ours))
         lone = refund.request.is_unlinked and refund.request.report_to is None
@@ -228,33 +238,39 @@ class MoneyWatch:
     def _shown_beside(
         self, key: PaymentKey, shown: Charge | None, counted: set[str]
     ) -> dict[str, int]:
-        """What the charge showed of movements that none of the refunds counted stands for."""
+        """What the charge showed as moved that none of the refunds counted stands for."""
         beside: dict[str, int] = {}
-        for movement in (shown.movements if shown is not None else None) or ():
-            made = self.books[key.processor].named(movement.id)
-            owner = self._memory.movements.get((key.processor, movement.id))
+        for processor_refund in (shown.processor_refunds if shown is not None else None) or ():
+            made = self.books[key.processor].named(processor_refund.id)
+            owner = self._memory.processor_refunds.get((key.processor, processor_refund.id))
             known = owner in counted or (made is not None and made.order_id in counted)
             # A person may have been told that what is shown as pending for ever has failed.
-            known = known or (made is not None and made.movement.status is MovementStatus.FAILED)
-            if movement.status is not MovementStatus.FAILED and not known:
-                beside[movement.id] = movement.money.amount
+            known = known or (
+                made is not None and made.processor_refund.status is ProcessorRefundStatus.FAILED
+            )
+            if processor_refund.status is not ProcessorRefundStatus.FAILED and not known:
+                beside[processor_refund.id] = processor_refund.money.amount
         return beside
 
 
 def is_nobodys(made: FakeRefund) -> bool:
     """Whether it never was anything but failed, so that nobody may take it for theirs."""
-    return made.been == {MovementStatus.FAILED}
+    return made.been == {ProcessorRefundStatus.FAILED}
 
 
 def has_failed(made: FakeRefund) -> bool:
     """Whether the processor has called it failed at some time, whatever it is now."""
-    return MovementStatus.FAILED in made.been
+    return ProcessorRefundStatus.FAILED in made.been
 
 
-def owner_of(movements: dict[tuple[str, str], str], name: str, made: FakeRefund) -> str | None:
-    """The refund here that has the movement, under whichever of its ids."""
-    ids = (made.movement.id, LISTED + made.movement.id)
-    return next((movements[name, one] for one in ids if (name, one) in movements), None)
+def owner_of(
+    processor_refunds: dict[tuple[str, str], str], name: str, made: FakeRefund
+) -> str | None:
+    """The refund here that has the processor refund, under whichever of its ids."""
+    ids = (made.processor_refund.id, LISTED + made.processor_refund.id)
+    return next(
+        (processor_refunds[name, one] for one in ids if (name, one) in processor_refunds), None
+    )
 
 
 def moves_less(made: FakeRefund) -> bool:
@@ -262,8 +278,8 @@ def moves_less(made: FakeRefund) -> bool:
     return made.conduct.amount is not None and made.changes > 0
 
 
-def is_as_asked(moved: Movement, refund: Refund) -> bool:
-    """Whether a movement is what the refund was to move: the amount, and where it came from."""
+def is_as_asked(moved: ProcessorRefund, refund: Refund) -> bool:
+    """Whether that is what the refund was to move: the amount, and where it came from."""
     if refund.source is Source.PROCESSOR and not moved.payment_id:
         # What was to go to a card, and moved less: it is counted with the payment it was for.
         return (moved.money.amount, moved.money.currency) == (refund.amount, refund.currency)

@@ -60,7 +60,7 @@ class Options:
         foreign_equal: whether dashboard refunds may have an amount that we also ask for.
         trouble_ms: when faults stop.
         outages: from when to when which provider's look-ups fail.
-        webhook_rate: how many webhooks come for a movement, on average.
+        webhook_rate: how many webhooks come for a processor refund, on average.
         odd_conduct: how often a refund is not simply done at once.
         readers: how many people per wish read its refund, and ask for a look at the processor.
         links_ms: when each payment's PaymentIntent comes to name its record; ``None``: when a

@@ -22,7 +22,7 @@ Span = tuple[int, int]
 class Name(StrEnum):
     """Under which reference somebody books a refund at Stripe."""
 
-    MOVEMENT = "movement"
+    PROCESSOR_REFUND = "movement"
     TICKET = "ticket"
 
 
@@ -83,10 +83,10 @@ class Others:
 
     Attributes:
         reported: what the merchant says of how it is done.
-        books: how often somebody tells Stripe of a movement, whoever made it ...
+        books: how often somebody tells Stripe of a processor refund, whoever made it ...
         bookings: ... and how they do.
         zone_ms: how far ahead the processor's times are, since it says of no zone.
-        changes_mind: how often what a movement came to changes again, once or more.
+        changes_mind: how often what a processor refund came to changes again, once or more.
         flips: whether what is refunded in the dashboard is taken back and restored soon.
         look: how what is odd looks; every refund may be so if it is not ``AS_IT_IS``.
         moves_less: whether a refund that was pending may move less than it was to.
@@ -136,7 +136,7 @@ def draw_others(random: Random, before: Others, about: frozenset[Theme], trouble
 
 def _told_by_somebody(random: Random, _: int) -> dict[str, Any]:
     bookings = _bookings(random)
-    by_id = all(one.name is Name.MOVEMENT for one in bookings)
+    by_id = all(one.name is Name.PROCESSOR_REFUND for one in bookings)
     says_so = by_id and random.random() < 0.5
     return {
         "books": random.choice((0.3, 0.8)),
@@ -181,7 +181,9 @@ def _span(random: Random, trouble_ms: int) -> Span:
 
 def _bookings(random: Random) -> tuple[Booking, ...]:
     """One person's ways: always by the same name, soon or much later."""
-    names = random.choice(((Name.MOVEMENT,), (Name.TICKET,), (Name.TICKET, Name.MOVEMENT)))
+    names = random.choice(
+        ((Name.PROCESSOR_REFUND,), (Name.TICKET,), (Name.TICKET, Name.PROCESSOR_REFUND))
+    )
     waits = random.choice(
         (
             (0, 5 * SECOND_MS, 30 * SECOND_MS),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from refund_bridge.domain.charge import Charge, Movement, MovementStatus
+from refund_bridge.domain.charge import Charge, ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.instruction import (
     CredentialRefused,
     Outcome,
@@ -76,7 +76,7 @@ class SimulatedProcessor:
     """``ports.processor.Processor``.
 
     Attributes:
-        on_news: told of every movement that begins.
+        on_news: told of every processor refund that begins.
         on_first_sight: what happens when a payment is read here for the first time.
         plans: how much it has still to do against its word.
         forms: under which form of key whoever acts hands orders over, by the processor's name.
@@ -155,23 +155,25 @@ class SimulatedProcessor:
         finally:
             self.inner.lists_refunds = lists
 
-    def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
+    def processor_refund(
+        self, processor_refund_id: str, deadline: Deadline
+    ) -> ProcessorRefund | None:
         self._can(shows_refunds(self.capabilities), "movement")
         fault = self._look_up("movement", processor_refund_id, deadline)
-        movement = self.inner.movement(processor_refund_id, deadline)
-        self._watch.showed_one(movement)
+        processor_refund = self.inner.processor_refund(processor_refund_id, deadline)
+        self._watch.showed_one(processor_refund)
         self._gate.leave(fault)
-        return _shown(movement, fault)
+        return _shown(processor_refund, fault)
 
     def ordered(
         self, refund_id: str, payment_id: str | None, deadline: Deadline
-    ) -> Movement | None:
+    ) -> ProcessorRefund | None:
         self._can(keeps_keys(self.capabilities), "ordered")
         fault = self._look_up("ordered", refund_id[4:8], deadline)
         with self._keys():
-            movement = self.inner.ordered(refund_id, payment_id, deadline)
+            processor_refund = self.inner.ordered(refund_id, payment_id, deadline)
         self._gate.leave(fault)
-        return _shown(movement, fault)
+        return _shown(processor_refund, fault)
 
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
         return self._ask(order, "repeat" if order.repeated else "refund", deadline)
@@ -217,8 +219,8 @@ class SimulatedProcessor:
         self.plans -= 1
         self.inner.books.conduct = Conduct()
         made = self.inner.books.arrive(order)
-        if isinstance(made, Movement):
-            self.inner.books.refunds[made.id].been.add(MovementStatus.FAILED)
+        if isinstance(made, ProcessorRefund):
+            self.inner.books.refunds[made.id].been.add(ProcessorRefundStatus.FAILED)
         self.catch_up()
 
     def _can(self, is_able: bool, port: str) -> None:
@@ -233,25 +235,25 @@ class SimulatedProcessor:
         """A person refunds in the dashboard, or did long ago, if the charge has that much left."""
         books = self.inner.books
         books.conduct = self._failing() if fails else self._conduct(None)
-        if age_ms and books.conduct.first is not MovementStatus.PENDING:
+        if age_ms and books.conduct.first is not ProcessorRefundStatus.PENDING:
             books.conduct = Conduct(books.conduct.first)  # it was over long ago
         left = books.charges[charge_id].money.amount - sum(
-            item.movement.money.amount
+            item.processor_refund.money.amount
             for item in books.of(charge_id)
-            if item.movement.status is not MovementStatus.FAILED
+            if item.processor_refund.status is not ProcessorRefundStatus.FAILED
         )
         if amount > left and not fails:
             return None
         made = self.inner.refund_in_dashboard(charge_id, amount, age_ms=age_ms)
         self.catch_up()
-        return books.refunds[made.id] if isinstance(made, Movement) else None
+        return books.refunds[made.id] if isinstance(made, ProcessorRefund) else None
 
     def _failing(self) -> Conduct:
         random = self._gate.scheduler.random
         if random.random() >= self._options.others.changes_mind:
-            return Conduct(MovementStatus.FAILED)
+            return Conduct(ProcessorRefundStatus.FAILED)
         after_ms = random.choice((MINUTE_MS, 5 * MINUTE_MS, HOUR_MS))
-        return Conduct(MovementStatus.FAILED, MovementStatus.SUCCEEDED, after_ms)
+        return Conduct(ProcessorRefundStatus.FAILED, ProcessorRefundStatus.SUCCEEDED, after_ms)
 
     def catch_up(self) -> None:
         """Let happen what is due, look at it, and send webhooks for it."""
@@ -310,9 +312,9 @@ class SimulatedProcessor:
         return any(start_ms <= now_ms < end_ms for start_ms, end_ms in spans)
 
 
-def _shown(movement: Movement | None, fault: Fault | None) -> Movement | None:
-    """The movement as it is, or as no refund of ours can be."""
-    if movement is None or fault is not Fault.DISAGREES:
-        return movement
-    money = Money(movement.money.amount + 1, movement.money.currency)
-    return replace(movement, money=money)
+def _shown(processor_refund: ProcessorRefund | None, fault: Fault | None) -> ProcessorRefund | None:
+    """The processor refund as it is, or as no refund of ours can be."""
+    if processor_refund is None or fault is not Fault.DISAGREES:
+        return processor_refund
+    money = Money(processor_refund.money.amount + 1, processor_refund.money.currency)
+    return replace(processor_refund, money=money)

@@ -82,22 +82,25 @@ class ReportWatch:
         self._seen = len(self._stripe.reports)
 
     def _booked_rightly(self, parameters: ReportParameters) -> None:
-        """Invariant 7, over the true movement."""
+        """Invariant 7, over the true processor refund."""
         reference = parameters.refund_reference
-        movement = self._money.movement(reference)
-        moved = movement is not None and movement.movement.id in self._money.ever_succeeded
+        processor_refund = self._money.processor_refund(reference)
+        moved = (
+            processor_refund is not None
+            and processor_refund.processor_refund.id in self._money.ever_succeeded
+        )
         require(moved, "only_successes_are_reported", parameters)
-        assert movement is not None
-        right = movement.movement.money.amount == parameters.amount
-        require(right, "the_right_amount_is_reported", (movement, parameters))
+        assert processor_refund is not None
+        right = processor_refund.processor_refund.money.amount == parameters.amount
+        require(right, "the_right_amount_is_reported", (processor_refund, parameters))
         now_s = self._clock.now_ms() // 1000
-        executed_s = (SkewedClock.EPOCH_MS + movement.executed_ms) // 1000
+        executed_s = (SkewedClock.EPOCH_MS + processor_refund.executed_ms) // 1000
         off_s = SECONDS_OFF_MAX + self._off_s
         seconds = (
             executed_s - off_s <= parameters.refunded_at_s <= now_s + off_s
             and parameters.initiated_at_s <= parameters.refunded_at_s
         )
-        require(seconds, "the_right_seconds_are_reported", (movement, parameters, now_s))
+        require(seconds, "the_right_seconds_are_reported", (processor_refund, parameters, now_s))
 
     def _same_every_time(self, refund: Refund, parameters: ReportParameters) -> None:
         first = self._first.setdefault(refund.id, parameters)
@@ -107,7 +110,7 @@ class ReportWatch:
 
     def _others_had_time(self, refund: Refund, parameters: ReportParameters) -> None:
         """Whoever refunds elsewhere is given a while to report it before we do."""
-        made = self._money.movement(parameters.refund_reference)
+        made = self._money.processor_refund(parameters.refund_reference)
         if made is None or made.order_id is not None or refund.report.forced:
             return
         waited_ms = self._scheduler.now_ms - made.executed_ms

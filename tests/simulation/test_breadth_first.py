@@ -12,11 +12,11 @@ from typing import Final
 
 import pytest
 
-from refund_bridge.domain.charge import Charge, ChargeStatus, Movement, MovementStatus
+from refund_bridge.domain.charge import Charge, ChargeStatus, ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.evidence import Found, NoneYet, judge
 from refund_bridge.domain.instruction import Aborted, Accepted, Outcome, Rejected, Unknown
 from refund_bridge.domain.money import Money
-from refund_bridge.domain.outcome import after_movement, after_outcome
+from refund_bridge.domain.outcome import after_outcome, after_processor_refund
 from refund_bridge.domain.payment import Payment, PaymentKey, follow
 from refund_bridge.domain.refund import (
     HANDED_OVER_AGAIN,
@@ -38,12 +38,12 @@ AT_MS = 1_700_000_000_000
 WHY = Why(at_ms=AT_MS, cause="test", actor="test")
 FAILURE = Failure(code="not_executed", message="none")
 KEY = PaymentKey("hitpay", "charge-1")
-Made = tuple[int, Movement]
+Made = tuple[int, ProcessorRefund]
 
 
 @dataclass(frozen=True)
 class Way:
-    """How it is told what became of an order, and whether movements show whose they are."""
+    """How it is told what became of an order, and whether processor refunds show whose they are."""
 
     dedupes: Dedupe
     shows_orders: bool
@@ -115,7 +115,7 @@ def reserving(now: Situation, who: int, amount: int) -> Iterator[Situation]:
     is_open = refund is None or (refund.state is State.ABORTED and refund.attempt < 2)
     if not is_open or now.payment.slot or now.ready[who] or now.payment.refundable < amount:
         return
-    snapshot = tuple(one.id for _, one in now.made if one.status is MovementStatus.FAILED)
+    snapshot = tuple(one.id for _, one in now.made if one.status is ProcessorRefundStatus.FAILED)
     facts = {"started_at_ms": AT_MS, "snapshot": snapshot}
     if refund is None:
         fresh = replace(_new(who, amount), attempt=1, snapshot=snapshot)
@@ -130,7 +130,7 @@ def sending(now: Situation, who: int) -> Iterator[Situation]:
     assert refund is not None
     sent = replace(now, ready=_put(now.ready, who, False))
 
-    def hearing(reply: Outcome, made: Movement | None = None) -> Situation:
+    def hearing(reply: Outcome, made: ProcessorRefund | None = None) -> Situation:
         more = () if made is None else ((who, made),)
         return replace(sent, replies=_put(sent.replies, who, reply), made=(*sent.made, *more))
 
@@ -142,8 +142,8 @@ def sending(now: Situation, who: int) -> Iterator[Situation]:
     yield hearing(Unknown("lost"))
     if now.way.dedupes is Dedupe.BY_KEY:
         yield replace(hearing(Unknown("late")), late=_put(now.late, who, True))
-    for status in (MovementStatus.SUCCEEDED, MovementStatus.PENDING):
-        made = _movement(now, who, status)
+    for status in (ProcessorRefundStatus.SUCCEEDED, ProcessorRefundStatus.PENDING):
+        made = _processor_refund(now, who, status)
         yield hearing(Accepted(made), made)
         yield hearing(Unknown("reply lost"), made)
 
@@ -152,7 +152,9 @@ def arriving(now: Situation, who: int) -> Situation:
     """An order arrives; if its key is known there already, it moves nothing."""
     if any(owner == who for owner, _ in now.made):
         return now
-    return replace(now, made=(*now.made, (who, _movement(now, who, MovementStatus.SUCCEEDED))))
+    return replace(
+        now, made=(*now.made, (who, _processor_refund(now, who, ProcessorRefundStatus.SUCCEEDED)))
+    )
 
 
 def recording(now: Situation, who: int) -> Iterator[Situation]:
@@ -181,9 +183,12 @@ def settling(now: Situation, who: int) -> Iterator[Situation]:
         return
     verdict = judge(refund, _charge(now), _claims(now))
     if isinstance(verdict, Found):
-        movement = verdict.movement
+        processor_refund = verdict.processor_refund
         yield now.write(
-            who, after_movement(refund, movement, at_ms=AT_MS, cause="found", actor="test")
+            who,
+            after_processor_refund(
+                refund, processor_refund, at_ms=AT_MS, cause="found", actor="test"
+            ),
         )
     if isinstance(verdict, NoneYet):
         yield from ending_the_hold(now, who, refund)
@@ -191,9 +196,9 @@ def settling(now: Situation, who: int) -> Iterator[Situation]:
 
 def asking_by_key(now: Situation, who: int, refund: Refund) -> Iterator[Situation]:
     """What its key tells is certain; where it tells nothing the order is handed over again."""
-    mine = [movement for owner, movement in now.made if owner == who]
+    mine = [processor_refund for owner, processor_refund in now.made if owner == who]
     if mine:
-        after = after_movement(refund, mine[0], at_ms=AT_MS, cause="found", actor="test")
+        after = after_processor_refund(refund, mine[0], at_ms=AT_MS, cause="found", actor="test")
         yield now.write(who, after)
         return
     yield from ending_the_hold(now, who, refund)
@@ -201,8 +206,10 @@ def asking_by_key(now: Situation, who: int, refund: Refund) -> Iterator[Situatio
         intent = noted(refund, replace(WHY, cause=HANDED_OVER_AGAIN))
         before = now.write(who, intent)
         again = arriving(before, who)
-        _, movement = again.made[-1]
-        after = after_movement(intent, movement, at_ms=AT_MS, cause="accepted", actor="test")
+        _, processor_refund = again.made[-1]
+        after = after_processor_refund(
+            intent, processor_refund, at_ms=AT_MS, cause="accepted", actor="test"
+        )
         yield again.write(who, after)
         yield again  # and the answer is lost
         yield replace(before, late=_put(now.late, who, True))
@@ -217,20 +224,22 @@ def ending_the_hold(now: Situation, who: int, refund: Refund) -> Iterator[Situat
 
 
 def ending(now: Situation, who: int, refund: Refund) -> Iterator[Situation]:
-    """The pending movement ends, and its refund follows it."""
-    for status in (MovementStatus.SUCCEEDED, MovementStatus.FAILED):
+    """The pending processor refund ends, and its refund follows it."""
+    for status in (ProcessorRefundStatus.SUCCEEDED, ProcessorRefundStatus.FAILED):
         made = tuple(
             (owner, replace(one, status=status) if one.id == refund.processor_refund_id else one)
             for owner, one in now.made
         )
-        (movement,) = [one for _, one in made if one.id == refund.processor_refund_id]
-        after = after_movement(refund, movement, at_ms=AT_MS, cause="ended", actor="test")
+        (processor_refund,) = [one for _, one in made if one.id == refund.processor_refund_id]
+        after = after_processor_refund(
+            refund, processor_refund, at_ms=AT_MS, cause="ended", actor="test"
+        )
         yield replace(now, made=made).write(who, after)
 
 
 def check(now: Situation) -> None:
     """The invariants that two refunds and a charge can break."""
-    alive = [(who, one) for who, one in now.made if one.status is not MovementStatus.FAILED]
+    alive = [(who, one) for who, one in now.made if one.status is not ProcessorRefundStatus.FAILED]
     assert sum(one.money.amount for _, one in alive) <= CAPTURED
     refunds = [one for one in now.refunds if one is not None]
     assert now.payment.held == sum(one.amount for one in refunds if one.state not in FREED)
@@ -242,7 +251,7 @@ def check(now: Situation) -> None:
         mine = [one for owner, one in now.made if owner == who]
         assert len(mine) <= 1
         if refund is None or refund.state in FREED:
-            assert all(one.status is MovementStatus.FAILED for one in mine)
+            assert all(one.status is ProcessorRefundStatus.FAILED for one in mine)
         elif refund.processor_refund_id is not None:
             assert [one.id for one in mine] == [refund.processor_refund_id]
 
@@ -266,10 +275,10 @@ def _new(who: int, amount: int) -> Refund:
     )
 
 
-def _movement(now: Situation, who: int, status: MovementStatus) -> Movement:
+def _processor_refund(now: Situation, who: int, status: ProcessorRefundStatus) -> ProcessorRefund:
     refund = now.refunds[who]
     assert refund is not None
-    return Movement(
+    return ProcessorRefund(
         id=f"movement-{len(now.made) + 1}",
         payment_id=KEY.charge_id,
         money=Money(refund.amount, "sgd"),
@@ -286,7 +295,7 @@ def _charge(now: Situation) -> Charge:
         processor_status="succeeded",
         money=Money(CAPTURED, "sgd"),
         refunded=0,
-        movements=tuple(one for _, one in now.made),
+        processor_refunds=tuple(one for _, one in now.made),
     )
 
 

@@ -11,7 +11,7 @@ it can happen that other refunds make that very sum; then nobody can know better
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.refund import STRIPE, refund_id_of
 from tests.fakes.abilities import ABILITIES
 from tests.fakes.processor_books import FakeRefund
@@ -79,16 +79,18 @@ class TrueBooks:
         told = self.told(record)
         room = stripe.records[record].guaranteed
         mine = self.of(record)
-        stayed = [one for one in mine if one[1].movement.status is MovementStatus.SUCCEEDED]
+        stayed = [
+            one for one in mine if one[1].processor_refund.status is ProcessorRefundStatus.SUCCEEDED
+        ]
         expected = [one for one in stayed if self._is_owed(one, told)]
         moved = sum_of(expected)
         # Of what came back Stripe still shows what it was told: each has an alarm of its own.
-        back = [one for one in mine if one not in stayed and one[1].movement.id in told]
+        back = [one for one in mine if one not in stayed and one[1].processor_refund.id in told]
         others = [*stayed, *back] if self.is_told_twice(record) else []
         may_add = [one for one in stayed if one not in expected]
         shown, untold = (
             stripe.refunded(record),
-            [one for one in expected if one[1].movement.id not in told],
+            [one for one in expected if one[1].processor_refund.id not in told],
         )
         sums = {min(moved + more, room) for more in _sums(may_add)}
         if moved > room and all(sum_of([one]) > room - shown for one in untold):
@@ -106,7 +108,7 @@ class TrueBooks:
         )
 
     def told(self, record: str) -> set[str]:
-        """Ids of the movements that Stripe was told of, by whomever and under whatever name."""
+        """Ids of what Stripe was told of at the processors, by whomever, under whatever name."""
         return {
             self._meant(item.parameters.refund_reference)
             for item in self._stage.book.inner.books.reports_of(record)
@@ -118,11 +120,11 @@ class TrueBooks:
         for item in self._stage.book.inner.books.reports_of(record):
             if item.idempotency_key is None:
                 continue
-            made = self._stage.money.movement(item.parameters.refund_reference)
+            made = self._stage.money.processor_refund(item.parameters.refund_reference)
             at_ms = ours.get(item.parameters.refund_reference, 0)
-            if made is None or made.movement.id not in tickets:
+            if made is None or made.processor_refund.id not in tickets:
                 continue
-            if made.order_id is not None or tickets[made.movement.id] > at_ms - MINUTE_MS:
+            if made.order_id is not None or tickets[made.processor_refund.id] > at_ms - MINUTE_MS:
                 return True
         return False
 
@@ -134,13 +136,16 @@ class TrueBooks:
             if name != STRIPE  # of what Stripe refunds itself nobody tells it
             for made in books.refunds.values()
             if self._record_of(made) == record
-            and (made.movement.id in self.colleague.booked_ms or self._is_booked_here(name, made))
+            and (
+                made.processor_refund.id in self.colleague.booked_ms
+                or self._is_booked_here(name, made)
+            )
         ]
 
     def _record_of(self, made: FakeRefund) -> str | None:
-        if not made.movement.payment_id:
+        if not made.processor_refund.payment_id:
             return self._told_by.get(made.order_id or "")
-        return "pr_" + made.movement.payment_id.removeprefix("charge-")
+        return "pr_" + made.processor_refund.payment_id.removeprefix("charge-")
 
     def _is_owed(self, one: Made, told: set[str]) -> bool:
         """Whether Stripe is to show it: what others moved long ago or unseen it need not."""
@@ -149,10 +154,10 @@ class TrueBooks:
             form = self._stage.money.books[name].key_form
             is_strange = made.key not in (None, f"{form}{made.order_id}") and moves_less(made)
             return self._is_shown(name, made) and not is_strange
-        if made.movement.id in self.colleague.booked_ms:
+        if made.processor_refund.id in self.colleague.booked_ms:
             # Booked on a record of another payment, it may be taken for an equal one of that.
             return self._is_booked_here(name, made)
-        owner = owner_of(self._stage.memory.movements, name, made)
+        owner = owner_of(self._stage.memory.processor_refunds, name, made)
         is_seen = is_ever_seen(ABILITIES[name]) or owner is not None
         # What was begun long ago and ended in the very minute of the beginning may be either.
         is_old = made.executed_ms <= -DAY_MS and made.last_ms <= MINUTE_MS
@@ -160,44 +165,44 @@ class TrueBooks:
 
     def _is_shown(self, name: str, made: FakeRefund) -> bool:
         """Whether it was shown as a success; what had failed before is not looked for."""
-        again = MovementStatus.FAILED in made.been
-        shown = made.movement.id in self._stage.money.shown_as_succeeded
-        is_missed = owner_of(self._stage.memory.movements, name, made) is None
+        again = ProcessorRefundStatus.FAILED in made.been
+        shown = made.processor_refund.id in self._stage.money.shown_as_succeeded
+        is_missed = owner_of(self._stage.memory.processor_refunds, name, made) is None
         if self._stage.options.others.zone_ms and not is_ever_seen(ABILITIES[name]) and is_missed:
             return False  # what came late seems to be older than its order, and is not listed again
         return shown or not again or is_ever_seen(ABILITIES[name])
 
     def _is_booked_here(self, name: str, made: FakeRefund) -> bool:
         """Of the payments of two processors that a record names, it books one."""
-        if not made.movement.payment_id:
+        if not made.processor_refund.payment_id:
             return True
-        number = int(made.movement.payment_id.removeprefix("charge-"))
+        number = int(made.processor_refund.payment_id.removeprefix("charge-"))
         if len(self._stage.options.named(number)) == 1:
             return True
         key = self._stage.memory.records.get(f"pr_{number}")
         return name == (self._stage.options.named(number)[0] if key is None else key.processor)
 
     def _meant(self, reference: str) -> str:
-        made = self._stage.money.movement(self.colleague.tickets.get(reference, reference))
-        return reference if made is None else made.movement.id
+        made = self._stage.money.processor_refund(self.colleague.tickets.get(reference, reference))
+        return reference if made is None else made.processor_refund.id
 
 
 def is_before_adoption(made: FakeRefund) -> bool:
     """Whether it was made, and was over, long before this service began to look."""
-    return made.executed_ms <= -DAY_MS and made.conduct.first is MovementStatus.SUCCEEDED
+    return made.executed_ms <= -DAY_MS and made.conduct.first is ProcessorRefundStatus.SUCCEEDED
 
 
 def has_moved(made: FakeRefund) -> bool:
-    return MovementStatus.SUCCEEDED in made.been
+    return ProcessorRefundStatus.SUCCEEDED in made.been
 
 
 def sum_of(made: Iterable[Made]) -> int:
-    return sum(one.movement.money.amount for _, one in made)
+    return sum(one.processor_refund.money.amount for _, one in made)
 
 
 def _sums(made: Iterable[Made]) -> set[int]:
     """What any of them make together."""
     sums = {0}
     for _, one in made:
-        sums |= {before + one.movement.money.amount for before in sums}
+        sums |= {before + one.processor_refund.money.amount for before in sums}
     return sums

@@ -77,7 +77,12 @@ EVERYWHERE: Final[dict[str, Options]] = {
     "webhooks, a refund in the dashboard, two runs at once": quiet_world(
         wish("a", 2500),
         foreign=(
-            Foreign(payment=0, amount=1037, at_ms=3_000, booking=Booking(Name.MOVEMENT, MINUTE_MS)),
+            Foreign(
+                payment=0,
+                amount=1037,
+                at_ms=3_000,
+                booking=Booking(Name.PROCESSOR_REFUND, MINUTE_MS),
+            ),
         ),
         webhook_rate=2.0,
         double_runs=True,

@@ -159,10 +159,10 @@ class World:
             return False
         if any(one.inner.late_orders or one.plans for one in stage.processors.values()):
             return False
-        movements = list(stage.money.movements())
-        if any(one.last is not None for one in movements):
+        processor_refunds = list(stage.money.processor_refunds())
+        if any(one.last is not None for one in processor_refunds):
             return False
-        moved = (sum(one.changes for one in movements), len(stage.book.inner.books.reports))
+        moved = (sum(one.changes for one in processor_refunds), len(stage.book.inner.books.reports))
         if moved != self._moved:
             self._moved, self._rest_ms = moved, stage.scheduler.now_ms
         return all(map(self._rests, stage.memory.refunds.values()))
@@ -196,7 +196,7 @@ class World:
         if self._ask_once_more(ending) or operator.waiting():
             # Also what was asked for again meanwhile.
             self._close_all()
-        ending.check_movements()
+        ending.check_processor_refunds()
         require(not operator.waiting(), "every_refund_is_closed", operator.waiting())
         ending.check_accepted()
         self.watch.check_nothing_old_is_told()
@@ -238,7 +238,7 @@ class World:
         And again, if somebody made another refund under its very eyes (seed 66883).
         """
         made = -1
-        while made != (now := sum(1 for _ in self.stage.money.movements())):
+        while made != (now := sum(1 for _ in self.stage.money.processor_refunds())):
             made = now
             for _ in range(2 + self.options.others.bad_page * PAGE_TRIES):
                 self._sweep()
@@ -295,7 +295,7 @@ class World:
         work(stage, f"report-{message.refund_id[4:8]}", "report", partial(report, stage, message))
 
     def _news(self, processor: SimulatedProcessor, made: FakeRefund) -> None:
-        """A movement has begun: what the processor tells us of it, and others tell Stripe."""
+        """Money has begun to move: what the processor tells us of it, and others tell Stripe."""
         if processor.capabilities.learns_by is News.WEBHOOK:
             self._webhooks(processor, made)
         self.colleague.saw(made)
@@ -305,7 +305,7 @@ class World:
         stage, random = self.stage, self.stage.random
         expected, key = (
             self.options.webhook_rate,
-            PaymentKey(processor.name, made.movement.payment_id),
+            PaymentKey(processor.name, made.processor_refund.payment_id),
         )
         for at_ms in (stage.scheduler.now_ms, *made.changes_ms):
             for _ in range(int(expected) + (random.random() < expected % 1)):

@@ -9,8 +9,8 @@ from refund_bridge.ports.ledger import (
     Commit,
     Known,
     Ledger,
-    MovementClaim,
     PaymentWrite,
+    ProcessorRefundClaim,
     RecordClaim,
     RefundWrite,
 )
@@ -40,7 +40,7 @@ def test_one_look_up_answers_for_the_refund_and_the_record(ledger: Ledger) -> No
 def test_a_claim_is_confirmed_to_its_holder_and_refused_to_others(ledger: Ledger) -> None:
     payment, other = (PaymentKey("hitpay", unique("charge")) for _ in range(2))
     mine = RecordClaim(unique("pr"), payment)
-    bound = MovementClaim("hitpay", unique("hp"), unique("rfd"))
+    bound = ProcessorRefundClaim("hitpay", unique("hp"), unique("rfd"))
     for _ in range(3):
         ledger.commit(Commit(claims=(mine,)))
         ledger.commit(Commit(claims=(bound,)))
@@ -62,7 +62,7 @@ def test_a_claim_is_confirmed_to_its_holder_and_refused_to_others(ledger: Ledger
 
 
 def test_a_refused_claim_takes_everything_with_it(ledger: Ledger) -> None:
-    held = MovementClaim("hitpay", unique("hp"), unique("rfd"))
+    held = ProcessorRefundClaim("hitpay", unique("hp"), unique("rfd"))
     ledger.commit(Commit(claims=(held,)))
     payment, record = a_payment(), unique("pr")
     refund = a_refund_of(payment)
@@ -83,7 +83,7 @@ def test_a_refused_claim_takes_everything_with_it(ledger: Ledger) -> None:
 
 def test_a_refused_claim_is_told_before_a_changed_item(ledger: Ledger) -> None:
     refund = a_refund()
-    held = MovementClaim("hitpay", unique("hp"), unique("rfd"))
+    held = ProcessorRefundClaim("hitpay", unique("hp"), unique("rfd"))
     ledger.commit(Commit(refunds=(RefundWrite(None, refund),), claims=(held,)))
     theirs = replace(held, refund_id=refund.id)
     with pytest.raises(ClaimConflictError) as refused:
@@ -99,9 +99,9 @@ def test_one_commit_cannot_give_one_thing_to_two(ledger: Ledger) -> None:
     assert ledger.payment_of_record(record) is None
 
 
-def test_claimed_movements_are_told_with_their_refunds(ledger: Ledger) -> None:
+def test_claimed_processor_refunds_are_told_with_their_refunds(ledger: Ledger) -> None:
     ids = [unique("hp") + "#x" for _ in range(250)]
-    claims = [MovementClaim("hitpay", one, f"rfd_{n}") for n, one in enumerate(ids)]
+    claims = [ProcessorRefundClaim("hitpay", one, f"rfd_{n}") for n, one in enumerate(ids)]
     for start in range(0, 200, 100):
         ledger.commit(Commit(claims=claims[start : start + 100]))
     asked = [*ids, *ids[:10], unique("never")]
@@ -110,7 +110,7 @@ def test_claimed_movements_are_told_with_their_refunds(ledger: Ledger) -> None:
     assert ledger.claimed("hitpay", []) == {}
 
 
-def test_a_thousand_movements_can_be_asked_for_at_once(ledger: Ledger) -> None:
+def test_a_thousand_processor_refunds_can_be_asked_for_at_once(ledger: Ledger) -> None:
     ids = [unique("hp") for _ in range(1001)]
     assert ledger.claimed("hitpay", ids[:1000]) == {}
     assert ledger.claimed("hitpay", [ids[0]] * 1001) == {}

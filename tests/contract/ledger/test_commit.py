@@ -161,7 +161,7 @@ def test_the_stored_state_must_be_one_that_the_new_state_may_follow(subject: Sub
 
 def test_history_is_appended_to(ledger: Ledger) -> None:
     first = keep(ledger, a_refund())
-    lines = (a_line(first, movement="hp_1"), a_line(first, movement="hp_2"))
+    lines = (a_line(first, processor_refund="hp_1"), a_line(first, processor_refund="hp_2"))
     write(ledger, first, replace(first, history=(*first.history, *lines)))
     second = ledger.refund(first.id)
     assert second is not None

@@ -14,8 +14,8 @@ from refund_bridge.ports.ledger import (
     Commit,
     LedgerConflictError,
     LedgerUnavailableError,
-    MovementClaim,
     PaymentWrite,
+    ProcessorRefundClaim,
     RefundWrite,
 )
 from tests.contract.ledger.conftest import Table
@@ -80,7 +80,7 @@ def test_a_change_that_meets_itself_has_succeeded(lossy: Lossy, table: Table) ->
 def test_a_transaction_that_meets_itself_has_succeeded(lossy: Lossy, table: Table) -> None:
     payment = a_payment()
     refund = a_refund_of(payment)
-    claim = MovementClaim("hitpay", unique("hp"), refund.id)
+    claim = ProcessorRefundClaim("hitpay", unique("hp"), refund.id)
     lossy.ledger.commit(
         Commit(
             refunds=(RefundWrite(None, refund),),
@@ -106,7 +106,7 @@ def test_a_transaction_that_another_overtook_has_succeeded_still(
 
 
 def test_a_claim_that_meets_itself_has_succeeded(lossy: Lossy, table: Table) -> None:
-    claim = MovementClaim("hitpay", unique("hp"), unique("rfd"))
+    claim = ProcessorRefundClaim("hitpay", unique("hp"), unique("rfd"))
     lossy.ledger.commit(Commit(claims=(claim,)))
     assert lossy.sent == 2
     with pytest.raises(ClaimConflictError):

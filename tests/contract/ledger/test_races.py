@@ -9,8 +9,8 @@ from refund_bridge.ports.ledger import (
     Commit,
     Ledger,
     LedgerConflictError,
-    MovementClaim,
     PaymentWrite,
+    ProcessorRefundClaim,
     RecordClaim,
     RefundWrite,
 )
@@ -97,14 +97,18 @@ def test_reading_again_and_deciding_again_gets_everybody_through_once(ledger: Le
 
 
 def test_one_of_fifty_holders_gets_the_claim(ledger: Ledger) -> None:
-    movement = unique("hp")
-    claims = [MovementClaim("hitpay", movement, unique("rfd")) for _ in range(AT_ONCE)]
+    processor_refund = unique("hp")
+    claims = [
+        ProcessorRefundClaim("hitpay", processor_refund, unique("rfd")) for _ in range(AT_ONCE)
+    ]
     (winner,) = won([committing(ledger, Commit(claims=(claim,))) for claim in claims])
-    assert ledger.claimed("hitpay", [movement]) == {movement: claims[winner].refund_id}
+    assert ledger.claimed("hitpay", [processor_refund]) == {
+        processor_refund: claims[winner].refund_id
+    }
 
 
 def test_one_holder_may_claim_fifty_times_at_once(ledger: Ledger) -> None:
-    claim = MovementClaim("hitpay", unique("hp"), unique("rfd"))
+    claim = ProcessorRefundClaim("hitpay", unique("hp"), unique("rfd"))
     assert len(won([committing(ledger, Commit(claims=(claim,)))] * AT_ONCE)) == AT_ONCE
 
 

@@ -10,8 +10,8 @@ import pytest
 from refund_bridge.adapters.dynamodb.items import due_partition, payment_of, refund_item, refund_of
 from refund_bridge.adapters.dynamodb.keys import (
     Item,
-    movement_claim_key,
     payment_item_key,
+    processor_refund_claim_key,
     refund_key,
 )
 from refund_bridge.adapters.dynamodb.values import decode_item
@@ -24,8 +24,8 @@ from refund_bridge.ports.ledger import (
     DUE_SHARDS,
     Commit,
     LedgerUnavailableError,
-    MovementClaim,
     PaymentWrite,
+    ProcessorRefundClaim,
     RefundWrite,
 )
 from tests.contract.ledger.conftest import Table
@@ -174,9 +174,9 @@ def test_a_fee_is_stored_once_it_is_known_and_absent_until_then(table: Table) ->
 
 
 def test_what_a_newer_release_adds_to_a_claim_survives_confirming_it(table: Table) -> None:
-    claim = MovementClaim("hitpay", unique("hp"), unique("rfd"))
+    claim = ProcessorRefundClaim("hitpay", unique("hp"), unique("rfd"))
     table.ledger().commit(Commit(claims=(claim,)))
-    key = movement_claim_key("hitpay", claim.processor_refund_id)
+    key = processor_refund_claim_key("hitpay", claim.processor_refund_id)
     table.put((table.item(key) or {}) | {"later": 1, "schema_version": 2})
     table.ledger().commit(Commit(claims=(claim,)))
     item = table.item(key)

@@ -1,6 +1,6 @@
 """The processor in memory, with the capabilities of a real one."""
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import Rejected
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund import PaymentMethodKind
@@ -38,7 +38,7 @@ class MemoryProcessorWorld:
         self, name: str, money: Money, *, status: str = "succeeded", comes_back: str = "succeeded"
     ) -> None:
         self.processor.add_charge(name, money, status=status)
-        self.processor.books.conduct = Conduct(MovementStatus(comes_back))
+        self.processor.books.conduct = Conduct(ProcessorRefundStatus(comes_back))
 
     def status_word(self, status: str) -> str:
         return status
@@ -95,11 +95,13 @@ class MemoryProcessorWorld:
         assert not isinstance(made, Rejected)
         return made.id
 
-    def set_status(self, refund_id: str, status: MovementStatus) -> None:
+    def set_status(self, refund_id: str, status: ProcessorRefundStatus) -> None:
         self.processor.books.set_status(refund_id, status)
 
     def moved(self, charge: str | None) -> list[int]:
-        return [item.movement.money.amount for item in self.processor.books.of(charge or "")]
+        return [
+            item.processor_refund.money.amount for item in self.processor.books.of(charge or "")
+        ]
 
     def asked(self) -> int:
         return len(self.processor.orders)

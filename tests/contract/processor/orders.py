@@ -1,9 +1,9 @@
 """The orders of these tests, and what became of them."""
 
-from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.instruction import Accepted, Outcome, RefundOrder, UnlinkedOrder
 from refund_bridge.domain.money import Money
-from refund_bridge.refunding.look_up import movement_of
+from refund_bridge.refunding.look_up import processor_refund_of
 from tests.contract.processor.worlds import ProcessorWorld
 
 PAID = Money(9999, "sgd")
@@ -43,22 +43,24 @@ def unlinked(
 
 def refund_one(
     world: ProcessorWorld, amount: int = 2500, *, refund_id: str = REFUND_ID
-) -> Movement:
+) -> ProcessorRefund:
     """A refund that is accepted."""
     outcome = world.processor.refund(order(amount, refund_id=refund_id), world.deadline())
     assert isinstance(outcome, Accepted), outcome
-    return outcome.movement
+    return outcome.processor_refund
 
 
-def ended(world: ProcessorWorld, outcome: Outcome) -> Movement:
+def ended(world: ProcessorWorld, outcome: Outcome) -> ProcessorRefund:
     """The refund that was accepted, looked up once more if it was not yet final.
 
     Some processors never say in their answer what a refund comes to.
     """
     assert isinstance(outcome, Accepted), outcome
-    movement = outcome.movement
-    if movement.status is MovementStatus.SUCCEEDED:
-        return movement
-    found = movement_of(world.processor, movement.id, movement.payment_id, world.deadline())
+    processor_refund = outcome.processor_refund
+    if processor_refund.status is ProcessorRefundStatus.SUCCEEDED:
+        return processor_refund
+    found = processor_refund_of(
+        world.processor, processor_refund.id, processor_refund.payment_id, world.deadline()
+    )
     assert found is not None
     return found

@@ -14,7 +14,7 @@ from local.simulators.currency import major
 from local.simulators.json_text import JsonObject
 from local.simulators.seeding import Seed
 from refund_bridge.adapters.http.client import DeadlineHttp, Limits
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import CredentialRefused, Unknown
 from refund_bridge.domain.money import Money, money_from_major
 from refund_bridge.domain.refund import PaymentMethodKind
@@ -154,7 +154,7 @@ class SimulatedWorld(ABC):
     def refund_in_dashboard(self, charge: str, money: Money) -> str:
         return self.control.refund_at_processor(self.provider, charge, self.units(money))
 
-    def set_status(self, refund_id: str, status: MovementStatus) -> None:
+    def set_status(self, refund_id: str, status: ProcessorRefundStatus) -> None:
         word = self.refund_words.get(status.value, status.value)
         self.control.set_processor_refund(self.provider, refund_id, word)
 
@@ -205,7 +205,7 @@ class HitPayWorld(SimulatedWorld):
         amount = str(major(money.amount, money.currency))
         return self.control.dashboard_refund(charge, amount)
 
-    def set_status(self, refund_id: str, status: MovementStatus) -> None:
+    def set_status(self, refund_id: str, status: ProcessorRefundStatus) -> None:
         self.control.set_refund_status(refund_id, status.value)
 
     def moved(self, charge: str | None) -> list[int]:

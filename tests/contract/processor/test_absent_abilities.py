@@ -28,7 +28,7 @@ def test_refunds_that_are_shown_only_in_payments_cannot_be_read(world: Processor
     world.add_charge("pay-1", PAID)
     refund_id = refund_one(world).id
     with pytest.raises(UnreadableAnswerError):
-        world.processor.movement(refund_id, world.deadline())
+        world.processor.processor_refund(refund_id, world.deadline())
 
 
 @unless(keeps_keys)

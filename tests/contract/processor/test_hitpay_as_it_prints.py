@@ -13,7 +13,7 @@ from local.simulators.hitpay_settings import HitPaySettings
 from local.simulators.json_text import JsonObject
 from local.simulators.seeding import Seed
 from local.simulators.server import RunningSimulators
-from refund_bridge.domain.charge import ChargeStatus, ListedCharge, MovementStatus
+from refund_bridge.domain.charge import ChargeStatus, ListedCharge, ProcessorRefundStatus
 from refund_bridge.domain.instruction import Accepted, Rejected
 from refund_bridge.domain.money import Money
 from refund_bridge.ports.processor import UnreadablePageError
@@ -145,10 +145,13 @@ def test_a_refund_is_read_in_every_form(
 
     # Then the answer, the refund and the charge say the same
     assert isinstance(outcome, Accepted), outcome
-    movement = desk.hitpay.movement(outcome.movement.id, desk.deadline())
-    assert movement is not None
-    assert (movement.money, movement.status) == (Money(125_000, "sgd"), MovementStatus.SUCCEEDED)
-    assert movement.refunded_at_ms == movement.created_at_ms
+    processor_refund = desk.hitpay.processor_refund(outcome.processor_refund.id, desk.deadline())
+    assert processor_refund is not None
+    assert (processor_refund.money, processor_refund.status) == (
+        Money(125_000, "sgd"),
+        ProcessorRefundStatus.SUCCEEDED,
+    )
+    assert processor_refund.refunded_at_ms == processor_refund.created_at_ms
     shown = desk.hitpay.charge("pay-1", desk.deadline())
     assert (shown.money, shown.refunded) == (Money(500_000, "sgd"), 125_000)
     assert shown.status is ChargeStatus.REFUNDABLE
@@ -165,9 +168,12 @@ def test_the_fee_is_read_where_it_is_printed(desk: Desk) -> None:
 
     # Then the answer, the refund and the charge say it
     assert isinstance(outcome, Accepted), outcome
-    read = desk.hitpay.movement(outcome.movement.id, desk.deadline())
-    (listed,) = desk.hitpay.charge("pay-1", desk.deadline()).movements or ()
-    fees = [movement and movement.fee for movement in (outcome.movement, read, listed)]
+    read = desk.hitpay.processor_refund(outcome.processor_refund.id, desk.deadline())
+    (listed,) = desk.hitpay.charge("pay-1", desk.deadline()).processor_refunds or ()
+    fees = [
+        processor_refund and processor_refund.fee
+        for processor_refund in (outcome.processor_refund, read, listed)
+    ]
     assert fees == [Money(65, "usd")] * 3
 
 
@@ -192,15 +198,15 @@ def test_every_call_is_as_hitpays_api_is_described_however_it_is_switched(
     # When a part of it is refunded, and everything is read by a caller that holds it against that
     outcome = desk.hitpay.refund(order(125_000), desk.deadline())
     assert isinstance(outcome, Accepted), outcome
-    movement = desk.hitpay.movement(outcome.movement.id, desk.deadline())
+    processor_refund = desk.hitpay.processor_refund(outcome.processor_refund.id, desk.deadline())
     found = desk.hitpay.charge(desk.hitpay.charge_id_of("req-1", desk.deadline()), desk.deadline())
     listed = desk.walk()
 
     # Then it is found everywhere, refusals are told, and no call was left out
-    assert movement is not None
-    assert (movement.payment_id, found.id) == ("pay-1", "pay-1")
+    assert processor_refund is not None
+    assert (processor_refund.payment_id, found.id) == ("pay-1", "pay-1")
     assert [one.id for one in listed] == ["pay-1"]
     assert isinstance(desk.hitpay.refund(order(500_000), desk.deadline()), Rejected)
-    assert desk.hitpay.movement("nobody", desk.deadline()) is None
+    assert desk.hitpay.processor_refund("nobody", desk.deadline()) is None
     calls = desk.control.calls("hitpay")
     assert {call.operation for call in calls} == {operation for *_, operation in ROUTES}

@@ -2,11 +2,11 @@
 
 import pytest
 
-from refund_bridge.domain.charge import ChargeStatus, MovementStatus
+from refund_bridge.domain.charge import ChargeStatus, ProcessorRefundStatus
 from refund_bridge.domain.instruction import Accepted
 from refund_bridge.domain.money import Money
 from refund_bridge.ports.processor import ChargeNotFoundError, ProviderUnavailableError
-from refund_bridge.refunding.look_up import movement_of
+from refund_bridge.refunding.look_up import processor_refund_of
 from tests.contract.processor.orders import OTHER_REFUND_ID, PAID, ended, order, refund_one
 from tests.contract.processor.selection import where
 from tests.contract.processor.worlds import ProcessorWorld
@@ -19,7 +19,7 @@ def test_an_untouched_charge_lists_no_refunds(world: ProcessorWorld) -> None:
     charge = world.processor.charge("pay-1", world.deadline())
     assert (charge.id, charge.money, charge.refunded) == ("pay-1", PAID, 0)
     assert charge.status is ChargeStatus.REFUNDABLE
-    assert charge.movements == ()
+    assert charge.processor_refunds == ()
     # It is a card's, of which most processors say how long a refund travels.
     assert (charge.arrival is not None) == world.traits.says_method
 
@@ -32,8 +32,8 @@ def test_a_charge_shows_its_refunds_whoever_made_them(world: ProcessorWorld) -> 
     charge = world.processor.charge("pay-1", world.deadline())
     assert charge.status is ChargeStatus.REFUNDABLE
     assert charge.refunded == 3500
-    assert charge.movements is not None
-    shown = {item.id: item.money.amount for item in charge.movements}
+    assert charge.processor_refunds is not None
+    shown = {item.id: item.money.amount for item in charge.processor_refunds}
     assert shown == {ours: 2500, theirs: 1000}
 
 
@@ -62,10 +62,10 @@ def test_a_refund_of_unknown_outcome_is_found_on_the_charge(world: ProcessorWorl
     world.lose_reply()
     world.processor.refund(order(), world.deadline())
     charge = world.processor.charge("pay-1", world.deadline())
-    assert charge.movements is not None
-    (movement,) = charge.movements
-    assert (movement.money, movement.payment_id) == (Money(2500, "sgd"), "pay-1")
-    assert movement.created_at_ms is not None
+    assert charge.processor_refunds is not None
+    (processor_refund,) = charge.processor_refunds
+    assert (processor_refund.money, processor_refund.payment_id) == (Money(2500, "sgd"), "pay-1")
+    assert processor_refund.created_at_ms is not None
 
 
 @where(shows_payments)
@@ -83,7 +83,7 @@ def test_a_charge_may_lag_behind_what_was_executed(world: ProcessorWorld) -> Non
     world.hide_refunds()
     refund_one(world)
     charge = world.processor.charge("pay-1", world.deadline())
-    assert (charge.refunded, charge.movements) == (0, ())
+    assert (charge.refunded, charge.processor_refunds) == (0, ())
     assert world.moved("pay-1") == [2500]
     world.show_refunds()
     assert world.processor.charge("pay-1", world.deadline()).refunded == 2500
@@ -94,9 +94,9 @@ def test_a_refund_may_not_yet_be_shown(world: ProcessorWorld) -> None:
     world.add_charge("pay-1", PAID)
     world.hide_refunds()
     refund_id = refund_one(world).id
-    assert world.processor.movement(refund_id, world.deadline()) is None
+    assert world.processor.processor_refund(refund_id, world.deadline()) is None
     world.show_refunds()
-    assert world.processor.movement(refund_id, world.deadline()) is not None
+    assert world.processor.processor_refund(refund_id, world.deadline()) is not None
 
 
 @pytest.mark.parametrize(
@@ -110,21 +110,23 @@ def test_a_charge_that_lists_nothing_does_not_pretend_to(world: ProcessorWorld) 
 
     # When it does not, then that is said, and how much was refunded in all is known
     charge = world.processor.charge("pay-1", world.deadline())
-    assert (charge.refunded, charge.movements) == (2500, None)
+    assert (charge.refunded, charge.processor_refunds) == (2500, None)
 
 
-@pytest.mark.parametrize("end", [MovementStatus.SUCCEEDED, MovementStatus.FAILED])
-def test_a_pending_refund_comes_to_an_end(world: ProcessorWorld, end: MovementStatus) -> None:
+@pytest.mark.parametrize("end", [ProcessorRefundStatus.SUCCEEDED, ProcessorRefundStatus.FAILED])
+def test_a_pending_refund_comes_to_an_end(
+    world: ProcessorWorld, end: ProcessorRefundStatus
+) -> None:
     world.add_charge("pay-1", PAID, comes_back="pending")
     outcome = world.processor.refund(order(), world.deadline())
-    movement = ended(world, outcome)
-    assert movement.status is MovementStatus.PENDING
-    assert movement.refunded_at_ms is None
-    world.set_status(movement.id, end)
-    movement = ended(world, outcome)
-    assert movement.status is end
-    is_told = end is MovementStatus.SUCCEEDED and world.traits.says_when_moved
-    assert (movement.refunded_at_ms is not None) == is_told
+    processor_refund = ended(world, outcome)
+    assert processor_refund.status is ProcessorRefundStatus.PENDING
+    assert processor_refund.refunded_at_ms is None
+    world.set_status(processor_refund.id, end)
+    processor_refund = ended(world, outcome)
+    assert processor_refund.status is end
+    is_told = end is ProcessorRefundStatus.SUCCEEDED and world.traits.says_when_moved
+    assert (processor_refund.refunded_at_ms is not None) == is_told
 
 
 def test_a_pending_refund_takes_from_what_remains(world: ProcessorWorld) -> None:
@@ -137,20 +139,20 @@ def test_a_pending_refund_takes_from_what_remains(world: ProcessorWorld) -> None
 def test_a_refund_that_comes_back_is_failed_from_then_on(world: ProcessorWorld) -> None:
     world.add_charge("pay-1", PAID)
     refund_id = refund_one(world).id
-    world.set_status(refund_id, MovementStatus.FAILED)
-    movement = movement_of(world.processor, refund_id, "pay-1", world.deadline())
-    assert movement is not None
-    assert movement.status is MovementStatus.FAILED
+    world.set_status(refund_id, ProcessorRefundStatus.FAILED)
+    processor_refund = processor_refund_of(world.processor, refund_id, "pay-1", world.deadline())
+    assert processor_refund is not None
+    assert processor_refund.status is ProcessorRefundStatus.FAILED
 
 
 @where(shows_payments)
 def test_a_refund_that_comes_back_is_refunded_no_more(world: ProcessorWorld) -> None:
     world.add_charge("pay-1", PAID)
-    world.set_status(refund_one(world).id, MovementStatus.FAILED)
+    world.set_status(refund_one(world).id, ProcessorRefundStatus.FAILED)
     charge = world.processor.charge("pay-1", world.deadline())
     assert charge.refunded == 0
-    assert charge.movements is not None
-    assert [item.status for item in charge.movements] == [MovementStatus.FAILED]
+    assert charge.processor_refunds is not None
+    assert [item.status for item in charge.processor_refunds] == [ProcessorRefundStatus.FAILED]
 
 
 @where(shows_payments)
@@ -162,7 +164,7 @@ def test_a_charge_that_does_not_exist_is_said_not_to(world: ProcessorWorld) -> N
 def test_nothing_else_that_does_not_exist_is_found(world: ProcessorWorld) -> None:
     with pytest.raises(ChargeNotFoundError):
         world.processor.charge_id_of("req-9", world.deadline())
-    assert movement_of(world.processor, "ref-9", "pay-9", world.deadline()) is None
+    assert processor_refund_of(world.processor, "ref-9", "pay-9", world.deadline()) is None
 
 
 @pytest.mark.parametrize("world", ["hitpay in memory", "hitpay simulated"], indirect=True)
@@ -184,7 +186,7 @@ def test_a_processor_that_is_down_says_nothing_about_its_refunds(world: Processo
     refund_id = refund_one(world).id
     world.fail_look_ups()
     with pytest.raises(ProviderUnavailableError):
-        movement_of(world.processor, refund_id, "pay-1", world.deadline())
+        processor_refund_of(world.processor, refund_id, "pay-1", world.deadline())
 
 
 @where(shows_payments)

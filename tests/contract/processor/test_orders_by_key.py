@@ -2,7 +2,7 @@
 
 import pytest
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import Accepted, Rejected, Unknown
 from refund_bridge.domain.money import Money
 from refund_bridge.ports.processor import ProviderUnavailableError, UnreadableAnswerError
@@ -25,10 +25,10 @@ def test_an_order_of_unknown_outcome_is_found_by_its_key(world: ProcessorWorld) 
     world.add_charge("pay-1", PAID)
     world.lose_reply()
     assert isinstance(world.processor.refund(order(), world.deadline()), Unknown)
-    movement = world.processor.ordered(REFUND_ID, "pay-1", world.deadline())
-    assert movement is not None
-    assert (movement.order_id, movement.money) == (REFUND_ID, Money(2500, "sgd"))
-    assert movement.status is MovementStatus.SUCCEEDED
+    processor_refund = world.processor.ordered(REFUND_ID, "pay-1", world.deadline())
+    assert processor_refund is not None
+    assert (processor_refund.order_id, processor_refund.money) == (REFUND_ID, Money(2500, "sgd"))
+    assert processor_refund.status is ProcessorRefundStatus.SUCCEEDED
 
 
 def test_an_order_that_never_arrived_is_not_there(world: ProcessorWorld) -> None:
@@ -69,7 +69,7 @@ def test_an_order_may_be_repeated_and_moves_money_once(world: ProcessorWorld, lo
 
     # When it is asked for again, then it is known, and the money has moved once
     outcome = world.processor.refund(order(repeated=True), world.deadline())
-    assert ended(world, outcome).status is MovementStatus.SUCCEEDED
+    assert ended(world, outcome).status is ProcessorRefundStatus.SUCCEEDED
     assert world.moved("pay-1") == [2500]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import Aborted, Accepted, Rejected, Unknown
 from refund_bridge.domain.money import Money
 from tests.contract.processor.orders import OTHER_REFUND_ID, PAID, REFUND_ID, ended, order
@@ -14,12 +14,12 @@ from tests.fakes.abilities import keeps_keys, keeps_none
 def test_an_accepted_refund_has_moved_exactly_what_was_asked(world: ProcessorWorld) -> None:
     world.add_charge("pay-1", PAID)
     outcome = world.processor.refund(order(), world.deadline())
-    movement = ended(world, outcome)
-    assert movement.status is MovementStatus.SUCCEEDED
-    assert (movement.payment_id, movement.money) == ("pay-1", Money(2500, "sgd"))
-    assert (movement.refunded_at_ms is not None) == world.traits.says_when_moved
-    assert (movement.refunded_at_ms or 0) % 1000 == 0
-    assert (movement.created_at_ms is not None) == world.traits.says_when_made
+    processor_refund = ended(world, outcome)
+    assert processor_refund.status is ProcessorRefundStatus.SUCCEEDED
+    assert (processor_refund.payment_id, processor_refund.money) == ("pay-1", Money(2500, "sgd"))
+    assert (processor_refund.refunded_at_ms is not None) == world.traits.says_when_moved
+    assert (processor_refund.refunded_at_ms or 0) % 1000 == 0
+    assert (processor_refund.created_at_ms is not None) == world.traits.says_when_made
     assert world.moved("pay-1") == [2500]
     assert world.asked() == 1
 
@@ -39,7 +39,7 @@ def test_amounts_survive_every_kind_of_currency(world: ProcessorWorld, currency:
         assert (world.moved("pay-1"), world.asked()) == ([], 0)
     else:
         assert isinstance(outcome, Accepted)
-        assert outcome.movement.money == Money(123_400, currency)
+        assert outcome.processor_refund.money == Money(123_400, currency)
         assert world.moved("pay-1") == [123_400]
 
 
@@ -48,14 +48,14 @@ def test_the_same_order_twice_moves_money_twice(world: ProcessorWorld) -> None:
     world.add_charge("pay-1", PAID)
     first = world.processor.refund(order(), world.deadline())
     assert isinstance(first, Accepted)
-    listed = frozenset({first.movement.id})
+    listed = frozenset({first.processor_refund.id})
     second = world.processor.refund(order(listed_before=listed), world.deadline())
     assert isinstance(second, Accepted)
     if world.traits.replays_for_a_day:
         assert first == second
         assert world.moved("pay-1") == [2500]
         return
-    assert first.movement.id != second.movement.id
+    assert first.processor_refund.id != second.processor_refund.id
     assert world.moved("pay-1") == [2500, 2500]
 
 
@@ -66,7 +66,10 @@ def test_the_same_order_twice_moves_money_once(world: ProcessorWorld) -> None:
     second = world.processor.refund(order(), world.deadline())
     assert isinstance(first, Accepted)
     assert isinstance(second, Accepted)
-    assert (first.movement.id, first.movement.order_id) == (second.movement.id, REFUND_ID)
+    assert (first.processor_refund.id, first.processor_refund.order_id) == (
+        second.processor_refund.id,
+        REFUND_ID,
+    )
     assert world.moved("pay-1") == [2500]
     assert world.asked() == 2
 

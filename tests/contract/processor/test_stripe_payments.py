@@ -7,7 +7,7 @@ import pytest
 
 from local.simulators.server import RunningSimulators
 from local.simulators.stripe_charges import UNCAPTURED
-from refund_bridge.domain.charge import ChargeStatus, MovementStatus
+from refund_bridge.domain.charge import ChargeStatus, ProcessorRefundStatus
 from refund_bridge.domain.instruction import (
     Aborted,
     Accepted,
@@ -50,10 +50,10 @@ def test_an_order_whose_answer_is_lost_is_found_after_stripe_forgot_its_key(
     assert isinstance(world.processor.refund(order(charge="ch_1"), world.deadline()), Unknown)
     world.control.set_stripe(clock_offset_seconds=A_DAY_AND_AN_HOUR)
     # When the charge is read
-    movements = world.processor.charge("ch_1", world.deadline()).movements
+    processor_refunds = world.processor.charge("ch_1", world.deadline()).processor_refunds
     # Then the refund shows whose order made it, and there is one
-    assert movements is not None
-    assert [movement.order_id for movement in movements] == [REFUND_ID]
+    assert processor_refunds is not None
+    assert [processor_refund.order_id for processor_refund in processor_refunds] == [REFUND_ID]
     assert world.moved("ch_1") == [2500]
 
 
@@ -75,9 +75,13 @@ def test_a_stored_500_is_answered_again_and_stays_unknown(world: StripeWorld) ->
 
 def test_a_refund_of_others_is_nobodys_order_here_whatever_its_amount(world: StripeWorld) -> None:
     made = world.refund_in_dashboard("ch_1", Money(2500, PAID.currency))
-    (movement,) = world.processor.charge("ch_1", world.deadline()).movements or ()
-    assert (movement.id, movement.order_id, movement.money.amount) == (made, made, 2500)
-    assert world.processor.movement(made, world.deadline()) == movement
+    (processor_refund,) = world.processor.charge("ch_1", world.deadline()).processor_refunds or ()
+    assert (processor_refund.id, processor_refund.order_id, processor_refund.money.amount) == (
+        made,
+        made,
+        2500,
+    )
+    assert world.processor.processor_refund(made, world.deadline()) == processor_refund
 
 
 def seed(world: StripeWorld, **members: object) -> None:
@@ -125,14 +129,17 @@ def test_all_refunds_are_walked_through_by_their_charges(world: StripeWorld) -> 
     # Given 120 refunds of two charges, one of which failed
     world.add_charge("ch_2", PAID)
     made = [world.refund_in_dashboard(f"ch_{one % 2 + 1}", Money(1, "sgd")) for one in range(120)]
-    world.set_status(made[119], MovementStatus.FAILED)
+    world.set_status(made[119], ProcessorRefundStatus.FAILED)
     # When all pages are read
     first = world.processor.charges(None, world.deadline())
     second = world.processor.charges(first.cursor, world.deadline())
     # Then each shows its charges, the last refunded first, with what has not failed
     assert ([one.id for one in first.charges], second.cursor) == (["ch_2", "ch_1"], None)
     listed = [
-        one for page in (first, second) for charge in page.charges for one in charge.movements
+        one
+        for page in (first, second)
+        for charge in page.charges
+        for one in charge.processor_refunds
     ]
     assert sorted(listed) == sorted(made[:119])
     assert {one.refunded for one in first.charges} == {None}
@@ -176,7 +183,7 @@ def test_all_pages_of_refunds_are_read(world: StripeWorld, count: int) -> None:
     world.refund_in_dashboard("ch_2", Money(1, PAID.currency))
     charge = world.processor.charge("ch_1", world.deadline())
     assert charge.refunded == count
-    assert len(charge.movements or ()) == count
+    assert len(charge.processor_refunds or ()) == count
 
 
 @pytest.mark.parametrize(
@@ -212,18 +219,18 @@ def test_metadata_of_callers_stay_here(world: StripeWorld) -> None:
 @pytest.mark.parametrize(
     ("word", "status"),
     [
-        ("requires_action", MovementStatus.PENDING),
-        ("pending", MovementStatus.PENDING),
-        ("succeeded", MovementStatus.SUCCEEDED),
-        ("failed", MovementStatus.FAILED),
-        ("canceled", MovementStatus.FAILED),
+        ("requires_action", ProcessorRefundStatus.PENDING),
+        ("pending", ProcessorRefundStatus.PENDING),
+        ("succeeded", ProcessorRefundStatus.SUCCEEDED),
+        ("failed", ProcessorRefundStatus.FAILED),
+        ("canceled", ProcessorRefundStatus.FAILED),
     ],
 )
 def test_stripes_words_for_what_became_of_a_refund(
-    world: StripeWorld, word: str, status: MovementStatus
+    world: StripeWorld, word: str, status: ProcessorRefundStatus
 ) -> None:
     made = world.refund_in_dashboard("ch_1", Money(100, PAID.currency))
     world.control.set_processor_refund("stripe", made, word)
-    movement = world.processor.movement(made, world.deadline())
-    assert movement is not None
-    assert (movement.status, movement.processor_status) == (status, word)
+    processor_refund = world.processor.processor_refund(made, world.deadline())
+    assert processor_refund is not None
+    assert (processor_refund.status, processor_refund.processor_status) == (status, word)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import Aborted, Accepted, Rejected, Unknown
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund import PaymentMethodKind
@@ -18,10 +18,10 @@ pytestmark = where(refunds_unlinked)
 def test_exactly_what_was_asked_goes_to_the_card(world: ProcessorWorld) -> None:
     world.add_payment_method("method-1", PaymentMethodKind.CARD)
     outcome = world.processor.refund_unlinked(unlinked(), world.deadline())
-    movement = ended(world, outcome)
-    assert movement.status is MovementStatus.SUCCEEDED
-    assert (movement.payment_id, movement.payment_method) == ("", "method-1")
-    assert (movement.money, movement.order_id) == (Money(2500, "sgd"), REFUND_ID)
+    processor_refund = ended(world, outcome)
+    assert processor_refund.status is ProcessorRefundStatus.SUCCEEDED
+    assert (processor_refund.payment_id, processor_refund.payment_method) == ("", "method-1")
+    assert (processor_refund.money, processor_refund.order_id) == (Money(2500, "sgd"), REFUND_ID)
     assert world.moved(None) == [2500]
 
 

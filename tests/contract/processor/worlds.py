@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import Outcome
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund import PaymentMethodKind
@@ -94,7 +94,7 @@ class ProcessorWorld(Protocol):
 
     def refund_in_dashboard(self, charge: str, money: Money) -> str: ...
 
-    def set_status(self, refund_id: str, status: MovementStatus) -> None: ...
+    def set_status(self, refund_id: str, status: ProcessorRefundStatus) -> None: ...
 
     def moved(self, charge: str | None) -> list[int]:
         """The refunds of a charge (``None``: unlinked ones) that were executed, minor units,

@@ -36,11 +36,11 @@ try:
     from refund_bridge.adapters.dynamodb.keys import claim_holder, claim_key
     from refund_bridge.adapters.dynamodb.values import decode_item, encode_item
     from refund_bridge.contract.refund_object import refund_object
-    from refund_bridge.domain.charge import MovementStatus
+    from refund_bridge.domain.charge import ProcessorRefundStatus
     from refund_bridge.domain.payment import payment_key_of
     from refund_bridge.domain.refund import ReferenceType, Refund, RefundType, refund_id_of
     from refund_bridge.domain.state_machine import ReportState
-    from refund_bridge.ports.ledger import MovementClaim, RecordClaim
+    from refund_bridge.ports.ledger import ProcessorRefundClaim, RecordClaim
     from refund_bridge.reporting.report import ReportFailedError
 except ModuleNotFoundError:  # the former release has it all elsewhere
     from refunds.adapters.attribute_values import decode_item, encode_item  # type: ignore[no-redef,import-not-found]
@@ -48,7 +48,7 @@ except ModuleNotFoundError:  # the former release has it all elsewhere
     from refunds.adapters.ledger_keys import claim_holder, claim_key  # type: ignore[no-redef,import-not-found]
     from refunds.answers import refund_object  # type: ignore[no-redef,import-not-found]
     from refunds.payment import payment_key_of  # type: ignore[no-redef,import-not-found]
-    from refunds.ports import MovementClaim, MovementStatus, RecordClaim  # type: ignore[no-redef,import-not-found]
+    from refunds.ports import ProcessorRefundClaim, ProcessorRefundStatus, RecordClaim  # type: ignore[no-redef,import-not-found]
     from refunds.refund import ReferenceType, Refund, RefundType, refund_id_of  # type: ignore[no-redef,import-not-found]
     from refunds.report import ReportFailedError  # type: ignore[no-redef,import-not-found]
     from refunds.state_machine import ReportState  # type: ignore[no-redef,import-not-found]
@@ -106,11 +106,11 @@ def _told_at_once(world: World) -> None:
     _pay_and_refund(world, "rejected")
     world.processor.fates.append(NotSent())
     _pay_and_refund(world, "aborted")
-    world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+    world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
     for name in ("failed_at_hitpay", "pending"):
         _pay_and_refund(world, name)
     world.processor.books.conduct = Conduct()
-    _end(world, "failed_at_hitpay", MovementStatus.FAILED)
+    _end(world, "failed_at_hitpay", ProcessorRefundStatus.FAILED)
 
 
 def _not_told_yet(world: World) -> None:
@@ -158,7 +158,7 @@ def _to_come(world: World) -> None:
 
 def finish(world: World) -> None:
     """Let everything that can end do so: a day and more passes, callers repeat, Stripe is told."""
-    _set_status(world, "pending", MovementStatus.SUCCEEDED)
+    _set_status(world, "pending", ProcessorRefundStatus.SUCCEEDED)
     world.refund("aborted", record="pr_aborted", amount=2500)
     world.settle_for(LONG_MS, every_ms=HALF_AN_HOUR_MS)
     for refund in list(_refunds(world)):
@@ -173,11 +173,11 @@ def sample_of(world: World) -> Sample:
     """Everything that the ledger holds, as stored, and what is told of each refund."""
     ledger = world.ledger
     records = [RecordClaim(record, key) for record, key in ledger.records.items()]
-    movements = [
-        MovementClaim(processor, name, refund_id)
-        for (processor, name), refund_id in ledger.movements.items()
+    processor_refunds = [
+        ProcessorRefundClaim(processor, name, refund_id)
+        for (processor, name), refund_id in ledger.processor_refunds.items()
     ]
-    held: list[RecordClaim | MovementClaim] = [*records, *movements]
+    held: list[RecordClaim | ProcessorRefundClaim] = [*records, *processor_refunds]
     claims = [
         claim_key(claim) | {"holder": claim_holder(claim), "schema_version": 1} for claim in held
     ]
@@ -216,13 +216,13 @@ def ends(world: World) -> dict[str, tuple[str, str]]:
 
 
 def moved(world: World) -> list[list[Any]]:
-    """Every movement at HitPay: id, charge, minor units, status, and who ordered it."""
+    """Every processor refund at HitPay: id, charge, minor units, status, and who ordered it."""
     return [
         [
-            refund.movement.id,
-            refund.movement.payment_id,
-            refund.movement.money.amount,
-            refund.movement.status.value,
+            refund.processor_refund.id,
+            refund.processor_refund.payment_id,
+            refund.processor_refund.money.amount,
+            refund.processor_refund.status.value,
             refund.order_id,
         ]
         for refund in world.processor.books.refunds.values()
@@ -270,12 +270,12 @@ def _imported(world: World) -> list[str]:
     return list(claimed.values())
 
 
-def _set_status(world: World, name: str, status: MovementStatus) -> None:
+def _set_status(world: World, name: str, status: ProcessorRefundStatus) -> None:
     (made,) = world.processor.books.of(f"charge-{name}")
-    world.processor.books.set_status(made.movement.id, status)
+    world.processor.books.set_status(made.processor_refund.id, status)
 
 
-def _end(world: World, name: str, status: MovementStatus) -> None:
+def _end(world: World, name: str, status: ProcessorRefundStatus) -> None:
     _set_status(world, name, status)
     world.clock.advance(2 * MINUTE_MS)
     world.settle(_id(name), world.deadline())

@@ -109,7 +109,8 @@ def test_they_come_to_their_end_and_nothing_is_sent_twice(
     # And HitPay was asked for what had certainly not been sent, and for nothing else
     later = [order.refund_id for order in world.processor.orders[sent:]]
     assert sorted(later) == sorted(map(refund_id, ("aborted", "scheduled", "behind_another")))
-    # And each of our movements is in Stripe's book once, but the one whose report had failed
+    # And each of our processor refunds is in Stripe's book once, but the one whose report had
+    # failed
     moved = [
         name
         for name, charge, _, status, order in story.moved(world)

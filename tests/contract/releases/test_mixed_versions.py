@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import PaymentKey
 from refund_bridge.domain.refund import ReferenceType, RefundType, Source, refund_id_of
@@ -74,7 +74,7 @@ def _with_a_fee(world: World) -> None:
 
 
 def _looked_at_and_taken_back(world: World) -> None:
-    world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+    world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
     world.refund("looked_at", record=world.pay("looked_at"), amount=2500)
     world.clock.advance(story.MINUTE_MS)
     looked_at = refund_id_of("looked_at", STAGE)
@@ -83,7 +83,7 @@ def _looked_at_and_taken_back(world: World) -> None:
     world.processor.books.conduct = Conduct()
     made = world.refund("taken_back", record=world.pay("taken_back"), amount=2500).refund
     world.report(made.id)
-    world.processor.books.set_status(str(made.processor_refund_id), MovementStatus.FAILED)
+    world.processor.books.set_status(str(made.processor_refund_id), ProcessorRefundStatus.FAILED)
     world.observe(PaymentKey("hitpay", "charge-taken_back"), world.deadline())
     assert world.stored("taken_back").late_failure_at_ms is not None
 

@@ -11,7 +11,7 @@ from botocore.stub import Stubber
 from refund_bridge.adapters.dynamodb.ledger import DynamoDbLedger
 from refund_bridge.adapters.dynamodb.refusals import PAUSES_S
 from refund_bridge.adapters.dynamodb.values import encode_item
-from refund_bridge.ports.ledger import Commit, MovementClaim, PaymentWrite, RefundWrite
+from refund_bridge.ports.ledger import Commit, PaymentWrite, ProcessorRefundClaim, RefundWrite
 from tests.contract.ledger.examples import a_payment, a_refund_of, stored
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ TRIES = len(PAUSES_S) + 1
 
 PAYMENT = a_payment()
 REFUND = a_refund_of(PAYMENT)
-CLAIM = MovementClaim("hitpay", "hp_1", REFUND.id)
+CLAIM = ProcessorRefundClaim("hitpay", "hp_1", REFUND.id)
 TOGETHER = Commit(
     refunds=(RefundWrite(None, REFUND),),
     payments=(PaymentWrite(None, PAYMENT),),

@@ -62,7 +62,7 @@ class Provider:
             raise self.answer
         return self.answer
 
-    charge = charge_id_of = movement = refund = reference_of = charges = _ask
+    charge = charge_id_of = processor_refund = refund = reference_of = charges = _ask
     ordered = refund_unlinked = _ask
     payment_record = payment_intent = invoice = report_refund = _ask
     credit_note_of = issue_credit_note = _ask
@@ -82,7 +82,7 @@ class Guarded:
         self.reads: dict[str, Read] = {
             "charge": lambda deadline: self.processor.charge("charge-1", deadline),
             "charge_id_of": lambda deadline: self.processor.charge_id_of("request-1", deadline),
-            "movement": lambda deadline: self.processor.movement("refund-1", deadline),
+            "movement": lambda deadline: self.processor.processor_refund("refund-1", deadline),
             "ordered": lambda deadline: self.processor.ordered("rf_1", "charge-1", deadline),
             "payment_record": lambda deadline: self.book.payment_record("pr_1", deadline),
             "payment_intent": lambda deadline: self.book.payment_intent("pi_1", deadline),

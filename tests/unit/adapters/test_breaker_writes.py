@@ -13,7 +13,7 @@ from refund_bridge.adapters.providers.breaker import (
 )
 from refund_bridge.adapters.providers.calls import ProviderCalls
 from refund_bridge.adapters.providers.guarded import FAIR_MS, GuardedProcessor
-from refund_bridge.domain.charge import Movement
+from refund_bridge.domain.charge import ProcessorRefund
 from refund_bridge.domain.instruction import (
     Aborted,
     Accepted,
@@ -127,13 +127,13 @@ class TestTheCallThatMovesMoney:
             adapter, Breaker("ccg", clock, FakeTrail()), ProviderCalls("ccg", clock, FakeTrail())
         )
 
-        def fails(*_: object) -> Movement:
+        def fails(*_: object) -> ProcessorRefund:
             raise DOWN
 
-        adapter.movement = fails  # type: ignore[method-assign, assignment]
+        adapter.processor_refund = fails  # type: ignore[method-assign, assignment]
         for _ in range(FAILURES_MAX):
             with pytest.raises(type(DOWN)):
-                guarded.movement("refund-1", clock.deadline())
+                guarded.processor_refund("refund-1", clock.deadline())
         clock.advance(OPEN_MS)
         # When an order comes that it is not asked for
         order = replace(UNLINKED, kind=PaymentMethodKind.BANK_ACCOUNT)

@@ -11,10 +11,10 @@ from refund_bridge.adapters.dynamodb.keys import (
     can_exist,
     claim_holder,
     held_payment,
-    movement_claim_key,
-    movement_holder,
     payment_item_key,
     payment_key_text,
+    processor_refund_claim_key,
+    processor_refund_holder,
 )
 from refund_bridge.adapters.dynamodb.values import decode, decode_item, encode, encode_item, plain
 from refund_bridge.adapters.dynamodb.writes import states_before
@@ -36,7 +36,7 @@ from refund_bridge.domain.refund import (
     Source,
 )
 from refund_bridge.domain.state_machine import CreditNoteState, ReportState, State
-from refund_bridge.ports.ledger import MovementClaim, RecordClaim
+from refund_bridge.ports.ledger import ProcessorRefundClaim, RecordClaim
 from tests.contract.ledger.examples import a_payment, a_refund
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -294,10 +294,15 @@ def test_the_time_of_creation_sorts_as_text() -> None:
 
 @given(st.builds(PaymentKey, st.sampled_from(["hitpay", "other"]), IDS), IDS)
 def test_a_claim_tells_its_holder(key: PaymentKey, name: str) -> None:
-    record, movement = RecordClaim(name, key), MovementClaim(key.processor, name, "rfd_1")
+    record, processor_refund = (
+        RecordClaim(name, key),
+        ProcessorRefundClaim(key.processor, name, "rfd_1"),
+    )
     assert held_payment({"holder": claim_holder(record)}) == key
-    item = movement_claim_key(key.processor, name) | {"holder": claim_holder(movement)}
-    assert movement_holder(item) == (name, "rfd_1")
+    item = processor_refund_claim_key(key.processor, name) | {
+        "holder": claim_holder(processor_refund)
+    }
+    assert processor_refund_holder(item) == (name, "rfd_1")
 
 
 def test_a_processor_cannot_be_named_so_that_two_payments_share_a_key() -> None:

@@ -70,7 +70,7 @@ class Desk:
             raise self.ends
         return self.ends
 
-    charge = charge_id_of = movement = refund = reference_of = charges = _ask
+    charge = charge_id_of = processor_refund = refund = reference_of = charges = _ask
     ordered = refund_unlinked = _ask
     payment_record = payment_intent = invoice = report_refund = _ask
     credit_note_of = issue_credit_note = _ask
@@ -93,7 +93,7 @@ CALLS_OF_PORTS: dict[str, tuple[str, Call]] = {
     "charge_id_of": ("read", lambda d, until: d.processor.charge_id_of("r", until)),
     "reference_of": ("read", lambda d, until: d.processor.reference_of(d, until)),  # type: ignore[arg-type]
     "charges": ("read", lambda d, until: d.processor.charges(None, until)),
-    "movement": ("read", lambda d, until: d.processor.movement("m", until)),
+    "movement": ("read", lambda d, until: d.processor.processor_refund("m", until)),
     "ordered": ("read", lambda d, until: d.processor.ordered("rfd", "c", until)),
     "refund": ("refund", lambda d, until: d.processor.refund(ORDER, until)),
     "refund_unlinked": ("refund", lambda d, until: d.processor.refund_unlinked(UNLINKED, until)),

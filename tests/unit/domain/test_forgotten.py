@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from refund_bridge.adapters.dynamodb.items import refund_item
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.errors import IdempotencyKeyReusedError, RefundNotFoundError
 from refund_bridge.domain.forgotten import digest_of, is_of
 from refund_bridge.domain.instruction import UnlinkedOrder
@@ -114,7 +114,7 @@ class TestCustomersOfPayouts:
         assert "S1234567D" not in says(desk, "k") + says(desk, "l")
 
     def test_one_that_the_processor_has_not_finished_is_not_sent_again(self, desk: World) -> None:
-        desk.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        desk.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         desk.refund("k", **payout())
         assert desk.stored("k").state is State.PENDING
         assert "S1234567D" not in says(desk)

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.instruction import Aborted, Accepted, Outcome, Rejected, Unknown
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.outcome import (
     News,
-    after_movement,
     after_news,
     after_outcome,
+    after_processor_refund,
     news_of,
     report_parameters,
     taken_back,
@@ -28,7 +28,7 @@ from refund_bridge.domain.refund import (
 )
 from refund_bridge.domain.state_machine import Event, IllegalTransitionError, ReportState, State
 from refund_bridge.domain.transitions import noted, transition
-from refund_bridge.ports.ledger import MovementClaim
+from refund_bridge.ports.ledger import ProcessorRefundClaim
 from refund_bridge.refunding.claims import claims_of
 from tests.contract.ledger.examples import NOW, a_refund, a_request, why
 
@@ -57,8 +57,10 @@ def pending() -> Refund:
     return transition(submitting(), Event.PEND, why("pends"), processor_refund_id="m1")
 
 
-def movement(status: MovementStatus = MovementStatus.SUCCEEDED, **facts: Any) -> Movement:
-    plain = Movement(
+def processor_refund(
+    status: ProcessorRefundStatus = ProcessorRefundStatus.SUCCEEDED, **facts: Any
+) -> ProcessorRefund:
+    plain = ProcessorRefund(
         id="m1",
         payment_id="c",
         money=Money(2500, "sgd"),
@@ -94,7 +96,7 @@ class TestAnswers:
 
     def test_a_success_is_bound_and_owes_a_report_that_was_rung_for_just_now(self) -> None:
         # When the processor accepts the refund as done
-        after = answered(submitting(), Accepted(movement()))
+        after = answered(submitting(), Accepted(processor_refund()))
         # Then it is bound, nobody else may wait for its call, and its report is due
         assert (after.state, after.processor_refund_id) == (State.SUCCEEDED, "m1")
         assert after.lease_until_ms is None
@@ -122,26 +124,30 @@ class TestAnswers:
     def test_a_look_that_would_be_too_early_or_too_late_for_the_doorbell_is_moved(
         self, stands_ms: int | None, then_ms: int
     ) -> None:
-        after = answered(submitting(next_check_ms=stands_ms), Accepted(movement()))
+        after = answered(submitting(next_check_ms=stands_ms), Accepted(processor_refund()))
         assert (after.report.state, after.next_check_ms) == (ReportState.DUE, then_ms)
 
     def test_an_unlinked_success_that_names_no_record_owes_nothing(self) -> None:
         request = replace(
             submitting().request, reference_type=ReferenceType.PAYMENT_METHOD, reference_id="card-1"
         )
-        after = answered(submitting(payment_record=None, request=request), Accepted(movement()))
+        after = answered(
+            submitting(payment_record=None, request=request), Accepted(processor_refund())
+        )
         assert (after.state, after.report.state) == (State.SUCCEEDED, ReportState.NOT_DUE)
 
     def test_a_success_whose_record_was_taken_from_it_has_failed_to_be_reported(self) -> None:
-        after = answered(submitting(payment_record=None), Accepted(movement()))
+        after = answered(submitting(payment_record=None), Accepted(processor_refund()))
         assert (after.state, after.report.state) == (State.SUCCEEDED, ReportState.FAILED)
         assert after.report.cause is ReportCause.NOT_LINKED
 
-    @pytest.mark.parametrize("status", [MovementStatus.PENDING, MovementStatus.FAILED])
+    @pytest.mark.parametrize(
+        "status", [ProcessorRefundStatus.PENDING, ProcessorRefundStatus.FAILED]
+    )
     def test_what_is_accepted_but_not_done_is_pending_and_due_at_once(
-        self, status: MovementStatus
+        self, status: ProcessorRefundStatus
     ) -> None:
-        after = answered(submitting(), Accepted(movement(status)))
+        after = answered(submitting(), Accepted(processor_refund(status)))
         assert (after.state, after.processor_refund_id) == (State.PENDING, "m1")
         assert (after.lease_until_ms, after.next_check_ms) == (None, AT)
         assert last_line(after) == ("accepted", ACTOR, AT, EVIDENCE)
@@ -206,7 +212,7 @@ class TestLateAnswers:
         assert (after.state, after.next_check_ms) == (State.FAILED, None)
 
     def test_a_success_settles_it(self) -> None:
-        assert answered(unknown(), Accepted(movement())).state is State.SUCCEEDED
+        assert answered(unknown(), Accepted(processor_refund())).state is State.SUCCEEDED
 
 
 class TestLateAnswersToARepeatedOrder:
@@ -223,32 +229,36 @@ class TestLateAnswersToARepeatedOrder:
         assert answered(repeated, late) == repeated
 
     def test_that_it_moved_money_is_what_both_came_to(self, repeated: Refund) -> None:
-        after = answered(repeated, Accepted(movement()))
+        after = answered(repeated, Accepted(processor_refund()))
         assert (after.state, after.processor_refund_id) == (State.SUCCEEDED, "m1")
 
 
-class TestMovements:
-    """What a look at the movement makes of a refund that is not done."""
+class TestProcessorRefunds:
+    """What a look at the processor refund makes of a refund that is not done."""
 
-    def looked(self, refund: Refund, seen: Movement) -> Refund:
-        return after_movement(refund, seen, at_ms=AT, cause="looked_up", actor=ACTOR)
+    def looked(self, refund: Refund, seen: ProcessorRefund) -> Refund:
+        return after_processor_refund(refund, seen, at_ms=AT, cause="looked_up", actor=ACTOR)
 
     def test_the_fee_is_what_is_said_of_it_last(self) -> None:
-        before = self.looked(unknown(), movement(MovementStatus.PENDING))
+        before = self.looked(unknown(), processor_refund(ProcessorRefundStatus.PENDING))
         assert before.fee is None
         # Given a fee that is said while it is pending
-        pends = self.looked(before, movement(MovementStatus.PENDING, fee=Money(65, "usd")))
+        pends = self.looked(
+            before, processor_refund(ProcessorRefundStatus.PENDING, fee=Money(65, "usd"))
+        )
         assert pends.fee == Money(65, "usd")
         # When it succeeds, then an answer that leaves it out changes nothing, and another one does
-        assert self.looked(pends, movement()).fee == Money(65, "usd")
-        assert self.looked(pends, movement(fee=Money(0, "usd"))).fee == Money(0, "usd")
+        assert self.looked(pends, processor_refund()).fee == Money(65, "usd")
+        assert self.looked(pends, processor_refund(fee=Money(0, "usd"))).fee == Money(0, "usd")
 
-    def test_the_fee_of_another_movement_is_not_its_own(self) -> None:
-        bound = self.looked(unknown(), movement(MovementStatus.PENDING, fee=Money(65, "sgd")))
-        assert self.looked(bound, movement(id="m2")).fee is None
+    def test_the_fee_of_another_processor_refund_is_not_its_own(self) -> None:
+        bound = self.looked(
+            unknown(), processor_refund(ProcessorRefundStatus.PENDING, fee=Money(65, "sgd"))
+        )
+        assert self.looked(bound, processor_refund(id="m2")).fee is None
 
     def test_a_failure_frees_it_and_says_the_processors_word(self) -> None:
-        after = self.looked(pending(), movement(MovementStatus.FAILED))
+        after = self.looked(pending(), processor_refund(ProcessorRefundStatus.FAILED))
         assert after.state is State.FAILED
         assert after.failure == Failure(
             code="refund_failed", message="The processor shows the refund as Word."
@@ -258,35 +268,37 @@ class TestMovements:
 
     def test_or_why_where_the_processor_says_it(self) -> None:
         told = {"failure_code": "expired_card", "failure_message": "The card has expired."}
-        after = self.looked(pending(), movement(MovementStatus.FAILED, **told))
+        after = self.looked(pending(), processor_refund(ProcessorRefundStatus.FAILED, **told))
         assert after.failure == Failure(code="expired_card", message="The card has expired.")
 
-    def test_a_failed_movement_that_is_found_is_bound_all_the_same(self) -> None:
-        after = self.looked(unknown(), movement(MovementStatus.FAILED))
+    def test_a_failed_processor_refund_that_is_found_is_bound_all_the_same(self) -> None:
+        after = self.looked(unknown(), processor_refund(ProcessorRefundStatus.FAILED))
         assert (after.state, after.processor_refund_id) == (State.FAILED, "m1")
 
     def test_an_unknown_refund_that_is_found_pending_is_pending(self) -> None:
-        after = self.looked(unknown(), movement(MovementStatus.PENDING))
+        after = self.looked(unknown(), processor_refund(ProcessorRefundStatus.PENDING))
         assert (after.state, after.next_check_ms) == (State.PENDING, AT)
 
     def test_a_pending_refund_that_is_still_pending_has_no_new_line_of_history(self) -> None:
         before = pending()
-        after = self.looked(before, movement(MovementStatus.PENDING))
+        after = self.looked(before, processor_refund(ProcessorRefundStatus.PENDING))
         assert after.history == before.history
         assert (after.next_check_ms, after.looks) == (AT, 0)
 
     def test_a_review_that_is_found_pending_is_bound_and_waits_for_its_end(self) -> None:
         review = transition(unknown(), Event.ESCALATE, why("hold over"))
-        after = self.looked(review, movement(MovementStatus.PENDING))
+        after = self.looked(review, processor_refund(ProcessorRefundStatus.PENDING))
         assert (after.state, after.processor_refund_id) == (State.REVIEW, "m1")
         assert (after.history, after.next_check_ms) == (review.history, AT)
 
-    @pytest.mark.parametrize("status", [MovementStatus.PENDING, MovementStatus.FAILED])
-    def test_what_is_final_changes_by_a_success_only(self, status: MovementStatus) -> None:
+    @pytest.mark.parametrize(
+        "status", [ProcessorRefundStatus.PENDING, ProcessorRefundStatus.FAILED]
+    )
+    def test_what_is_final_changes_by_a_success_only(self, status: ProcessorRefundStatus) -> None:
         rejected = answered(submitting(), Rejected("No.", 422))
         with pytest.raises(IllegalTransitionError):
-            self.looked(rejected, movement(status))
-        moved = self.looked(rejected, movement())
+            self.looked(rejected, processor_refund(status))
+        moved = self.looked(rejected, processor_refund())
         assert (moved.state, moved.failure) == (State.SUCCEEDED, None)
         assert moved.report.state is ReportState.DUE
 
@@ -297,41 +309,43 @@ class TestNews:
     @pytest.mark.parametrize(
         ("state", "late", "status", "expected"),
         [
-            (State.PENDING, False, MovementStatus.SUCCEEDED, News.ENDED),
-            (State.REVIEW, False, MovementStatus.FAILED, News.ENDED),
-            (State.PENDING, False, MovementStatus.PENDING, None),
-            (State.SUCCEEDED, False, MovementStatus.FAILED, News.TAKEN_BACK),
-            (State.SUCCEEDED, True, MovementStatus.FAILED, None),
-            (State.SUCCEEDED, True, MovementStatus.SUCCEEDED, News.RESTORED),
-            (State.SUCCEEDED, False, MovementStatus.SUCCEEDED, None),
-            (State.FAILED, False, MovementStatus.SUCCEEDED, News.MOVED_AFTER_ALL),
-            (State.REJECTED, False, MovementStatus.SUCCEEDED, News.MOVED_AFTER_ALL),
-            (State.ABORTED, False, MovementStatus.SUCCEEDED, News.MOVED_AFTER_ALL),
-            (State.FAILED, False, MovementStatus.FAILED, None),
-            (State.UNKNOWN, False, MovementStatus.SUCCEEDED, None),
+            (State.PENDING, False, ProcessorRefundStatus.SUCCEEDED, News.ENDED),
+            (State.REVIEW, False, ProcessorRefundStatus.FAILED, News.ENDED),
+            (State.PENDING, False, ProcessorRefundStatus.PENDING, None),
+            (State.SUCCEEDED, False, ProcessorRefundStatus.FAILED, News.TAKEN_BACK),
+            (State.SUCCEEDED, True, ProcessorRefundStatus.FAILED, None),
+            (State.SUCCEEDED, True, ProcessorRefundStatus.SUCCEEDED, News.RESTORED),
+            (State.SUCCEEDED, False, ProcessorRefundStatus.SUCCEEDED, None),
+            (State.FAILED, False, ProcessorRefundStatus.SUCCEEDED, News.MOVED_AFTER_ALL),
+            (State.REJECTED, False, ProcessorRefundStatus.SUCCEEDED, News.MOVED_AFTER_ALL),
+            (State.ABORTED, False, ProcessorRefundStatus.SUCCEEDED, News.MOVED_AFTER_ALL),
+            (State.FAILED, False, ProcessorRefundStatus.FAILED, None),
+            (State.UNKNOWN, False, ProcessorRefundStatus.SUCCEEDED, None),
         ],
     )
     def test_it_is_told_by_the_state_and_by_what_is_shown(
-        self, state: State, late: bool, status: MovementStatus, expected: News | None
+        self, state: State, late: bool, status: ProcessorRefundStatus, expected: News | None
     ) -> None:
         refund = replace(submitting(), state=state, late_failure_at_ms=AT if late else None)
-        assert news_of(refund, movement(status)) is expected
+        assert news_of(refund, processor_refund(status)) is expected
         assert expected is None or expected.contradicts is (expected is not News.ENDED)
 
     def test_what_came_back_and_went_again_owes_its_report_if_it_was_canceled(self) -> None:
-        succeeded = answered(submitting(), Accepted(movement()))
-        back = taken_back(succeeded, movement(MovementStatus.FAILED), at_ms=AT, actor="o")
-        again = after_news(back, movement(), at_ms=AT, cause="seen", actor="o")
+        succeeded = answered(submitting(), Accepted(processor_refund()))
+        back = taken_back(
+            succeeded, processor_refund(ProcessorRefundStatus.FAILED), at_ms=AT, actor="o"
+        )
+        again = after_news(back, processor_refund(), at_ms=AT, cause="seen", actor="o")
         assert (again.late_failure_at_ms, again.report.state) == (None, ReportState.DUE)
 
     def test_what_was_reported_stays_reported_when_it_went_again(self) -> None:
-        succeeded = answered(submitting(), Accepted(movement()))
+        succeeded = answered(submitting(), Accepted(processor_refund()))
         told = replace(
             succeeded,
             report=replace(succeeded.report, state=ReportState.REPORTED, cause=ReportCause.BY_US),
         )
-        back = taken_back(told, movement(MovementStatus.FAILED), at_ms=AT, actor="o")
-        again = after_news(back, movement(), at_ms=AT, cause="seen", actor="o")
+        back = taken_back(told, processor_refund(ProcessorRefundStatus.FAILED), at_ms=AT, actor="o")
+        again = after_news(back, processor_refund(), at_ms=AT, cause="seen", actor="o")
         assert (again.late_failure_at_ms, again.report) == (None, told.report)
 
 
@@ -339,10 +353,12 @@ class TestTakenBack:
     """The processor takes back what it had paid."""
 
     def succeeded(self) -> Refund:
-        return answered(submitting(), Accepted(movement()))
+        return answered(submitting(), Accepted(processor_refund()))
 
     def test_a_report_that_nobody_has_begun_is_canceled(self) -> None:
-        after = taken_back(self.succeeded(), movement(MovementStatus.FAILED), at_ms=AT, actor="o")
+        after = taken_back(
+            self.succeeded(), processor_refund(ProcessorRefundStatus.FAILED), at_ms=AT, actor="o"
+        )
         assert (after.state, after.report.state) == (State.SUCCEEDED, ReportState.NOT_DUE)
         assert after.late_failure_at_ms == AT
         assert last_line(after) == ("taken_back", "o", AT, EVIDENCE)
@@ -350,14 +366,18 @@ class TestTakenBack:
     def test_a_report_that_a_worker_has_begun_goes_on(self) -> None:
         before = self.succeeded()
         before = replace(before, report=replace(before.report, attempts=1))
-        after = taken_back(before, movement(MovementStatus.FAILED), at_ms=AT, actor="o")
+        after = taken_back(
+            before, processor_refund(ProcessorRefundStatus.FAILED), at_ms=AT, actor="o"
+        )
         assert (after.state, after.report) == (State.SUCCEEDED, before.report)
         assert (after.late_failure_at_ms, after.next_check_ms) == (AT, before.next_check_ms)
         assert last_line(after) == ("taken_back", "o", AT, EVIDENCE)
 
     def test_a_report_that_failed_unsent_is_canceled_too(self) -> None:
-        before = answered(submitting(payment_record=None), Accepted(movement()))
-        after = taken_back(before, movement(MovementStatus.FAILED), at_ms=AT, actor="o")
+        before = answered(submitting(payment_record=None), Accepted(processor_refund()))
+        after = taken_back(
+            before, processor_refund(ProcessorRefundStatus.FAILED), at_ms=AT, actor="o"
+        )
         assert (after.state, after.report.state) == (State.SUCCEEDED, ReportState.NOT_DUE)
         assert after.late_failure_at_ms == AT
 
@@ -365,8 +385,8 @@ class TestTakenBack:
 class TestReportParameters:
     """What Stripe will be told: seconds, the refund's never before its start."""
 
-    def test_they_are_the_refunds_own_facts_and_the_movements_time(self) -> None:
-        told = report_parameters(submitting(), movement(), at_ms=AT)
+    def test_they_are_the_refunds_own_facts_and_the_processor_refunds_time(self) -> None:
+        told = report_parameters(submitting(), processor_refund(), at_ms=AT)
         assert told == ReportParameters(
             payment_record="pr_1",
             amount=2500,
@@ -377,25 +397,27 @@ class TestReportParameters:
         )
 
     def test_without_its_end_its_beginning_counts_and_without_both_the_present(self) -> None:
-        began = report_parameters(submitting(), movement(refunded_at_ms=None), at_ms=AT)
+        began = report_parameters(submitting(), processor_refund(refunded_at_ms=None), at_ms=AT)
         assert began.refunded_at_s == (NOW + 2_000) // 1000
-        timeless = movement(refunded_at_ms=None, created_at_ms=None)
+        timeless = processor_refund(refunded_at_ms=None, created_at_ms=None)
         assert report_parameters(submitting(), timeless, at_ms=AT).refunded_at_s == AT // 1000
 
-    def test_a_movement_that_seems_older_than_its_order_counts_from_the_order(self) -> None:
-        told = report_parameters(submitting(), movement(refunded_at_ms=NOW - 9_000), at_ms=AT)
+    def test_a_processor_refund_that_seems_older_than_its_order_counts_from_the_order(self) -> None:
+        told = report_parameters(
+            submitting(), processor_refund(refunded_at_ms=NOW - 9_000), at_ms=AT
+        )
         assert (told.initiated_at_s, told.refunded_at_s) == (NOW // 1000, NOW // 1000)
 
     def test_an_imported_refund_began_when_it_moved(self) -> None:
-        told = report_parameters(submitting(started_at_ms=None), movement(), at_ms=AT)
+        told = report_parameters(submitting(started_at_ms=None), processor_refund(), at_ms=AT)
         assert told.initiated_at_s == told.refunded_at_s == (NOW + 3_000) // 1000
 
     def test_there_are_none_for_a_refund_that_no_record_books(self) -> None:
         with pytest.raises(ValueError, match="no Payment Record"):
-            report_parameters(submitting(payment_record=None), movement(), at_ms=AT)
+            report_parameters(submitting(payment_record=None), processor_refund(), at_ms=AT)
 
 
-def test_a_bound_refund_claims_its_movement_and_an_unbound_one_nothing() -> None:
+def test_a_bound_refund_claims_its_processor_refund_and_an_unbound_one_nothing() -> None:
     assert claims_of(submitting()) == ()
     bound = pending()
-    assert claims_of(bound) == (MovementClaim("hitpay", "m1", bound.id),)
+    assert claims_of(bound) == (ProcessorRefundClaim("hitpay", "m1", bound.id),)

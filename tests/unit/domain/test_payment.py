@@ -121,7 +121,7 @@ def test_a_bound_review_does_not_block_the_payment() -> None:
     assert follow(payment, lost, doubtful).slot is None
 
 
-def test_a_failure_without_evidence_is_remembered_until_a_movement_contradicts_it() -> None:
+def test_a_failure_without_evidence_is_remembered_until_a_processor_refund_contradicts_it() -> None:
     lost = transition(a_refund(amount=7), Event.LOSE, WHY)
     failed = transition(lost, Event.FAIL, WHY)
     payment = follow(held(a_payment(), lost), lost, failed)
@@ -186,7 +186,7 @@ def test_a_refund_may_have_what_it_holds_itself() -> None:
     assert payment.refundable_beside(300) == 400
 
 
-def test_two_unbound_movements_are_never_stored() -> None:
+def test_two_unbound_processor_refunds_are_never_stored() -> None:
     payment = follow(a_payment(), None, a_refund())
     other = a_refund()
     with pytest.raises(SlotTakenError, match=f"{payment.slot} has the slot that {other.id} needs"):
@@ -205,7 +205,7 @@ def test_of_failures_without_evidence_the_fifty_youngest_are_remembered() -> Non
 
 
 @pytest.mark.parametrize("state", [State.SUBMITTING, State.UNKNOWN, State.REVIEW])
-def test_only_a_failure_without_a_movement_is_doubtful(state: State) -> None:
+def test_only_a_failure_without_a_processor_refund_is_doubtful(state: State) -> None:
     before = replace(a_refund(amount=1), state=state)
     payment = follow(a_payment(), None, before)
     failed = replace(before, state=State.FAILED)

@@ -204,7 +204,7 @@ def test_every_story_has_its_verdict(story: Story) -> None:
     assert verdict(story.lines, story.shown, twice=story.twice) == story.right
 
 
-def test_nothing_is_weighed_while_a_movement_is_not_known() -> None:
+def test_nothing_is_weighed_while_a_processor_refund_is_not_known() -> None:
     assert verdict((EXTERNAL,), 3000, slot_taken=True) == Wait(Waiting.SLOT)
 
 

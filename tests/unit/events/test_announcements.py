@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from refund_bridge.contract.refund_object import refund_object
-from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.errors import InvalidRequestError
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.outcome import taken_back
@@ -164,13 +164,13 @@ def test_the_story_of_a_refusal_and_of_a_reversal() -> None:
     world.refund("no")
     assert story(world, "no") == [("Refund Failed", ":2")]
     done = world.refund("yes").refund
-    movement = Movement(
+    processor_refund = ProcessorRefund(
         id=done.processor_refund_id or "",
         payment_id=done.processor_payment_id,
         money=Money(done.amount, done.currency),
-        status=MovementStatus.FAILED,
+        status=ProcessorRefundStatus.FAILED,
     )
-    back = taken_back(done, movement, at_ms=world.clock.now_ms(), actor="test")
+    back = taken_back(done, processor_refund, at_ms=world.clock.now_ms(), actor="test")
     assert announcements_of(back, None, after_seq=len(done.history))[0].name == "Refund Reversed"
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.errors import PaymentNotLinkedError
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment, PaymentKey
@@ -95,9 +95,9 @@ class TestObserving:
         assert world.noted("not_hurried") == [{"refund_id": refund.id}]
 
     def test_the_end_of_a_pending_refund_is_written_with_who_saw_it(self, world: World) -> None:
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         refund = world.refund("k", amount=2500).refund
-        world.processor.books.set_status("hitpay-refund-1", MovementStatus.SUCCEEDED)
+        world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.SUCCEEDED)
         self.observe(world)
         stored = world.stored("k")
         line = stored.history[-2]
@@ -111,9 +111,9 @@ class TestObserving:
         assert world.stored("k") == refund
 
     def test_a_failure_is_not_taken_back(self, world: World) -> None:
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         world.refund("k", amount=2500)
-        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+        world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.FAILED)
         self.observe(world)
         failed = world.stored("k")
         assert failed.state is State.FAILED
@@ -122,12 +122,12 @@ class TestObserving:
 
     def test_a_failure_that_turns_into_a_success_is_alarmed(self, world: World) -> None:
         # Given a refund that the processor showed as failed, so that its amount is free again
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         failed = world.refund("k", amount=2500).refund
-        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+        world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.FAILED)
         self.observe(world)
         # When it shows it as succeeded after all
-        world.processor.books.set_status("hitpay-refund-1", MovementStatus.SUCCEEDED)
+        world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.SUCCEEDED)
         self.observe(world)
         # Then it has succeeded, Stripe is owed it, and a person is told
         stored = world.stored("k")
@@ -152,17 +152,17 @@ class TestObserving:
         assert world.imported()[0].report.state is ReportState.DUE
 
     def test_one_that_is_still_pending_is_left_alone(self, world: World) -> None:
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         refund = world.refund("k", amount=2500).refund
         world.clock.advance(STEP_MS)
         self.observe(world)
         assert world.stored("k") == refund
 
-    def test_a_bound_review_follows_its_movement(self, world: World) -> None:
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+    def test_a_bound_review_follows_its_processor_refund(self, world: World) -> None:
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         refund = world.refund("k", amount=2500).refund
         world.ledger.refunds[refund.id] = replace(refund, state=State.REVIEW)
-        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+        world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.FAILED)
         self.observe(world)
         assert world.stored("k").state is State.FAILED
         assert world.doorbell.rung == []
@@ -170,7 +170,7 @@ class TestObserving:
     def test_what_is_taken_back_is_noted_once_with_who_saw_it(self, world: World) -> None:
         refund = world.refund("k", amount=2500).refund
         world.report(refund.id)
-        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+        world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.FAILED)
         for _ in range(2):
             self.observe(world)
         stored = world.stored("k")
@@ -187,16 +187,16 @@ class TestObserving:
         refund = world.refund("k", amount=2500).refund
         begun = replace(refund.report, attempts=1)
         world.ledger.refunds[refund.id] = replace(refund, report=begun)
-        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+        world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.FAILED)
         self.observe(world)
         assert world.stored("k").report.state is ReportState.DUE
         assert world.doorbell.rung == [refund.id]
 
-    def test_a_movement_that_shows_another_sum_changes_nothing(self, world: World) -> None:
+    def test_a_processor_refund_that_shows_another_sum_changes_nothing(self, world: World) -> None:
         refund = world.refund("k", amount=2500).refund
         shown = world.processor.books.refunds["hitpay-refund-1"]
-        shown.movement = replace(
-            shown.movement, money=Money(1, "sgd"), status=MovementStatus.FAILED
+        shown.processor_refund = replace(
+            shown.processor_refund, money=Money(1, "sgd"), status=ProcessorRefundStatus.FAILED
         )
         self.observe(world)
         assert world.stored("k").late_failure_at_ms is None

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from refund_bridge.domain.charge import Charge, MovementStatus
+from refund_bridge.domain.charge import Charge, ProcessorRefundStatus
 from refund_bridge.domain.errors import ProcessorUnavailableError
 from refund_bridge.domain.payment import PaymentKey
 from refund_bridge.domain.payment_record import StripeReference
@@ -80,7 +80,7 @@ def test_what_the_ledger_knows_is_not_looked_at_again(world: World) -> None:
 
 def test_a_success_that_was_taken_back_is_seen_where_it_is_listed(world: World) -> None:
     world.refund("k", record="pr_2", amount=100)
-    world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+    world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.FAILED)
     assert sweep(world) == 1
     assert world.stored("k").late_failure_at_ms is not None
 
@@ -88,11 +88,11 @@ def test_a_success_that_was_taken_back_is_seen_where_it_is_listed(world: World) 
 def test_a_success_that_was_taken_back_and_restored_is_seen(world: World) -> None:
     # Given a refund whose money came back before Stripe was told of it
     world.refund("k", record="pr_2", amount=100)
-    world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+    world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.FAILED)
     assert sweep(world) == 1
     assert sweep(world) == 0
     # When it has moved after all, then the next sweep sees that, and Stripe is owed it
-    world.processor.books.set_status("hitpay-refund-1", MovementStatus.SUCCEEDED)
+    world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.SUCCEEDED)
     assert sweep(world) == 1
     assert world.stored("k").late_failure_at_ms is None
     assert world.stored("k").report.state is ReportState.DUE
@@ -121,7 +121,7 @@ def test_a_sum_that_is_not_shown_any_more_is_forgotten(world: World) -> None:
     world.clock.advance(STEP_MS)
     world.refund("k", record="pr_2", amount=100)
     assert world.payment("2").refundable == 9999 - 2600
-    world.processor.books.set_status(made.id, MovementStatus.FAILED)
+    world.processor.books.set_status(made.id, ProcessorRefundStatus.FAILED)
     # When it sweeps, then as much may be refunded again
     assert sweep(world) == 1
     assert world.payment("2").refundable == 9999 - 100
@@ -133,7 +133,7 @@ def test_paying_again_what_was_taken_back_is_seen_though_the_sums_are_the_same(
 ) -> None:
     # Given a refund whose money came back, and that was paid again in the dashboard
     world.refund("k", record="pr_2", amount=2500)
-    world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+    world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.FAILED)
     world.clock.advance(STEP_MS)
     world.in_dashboard(2500, "2")
     # When it sweeps, then it learns of both
@@ -143,7 +143,7 @@ def test_paying_again_what_was_taken_back_is_seen_though_the_sums_are_the_same(
 
 
 def test_a_pending_refund_of_the_dashboard_counts_before_it_is_done(world: World) -> None:
-    world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+    world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
     world.in_dashboard(2500, "2")
     assert sweep(world) == 1
     assert world.payment("2").refundable == 9999 - 2500
@@ -152,7 +152,7 @@ def test_a_pending_refund_of_the_dashboard_counts_before_it_is_done(world: World
 def test_a_page_with_very_many_refunds_is_compared_in_parts(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("refund_bridge.observing.sweep_payments.MOVEMENTS_MAX", 2)
+    monkeypatch.setattr("refund_bridge.observing.sweep_payments.PROCESSOR_REFUNDS_MAX", 2)
     for _ in range(5):
         world.in_dashboard(100, "3")
     sweep(world)

@@ -179,7 +179,7 @@ class Adapting:
         """A read of what it shows: a payment where payments are shown, else a refund."""
         if LookUp.BY_PAYMENT in processor.capabilities.looks_up:
             return processor.charge("pay-1", deadline)
-        return processor.movement("257d30aa", deadline)
+        return processor.processor_refund("257d30aa", deadline)
 
 
 ADAPTERS = {

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from refund_bridge.adapters.http.client import DeadlineHttp
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import Accepted, Outcome, Rejected, Unknown
 from tests.unit.processors.adapters import (
     ADAPTERS,
@@ -26,7 +26,7 @@ from tests.unit.processors.raw_server import RawServer, answer
 
 OutcomeOf = Callable[..., tuple[Outcome, RawServer]]
 Changes = Sequence[dict[str, Any]]
-SUCCEEDED, PENDING = MovementStatus.SUCCEEDED, MovementStatus.PENDING
+SUCCEEDED, PENDING = ProcessorRefundStatus.SUCCEEDED, ProcessorRefundStatus.PENDING
 SOMEBODY_ELSE = "rfd_of_somebody_else"
 HUGE = b'"currency":"usd","amount_refunded":1e99999999999}'
 NAN = b'"currency":"usd","amount_refunded":NaN}'
@@ -109,7 +109,7 @@ def test_a_success_that_cannot_be_read_or_disagrees_is_unknown(
 
 
 # What an accepted refund is by its first answer; the look-up of its id decides of the rest.
-FIRST: list[tuple[str, Callable[..., Any], MovementStatus, Changes]] = [
+FIRST: list[tuple[str, Callable[..., Any], ProcessorRefundStatus, Changes]] = [
     ("hitpay", hitpay_refund, SUCCEEDED, [{"status": None}, {"created_at": "yesterday"}]),
     ("hitpay", hitpay_refund, PENDING, [
         {"status": None, "refunded_at": None}, {"status": "pending", "refunded_at": None},
@@ -139,11 +139,11 @@ FIRST: list[tuple[str, Callable[..., Any], MovementStatus, Changes]] = [
     ],
 )
 def test_only_a_documented_success_is_final(
-    outcome_of: OutcomeOf, processor: str, body: Any, status: MovementStatus
+    outcome_of: OutcomeOf, processor: str, body: Any, status: ProcessorRefundStatus
 ) -> None:
     outcome, _ = outcome_of(processor, 200, body)
     assert isinstance(outcome, Accepted)
-    assert outcome.movement.status is status
+    assert outcome.processor_refund.status is status
 
 
 REFUSALS: dict[str, tuple[Callable[[str, str], Any], list[tuple[int, str, str]]]] = {

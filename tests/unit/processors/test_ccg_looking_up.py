@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from refund_bridge.adapters.http.client import DeadlineHttp
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.money import Money
 from refund_bridge.ports.processor import ChargeNotFoundError, UnreadableAnswerError
 from refund_bridge.processors.ccg.adapter import Ccg
@@ -26,9 +26,9 @@ def read(http: DeadlineHttp, key: StoredKey, clock: FrozenWallClock) -> Any:
     def ask(*scripts: Any, **settings: Any) -> Any:
         with RawServer(*scripts) as server:
             adapter = Ccg(ccg_settings(server.url, **settings), key=key, http=http)
-            movement = adapter.movement("257d30aa", clock.deadline())
+            processor_refund = adapter.processor_refund("257d30aa", clock.deadline())
         assert server.requests[0] == "GET /v1/refunds/257d30aa"
-        return movement
+        return processor_refund
 
     return ask
 
@@ -46,23 +46,27 @@ def ordered(http: DeadlineHttp, key: StoredKey, clock: FrozenWallClock) -> Any:
 @pytest.mark.parametrize(
     ("word", "status"),
     [
-        ("INITIATED", MovementStatus.PENDING),
-        ("COMPLETED", MovementStatus.SUCCEEDED),
-        ("FAILED", MovementStatus.FAILED),
-        ("completed", MovementStatus.SUCCEEDED),
-        ("REVERSED", MovementStatus.PENDING),
+        ("INITIATED", ProcessorRefundStatus.PENDING),
+        ("COMPLETED", ProcessorRefundStatus.SUCCEEDED),
+        ("FAILED", ProcessorRefundStatus.FAILED),
+        ("completed", ProcessorRefundStatus.SUCCEEDED),
+        ("REVERSED", ProcessorRefundStatus.PENDING),
     ],
 )
-def test_a_refund_is_polled_to_its_end(read: Any, word: str, status: MovementStatus) -> None:
-    movement = read(answer(200, ccg_refund(status=word, amount=8000)))
-    assert (movement.id, movement.status, movement.processor_status) == ("257d30aa", status, word)
-    assert (movement.payment_id, movement.money) == ("pay-1", Money(8000, "usd"))
-    assert movement.order_id == REFUND_ID
+def test_a_refund_is_polled_to_its_end(read: Any, word: str, status: ProcessorRefundStatus) -> None:
+    processor_refund = read(answer(200, ccg_refund(status=word, amount=8000)))
+    assert (processor_refund.id, processor_refund.status, processor_refund.processor_status) == (
+        "257d30aa",
+        status,
+        word,
+    )
+    assert (processor_refund.payment_id, processor_refund.money) == ("pay-1", Money(8000, "usd"))
+    assert processor_refund.order_id == REFUND_ID
 
 
 def test_an_unlinked_refund_belongs_to_a_payment_method(read: Any) -> None:
-    movement = read(answer(200, ccg_unlinked()))
-    assert (movement.payment_id, movement.payment_method) == ("", "method-1")
+    processor_refund = read(answer(200, ccg_unlinked()))
+    assert (processor_refund.payment_id, processor_refund.payment_method) == ("", "method-1")
 
 
 def test_a_refund_of_others_is_nobodys_order(read: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from refund_bridge.adapters.http.client import DeadlineHttp
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import Accepted, Outcome, Rejected, Unknown
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund import PaymentMethodKind
@@ -126,9 +126,12 @@ class TestALinkedRefund:
         # The sample of a linked refund's answer shows none; the look-up after it does.
         outcome, _ = outcome_of(answer(200, ccg_refund(amount=None, status=status)))
         assert isinstance(outcome, Accepted)
-        movement = outcome.movement
-        assert (movement.id, movement.order_id) == ("257d30aa", REFUND_ID)
-        assert (movement.money, movement.status) == (ORDER.money, MovementStatus.PENDING)
+        processor_refund = outcome.processor_refund
+        assert (processor_refund.id, processor_refund.order_id) == ("257d30aa", REFUND_ID)
+        assert (processor_refund.money, processor_refund.status) == (
+            ORDER.money,
+            ProcessorRefundStatus.PENDING,
+        )
 
     def test_an_amount_in_the_other_unit_disagrees(self, outcome_of: Any) -> None:
         outcome, _ = outcome_of(
@@ -144,7 +147,7 @@ class TestALinkedRefund:
         )
         outcome, _ = outcome_of(answer(200, body), settings={"amount_unit": AmountUnit.MAJOR})
         assert isinstance(outcome, Accepted)
-        assert outcome.movement.money == ORDER.money
+        assert outcome.processor_refund.money == ORDER.money
 
     @pytest.mark.parametrize("detail", USED)
     def test_a_refusal_that_speaks_of_the_key_is_read(self, outcome_of: Any, detail: str) -> None:
@@ -152,7 +155,7 @@ class TestALinkedRefund:
             answer(400, ccg_error(detail)), answer(200, ccg_refund(status="COMPLETED"))
         )
         assert isinstance(outcome, Accepted)
-        assert outcome.movement.status is MovementStatus.SUCCEEDED
+        assert outcome.processor_refund.status is ProcessorRefundStatus.SUCCEEDED
         assert server.requests == ["POST /v1/refunds", READ]
 
     @pytest.mark.parametrize("data", [None, []])
@@ -224,8 +227,8 @@ class TestAnUnlinkedRefund:
             "reason": "DUPLICATE",
         }
         assert isinstance(outcome, Accepted)
-        movement = outcome.movement
-        assert (movement.payment_id, movement.payment_method) == ("", "method-1")
+        processor_refund = outcome.processor_refund
+        assert (processor_refund.payment_id, processor_refund.payment_method) == ("", "method-1")
 
     def test_a_bank_account_is_not_asked_for(self, unlinked_outcome_of: Any) -> None:
         outcome, server = unlinked_outcome_of(kind=PaymentMethodKind.BANK_ACCOUNT)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from refund_bridge.adapters.http.client import DeadlineHttp
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import Accepted, Outcome, Rejected, Unknown
 from refund_bridge.domain.money import Money
 from refund_bridge.processors.hedge.adapter import Hedge
@@ -88,17 +88,24 @@ def test_the_only_refund_of_the_amount_is_ours(outcome_of: Any) -> None:
     body = hedge_payment(hedge_refund(id="ref-0", amount=1000), hedge_refund())
     outcome, _ = outcome_of(answer(200, body))
     assert isinstance(outcome, Accepted)
-    movement = outcome.movement
-    assert (movement.id, movement.payment_id, movement.money) == ("ref-1", "pay-1", ORDER.money)
-    assert movement.status is MovementStatus.SUCCEEDED
-    assert (movement.created_at_ms, movement.refunded_at_ms) == (1_714_528_984_000, None)
+    processor_refund = outcome.processor_refund
+    assert (processor_refund.id, processor_refund.payment_id, processor_refund.money) == (
+        "ref-1",
+        "pay-1",
+        ORDER.money,
+    )
+    assert processor_refund.status is ProcessorRefundStatus.SUCCEEDED
+    assert (processor_refund.created_at_ms, processor_refund.refunded_at_ms) == (
+        1_714_528_984_000,
+        None,
+    )
 
 
 def test_of_two_of_the_amount_the_one_that_was_not_there_is_ours(outcome_of: Any) -> None:
     body = hedge_payment(OLDER, hedge_refund())
     outcome, _ = outcome_of(answer(200, body), listed_before=frozenset({"ref-0"}))
     assert isinstance(outcome, Accepted)
-    assert outcome.movement.id == "ref-1"
+    assert outcome.processor_refund.id == "ref-1"
 
 
 def test_metadata_that_is_shown_again_leaves_no_doubt(outcome_of: Any) -> None:
@@ -107,7 +114,7 @@ def test_metadata_that_is_shown_again_leaves_no_doubt(outcome_of: Any) -> None:
     other = hedge_refund(id="ref-2", metadata={"refund_bridge_id": "rfd_of_somebody_else"})
     outcome, _ = outcome_of(answer(200, hedge_payment(OLDER, ours, other)))
     assert isinstance(outcome, Accepted)
-    assert (outcome.movement.id, outcome.movement.order_id) == ("ref-1", REFUND_ID)
+    assert (outcome.processor_refund.id, outcome.processor_refund.order_id) == ("ref-1", REFUND_ID)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from refund_bridge.domain.arrival import Arrival
-from refund_bridge.domain.charge import Charge, ChargeStatus, MovementStatus
+from refund_bridge.domain.charge import Charge, ChargeStatus, ProcessorRefundStatus
 from refund_bridge.domain.money import Money
 from refund_bridge.ports.processor import UnreadableAnswerError
 from tests.unit.processors.adapters import hitpay_charge
@@ -33,8 +33,8 @@ def test_a_charge_is_read_in_minor_units_of_its_own_currency(read_charge: Any) -
     )
     assert charge.method == "card"
     assert charge.arrival == Arrival(3, 5)
-    (movement,) = charge.movements
-    assert (movement.id, movement.payment_id, movement.money) == (
+    (processor_refund,) = charge.processor_refunds
+    assert (processor_refund.id, processor_refund.payment_id, processor_refund.money) == (
         "ref-1",
         "pay-1",
         Money(2500, "sgd"),
@@ -117,7 +117,10 @@ def test_a_charge_that_contradicts_itself_cannot_be_read(
 
 def test_a_pending_refund_explains_what_is_not_refunded_yet(read_charge: Any) -> None:
     charge = read_charge(status="partially_refunded", refunded_amount=0, refunds=[PENDING])
-    assert (charge.refunded, charge.movements[0].status) == (0, MovementStatus.PENDING)
+    assert (charge.refunded, charge.processor_refunds[0].status) == (
+        0,
+        ProcessorRefundStatus.PENDING,
+    )
 
 
 def item(refund_id: str, amount: object, status: str | None = None) -> dict[str, Any]:
@@ -143,4 +146,4 @@ def test_a_refund_without_a_status_has_happened_if_the_charges_sum_holds_it(
     read_charge: Any, refunded: object, items: list[dict[str, Any]], statuses: list[str]
 ) -> None:
     charge = read_charge(refunded_amount=refunded, refunds=items)
-    assert [movement.status for movement in charge.movements] == statuses
+    assert [processor_refund.status for processor_refund in charge.processor_refunds] == statuses

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.ports.processor import ChargeNotFoundError, ProviderUnavailableError
 from tests.unit.processors.adapters import hitpay_charge, hitpay_refund, hitpay_unknown
 from tests.unit.processors.conftest import MakeHitPay
@@ -27,18 +27,18 @@ def test_times_without_an_offset_are_singapores(
     make_hitpay: MakeHitPay, clock: FrozenWallClock, text: str, milliseconds: int | None
 ) -> None:
     with RawServer(answer(200, hitpay_refund(created_at=text))) as server:
-        movement = make_hitpay(server.url).movement("ref-1", clock.deadline())
-    assert movement is not None
-    assert movement.created_at_ms == milliseconds
+        processor_refund = make_hitpay(server.url).processor_refund("ref-1", clock.deadline())
+    assert processor_refund is not None
+    assert processor_refund.created_at_ms == milliseconds
 
 
 def test_a_failed_refund_is_failed_when_it_is_looked_up(
     make_hitpay: MakeHitPay, clock: FrozenWallClock
 ) -> None:
     with RawServer(answer(200, hitpay_refund(status="failed"))) as server:
-        movement = make_hitpay(server.url).movement("ref-1", clock.deadline())
-    assert movement is not None
-    assert movement.status is MovementStatus.FAILED
+        processor_refund = make_hitpay(server.url).processor_refund("ref-1", clock.deadline())
+    assert processor_refund is not None
+    assert processor_refund.status is ProcessorRefundStatus.FAILED
 
 
 @pytest.mark.parametrize(
@@ -58,9 +58,12 @@ def test_a_word_that_nobody_documented_decides_nothing(
     make_hitpay: MakeHitPay, clock: FrozenWallClock, word: str
 ) -> None:
     with RawServer(answer(200, hitpay_refund(status=word))) as server:
-        movement = make_hitpay(server.url).movement("ref-1", clock.deadline())
-    assert movement is not None
-    assert (movement.status, movement.processor_status) == (MovementStatus.PENDING, word)
+        processor_refund = make_hitpay(server.url).processor_refund("ref-1", clock.deadline())
+    assert processor_refund is not None
+    assert (processor_refund.status, processor_refund.processor_status) == (
+        ProcessorRefundStatus.PENDING,
+        word,
+    )
 
 
 def test_unknown_objects_are_told_from_a_wrong_address(
@@ -74,9 +77,9 @@ def test_unknown_objects_are_told_from_a_wrong_address(
             hitpay.charge("pay-9", clock.deadline())
         with pytest.raises(ChargeNotFoundError):
             hitpay.charge_id_of("req-9", clock.deadline())
-        assert hitpay.movement("ref-9", clock.deadline()) is None
+        assert hitpay.processor_refund("ref-9", clock.deadline()) is None
         with pytest.raises(ProviderUnavailableError):
-            hitpay.movement("ref-9", clock.deadline())
+            hitpay.processor_refund("ref-9", clock.deadline())
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])
@@ -87,7 +90,7 @@ def test_names_that_are_no_name_in_a_path_are_not_asked_for(
         hitpay = make_hitpay(server.url)
         with pytest.raises(ChargeNotFoundError):
             hitpay.charge(name, clock.deadline())
-        assert hitpay.movement(name, clock.deadline()) is None
+        assert hitpay.processor_refund(name, clock.deadline()) is None
     assert server.requests == []
 
 
@@ -136,30 +139,33 @@ LISTING = {"id": "ref-1", "amount_refunded": "10.00", "status": None}
 @pytest.mark.parametrize(
     ("charge", "status"),
     [
-        ({"refunded_amount": 10, "refunds": [LISTING]}, MovementStatus.SUCCEEDED),
+        ({"refunded_amount": 10, "refunds": [LISTING]}, ProcessorRefundStatus.SUCCEEDED),
         (
             {"status": "refunded", "refunded_amount": None, "refunds": None},
-            MovementStatus.SUCCEEDED,
+            ProcessorRefundStatus.SUCCEEDED,
         ),
-        ({"refunded_amount": 0, "refunds": [LISTING]}, MovementStatus.PENDING),
-        ({"refunded_amount": 10, "refunds": [LISTING | {"id": "ref-2"}]}, MovementStatus.PENDING),
-        ({"refunded_amount": 10, "refunds": None}, MovementStatus.PENDING),
+        ({"refunded_amount": 0, "refunds": [LISTING]}, ProcessorRefundStatus.PENDING),
+        (
+            {"refunded_amount": 10, "refunds": [LISTING | {"id": "ref-2"}]},
+            ProcessorRefundStatus.PENDING,
+        ),
+        ({"refunded_amount": 10, "refunds": None}, ProcessorRefundStatus.PENDING),
     ],
 )
 def test_a_refund_without_status_and_time_is_told_from_its_charge(
     make_hitpay: MakeHitPay,
     clock: FrozenWallClock,
     charge: dict[str, Any],
-    status: MovementStatus,
+    status: ProcessorRefundStatus,
 ) -> None:
     # Given a refund of the older form, and what its charge says
     shown = answer(200, hitpay_charge(**charge))
     with RawServer(answer(200, hitpay_refund(**NO_WORD)), shown) as server:
-        movement = make_hitpay(server.url).movement("ref-1", clock.deadline())
+        processor_refund = make_hitpay(server.url).processor_refund("ref-1", clock.deadline())
 
     # Then it has happened if the charge holds it
-    assert movement is not None
-    assert (movement.status, movement.created_at_ms) == (status, 1_675_066_217_000)
+    assert processor_refund is not None
+    assert (processor_refund.status, processor_refund.created_at_ms) == (status, 1_675_066_217_000)
     assert server.requests == ["GET /v1/refund/ref-1", "GET /v1/charges/pay-1"]
 
 
@@ -168,6 +174,6 @@ def test_a_refund_whose_charge_is_gone_stays_as_it_is(
 ) -> None:
     gone = answer(404, hitpay_unknown())
     with RawServer(answer(200, hitpay_refund(**NO_WORD)), gone) as server:
-        movement = make_hitpay(server.url).movement("ref-1", clock.deadline())
-    assert movement is not None
-    assert movement.status is MovementStatus.PENDING
+        processor_refund = make_hitpay(server.url).processor_refund("ref-1", clock.deadline())
+    assert processor_refund is not None
+    assert processor_refund.status is ProcessorRefundStatus.PENDING

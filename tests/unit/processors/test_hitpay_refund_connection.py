@@ -111,7 +111,7 @@ def test_a_connection_with_bytes_that_nobody_asked_for_is_not_used_again(
         assert told.wait(SOON_S)
         outcome = hitpay.refund(ORDER, clock.deadline())
     assert isinstance(outcome, Accepted)
-    assert outcome.movement.id == "ref-1"
+    assert outcome.processor_refund.id == "ref-1"
 
 
 def test_warming_opens_the_connection_that_the_refund_then_uses(

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import Aborted, Accepted, Outcome, RefundOrder, Rejected
 from refund_bridge.domain.money import Money
 from tests.unit.processors.adapters import ORDER, hitpay_refund
@@ -27,12 +27,14 @@ def outcome_of(make_hitpay: MakeHitPay, clock: FrozenWallClock) -> Any:
 def test_an_accepted_refund_says_what_it_is(outcome_of: Any) -> None:
     outcome, server = outcome_of(answer(200, hitpay_refund()))
     assert isinstance(outcome, Accepted)
-    movement = outcome.movement
-    assert (movement.id, movement.payment_id) == ("ref-1", "pay-1")
-    assert movement.money == Money(5000, "usd")
-    assert movement.status is MovementStatus.SUCCEEDED
-    assert movement.refunded_at_ms == 1_714_528_984_000
-    assert movement.created_at_ms == 1_714_528_980_000  # 10:03:00 in Singapore is 02:03:00 UTC
+    processor_refund = outcome.processor_refund
+    assert (processor_refund.id, processor_refund.payment_id) == ("ref-1", "pay-1")
+    assert processor_refund.money == Money(5000, "usd")
+    assert processor_refund.status is ProcessorRefundStatus.SUCCEEDED
+    assert processor_refund.refunded_at_ms == 1_714_528_984_000
+    assert (
+        processor_refund.created_at_ms == 1_714_528_980_000
+    )  # 10:03:00 in Singapore is 02:03:00 UTC
     assert server.requests == ["POST /v1/refund"]
 
 
@@ -52,7 +54,10 @@ def test_the_fee_is_kept_exactly_in_its_own_currency(
 ) -> None:
     outcome, _ = outcome_of(answer(200, with_fee(written, currency)))
     assert isinstance(outcome, Accepted)
-    assert (outcome.movement.fee, outcome.movement.money) == (fee, Money(5000, "usd"))
+    assert (outcome.processor_refund.fee, outcome.processor_refund.money) == (
+        fee,
+        Money(5000, "usd"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,8 +74,8 @@ def test_a_fee_that_is_no_amount_is_not_kept_and_delays_nothing(
 ) -> None:
     outcome, server = outcome_of(answer(200, with_fee(written, currency)))
     assert isinstance(outcome, Accepted)
-    assert outcome.movement.fee is None
-    assert outcome.movement.status is MovementStatus.SUCCEEDED
+    assert outcome.processor_refund.fee is None
+    assert outcome.processor_refund.status is ProcessorRefundStatus.SUCCEEDED
     assert server.requests == ["POST /v1/refund"]
 
 
@@ -98,7 +103,7 @@ def test_amounts_have_the_decimals_of_their_currency(
     body = hitpay_refund(currency=money.currency.upper(), amount_refunded=printed)
     outcome, server = outcome_of(answer(200, body), order=order)
     assert isinstance(outcome, Accepted)
-    assert outcome.movement.money == money
+    assert outcome.processor_refund.money == money
     assert parse_qs(server.arrived[0].body.decode())["amount"] == [printed]
 
 

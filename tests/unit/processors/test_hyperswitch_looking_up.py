@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from refund_bridge.adapters.http.client import DeadlineHttp
-from refund_bridge.domain.charge import ChargeStatus, Movement, MovementStatus
+from refund_bridge.domain.charge import ChargeStatus, ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.money import Money
 from refund_bridge.ports.processor import ChargeNotFoundError, UnreadableAnswerError
 from refund_bridge.processors.hyperswitch import objects as shapes
@@ -43,12 +43,12 @@ def read_charge(make: Make, clock: FrozenWallClock) -> Any:
 
 
 @pytest.fixture
-def read_movement(make: Make, clock: FrozenWallClock) -> Any:
-    def read(**changes: Any) -> Movement | None:
+def read_processor_refund(make: Make, clock: FrozenWallClock) -> Any:
+    def read(**changes: Any) -> ProcessorRefund | None:
         with RawServer(answer(200, hyperswitch_refund(**changes))) as server:
-            movement = make(server.url).movement(REFUND_ID, clock.deadline())
+            processor_refund = make(server.url).processor_refund(REFUND_ID, clock.deadline())
         assert server.requests == [f"GET /refunds/{REFUND_ID}?force_sync=true"]
-        return movement
+        return processor_refund
 
     return read
 
@@ -56,32 +56,34 @@ def read_movement(make: Make, clock: FrozenWallClock) -> Any:
 @pytest.mark.parametrize(
     ("word", "status"),
     [
-        ("succeeded", MovementStatus.SUCCEEDED),
-        ("failed", MovementStatus.FAILED),
-        ("pending", MovementStatus.PENDING),
-        ("review", MovementStatus.PENDING),
-        ("reversed", MovementStatus.PENDING),
+        ("succeeded", ProcessorRefundStatus.SUCCEEDED),
+        ("failed", ProcessorRefundStatus.FAILED),
+        ("pending", ProcessorRefundStatus.PENDING),
+        ("review", ProcessorRefundStatus.PENDING),
+        ("reversed", ProcessorRefundStatus.PENDING),
     ],
 )
 def test_a_refund_is_read_as_its_connector_shows_it(
-    read_movement: Any, word: str, status: MovementStatus
+    read_processor_refund: Any, word: str, status: ProcessorRefundStatus
 ) -> None:
-    movement = read_movement(status=word)
-    assert (movement.status, movement.processor_status) == (status, word)
-    assert (movement.refunded_at_ms is not None) == (status is MovementStatus.SUCCEEDED)
+    processor_refund = read_processor_refund(status=word)
+    assert (processor_refund.status, processor_refund.processor_status) == (status, word)
+    assert (processor_refund.refunded_at_ms is not None) == (
+        status is ProcessorRefundStatus.SUCCEEDED
+    )
 
 
-def test_a_failed_refund_says_why(read_movement: Any) -> None:
+def test_a_failed_refund_says_why(read_processor_refund: Any) -> None:
     why = {"error_code": "insufficient_funds", "error_message": "Balance\nof key-one is too low."}
-    movement = read_movement(status="failed", **why)
-    assert movement.failure_code == "insufficient_funds"
-    assert movement.failure_message == "Balance of *** is too low."
+    processor_refund = read_processor_refund(status="failed", **why)
+    assert processor_refund.failure_code == "insufficient_funds"
+    assert processor_refund.failure_message == "Balance of *** is too low."
 
 
 @pytest.mark.parametrize("odd", [None, "", 17, ["x"]])
-def test_words_of_an_odd_form_are_none(read_movement: Any, odd: Any) -> None:
-    movement = read_movement(status="failed", error_code=odd, error_message=odd)
-    assert (movement.failure_code, movement.failure_message) == (None, None)
+def test_words_of_an_odd_form_are_none(read_processor_refund: Any, odd: Any) -> None:
+    processor_refund = read_processor_refund(status="failed", error_code=odd, error_message=odd)
+    assert (processor_refund.failure_code, processor_refund.failure_message) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -96,17 +98,17 @@ def test_words_of_an_odd_form_are_none(read_movement: Any, odd: Any) -> None:
     ],
 )
 def test_times_without_an_offset_are_utc(
-    read_movement: Any, text: str | None, milliseconds: int | None
+    read_processor_refund: Any, text: str | None, milliseconds: int | None
 ) -> None:
-    assert read_movement(created_at=text).created_at_ms == milliseconds
+    assert read_processor_refund(created_at=text).created_at_ms == milliseconds
 
 
 def test_an_order_is_found_by_our_id(make: Make, clock: FrozenWallClock) -> None:
     with RawServer(answer(200, hyperswitch_refund()), answer(404, NOT_THERE)) as server:
         adapter = make(server.url)
-        movement = adapter.ordered(REFUND_ID, "pay-1", clock.deadline())
-        assert movement is not None
-        assert movement.order_id == REFUND_ID
+        processor_refund = adapter.ordered(REFUND_ID, "pay-1", clock.deadline())
+        assert processor_refund is not None
+        assert processor_refund.order_id == REFUND_ID
         assert adapter.ordered(REFUND_ID, "pay-1", clock.deadline()) is None
 
 
@@ -133,26 +135,26 @@ def test_a_payment_is_read_in_minor_units_with_its_refunds(read_charge: Any) -> 
     charge = read_charge()
     assert (charge.id, charge.money, charge.refunded) == ("pay-1", Money(9999, "usd"), 2500)
     assert (charge.status, charge.method) == (ChargeStatus.REFUNDABLE, "card")
-    (movement,) = charge.movements
-    assert (movement.id, movement.order_id) == (REFUND_ID, REFUND_ID)
+    (processor_refund,) = charge.processor_refunds
+    assert (processor_refund.id, processor_refund.order_id) == (REFUND_ID, REFUND_ID)
 
 
 def test_a_refund_with_an_id_of_another_make_is_nobodys_order(read_charge: Any) -> None:
     charge = read_charge(refunds=[hyperswitch_refund(refund_id="ref_made_in_the_dashboard")])
-    assert [item.order_id for item in charge.movements] == [None]
+    assert [item.order_id for item in charge.processor_refunds] == [None]
 
 
 def test_a_key_that_may_be_cut_names_no_order(make: Make, clock: FrozenWallClock) -> None:
     listed = [hyperswitch_refund(refund_id=REFUND_ID[:30])]
     with RawServer(answer(200, hyperswitch_payment(refunds=listed))) as server:
         charge = make(server.url, refund_id_max=30).charge("pay-1", clock.deadline())
-    assert charge.movements is not None
-    assert [item.order_id for item in charge.movements] == [None]
+    assert charge.processor_refunds is not None
+    assert [item.order_id for item in charge.processor_refunds] == [None]
 
 
 def test_null_in_place_of_the_list_means_no_refunds(read_charge: Any) -> None:
     charge = read_charge(refunds=None)
-    assert (charge.movements, charge.refunded) == ((), 0)
+    assert (charge.processor_refunds, charge.refunded) == ((), 0)
 
 
 def test_only_what_succeeded_was_refunded(read_charge: Any) -> None:
@@ -162,7 +164,7 @@ def test_only_what_succeeded_was_refunded(read_charge: Any) -> None:
     ]
     charge = read_charge(refunds=listed)
     assert charge.refunded == 1000
-    assert len(charge.movements) == 4
+    assert len(charge.processor_refunds) == 4
 
 
 def test_a_payment_that_was_refunded_in_full_is_refunded(read_charge: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from refund_bridge.adapters.http.client import DeadlineHttp
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import Aborted, Accepted, Outcome, Rejected, Unknown
 from refund_bridge.domain.money import Money
 from refund_bridge.processors.hyperswitch.adapter import Hyperswitch
@@ -92,7 +92,7 @@ def test_amounts_are_iso_4217s_minor_units(
     outcome, server = outcome_of(answer(200, body), money=money)
     assert sent_json(server.arrived[0].body)["amount"] == told
     assert isinstance(outcome, Accepted)
-    assert outcome.movement.money == money
+    assert outcome.processor_refund.money == money
 
 
 def test_an_amount_that_it_cannot_be_told_is_not_asked_for(outcome_of: Any) -> None:
@@ -108,11 +108,11 @@ def test_an_amount_that_it_cannot_be_told_is_not_asked_for(outcome_of: Any) -> N
 
 def test_an_accepted_refund_says_what_it_is(outcome_of: Any) -> None:
     outcome, _ = outcome_of(answer(200, hyperswitch_refund()))
-    movement = outcome.movement
-    assert (movement.id, movement.order_id) == (REFUND_ID, REFUND_ID)
-    assert movement.processor_status == "succeeded"
-    assert movement.refunded_at_ms == 1_714_528_984_000
-    assert movement.created_at_ms == 1_714_528_980_000
+    processor_refund = outcome.processor_refund
+    assert (processor_refund.id, processor_refund.order_id) == (REFUND_ID, REFUND_ID)
+    assert processor_refund.processor_status == "succeeded"
+    assert processor_refund.refunded_at_ms == 1_714_528_984_000
+    assert processor_refund.created_at_ms == 1_714_528_980_000
 
 
 def test_a_refusal_gives_its_reason_where_there_is_one(outcome_of: Any) -> None:
@@ -129,7 +129,7 @@ def test_a_repeat_that_is_refused_is_read(outcome_of: Any, code: str) -> None:
     # When it is ordered again, then what there is is read, and is what was asked for
     outcome, server = outcome_of(refused, answer(200, hyperswitch_refund(status="pending")))
     assert isinstance(outcome, Accepted)
-    assert outcome.movement.status is MovementStatus.PENDING
+    assert outcome.processor_refund.status is ProcessorRefundStatus.PENDING
     assert server.requests == ["POST /refunds", READ]
 
 
@@ -233,4 +233,4 @@ def test_a_shorter_key_is_the_beginning_of_our_id(outcome_of: Any) -> None:
     assert sent_json(server.arrived[0].body)["refund_id"] == key
     assert server.requests[1] == f"GET /refunds/{key}?force_sync=true"
     assert isinstance(outcome, Accepted)
-    assert (outcome.movement.id, outcome.movement.order_id) == (key, REFUND_ID)
+    assert (outcome.processor_refund.id, outcome.processor_refund.order_id) == (key, REFUND_ID)

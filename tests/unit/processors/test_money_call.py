@@ -84,7 +84,10 @@ def desk(adapting: Adapting, key: StoredKey, clock: FrozenWallClock) -> Iterator
 def test_any_2xx_that_agrees_is_accepted(desk: Desk, adapting: Adapting, status: int) -> None:
     outcome, server = desk.ask(answer(status, adapting.success))
     assert isinstance(outcome, Accepted)
-    assert (outcome.movement.payment_id, outcome.movement.money) == ("pay-1", ORDER.money)
+    assert (outcome.processor_refund.payment_id, outcome.processor_refund.money) == (
+        "pay-1",
+        ORDER.money,
+    )
     assert server.requests == [adapting.money_call]
 
 

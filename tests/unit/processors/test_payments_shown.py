@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from refund_bridge.adapters.http.client import DeadlineHttp
-from refund_bridge.domain.charge import ChargeStatus, MovementStatus
+from refund_bridge.domain.charge import ChargeStatus, ProcessorRefundStatus
 from refund_bridge.ports.processor import UnreadableAnswerError
 from tests.unit.processors.adapters import (
     ADAPTERS,
@@ -23,8 +23,8 @@ from tests.unit.processors.raw_server import RawServer, answer
 Shown = Callable[..., Any]
 REFUNDABLE, REFUNDED = ChargeStatus.REFUNDABLE, ChargeStatus.REFUNDED
 NOT_REFUNDABLE = ChargeStatus.NOT_REFUNDABLE
-SUCCEEDED, FAILED = MovementStatus.SUCCEEDED, MovementStatus.FAILED
-PENDING = MovementStatus.PENDING
+SUCCEEDED, FAILED = ProcessorRefundStatus.SUCCEEDED, ProcessorRefundStatus.FAILED
+PENDING = ProcessorRefundStatus.PENDING
 SHOWN: dict[str, Callable[..., dict[str, Any]]] = {
     "hitpay": hitpay_charge,
     "hyperswitch": hyperswitch_payment,
@@ -142,16 +142,16 @@ def test_a_list_that_is_not_whole_counts_as_none(
 ) -> None:
     told, refunded = REFUNDED_OF[processor]
     charge = shown(processor, refunds=refunds, refunded_amount=told)
-    assert (charge.movements, charge.refunded) == (None, refunded)
+    assert (charge.processor_refunds, charge.refunded) == (None, refunded)
 
 
 @pytest.mark.parametrize("processor", NOT_WHOLE)
 def test_an_empty_list_of_an_untouched_payment_is_a_list(shown: Shown, processor: str) -> None:
     charge = shown(processor, status="succeeded", refunds=[], refunded_amount=0)
-    assert charge.movements == ()
+    assert charge.processor_refunds == ()
 
 
-ITEMS: list[tuple[str, MovementStatus, Sequence[dict[str, Any]]]] = [
+ITEMS: list[tuple[str, ProcessorRefundStatus, Sequence[dict[str, Any]]]] = [
     ("hitpay", SUCCEEDED, [
         {"status": "succeeded"}, {"status": None, "refunded_at": "2024-05-01T02:03:04Z"},
     ]),
@@ -168,8 +168,8 @@ ITEMS: list[tuple[str, MovementStatus, Sequence[dict[str, Any]]]] = [
     [(processor, status, one) for processor, status, facts in ITEMS for one in facts],
 )
 def test_a_refund_in_a_payment_has_the_status_that_is_shown(
-    shown: Shown, processor: str, status: MovementStatus, facts: dict[str, Any]
+    shown: Shown, processor: str, status: ProcessorRefundStatus, facts: dict[str, Any]
 ) -> None:
     plain = {"hitpay": {"id": "ref-1", "amount": "25.00"}, "hedge": hedge_refund()}[processor]
     charge = shown(processor, status="succeeded", refunds=[plain | facts], refunded_amount=0)
-    assert [movement.status for movement in charge.movements] == [status]
+    assert [processor_refund.status for processor_refund in charge.processor_refunds] == [status]

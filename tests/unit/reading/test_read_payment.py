@@ -27,7 +27,12 @@ def read(world: World, record: str = "pr_1") -> PaymentRead:
 
 def as_stored(world: World) -> tuple[object, ...]:
     ledger = world.ledger
-    return dict(ledger.refunds), dict(ledger.payments), dict(ledger.records), dict(ledger.movements)
+    return (
+        dict(ledger.refunds),
+        dict(ledger.payments),
+        dict(ledger.records),
+        dict(ledger.processor_refunds),
+    )
 
 
 class TestKnown:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.errors import RefundNotFoundError
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund import Refund, RefundType
@@ -28,18 +28,18 @@ def sync(world: World, refund: Refund) -> Refund:
 def count_looks(world: World) -> list[str]:
     """What the processor is asked about from now on."""
     looks: list[str] = []
-    charge, movement = world.processor.charge, world.processor.movement
+    charge, processor_refund = world.processor.charge, world.processor.processor_refund
 
     def counted_charge(charge_id: str, deadline: object) -> object:
         looks.append(charge_id)
         return charge(charge_id, deadline)  # type: ignore[arg-type]
 
-    def counted_movement(movement_id: str, deadline: object) -> object:
-        looks.append(movement_id)
-        return movement(movement_id, deadline)  # type: ignore[arg-type]
+    def counted_processor_refund(processor_refund_id: str, deadline: object) -> object:
+        looks.append(processor_refund_id)
+        return processor_refund(processor_refund_id, deadline)  # type: ignore[arg-type]
 
     world.processor.charge = counted_charge  # type: ignore[method-assign, assignment]
-    world.processor.movement = counted_movement  # type: ignore[method-assign, assignment]
+    world.processor.processor_refund = counted_processor_refund  # type: ignore[method-assign, assignment]
     return looks
 
 
@@ -58,7 +58,7 @@ def lost(world: World) -> Refund:
 def pending(world: World) -> Refund:
     """A refund that the processor has accepted, and will end in an hour."""
     world.processor.books.conduct = Conduct(
-        MovementStatus.PENDING, MovementStatus.SUCCEEDED, 3_600_000
+        ProcessorRefundStatus.PENDING, ProcessorRefundStatus.SUCCEEDED, 3_600_000
     )
     return world.refund("k", amount=2500).refund
 
@@ -106,12 +106,14 @@ class TestLooking:
         assert settled.report.state is ReportState.DUE
         assert world.doorbell.rung == [refund.id]
 
-    def test_a_pending_refund_is_final_as_soon_as_its_movement_is(self, world: World) -> None:
+    def test_a_pending_refund_is_final_as_soon_as_its_processor_refund_is(
+        self, world: World
+    ) -> None:
         # Given a pending refund that settling has just put off
         refund = pending(world)
         world.settle_for(3_590_000)
         due_ms = world.stored("k").next_check_ms
-        # When its movement ends, and a reader asks before settling looks again
+        # When its processor refund ends, and a reader asks before settling looks again
         world.clock.advance(60_000)
         assert due_ms is not None
         assert world.clock.now_ms() < due_ms
@@ -213,15 +215,15 @@ class TestRestraint:
         world.settle_due()
         assert world.stored("k").state is State.REVIEW
 
-    def test_a_failed_movement_that_may_be_anothers_decides_nothing_either(
+    def test_a_failed_processor_refund_that_may_be_anothers_decides_nothing_either(
         self, world: World
     ) -> None:
         refund = lost(world)
-        world.processor.books.conduct = Conduct(MovementStatus.FAILED)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.FAILED)
         world.processor.refund_in_dashboard("charge-1", 2500)
         assert sync(world, refund).state is State.UNKNOWN
 
-    def test_two_movements_that_can_be_ours_are_for_a_person(self, world: World) -> None:
+    def test_two_processor_refunds_that_can_be_ours_are_for_a_person(self, world: World) -> None:
         refund = unknown(world)
         world.processor.books.move(
             world.processor.books.charges["charge-1"], Money(2500, "sgd"), None

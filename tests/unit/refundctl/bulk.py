@@ -42,5 +42,5 @@ def rows_of(file: Path) -> list[dict[str, str]]:
 
 def paid(world: World) -> list[int]:
     """What the processor really moved, sorted."""
-    moved = [one.movement.money.amount for one in world.processor.books.refunds.values()]
+    moved = [one.processor_refund.money.amount for one in world.processor.books.refunds.values()]
     return sorted(moved)

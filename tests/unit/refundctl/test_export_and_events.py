@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.money import Money
 from refundctl.exits import Exit
 from tests.fakes.processor_fates import Answered, RequestLost
@@ -87,7 +87,9 @@ class TestExport:
 
     def test_what_was_taken_back_is_said(self, world: World, operator: Operator) -> None:
         refund = world.refund("k", amount=100).refund
-        world.processor.books.set_status(refund.processor_refund_id or "", MovementStatus.FAILED)
+        world.processor.books.set_status(
+            refund.processor_refund_id or "", ProcessorRefundStatus.FAILED
+        )
         world.observe(world.payment().key, world.deadline())
         (row,) = rows(operator.done("export --since 7d").out)
         assert row["taken_back_at"].startswith("2023-11-14")

@@ -43,10 +43,10 @@ def test_every_kind_of_name_is_looked_up(
     world: World, operator: Operator, ids: dict[str, str]
 ) -> None:
     first = ids["record"]
-    movement = world.ledger.refunds[first].processor_refund_id
+    processor_refund = world.ledger.refunds[first].processor_refund_id
     assert found(operator, first) == {first: "id"}
     assert found(operator, "order 1007")[first] == "idempotency key"
-    assert found(operator, str(movement)) == {first: "the processor's refund"}
+    assert found(operator, str(processor_refund)) == {first: "the processor's refund"}
     # A payment's names lead to all of its refunds, a dashboard's too
     for name, kind in (
         ("pr_1", "Payment Record"),
@@ -128,8 +128,8 @@ class TestShow:
     def test_what_leads_to_one_refund_shows_it(
         self, world: World, operator: Operator, ids: dict[str, str]
     ) -> None:
-        movement = world.ledger.refunds[ids["record"]].processor_refund_id
-        for name in (movement, "'order 1007'"):
+        processor_refund = world.ledger.refunds[ids["record"]].processor_refund_id
+        for name in (processor_refund, "'order 1007'"):
             assert operator.json(f"show {name}")["id"] == ids["record"]
 
     def test_what_leads_to_several_names_each_as_a_line(

@@ -24,7 +24,7 @@ def schema_of(command: str) -> jsonschema_rs.Draft202012Validator:
 
 
 def test_reviews_are_as_documented(world: World, operator: Operator) -> None:
-    # Given a review with two movements that can be its own, and none
+    # Given a review with two processor refunds that can be its own, and none
     assert operator.json("review") == []
     world.processor.fates.append(ReplyLost())
     world.refund("k", amount=100)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deployed.command_lines import WORDS
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.refund import CreditNote, ReferenceType, refund_id_of
 from refund_bridge.domain.state_machine import CreditNoteState, ReportState, State
 from refund_bridge.reporting.report import ReportFailedError
@@ -222,8 +222,8 @@ class TestShow:
         refund_id = unknown(world, "k", "pr_1")
         world.settle_due()
         shown = operator.done(f"show {refund_id}").out
-        assert "no movement found" in shown
-        assert "no movement found (looks in this state: 1, answered: 1)" in shown
+        assert "no processor refund found" in shown
+        assert "no processor refund found (looks in this state: 1, answered: 1)" in shown
         assert re.search(r"unclaimed before we sent +none", shown)
         assert "busy with" in shown
         value = operator.json(f"show {refund_id}")["ledger"]
@@ -248,7 +248,9 @@ class TestShow:
 
     def test_a_success_that_was_taken_back(self, world: World, operator: Operator) -> None:
         refund = world.refund("k", amount=100).refund
-        world.processor.books.set_status(refund.processor_refund_id or "", MovementStatus.FAILED)
+        world.processor.books.set_status(
+            refund.processor_refund_id or "", ProcessorRefundStatus.FAILED
+        )
         world.observe(world.payment().key, world.deadline())
         assert "taken back" in operator.done(f"show {refund.id}").out
         assert "taken back" in operator.done("list").out

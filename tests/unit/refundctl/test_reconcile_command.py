@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from refund_bridge.domain.charge import Movement
+from refund_bridge.domain.charge import ProcessorRefund
 from refund_bridge.domain.payment import Payment, PaymentKey
 from refund_bridge.ports.processor import ProviderUnavailableError
 from refundctl import comparing
@@ -59,7 +59,7 @@ def test_sides_that_agree_end_with_0_and_nothing_listed(
 def test_each_difference_is_one_line(agreeing: World, operator: Operator, tmp_path: Path) -> None:
     # Given a dashboard refund that nobody learnt of, and a report that Stripe lost
     made = agreeing.processor.refund_in_dashboard("charge-p3", 250)
-    assert isinstance(made, Movement)
+    assert isinstance(made, ProcessorRefund)
     lost = agreeing.book.books.reports.pop(5)
     agreeing.clock.advance(LATER_MS)
     # Then both are listed, for machines ...

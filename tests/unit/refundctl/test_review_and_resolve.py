@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.state_machine import State
@@ -45,15 +45,15 @@ def doubtful(world: World) -> Refund:
     return refund
 
 
-def dashboard(world: World, amount: int = 2500) -> Movement:
+def dashboard(world: World, amount: int = 2500) -> ProcessorRefund:
     made = world.processor.refund_in_dashboard("charge-1", amount)
-    assert isinstance(made, Movement)
+    assert isinstance(made, ProcessorRefund)
     return made
 
 
 def ours(world: World) -> str:
-    (movement,) = world.processor.moved_by(world.stored("k").id)
-    return movement.id
+    (processor_refund,) = world.processor.moved_by(world.stored("k").id)
+    return processor_refund.id
 
 
 class TestReview:
@@ -65,7 +65,7 @@ class TestReview:
         world.processor.fates.append(ReplyLost())
         refund = world.refund("k", amount=2500).refund
         (moved,) = world.processor.books.refunds.values()
-        moved.movement = replace(moved.movement, money=Money(2400, "sgd"))
+        moved.processor_refund = replace(moved.processor_refund, money=Money(2400, "sgd"))
         world.settle_for(HOLD_MS + 2 * HOUR_MS)
         # When somebody looks into it
         (shown,) = operator.json("review")
@@ -105,7 +105,7 @@ class TestReview:
             "CAN BE OURS",
             f"belongs to {other.id}",
             f"refundctl resolve {doubtful.id} --succeeded {ours(world)}",
-            "2 movements of this amount",
+            "2 processor refunds of this amount",
             "SGD 99.99",
         ):
             assert fact in text
@@ -116,17 +116,17 @@ class TestReview:
         # Given a review after several looks, whose count began anew with it
         text = operator.done("review").out
         assert lost.id in text
-        assert re.search(r"last look +no movement found *$", text, re.MULTILINE)
+        assert re.search(r"last look +no processor refund found *$", text, re.MULTILINE)
 
     def test_what_was_there_before_we_sent_is_said(self, world: World, operator: Operator) -> None:
         # Given a dashboard refund that failed, of the same amount, before ours
-        world.processor.books.conduct = Conduct(MovementStatus.FAILED)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.FAILED)
         before = dashboard(world)
         world.processor.books.conduct = Conduct()
         world.processor.fates.append(RequestLost())
         refund = world.refund("k", amount=2500).refund
         dashboard(world, 2600)
-        world.processor.books.conduct = Conduct(MovementStatus.FAILED)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.FAILED)
         failed = dashboard(world)
         (shown,) = operator.json(f"review {refund.id}")
         verdicts = [one["verdict"] for one in shown["charge"]["movements"]]
@@ -138,11 +138,11 @@ class TestReview:
     def test_without_a_snapshot_what_is_older_is_said(
         self, world: World, operator: Operator, lost: Refund
     ) -> None:
-        movement = dashboard(world)
+        processor_refund = dashboard(world)
         stored = world.stored("k")
         world.ledger.refunds[stored.id] = replace(stored, snapshot=None)
-        kept = world.processor.books.refunds[movement.id]
-        kept.movement = replace(movement, created_at_ms=1000)
+        kept = world.processor.books.refunds[processor_refund.id]
+        kept.processor_refund = replace(processor_refund, created_at_ms=1000)
         (shown,) = operator.json("review")
         assert shown["charge"]["movements"][0]["verdict"] == "older than our sending"
         assert "was not read before" in operator.done("review").out
@@ -150,9 +150,9 @@ class TestReview:
     def test_one_that_is_bound_is_said_to_be(
         self, world: World, operator: Operator, lost: Refund
     ) -> None:
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
-        movement = dashboard(world)
-        operator.done(f"resolve {lost.id} --succeeded {movement.id} --yes")
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
+        processor_refund = dashboard(world)
+        operator.done(f"resolve {lost.id} --succeeded {processor_refund.id} --yes")
         (shown,) = operator.json("review")
         assert shown["charge"]["movements"][0]["verdict"] == "bound to this refund"
 
@@ -260,7 +260,7 @@ class TestResolve:
     def test_a_refund_that_is_already_claimed_is_refused(
         self, world: World, operator: Operator, doubtful: Refund
     ) -> None:
-        world.ledger.movements["hitpay", ours(world)] = "rfd_other"
+        world.ledger.processor_refunds["hitpay", ours(world)] = "rfd_other"
         ended = operator(f"resolve {doubtful.id} --succeeded {ours(world)} --yes")
         assert ended.exit_code == Exit.REFUSED
         assert "belongs to rfd_other" in ended.err
@@ -277,22 +277,22 @@ class TestResolve:
     def test_despite_the_evidence_says_what_becomes_of_the_other(
         self, world: World, operator: Operator, lost: Refund
     ) -> None:
-        movement = dashboard(world)
-        assert movement.id in operator(f"resolve {lost.id} --failed --reason x --yes").err
+        processor_refund = dashboard(world)
+        assert processor_refund.id in operator(f"resolve {lost.id} --failed --reason x --yes").err
         ended = operator.done(
             f"resolve {lost.id} --failed --reason x --despite-evidence --yes --json"
         )
-        assert ended.value["left_over"] == [movement.id]
-        assert f"{movement.id} is then imported" in ended.err
+        assert ended.value["left_over"] == [processor_refund.id]
+        assert f"{processor_refund.id} is then imported" in ended.err
 
     def test_one_that_is_pending_is_said_to_be_followed(
         self, world: World, operator: Operator, lost: Refund
     ) -> None:
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
-        movement = dashboard(world)
-        line = f"resolve {lost.id} --succeeded {movement.id} --yes"
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
+        processor_refund = dashboard(world)
+        line = f"resolve {lost.id} --succeeded {processor_refund.id} --yes"
         assert "followed to its end" in operator.done(line).err
-        assert f"bound to {movement.id} already" in operator.done(line).err
+        assert f"bound to {processor_refund.id} already" in operator.done(line).err
 
     def test_one_that_no_record_books_says_that_stripe_is_told_nothing(
         self, world: World, operator: Operator, doubtful: Refund

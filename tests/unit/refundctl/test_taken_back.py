@@ -4,7 +4,7 @@ import getpass
 
 import pytest
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.refund import Refund
 from refundctl.checks import ledger
 from refundctl.checks.finding import Level
@@ -22,8 +22,8 @@ def kim(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(getpass, "getuser", lambda: "kim")
 
 
-def show(world: World, refund: Refund, status: MovementStatus) -> None:
-    """The processor shows its movement so, and the charge is read."""
+def show(world: World, refund: Refund, status: ProcessorRefundStatus) -> None:
+    """The processor shows its processor refund so, and the charge is read."""
     world.processor.books.set_status(refund.processor_refund_id or "", status)
     world.observe(world.payment().key, world.deadline())
 
@@ -33,7 +33,7 @@ def back(world: World) -> Refund:
     """SGD 25.00 that Stripe was told of, and that then came back."""
     refund = world.refund("k", amount=2500).refund
     world.report(refund.id)
-    show(world, refund, MovementStatus.FAILED)
+    show(world, refund, ProcessorRefundStatus.FAILED)
     return world.stored("k")
 
 
@@ -109,9 +109,9 @@ def test_taken_back_anew_it_waits_for_a_person_anew(
     world: World, operator: Operator, back: Refund
 ) -> None:
     operator.done(f"handle {back.id} --note x")
-    show(world, back, MovementStatus.SUCCEEDED)
+    show(world, back, ProcessorRefundStatus.SUCCEEDED)
     assert world.stored("k").public_status == "succeeded"
-    show(world, back, MovementStatus.FAILED)
+    show(world, back, ProcessorRefundStatus.FAILED)
     assert [one["refund"]["id"] for one in operator.json("review")] == [back.id]
 
 

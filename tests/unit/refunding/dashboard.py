@@ -1,6 +1,6 @@
 """What somebody does in the processor's dashboard and in Stripe's, and what is learnt of it."""
 
-from refund_bridge.domain.charge import Movement
+from refund_bridge.domain.charge import ProcessorRefund
 from refund_bridge.domain.payment import PaymentKey
 from refund_bridge.domain.payment_record import StripeReference
 from refund_bridge.domain.refund import Refund, ReportParameters, Source
@@ -35,14 +35,14 @@ def imported(world: World) -> list[Refund]:
     return sorted(found, key=lambda refund: refund.amount)
 
 
-def report_elsewhere(world: World, movement: Movement) -> None:
-    """Somebody tells Stripe of the movement, by a reference of their own."""
+def report_elsewhere(world: World, processor_refund: ProcessorRefund) -> None:
+    """Somebody tells Stripe of the processor refund, by a reference of their own."""
     world.book.report_elsewhere(
         ReportParameters(
             payment_record="pr_1",
-            amount=movement.money.amount,
+            amount=processor_refund.money.amount,
             currency="sgd",
-            refund_reference=f"elsewhere-{movement.id}",
+            refund_reference=f"elsewhere-{processor_refund.id}",
             initiated_at_s=1,
             refunded_at_s=world.clock.now_ms() // 1000,
         )

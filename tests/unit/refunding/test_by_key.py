@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.ports.ledger import Commit
@@ -67,7 +67,7 @@ class TestTurnedDown:
         made = world.processor.books.move(
             world.processor.books.charges["charge-1"], Money(2500, "sgd"), refund.id
         )
-        assert isinstance(made, Movement)
+        assert isinstance(made, ProcessorRefund)
         world.live_for(2 * HOUR_MS)
         assert world.stored("k").processor_refund_id == made.id
 
@@ -91,15 +91,18 @@ class TestFound:
         # When settling looks
         world.settle_due()
         # Then it is bound to its own, and Stripe hears of that
-        (movement,) = world.processor.moved_by(refund.id)
+        (processor_refund,) = world.processor.moved_by(refund.id)
         settled = world.stored("k")
-        assert (settled.state, settled.processor_refund_id) == (State.SUCCEEDED, movement.id)
+        assert (settled.state, settled.processor_refund_id) == (
+            State.SUCCEEDED,
+            processor_refund.id,
+        )
         assert world.report(refund.id) is Reported.REPORTED
         assert repeated(world) == [False]
 
     def test_one_that_failed_there_has_failed_in_the_processors_words(self, world: World) -> None:
         # Given an order that the processor took and then failed, and whose answer was lost
-        world.processor.books.conduct = Conduct(MovementStatus.FAILED)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.FAILED)
         world.processor.fates.append(ReplyLost())
         world.refund("k", amount=2500)
         # When settling looks
@@ -143,8 +146,8 @@ class TestHandedOverAgain:
         # Then the same order went out again, said to be repeated, and moved money once
         assert repeated(world) == [False, True]
         assert world.stored("k").state is State.SUCCEEDED
-        (movement,) = world.processor.moved_by(refund.id)
-        assert movement.money.amount == 2500
+        (processor_refund,) = world.processor.moved_by(refund.id)
+        assert processor_refund.money.amount == 2500
         assert "handed_over_again" in [entry.cause for entry in world.stored("k").history]
         assert world.noted("handed_over_again") == [{"refund_id": refund.id, "outcome": "accepted"}]
 
@@ -270,16 +273,16 @@ class TestHandedOverAgain:
 
     def test_what_is_not_left_any_more_is_not_sent_again(self, world: World) -> None:
         # Given a refund that failed, and one of everything whose order was lost
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         failed = world.refund("failed", amount=2500).refund
         bound_to = failed.processor_refund_id or ""
-        world.processor.books.set_status(bound_to, MovementStatus.FAILED)
+        world.processor.books.set_status(bound_to, ProcessorRefundStatus.FAILED)
         world.settle_for(2 * STEP_MS)
         world.processor.fates.append(RequestLost())
         world.refund("k")
         # When it is learnt that the first has moved after all
-        world.processor.books.set_status(bound_to, MovementStatus.SUCCEEDED)
-        shown = world.processor.movement(bound_to, world.deadline())
+        world.processor.books.set_status(bound_to, ProcessorRefundStatus.SUCCEEDED)
+        shown = world.processor.processor_refund(bound_to, world.deadline())
         assert shown is not None
         assert world.learn.follow(world.stored("failed"), shown, world.deadline())
         world.live_for(2 * HOLD_MS)
@@ -413,7 +416,7 @@ def test_another_refund_under_our_key_is_for_a_person(world: World) -> None:
     world.processor.fates.append(ReplyLost())
     refund = world.refund("k", amount=2500).refund
     (made,) = world.processor.books.refunds.values()
-    made.movement = replace(made.movement, money=Money(2400, "sgd"))
+    made.processor_refund = replace(made.processor_refund, money=Money(2400, "sgd"))
     # When settling looks
     world.settle_for(5 * STEP_MS)
     # Then it is neither bound nor sent again
@@ -426,7 +429,7 @@ def test_a_pending_refund_is_followed_where_it_is_shown() -> None:
     world = World(doors=("hedge",))
     world.pay()
     world.processor.books.conduct = Conduct(
-        MovementStatus.PENDING, MovementStatus.SUCCEEDED, 5 * STEP_MS
+        ProcessorRefundStatus.PENDING, ProcessorRefundStatus.SUCCEEDED, 5 * STEP_MS
     )
     refund = world.refund("k", amount=2500).refund
     assert refund.state is State.PENDING

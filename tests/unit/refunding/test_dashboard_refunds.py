@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.errors import ProcessorUnavailableError, StripeUnavailableError
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import PaymentKey
@@ -24,7 +24,7 @@ def world() -> World:
 class TestATraceThatLeadsToItsRecord:
     def test_the_refund_reaches_stripe(self, world: World) -> None:
         # Given a refund in the dashboard on a payment that is not in the ledger
-        movement = world.in_dashboard(2500)
+        processor_refund = world.in_dashboard(2500)
         # When the webhook comes
         assert observe(world) is Observed.LEARNT
         # Then it is a refund here, linked, and its report is due, but not rung for yet
@@ -37,7 +37,7 @@ class TestATraceThatLeadsToItsRecord:
         world.live_for(3 * STEP_MS)
         observe(world)
         (told,) = world.book.books.reports
-        assert told.parameters.refund_reference == movement.id
+        assert told.parameters.refund_reference == processor_refund.id
         assert (told.parameters.amount, told.parameters.payment_record) == (2500, "pr_1")
         assert len(imported(world)) == 1
 
@@ -47,12 +47,12 @@ class TestATraceThatLeadsToItsRecord:
         assert world.payment().refundable == 9999 - 2500
 
     def test_one_that_is_pending_is_told_of_when_it_ends(self, world: World) -> None:
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
-        movement = world.in_dashboard(2500)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
+        processor_refund = world.in_dashboard(2500)
         observe(world)
         (refund,) = imported(world)
         assert (refund.state, refund.report.state) == (State.PENDING, ReportState.NOT_DUE)
-        world.processor.books.set_status(movement.id, MovementStatus.SUCCEEDED)
+        world.processor.books.set_status(processor_refund.id, ProcessorRefundStatus.SUCCEEDED)
         observe(world)
         assert imported(world)[0].report.state is ReportState.DUE
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.errors import PaymentLinkConflictError
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.observing.observe_payment import Observed
@@ -70,10 +70,10 @@ class TestATraceThatLeadsNowhere:
 
     def test_one_that_ends_later_fails_to_be_reported_then(self, world: World) -> None:
         world.book.references["pi_1"] = intent(None)
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
-        movement = world.in_dashboard(2500)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
+        processor_refund = world.in_dashboard(2500)
         observe(world)
-        world.processor.books.set_status(movement.id, MovementStatus.SUCCEEDED)
+        world.processor.books.set_status(processor_refund.id, ProcessorRefundStatus.SUCCEEDED)
         world.clock.advance(STEP_MS)
         world.settle_due()
         (refund,) = imported(world)
@@ -120,7 +120,7 @@ class TestATraceThatLeadsNowhere:
         self, kept: World, ours: int | None
     ) -> None:
         # Given that it was booked by hand, with a refund of ours beside it or without
-        report_elsewhere(kept, next(iter(kept.processor.books.refunds.values())).movement)
+        report_elsewhere(kept, next(iter(kept.processor.books.refunds.values())).processor_refund)
         if ours is not None:
             kept.refund("k", record="pr_1", amount=ours)
         # When the link is mended
@@ -162,13 +162,13 @@ class TestATraceThatLeadsNowhere:
     ) -> None:
         # Given one that is pending, and a refund of ours that links its payment
         world.book.references["pi_1"] = intent(None)
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
-        movement = world.in_dashboard(2500)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
+        processor_refund = world.in_dashboard(2500)
         observe(world)
         world.processor.books.conduct = Conduct()
         world.refund("k", record="pr_1", amount=100)
         # When it ends, then Stripe is owed its report
-        world.processor.books.set_status(movement.id, MovementStatus.SUCCEEDED)
+        world.processor.books.set_status(processor_refund.id, ProcessorRefundStatus.SUCCEEDED)
         world.clock.advance(STEP_MS)
         if by_webhook:
             observe(world)
@@ -180,10 +180,10 @@ class TestATraceThatLeadsNowhere:
 
     def test_one_whose_end_a_webhook_tells_is_alarmed(self, world: World) -> None:
         world.book.references["pi_1"] = intent(None)
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
-        movement = world.in_dashboard(2500)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
+        processor_refund = world.in_dashboard(2500)
         observe(world)
-        world.processor.books.set_status(movement.id, MovementStatus.SUCCEEDED)
+        world.processor.books.set_status(processor_refund.id, ProcessorRefundStatus.SUCCEEDED)
         observe(world)
         (refund,) = imported(world)
         alarm = {"refund_id": refund.id, "reason": "payment_not_linked"}

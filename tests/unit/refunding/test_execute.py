@@ -20,13 +20,13 @@ from tests.fakes.world import LEASE_MS, STEP_MS, World
 def test_a_success_is_entered_together_with_the_report_that_it_owes(world: World) -> None:
     # When a refund succeeds
     answer = world.refund("k", amount=2500)
-    # Then the refund, its movement and its report's parameters are one
+    # Then the refund, its processor refund and its report's parameters are one
     refund = answer.refund
     assert (refund.state, refund.report.state) == (State.SUCCEEDED, ReportState.DUE)
-    (movement,) = world.processor.moved_by(refund.id)
-    assert refund.processor_refund_id == movement.id
+    (processor_refund,) = world.processor.moved_by(refund.id)
+    assert refund.processor_refund_id == processor_refund.id
     assert refund.report.parameters is not None
-    assert refund.report.parameters.refund_reference == movement.id
+    assert refund.report.parameters.refund_reference == processor_refund.id
     assert refund.report.parameters.amount == 2500
     # And Stripe's times are seconds, the refund's not before its start
     assert refund.started_at_ms is not None

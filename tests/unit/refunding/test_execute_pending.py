@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.ports.ledger import Commit, LedgerConflictError, LedgerUnavailableError
@@ -16,7 +16,7 @@ from tests.fakes.world import World
 
 
 def test_a_pending_refund_is_bound_but_not_reported(world: World) -> None:
-    world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+    world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
     answer = world.refund("k", amount=2500)
     assert answer.refund.state is State.PENDING
     assert answer.refund.processor_refund_id is not None
@@ -30,26 +30,26 @@ class TestLookOnce:
 
     @pytest.fixture(autouse=True)
     def pending(self, world: World) -> None:
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
 
-    def looks(self, world: World, look: Callable[[str], Movement | None]) -> None:
-        def movement(name: str, _: Deadline) -> Movement | None:
+    def looks(self, world: World, look: Callable[[str], ProcessorRefund | None]) -> None:
+        def processor_refund(name: str, _: Deadline) -> ProcessorRefund | None:
             return look(name)
 
-        world.processor.movement = movement  # type: ignore[method-assign, assignment]
+        world.processor.processor_refund = processor_refund  # type: ignore[method-assign, assignment]
 
-    def ended(self, world: World, name: str) -> Movement:
-        world.processor.books.set_status(name, MovementStatus.SUCCEEDED)
-        return world.processor.books.refunds[name].movement
+    def ended(self, world: World, name: str) -> ProcessorRefund:
+        world.processor.books.set_status(name, ProcessorRefundStatus.SUCCEEDED)
+        return world.processor.books.refunds[name].processor_refund
 
     def test_one_that_is_still_pending_stays_so(self, world: World) -> None:
         assert world.refund("k").refund.state is State.PENDING
         assert world.noted("pending_not_read") == []
 
     def test_one_that_is_still_pending_is_not_written_again(self, world: World) -> None:
-        def slowly(name: str) -> Movement:
+        def slowly(name: str) -> ProcessorRefund:
             world.clock.advance(1_000)
-            return world.processor.books.refunds[name].movement
+            return world.processor.books.refunds[name].processor_refund
 
         self.looks(world, slowly)
         refund = world.refund("k").refund
@@ -62,7 +62,7 @@ class TestLookOnce:
         assert world.noted("pending_not_read") == []
 
     def test_one_that_cannot_be_read_stays_so(self, world: World) -> None:
-        def unavailable(_: str) -> Movement | None:
+        def unavailable(_: str) -> ProcessorRefund | None:
             raise ProviderUnavailableError("no answer")
 
         self.looks(world, unavailable)
@@ -79,7 +79,7 @@ class TestLookOnce:
         def fails(_: Commit) -> None:
             raise mishap
 
-        def look(name: str) -> Movement:
+        def look(name: str) -> ProcessorRefund:
             world.ledger.commit = fails  # type: ignore[method-assign, assignment]
             return self.ended(world, name)
 
@@ -107,7 +107,7 @@ class TestLookOnce:
         assert look.at_ms == world.clock.now_ms()
 
     def test_what_is_not_pending_is_not_looked_at(self, world: World) -> None:
-        def never(_: str) -> Movement | None:
+        def never(_: str) -> ProcessorRefund | None:
             raise AssertionError
 
         self.looks(world, never)

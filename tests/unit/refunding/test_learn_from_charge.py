@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from refund_bridge.domain.arrival import Arrival
-from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import PaymentKey
 from refund_bridge.domain.refund import refund_id_of
@@ -71,7 +71,7 @@ class TestLearning:
         world.ledger.commit = watched  # type: ignore[method-assign, assignment]
         # When the payment is first refunded
         world.refund("k", amount=1)
-        # Then link and movement are claimed with the import, and it is told to the log
+        # Then link and processor refund are claimed with the import, and it is told to the log
         (refund,) = world.imported()
         assert RecordClaim("pr_1", CHARGE) in commits[0].claims
         assert world.ledger.claimed("hitpay", [name]) == {name: refund.id}
@@ -81,8 +81,10 @@ class TestLearning:
         assert commits[1].claims == ()
         assert world.payment() == replace(world.payment(), held=2501, booked=0)
 
-    def test_a_failed_movement_is_remembered_as_older_than_the_attempt(self, world: World) -> None:
-        world.processor.books.conduct = Conduct(MovementStatus.FAILED)
+    def test_a_failed_processor_refund_is_remembered_as_older_than_the_attempt(
+        self, world: World
+    ) -> None:
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.FAILED)
         name = world.in_dashboard(2500).id
         world.processor.books.conduct = Conduct()
         imports = world.in_dashboard(100).id
@@ -111,9 +113,9 @@ class TestLearning:
         self, world: World
     ) -> None:
         # Given a pending refund of ours that has ended at the processor, which we have yet to hear
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         world.refund("one", amount=1000)
-        world.processor.books.set_status("hitpay-refund-1", MovementStatus.SUCCEEDED)
+        world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.SUCCEEDED)
         # When another one is asked for, then it stands for itself only
         world.refund("two", amount=1)
         assert (world.payment().foreign, world.payment().held) == (0, 1001)
@@ -195,10 +197,10 @@ class TestLearning:
         world.ledger.payments[CHARGE] = payment
         world.ledger.refunds[failed.id] = replace(failed, state=State.FAILED)
         world.clock.advance(STEP_MS)
-        # When a movement shows up
-        movement = world.processor.refund_in_dashboard("charge-1", amount, age_ms=age_ms)
-        assert isinstance(movement, Movement)
-        name = movement.id
+        # When a processor refund shows up
+        processor_refund = world.processor.refund_in_dashboard("charge-1", amount, age_ms=age_ms)
+        assert isinstance(processor_refund, ProcessorRefund)
+        name = processor_refund.id
         world.observe(CHARGE, world.deadline())
         # Then it is linked if it may be the same
         (refund,) = world.imported()
@@ -216,7 +218,7 @@ class TestLearning:
             world.ledger.payments[CHARGE] = replace(world.payment(), slot=None)
         both = (world.stored("k1").id, world.stored("k2").id)
         world.ledger.payments[CHARGE] = replace(world.payment(), doubtful=both)
-        # When a movement shows up that says whose order it is
+        # When a processor refund shows up that says whose order it is
         charge = world.processor.books.charges["charge-1"]
         world.processor.books.move(charge, Money(2500, "sgd"), world.stored("k2").id)
         world.observe(CHARGE, world.deadline())

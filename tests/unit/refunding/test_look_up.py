@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from refund_bridge.domain.charge import Charge, Movement, MovementStatus
+from refund_bridge.domain.charge import Charge, ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.evidence import Ambiguous, Found
 from refund_bridge.domain.instruction import Accepted, RefundOrder
 from refund_bridge.domain.money import Money
@@ -20,7 +20,7 @@ from refund_bridge.ports.processor import (
 )
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.processors.hitpay.adapter import HitPay
-from refund_bridge.refunding.look_up import charge_of, look_for, movement_of
+from refund_bridge.refunding.look_up import charge_of, look_for, processor_refund_of
 from tests.contract.ledger.examples import a_refund, a_request
 from tests.fakes.processor import FakeProcessor
 from tests.fakes.processor_books import LISTED
@@ -40,19 +40,19 @@ class World:
         order = RefundOrder(refund_id="rfd_1", payment_id="pay-1", money=Money(2500, "sgd"))
         outcome = self.processor.refund(order, self.clock.deadline())
         assert isinstance(outcome, Accepted)
-        self.id = outcome.movement.id
+        self.id = outcome.processor_refund.id
 
-    def status(self) -> MovementStatus | None:
-        found = movement_of(self.processor, self.id, "pay-1", self.clock.deadline())
+    def status(self) -> ProcessorRefundStatus | None:
+        found = processor_refund_of(self.processor, self.id, "pay-1", self.clock.deadline())
         return None if found is None else found.status
 
 
 @pytest.mark.parametrize("look_up", LookUp)
 def test_it_is_followed_by_its_own_id_or_in_its_payment(look_up: LookUp) -> None:
     world = World(look_up)
-    assert world.status() is MovementStatus.SUCCEEDED
-    world.processor.books.set_status(world.id, MovementStatus.FAILED)
-    assert world.status() is MovementStatus.FAILED
+    assert world.status() is ProcessorRefundStatus.SUCCEEDED
+    world.processor.books.set_status(world.id, ProcessorRefundStatus.FAILED)
+    assert world.status() is ProcessorRefundStatus.FAILED
 
 
 @pytest.mark.parametrize("look_up", LookUp)
@@ -67,7 +67,7 @@ def test_one_that_only_its_payment_lists_is_found_there() -> None:
     world = World(*LookUp)
     world.processor.books.lists_other_ids = True
     world.id = f"{LISTED}{world.id}"
-    assert world.status() is MovementStatus.SUCCEEDED
+    assert world.status() is ProcessorRefundStatus.SUCCEEDED
     # And where they list nothing, it is not there
     world.processor.lists_refunds = False
     assert world.status() is None
@@ -104,7 +104,9 @@ class Untouchable(FakeProcessor):
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:
         raise AssertionError("it cannot be asked for a payment")
 
-    def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
+    def processor_refund(
+        self, processor_refund_id: str, deadline: Deadline
+    ) -> ProcessorRefund | None:
         raise AssertionError("it cannot be asked for a refund")
 
 
@@ -114,12 +116,12 @@ class TestNobodyIsAsked:
     @pytest.mark.parametrize(
         ("looks_up", "payment_id"), [((), "pay-1"), ((LookUp.BY_PAYMENT,), None)]
     )
-    def test_for_a_bound_movement(
+    def test_for_a_bound_processor_refund(
         self, looks_up: tuple[LookUp, ...], payment_id: str | None
     ) -> None:
         processor = Untouchable(looks_up=frozenset(looks_up))
         with pytest.raises(UnreadableAnswerError, match="shows no refunds"):
-            movement_of(processor, "m1", payment_id, VirtualClock().deadline())
+            processor_refund_of(processor, "m1", payment_id, VirtualClock().deadline())
 
     @pytest.mark.parametrize(
         ("can", "unlinked"),
@@ -140,12 +142,12 @@ class TestNobodyIsAsked:
             learn=lambda _: None,
         )
         assert isinstance(verdict, Ambiguous)
-        assert verdict.movement_ids == ()
+        assert verdict.processor_refund_ids == ()
 
 
 @pytest.mark.parametrize("owner", ["rfd_other", None])
 def test_what_our_key_shows_is_not_ours_if_another_refund_has_it(owner: str | None) -> None:
-    # Given an order that was executed, and a movement that may be claimed
+    # Given an order that was executed, and a processor refund that may be claimed
     world = Refunds(doors=("hyperswitch",))
     world.pay()
     world.processor.fates.append(ReplyLost())
@@ -163,7 +165,7 @@ def test_what_our_key_shows_is_not_ours_if_another_refund_has_it(owner: str | No
         assert isinstance(verdict, Found)
     else:
         assert isinstance(verdict, Ambiguous)
-        assert verdict.movement_ids == (made.id,)
+        assert verdict.processor_refund_ids == (made.id,)
 
 
 class TestCharge:
@@ -193,13 +195,13 @@ class TestCharge:
         # Then both are found, the second by its key
         charge = self.shown(world)
         assert (charge.money, charge.refunded) == (Money(9999, "sgd"), 3500)
-        assert [one.money.amount for one in charge.movements or ()] == [2500, 1000]
+        assert [one.money.amount for one in charge.processor_refunds or ()] == [2500, 1000]
 
     def test_what_is_not_done_yet_has_not_gone_back(self, world: Refunds) -> None:
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         world.refund("k", amount=2500)
         charge = self.shown(world)
-        assert (charge.refunded, len(charge.movements or ())) == (0, 1)
+        assert (charge.refunded, len(charge.processor_refunds or ())) == (0, 1)
 
     def test_what_stands_for_no_payment_is_not_asked_for(self) -> None:
         # Given a payment that only unlinked refunds have, at a processor that shows payments
@@ -207,18 +209,18 @@ class TestCharge:
         payment = Payment(key=key, payment_record="pr_1", currency="sgd", captured=9999)
         # Then the processor is not asked for it
         shown = charge_of(Untouchable(), payment, (), VirtualClock().deadline())
-        assert (shown.id, shown.movements) == (key.charge_id, ())
+        assert (shown.id, shown.processor_refunds) == (key.charge_id, ())
 
     def test_what_did_not_arrive_is_not_in_it(self, world: Refunds) -> None:
         world.processor.fates.append(RequestLost())
         world.refund("k", amount=2500)
-        assert self.shown(world).movements == ()
+        assert self.shown(world).processor_refunds == ()
 
     def test_nor_is_what_cannot_be_asked_for(self, world: Refunds) -> None:
         world.processor.fates.append(ReplyLost())
         world.refund("k", amount=2500)
         world.processor.reads_keys = False
-        assert self.shown(world).movements == ()
+        assert self.shown(world).processor_refunds == ()
 
     def test_a_processor_that_is_away_is_no_empty_payment(self, world: Refunds) -> None:
         world.refund("k", amount=2500)

@@ -16,7 +16,7 @@ WHY = why("test")
 
 
 def old(imported: Refund) -> Refund:
-    """The import of a movement from before this service."""
+    """The import of a processor refund from before this service."""
     entry = replace(imported.history[0], cause=BEFORE_ADOPTION)
     report = replace(imported.report, cause=ReportCause.BEFORE_ADOPTION)
     return replace(imported, history=(entry, *imported.history[1:]), report=report)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.instruction import Aborted, Accepted, Outcome, Rejected, Unknown
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import follow
@@ -18,8 +18,8 @@ from refund_bridge.ports.ledger import (
     Commit,
     LedgerConflictError,
     LedgerUnavailableError,
-    MovementClaim,
     PaymentWrite,
+    ProcessorRefundClaim,
     RefundWrite,
 )
 from refund_bridge.refunding.record_outcome import Recorder, Stored
@@ -113,11 +113,11 @@ def desk() -> Desk:
 
 def moved(name: str = "m1") -> Accepted:
     return Accepted(
-        Movement(
+        ProcessorRefund(
             id=name,
             payment_id="c",
             money=Money(2500, "sgd"),
-            status=MovementStatus.SUCCEEDED,
+            status=ProcessorRefundStatus.SUCCEEDED,
             processor_status="succeeded",
             created_at_ms=NOW,
         )
@@ -132,7 +132,7 @@ def test_what_is_returned_is_what_the_ledger_holds(desk: Desk) -> None:
     assert recorded.refund.state is State.SUCCEEDED
     assert (recorded.payment.slot, recorded.payment.moved) == (None, 2500)
     (commit,) = desk.ledger.commits
-    assert commit.claims == (MovementClaim("hitpay", "m1", recorded.refund.id),)
+    assert commit.claims == (ProcessorRefundClaim("hitpay", "m1", recorded.refund.id),)
     assert [entry.actor for entry in recorded.refund.history[1:]] == [ACTOR, ACTOR]
 
 
@@ -146,7 +146,7 @@ def test_a_write_that_changes_nothing_of_the_payment_leaves_it_alone(desk: Desk)
     assert recorded == desk.stored()
 
 
-def test_a_step_of_a_bound_refund_does_not_claim_its_movement_again(desk: Desk) -> None:
+def test_a_step_of_a_bound_refund_does_not_claim_its_processor_refund_again(desk: Desk) -> None:
     recorded = desk.outcome(moved())
     late = replace(recorded.refund, late_failure_at_ms=NOW)
     desk.recorder.write(recorded, late)
@@ -158,9 +158,9 @@ def test_what_is_as_it_was_is_not_written(desk: Desk) -> None:
     assert desk.ledger.commits == []
 
 
-def test_an_answer_about_a_movement_of_another_refund_is_no_evidence(desk: Desk) -> None:
-    # Given a movement that already belongs to another refund
-    desk.ledger.movements["hitpay", "m1"] = "rfd_other"
+def test_an_answer_about_a_processor_refund_of_another_refund_is_no_evidence(desk: Desk) -> None:
+    # Given a processor refund that already belongs to another refund
+    desk.ledger.processor_refunds["hitpay", "m1"] = "rfd_other"
     # When the answer names it
     recorded = desk.outcome(moved())
     # Then the outcome is not known
@@ -197,9 +197,9 @@ def test_an_answer_is_recorded_when_only_another_refund_wrote_the_payment(desk: 
 class TestTooLate:
     """The refund was settled, or tried again, before the answer of its call came."""
 
-    def settled(self, desk: Desk, movement: str = "m1") -> Stored:
-        """Settling has bound the refund to that movement."""
-        desk.meanwhile(Event.SUCCEED, processor_refund_id=movement)()
+    def settled(self, desk: Desk, processor_refund: str = "m1") -> Stored:
+        """Settling has bound the refund to that processor refund."""
+        desk.meanwhile(Event.SUCCEED, processor_refund_id=processor_refund)()
         return desk.stored()
 
     def test_an_answer_that_says_the_same_is_not_kept(self, desk: Desk) -> None:
@@ -210,20 +210,23 @@ class TestTooLate:
     @pytest.mark.parametrize(
         "outcome", [Unknown("timeout"), Aborted("refused"), Rejected("No.", 422)]
     )
-    def test_an_answer_without_a_movement_is_not_kept(self, desk: Desk, outcome: Outcome) -> None:
+    def test_an_answer_without_a_processor_refund_is_not_kept(
+        self, desk: Desk, outcome: Outcome
+    ) -> None:
         settled = self.settled(desk)
         assert desk.outcome(outcome) == settled == desk.stored()
         assert desk.trail.notes[-1] == ("outcome_too_late", {"refund_id": settled.refund.id})
 
-    def test_another_movement_is_kept_as_evidence_and_imported(self, desk: Desk) -> None:
-        # Given a refund that settling bound to another movement than its own answer names
+    def test_another_processor_refund_is_kept_as_evidence_and_imported(self, desk: Desk) -> None:
+        # Given a refund that settling bound to another processor refund than its own answer names
         self.settled(desk, "other")
         # When that answer comes
         recorded = desk.outcome(moved())
         # Then the refund stays as it is
         assert recorded == desk.stored()
         assert recorded.refund.processor_refund_id == "other"
-        # And the movement of the answer is a refund of its own, which Stripe has yet to hear of
+        # And the processor refund of the answer is a refund of its own, which Stripe has yet to
+        # hear of
         owner = desk.ledger.claimed("hitpay", ["m1"])["m1"]
         imported = desk.recorder.read(owner).refund
         assert imported.id == imported_refund_id("hitpay", "m1", "test")
@@ -237,13 +240,15 @@ class TestTooLate:
         assert (line.cause, line.actor, line.at_ms) == ("late_answer", ACTOR, NOW + 5_000)
         assert line.evidence["processor_refund_id"] == "m1"
 
-    def test_a_review_that_is_bound_to_another_movement_stays_bound_to_it(self, desk: Desk) -> None:
-        # Given a review that waits for the end of another movement
+    def test_a_review_that_is_bound_to_another_processor_refund_stays_bound_to_it(
+        self, desk: Desk
+    ) -> None:
+        # Given a review that waits for the end of another processor refund
         desk.meanwhile(Event.LOSE)()
         desk.meanwhile(Event.ESCALATE, processor_refund_id="other")()
         # When the answer to its own call comes
         recorded = desk.outcome(moved())
-        # Then that movement is imported
+        # Then that processor refund is imported
         assert recorded.refund.processor_refund_id == "other"
         assert recorded.refund.state is State.REVIEW
         assert "m1" in desk.ledger.claimed("hitpay", ["m1"])
@@ -251,7 +256,7 @@ class TestTooLate:
     def test_a_refund_that_failed_for_want_of_evidence_has_succeeded_after_all(
         self, desk: Desk
     ) -> None:
-        # Given a refund whose hold ended without a movement
+        # Given a refund whose hold ended without a processor refund
         desk.meanwhile(Event.LOSE)()
         desk.meanwhile(Event.FAIL)()
         # When the answer to its call shows one after all

@@ -32,7 +32,7 @@ class TestRefundsOfOthers:
         for _ in range(95):
             world.processor.refund_in_dashboard("charge-1", 100)
         assert world.refund("rest").refund.amount == 9999 - 9500
-        assert len(world.ledger.movements) == 96
+        assert len(world.ledger.processor_refunds) == 96
 
     def test_one_that_was_first_seen_as_a_sum_is_not_counted_again_when_it_is_listed(
         self, world: World

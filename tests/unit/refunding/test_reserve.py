@@ -330,7 +330,7 @@ class TestLink:
 
 
 class TestTurn:
-    """One movement at a time on one payment."""
+    """One processor refund at a time on one payment."""
 
     @pytest.mark.parametrize(
         ("state", "told"), [(State.UNKNOWN, "pending"), (State.REVIEW, "review")]

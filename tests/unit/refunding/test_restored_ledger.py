@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.instruction import RefundOrder
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.state_machine import State
@@ -25,7 +25,7 @@ class TestALedgerThatWasRestored:
         made.ledger.refunds.clear()
         made.ledger.payments.clear()
         made.ledger.records.clear()
-        made.ledger.movements.clear()
+        made.ledger.processor_refunds.clear()
         return made
 
     def test_it_is_not_executed_a_second_time(self, world: World) -> None:
@@ -33,14 +33,17 @@ class TestALedgerThatWasRestored:
         refund = world.refund("k", amount=2500).refund
         # Then it is bound to what its first order moved, and Stripe hears of that once
         (moved,) = world.processor.books.refunds.values()
-        assert (refund.state, refund.processor_refund_id) == (State.SUCCEEDED, moved.movement.id)
+        assert (refund.state, refund.processor_refund_id) == (
+            State.SUCCEEDED,
+            moved.processor_refund.id,
+        )
         assert world.imported() == []
         assert world.payment().refundable == 9999 - 2500
         assert world.report(refund.id) is Reported.REPORTED
 
     def test_another_amount_under_its_order_is_for_a_person(self, world: World) -> None:
         (moved,) = world.processor.books.refunds.values()
-        moved.movement = replace(moved.movement, money=Money(2400, "sgd"))
+        moved.processor_refund = replace(moved.processor_refund, money=Money(2400, "sgd"))
         world.refund("k", amount=2500)
         world.settle_for(10 * STEP_MS)
         assert len(world.processor.books.refunds) == 1
@@ -58,15 +61,15 @@ class TestALedgerThatWasRestored:
                 money=Money(2500, "sgd"),
             )
         )
-        assert isinstance(failed, Movement)
-        world.processor.books.set_status(failed.id, MovementStatus.FAILED)
+        assert isinstance(failed, ProcessorRefund)
+        world.processor.books.set_status(failed.id, ProcessorRefundStatus.FAILED)
         # When it is asked for, then it is sent
         refund = world.refund("k", amount=2500).refund
         assert refund.state is State.SUCCEEDED
         assert refund.processor_refund_id != failed.id
 
     def test_a_person_is_called_if_it_was_imported_as_somebody_elses(self, world: World) -> None:
-        # Given that another refund has met the payment, so that the movement was imported
+        # Given that another refund has met the payment, so that the processor refund was imported
         world.refund("other", amount=100)
         # When its caller repeats it
         world.refund("k", amount=2500)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from refund_bridge.contract.refund_object import payment_object, refund_object
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.errors import (
     CurrencyMismatchError,
     InvalidRequestError,
@@ -71,7 +71,7 @@ def intent(world: World, **facts: Any) -> None:
 def at_stripe(world: World) -> list[int]:
     """What really moved there, minor units."""
     made = world.doors["stripe"].books.of("ch_1")
-    return [one.movement.money.amount for one in made]
+    return [one.processor_refund.money.amount for one in made]
 
 
 def payment(world: World) -> Payment:
@@ -247,7 +247,7 @@ class TestNothingIsReported:
 
     def test_nor_does_any_path_of_settling_tell_stripe(self, world: World) -> None:
         world.doors["stripe"].books.conduct = Conduct(
-            MovementStatus.PENDING, MovementStatus.SUCCEEDED, 3_600_000
+            ProcessorRefundStatus.PENDING, ProcessorRefundStatus.SUCCEEDED, 3_600_000
         )
         world.refund("k", amount=2500, **BY_INTENT)
         assert world.stored("k").report.cause is ReportCause.STRIPES_OWN
@@ -366,7 +366,7 @@ class TestWhatOthersRefundThere:
         assert world.book.books.reports == []
 
     def test_what_is_pending_counts_too(self, world: World) -> None:
-        world.doors["stripe"].books.conduct = Conduct(MovementStatus.PENDING)
+        world.doors["stripe"].books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         world.doors["stripe"].refund_in_dashboard("ch_1", 4000)
         with pytest.raises(RefundAmountExceededError):
             world.refund("k", amount=6000, **BY_INTENT)
@@ -400,7 +400,7 @@ class TestTakenBack:
         assert payment(world).refundable == 0
         # When the bank sends the money back, and it is looked after
         world.doors["stripe"].books.set_status(
-            answer.refund.processor_refund_id or "", MovementStatus.FAILED
+            answer.refund.processor_refund_id or "", ProcessorRefundStatus.FAILED
         )
         world.settle_for(2 * 3_600_000)
         # Then it may be refunded again: nothing was reported
@@ -414,7 +414,7 @@ class TestTakenBack:
     def test_one_that_is_shown_again_holds_its_amount_again(self, world: World) -> None:
         answer = world.refund("k", amount=4000, **BY_INTENT)
         bound = answer.refund.processor_refund_id or ""
-        for status in (MovementStatus.FAILED, MovementStatus.SUCCEEDED):
+        for status in (ProcessorRefundStatus.FAILED, ProcessorRefundStatus.SUCCEEDED):
             world.doors["stripe"].books.set_status(bound, status)
             world.settle_for(2 * DAY_MS, every_ms=60 * STEP_MS)
             world.clock.advance(DAY_MS)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from refund_bridge.contract.refund_object import payment_object, refund_object
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.errors import (
     CurrencyMismatchError,
     IdempotencyKeyReusedError,
@@ -129,7 +129,7 @@ class TestWithoutARecord:
 
     def test_it_is_followed_until_it_ends(self, world: World) -> None:
         world.processor.books.conduct = Conduct(
-            MovementStatus.PENDING, MovementStatus.FAILED, 5 * STEP_MS
+            ProcessorRefundStatus.PENDING, ProcessorRefundStatus.FAILED, 5 * STEP_MS
         )
         assert world.refund("k", **unlinked()).refund.state is State.PENDING
         world.settle_for(10 * STEP_MS)

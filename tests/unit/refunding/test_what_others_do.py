@@ -6,7 +6,7 @@ from itertools import count, product
 
 import pytest
 
-from refund_bridge.domain.charge import Charge, MovementStatus
+from refund_bridge.domain.charge import Charge, ProcessorRefundStatus
 from refund_bridge.domain.errors import (
     PaymentNotFoundError,
     ProcessorUnavailableError,
@@ -142,7 +142,7 @@ class TestTwoClocks:
         world.live_for(2 * HOUR)
         observe(world)
         world.live_for(2 * HOUR)
-        # Then both movements end in the ledger, and Stripe knows of both
+        # Then both processor refunds end in the ledger, and Stripe knows of both
         assert world.at_processor == world.at_stripe == 8000
         assert len(world.ledger.refunds) == 2
 
@@ -153,7 +153,9 @@ class TestTwoClocks:
         moved = world.in_dashboard(3000)
         record = world.processor.books.refunds[moved.id]
         at_ms = (moved.created_at_ms or 0) - behind_ms
-        record.movement = replace(record.movement, created_at_ms=at_ms, refunded_at_ms=at_ms)
+        record.processor_refund = replace(
+            record.processor_refund, created_at_ms=at_ms, refunded_at_ms=at_ms
+        )
         observe(world)
         world.live_for(HOUR)
         assert world.at_stripe == 4000
@@ -168,13 +170,13 @@ class TestTwoClocks:
     def test_one_that_was_pending_at_first_sight_is_told_when_it_succeeds(
         self, world: World
     ) -> None:
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         moved = world.in_dashboard(3000)
         world.processor.books.conduct = Conduct()
         world.clock.advance(2_000)
         world.refund("ours", amount=2000)
         world.live_for(HOUR)
-        world.processor.books.set_status(moved.id, MovementStatus.SUCCEEDED)
+        world.processor.books.set_status(moved.id, ProcessorRefundStatus.SUCCEEDED)
         world.live_for(3 * HOUR)
         assert world.at_stripe == 5000
 
@@ -296,13 +298,13 @@ class TestTheProcessorContradictsItself:
     def test_a_failed_refund_that_succeeds_after_all_is_told_and_its_amount_is_gone(
         self, world: World
     ) -> None:
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         world.refund("ours", amount=4000)
         moved = "hitpay-refund-1"
-        world.processor.books.set_status(moved, MovementStatus.FAILED)
+        world.processor.books.set_status(moved, ProcessorRefundStatus.FAILED)
         world.live_for(HOUR)
         assert world.stored("ours").state is State.FAILED
-        world.processor.books.set_status(moved, MovementStatus.SUCCEEDED)
+        world.processor.books.set_status(moved, ProcessorRefundStatus.SUCCEEDED)
         world.processor.books.conduct = Conduct()
         # When all that is left is refunded
         answer = world.refund("rest")
@@ -340,11 +342,11 @@ class TestTheProcessorContradictsItself:
         if reported:
             world.report_rung()
         # When it is shown as failed once, and as succeeded again
-        for status in (MovementStatus.FAILED, MovementStatus.SUCCEEDED):
+        for status in (ProcessorRefundStatus.FAILED, ProcessorRefundStatus.SUCCEEDED):
             world.processor.books.set_status(bound_to, status)
             looks[seen]()
             is_back = world.stored("ours").late_failure_at_ms is not None
-            assert is_back is (status is MovementStatus.FAILED)
+            assert is_back is (status is ProcessorRefundStatus.FAILED)
         # Then it is as if nothing had been, but for one alarm
         world.live_for(3 * HOUR)
         assert world.at_stripe == world.at_processor == 4000
@@ -360,7 +362,7 @@ class TestTheProcessorContradictsItself:
         world.book.fates.append(AnswerLost())
         world.report_rung()
         # When the processor takes the money back, and staff refund as much in the dashboard
-        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+        world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.FAILED)
         observe(world)
         world.in_dashboard(4000)
         observe(world)
@@ -371,10 +373,12 @@ class TestTheProcessorContradictsItself:
         (imported,) = world.imported()
         assert imported.report.state is ReportState.REPORTED
 
-    def test_a_failed_movement_of_somebody_ends_no_refund_of_ours(self, world: World) -> None:
+    def test_a_failed_processor_refund_of_somebody_ends_no_refund_of_ours(
+        self, world: World
+    ) -> None:
         world.processor.fates.append(ExecutedLate(3 * DAY))
         world.refund("ours", amount=4000)
-        world.processor.books.conduct = Conduct(MovementStatus.FAILED)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.FAILED)
         world.in_dashboard(4000)
         world.live_for(26 * HOUR)
         assert world.stored("ours").state is State.REVIEW
@@ -382,13 +386,13 @@ class TestTheProcessorContradictsItself:
 
     def test_more_than_was_paid_is_written_as_it_is_and_alarmed(self, world: World) -> None:
         world.processor.books.checks_amounts = False
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         world.refund("ours", amount=4000)
-        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+        world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.FAILED)
         world.live_for(HOUR)
         world.processor.books.conduct = Conduct()
         world.refund("all", amount=10000)
-        world.processor.books.set_status("hitpay-refund-1", MovementStatus.SUCCEEDED)
+        world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.SUCCEEDED)
         observe(world)
         assert world.stored("ours").state is State.SUCCEEDED
         assert (world.payment().refundable, world.payment().held) == (0, 14000)
@@ -399,7 +403,7 @@ class TestTheProcessorContradictsItself:
     def test_ids_that_differ_between_list_and_answer_import_nothing(self, world: World) -> None:
         world.refund("ours", amount=4000)
         refund = world.processor.books.refunds.pop("hitpay-refund-1")
-        refund.movement = replace(refund.movement, id="rf-list-1")
+        refund.processor_refund = replace(refund.processor_refund, id="rf-list-1")
         world.processor.books.refunds["rf-list-1"] = refund
         observe(world)
         world.live_for(3 * HOUR)
@@ -409,7 +413,7 @@ class TestTheProcessorContradictsItself:
 
     def test_what_is_pending_under_ids_that_do_not_fit_counts_as_others(self, world: World) -> None:
         # Given our pending refund, which is gone, and one of its amount that is pending beside it
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         world.refund("ours", amount=4000)
         world.in_dashboard(4000)
         del world.processor.books.refunds["hitpay-refund-1"]
@@ -527,15 +531,15 @@ class TestTheProcessorContradictsItself:
     def test_what_a_colleague_refunded_and_failed_is_found_when_it_moves_after_all(self) -> None:
         # Given somebody else's refund that was pending, seen by one of ours, and failed; no sweep
         world = paid_world("hyperswitch")
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         moved = world.in_dashboard(4000).id
         with pytest.raises(RefundAmountExceededError):
             world.refund("more", amount=7000)
-        world.processor.books.set_status(moved, MovementStatus.FAILED)
+        world.processor.books.set_status(moved, ProcessorRefundStatus.FAILED)
         world.live_for(HOUR)
         assert [one.state for one in world.imported()] == [State.FAILED]
         # When it moves after all
-        world.processor.books.set_status(moved, MovementStatus.SUCCEEDED)
+        world.processor.books.set_status(moved, ProcessorRefundStatus.SUCCEEDED)
         world.live_for(2 * DAY, every_ms=HOUR)
         # Then Stripe hears of it
         assert world.at_stripe == world.at_processor == 4000
@@ -547,12 +551,12 @@ class TestTheProcessorContradictsItself:
         world = paid_world("hyperswitch")
         moved = world.refund("ours", amount=2500).refund.processor_refund_id or ""
         world.live_for(HOUR)
-        world.processor.books.set_status(moved, MovementStatus.FAILED)
+        world.processor.books.set_status(moved, ProcessorRefundStatus.FAILED)
         world.live_for(2 * DAY, every_ms=HOUR)
         assert world.stored("ours").late_failure_at_ms is not None
         # When it is there again, and the payment lists it by another id
         world.processor.books.lists_other_ids = True
-        world.processor.books.set_status(moved, MovementStatus.SUCCEEDED)
+        world.processor.books.set_status(moved, ProcessorRefundStatus.SUCCEEDED)
         world.live_for(8 * DAY, every_ms=HOUR)
         # Then it is still the one refund, and Stripe is told of it once
         assert world.imported() == []
@@ -567,15 +571,15 @@ class TestTheProcessorContradictsItself:
 
     def test_what_moves_after_all_is_found_under_its_own_id(self, world: World) -> None:
         # Given a refund that failed, and one that succeeded, which the payment lists by other ids
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         failed = world.refund("failed", amount=9000).refund.processor_refund_id or ""
-        world.processor.books.set_status(failed, MovementStatus.FAILED)
+        world.processor.books.set_status(failed, ProcessorRefundStatus.FAILED)
         world.live_for(HOUR)
         world.processor.books.conduct = Conduct()
         world.refund("moved", amount=1000)
         world.processor.books.lists_other_ids = True
         # When the first one moves after all
-        world.processor.books.set_status(failed, MovementStatus.SUCCEEDED)
+        world.processor.books.set_status(failed, ProcessorRefundStatus.SUCCEEDED)
         world.live_for(2 * DAY, every_ms=HOUR)
         # Then its own look-up tells, and Stripe hears of both
         assert world.stored("failed").state is State.SUCCEEDED
@@ -646,7 +650,7 @@ class TestTheGuard:
         world.processor.lists_refunds = False
         moved = world.in_dashboard(8000)
         world.refund("one", amount=1000)
-        world.processor.books.set_status(moved.id, MovementStatus.FAILED)
+        world.processor.books.set_status(moved.id, ProcessorRefundStatus.FAILED)
         assert world.refund("two", amount=9000).refund.state is State.SUCCEEDED
 
     def test_what_the_ledger_has_not_learnt_is_held_by_it_alone(
@@ -686,13 +690,13 @@ class TestTheGuard:
         world.processor.books.checks_amounts = False
         world.processor.fates.append(RequestLost())
         world.refund("ours", amount=4000)
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         moved = world.in_dashboard(8000)
         world.processor.books.conduct = Conduct()
         # When settling would hand it over again, then it does not
         world.live_for(3 * HOUR)
         assert world.noted("guard_tripped") != []
-        world.processor.books.set_status(moved.id, MovementStatus.SUCCEEDED)
+        world.processor.books.set_status(moved.id, ProcessorRefundStatus.SUCCEEDED)
         assert world.at_processor == 8000
 
     def test_an_order_is_not_handed_over_again_for_what_may_move_once_more(self) -> None:
@@ -704,7 +708,9 @@ class TestTheGuard:
         world.processor.fates.append(RequestLost())
         world.refund("ours", amount=4000)
         # When the processor takes that one back, and a colleague refunds a little
-        world.processor.books.set_status(told.processor_refund_id or "", MovementStatus.FAILED)
+        world.processor.books.set_status(
+            told.processor_refund_id or "", ProcessorRefundStatus.FAILED
+        )
         world.in_dashboard(1000)
         world.live_for(3 * HOUR)
         # Then what came back is not spent: Stripe shows it as refunded still
@@ -791,13 +797,13 @@ class TestAPaymentThatCannotBeRead:
     def test_what_moved_after_all_is_found_though_its_payment_cannot_be_read(
         self, world: World
     ) -> None:
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         world.refund("ours", amount=4000)
-        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+        world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.FAILED)
         world.live_for(HOUR)
         assert world.stored("ours").state is State.FAILED
         # When it succeeds after all, and the charge contradicts itself
-        world.processor.books.set_status("hitpay-refund-1", MovementStatus.SUCCEEDED)
+        world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.SUCCEEDED)
         world.processor.charge = unreadable  # type: ignore[method-assign, assignment]
         world.live_for(2 * DAY, every_ms=HOUR)
         # Then its own look-up tells
@@ -896,9 +902,9 @@ class TestLooksAfterwards:
         assert imported.is_before_adoption
         decide_about(world, by_hand_of(world), imported.id, Owed("nobody told"))
         # When it is taken back before Stripe was told, and restored
-        world.processor.books.set_status(moved.id, MovementStatus.FAILED)
+        world.processor.books.set_status(moved.id, ProcessorRefundStatus.FAILED)
         observe(world)
-        world.processor.books.set_status(moved.id, MovementStatus.SUCCEEDED)
+        world.processor.books.set_status(moved.id, ProcessorRefundStatus.SUCCEEDED)
         observe(world)
         world.live_for(2 * DAY, every_ms=HOUR)
         # Then Stripe is told of it
@@ -974,15 +980,15 @@ class TestAnotherAccount:
 class TestPendingForEver:
     """No state without a way out."""
 
-    def test_one_whose_movement_is_gone_goes_to_a_person(self, world: World) -> None:
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+    def test_one_whose_processor_refund_is_gone_goes_to_a_person(self, world: World) -> None:
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         world.refund("ours", amount=4000)
         del world.processor.books.refunds["hitpay-refund-1"]
         world.live_for(26 * HOUR)
         assert world.stored("ours").state is State.REVIEW
 
     def test_one_that_stays_pending_goes_to_a_person(self, world: World) -> None:
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         world.refund("ours", amount=4000)
         world.live_for(31 * DAY, every_ms=HOUR)
         assert world.stored("ours").state is State.REVIEW

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.payment import PaymentKey
 from refund_bridge.domain.refund import Refund, ReportCause
 from refund_bridge.domain.state_machine import ReportState
@@ -131,7 +131,7 @@ class TestUnclear:
         world.book.fates.append(ReportLost())
         with pytest.raises(ReportFailedError):
             world.report(refund.id, receive=8, last=True)
-        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+        world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.FAILED)
         world.observe(PaymentKey("hitpay", "charge-1"), world.deadline())
         # It was sent, so the sums say whether Stripe shows it: read twice, and it does not
         assert world.report(refund.id) is Reported.NOTHING_DUE

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.refund import Refund
 from refund_bridge.ports.ledger import Commit
 from refund_bridge.settling.settling import Settled
@@ -40,7 +40,7 @@ def unknown(world: World, key: str = "k") -> Refund:
 
 
 def pending(world: World) -> Refund:
-    world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+    world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
     return world.refund("k", amount=2500).refund
 
 

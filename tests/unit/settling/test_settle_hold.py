@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from refund_bridge.domain.charge import Movement
+from refund_bridge.domain.charge import ProcessorRefund
 from refund_bridge.domain.instruction import Accepted
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.state_machine import ReportState, State
@@ -30,7 +30,7 @@ class TestHold:
         stored = world.stored("k")
         assert (stored.state, stored.looks, stored.look_ups) == (State.REVIEW, 0, 0)
         assert (waits(world), world.payment().slot) == (DAY_MS, stored.id)
-        reason = "no movement found during the hold"
+        reason = "no processor refund found during the hold"
         line = stored.history[-1]
         assert (line.cause, line.actor, line.evidence) == (reason, "settle_refunds", {})
         assert world.noted("refund_needs_review") == [{"refund_id": refund.id, "reason": reason}]
@@ -109,7 +109,7 @@ class TestHold:
         assert settle_when_due(world) is Settled.HELD
         looked = world.stored("k")
         assert looked.history == stored.history
-        assert looked.last_look == "2 movements of this amount"
+        assert looked.last_look == "2 processor refunds of this amount"
         assert (looked.looks, looked.look_ups) == (1, 1)
         assert len(world.noted("refund_needs_review")) == 1
         # And neither is imported meanwhile
@@ -130,7 +130,7 @@ def test_a_late_answer_to_a_refund_that_failed_by_the_hold_is_believed() -> None
     ours = world.processor.books.move(
         world.processor.books.charges["charge-1"], Money(2500, "sgd"), refund.id
     )
-    assert isinstance(ours, Movement)
+    assert isinstance(ours, ProcessorRefund)
     sent = replace(failed, refund=refund)
     world.execute.recorder.outcome(sent, Accepted(ours), "test", world.deadline())
     # Then it has succeeded after all, and Stripe is owed it

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from refund_bridge.domain.charge import Charge, MovementStatus
+from refund_bridge.domain.charge import Charge, ProcessorRefundStatus
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import payment_key_of
 from refund_bridge.domain.refund import Failure
@@ -131,7 +131,7 @@ class TestTaking:
     def test_a_success_that_came_back_without_a_webhook_is_noticed(self, world: World) -> None:
         refund = world.refund("k").refund
         world.report(refund.id)
-        world.processor.books.set_status("hitpay-refund-1", MovementStatus.FAILED)
+        world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.FAILED)
         settle_when_due(world)
         assert world.stored("k").late_failure_at_ms is not None
         assert len(world.noted("refund_taken_back")) == 1
@@ -144,7 +144,7 @@ class TestTaking:
         world.report(refund.id)
 
         # When it shows the refund as failed, and the rest of the payment is refunded
-        world.processor.books.set_status("hyperswitch-refund-1", MovementStatus.FAILED)
+        world.processor.books.set_status("hyperswitch-refund-1", ProcessorRefundStatus.FAILED)
         settle_when_due(world)
         assert world.refund("rest").refund.amount == 9399
 
@@ -226,7 +226,7 @@ class TestBackoff:
         assert seen == [1, 2, 5, 15, 30, 60, 60, 60]
         stored = world.stored("k")
         assert (stored.looks, stored.look_ups) == (8, 8)
-        assert stored.last_look == "no movement found"
+        assert stored.last_look == "no processor refund found"
 
     @pytest.mark.parametrize(
         ("error", "told"),

@@ -1,8 +1,8 @@
-"""A movement that is known is followed to its end, and seen if it is taken back."""
+"""A processor refund that is known is followed to its end, and seen if it is taken back."""
 
 from dataclasses import replace
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import Accepted
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.state_machine import ReportState, State
@@ -19,7 +19,9 @@ class TestPending:
 
     def test_it_is_reported_once_it_is_final(self, world: World) -> None:
         world.processor.books.conduct = Conduct(
-            MovementStatus.PENDING, last=MovementStatus.SUCCEEDED, after_ms=30 * STEP_MS
+            ProcessorRefundStatus.PENDING,
+            last=ProcessorRefundStatus.SUCCEEDED,
+            after_ms=30 * STEP_MS,
         )
         refund = world.refund("k", amount=2500).refund
         world.settle_for(20 * STEP_MS)
@@ -31,7 +33,7 @@ class TestPending:
 
     def test_when_it_fails_its_money_is_freed(self, world: World) -> None:
         world.processor.books.conduct = Conduct(
-            MovementStatus.PENDING, last=MovementStatus.FAILED, after_ms=STEP_MS
+            ProcessorRefundStatus.PENDING, last=ProcessorRefundStatus.FAILED, after_ms=STEP_MS
         )
         world.refund("k", amount=2500)
         world.settle_for(5 * STEP_MS)
@@ -40,10 +42,12 @@ class TestPending:
         assert stored.report.state is ReportState.NOT_DUE
 
     def test_a_webhook_ends_it_at_once(self, world: World) -> None:
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         refund = world.refund("k", amount=2500).refund
         assert refund.processor_refund_id is not None
-        world.processor.books.set_status(refund.processor_refund_id, MovementStatus.SUCCEEDED)
+        world.processor.books.set_status(
+            refund.processor_refund_id, ProcessorRefundStatus.SUCCEEDED
+        )
         for _ in range(3):
             world.observe(world.payment().key, world.deadline())
         assert world.stored("k").state is State.SUCCEEDED
@@ -51,7 +55,7 @@ class TestPending:
 
 
 class TestFollowingUp:
-    """The movement is known, and not done."""
+    """The processor refund is known, and not done."""
 
     def test_one_that_is_still_pending_is_held(self, world: World) -> None:
         pending(world)
@@ -79,7 +83,7 @@ class TestFollowingUp:
 
     def test_one_that_has_ended_is_written_with_who_looked(self, world: World) -> None:
         refund = pending(world)
-        world.processor.books.set_status("hitpay-refund-1", MovementStatus.SUCCEEDED)
+        world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.SUCCEEDED)
         world.clock.advance(STEP_MS)
         assert settle(world) is Settled.MOVED_ON
         line = world.stored("k").history[-2]
@@ -93,7 +97,7 @@ class TestFollowingUp:
     def test_one_that_shows_another_refund_is_for_a_person(self, world: World) -> None:
         refund = pending(world)
         shown = world.processor.books.refunds["hitpay-refund-1"]
-        shown.movement = replace(shown.movement, money=Money(1, "sgd"))
+        shown.processor_refund = replace(shown.processor_refund, money=Money(1, "sgd"))
         assert settle(world) is Settled.MOVED_ON
         reason = "the processor shows another refund"
         assert world.stored("k").state is State.REVIEW
@@ -107,12 +111,12 @@ class TestFollowingUp:
         assert waits(world) == STEP_MS
 
     def test_a_bound_review_is_followed_to_its_end(self, world: World) -> None:
-        # Given a review that is bound to a movement which is not done
+        # Given a review that is bound to a processor refund which is not done
         refund = pending(world)
         world.ledger.refunds[refund.id] = replace(world.stored("k"), state=State.REVIEW)
         world.processor.lists_refunds = False
-        world.processor.books.set_status("hitpay-refund-1", MovementStatus.SUCCEEDED)
-        # Then the movement itself is read, not the charge
+        world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.SUCCEEDED)
+        # Then the processor refund itself is read, not the charge
         assert settle(world) is Settled.MOVED_ON
         assert world.stored("k").state is State.SUCCEEDED
 
@@ -123,7 +127,7 @@ class TestTakenBack:
     def test_before_the_report_stripe_is_not_told(self, world: World) -> None:
         refund = world.refund("k", amount=2500).refund
         assert refund.processor_refund_id is not None
-        world.processor.books.set_status(refund.processor_refund_id, MovementStatus.FAILED)
+        world.processor.books.set_status(refund.processor_refund_id, ProcessorRefundStatus.FAILED)
         world.observe(world.payment().key, world.deadline())
         assert world.report(refund.id) is Reported.NOTHING_DUE
         assert world.book.asked == []
@@ -133,17 +137,17 @@ class TestTakenBack:
 
 def test_a_review_that_is_bound_is_followed_as_closely_as_a_pending_refund(world: World) -> None:
     # Given a review, and then the late answer to the call itself: accepted, and pending
-    world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+    world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
     world.processor.fates.append(ReplyLost())
     refund = world.refund("k", amount=2500).refund
     world.processor.refund_in_dashboard("charge-1", 2500)
     world.settle_due()
     review = Stored(world.stored("k"), world.payment())
     assert review.refund.state is State.REVIEW
-    (movement,) = world.processor.moved_by(refund.id)
-    world.observe.recorder.outcome(review, Accepted(movement), "test", world.deadline())
+    (processor_refund,) = world.processor.moved_by(refund.id)
+    world.observe.recorder.outcome(review, Accepted(processor_refund), "test", world.deadline())
     # When it succeeds a little later, then that is known within minutes
     world.settle_for(2 * STEP_MS)
-    world.processor.books.set_status(movement.id, MovementStatus.SUCCEEDED)
+    world.processor.books.set_status(processor_refund.id, ProcessorRefundStatus.SUCCEEDED)
     world.settle_for(10 * STEP_MS)
     assert world.stored("k").state is State.SUCCEEDED

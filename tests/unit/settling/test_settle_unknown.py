@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.evidence import Ambiguous, judge
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.state_machine import ReportState, State
@@ -27,17 +27,20 @@ DAY_MS = 24 * 60 * STEP_MS
 class TestUnknown:
     """A refund whose answer was lost."""
 
-    def test_a_movement_that_only_it_can_have_made_is_its_own(self, world: World) -> None:
+    def test_a_processor_refund_that_only_it_can_have_made_is_its_own(self, world: World) -> None:
         # Given a refund that was executed, and its answer lost
         world.processor.fates.append(ReplyLost())
         refund = world.refund("k", amount=2500).refund
         # When settling looks
         world.clock.advance(STEP_MS)
         assert settle(world) is Settled.MOVED_ON
-        # Then it succeeded, bound to that movement, its report due and rung for
+        # Then it succeeded, bound to that processor refund, its report due and rung for
         settled = world.stored("k")
-        (movement,) = world.processor.moved_by(refund.id)
-        assert (settled.state, settled.processor_refund_id) == (State.SUCCEEDED, movement.id)
+        (processor_refund,) = world.processor.moved_by(refund.id)
+        assert (settled.state, settled.processor_refund_id) == (
+            State.SUCCEEDED,
+            processor_refund.id,
+        )
         assert settled.report.state is ReportState.DUE
         assert world.doorbell.rung == [refund.id]
         assert (world.payment().slot, world.payment().moved) == (None, 2500)
@@ -75,9 +78,9 @@ class TestUnknown:
         world.settle_for(4 * 3_600_000)
         assert world.stored("k").state is State.REVIEW
 
-    def test_a_movement_from_before_the_attempt_is_not_ours(self, world: World) -> None:
+    def test_a_processor_refund_from_before_the_attempt_is_not_ours(self, world: World) -> None:
         # Given a failed refund in the dashboard, of the same amount, before ours
-        world.processor.books.conduct = Conduct(MovementStatus.FAILED)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.FAILED)
         world.processor.refund_in_dashboard("charge-1", 2500)
         world.processor.books.conduct = Conduct()
         world.processor.fates.append(ReplyLost())
@@ -86,13 +89,13 @@ class TestUnknown:
         world.settle_due()
         assert world.stored("k").processor_refund_id == world.processor.moved_by(refund.id)[0].id
 
-    def test_a_failed_movement_of_the_same_amount_frees_nothing_while_ours_may_still_arrive(
+    def test_a_failed_processor_refund_of_the_same_amount_frees_nothing_while_ours_may_still_arrive(
         self, world: World
     ) -> None:
         # Given an order that arrives late, and a dashboard refund of its amount that fails
         world.processor.fates.append(ExecutedLate(6 * 3_600_000))
         refund = world.refund("k", amount=2500).refund
-        world.processor.books.conduct = Conduct(MovementStatus.FAILED)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.FAILED)
         world.processor.refund_in_dashboard("charge-1", 2500)
         world.processor.books.conduct = Conduct()
         # When settling looks, then its money stays held
@@ -119,7 +122,7 @@ class TestUnknown:
 
 
 class TestFound:
-    """The movement is found."""
+    """The processor refund is found."""
 
     def test_one_that_is_pending_is_not_rung_for_and_its_looks_count_anew(
         self, world: World
@@ -127,7 +130,7 @@ class TestFound:
         unknown(world)
         for _ in range(2):
             settle_when_due(world)
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         world.processor.refund_in_dashboard("charge-1", 2500)
         assert settle_when_due(world) is Settled.MOVED_ON
         stored = world.stored("k")
@@ -137,18 +140,20 @@ class TestFound:
     def test_one_that_another_refund_claims_a_moment_earlier_is_not_ours(
         self, world: World
     ) -> None:
-        # Given a movement that is claimed between reading and writing
+        # Given a processor refund that is claimed between reading and writing
         world.processor.fates.append(ReplyLost())
         world.refund("k", amount=2500)
         before_next_commit(
             world,
-            lambda _: world.ledger.movements.update({("hitpay", "hitpay-refund-1"): "rfd_other"}),
+            lambda _: world.ledger.processor_refunds.update(
+                {("hitpay", "hitpay-refund-1"): "rfd_other"}
+            ),
         )
         # Then it is held, and found to be another's the next time
         assert settle(world) is Settled.HELD
         assert settle_when_due(world) is Settled.HELD
         assert world.stored("k").state is State.UNKNOWN
-        assert world.stored("k").last_look == "no movement found"
+        assert world.stored("k").last_look == "no processor refund found"
 
     def test_of_a_thousand_refunds_on_a_charge_the_owners_can_be_asked_for(
         self, world: World
@@ -158,14 +163,14 @@ class TestFound:
         for _ in range(1001):
             world.processor.refund_in_dashboard("charge-1", 1)
         assert settle(world) is Settled.HELD
-        assert world.stored("k").last_look == "no movement found"
+        assert world.stored("k").last_look == "no processor refund found"
 
 
 class TestFoundFailed:
     """The only candidate failed: perhaps it is somebody else's, and ours may still arrive."""
 
     def failed_in_dashboard(self, world: World) -> None:
-        world.processor.books.conduct = Conduct(MovementStatus.FAILED)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.FAILED)
         world.processor.refund_in_dashboard("charge-1", 2500)
 
     def test_during_the_hold_it_decides_nothing(self, world: World) -> None:
@@ -174,7 +179,7 @@ class TestFoundFailed:
         assert settle(world) is Settled.HELD
         stored = world.stored("k")
         assert (stored.state, stored.processor_refund_id) == (State.UNKNOWN, None)
-        assert stored.last_look == "no movement found"
+        assert stored.last_look == "no processor refund found"
         assert stored.look_ups == 1
 
     def test_after_the_hold_it_is_for_a_person(self, world: World) -> None:
@@ -187,7 +192,7 @@ class TestFoundFailed:
 
     def test_one_that_shows_our_order_was_ours(self, world: World) -> None:
         world.processor.books.names_orders = True
-        world.processor.books.conduct = Conduct(MovementStatus.FAILED)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.FAILED)
         world.processor.fates.append(ReplyLost())
         world.refund("k", amount=2500)
         assert settle(world) is Settled.MOVED_ON
@@ -250,7 +255,7 @@ class TestAnotherAmountUnderOurOrder:
         made.processor.fates.append(ReplyLost())
         made.refund("k", amount=2500)
         (moved,) = made.processor.books.refunds.values()
-        moved.movement = replace(moved.movement, money=Money(2400, "sgd"))
+        moved.processor_refund = replace(moved.processor_refund, money=Money(2400, "sgd"))
         return made
 
     def test_it_is_no_evidence_that_nothing_moved(self, world: World) -> None:
@@ -265,13 +270,13 @@ class TestAnotherAmountUnderOurOrder:
         assert world.payment().refundable == 9999 - 2500
 
 
-def test_a_movement_of_the_very_second_of_the_attempt_is_not_older_than_it() -> None:
+def test_a_processor_refund_of_the_very_second_of_the_attempt_is_not_older_than_it() -> None:
     # Given no snapshot, and a processor that tells whole seconds
     world = World(verify_charge=VerifyCharge.NEVER)
     world.pay()
     world.clock.advance(500)
     world.processor.fates.append(ReplyLost())
     world.refund("k", amount=2500)
-    # When settling looks, then the movement is ours, though its second began before we did
+    # When settling looks, then the processor refund is ours, though its second began before we did
     world.settle_due()
     assert world.stored("k").state is State.SUCCEEDED

@@ -8,11 +8,11 @@ from refund_bridge.domain.arrival import Arrival
 from refund_bridge.domain.money import Money
 
 # So many refunds of one charge can be told apart; nobody makes as many by hand.
-MOVEMENTS_MAX: Final = 1000
+PROCESSOR_REFUNDS_MAX: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Movement:
+class ProcessorRefund:
     """A refund as the processor shows it.
 
     Attributes:
@@ -22,7 +22,7 @@ class Movement:
         refunded_at_ms: when the money moved, Unix milliseconds, if the processor says so.
         created_at_ms: when the processor made the refund, if it says so.
         order_id: the id of the refund here that ordered it, if the processor shows that. It is
-            certain then: no other order made this movement.
+            certain then: no other order made this processor refund.
         payment_method: where the money of an unlinked refund went, by the processor's id.
         failure_code: the processor's code for why it failed, if it gives one.
         failure_message: the processor's sentence on that; one short line, no secret.
@@ -33,7 +33,7 @@ class Movement:
     id: str
     payment_id: str
     money: Money
-    status: "MovementStatus"
+    status: "ProcessorRefundStatus"
     processor_status: str | None = None
     refunded_at_ms: int | None = None
     created_at_ms: int | None = None
@@ -44,8 +44,8 @@ class Movement:
     fee: Money | None = None
 
 
-class MovementStatus(StrEnum):
-    """What became of a movement, in this product's words."""
+class ProcessorRefundStatus(StrEnum):
+    """What became of a processor refund, in this product's words."""
 
     SUCCEEDED = "succeeded"
     PENDING = "pending"
@@ -67,8 +67,8 @@ class Charge:
     Attributes:
         id: as the processor spells it.
         refunded: what it says was refunded in all, minor units.
-        movements: the refunds it lists, at most ``MOVEMENTS_MAX``; ``None`` if it lists none in a
-            form that can be read, or more.
+        processor_refunds: the refunds it lists, at most ``PROCESSOR_REFUNDS_MAX``; ``None`` if it
+            lists none in a form that can be read, or more.
         method: the payment method's name at the processor, if it says so.
         arrival: when a refund's money reaches the customer, if the processor says it of the method.
         request_id: the processor's id of what the customer was asked to pay, if it says so.
@@ -82,7 +82,7 @@ class Charge:
     processor_status: str
     money: Money
     refunded: int
-    movements: tuple[Movement, ...] | None
+    processor_refunds: tuple[ProcessorRefund, ...] | None
     method: str | None = None
     arrival: Arrival | None = None
     request_id: str | None = None
@@ -95,7 +95,11 @@ class Charge:
 
         What it lists as pending is on its way, whether or not its sum holds it already.
         """
-        alive = (one for one in self.movements or () if one.status is not MovementStatus.FAILED)
+        alive = (
+            one
+            for one in self.processor_refunds or ()
+            if one.status is not ProcessorRefundStatus.FAILED
+        )
         return self.money.amount - max(self.refunded, sum(one.money.amount for one in alive))
 
 
@@ -106,17 +110,17 @@ class ListedCharge:
     Attributes:
         refunded: what it says was refunded in all, minor units; ``None`` if it does not say that,
             or not in a form that can be read.
-        movements: ids of the refunds that it lists, but for those that failed; none if it lists
-            none in a form that can be read.
+        processor_refunds: ids of the refunds that it lists, but for those that failed; none if it
+            lists none in a form that can be read.
     """
 
     id: str
     refunded: int | None
-    movements: tuple[str, ...] = ()
+    processor_refunds: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, charge: Charge) -> "ListedCharge":
         """The charge as the list has it."""
-        listed = charge.movements or ()
-        alive = tuple(one.id for one in listed if one.status is not MovementStatus.FAILED)
+        listed = charge.processor_refunds or ()
+        alive = tuple(one.id for one in listed if one.status is not ProcessorRefundStatus.FAILED)
         return cls(charge.id, charge.refunded, alive)

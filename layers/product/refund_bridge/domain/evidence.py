@@ -1,6 +1,7 @@
 """What a charge's refunds say about one of ours whose outcome is unknown: pure.
 
-A movement that shows which order made it is certainly ours or certainly not. HitPay's refund
+A processor refund that shows which order made it is certainly ours or certainly not. HitPay's
+refund
 carries no reference of ours, so there it is recognised by elimination: it is on our charge, has our
 amount and currency, was not there before we sent, and belongs to nobody else.
 """
@@ -9,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refund_bridge.domain.charge import Charge, Movement, MovementStatus
+from refund_bridge.domain.charge import Charge, ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.refund import Refund
 
 # Provider times are whole seconds in two time zones, from clocks that are not ours.
@@ -19,14 +20,14 @@ TAKEN: Final = "another refund has what our order moved"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Exactly one movement can be ours, so it is."""
+    """Exactly one processor refund can be ours, so it is."""
 
-    movement: Movement
+    processor_refund: ProcessorRefund
 
 
 @dataclass(frozen=True, slots=True)
 class NoneYet:
-    """No movement can be ours; not found yet is not failed."""
+    """No processor refund can be ours; not found yet is not failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Ambiguous:
     """
 
     reason: str
-    movement_ids: tuple[str, ...]
+    processor_refund_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,57 +53,63 @@ class KeyNotShown:
 Verdict = Found | NoneYet | Ambiguous | Unreadable | KeyNotShown
 
 
-def stands_for(movement: Movement, refund: Refund) -> bool:
-    """Whether what a look-up shows is the movement that the refund is bound to, and no other."""
+def stands_for(processor_refund: ProcessorRefund, refund: Refund) -> bool:
+    """Whether a look-up shows the processor refund that the refund is bound to, and no other."""
     return (
-        movement.id == refund.processor_refund_id
-        and movement.payment_id.casefold() == (refund.refunded_payment or "").casefold()
-        and (movement.money.amount, movement.money.currency) == (refund.amount, refund.currency)
-        and (not refund.request.is_unlinked or _goes_to_its_method(movement, refund))
+        processor_refund.id == refund.processor_refund_id
+        and processor_refund.payment_id.casefold() == (refund.refunded_payment or "").casefold()
+        and (processor_refund.money.amount, processor_refund.money.currency)
+        == (refund.amount, refund.currency)
+        and (not refund.request.is_unlinked or _goes_to_its_method(processor_refund, refund))
     )
 
 
-def _goes_to_its_method(movement: Movement, refund: Refund) -> bool:
-    return movement.payment_method in (None, refund.request.reference_id)
+def _goes_to_its_method(processor_refund: ProcessorRefund, refund: Refund) -> bool:
+    return processor_refund.payment_method in (None, refund.request.reference_id)
 
 
-def can_stand_for(movement: Movement, refund: Refund) -> bool:
+def can_stand_for(processor_refund: ProcessorRefund, refund: Refund) -> bool:
     """Whether it is what the refund was to move, wherever the refund is bound to."""
-    return stands_for(movement, replace(refund, processor_refund_id=movement.id))
+    return stands_for(processor_refund, replace(refund, processor_refund_id=processor_refund.id))
 
 
-def is_made_by(movement: Movement, refund_id: str | None) -> bool:
-    """Whether the movement shows that the refund's order made it, and has not failed since."""
-    is_its_order = refund_id is not None and movement.order_id == refund_id
-    return is_its_order and movement.status is not MovementStatus.FAILED
+def is_made_by(processor_refund: ProcessorRefund, refund_id: str | None) -> bool:
+    """Whether the processor refund shows the refund's order, and has not failed since."""
+    is_its_order = refund_id is not None and processor_refund.order_id == refund_id
+    return is_its_order and processor_refund.status is not ProcessorRefundStatus.FAILED
 
 
-def of_our_order(refund: Refund, movement: Movement) -> Verdict:
-    """What it means that the processor shows ``movement`` as what our order came to."""
-    if can_stand_for(movement, refund):
-        return Found(replace(movement, order_id=refund.id))
-    return Ambiguous("the processor shows another refund under our key", (movement.id,))
+def of_our_order(refund: Refund, processor_refund: ProcessorRefund) -> Verdict:
+    """What it means that the processor shows ``processor_refund`` as what our order came to."""
+    if can_stand_for(processor_refund, refund):
+        return Found(replace(processor_refund, order_id=refund.id))
+    return Ambiguous("the processor shows another refund under our key", (processor_refund.id,))
 
 
 def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict:
-    """What ``charge`` says of ``refund``; ``claimed`` maps movements to the refunds that own them.
+    """What ``charge`` says of ``refund``; ``claimed`` maps processor refunds to their owners.
 
     With a snapshot of the charge from before sending, what is in it is older than our attempt.
-    Without one, only the movement's time can tell, and not exactly.
+    Without one, only the processor refund's time can tell, and not exactly.
     """
-    if charge.movements is None:
+    if charge.processor_refunds is None:
         return Unreadable()
     taken = [
-        movement
-        for movement in charge.movements
-        if is_made_by(movement, refund.id) and claimed.get(movement.id, refund.id) != refund.id
+        processor_refund
+        for processor_refund in charge.processor_refunds
+        if is_made_by(processor_refund, refund.id)
+        and claimed.get(processor_refund.id, refund.id) != refund.id
     ]
     if taken:
         # As after a restore: imported when nobody here knew of our order.
         return Ambiguous(TAKEN, _ids_of(taken))
-    candidates = alike(refund, charge.movements, claimed)
-    ordered = [movement for movement in candidates if movement.order_id == refund.id]
-    if not all(is_its_amount(movement, refund) for movement in ordered):
+    candidates = alike(refund, charge.processor_refunds, claimed)
+    ordered = [
+        processor_refund
+        for processor_refund in candidates
+        if processor_refund.order_id == refund.id
+    ]
+    if not all(is_its_amount(processor_refund, refund) for processor_refund in ordered):
         return Ambiguous("another amount under our order", _ids_of(ordered))
     if ordered:
         return _only(ordered)
@@ -112,39 +119,42 @@ def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict
 
 
 def alike(
-    refund: Refund, movements: Sequence[Movement], claimed: Mapping[str, str]
-) -> list[Movement]:
-    """The movements that can be the refund's: not there before, and nobody else's.
+    refund: Refund, processor_refunds: Sequence[ProcessorRefund], claimed: Mapping[str, str]
+) -> list[ProcessorRefund]:
+    """The processor refunds that can be the refund's: not there before, and nobody else's.
 
     They are of its amount, or show that its order made them, whatever they moved. One that failed
     and does not show the order tells nothing: it may be anybody's.
     """
     return [
-        movement
-        for movement in movements
+        processor_refund
+        for processor_refund in processor_refunds
         if (
-            movement.order_id == refund.id
+            processor_refund.order_id == refund.id
             or (
-                movement.order_id is None
-                and movement.status is not MovementStatus.FAILED
-                and is_its_amount(movement, refund)
+                processor_refund.order_id is None
+                and processor_refund.status is not ProcessorRefundStatus.FAILED
+                and is_its_amount(processor_refund, refund)
             )
         )
-        and movement.id not in (refund.snapshot or ())
-        and claimed.get(movement.id, refund.id) == refund.id
+        and processor_refund.id not in (refund.snapshot or ())
+        and claimed.get(processor_refund.id, refund.id) == refund.id
     ]
 
 
-def is_its_amount(movement: Movement, refund: Refund) -> bool:
-    """Whether the movement moved just what the refund was to move."""
-    return (movement.money.amount, movement.money.currency) == (refund.amount, refund.currency)
+def is_its_amount(processor_refund: ProcessorRefund, refund: Refund) -> bool:
+    """Whether the processor refund moved just what the refund was to move."""
+    return (processor_refund.money.amount, processor_refund.money.currency) == (
+        refund.amount,
+        refund.currency,
+    )
 
 
 def is_too_old(
-    refund: Refund, movement: Movement, *, tolerance_ms: int = CLOCK_TOLERANCE_MS
+    refund: Refund, processor_refund: ProcessorRefund, *, tolerance_ms: int = CLOCK_TOLERANCE_MS
 ) -> bool:
-    """Whether the movement is from before the refund was sent, whatever the clocks say."""
-    made_ms = movement.created_at_ms or movement.refunded_at_ms
+    """Whether the processor refund is from before the refund was sent, whatever the clocks say."""
+    made_ms = processor_refund.created_at_ms or processor_refund.refunded_at_ms
     return made_ms is not None and made_ms < _started_ms(refund) - tolerance_ms
 
 
@@ -153,28 +163,30 @@ def _started_ms(refund: Refund) -> int:
     return (refund.started_at_ms or refund.created_at_ms) // 1000 * 1000
 
 
-def _by_time(refund: Refund, candidates: list[Movement]) -> Verdict:
+def _by_time(refund: Refund, candidates: list[ProcessorRefund]) -> Verdict:
     started_ms = _started_ms(refund)
-    younger: list[Movement] = []
-    for movement in candidates:
-        created_ms = movement.created_at_ms or movement.refunded_at_ms
+    younger: list[ProcessorRefund] = []
+    for processor_refund in candidates:
+        created_ms = processor_refund.created_at_ms or processor_refund.refunded_at_ms
         if created_ms is None:
-            return Ambiguous("a movement without a time", (movement.id,))
+            return Ambiguous("a processor refund without a time", (processor_refund.id,))
         if created_ms >= started_ms:
-            younger.append(movement)
-        elif not is_too_old(refund, movement):
-            return Ambiguous("a movement shortly before the attempt", (movement.id,))
+            younger.append(processor_refund)
+        elif not is_too_old(refund, processor_refund):
+            return Ambiguous(
+                "a processor refund shortly before the attempt", (processor_refund.id,)
+            )
     return _only(younger)
 
 
-def _only(candidates: list[Movement]) -> Verdict:
+def _only(candidates: list[ProcessorRefund]) -> Verdict:
     if not candidates:
         return NoneYet()
     if len(candidates) == 1:
         return Found(candidates[0])
-    return Ambiguous(f"{len(candidates)} movements of this amount", _ids_of(candidates))
+    return Ambiguous(f"{len(candidates)} processor refunds of this amount", _ids_of(candidates))
 
 
-def _ids_of(movements: list[Movement]) -> tuple[str, ...]:
+def _ids_of(processor_refunds: list[ProcessorRefund]) -> tuple[str, ...]:
     """As many as a line of history has room for."""
-    return tuple(movement.id for movement in movements[:10])
+    return tuple(processor_refund.id for processor_refund in processor_refunds[:10])

@@ -1,9 +1,9 @@
-"""A movement that somebody else made, as a refund of its own: pure."""
+"""A processor refund that somebody else made, as a refund of its own: pure."""
 
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.outcome import (
     evidence_of,
     owing_report,
@@ -29,7 +29,7 @@ ACTOR: Final = "refund-bridge"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Import:
-    """What is known where a movement is imported.
+    """What is known where a processor refund is imported.
 
     Attributes:
         payment_intent: the PaymentIntent that a payment of Stripe's own belongs to, if any.
@@ -44,25 +44,27 @@ class Import:
     since_ms: int
     now_ms: int
 
-    def refund_of(self, movement: Movement, *, contradicts: str | None = None) -> Refund:
-        """The refund that stands for ``movement``, bound to it, its report due if one is owed.
+    def refund_of(
+        self, processor_refund: ProcessorRefund, *, contradicts: str | None = None
+    ) -> Refund:
+        """The refund that stands for the processor refund, bound to it; its report is due if owed.
 
         It is due for settling at once, which rings when whoever made it had time to report it.
         """
-        is_old = contradicts is None and self._is_old(movement)
+        is_old = contradicts is None and self._is_old(processor_refund)
         why = Why(
             at_ms=self.now_ms,
             cause=BEFORE_ADOPTION if is_old else "found_on_charge",
             actor=ACTOR,
-            evidence=evidence_of(movement),
+            evidence=evidence_of(processor_refund),
         )
         refund = Refund(
-            id=imported_refund_id(self.key.processor, movement.id, self.stage),
+            id=imported_refund_id(self.key.processor, processor_refund.id, self.stage),
             request=RefundRequest(
                 reference_type=self._reference_type,
                 reference_id=self._reference_id,
-                amount=movement.money.amount,
-                currency=movement.money.currency,
+                amount=processor_refund.money.amount,
+                currency=processor_refund.money.currency,
             ),
             source=Source.PROCESSOR,
             state=State.SUCCEEDED,
@@ -71,21 +73,21 @@ class Import:
             payment_record=self.payment_record,
             payment_intent=self.payment_intent,
             invoice=None,
-            amount=movement.money.amount,
-            currency=movement.money.currency,
-            created_at_ms=made_ms(movement) or self.now_ms,
+            amount=processor_refund.money.amount,
+            currency=processor_refund.money.currency,
+            created_at_ms=made_ms(processor_refund) or self.now_ms,
             updated_at_ms=self.now_ms,
-            processor_refund_id=movement.id,
-            fee=movement.fee,
+            processor_refund_id=processor_refund.id,
+            fee=processor_refund.fee,
             contradicts=contradicts,
             report=report_at_birth(self.key),
         )
-        if movement.status is MovementStatus.PENDING:
+        if processor_refund.status is ProcessorRefundStatus.PENDING:
             return replace(born(refund, Event.IMPORT_PENDING, why), next_check_ms=self.now_ms)
         succeeded = born(refund, Event.IMPORT_SUCCEEDED, why)
         if is_old and not self.key.is_stripes_own:
-            return replace(succeeded, report=self._not_owed(succeeded, movement))
-        return owing_report(succeeded, movement, why)
+            return replace(succeeded, report=self._not_owed(succeeded, processor_refund))
+        return owing_report(succeeded, processor_refund, why)
 
     @property
     def _reference_type(self) -> ReferenceType:
@@ -95,32 +97,32 @@ class Import:
     def _reference_id(self) -> str:
         return self.key.charge_id if self.key.is_stripes_own else self.payment_record or ""
 
-    def _is_old(self, movement: Movement) -> bool:
+    def _is_old(self, processor_refund: ProcessorRefund) -> bool:
         """Whether it succeeded before then, by a clock that may be off and in any zone."""
-        at_ms = movement.refunded_at_ms or movement.created_at_ms
+        at_ms = processor_refund.refunded_at_ms or processor_refund.created_at_ms
         return (
-            movement.status is MovementStatus.SUCCEEDED
+            processor_refund.status is ProcessorRefundStatus.SUCCEEDED
             and at_ms is not None
             and at_ms < self.since_ms
         )
 
-    def _not_owed(self, refund: Refund, movement: Movement) -> Report:
+    def _not_owed(self, refund: Refund, processor_refund: ProcessorRefund) -> Report:
         """Frozen all the same: a person may say that Stripe is owed it."""
         parameters = None
         if refund.payment_record is not None:
-            parameters = report_parameters(refund, movement, at_ms=self.now_ms)
+            parameters = report_parameters(refund, processor_refund, at_ms=self.now_ms)
         return Report(cause=ReportCause.BEFORE_ADOPTION, parameters=parameters)
 
 
-def made_ms(movement: Movement) -> int | None:
-    """When the processor says that the movement was made, Unix milliseconds."""
-    return movement.created_at_ms or movement.refunded_at_ms
+def made_ms(processor_refund: ProcessorRefund) -> int | None:
+    """When the processor says that the processor refund was made, Unix milliseconds."""
+    return processor_refund.created_at_ms or processor_refund.refunded_at_ms
 
 
-def is_importable(movement: Movement, currency: str) -> bool:
-    """Whether the movement moved money, or may yet, in the payment's currency."""
+def is_importable(processor_refund: ProcessorRefund, currency: str) -> bool:
+    """Whether the processor refund moved money, or may yet, in the payment's currency."""
     return (
-        movement.status is not MovementStatus.FAILED
-        and movement.money.amount > 0
-        and movement.money.currency == currency
+        processor_refund.status is not ProcessorRefundStatus.FAILED
+        and processor_refund.money.amount > 0
+        and processor_refund.money.currency == currency
     )

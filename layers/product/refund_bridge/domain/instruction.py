@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from refund_bridge.domain.charge import Movement
+from refund_bridge.domain.charge import ProcessorRefund
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund import PaymentMethodKind
 
@@ -54,7 +54,7 @@ class UnlinkedOrder:
 class Accepted:
     """The processor has the refund; amount, currency and payment (or method) are as asked."""
 
-    movement: Movement
+    processor_refund: ProcessorRefund
 
 
 @dataclass(frozen=True, slots=True)

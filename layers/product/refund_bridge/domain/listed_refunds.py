@@ -4,7 +4,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from refund_bridge.domain.charge import MOVEMENTS_MAX, Charge, Movement, MovementStatus
+from refund_bridge.domain.charge import (
+    PROCESSOR_REFUNDS_MAX,
+    Charge,
+    ProcessorRefund,
+    ProcessorRefundStatus,
+)
 from refund_bridge.domain.payment import Payment, PaymentKey, learn_foreign, payment_key_of
 from refund_bridge.domain.payment_snapshot import PaymentView
 from refund_bridge.domain.refund import Refund
@@ -12,7 +17,7 @@ from refund_bridge.domain.state_machine import FREED, State
 
 
 def is_listed_otherwise(refund: Refund, key: PaymentKey, listed: Sequence[str]) -> bool:
-    """Whether a refund of that payment, whose order a movement shows, is listed by another id.
+    """Whether the payment lists a refund, whose order a processor refund shows, by another id.
 
     If what it is bound to is listed as well, those are two: it was bound to somebody else's.
     """
@@ -26,17 +31,17 @@ def ids_fit(charge: Charge, owners: Mapping[str, Refund], unlisted: Sequence[Ref
     If one is not listed, though the sum says that it is there, or something of its amount is, what
     is listed under an unknown id may be that very refund: then nobody can tell what others made.
     """
-    unknown = {one.money.amount for one in charge.movements or () if one.id not in owners}
+    unknown = {one.money.amount for one in charge.processor_refunds or () if one.id not in owners}
     amount = sum(moved_amount(one) for one in unlisted)
     ours = amount + sum(moved_amount(one) for one in owners.values())
     is_summed = amount > 0 and charge.refunded >= ours
     return not is_summed and not any(one.amount in unknown for one in unlisted)
 
 
-def listed_in(view: PaymentView) -> tuple[Movement, ...]:
+def listed_in(view: PaymentView) -> tuple[ProcessorRefund, ...]:
     """What the charge lists; nothing if it was not read, or lists nothing that can be read."""
-    shown = view.charge.movements if view.charge is not None else None
-    return (shown or ())[:MOVEMENTS_MAX]
+    shown = view.charge.processor_refunds if view.charge is not None else None
+    return (shown or ())[:PROCESSOR_REFUNDS_MAX]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +62,11 @@ def beside_of(
     """
     ours = Counter(moved_amount(one) for one in unlisted)
     moved = pending = 0
-    for movement in listed_in(view):
-        amount = movement.money.amount
-        if movement.id in owners or movement.status is MovementStatus.FAILED:
+    for processor_refund in listed_in(view):
+        amount = processor_refund.money.amount
+        if processor_refund.id in owners or processor_refund.status is ProcessorRefundStatus.FAILED:
             continue
-        if movement.status is MovementStatus.PENDING:
+        if processor_refund.status is ProcessorRefundStatus.PENDING:
             pending += amount
         elif ours[amount]:
             ours[amount] -= 1
@@ -82,7 +87,7 @@ def with_sums(payment: Payment, view: PaymentView, *, beside: Beside | None = No
         if beside is not None:
             on_charge = max(others, beside.moved) + beside.pending
         else:
-            on_charge = others if view.charge.movements is None else 0
+            on_charge = others if view.charge.processor_refunds is None else 0
     return learn_foreign(payment, in_book=view.in_book, on_charge=on_charge)
 
 
@@ -98,10 +103,12 @@ def moved_amount(refund: Refund) -> int:
 
 
 def snapshot_of(
-    unclaimed: Sequence[Movement], imports: Sequence[Refund], view: PaymentView
+    unclaimed: Sequence[ProcessorRefund], imports: Sequence[Refund], view: PaymentView
 ) -> tuple[str, ...] | None:
     """Ids that are listed and stand for no refund here; ``None``: nothing readable is listed."""
-    if view.charge is None or view.charge.movements is None:
+    if view.charge is None or view.charge.processor_refunds is None:
         return None
     imported = {refund.processor_refund_id for refund in imports}
-    return tuple(movement.id for movement in unclaimed if movement.id not in imported)
+    return tuple(
+        processor_refund.id for processor_refund in unclaimed if processor_refund.id not in imported
+    )

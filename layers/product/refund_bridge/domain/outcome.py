@@ -8,7 +8,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Final
 
-from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.instruction import Aborted, Accepted, Outcome, Rejected, Unknown
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment, PaymentKey
@@ -44,8 +44,10 @@ def after_outcome(refund: Refund, outcome: Outcome, *, at_ms: int, actor: str) -
     the best evidence there is, so it moves the refund on from there.
     """
     match outcome:
-        case Accepted(movement):
-            return after_movement(refund, movement, at_ms=at_ms, cause="accepted", actor=actor)
+        case Accepted(processor_refund):
+            return after_processor_refund(
+                refund, processor_refund, at_ms=at_ms, cause="accepted", actor=actor
+            )
         case Rejected() | Aborted() if refund.repeats:
             # What became of the first order says nothing of the one that was handed over since.
             return refund
@@ -54,7 +56,7 @@ def after_outcome(refund: Refund, outcome: Outcome, *, at_ms: int, actor: str) -
                 code=code or "refund_rejected", message=message, status=status, details=details
             )
             event = Event.REJECT if refund.state is State.SUBMITTING else Event.FAIL
-            return _without_movement(refund, event, failure, _why(at_ms, "rejected", actor))
+            return _without_processor_refund(refund, event, failure, _why(at_ms, "rejected", actor))
         case Aborted(reason, retry_after_s):
             failure = Failure(
                 code=ABORTED_CODE, message=ABORTED_MESSAGE, retry_after_s=retry_after_s
@@ -63,7 +65,7 @@ def after_outcome(refund: Refund, outcome: Outcome, *, at_ms: int, actor: str) -
                 _abort_event(refund),
                 _why(at_ms, "aborted", actor, {"reason": reason[:REASON_MAX]}),
             )
-            return _without_movement(refund, event, failure, why)
+            return _without_processor_refund(refund, event, failure, why)
         case Unknown(reason):
             if refund.state is not State.SUBMITTING:
                 return refund
@@ -78,47 +80,52 @@ def after_outcome(refund: Refund, outcome: Outcome, *, at_ms: int, actor: str) -
             )
 
 
-def after_movement(
-    refund: Refund, movement: Movement, *, at_ms: int, cause: str, actor: str
+def after_processor_refund(
+    refund: Refund, processor_refund: ProcessorRefund, *, at_ms: int, cause: str, actor: str
 ) -> Refund:
-    """The refund bound to ``movement``, in the state that the movement is in.
+    """The refund bound to ``processor_refund``, in the state that the processor refund is in.
 
     A success is entered together with the report that it owes, its parameters frozen, whatever the
     refund was thought to be before: the money has moved. A failure in the very answer that accepted
     the refund is first kept as pending: the next look decides.
     """
-    why = _why(at_ms, cause, actor, evidence_of(movement))
+    why = _why(at_ms, cause, actor, evidence_of(processor_refund))
     bound: dict[str, Any] = {
-        "processor_refund_id": movement.id,
+        "processor_refund_id": processor_refund.id,
         "lease_until_ms": None,
         "looks": 0,
-        "fee": movement.fee or _fee_known_of(refund, movement),
+        "fee": processor_refund.fee or _fee_known_of(refund, processor_refund),
     }
-    if movement.status is MovementStatus.SUCCEEDED:
+    if processor_refund.status is ProcessorRefundStatus.SUCCEEDED:
         succeeded = transition(
             refund, Event.SUCCEED, why, failure=None, next_check_ms=None, **bound
         )
-        return owing_report(succeeded, movement, why, standing_check_ms=refund.next_check_ms)
-    if movement.status is MovementStatus.FAILED and refund.state is not State.SUBMITTING:
+        return owing_report(
+            succeeded, processor_refund, why, standing_check_ms=refund.next_check_ms
+        )
+    if (
+        processor_refund.status is ProcessorRefundStatus.FAILED
+        and refund.state is not State.SUBMITTING
+    ):
         failure = Failure(
-            code=movement.failure_code or "refund_failed",
-            message=movement.failure_message
-            or f"The processor shows the refund as {movement.processor_status}.",
+            code=processor_refund.failure_code or "refund_failed",
+            message=processor_refund.failure_message
+            or f"The processor shows the refund as {processor_refund.processor_status}.",
         )
         return transition(refund, Event.FAIL, why, failure=failure, next_check_ms=None, **bound)
     if refund.state in (State.PENDING, State.REVIEW):
-        # A review that is bound waits for its movement's end, as a pending refund does.
+        # A review that is bound waits for its processor refund's end, as a pending refund does.
         return replace(refund, next_check_ms=at_ms, **bound)
     return transition(refund, Event.PEND, why, next_check_ms=at_ms, **bound)
 
 
-def _fee_known_of(refund: Refund, movement: Movement) -> Money | None:
-    """What was said of this movement's fee once, where this answer leaves it out."""
-    return refund.fee if refund.processor_refund_id == movement.id else None
+def _fee_known_of(refund: Refund, processor_refund: ProcessorRefund) -> Money | None:
+    """What was said of this processor refund's fee once, where this answer leaves it out."""
+    return refund.fee if refund.processor_refund_id == processor_refund.id else None
 
 
 class News(StrEnum):
-    """What the processor shows of a refund's movement that the ledger does not know yet."""
+    """What the processor shows of a refund's processor refund that the ledger does not know yet."""
 
     ENDED = "ended"
     TAKEN_BACK = "taken_back"
@@ -131,39 +138,50 @@ class News(StrEnum):
         return self is not News.ENDED
 
 
-def news_of(refund: Refund, movement: Movement) -> News | None:
-    """What ``movement``, which the refund is bound to or which shows its order, tells anew."""
-    match refund.state, movement.status:
-        case State.PENDING | State.REVIEW, MovementStatus.SUCCEEDED | MovementStatus.FAILED:
+def news_of(refund: Refund, processor_refund: ProcessorRefund) -> News | None:
+    """What a processor refund that is bound to the refund, or shows its order, tells anew."""
+    match refund.state, processor_refund.status:
+        case (
+            State.PENDING | State.REVIEW,
+            ProcessorRefundStatus.SUCCEEDED | ProcessorRefundStatus.FAILED,
+        ):
             return News.ENDED
-        case State.SUCCEEDED, MovementStatus.FAILED if refund.late_failure_at_ms is None:
+        case State.SUCCEEDED, ProcessorRefundStatus.FAILED if refund.late_failure_at_ms is None:
             return News.TAKEN_BACK
-        case State.SUCCEEDED, MovementStatus.SUCCEEDED if refund.late_failure_at_ms is not None:
+        case State.SUCCEEDED, ProcessorRefundStatus.SUCCEEDED if (
+            refund.late_failure_at_ms is not None
+        ):
             return News.RESTORED
-        case State.FAILED | State.REJECTED | State.ABORTED, MovementStatus.SUCCEEDED:
+        case State.FAILED | State.REJECTED | State.ABORTED, ProcessorRefundStatus.SUCCEEDED:
             return News.MOVED_AFTER_ALL
         case _:
             return None
 
 
-def after_news(refund: Refund, movement: Movement, *, at_ms: int, cause: str, actor: str) -> Refund:
+def after_news(
+    refund: Refund, processor_refund: ProcessorRefund, *, at_ms: int, cause: str, actor: str
+) -> Refund:
     """The refund after what ``news_of`` tells, which is something."""
-    match news_of(refund, movement):
+    match news_of(refund, processor_refund):
         case News.TAKEN_BACK:
-            return taken_back(refund, movement, at_ms=at_ms, actor=actor)
+            return taken_back(refund, processor_refund, at_ms=at_ms, actor=actor)
         case News.RESTORED:
-            return restored(refund, movement, at_ms=at_ms, actor=actor)
+            return restored(refund, processor_refund, at_ms=at_ms, actor=actor)
         case _:
-            return after_movement(refund, movement, at_ms=at_ms, cause=cause, actor=actor)
+            return after_processor_refund(
+                refund, processor_refund, at_ms=at_ms, cause=cause, actor=actor
+            )
 
 
-def taken_back(refund: Refund, movement: Movement, *, at_ms: int, actor: str) -> Refund:
+def taken_back(
+    refund: Refund, processor_refund: ProcessorRefund, *, at_ms: int, actor: str
+) -> Refund:
     """The succeeded refund whose money the processor took back.
 
     Stripe cannot un-report, so the refund stays ``succeeded`` and its headroom is not given back:
     paying again is a person's decision. A report that was never sent is canceled.
     """
-    why = _why(at_ms, TAKEN_BACK, actor, evidence_of(movement))
+    why = _why(at_ms, TAKEN_BACK, actor, evidence_of(processor_refund))
     report = refund.report
     unsent = report.state in (ReportState.DUE, ReportState.FAILED) and not report.was_sent
     seen = noted(refund, why)
@@ -172,20 +190,26 @@ def taken_back(refund: Refund, movement: Movement, *, at_ms: int, actor: str) ->
     return replace(seen, late_failure_at_ms=at_ms, handled_at_ms=None)
 
 
-def restored(refund: Refund, movement: Movement, *, at_ms: int, actor: str) -> Refund:
+def restored(
+    refund: Refund, processor_refund: ProcessorRefund, *, at_ms: int, actor: str
+) -> Refund:
     """The refund that the processor had taken back, and shows as succeeded again.
 
     A report that was canceled or waived meanwhile is owed again.
     """
-    why = _why(at_ms, RESTORED, actor, evidence_of(movement))
+    why = _why(at_ms, RESTORED, actor, evidence_of(processor_refund))
     seen = replace(noted(refund, why), late_failure_at_ms=None, handled_at_ms=None)
     report = seen.report
     is_owed = report.state is ReportState.NOT_DUE and not seen.is_before_adoption
-    return owing_report(seen, movement, why) if is_owed else seen
+    return owing_report(seen, processor_refund, why) if is_owed else seen
 
 
 def owing_report(
-    refund: Refund, movement: Movement, why: Why, *, standing_check_ms: int | None = None
+    refund: Refund,
+    processor_refund: ProcessorRefund,
+    why: Why,
+    *,
+    standing_check_ms: int | None = None,
 ) -> Refund:
     """The succeeded refund with its report due.
 
@@ -205,7 +229,7 @@ def owing_report(
     before, rings_ms = refund.report, why.at_ms if refund.is_ours else None
     frozen = before.parameters
     if frozen is None or frozen.payment_record != refund.payment_record:
-        frozen = report_parameters(refund, movement, at_ms=why.at_ms)
+        frozen = report_parameters(refund, processor_refund, at_ms=why.at_ms)
     # What Stripe was asked before, if it was, stays known: then the reference alone decides.
     asked = Report(
         attempts=before.attempts,
@@ -247,7 +271,12 @@ def of_its_payment(refund: Refund, payment: Payment) -> Refund:
 
 
 def booked_by(
-    refund: Refund, payment_record: str, movement: Movement, *, at_ms: int, actor: str
+    refund: Refund,
+    payment_record: str,
+    processor_refund: ProcessorRefund,
+    *,
+    at_ms: int,
+    actor: str,
 ) -> Refund:
     """The refund of which it has become known only now which Payment Record books it.
 
@@ -262,7 +291,7 @@ def booked_by(
         ReportEvent.REPLAY,
         why,
         cause=None,
-        parameters=report_parameters(linked, movement, at_ms=at_ms),
+        parameters=report_parameters(linked, processor_refund, at_ms=at_ms),
         last_error=None,
         last_ring_ms=None,
     )
@@ -281,35 +310,37 @@ def _not_linked(refund: Refund, why: Why) -> Refund:
     )
 
 
-def report_parameters(refund: Refund, movement: Movement, *, at_ms: int) -> ReportParameters:
+def report_parameters(
+    refund: Refund, processor_refund: ProcessorRefund, *, at_ms: int
+) -> ReportParameters:
     """What Stripe will be told, in Unix seconds; the time of refund is never before its start."""
     if refund.payment_record is None:
         raise ValueError(f"{refund.id} is booked by no Payment Record")
-    moved_at_ms = movement.refunded_at_ms or movement.created_at_ms or at_ms
+    moved_at_ms = processor_refund.refunded_at_ms or processor_refund.created_at_ms or at_ms
     initiated_at_s = (refund.started_at_ms or moved_at_ms) // 1000
     return ReportParameters(
         payment_record=refund.payment_record,
         amount=refund.amount,
         currency=refund.currency,
-        refund_reference=movement.id,
+        refund_reference=processor_refund.id,
         initiated_at_s=initiated_at_s,
         refunded_at_s=max(initiated_at_s, moved_at_ms // 1000),
     )
 
 
-def evidence_of(movement: Movement) -> dict[str, Any]:
-    """What the history keeps of a movement: ids, amounts, statuses and times only."""
+def evidence_of(processor_refund: ProcessorRefund) -> dict[str, Any]:
+    """What the history keeps of a processor refund: ids, amounts, statuses and times only."""
     return {
-        "processor_refund_id": movement.id,
-        "amount": movement.money.amount,
-        "currency": movement.money.currency,
-        "processor_status": movement.processor_status,
-        "refunded_at_ms": movement.refunded_at_ms,
-        "created_at_ms": movement.created_at_ms,
+        "processor_refund_id": processor_refund.id,
+        "amount": processor_refund.money.amount,
+        "currency": processor_refund.money.currency,
+        "processor_status": processor_refund.processor_status,
+        "refunded_at_ms": processor_refund.refunded_at_ms,
+        "created_at_ms": processor_refund.created_at_ms,
     }
 
 
-def _without_movement(refund: Refund, event: Event, failure: Failure, why: Why) -> Refund:
+def _without_processor_refund(refund: Refund, event: Event, failure: Failure, why: Why) -> Refund:
     evidence = {**why.evidence, "code": failure.code, "status": failure.status}
     is_over = event is not Event.DEFER
     return transition(

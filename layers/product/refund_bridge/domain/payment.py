@@ -18,7 +18,7 @@ DOUBTFUL_MAX: Final = 50
 
 
 class SlotTakenError(Exception):
-    """Two refunds of one payment would have an unbound movement: a defect, never to be stored."""
+    """Two refunds of one payment would both be unbound: a defect, never to be stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,11 @@ class Payment:
             charge was not read.
         foreign_on_charge: what the processor showed as refunded beyond what of ours has moved,
             where it lists no refunds.
-        slot: id of the one refund that may have a movement without a bound id.
+        slot: id of the one refund that may have a processor refund without a bound id.
         waiting: ids of the scheduled refunds that await their turn, in that order.
-        doubtful: ids of refunds that failed without evidence: should a movement turn up after all,
-            it may be one of these. The oldest come first, and are let go first.
-        bound_amount: sum of our refunds that are bound to a movement which has not failed.
+        doubtful: ids of refunds that failed without evidence: should a processor refund turn up
+            after all, it may be one of these. The oldest come first, and are let go first.
+        bound_amount: sum of our refunds that are bound to a processor refund which has not failed.
         booked: sum of the refunds that are reported, whoever reported them.
         report_due_count: reports owed but not confirmed.
         report_due_amount: their sum.

@@ -315,7 +315,7 @@ class Refund:
         started_at_ms: when the current attempt was written, before the processor was asked.
         snapshot: processor refund ids that were on the charge, unclaimed, when it was read before
             sending; ``None`` if the charge was not read.
-        processor_refund_id: the movement this refund is bound to, if any.
+        processor_refund_id: the processor refund this refund is bound to, if any.
         processor_payment_id: the processor's id of the payment; of an unlinked refund, which has
             none, the id of what stands for it in the ledger.
         looks: how often settling looked since the current state was entered; sets its backoff.
@@ -325,7 +325,8 @@ class Refund:
         looked_at_ms: when the processor was last asked about it because somebody wanted to know.
         late_failure_at_ms: when it was seen that the processor took a success back.
         handled_at_ms: when a person marked that as handled; ``None`` until then.
-        contradicts: the refund, failed without evidence, that this imported movement may be.
+        contradicts: the refund, failed without evidence, that this imported processor refund may
+            be.
         account: what its order was sent to, and under which form of key, as a fingerprint
             (``ProcessorSettings.account``); ``None``: not sent, or by a former release.
         fee: what the processor takes for it, minor units of a currency of its own, as it said when

@@ -83,7 +83,7 @@ TRANSITIONS: Final[dict[tuple[State | None, Event], State]] = {
     (State.ABORTED, Event.SUCCEED): State.SUCCEEDED,
 }
 
-# A movement may exist that no processor refund id is bound to: one such refund per payment.
+# A processor refund may exist that no processor refund id is bound to: one such refund per payment.
 UNBOUND: Final = frozenset({State.SUBMITTING, State.UNKNOWN, State.REVIEW})
 # It is certain that no money moved under this id, so its amount is not held on the payment.
 FREED: Final = frozenset({State.REJECTED, State.ABORTED, State.FAILED})

@@ -55,7 +55,7 @@ class Waiting(StrEnum):
 
     GRACE = "whoever made it may still report it"
     OTHER_GRACE = "whoever made another one may still report that"
-    SLOT = "a movement of this payment is not known yet"
+    SLOT = "a processor refund of this payment is not known yet"
     OTHER_REPORT = "another report of this record is under way"
     FAILED_REPORT = "another report that was sent has failed: a person closes it first"
     READ_AGAIN = "Stripe's sum must be read twice alike"
@@ -229,7 +229,7 @@ def weigh(  # noqa: PLR0911, PLR0913 - one return for each line of the rule
         lines: every refund of the record, read after the record was.
         u: ``unexplained`` of the record that was just read.
         seen_before: U as read the last time; ``None``: this is the first time.
-        slot_taken: a movement may exist on the charge that no refund is bound to.
+        slot_taken: a processor refund may exist on the charge that no refund is bound to.
         all_listed: what others refunded is among ``lines``. Where the processor does not show that,
             Stripe's sum may be of a refund that nobody here has heard of.
         others_report: what the merchant says about those who refund elsewhere.

@@ -95,7 +95,7 @@ class ObservePayment:
             view = self._found(key, payment, deadline)
         if isinstance(view, Observed):
             return view
-        if view.charge is not None and view.charge.movements is None:
+        if view.charge is not None and view.charge.processor_refunds is None:
             self._tell_unlisted(view.charge, payment)
         try:
             learnt = self.learn(view, deadline)
@@ -171,7 +171,7 @@ class ObservePayment:
         charge = self._charge(key, deadline)
         if charge is None:
             return Observed.NOT_FOUND
-        if payment is None and not charge.refunded and not charge.movements:
+        if payment is None and not charge.refunded and not charge.processor_refunds:
             return Observed.NOTHING_REFUNDED
         if charge.id != key.charge_id:
             # The ledger knows a payment by the processor's own spelling of its id.

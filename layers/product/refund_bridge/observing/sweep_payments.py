@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from refund_bridge.domain.charge import MOVEMENTS_MAX, ListedCharge
+from refund_bridge.domain.charge import PROCESSOR_REFUNDS_MAX, ListedCharge
 from refund_bridge.domain.errors import RefundBridgeError
 from refund_bridge.domain.payment import Payment, PaymentKey
 from refund_bridge.observing.observe_payment import ObservePayment
@@ -176,22 +176,24 @@ class SweepPayments:
         """Ids of the payments whose refunds are not those of the ledger."""
         keys = [PaymentKey(processor, charge.id) for charge in charges]
         known = self.payments(keys)
-        ours = self._ours(processor, [one for charge in charges for one in charge.movements])
+        ours = self._ours(
+            processor, [one for charge in charges for one in charge.processor_refunds]
+        )
         return [
             charge.id
             for charge, key in zip(charges, keys, strict=True)
             if _differs(key, charge, known.get(key), ours)
         ]
 
-    def _ours(self, processor: str, movements: Sequence[str]) -> set[str]:
-        """Those of the movements that a refund here is bound to.
+    def _ours(self, processor: str, processor_refunds: Sequence[str]) -> set[str]:
+        """Those of the processor refunds that a refund here is bound to.
 
         Sums alone do not tell: one that was taken back and another of its amount, with which it was
         paid again, are as much as the first alone.
         """
         ours: set[str] = set()
-        for start in range(0, len(movements), MOVEMENTS_MAX):
-            some = movements[start : start + MOVEMENTS_MAX]
+        for start in range(0, len(processor_refunds), PROCESSOR_REFUNDS_MAX):
+            some = processor_refunds[start : start + PROCESSOR_REFUNDS_MAX]
             ours.update(self.observe.ledger.claimed(processor, some))
         return ours
 
@@ -214,7 +216,9 @@ def _differs(
     them by now, or show less. And a report may have failed for want of a link that somebody has
     mended since. Of what Stripe itself took, only payments that the ledger knows are its business.
     """
-    is_unknown_refund = any(movement not in ours for movement in charge.movements)
+    is_unknown_refund = any(
+        processor_refund not in ours for processor_refund in charge.processor_refunds
+    )
     if known is not None and known.foreign_on_charge > 0:
         return True
     if key.is_stripes_own:

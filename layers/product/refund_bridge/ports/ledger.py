@@ -38,7 +38,7 @@ class RecordClaim:
 
 
 @dataclass(frozen=True, slots=True)
-class MovementClaim:
+class ProcessorRefundClaim:
     """The processor's refund belongs to this refund and to no other.
 
     Attributes:
@@ -51,7 +51,7 @@ class MovementClaim:
     instead_of: str | None = None
 
 
-Claim = RecordClaim | MovementClaim
+Claim = RecordClaim | ProcessorRefundClaim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

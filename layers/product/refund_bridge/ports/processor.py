@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
-from refund_bridge.domain.charge import Charge, ListedCharge, Movement
+from refund_bridge.domain.charge import Charge, ListedCharge, ProcessorRefund
 from refund_bridge.domain.instruction import Outcome, RefundOrder, UnlinkedOrder
 from refund_bridge.ports.runtime import Deadline
 
@@ -24,8 +24,8 @@ class Dedupe(StrEnum):
 class LookUp(StrEnum):
     """By what a processor shows a refund that it has made.
 
-    ``by_refund``: by its own id (``movement``). ``by_payment``: in the payment (``charge``); where
-    this is missing, payments cannot be read at all.
+    ``by_refund``: by its own id (``processor_refund``). ``by_payment``: in the payment
+    (``charge``); where this is missing, payments cannot be read at all.
     """
 
     BY_REFUND = "by_refund"
@@ -72,7 +72,7 @@ class Capabilities:
 
     @property
     def shows_refunds(self) -> bool:
-        """Whether a refund can be read by its own id (``movement``)."""
+        """Whether a refund can be read by its own id (``processor_refund``)."""
         return LookUp.BY_REFUND in self.looks_up
 
 
@@ -175,7 +175,9 @@ class Processor(Protocol):
             ProviderUnavailableError: no usable answer after at most two attempts.
         """
 
-    def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
+    def processor_refund(
+        self, processor_refund_id: str, deadline: Deadline
+    ) -> ProcessorRefund | None:
         """The refund of that id, ``None`` if the processor knows none; only with
         ``LookUp.BY_REFUND``.
 
@@ -185,7 +187,7 @@ class Processor(Protocol):
 
     def ordered(
         self, refund_id: str, payment_id: str | None, deadline: Deadline
-    ) -> Movement | None:
+    ) -> ProcessorRefund | None:
         """What became of the order that carried our refund's id as its key; only with
         ``Dedupe.BY_KEY``.
 

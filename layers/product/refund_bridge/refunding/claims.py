@@ -1,11 +1,11 @@
 """What a refund that is bound claims for itself."""
 
 from refund_bridge.domain.refund import Refund
-from refund_bridge.ports.ledger import MovementClaim
+from refund_bridge.ports.ledger import ProcessorRefundClaim
 
 
-def claims_of(refund: Refund) -> tuple[MovementClaim, ...]:
-    """The claim that binds the refund to its movement, if it is bound."""
+def claims_of(refund: Refund) -> tuple[ProcessorRefundClaim, ...]:
+    """The claim that binds the refund to its processor refund, if it is bound."""
     if refund.processor_refund_id is None:
         return ()
-    return (MovementClaim(refund.processor, refund.processor_refund_id, refund.id),)
+    return (ProcessorRefundClaim(refund.processor, refund.processor_refund_id, refund.id),)

@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refund_bridge.domain.charge import Charge, MovementStatus
+from refund_bridge.domain.charge import Charge, ProcessorRefundStatus
 from refund_bridge.domain.errors import (
     IdempotencyKeyReusedError,
     KeyInUseError,
@@ -30,7 +30,7 @@ from refund_bridge.domain.errors import (
 )
 from refund_bridge.domain.evidence import can_stand_for, is_made_by, stands_for
 from refund_bridge.domain.instruction import Aborted, Accepted, Outcome, Unknown
-from refund_bridge.domain.outcome import after_movement
+from refund_bridge.domain.outcome import after_processor_refund
 from refund_bridge.domain.payment import Payment, PaymentKey, payment_key_of
 from refund_bridge.domain.payment_snapshot import Sighting
 from refund_bridge.domain.refund import ReferenceType, Refund, RefundRequest, Source
@@ -41,7 +41,7 @@ from refund_bridge.ports.queues import Doorbell
 from refund_bridge.ports.runtime import Clock, Deadline, Trail
 from refund_bridge.refunding.command import CreateRefund
 from refund_bridge.refunding.locate_payment import LinkResolver
-from refund_bridge.refunding.look_up import movement_of
+from refund_bridge.refunding.look_up import processor_refund_of
 from refund_bridge.refunding.provider_errors import UNAVAILABLE_RETRY_AFTER_S, asking_processor
 from refund_bridge.refunding.record_outcome import Recorder, Stored
 from refund_bridge.refunding.reserve import Reservation, TakenByAnotherCallError
@@ -245,25 +245,27 @@ class ExecuteRefund:
         return place(self.processors[refund.processor], refund, deadline, listed=_listed(seen))
 
     def _read_once(self, recorded: Stored, deadline: Deadline, actor: str) -> Stored:
-        """Ask once, at once, what became of a pending movement; settling asks again later."""
+        """Ask once, at once, what became of a pending refund; settling asks again later."""
         refund = recorded.refund
         if refund.state is not State.PENDING or refund.processor_refund_id is None:
             return recorded
         try:
-            movement = movement_of(
+            processor_refund = processor_refund_of(
                 self.processors[refund.processor],
                 refund.processor_refund_id,
                 refund.refunded_payment,
                 deadline,
             )
-            if movement is None or movement.status is MovementStatus.PENDING:
+            if processor_refund is None or processor_refund.status is ProcessorRefundStatus.PENDING:
                 return recorded
-            if not stands_for(movement, refund):
+            if not stands_for(processor_refund, refund):
                 # Settling will see the same, and call a person.
                 self.trail.note("movement_disagrees", refund_id=refund.id)
                 return recorded
             now_ms = self.clock.now_ms()
-            after = after_movement(refund, movement, at_ms=now_ms, cause="looked_up", actor=actor)
+            after = after_processor_refund(
+                refund, processor_refund, at_ms=now_ms, cause="looked_up", actor=actor
+            )
             return self.recorder.write(recorded, after)
         except (ProviderUnavailableError, LedgerConflictError, LedgerUnavailableError) as error:
             self.trail.note("pending_not_read", refund_id=refund.id, reason=type(error).__name__)
@@ -307,8 +309,10 @@ def _record_id(request: RefundRequest) -> str | None:
 def _made_before(refund: Refund, seen: Sighting) -> Outcome | None:
     """The outcome that the payment shows of this refund's order, if it shows one."""
     charge = seen.view.charge
-    listed = (charge.movements if charge is not None else None) or ()
-    made = [movement for movement in listed if is_made_by(movement, refund.id)]
+    listed = (charge.processor_refunds if charge is not None else None) or ()
+    made = [
+        processor_refund for processor_refund in listed if is_made_by(processor_refund, refund.id)
+    ]
     if not made:
         return None
     if len(made) > 1 or not can_stand_for(made[0], refund):
@@ -331,6 +335,6 @@ def asks_for_more(refund: Refund, charge: Charge, trail: Trail, *, taken_back: i
 def _listed(seen: Sighting) -> frozenset[str] | None:
     """What the payment listed just before; ``None`` if that was not read."""
     charge = seen.view.charge
-    if charge is None or charge.movements is None:
+    if charge is None or charge.processor_refunds is None:
         return None
-    return frozenset(movement.id for movement in charge.movements)
+    return frozenset(processor_refund.id for processor_refund in charge.processor_refunds)

@@ -2,9 +2,9 @@
 
 ::
 
-    a movement that is ours   ─▶ did its refund end, was it taken back, did it move after all?
-    a movement of nobody      ─▶ somebody else made it: imported as a refund of its own
-    only a sum                ─▶ counts against what may be refunded, as long as it is shown
+    a processor refund of ours   ─▶ did its refund end, was it taken back, did it move after all?
+    a processor refund of nobody ─▶ somebody else made it: imported as a refund of its own
+    only a sum                   ─▶ counts against what may be refunded, as long as it is shown
 
 Called wherever a charge is read: before a refund, by settling, for a webhook, by the sweep and
 before Stripe is told. What contradicts the processor's earlier word is believed after a second look
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.errors import ProcessorUnavailableError
 from refund_bridge.domain.evidence import can_stand_for, is_made_by, is_too_old, stands_for
 from refund_bridge.domain.external_refund import Import, is_importable
@@ -48,7 +48,7 @@ from refund_bridge.ports.queues import Doorbell
 from refund_bridge.ports.runtime import Clock, Deadline, Trail
 from refund_bridge.ports.sweeps import SweepLog
 from refund_bridge.refunding.claims import claims_of
-from refund_bridge.refunding.look_up import movement_of, ordered_by
+from refund_bridge.refunding.look_up import ordered_by, processor_refund_of
 from refund_bridge.refunding.provider_errors import UNAVAILABLE_RETRY_AFTER_S, asking_processor
 from refund_bridge.refunding.record_outcome import Recorder
 from refund_bridge.refunding.wake_reporter import ring_if_owed
@@ -85,9 +85,10 @@ class _Held:
     """What the ledger holds of a payment and of what its charge lists.
 
     Attributes:
-        owners: the refund that each movement belongs to, by the movement's id. Its payment may list
-            it by another id than its order was answered with, and show whose order it is.
-        let_go: the refund that each movement belonged to, until a person let it go.
+        owners: the refund that each processor refund belongs to, by the processor refund's id. Its
+            payment may list it by another id than its order was answered with, and show whose order
+            it is.
+        let_go: the refund that each processor refund belonged to, until a person let it go.
         unlisted: our refunds that the processor has, and that its list of the payment does not
             name; ``None``: the index of our refunds is behind, and the next look tells.
     """
@@ -103,7 +104,7 @@ class LearnFromCharge:
     """Brings the ledger's view of a payment up to what was just read.
 
     While the payment's slot is taken nothing is imported: what the charge lists may be the very
-    movement that is not bound yet.
+    processor refund that is not bound yet.
 
     Attributes:
         refunds: the refunds of those ids, as they are now.
@@ -136,10 +137,10 @@ class LearnFromCharge:
         """
         held = self._held(view)
         followed = [
-            self._follow(owner, movement, view, deadline)
-            for movement in listed_in(view)
-            if (owner := held.owners.get(movement.id)) is not None
-            and owner.processor_refund_id == movement.id
+            self._follow(owner, processor_refund, view, deadline)
+            for processor_refund in listed_in(view)
+            if (owner := held.owners.get(processor_refund.id)) is not None
+            and owner.processor_refund_id == processor_refund.id
         ]
         followed += self._follow_orders(view, held, deadline)
         if any(followed):
@@ -161,26 +162,26 @@ class LearnFromCharge:
         return replace(learnt, current=current)
 
     def _held(self, view: PaymentView) -> _Held:
-        listed = [movement.id for movement in listed_in(view)]
+        listed = [processor_refund.id for processor_refund in listed_in(view)]
         payment, claimed = self.ledger.payment_and_claims(view.key, listed)
         ordered = {
-            movement.id: movement.order_id
-            for movement in listed_in(view)
-            if movement.order_id is not None and movement.id not in claimed
+            processor_refund.id: processor_refund.order_id
+            for processor_refund in listed_in(view)
+            if processor_refund.order_id is not None and processor_refund.id not in claimed
         }
         asked = {*claimed.values(), *ordered.values()}
         refunds = self.refunds(sorted(asked)) if asked else {}
         owners, let_go = {}, {}
-        for movement_id, refund_id in claimed.items():
+        for processor_refund_id, refund_id in claimed.items():
             refund = refunds.get(refund_id)
-            if refund is not None and refund.processor_refund_id == movement_id:
-                owners[movement_id] = refund
+            if refund is not None and refund.processor_refund_id == processor_refund_id:
+                owners[processor_refund_id] = refund
             else:
-                let_go[movement_id] = refund_id
-        for movement_id, refund_id in ordered.items():
+                let_go[processor_refund_id] = refund_id
+        for processor_refund_id, refund_id in ordered.items():
             refund = refunds.get(refund_id)
             if refund is not None and is_listed_otherwise(refund, view.key, listed):
-                owners[movement_id] = refund
+                owners[processor_refund_id] = refund
         return _Held(payment, owners, let_go, self._unlisted(payment, view, owners))
 
     def _unlisted(
@@ -189,11 +190,11 @@ class LearnFromCharge:
         """As in ``_Held``; none while the slot is taken, since nothing is concluded then."""
         if payment is None or payment.slot is not None:
             return ()
-        if view.charge is None or view.charge.movements is None:
+        if view.charge is None or view.charge.processor_refunds is None:
             return ()
         if sum(bound_amount(refund) for refund in owners.values()) >= payment.bound_amount:
             return ()
-        listed = {movement.id for movement in view.charge.movements}
+        listed = {processor_refund.id for processor_refund in view.charge.processor_refunds}
         refunds = self.every_refund(payment.key)
         if sum(bound_amount(one) for one in refunds) < payment.bound_amount:
             return None
@@ -207,32 +208,38 @@ class LearnFromCharge:
     # --- the refunds that are known ---------------------------------------------------------------
 
     def _follow(
-        self, refund: Refund, movement: Movement, view: PaymentView, deadline: Deadline
+        self,
+        refund: Refund,
+        processor_refund: ProcessorRefund,
+        view: PaymentView,
+        deadline: Deadline,
     ) -> bool:
-        return self.follow(refund, movement, deadline) or self._book(refund, movement, view)
+        return self.follow(refund, processor_refund, deadline) or self._book(
+            refund, processor_refund, view
+        )
 
-    def follow(self, refund: Refund, movement: Movement, deadline: Deadline) -> bool:
-        """Let the refund follow its movement; whether something was written, durably.
+    def follow(self, refund: Refund, processor_refund: ProcessorRefund, deadline: Deadline) -> bool:
+        """Let the refund follow its processor refund; whether something was written, durably.
 
         Raises:
             LedgerConflictError, LedgerUnavailableError: as ``__call__``.
         """
-        if not stands_for(movement, refund):
+        if not stands_for(processor_refund, refund):
             self.trail.note("movement_disagrees", refund_id=refund.id)
             return False
-        news = news_of(refund, movement)
+        news = news_of(refund, processor_refund)
         if news is None:
             return False
-        if news.contradicts and not self._is_confirmed(refund, movement, deadline):
+        if news.contradicts and not self._is_confirmed(refund, processor_refund, deadline):
             return False
         stored = self.recorder.read(refund.id)
         linked = of_its_payment(stored.refund, stored.payment)
-        if news_of(linked, movement) is not news:
+        if news_of(linked, processor_refund) is not news:
             return True  # somebody else has learnt it a moment ago
         at_ms = self.clock.now_ms()
-        after = after_news(linked, movement, at_ms=at_ms, cause="observed", actor=ACTOR)
+        after = after_news(linked, processor_refund, at_ms=at_ms, cause="observed", actor=ACTOR)
         if news.contradicts:
-            self.trail.note(f"refund_{news}", refund_id=refund.id, movement=movement.id)
+            self.trail.note(f"refund_{news}", refund_id=refund.id, movement=processor_refund.id)
         reports = after.report.state is not stored.refund.report.state
         if reports:
             self._alarm_if_failed(after)
@@ -243,17 +250,19 @@ class LearnFromCharge:
 
     def _follow_orders(self, view: PaymentView, held: _Held, deadline: Deadline) -> Iterator[bool]:
         """What shows the order of a refund that was thought to have moved nothing."""
-        for movement in listed_in(view):
-            if movement.id in held.owners or movement.order_id is None:
+        for processor_refund in listed_in(view):
+            if processor_refund.id in held.owners or processor_refund.order_id is None:
                 continue
-            refund = self.ledger.refund(movement.order_id)
+            refund = self.ledger.refund(processor_refund.order_id)
             try:
-                if refund is not None and self.follow_order(refund, movement, deadline):
+                if refund is not None and self.follow_order(refund, processor_refund, deadline):
                     yield True
             except ProviderUnavailableError as error:
-                self._not_confirmed(movement.order_id, error)
+                self._not_confirmed(processor_refund.order_id, error)
 
-    def follow_order(self, refund: Refund, listed: Movement | None, deadline: Deadline) -> bool:
+    def follow_order(
+        self, refund: Refund, listed: ProcessorRefund | None, deadline: Deadline
+    ) -> bool:
         """Let a refund that was thought to have moved nothing follow what its order moved.
 
         ``listed`` is what its payment lists under its order, if it was read. Whether something was
@@ -263,37 +272,46 @@ class LearnFromCharge:
             LedgerConflictError, LedgerUnavailableError: as ``__call__``.
             ProviderUnavailableError: the processor did not say what became of the order.
         """
-        processor, movement = self.processors.get(refund.processor), listed
+        processor, processor_refund = self.processors.get(refund.processor), listed
         if processor is None or refund.state not in FREED or refund.processor_refund_id is not None:
             return False
         if processor.capabilities.keeps_keys:
             # Under the id that orders are answered with; payments may list others.
-            movement = next(iter(ordered_by(processor, refund, deadline) or ()), listed)
-        if movement is None or movement.status is not MovementStatus.SUCCEEDED:
+            processor_refund = next(iter(ordered_by(processor, refund, deadline) or ()), listed)
+        if (
+            processor_refund is None
+            or processor_refund.status is not ProcessorRefundStatus.SUCCEEDED
+        ):
             return False
-        if not can_stand_for(movement, refund):
+        if not can_stand_for(processor_refund, refund):
             return False
-        bound = replace(refund, processor_refund_id=movement.id)
-        return self.follow(bound, movement, deadline)
+        bound = replace(refund, processor_refund_id=processor_refund.id)
+        return self.follow(bound, processor_refund, deadline)
 
-    def _is_confirmed(self, refund: Refund, movement: Movement, deadline: Deadline) -> bool:
+    def _is_confirmed(
+        self, refund: Refund, processor_refund: ProcessorRefund, deadline: Deadline
+    ) -> bool:
         """Whether a second look, by its id, shows the same."""
         processor = self.processors.get(refund.processor)
         if processor is None:
             return False
         try:
-            again = movement_of(processor, movement.id, refund.refunded_payment, deadline)
+            again = processor_refund_of(
+                processor, processor_refund.id, refund.refunded_payment, deadline
+            )
         except ProviderUnavailableError as error:
             self._not_confirmed(refund.id, error)
             return False
         return (
-            again is not None and again.status is movement.status and again.money == movement.money
+            again is not None
+            and again.status is processor_refund.status
+            and again.money == processor_refund.money
         )
 
     def _not_confirmed(self, refund_id: str, error: ProviderUnavailableError) -> None:
         self.trail.note("no_second_look", refund_id=refund_id, reason=type(error).__name__)
 
-    def _book(self, refund: Refund, movement: Movement, view: PaymentView) -> bool:
+    def _book(self, refund: Refund, processor_refund: ProcessorRefund, view: PaymentView) -> bool:
         """Give the refund the record that its payment has got since it was imported."""
         if refund.payment_record is not None:
             return False
@@ -305,7 +323,7 @@ class LearnFromCharge:
         if record is None or stored.refund.payment_record is not None:
             return False
         at_ms = self.clock.now_ms()
-        after = booked_by(stored.refund, record, movement, at_ms=at_ms, actor=ACTOR)
+        after = booked_by(stored.refund, record, processor_refund, at_ms=at_ms, actor=ACTOR)
         self.recorder.write(stored, after)
         return True
 
@@ -349,9 +367,9 @@ class LearnFromCharge:
             current = with_sums(current, view, beside=beside)
             return Learnt(stored=stored, current=current, imports=(), snapshot=None)
         unclaimed = [
-            movement
-            for movement in listed_in(view)
-            if movement.id not in owners and not is_made_by(movement, ordering)
+            processor_refund
+            for processor_refund in listed_in(view)
+            if processor_refund.id not in owners and not is_made_by(processor_refund, ordering)
         ]
         imports = tuple(self._imports(current, unclaimed, view))
         return Learnt(
@@ -362,7 +380,7 @@ class LearnFromCharge:
         )
 
     def _imports(
-        self, payment: Payment, unclaimed: Sequence[Movement], view: PaymentView
+        self, payment: Payment, unclaimed: Sequence[ProcessorRefund], view: PaymentView
     ) -> Iterator[Refund]:
         importable = [one for one in unclaimed if is_importable(one, payment.currency)]
         if not importable:
@@ -378,11 +396,11 @@ class LearnFromCharge:
             now_ms=now_ms,
         )
         contradicted: set[str] = set()
-        for movement in importable:
-            contradicts = self._contradicted(payment, movement, contradicted)
+        for processor_refund in importable:
+            contradicts = self._contradicted(payment, processor_refund, contradicted)
             if contradicts is not None:
                 contradicted.add(contradicts)
-            yield importing.refund_of(movement, contradicts=contradicts)
+            yield importing.refund_of(processor_refund, contradicts=contradicts)
 
     def _is_all_named(
         self, view: PaymentView, owners: Mapping[str, Refund], unlisted: Sequence[Refund]
@@ -402,16 +420,24 @@ class LearnFromCharge:
             captured=view.captured,
         )
 
-    def _contradicted(self, payment: Payment, movement: Movement, taken: set[str]) -> str | None:
-        """The refund that failed without evidence and may be this movement after all, if any."""
-        if movement.order_id is not None:
-            return movement.order_id if movement.order_id in payment.doubtful else None
+    def _contradicted(
+        self, payment: Payment, processor_refund: ProcessorRefund, taken: set[str]
+    ) -> str | None:
+        """The refund that failed without evidence and may have moved this after all, if any."""
+        if processor_refund.order_id is not None:
+            return (
+                processor_refund.order_id if processor_refund.order_id in payment.doubtful else None
+            )
         for refund_id in payment.doubtful:
             failed = self.ledger.refund(refund_id)
-            if failed is None or refund_id in taken or failed.amount != movement.money.amount:
+            if (
+                failed is None
+                or refund_id in taken
+                or failed.amount != processor_refund.money.amount
+            ):
                 continue
             # Clocks and zones differ, by hours at most.
-            if not is_too_old(failed, movement, tolerance_ms=SINCE_MARGIN_MS):
+            if not is_too_old(failed, processor_refund, tolerance_ms=SINCE_MARGIN_MS):
                 return refund_id
         return None
 
@@ -508,8 +534,8 @@ class LearnFromCharge:
 
     def _alarm(self, refund: Refund) -> None:
         if refund.contradicts is not None:
-            movement, failed = refund.processor_refund_id, refund.contradicts
-            self.trail.note("movement_contradicts", movement=movement, failed=failed)
+            processor_refund, failed = refund.processor_refund_id, refund.contradicts
+            self.trail.note("movement_contradicts", movement=processor_refund, failed=failed)
         self._alarm_if_failed(refund)
 
     def _alarm_if_failed(self, refund: Refund) -> None:
@@ -522,7 +548,7 @@ def _may_be_older(view: PaymentView, held: _Held, payment: Payment) -> bool:
     """Whether a refund of ours that the charge does not show may have moved since."""
     if view.charge is None or payment.slot is not None:
         return False
-    if view.charge.movements is None:
+    if view.charge.processor_refunds is None:
         return payment.moved > payment.taken_back
     return bool(held.unlisted) and not ids_fit(view.charge, held.owners, held.unlisted or ())
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from refund_bridge.domain.charge import (
-    MOVEMENTS_MAX,
+    PROCESSOR_REFUNDS_MAX,
     Charge,
     ChargeStatus,
-    Movement,
-    MovementStatus,
+    ProcessorRefund,
+    ProcessorRefundStatus,
 )
 from refund_bridge.domain.evidence import (
     TAKEN,
@@ -30,9 +30,9 @@ from refund_bridge.ports.processor import (
 from refund_bridge.ports.runtime import Deadline
 
 
-def movement_of(
+def processor_refund_of(
     processor: Processor, processor_refund_id: str, payment_id: str | None, deadline: Deadline
-) -> Movement | None:
+) -> ProcessorRefund | None:
     """The processor's refund of that id, ``None`` if it shows none.
 
     ``payment_id`` is the payment that it belongs to, ``None`` if to none: where the processor shows
@@ -44,7 +44,7 @@ def movement_of(
         ProviderUnavailableError: no usable answer after at most two attempts.
     """
     can = processor.capabilities
-    shown = processor.movement(processor_refund_id, deadline) if can.shows_refunds else None
+    shown = processor.processor_refund(processor_refund_id, deadline) if can.shows_refunds else None
     if shown is not None:
         return shown
     listed = _listed(processor, payment_id, deadline)
@@ -55,12 +55,12 @@ def movement_of(
 
 def _listed(
     processor: Processor, payment_id: str | None, deadline: Deadline
-) -> tuple[Movement, ...] | None:
+) -> tuple[ProcessorRefund, ...] | None:
     """What the payment lists; ``None`` if nobody shows it, or it lists nothing."""
     if not processor.capabilities.shows_payments or payment_id is None:
         return None
     try:
-        return processor.charge(payment_id, deadline).movements
+        return processor.charge(payment_id, deadline).processor_refunds
     except ChargeNotFoundError:
         return ()
 
@@ -98,14 +98,16 @@ def look_for(
         return Ambiguous("the processor shows nobody what became of an order", ())
     charge = processor.charge(payment_id, deadline)
     learn(charge)
-    listed = [movement.id for movement in charge.movements or ()][:MOVEMENTS_MAX]
+    listed = [processor_refund.id for processor_refund in charge.processor_refunds or ()][
+        :PROCESSOR_REFUNDS_MAX
+    ]
     return judge(refund, charge, claimed(refund.processor, listed))
 
 
 def ordered_by(
     processor: Processor, refund: Refund, deadline: Deadline
-) -> tuple[Movement, ...] | None:
-    """What our order came to, one movement or none, where the processor keeps keys.
+) -> tuple[ProcessorRefund, ...] | None:
+    """What our order came to, one processor refund or none, where the processor keeps keys.
 
     ``None``: it keeps them and does not show them, so that nothing is known of the order.
 
@@ -134,25 +136,25 @@ def charge_of(
     key = payment.key
     if processor.capabilities.shows_payments and not key.is_unlinked:
         return processor.charge(key.charge_id, deadline)
-    movements = tuple(_shown_of(processor, refunds, deadline))
-    moved = (one for one in movements if one.status is MovementStatus.SUCCEEDED)
+    processor_refunds = tuple(_shown_of(processor, refunds, deadline))
+    moved = (one for one in processor_refunds if one.status is ProcessorRefundStatus.SUCCEEDED)
     return Charge(
         id=key.charge_id,
         status=ChargeStatus.REFUNDABLE,
         processor_status="not shown",
         money=Money(payment.captured, payment.currency),
         refunded=sum(one.money.amount for one in moved),
-        movements=movements,
+        processor_refunds=processor_refunds,
     )
 
 
 def _shown_of(
     processor: Processor, refunds: Sequence[Refund], deadline: Deadline
-) -> Iterator[Movement]:
+) -> Iterator[ProcessorRefund]:
     for refund in refunds:
         if refund.processor_refund_id is not None:
             bound_to, payment_id = refund.processor_refund_id, refund.refunded_payment
-            shown = movement_of(processor, bound_to, payment_id, deadline)
+            shown = processor_refund_of(processor, bound_to, payment_id, deadline)
             yield from () if shown is None else (shown,)
         elif processor.capabilities.keeps_keys:
             yield from ordered_by(processor, refund, deadline) or ()

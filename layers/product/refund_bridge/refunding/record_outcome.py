@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.errors import RefundNotFoundError
 from refund_bridge.domain.external_refund import Import
 from refund_bridge.domain.instruction import Accepted, Outcome, Unknown
@@ -94,12 +94,16 @@ class Recorder:
     @staticmethod
     def _is_recorded(refund: Refund, outcome: Outcome) -> bool:
         """Whether our own write was applied, and only its reply was lost."""
-        return isinstance(outcome, Accepted) and refund.processor_refund_id == outcome.movement.id
+        return (
+            isinstance(outcome, Accepted)
+            and refund.processor_refund_id == outcome.processor_refund.id
+        )
 
     def _too_late(self, current: Stored, outcome: Outcome, actor: str) -> Stored:
         """Keep an answer that comes after the refund was settled.
 
-        If it shows another movement than the one that the refund was bound to meanwhile, both
+        If it shows another processor refund than the one that the refund was bound to meanwhile,
+        both
         happened and are alike in all that counts: the one in the answer is imported, in the same
         transaction as the evidence, so that neither is lost.
         """
@@ -107,14 +111,14 @@ class Recorder:
         self.trail.note("outcome_too_late", refund_id=refund.id)
         if not isinstance(outcome, Accepted):
             return current
-        movement = outcome.movement
-        if movement.status is MovementStatus.FAILED:
+        processor_refund = outcome.processor_refund
+        if processor_refund.status is ProcessorRefundStatus.FAILED:
             return current
         why = Why(
             at_ms=self.clock.now_ms(),
             cause="late_answer",
             actor=actor,
-            evidence=evidence_of(movement),
+            evidence=evidence_of(processor_refund),
         )
         after = noted(refund, why)
         importing = Import(
@@ -126,8 +130,8 @@ class Recorder:
         )
         failed = refund.id if refund.state is State.FAILED else None
         if failed is not None:
-            self.trail.note("movement_contradicts", movement=movement.id, failed=failed)
-        other = importing.refund_of(movement, contradicts=failed)
+            self.trail.note("movement_contradicts", movement=processor_refund.id, failed=failed)
+        other = importing.refund_of(processor_refund, contradicts=failed)
         payment = follow(follow(current.payment, refund, after), None, other)
         try:
             self.ledger.commit(
@@ -139,14 +143,17 @@ class Recorder:
             )
         except (LedgerConflictError, LedgerUnavailableError):
             # The charge still lists it, and whoever reads the charge next imports it.
-            self.trail.note("late_answer_not_kept", refund_id=refund.id, movement=movement.id)
+            self.trail.note(
+                "late_answer_not_kept", refund_id=refund.id, movement=processor_refund.id
+            )
             return current
         return self.read(refund.id)
 
     def write(self, current: Stored, after: Refund, *, letting_go: Refund | None = None) -> Stored:
-        """Write ``after`` over the refund, its payment and the claim of its movement, all at once.
+        """Write the refund, its payment and the claim of its processor refund, all at once.
 
-        ``letting_go`` is a new refund that takes over the movement that this one was bound to.
+        ``letting_go`` is a new refund that takes over the processor refund that this one was bound
+        to.
 
         Raises:
             ClaimConflictError, LedgerConflictError, LedgerUnavailableError: as ``Ledger.commit``.
@@ -272,5 +279,8 @@ def _may_still_learn(current: Refund, sent: Refund, outcome: Outcome) -> bool:
     """
     if current.attempt != sent.attempt or current.processor_refund_id is not None:
         return False
-    moved = isinstance(outcome, Accepted) and outcome.movement.status is MovementStatus.SUCCEEDED
+    moved = (
+        isinstance(outcome, Accepted)
+        and outcome.processor_refund.status is ProcessorRefundStatus.SUCCEEDED
+    )
     return current.state in UNBOUND or (moved and current.state in FREED)

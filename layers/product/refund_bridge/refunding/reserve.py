@@ -122,7 +122,7 @@ class Reservation:
                 return self._commit(command, before, after, learnt, seen)
             except ClaimConflictError as error:
                 if not isinstance(error.claim, RecordClaim):
-                    # Somebody else has imported the same movement meanwhile.
+                    # Somebody else has imported the same processor refund meanwhile.
                     before = self._still_ours(command, before)
                     continue
                 if (mended := self.learn.mended(seen.view)) is not None:

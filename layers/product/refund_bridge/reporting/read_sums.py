@@ -91,8 +91,10 @@ class ReadSums:
             if not without_charge:
                 raise
             now, found, charge = self._again(payment.key), {}, None
-        movements = None if charge is None else charge.movements
-        listed = None if movements is None else frozenset(one.id for one in movements)
+        processor_refunds = None if charge is None else charge.processor_refunds
+        listed = (
+            None if processor_refunds is None else frozenset(one.id for one in processor_refunds)
+        )
         found = {refund.id: refund for refund in self.every_refund(payment.key)} | found
         counted = recounted(now, tuple(found.values()))
         if counted is None:

@@ -239,7 +239,8 @@ def about_to_be_sent(refund: Refund) -> Refund:
 def parameters_again(refund: Refund) -> ReportParameters | None:
     """What Stripe is told of a refund whose parameters a former release did not freeze.
 
-    The times are the movement's, as the line of history that tells of its success keeps them.
+    The times are the processor refund's, as the line of history that tells of its success keeps
+    them.
     """
     if refund.payment_record is None or refund.processor_refund_id is None:
         return None

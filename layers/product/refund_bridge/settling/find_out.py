@@ -16,7 +16,7 @@ from refund_bridge.domain.evidence import (
     of_our_order,
 )
 from refund_bridge.domain.instruction import Accepted
-from refund_bridge.domain.outcome import after_movement
+from refund_bridge.domain.outcome import after_processor_refund
 from refund_bridge.domain.payment_snapshot import PaymentView
 from refund_bridge.domain.refund import FOUND, HANDED_OVER_AGAIN, Failure, Refund
 from refund_bridge.domain.state_machine import Event, State
@@ -154,7 +154,7 @@ def _hand_over_again(
     told = type(outcome).__name__.lower()
     settling.trail.note("handed_over_again", refund_id=intent.refund.id, outcome=told)
     if isinstance(outcome, Accepted):
-        return _decide(settling, intent, of_our_order(intent.refund, outcome.movement))
+        return _decide(settling, intent, of_our_order(intent.refund, outcome.processor_refund))
     # Whatever else it answers says nothing of the order before this one.
     return settling.hold(intent, f"handed over again: {told}")
 
@@ -170,10 +170,10 @@ def _decide(settling: Settling, stored: Stored, verdict: Verdict) -> Settled:
             return settling.escalate(stored, reason, {"movements": list(ids)})
         case NoneYet():
             return _none_yet(settling, stored)
-        case Found(movement):
-            cause = FOUND if movement.order_id is None else "found_by_order"
-            after = after_movement(
-                refund, movement, at_ms=settling.clock.now_ms(), cause=cause, actor=ACTOR
+        case Found(processor_refund):
+            cause = FOUND if processor_refund.order_id is None else "found_by_order"
+            after = after_processor_refund(
+                refund, processor_refund, at_ms=settling.clock.now_ms(), cause=cause, actor=ACTOR
             )
             return settling.move_on(stored, after)
 
@@ -202,9 +202,9 @@ def _none_yet(settling: Settling, stored: Stored) -> Settled:
     """Not found yet is not failed: an order may arrive late, and look-ups may lag."""
     refund = stored.refund
     if refund.state is State.REVIEW or not _hold_is_over(settling, refund):
-        return settling.hold(stored, "no movement found", looked_up=1)
+        return settling.hold(stored, "no processor refund found", looked_up=1)
     if settling.settings.after_hold is AfterHold.REVIEW:
-        return settling.escalate(stored, "no movement found during the hold", {})
+        return settling.escalate(stored, "no processor refund found during the hold", {})
     failure = Failure(
         code="not_executed",
         message="The processor shows no such refund, long after it was sent.",

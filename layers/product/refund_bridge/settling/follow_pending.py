@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.evidence import stands_for
-from refund_bridge.domain.outcome import after_movement, of_its_payment
+from refund_bridge.domain.outcome import after_processor_refund, of_its_payment
 from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.processor import ProviderUnavailableError
 from refund_bridge.ports.runtime import Deadline
-from refund_bridge.refunding.look_up import movement_of
+from refund_bridge.refunding.look_up import processor_refund_of
 from refund_bridge.refunding.record_outcome import Stored
 from refund_bridge.settling.settling import (
     ACTOR,
@@ -35,22 +35,33 @@ def follow_pending(settling: Settling, stored: Stored, deadline: Deadline) -> Se
         return _still_pending(settling, stored, why_not)
     processor = settling.processors[refund.processor]
     try:
-        movement = movement_of(processor, bound_to, refund.refunded_payment, deadline)
+        processor_refund = processor_refund_of(
+            processor, bound_to, refund.refunded_payment, deadline
+        )
     except ProviderUnavailableError as error:
         return _still_pending(settling, stored, no_look_up(error), looked_up=0, error=error)
-    return _gone(settling, stored) if movement is None else _shown(settling, stored, movement)
+    return (
+        _gone(settling, stored)
+        if processor_refund is None
+        else _shown(settling, stored, processor_refund)
+    )
 
 
-def _shown(settling: Settling, stored: Stored, movement: Movement) -> Settled:
+def _shown(settling: Settling, stored: Stored, processor_refund: ProcessorRefund) -> Settled:
     refund = stored.refund
-    if not stands_for(movement, refund):
-        shown = {"shown_amount": movement.money.amount, "currency": movement.money.currency}
+    if not stands_for(processor_refund, refund):
+        shown = {
+            "shown_amount": processor_refund.money.amount,
+            "currency": processor_refund.money.currency,
+        }
         return settling.escalate(stored, "the processor shows another refund", shown)
-    if movement.status is MovementStatus.PENDING:
-        return _still_pending(settling, stored, f"still {movement.processor_status or 'pending'}")
+    if processor_refund.status is ProcessorRefundStatus.PENDING:
+        return _still_pending(
+            settling, stored, f"still {processor_refund.processor_status or 'pending'}"
+        )
     linked = of_its_payment(refund, stored.payment)
-    after = after_movement(
-        linked, movement, at_ms=settling.clock.now_ms(), cause="looked_up", actor=ACTOR
+    after = after_processor_refund(
+        linked, processor_refund, at_ms=settling.clock.now_ms(), cause="looked_up", actor=ACTOR
     )
     return settling.move_on(stored, after)
 

@@ -8,7 +8,7 @@ from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.state_machine import FINAL, FREED
 from refund_bridge.ports.processor import Processor, ProviderUnavailableError, UnreadableAnswerError
 from refund_bridge.ports.runtime import Deadline
-from refund_bridge.refunding.look_up import movement_of
+from refund_bridge.refunding.look_up import processor_refund_of
 from refund_bridge.refunding.record_outcome import Stored
 from refund_bridge.settling.settling import (
     REVIEW_STEPS,
@@ -53,15 +53,17 @@ def look_after(settling: Settling, stored: Stored, deadline: Deadline) -> Settle
 def _follow_late(
     settling: Settling, processor: Processor, refund: Refund, deadline: Deadline
 ) -> bool:
-    """Let it follow what became of its movement; whether something was written, durably."""
+    """Let it follow what became of its processor refund; whether something was written, durably."""
     bound_to, payment_id = refund.processor_refund_id, refund.refunded_payment
     if bound_to is None:
         return settling.learn.follow_order(refund, None, deadline)
     try:
-        movement = movement_of(processor, bound_to, payment_id, deadline)
+        processor_refund = processor_refund_of(processor, bound_to, payment_id, deadline)
     except UnreadableAnswerError:
         return False  # it shows refunds in no form that can be read: there is none to follow
-    return movement is not None and settling.learn.follow(refund, movement, deadline)
+    return processor_refund is not None and settling.learn.follow(
+        refund, processor_refund, deadline
+    )
 
 
 def _next_look(settling: Settling, stored: Stored, *, soon: bool) -> Settled:

@@ -29,7 +29,7 @@ OTHER_ACCOUNT: Final = "it was sent to another account, or under another form of
 
 
 class AfterHold(StrEnum):
-    """What becomes of a refund of which no movement was found for the whole hold."""
+    """What becomes of a refund of which no processor refund was found for the whole hold."""
 
     REVIEW = "review"
     FAILED = "failed"
@@ -51,7 +51,7 @@ class SettleSettings:
     Attributes:
         step_ms: the settle interval; every backoff is a multiple of it.
         hold_ms: how long after an attempt its order may still arrive; the late-arrival bound.
-        after_hold: what a person wants done when the hold ends without a movement.
+        after_hold: what a person wants done when the hold ends without a processor refund.
         take_ms: for how long a taken refund is left to one run.
         unheard_ms: how old a ring must be, if a worker has heard of it, before it is repeated.
         grace_ms: how long whoever made a refund elsewhere may be about to report it themselves.
@@ -147,7 +147,8 @@ class Settling:
             return Settled.HELD
         refund = stored.refund
         if steps is None:
-            # A review that is bound only waits for its movement's end, as a pending refund does.
+            # A review that is bound only waits for its processor refund's end, as a pending refund
+            # does.
             review = refund.state is State.REVIEW and refund.processor_refund_id is None
             steps = REVIEW_STEPS if review else backoff_steps(refund.looks)
         after = replace(

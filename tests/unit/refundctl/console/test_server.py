@@ -289,7 +289,7 @@ def broken(sources: Sources, trouble: Exception) -> Sources:
 def test_looking_at_everything_changes_nothing(day: ShopDay) -> None:
     # Given the ledger as it is
     ledger = day.world.ledger
-    before = (dict(ledger.refunds), dict(ledger.payments), dict(ledger.movements))
+    before = (dict(ledger.refunds), dict(ledger.payments), dict(ledger.processor_refunds))
     orders, asked = len(day.world.processor.orders), len(day.world.book.asked)
     # When somebody looks at every page
     with console(day.sources()) as address:
@@ -306,5 +306,5 @@ def test_looking_at_everything_changes_nothing(day: ShopDay) -> None:
         for refund_id in list(ledger.refunds)[:20]:
             somebody.page(f"refunds/{refund_id}")
     # Then nothing is different, and no provider was asked
-    assert (ledger.refunds, ledger.payments, ledger.movements) == before
+    assert (ledger.refunds, ledger.payments, ledger.processor_refunds) == before
     assert (len(day.world.processor.orders), len(day.world.book.asked)) == (orders, asked)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from refund_bridge.domain.charge import Charge, Movement, MovementStatus
+from refund_bridge.domain.charge import Charge, ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import PaymentKey
 from refund_bridge.domain.payment_record import PaymentRecord
@@ -25,7 +25,7 @@ def sides_of(world: World) -> Sides:
     payment = world.payment()
     refunds = [r for r in world.ledger.refunds.values() if r.processor_payment_id == "charge-1"]
     charge = world.processor.charge("charge-1", world.deadline())
-    ids = [movement.id for movement in charge.movements or ()]
+    ids = [processor_refund.id for processor_refund in charge.processor_refunds or ()]
     return Sides(
         payment=payment,
         refunds=refunds,
@@ -77,7 +77,7 @@ def test_what_others_refunded_and_told_stripe_is_no_difference() -> None:
     world = World()
     world.pay()
     made = world.processor.refund_in_dashboard("charge-1", 4000)
-    assert isinstance(made, Movement)
+    assert isinstance(made, ProcessorRefund)
     world.book.report_elsewhere(parameters("pr_1", 4000, made.id))
     world.refund("k", amount=1000)
     world.live_for(GRACE_MS)
@@ -111,13 +111,13 @@ class TestOnTheWay:
         assert difference.amounts == Amounts(ledger=700)
         assert compare(sides_of(world)).open_refunds == 0
 
-    def test_a_movement_that_nobody_has_bound_yet(self, world: World) -> None:
+    def test_a_processor_refund_that_nobody_has_bound_yet(self, world: World) -> None:
         world.processor.fates.append(ReplyLost())
         world.refund("k", amount=700)
         assert kinds(sides_of(world)) == []
         world.clock.advance(GRACE_MS)
         found = compare(sides_of(world)).differences
-        assert [one.kind for one in found] == [Kind.NOT_SETTLED, Kind.MOVEMENT_UNCLAIMED]
+        assert [one.kind for one in found] == [Kind.NOT_SETTLED, Kind.PROCESSOR_REFUND_UNCLAIMED]
         assert found[1].amounts == Amounts(processor=700)
         assert found[1].processor_refund_id == "hitpay-refund-3"
 
@@ -134,29 +134,29 @@ class TestOnTheWay:
         assert kinds(sides_of(world)) == []
 
     def test_a_pending_refund_that_hitpay_holds_back_however_long(self, world: World) -> None:
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         world.refund("k", amount=700)
         world.clock.advance(100 * GRACE_MS)
         found = compare(sides_of(world))
         assert (found.differences, found.open_refunds) == ((), 1)
 
     def test_a_pending_refund_that_has_just_ended(self, world: World) -> None:
-        world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         refund = world.refund("k", amount=700).refund
         world.clock.advance(GRACE_MS)
-        movement_id = refund.processor_refund_id or ""
-        world.processor.books.set_status(movement_id, MovementStatus.SUCCEEDED)
+        processor_refund_id = refund.processor_refund_id or ""
+        world.processor.books.set_status(processor_refund_id, ProcessorRefundStatus.SUCCEEDED)
         assert kinds(sides_of(world)) == []
         world.clock.advance(GRACE_MS)
-        assert kinds(sides_of(world)) == [Kind.MOVEMENT_DIFFERS]
+        assert kinds(sides_of(world)) == [Kind.PROCESSOR_REFUND_DIFFERS]
 
     def test_a_refund_made_in_the_dashboard(self, world: World) -> None:
         world.processor.refund_in_dashboard("charge-1", 700)
         assert kinds(sides_of(world)) == []
         world.clock.advance(GRACE_MS)
-        assert kinds(sides_of(world)) == [Kind.MOVEMENT_UNCLAIMED]
+        assert kinds(sides_of(world)) == [Kind.PROCESSOR_REFUND_UNCLAIMED]
         # And one that failed is nobody's business
-        world.processor.books.set_status("hitpay-refund-3", MovementStatus.FAILED)
+        world.processor.books.set_status("hitpay-refund-3", ProcessorRefundStatus.FAILED)
         assert kinds(sides_of(world)) == []
 
 
@@ -182,7 +182,7 @@ def test_a_success_that_was_taken_back_is_a_difference(
     refund = world.refund("k", amount=700).refund
     if reported:
         world.report(refund.id)
-    world.processor.books.set_status(refund.processor_refund_id or "", MovementStatus.FAILED)
+    world.processor.books.set_status(refund.processor_refund_id or "", ProcessorRefundStatus.FAILED)
     world.observe(KEY, world.deadline())
     world.clock.advance(GRACE_MS)
     difference = only(sides_of(world))
@@ -201,16 +201,16 @@ def charge(sides: Sides, **facts: Any) -> Sides:
     return replace(sides, charge=replace(sides.charge, **facts))
 
 
-def movements(sides: Sides, **facts: Any) -> Sides:
-    """The facts of the movement of 25.00 changed."""
-    listed = sides.charge.movements if sides.charge else None
+def processor_refunds(sides: Sides, **facts: Any) -> Sides:
+    """The facts of the processor refund of 25.00 changed."""
+    listed = sides.charge.processor_refunds if sides.charge else None
     changed = [replace(m, **facts) if m.money.amount == 2500 else m for m in listed or ()]
-    return charge(sides, movements=tuple(changed))
+    return charge(sides, processor_refunds=tuple(changed))
 
 
-def without_movement(sides: Sides) -> Sides:
-    listed = sides.charge.movements if sides.charge else None
-    return charge(sides, movements=tuple(m for m in listed or () if m.money.amount != 2500))
+def without_processor_refund(sides: Sides) -> Sides:
+    listed = sides.charge.processor_refunds if sides.charge else None
+    return charge(sides, processor_refunds=tuple(m for m in listed or () if m.money.amount != 2500))
 
 
 def payment(sides: Sides, **facts: Any) -> Sides:
@@ -222,10 +222,10 @@ def record(sides: Sides, **facts: Any) -> Sides:
     return replace(sides, record=replace(sides.record, **facts))
 
 
-def another_movement(sides: Sides) -> Sides:
-    listed = (sides.charge.movements if sides.charge else None) or ()
+def another_processor_refund(sides: Sides) -> Sides:
+    listed = (sides.charge.processor_refunds if sides.charge else None) or ()
     again = replace(listed[0], id="again", money=Money(9000, "sgd"))
-    return charge(sides, movements=(*listed, again))
+    return charge(sides, processor_refunds=(*listed, again))
 
 
 def shared(sides: Sides) -> Sides:
@@ -255,13 +255,13 @@ PLANTED: dict[str, tuple[Change, Sequence[Kind], str]] = {
         "USD 99.99",
     ),
     "a charge that lists nothing readable": (
-        lambda s: charge(s, movements=None),
+        lambda s: charge(s, processor_refunds=None),
         [Kind.CHARGE_UNREADABLE],
         "does not list",
     ),
     "more given back than was paid": (
-        another_movement,
-        [Kind.OVER_REFUNDED, Kind.MOVEMENT_UNCLAIMED],
+        another_processor_refund,
+        [Kind.OVER_REFUNDED, Kind.PROCESSOR_REFUND_UNCLAIMED],
         "more was refunded",
     ),
     "more given back than is listed": (
@@ -270,34 +270,36 @@ PLANTED: dict[str, tuple[Change, Sequence[Kind], str]] = {
         "more was refunded",
     ),
     "a lost movement": (
-        without_movement,
-        [Kind.MOVEMENT_MISSING],
+        without_processor_refund,
+        [Kind.PROCESSOR_REFUND_MISSING],
         "does not list its processor refund",
     ),
     "a movement of another amount": (
-        lambda s: movements(s, money=Money(2501, "sgd")),
-        [Kind.MOVEMENT_DIFFERS],
+        lambda s: processor_refunds(s, money=Money(2501, "sgd")),
+        [Kind.PROCESSOR_REFUND_DIFFERS],
         "shows SGD 25.01",
     ),
     "a movement of another payment": (
-        lambda s: movements(s, payment_id="elsewhere"),
-        [Kind.MOVEMENT_DIFFERS],
+        lambda s: processor_refunds(s, payment_id="elsewhere"),
+        [Kind.PROCESSOR_REFUND_DIFFERS],
         "of elsewhere",
     ),
     "a movement that failed": (
-        lambda s: movements(s, status=MovementStatus.FAILED, processor_status="failed"),
-        [Kind.MOVEMENT_DIFFERS],
+        lambda s: processor_refunds(
+            s, status=ProcessorRefundStatus.FAILED, processor_status="failed"
+        ),
+        [Kind.PROCESSOR_REFUND_DIFFERS],
         "is succeeded, the processor shows failed",
     ),
     "a failure whose movement succeeded": (
         lambda s: payment(edited(s, "one", state=State.FAILED), held=1000, moved=1000, booked=1000),
-        [Kind.MOVEMENT_DIFFERS],
+        [Kind.PROCESSOR_REFUND_DIFFERS],
         "is failed, the processor shows succeeded",
     ),
     "one movement for two refunds": (
         shared,
         [
-            Kind.MOVEMENT_SHARED,
+            Kind.PROCESSOR_REFUND_SHARED,
             Kind.CLAIM_DIFFERS,
             *[Kind.LEDGER_SUM_DIFFERS] * 3,
             Kind.STRIPE_LOWER,
@@ -316,7 +318,7 @@ PLANTED: dict[str, tuple[Change, Sequence[Kind], str]] = {
     ),
     "a refund that the ledger lost": (
         lambda s: replace(s, refunds=[r for r in s.refunds if r.amount != 2500]),
-        [Kind.MOVEMENT_UNCLAIMED, *[Kind.LEDGER_SUM_DIFFERS] * 3],
+        [Kind.PROCESSOR_REFUND_UNCLAIMED, *[Kind.LEDGER_SUM_DIFFERS] * 3],
         "the ledger gives it to rfd_",
     ),
     "headroom that was not given back": (
@@ -405,7 +407,7 @@ def test_what_was_accepted_as_too_much_is_said_beside_stripes_sum(world: World) 
 
 
 def test_without_a_list_the_book_is_compared_with_the_ledger_alone(world: World) -> None:
-    sides = charge(sides_of(world), movements=None)
+    sides = charge(sides_of(world), processor_refunds=None)
     lower = record(sides, amount_refunded=3499, amount_guaranteed=6500)
     assert kinds(lower) == [Kind.CHARGE_UNREADABLE, Kind.STRIPE_LOWER]
     # And what others refunded may be in the book
@@ -419,8 +421,8 @@ def test_a_payment_that_no_record_books_is_not_compared_with_stripe(world: World
     assert kinds(sides) == []
 
 
-def test_a_review_that_is_bound_agrees_with_a_pending_movement(world: World) -> None:
-    world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+def test_a_review_that_is_bound_agrees_with_a_pending_processor_refund(world: World) -> None:
+    world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
     refund = world.refund("k", amount=700).refund
     world.ledger.refunds[refund.id] = replace(refund, state=State.REVIEW)
     world.clock.advance(GRACE_MS)
@@ -430,7 +432,7 @@ def test_a_review_that_is_bound_agrees_with_a_pending_movement(world: World) -> 
 def test_a_pending_refund_that_is_older_than_our_first_sight_need_not_be_in_the_book() -> None:
     world = World()
     world.pay()
-    world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+    world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
     world.processor.refund_in_dashboard("charge-1", 4000)
     world.processor.books.conduct = Conduct()
     world.refund("k", amount=1000)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.errors import RefundNotFoundError
 from refund_bridge.domain.evidence import CLOCK_TOLERANCE_MS
 from refund_bridge.domain.money import Money
@@ -59,10 +59,14 @@ def decide(world: World, decision: Decision, key: str = "k") -> Resolution:
 
 def refused(world: World, decision: Decision) -> ResolutionRefusedError:
     """Why it may not be decided so; nothing has been written."""
-    before = (dict(world.ledger.refunds), dict(world.ledger.payments), dict(world.ledger.movements))
+    before = (
+        dict(world.ledger.refunds),
+        dict(world.ledger.payments),
+        dict(world.ledger.processor_refunds),
+    )
     with pytest.raises(ResolutionRefusedError) as refusal:
         resolver(world).weigh(world.stored("k").id, decision, world.deadline())
-    assert before == (world.ledger.refunds, world.ledger.payments, world.ledger.movements)
+    assert before == (world.ledger.refunds, world.ledger.payments, world.ledger.processor_refunds)
     return refusal.value
 
 
@@ -98,13 +102,13 @@ def doubtful() -> World:
     return world
 
 
-def ours(world: World) -> Movement:
-    (movement,) = world.processor.moved_by(world.stored("k").id)
-    return movement
+def ours(world: World) -> ProcessorRefund:
+    (processor_refund,) = world.processor.moved_by(world.stored("k").id)
+    return processor_refund
 
 
 class TestSucceeded:
-    """The movement that a person names."""
+    """The processor refund that a person names."""
 
     def test_it_is_bound_reported_and_said_who_decided(self, doubtful: World) -> None:
         # When a person says which of the two is ours
@@ -168,108 +172,108 @@ class TestSucceeded:
     ) -> None:
         lost.pay("2")
         books = lost.processor.books
-        movement = books.move(books.charges[charge], Money(amount, currency), None)
-        assert isinstance(movement, Movement)
-        told = str(refused(lost, ItSucceeded(movement.id)))
+        processor_refund = books.move(books.charges[charge], Money(amount, currency), None)
+        assert isinstance(processor_refund, ProcessorRefund)
+        told = str(refused(lost, ItSucceeded(processor_refund.id)))
         assert f"as {Money(amount, currency).for_people()} of payment" in told
         assert charge in told
 
     def test_one_that_belongs_to_another_refund_is_refused(self, doubtful: World) -> None:
-        # Given that our movement was imported as somebody else's
-        doubtful.ledger.movements["hitpay", ours(doubtful).id] = "rfd_other"
+        # Given that our processor refund was imported as somebody else's
+        doubtful.ledger.processor_refunds["hitpay", ours(doubtful).id] = "rfd_other"
         told = str(refused(doubtful, ItSucceeded(ours(doubtful).id)))
         assert "belongs to rfd_other" in told
 
     def test_one_that_was_there_before_we_sent_is_refused(self, lost: World) -> None:
-        movement = lost.in_dashboard(2500)
-        tamper(lost, snapshot=(movement.id,))
-        assert "before" in str(refused(lost, ItSucceeded(movement.id)))
+        processor_refund = lost.in_dashboard(2500)
+        tamper(lost, snapshot=(processor_refund.id,))
+        assert "before" in str(refused(lost, ItSucceeded(processor_refund.id)))
 
     @pytest.mark.parametrize("time", ["created_at_ms", "refunded_at_ms"])
     def test_one_that_is_older_than_any_clock_explains_is_refused(
         self, lost: World, time: str
     ) -> None:
-        movement = lost.in_dashboard(2500)
+        processor_refund = lost.in_dashboard(2500)
         tamper(lost, snapshot=None)
         made_ms = lost.stored("k").started_at_ms or 0
         times: dict[str, Any] = {"created_at_ms": None, "refunded_at_ms": None}
         edge_ms = made_ms // 1000 * 1000 - CLOCK_TOLERANCE_MS
-        kept = lost.processor.books.refunds[movement.id]
-        kept.movement = replace(movement, **(times | {time: edge_ms - 1}))
-        assert "older" in str(refused(lost, ItSucceeded(movement.id)))
+        kept = lost.processor.books.refunds[processor_refund.id]
+        kept.processor_refund = replace(processor_refund, **(times | {time: edge_ms - 1}))
+        assert "older" in str(refused(lost, ItSucceeded(processor_refund.id)))
         # And one that clocks may explain is a person's to judge
-        kept.movement = replace(movement, **(times | {time: edge_ms}))
-        assert decide(lost, ItSucceeded(movement.id)).after.state is State.SUCCEEDED
+        kept.processor_refund = replace(processor_refund, **(times | {time: edge_ms}))
+        assert decide(lost, ItSucceeded(processor_refund.id)).after.state is State.SUCCEEDED
 
     def test_one_that_was_not_there_before_is_not_older_whatever_its_time(
         self, lost: World
     ) -> None:
-        movement = lost.in_dashboard(2500)
-        kept = lost.processor.books.refunds[movement.id]
-        kept.movement = replace(movement, created_at_ms=1000, refunded_at_ms=1000)
-        assert decide(lost, ItSucceeded(movement.id)).after.state is State.SUCCEEDED
+        processor_refund = lost.in_dashboard(2500)
+        kept = lost.processor.books.refunds[processor_refund.id]
+        kept.processor_refund = replace(processor_refund, created_at_ms=1000, refunded_at_ms=1000)
+        assert decide(lost, ItSucceeded(processor_refund.id)).after.state is State.SUCCEEDED
 
     def test_one_without_a_time_is_a_persons_to_judge(self, lost: World) -> None:
-        movement = lost.in_dashboard(2500)
+        processor_refund = lost.in_dashboard(2500)
         tamper(lost, snapshot=None)
-        kept = lost.processor.books.refunds[movement.id]
-        kept.movement = replace(movement, created_at_ms=None, refunded_at_ms=None)
-        assert decide(lost, ItSucceeded(movement.id)).after.state is State.SUCCEEDED
+        kept = lost.processor.books.refunds[processor_refund.id]
+        kept.processor_refund = replace(processor_refund, created_at_ms=None, refunded_at_ms=None)
+        assert decide(lost, ItSucceeded(processor_refund.id)).after.state is State.SUCCEEDED
 
     def test_one_that_failed_is_no_success(self, lost: World) -> None:
-        lost.processor.books.conduct = Conduct(MovementStatus.FAILED)
-        movement = lost.in_dashboard(2500)
-        assert "it failed" in str(refused(lost, ItSucceeded(movement.id)))
+        lost.processor.books.conduct = Conduct(ProcessorRefundStatus.FAILED)
+        processor_refund = lost.in_dashboard(2500)
+        assert "it failed" in str(refused(lost, ItSucceeded(processor_refund.id)))
 
     def test_one_that_is_pending_is_bound_and_followed_to_its_end(self, lost: World) -> None:
-        # Given a movement that HitPay holds back
-        lost.processor.books.conduct = Conduct(MovementStatus.PENDING)
-        movement = lost.in_dashboard(2500)
+        # Given a processor refund that HitPay holds back
+        lost.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
+        processor_refund = lost.in_dashboard(2500)
         # When a person says that it is ours
-        done = decide(lost, ItSucceeded(movement.id, "same minute"))
+        done = decide(lost, ItSucceeded(processor_refund.id, "same minute"))
         # Then it is bound, keeps its amount, and is said so
         stored = lost.stored("k")
-        assert (stored.state, stored.processor_refund_id) == (State.REVIEW, movement.id)
+        assert (stored.state, stored.processor_refund_id) == (State.REVIEW, processor_refund.id)
         assert stored.report.state is ReportState.NOT_DUE
         assert (lost.payment().slot, lost.payment().held) == (None, 2500)
         assert stored.history[-1].cause == "resolved"
         assert stored.history[-1].evidence["reason"] == "same minute"
-        assert done.movement == movement
+        assert done.processor_refund == processor_refund
         # And again is harmless
-        again = decide(lost, ItSucceeded(movement.id))
+        again = decide(lost, ItSucceeded(processor_refund.id))
         assert again.is_done
-        assert again.movement == movement
+        assert again.processor_refund == processor_refund
         assert lost.stored("k") == stored
         # And when it ends, it is settled by itself
-        lost.processor.books.set_status(movement.id, MovementStatus.SUCCEEDED)
+        lost.processor.books.set_status(processor_refund.id, ProcessorRefundStatus.SUCCEEDED)
         lost.settle_due()
         assert lost.stored("k").state is State.SUCCEEDED
 
     def test_one_that_is_bound_and_has_succeeded_meanwhile_need_not_wait(self, lost: World) -> None:
-        lost.processor.books.conduct = Conduct(MovementStatus.PENDING)
-        movement = lost.in_dashboard(2500)
-        decide(lost, ItSucceeded(movement.id))
-        lost.processor.books.set_status(movement.id, MovementStatus.SUCCEEDED)
-        done = decide(lost, ItSucceeded(movement.id))
+        lost.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
+        processor_refund = lost.in_dashboard(2500)
+        decide(lost, ItSucceeded(processor_refund.id))
+        lost.processor.books.set_status(processor_refund.id, ProcessorRefundStatus.SUCCEEDED)
+        done = decide(lost, ItSucceeded(processor_refund.id))
         assert not done.is_done
         assert lost.stored("k").state is State.SUCCEEDED
         assert lost.doorbell.rung == [lost.stored("k").id]
 
     def test_without_a_snapshot_only_its_time_speaks_against_it(self, lost: World) -> None:
-        movement = lost.in_dashboard(2500)
+        processor_refund = lost.in_dashboard(2500)
         tamper(lost, snapshot=None)
-        assert decide(lost, ItSucceeded(movement.id)).after.state is State.SUCCEEDED
+        assert decide(lost, ItSucceeded(processor_refund.id)).after.state is State.SUCCEEDED
 
     def test_its_looks_are_counted_anew(self, lost: World) -> None:
-        movement = lost.in_dashboard(2500)
+        processor_refund = lost.in_dashboard(2500)
         tamper(lost, looks=3, look_ups=2)
-        decide(lost, ItSucceeded(movement.id))
+        decide(lost, ItSucceeded(processor_refund.id))
         assert (lost.stored("k").looks, lost.stored("k").look_ups) == (0, 0)
 
     def test_one_of_a_payment_that_no_record_books_fails_to_be_reported(self, lost: World) -> None:
-        movement = lost.in_dashboard(2500)
+        processor_refund = lost.in_dashboard(2500)
         refund = tamper(lost, payment_record=None, source=Source.PROCESSOR)
-        decide(lost, ItSucceeded(movement.id))
+        decide(lost, ItSucceeded(processor_refund.id))
         assert lost.stored("k").report.state is ReportState.FAILED
         failed = {"refund_id": refund.id, "reason": "payment_not_linked"}
         assert ("report_failed", failed) in lost.trail.notes
@@ -341,26 +345,26 @@ class TestFailed:
         assert "may still arrive" in str(refused(lost, NO_MONEY))
 
     def test_not_while_the_charge_lists_what_can_be_ours(self, lost: World) -> None:
-        movement = lost.in_dashboard(2500)
+        processor_refund = lost.in_dashboard(2500)
         refusal = refused(lost, NO_MONEY)
-        assert refusal.movements == (movement.id,)
-        assert movement.id in str(refusal)
+        assert refusal.processor_refunds == (processor_refund.id,)
+        assert processor_refund.id in str(refusal)
         assert "--succeeded" in str(refusal)
 
     def test_despite_that_if_it_is_known_to_be_anothers(self, lost: World) -> None:
         # Given a dashboard refund of the same amount that somebody remembers making
-        movement = lost.in_dashboard(2500)
+        processor_refund = lost.in_dashboard(2500)
         done = decide(lost, ItFailed("Kim made that one", despite_evidence=True))
         # Then ours failed, the evidence against it is kept, and the other one is imported
-        assert done.left_over == (movement,)
+        assert done.left_over == (processor_refund,)
         stored = lost.stored("k")
         assert stored.history[-1].evidence == {
             "reason": "Kim made that one",
-            "despite": [movement.id],
+            "despite": [processor_refund.id],
         }
         lost.observe(lost.payment().key, lost.deadline())
         (other,) = [r for r in lost.ledger.refunds.values() if r.id != stored.id]
-        assert (other.processor_refund_id, other.contradicts) == (movement.id, stored.id)
+        assert (other.processor_refund_id, other.contradicts) == (processor_refund.id, stored.id)
         assert other.report.state is ReportState.DUE
         assert lost.payment().refundable == 7499
 
@@ -374,30 +378,32 @@ class TestFailed:
     )
     def test_what_cannot_be_ours_does_not_stand_against_it(self, lost: World, kind: str) -> None:
         if kind == "failed":
-            lost.processor.books.conduct = Conduct(MovementStatus.FAILED)
-        movement = lost.in_dashboard(2600 if kind == "another amount" else 2500)
+            lost.processor.books.conduct = Conduct(ProcessorRefundStatus.FAILED)
+        processor_refund = lost.in_dashboard(2600 if kind == "another amount" else 2500)
         if kind == "claimed":
-            lost.ledger.movements["hitpay", movement.id] = "rfd_other"
+            lost.ledger.processor_refunds["hitpay", processor_refund.id] = "rfd_other"
         if kind == "there before":
-            tamper(lost, snapshot=(movement.id,))
+            tamper(lost, snapshot=(processor_refund.id,))
         if kind == "too old":
             tamper(lost, snapshot=None)
-            kept = lost.processor.books.refunds[movement.id]
-            kept.movement = replace(movement, created_at_ms=1000, refunded_at_ms=1000)
+            kept = lost.processor.books.refunds[processor_refund.id]
+            kept.processor_refund = replace(
+                processor_refund, created_at_ms=1000, refunded_at_ms=1000
+            )
         assert decide(lost, NO_MONEY).after.state is State.FAILED
 
     def test_what_is_old_is_no_excuse_if_it_was_not_there_before(self, lost: World) -> None:
         # Given a charge that was read before: what it did not list was not there, whatever its time
-        movement = lost.in_dashboard(2500)
+        processor_refund = lost.in_dashboard(2500)
         assert lost.stored("k").snapshot == ()
-        kept = lost.processor.books.refunds[movement.id]
-        kept.movement = replace(movement, created_at_ms=1000, refunded_at_ms=1000)
-        assert refused(lost, NO_MONEY).movements == (movement.id,)
+        kept = lost.processor.books.refunds[processor_refund.id]
+        kept.processor_refund = replace(processor_refund, created_at_ms=1000, refunded_at_ms=1000)
+        assert refused(lost, NO_MONEY).processor_refunds == (processor_refund.id,)
 
     def test_without_a_snapshot_what_is_not_too_old_stands_against_it(self, lost: World) -> None:
         tamper(lost, snapshot=None)
-        movement = lost.in_dashboard(2500)
-        assert movement.id in refused(lost, NO_MONEY).movements
+        processor_refund = lost.in_dashboard(2500)
+        assert processor_refund.id in refused(lost, NO_MONEY).processor_refunds
 
     def test_its_looks_are_counted_anew(self, lost: World) -> None:
         tamper(lost, looks=3, look_ups=2)
@@ -424,7 +430,7 @@ class TestFailed:
         lost.processor.books.checks_amounts = False
         made = [lost.in_dashboard(2500) for _ in range(12)]
         refusal = refused(lost, NO_MONEY)
-        assert refusal.movements == tuple(movement.id for movement in made)
+        assert refusal.processor_refunds == tuple(processor_refund.id for processor_refund in made)
         assert made[9].id in str(refusal)
         assert made[10].id not in str(refusal)
         decide(lost, ItFailed("all Kim's", despite_evidence=True))
@@ -436,20 +442,22 @@ class TestFailedThoughBound:
 
     @pytest.fixture
     def bound(self, lost: World) -> World:
-        lost.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        lost.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         decide(lost, ItSucceeded(lost.in_dashboard(2500).id))
         return lost
 
-    @pytest.mark.parametrize("status", [MovementStatus.PENDING, MovementStatus.SUCCEEDED])
+    @pytest.mark.parametrize(
+        "status", [ProcessorRefundStatus.PENDING, ProcessorRefundStatus.SUCCEEDED]
+    )
     def test_it_is_not_failed_while_hitpay_shows_it(
-        self, bound: World, status: MovementStatus
+        self, bound: World, status: ProcessorRefundStatus
     ) -> None:
-        movement_id = bound.stored("k").processor_refund_id or ""
-        bound.processor.books.set_status(movement_id, status)
+        processor_refund_id = bound.stored("k").processor_refund_id or ""
+        bound.processor.books.set_status(processor_refund_id, status)
         certain = ItFailed("sure", despite_evidence=True)
         for decision in (NO_MONEY, certain) if status == "succeeded" else (NO_MONEY,):
             refusal = refused(bound, decision)
-            assert refusal.movements == (movement_id,)
+            assert refusal.processor_refunds == (processor_refund_id,)
             assert status in str(refusal)
 
     def test_one_that_is_gone_needs_certainty(self, bound: World) -> None:
@@ -462,9 +470,11 @@ class TestFailedThoughBound:
     def test_not_while_its_charge_lists_it(
         self, bound: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(bound.processor, "movement", lambda *_: None)
+        monkeypatch.setattr(bound.processor, "processor_refund", lambda *_: None)
         decision = ItFailed("support says gone")
-        assert refused(bound, decision).movements == (bound.stored("k").processor_refund_id,)
+        assert refused(bound, decision).processor_refunds == (
+            bound.stored("k").processor_refund_id,
+        )
 
     def test_one_that_has_waited_for_longer_than_an_order_can_is_a_persons(
         self, bound: World
@@ -479,8 +489,8 @@ class TestFailedThoughBound:
         # Given a refund of 25.00 that is bound to what shows 20.00
         refund = bound.stored("k")
         shown = bound.processor.books.refunds[refund.processor_refund_id or ""]
-        shown.movement = replace(
-            shown.movement, money=Money(2000, "sgd"), status=MovementStatus.SUCCEEDED
+        shown.processor_refund = replace(
+            shown.processor_refund, money=Money(2000, "sgd"), status=ProcessorRefundStatus.SUCCEEDED
         )
         # When a person says that ours failed
         done = decide(bound, NO_MONEY)
@@ -498,8 +508,8 @@ class TestFailedThoughBound:
     ) -> None:
         # Given a refund of 25.00 that is bound to what shows 20.00, listed under an id of its own
         shown = bound.processor.books.refunds[bound.stored("k").processor_refund_id or ""]
-        shown.movement = replace(
-            shown.movement, money=Money(2000, "sgd"), status=MovementStatus.SUCCEEDED
+        shown.processor_refund = replace(
+            shown.processor_refund, money=Money(2000, "sgd"), status=ProcessorRefundStatus.SUCCEEDED
         )
         bound.processor.books.lists_other_ids = True
         if is_imported:
@@ -520,9 +530,9 @@ class TestNothingToDecide:
     def test_in_any_other_state_it_is_said_what_happens_instead(
         self, lost: World, state: State
     ) -> None:
-        movement = lost.in_dashboard(2500)
+        processor_refund = lost.in_dashboard(2500)
         tamper(lost, state=state)
-        decisions: list[Decision] = [ItSucceeded(movement.id), NO_MONEY]
+        decisions: list[Decision] = [ItSucceeded(processor_refund.id), NO_MONEY]
         if state is State.FAILED:
             decisions.remove(NO_MONEY)
         for decision in decisions:
@@ -594,17 +604,19 @@ class TestRaces:
         assert busy.doorbell.rung == [busy.stored("k").id]
 
     def test_of_two_people_who_decide_differently_the_first_has_decided(self, lost: World) -> None:
-        movement = lost.in_dashboard(2500)
+        processor_refund = lost.in_dashboard(2500)
         resolve, refund_id = resolver(lost), lost.stored("k").id
         decision = ItFailed("sure", despite_evidence=True)
         agreed = resolve.weigh(refund_id, decision, lost.deadline())
-        decide(lost, ItSucceeded(movement.id))
+        decide(lost, ItSucceeded(processor_refund.id))
         with pytest.raises(ResolutionRefusedError, match="has succeeded"):
             resolve.carry_out(refund_id, decision, agreed, lost.deadline())
 
-    def test_a_movement_that_another_refund_claims_meanwhile_is_refused(self, busy: World) -> None:
+    def test_a_processor_refund_that_another_refund_claims_meanwhile_is_refused(
+        self, busy: World
+    ) -> None:
         def claim() -> None:
-            busy.ledger.movements["hitpay", ours(busy).id] = "rfd_other"
+            busy.ledger.processor_refunds["hitpay", ours(busy).id] = "rfd_other"
 
         meanwhile(busy, claim)
         with pytest.raises(ResolutionRefusedError, match="belongs to rfd_other"):
@@ -616,7 +628,7 @@ class TestRaces:
         resolve, refund_id = resolver(lost), lost.stored("k").id
         decision = ItFailed("sure", despite_evidence=True)
         agreed = resolve.weigh(refund_id, decision, lost.deadline())
-        # When a movement appears that can be ours
+        # When a processor refund appears that can be ours
         lost.in_dashboard(2500)
         # Then that is not what was agreed to
         with pytest.raises(EvidenceChangedError):
@@ -624,15 +636,17 @@ class TestRaces:
         assert lost.stored("k").state is State.REVIEW
 
     @pytest.mark.parametrize("record", ["pr_1", None])
-    def test_a_movement_that_ends_after_it_was_agreed_to_writes_nothing(
+    def test_a_processor_refund_that_ends_after_it_was_agreed_to_writes_nothing(
         self, lost: World, record: str | None
     ) -> None:
         tamper(lost, payment_record=record)
-        lost.processor.books.conduct = Conduct(MovementStatus.PENDING)
+        lost.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         decision = ItSucceeded(lost.in_dashboard(2500).id)
         resolve, refund_id = resolver(lost), lost.stored("k").id
         agreed = resolve.weigh(refund_id, decision, lost.deadline())
-        lost.processor.books.set_status(decision.processor_refund_id, MovementStatus.SUCCEEDED)
+        lost.processor.books.set_status(
+            decision.processor_refund_id, ProcessorRefundStatus.SUCCEEDED
+        )
         with pytest.raises(EvidenceChangedError):
             resolve.carry_out(refund_id, decision, agreed, lost.deadline())
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import PaymentKey
 from refund_bridge.domain.refund import ReferenceType
@@ -38,10 +38,10 @@ def test_it_has_not_failed_if_the_processor_knows_its_key(door: str) -> None:
     # Given an order that arrived after all, long after
     world = in_review(door)
     (order, *_) = world.processor.orders
-    movement = world.processor.books.arrive(order)  # type: ignore[arg-type]
+    processor_refund = world.processor.books.arrive(order)  # type: ignore[arg-type]
     # Then the key speaks against a failure, and for a success
-    assert refused(world, NO_MONEY).movements == (movement.id,)  # type: ignore[union-attr]
-    done = decide(world, ItSucceeded(movement.id))  # type: ignore[union-attr]
+    assert refused(world, NO_MONEY).processor_refunds == (processor_refund.id,)  # type: ignore[union-attr]
+    done = decide(world, ItSucceeded(processor_refund.id))  # type: ignore[union-attr]
     assert done.after.state is State.SUCCEEDED
 
 
@@ -72,7 +72,7 @@ def test_while_a_repeated_order_may_arrive_it_has_not_failed(door: str) -> None:
 
 
 def test_what_another_order_made_is_not_ours() -> None:
-    # Given a movement that shows whose order made it
+    # Given a processor refund that shows whose order made it
     world = in_review("hyperswitch")
     other = World(doors=("hyperswitch",))
     other.pay()
@@ -119,26 +119,26 @@ def test_another_amount_under_its_order_stands_against_a_failure(door: str) -> N
     world.processor.fates.append(ReplyLost())
     world.refund("k", amount=2500)
     (moved,) = world.processor.books.refunds.values()
-    moved.movement = replace(moved.movement, money=Money(2400, "sgd"))
+    moved.processor_refund = replace(moved.processor_refund, money=Money(2400, "sgd"))
     world.settle_for(2 * HOLD_MS)
     assert world.stored("k").state is State.REVIEW
     # When somebody says that it failed, then what moved is shown
-    assert refused(world, NO_MONEY).movements == (moved.movement.id,)
+    assert refused(world, NO_MONEY).processor_refunds == (moved.processor_refund.id,)
 
 
 def test_a_refund_of_stripes_dashboard_is_resolved_by_what_it_is_bound_to() -> None:
     # Given a refund of Stripe's dashboard, imported while it was pending, that waits for a person
     world = World(doors=("stripe",))
     world.pay_at_stripe()
-    world.processor.books.conduct = Conduct(MovementStatus.PENDING)
+    world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
     moved = world.processor.refund_in_dashboard("ch_1", 2500)
-    assert isinstance(moved, Movement)
+    assert isinstance(moved, ProcessorRefund)
     world.refund("k", record="ch_1", reference_type=ReferenceType.CHARGE, amount=100)
     (imported,) = world.imported()
     waiting = replace(imported, state=State.REVIEW)
     world.ledger.refunds[imported.id] = waiting
     # When it has succeeded, and a person says so
-    world.processor.books.set_status(moved.id, MovementStatus.SUCCEEDED)
+    world.processor.books.set_status(moved.id, ProcessorRefundStatus.SUCCEEDED)
     decision = ItSucceeded(moved.id)
     agreed = resolver(world).weigh(imported.id, decision, world.deadline())
     done = resolver(world).carry_out(imported.id, decision, agreed, world.deadline())

@@ -60,7 +60,7 @@ def claim_key(claim: Claim) -> Item:
     """The key of a claim's item."""
     if isinstance(claim, RecordClaim):
         return record_claim_key(claim.payment_record)
-    return movement_claim_key(claim.processor, claim.processor_refund_id)
+    return processor_refund_claim_key(claim.processor, claim.processor_refund_id)
 
 
 def record_claim_key(payment_record: str) -> Item:
@@ -68,7 +68,7 @@ def record_claim_key(payment_record: str) -> Item:
     return {"pk": f"claim#payment_record#{payment_record}", "sk": "claim"}
 
 
-def movement_claim_key(processor: str, processor_refund_id: str) -> Item:
+def processor_refund_claim_key(processor: str, processor_refund_id: str) -> Item:
     """The key of the claim on a processor's refund."""
     return {"pk": f"claim#movement#{_processor(processor)}#{processor_refund_id}", "sk": "claim"}
 
@@ -112,7 +112,7 @@ def held_payment(item: Mapping[str, Any]) -> PaymentKey:
     return PaymentKey(processor, charge_id)
 
 
-def movement_holder(item: Mapping[str, Any]) -> tuple[str, str]:
+def processor_refund_holder(item: Mapping[str, Any]) -> tuple[str, str]:
     """The processor's refund id and the refund that holds it, from the claim's item."""
     _, _, _, processor_refund_id = str(item["pk"]).split("#", 3)
     return processor_refund_id, str(item["holder"])

@@ -11,9 +11,9 @@ from refund_bridge.adapters.dynamodb.items import due_partition, payment_of, ref
 from refund_bridge.adapters.dynamodb.keys import (
     can_exist,
     held_payment,
-    movement_claim_key,
-    movement_holder,
     payment_item_key,
+    processor_refund_claim_key,
+    processor_refund_holder,
     record_claim_key,
     refund_id_in,
     refund_key,
@@ -107,11 +107,13 @@ class DynamoDbLedger:
         """``payment`` and ``claimed`` in one look."""
         ids = _at_most(CLAIMED_MAX, processor_refund_ids)
         payment_key = payment_item_key(key)
-        keys = [payment_key, *(movement_claim_key(key.processor, one) for one in ids)]
+        keys = [payment_key, *(processor_refund_claim_key(key.processor, one) for one in ids)]
         found = self._table.batch_get(keys)
         payment = next((item for item in found if item["pk"] == payment_key["pk"]), None)
         claims = [item for item in found if item is not payment]
-        return None if payment is None else payment_of(payment), dict(map(movement_holder, claims))
+        return None if payment is None else payment_of(payment), dict(
+            map(processor_refund_holder, claims)
+        )
 
     def claimed(self, processor: str, processor_refund_ids: Sequence[str]) -> Mapping[str, str]:
         """Of these processor refund ids, those that are claimed, with the refund that claims each.
@@ -120,8 +122,8 @@ class DynamoDbLedger:
             ValueError: more than ``CLAIMED_MAX`` ids.
         """
         ids = _at_most(CLAIMED_MAX, processor_refund_ids)
-        keys = [movement_claim_key(processor, one) for one in ids]
-        return dict(map(movement_holder, self._table.batch_get(keys)))
+        keys = [processor_refund_claim_key(processor, one) for one in ids]
+        return dict(map(processor_refund_holder, self._table.batch_get(keys)))
 
     def due(
         self, shard: int, *, before_ms: int, limit: int, newest_first: bool = False

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from refund_bridge.adapters.providers.breaker import Breaker, CircuitOpenError, Sign
 from refund_bridge.adapters.providers.calls import ProviderCalls
-from refund_bridge.domain.charge import Charge, Movement
+from refund_bridge.domain.charge import Charge, ProcessorRefund
 from refund_bridge.domain.instruction import (
     Aborted,
     Accepted,
@@ -60,8 +60,9 @@ _T = TypeVar("_T")
 class GuardedProcessor:
     """``ports.processor.Processor`` behind ``breaker``.
 
-    A movement of money is never begun while the circuit is open. It is the probe only where no
-    read came before it (``VerifyCharge`` other than ``always``), since a read then was the probe.
+    A processor refund of money is never begun while the circuit is open. It is the probe only where
+    no read came before it (``VerifyCharge`` other than ``always``), since a read then was the
+    probe.
     """
 
     def __init__(self, processor: Processor, breaker: Breaker, calls: ProviderCalls) -> None:
@@ -107,17 +108,19 @@ class GuardedProcessor:
         """One page of all payments; see ``ports.processor.Processor``."""
         return self._read("charges", deadline, lambda: self._processor.charges(cursor, deadline))
 
-    def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
+    def processor_refund(
+        self, processor_refund_id: str, deadline: Deadline
+    ) -> ProcessorRefund | None:
         """The refund of that id; see ``ports.processor.Processor``."""
         return self._read(
             "movement",
             deadline,
-            lambda: self._processor.movement(processor_refund_id, deadline),
+            lambda: self._processor.processor_refund(processor_refund_id, deadline),
         )
 
     def ordered(
         self, refund_id: str, payment_id: str | None, deadline: Deadline
-    ) -> Movement | None:
+    ) -> ProcessorRefund | None:
         """What became of the order with that key; see ``ports.processor.Processor``."""
         return self._read(
             "ordered",

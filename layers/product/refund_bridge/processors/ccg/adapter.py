@@ -13,12 +13,12 @@ from pydantic import Field
 from refund_bridge.adapters.http.api_key import ApiKey
 from refund_bridge.adapters.http.client import DeadlineHttp
 from refund_bridge.adapters.http.exact_json import dumps
-from refund_bridge.domain.charge import Movement
+from refund_bridge.domain.charge import ProcessorRefund
 from refund_bridge.domain.instruction import Outcome, RefundOrder, UnlinkedOrder
 from refund_bridge.domain.refund import PaymentMethodKind
 from refund_bridge.ports.processor import Capabilities, Dedupe, LookUp, News, UnreadableAnswerError
 from refund_bridge.ports.runtime import Deadline
-from refund_bridge.processors.ccg.objects import TITLE, AmountUnit, read_movement
+from refund_bridge.processors.ccg.objects import TITLE, AmountUnit, read_processor_refund
 from refund_bridge.processors.ccg.outcome import message_of, outcome_of
 from refund_bridge.processors.shared.accepting import Order, concluded, without_words
 from refund_bridge.processors.shared.base import Adapter, not_asked
@@ -105,18 +105,20 @@ class Ccg(Adapter):
         """The adapter that is set up that way."""
         return cls(settings, key=key, http=http)
 
-    def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
+    def processor_refund(
+        self, processor_refund_id: str, deadline: Deadline
+    ) -> ProcessorRefund | None:
         """The refund of that id; see ``ports.processor.Processor``."""
         source = self._http.get("/v1/refunds/", processor_refund_id, deadline)
         if source is None:
             return None
-        movement = self._read(source.get("data"))
-        require_same(TITLE, "refund", movement.id, processor_refund_id)
-        return movement
+        processor_refund = self._read(source.get("data"))
+        require_same(TITLE, "refund", processor_refund.id, processor_refund_id)
+        return processor_refund
 
     def ordered(
         self, refund_id: str, payment_id: str | None, deadline: Deadline
-    ) -> Movement | None:
+    ) -> ProcessorRefund | None:
         """The refund whose ``merchantTransactionId`` is our id; see ``ports.processor.Processor``.
 
         The gateway documents this question for payments, not for refunds. Only an answer that shows
@@ -129,7 +131,10 @@ class Ccg(Adapter):
             raise UnreadableAnswerError(f"{TITLE} cannot be asked for a refund by our id")
         data = source["data"]
         found = [self._read(item) for item in (data if isinstance(data, list) else [data]) if item]
-        if any(movement.order_id != refund_id for movement in found) or len(found) > 1:
+        if (
+            any(processor_refund.order_id != refund_id for processor_refund in found)
+            or len(found) > 1
+        ):
             raise UnreadableAnswerError(f"{TITLE} showed other refunds than the one of our id")
         if not found:
             return None
@@ -183,9 +188,9 @@ class Ccg(Adapter):
         whole = REASONS.get(reason, reason)
         return whole if len(whole) <= REASON_MAX else whole[: REASON_MAX - 1] + "…"
 
-    def _read(self, data: Any) -> Movement:
+    def _read(self, data: Any) -> ProcessorRefund:
         settings = self._settings
-        return read_movement(data, unit=settings.amount_unit, currency=settings.currency)
+        return read_processor_refund(data, unit=settings.amount_unit, currency=settings.currency)
 
     def _headers(self, key: str) -> dict[str, str]:
         headers = {

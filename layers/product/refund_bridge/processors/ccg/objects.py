@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
-from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.money import (
     AMOUNT_MAX,
     AmountNotRepresentableError,
@@ -22,8 +22,8 @@ from refund_bridge.processors.shared.answer_members import Members
 TITLE: Final = "The Convenient Checkout Gateway"
 # A word that is not here is not final.
 _STATUS: Final = {
-    "COMPLETED": MovementStatus.SUCCEEDED,
-    "FAILED": MovementStatus.FAILED,
+    "COMPLETED": ProcessorRefundStatus.SUCCEEDED,
+    "FAILED": ProcessorRefundStatus.FAILED,
 }
 
 
@@ -60,7 +60,7 @@ class AmountUnit(StrEnum):
         return Money(int(number), currency)
 
 
-def read_movement(data: Any, *, unit: AmountUnit, currency: str) -> Movement:
+def read_processor_refund(data: Any, *, unit: AmountUnit, currency: str) -> ProcessorRefund:
     """A refund, linked or not; its order is the one that its ``merchantTransactionId`` names.
 
     Raises:
@@ -68,25 +68,27 @@ def read_movement(data: Any, *, unit: AmountUnit, currency: str) -> Movement:
             belongs to nothing, or to a payment and a payment method at once.
     """
     members = Members(data, TITLE)
-    return _movement(members, unit.read(members.value("amount"), currency), currency)
+    return _processor_refund(members, unit.read(members.value("amount"), currency), currency)
 
 
-def read_accepted(data: Any, order: Order, *, unit: AmountUnit) -> Movement:
+def read_accepted(data: Any, order: Order, *, unit: AmountUnit) -> ProcessorRefund:
     """The refund in the answer to its own order, which need not show its amount.
 
     One without an amount is never final, so that a look-up shows the amount first.
 
     Raises:
-        UnreadableAnswerError: as ``read_movement``, or it does not name the order.
+        UnreadableAnswerError: as ``read_processor_refund``, or it does not name the order.
     """
     members = Members(data, TITLE)
     members.text("merchantTransactionId")
     if members.value("amount") is not None:
-        return read_movement(data, unit=unit, currency=order.money.currency)
-    return _movement(members, order.money, order.money.currency, is_final=False)
+        return read_processor_refund(data, unit=unit, currency=order.money.currency)
+    return _processor_refund(members, order.money, order.money.currency, is_final=False)
 
 
-def _movement(members: Members, money: Money, currency: str, *, is_final: bool = True) -> Movement:
+def _processor_refund(
+    members: Members, money: Money, currency: str, *, is_final: bool = True
+) -> ProcessorRefund:
     for name in ("currency", "currencyCode"):
         if members.optional_text(name) is not None and members.currency(name) != currency:
             raise UnreadableAnswerError(f"{TITLE} answered in another currency")
@@ -97,12 +99,12 @@ def _movement(members: Members, money: Money, currency: str, *, is_final: bool =
     if payment_id is None and method is None:
         raise UnreadableAnswerError(f"{TITLE} shows a refund that belongs to nothing")
     word = members.text("status")
-    status = _STATUS.get(word.upper(), MovementStatus.PENDING)
-    return Movement(
+    status = _STATUS.get(word.upper(), ProcessorRefundStatus.PENDING)
+    return ProcessorRefund(
         id=members.text("id"),
         payment_id=payment_id or "",
         money=money,
-        status=status if is_final else MovementStatus.PENDING,
+        status=status if is_final else ProcessorRefundStatus.PENDING,
         processor_status=word,
         order_id=order_of(members.optional_text("merchantTransactionId")),
         # With a payment, the method is the payment's own and says nothing more.

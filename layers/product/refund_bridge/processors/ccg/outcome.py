@@ -49,9 +49,9 @@ def message_of(answer: HttpAnswer, *, secret: str) -> str | None:
 
 def _accepted(body: bytes, order: Order, unit: AmountUnit) -> Outcome:
     try:
-        movement = read_accepted((json_object(body) or {}).get("data"), order, unit=unit)
+        processor_refund = read_accepted((json_object(body) or {}).get("data"), order, unit=unit)
     except UnreadableAnswerError as error:
         return Unknown(f"{TITLE}'s answer is a success that cannot be read: {error.reason}")
-    if movement.order_id is None:
+    if processor_refund.order_id is None:
         return Unknown(f"{TITLE}'s answer is a success for another order")
-    return accepted(movement, order, title=TITLE)
+    return accepted(processor_refund, order, title=TITLE)

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from refund_bridge.domain.arrival import Arrival
 from refund_bridge.domain.charge import (
-    MOVEMENTS_MAX,
+    PROCESSOR_REFUNDS_MAX,
     Charge,
     ChargeStatus,
-    Movement,
-    MovementStatus,
+    ProcessorRefund,
+    ProcessorRefundStatus,
 )
 from refund_bridge.domain.money import Money, exponent_of
 from refund_bridge.ports.processor import UnreadableAnswerError
@@ -32,11 +32,11 @@ _CHARGE_STATUS: Final = {
 }
 # Only ``succeeded`` is documented. These can mean only that no money goes to the customer; any
 # other word is not final.
-_MOVEMENT_STATUS: Final = {
-    "succeeded": MovementStatus.SUCCEEDED,
-    "failed": MovementStatus.FAILED,
-    "canceled": MovementStatus.FAILED,
-    "cancelled": MovementStatus.FAILED,
+_PROCESSOR_REFUND_STATUS: Final = {
+    "succeeded": ProcessorRefundStatus.SUCCEEDED,
+    "failed": ProcessorRefundStatus.FAILED,
+    "canceled": ProcessorRefundStatus.FAILED,
+    "cancelled": ProcessorRefundStatus.FAILED,
 }
 # A payment's method is ``card`` for credit (5 to 10 days) and debit cards (3 to 5) alike.
 _ARRIVAL: Final = {
@@ -55,7 +55,8 @@ def is_in_cents(currency: str) -> bool:
 def read_charge(source: Any) -> Charge:
     """A payment object.
 
-    Its ``movements`` are ``None`` unless the ``refunds`` are listed, every item can be read, and
+    Its ``processor_refunds`` are ``None`` unless the ``refunds`` are listed, every item can be
+    read, and
     together they account for what the payment says was refunded: from a list with a gap nobody
     could tell that a refund is *not* there.
 
@@ -67,9 +68,11 @@ def read_charge(source: Any) -> Charge:
     payment_id = members.text("id")
     money = Money(members.count("amount"), members.currency())
     refunded = members.count("refunded_amount")
-    movements = _movements(members.value("refunds"), payment_id, money.currency)
+    processor_refunds = _processor_refunds(members.value("refunds"), payment_id, money.currency)
     listed = sum(
-        item.money.amount for item in movements or () if item.status is not MovementStatus.FAILED
+        item.money.amount
+        for item in processor_refunds or ()
+        if item.status is not ProcessorRefundStatus.FAILED
     )
     method = members.words("payment_method") or None
     return Charge(
@@ -78,23 +81,29 @@ def read_charge(source: Any) -> Charge:
         processor_status=word,
         money=money,
         refunded=refunded,
-        movements=None if listed < refunded else movements,
+        processor_refunds=None if listed < refunded else processor_refunds,
         method=method,
         arrival=_ARRIVAL.get((method or "").lower()),
     )
 
 
-def _movements(listed: Any, payment_id: str, currency: str) -> tuple[Movement, ...] | None:
-    if not isinstance(listed, list) or len(listed) > MOVEMENTS_MAX:
+def _processor_refunds(
+    listed: Any, payment_id: str, currency: str
+) -> tuple[ProcessorRefund, ...] | None:
+    if not isinstance(listed, list) or len(listed) > PROCESSOR_REFUNDS_MAX:
         return None
     try:
-        movements = tuple(_movement(item, payment_id, currency) for item in listed)
+        processor_refunds = tuple(_processor_refund(item, payment_id, currency) for item in listed)
     except UnreadableAnswerError:
         return None
-    return None if len({item.id for item in movements}) < len(movements) else movements
+    return (
+        None
+        if len({item.id for item in processor_refunds}) < len(processor_refunds)
+        else processor_refunds
+    )
 
 
-def _movement(source: Any, payment_id: str, currency: str) -> Movement:
+def _processor_refund(source: Any, payment_id: str, currency: str) -> ProcessorRefund:
     """An item of a payment's ``refunds``, which names neither the payment nor a currency."""
     members = Members(source, TITLE)
     word = members.text("status")
@@ -103,11 +112,11 @@ def _movement(source: Any, payment_id: str, currency: str) -> Movement:
         raise UnreadableAnswerError("a refund of Hedge Payments' has no positive amount")
     metadata = members.value("metadata")
     order = metadata.get(ORDER_KEY) if isinstance(metadata, dict) else None
-    return Movement(
+    return ProcessorRefund(
         id=members.text("id"),
         payment_id=payment_id,
         money=Money(amount, currency),
-        status=_MOVEMENT_STATUS.get(word.lower(), MovementStatus.PENDING),
+        status=_PROCESSOR_REFUND_STATUS.get(word.lower(), ProcessorRefundStatus.PENDING),
         processor_status=word,
         created_at_ms=members.time_ms("created_at"),
         order_id=order_of(order) if isinstance(order, str) else None,

@@ -9,7 +9,7 @@ from typing import Any, Final
 from refund_bridge.adapters.http.api_key import sentence
 from refund_bridge.adapters.http.exact_json import json_object
 from refund_bridge.adapters.http.messages import HttpAnswer
-from refund_bridge.domain.charge import Charge, Movement
+from refund_bridge.domain.charge import Charge, ProcessorRefund
 from refund_bridge.domain.instruction import Aborted, Outcome, RefundOrder, Rejected, Unknown
 from refund_bridge.ports.processor import UnreadableAnswerError
 from refund_bridge.processors.hedge.objects import TITLE, read_charge
@@ -52,13 +52,13 @@ def message_of(answer: HttpAnswer, *, secret: str) -> str | None:
     return sentence(message, secret=secret) or None if isinstance(message, str) else None
 
 
-def ours(charge: Charge, order: RefundOrder) -> Movement | None:
+def ours(charge: Charge, order: RefundOrder) -> ProcessorRefund | None:
     """Of the refunds that the answer lists, the one that it made; ``None`` if that is not certain.
 
     It carries our id, or else it is the only one of our amount that carries no other and was not
     there before.
     """
-    listed = charge.movements or ()
+    listed = charge.processor_refunds or ()
     named = [item for item in listed if item.order_id == order.refund_id]
     if named:
         return named[0] if len(named) == 1 else None
@@ -77,10 +77,10 @@ def _accepted(body: bytes, order: RefundOrder) -> Outcome:
         charge = read_charge(json_object(body))
     except UnreadableAnswerError as error:
         return Unknown(f"Hedge Payments' answer is a success that cannot be read: {error.reason}")
-    movement = ours(charge, order)
-    if movement is None:
+    processor_refund = ours(charge, order)
+    if processor_refund is None:
         return Unknown("Hedge Payments' answer is a success that does not show which refund is new")
-    return accepted(movement, order, title=TITLE)
+    return accepted(processor_refund, order, title=TITLE)
 
 
 def _error_of(answer: HttpAnswer) -> dict[str, Any]:

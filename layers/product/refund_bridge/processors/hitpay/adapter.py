@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from refund_bridge.adapters.http.api_key import ApiKey
 from refund_bridge.adapters.http.client import DeadlineHttp
-from refund_bridge.domain.charge import Charge, ChargeStatus, Movement, MovementStatus
+from refund_bridge.domain.charge import Charge, ChargeStatus, ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.instruction import CredentialRefused, Outcome, RefundOrder, Rejected
 from refund_bridge.ports.processor import (
     Capabilities,
@@ -26,7 +26,7 @@ from refund_bridge.ports.processor import (
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.processors.hitpay.charge import read_charge
 from refund_bridge.processors.hitpay.objects import (
-    read_movement,
+    read_processor_refund,
     read_reference_number,
     read_succeeded_payments,
 )
@@ -160,28 +160,32 @@ class HitPay(Adapter):
         except UnreadableAnswerError as error:
             raise UnreadablePageError(str(error), place.beyond) from error
 
-    def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
+    def processor_refund(
+        self, processor_refund_id: str, deadline: Deadline
+    ) -> ProcessorRefund | None:
         """The refund of that id; see ``ports.processor.Processor``."""
         source = self._http.get("/v1/refund/", processor_refund_id, deadline)
         if source is None:
             return None
-        movement = read_movement(source)
-        require_same(TITLE, "refund", movement.id, processor_refund_id)
-        has_no_word = movement.processor_status is None
-        if has_no_word and movement.status is MovementStatus.PENDING:
-            return self._as_its_charge_has_it(movement, deadline)
-        return movement
+        processor_refund = read_processor_refund(source)
+        require_same(TITLE, "refund", processor_refund.id, processor_refund_id)
+        has_no_word = processor_refund.processor_status is None
+        if has_no_word and processor_refund.status is ProcessorRefundStatus.PENDING:
+            return self._as_its_charge_has_it(processor_refund, deadline)
+        return processor_refund
 
-    def _as_its_charge_has_it(self, movement: Movement, deadline: Deadline) -> Movement:
+    def _as_its_charge_has_it(
+        self, processor_refund: ProcessorRefund, deadline: Deadline
+    ) -> ProcessorRefund:
         """A refund that itself says neither status nor time, told from its charge if that tells."""
         with suppress(ChargeNotFoundError):
-            charge = self.charge(movement.payment_id, deadline)
-            same = (one for one in charge.movements or () if one.id == movement.id)
+            charge = self.charge(processor_refund.payment_id, deadline)
+            same = (one for one in charge.processor_refunds or () if one.id == processor_refund.id)
             listed = next(same, None)
             is_all = charge.status is ChargeStatus.REFUNDED
-            if is_all or (listed is not None and listed.status is MovementStatus.SUCCEEDED):
-                return replace(movement, status=MovementStatus.SUCCEEDED)
-        return movement
+            if is_all or (listed is not None and listed.status is ProcessorRefundStatus.SUCCEEDED):
+                return replace(processor_refund, status=ProcessorRefundStatus.SUCCEEDED)
+        return processor_refund
 
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
         """Ask once to move the money; see ``ports.processor.Processor``. After a 403 it reads.

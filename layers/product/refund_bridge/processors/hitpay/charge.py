@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from refund_bridge.domain.charge import (
-    MOVEMENTS_MAX,
+    PROCESSOR_REFUNDS_MAX,
     Charge,
     ChargeStatus,
-    Movement,
-    MovementStatus,
+    ProcessorRefund,
+    ProcessorRefundStatus,
 )
 from refund_bridge.ports.processor import UnreadableAnswerError
 from refund_bridge.processors.hitpay.arrival import arrival_of
@@ -23,13 +23,14 @@ from refund_bridge.processors.hitpay.members import (
     optional_text,
     text,
 )
-from refund_bridge.processors.hitpay.objects import CHARGE_STATUS, read_movement
+from refund_bridge.processors.hitpay.objects import CHARGE_STATUS, read_processor_refund
 
 
 def read_charge(source: Any) -> Charge:
     """A charge object.
 
-    Its ``movements`` are ``None`` unless the ``refunds`` are listed, every item can be read, and
+    Its ``processor_refunds`` are ``None`` unless the ``refunds`` are listed, every item can be
+    read, and
     together they account for what the charge says was refunded: from a list with a gap nobody could
     tell that a refund is *not* there.
 
@@ -48,37 +49,41 @@ def read_charge(source: Any) -> Charge:
         processor_status=word,
         money=money,
         refunded=0,
-        movements=None,
+        processor_refunds=None,
         method=method,
         arrival=arrival_of(method),
         request_id=optional_text(source, "payment_request_id"),
     )
-    movements = _movements(source.get("refunds"), bare)
-    alive = [m for m in movements or () if m.status is not MovementStatus.FAILED]
+    processor_refunds = _processor_refunds(source.get("refunds"), bare)
+    alive = [m for m in processor_refunds or () if m.status is not ProcessorRefundStatus.FAILED]
     listed = sum(m.money.amount for m in alive)
-    refunded = _refunded(source.get("refunded_amount"), bare, None if movements is None else listed)
+    refunded = _refunded(
+        source.get("refunded_amount"), bare, None if processor_refunds is None else listed
+    )
     _require_consistent(bare, refunded, listed)
-    is_whole = movements is not None and listed >= refunded
+    is_whole = processor_refunds is not None and listed >= refunded
     return replace(
         bare,
         refunded=refunded,
-        movements=_with_those_that_happened(movements, refunded) if is_whole else None,
+        processor_refunds=_with_those_that_happened(processor_refunds, refunded)
+        if is_whole
+        else None,
     )
 
 
-def _movements(listed: Any, charge: Charge) -> tuple[Movement, ...] | None:
-    if not isinstance(listed, list) or len(listed) > MOVEMENTS_MAX:
+def _processor_refunds(listed: Any, charge: Charge) -> tuple[ProcessorRefund, ...] | None:
+    if not isinstance(listed, list) or len(listed) > PROCESSOR_REFUNDS_MAX:
         return None
     try:
-        movements = tuple(read_movement(item, within=charge) for item in listed)
+        processor_refunds = tuple(read_processor_refund(item, within=charge) for item in listed)
     except UnreadableAnswerError:
         return None
     elsewhere = any(
         (item.payment_id, item.money.currency) != (charge.id, charge.money.currency)
-        for item in movements
+        for item in processor_refunds
     )
-    twice = len({item.id for item in movements}) < len(movements)
-    return None if elsewhere or twice else movements
+    twice = len({item.id for item in processor_refunds}) < len(processor_refunds)
+    return None if elsewhere or twice else processor_refunds
 
 
 def _refunded(value: Any, charge: Charge, listed: int | None) -> int:
@@ -111,31 +116,35 @@ def _require_consistent(charge: Charge, refunded: int, listed: int) -> None:
 
 
 def _with_those_that_happened(
-    movements: tuple[Movement, ...] | None, refunded: int
-) -> tuple[Movement, ...] | None:
+    processor_refunds: tuple[ProcessorRefund, ...] | None, refunded: int
+) -> tuple[ProcessorRefund, ...] | None:
     """The refunds of a charge, those that have neither status nor time told from its sum.
 
     The older samples print such refunds. They have happened if the sum of the charge holds them.
     """
-    undecided = [m for m in movements or () if m.processor_status is None and _is_pending(m)]
-    pending = [m for m in movements or () if m.processor_status is not None and _is_pending(m)]
-    succeeded = [m for m in movements or () if m.status is MovementStatus.SUCCEEDED]
+    undecided = [
+        m for m in processor_refunds or () if m.processor_status is None and _is_pending(m)
+    ]
+    pending = [
+        m for m in processor_refunds or () if m.processor_status is not None and _is_pending(m)
+    ]
+    succeeded = [m for m in processor_refunds or () if m.status is ProcessorRefundStatus.SUCCEEDED]
     rest = refunded - _sum(succeeded)
     # A refund that HitPay calls pending may be in the sum or not. Where the sum could as well be
     # made of those, it tells nothing.
     with_them = rest in (_sum(undecided), _sum(undecided) + _sum(pending))
     if not undecided or not with_them or rest == _sum(pending):
-        return movements
+        return processor_refunds
     happened = {m.id for m in undecided}
     return tuple(
-        replace(m, status=MovementStatus.SUCCEEDED) if m.id in happened else m
-        for m in movements or ()
+        replace(m, status=ProcessorRefundStatus.SUCCEEDED) if m.id in happened else m
+        for m in processor_refunds or ()
     )
 
 
-def _is_pending(movement: Movement) -> bool:
-    return movement.status is MovementStatus.PENDING
+def _is_pending(processor_refund: ProcessorRefund) -> bool:
+    return processor_refund.status is ProcessorRefundStatus.PENDING
 
 
-def _sum(movements: Iterable[Movement]) -> int:
-    return sum(movement.money.amount for movement in movements)
+def _sum(processor_refunds: Iterable[ProcessorRefund]) -> int:
+    return sum(processor_refund.money.amount for processor_refund in processor_refunds)

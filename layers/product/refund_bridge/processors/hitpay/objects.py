@@ -6,7 +6,7 @@ the whole answer unreadable. Facts: https://docs.hitpayapp.com (refunds, payment
 
 from typing import Any, Final
 
-from refund_bridge.domain.charge import Charge, ChargeStatus, Movement, MovementStatus
+from refund_bridge.domain.charge import Charge, ChargeStatus, ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.ports.processor import UnreadableAnswerError
 from refund_bridge.processors.hitpay.members import (
     fee_of,
@@ -28,7 +28,7 @@ CHARGE_STATUS: Final = {
 _FAILED: Final = frozenset({"failed", "canceled", "cancelled"})
 
 
-def read_movement(source: Any, *, within: Charge | None = None) -> Movement:
+def read_processor_refund(source: Any, *, within: Charge | None = None) -> ProcessorRefund:
     """A refund object, or an item of a charge's ``refunds``, which may be a part of one.
 
     ``within`` is the charge of an item: it gives the payment id and the currency where the item
@@ -49,11 +49,11 @@ def read_movement(source: Any, *, within: Charge | None = None) -> Movement:
         raise UnreadableAnswerError("a refund of HitPay's has no positive amount")
     word = optional_text(source, "status")
     refunded_at_ms = time_ms(source, "refunded_at")
-    return Movement(
+    return ProcessorRefund(
         id=text(source, "id"),
         payment_id=payment_id,
         money=money,
-        status=_movement_status(word, refunded_at_ms),
+        status=_processor_refund_status(word, refunded_at_ms),
         processor_status=word,
         refunded_at_ms=refunded_at_ms,
         created_at_ms=time_ms(source, "created_at"),
@@ -83,9 +83,15 @@ def read_succeeded_payments(source: Any) -> list[str]:
     return [text(item, "id") for item in items if text(item, "status").lower() in CHARGE_STATUS]
 
 
-def _movement_status(word: str | None, refunded_at_ms: int | None) -> MovementStatus:
+def _processor_refund_status(word: str | None, refunded_at_ms: int | None) -> ProcessorRefundStatus:
     if word is None:
-        return MovementStatus.PENDING if refunded_at_ms is None else MovementStatus.SUCCEEDED
+        return (
+            ProcessorRefundStatus.PENDING
+            if refunded_at_ms is None
+            else ProcessorRefundStatus.SUCCEEDED
+        )
     if word.lower() == "succeeded":
-        return MovementStatus.SUCCEEDED
-    return MovementStatus.FAILED if word.lower() in _FAILED else MovementStatus.PENDING
+        return ProcessorRefundStatus.SUCCEEDED
+    return (
+        ProcessorRefundStatus.FAILED if word.lower() in _FAILED else ProcessorRefundStatus.PENDING
+    )

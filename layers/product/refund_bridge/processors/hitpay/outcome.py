@@ -6,7 +6,7 @@ from typing import Final
 from refund_bridge.adapters.http.api_key import sentence
 from refund_bridge.adapters.http.exact_json import json_object
 from refund_bridge.adapters.http.messages import HttpAnswer
-from refund_bridge.domain.charge import MovementStatus
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import (
     Aborted,
     Accepted,
@@ -16,7 +16,7 @@ from refund_bridge.domain.instruction import (
     Unknown,
 )
 from refund_bridge.ports.processor import UnreadableAnswerError
-from refund_bridge.processors.hitpay.objects import read_movement
+from refund_bridge.processors.hitpay.objects import read_processor_refund
 from refund_bridge.processors.shared.provider_http import not_executed
 
 # HitPay answers a wrong key, or one of its other environment, by 403 as well as by 401:
@@ -68,13 +68,13 @@ def message_of(answer: HttpAnswer, *, secret: str) -> str | None:
 
 def _accepted(body: bytes, order: RefundOrder) -> Outcome:
     try:
-        movement = read_movement(json_object(body))
+        processor_refund = read_processor_refund(json_object(body))
     except UnreadableAnswerError as error:
         return Unknown(f"HitPay's answer is a success that cannot be read: {error.reason}")
-    if (movement.payment_id, movement.money) != (order.payment_id, order.money):
+    if (processor_refund.payment_id, processor_refund.money) != (order.payment_id, order.money):
         return Unknown("HitPay's answer is a success with another payment, amount or currency")
-    if movement.status is not MovementStatus.SUCCEEDED:
+    if processor_refund.status is not ProcessorRefundStatus.SUCCEEDED:
         # A refund that HitPay calls failed in the answer that accepts it contradicts itself: it
         # has an id, so the look-up of that id decides, and until then the amount stays held.
-        movement = replace(movement, status=MovementStatus.PENDING)
-    return Accepted(movement)
+        processor_refund = replace(processor_refund, status=ProcessorRefundStatus.PENDING)
+    return Accepted(processor_refund)

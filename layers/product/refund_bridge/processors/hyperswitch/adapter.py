@@ -12,7 +12,7 @@ from pydantic import Field
 
 from refund_bridge.adapters.http.api_key import ApiKey
 from refund_bridge.adapters.http.client import DeadlineHttp
-from refund_bridge.domain.charge import Charge, Movement
+from refund_bridge.domain.charge import Charge, ProcessorRefund
 from refund_bridge.domain.instruction import Outcome, RefundOrder
 from refund_bridge.ports.processor import (
     Capabilities,
@@ -27,7 +27,7 @@ from refund_bridge.processors.hyperswitch.objects import (
     REASONS,
     TITLE,
     read_charge,
-    read_movement,
+    read_processor_refund,
     written,
 )
 from refund_bridge.processors.hyperswitch.outcome import message_of, outcome_of
@@ -111,27 +111,31 @@ class Hyperswitch(Adapter):
         require_same(TITLE, "payment", charge.id, charge_id)
         return charge
 
-    def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
+    def processor_refund(
+        self, processor_refund_id: str, deadline: Deadline
+    ) -> ProcessorRefund | None:
         """The refund of that id, as its connector shows it; see ``ports.processor.Processor``."""
         source = self._http.get(
             "/refunds/", processor_refund_id, deadline, query="?force_sync=true"
         )
         if source is None:
             return None
-        movement = read_movement(source, key_max=self._key_max, secret=self._http.secret)
-        require_same(TITLE, "refund", movement.id, processor_refund_id)
-        return movement
+        processor_refund = read_processor_refund(
+            source, key_max=self._key_max, secret=self._http.secret
+        )
+        require_same(TITLE, "refund", processor_refund.id, processor_refund_id)
+        return processor_refund
 
     def ordered(
         self, refund_id: str, payment_id: str | None, deadline: Deadline
-    ) -> Movement | None:
+    ) -> ProcessorRefund | None:
         """The refund that has our id; see ``ports.processor.Processor``."""
-        movement = self.movement(self._key_of(refund_id), deadline)
-        if movement is None:
+        processor_refund = self.processor_refund(self._key_of(refund_id), deadline)
+        if processor_refund is None:
             return None
-        if movement.payment_id != payment_id:
+        if processor_refund.payment_id != payment_id:
             raise UnreadableAnswerError("Hyperswitch has this refund's id on another payment")
-        return replace(movement, order_id=refund_id)
+        return replace(processor_refund, order_id=refund_id)
 
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
         """Ask once to move the money; see ``ports.processor.Processor``. Where refused, read."""

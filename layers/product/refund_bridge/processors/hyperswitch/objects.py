@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from refund_bridge.adapters.http.api_key import sentence
 from refund_bridge.domain.charge import (
-    MOVEMENTS_MAX,
+    PROCESSOR_REFUNDS_MAX,
     Charge,
     ChargeStatus,
-    Movement,
-    MovementStatus,
+    ProcessorRefund,
+    ProcessorRefundStatus,
 )
 from refund_bridge.domain.money import Money, exponent_of
 from refund_bridge.ports.processor import UnreadableAnswerError
@@ -30,9 +30,9 @@ _PLACES: Final = {"ugx": 0}
 # By the source, a refund of a payment in any other state is refused.
 _REFUNDABLE: Final = frozenset({"succeeded", "partially_captured"})
 # ``review`` waits for a person at Hyperswitch; it and any word that is not here are not final.
-_MOVEMENT_STATUS: Final = {
-    "succeeded": MovementStatus.SUCCEEDED,
-    "failed": MovementStatus.FAILED,
+_PROCESSOR_REFUND_STATUS: Final = {
+    "succeeded": ProcessorRefundStatus.SUCCEEDED,
+    "failed": ProcessorRefundStatus.FAILED,
 }
 
 
@@ -43,7 +43,7 @@ def written(money: Money) -> int | None:
     return None if rest else amount
 
 
-def read_movement(source: Any, *, key_max: int, secret: str = "") -> Movement:
+def read_processor_refund(source: Any, *, key_max: int, secret: str = "") -> ProcessorRefund:
     """A refund object.
 
     Its time is that of its last change once it has succeeded. ``key_max`` is how long a key may be;
@@ -56,12 +56,12 @@ def read_movement(source: Any, *, key_max: int, secret: str = "") -> Movement:
     members = Members(source, TITLE)
     key = members.text("refund_id")
     word = members.text("status")
-    status = _MOVEMENT_STATUS.get(word.lower(), MovementStatus.PENDING)
-    done_ms = members.time_ms("updated_at") if status is MovementStatus.SUCCEEDED else None
+    status = _PROCESSOR_REFUND_STATUS.get(word.lower(), ProcessorRefundStatus.PENDING)
+    done_ms = members.time_ms("updated_at") if status is ProcessorRefundStatus.SUCCEEDED else None
     money = _money(members, "amount")
     if money.amount <= 0:
         raise UnreadableAnswerError("a refund of Hyperswitch's has no positive amount")
-    return Movement(
+    return ProcessorRefund(
         id=key,
         payment_id=members.text("payment_id"),
         money=money,
@@ -90,9 +90,13 @@ def read_charge(source: Any, *, key_max: int) -> Charge:
     captured = "amount" if members.value("amount_received") is None else "amount_received"
     money = _money(members, captured)
     payment_id = members.text("payment_id")
-    movements = _movements(members.value("refunds"), payment_id, money.currency, key_max)
+    processor_refunds = _processor_refunds(
+        members.value("refunds"), payment_id, money.currency, key_max
+    )
     refunded = sum(
-        item.money.amount for item in movements if item.status is MovementStatus.SUCCEEDED
+        item.money.amount
+        for item in processor_refunds
+        if item.status is ProcessorRefundStatus.SUCCEEDED
     )
     status = ChargeStatus.NOT_REFUNDABLE
     if word.lower() in _REFUNDABLE:
@@ -104,22 +108,27 @@ def read_charge(source: Any, *, key_max: int) -> Charge:
         processor_status=word,
         money=money,
         refunded=refunded,
-        movements=movements,
+        processor_refunds=processor_refunds,
         method=members.words("payment_method") or None,
     )
 
 
-def _movements(listed: Any, payment_id: str, currency: str, key_max: int) -> tuple[Movement, ...]:
+def _processor_refunds(
+    listed: Any, payment_id: str, currency: str, key_max: int
+) -> tuple[ProcessorRefund, ...]:
     if listed is None:
         return ()
-    if not isinstance(listed, list) or len(listed) > MOVEMENTS_MAX:
+    if not isinstance(listed, list) or len(listed) > PROCESSOR_REFUNDS_MAX:
         raise UnreadableAnswerError("the refunds of a Hyperswitch payment are no readable list")
-    movements = tuple(read_movement(item, key_max=key_max) for item in listed)
-    if any((item.payment_id, item.money.currency) != (payment_id, currency) for item in movements):
+    processor_refunds = tuple(read_processor_refund(item, key_max=key_max) for item in listed)
+    if any(
+        (item.payment_id, item.money.currency) != (payment_id, currency)
+        for item in processor_refunds
+    ):
         raise UnreadableAnswerError("a Hyperswitch payment lists another payment's refunds")
-    if len({item.id for item in movements}) < len(movements):
+    if len({item.id for item in processor_refunds}) < len(processor_refunds):
         raise UnreadableAnswerError("a Hyperswitch payment lists a refund twice")
-    return movements
+    return processor_refunds
 
 
 def _money(members: Members, name: str) -> Money:

@@ -15,7 +15,7 @@ from refund_bridge.adapters.http.exact_json import json_object
 from refund_bridge.adapters.http.messages import HttpAnswer
 from refund_bridge.domain.instruction import Aborted, Outcome, RefundOrder, Rejected, Unknown
 from refund_bridge.ports.processor import UnreadableAnswerError
-from refund_bridge.processors.hyperswitch.objects import TITLE, read_movement
+from refund_bridge.processors.hyperswitch.objects import TITLE, read_processor_refund
 from refund_bridge.processors.shared.accepting import Questionable, accepted
 from refund_bridge.processors.shared.provider_http import Sent, not_executed, require_same
 
@@ -79,9 +79,9 @@ def _error_of(answer: HttpAnswer) -> dict[str, Any]:
 def _accepted(sent: Sent, order: RefundOrder, key: str, key_max: int) -> Outcome:
     try:
         source = json_object(sent.answer.body)
-        movement = read_movement(source, key_max=key_max, secret=sent.key)
-        require_same(TITLE, "refund", movement.id, key)
+        processor_refund = read_processor_refund(source, key_max=key_max, secret=sent.key)
+        require_same(TITLE, "refund", processor_refund.id, key)
     except UnreadableAnswerError as error:
         return Unknown(f"Hyperswitch's answer is a success that cannot be read: {error.reason}")
     # The key names the order, though it may be only the beginning of its id.
-    return accepted(replace(movement, order_id=order.refund_id), order, title=TITLE)
+    return accepted(replace(processor_refund, order_id=order.refund_id), order, title=TITLE)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refund_bridge.domain.charge import Movement, MovementStatus
+from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.instruction import (
     Aborted,
     Accepted,
@@ -40,31 +40,32 @@ class Questionable:
     used: bool
 
 
-def accepted(movement: Movement, order: Order, *, title: str) -> Accepted | Unknown:
-    """The outcome of a success that shows ``movement``, if that is what was ordered.
+def accepted(processor_refund: ProcessorRefund, order: Order, *, title: str) -> Accepted | Unknown:
+    """The outcome of a success that shows ``processor_refund``, if that is what was ordered.
 
     A refund that the processor calls failed in the very answer that accepts it has an id, so the
     look-up of that id decides, and until then the amount stays held: it counts as pending.
     """
-    if not _agrees(movement, order):
+    if not _agrees(processor_refund, order):
         return Unknown(
             f"{title}'s answer is a success with another payment, amount, currency or order"
         )
-    if movement.status is not MovementStatus.SUCCEEDED:
-        movement = replace(movement, status=MovementStatus.PENDING)
-    return Accepted(movement)
+    if processor_refund.status is not ProcessorRefundStatus.SUCCEEDED:
+        processor_refund = replace(processor_refund, status=ProcessorRefundStatus.PENDING)
+    return Accepted(processor_refund)
 
 
 def concluded(
     verdict: Outcome | Questionable,
     order: Order,
-    look: Callable[[], Movement | None],
+    look: Callable[[], ProcessorRefund | None],
     *,
     title: str,
 ) -> Outcome:
     """The outcome of an order that carried a key; ``look`` asks what became of that key.
 
-    It is asked where a refusal does not tell by itself. For a repeated order nothing but a movement
+    It is asked where a refusal does not tell by itself. For a repeated order nothing but a
+    processor refund
     tells: what refuses this sending says nothing of the one before it.
     """
     outcome = verdict
@@ -104,26 +105,32 @@ def order_of(key: str | None) -> str | None:
 def _by_key(
     refusal: Rejected,
     order: Order,
-    look: Callable[[], Movement | None],
+    look: Callable[[], ProcessorRefund | None],
     *,
     used: bool,
     title: str,
 ) -> Outcome:
     said = f"refused ({refusal.message})"
     try:
-        movement = look()
+        processor_refund = look()
     except ProviderUnavailableError as error:
         return Unknown(f"{said}, and the key could not be looked up: {error.reason}")
-    if movement is not None:
-        return accepted(movement, order, title=title)
+    if processor_refund is not None:
+        return accepted(processor_refund, order, title=title)
     if used or order.repeated:
         return Unknown(f"{said}, but {title} shows no order with this key")
     return refusal
 
 
-def _agrees(movement: Movement, order: Order) -> bool:
-    if movement.order_id not in (None, order.refund_id) or movement.money != order.money:
+def _agrees(processor_refund: ProcessorRefund, order: Order) -> bool:
+    if (
+        processor_refund.order_id not in (None, order.refund_id)
+        or processor_refund.money != order.money
+    ):
         return False
     if isinstance(order, UnlinkedOrder):
-        return (movement.payment_id, movement.payment_method) == ("", order.payment_method)
-    return movement.payment_id == order.payment_id
+        return (processor_refund.payment_id, processor_refund.payment_method) == (
+            "",
+            order.payment_method,
+        )
+    return processor_refund.payment_id == order.payment_id

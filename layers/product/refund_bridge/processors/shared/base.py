@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Self
 
 from refund_bridge.adapters.http.api_key import ApiKey
 from refund_bridge.adapters.http.client import DeadlineHttp
-from refund_bridge.domain.charge import Charge, Movement
+from refund_bridge.domain.charge import Charge, ProcessorRefund
 from refund_bridge.domain.instruction import Outcome, RefundOrder, Rejected, UnlinkedOrder
 from refund_bridge.ports.processor import (
     Capabilities,
@@ -74,11 +74,11 @@ class Adapter(ABC):
         """Unreadable; see ``ports.processor.Processor``."""
         raise UnreadableAnswerError(f"{self.title} lists no payments")
 
-    def movement(
+    def processor_refund(
         self,
         processor_refund_id: str,  # noqa: ARG002
         deadline: Deadline,  # noqa: ARG002
-    ) -> Movement | None:
+    ) -> ProcessorRefund | None:
         """Unreadable; see ``ports.processor.Processor``."""
         raise UnreadableAnswerError(f"{self.title} shows a refund only in its payment")
 
@@ -87,7 +87,7 @@ class Adapter(ABC):
         refund_id: str,  # noqa: ARG002
         payment_id: str | None,  # noqa: ARG002
         deadline: Deadline,  # noqa: ARG002
-    ) -> Movement | None:
+    ) -> ProcessorRefund | None:
         """Unreadable; see ``ports.processor.Processor``."""
         raise UnreadableAnswerError(f"{self.title} keeps no key of ours")
 

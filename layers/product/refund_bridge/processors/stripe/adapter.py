@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from refund_bridge.adapters.http.api_key import ApiKey
 from refund_bridge.adapters.http.client import DeadlineHttp
-from refund_bridge.domain.charge import MOVEMENTS_MAX, Charge, Movement
+from refund_bridge.domain.charge import PROCESSOR_REFUNDS_MAX, Charge, ProcessorRefund
 from refund_bridge.domain.instruction import Outcome, RefundOrder
 from refund_bridge.domain.refund import STRIPE
 from refund_bridge.ports.processor import (
@@ -40,8 +40,8 @@ from refund_bridge.processors.stripe.objects import (
     TITLE,
     charges_of,
     read_charge,
-    read_movement,
-    read_movements,
+    read_processor_refund,
+    read_processor_refunds,
 )
 from refund_bridge.processors.stripe.outcome import OF_THE_KEY, message_of, outcome_of
 
@@ -106,18 +106,20 @@ class StripePayments(Adapter):
         if source is None:
             raise ChargeNotFoundError(f"Stripe knows no charge {charge_id!r}")
         listed = list(self._refunds_of(charge_id, deadline))
-        charge = read_charge(source, read_movements(listed))
+        charge = read_charge(source, read_processor_refunds(listed))
         require_same(TITLE, "charge", charge.id, charge_id)
         return charge
 
-    def movement(self, processor_refund_id: str, deadline: Deadline) -> Movement | None:
+    def processor_refund(
+        self, processor_refund_id: str, deadline: Deadline
+    ) -> ProcessorRefund | None:
         """The refund of that id; see ``ports.processor.Processor``."""
         source = self._http.get("/v1/refunds/", processor_refund_id, deadline)
         if source is None:
             return None
-        movement = read_movement(source)
-        require_same(TITLE, "refund", movement.id, processor_refund_id)
-        return movement
+        processor_refund = read_processor_refund(source)
+        require_same(TITLE, "refund", processor_refund.id, processor_refund_id)
+        return processor_refund
 
     def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
         """Ask once to move the money; see ``ports.processor.Processor``."""
@@ -152,7 +154,7 @@ class StripePayments(Adapter):
             data, cursor = self._page(path, cursor, deadline)
             yield from data
             found += len(data)
-            if cursor is None or found > MOVEMENTS_MAX:
+            if cursor is None or found > PROCESSOR_REFUNDS_MAX:
                 return
 
     def _page(

@@ -7,12 +7,12 @@ Amounts are integers in the currency's minor unit, times are Unix seconds.
 from typing import Any, Final
 
 from refund_bridge.domain.charge import (
-    MOVEMENTS_MAX,
+    PROCESSOR_REFUNDS_MAX,
     Charge,
     ChargeStatus,
     ListedCharge,
-    Movement,
-    MovementStatus,
+    ProcessorRefund,
+    ProcessorRefundStatus,
 )
 from refund_bridge.domain.money import AMOUNT_MAX, Money
 from refund_bridge.ports.processor import UnreadableAnswerError
@@ -31,16 +31,16 @@ _SHARES: Final = (
     "application_fee",
 )
 _STATUS: Final = {
-    "succeeded": MovementStatus.SUCCEEDED,
+    "succeeded": ProcessorRefundStatus.SUCCEEDED,
     # What the customer has to do before the money moves; nobody here can.
-    "requires_action": MovementStatus.PENDING,
-    "pending": MovementStatus.PENDING,
-    "failed": MovementStatus.FAILED,
-    "canceled": MovementStatus.FAILED,
+    "requires_action": ProcessorRefundStatus.PENDING,
+    "pending": ProcessorRefundStatus.PENDING,
+    "failed": ProcessorRefundStatus.FAILED,
+    "canceled": ProcessorRefundStatus.FAILED,
 }
 
 
-def read_charge(source: Any, movements: tuple[Movement, ...] | None) -> Charge:
+def read_charge(source: Any, processor_refunds: tuple[ProcessorRefund, ...] | None) -> Charge:
     """A charge, with the refunds that were listed for it.
 
     They are ``None`` unless together they account for what the charge says was refunded: from a
@@ -56,7 +56,9 @@ def read_charge(source: Any, movements: tuple[Movement, ...] | None) -> Charge:
         raise UnreadableAnswerError("Stripe's charge does not say whether it was captured")
     refunded = members.count("amount_refunded")
     listed = sum(
-        one.money.amount for one in movements or () if one.status is not MovementStatus.FAILED
+        one.money.amount
+        for one in processor_refunds or ()
+        if one.status is not ProcessorRefundStatus.FAILED
     )
     return Charge(
         id=members.text("id"),
@@ -64,7 +66,7 @@ def read_charge(source: Any, movements: tuple[Movement, ...] | None) -> Charge:
         processor_status=word,
         money=Money(members.count("amount_captured"), members.currency()),
         refunded=refunded,
-        movements=None if listed < refunded else movements,
+        processor_refunds=None if listed < refunded else processor_refunds,
         payment_intent=members.optional_text("payment_intent"),
         shared=next(filter(members.value, _SHARES), None),
     )
@@ -78,23 +80,27 @@ def charges_of(refunds: list[Any]) -> tuple[ListedCharge, ...]:
         if not isinstance(charge, str) or not charge:
             continue
         listed = found.setdefault(charge, [])
-        if _STATUS.get(str(refund.get("status"))) is not MovementStatus.FAILED:
+        if _STATUS.get(str(refund.get("status"))) is not ProcessorRefundStatus.FAILED:
             listed.append(str(refund.get("id")))
     return tuple(ListedCharge(one, None, tuple(ids)) for one, ids in found.items())
 
 
-def read_movements(listed: list[Any]) -> tuple[Movement, ...] | None:
+def read_processor_refunds(listed: list[Any]) -> tuple[ProcessorRefund, ...] | None:
     """All refunds of a charge; ``None`` if one cannot be read, or there are too many."""
-    if len(listed) > MOVEMENTS_MAX:
+    if len(listed) > PROCESSOR_REFUNDS_MAX:
         return None
     try:
-        movements = tuple(map(read_movement, listed))
+        processor_refunds = tuple(map(read_processor_refund, listed))
     except UnreadableAnswerError:
         return None
-    return None if len({one.id for one in movements}) < len(movements) else movements
+    return (
+        None
+        if len({one.id for one in processor_refunds}) < len(processor_refunds)
+        else processor_refunds
+    )
 
 
-def read_movement(source: Any) -> Movement:
+def read_processor_refund(source: Any) -> ProcessorRefund:
     """A refund.
 
     One that does not name an order of ours shows itself as its own order: it was made by others,
@@ -111,11 +117,11 @@ def read_movement(source: Any) -> Movement:
         raise UnreadableAnswerError("a refund of Stripe's has no positive amount")
     metadata = members.value("metadata")
     order = metadata.get(ORDER_KEY) if isinstance(metadata, dict) else None
-    return Movement(
+    return ProcessorRefund(
         id=refund_id,
         payment_id=members.text("charge"),
         money=Money(amount, members.currency()),
-        status=_STATUS.get(word, MovementStatus.PENDING),
+        status=_STATUS.get(word, ProcessorRefundStatus.PENDING),
         processor_status=word,
         created_at_ms=_milliseconds(members.value("created")),
         order_id=(order_of(order) if isinstance(order, str) else None) or refund_id,

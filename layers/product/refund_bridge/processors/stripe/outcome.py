@@ -20,7 +20,7 @@ from refund_bridge.domain.instruction import (
 from refund_bridge.ports.processor import UnreadableAnswerError
 from refund_bridge.processors.shared.accepting import accepted
 from refund_bridge.processors.shared.provider_http import Sent, not_executed
-from refund_bridge.processors.stripe.objects import TITLE, read_movement
+from refund_bridge.processors.stripe.objects import TITLE, read_processor_refund
 
 # A refusal of the refund is one of these, of one of these types. Of another type the answer is
 # about something else: ``idempotency_error`` about another request under our key, of which nothing
@@ -63,10 +63,10 @@ def message_of(answer: HttpAnswer, *, secret: str) -> str | None:
 
 def _accepted(body: bytes, order: RefundOrder) -> Outcome:
     try:
-        movement = read_movement(json_object(body))
+        processor_refund = read_processor_refund(json_object(body))
     except UnreadableAnswerError as error:
         return Unknown(f"Stripe's answer is a success that cannot be read: {error.reason}")
-    return accepted(movement, order, title=TITLE)
+    return accepted(processor_refund, order, title=TITLE)
 
 
 def _error_of(answer: HttpAnswer) -> dict[str, Any]:

@@ -91,10 +91,10 @@ class IndexedBooks(ProcessorBooks):
         self._by_charge: defaultdict[str, list[FakeRefund]] = defaultdict(list)
 
     def move(
-        self, charge: FakeCharge, money: Money, order_id: str | None, *, age_ms: int = 0
+        self, charge: FakeCharge, money: Money, instruction_id: str | None, *, age_ms: int = 0
     ) -> ProcessorRefund | Rejected:
         """As the fake does."""
-        made = super().move(charge, money, order_id, age_ms=age_ms)
+        made = super().move(charge, money, instruction_id, age_ms=age_ms)
         if isinstance(made, ProcessorRefund):
             self._by_charge[charge.id].append(self.refunds[made.id])
         return made

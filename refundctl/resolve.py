@@ -126,7 +126,7 @@ def _shown(refund: Refund, processor_refund: ProcessorRefund) -> str:
 
 
 def _let_go(resolution: Resolution, processor_refund: ProcessorRefund) -> str:
-    """What becomes of the processor refund that it is bound to, or that its order made."""
+    """What becomes of the processor refund that it is bound to, or that its instruction made."""
     shown = f"  It is separated from {processor_refund.id}"
     if resolution.imported is None:
         return f"{shown}. What the payment lists is imported by the next look at it."

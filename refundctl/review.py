@@ -73,7 +73,7 @@ class Evidence:
 
     @property
     def of_another_amount(self) -> list[ProcessorRefund]:
-        """What this refund's order moved, though it was to move something else."""
+        """What this refund's instruction moved, though it was to move something else."""
         return self._of_verdict(MOVED_ANOTHER_AMOUNT)
 
     def _of_verdict(self, verdict: str) -> list[ProcessorRefund]:

@@ -83,7 +83,7 @@ class World:
     Attributes:
         stage: the deployment's name as refunds' ids are made of it.
         mode: whether its money is real.
-        hold_ms: how long after it was sent an order may still arrive.
+        hold_ms: how long after it was sent an instruction may still arrive.
         lease_ms: for how long one worker has the reports of a payment to itself.
         step_ms: the settle interval.
         close: lets go of the connections to the providers; nothing is asked afterwards.

@@ -22,8 +22,8 @@ class CcgSettings:
     """How the gateway behaves where its documents are silent.
 
     amount_unit: what a number means: cents, or dollars.
-    created_amount: whether the answer to an order shows the amount; the sample of a linked refund
-        does not, that of an unlinked one does.
+    created_amount: whether the answer to an instruction shows the amount; the sample of a linked
+        refund does not, that of an unlinked one does.
     look_up: GET /v1/refunds?merchantTransactionId= is documented for payments only: it is answered
         as for these ("by_key"), there is no such call ("absent"), or the question is "ignored" and
         every refund is listed.

@@ -99,7 +99,7 @@ class GatewaySimulator(ABC):
             return self.failure(400)
 
     def remember(self, call: ApiCall, answer: Answer) -> None:  # noqa: B027
-        """Keep nothing: what these processors keep of an order is its refund."""
+        """Keep nothing: what these processors keep of an instruction is its refund."""
 
     # -- control
 

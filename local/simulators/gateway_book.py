@@ -53,7 +53,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Asked:
-    """What an order says beside its amount.
+    """What an instruction says beside its amount.
 
     comes_back: in which state the refund is made; None: in the payment's own, or succeeded.
     """
@@ -139,7 +139,7 @@ class GatewayBook:
         return refund
 
     def with_key(self, key: str, view: View = EVERYTHING) -> Refund | None:
-        """Return the refund whose order carried this key, if this view sees it."""
+        """Return the refund whose instruction carried this key, if this view sees it."""
         found = (item for item in self.refunds.values() if item.asked.key == key)
         return next((item for item in found if view.shows(item.recorded)), None)
 

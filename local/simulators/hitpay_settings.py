@@ -12,7 +12,7 @@ class HitPaySettings:
     created_status: of a refund's answer, 200 documented, 201 seen in an older description.
     refund_status: "null" is what older samples show for a refund that has succeeded.
     charge_refunds: items of a charge's `refunds`: whole refund objects, a part of them, or no such
-        member. charge_refund_ids: whether they have the ids that orders were answered with ("same")
+        member. charge_refund_ids: whether they have the ids of the answers to instructions ("same")
         or ids of their own. charge_refunded_amount: whether the member is there.
     number_form: amounts as 50.00 ("fixed") or 50 ("shortest"), both JSON numbers, or as texts:
         "5000.00" ("text") or "5,000.00" ("grouped").

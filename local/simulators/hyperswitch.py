@@ -24,8 +24,9 @@ _ERRORS = {
 class HyperswitchSettings:
     """How Hyperswitch behaves where its documents are silent or its versions differ.
 
-    repeat: an order whose refund_id is taken is "refused", or by old versions "returned": answered
-        with the refund that has it. repeat_code: of that refusal; "RE_01" is of old versions.
+    repeat: an instruction whose refund_id is taken is "refused", or by old versions "returned":
+        answered with the refund that has it. repeat_code: of that refusal; "RE_01" is of old
+    versions.
     refund_id_max: 64 by its source, 30 by its schema.
     payment_refunds: a payment's list; without refunds it is null in either case.
     refunds_max: how many refunds of a payment are made; 1 where only one is possible.

@@ -4,14 +4,14 @@
 
     it succeeded as X   the processor shows X, on this payment and of this amount, not from before
                         we sent, and nobody else's          → bound to X, as settling would have
-    it failed           an order can arrive late no more, and the processor shows nothing that can
-                        be ours                             → failed, its amount is free again
+    it failed           an instruction can arrive late no more, and the processor shows nothing that
+                        can be ours                             → failed, its amount is free again
     despite evidence    what the processor shows cannot be read, or is known to be another's, or it
                         has given no answer for long
 
 A refund that is bound to a processor refund of another amount is let go of by failing it: the
 processor refund is then imported with what it really moved. Pending and unknown refunds may be
-decided, despite evidence, when they have waited for longer than an order can take.
+decided, despite evidence, when they have waited for longer than an instruction can take.
 
 The evidence is read once to show what the decision would make true, and again just before it is
 written: what a person agreed to is written, or nothing is. Deciding the same twice changes nothing.
@@ -44,7 +44,7 @@ from refund_bridge.ports.processor import (
 )
 from refund_bridge.ports.queues import Doorbell
 from refund_bridge.ports.runtime import Clock, Deadline, Trail
-from refund_bridge.refunding.look_up import ordered_by, processor_refund_of
+from refund_bridge.refunding.look_up import found_by_key, processor_refund_of
 from refund_bridge.refunding.record_outcome import Recorder, Stored
 from refund_bridge.refunding.wake_reporter import ring_if_owed
 
@@ -147,7 +147,7 @@ class ResolveRefund:
 
     Attributes:
         accounts: as in ``Reservation``.
-        hold_ms: how long after it was sent an order may still arrive: the late-arrival bound.
+        hold_ms: how long after it was sent an instruction may still arrive: the late-arrival bound.
         actor: who decides, for the history.
     """
 
@@ -251,9 +251,9 @@ class ResolveRefund:
                 f"{refund.processor_payment_id}."
             )
         is_bound = processor_refund.id == refund.processor_refund_id
-        if processor_refund.order_id not in (None, refund.id) and not is_bound:
+        if processor_refund.instruction_id not in (None, refund.id) and not is_bound:
             raise ResolutionRefusedError(
-                f"{shown} under the id of {processor_refund.order_id}: it is that refund's."
+                f"{shown} under the id of {processor_refund.instruction_id}: it is that refund's."
             )
         claimed = self.ledger.claimed(refund.processor, [processor_refund.id])
         owner = claimed.get(processor_refund.id, refund.id)
@@ -354,7 +354,7 @@ class ResolveRefund:
         return processor_refund
 
     def _waited_long(self, refund: Refund) -> bool:
-        """Whether it has been on its way for longer than an order can take to arrive.
+        """Whether it has been on its way for longer than an instruction can take to arrive.
 
         An unknown one is looked up by itself for as long first, and then goes to a person, unless
         its processor gives no answer at all.
@@ -386,7 +386,7 @@ class ResolveRefund:
             stage=self.recorder.stage,
             key=payment.key,
             payment_record=payment.payment_record,
-            since_ms=0,  # our own order is bound to it: it is not older than this service
+            since_ms=0,  # our own instruction is bound to it: it is not older than this service
             now_ms=self.clock.now_ms(),
         )
         return importing.refund_of(processor_refund)
@@ -460,7 +460,7 @@ class ResolveRefund:
         if processor is None:
             return None
         if processor.capabilities.keeps_keys:
-            return self._seen(refund, decision, lambda: ordered_by(processor, refund, deadline))
+            return self._seen(refund, decision, lambda: found_by_key(processor, refund, deadline))
         return self._listed(refund, decision, deadline)
 
     def _listed(
@@ -520,8 +520,10 @@ class ResolveRefund:
 
 
 def _is_another(processor_refund: ProcessorRefund, refund: Refund) -> bool:
-    """Whether our order made it, though it is not what was ordered."""
-    return processor_refund.order_id == refund.id and not can_stand_for(processor_refund, refund)
+    """Whether our instruction made it, though it is not what was ordered."""
+    return processor_refund.instruction_id == refund.id and not can_stand_for(
+        processor_refund, refund
+    )
 
 
 def _with_reason(refund: Refund, line: int, reason: str) -> Refund:

@@ -19,7 +19,7 @@ refunds_unlinked: Ability = attrgetter("unlinked")
 
 
 def keeps_none(can: Capabilities) -> bool:
-    """Whether an order that comes again is executed again."""
+    """Whether an instruction that comes again is executed again."""
     return not can.keeps_keys
 
 

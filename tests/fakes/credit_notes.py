@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from refund_bridge.ports.processor import ProviderUnavailableError
 from refund_bridge.ports.runtime import Clock, Deadline
 from refund_bridge.ports.stripe import (
+    CreditNoteInstruction,
     CreditNoteIssued,
-    CreditNoteOrder,
     CreditNoteOutcome,
     CreditNoteRefused,
     CreditNoteUnclear,
@@ -37,7 +37,7 @@ class FakeNote:
     """A credit note that was issued; ``key`` is ``None`` if not by this port."""
 
     id: str
-    order: CreditNoteOrder
+    instruction: CreditNoteInstruction
     key: str | None
 
 
@@ -47,7 +47,7 @@ class FakeCreditNotes:
     Attributes:
         paid: what was paid on each invoice, minor units.
         issued: the truth: every note, in the order of issuing.
-        fates: what happens to the next orders, first come first served; then they arrive.
+        fates: what happens to the next instructions, first come first served; then they arrive.
         is_down: whether look-ups fail.
         asked: the idempotency key of every order that was handed over, whatever became of it.
         look_ups: how often a note was looked for.
@@ -56,8 +56,8 @@ class FakeCreditNotes:
     def __init__(self, clock: Clock, books: BookRecords) -> None:
         self._clock = clock
         self._books = books
-        self._kept: dict[str, tuple[CreditNoteOrder, CreditNoteOutcome]] = {}
-        self._late: list[tuple[int, CreditNoteOrder, str]] = []
+        self._kept: dict[str, tuple[CreditNoteInstruction, CreditNoteOutcome]] = {}
+        self._late: list[tuple[int, CreditNoteInstruction, str]] = []
         self.paid: dict[str, int] = {}
         self.issued: list[FakeNote] = []
         self.fates: deque[Fate] = deque()
@@ -73,11 +73,12 @@ class FakeCreditNotes:
         if self.is_down:
             raise ProviderUnavailableError(NO_ANSWER)
         return next(
-            (note.id for note in self.notes_of(refund_id) if note.order.invoice == invoice), None
+            (note.id for note in self.notes_of(refund_id) if note.instruction.invoice == invoice),
+            None,
         )
 
     def issue_credit_note(
-        self, order: CreditNoteOrder, idempotency_key: str, deadline: Deadline
+        self, instruction: CreditNoteInstruction, idempotency_key: str, deadline: Deadline
     ) -> CreditNoteOutcome:
         self.catch_up()
         self.asked.append(idempotency_key)
@@ -86,78 +87,80 @@ class FakeCreditNotes:
                 return CreditNoteUnclear(NO_ANSWER)
             case BookedLate(after_ms):
                 due_ms = self._clock.monotonic_ms() + after_ms
-                self._late.append((due_ms, order, idempotency_key))
+                self._late.append((due_ms, instruction, idempotency_key))
                 return CreditNoteUnclear(NO_ANSWER)
             case TurnedAway() | NotAllowed():
                 return _turned_away(fate)
             case Fails(booked):
-                return self._fail(order, idempotency_key, issued=booked)
+                return self._fail(instruction, idempotency_key, issued=booked)
             case AnswerLost():
-                self._arrive(order, idempotency_key)
+                self._arrive(instruction, idempotency_key)
                 return CreditNoteUnclear(NO_ANSWER)
             case Arrives():
-                return self._arrive(order, idempotency_key)
+                return self._arrive(instruction, idempotency_key)
 
     # --- what happens behind the caller's back -------------------------------------------------
 
     def notes_of(self, refund_id: str) -> list[FakeNote]:
         """The notes whose metadata names the refund."""
-        return [note for note in self.issued if note.order.refund_id == refund_id]
+        return [note for note in self.issued if note.instruction.refund_id == refund_id]
 
-    def issue_elsewhere(self, order: CreditNoteOrder) -> None:
+    def issue_elsewhere(self, instruction: CreditNoteInstruction) -> None:
         """Somebody else, the dashboard say, issues such a note."""
-        self._issue(order, None)
+        self._issue(instruction, None)
 
     def forget_keys(self) -> None:
         """A day has passed: Stripe may forget what it answered to which key."""
         self._kept.clear()
 
     def catch_up(self) -> None:
-        """Let happen what is due by the clock: late orders."""
+        """Let happen what is due by the clock: late instructions."""
         now_ms = self._clock.monotonic_ms()
         due = [entry for entry in self._late if entry[0] <= now_ms]
         self._late = [entry for entry in self._late if entry[0] > now_ms]
-        for _, order, key in due:
-            self._arrive(order, key)
+        for _, instruction, key in due:
+            self._arrive(instruction, key)
 
     # --- inside --------------------------------------------------------------------------------
 
-    def _arrive(self, order: CreditNoteOrder, key: str) -> CreditNoteOutcome:
-        outcome = self._replay(order, key)
+    def _arrive(self, instruction: CreditNoteInstruction, key: str) -> CreditNoteOutcome:
+        outcome = self._replay(instruction, key)
         if outcome is None:
-            outcome = self._issue(order, key)
-            self._kept[key] = (order, outcome)
+            outcome = self._issue(instruction, key)
+            self._kept[key] = (instruction, outcome)
         return outcome
 
-    def _fail(self, order: CreditNoteOrder, key: str, *, issued: bool) -> CreditNoteOutcome:
-        outcome = self._replay(order, key)
+    def _fail(
+        self, instruction: CreditNoteInstruction, key: str, *, issued: bool
+    ) -> CreditNoteOutcome:
+        outcome = self._replay(instruction, key)
         if outcome is None:
             if issued:
-                self._issue(order, key)
+                self._issue(instruction, key)
             outcome = CreditNoteUnclear("Stripe answered 500", new_epoch=True)
-            self._kept[key] = (order, outcome)
+            self._kept[key] = (instruction, outcome)
         return outcome
 
-    def _replay(self, order: CreditNoteOrder, key: str) -> CreditNoteOutcome | None:
+    def _replay(self, instruction: CreditNoteInstruction, key: str) -> CreditNoteOutcome | None:
         kept = self._kept.get(key)
         if kept is None:
             return None
-        if kept[0] != order:
+        if kept[0] != instruction:
             return CreditNoteUnclear("Keys are for one set of parameters", new_epoch=True)
         return kept[1]
 
-    def _issue(self, order: CreditNoteOrder, key: str | None) -> CreditNoteOutcome:
+    def _issue(self, instruction: CreditNoteInstruction, key: str | None) -> CreditNoteOutcome:
         """Issue a note, or refuse it on its merits."""
-        if order.invoice not in self.paid:
+        if instruction.invoice not in self.paid:
             return CreditNoteUnclear("No such invoice", new_epoch=True)
-        reports = self._books.reports_of(order.payment_record)
-        if order.refund_reference not in {one.parameters.refund_reference for one in reports}:
+        reports = self._books.reports_of(instruction.payment_record)
+        if instruction.refund_reference not in {one.parameters.refund_reference for one in reports}:
             return CreditNoteUnclear("No such refund group", new_epoch=True)
-        notes = [note for note in self.issued if note.order.invoice == order.invoice]
-        left = self.paid[order.invoice] - sum(note.order.amount for note in notes)
-        if not 1 <= order.amount <= left:
+        notes = [note for note in self.issued if note.instruction.invoice == instruction.invoice]
+        left = self.paid[instruction.invoice] - sum(note.instruction.amount for note in notes)
+        if not 1 <= instruction.amount <= left:
             return CreditNoteRefused("The amount is greater than the invoice's remaining amount.")
-        self.issued.append(FakeNote(f"cn_{len(self.issued) + 1}", order, key))
+        self.issued.append(FakeNote(f"cn_{len(self.issued) + 1}", instruction, key))
         return CreditNoteIssued(self.issued[-1].id)
 
 

@@ -19,11 +19,11 @@ from refund_bridge.domain.charge import (
 from refund_bridge.domain.instruction import (
     Aborted,
     Accepted,
+    Instruction,
     Outcome,
-    RefundOrder,
     Rejected,
     Unknown,
-    UnlinkedOrder,
+    UnlinkedInstruction,
 )
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund import STRIPE
@@ -58,7 +58,7 @@ _CHARGE_STATUS: Mapping[str, ChargeStatus] = {
 }
 
 
-Order = RefundOrder | UnlinkedOrder
+AnyInstruction = Instruction | UnlinkedInstruction
 
 
 class FakeProcessor:
@@ -66,14 +66,14 @@ class FakeProcessor:
 
     Attributes:
         books: the truth: charges, refunds, and how refunds are executed and shown.
-        fates: what happens to the next orders, first come first served; then ``decide``.
-        decide: what happens to an order when ``fates`` is empty.
+        fates: what happens to the next instructions, first come first served; then ``decide``.
+        decide: what happens to an instruction when ``fates`` is empty.
         lists_refunds: whether a charge shows its refunds one by one.
         is_down: whether look-ups fail.
         reads_keys: whether it can be asked what became of a key, if it keeps keys.
         references: what the merchant calls a payment, by the charge's id.
         page_size: how many payments a page of the list has.
-        orders: every order that was handed over, whatever became of it.
+        instructions: every order that was handed over, whatever became of it.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class FakeProcessor:
         pending = {ProcessorRefundStatus.PENDING} if name == STRIPE else set()
         self._summed = frozenset({ProcessorRefundStatus.SUCCEEDED, *pending})
         self._requests: dict[str, tuple[str, ...]] = {}
-        self._late: list[tuple[int, str, Order]] = []
+        self._late: list[tuple[int, str, AnyInstruction]] = []
         self.books = ProcessorBooks(clock, name, keeps_keys=capabilities.dedupes is Dedupe.BY_KEY)
         self.fates: deque[Fate] = deque()
         self.decide: Callable[..., Fate] = lambda _: Executed()
@@ -99,7 +99,7 @@ class FakeProcessor:
         self.reads_keys = True
         self.references: dict[str, str] = {}
         self.page_size = 50
-        self.orders: list[Order] = []
+        self.instructions: list[AnyInstruction] = []
 
     # --- the port ------------------------------------------------------------------------------
 
@@ -171,7 +171,7 @@ class FakeProcessor:
         refund = self.books.refunds.get(processor_refund_id)
         return self.books.look_of(refund) if refund and self.books.shows(refund) else None
 
-    def ordered(
+    def find_by_key(
         self, refund_id: str, payment_id: str | None, deadline: Deadline
     ) -> ProcessorRefund | None:
         self._require(self._capabilities.dedupes is Dedupe.BY_KEY and self.reads_keys)
@@ -182,24 +182,24 @@ class FakeProcessor:
         self._require(refund.processor_refund.payment_id == (payment_id or ""))
         return self.books.look_of(refund)
 
-    def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
-        return self._ask(order)
+    def refund(self, instruction: Instruction, deadline: Deadline) -> Outcome:
+        return self._ask(instruction)
 
-    def refund_unlinked(self, order: UnlinkedOrder, deadline: Deadline) -> Outcome:
+    def refund_unlinked(self, instruction: UnlinkedInstruction, deadline: Deadline) -> Outcome:
         if not self._capabilities.unlinked:
             return Rejected(f"{self._name} refunds payments only.", 422)
-        return self._ask(order)
+        return self._ask(instruction)
 
-    def _ask(self, order: Order) -> Outcome:
-        outcome = self._befall(order)
-        if order.repeated and isinstance(outcome, Aborted | Rejected):
+    def _ask(self, instruction: AnyInstruction) -> Outcome:
+        outcome = self._befall(instruction)
+        if instruction.repeated and isinstance(outcome, Aborted | Rejected):
             return Unknown(f"asked again in vain: {type(outcome).__name__}")
         return outcome
 
-    def _befall(self, order: Order) -> Outcome:
+    def _befall(self, instruction: AnyInstruction) -> Outcome:
         self.catch_up()
-        self.orders.append(order)
-        fate = self.fates.popleft() if self.fates else self.decide(order)
+        self.instructions.append(instruction)
+        fate = self.fates.popleft() if self.fates else self.decide(instruction)
         match fate:
             case NotSent():
                 return Aborted("the connection was refused")
@@ -209,18 +209,18 @@ class FakeProcessor:
                 return fate.meaning
             case ExecutedLate(after_ms):
                 due_ms = self._clock.monotonic_ms() + after_ms
-                self._late.append((due_ms, self.books.key_form, order))
+                self._late.append((due_ms, self.books.key_form, instruction))
                 return Unknown("no whole answer: TimeoutError")
             case ReplyLost():
-                self._arrive(order)
+                self._arrive(instruction)
                 return Unknown("no whole answer: ConnectionResetError")
             case Executed():
-                return _as_answered(self._arrive(order), order)
+                return _as_answered(self._arrive(instruction), instruction)
 
-    def _arrive(self, order: Order) -> ProcessorRefund | Rejected:
-        if isinstance(order, UnlinkedOrder):
-            return self.books.arrive_unlinked(order)
-        return self.books.arrive(order)
+    def _arrive(self, instruction: AnyInstruction) -> ProcessorRefund | Rejected:
+        if isinstance(instruction, UnlinkedInstruction):
+            return self.books.arrive_unlinked(instruction)
+        return self.books.arrive(instruction)
 
     # --- what happens behind the caller's back -------------------------------------------------
 
@@ -250,27 +250,27 @@ class FakeProcessor:
         return self.books.move(charge, money, None, age_ms=age_ms)
 
     def catch_up(self) -> None:
-        """Let happen what is due by the clock: late orders, and ends of pending refunds."""
+        """Let happen what is due by the clock: late instructions, and ends of pending refunds."""
         now_ms = self._clock.monotonic_ms()
         due = [entry for entry in self._late if entry[0] <= now_ms]
         self._late = [entry for entry in self._late if entry[0] > now_ms]
-        for _, form, order in due:
+        for _, form, instruction in due:
             # Its key is of the form that it was sent with, whatever is set up by now.
             with self.books.keyed(form):
-                self._arrive(order)
+                self._arrive(instruction)
         self.books.end_pending()
 
     @property
-    def late_orders(self) -> int:
-        """How many orders have still to arrive."""
+    def late_instructions(self) -> int:
+        """How many instructions have still to arrive."""
         return len(self._late)
 
-    def moved_by(self, order_id: str) -> list[ProcessorRefund]:
+    def moved_by(self, instruction_id: str) -> list[ProcessorRefund]:
         """What the refund of that id caused to move; more than one is a double payment."""
         return [
             item.processor_refund
             for item in self.books.refunds.values()
-            if item.order_id == order_id
+            if item.instruction_id == instruction_id
         ]
 
     def _require(self, is_able: bool) -> None:
@@ -289,11 +289,11 @@ def _charge_word(charge: FakeCharge, refunded: int) -> str:
     return "refunded" if refunded >= charge.money.amount else "partially_refunded"
 
 
-def _as_answered(arrived: ProcessorRefund | Rejected, order: Order) -> Outcome:
+def _as_answered(arrived: ProcessorRefund | Rejected, instruction: AnyInstruction) -> Outcome:
     if isinstance(arrived, Rejected):
         return arrived
-    of = order.payment_id if isinstance(order, RefundOrder) else ""
-    if (arrived.payment_id, arrived.money) != (of, order.money):
+    of = instruction.payment_id if isinstance(instruction, Instruction) else ""
+    if (arrived.payment_id, arrived.money) != (of, instruction.money):
         return Unknown("a success with another payment, amount or currency")
     if arrived.status is ProcessorRefundStatus.SUCCEEDED:
         return Accepted(arrived)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
-from refund_bridge.domain.instruction import RefundOrder, Rejected, UnlinkedOrder
+from refund_bridge.domain.instruction import Instruction, Rejected, UnlinkedInstruction
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund import STRIPE, PaymentMethodKind
 from refund_bridge.ports.runtime import Clock
@@ -30,7 +30,7 @@ class FakeCharge:
 
 @dataclass(slots=True)
 class FakeRefund:
-    """Money that moved. ``order_id`` is the refund that ordered it, ``None`` for the dashboard.
+    """Money that moved. ``instruction_id`` is the refund that asked, ``None`` for the dashboard.
 
     ``executed_ms`` is monotonic: look-ups lag by it. At ``last_ms`` its status becomes ``last``.
 
@@ -39,12 +39,12 @@ class FakeRefund:
         conduct: how it was to become and to look.
         been: all that it has been.
         changes: how many of its changes are over.
-        key: under what its order was kept, where keys are kept.
+        key: under what its instruction was kept, where keys are kept.
     """
 
     processor_refund: ProcessorRefund
     asked: Money
-    order_id: str | None
+    instruction_id: str | None
     executed_ms: int
     last: ProcessorRefundStatus | None
     last_ms: int
@@ -72,15 +72,17 @@ class ProcessorBooks:
         conduct: what refunds that are executed from now on look like.
         checks_amounts: whether more than remains is refused; a harsher world moves it.
         one_refund_per_payment: whether a second refund of a payment is refused.
-        names_orders: whether refunds show whose order they are; where keys are kept they always do.
-        names_others: whether those of others show that they are nobody's order here.
+        names_instructions: whether refunds show whose instruction they are; where keys are kept
+            they always do.
+        names_others: whether those of others show that they are nobody's instruction here.
         lag_ms: how long look-ups do not show a refund that was executed.
         zone_ms: how far the times that it prints are ahead, since it says of no zone.
-        lists_other_ids: whether a payment lists its refunds under ids of another kind than orders
-            are answered with.
+        lists_other_ids: whether a payment lists its refunds under ids of another kind than
+            instructions are answered with.
         refuses: payments of which no refund is made, though they look as if one could be.
-        fee: what it takes for each refund from now on; orders are answered with it.
-        key_form: which form of keys it is handed; an order is found under that of its own only.
+        fee: what it takes for each refund from now on; instructions are answered with it.
+        key_form: which form of keys it is handed; an instruction is found under that of its own
+            only.
     """
 
     def __init__(self, clock: Clock, name: str, *, keeps_keys: bool = False) -> None:
@@ -94,7 +96,7 @@ class ProcessorBooks:
         self.checks_amounts = True
         self.one_refund_per_payment = False
         self.names_others = name == STRIPE
-        self.names_orders = keeps_keys or self.names_others
+        self.names_instructions = keeps_keys or self.names_others
         self.lag_ms = 0
         self.zone_ms = 0
         self.lists_other_ids = False
@@ -102,66 +104,68 @@ class ProcessorBooks:
         self.fee: Money | None = None
         self.key_form = ""
 
-    def arrive(self, order: RefundOrder) -> ProcessorRefund | Rejected:
-        """Execute an order, or refuse it.
+    def arrive(self, instruction: Instruction) -> ProcessorRefund | Rejected:
+        """Execute an instruction, or refuse it.
 
         Where no keys are kept, nothing tells a repeat from a second refund. Where they are, a
         repeat moves nothing, and is shown what the first one moved.
         """
-        before = self.with_key(order.refund_id)
+        before = self.with_key(instruction.refund_id)
         if before is not None:
             return before.processor_refund
-        charge = self.charges.get(order.payment_id)
+        charge = self.charges.get(instruction.payment_id)
         if charge is None:
-            return Rejected(f"No query results for charge {order.payment_id}", 404)
+            return Rejected(f"No query results for charge {instruction.payment_id}", 404)
         # The call names no currency: whatever was meant, the charge's is what moves.
-        money = Money(order.money.amount, charge.money.currency)
-        return self.move(charge, money, order.refund_id)
+        money = Money(instruction.money.amount, charge.money.currency)
+        return self.move(charge, money, instruction.refund_id)
 
-    def arrive_unlinked(self, order: UnlinkedOrder) -> ProcessorRefund | Rejected:
-        """Execute an order that belongs to no payment, or refuse it."""
-        before = self.with_key(order.refund_id)
+    def arrive_unlinked(self, instruction: UnlinkedInstruction) -> ProcessorRefund | Rejected:
+        """Execute an instruction that belongs to no payment, or refuse it."""
+        before = self.with_key(instruction.refund_id)
         if before is not None:
             return before.processor_refund
-        kind = self.methods.get(order.payment_method)
+        kind = self.methods.get(instruction.payment_method)
         if kind is not PaymentMethodKind.CARD:
             return Rejected("There is no card of that id.", 400)
-        return self._made("", order.payment_method, order.money, order.refund_id)
+        return self._made("", instruction.payment_method, instruction.money, instruction.refund_id)
 
     @contextmanager
     def keyed(self, form: str) -> Iterator[None]:
-        """Orders and look-ups have keys of that form meanwhile."""
+        """Instructions and look-ups have keys of that form meanwhile."""
         now, self.key_form = self.key_form, form
         try:
             yield
         finally:
             self.key_form = now
 
-    def with_key(self, order_id: str) -> FakeRefund | None:
-        """The refund whose order carried that key, where keys are kept."""
+    def with_key(self, instruction_id: str) -> FakeRefund | None:
+        """The refund whose instruction carried that key, where keys are kept."""
         kept = self.refunds.values() if self._keeps_keys else ()
-        return next((refund for refund in kept if refund.key == self.key_form + order_id), None)
+        return next(
+            (refund for refund in kept if refund.key == self.key_form + instruction_id), None
+        )
 
     def move(
-        self, charge: FakeCharge, money: Money, order_id: str | None, *, age_ms: int = 0
+        self, charge: FakeCharge, money: Money, instruction_id: str | None, *, age_ms: int = 0
     ) -> ProcessorRefund | Rejected:
         """Give money back, if the charge has any left to give; ``age_ms`` ago, if that is given."""
         refusal = self._refusal(charge, money.amount)
         if refusal is not None:
             return refusal
-        return self._made(charge.id, None, money, order_id, age_ms)
+        return self._made(charge.id, None, money, instruction_id, age_ms)
 
     def _made(
         self,
         payment_id: str,
         method: str | None,
         money: Money,
-        order_id: str | None,
+        instruction_id: str | None,
         age_ms: int = 0,
     ) -> ProcessorRefund:
         now_ms = self._clock.monotonic_ms()
         processor_refund_id = f"{self._name}-refund-{len(self.refunds) + 1}"
-        shown_order = order_id or (processor_refund_id if self.names_others else None)
+        shown_instruction = instruction_id or (processor_refund_id if self.names_others else None)
         processor_refund = ProcessorRefund(
             id=processor_refund_id,
             payment_id=payment_id,
@@ -169,7 +173,7 @@ class ProcessorBooks:
             status=ProcessorRefundStatus.PENDING,
             processor_status="pending",
             created_at_ms=self._whole_second(age_ms),
-            order_id=shown_order if self.names_orders else None,
+            instruction_id=shown_instruction if self.names_instructions else None,
             payment_method=method,
             fee=self.fee,
         )
@@ -177,14 +181,14 @@ class ProcessorBooks:
         refund = FakeRefund(
             processor_refund,
             money,
-            order_id,
+            instruction_id,
             now_ms - age_ms,
             self.conduct.last,
             last_ms,
             self.conduct,
         )
-        if order_id is not None:
-            refund.key = self.key_form + order_id
+        if instruction_id is not None:
+            refund.key = self.key_form + instruction_id
         self.refunds[processor_refund.id] = refund
         self._become(refund, self.conduct.first, age_ms)
         return refund.processor_refund

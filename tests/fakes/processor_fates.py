@@ -1,4 +1,4 @@
-"""What may happen to one order that is handed to the processor in memory."""
+"""What may happen to one instruction that is handed to the processor in memory."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +9,7 @@ from refund_bridge.domain.instruction import Aborted, CredentialRefused, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """The order arrives, is executed or refused as the books say, and the answer comes back."""
+    """It arrives, is executed or refused as the books say, and the answer comes back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,12 @@ class RequestLost:
 
 @dataclass(frozen=True, slots=True)
 class ReplyLost:
-    """The order is executed, and its answer is lost, is a 5xx, or cannot be read."""
+    """The instruction is executed, and its answer is lost, is a 5xx, or cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutedLate:
-    """No answer comes, and the order is executed ``after_ms`` later by the monotonic clock."""
+    """No answer comes, and it is executed ``after_ms`` later by the monotonic clock."""
 
     after_ms: int
 

@@ -11,7 +11,7 @@ from refund_bridge.reporting.report import ReportDeferredError, ReportFailedErro
 from refundctl.console.sources import Sources
 from refundctl.depths import Depths
 from tests.fakes.book_fates import ReportLost
-from tests.fakes.processor import Order
+from tests.fakes.processor import AnyInstruction
 from tests.fakes.processor_fates import Answered, Conduct, Executed, Fate, NotSent, RequestLost
 from tests.fakes.world import STAGE, World
 
@@ -83,7 +83,7 @@ class ShopDay:
         )
         self._to_report.append((self.world.clock.now_ms() + 1200, answer.refund.id))
 
-    def _decide(self, order: Order) -> Fate:
+    def _decide(self, instruction: AnyInstruction) -> Fate:
         number = self._number
         self.world.clock.advance(700 + number * number * 37 % 1900 + (number % 29 == 0) * 9000)
         if number % 23 == 5:

@@ -49,7 +49,7 @@ class Place:
     function: str
 
 
-ORDER = Place("hitpay", "refund.create", "RefundApiFunctionName")
+INSTRUCTION = Place("hitpay", "refund.create", "RefundApiFunctionName")
 REPORT = Place("stripe", "payment_record.report_refund", "ReportRefundFunctionName")
 SOON = 90
 

@@ -5,8 +5,8 @@ A colleague refunds in the dashboard meanwhile, and books some of that at Stripe
 What must have been seen is made to happen, each to a payment of its own; then come the dice.
 
 On the hasty stack, whose operator chose `failed` for what HitPay did not show during the hold. So a
-refund ends as `failed` with the code `not_executed` only if its order never reached HitPay's books;
-were one wrong, the reconciliation would show money that no refund has.
+refund ends as `failed` with the code `not_executed` only if its instruction never reached HitPay's
+books; were one wrong, the reconciliation would show money that no refund has.
 """
 
 import sys
@@ -29,7 +29,7 @@ from tests.integration.background import Item, causes, ledger_items
 from tests.integration.callers import Callers, Intent
 from tests.integration.colleague import Colleague, sums
 from tests.integration.reconciliation import Sides, differences
-from tests.integration.storm import ORDER, REPORT, hold_answer, kill_before_the_answer, storm
+from tests.integration.storm import INSTRUCTION, REPORT, hold_answer, kill_before_the_answer, storm
 
 SEED = 20_261_122
 PAYMENTS = 36
@@ -214,7 +214,7 @@ def mishaps_befall(
     ):
         befall("hitpay", "refund.create", fault, match=chosen[name].charge_id, **more)
     hold_answer(stack, REPORT, chosen["reporter_killed"].record_id)
-    hold_answer(stack, ORDER, chosen["sender_killed"].charge_id)
+    hold_answer(stack, INSTRUCTION, chosen["sender_killed"].charge_id)
     intents = {
         name: Intent(f"chaos-{name}", {"payment_record": payment.record_id})
         for name, payment in chosen.items()
@@ -226,7 +226,7 @@ def mishaps_befall(
     callers.open += [last, *bystanders]
     with ThreadPoolExecutor(1) as killer:
         killing = killer.submit(
-            kill_before_the_answer, stack, ORDER, chosen["sender_killed"].charge_id
+            kill_before_the_answer, stack, INSTRUCTION, chosen["sender_killed"].charge_id
         )
         callers.ask_once()
         killing.result()

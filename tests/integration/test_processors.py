@@ -136,7 +136,7 @@ def test_a_refund_is_made_where_the_payment_was_and_reported(desk: Desk, process
 
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_a_lost_reply_is_settled_to_one_refund(desk: Desk, processor: str) -> None:
-    # Given a processor that executes an order and then resets the connection
+    # Given a processor that executes an instruction and then resets the connection
     payment = desk.paid(f"lost_{processor}", processor)
     desk.stack.control.add_fault(
         processor, "refund.create", "commit_then_reset", match=payment.charge_id
@@ -146,7 +146,7 @@ def test_a_lost_reply_is_settled_to_one_refund(desk: Desk, processor: str) -> No
         f"lost-{processor}", payment_record=payment.record_id, amount=1200
     )
     refund_id = accepted(answer)
-    # Then what became of the order is found out, and it is made and told of once
+    # Then what became of the instruction is found out, and it is made and told of once
     desk.reported(refund_id)
     desk.moved_and_told_once(payment, 1200)
     assert "aborted" not in causes(ledger_refund(desk.stack, refund_id))

@@ -94,7 +94,7 @@ def test_a_key_that_a_provider_refuses_is_named(night: RunningStack, refundctl: 
 def test_an_outcome_that_nobody_knows_is_decided_by_a_person(
     night: RunningStack, refundctl: Refundctl, api: RefundApiClient
 ) -> None:
-    # Given an order that HitPay never got
+    # Given an instruction that HitPay never got
     payment = paid(night, "night_lost")
     night.control.add_fault("hitpay", "refund.create", "lost_request", match=payment.charge_id)
     refund_id = refunded(night, payment, amount=1200)
@@ -160,7 +160,7 @@ def test_of_two_that_can_be_ours_a_person_names_the_right_one(
         if (one.made_in, str(one.amount)) == ("api", "7.00")
     ]
     assert sorted(shown["candidates"]) == sorted([mine, other])
-    # And a failure is refused, since either can be it, also when no order can arrive any more
+    # And a failure is refused, since either can be it, also when no instruction can arrive any more
     wait_for(
         lambda: mine in refused_failure(refundctl, refund_id),
         "a refusal that names it",

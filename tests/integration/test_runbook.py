@@ -213,7 +213,7 @@ def webhooks_not_tried(night: RunningStack, shell: Shell) -> Page:
 
 
 def review(night: RunningStack, shell: Shell) -> Page:
-    """An order that never arrived, and one that did while as much was refunded by hand."""
+    """An instruction that never arrived, and one that did while as much was refunded by hand."""
     lost_payment, payment = paid(night, "review_lost"), paid(night, "review_two")
     first = refunded(night, payment, key="review-first", amount=100)
     wait_for_report(night, first, "reported")

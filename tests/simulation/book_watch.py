@@ -41,7 +41,12 @@ class BookWatch:
         made, now_ms = self._stage.money.processor_refund(reference), self._stage.scheduler.now_ms
         owner = made and owner_of(self._stage.memory.processor_refunds, *self._named(made))
         refund = self._stage.memory.refunds.get(owner or "")
-        if made is None or made.order_id is not None or refund is None or refund.report.forced:
+        if (
+            made is None
+            or made.instruction_id is not None
+            or refund is None
+            or refund.report.forced
+        ):
             return
         booked = self._stage.book.inner.books.reports_of(record)
         if reference in {item.parameters.refund_reference for item in booked}:
@@ -202,9 +207,9 @@ class BookWatch:
         return nothing_shown or others.lists_other_ids
 
     def _is_of_another_account(self, name: str, made: FakeRefund) -> bool:
-        """Whether its order is not known any more by the form of keys that is set up."""
+        """Whether its instruction is not known any more by the form of keys that is set up."""
         form = self._stage.money.books[name].key_form
-        return made.key is not None and made.key != f"{form}{made.order_id}"
+        return made.key is not None and made.key != f"{form}{made.instruction_id}"
 
     def _named(self, made: FakeRefund) -> Made:
         books = self._stage.money.books.items()

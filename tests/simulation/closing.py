@@ -152,11 +152,12 @@ class Operator:
             return failed
         bound = refund.processor_refund_id or made.processor_refund.id
         succeeded = [ItSucceeded(bound), ItSucceeded(bound, WHY, despite_evidence=True)]
-        # Clocks may disagree so far that ours seems to be older than its order: it is imported.
+        # Clocks may disagree so far that ours seems to be older than its instruction: it is
+        # imported.
         return [*succeeded, *([] if refund.processor_refund_id else failed)]
 
     def _made_for(self, refund: Refund) -> FakeRefund | None:
-        """The refund's processor refund: what it is bound to, else what its order made."""
+        """The refund's processor refund: what it is bound to, else what its instruction made."""
         money, processor_refunds = self._stage.money, self._stage.memory.processor_refunds
         if refund.processor_refund_id is not None:
             return money.processor_refund(refund.processor_refund_id)

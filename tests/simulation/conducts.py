@@ -5,7 +5,7 @@ from random import Random
 from typing import Final
 
 from refund_bridge.domain.charge import ProcessorRefundStatus
-from tests.fakes.processor import Order
+from tests.fakes.processor import AnyInstruction
 from tests.fakes.processor_fates import Conduct, Look
 from tests.simulation.options import Options
 from tests.simulation.others import HOUR_MS, MINUTE_MS, Others
@@ -26,9 +26,9 @@ _FLIP: Final = Conduct(
 )
 
 
-def conduct_of(random: Random, options: Options, order: Order | None) -> Conduct:
-    """What the next processor refund is like; ``order`` is what it is made for, if by us."""
-    if order is None and options.others.flips:
+def conduct_of(random: Random, options: Options, instruction: AnyInstruction | None) -> Conduct:
+    """What the next processor refund is like; ``instruction`` is what it is made for, if by us."""
+    if instruction is None and options.others.flips:
         return _FLIP
     if random.random() >= options.odd_conduct:
         return Conduct()
@@ -38,13 +38,19 @@ def conduct_of(random: Random, options: Options, order: Order | None) -> Conduct
     else:
         last = random.choice((ProcessorRefundStatus.SUCCEEDED, ProcessorRefundStatus.FAILED))
         usual = Conduct(random.choice((ProcessorRefundStatus.PENDING, last)), last, after_ms)
-    return _odd(random, options.others, usual, order)
+    return _odd(random, options.others, usual, instruction)
 
 
-def _odd(random: Random, others: Others, usual: Conduct, order: Order | None) -> Conduct:
+def _odd(
+    random: Random, others: Others, usual: Conduct, instruction: AnyInstruction | None
+) -> Conduct:
     """The conduct, or one that nobody expects, where a world is about that."""
-    if usual.first is ProcessorRefundStatus.PENDING and order is not None and others.moves_less:
-        less = order.money.amount // 2
+    if (
+        usual.first is ProcessorRefundStatus.PENDING
+        and instruction is not None
+        and others.moves_less
+    ):
+        less = instruction.money.amount // 2
         return replace(usual, last=ProcessorRefundStatus.SUCCEEDED, amount=less)
     if usual.first is ProcessorRefundStatus.PENDING and others.look is Look.GONE:
         return replace(usual, last=ProcessorRefundStatus.FAILED, look=others.look)

@@ -141,7 +141,7 @@ def taken_back_is_for_ever() -> Iterator[None]:
 
 @defect(caught_at=743)
 def a_failure_of_others_is_ours() -> Iterator[None]:
-    """A failed processor refund that shows no order ends our refund, of which nothing is known."""
+    """A failed processor refund that may be anybody's ends our unknown refund."""
 
     def alike(
         refund: Refund, processor_refunds: Sequence[ProcessorRefund], claimed: Any
@@ -149,7 +149,7 @@ def a_failure_of_others_is_ours() -> Iterator[None]:
         return [
             processor_refund
             for processor_refund in processor_refunds
-            if processor_refund.order_id in (None, refund.id)
+            if processor_refund.instruction_id in (None, refund.id)
             and evidence.is_its_amount(processor_refund, refund)
             and processor_refund.id not in (refund.snapshot or ())
             and claimed.get(processor_refund.id, refund.id) == refund.id
@@ -205,7 +205,7 @@ def nothing_readable_nothing_decided() -> Iterator[None]:
 
 @defect(caught_at=139)
 def handed_over_again_for_more_than_is_left() -> Iterator[None]:
-    """An order is handed over again though its payment shows that less is left by now."""
+    """An instruction is handed over again though its payment shows that less is left by now."""
     with patch.object(find_out, "asks_for_more", lambda *_: False):
         yield
 
@@ -230,8 +230,8 @@ def a_list_from_before_is_believed() -> Iterator[None]:
 
 
 @defect(caught_at=76697)
-def an_order_under_another_id_is_somebody_elses() -> Iterator[None]:
-    """What shows our order is imported where its refund is bound to another id."""
+def an_instruction_under_another_id_is_somebody_elses() -> Iterator[None]:
+    """What shows our instruction is imported where its refund is bound to another id."""
     with patch.object(learn, "is_listed_otherwise", lambda *_: False):
         yield
 
@@ -257,7 +257,7 @@ def a_list_that_does_not_name_it_tells_what_became_of_it() -> Iterator[None]:
 
 @defect(caught_at=68)
 def any_account_is_the_same() -> Iterator[None]:
-    """An order is looked up, and repeated, under another form of key than it was sent with."""
+    """It is looked up, and repeated, under another form of key than it was sent with."""
 
     def in_reach(self: Settling, refund: Refund) -> str | None:
         return None if refund.processor in self.processors else NOT_SET_UP

@@ -46,7 +46,7 @@ def repeat_at_look_up() -> Iterator[None]:
 
 @defect(caught_at=15)
 def repeat_with_a_new_id() -> Iterator[None]:
-    """An order is handed over again under a key of its own, and so is no repeat."""
+    """An instruction is handed over again under a key of its own, and so is no repeat."""
 
     def renamed(processor: Processor, refund: Refund, *rest: Any, **more: Any) -> Outcome:
         return place(processor, replace(refund, id=f"{refund.id}-2"), *rest, **more)
@@ -57,7 +57,7 @@ def repeat_with_a_new_id() -> Iterator[None]:
 
 @defect(caught_at=123)
 def repeat_on_request() -> Iterator[None]:
-    """Whoever reads a refund makes its order be handed over again."""
+    """Whoever reads a refund makes its instruction be handed over again."""
     may_repeat = find_out._may_repeat
 
     def always(
@@ -71,7 +71,7 @@ def repeat_on_request() -> Iterator[None]:
 
 @defect(caught_at=15)
 def repeat_without_a_word() -> Iterator[None]:
-    """It is not written down that an order is handed over again, and its hold not prolonged."""
+    """That an instruction is repeated is not written down, and its hold not prolonged."""
 
     def silently(
         settling: Settling, processor: Processor, stored: Stored, deadline: Deadline
@@ -85,7 +85,7 @@ def repeat_without_a_word() -> Iterator[None]:
 
 @defect(caught_at=15)
 def repeat_taken_for_too_short() -> Iterator[None]:
-    """An order is handed over again by a run that is about to lose it to the next one."""
+    """An instruction is handed over again by a run that is about to lose it to the next one."""
     settled = SettleRefund.__call__
 
     def hasty(self: SettleRefund, *arguments: Any) -> Settled:
@@ -105,7 +105,7 @@ def _fail(settling: Settling, stored: Stored) -> Settled:
 
 @defect(caught_at=104)
 def given_up_instead_of_repeated() -> Iterator[None]:
-    """That the processor does not show the order yet is taken for that it never will."""
+    """That the processor does not show the instruction yet is taken for that it never will."""
 
     def give_up(settling: Settling, _: Processor, stored: Stored, __: Deadline) -> Settled:
         return _fail(settling, stored)
@@ -140,12 +140,14 @@ def keys_not_asked_for() -> Iterator[None]:
 
 
 @defect(caught_at=457)
-def order_ids_ignored() -> Iterator[None]:
-    """Whose order a processor refund shows makes no difference."""
+def instruction_ids_ignored() -> Iterator[None]:
+    """Whose instruction a processor refund shows makes no difference."""
 
     def blind(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Any:
         listed = charge.processor_refunds
-        bare = None if listed is None else tuple(replace(one, order_id=None) for one in listed)
+        bare = (
+            None if listed is None else tuple(replace(one, instruction_id=None) for one in listed)
+        )
         return evidence.judge(refund, replace(charge, processor_refunds=bare), claimed)
 
     with patch.object(look_up, "judge", blind):

@@ -33,7 +33,7 @@ from tests.simulation.others import (
     in_dashboard,
     themes,
 )
-from tests.simulation.profiles import MAY_NAME_ORDERS, NAMES
+from tests.simulation.profiles import MAY_NAME_INSTRUCTIONS, NAMES
 
 
 def draw(seed: int, processor: str | None = None) -> Options:
@@ -117,7 +117,7 @@ def _with_others(options: Options) -> Options:
         made = tuple(_by_its_id(one) for one in made)
     options = replace(options, others=others, foreign=made)
     if Theme.CLOCKS in about:
-        # By times that are off by hours nobody can tell that an order was not executed.
+        # By times that are off by hours nobody can tell that an instruction was not executed.
         options = replace(
             options, processor_skew_ms=clock_off_ms(random), after_hold=AfterHold.REVIEW
         )
@@ -202,15 +202,15 @@ def _at_processors(options: Options, processor: str | None) -> Options:
     if processor is not None:
         names, homes = (processor,), ((processor,),)
     elif Theme.CHANGED_MIND in options.others.themes:
-        # What was turned down and is executed after all is only found where orders are shown; what
-        # had failed before can only be taken for one of unknown outcome where they are not.
-        kind = _shows_payments_only if options.loses_answers else _shows_orders
+        # What was turned down and is executed after all is only found where instructions are shown;
+        # what had failed before can only be taken for one of unknown outcome where they are not.
+        kind = _shows_payments_only if options.loses_answers else _shows_instructions
         homes = ((random.choice(names_where(kind)),),)
     here = {name for named in homes for name in named}
     by_key = all(keeps_keys(ABILITIES[name]) for name in here)
     lost = random.choice((0.0, 0.0, 0.7))
-    reads_keys, names_orders = random.random() >= 0.1, random.random() < 0.5
-    alike = _alike(random, options) if names_orders and here <= MAY_NAME_ORDERS else ()
+    reads_keys, names_instructions = random.random() >= 0.1, random.random() < 0.5
+    alike = _alike(random, options) if names_instructions and here <= MAY_NAME_INSTRUCTIONS else ()
     wishes = _asked(random, options.wishes, homes, names)
     if here & set(names_where(refunds_unlinked)):
         wishes = _some_unlinked(random, wishes, options.payments, names)
@@ -220,14 +220,14 @@ def _at_processors(options: Options, processor: str | None) -> Options:
         wishes=wishes,
         foreign=options.foreign + alike,
         # What is lost is found to be so, and asked for again, by its key alone.
-        loses_orders=lost if by_key else 0.0,
+        loses_instructions=lost if by_key else 0.0,
         loses_answers=0.5 if alike else options.loses_answers,
         reads_keys=reads_keys,
-        names_orders=names_orders,
+        names_instructions=names_instructions,
     )
 
 
-def _shows_orders(can: Capabilities) -> bool:
+def _shows_instructions(can: Capabilities) -> bool:
     return keeps_keys(can) and shows_payments(can)
 
 

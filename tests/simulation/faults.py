@@ -64,7 +64,7 @@ _F = Fault
 _COMPUTE: Final = (_F.CRASH_BEFORE, _F.CRASH_AFTER, _F.PAUSE_BEFORE, _F.PAUSE_AFTER, _F.SLOW)
 _LEDGER: Final = (*_COMPUTE, _F.UNAVAILABLE)
 _LOOK_UP: Final = (*_COMPUTE, _F.UNAVAILABLE, _F.STALE)
-_ORDER: Final = (
+_INSTRUCTION: Final = (
     *_COMPUTE,
     _F.NOT_SENT,
     _F.REQUEST_LOST,
@@ -82,16 +82,16 @@ _ORDER: Final = (
 
 def _at_processor(name: str, can: Capabilities) -> dict[str, tuple[Fault, ...]]:
     """What may go wrong at one processor: at every call that it can be asked."""
-    ports: dict[str, tuple[Fault, ...]] = {f"{name}.refund": _ORDER}
+    ports: dict[str, tuple[Fault, ...]] = {f"{name}.refund": _INSTRUCTION}
     if shows_payments(can):
         ports[f"{name}.charge"] = (*_LOOK_UP, _F.LISTS_NOTHING)
     if shows_refunds(can):
         ports[f"{name}.movement"] = (*_LOOK_UP, _F.DISAGREES)
     if keeps_keys(can):
         ports[f"{name}.ordered"] = (*_LOOK_UP, _F.DISAGREES)
-        ports[f"{name}.repeat"] = _ORDER
+        ports[f"{name}.repeat"] = _INSTRUCTION
     if refunds_unlinked(can):
-        ports[f"{name}.refund_unlinked"] = _ORDER
+        ports[f"{name}.refund_unlinked"] = _INSTRUCTION
     return ports
 
 

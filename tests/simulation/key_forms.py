@@ -1,4 +1,4 @@
-"""Under which form of key orders are handed over: a process keeps the one that it began with."""
+"""The form of key that instructions have: a process keeps the one that it began with."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final

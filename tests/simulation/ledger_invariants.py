@@ -47,7 +47,7 @@ def facts_never_change(old: Refund, new: Refund) -> None:
 
 
 def customers_are_kept_while_they_may_be_needed(new: Refund) -> None:
-    """Whose money it was is there as long as the order may be sent with it, and no longer."""
+    """Whose money it was is there as long as the instruction may be sent with it, and no longer."""
     is_kept, request = bool(new.request.customer), new.request
     may_be_sent = new.state in (State.REQUESTED, State.SUBMITTING, State.UNKNOWN)
     fits = is_kept == (request.is_unlinked and may_be_sent)

@@ -125,7 +125,7 @@ class LedgerWatch:
         if new.state in FREED and not self._money.is_mistaken(new):
             moved = [one for one in self._money.moved_by(new.id) if not moves_less(one)]
             if self._skewed and new.history[-1].actor.startswith("operator:"):
-                # By times so far off ours seems to be older than its order: it is imported.
+                # By times so far off ours seems to be older than its instruction: it is imported.
                 moved = []
             no_processor_refund_behind_a_failure(new, moved)
         report_follows_success(new)

@@ -99,7 +99,7 @@ class Ending:
 
     def _is_followed(self, made: FakeRefund) -> bool:
         """Whether its own refund waits for the processor refund, and not for another's instead."""
-        refund = self._stage.memory.refunds.get(made.order_id or "")
+        refund = self._stage.memory.refunds.get(made.instruction_id or "")
         if refund is None or self._is_shown_nowhere(refund, made):
             return False
         return not self._money.is_mistaken(refund)
@@ -140,7 +140,7 @@ class Ending:
         """A refund that moved has its own processor refund, if nothing of its amount was foreign.
 
         HitPay's refunds carry no reference of ours: a dashboard refund of the same amount, after
-        our order, can be told from ours by nobody. Worlds without one have no such excuse.
+        our instruction, can be told from ours by nobody. Worlds without one have no such excuse.
         """
         mine = self._stage.money.moved_by(refund.id)
         if refund.history[0].before is None and refund.attempt == 0:
@@ -157,15 +157,16 @@ class Ending:
     def _equal_foreign(self, refund: Refund) -> bool:
         """Whether somebody else's processor refund can be taken for the refund's.
 
-        Never where orders are found by their keys. Where processor refunds show their orders, only
-        as long as its own was not there yet, or is not shown any more (seed 702242).
+        Never where instructions are found by their keys. Where processor refunds show their
+        instructions, only as long as its own was not there yet, or is not shown any more (seed
+        702242).
         """
         if keeps_keys(ABILITIES[refund.processor]) or refund.processor == STRIPE:
             return False
         books = self._money.books[refund.processor]
-        mine = self._money.moved_by(refund.id) if books.names_orders else []
+        mine = self._money.moved_by(refund.id) if books.names_instructions else []
         return any(
-            one.order_id is None
+            one.instruction_id is None
             and one.processor_refund.money.amount == refund.amount
             and one.processor_refund.id not in (refund.snapshot or ())
             and not is_nobodys(one)
@@ -181,7 +182,7 @@ class Ending:
         keys and a snapshot only times can tell ours from older ones, and settling sends what seems
         to be from just before our start to a person: so it is when clocks disagree.
         """
-        # One that failed and does not show its order is nobody's.
+        # One that failed and does not show its instruction is nobody's.
         moved = self._stage.money.moved_by(refund.id)
         never_executed = all(map(has_failed, moved))
         options = self._stage.options
@@ -206,7 +207,7 @@ class Ending:
         )
 
     def _is_odd(self, refund: Refund) -> bool:
-        """Whether its processor refund looks as none should, or its order is not known any more."""
+        """Whether it looks as none should, or nobody knows any more whose it is."""
         if self._stage.options.others.key_form is not None:
             return True
         made = self._money.processor_refund(refund.processor_refund_id)

@@ -1,18 +1,18 @@
-"""Invariants of the money: checked when an order is handed over and after everything that moves."""
+"""Invariants of the money: checked when an instruction is sent and after all that moves."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from refund_bridge.domain.charge import Charge, ProcessorRefund, ProcessorRefundStatus
-from refund_bridge.domain.instruction import RefundOrder
+from refund_bridge.domain.instruction import Instruction
 from refund_bridge.domain.payment import PaymentKey, payment_key_of
 from refund_bridge.domain.refund import STRIPE, Refund, Source
 from refund_bridge.domain.state_machine import FREED, State
 from refund_bridge.refunding.execute import SEND_MS_MAX
 from tests.fakes.abilities import ABILITIES, keeps_keys
 from tests.fakes.ledger import MemoryLedger
-from tests.fakes.processor import Order
+from tests.fakes.processor import AnyInstruction
 from tests.fakes.processor_books import LISTED, FakeRefund, ProcessorBooks
 from tests.simulation.ledger_invariants import is_given_back
 from tests.simulation.options import CAPTURED, CAPTURED_TOO_HIGH
@@ -29,7 +29,7 @@ class MoneyWatch:
         ever_succeeded: processor refunds that have been a success at some time.
         shown_as_succeeded: processor refunds that a look-up has shown as such.
         promised: by refund, up to which attempt a caller was told that nothing moved.
-        sent: by refund and attempt, how often it was handed over as a new order.
+        sent: by refund and attempt, how often it was handed over as a new instruction.
         repeated: by refund, how often it was handed over again.
     """
 
@@ -52,7 +52,7 @@ class MoneyWatch:
         self._scheduler = scheduler
         self._clock = clock
         self._seen: Counter[str] = Counter()
-        self._first: dict[str, Order] = {}
+        self._first: dict[str, AnyInstruction] = {}
         self._attempt_of: dict[str, list[int]] = defaultdict(list)
         self._known: dict[tuple[Actor, str | None, PaymentKey], Charge] = {}
 
@@ -67,8 +67,8 @@ class MoneyWatch:
         return next((one for one in found if one is not None), None)
 
     def moved_by(self, refund_id: str) -> list[FakeRefund]:
-        """The processor refunds that were executed for the refund's orders."""
-        return [one for one in self.processor_refunds() if one.order_id == refund_id]
+        """The processor refunds that were executed for the refund's instructions."""
+        return [one for one in self.processor_refunds() if one.instruction_id == refund_id]
 
     def is_mistaken(self, refund: Refund) -> bool:
         """Whether the refund is bound to a later dashboard refund of the same amount.
@@ -79,35 +79,39 @@ class MoneyWatch:
         Where keys are kept nobody has to guess, and nothing excuses it.
         """
         bound = self.processor_refund(refund.processor_refund_id)
-        if bound is None or bound.order_id is not None or refund.attempt == 0:
+        if bound is None or bound.instruction_id is not None or refund.attempt == 0:
             return False
         if keeps_keys(ABILITIES[refund.processor]) or is_nobodys(bound):
             return False
         if refund.processor == STRIPE:
-            return False  # there every refund shows whose order it is, or that it is nobody's
+            return False  # there every refund shows whose instruction it is, or that it is nobody's
         return bound.processor_refund.id not in (refund.snapshot or ())
 
-    def handed_over(self, processor: str, order: Order) -> None:
-        """An order is about to be sent to that processor, by the actor that runs now."""
-        refund = self._memory.refunds.get(order.refund_id)
-        require(refund is not None, "no_order_without_an_intent", order)
+    def handed_over(self, processor: str, instruction: AnyInstruction) -> None:
+        """An instruction is about to be sent to that processor, by the actor that runs now."""
+        refund = self._memory.refunds.get(instruction.refund_id)
+        require(refund is not None, "no_order_without_an_intent", instruction)
         assert refund is not None
-        require(refund.processor == processor, "an_order_is_its_intent", (processor, order, refund))
-        require(_is_intended(order, refund), "an_order_is_its_intent", (order, refund))
-        if order.repeated:
-            self._may_be_repeated(processor, order, refund)
+        require(
+            refund.processor == processor,
+            "an_order_is_its_intent",
+            (processor, instruction, refund),
+        )
+        require(_is_intended(instruction, refund), "an_order_is_its_intent", (instruction, refund))
+        if instruction.repeated:
+            self._may_be_repeated(processor, instruction, refund)
         else:
-            self._intent_is_live(order, refund)
+            self._intent_is_live(instruction, refund)
             self.sent[refund.id, refund.attempt] += 1
             once = self.sent[refund.id, refund.attempt] == 1
-            require(once, "an_attempt_is_sent_once", (order, refund))
+            require(once, "an_attempt_is_sent_once", (instruction, refund))
         self._attempt_of[refund.id].append(refund.attempt)
         self._never_more_than_captured(refund)
 
-    def turned_away(self, order: Order) -> None:
+    def turned_away(self, instruction: AnyInstruction) -> None:
         """The credential was refused, and another is there: it may be handed over once more."""
-        refund = self._memory.refunds[order.refund_id]
-        if not order.repeated:
+        refund = self._memory.refunds[instruction.refund_id]
+        if not instruction.repeated:
             self.sent[refund.id, refund.attempt] -= 1
 
     def looking_up(self) -> None:
@@ -143,8 +147,8 @@ class MoneyWatch:
         new = list(refunds.values())[self._seen[processor] :]
         self._seen[processor] = len(refunds)
         for one in new:
-            if one.order_id is not None:
-                self._moved(one, one.order_id)
+            if one.instruction_id is not None:
+                self._moved(one, one.instruction_id)
         return new
 
     def _moved(self, processor_refund: FakeRefund, refund_id: str) -> None:
@@ -167,31 +171,33 @@ class MoneyWatch:
             attempt > told, "promises_are_true_for_ever", (processor_refund, attempt, told, refund)
         )
 
-    def _intent_is_live(self, order: Order, refund: Refund) -> None:
+    def _intent_is_live(self, instruction: AnyInstruction, refund: Refund) -> None:
         """Invariant 3, and the lease: it covers the longest that the call may take."""
-        require(refund.state is State.SUBMITTING, "no_order_without_an_intent", (order, refund))
+        require(
+            refund.state is State.SUBMITTING, "no_order_without_an_intent", (instruction, refund)
+        )
         lease_until_ms = refund.lease_until_ms or 0
         in_time = self._clock.now_ms() + SEND_MS_MAX <= lease_until_ms
-        require(in_time, "an_order_is_covered_by_its_lease", (order, refund))
-        self._first.setdefault(refund.id, order)
+        require(in_time, "an_order_is_covered_by_its_lease", (instruction, refund))
+        self._first.setdefault(refund.id, instruction)
 
-    def _may_be_repeated(self, processor: str, order: Order, refund: Refund) -> None:
+    def _may_be_repeated(self, processor: str, instruction: AnyInstruction, refund: Refund) -> None:
         """Only what a key makes harmless, of unknown outcome, unchanged, by who took it."""
         by_key = keeps_keys(ABILITIES[processor])
-        require(by_key, "only_where_keys_are_kept_an_order_is_repeated", (processor, order))
+        require(by_key, "only_where_keys_are_kept_an_order_is_repeated", (processor, instruction))
         unknown = refund.state is State.UNKNOWN
-        require(unknown, "only_what_is_unknown_is_asked_for_again", (order, refund))
+        require(unknown, "only_what_is_unknown_is_asked_for_again", (instruction, refund))
         taken = refund.id in self._scheduler.current.taken
-        require(taken, "settling_takes_before_it_asks_again", (order, refund))
+        require(taken, "settling_takes_before_it_asks_again", (instruction, refund))
         first = self._first.get(refund.id)
         # The call that was to send the first one may have died before it could.
-        same = first is None or _bare(first) == _bare(order)
-        require(same, "a_repeat_is_the_same_order", (first, order))
+        same = first is None or _bare(first) == _bare(instruction)
+        require(same, "a_repeat_is_the_same_order", (first, instruction))
         self.repeated[refund.id] += 1
         written = refund.repeats >= self.repeated[refund.id]
-        require(written, "no_repeat_without_an_intent", (order, refund))
+        require(written, "no_repeat_without_an_intent", (instruction, refund))
         in_time = self._clock.now_ms() + SEND_MS_MAX <= (refund.next_check_ms or 0)
-        require(in_time, "a_repeat_is_covered_by_its_take", (order, refund))
+        require(in_time, "a_repeat_is_covered_by_its_take", (instruction, refund))
 
     def _never_more_than_captured(self, refund: Refund) -> None:
         """Invariant 2: ours that moved or may still, and what this call knew of others'.
@@ -215,7 +221,7 @@ class MoneyWatch:
             if one.id in self._attempt_of and one.state not in FREED and not is_given_back(one)
         }
         for one in self.processor_refunds():
-            mine = siblings.get(one.order_id or "")
+            mine = siblings.get(one.instruction_id or "")
             # What was called failed, and is not, counts where it was shown: below.
             alive = (
                 one.processor_refund.status is not ProcessorRefundStatus.FAILED
@@ -243,7 +249,7 @@ class MoneyWatch:
         for processor_refund in (shown.processor_refunds if shown is not None else None) or ():
             made = self.books[key.processor].named(processor_refund.id)
             owner = self._memory.processor_refunds.get((key.processor, processor_refund.id))
-            known = owner in counted or (made is not None and made.order_id in counted)
+            known = owner in counted or (made is not None and made.instruction_id in counted)
             # A person may have been told that what is shown as pending for ever has failed.
             known = known or (
                 made is not None and made.processor_refund.status is ProcessorRefundStatus.FAILED
@@ -290,20 +296,23 @@ def is_as_asked(moved: ProcessorRefund, refund: Refund) -> bool:
     return money and (moved.payment_id, moved.payment_method) == where
 
 
-def _is_intended(order: Order, refund: Refund) -> bool:
-    """Whether the order is what the refund says, to the payment or the method that it names."""
-    if isinstance(order, RefundOrder):
-        where = order.payment_id == refund.processor_payment_id
+def _is_intended(instruction: AnyInstruction, refund: Refund) -> bool:
+    """Whether it is what the refund says, to the payment or the method that it names."""
+    if isinstance(instruction, Instruction):
+        where = instruction.payment_id == refund.processor_payment_id
         where = where and not refund.request.is_unlinked
     else:
-        where = order.payment_method == refund.request.reference_id
+        where = instruction.payment_method == refund.request.reference_id
         where = where and refund.request.is_unlinked
-    money = (order.money.amount, order.money.currency) == (refund.amount, refund.currency)
+    money = (instruction.money.amount, instruction.money.currency) == (
+        refund.amount,
+        refund.currency,
+    )
     return where and money
 
 
-def _bare(order: Order) -> Order:
-    """The order without what may differ when it is handed over again."""
-    if isinstance(order, RefundOrder):
-        return replace(order, repeated=False, listed_before=None)
-    return replace(order, repeated=False)
+def _bare(instruction: AnyInstruction) -> AnyInstruction:
+    """The instruction without what may differ when it is handed over again."""
+    if isinstance(instruction, Instruction):
+        return replace(instruction, repeated=False, listed_before=None)
+    return replace(instruction, repeated=False)

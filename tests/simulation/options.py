@@ -67,11 +67,11 @@ class Options:
             person mends it, after the trouble; not there: from the beginning.
         sweeps: how often all payments are swept during the trouble.
         homes: for each payment, the processors that its Payment Record names; the first has it.
-        loses_orders: how often an order is lost on its way, whatever else goes wrong.
+        loses_instructions: how often an instruction is lost on its way, whatever else goes wrong.
         loses_answers: how often its answer is.
         turns_down: how often it is turned down, though nothing else goes wrong.
         reads_keys: whether a processor that keeps keys can be asked for one.
-        names_orders: whether a refund shows whose order it is where that is left open.
+        names_instructions: whether a refund shows whose instruction it is where that is left open.
         others: what people and providers do that nobody expects.
     """
 
@@ -102,11 +102,11 @@ class Options:
     links_ms: tuple[int | None, ...] = ()
     sweeps: int = 0
     homes: tuple[tuple[str, ...], ...] = ((NAMES[0],),)
-    loses_orders: float = 0.0
+    loses_instructions: float = 0.0
     loses_answers: float = 0.0
     turns_down: float = 0.0
     reads_keys: bool = True
-    names_orders: bool = False
+    names_instructions: bool = False
     others: Others = NOBODY
 
     @property

@@ -90,7 +90,8 @@ class Others:
         flips: whether what is refunded in the dashboard is taken back and restored soon.
         look: how what is odd looks; every refund may be so if it is not ``AS_IT_IS``.
         moves_less: whether a refund that was pending may move less than it was to.
-        lists_other_ids: whether payments list refunds under ids that orders are not answered with.
+        lists_other_ids: whether payments list refunds under ids that instructions are not answered
+            with.
         lists_nothing: whether payments list no refunds at all, ever.
         key_form: from when to when keys are of another form.
         restricted: from when to when the key at Stripe may not report.

@@ -1,4 +1,4 @@
-"""The processor of the tests behind the gate: every fate of an order and of a look-up."""
+"""The processor of the tests behind the gate: every fate of an instruction and of a look-up."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -9,10 +9,10 @@ from typing import Final
 from refund_bridge.domain.charge import Charge, ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.instruction import (
     CredentialRefused,
+    Instruction,
     Outcome,
-    RefundOrder,
     Unknown,
-    UnlinkedOrder,
+    UnlinkedInstruction,
 )
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund import STRIPE
@@ -25,7 +25,7 @@ from refund_bridge.ports.processor import (
 )
 from refund_bridge.ports.runtime import Deadline
 from tests.fakes.abilities import keeps_keys, refunds_unlinked, shows_payments, shows_refunds
-from tests.fakes.processor import FakeProcessor, Order
+from tests.fakes.processor import AnyInstruction, FakeProcessor
 from tests.fakes.processor_books import FakeRefund
 from tests.fakes.processor_fates import (
     Answered,
@@ -43,7 +43,7 @@ from tests.simulation.gate import Gate
 from tests.simulation.money_watch import MoneyWatch
 from tests.simulation.options import Options
 from tests.simulation.others import HOUR_MS, MINUTE_MS
-from tests.simulation.profiles import MAY_NAME_ORDERS
+from tests.simulation.profiles import MAY_NAME_INSTRUCTIONS
 from tests.simulation.violation import require
 
 READ_MS: Final = 18_000
@@ -68,7 +68,8 @@ _FATES: Final[dict[Fault, Fate]] = {
 }
 
 
-# An order that is turned down is certain not to be executed, unless the processor breaks its word.
+# An instruction that is turned down is certain not to be executed, unless the processor breaks its
+# word.
 _TURNED_DOWN: Final = (_FATES[Fault.REFUSED], _FATES[Fault.UNAUTHORIZED])
 
 
@@ -79,7 +80,8 @@ class SimulatedProcessor:
         on_news: told of every processor refund that begins.
         on_first_sight: what happens when a payment is read here for the first time.
         plans: how much it has still to do against its word.
-        forms: under which form of key whoever acts hands orders over, by the processor's name.
+        forms: under which form of key whoever acts hands instructions over, by the processor's
+            name.
     """
 
     def __init__(
@@ -104,7 +106,9 @@ class SimulatedProcessor:
             and shows_refunds(inner.capabilities)
             and shows_payments(inner.capabilities)
         )
-        inner.books.names_orders |= options.names_orders and inner.name in MAY_NAME_ORDERS
+        inner.books.names_instructions |= (
+            options.names_instructions and inner.name in MAY_NAME_INSTRUCTIONS
+        )
         self._down = [one[1:] for one in options.outages if one[0] == "processor"]
         self._revoked_until_ms = 0
         self._listless = [one[1:] for one in options.outages if one[0] == "lists"]
@@ -165,43 +169,49 @@ class SimulatedProcessor:
         self._gate.leave(fault)
         return _shown(processor_refund, fault)
 
-    def ordered(
+    def find_by_key(
         self, refund_id: str, payment_id: str | None, deadline: Deadline
     ) -> ProcessorRefund | None:
         self._can(keeps_keys(self.capabilities), "ordered")
         fault = self._look_up("ordered", refund_id[4:8], deadline)
         with self._keys():
-            processor_refund = self.inner.ordered(refund_id, payment_id, deadline)
+            processor_refund = self.inner.find_by_key(refund_id, payment_id, deadline)
         self._gate.leave(fault)
         return _shown(processor_refund, fault)
 
-    def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
-        return self._ask(order, "repeat" if order.repeated else "refund", deadline)
+    def refund(self, instruction: Instruction, deadline: Deadline) -> Outcome:
+        return self._ask(instruction, "repeat" if instruction.repeated else "refund", deadline)
 
-    def refund_unlinked(self, order: UnlinkedOrder, deadline: Deadline) -> Outcome:
+    def refund_unlinked(self, instruction: UnlinkedInstruction, deadline: Deadline) -> Outcome:
         self._can(refunds_unlinked(self.capabilities), "refund_unlinked")
-        return self._ask(order, "repeat" if order.repeated else "refund_unlinked", deadline)
+        return self._ask(
+            instruction, "repeat" if instruction.repeated else "refund_unlinked", deadline
+        )
 
-    def _ask(self, order: Order, port: str, deadline: Deadline) -> Outcome:
-        self._watch.handed_over(self.name, order)
+    def _ask(self, instruction: AnyInstruction, port: str, deadline: Deadline) -> Outcome:
+        self._watch.handed_over(self.name, instruction)
         try:
-            fault = self._gate.enter(f"{self.name}.{port}", order.refund_id[4:8], deadline)
+            fault = self._gate.enter(f"{self.name}.{port}", instruction.refund_id[4:8], deadline)
         except ProviderUnavailableError as error:
             return Unknown(str(error))
         fate = self._fate(fault)
-        self.inner.books.conduct = self._conduct(order)
+        self.inner.books.conduct = self._conduct(instruction)
         self.inner.fates.append(fate)
-        ask = self.inner.refund_unlinked if isinstance(order, UnlinkedOrder) else self.inner.refund
+        ask = (
+            self.inner.refund_unlinked
+            if isinstance(instruction, UnlinkedInstruction)
+            else self.inner.refund
+        )
         with self._keys():
-            outcome = ask(order, deadline)  # type: ignore[arg-type]
-        if isinstance(order, RefundOrder) and self._breaks_its_word(fate):
+            outcome = ask(instruction, deadline)  # type: ignore[arg-type]
+        if isinstance(instruction, Instruction) and self._breaks_its_word(fate):
             self.plans += 1
             wait_ms = self._gate.scheduler.random.choice((30_000, 20 * MINUTE_MS, 3 * HOUR_MS))
-            self._gate.scheduler.after(wait_ms, partial(self._execute_after_all, order))
+            self._gate.scheduler.after(wait_ms, partial(self._execute_after_all, instruction))
         if fault is Fault.REVOKED:
             self._revoked_until_ms = self._gate.scheduler.now_ms + REVOKED_MS
         if isinstance(outcome, CredentialRefused) and outcome.replaced:
-            self._watch.turned_away(order)
+            self._watch.turned_away(instruction)
         if isinstance(fate, ExecutedLate):
             self._gate.scheduler.after(fate.after_ms, self.catch_up)
         with self._keys():  # what arrives at once
@@ -211,14 +221,14 @@ class SimulatedProcessor:
         return outcome
 
     def _breaks_its_word(self, fate: Fate) -> bool:
-        """Whether what it turned down is executed after all; only where the order is shown then."""
+        """Whether what it turned down is executed after all; only where that is shown then."""
         able = fate in _TURNED_DOWN and keeps_keys(self.capabilities)
         return able and self._gate.scheduler.random.random() < self._options.others.changes_mind
 
-    def _execute_after_all(self, order: RefundOrder) -> None:
+    def _execute_after_all(self, instruction: Instruction) -> None:
         self.plans -= 1
         self.inner.books.conduct = Conduct()
-        made = self.inner.books.arrive(order)
+        made = self.inner.books.arrive(instruction)
         if isinstance(made, ProcessorRefund):
             self.inner.books.refunds[made.id].been.add(ProcessorRefundStatus.FAILED)
         self.catch_up()
@@ -277,11 +287,11 @@ class SimulatedProcessor:
         return Executed() if fault is None else _FATES.get(fault, Executed())
 
     def _lost(self) -> Fate:
-        """What becomes of an order at which nothing else goes wrong."""
+        """What becomes of an instruction at which nothing else goes wrong."""
         random, options = self._gate.scheduler.random, self._options
         if options.turns_down and random.random() < options.turns_down:
             return random.choice(_TURNED_DOWN)
-        if options.loses_orders and random.random() < options.loses_orders:
+        if options.loses_instructions and random.random() < options.loses_instructions:
             return RequestLost()
         if options.loses_answers and random.random() < options.loses_answers:
             # Under which form of key one would arrive late is not modelled.
@@ -292,8 +302,8 @@ class SimulatedProcessor:
             return ExecutedLate(late_ms) if late_ms else ReplyLost()
         return Executed()
 
-    def _conduct(self, order: Order | None) -> Conduct:
-        return conduct_of(self._gate.scheduler.random, self._options, order)
+    def _conduct(self, instruction: AnyInstruction | None) -> Conduct:
+        return conduct_of(self._gate.scheduler.random, self._options, instruction)
 
     def _look_up(self, port: str, about: str, deadline: Deadline) -> Fault | None:
         self._watch.looking_up()

@@ -11,7 +11,7 @@ from tests.fakes.processor import FakeProcessor
 NAMES: Final = tuple(REGISTRY)
 # Whose refunds may show our id among their metadata, though no keys are kept: not documented, so no
 # ability, and nothing may depend on it.
-MAY_NAME_ORDERS: Final = frozenset({"hedge"})
+MAY_NAME_INSTRUCTIONS: Final = frozenset({"hedge"})
 
 
 def is_told_the_merchants_reference(name: str) -> bool:

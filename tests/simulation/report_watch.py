@@ -111,7 +111,7 @@ class ReportWatch:
     def _others_had_time(self, refund: Refund, parameters: ReportParameters) -> None:
         """Whoever refunds elsewhere is given a while to report it before we do."""
         made = self._money.processor_refund(parameters.refund_reference)
-        if made is None or made.order_id is not None or refund.report.forced:
+        if made is None or made.instruction_id is not None or refund.report.forced:
             return
         waited_ms = self._scheduler.now_ms - made.executed_ms
         enough = waited_ms + SKEW_MAX_MS >= GRACE_MS

@@ -42,7 +42,7 @@ class Tally:
         about: how many worlds had each theme.
         commands: what people did, and how often.
         unlinked: refunds without a payment.
-        repeated: orders that were handed over again.
+        repeated: instructions that were handed over again.
         reviews: refunds that ended in review.
         plain_refunds: refunds in worlds that hide nothing (``HIDING``) ...
         plain_reviews: ... and those of them that ended in review.

@@ -2,7 +2,7 @@
 
 Over the pure functions alone (``transition``, ``follow``, ``after_outcome``, ``judge``): no ports,
 no time, no chance. What a worker or the processor may do next is a set; all of it is walked, in
-each way in which one of the processors tells what became of an order.
+each way in which one of the processors tells what became of an instruction.
 """
 
 from collections import deque
@@ -43,16 +43,16 @@ Made = tuple[int, ProcessorRefund]
 
 @dataclass(frozen=True)
 class Way:
-    """How it is told what became of an order, and whether processor refunds show whose they are."""
+    """How it is told what became of an instruction, and whether refunds show whose they are."""
 
     dedupes: Dedupe
-    shows_orders: bool
+    shows_instructions: bool
 
 
 WAYS: Final = {
-    "by look-up": Way(Dedupe.BY_LOOK_UP, shows_orders=False),
-    "by look-up, orders are shown": Way(Dedupe.BY_LOOK_UP, shows_orders=True),
-    "by key": Way(Dedupe.BY_KEY, shows_orders=True),
+    "by look-up": Way(Dedupe.BY_LOOK_UP, shows_instructions=False),
+    "by look-up, orders are shown": Way(Dedupe.BY_LOOK_UP, shows_instructions=True),
+    "by key": Way(Dedupe.BY_KEY, shows_instructions=True),
 }
 
 
@@ -60,7 +60,7 @@ WAYS: Final = {
 class Situation:
     """All that is true at one moment.
 
-    ``replies`` holds what each worker has to record, ``late`` whose order may still arrive.
+    ``replies`` holds what each worker has to record, ``late`` whose instruction may still arrive.
     """
 
     way: Way
@@ -149,7 +149,7 @@ def sending(now: Situation, who: int) -> Iterator[Situation]:
 
 
 def arriving(now: Situation, who: int) -> Situation:
-    """An order arrives; if its key is known there already, it moves nothing."""
+    """An instruction arrives; if its key is known there already, it moves nothing."""
     if any(owner == who for owner, _ in now.made):
         return now
     return replace(
@@ -195,7 +195,7 @@ def settling(now: Situation, who: int) -> Iterator[Situation]:
 
 
 def asking_by_key(now: Situation, who: int, refund: Refund) -> Iterator[Situation]:
-    """What its key tells is certain; where it tells nothing the order is handed over again."""
+    """What its key tells is certain; where it tells nothing, it is handed over again."""
     mine = [processor_refund for owner, processor_refund in now.made if owner == who]
     if mine:
         after = after_processor_refund(refund, mine[0], at_ms=AT_MS, cause="found", actor="test")
@@ -216,7 +216,7 @@ def asking_by_key(now: Situation, who: int, refund: Refund) -> Iterator[Situatio
 
 
 def ending_the_hold(now: Situation, who: int, refund: Refund) -> Iterator[Situation]:
-    """The hold is over only when no order can arrive any more."""
+    """The hold is over only when no instruction can arrive any more."""
     over = not now.ready[who] and now.replies[who] is None and not now.late[who]
     if over and refund.state is State.UNKNOWN:
         yield now.write(who, transition(refund, Event.FAIL, WHY, failure=FAILURE))
@@ -284,7 +284,7 @@ def _processor_refund(now: Situation, who: int, status: ProcessorRefundStatus) -
         money=Money(refund.amount, "sgd"),
         status=status,
         created_at_ms=AT_MS,
-        order_id=refund.id if now.way.shows_orders else None,
+        instruction_id=refund.id if now.way.shows_instructions else None,
     )
 
 

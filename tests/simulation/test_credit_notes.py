@@ -1,8 +1,8 @@
 """One refund, one credit note: in every short world of lost answers, crashes and two workers.
 
-Each world is one refunded invoice, what becomes of the first two orders at Stripe, and one mishap
-at one place; all of them are lived through. In the end, when Stripe answers again, there is exactly
-one note, and the refund names it. Planted defects prove that a second note would be seen.
+Each world is one refunded invoice, what becomes of the first two instructions at Stripe, and one
+mishap at one place; all of them are lived through. In the end, when Stripe answers again, there is
+exactly one note, and the refund names it. Planted defects prove that a second note would be seen.
 """
 
 from collections.abc import Callable, Iterator
@@ -70,7 +70,7 @@ class KilledError(BaseException):
 
 @dataclass(frozen=True)
 class Life:
-    """One world: what becomes of the first orders, and where the mishap happens."""
+    """One world: what becomes of the first instructions, and where the mishap happens."""
 
     fates: tuple[Fate, Fate]
     mishap: Mishap
@@ -218,7 +218,7 @@ def a_key_for_each_attempt(patched: pytest.MonkeyPatch) -> None:
 
 
 def a_new_key_without_an_answer(patched: pytest.MonkeyPatch) -> None:
-    """An order of which nothing was heard is repeated under another key."""
+    """An instruction of which nothing was heard is repeated under another key."""
     later = IssueCreditNote._later
 
     def forgetful(self: IssueCreditNote, refund: Refund, unclear: CreditNoteUnclear) -> Refund:
@@ -229,11 +229,13 @@ def a_new_key_without_an_answer(patched: pytest.MonkeyPatch) -> None:
 
 def nobody_is_named(patched: pytest.MonkeyPatch) -> None:
     """What the note is looked for by is not what it was issued with."""
-    order_of = credit_note._order_of
+    instruction_of = credit_note._instruction_of
 
     def misspelt(refund: Refund) -> Any:
-        order = order_of(refund)
-        return replace(order, refund_id=f"{order.refund_id}_{refund.credit_note.attempts}")
+        instruction = instruction_of(refund)
+        return replace(
+            instruction, refund_id=f"{instruction.refund_id}_{refund.credit_note.attempts}"
+        )
 
     patched.setattr(credit_note, "_order_of", misspelt)
 

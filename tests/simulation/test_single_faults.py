@@ -8,7 +8,7 @@ from tests.simulation.profiles import NAMES
 from tests.simulation.walks import (
     ONE,
     WORKLOADS,
-    after_a_lost_order,
+    after_a_lost_instruction,
     pairs,
     ports_called,
     single,
@@ -33,7 +33,7 @@ def test_every_single_fault_at_every_port_call(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_single_fault_after_an_order_that_was_lost(name: str) -> None:
     options = WORKLOADS[f"{name}: {ONE}"]
-    scripts = after_a_lost_order(name, until_ms=options.trouble_ms)
+    scripts = after_a_lost_instruction(name, until_ms=options.trouble_ms)
     assert len(scripts) > 50
     assert violations(options, scripts) == []
 

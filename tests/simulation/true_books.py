@@ -124,7 +124,10 @@ class TrueBooks:
             at_ms = ours.get(item.parameters.refund_reference, 0)
             if made is None or made.processor_refund.id not in tickets:
                 continue
-            if made.order_id is not None or tickets[made.processor_refund.id] > at_ms - MINUTE_MS:
+            if (
+                made.instruction_id is not None
+                or tickets[made.processor_refund.id] > at_ms - MINUTE_MS
+            ):
                 return True
         return False
 
@@ -144,15 +147,15 @@ class TrueBooks:
 
     def _record_of(self, made: FakeRefund) -> str | None:
         if not made.processor_refund.payment_id:
-            return self._told_by.get(made.order_id or "")
+            return self._told_by.get(made.instruction_id or "")
         return "pr_" + made.processor_refund.payment_id.removeprefix("charge-")
 
     def _is_owed(self, one: Made, told: set[str]) -> bool:
         """Whether Stripe is to show it: what others moved long ago or unseen it need not."""
         name, made = one
-        if made.order_id is not None:
+        if made.instruction_id is not None:
             form = self._stage.money.books[name].key_form
-            is_strange = made.key not in (None, f"{form}{made.order_id}") and moves_less(made)
+            is_strange = made.key not in (None, f"{form}{made.instruction_id}") and moves_less(made)
             return self._is_shown(name, made) and not is_strange
         if made.processor_refund.id in self.colleague.booked_ms:
             # Booked on a record of another payment, it may be taken for an equal one of that.
@@ -169,7 +172,8 @@ class TrueBooks:
         shown = made.processor_refund.id in self._stage.money.shown_as_succeeded
         is_missed = owner_of(self._stage.memory.processor_refunds, name, made) is None
         if self._stage.options.others.zone_ms and not is_ever_seen(ABILITIES[name]) and is_missed:
-            return False  # what came late seems to be older than its order, and is not listed again
+            # What came late seems to be older than its instruction, and is not listed again.
+            return False
         return shown or not again or is_ever_seen(ABILITIES[name])
 
     def _is_booked_here(self, name: str, made: FakeRefund) -> bool:

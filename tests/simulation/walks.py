@@ -176,8 +176,8 @@ def single(name: str, *, until_ms: int | None = None) -> list[Script]:
     return singles(ports_called(WORKLOADS[name], until_ms=until_ms), {})
 
 
-def after_a_lost_order(processor: str, *, until_ms: int | None = None) -> list[Script]:
-    """Every single fault beside the loss of the one order."""
+def after_a_lost_instruction(processor: str, *, until_ms: int | None = None) -> list[Script]:
+    """Every single fault beside the loss of the one instruction."""
     options = at(processor, EVERYWHERE[ONE])
     given = {ports_called(options).index(f"{processor}.refund"): Fault.REQUEST_LOST}
     return singles(ports_called(options, given, until_ms=until_ms), given)
@@ -211,7 +211,7 @@ def whole_walk() -> Iterator[tuple[str, Script]]:
     for processor in NAMES:
         one = f"{processor}: {ONE}"
         calm_ms = WORKLOADS[one].calm_ms
-        lost = after_a_lost_order(processor, until_ms=calm_ms)
+        lost = after_a_lost_instruction(processor, until_ms=calm_ms)
         yield from ((one, script) for script in (*lost, *pairs(processor)))
 
 

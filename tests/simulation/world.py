@@ -42,7 +42,7 @@ class Result:
         processors: which were set up.
         failure: what was violated, in words; ``None`` if nothing was.
         unlinked: how many of the refunds had no payment.
-        repeated: how many orders were handed over again.
+        repeated: how many instructions were handed over again.
         themes: what it was about.
         commands: what a person did in it, and how often.
     """
@@ -157,7 +157,7 @@ class World:
         stage = self.stage
         if stage.scheduler.alive or stage.queue.waiting or self.colleague.plans:
             return False
-        if any(one.inner.late_orders or one.plans for one in stage.processors.values()):
+        if any(one.inner.late_instructions or one.plans for one in stage.processors.values()):
             return False
         processor_refunds = list(stage.money.processor_refunds())
         if any(one.last is not None for one in processor_refunds):
@@ -183,7 +183,7 @@ class World:
         """The books must agree or an alarm ring; then a person does what the alarms say."""
         stage, operator = self.stage, self.operator
         if ending.reviews:
-            # Nobody decides before the last order must have arrived.
+            # Nobody decides before the last instruction must have arrived.
             stage.scheduler.run(stage.scheduler.now_ms + self.options.hold_ms)
         self._days()
         self.watch.check_alarmed()
@@ -210,7 +210,7 @@ class World:
             if not self.operator.act():
                 break
             if any(one.state is State.REVIEW for one in self.stage.memory.refunds.values()):
-                # An order may still arrive: the person comes back when none can any more.
+                # An instruction may still arrive: the person comes back when none can any more.
                 self.stage.scheduler.run(self.stage.scheduler.now_ms + self.options.hold_ms)
             self._look_ahead()
         self._until_quiet(self.stage.scheduler.now_ms + PEACE_MS)

@@ -44,9 +44,9 @@ class NoteWorld(Protocol):
         """The refunds that notes were issued for, oldest first."""
 
     def unreachable(self) -> CreditNotes:
-        """The notes, with nobody listening for the next order."""
+        """The notes, with nobody listening for the next instruction."""
 
-    def lose_order(self) -> None: ...
+    def lose_instruction(self) -> None: ...
 
     def lose_answer(self) -> None: ...
 
@@ -85,13 +85,13 @@ class MemoryNoteWorld:
         self.notes.paid[name] = amount
 
     def issued(self) -> list[str]:
-        return [note.order.refund_id for note in self.notes.issued]
+        return [note.instruction.refund_id for note in self.notes.issued]
 
     def unreachable(self) -> CreditNotes:
-        self.lose_order()
+        self.lose_instruction()
         return self.notes
 
-    def lose_order(self) -> None:
+    def lose_instruction(self) -> None:
         self.notes.fates.append(ReportLost())
 
     def lose_answer(self) -> None:
@@ -156,7 +156,7 @@ class SimulatedNoteWorld:
     def unreachable(self) -> CreditNotes:
         return self._stripe(closed_port_url())
 
-    def lose_order(self) -> None:
+    def lose_instruction(self) -> None:
         self._control.add_fault("stripe", CREATE, "lost_request")
 
     def lose_answer(self) -> None:

@@ -7,8 +7,8 @@ import pytest
 from refund_bridge.domain.refund import ReportParameters
 from refund_bridge.ports.processor import ProviderUnavailableError
 from refund_bridge.ports.stripe import (
+    CreditNoteInstruction,
     CreditNoteIssued,
-    CreditNoteOrder,
     CreditNoteOutcome,
     CreditNoteRefused,
     CreditNoteUnclear,
@@ -21,7 +21,7 @@ KEY = "rfd_1:credit_note"
 
 
 @pytest.fixture
-def order(note_world: NoteWorld) -> CreditNoteOrder:
+def instruction(note_world: NoteWorld) -> CreditNoteInstruction:
     """A note of SGD 25.00 on an invoice of SGD 99.99 whose refund was reported."""
     note_world.add_record(FakeRecord("pr_1", "sgd", 9999, 9999))
     note_world.add_invoice("in_1", 9999)
@@ -35,7 +35,7 @@ def order(note_world: NoteWorld) -> CreditNoteOrder:
     )
     outcome = note_world.book.report_refund(told, "rfd_1:0", note_world.deadline())
     assert isinstance(outcome, ReportAccepted)
-    return CreditNoteOrder(
+    return CreditNoteInstruction(
         refund_id="rfd_1",
         invoice="in_1",
         payment_record="pr_1",
@@ -46,8 +46,10 @@ def order(note_world: NoteWorld) -> CreditNoteOrder:
     )
 
 
-def issue(world: NoteWorld, order: CreditNoteOrder, key: str = KEY) -> CreditNoteOutcome:
-    return world.notes.issue_credit_note(order, key, world.deadline())
+def issue(
+    world: NoteWorld, instruction: CreditNoteInstruction, key: str = KEY
+) -> CreditNoteOutcome:
+    return world.notes.issue_credit_note(instruction, key, world.deadline())
 
 
 def look_up(world: NoteWorld, refund_id: str = "rfd_1", invoice: str = "in_1") -> str | None:
@@ -55,10 +57,10 @@ def look_up(world: NoteWorld, refund_id: str = "rfd_1", invoice: str = "in_1") -
 
 
 def test_a_note_is_issued_and_found_by_its_refund(
-    note_world: NoteWorld, order: CreditNoteOrder
+    note_world: NoteWorld, instruction: CreditNoteInstruction
 ) -> None:
     assert look_up(note_world) is None
-    issued = issue(note_world, order)
+    issued = issue(note_world, instruction)
     assert isinstance(issued, CreditNoteIssued)
     assert look_up(note_world) == issued.id
     assert look_up(note_world, "rfd_2") is None
@@ -67,47 +69,49 @@ def test_a_note_is_issued_and_found_by_its_refund(
 
 @pytest.mark.parametrize("reason", [None, "requested_by_customer", "fraudulent", "Too late"])
 def test_every_reason_is_taken(
-    note_world: NoteWorld, order: CreditNoteOrder, reason: str | None
+    note_world: NoteWorld, instruction: CreditNoteInstruction, reason: str | None
 ) -> None:
-    assert isinstance(issue(note_world, replace(order, reason=reason)), CreditNoteIssued)
+    assert isinstance(issue(note_world, replace(instruction, reason=reason)), CreditNoteIssued)
 
 
 def test_the_same_order_under_its_key_is_issued_once(
-    note_world: NoteWorld, order: CreditNoteOrder
+    note_world: NoteWorld, instruction: CreditNoteInstruction
 ) -> None:
-    assert issue(note_world, order) == issue(note_world, order)
+    assert issue(note_world, instruction) == issue(note_world, instruction)
     assert note_world.issued() == ["rfd_1"]
 
 
 def test_once_the_key_is_forgotten_only_looking_shows_that_it_was_issued(
-    note_world: NoteWorld, order: CreditNoteOrder
+    note_world: NoteWorld, instruction: CreditNoteInstruction
 ) -> None:
     # Given a note whose answer got lost, a day ago
     note_world.lose_answer()
-    assert isinstance(issue(note_world, order), CreditNoteUnclear)
+    assert isinstance(issue(note_world, instruction), CreditNoteUnclear)
     note_world.forget_keys()
     # Then it is found, and whoever does not look issues a second one
     assert look_up(note_world) is not None
-    assert isinstance(issue(note_world, order), CreditNoteIssued)
+    assert isinstance(issue(note_world, instruction), CreditNoteIssued)
     assert note_world.issued() == ["rfd_1", "rfd_1"]
 
 
 def test_a_note_is_found_behind_a_page_of_others(
-    note_world: NoteWorld, order: CreditNoteOrder
+    note_world: NoteWorld, instruction: CreditNoteInstruction
 ) -> None:
     # Given the oldest of more notes than fit on a page
-    oldest = issue(note_world, replace(order, amount=1))
+    oldest = issue(note_world, replace(instruction, amount=1))
     assert isinstance(oldest, CreditNoteIssued)
     for number in range(100):
-        other = replace(order, amount=1, refund_id=f"rfd_other_{number}")
+        other = replace(instruction, amount=1, refund_id=f"rfd_other_{number}")
         assert isinstance(issue(note_world, other, f"key-{number}"), CreditNoteIssued)
     # When it is looked for
     assert look_up(note_world) == oldest.id
     assert look_up(note_world, "rfd_nobody") is None
 
 
-def test_more_than_the_invoice_is_refused(note_world: NoteWorld, order: CreditNoteOrder) -> None:
-    first = replace(order, amount=2500)
+def test_more_than_the_invoice_is_refused(
+    note_world: NoteWorld, instruction: CreditNoteInstruction
+) -> None:
+    first = replace(instruction, amount=2500)
     note_world.add_invoice("in_1", 2499)
     outcome = issue(note_world, first)
     assert isinstance(outcome, CreditNoteRefused)
@@ -117,77 +121,79 @@ def test_more_than_the_invoice_is_refused(note_world: NoteWorld, order: CreditNo
 
 @pytest.mark.parametrize("unknown", [{"invoice": "in_9"}, {"refund_reference": "ref-9"}])
 def test_what_stripe_does_not_know_yet_is_asked_again_under_another_key(
-    note_world: NoteWorld, order: CreditNoteOrder, unknown: dict[str, str]
+    note_world: NoteWorld, instruction: CreditNoteInstruction, unknown: dict[str, str]
 ) -> None:
-    outcome = issue(note_world, replace(order, **unknown))  # type: ignore[arg-type]
+    outcome = issue(note_world, replace(instruction, **unknown))  # type: ignore[arg-type]
     assert isinstance(outcome, CreditNoteUnclear)
     assert outcome.new_epoch
     assert note_world.issued() == []
 
 
 def test_an_order_that_got_lost_may_be_repeated_under_its_key(
-    note_world: NoteWorld, order: CreditNoteOrder
+    note_world: NoteWorld, instruction: CreditNoteInstruction
 ) -> None:
-    note_world.lose_order()
-    lost = issue(note_world, order)
+    note_world.lose_instruction()
+    lost = issue(note_world, instruction)
     assert isinstance(lost, CreditNoteUnclear)
     assert not lost.new_epoch
     assert look_up(note_world) is None
-    assert isinstance(issue(note_world, order), CreditNoteIssued)
+    assert isinstance(issue(note_world, instruction), CreditNoteIssued)
     assert note_world.issued() == ["rfd_1"]
 
 
 def test_a_note_whose_answer_got_lost_is_found_and_kept_under_its_key(
-    note_world: NoteWorld, order: CreditNoteOrder
+    note_world: NoteWorld, instruction: CreditNoteInstruction
 ) -> None:
     note_world.lose_answer()
-    lost = issue(note_world, order)
+    lost = issue(note_world, instruction)
     assert isinstance(lost, CreditNoteUnclear)
     assert not lost.new_epoch
     found = look_up(note_world)
     assert found is not None
-    assert issue(note_world, order) == CreditNoteIssued(found)
+    assert issue(note_world, instruction) == CreditNoteIssued(found)
     assert note_world.issued() == ["rfd_1"]
 
 
 def test_a_note_may_be_issued_after_we_gave_up(
-    note_world: NoteWorld, order: CreditNoteOrder
+    note_world: NoteWorld, instruction: CreditNoteInstruction
 ) -> None:
     note_world.issue_late()
-    late = issue(note_world, order)
+    late = issue(note_world, instruction)
     assert isinstance(late, CreditNoteUnclear)
     assert not late.new_epoch
     note_world.wait_for_late()
     assert look_up(note_world) is not None
-    assert isinstance(issue(note_world, order), CreditNoteIssued)
+    assert isinstance(issue(note_world, instruction), CreditNoteIssued)
     assert note_world.issued() == ["rfd_1"]
 
 
-def test_a_stored_failure_needs_another_key(note_world: NoteWorld, order: CreditNoteOrder) -> None:
+def test_a_stored_failure_needs_another_key(
+    note_world: NoteWorld, instruction: CreditNoteInstruction
+) -> None:
     note_world.fail(issued=False)
     for _ in range(2):
-        failed = issue(note_world, order)
+        failed = issue(note_world, instruction)
         assert isinstance(failed, CreditNoteUnclear)
         assert failed.new_epoch
     assert look_up(note_world) is None
-    assert isinstance(issue(note_world, order, f"{KEY}:1"), CreditNoteIssued)
+    assert isinstance(issue(note_world, instruction, f"{KEY}:1"), CreditNoteIssued)
 
 
 def test_a_failure_after_issuing_shows_in_the_look_up_alone(
-    note_world: NoteWorld, order: CreditNoteOrder
+    note_world: NoteWorld, instruction: CreditNoteInstruction
 ) -> None:
     note_world.fail(issued=True)
-    failed = issue(note_world, order)
+    failed = issue(note_world, instruction)
     assert isinstance(failed, CreditNoteUnclear)
     assert failed.new_epoch
     assert look_up(note_world) is not None
 
 
 def test_a_key_with_other_parameters_needs_another_key(
-    note_world: NoteWorld, order: CreditNoteOrder
+    note_world: NoteWorld, instruction: CreditNoteInstruction
 ) -> None:
-    issue(note_world, order)
-    outcome = issue(note_world, replace(order, amount=2400))
+    issue(note_world, instruction)
+    outcome = issue(note_world, replace(instruction, amount=2400))
     assert isinstance(outcome, CreditNoteUnclear)
     assert outcome.new_epoch
     assert note_world.issued() == ["rfd_1"]
@@ -195,27 +201,27 @@ def test_a_key_with_other_parameters_needs_another_key(
 
 @pytest.mark.parametrize("status", [429, 409])
 def test_being_turned_away_leaves_the_key_as_it_was(
-    note_world: NoteWorld, order: CreditNoteOrder, status: int
+    note_world: NoteWorld, instruction: CreditNoteInstruction, status: int
 ) -> None:
     note_world.turn_away(status)
-    outcome = issue(note_world, order)
+    outcome = issue(note_world, instruction)
     assert isinstance(outcome, CreditNoteUnclear)
     assert not outcome.new_epoch
     assert outcome.retry_after_s == (1 if status == 429 else None)
-    assert isinstance(issue(note_world, order), CreditNoteIssued)
+    assert isinstance(issue(note_world, instruction), CreditNoteIssued)
 
 
 def test_a_stripe_that_cannot_be_reached_is_unclear(
-    note_world: NoteWorld, order: CreditNoteOrder
+    note_world: NoteWorld, instruction: CreditNoteInstruction
 ) -> None:
-    outcome = note_world.unreachable().issue_credit_note(order, KEY, note_world.deadline())
+    outcome = note_world.unreachable().issue_credit_note(instruction, KEY, note_world.deadline())
     assert isinstance(outcome, CreditNoteUnclear)
     assert not outcome.new_epoch
     assert note_world.issued() == []
 
 
 def test_a_look_up_without_an_answer_says_nothing(
-    note_world: NoteWorld, order: CreditNoteOrder
+    note_world: NoteWorld, instruction: CreditNoteInstruction
 ) -> None:
     note_world.fail_look_ups()
     with pytest.raises(ProviderUnavailableError):

@@ -104,4 +104,4 @@ class MemoryProcessorWorld:
         ]
 
     def asked(self) -> int:
-        return len(self.processor.orders)
+        return len(self.processor.instructions)

@@ -4,7 +4,7 @@ import pytest
 
 from refund_bridge.domain.instruction import Rejected
 from refund_bridge.ports.processor import UnreadableAnswerError
-from tests.contract.processor.orders import PAID, REFUND_ID, refund_one, unlinked
+from tests.contract.processor.instructions import PAID, REFUND_ID, refund_one, unlinked
 from tests.contract.processor.selection import ADAPTERS, unless
 from tests.contract.processor.worlds import ProcessorWorld
 from tests.fakes.abilities import (
@@ -36,7 +36,7 @@ def test_keys_that_are_not_kept_cannot_be_asked_for(world: ProcessorWorld) -> No
     world.add_charge("pay-1", PAID)
     refund_one(world)
     with pytest.raises(UnreadableAnswerError):
-        world.processor.ordered(REFUND_ID, "pay-1", world.deadline())
+        world.processor.find_by_key(REFUND_ID, "pay-1", world.deadline())
 
 
 @unless(lists_payments)

@@ -1,6 +1,6 @@
 """Every fault that a simulator knows, at the call that moves money, for every real adapter.
 
-Whatever happens, one order arrives at most, and the outcome is the one that is true: what was
+Whatever happens, one instruction arrives at most, and the outcome is the one that is true: what was
 executed is never called aborted or rejected, and what was not is never called accepted.
 """
 
@@ -15,7 +15,7 @@ from refund_bridge.domain.instruction import (
     Rejected,
     Unknown,
 )
-from tests.contract.processor.orders import PAID, order
+from tests.contract.processor.instructions import PAID, instruction
 from tests.contract.processor.selection import ADAPTERS
 from tests.contract.processor.simulated_worlds import SimulatedWorld
 
@@ -99,7 +99,7 @@ def test_the_outcome_is_what_is_true(
     world.strike(fault, **details)
 
     # When it is ordered
-    outcome = world.processor.refund(order(), world.deadline())
+    outcome = world.processor.refund(instruction(), world.deadline())
 
     # Then it was asked for once, and what is said of it is true, also when all has arrived
     world.wait_for_late()

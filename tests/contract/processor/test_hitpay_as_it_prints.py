@@ -19,7 +19,7 @@ from refund_bridge.domain.money import Money
 from refund_bridge.ports.processor import UnreadablePageError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.processors.hitpay.adapter import HitPay
-from tests.contract.processor.orders import order
+from tests.contract.processor.instructions import instruction
 from tests.contract.real_time import FixedKey, RealClock
 from tests.descriptions.hitpay_api import HitPayApi
 from tests.descriptions.overseen_http import OverseenHttp
@@ -141,7 +141,7 @@ def test_a_refund_is_read_in_every_form(
     desk.control.set_hitpay(**forms, refund_status=refund_status)
 
     # When a part of it is refunded
-    outcome = desk.hitpay.refund(order(125_000), desk.deadline())
+    outcome = desk.hitpay.refund(instruction(125_000), desk.deadline())
 
     # Then the answer, the refund and the charge say the same
     assert isinstance(outcome, Accepted), outcome
@@ -164,7 +164,7 @@ def test_the_fee_is_read_where_it_is_printed(desk: Desk) -> None:
     desk.control.set_hitpay(provider_fee="0.65", provider_fee_currency="usd")
 
     # When a payment is refunded
-    outcome = desk.hitpay.refund(order(125_000), desk.deadline())
+    outcome = desk.hitpay.refund(instruction(125_000), desk.deadline())
 
     # Then the answer, the refund and the charge say it
     assert isinstance(outcome, Accepted), outcome
@@ -196,7 +196,7 @@ def test_every_call_is_as_hitpays_api_is_described_however_it_is_switched(
     desk.control.set_hitpay(**{switch: value})
 
     # When a part of it is refunded, and everything is read by a caller that holds it against that
-    outcome = desk.hitpay.refund(order(125_000), desk.deadline())
+    outcome = desk.hitpay.refund(instruction(125_000), desk.deadline())
     assert isinstance(outcome, Accepted), outcome
     processor_refund = desk.hitpay.processor_refund(outcome.processor_refund.id, desk.deadline())
     found = desk.hitpay.charge(desk.hitpay.charge_id_of("req-1", desk.deadline()), desk.deadline())
@@ -206,7 +206,7 @@ def test_every_call_is_as_hitpays_api_is_described_however_it_is_switched(
     assert processor_refund is not None
     assert (processor_refund.payment_id, found.id) == ("pay-1", "pay-1")
     assert [one.id for one in listed] == ["pay-1"]
-    assert isinstance(desk.hitpay.refund(order(500_000), desk.deadline()), Rejected)
+    assert isinstance(desk.hitpay.refund(instruction(500_000), desk.deadline()), Rejected)
     assert desk.hitpay.processor_refund("nobody", desk.deadline()) is None
     calls = desk.control.calls("hitpay")
     assert {call.operation for call in calls} == {operation for *_, operation in ROUTES}

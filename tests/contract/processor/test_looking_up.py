@@ -7,7 +7,13 @@ from refund_bridge.domain.instruction import Accepted
 from refund_bridge.domain.money import Money
 from refund_bridge.ports.processor import ChargeNotFoundError, ProviderUnavailableError
 from refund_bridge.refunding.look_up import processor_refund_of
-from tests.contract.processor.orders import OTHER_REFUND_ID, PAID, ended, order, refund_one
+from tests.contract.processor.instructions import (
+    OTHER_REFUND_ID,
+    PAID,
+    ended,
+    instruction,
+    refund_one,
+)
 from tests.contract.processor.selection import where
 from tests.contract.processor.worlds import ProcessorWorld
 from tests.fakes.abilities import shows_payments, shows_refunds
@@ -60,7 +66,7 @@ def test_a_charge_that_was_never_captured_is_not_refundable(
 def test_a_refund_of_unknown_outcome_is_found_on_the_charge(world: ProcessorWorld) -> None:
     world.add_charge("pay-1", PAID)
     world.lose_reply()
-    world.processor.refund(order(), world.deadline())
+    world.processor.refund(instruction(), world.deadline())
     charge = world.processor.charge("pay-1", world.deadline())
     assert charge.processor_refunds is not None
     (processor_refund,) = charge.processor_refunds
@@ -72,7 +78,7 @@ def test_a_refund_of_unknown_outcome_is_found_on_the_charge(world: ProcessorWorl
 def test_a_late_refund_is_found_on_the_charge(world: ProcessorWorld) -> None:
     world.add_charge("pay-1", PAID)
     world.execute_late()
-    world.processor.refund(order(), world.deadline())
+    world.processor.refund(instruction(), world.deadline())
     world.wait_for_late()
     assert world.processor.charge("pay-1", world.deadline()).refunded == 2500
 
@@ -118,7 +124,7 @@ def test_a_pending_refund_comes_to_an_end(
     world: ProcessorWorld, end: ProcessorRefundStatus
 ) -> None:
     world.add_charge("pay-1", PAID, comes_back="pending")
-    outcome = world.processor.refund(order(), world.deadline())
+    outcome = world.processor.refund(instruction(), world.deadline())
     processor_refund = ended(world, outcome)
     assert processor_refund.status is ProcessorRefundStatus.PENDING
     assert processor_refund.refunded_at_ms is None
@@ -132,7 +138,7 @@ def test_a_pending_refund_comes_to_an_end(
 def test_a_pending_refund_takes_from_what_remains(world: ProcessorWorld) -> None:
     world.add_charge("pay-1", PAID, comes_back="pending")
     refund_one(world, 9000)
-    more = order(1000, refund_id=OTHER_REFUND_ID)
+    more = instruction(1000, refund_id=OTHER_REFUND_ID)
     assert not isinstance(world.processor.refund(more, world.deadline()), Accepted)
 
 

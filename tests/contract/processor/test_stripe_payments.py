@@ -19,8 +19,8 @@ from refund_bridge.domain.instruction import (
 from refund_bridge.domain.money import Money
 from refund_bridge.ports.processor import UnreadablePageError
 from refund_bridge.processors.stripe.adapter import REASON_KEY
-from refund_bridge.processors.stripe.objects import ORDER_KEY
-from tests.contract.processor.orders import OTHER_REFUND_ID, PAID, REFUND_ID, order
+from refund_bridge.processors.stripe.objects import INSTRUCTION_KEY
+from tests.contract.processor.instructions import OTHER_REFUND_ID, PAID, REFUND_ID, instruction
 from tests.contract.processor.simulated_worlds import StripeWorld
 
 A_DAY_AND_AN_HOUR = 25 * 3600
@@ -45,38 +45,50 @@ def stored(world: StripeWorld) -> list[dict[str, object]]:
 def test_an_order_whose_answer_is_lost_is_found_after_stripe_forgot_its_key(
     world: StripeWorld,
 ) -> None:
-    # Given an order whose answer is lost, and a clock that moves on by 25 hours
+    # Given an instruction whose answer is lost, and a clock that moves on by 25 hours
     world.lose_reply()
-    assert isinstance(world.processor.refund(order(charge="ch_1"), world.deadline()), Unknown)
+    assert isinstance(world.processor.refund(instruction(charge="ch_1"), world.deadline()), Unknown)
     world.control.set_stripe(clock_offset_seconds=A_DAY_AND_AN_HOUR)
     # When the charge is read
     processor_refunds = world.processor.charge("ch_1", world.deadline()).processor_refunds
-    # Then the refund shows whose order made it, and there is one
+    # Then the refund shows whose instruction made it, and there is one
     assert processor_refunds is not None
-    assert [processor_refund.order_id for processor_refund in processor_refunds] == [REFUND_ID]
+    assert [processor_refund.instruction_id for processor_refund in processor_refunds] == [
+        REFUND_ID
+    ]
     assert world.moved("ch_1") == [2500]
 
 
 def test_a_key_that_stripe_forgot_would_move_money_again(world: StripeWorld) -> None:
     for _ in range(2):
-        assert isinstance(world.processor.refund(order(charge="ch_1"), world.deadline()), Accepted)
+        assert isinstance(
+            world.processor.refund(instruction(charge="ch_1"), world.deadline()), Accepted
+        )
     assert world.moved("ch_1") == [2500]
     world.control.set_stripe(clock_offset_seconds=A_DAY_AND_AN_HOUR)
-    assert isinstance(world.processor.refund(order(charge="ch_1"), world.deadline()), Accepted)
+    assert isinstance(
+        world.processor.refund(instruction(charge="ch_1"), world.deadline()), Accepted
+    )
     assert world.moved("ch_1") == [2500, 2500]
 
 
 def test_a_stored_500_is_answered_again_and_stays_unknown(world: StripeWorld) -> None:
     world.strike("status_after_commit", status=500, stored=True)
     for _ in range(2):
-        assert isinstance(world.processor.refund(order(charge="ch_1"), world.deadline()), Unknown)
+        assert isinstance(
+            world.processor.refund(instruction(charge="ch_1"), world.deadline()), Unknown
+        )
     assert world.moved("ch_1") == [2500]
 
 
 def test_a_refund_of_others_is_nobodys_order_here_whatever_its_amount(world: StripeWorld) -> None:
     made = world.refund_in_dashboard("ch_1", Money(2500, PAID.currency))
     (processor_refund,) = world.processor.charge("ch_1", world.deadline()).processor_refunds or ()
-    assert (processor_refund.id, processor_refund.order_id, processor_refund.money.amount) == (
+    assert (
+        processor_refund.id,
+        processor_refund.instruction_id,
+        processor_refund.money.amount,
+    ) == (
         made,
         made,
         2500,
@@ -171,7 +183,7 @@ def test_which_of_stripes_errors_refuse_the_refund(
     world: StripeWorld, status: int, kind: str, meant: type[Outcome]
 ) -> None:
     world.strike("status", status=status, body={"error": {"type": kind, "message": "No."}})
-    assert type(world.processor.refund(order(charge="ch_1"), world.deadline())) is meant
+    assert type(world.processor.refund(instruction(charge="ch_1"), world.deadline())) is meant
     assert world.moved("ch_1") == []
 
 
@@ -200,20 +212,20 @@ def test_all_pages_of_refunds_are_read(world: StripeWorld, count: int) -> None:
 def test_a_reason_that_would_do_more_than_say_why_is_only_noted(
     world: StripeWorld, reason: str | None, passed_on: str | None, noted: str | None
 ) -> None:
-    asked = replace(order(charge="ch_1"), reason=reason)
+    asked = replace(instruction(charge="ch_1"), reason=reason)
     assert isinstance(world.processor.refund(asked, world.deadline()), Accepted)
     (refund,) = stored(world)
     assert refund["reason"] == passed_on
-    notes = {ORDER_KEY: REFUND_ID} | ({} if noted is None else {REASON_KEY: noted})
+    notes = {INSTRUCTION_KEY: REFUND_ID} | ({} if noted is None else {REASON_KEY: noted})
     assert refund["metadata"] == notes
     assert refund["key"] == REFUND_ID
 
 
 def test_metadata_of_callers_stay_here(world: StripeWorld) -> None:
     many = {str(number): "x" for number in range(50)}
-    asked = replace(order(charge="ch_1", refund_id=OTHER_REFUND_ID), metadata=many)
+    asked = replace(instruction(charge="ch_1", refund_id=OTHER_REFUND_ID), metadata=many)
     assert isinstance(world.processor.refund(asked, world.deadline()), Accepted)
-    assert stored(world)[0]["metadata"] == {ORDER_KEY: OTHER_REFUND_ID}
+    assert stored(world)[0]["metadata"] == {INSTRUCTION_KEY: OTHER_REFUND_ID}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from refund_bridge.domain.instruction import Aborted, Accepted, Rejected, Unknow
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund import PaymentMethodKind
 from refund_bridge.ports.processor import UnreadableAnswerError
-from tests.contract.processor.orders import PAID, REFUND_ID, ended, refund_one, unlinked
+from tests.contract.processor.instructions import PAID, REFUND_ID, ended, refund_one, unlinked
 from tests.contract.processor.selection import where
 from tests.contract.processor.worlds import ProcessorWorld
 from tests.fakes.abilities import refunds_unlinked
@@ -21,7 +21,10 @@ def test_exactly_what_was_asked_goes_to_the_card(world: ProcessorWorld) -> None:
     processor_refund = ended(world, outcome)
     assert processor_refund.status is ProcessorRefundStatus.SUCCEEDED
     assert (processor_refund.payment_id, processor_refund.payment_method) == ("", "method-1")
-    assert (processor_refund.money, processor_refund.order_id) == (Money(2500, "sgd"), REFUND_ID)
+    assert (processor_refund.money, processor_refund.instruction_id) == (
+        Money(2500, "sgd"),
+        REFUND_ID,
+    )
     assert world.moved(None) == [2500]
 
 
@@ -44,7 +47,7 @@ def test_an_order_may_be_repeated_and_moves_money_once(world: ProcessorWorld, lo
     world.lose_request() if lost == "request" else world.lose_reply()
     first = world.processor.refund_unlinked(unlinked(), world.deadline())
     assert isinstance(first, Unknown)
-    found = world.processor.ordered(REFUND_ID, None, world.deadline())
+    found = world.processor.find_by_key(REFUND_ID, None, world.deadline())
     assert (found is None) == (lost == "request")
     again = world.processor.refund_unlinked(unlinked(repeated=True), world.deadline())
     assert isinstance(again, Accepted)
@@ -71,4 +74,4 @@ def test_the_key_of_a_payments_refund_is_no_unlinked_refund(world: ProcessorWorl
     world.add_charge("pay-1", PAID)
     refund_one(world)
     with pytest.raises(UnreadableAnswerError):
-        world.processor.ordered(REFUND_ID, None, world.deadline())
+        world.processor.find_by_key(REFUND_ID, None, world.deadline())

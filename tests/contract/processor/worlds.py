@@ -23,7 +23,8 @@ class Traits:
         unknown_payment_status: of the refusal to refund a payment that there is not.
         refused_currencies: in which it is not asked at all.
         no_refusals: what a status means, in its words, that refuses the refund elsewhere.
-        replays_for_a_day: whether an order that comes again within a day is answered as before.
+        replays_for_a_day: whether an instruction that comes again within a day is answered as
+            before.
         seconds_refusals: statuses of refusals beside those that all have.
     """
 
@@ -65,7 +66,7 @@ class ProcessorWorld(Protocol):
     def add_payment_method(self, name: str, kind: PaymentMethodKind) -> None: ...
 
     def unreachable(self) -> Processor:
-        """The processor, with nobody listening for the next order."""
+        """The processor, with nobody listening for the next instruction."""
 
     def lose_request(self) -> None: ...
 
@@ -101,4 +102,4 @@ class ProcessorWorld(Protocol):
         whatever look-ups show."""
 
     def asked(self) -> int:
-        """How many orders were handed over or arrived."""
+        """How many instructions were handed over or arrived."""

@@ -223,7 +223,7 @@ def moved(world: World) -> list[list[Any]]:
             refund.processor_refund.payment_id,
             refund.processor_refund.money.amount,
             refund.processor_refund.status.value,
-            refund.order_id,
+            refund.instruction_id,
         ]
         for refund in world.processor.books.refunds.values()
     ]
@@ -281,11 +281,11 @@ def _end(world: World, name: str, status: ProcessorRefundStatus) -> None:
     world.settle(_id(name), world.deadline())
 
 
-def _execute(_order: Any) -> Fate:
+def _execute(_instruction: Any) -> Fate:
     return Executed()
 
 
-def _kill(_order: Any) -> Fate:
+def _kill(_instruction: Any) -> Fate:
     raise Killed
 
 

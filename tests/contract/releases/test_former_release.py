@@ -101,20 +101,20 @@ def test_they_come_to_their_end_and_nothing_is_sent_twice(
     story.tell(world)
     put(fresh_table, former)
     assert [[name, *end] for name, end in story.ends(world).items()] == former["ends"]
-    sent = len(world.processor.orders)
+    sent = len(world.processor.instructions)
     # When a day and more passes, callers repeat and Stripe is told
     story.finish(world)
     # Then each is what it would have become
     assert story.ends(world) == story.ENDS
     # And HitPay was asked for what had certainly not been sent, and for nothing else
-    later = [order.refund_id for order in world.processor.orders[sent:]]
+    later = [instruction.refund_id for instruction in world.processor.instructions[sent:]]
     assert sorted(later) == sorted(map(refund_id, ("aborted", "scheduled", "behind_another")))
     # And each of our processor refunds is in Stripe's book once, but the one whose report had
     # failed
     moved = [
         name
-        for name, charge, _, status, order in story.moved(world)
-        if order and status == "succeeded" and charge != "charge-report_failed"
+        for name, charge, _, status, instruction in story.moved(world)
+        if instruction and status == "succeeded" and charge != "charge-report_failed"
     ]
     assert sorted(reference for _, _, reference in story.booked(world)) == sorted(moved)
     # And what was added to the items since is there beside what was in them

@@ -11,20 +11,20 @@ from refund_bridge.adapters.providers.guarded import (
     GuardedCreditNotes,
     GuardedProcessor,
 )
-from refund_bridge.domain.instruction import Outcome, RefundOrder, UnlinkedOrder
+from refund_bridge.domain.instruction import Instruction, Outcome, UnlinkedInstruction
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund import ReportParameters
 from refund_bridge.ports.processor import Capabilities, ProviderUnavailableError
 from refund_bridge.ports.runtime import Deadline
-from refund_bridge.ports.stripe import CreditNoteOrder, CreditNoteOutcome, ReportOutcome
+from refund_bridge.ports.stripe import CreditNoteInstruction, CreditNoteOutcome, ReportOutcome
 from refund_bridge.processors.hitpay.adapter import HitPay
 from tests.fakes.virtual_clock import VirtualClock
 from tests.fakes.world import FakeTrail
 
 Read = Callable[[Deadline], object]
 
-ORDER = RefundOrder(refund_id="rf_1", payment_id="charge-1", money=Money(2500, "sgd"))
-UNLINKED = UnlinkedOrder(
+INSTRUCTION = Instruction(refund_id="rf_1", payment_id="charge-1", money=Money(2500, "sgd"))
+UNLINKED = UnlinkedInstruction(
     refund_id="rf_1", money=Money(2500, "sgd"), payment_method="method-1", customer={"hsid": "c"}
 )
 PARAMETERS = ReportParameters(
@@ -35,7 +35,7 @@ PARAMETERS = ReportParameters(
     initiated_at_s=1_700_000_000,
     refunded_at_s=1_700_000_001,
 )
-NOTE = CreditNoteOrder(
+NOTE = CreditNoteInstruction(
     refund_id="rf_1",
     invoice="in_1",
     payment_record="pr_1",
@@ -63,7 +63,7 @@ class Provider:
         return self.answer
 
     charge = charge_id_of = processor_refund = refund = reference_of = charges = _ask
-    ordered = refund_unlinked = _ask
+    find_by_key = refund_unlinked = _ask
     payment_record = payment_intent = invoice = report_refund = _ask
     credit_note_of = issue_credit_note = _ask
 
@@ -83,7 +83,7 @@ class Guarded:
             "charge": lambda deadline: self.processor.charge("charge-1", deadline),
             "charge_id_of": lambda deadline: self.processor.charge_id_of("request-1", deadline),
             "movement": lambda deadline: self.processor.processor_refund("refund-1", deadline),
-            "ordered": lambda deadline: self.processor.ordered("rf_1", "charge-1", deadline),
+            "ordered": lambda deadline: self.processor.find_by_key("rf_1", "charge-1", deadline),
             "payment_record": lambda deadline: self.book.payment_record("pr_1", deadline),
             "payment_intent": lambda deadline: self.book.payment_intent("pi_1", deadline),
             "invoice": lambda deadline: self.book.invoice("in_1", deadline),
@@ -100,7 +100,7 @@ class Guarded:
     def refund(self, answer: Outcome) -> Outcome:
         """One call that moves money."""
         self.provider.answer = answer
-        return self.processor.refund(ORDER, self.clock.deadline())
+        return self.processor.refund(INSTRUCTION, self.clock.deadline())
 
     def report(self, answer: ReportOutcome) -> ReportOutcome:
         """One report."""

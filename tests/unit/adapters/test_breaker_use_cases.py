@@ -109,7 +109,7 @@ class TestCallers:
         # And nothing is written, reserved or sent
         assert world.ledger.refund(refund_id_of("k", STAGE)) is None
         assert world.ledger.payment_of_record("pr_1") is None
-        assert world.processor.orders == []
+        assert world.processor.instructions == []
 
     def test_after_the_outage_the_same_key_is_executed(self, world: GuardedWorld) -> None:
         # Given an outage that ended while the circuit was open
@@ -153,7 +153,7 @@ class TestWithoutAReadBefore:
         made.processor.fates.extend([NotSent()] * FAILURES_MAX)
         for number in range(FAILURES_MAX):
             assert made.refund(f"lost-{number}").refund.state is State.ABORTED
-        made.processor.orders.clear()
+        made.processor.instructions.clear()
         return made
 
     def test_a_refund_is_aborted_and_frees_what_it_held(self, world: GuardedWorld) -> None:
@@ -162,7 +162,7 @@ class TestWithoutAReadBefore:
         # Then the row says that nothing was executed, and nothing was sent
         assert (refund.state, world.stored("k").state) == (State.ABORTED, State.ABORTED)
         assert (world.payment().held, world.payment().slot) == (0, None)
-        assert world.processor.orders == []
+        assert world.processor.instructions == []
 
     def test_the_same_key_is_executed_when_the_time_is_over(self, world: GuardedWorld) -> None:
         world.refund("k", amount=2500)

@@ -37,7 +37,7 @@ from refund_bridge.ports.stripe import (
 from refund_bridge.processors.ccg.adapter import Ccg
 from tests.fakes.virtual_clock import VirtualClock
 from tests.fakes.world import FakeTrail
-from tests.unit.adapters.guarded_provider import DOWN, ORDER, UNLINKED, Guarded
+from tests.unit.adapters.guarded_provider import DOWN, INSTRUCTION, UNLINKED, Guarded
 from tests.unit.processors.adapters import ccg_settings
 from tests.unit.processors.doubles import StoredKey
 
@@ -87,9 +87,9 @@ class TestTheCallThatMovesMoney:
 
     def test_when_open_a_repeated_order_stays_as_unknown_as_it_was(self, guarded: Guarded) -> None:
         guarded.open()
-        orders = replace(ORDER, repeated=True), replace(UNLINKED, repeated=True)
-        linked = guarded.processor.refund(orders[0], guarded.clock.deadline())
-        unlinked = guarded.processor.refund_unlinked(orders[1], guarded.clock.deadline())
+        instructions = replace(INSTRUCTION, repeated=True), replace(UNLINKED, repeated=True)
+        linked = guarded.processor.refund(instructions[0], guarded.clock.deadline())
+        unlinked = guarded.processor.refund_unlinked(instructions[1], guarded.clock.deadline())
         for outcome in (linked, unlinked):
             assert outcome == Unknown("hitpay failed too often just now and was not asked")
         assert guarded.provider.asked == 0
@@ -115,9 +115,9 @@ class TestTheCallThatMovesMoney:
     ) -> None:
         # Given a processor that breaks its promise, after it may have sent
         guarded.provider.answer = CircuitOpenError("from inside")
-        # When money is to move, then that is not taken for an order that was not sent
+        # When money is to move, then that is not taken for an instruction that was not sent
         with pytest.raises(CircuitOpenError):
-            guarded.processor.refund(ORDER, guarded.clock.deadline())
+            guarded.processor.refund(INSTRUCTION, guarded.clock.deadline())
 
     def test_an_adapters_own_refusal_is_no_answer_of_the_processor(self) -> None:
         # Given a gateway that failed too often, and was left alone for long enough
@@ -135,10 +135,10 @@ class TestTheCallThatMovesMoney:
             with pytest.raises(type(DOWN)):
                 guarded.processor_refund("refund-1", clock.deadline())
         clock.advance(OPEN_MS)
-        # When an order comes that it is not asked for
-        order = replace(UNLINKED, kind=PaymentMethodKind.BANK_ACCOUNT)
-        outcome = guarded.refund_unlinked(order, clock.deadline())
-        # Then the order is refused, and the gateway still has to prove itself by a read
+        # When an instruction comes that it is not asked for
+        instruction = replace(UNLINKED, kind=PaymentMethodKind.BANK_ACCOUNT)
+        outcome = guarded.refund_unlinked(instruction, clock.deadline())
+        # Then the instruction is refused, and the gateway still has to prove itself by a read
         assert isinstance(outcome, Rejected)
         assert guarded.in_doubt
 

@@ -37,7 +37,7 @@ from refund_bridge.ports.stripe import (
 from refund_bridge.processors.hitpay.adapter import HitPay
 from tests.fakes.virtual_clock import VirtualClock
 from tests.fakes.world import FakeTrail
-from tests.unit.adapters.guarded_provider import NOTE, ORDER, PARAMETERS, UNLINKED
+from tests.unit.adapters.guarded_provider import INSTRUCTION, NOTE, PARAMETERS, UNLINKED
 
 SECRET = "sk_test_and_a_name"
 
@@ -71,7 +71,7 @@ class Desk:
         return self.ends
 
     charge = charge_id_of = processor_refund = refund = reference_of = charges = _ask
-    ordered = refund_unlinked = _ask
+    find_by_key = refund_unlinked = _ask
     payment_record = payment_intent = invoice = report_refund = _ask
     credit_note_of = issue_credit_note = _ask
 
@@ -94,8 +94,8 @@ CALLS_OF_PORTS: dict[str, tuple[str, Call]] = {
     "reference_of": ("read", lambda d, until: d.processor.reference_of(d, until)),  # type: ignore[arg-type]
     "charges": ("read", lambda d, until: d.processor.charges(None, until)),
     "movement": ("read", lambda d, until: d.processor.processor_refund("m", until)),
-    "ordered": ("read", lambda d, until: d.processor.ordered("rfd", "c", until)),
-    "refund": ("refund", lambda d, until: d.processor.refund(ORDER, until)),
+    "ordered": ("read", lambda d, until: d.processor.find_by_key("rfd", "c", until)),
+    "refund": ("refund", lambda d, until: d.processor.refund(INSTRUCTION, until)),
     "refund_unlinked": ("refund", lambda d, until: d.processor.refund_unlinked(UNLINKED, until)),
     "payment_record": ("read", lambda d, until: d.book.payment_record("pr", until)),
     "payment_intent": ("read", lambda d, until: d.book.payment_intent("pi", until)),
@@ -167,10 +167,10 @@ def test_its_end_is_told_in_words_of_our_own(
     desk.ends = end
     if isinstance(end, Exception):
         with pytest.raises(type(end)) as raised:
-            desk.processor.refund(ORDER, desk.clock.deadline(5_000))
+            desk.processor.refund(INSTRUCTION, desk.clock.deadline(5_000))
         assert raised.value is end
     else:
-        assert desk.processor.refund(ORDER, desk.clock.deadline(5_000)) is end
+        assert desk.processor.refund(INSTRUCTION, desk.clock.deadline(5_000)) is end
     assert (desk.told["outcome"], desk.told["failed"], desk.told["took_ms"]) == (
         outcome,
         failed,
@@ -181,7 +181,7 @@ def test_its_end_is_told_in_words_of_our_own(
 
 def test_it_is_drawn_into_the_trace_with_its_operation_and_outcome(desk: Desk) -> None:
     desk.ends = Unknown("no answer")
-    desk.processor.refund(ORDER, desk.clock.deadline(5_000))
+    desk.processor.refund(INSTRUCTION, desk.clock.deadline(5_000))
     assert desk.traced == [
         {
             "provider": "hitpay",

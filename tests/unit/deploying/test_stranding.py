@@ -21,7 +21,7 @@ STAGE = Stage("test", "refund-bridge-test", "ap-southeast-1", THERE)
 
 @pytest.fixture
 def lost() -> Refund:
-    """An order whose answer was lost."""
+    """An instruction whose answer was lost."""
     world = World()
     world.pay()
     world.processor.fates.append(RequestLost())

@@ -12,7 +12,7 @@ from refund_bridge.domain.evidence import (
     NoneYet,
     Unreadable,
     judge,
-    of_our_order,
+    of_our_instruction,
     stands_for,
 )
 from refund_bridge.domain.money import Money
@@ -94,44 +94,48 @@ def test_more_than_one_is_for_a_person_who_is_shown_at_most_ten_of_them() -> Non
 
 
 class TestOrderShown:
-    """A processor that shows which order made a processor refund leaves nothing to guess."""
+    """A processor that shows which instruction made a processor refund leaves nothing to guess."""
 
     @pytest.mark.parametrize("snapshot", [("m0",), None])
     def test_ours_is_ours_whatever_else_is_alike(self, snapshot: tuple[str, ...] | None) -> None:
         refund = sent(snapshot=snapshot)
-        ours = processor_refund("m1", order_id=refund.id)
-        shown = showing(processor_refund("m2"), ours, processor_refund("m3", order_id="rfd_other"))
+        ours = processor_refund("m1", instruction_id=refund.id)
+        shown = showing(
+            processor_refund("m2"), ours, processor_refund("m3", instruction_id="rfd_other")
+        )
         assert judge(refund, shown, {}) == Found(ours)
 
     def test_another_orders_is_never_ours(self) -> None:
         refund = sent(snapshot=())
-        assert judge(refund, showing(processor_refund(order_id="rfd_other")), {}) == NoneYet()
+        assert judge(refund, showing(processor_refund(instruction_id="rfd_other")), {}) == NoneYet()
 
     def test_two_of_our_order_are_for_a_person(self) -> None:
         refund = sent(snapshot=())
-        twice = showing(*(processor_refund(name, order_id=refund.id) for name in ("m1", "m2")))
+        twice = showing(
+            *(processor_refund(name, instruction_id=refund.id) for name in ("m1", "m2"))
+        )
         assert isinstance(judge(refund, twice, {}), Ambiguous)
 
     def test_another_amount_under_our_order_is_for_a_person(self) -> None:
         refund = sent(snapshot=())
         other = processor_refund(
-            order_id=refund.id, money=Money(refund.amount + 1, refund.currency)
+            instruction_id=refund.id, money=Money(refund.amount + 1, refund.currency)
         )
         verdict = judge(refund, showing(other, processor_refund("m2")), {})
-        assert verdict == Ambiguous("another amount under our order", ("m1",))
+        assert verdict == Ambiguous("another amount under our instruction", ("m1",))
 
 
 class TestOurOrder:
-    """What a processor shows as what our order came to."""
+    """What a processor shows as what our instruction came to."""
 
     def test_it_is_certainly_ours(self) -> None:
         refund = sent(processor_payment_id="c")
-        verdict = of_our_order(refund, processor_refund("m1"))
-        assert verdict == Found(processor_refund("m1", order_id=refund.id))
+        verdict = of_our_instruction(refund, processor_refund("m1"))
+        assert verdict == Found(processor_refund("m1", instruction_id=refund.id))
 
     def test_unless_it_is_something_else(self) -> None:
         other = processor_refund("m1", money=Money(1, "sgd"))
-        verdict = of_our_order(sent(processor_payment_id="c"), other)
+        verdict = of_our_instruction(sent(processor_payment_id="c"), other)
         assert isinstance(verdict, Ambiguous)
         assert verdict.processor_refund_ids == ("m1",)
 
@@ -142,11 +146,11 @@ class TestOurOrder:
         asked = a_request(reference_type=ReferenceType.PAYMENT_METHOD, reference_id="card-1")
         refund = sent(request=asked, processor_payment_id="unlinked/rfd_1")
         shown = processor_refund("m1", payment_id="", payment_method=method)
-        assert isinstance(of_our_order(refund, shown), Found) is is_ours
+        assert isinstance(of_our_instruction(refund, shown), Found) is is_ours
 
     def test_a_payments_processor_refund_may_show_any_method(self) -> None:
         shown = processor_refund("m1", payment_method="card-9")
-        assert isinstance(of_our_order(sent(processor_payment_id="c"), shown), Found)
+        assert isinstance(of_our_instruction(sent(processor_payment_id="c"), shown), Found)
 
 
 class TestWithoutASnapshot:

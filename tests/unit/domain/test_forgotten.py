@@ -10,7 +10,7 @@ from refund_bridge.adapters.dynamodb.items import refund_item
 from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.errors import IdempotencyKeyReusedError, RefundNotFoundError
 from refund_bridge.domain.forgotten import digest_of, is_of
-from refund_bridge.domain.instruction import UnlinkedOrder
+from refund_bridge.domain.instruction import UnlinkedInstruction
 from refund_bridge.domain.refund import PaymentMethodKind, ReferenceType, RefundType
 from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import LedgerConflictError
@@ -55,8 +55,10 @@ def says(world: World, key: str = "k") -> str:
 
 
 def told(world: World) -> list[Any]:
-    """The customers that the processor was told, order by order."""
-    return [one.customer for one in world.processor.orders if isinstance(one, UnlinkedOrder)]
+    """The customers that the processor was told, instruction by instruction."""
+    return [
+        one.customer for one in world.processor.instructions if isinstance(one, UnlinkedInstruction)
+    ]
 
 
 class TestDigests:
@@ -80,7 +82,7 @@ class TestDigests:
 
 
 class TestCustomersOfPayouts:
-    """Whose card it was is kept for as long as the order may be sent."""
+    """Whose card it was is kept for as long as the instruction may be sent."""
 
     def test_after_a_success_only_a_digest_is_left(self, desk: World) -> None:
         desk.refund("k", **payout())
@@ -101,7 +103,7 @@ class TestCustomersOfPayouts:
         # Given a payout that waits for its turn
         desk.refund("k", **payout(refund_type=RefundType.SCHEDULED))
         assert desk.stored("k").request.customer == CUSTOMER
-        # And one whose order may not have arrived
+        # And one whose instruction may not have arrived
         desk.processor.fates.append(RequestLost())
         desk.refund("l", **payout())
         assert desk.stored("l").state is State.UNKNOWN
@@ -125,7 +127,7 @@ class TestCustomersOfPayouts:
         for other in ({"nationalId": "S7654321A"}, {}):
             with pytest.raises(IdempotencyKeyReusedError):
                 desk.refund("k", **payout(customer=other))
-        assert len(desk.processor.orders) == 1
+        assert len(desk.processor.instructions) == 1
 
     def test_what_was_not_sent_is_sent_for_whom_its_caller_names_again(self, desk: World) -> None:
         # Given a payout that certainly was not sent, so that its customer is not kept

@@ -107,7 +107,7 @@ def test_what_cannot_be_a_payments_id_is_named(world: World, value: str, what: s
     told = {"field": FIELD, "value": value, "looks_like": what}
     assert refused.value.details["found"] == [told]
     assert f'{FIELD} holds "{value}": {what}' in refused.value.message
-    assert world.processor.orders == []
+    assert world.processor.instructions == []
 
 
 def test_a_reference_that_cannot_be_one_is_named_too(world: World) -> None:

@@ -216,7 +216,7 @@ class TestLateAnswers:
 
 
 class TestLateAnswersToARepeatedOrder:
-    """The first order's answer comes when the same order was handed over again meanwhile."""
+    """The first answer comes when the same instruction was handed over again meanwhile."""
 
     @pytest.fixture
     def repeated(self) -> Refund:

@@ -116,7 +116,7 @@ def test_a_repeat_of_what_the_ledger_knows_is_let_through_whatever_is_allowed_no
     for at in AskedAt:
         answer = _repeated(world, "k", at, unlinked=UnlinkedRefunds.OFF, by_events=False)
         assert answer.replayed
-    assert len(world.processor.orders) == 1
+    assert len(world.processor.instructions) == 1
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_one_that_ends_without_having_been_sent_is_sent_anew_only_if_that_is_all
         _repeated(world, "k", at, **rules)
     # Then nothing is sent; and where it may be, it is
     assert world.stored("k").state is State.ABORTED
-    assert len(world.processor.orders) == 1
+    assert len(world.processor.instructions) == 1
     assert _repeated(world, "k", AskedAt.PAYOUTS).refund.state is State.SUCCEEDED
 
 
@@ -172,7 +172,7 @@ class TestTheSumOfADay:
         with pytest.raises(RateLimitedError) as refused:
             self.ask(desk, "c")
         # Then nothing was stored or sent, and it is said when to ask again
-        assert (len(desk.ledger.refunds), len(desk.processor.orders)) == (2, 2)
+        assert (len(desk.ledger.refunds), len(desk.processor.instructions)) == (2, 2)
         wait_s = refused.value.retry_after_s
         assert wait_s is not None
         assert wait_s * 1000 <= DAY_MS
@@ -234,7 +234,7 @@ class TestTheSumOfADay:
         world.processor.books.methods["card-1"] = PaymentMethodKind.CARD
         with pytest.raises(RateLimitedError):
             self.ask(world, "a", amount=1)
-        assert world.processor.orders == []
+        assert world.processor.instructions == []
 
     def test_of_calls_that_race_for_the_rest_of_a_day_one_has_it(self, desk: World) -> None:
         # Given a call that is overtaken by another, after it has looked and before it reserves
@@ -251,7 +251,7 @@ class TestTheSumOfADay:
         with pytest.raises(RateLimitedError):
             self.ask(desk, "a", amount=200)
         assert [one.refund.state for one in raced] == [State.SUCCEEDED]
-        assert len(desk.processor.orders) == 1
+        assert len(desk.processor.instructions) == 1
 
 
 def _repeated(world: World, key: str, at: AskedAt, **rules: Any) -> Answer:

@@ -50,14 +50,14 @@ def test_an_event_is_a_scheduled_refund_whatever_it_says(
     assert answer.refund.request.refund_type is RefundType.SCHEDULED
     assert answer.refund.source is Source.EVENT
     assert answer.refund.history[0].actor == "event:demo.orders"
-    assert world.processor.orders == []
+    assert world.processor.instructions == []
 
 
 def test_it_is_executed_in_its_turn_once(world: World) -> None:
     accept(world, "k", amount=2500)
     world.settle_for(2 * STEP_MS)
     assert world.stored("k").state is State.SUCCEEDED
-    assert len(world.processor.orders) == 1
+    assert len(world.processor.instructions) == 1
 
 
 def test_an_event_that_comes_again_is_the_same_refund(world: World) -> None:
@@ -67,7 +67,7 @@ def test_an_event_that_comes_again_is_the_same_refund(world: World) -> None:
     assert again.refund == first.refund
     world.settle_for(2 * STEP_MS)
     accept(world, "k", amount=2500)
-    assert len(world.processor.orders) == 1
+    assert len(world.processor.instructions) == 1
 
 
 def test_a_call_and_then_an_event_with_its_key_are_one_refund(world: World) -> None:
@@ -75,7 +75,7 @@ def test_a_call_and_then_an_event_with_its_key_are_one_refund(world: World) -> N
     answer = accept(world, "k", amount=2500)
     assert answer.replayed
     assert answer.refund.id == done.id
-    assert len(world.processor.orders) == 1
+    assert len(world.processor.instructions) == 1
 
 
 @pytest.mark.parametrize("refund_type", RefundType)
@@ -87,7 +87,7 @@ def test_an_event_and_then_a_call_with_its_key_are_one_refund(
     assert answer.replayed
     assert answer.refund.state is State.REQUESTED
     world.settle_for(2 * STEP_MS)
-    assert len(world.processor.orders) == 1
+    assert len(world.processor.instructions) == 1
 
 
 def test_two_calls_still_differ_by_their_refund_type(world: World) -> None:

@@ -72,7 +72,7 @@ class Api:
     @property
     def sent(self) -> int:
         """How often the processor was asked to move money."""
-        return len(self.world.processor.orders)
+        return len(self.world.processor.instructions)
 
 
 @pytest.fixture

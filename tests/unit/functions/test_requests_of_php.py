@@ -69,7 +69,7 @@ class Api:
     @property
     def moved(self) -> list[int]:
         """The amounts that the processor was asked to move."""
-        return [order.money.amount for order in self.world.processor.orders]
+        return [instruction.money.amount for instruction in self.world.processor.instructions]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 from refund_bridge.adapters.http.api_key import ApiKey
 from refund_bridge.adapters.http.client import DeadlineHttp
-from refund_bridge.domain.instruction import RefundOrder, UnlinkedOrder
+from refund_bridge.domain.instruction import Instruction, UnlinkedInstruction
 from refund_bridge.domain.money import Money
 from refund_bridge.ports.processor import LookUp, Processor
 from refund_bridge.ports.runtime import Deadline
@@ -18,8 +18,8 @@ from refund_bridge.processors.hitpay.adapter import HitPay
 from refund_bridge.processors.hyperswitch.adapter import Hyperswitch
 
 REFUND_ID = "rfd_qjkjrqprswwq4hhnrgfyrr7o2iwtwmjd"
-ORDER = RefundOrder(refund_id=REFUND_ID, payment_id="pay-1", money=Money(5000, "usd"))
-UNLINKED = UnlinkedOrder(
+INSTRUCTION = Instruction(refund_id=REFUND_ID, payment_id="pay-1", money=Money(5000, "usd"))
+UNLINKED = UnlinkedInstruction(
     refund_id=REFUND_ID,
     money=Money(5000, "usd"),
     payment_method="method-1",
@@ -158,7 +158,7 @@ def ccg_settings(url: str, **changes: Any) -> CcgSettings:
 
 @dataclass(frozen=True)
 class Adapting:
-    """One of them: how it is made, and what its processor answers to ``ORDER``.
+    """One of them: how it is made, and what its processor answers to ``INSTRUCTION``.
 
     Attributes:
         money_call: the request that moves money.

@@ -1,4 +1,4 @@
-"""What each processor may answer to an order, sample by sample, and what is made of it."""
+"""What each processor may answer to an instruction, sample by sample, and what is made of it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import Accepted, Outcome, Rejected, Unknown
 from tests.unit.processors.adapters import (
     ADAPTERS,
-    ORDER,
+    INSTRUCTION,
     ccg_error,
     ccg_refund,
     ccg_unlinked,
@@ -37,7 +37,7 @@ def outcome_of(http: DeadlineHttp, key: StoredKey, clock: FrozenWallClock) -> Ou
     def ask(processor: str, status: int, body: Any) -> tuple[Outcome, RawServer]:
         with RawServer(answer(status, body)) as server:
             adapter = ADAPTERS[processor].make(server.url, key, http)
-            return adapter.refund(ORDER, clock.deadline()), server
+            return adapter.refund(INSTRUCTION, clock.deadline()), server
 
     return ask
 

@@ -38,7 +38,7 @@ def ordered(http: DeadlineHttp, key: StoredKey, clock: FrozenWallClock) -> Any:
     def ask(*scripts: Any, payment_id: str | None = "pay-1") -> Any:
         with RawServer(*scripts) as server:
             adapter = Ccg(ccg_settings(server.url), key=key, http=http)
-            return adapter.ordered(REFUND_ID, payment_id, clock.deadline())
+            return adapter.find_by_key(REFUND_ID, payment_id, clock.deadline())
 
     return ask
 
@@ -61,7 +61,7 @@ def test_a_refund_is_polled_to_its_end(read: Any, word: str, status: ProcessorRe
         word,
     )
     assert (processor_refund.payment_id, processor_refund.money) == ("pay-1", Money(8000, "usd"))
-    assert processor_refund.order_id == REFUND_ID
+    assert processor_refund.instruction_id == REFUND_ID
 
 
 def test_an_unlinked_refund_belongs_to_a_payment_method(read: Any) -> None:
@@ -70,7 +70,7 @@ def test_an_unlinked_refund_belongs_to_a_payment_method(read: Any) -> None:
 
 
 def test_a_refund_of_others_is_nobodys_order(read: Any) -> None:
-    assert read(answer(200, ccg_refund(merchantTransactionId="6a5215e2"))).order_id is None
+    assert read(answer(200, ccg_refund(merchantTransactionId="6a5215e2"))).instruction_id is None
 
 
 def test_amounts_are_of_the_unit_that_is_set(read: Any) -> None:
@@ -95,7 +95,7 @@ def test_a_refund_that_it_does_not_know_is_not_there(read: Any) -> None:
 
 @pytest.mark.parametrize("body", [ccg_refund(), {"data": [ccg_refund()["data"]]}])
 def test_an_order_is_found_by_our_id(ordered: Any, body: Any) -> None:
-    assert ordered(answer(200, body)).order_id == REFUND_ID
+    assert ordered(answer(200, body)).instruction_id == REFUND_ID
 
 
 def test_an_unlinked_order_is_found_by_our_id(ordered: Any) -> None:

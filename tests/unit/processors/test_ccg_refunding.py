@@ -13,8 +13,8 @@ from refund_bridge.domain.refund import PaymentMethodKind
 from refund_bridge.processors.ccg.adapter import Ccg
 from refund_bridge.processors.ccg.objects import AmountUnit
 from tests.unit.processors.adapters import (
+    INSTRUCTION,
     MERCHANT,
-    ORDER,
     REFUND_ID,
     UNLINKED,
     ccg_error,
@@ -39,7 +39,7 @@ def outcome_of(http: DeadlineHttp, key: StoredKey, clock: FrozenWallClock) -> An
     ) -> tuple[Outcome, RawServer]:
         with RawServer(*scripts) as server:
             adapter = Ccg(ccg_settings(server.url, **(settings or {})), key=key, http=http)
-            return adapter.refund(replace(ORDER, **changes), clock.deadline()), server
+            return adapter.refund(replace(INSTRUCTION, **changes), clock.deadline()), server
 
     return ask
 
@@ -49,8 +49,8 @@ def unlinked_outcome_of(http: DeadlineHttp, key: StoredKey, clock: FrozenWallClo
     def ask(*scripts: Any, **changes: Any) -> tuple[Outcome, RawServer]:
         with RawServer(*scripts) as server:
             adapter = Ccg(ccg_settings(server.url), key=key, http=http)
-            order = replace(UNLINKED, **changes)
-            return adapter.refund_unlinked(order, clock.deadline()), server
+            instruction = replace(UNLINKED, **changes)
+            return adapter.refund_unlinked(instruction, clock.deadline()), server
 
     return ask
 
@@ -127,9 +127,9 @@ class TestALinkedRefund:
         outcome, _ = outcome_of(answer(200, ccg_refund(amount=None, status=status)))
         assert isinstance(outcome, Accepted)
         processor_refund = outcome.processor_refund
-        assert (processor_refund.id, processor_refund.order_id) == ("257d30aa", REFUND_ID)
+        assert (processor_refund.id, processor_refund.instruction_id) == ("257d30aa", REFUND_ID)
         assert (processor_refund.money, processor_refund.status) == (
-            ORDER.money,
+            INSTRUCTION.money,
             ProcessorRefundStatus.PENDING,
         )
 
@@ -147,7 +147,7 @@ class TestALinkedRefund:
         )
         outcome, _ = outcome_of(answer(200, body), settings={"amount_unit": AmountUnit.MAJOR})
         assert isinstance(outcome, Accepted)
-        assert outcome.processor_refund.money == ORDER.money
+        assert outcome.processor_refund.money == INSTRUCTION.money
 
     @pytest.mark.parametrize("detail", USED)
     def test_a_refusal_that_speaks_of_the_key_is_read(self, outcome_of: Any, detail: str) -> None:

@@ -30,7 +30,7 @@ def test_a_payment_is_read_with_its_refunds(read: Any) -> None:
     assert (charge.id, charge.money, charge.refunded) == ("pay-1", Money(9999, "usd"), 5000)
     assert (charge.status, charge.method) == (ChargeStatus.REFUNDABLE, "card")
     (processor_refund,) = charge.processor_refunds
-    assert (processor_refund.id, processor_refund.money, processor_refund.order_id) == (
+    assert (processor_refund.id, processor_refund.money, processor_refund.instruction_id) == (
         "ref-1",
         Money(5000, "usd"),
         None,
@@ -40,13 +40,13 @@ def test_a_payment_is_read_with_its_refunds(read: Any) -> None:
 def test_an_order_of_ours_is_known_by_its_metadata(read: Any) -> None:
     marked = hedge_refund(metadata={"refund_bridge_id": REFUND_ID})
     charge = read(answer(200, hedge_payment(marked)))
-    assert [item.order_id for item in charge.processor_refunds] == [REFUND_ID]
+    assert [item.instruction_id for item in charge.processor_refunds] == [REFUND_ID]
 
 
 @pytest.mark.parametrize("metadata", [None, [], "x", {"refund_bridge_id": 7}, {"other": "x"}])
 def test_other_metadata_name_no_order(read: Any, metadata: Any) -> None:
     charge = read(answer(200, hedge_payment(hedge_refund(metadata=metadata))))
-    assert [item.order_id for item in charge.processor_refunds] == [None]
+    assert [item.instruction_id for item in charge.processor_refunds] == [None]
 
 
 @pytest.mark.parametrize(

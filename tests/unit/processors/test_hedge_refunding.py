@@ -11,7 +11,7 @@ from refund_bridge.domain.instruction import Accepted, Outcome, Rejected, Unknow
 from refund_bridge.domain.money import Money
 from refund_bridge.processors.hedge.adapter import Hedge
 from tests.unit.processors.adapters import (
-    ORDER,
+    INSTRUCTION,
     REFUND_ID,
     hedge_error,
     hedge_payment,
@@ -29,7 +29,7 @@ def outcome_of(http: DeadlineHttp, key: StoredKey, clock: FrozenWallClock) -> An
     def ask(*scripts: Any, refuses: bool = True, **changes: Any) -> tuple[Outcome, RawServer]:
         with RawServer(*scripts) as server:
             adapter = Hedge(base_url=server.url, key=key, http=http, refuses_other_decimals=refuses)
-            return adapter.refund(replace(ORDER, **changes), clock.deadline()), server
+            return adapter.refund(replace(INSTRUCTION, **changes), clock.deadline()), server
 
     return ask
 
@@ -92,7 +92,7 @@ def test_the_only_refund_of_the_amount_is_ours(outcome_of: Any) -> None:
     assert (processor_refund.id, processor_refund.payment_id, processor_refund.money) == (
         "ref-1",
         "pay-1",
-        ORDER.money,
+        INSTRUCTION.money,
     )
     assert processor_refund.status is ProcessorRefundStatus.SUCCEEDED
     assert (processor_refund.created_at_ms, processor_refund.refunded_at_ms) == (
@@ -114,7 +114,10 @@ def test_metadata_that_is_shown_again_leaves_no_doubt(outcome_of: Any) -> None:
     other = hedge_refund(id="ref-2", metadata={"refund_bridge_id": "rfd_of_somebody_else"})
     outcome, _ = outcome_of(answer(200, hedge_payment(OLDER, ours, other)))
     assert isinstance(outcome, Accepted)
-    assert (outcome.processor_refund.id, outcome.processor_refund.order_id) == ("ref-1", REFUND_ID)
+    assert (outcome.processor_refund.id, outcome.processor_refund.instruction_id) == (
+        "ref-1",
+        REFUND_ID,
+    )
 
 
 @pytest.mark.parametrize(

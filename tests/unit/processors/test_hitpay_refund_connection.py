@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from refund_bridge.domain.instruction import Aborted, Accepted, Unknown
-from tests.unit.processors.adapters import ORDER, hitpay_refund
+from tests.unit.processors.adapters import INSTRUCTION, hitpay_refund
 from tests.unit.processors.conftest import MakeHitPay
 from tests.unit.processors.doubles import FrozenWallClock
 from tests.unit.processors.raw_server import Arrival, RawServer, answer, silence
@@ -25,7 +25,7 @@ def test_a_name_without_address_is_aborted(
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", no_such_name)
-    outcome = make_hitpay("http://api.hitpay.invalid").refund(ORDER, clock.deadline())
+    outcome = make_hitpay("http://api.hitpay.invalid").refund(INSTRUCTION, clock.deadline())
     assert outcome == Aborted("the name could not be resolved")
 
 
@@ -33,7 +33,7 @@ def test_a_connection_that_is_never_taken_is_aborted(
     make_impatient: MakeHitPay, clock: FrozenWallClock
 ) -> None:
     with full_listener() as port:
-        outcome = make_impatient(f"http://127.0.0.1:{port}").refund(ORDER, clock.deadline())
+        outcome = make_impatient(f"http://127.0.0.1:{port}").refund(INSTRUCTION, clock.deadline())
         assert outcome == Aborted("connecting took too long")
 
 
@@ -41,7 +41,9 @@ def test_tls_that_fails_before_sending_is_aborted(
     make_hitpay: MakeHitPay, clock: FrozenWallClock
 ) -> None:
     with RawServer() as server:  # it waits for plain HTTP, and hangs up on a TLS greeting
-        outcome = make_hitpay(server.url.replace("http", "https")).refund(ORDER, clock.deadline())
+        outcome = make_hitpay(server.url.replace("http", "https")).refund(
+            INSTRUCTION, clock.deadline()
+        )
     assert isinstance(outcome, Aborted)
     assert server.requests == []
 
@@ -50,7 +52,7 @@ def test_the_callers_deadline_ends_the_wait_before_the_limit_does(
     make_hitpay: MakeHitPay, clock: FrozenWallClock
 ) -> None:
     with RawServer(silence) as server:
-        outcome = make_hitpay(server.url).refund(ORDER, clock.deadline(1_000))
+        outcome = make_hitpay(server.url).refund(INSTRUCTION, clock.deadline(1_000))
     assert outcome == Unknown("no whole answer: TimeoutError")
 
 
@@ -58,7 +60,7 @@ def test_an_answer_that_came_before_the_body_was_wanted_is_still_read(
     make_hitpay: MakeHitPay, clock: FrozenWallClock
 ) -> None:
     with RawServer(answer(422, {"message": "No."}, {"Connection": "close"}, close=True)) as server:
-        outcome = make_hitpay(server.url).refund(ORDER, clock.deadline())
+        outcome = make_hitpay(server.url).refund(INSTRUCTION, clock.deadline())
     assert getattr(outcome, "message", None) == "No."
 
 
@@ -68,7 +70,7 @@ def test_a_connection_just_used_serves_the_next_call(
     with RawServer(answer(200, CHARGE), answer(200, hitpay_refund())) as server:
         hitpay = make_hitpay(server.url)
         hitpay.charge("pay-1", clock.deadline())
-        assert isinstance(hitpay.refund(ORDER, clock.deadline()), Accepted)
+        assert isinstance(hitpay.refund(INSTRUCTION, clock.deadline()), Accepted)
     assert server.requests == ["GET /v1/charges/pay-1", "POST /v1/refund"]
     assert server.connections == 1
 
@@ -81,7 +83,7 @@ def test_a_connection_that_slept_is_not_trusted_with_money(
         hitpay = make_hitpay(server.url)
         hitpay.charge("pay-1", clock.deadline())
         clock.wall_ms += passed_ms  # frozen by Lambda, or a clock put back
-        assert isinstance(hitpay.refund(ORDER, clock.deadline()), Accepted)
+        assert isinstance(hitpay.refund(INSTRUCTION, clock.deadline()), Accepted)
     assert [arrival.connection for arrival in server.arrived] == [1, 2]
 
 
@@ -92,7 +94,7 @@ def test_a_connection_that_the_peer_has_closed_is_noticed_before_sending(
         hitpay = make_hitpay(server.url)
         hitpay.charge("pay-1", clock.deadline())
         assert server.hung_up.wait(SOON_S)
-        assert isinstance(hitpay.refund(ORDER, clock.deadline()), Accepted)
+        assert isinstance(hitpay.refund(INSTRUCTION, clock.deadline()), Accepted)
     assert [arrival.connection for arrival in server.arrived] == [1, 2]
 
 
@@ -109,7 +111,7 @@ def test_a_connection_with_bytes_that_nobody_asked_for_is_not_used_again(
         hitpay = make_hitpay(server.url)
         hitpay.charge("pay-1", clock.deadline())
         assert told.wait(SOON_S)
-        outcome = hitpay.refund(ORDER, clock.deadline())
+        outcome = hitpay.refund(INSTRUCTION, clock.deadline())
     assert isinstance(outcome, Accepted)
     assert outcome.processor_refund.id == "ref-1"
 
@@ -122,7 +124,7 @@ def test_warming_opens_the_connection_that_the_refund_then_uses(
         hitpay.warm(clock.deadline())
         hitpay.warm(clock.deadline())
         clock.wall_ms += 2_000
-        assert isinstance(hitpay.refund(ORDER, clock.deadline()), Accepted)
+        assert isinstance(hitpay.refund(INSTRUCTION, clock.deadline()), Accepted)
         assert server.connections == 1
 
 

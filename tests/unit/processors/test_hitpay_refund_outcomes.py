@@ -7,9 +7,9 @@ from urllib.parse import parse_qs
 import pytest
 
 from refund_bridge.domain.charge import ProcessorRefundStatus
-from refund_bridge.domain.instruction import Aborted, Accepted, Outcome, RefundOrder, Rejected
+from refund_bridge.domain.instruction import Aborted, Accepted, Instruction, Outcome, Rejected
 from refund_bridge.domain.money import Money
-from tests.unit.processors.adapters import ORDER, hitpay_refund
+from tests.unit.processors.adapters import INSTRUCTION, hitpay_refund
 from tests.unit.processors.conftest import MakeHitPay
 from tests.unit.processors.doubles import FrozenWallClock, StoredKey
 from tests.unit.processors.raw_server import RawServer, answer
@@ -17,9 +17,9 @@ from tests.unit.processors.raw_server import RawServer, answer
 
 @pytest.fixture
 def outcome_of(make_hitpay: MakeHitPay, clock: FrozenWallClock) -> Any:
-    def ask(*scripts: Any, order: RefundOrder = ORDER) -> tuple[Outcome, RawServer]:
+    def ask(*scripts: Any, instruction: Instruction = INSTRUCTION) -> tuple[Outcome, RawServer]:
         with RawServer(*scripts) as server:
-            return make_hitpay(server.url).refund(order, clock.deadline()), server
+            return make_hitpay(server.url).refund(instruction, clock.deadline()), server
 
     return ask
 
@@ -99,9 +99,9 @@ def test_the_request_is_a_form_with_the_charge_and_the_decimal_amount(outcome_of
 def test_amounts_have_the_decimals_of_their_currency(
     outcome_of: Any, money: Money, printed: str
 ) -> None:
-    order = RefundOrder(refund_id="rfd_1", payment_id="pay-1", money=money)
+    instruction = Instruction(refund_id="rfd_1", payment_id="pay-1", money=money)
     body = hitpay_refund(currency=money.currency.upper(), amount_refunded=printed)
-    outcome, server = outcome_of(answer(200, body), order=order)
+    outcome, server = outcome_of(answer(200, body), instruction=instruction)
     assert isinstance(outcome, Accepted)
     assert outcome.processor_refund.money == money
     assert parse_qs(server.arrived[0].body.decode())["amount"] == [printed]
@@ -121,7 +121,7 @@ def test_a_key_that_http_cannot_carry_aborts_and_stays_unspoken(
 ) -> None:
     key._cached = "secret\nwith a line break"
     with RawServer() as server:
-        outcome = make_hitpay(server.url).refund(ORDER, clock.deadline())
+        outcome = make_hitpay(server.url).refund(INSTRUCTION, clock.deadline())
     assert isinstance(outcome, Aborted)
     assert "secret" not in repr(outcome)
     assert server.requests == []

@@ -8,7 +8,7 @@ import pytest
 
 from refund_bridge.domain.instruction import Accepted, CredentialRefused, Outcome, Rejected, Unknown
 from refund_bridge.refunding.send import sent_with_a_valid_credential
-from tests.unit.processors.adapters import ORDER, hitpay_refund
+from tests.unit.processors.adapters import INSTRUCTION, hitpay_refund
 from tests.unit.processors.conftest import MakeHitPay
 from tests.unit.processors.doubles import FrozenWallClock, StoredKey
 from tests.unit.processors.raw_server import RawServer, Script, answer, hang_up, silence
@@ -21,11 +21,11 @@ NOT_FOUND = {"message": "No query results for model [App\\Business\\Charge] pay-
 
 @pytest.fixture
 def sent(make_hitpay: MakeHitPay, clock: FrozenWallClock) -> Any:
-    """An order as it is sent: once more with another key, if there is one."""
+    """An instruction as it is sent: once more with another key, if there is one."""
 
     def send(*scripts: Any) -> tuple[Outcome, RawServer]:
         with RawServer(*scripts) as server:
-            ask = partial(make_hitpay(server.url).refund, ORDER, clock.deadline())
+            ask = partial(make_hitpay(server.url).refund, INSTRUCTION, clock.deadline())
             return sent_with_a_valid_credential(ask), server
 
     return send
@@ -38,7 +38,7 @@ def test_a_refused_key_of_which_there_is_another_costs_nothing(
     # Given that the key was rotated behind the cache
     key.rotate("key-two")
 
-    # When the order is sent, then it is sent again with the other key, and succeeds
+    # When the instruction is sent, then it is sent again with the other key, and succeeds
     outcome, server = sent(refusal, answer(200, hitpay_refund()))
     assert isinstance(outcome, Accepted)
     keys = [arrival.headers["x-business-api-key"] for arrival in server.arrived]
@@ -51,7 +51,7 @@ def test_a_wrong_key_of_which_there_is_no_other_moves_and_decides_nothing(
     # Given a key that HitPay accepts for nothing
     outcome, server = sent(WRONG_KEY, WRONG_KEY)
 
-    # Then the charge is asked for with it, once, and the order is certain not to be executed
+    # Then the charge is asked for with it, once, and the instruction is certain not to be executed
     assert outcome == CredentialRefused(ANY, replaced=False)
     assert server.requests == ["POST /v1/refund", "GET /v1/charges/pay-1"]
     assert key.reads == 1

@@ -106,10 +106,10 @@ def test_times_without_an_offset_are_utc(
 def test_an_order_is_found_by_our_id(make: Make, clock: FrozenWallClock) -> None:
     with RawServer(answer(200, hyperswitch_refund()), answer(404, NOT_THERE)) as server:
         adapter = make(server.url)
-        processor_refund = adapter.ordered(REFUND_ID, "pay-1", clock.deadline())
+        processor_refund = adapter.find_by_key(REFUND_ID, "pay-1", clock.deadline())
         assert processor_refund is not None
-        assert processor_refund.order_id == REFUND_ID
-        assert adapter.ordered(REFUND_ID, "pay-1", clock.deadline()) is None
+        assert processor_refund.instruction_id == REFUND_ID
+        assert adapter.find_by_key(REFUND_ID, "pay-1", clock.deadline()) is None
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_what_is_no_answer_to_the_question_is_no_absence(
     make: Make, clock: FrozenWallClock, status: int, body: Any
 ) -> None:
     with RawServer(answer(status, body)) as server, pytest.raises(UnreadableAnswerError):
-        make(server.url).ordered(REFUND_ID, "pay-1", clock.deadline())
+        make(server.url).find_by_key(REFUND_ID, "pay-1", clock.deadline())
 
 
 def test_a_payment_is_read_in_minor_units_with_its_refunds(read_charge: Any) -> None:
@@ -136,12 +136,12 @@ def test_a_payment_is_read_in_minor_units_with_its_refunds(read_charge: Any) -> 
     assert (charge.id, charge.money, charge.refunded) == ("pay-1", Money(9999, "usd"), 2500)
     assert (charge.status, charge.method) == (ChargeStatus.REFUNDABLE, "card")
     (processor_refund,) = charge.processor_refunds
-    assert (processor_refund.id, processor_refund.order_id) == (REFUND_ID, REFUND_ID)
+    assert (processor_refund.id, processor_refund.instruction_id) == (REFUND_ID, REFUND_ID)
 
 
 def test_a_refund_with_an_id_of_another_make_is_nobodys_order(read_charge: Any) -> None:
     charge = read_charge(refunds=[hyperswitch_refund(refund_id="ref_made_in_the_dashboard")])
-    assert [item.order_id for item in charge.processor_refunds] == [None]
+    assert [item.instruction_id for item in charge.processor_refunds] == [None]
 
 
 def test_a_key_that_may_be_cut_names_no_order(make: Make, clock: FrozenWallClock) -> None:
@@ -149,7 +149,7 @@ def test_a_key_that_may_be_cut_names_no_order(make: Make, clock: FrozenWallClock
     with RawServer(answer(200, hyperswitch_payment(refunds=listed))) as server:
         charge = make(server.url, refund_id_max=30).charge("pay-1", clock.deadline())
     assert charge.processor_refunds is not None
-    assert [item.order_id for item in charge.processor_refunds] == [None]
+    assert [item.instruction_id for item in charge.processor_refunds] == [None]
 
 
 def test_null_in_place_of_the_list_means_no_refunds(read_charge: Any) -> None:

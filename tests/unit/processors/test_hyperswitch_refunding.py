@@ -11,7 +11,7 @@ from refund_bridge.domain.instruction import Aborted, Accepted, Outcome, Rejecte
 from refund_bridge.domain.money import Money
 from refund_bridge.processors.hyperswitch.adapter import Hyperswitch
 from tests.unit.processors.adapters import (
-    ORDER,
+    INSTRUCTION,
     REFUND_ID,
     hyperswitch_error,
     hyperswitch_refund,
@@ -32,7 +32,7 @@ def outcome_of(http: DeadlineHttp, key: StoredKey, clock: FrozenWallClock) -> An
     def ask(*scripts: Any, key_max: int = 64, **changes: Any) -> tuple[Outcome, RawServer]:
         with RawServer(*scripts) as server:
             adapter = Hyperswitch(base_url=server.url, key=key, http=http, refund_id_max=key_max)
-            return adapter.refund(replace(ORDER, **changes), clock.deadline()), server
+            return adapter.refund(replace(INSTRUCTION, **changes), clock.deadline()), server
 
     return ask
 
@@ -109,7 +109,7 @@ def test_an_amount_that_it_cannot_be_told_is_not_asked_for(outcome_of: Any) -> N
 def test_an_accepted_refund_says_what_it_is(outcome_of: Any) -> None:
     outcome, _ = outcome_of(answer(200, hyperswitch_refund()))
     processor_refund = outcome.processor_refund
-    assert (processor_refund.id, processor_refund.order_id) == (REFUND_ID, REFUND_ID)
+    assert (processor_refund.id, processor_refund.instruction_id) == (REFUND_ID, REFUND_ID)
     assert processor_refund.processor_status == "succeeded"
     assert processor_refund.refunded_at_ms == 1_714_528_984_000
     assert processor_refund.created_at_ms == 1_714_528_980_000
@@ -123,7 +123,7 @@ def test_a_refusal_gives_its_reason_where_there_is_one(outcome_of: Any) -> None:
 
 @pytest.mark.parametrize("code", ["HE_01", "RE_01"])
 def test_a_repeat_that_is_refused_is_read(outcome_of: Any, code: str) -> None:
-    # Given that a refund has this id, by an order that nobody knows the outcome of
+    # Given that a refund has this id, by an instruction that nobody knows the outcome of
     refused = answer(400, hyperswitch_error(code, "Duplicate refund request."))
 
     # When it is ordered again, then what there is is read, and is what was asked for
@@ -233,4 +233,7 @@ def test_a_shorter_key_is_the_beginning_of_our_id(outcome_of: Any) -> None:
     assert sent_json(server.arrived[0].body)["refund_id"] == key
     assert server.requests[1] == f"GET /refunds/{key}?force_sync=true"
     assert isinstance(outcome, Accepted)
-    assert (outcome.processor_refund.id, outcome.processor_refund.order_id) == (key, REFUND_ID)
+    assert (outcome.processor_refund.id, outcome.processor_refund.instruction_id) == (
+        key,
+        REFUND_ID,
+    )

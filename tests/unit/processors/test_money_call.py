@@ -21,7 +21,7 @@ from refund_bridge.domain.instruction import (
 )
 from refund_bridge.ports.processor import Processor
 from refund_bridge.refunding.send import sent_with_a_valid_credential
-from tests.unit.processors.adapters import ADAPTERS, ORDER, Adapting
+from tests.unit.processors.adapters import ADAPTERS, INSTRUCTION, Adapting
 from tests.unit.processors.doubles import FrozenWallClock, StoredKey
 from tests.unit.processors.raw_server import (
     RawServer,
@@ -58,15 +58,15 @@ class Desk:
         return self._adapting.make(url, self._key, self._http)
 
     def ask(self, *scripts: Script, repeated: bool = False) -> tuple[Outcome, RawServer]:
-        order = replace(ORDER, repeated=repeated)
+        instruction = replace(INSTRUCTION, repeated=repeated)
         with RawServer(*scripts) as server:
-            return self.at(server.url).refund(order, self._clock.deadline()), server
+            return self.at(server.url).refund(instruction, self._clock.deadline()), server
 
     def ask_as_it_is_sent(self, *scripts: Script) -> tuple[Outcome, RawServer]:
-        """As ``order.sent_with_a_valid_credential`` sends it."""
+        """As ``instruction.sent_with_a_valid_credential`` sends it."""
         with RawServer(*scripts) as server:
             processor, deadline = self.at(server.url), self._clock.deadline()
-            send = partial(processor.refund, ORDER, deadline)
+            send = partial(processor.refund, INSTRUCTION, deadline)
             return sent_with_a_valid_credential(send), server
 
     def close(self) -> None:
@@ -86,7 +86,7 @@ def test_any_2xx_that_agrees_is_accepted(desk: Desk, adapting: Adapting, status:
     assert isinstance(outcome, Accepted)
     assert (outcome.processor_refund.payment_id, outcome.processor_refund.money) == (
         "pay-1",
-        ORDER.money,
+        INSTRUCTION.money,
     )
     assert server.requests == [adapting.money_call]
 
@@ -242,12 +242,14 @@ def test_without_a_key_nothing_is_sent(desk: Desk, key: StoredKey) -> None:
 def test_a_refused_connection_is_aborted(desk: Desk, clock: FrozenWallClock) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    assert desk.at(url).refund(ORDER, clock.deadline()) == Aborted("the connection was refused")
+    assert desk.at(url).refund(INSTRUCTION, clock.deadline()) == Aborted(
+        "the connection was refused"
+    )
 
 
 def test_a_deadline_that_is_over_sends_nothing(desk: Desk, clock: FrozenWallClock) -> None:
     with RawServer() as server:
-        outcome = desk.at(server.url).refund(ORDER, clock.deadline(0))
+        outcome = desk.at(server.url).refund(INSTRUCTION, clock.deadline(0))
     assert isinstance(outcome, Aborted)
     assert server.requests == []
 

@@ -54,7 +54,7 @@ def test_what_a_processor_can_do_is_enough_to_settle_by(name: str) -> None:
     can = REGISTRY[name].capabilities
     assert can.looks_up
     if can.dedupes is Dedupe.BY_LOOK_UP:
-        # Without a key an order is found again only on its payment.
+        # Without a key an instruction is found again only on its payment.
         assert LookUp.BY_PAYMENT in can.looks_up
 
 

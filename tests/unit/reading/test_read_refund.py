@@ -69,8 +69,8 @@ def abandoned(world: World) -> Refund:
     class Killed(BaseException):
         pass
 
-    def killed(order: object) -> ReplyLost:
-        world.processor.books.arrive(order)  # type: ignore[arg-type]
+    def killed(instruction: object) -> ReplyLost:
+        world.processor.books.arrive(instruction)  # type: ignore[arg-type]
         raise Killed
 
     world.processor.decide = killed
@@ -136,7 +136,7 @@ class TestLooking:
         assert sync(world, refund).state is State.SUCCEEDED
 
     def test_so_is_what_a_person_should_decide(self, world: World) -> None:
-        # Given a refund in review, whose order arrives long after the hold
+        # Given a refund in review, whose instruction arrives long after the hold
         world.processor.fates.append(ExecutedLate(HOLD_MS + 8 * 3_600_000))
         refund = world.refund("k", amount=2500).refund
         world.settle_for(HOLD_MS + 2 * 3_600_000)

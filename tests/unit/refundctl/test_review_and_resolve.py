@@ -60,8 +60,8 @@ class TestReview:
     def test_another_amount_under_our_order_is_told_from_what_is_not_ours(
         self, world: World, operator: Operator
     ) -> None:
-        # Given an order without an answer, of which 24.00 went out instead of 25.00
-        world.processor.books.names_orders = True
+        # Given an instruction without an answer, of which 24.00 went out instead of 25.00
+        world.processor.books.names_instructions = True
         world.processor.fates.append(ReplyLost())
         refund = world.refund("k", amount=2500).refund
         (moved,) = world.processor.books.refunds.values()

@@ -1,4 +1,4 @@
-"""A processor that keeps our refund's id as the order's key: nothing has to be guessed."""
+"""A processor that keeps our refund's id as the instruction's key: nothing has to be guessed."""
 
 from dataclasses import replace
 
@@ -35,16 +35,16 @@ def world(request: pytest.FixtureRequest) -> World:
 
 
 def repeated(world: World) -> list[bool]:
-    """Of each order that was handed over, whether it was said to be repeated."""
-    return [order.repeated for order in world.processor.orders]
+    """Of each instruction that was handed over, whether it was said to be repeated."""
+    return [instruction.repeated for instruction in world.processor.instructions]
 
 
 class TestTurnedDown:
-    """The processor said that it had not executed the order, and has."""
+    """The processor said that it had not executed the instruction, and has."""
 
     @pytest.mark.parametrize("fate", [Answered(422, "No."), Answered(401)])
     def test_a_later_look_by_its_key_finds_it(self, world: World, fate: Answered) -> None:
-        # Given an order that was turned down, and is executed half an hour later
+        # Given an instruction that was turned down, and is executed half an hour later
         world.processor.fates.append(fate)
         refund = world.refund("k", amount=2500).refund
         world.live_for(HOUR_MS // 2)
@@ -81,7 +81,7 @@ class TestTurnedDown:
 
 
 class TestFound:
-    """The order was executed, and its answer lost."""
+    """The instruction was executed, and its answer lost."""
 
     def test_it_is_found_by_its_key_though_others_are_alike(self, world: World) -> None:
         # Given a refund that was executed, its answer lost, and one of the same amount beside it
@@ -101,7 +101,7 @@ class TestFound:
         assert repeated(world) == [False]
 
     def test_one_that_failed_there_has_failed_in_the_processors_words(self, world: World) -> None:
-        # Given an order that the processor took and then failed, and whose answer was lost
+        # Given an instruction that the processor took and then failed, and whose answer was lost
         world.processor.books.conduct = Conduct(ProcessorRefundStatus.FAILED)
         world.processor.fates.append(ReplyLost())
         world.refund("k", amount=2500)
@@ -116,8 +116,8 @@ class TestFound:
         class Killed(BaseException):
             pass
 
-        def killed(order: object) -> Executed:
-            world.processor.books.arrive(order)  # type: ignore[arg-type]
+        def killed(instruction: object) -> Executed:
+            world.processor.books.arrive(instruction)  # type: ignore[arg-type]
             raise Killed
 
         world.processor.decide = killed
@@ -133,17 +133,17 @@ class TestFound:
 
 
 class TestHandedOverAgain:
-    """The order did not arrive, as far as the processor says."""
+    """The instruction did not arrive, as far as the processor says."""
 
     def test_the_second_time_that_it_is_not_known_it_is_sent_again(self, world: World) -> None:
-        # Given an order that was lost on its way
+        # Given an instruction that was lost on its way
         world.processor.fates.append(RequestLost())
         refund = world.refund("k", amount=2500).refund
         # When settling looks once, and once more
         world.settle_due()
         assert repeated(world) == [False]
         world.settle_for(2 * STEP_MS)
-        # Then the same order went out again, said to be repeated, and moved money once
+        # Then the same instruction went out again, said to be repeated, and moved money once
         assert repeated(world) == [False, True]
         assert world.stored("k").state is State.SUCCEEDED
         (processor_refund,) = world.processor.moved_by(refund.id)
@@ -154,7 +154,7 @@ class TestHandedOverAgain:
     def test_an_order_that_arrives_late_after_all_moves_no_second_amount(
         self, world: World
     ) -> None:
-        # Given an order that arrives after it was repeated
+        # Given an instruction that arrives after it was repeated
         world.processor.fates.append(ExecutedLate(10 * STEP_MS))
         refund = world.refund("k", amount=2500).refund
         world.settle_for(20 * STEP_MS)
@@ -166,7 +166,7 @@ class TestHandedOverAgain:
     def test_it_is_repeated_a_few_times_at_most_and_then_a_person_decides(
         self, world: World
     ) -> None:
-        # Given a processor at which no order ever arrives
+        # Given a processor at which no instruction ever arrives
         world.processor.decide = lambda _: RequestLost()
         world.refund("k", amount=2500)
         # When the hold is over, which begins anew with every order
@@ -185,7 +185,7 @@ class TestHandedOverAgain:
         world.settle_for(5 * STEP_MS)
         last_sent_ms = world.stored("k").last_sent_at_ms
         assert last_sent_ms > (world.stored("k").started_at_ms or 0)
-        # When the hold after the first order is over
+        # When the hold after the first instruction is over
         world.settle_for(HOLD_MS - 5 * STEP_MS)
         # Then it has not failed: the last one may still arrive
         assert world.stored("k").state is State.UNKNOWN
@@ -193,7 +193,7 @@ class TestHandedOverAgain:
         assert world.stored("k").state is State.FAILED
 
     def test_what_refuses_a_repeat_says_nothing_of_the_order_before(self, world: World) -> None:
-        # Given an order that was lost, and a processor that refuses it the second time
+        # Given an instruction that was lost, and a processor that refuses it the second time
         world.processor.fates += [RequestLost(), Answered(422, "no balance")]
         refund = world.refund("k", amount=2500).refund
         world.settle_due()
@@ -205,7 +205,7 @@ class TestHandedOverAgain:
         assert (held.state, held.last_look) == (State.UNKNOWN, "handed over again: unknown")
 
     def test_somebody_who_only_asks_sends_nothing(self, world: World) -> None:
-        # Given an order that was lost, and looked up in vain already
+        # Given an instruction that was lost, and looked up in vain already
         world.processor.fates.append(RequestLost())
         refund = world.refund("k", amount=2500).refund
         world.settle_due()
@@ -217,7 +217,7 @@ class TestHandedOverAgain:
         assert repeated(world) == [False]
 
     def test_without_time_to_hear_the_answer_it_is_not_sent(self, world: World) -> None:
-        # Given an order that was lost and looked up in vain
+        # Given an instruction that was lost and looked up in vain
         world.processor.fates.append(RequestLost())
         refund = world.refund("k", amount=2500).refund
         world.settle_due()
@@ -239,7 +239,7 @@ class TestHandedOverAgain:
     def test_who_is_paused_for_long_before_sending_does_not_send(
         self, world: World, *, time_stood_still: bool, paused_ms: int, is_sent: bool
     ) -> None:
-        # Given an order that was lost and looked up in vain
+        # Given an instruction that was lost and looked up in vain
         world.processor.fates.append(RequestLost())
         refund = world.refund("k", amount=2500).refund
         world.settle_due()
@@ -249,7 +249,7 @@ class TestHandedOverAgain:
 
         def slowly(commit: Commit) -> None:
             at_once(commit)
-            if world.ledger.refunds[refund.id].repeats and not world.processor.orders[1:]:
+            if world.ledger.refunds[refund.id].repeats and not world.processor.instructions[1:]:
                 world.clock.wall_ms += paused_ms
                 world.clock.passed_ms += 0 if time_stood_still else paused_ms
 
@@ -272,7 +272,7 @@ class TestHandedOverAgain:
         assert repeated(world) == [False, True]
 
     def test_what_is_not_left_any_more_is_not_sent_again(self, world: World) -> None:
-        # Given a refund that failed, and one of everything whose order was lost
+        # Given a refund that failed, and one of everything whose instruction was lost
         world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         failed = world.refund("failed", amount=2500).refund
         bound_to = failed.processor_refund_id or ""
@@ -292,7 +292,7 @@ class TestHandedOverAgain:
         assert world.stored("k").state is State.REVIEW
 
     def test_what_is_found_is_not_sent_again(self, world: World) -> None:
-        # Given an order that was executed, its answer lost, and a first look in vain
+        # Given an instruction that was executed, its answer lost, and a first look in vain
         world.processor.fates.append(ReplyLost())
         world.refund("k", amount=2500)
         world.processor.is_down = True
@@ -303,7 +303,7 @@ class TestHandedOverAgain:
         assert (repeated(world), world.stored("k").state) == ([False], State.SUCCEEDED)
 
     def test_what_waits_for_a_person_is_not_sent_again(self, world: World) -> None:
-        # Given a lost order that somebody has put into review
+        # Given a lost instruction that somebody has put into review
         world.processor.fates.append(RequestLost())
         refund = world.refund("k", amount=2500).refund
         seen = replace(world.stored("k"), state=State.REVIEW, looks=5)
@@ -313,7 +313,7 @@ class TestHandedOverAgain:
         assert (repeated(world), world.stored("k").state) == ([False], State.REVIEW)
 
     def test_when_the_hold_is_over_it_is_too_late_to_begin(self, world: World) -> None:
-        # Given a lost order, and a processor that is away for as long as it may arrive
+        # Given a lost instruction, and a processor that is away for as long as it may arrive
         world.processor.fates.append(RequestLost())
         world.refund("k", amount=2500)
         world.processor.is_down = True
@@ -321,11 +321,11 @@ class TestHandedOverAgain:
         # When it is back
         world.processor.is_down = False
         world.settle_for(HOLD_MS)
-        # Then the order is not repeated after all that time
+        # Then the instruction is not repeated after all that time
         assert (repeated(world), world.stored("k").state) == ([False], State.REVIEW)
 
     def test_a_look_up_that_fails_is_no_reason_to_send(self, world: World) -> None:
-        # Given an order that was lost, and a processor that is away
+        # Given an instruction that was lost, and a processor that is away
         world.processor.fates.append(RequestLost())
         world.refund("k", amount=2500)
         world.processor.is_down = True
@@ -337,7 +337,7 @@ class TestKeyNotShown:
     """A processor that keeps keys and cannot be asked for one."""
 
     def test_the_order_is_repeated_which_is_as_safe(self, world: World) -> None:
-        # Given a lost order, where keys cannot be looked up
+        # Given a lost instruction, where keys cannot be looked up
         world.processor.reads_keys = False
         world.processor.fates.append(RequestLost())
         refund = world.refund("k", amount=2500).refund
@@ -349,7 +349,7 @@ class TestKeyNotShown:
 
     @pytest.mark.parametrize("after_hold", AfterHold)
     def test_it_never_fails_for_want_of_an_answer(self, after_hold: AfterHold) -> None:
-        # Given an order that nobody can tell of, and an operator who may want such to fail
+        # Given an instruction that nobody can tell of, and an operator who may want such to fail
         world = World(doors=("ccg",), after_hold=after_hold)
         world.pay()
         world.processor.reads_keys = False
@@ -361,7 +361,7 @@ class TestKeyNotShown:
         assert world.stored("k").state is State.REVIEW
 
     def test_three_looks_are_needed_however_late_they_come(self, world: World) -> None:
-        # Given a lost order that nobody has looked for until it was late
+        # Given a lost instruction that nobody has looked for until it was late
         world.processor.reads_keys = False
         world.processor.fates.append(RequestLost())
         refund = world.refund("k", amount=2500).refund
@@ -376,7 +376,7 @@ class TestKeyNotShown:
         assert states == [State.UNKNOWN, State.UNKNOWN, State.REVIEW]
 
     def test_somebody_who_only_asks_changes_nothing(self, world: World) -> None:
-        # Given an order that nobody can tell of, looked for often enough and long enough
+        # Given an instruction that nobody can tell of, looked for often enough and long enough
         world.processor.reads_keys = False
         world.processor.decide = lambda _: RequestLost()
         refund = world.refund("k", amount=2500).refund
@@ -392,11 +392,11 @@ class TestKeyNotShown:
     def test_the_fake_cannot_be_asked_then(self, world: World) -> None:
         world.processor.reads_keys = False
         with pytest.raises(UnreadableAnswerError):
-            world.processor.ordered("rfd_x", "charge-1", world.deadline())
+            world.processor.find_by_key("rfd_x", "charge-1", world.deadline())
 
 
 def test_where_nobody_can_tell_a_person_decides_at_once() -> None:
-    # Given a processor that shows nobody what became of an order
+    # Given a processor that shows nobody what became of an instruction
     world = World(doors=("hedge",))
     blind = replace(world.processor.capabilities, dedupes=Dedupe.NOT_AT_ALL)
     world.doors["hedge"] = FakeProcessor(world.clock, name="hedge", capabilities=blind)
@@ -412,7 +412,7 @@ def test_where_nobody_can_tell_a_person_decides_at_once() -> None:
 
 
 def test_another_refund_under_our_key_is_for_a_person(world: World) -> None:
-    # Given that our order is shown with another amount than it was sent with
+    # Given that our instruction is shown with another amount than it was sent with
     world.processor.fates.append(ReplyLost())
     refund = world.refund("k", amount=2500).refund
     (made,) = world.processor.books.refunds.values()

@@ -70,7 +70,7 @@ def test_the_resolved_amount_is_always_sent(world: World, name: str) -> None:
     # When the rest is asked for by leaving out the amount
     world.refund("k2")
     # Then the processor was told how much that is
-    assert [order.money for order in world.doors[name].orders] == [
+    assert [instruction.money for instruction in world.doors[name].instructions] == [
         Money(2500, "sgd"),
         Money(7499, "sgd"),
     ]
@@ -195,7 +195,7 @@ class TestInDoubt:
             world.refund("k", amount=2500)
         # Then it was a read that found out
         assert refused.value.code == "processor_unavailable"
-        assert world.doors[name].orders == []
+        assert world.doors[name].instructions == []
 
     @pytest.mark.parametrize("reads_keys", [True, False])
     def test_any_answer_will_do(self, world: World, *, reads_keys: bool) -> None:

@@ -204,7 +204,7 @@ class TestATraceThatLeadsNowhere:
         # Then more than was paid is not refunded by it
         with pytest.raises(PaymentLinkConflictError):
             world.refund("k", amount=9999)
-        assert world.processor.orders == []
+        assert world.processor.instructions == []
         assert world.payment().payment_record is None
 
     def test_a_refund_that_is_asked_for_links_the_payment(self, kept: World) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from refund_bridge.adapters.dynamodb.checks import ITEM_BYTES_MAX
 from refund_bridge.domain.errors import PaymentBusyError, PaymentNotRefundableError
-from refund_bridge.domain.instruction import RefundOrder
+from refund_bridge.domain.instruction import Instruction
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund import RefundType
 from refund_bridge.domain.state_machine import ReportState, State
@@ -63,7 +63,7 @@ def test_an_answer_that_says_nothing_leaves_the_refund_unknown_with_its_money_he
     # And nothing that the caller does sends it again
     world.clock.advance(3 * LEASE_MS)
     assert world.refund("k", amount=2500).refund.state is State.UNKNOWN
-    assert len(world.processor.orders) == 1
+    assert len(world.processor.instructions) == 1
     assert world.doorbell.rung == []
 
 
@@ -73,7 +73,7 @@ def test_another_refund_waits_while_one_may_be_moving_money(world: World) -> Non
     with pytest.raises(PaymentBusyError) as busy:
         world.refund("other", amount=99_999_999)  # tested before the amounts
     assert busy.value.details == {"blocking_refund": {"id": first.refund.id, "status": "pending"}}
-    assert len(world.processor.orders) == 1
+    assert len(world.processor.instructions) == 1
 
 
 def test_a_refused_credential_of_which_there_is_another_is_no_attempt(world: World) -> None:
@@ -82,14 +82,14 @@ def test_a_refused_credential_of_which_there_is_another_is_no_attempt(world: Wor
     # When a refund is asked for, then it is sent again at once, as the same attempt
     refund = world.refund("k").refund
     assert (refund.state, refund.attempt) == (State.SUCCEEDED, 1)
-    assert len(world.processor.orders) == 2
+    assert len(world.processor.instructions) == 2
     assert len(world.processor.moved_by(refund.id)) == 1
 
 
 def test_a_credential_that_stays_refused_is_sent_with_no_third_time(world: World) -> None:
     world.processor.fates.extend([Answered(403, replaced=True)] * 3)
     assert world.refund("k").refund.state is State.ABORTED
-    assert len(world.processor.orders) == 2
+    assert len(world.processor.instructions) == 2
     assert (world.payment().held, world.payment().slot) == (0, None)
 
 
@@ -106,7 +106,7 @@ def test_a_refusal_frees_the_money_and_spends_the_key(world: World) -> None:
     assert refused.refund.failure.message == "Insufficient balance."
     assert (world.payment().refundable, world.payment().slot) == (9999, None)
     assert world.refund("k").refund.state is State.REJECTED
-    assert len(world.processor.orders) == 1
+    assert len(world.processor.instructions) == 1
 
 
 def test_an_omitted_amount_is_what_is_left(world: World) -> None:
@@ -138,8 +138,8 @@ class TestOrder:
     def test_it_is_the_stored_refund(self, world: World) -> None:
         asked: dict[str, Any] = {"amount": 2500, "reason": "duplicate", "metadata": {"a": "b"}}
         refund = world.refund("k", **asked).refund
-        assert world.processor.orders == [
-            RefundOrder(
+        assert world.processor.instructions == [
+            Instruction(
                 refund_id=refund.id,
                 payment_id="charge-1",
                 money=Money(2500, "sgd"),
@@ -180,7 +180,7 @@ def test_a_history_that_has_grown_too_long_does_not_stop_the_outcome(
     world: World,
 ) -> None:
     # Given a refund whose history was filled to the limit while it was being sent
-    def meanwhile(order: object) -> ReplyLost:
+    def meanwhile(instruction: object) -> ReplyLost:
         refund = world.stored("k")
         line = why("note", text="x" * 1900)
         while len(refund.history) * 1900 < ITEM_BYTES_MAX:

@@ -27,7 +27,7 @@ class TestBeforeAnythingIsWritten:
     def no_trace(self, world: World) -> object:
         yield
         assert world.ledger.payment_of_record("pr_1") is None
-        assert world.processor.orders == []
+        assert world.processor.instructions == []
 
     def test_more_than_was_paid(self, world: World) -> None:
         with pytest.raises(RefundAmountExceededError) as refused:
@@ -95,7 +95,7 @@ class TestBeforeAnythingIsWritten:
             world.refund("k")
         (found,) = refused.value.details["found"]
         assert (found["field"], found["value"]) == ("metadata.hitpay_payment_id", written)
-        assert world.processor.orders == []
+        assert world.processor.instructions == []
 
     def test_an_invoice_that_names_another_charge_than_its_record(self, world: World) -> None:
         world.processor.add_charge("charge-2", Money(9999, "sgd"))
@@ -127,7 +127,7 @@ class TestLinks:
         world.book.books.records["pr_1"].metadata = {"hitpay_payment_id": "charge-2"}
         with pytest.raises(PaymentLinkConflictError):
             world.refund("other", amount=1)
-        assert len(world.processor.orders) == 1
+        assert len(world.processor.instructions) == 1
 
     @pytest.mark.parametrize("verify", list(VerifyCharge))
     def test_the_charge_is_read_as_often_as_the_stage_wants(self, verify: VerifyCharge) -> None:

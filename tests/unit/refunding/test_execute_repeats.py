@@ -26,7 +26,7 @@ def test_a_known_key_is_answered_from_the_ledger_with_both_providers_down(world:
     again = world.refund("k")
     assert again.replayed
     assert (again.refund, again.payment) == (first.refund, world.payment())
-    assert len(world.processor.orders) == 1
+    assert len(world.processor.instructions) == 1
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_key_that_comes_with_another_request_is_refused(
     world.refund("k", amount=2500)
     with pytest.raises(IdempotencyKeyReusedError):
         world.refund("k", **other)
-    assert len(world.processor.orders) == 1
+    assert len(world.processor.instructions) == 1
 
 
 @pytest.mark.parametrize("fate", [NotSent(), Answered(429), Answered(401), Answered(404)])
@@ -83,7 +83,7 @@ class TestKey:
         # Then this one finds what the other did
         answer = world.refund("k", amount=2500)
         assert (answer.replayed, answer.refund.state) == (True, State.SUCCEEDED)
-        assert len(world.processor.orders) == 1
+        assert len(world.processor.instructions) == 1
 
     def test_another_request_that_lost_the_race_for_the_key_is_refused(self, world: World) -> None:
         commit = world.ledger.commit
@@ -103,7 +103,7 @@ class TestKey:
         world.refund("k", amount=1)
         with pytest.raises(IdempotencyKeyReusedError):
             world.refund("k", amount=2)
-        assert len(world.processor.orders) == 1
+        assert len(world.processor.instructions) == 1
 
     @pytest.mark.parametrize(
         ("kind", "record"),

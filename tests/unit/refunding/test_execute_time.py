@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from refund_bridge.domain.errors import ProcessorUnavailableError
-from refund_bridge.domain.instruction import RefundOrder
+from refund_bridge.domain.instruction import Instruction
 from refund_bridge.domain.refund import RefundType
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.ports.ledger import Commit, LedgerUnavailableError
@@ -45,7 +45,7 @@ class TestTime:
         after_commit(world, pause)
         # When it goes on, then it sends only if the lease still covers the call
         answer = world.refund("k")
-        assert bool(world.processor.orders) is sent
+        assert bool(world.processor.instructions) is sent
         if not sent:
             assert answer.refund.state is State.ABORTED
             reason = "The lease ran out before the refund was sent."
@@ -63,7 +63,7 @@ class TestTime:
         world.processor.decide = refused_after_a_pause
         # When it goes on, then it sends again only if the lease still covers that
         world.refund("k")
-        assert len(world.processor.orders) == sent
+        assert len(world.processor.instructions) == sent
 
     @pytest.mark.parametrize(("left_ms", "sent"), [(SEND_MS_MIN, True), (SEND_MS_MIN - 1, False)])
     def test_the_time_has_to_cover_the_shortest_call(
@@ -75,7 +75,7 @@ class TestTime:
 
         after_commit(world, pause)
         answer = world.refund("k")
-        assert bool(world.processor.orders) is sent
+        assert bool(world.processor.instructions) is sent
         if not sent:
             reason = "The time ran out before the refund was sent."
             assert answer.refund.history[-1].evidence["reason"] == reason
@@ -133,9 +133,9 @@ class TestRecording:
         self.sending_takes(world, 24_000)
         sent = world.processor.decide
 
-        def sending(order: RefundOrder) -> Executed:
+        def sending(instruction: Instruction) -> Executed:
             world.ledger.commit = slow  # type: ignore[method-assign, assignment]
-            sent(order)
+            sent(instruction)
             return Executed()
 
         world.processor.decide = sending
@@ -155,7 +155,7 @@ class TestRecording:
         assert refund.next_check_ms is not None
 
     def sending_takes(self, world: World, milliseconds: int) -> None:
-        def decide(_: RefundOrder) -> Executed:
+        def decide(_: Instruction) -> Executed:
             world.clock.advance(milliseconds)
             return Executed()
 

@@ -65,7 +65,7 @@ def test_the_answer_that_still_comes_is_waited_for(ends_after_ms: int) -> None:
     answer = execute(asked(world), world.clock.deadline(PROVIDER_BUDGET_MS), allowed)
     assert answer.replayed
     assert answer.refund.state is State.SUCCEEDED
-    assert len(world.processor.orders) == 1
+    assert len(world.processor.instructions) == 1
 
 
 def test_one_that_takes_longer_is_told_as_in_use_before_the_gateway_gives_up() -> None:

@@ -184,7 +184,8 @@ class TestLearning:
 
     @pytest.mark.parametrize(
         ("amount", "age_ms", "linked"),
-        # Another zone makes it seem hours older than the order; of two days no clock is the cause.
+        # Another zone makes it seem hours older than the instruction; of two days no clock is the
+        # cause.
         [(2500, 0, True), (2500, 8 * HOUR_MS, True), (2500, 48 * HOUR_MS, False), (2499, 0, False)],
     )
     def test_one_that_a_failed_refund_may_be_after_all_is_linked_to_it(
@@ -210,7 +211,7 @@ class TestLearning:
 
     def test_one_that_shows_its_order_is_that_refund_after_all(self, world: World) -> None:
         # Given two refunds of one amount that failed without evidence
-        world.processor.books.names_orders = True
+        world.processor.books.names_instructions = True
         for key in ("k1", "k2"):
             world.processor.fates.append(RequestLost())
             failed = world.refund(key, amount=2500).refund
@@ -218,7 +219,7 @@ class TestLearning:
             world.ledger.payments[CHARGE] = replace(world.payment(), slot=None)
         both = (world.stored("k1").id, world.stored("k2").id)
         world.ledger.payments[CHARGE] = replace(world.payment(), doubtful=both)
-        # When a processor refund shows up that says whose order it is
+        # When a processor refund shows up that says whose instruction it is
         charge = world.processor.books.charges["charge-1"]
         world.processor.books.move(charge, Money(2500, "sgd"), world.stored("k2").id)
         world.observe(CHARGE, world.deadline())
@@ -231,7 +232,7 @@ class TestLearning:
 
     def test_one_that_shows_an_order_of_nobody_is_imported(self, world: World) -> None:
         world.refund("k", amount=1)
-        world.processor.books.names_orders = True
+        world.processor.books.names_instructions = True
         charge = world.processor.books.charges["charge-1"]
         world.processor.books.move(charge, Money(2500, "sgd"), refund_id_of("k3", STAGE))
         world.observe(CHARGE, world.deadline())

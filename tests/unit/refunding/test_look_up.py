@@ -8,7 +8,7 @@ import pytest
 
 from refund_bridge.domain.charge import Charge, ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.evidence import Ambiguous, Found
-from refund_bridge.domain.instruction import Accepted, RefundOrder
+from refund_bridge.domain.instruction import Accepted, Instruction
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment, unlinked_payment_key
 from refund_bridge.domain.refund import ReferenceType
@@ -37,8 +37,8 @@ class World:
         capabilities = replace(HitPay.capabilities, looks_up=frozenset(looks_up))
         self.processor = FakeProcessor(self.clock, capabilities=capabilities)
         self.processor.add_charge("pay-1", Money(9999, "sgd"))
-        order = RefundOrder(refund_id="rfd_1", payment_id="pay-1", money=Money(2500, "sgd"))
-        outcome = self.processor.refund(order, self.clock.deadline())
+        instruction = Instruction(refund_id="rfd_1", payment_id="pay-1", money=Money(2500, "sgd"))
+        outcome = self.processor.refund(instruction, self.clock.deadline())
         assert isinstance(outcome, Accepted)
         self.id = outcome.processor_refund.id
 
@@ -147,7 +147,7 @@ class TestNobodyIsAsked:
 
 @pytest.mark.parametrize("owner", ["rfd_other", None])
 def test_what_our_key_shows_is_not_ours_if_another_refund_has_it(owner: str | None) -> None:
-    # Given an order that was executed, and a processor refund that may be claimed
+    # Given an instruction that was executed, and a processor refund that may be claimed
     world = Refunds(doors=("hyperswitch",))
     world.pay()
     world.processor.fates.append(ReplyLost())

@@ -166,7 +166,7 @@ class TestIntent:
         with pytest.raises(AttemptsSpentError, match="in 100 attempts") as spent:
             world.refund("k")
         assert spent.value.details == {"refund": refund.id, "attempts": 100}
-        assert len(world.processor.orders) == 1
+        assert len(world.processor.instructions) == 1
 
     def test_an_attempt_counts_its_own_look_ups(self, world: World) -> None:
         world.processor.fates.append(NotSent())
@@ -410,7 +410,7 @@ class TestRaces:
         assert busy.value.details == {"blocking_refund": None}
         assert busy.value.retry_after_s == 2
         assert len(gate.commits) == 8
-        assert world.processor.orders == []
+        assert world.processor.instructions == []
 
     def test_a_key_that_another_call_took_is_that_calls(self, world: World, gate: Gate) -> None:
         # Given another call with the same key that reserves it just before this one
@@ -477,7 +477,7 @@ class TestReplyLost:
         gate.mishaps.append(gate.lost)
         with pytest.raises(OutcomeUnknownError):
             world.refund("k")
-        assert world.processor.orders == []
+        assert world.processor.instructions == []
 
     def test_an_intent_of_another_call_is_not_taken_for_ours(
         self, world: World, gate: Gate
@@ -513,7 +513,7 @@ class TestReplyLost:
         gate.mishaps.append(moved_on)
         with pytest.raises(OutcomeUnknownError):
             world.refund("k")
-        assert world.processor.orders == []
+        assert world.processor.instructions == []
 
     def test_a_refund_whose_payment_is_not_there_is_not_sent(
         self, world: World, gate: Gate

@@ -1,11 +1,11 @@
-"""A ledger that has forgotten a refund, where the processor shows whose order moved the money."""
+"""A ledger that has forgotten a refund, where the processor shows who moved the money."""
 
 from dataclasses import replace
 
 import pytest
 
 from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
-from refund_bridge.domain.instruction import RefundOrder
+from refund_bridge.domain.instruction import Instruction
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.state_machine import State
 from refund_bridge.reporting.report import Reported
@@ -13,14 +13,14 @@ from tests.fakes.world import STEP_MS, World
 
 
 class TestALedgerThatWasRestored:
-    """It has forgotten a refund, and the processor shows whose order moved the money."""
+    """It has forgotten a refund, and the processor shows whose instruction moved the money."""
 
     @pytest.fixture(params=["hedge", "hyperswitch"])
     def world(self, request: pytest.FixtureRequest) -> World:
         """A refund that was executed, and a ledger that was restored to before it."""
         made = World(doors=(request.param,))
         made.pay()
-        made.processor.books.names_orders = True
+        made.processor.books.names_instructions = True
         made.refund("k", amount=2500)
         made.ledger.refunds.clear()
         made.ledger.payments.clear()
@@ -31,7 +31,7 @@ class TestALedgerThatWasRestored:
     def test_it_is_not_executed_a_second_time(self, world: World) -> None:
         # When its caller repeats it
         refund = world.refund("k", amount=2500).refund
-        # Then it is bound to what its first order moved, and Stripe hears of that once
+        # Then it is bound to what its first instruction moved, and Stripe hears of that once
         (moved,) = world.processor.books.refunds.values()
         assert (refund.state, refund.processor_refund_id) == (
             State.SUCCEEDED,
@@ -50,12 +50,12 @@ class TestALedgerThatWasRestored:
         assert world.stored("k").state is State.REVIEW
 
     def test_one_that_failed_there_may_be_made_again(self) -> None:
-        # Given an order that failed at the processor, which keeps no keys
+        # Given an instruction that failed at the processor, which keeps no keys
         world = World(doors=("hedge",))
         world.pay()
-        world.processor.books.names_orders = True
+        world.processor.books.names_instructions = True
         failed = world.processor.books.arrive(
-            RefundOrder(
+            Instruction(
                 refund_id=world.command("k").refund_id,
                 payment_id="charge-1",
                 money=Money(2500, "sgd"),

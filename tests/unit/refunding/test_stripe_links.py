@@ -99,7 +99,7 @@ def refused(world: World, **asked: Any) -> RefundBridgeError:
     """The error, with nothing sent."""
     with pytest.raises(RefundBridgeError) as told:
         world.refund("k", **asked)
-    assert world.processor.orders == []
+    assert world.processor.instructions == []
     return told.value
 
 

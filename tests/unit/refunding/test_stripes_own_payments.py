@@ -87,7 +87,7 @@ class TestWhichTheyAre:
         assert (refund.state, refund.processor) == (State.SUCCEEDED, "stripe")
         assert (refund.processor_payment_id, refund.payment_intent) == ("ch_1", "pi_1")
         assert at_stripe(world) == [2500]
-        assert world.doors["hitpay"].orders == []
+        assert world.doors["hitpay"].instructions == []
 
     def test_an_invoice_may_have_been_paid_by_a_charge(self, world: World) -> None:
         invoice(world, InvoicePaymentKind.CHARGE, "ch_1")
@@ -191,7 +191,7 @@ class TestWhatIsNotRefundedThere:
     def refused(self, world: World, kind: type[RefundBridgeError], **way: Any) -> RefundBridgeError:
         with pytest.raises(kind) as refused:
             world.refund("k", **way)
-        assert world.doors["stripe"].orders == []
+        assert world.doors["stripe"].instructions == []
         assert world.ledger.refunds == {}
         return refused.value
 
@@ -337,7 +337,7 @@ class TestWhatIsUnknown:
         assert world.stored("k").state is State.SUCCEEDED
         world.refund("k", amount=2500, **BY_INTENT)
         assert at_stripe(world) == [2500]
-        assert len(world.doors["stripe"].orders) == 1
+        assert len(world.doors["stripe"].instructions) == 1
 
     def test_it_is_never_recognised_by_its_amount(self, world: World) -> None:
         # Given a refund that never arrived, and one of its amount that somebody made at once
@@ -348,7 +348,7 @@ class TestWhatIsUnknown:
         world.settle_for(HOLD_MS + DAY_MS, every_ms=30 * STEP_MS)
         # Then a person decides about ours; and nothing was sent again
         assert world.stored("k").state is State.REVIEW
-        assert len(world.doors["stripe"].orders) == 1
+        assert len(world.doors["stripe"].instructions) == 1
 
 
 class TestWhatOthersRefundThere:

@@ -16,7 +16,7 @@ from refund_bridge.domain.errors import (
     PaymentNotLinkedError,
     RefundAmountExceededError,
 )
-from refund_bridge.domain.instruction import UnlinkedOrder
+from refund_bridge.domain.instruction import UnlinkedInstruction
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund import (
     PaymentMethodKind,
@@ -72,8 +72,8 @@ class TestWithoutARecord:
         refund = world.refund("k", **asked).refund
         again = world.refund("k", **asked)
         # Then it was sent once, exactly as asked
-        assert world.processor.orders == [
-            UnlinkedOrder(
+        assert world.processor.instructions == [
+            UnlinkedInstruction(
                 refund_id=refund.id,
                 money=Money(2500, "usd"),
                 payment_method="method-1",
@@ -125,7 +125,7 @@ class TestWithoutARecord:
         assert world.stored("k").state is State.SUCCEEDED
         assert len(world.processor.moved_by(refund.id)) == 1
         repeated = [False, True] if isinstance(fate, RequestLost) else [False]
-        assert [order.repeated for order in world.processor.orders] == repeated
+        assert [instruction.repeated for instruction in world.processor.instructions] == repeated
 
     def test_it_is_followed_until_it_ends(self, world: World) -> None:
         world.processor.books.conduct = Conduct(
@@ -156,7 +156,7 @@ class TestWithoutARecord:
         with pytest.raises(InvalidRequestError) as refused:
             world.refund("k", **unlinked(processor="hitpay"))
         assert refused.value.details["fields"][0]["path"] == "processor"
-        assert world.doors["hitpay"].orders == []
+        assert world.doors["hitpay"].instructions == []
         assert world.ledger.refunds == {}
 
     def test_nor_who_is_not_set_up(self, world: World) -> None:
@@ -169,7 +169,7 @@ class TestWithoutARecord:
             world.refund("k", **unlinked(**{missing: None}))
         reason = "needs processor, amount and currency beside it"
         assert refused.value.details == {"fields": [{"path": "payment_method", "reason": reason}]}
-        assert world.processor.orders == []
+        assert world.processor.instructions == []
 
 
 class TestWithARecord:
@@ -239,7 +239,7 @@ class TestWithARecord:
         record(world, metadata={"hitpay_payment_id": "charge-1"})
         with pytest.raises(PaymentLinkConflictError):
             world.refund("k", **unlinked(report_to="pr_1"))
-        assert world.processor.orders == []
+        assert world.processor.instructions == []
 
     def test_the_record_books_no_payment_then(self, world: World) -> None:
         record(world)
@@ -260,4 +260,4 @@ class TestWithARecord:
     def test_a_record_that_stripe_does_not_know_is_refused(self, world: World) -> None:
         with pytest.raises(PaymentNotFoundError):
             world.refund("k", **unlinked(report_to="pr_9"))
-        assert world.processor.orders == []
+        assert world.processor.instructions == []

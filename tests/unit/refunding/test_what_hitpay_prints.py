@@ -21,7 +21,7 @@ from tests.fakes.world import World
 from tests.unit.processors.doubles import StoredKey
 from tests.unit.processors.raw_server import RawServer, Script, answer
 
-ORDER, READ = "POST /v1/refund", "GET /v1/charges/charge-1"
+INSTRUCTION, READ = "POST /v1/refund", "GET /v1/charges/charge-1"
 WRONG_KEY = answer(403, {"message": "Invalid business api key"})
 TOO_MUCH = "Total refund amount must be less than payment amount."
 LISTED = {"id": "ref-1", "amount_refunded": "99.99", "status": None}
@@ -97,7 +97,7 @@ def test_a_wrong_key_beside_a_new_one_costs_the_caller_nothing(
 def test_a_wrong_key_without_another_spends_nothing_and_rings(
     shop: Shop, scripts: tuple[Script, ...]
 ) -> None:
-    # Given that HitPay refuses the key, before the order or at the order
+    # Given that HitPay refuses the key, before the instruction or at the instruction
     told, _ = shop.refunds(*scripts)
     assert code_of(told) == (503, "processor_unavailable")
     assert "credential_refused" in shop.ends()
@@ -121,7 +121,7 @@ def test_a_refusal_is_told_in_hitpays_words_and_holds_nothing(
     told, hitpay = shop.refunds(charge(), *scripts)
     assert code_of(told) == (402, "refund_rejected")
     assert sentence in told.body["error"]["message"]
-    assert hitpay.requests.count(ORDER) == 1
+    assert hitpay.requests.count(INSTRUCTION) == 1
     assert shop.world.payment().refundable == 9999
 
 
@@ -132,7 +132,7 @@ def test_a_refund_of_the_older_form_has_happened_if_its_charge_holds_it(shop: Sh
     partly = {"status": "refunded", "refunded_amount": "99.99", "refunds": [LISTED]}
     told, hitpay = shop.refunds(charge(), made, made, charge(**partly))
     assert (told.status, told.body["status"]) == (201, "succeeded")
-    assert hitpay.requests == [READ, ORDER, "GET /v1/refund/ref-1", READ]
+    assert hitpay.requests == [READ, INSTRUCTION, "GET /v1/refund/ref-1", READ]
 
 
 def test_on_a_charge_that_contradicts_itself_nothing_is_sent_and_it_rings(shop: Shop) -> None:
@@ -162,5 +162,5 @@ def test_a_payment_requests_id_leads_to_its_one_payment(shop: Shop) -> None:
     )
     told, hitpay = shop.refunds(unknown, asked_for, charge(), refund())
     assert told.status == 201
-    assert hitpay.requests[1:] == ["GET /v1/payment-requests/req-1", READ, ORDER]
+    assert hitpay.requests[1:] == ["GET /v1/payment-requests/req-1", READ, INSTRUCTION]
     assert shop.world.stored("k").state is State.SUCCEEDED

@@ -132,7 +132,7 @@ class TestTwoClocks:
     def test_our_lost_order_and_a_dashboard_refund_of_one_amount_are_both_told(
         self, world: World, milliseconds: int
     ) -> None:
-        # Given our first order, whose answer is lost, and which the charge shows only later
+        # Given our first instruction, whose answer is lost, and which the charge shows only later
         world.clock.advance(milliseconds)
         world.processor.fates.append(ExecutedLate(5 * STEP_MS))
         world.refund("ours", amount=4000)
@@ -732,7 +732,8 @@ class TestAPaymentThatCannotBeRead:
     def test_an_unknown_refund_goes_to_a_person_who_can_close_it(
         self, world: World, resolve: ResolveRefund
     ) -> None:
-        # Given our order, whose answer is lost, and a charge that contradicts itself from then on
+        # Given our instruction, whose answer is lost, and a charge that contradicts itself from
+        # then on
         world.processor.fates.append(RequestLost())
         world.refund("ours", amount=4000)
         world.processor.charge = unreadable  # type: ignore[method-assign, assignment]
@@ -848,7 +849,7 @@ class TestAProcessorThatGivesNoAnswer:
     def test_an_unknown_refund_is_decided_after_twice_the_hold(
         self, world: World, resolve: ResolveRefund, decision: Decision
     ) -> None:
-        # Given our order, whose answer is lost, and a processor that is gone from then on
+        # Given our instruction, whose answer is lost, and a processor that is gone from then on
         world.processor.fates.append(RequestLost())
         refund = world.refund("ours", amount=4000).refund
         world.processor.is_down = True
@@ -856,7 +857,7 @@ class TestAProcessorThatGivesNoAnswer:
         assert world.stored("ours").state is State.UNKNOWN
         with pytest.raises(ResolutionRefusedError):
             resolve.weigh(refund.id, decision, world.deadline())
-        # When that has lasted for twice as long as an order may take, then a person decides
+        # When that has lasted for twice as long as an instruction may take, then a person decides
         world.live_for(2 * HOUR, every_ms=HOUR)
         agreed = resolve.weigh(refund.id, decision, world.deadline())
         resolve.carry_out(refund.id, decision, agreed, world.deadline())
@@ -962,7 +963,7 @@ class TestImports:
 
 
 class TestAnotherAccount:
-    """An order is not looked for where it was not sent."""
+    """An instruction is not looked for where it was not sent."""
 
     def test_an_unknown_refund_is_neither_found_nor_repeated_there(self) -> None:
         world = paid_world("hyperswitch")
@@ -973,7 +974,7 @@ class TestAnotherAccount:
         world.live_for(27 * HOUR, every_ms=5 * STEP_MS)
         # Then a person decides, although this account shows a refund under our key
         assert world.stored("ours").state is State.REVIEW
-        assert len(world.processor.orders) == 1
+        assert len(world.processor.instructions) == 1
         assert world.noted("sent_to_another_account") != []
 
 
@@ -1034,7 +1035,8 @@ class TestSeenMeanwhile:
 
     @pytest.mark.parametrize("door", ["hitpay", "hedge"])
     def test_a_refund_of_others_is_told_when_ours_has_failed(self, door: str) -> None:
-        # Given a refund whose order was lost, and a dashboard refund of another amount beside it
+        # Given a refund whose instruction was lost, and a dashboard refund of another amount beside
+        # it
         world = World(doors=(door,), after_hold=AfterHold.FAILED)
         world.settle_run(world.deadline())
         world.clock.advance(DAY)

@@ -59,7 +59,7 @@ def test_what_waits_is_never_sent_and_its_amount_is_free_again(
     assert (payment.held, payment.refundable, payment.waiting) == (0, 9999, ())
     # And it is not sent, however long settling goes on
     world.settle_for(60 * STEP_MS)
-    assert world.processor.orders == []
+    assert world.processor.instructions == []
     # And the same key is answered with it
     asked = world.refund("k", amount=2500, refund_type=RefundType.SCHEDULED)
     assert asked.refund.state is State.FAILED

@@ -11,7 +11,7 @@ from refund_bridge.domain.transitions import Why, noted
 from refund_bridge.ports.ledger import Commit, LedgerConflictError, LedgerUnavailableError
 from refund_bridge.ports.processor import ProviderUnavailableError
 from refund_bridge.ports.runtime import Deadline
-from refund_bridge.ports.stripe import CreditNoteOrder, StripeObjectNotFoundError
+from refund_bridge.ports.stripe import CreditNoteInstruction, StripeObjectNotFoundError
 from refund_bridge.reporting.credit_note import (
     ATTEMPTS_MAX,
     IssueCreditNote,
@@ -85,7 +85,7 @@ class TestWithTheReport:
         # Then one note says what Stripe was told, and is tied to it
         [note] = world.notes.issued
         assert done.report.parameters is not None
-        assert note.order == CreditNoteOrder(
+        assert note.instruction == CreditNoteInstruction(
             refund_id=done.id,
             invoice="in_1",
             payment_record="pr_1",
@@ -392,7 +392,7 @@ class TestTakenBack:
         assert facts_of(world, "credit_note_failed") == []
 
     def test_but_a_note_that_is_there_is_told_of(self, world: World, left: Refund) -> None:
-        world.notes.issue_elsewhere(order_of(left))
+        world.notes.issue_elsewhere(instruction_id_of(left))
         settle_when_due(world)
         assert world.stored("k").credit_note.state is CreditNoteState.ISSUED
 
@@ -525,9 +525,9 @@ def take_back(world: World, made: Refund) -> Refund:
     return seen
 
 
-def order_of(made: Refund) -> CreditNoteOrder:
+def instruction_id_of(made: Refund) -> CreditNoteInstruction:
     assert made.report.parameters is not None
-    return CreditNoteOrder(
+    return CreditNoteInstruction(
         refund_id=made.id,
         invoice="in_1",
         payment_record="pr_1",
@@ -541,9 +541,9 @@ def meanwhile(world: World, happens: Any) -> None:
     """Let it happen to the stored refund while Stripe issues the note."""
     issue = world.notes.issue_credit_note
 
-    def interrupted(order: CreditNoteOrder, key: str, deadline: Deadline) -> object:
-        outcome = issue(order, key, deadline)
-        happens(world.ledger.refunds[order.refund_id])
+    def interrupted(instruction: CreditNoteInstruction, key: str, deadline: Deadline) -> object:
+        outcome = issue(instruction, key, deadline)
+        happens(world.ledger.refunds[instruction.refund_id])
         return outcome
 
     world.notes.issue_credit_note = interrupted  # type: ignore[method-assign, assignment]

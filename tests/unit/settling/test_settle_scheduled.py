@@ -31,7 +31,7 @@ class TestScheduled:
         answer = world.refund("k", amount=2500, refund_type=RefundType.SCHEDULED)
         assert answer.refund.state is State.REQUESTED
         assert (world.payment().refundable, world.payment().slot) == (7499, None)
-        assert world.processor.orders == []
+        assert world.processor.instructions == []
         world.settle_due()
         assert world.stored("k").state is State.SUCCEEDED
         assert world.payment().waiting == ()
@@ -46,11 +46,11 @@ class TestScheduled:
             world.refund("instant", amount=1000)
         # When time passes
         world.settle_for(5 * STEP_MS)
-        assert len(world.processor.orders) == 1
+        assert len(world.processor.instructions) == 1
         world.settle_for(60 * STEP_MS)
         # Then each was executed, in the order of acceptance
         ids = [world.stored(key).id for key in ("first", "a", "b", "c")]
-        assert [order.refund_id for order in world.processor.orders] == ids
+        assert [instruction.refund_id for instruction in world.processor.instructions] == ids
         assert {world.stored(key).state for key in ("a", "b", "c")} == {State.SUCCEEDED}
 
     def test_when_it_was_certainly_not_executed_it_keeps_its_place_and_its_money(
@@ -76,7 +76,7 @@ class TestScheduled:
         assert stored.state is State.FAILED
         assert stored.failure is not None
         assert stored.failure.code == "refund_amount_exceeded"
-        assert world.processor.orders == []
+        assert world.processor.instructions == []
         assert world.payment().waiting == ()
 
     def test_one_that_is_executed_has_moved_on(self, world: World) -> None:
@@ -96,7 +96,7 @@ class TestScheduled:
         world.refund("k", amount=1, refund_type=SCHEDULED)
         assert settle(world) is Settled.HELD
         assert (waits(world), world.stored("k").last_look) == (STEP_MS, "waiting for its turn")
-        assert world.processor.orders == []
+        assert world.processor.instructions == []
 
     def test_one_that_was_certainly_not_executed_waits_ever_longer(self, world: World) -> None:
         world.processor.decide = lambda _: NotSent()

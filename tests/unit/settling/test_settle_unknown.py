@@ -58,7 +58,7 @@ class TestUnknown:
         assert world.stored("k").report.state is ReportState.REPORTED
 
     def test_not_found_yet_is_not_failed(self, world: World) -> None:
-        # Given an order that arrives six hours late
+        # Given an instruction that arrives six hours late
         world.processor.fates.append(ExecutedLate(6 * 3_600_000))
         world.refund("k", amount=2500)
         world.settle_for(5 * 3_600_000)
@@ -92,7 +92,7 @@ class TestUnknown:
     def test_a_failed_processor_refund_of_the_same_amount_frees_nothing_while_ours_may_still_arrive(
         self, world: World
     ) -> None:
-        # Given an order that arrives late, and a dashboard refund of its amount that fails
+        # Given an instruction that arrives late, and a dashboard refund of its amount that fails
         world.processor.fates.append(ExecutedLate(6 * 3_600_000))
         refund = world.refund("k", amount=2500).refund
         world.processor.books.conduct = Conduct(ProcessorRefundStatus.FAILED)
@@ -191,7 +191,7 @@ class TestFoundFailed:
         assert world.payment().refundable == 7499
 
     def test_one_that_shows_our_order_was_ours(self, world: World) -> None:
-        world.processor.books.names_orders = True
+        world.processor.books.names_instructions = True
         world.processor.books.conduct = Conduct(ProcessorRefundStatus.FAILED)
         world.processor.fates.append(ReplyLost())
         world.refund("k", amount=2500)
@@ -203,7 +203,7 @@ class TestWhatIsNeverShown:
     """A refund without an outcome at a processor that never shows what would tell."""
 
     def test_a_payment_that_never_lists_its_refunds_is_for_a_person_after_the_hold(self) -> None:
-        # Given a lost order, and payments that do not list their refunds
+        # Given a lost instruction, and payments that do not list their refunds
         world = World(doors=("hedge",), after_hold=AfterHold.FAILED)
         world.pay()
         world.processor.lists_refunds = False
@@ -217,7 +217,7 @@ class TestWhatIsNeverShown:
         assert world.stored("k").state is State.REVIEW
 
     def test_so_is_a_payment_that_is_not_there_any_more(self) -> None:
-        # Given a lost order, and an account that does not know the payment
+        # Given a lost instruction, and an account that does not know the payment
         world = World(doors=("hedge",))
         world.pay()
         world.processor.fates.append(RequestLost())
@@ -229,7 +229,7 @@ class TestWhatIsNeverShown:
         assert world.stored("k").state is State.REVIEW
 
     def test_an_outage_is_waited_for_as_long_as_it_lasts(self) -> None:
-        # Given a lost order, and a processor that is away for longer than the hold
+        # Given a lost instruction, and a processor that is away for longer than the hold
         world = World(doors=("hedge",))
         world.pay()
         world.processor.fates.append(ReplyLost())
@@ -244,14 +244,14 @@ class TestWhatIsNeverShown:
 
 
 class TestAnotherAmountUnderOurOrder:
-    """The processor shows that our order moved money, and not the amount that was ordered."""
+    """The processor shows that our instruction moved money, and not the amount that was ordered."""
 
     @pytest.fixture
     def world(self) -> World:
         """A refund without an answer, of which 24.00 went out instead of 25.00."""
         made = World(doors=("hedge",), after_hold=AfterHold.FAILED)
         made.pay()
-        made.processor.books.names_orders = True
+        made.processor.books.names_instructions = True
         made.processor.fates.append(ReplyLost())
         made.refund("k", amount=2500)
         (moved,) = made.processor.books.refunds.values()

@@ -23,7 +23,7 @@ class SettlingSettings(MoneySettings):
         external_report_delay_seconds: how long whoever made a refund elsewhere may be about to
             report it to Stripe themselves.
         settle_seconds: the settle interval; every backoff is a multiple of it.
-        hold_seconds: how long after it was sent an order may still arrive.
+        hold_seconds: how long after it was sent an instruction may still arrive.
     """
 
     settle_seconds: Seconds

@@ -42,7 +42,8 @@ class Ports:
         refunds: the refunds of those ids, as they are now.
         every_refund: all refunds of the payment, as they are now; the newest may be missing.
         payments: the payments of those keys that the ledger has.
-        accounts: what each processor's orders are sent to, and under which form of key, by name.
+        accounts: what each processor's instructions are sent to, and under which form of key, by
+            name.
         credit_notes: issues credit notes; ``None``: nobody asked for any.
         together: does several things at once, as many as a call of the API may.
         together_in_runs: the same for settling and the sweep.

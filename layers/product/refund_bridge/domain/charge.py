@@ -21,8 +21,8 @@ class ProcessorRefund:
             ``processor_status``.
         refunded_at_ms: when the money moved, Unix milliseconds, if the processor says so.
         created_at_ms: when the processor made the refund, if it says so.
-        order_id: the id of the refund here that ordered it, if the processor shows that. It is
-            certain then: no other order made this processor refund.
+        instruction_id: our refund whose instruction made it, if the processor shows that; no other
+            instruction did then.
         payment_method: where the money of an unlinked refund went, by the processor's id.
         failure_code: the processor's code for why it failed, if it gives one.
         failure_message: the processor's sentence on that; one short line, no secret.
@@ -37,7 +37,7 @@ class ProcessorRefund:
     processor_status: str | None = None
     refunded_at_ms: int | None = None
     created_at_ms: int | None = None
-    order_id: str | None = None
+    instruction_id: str | None = None
     payment_method: str | None = None
     failure_code: str | None = None
     failure_message: str | None = None

@@ -1,6 +1,6 @@
 """What a charge's refunds say about one of ours whose outcome is unknown: pure.
 
-A processor refund that shows which order made it is certainly ours or certainly not. HitPay's
+A processor refund that shows which instruction made it is certainly ours or certainly not. HitPay's
 refund
 carries no reference of ours, so there it is recognised by elimination: it is on our charge, has our
 amount and currency, was not there before we sent, and belongs to nobody else.
@@ -15,7 +15,7 @@ from refund_bridge.domain.refund import Refund
 
 # Provider times are whole seconds in two time zones, from clocks that are not ours.
 CLOCK_TOLERANCE_MS: Final = 300_000
-TAKEN: Final = "another refund has what our order moved"
+TAKEN: Final = "another refund has what our instruction moved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +74,15 @@ def can_stand_for(processor_refund: ProcessorRefund, refund: Refund) -> bool:
 
 
 def is_made_by(processor_refund: ProcessorRefund, refund_id: str | None) -> bool:
-    """Whether the processor refund shows the refund's order, and has not failed since."""
-    is_its_order = refund_id is not None and processor_refund.order_id == refund_id
-    return is_its_order and processor_refund.status is not ProcessorRefundStatus.FAILED
+    """Whether the processor refund shows the refund's instruction, and has not failed since."""
+    is_its_instruction = refund_id is not None and processor_refund.instruction_id == refund_id
+    return is_its_instruction and processor_refund.status is not ProcessorRefundStatus.FAILED
 
 
-def of_our_order(refund: Refund, processor_refund: ProcessorRefund) -> Verdict:
-    """What it means that the processor shows ``processor_refund`` as what our order came to."""
+def of_our_instruction(refund: Refund, processor_refund: ProcessorRefund) -> Verdict:
+    """What it means that the processor shows this as what our instruction came to."""
     if can_stand_for(processor_refund, refund):
-        return Found(replace(processor_refund, order_id=refund.id))
+        return Found(replace(processor_refund, instruction_id=refund.id))
     return Ambiguous("the processor shows another refund under our key", (processor_refund.id,))
 
 
@@ -101,16 +101,16 @@ def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict
         and claimed.get(processor_refund.id, refund.id) != refund.id
     ]
     if taken:
-        # As after a restore: imported when nobody here knew of our order.
+        # As after a restore: imported when nobody here knew of our instruction.
         return Ambiguous(TAKEN, _ids_of(taken))
     candidates = alike(refund, charge.processor_refunds, claimed)
     ordered = [
         processor_refund
         for processor_refund in candidates
-        if processor_refund.order_id == refund.id
+        if processor_refund.instruction_id == refund.id
     ]
     if not all(is_its_amount(processor_refund, refund) for processor_refund in ordered):
-        return Ambiguous("another amount under our order", _ids_of(ordered))
+        return Ambiguous("another amount under our instruction", _ids_of(ordered))
     if ordered:
         return _only(ordered)
     if refund.snapshot is None:
@@ -123,16 +123,17 @@ def alike(
 ) -> list[ProcessorRefund]:
     """The processor refunds that can be the refund's: not there before, and nobody else's.
 
-    They are of its amount, or show that its order made them, whatever they moved. One that failed
-    and does not show the order tells nothing: it may be anybody's.
+    They are of its amount, or show that its instruction made them, whatever they moved. One that
+    failed
+    and does not show the instruction tells nothing: it may be anybody's.
     """
     return [
         processor_refund
         for processor_refund in processor_refunds
         if (
-            processor_refund.order_id == refund.id
+            processor_refund.instruction_id == refund.id
             or (
-                processor_refund.order_id is None
+                processor_refund.instruction_id is None
                 and processor_refund.status is not ProcessorRefundStatus.FAILED
                 and is_its_amount(processor_refund, refund)
             )

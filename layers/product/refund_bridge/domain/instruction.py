@@ -9,15 +9,15 @@ from refund_bridge.domain.refund import PaymentMethodKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RefundOrder:
+class Instruction:
     """What the processor is asked to move.
 
     Attributes:
-        listed_before: ids of the refunds that the payment listed before this order, whoever made
-            them; ``None``: it was not read, or lists none that can be read. Where the answer names
-            all refunds of the payment and not ours, the one that is not among these is ours.
-        repeated: whether an order of this ``refund_id`` may have arrived before. Only a processor
-            that dedupes by key is handed such an order.
+        listed_before: ids of the refunds that the payment listed before this instruction, whoever
+            made them; ``None``: it was not read, or lists none that can be read. Where the answer
+            names all refunds of the payment and not ours, the one that is not among these is ours.
+        repeated: whether an instruction of this ``refund_id`` may have arrived before. Only a
+            processor that dedupes by key is handed such an instruction.
     """
 
     refund_id: str
@@ -30,14 +30,14 @@ class RefundOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnlinkedOrder:
+class UnlinkedInstruction:
     """What the processor is asked to move to a customer, with no payment that it belongs to.
 
     Attributes:
         payment_method: where it goes, by the processor's id.
         kind: what the caller says that the payment method is; ``None``: nothing.
         customer: whose it is, in the processor's own members, such as ``hsid``; not shown.
-        repeated: as in ``RefundOrder``.
+        repeated: as in ``Instruction``.
     """
 
     refund_id: str
@@ -89,8 +89,8 @@ class CredentialRefused(Aborted):
     """The processor does not accept the credential, so it executed nothing.
 
     Attributes:
-        replaced: whether the credential read anew is another one, so that sending the order once
-            more, at once, is of use. Whoever sends it checks the lease again before.
+        replaced: whether the credential read anew is another one, so that sending the instruction
+            once more, at once, is of use. Whoever sends it checks the lease again before.
     """
 
     replaced: bool = False

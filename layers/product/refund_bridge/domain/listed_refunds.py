@@ -17,7 +17,7 @@ from refund_bridge.domain.state_machine import FREED, State
 
 
 def is_listed_otherwise(refund: Refund, key: PaymentKey, listed: Sequence[str]) -> bool:
-    """Whether the payment lists a refund, whose order a processor refund shows, by another id.
+    """Whether the payment lists the refund that a processor refund names by another id.
 
     If what it is bound to is listed as well, those are two: it was bound to somebody else's.
     """
@@ -26,7 +26,7 @@ def is_listed_otherwise(refund: Refund, key: PaymentKey, listed: Sequence[str]) 
 
 
 def ids_fit(charge: Charge, owners: Mapping[str, Refund], unlisted: Sequence[Refund]) -> bool:
-    """Whether the list names our successes by the ids that their orders were answered with.
+    """Whether the list names our successes by the ids that their instructions were answered with.
 
     If one is not listed, though the sum says that it is there, or something of its amount is, what
     is listed under an unknown id may be that very refund: then nobody can tell what others made.

@@ -49,7 +49,8 @@ def after_outcome(refund: Refund, outcome: Outcome, *, at_ms: int, actor: str) -
                 refund, processor_refund, at_ms=at_ms, cause="accepted", actor=actor
             )
         case Rejected() | Aborted() if refund.repeats:
-            # What became of the first order says nothing of the one that was handed over since.
+            # What became of the first instruction says nothing of the one that was handed over
+            # since.
             return refund
         case Rejected(message, status, code, details):
             failure = Failure(
@@ -139,7 +140,7 @@ class News(StrEnum):
 
 
 def news_of(refund: Refund, processor_refund: ProcessorRefund) -> News | None:
-    """What a processor refund that is bound to the refund, or shows its order, tells anew."""
+    """What a processor refund that is bound to the refund, or shows its instruction, tells anew."""
     match refund.state, processor_refund.status:
         case (
             State.PENDING | State.REVIEW,

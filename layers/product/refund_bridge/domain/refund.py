@@ -47,7 +47,7 @@ FOR_A_PERSON_MS: Final = 253_402_300_799_999
 # So many of a provider's answers are kept, the newest; each no longer than this.
 ANSWERS_MAX: Final = 10
 ANSWER_LENGTH_MAX: Final = 300
-# The cause of a line that stands before an order is handed over again, under the same key.
+# The cause of a line that stands before an instruction is handed over again, under the same key.
 HANDED_OVER_AGAIN: Final = "handed_over_again"
 
 
@@ -179,7 +179,7 @@ class ProviderAnswer:
     does not tell what is wrong there.
 
     Attributes:
-        attempt: of the order, the report or the credit note; of one attempt the last is kept.
+        attempt: of the instruction, the report or the credit note; of one attempt the last is kept.
         at_ms: when it came, Unix milliseconds.
         said: no secret and no customer's data.
     """
@@ -327,7 +327,7 @@ class Refund:
         handled_at_ms: when a person marked that as handled; ``None`` until then.
         contradicts: the refund, failed without evidence, that this imported processor refund may
             be.
-        account: what its order was sent to, and under which form of key, as a fingerprint
+        account: what its instruction was sent to, and under which form of key, as a fingerprint
             (``ProcessorSettings.account``); ``None``: not sent, or by a former release.
         fee: what the processor takes for it, minor units of a currency of its own, as it said when
             the refund was bound or moved on last; ``None`` if it has not said.
@@ -407,7 +407,8 @@ class Refund:
     def was_found(self) -> bool:
         """Whether it was recognised among what the processor lists, rather than answered for.
 
-        Where the processor shows no order, it may be a refund that somebody else made meanwhile.
+        Where the processor shows no instruction, it may be a refund that somebody else made
+        meanwhile.
         """
         return any(entry.cause == FOUND for entry in self.history)
 
@@ -451,12 +452,12 @@ class Refund:
 
     @property
     def repeats(self) -> int:
-        """How often its order was handed over again under the same key."""
+        """How often its instruction was handed over again under the same key."""
         return sum(entry.cause == HANDED_OVER_AGAIN for entry in self.history)
 
     @property
     def last_sent_at_ms(self) -> int:
-        """When its order was last handed over, or about to be, Unix milliseconds."""
+        """When its instruction was last handed over, or about to be, Unix milliseconds."""
         again = (e.at_ms for e in self.history if e.cause == HANDED_OVER_AGAIN)
         return max((self.started_at_ms or self.created_at_ms, *again))
 

@@ -35,7 +35,7 @@ def born(refund: Refund, event: Event, why: Why) -> Refund:
 def transition(refund: Refund, event: Event, why: Why, **facts: Any) -> Refund:
     """The refund after ``event``: new state, one more line of history, and ``facts`` replaced.
 
-    Where its order is not sent again, whose money it was is kept as a digest only.
+    Where its instruction is not sent again, whose money it was is kept as a digest only.
 
     Raises:
         IllegalTransitionError: the table has no such step.

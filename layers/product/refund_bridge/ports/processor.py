@@ -5,15 +5,16 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from refund_bridge.domain.charge import Charge, ListedCharge, ProcessorRefund
-from refund_bridge.domain.instruction import Outcome, RefundOrder, UnlinkedOrder
+from refund_bridge.domain.instruction import Instruction, Outcome, UnlinkedInstruction
 from refund_bridge.ports.runtime import Deadline
 
 
 class Dedupe(StrEnum):
-    """How it comes out that an order has arrived at a processor before.
+    """How it comes out that an instruction has arrived at a processor before.
 
-    ``by_key``: it keeps our refund's id and refuses a second order that carries it. ``by_look_up``:
-    its refunds can be looked at before and after. ``not_at_all``: only a person can tell.
+    ``by_key``: it keeps our refund's id and refuses a second instruction that carries it.
+    ``by_look_up``: its refunds can be looked at before and after. ``not_at_all``: only a person can
+    tell.
     """
 
     BY_KEY = "by_key"
@@ -62,7 +63,7 @@ class Capabilities:
 
     @property
     def keeps_keys(self) -> bool:
-        """Whether an order that carries our refund's id again moves nothing again."""
+        """Whether an instruction that carries our refund's id again moves nothing again."""
         return self.dedupes is Dedupe.BY_KEY
 
     @property
@@ -185,28 +186,28 @@ class Processor(Protocol):
             ProviderUnavailableError: no usable answer after at most two attempts.
         """
 
-    def ordered(
+    def find_by_key(
         self, refund_id: str, payment_id: str | None, deadline: Deadline
     ) -> ProcessorRefund | None:
-        """What became of the order that carried our refund's id as its key; only with
+        """What became of the instruction that carried our refund's id as its key; only with
         ``Dedupe.BY_KEY``.
 
         ``payment_id`` is what it was to refund, ``None`` for an unlinked refund. ``None`` means
-        that the processor said that it has no such order; one may still be on its way.
+        that the processor said that it has no such instruction; one may still be on its way.
 
         Raises:
             UnreadableAnswerError: it cannot be asked that, or shows another payment's refund.
             ProviderUnavailableError: no usable answer after at most two attempts.
         """
 
-    def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
+    def refund(self, instruction: Instruction, deadline: Deadline) -> Outcome:
         """Ask, exactly once, to move the money. Never raises for what the network does.
 
         ``CredentialRefused`` says whether asking once more with another credential is of use.
 
-        The outcome of a ``repeated`` order is ``Accepted`` or ``Unknown``: what this asking came to
-        says nothing of the one before it.
+        The outcome of a ``repeated`` instruction is ``Accepted`` or ``Unknown``: what this asking
+        came to says nothing of the one before it.
         """
 
-    def refund_unlinked(self, order: UnlinkedOrder, deadline: Deadline) -> Outcome:
+    def refund_unlinked(self, instruction: UnlinkedInstruction, deadline: Deadline) -> Outcome:
         """As ``refund``, without a payment; ``Rejected`` without asking if it cannot do that."""

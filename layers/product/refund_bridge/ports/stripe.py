@@ -79,7 +79,7 @@ class Book(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreditNoteOrder:
+class CreditNoteInstruction:
     """What a credit note on a paid invoice says.
 
     Attributes:
@@ -146,6 +146,6 @@ class CreditNotes(Protocol):
         """
 
     def issue_credit_note(
-        self, order: CreditNoteOrder, idempotency_key: str, deadline: Deadline
+        self, instruction: CreditNoteInstruction, idempotency_key: str, deadline: Deadline
     ) -> CreditNoteOutcome:
         """Issue a note, in one attempt. Never raises for what the network does."""

@@ -12,7 +12,8 @@
 
 After step 3 the process may die at any instruction: the ledger alone completes the work. No path
 sends for a refund that has been ``submitting`` unless it is ``aborted``, which is certain to have
-moved nothing; but settling repeats an order under its key where the processor dedupes by that.
+moved nothing; but settling repeats an instruction under its key where the processor dedupes by
+that.
 """
 
 from collections.abc import Callable, Mapping
@@ -181,13 +182,13 @@ class ExecuteRefund:
     def _require_answer(self, name: str, refund_id: str, deadline: Deadline) -> None:
         """A processor that failed a moment ago is asked by a read first, never by the refund.
 
-        Where payments cannot be read, the key of our order can be: nothing has it yet.
+        Where payments cannot be read, the key of our instruction can be: nothing has it yet.
         """
         processor = self.processors[name]
         if not (processor.capabilities.keeps_keys and self.resolver.in_doubt(name)):
             return
         with asking_processor(), suppress(UnreadableAnswerError):
-            processor.ordered(refund_id, None, deadline)
+            processor.find_by_key(refund_id, None, deadline)
 
     def _move_money(
         self, reserved: Stored, seen: Sighting, deadline: Deadline, actor: str
@@ -224,9 +225,9 @@ class ExecuteRefund:
     def _send(self, refund: Refund, seen: Sighting, deadline: Deadline) -> Outcome:
         """Ask the processor, if the lease still covers the longest that the call may take.
 
-        A payment that shows that this very order has moved money, as after the ledger was restored,
-        is not asked for it once more. And whatever the ledger holds to be refundable, more than the
-        processor itself showed as left a moment ago is never asked for.
+        A payment that shows that this very instruction has moved money, as after the ledger was
+        restored, is not asked for it once more. And whatever the ledger holds to be refundable,
+        more than the processor itself showed as left a moment ago is never asked for.
         """
         if (made := _made_before(refund, seen)) is not None:
             self.trail.note("refund_made_before", refund_id=refund.id)
@@ -307,7 +308,7 @@ def _record_id(request: RefundRequest) -> str | None:
 
 
 def _made_before(refund: Refund, seen: Sighting) -> Outcome | None:
-    """The outcome that the payment shows of this refund's order, if it shows one."""
+    """The outcome that the payment shows of this refund's instruction, if it shows one."""
     charge = seen.view.charge
     listed = (charge.processor_refunds if charge is not None else None) or ()
     made = [
@@ -316,7 +317,7 @@ def _made_before(refund: Refund, seen: Sighting) -> Outcome | None:
     if not made:
         return None
     if len(made) > 1 or not can_stand_for(made[0], refund):
-        return Unknown("the payment shows our order with another amount, or twice")
+        return Unknown("the payment shows our instruction with another amount, or twice")
     return Accepted(made[0])
 
 

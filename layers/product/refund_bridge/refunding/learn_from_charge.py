@@ -48,7 +48,7 @@ from refund_bridge.ports.queues import Doorbell
 from refund_bridge.ports.runtime import Clock, Deadline, Trail
 from refund_bridge.ports.sweeps import SweepLog
 from refund_bridge.refunding.claims import claims_of
-from refund_bridge.refunding.look_up import ordered_by, processor_refund_of
+from refund_bridge.refunding.look_up import found_by_key, processor_refund_of
 from refund_bridge.refunding.provider_errors import UNAVAILABLE_RETRY_AFTER_S, asking_processor
 from refund_bridge.refunding.record_outcome import Recorder
 from refund_bridge.refunding.wake_reporter import ring_if_owed
@@ -86,8 +86,8 @@ class _Held:
 
     Attributes:
         owners: the refund that each processor refund belongs to, by the processor refund's id. Its
-            payment may list it by another id than its order was answered with, and show whose order
-            it is.
+            payment may list it by another id than its instruction was answered with, and show whose
+            instruction it is.
         let_go: the refund that each processor refund belonged to, until a person let it go.
         unlisted: our refunds that the processor has, and that its list of the payment does not
             name; ``None``: the index of our refunds is behind, and the next look tells.
@@ -123,12 +123,13 @@ class LearnFromCharge:
     stage: str
 
     def __call__(
-        self, view: PaymentView, deadline: Deadline, *, ordering: str | None = None
+        self, view: PaymentView, deadline: Deadline, *, sending: str | None = None
     ) -> Learnt:
         """Let the refunds that are known follow, and import the others; durable on return.
 
-        ``ordering`` is the refund that is about to be sent: what its own order has moved before is
-        nobody else's. The sums and the link of ``current`` are left to whoever writes the payment.
+        ``sending`` is the refund that is about to be sent: what its own instruction has moved
+        before is nobody else's. The sums and the link of ``current`` are left to whoever writes the
+            payment.
 
         Raises:
             ClaimConflictError, LedgerConflictError: something changed meanwhile; learn again.
@@ -142,11 +143,11 @@ class LearnFromCharge:
             if (owner := held.owners.get(processor_refund.id)) is not None
             and owner.processor_refund_id == processor_refund.id
         ]
-        followed += self._follow_orders(view, held, deadline)
+        followed += self._follow_instructions(view, held, deadline)
         if any(followed):
             held = self._held(view)
         view, held = self._read_again(view, held, deadline)
-        learnt = self._plan(view, held, ordering)
+        learnt = self._plan(view, held, sending)
         return replace(self._carry_out(learnt, held, view), followed=any(followed))
 
     def look(self, view: PaymentView) -> Learnt:
@@ -165,9 +166,9 @@ class LearnFromCharge:
         listed = [processor_refund.id for processor_refund in listed_in(view)]
         payment, claimed = self.ledger.payment_and_claims(view.key, listed)
         ordered = {
-            processor_refund.id: processor_refund.order_id
+            processor_refund.id: processor_refund.instruction_id
             for processor_refund in listed_in(view)
-            if processor_refund.order_id is not None and processor_refund.id not in claimed
+            if processor_refund.instruction_id is not None and processor_refund.id not in claimed
         }
         asked = {*claimed.values(), *ordered.values()}
         refunds = self.refunds(sorted(asked)) if asked else {}
@@ -248,36 +249,40 @@ class LearnFromCharge:
             ring_if_owed(written.refund, self.doorbell, self.trail)
         return True
 
-    def _follow_orders(self, view: PaymentView, held: _Held, deadline: Deadline) -> Iterator[bool]:
-        """What shows the order of a refund that was thought to have moved nothing."""
+    def _follow_instructions(
+        self, view: PaymentView, held: _Held, deadline: Deadline
+    ) -> Iterator[bool]:
+        """What shows the instruction of a refund that was thought to have moved nothing."""
         for processor_refund in listed_in(view):
-            if processor_refund.id in held.owners or processor_refund.order_id is None:
+            if processor_refund.id in held.owners or processor_refund.instruction_id is None:
                 continue
-            refund = self.ledger.refund(processor_refund.order_id)
+            refund = self.ledger.refund(processor_refund.instruction_id)
             try:
-                if refund is not None and self.follow_order(refund, processor_refund, deadline):
+                if refund is not None and self.follow_instruction(
+                    refund, processor_refund, deadline
+                ):
                     yield True
             except ProviderUnavailableError as error:
-                self._not_confirmed(processor_refund.order_id, error)
+                self._not_confirmed(processor_refund.instruction_id, error)
 
-    def follow_order(
+    def follow_instruction(
         self, refund: Refund, listed: ProcessorRefund | None, deadline: Deadline
     ) -> bool:
-        """Let a refund that was thought to have moved nothing follow what its order moved.
+        """Let a refund that was thought to have moved nothing follow what its instruction moved.
 
-        ``listed`` is what its payment lists under its order, if it was read. Whether something was
-        written, durably.
+        ``listed`` is what its payment lists under its instruction, if it was read. Whether
+        something was written, durably.
 
         Raises:
             LedgerConflictError, LedgerUnavailableError: as ``__call__``.
-            ProviderUnavailableError: the processor did not say what became of the order.
+            ProviderUnavailableError: the processor did not say what became of the instruction.
         """
         processor, processor_refund = self.processors.get(refund.processor), listed
         if processor is None or refund.state not in FREED or refund.processor_refund_id is not None:
             return False
         if processor.capabilities.keeps_keys:
-            # Under the id that orders are answered with; payments may list others.
-            processor_refund = next(iter(ordered_by(processor, refund, deadline) or ()), listed)
+            # Under the id that instructions are answered with; payments may list others.
+            processor_refund = next(iter(found_by_key(processor, refund, deadline) or ()), listed)
         if (
             processor_refund is None
             or processor_refund.status is not ProcessorRefundStatus.SUCCEEDED
@@ -355,7 +360,7 @@ class LearnFromCharge:
             raise LedgerConflictError(f"payment {view.key.charge_id} changed while it was read")
         return newer, again
 
-    def _plan(self, view: PaymentView, held: _Held, ordering: str | None) -> Learnt:
+    def _plan(self, view: PaymentView, held: _Held, sending: str | None) -> Learnt:
         stored, owners = held.payment, held.owners
         current = self._first_seen(view) if stored is None else _linked(stored, view)
         if view.charge is not None:
@@ -369,7 +374,7 @@ class LearnFromCharge:
         unclaimed = [
             processor_refund
             for processor_refund in listed_in(view)
-            if processor_refund.id not in owners and not is_made_by(processor_refund, ordering)
+            if processor_refund.id not in owners and not is_made_by(processor_refund, sending)
         ]
         imports = tuple(self._imports(current, unclaimed, view))
         return Learnt(
@@ -424,9 +429,11 @@ class LearnFromCharge:
         self, payment: Payment, processor_refund: ProcessorRefund, taken: set[str]
     ) -> str | None:
         """The refund that failed without evidence and may have moved this after all, if any."""
-        if processor_refund.order_id is not None:
+        if processor_refund.instruction_id is not None:
             return (
-                processor_refund.order_id if processor_refund.order_id in payment.doubtful else None
+                processor_refund.instruction_id
+                if processor_refund.instruction_id in payment.doubtful
+                else None
             )
         for refund_id in payment.doubtful:
             failed = self.ledger.refund(refund_id)

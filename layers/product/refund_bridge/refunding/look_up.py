@@ -16,7 +16,7 @@ from refund_bridge.domain.evidence import (
     NoneYet,
     Verdict,
     judge,
-    of_our_order,
+    of_our_instruction,
 )
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment
@@ -84,18 +84,18 @@ def look_for(
     """
     can, payment_id = processor.capabilities, refund.refunded_payment
     if can.keeps_keys:
-        shown = ordered_by(processor, refund, deadline)
+        shown = found_by_key(processor, refund, deadline)
         if shown is None:
             return KeyNotShown()
         if not shown:
             return NoneYet()
         (ordered,) = shown
         if claimed(refund.processor, [ordered.id]).get(ordered.id, refund.id) != refund.id:
-            # As after a restore: imported when nobody here knew of our order.
+            # As after a restore: imported when nobody here knew of our instruction.
             return Ambiguous(TAKEN, (ordered.id,))
-        return of_our_order(refund, ordered)
+        return of_our_instruction(refund, ordered)
     if can.dedupes is Dedupe.NOT_AT_ALL or not can.shows_payments or payment_id is None:
-        return Ambiguous("the processor shows nobody what became of an order", ())
+        return Ambiguous("the processor shows nobody what became of an instruction", ())
     charge = processor.charge(payment_id, deadline)
     learn(charge)
     listed = [processor_refund.id for processor_refund in charge.processor_refunds or ()][
@@ -104,18 +104,18 @@ def look_for(
     return judge(refund, charge, claimed(refund.processor, listed))
 
 
-def ordered_by(
+def found_by_key(
     processor: Processor, refund: Refund, deadline: Deadline
 ) -> tuple[ProcessorRefund, ...] | None:
-    """What our order came to, one processor refund or none, where the processor keeps keys.
+    """What our instruction came to, one processor refund or none, where the processor keeps keys.
 
-    ``None``: it keeps them and does not show them, so that nothing is known of the order.
+    ``None``: it keeps them and does not show them, so that nothing is known of the instruction.
 
     Raises:
         ProviderUnavailableError: no usable answer after at most two attempts.
     """
     try:
-        ordered = processor.ordered(refund.id, refund.refunded_payment, deadline)
+        ordered = processor.find_by_key(refund.id, refund.refunded_payment, deadline)
     except UnreadableAnswerError:
         return None
     return () if ordered is None else (ordered,)
@@ -157,4 +157,4 @@ def _shown_of(
             shown = processor_refund_of(processor, bound_to, payment_id, deadline)
             yield from () if shown is None else (shown,)
         elif processor.capabilities.keeps_keys:
-            yield from ordered_by(processor, refund, deadline) or ()
+            yield from found_by_key(processor, refund, deadline) or ()

@@ -76,7 +76,8 @@ class Reservation:
     """Reserves refunds against payments.
 
     Attributes:
-        accounts: what each processor's orders are sent to, and under which form of key, by name.
+        accounts: what each processor's instructions are sent to, and under which form of key, by
+            name.
         payout_day_max: the most of all payouts of one currency on one UTC day, minor units; 0 where
             nobody asks for any.
     """
@@ -112,7 +113,7 @@ class Reservation:
         _require_attempts_left(before)
         for _ in range(RESERVE_ATTEMPTS):
             try:
-                learnt = self.learn(seen.view, deadline, ordering=command.refund_id)
+                learnt = self.learn(seen.view, deadline, sending=command.refund_id)
                 before = self._still_ours(command, before) if learnt.followed else before
                 if learnt.stored is not None:
                     require_link(learnt.current, seen)

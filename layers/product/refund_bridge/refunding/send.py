@@ -2,7 +2,12 @@
 
 from collections.abc import Callable
 
-from refund_bridge.domain.instruction import CredentialRefused, Outcome, RefundOrder, UnlinkedOrder
+from refund_bridge.domain.instruction import (
+    CredentialRefused,
+    Instruction,
+    Outcome,
+    UnlinkedInstruction,
+)
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund import Refund
 from refund_bridge.ports.processor import Processor
@@ -31,11 +36,11 @@ def place(
     """Ask the processor, exactly once, to move the refund's money; see ``Processor.refund``.
 
     ``listed`` are the ids of the refunds that the payment listed just before, if it was read;
-    ``repeated`` says that the same order may have arrived before.
+    ``repeated`` says that the same instruction may have arrived before.
     """
     request, money = refund.request, Money(refund.amount, refund.currency)
     if request.is_unlinked:
-        unlinked = UnlinkedOrder(
+        unlinked = UnlinkedInstruction(
             refund_id=refund.id,
             money=money,
             payment_method=request.reference_id,
@@ -46,7 +51,7 @@ def place(
             repeated=repeated,
         )
         return processor.refund_unlinked(unlinked, deadline)
-    order = RefundOrder(
+    instruction = Instruction(
         refund_id=refund.id,
         payment_id=refund.processor_payment_id,
         money=money,
@@ -55,4 +60,4 @@ def place(
         listed_before=listed,
         repeated=repeated,
     )
-    return processor.refund(order, deadline)
+    return processor.refund(instruction, deadline)

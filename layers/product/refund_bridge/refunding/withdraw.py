@@ -1,8 +1,8 @@
 """A person takes back a refund that waits for its turn: no money moved under it, and none will.
 
-Only ``requested`` leads there: a scheduled refund that was never sent, or whose last order was
-certainly not executed. In a restored ledger such a refund may have been executed since the moment
-that it was restored to; withdrawn, it is not executed again.
+Only ``requested`` leads there: a scheduled refund that was never sent, or whose last instruction
+was certainly not executed. In a restored ledger such a refund may have been executed since the
+moment that it was restored to; withdrawn, it is not executed again.
 """
 
 from dataclasses import dataclass

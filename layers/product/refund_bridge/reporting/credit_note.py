@@ -25,8 +25,8 @@ from refund_bridge.ports.ledger import Commit, Ledger, LedgerConflictError, Refu
 from refund_bridge.ports.processor import CredentialRefusedError, ProviderUnavailableError
 from refund_bridge.ports.runtime import Clock, Deadline, Trail
 from refund_bridge.ports.stripe import (
+    CreditNoteInstruction,
     CreditNoteIssued,
-    CreditNoteOrder,
     CreditNoteOutcome,
     CreditNoteRefused,
     CreditNotes,
@@ -94,9 +94,9 @@ class IssueCreditNote:
 
     def _ask(self, refund: Refund, deadline: Deadline) -> CreditNoteOutcome | None:
         """What Stripe says; ``None`` if there is nothing to credit any more."""
-        order = _order_of(refund)
+        instruction = _instruction_of(refund)
         try:
-            found = self.notes.credit_note_of(order.invoice, order.refund_id, deadline)
+            found = self.notes.credit_note_of(instruction.invoice, instruction.refund_id, deadline)
         except ProviderUnavailableError as error:
             return CreditNoteUnclear(
                 error.reason,
@@ -113,7 +113,7 @@ class IssueCreditNote:
         if refund.credit_note.attempts > ATTEMPTS_MAX:
             # The last attempt left no word, so only its trace was looked for.
             return CreditNoteUnclear("the last attempt was cut off")
-        return self.notes.issue_credit_note(order, idempotency_key_of(refund), deadline)
+        return self.notes.issue_credit_note(instruction, idempotency_key_of(refund), deadline)
 
     def _after(self, refund: Refund, outcome: CreditNoteOutcome | None) -> Refund:
         """The refund after the attempt's outcome; ``None`` as in ``_ask``."""
@@ -222,12 +222,12 @@ def idempotency_key_of(refund: Refund) -> str:
     return f"{refund.id}:credit_note" + (f":{epoch}" if epoch else "")
 
 
-def _order_of(refund: Refund) -> CreditNoteOrder:
+def _instruction_of(refund: Refund) -> CreditNoteInstruction:
     """What the note says: what Stripe was told of the refund, on its invoice."""
     told = refund.report.parameters
     if told is None or refund.invoice is None:
         raise ValueError(f"{refund.id} owes a credit note without an invoice or a report")
-    return CreditNoteOrder(
+    return CreditNoteInstruction(
         refund_id=refund.id,
         invoice=refund.invoice,
         payment_record=told.payment_record,

@@ -42,7 +42,8 @@ class Looked:
     def followed(self, refund: Refund) -> bool:
         """Whether what the payment lists has told what became of the refund.
 
-        A payment may list it under another id than its order was answered with, or not any more.
+        A payment may list it under another id than its instruction was answered with, or not any
+        more.
         """
         bound_to = refund.processor_refund_id
         return self.listed is not None and (bound_to is None or bound_to in self.listed)

@@ -1,4 +1,4 @@
-"""Find out what became of a refund: by evidence, or by the key of its order."""
+"""Find out what became of a refund: by evidence, or by the key of its instruction."""
 
 from dataclasses import replace
 from functools import partial
@@ -13,7 +13,7 @@ from refund_bridge.domain.evidence import (
     NoneYet,
     Unreadable,
     Verdict,
-    of_our_order,
+    of_our_instruction,
 )
 from refund_bridge.domain.instruction import Accepted
 from refund_bridge.domain.outcome import after_processor_refund
@@ -43,8 +43,8 @@ from refund_bridge.settling.settling import (
     words_of,
 )
 
-# How often a processor that dedupes by key is asked for an order before it is handed the same one
-# again, and how often that is done at most.
+# How often a processor that dedupes by key is asked for an instruction before it is handed the same
+# one again, and how often that is done at most.
 REPEAT_LOOKS_MIN: Final = 2
 REPEATS_MAX: Final = 3
 UNREADABLE: Final = "its answer cannot be read"
@@ -130,7 +130,7 @@ def _may_repeat(
 
 
 def _is_left(settling: Settling, processor: Processor, stored: Stored, deadline: Deadline) -> bool:
-    """Whether its payment, where it is shown, has as much left as the order asks for."""
+    """Whether its payment, where it is shown, has as much left as the instruction asks for."""
     payment_id = stored.refund.refunded_payment
     if not processor.capabilities.shows_payments or payment_id is None:
         return True
@@ -143,7 +143,7 @@ def _is_left(settling: Settling, processor: Processor, stored: Stored, deadline:
 def _hand_over_again(
     settling: Settling, processor: Processor, stored: Stored, deadline: Deadline
 ) -> Settled:
-    """The same order under the same key; that it is about to be sent is durable before."""
+    """The same instruction under the same key; that it is about to be sent is durable before."""
     intent = settling.recorder.write(stored, noted(stored.refund, settling.why(HANDED_OVER_AGAIN)))
     taken_until_ms = intent.refund.next_check_ms or 0
     too_late = settling.clock.now_ms() + SEND_MS_MAX > taken_until_ms
@@ -154,8 +154,10 @@ def _hand_over_again(
     told = type(outcome).__name__.lower()
     settling.trail.note("handed_over_again", refund_id=intent.refund.id, outcome=told)
     if isinstance(outcome, Accepted):
-        return _decide(settling, intent, of_our_order(intent.refund, outcome.processor_refund))
-    # Whatever else it answers says nothing of the order before this one.
+        return _decide(
+            settling, intent, of_our_instruction(intent.refund, outcome.processor_refund)
+        )
+    # Whatever else it answers says nothing of the instruction before this one.
     return settling.hold(intent, f"handed over again: {told}")
 
 
@@ -171,7 +173,7 @@ def _decide(settling: Settling, stored: Stored, verdict: Verdict) -> Settled:
         case NoneYet():
             return _none_yet(settling, stored)
         case Found(processor_refund):
-            cause = FOUND if processor_refund.order_id is None else "found_by_order"
+            cause = FOUND if processor_refund.instruction_id is None else "found_by_order"
             after = after_processor_refund(
                 refund, processor_refund, at_ms=settling.clock.now_ms(), cause=cause, actor=ACTOR
             )
@@ -199,7 +201,7 @@ def _not_shown(
 
 
 def _none_yet(settling: Settling, stored: Stored) -> Settled:
-    """Not found yet is not failed: an order may arrive late, and look-ups may lag."""
+    """Not found yet is not failed: an instruction may arrive late, and look-ups may lag."""
     refund = stored.refund
     if refund.state is State.REVIEW or not _hold_is_over(settling, refund):
         return settling.hold(stored, "no processor refund found", looked_up=1)

@@ -56,7 +56,7 @@ def _follow_late(
     """Let it follow what became of its processor refund; whether something was written, durably."""
     bound_to, payment_id = refund.processor_refund_id, refund.refunded_payment
     if bound_to is None:
-        return settling.learn.follow_order(refund, None, deadline)
+        return settling.learn.follow_instruction(refund, None, deadline)
     try:
         processor_refund = processor_refund_of(processor, bound_to, payment_id, deadline)
     except UnreadableAnswerError:

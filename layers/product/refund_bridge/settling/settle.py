@@ -9,8 +9,9 @@ not finish stays due in the ledger.
     submitting, lease over ─▶ unknown       the call that sent it died
     unknown, review        ─▶ the processor is asked, by what it can tell (``Dedupe``):
                               by look-up: exactly one refund of the charge can be ours → bound
-                              by key: it knows our order → bound; not → handed over once more
-                              none → held, for as long as an order may still arrive; else → review
+                              by key: it knows our instruction → bound; not → handed over once more
+                              none → held, for as long as an instruction may still arrive; else →
+                              review
     pending                ─▶ the processor refund is read; too old, or gone for long → review
     requested              ─▶ executed, if the slot is free and it is the payment's oldest
     succeeded, report due  ─▶ the doorbell is rung (again), if no message seems to be under way

@@ -50,7 +50,7 @@ class SettleSettings:
 
     Attributes:
         step_ms: the settle interval; every backoff is a multiple of it.
-        hold_ms: how long after an attempt its order may still arrive; the late-arrival bound.
+        hold_ms: how long after an attempt its instruction may still arrive; the late-arrival bound.
         after_hold: what a person wants done when the hold ends without a processor refund.
         take_ms: for how long a taken refund is left to one run.
         unheard_ms: how old a ring must be, if a worker has heard of it, before it is repeated.
@@ -93,7 +93,7 @@ class Settling:
     def out_of_reach(self, refund: Refund) -> str | None:
         """Why nothing can be asked about it, and so nothing is concluded; ``None``: it can.
 
-        Orders of former releases do not say to which account they went.
+        Instructions of former releases do not say to which account they went.
         """
         if refund.processor not in self.processors:
             return NOT_SET_UP
@@ -103,7 +103,7 @@ class Settling:
         return OTHER_ACCOUNT
 
     def is_late(self, refund: Refund) -> bool:
-        """Whether its order can arrive no more."""
+        """Whether its instruction can arrive no more."""
         return self.clock.now_ms() >= refund.last_sent_at_ms + self.settings.hold_ms
 
     def escalate(self, stored: Stored, reason: str, evidence: Mapping[str, Any]) -> Settled:

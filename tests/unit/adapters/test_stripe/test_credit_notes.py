@@ -11,8 +11,8 @@ from refund_bridge.adapters.http.client import DeadlineHttp, Limits
 from refund_bridge.adapters.stripe.credit_notes import PAGES_MAX, StripeCreditNotes
 from refund_bridge.ports.processor import ProviderUnavailableError, UnreadableAnswerError
 from refund_bridge.ports.stripe import (
+    CreditNoteInstruction,
     CreditNoteIssued,
-    CreditNoteOrder,
     CreditNoteOutcome,
     CreditNoteRefused,
     CreditNoteUnclear,
@@ -22,7 +22,7 @@ from tests.unit.adapters.test_stripe.bodies import error_body
 from tests.unit.processors.doubles import FrozenWallClock, StoredKey
 from tests.unit.processors.raw_server import RawServer, Script, answer, hang_up, reset, silence
 
-ORDER = CreditNoteOrder(
+INSTRUCTION = CreditNoteInstruction(
     refund_id="rfd_1",
     invoice="in_1",
     payment_record="pr_1",
@@ -56,11 +56,16 @@ class Desk:
         self.arrived: list[Any] = []
 
     def issue(
-        self, *scripts: Script, order: CreditNoteOrder = ORDER, milliseconds: int = 10_000
+        self,
+        *scripts: Script,
+        instruction: CreditNoteInstruction = INSTRUCTION,
+        milliseconds: int = 10_000,
     ) -> CreditNoteOutcome:
         with RawServer(*scripts) as server:
             deadline = self._clock.deadline(milliseconds)
-            outcome = self._notes(server).issue_credit_note(order, "rfd_1:credit_note", deadline)
+            outcome = self._notes(server).issue_credit_note(
+                instruction, "rfd_1:credit_note", deadline
+            )
             self.arrived = server.arrived
         return outcome
 
@@ -83,7 +88,7 @@ def desk(clock: FrozenWallClock, key: StoredKey) -> Iterator[Desk]:
 
 
 class TestIssuing:
-    """One order, one attempt."""
+    """One instruction, one attempt."""
 
     def test_it_says_what_was_reported_and_nothing_else(self, desk: Desk) -> None:
         assert desk.issue(answer(200, note_body())) == CreditNoteIssued("cn_1")
@@ -114,7 +119,7 @@ class TestIssuing:
     def test_a_reason_is_told_where_stripe_has_the_same_word(
         self, desk: Desk, reason: str | None, told: list[str] | None
     ) -> None:
-        desk.issue(answer(200, note_body()), order=replace(ORDER, reason=reason))
+        desk.issue(answer(200, note_body()), instruction=replace(INSTRUCTION, reason=reason))
         assert parse_qs(desk.arrived[0].body.decode()).get("reason") == told
 
     @pytest.mark.parametrize("script", [hang_up, reset, silence, answer(200, b" " * 2_000_000)])

@@ -35,10 +35,10 @@ def test_it_failed_if_the_processor_does_not_know_of_it(door: str) -> None:
 
 @pytest.mark.parametrize("door", ["hyperswitch", "ccg"])
 def test_it_has_not_failed_if_the_processor_knows_its_key(door: str) -> None:
-    # Given an order that arrived after all, long after
+    # Given an instruction that arrived after all, long after
     world = in_review(door)
-    (order, *_) = world.processor.orders
-    processor_refund = world.processor.books.arrive(order)  # type: ignore[arg-type]
+    (instruction, *_) = world.processor.instructions
+    processor_refund = world.processor.books.arrive(instruction)  # type: ignore[arg-type]
     # Then the key speaks against a failure, and for a success
     assert refused(world, NO_MONEY).processor_refunds == (processor_refund.id,)  # type: ignore[union-attr]
     done = decide(world, ItSucceeded(processor_refund.id))  # type: ignore[union-attr]
@@ -56,7 +56,7 @@ def test_without_evidence_it_failed_only_if_somebody_says_so() -> None:
 
 @pytest.mark.parametrize("door", ["hyperswitch", "ccg"])
 def test_while_a_repeated_order_may_arrive_it_has_not_failed(door: str) -> None:
-    # Given a refund whose order was repeated, and that somebody put into review at once
+    # Given a refund whose instruction was repeated, and that somebody put into review at once
     world = World(doors=(door,))
     world.pay()
     world.processor.fates += [RequestLost(), ExecutedLate(HOLD_MS)]
@@ -64,7 +64,7 @@ def test_while_a_repeated_order_may_arrive_it_has_not_failed(door: str) -> None:
     world.settle_for(3 * STEP_MS)
     refund = tamper(world, state=State.REVIEW)
     assert refund.repeats == 1
-    # When the hold after the first order is over, but not that after the second
+    # When the hold after the first instruction is over, but not that after the second
     started_ms = refund.started_at_ms or 0
     world.clock.advance(started_ms + HOLD_MS - world.clock.now_ms() + 1)
     # Then it is too early to say
@@ -72,7 +72,7 @@ def test_while_a_repeated_order_may_arrive_it_has_not_failed(door: str) -> None:
 
 
 def test_what_another_order_made_is_not_ours() -> None:
-    # Given a processor refund that shows whose order made it
+    # Given a processor refund that shows whose instruction made it
     world = in_review("hyperswitch")
     other = World(doors=("hyperswitch",))
     other.pay()
@@ -112,10 +112,11 @@ def test_an_unlinked_refund_is_resolved_by_its_key() -> None:
 
 @pytest.mark.parametrize("door", ["hedge", "hyperswitch"])
 def test_another_amount_under_its_order_stands_against_a_failure(door: str) -> None:
-    # Given a refund in review of which the processor shows that its order moved another amount
+    # Given a refund in review of which the processor shows that its instruction moved another
+    # amount
     world = World(doors=(door,))
     world.pay()
-    world.processor.books.names_orders = True
+    world.processor.books.names_instructions = True
     world.processor.fates.append(ReplyLost())
     world.refund("k", amount=2500)
     (moved,) = world.processor.books.refunds.values()

@@ -19,11 +19,11 @@ from refund_bridge.domain.instruction import (
     Aborted,
     Accepted,
     CredentialRefused,
+    Instruction,
     Outcome,
-    RefundOrder,
     Rejected,
     Unknown,
-    UnlinkedOrder,
+    UnlinkedInstruction,
 )
 from refund_bridge.domain.payment_record import PaymentRecord, StripeReference
 from refund_bridge.domain.refund import ReportParameters
@@ -38,8 +38,8 @@ from refund_bridge.ports.processor import (
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.ports.stripe import (
     Book,
+    CreditNoteInstruction,
     CreditNoteIssued,
-    CreditNoteOrder,
     CreditNoteOutcome,
     CreditNoteRefused,
     CreditNotes,
@@ -118,36 +118,44 @@ class GuardedProcessor:
             lambda: self._processor.processor_refund(processor_refund_id, deadline),
         )
 
-    def ordered(
+    def find_by_key(
         self, refund_id: str, payment_id: str | None, deadline: Deadline
     ) -> ProcessorRefund | None:
-        """What became of the order with that key; see ``ports.processor.Processor``."""
+        """What became of the instruction with that key; see ``ports.processor.Processor``."""
         return self._read(
             "ordered",
             deadline,
-            lambda: self._processor.ordered(refund_id, payment_id, deadline),
+            lambda: self._processor.find_by_key(refund_id, payment_id, deadline),
         )
 
-    def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
+    def refund(self, instruction: Instruction, deadline: Deadline) -> Outcome:
         """Ask once to move the money; ``Aborted`` without asking while the circuit is open.
 
-        A repeated order that is not asked for is ``Unknown``; see ``ports.processor.Processor``.
+        A repeated instruction that is not asked for is ``Unknown``; see
+        ``ports.processor.Processor``.
         """
-        return self._move("refund", order, lambda: self._processor.refund(order, deadline))
+        return self._move(
+            "refund", instruction, lambda: self._processor.refund(instruction, deadline)
+        )
 
-    def refund_unlinked(self, order: UnlinkedOrder, deadline: Deadline) -> Outcome:
+    def refund_unlinked(self, instruction: UnlinkedInstruction, deadline: Deadline) -> Outcome:
         """As ``refund``, without a payment; see ``ports.processor.Processor``."""
         return self._move(
-            "refund_unlinked", order, lambda: self._processor.refund_unlinked(order, deadline)
+            "refund_unlinked",
+            instruction,
+            lambda: self._processor.refund_unlinked(instruction, deadline),
         )
 
     def _move(
-        self, operation: str, order: RefundOrder | UnlinkedOrder, ask: Callable[[], Outcome]
+        self,
+        operation: str,
+        instruction: Instruction | UnlinkedInstruction,
+        ask: Callable[[], Outcome],
     ) -> Outcome:
         try:
             turn = self._breaker.admit()
         except CircuitOpenError as turned_away:
-            if order.repeated:
+            if instruction.repeated:
                 return Unknown(turned_away.reason)
             return Aborted(turned_away.reason, turned_away.retry_after_s)
         # From here on nothing may become ``Aborted`` that the processor did not call so.
@@ -233,7 +241,7 @@ class GuardedCreditNotes:
         )
 
     def issue_credit_note(
-        self, order: CreditNoteOrder, idempotency_key: str, deadline: Deadline
+        self, instruction: CreditNoteInstruction, idempotency_key: str, deadline: Deadline
     ) -> CreditNoteOutcome:
         """Issue a note; ``CreditNoteUnclear`` without asking while the circuit is open."""
         try:
@@ -246,7 +254,7 @@ class GuardedCreditNotes:
             had_fair_time = deadline.remaining_ms() >= FAIR_MS
             outcome = self._watch(
                 "issue_credit_note",
-                lambda: self._notes.issue_credit_note(order, idempotency_key, deadline),
+                lambda: self._notes.issue_credit_note(instruction, idempotency_key, deadline),
                 call="credit_note",
             )
             match outcome:

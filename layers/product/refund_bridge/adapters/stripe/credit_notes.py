@@ -12,8 +12,8 @@ from refund_bridge.adapters.stripe.calls import StripeCalls, StripeRefusedError
 from refund_bridge.ports.processor import ProviderUnavailableError, UnreadableAnswerError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.ports.stripe import (
+    CreditNoteInstruction,
     CreditNoteIssued,
-    CreditNoteOrder,
     CreditNoteOutcome,
     CreditNoteRefused,
     CreditNoteUnclear,
@@ -50,26 +50,26 @@ class StripeCreditNotes:
         raise ProviderUnavailableError(f"{invoice} has more credit notes than are looked through")
 
     def issue_credit_note(
-        self, order: CreditNoteOrder, idempotency_key: str, deadline: Deadline
+        self, instruction: CreditNoteInstruction, idempotency_key: str, deadline: Deadline
     ) -> CreditNoteOutcome:
         """Issue a note, in one attempt; see ``ports.stripe.CreditNotes``, ``StripeCalls``."""
         asked: CreditNoteCreateParams = {
-            "invoice": order.invoice,
-            "amount": order.amount,
+            "invoice": instruction.invoice,
+            "amount": instruction.amount,
             "refunds": [
                 {
                     "type": "payment_record_refund",
                     "payment_record_refund": {
-                        "payment_record": order.payment_record,
-                        "refund_group": order.refund_reference,
+                        "payment_record": instruction.payment_record,
+                        "refund_group": instruction.refund_reference,
                     },
-                    "amount_refunded": order.amount,
+                    "amount_refunded": instruction.amount,
                 }
             ],
-            "metadata": {REFUND_ID: order.refund_id},
+            "metadata": {REFUND_ID: instruction.refund_id},
         }
-        if order.reason in _REASONS:
-            asked["reason"] = order.reason
+        if instruction.reason in _REASONS:
+            asked["reason"] = instruction.reason
         try:
             issued = self._calls.write(
                 lambda client: client.v1.credit_notes.create(
@@ -80,7 +80,7 @@ class StripeCreditNotes:
         except StripeRefusedError as error:
             return _refused(error)
         note = issued.get("id")
-        if not isinstance(note, str) or not note or not _is_of(issued, order):
+        if not isinstance(note, str) or not note or not _is_of(issued, instruction):
             return CreditNoteUnclear("Stripe's answer is a success that names another object")
         return CreditNoteIssued(note)
 
@@ -126,12 +126,12 @@ def _named(note: Any) -> tuple[str, str | None]:
     raise UnreadableAnswerError("a credit note in Stripe's list cannot be read")
 
 
-def _is_of(issued: dict[str, Any], order: CreditNoteOrder) -> bool:
+def _is_of(issued: dict[str, Any], instruction: CreditNoteInstruction) -> bool:
     metadata = issued.get("metadata")
     return (
         isinstance(metadata, dict)
-        and metadata.get(REFUND_ID) == order.refund_id
-        and issued.get("invoice") == order.invoice
-        and issued.get("amount") == order.amount
-        and str(issued.get("currency")).lower() == order.currency
+        and metadata.get(REFUND_ID) == instruction.refund_id
+        and issued.get("invoice") == instruction.invoice
+        and issued.get("amount") == instruction.amount
+        and str(issued.get("currency")).lower() == instruction.currency
     )

@@ -117,7 +117,7 @@ METERS: Final[Mapping[str, tuple[Meter, ...]]] = {
         Meter(name="ProviderFailures", value="failed", dimensions=("provider",), series=PROVIDERS),
         Meter(name="CredentialsRefused", where={"outcome": "credential_refused"}),
         Meter(name="AnswersUnreadable", where={"outcome": "unreadable"}),
-        # One or nothing for each order, so that its average is the share that was refused.
+        # One or nothing for each instruction, so that its average is the share that was refused.
         Meter(name="OrdersRefused", value="refused", where={"call": "refund"}),
     ),
     # Who asks.

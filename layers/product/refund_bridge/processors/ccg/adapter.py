@@ -1,8 +1,8 @@
 """The Convenient Checkout Gateway: the calls. Answers are read in ``ccg_outcome`` and ``_shapes``.
 
 Facts of the API: https://developers.healthsafepay.com/docs. The merchant chooses a refund's
-``merchantTransactionId``, and a second order with the same one is rejected: ours is sent. A payment
-cannot be read in a documented way.
+``merchantTransactionId``, and a second instruction with the same one is rejected: ours is sent. A
+payment cannot be read in a documented way.
 """
 
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
@@ -14,17 +14,17 @@ from refund_bridge.adapters.http.api_key import ApiKey
 from refund_bridge.adapters.http.client import DeadlineHttp
 from refund_bridge.adapters.http.exact_json import dumps
 from refund_bridge.domain.charge import ProcessorRefund
-from refund_bridge.domain.instruction import Outcome, RefundOrder, UnlinkedOrder
+from refund_bridge.domain.instruction import Instruction, Outcome, UnlinkedInstruction
 from refund_bridge.domain.refund import PaymentMethodKind
 from refund_bridge.ports.processor import Capabilities, Dedupe, LookUp, News, UnreadableAnswerError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.processors.ccg.objects import TITLE, AmountUnit, read_processor_refund
 from refund_bridge.processors.ccg.outcome import message_of, outcome_of
-from refund_bridge.processors.shared.accepting import Order, concluded, without_words
+from refund_bridge.processors.shared.accepting import AnyInstruction, concluded, without_words
 from refund_bridge.processors.shared.base import Adapter, not_asked
 from refund_bridge.processors.shared.provider_http import (
+    INSTRUCTION_MS_MAX,
     JSON,
-    ORDER_MS_MAX,
     ProviderHttp,
     Sent,
     require_same,
@@ -116,14 +116,14 @@ class Ccg(Adapter):
         require_same(TITLE, "refund", processor_refund.id, processor_refund_id)
         return processor_refund
 
-    def ordered(
+    def find_by_key(
         self, refund_id: str, payment_id: str | None, deadline: Deadline
     ) -> ProcessorRefund | None:
         """The refund whose ``merchantTransactionId`` is our id; see ``ports.processor.Processor``.
 
         The gateway documents this question for payments, not for refunds. Only an answer that shows
         that it was understood counts: the refund itself, or none at all. Whatever else comes, a 404
-        too, leaves open what became of the order.
+        too, leaves open what became of the instruction.
         """
         query = urlencode({"merchantTransactionId": refund_id})
         source = self._http.object_at(f"/v1/refunds?{query}", deadline)
@@ -132,7 +132,7 @@ class Ccg(Adapter):
         data = source["data"]
         found = [self._read(item) for item in (data if isinstance(data, list) else [data]) if item]
         if (
-            any(processor_refund.order_id != refund_id for processor_refund in found)
+            any(processor_refund.instruction_id != refund_id for processor_refund in found)
             or len(found) > 1
         ):
             raise UnreadableAnswerError(f"{TITLE} showed other refunds than the one of our id")
@@ -142,43 +142,54 @@ class Ccg(Adapter):
             raise UnreadableAnswerError(f"{TITLE} has our id on another payment")
         return found[0]
 
-    def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
+    def refund(self, instruction: Instruction, deadline: Deadline) -> Outcome:
         """Ask once to move the money; see ``ports.processor.Processor``. Where refused, read."""
-        return self._ask(order, {"paymentId": order.payment_id}, order.payment_id, deadline)
+        return self._ask(
+            instruction, {"paymentId": instruction.payment_id}, instruction.payment_id, deadline
+        )
 
-    def refund_unlinked(self, order: UnlinkedOrder, deadline: Deadline) -> Outcome:
+    def refund_unlinked(self, instruction: UnlinkedInstruction, deadline: Deadline) -> Outcome:
         """Ask once to send money to a card; see ``ports.processor.Processor``.
 
         The gateway rejects bank accounts, so it is not asked for one that is known to be one.
         """
-        if order.kind is PaymentMethodKind.BANK_ACCOUNT:
+        if instruction.kind is PaymentMethodKind.BANK_ACCOUNT:
             return not_asked(
                 f"{TITLE} sends no money to a bank account without a payment.",
                 "bank_account_refused",
             )
-        target = {"paymentMethodId": order.payment_method, "customer": dict(order.customer)}
-        outcome = self._ask(order, target, None, deadline)
-        return without_words(outcome, tuple(order.customer.values()))
+        target = {
+            "paymentMethodId": instruction.payment_method,
+            "customer": dict(instruction.customer),
+        }
+        outcome = self._ask(instruction, target, None, deadline)
+        return without_words(outcome, tuple(instruction.customer.values()))
 
     def _ask(
-        self, order: Order, target: dict[str, Any], payment_id: str | None, deadline: Deadline
+        self,
+        instruction: AnyInstruction,
+        target: dict[str, Any],
+        payment_id: str | None,
+        deadline: Deadline,
     ) -> Outcome:
         settings = self._settings
-        if order.money.currency != settings.currency:
+        if instruction.money.currency != settings.currency:
             return not_asked(f"{TITLE} moves {settings.currency} only.", "currency_not_supported")
         body: dict[str, Any] = {
-            "amount": settings.amount_unit.written(order.money),
+            "amount": settings.amount_unit.written(instruction.money),
             **target,
-            "merchantTransactionId": order.refund_id,
+            "merchantTransactionId": instruction.refund_id,
         }
-        if reason := self._reason(order.reason):
+        if reason := self._reason(instruction.reason):
             body["reason"] = reason
-        limited = deadline.at_most(ORDER_MS_MAX)
+        limited = deadline.at_most(INSTRUCTION_MS_MAX)
         sent = self._http.send("/v1/refunds", JSON, dumps(body), limited)
         return concluded(
-            outcome_of(sent, order, unit=settings.amount_unit) if isinstance(sent, Sent) else sent,
-            order,
-            lambda: self.ordered(order.refund_id, payment_id, limited),
+            outcome_of(sent, instruction, unit=settings.amount_unit)
+            if isinstance(sent, Sent)
+            else sent,
+            instruction,
+            lambda: self.find_by_key(instruction.refund_id, payment_id, limited),
             title=TITLE,
         )
 

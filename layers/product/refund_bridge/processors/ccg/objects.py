@@ -16,7 +16,7 @@ from refund_bridge.domain.money import (
     money_from_major,
 )
 from refund_bridge.ports.processor import UnreadableAnswerError
-from refund_bridge.processors.shared.accepting import Order, order_of
+from refund_bridge.processors.shared.accepting import AnyInstruction, instruction_id_of
 from refund_bridge.processors.shared.answer_members import Members
 
 TITLE: Final = "The Convenient Checkout Gateway"
@@ -61,7 +61,7 @@ class AmountUnit(StrEnum):
 
 
 def read_processor_refund(data: Any, *, unit: AmountUnit, currency: str) -> ProcessorRefund:
-    """A refund, linked or not; its order is the one that its ``merchantTransactionId`` names.
+    """A refund, linked or not; its instruction is the one that its ``merchantTransactionId`` names.
 
     Raises:
         UnreadableAnswerError: an id, amount or status is missing or of a wrong type, or the refund
@@ -71,19 +71,19 @@ def read_processor_refund(data: Any, *, unit: AmountUnit, currency: str) -> Proc
     return _processor_refund(members, unit.read(members.value("amount"), currency), currency)
 
 
-def read_accepted(data: Any, order: Order, *, unit: AmountUnit) -> ProcessorRefund:
-    """The refund in the answer to its own order, which need not show its amount.
+def read_accepted(data: Any, instruction: AnyInstruction, *, unit: AmountUnit) -> ProcessorRefund:
+    """The refund in the answer to its own instruction, which need not show its amount.
 
     One without an amount is never final, so that a look-up shows the amount first.
 
     Raises:
-        UnreadableAnswerError: as ``read_processor_refund``, or it does not name the order.
+        UnreadableAnswerError: as ``read_processor_refund``, or it does not name the instruction.
     """
     members = Members(data, TITLE)
     members.text("merchantTransactionId")
     if members.value("amount") is not None:
-        return read_processor_refund(data, unit=unit, currency=order.money.currency)
-    return _processor_refund(members, order.money, order.money.currency, is_final=False)
+        return read_processor_refund(data, unit=unit, currency=instruction.money.currency)
+    return _processor_refund(members, instruction.money, instruction.money.currency, is_final=False)
 
 
 def _processor_refund(
@@ -106,7 +106,7 @@ def _processor_refund(
         money=money,
         status=status if is_final else ProcessorRefundStatus.PENDING,
         processor_status=word,
-        order_id=order_of(members.optional_text("merchantTransactionId")),
+        instruction_id=instruction_id_of(members.optional_text("merchantTransactionId")),
         # With a payment, the method is the payment's own and says nothing more.
         payment_method=None if payment_id else method,
     )

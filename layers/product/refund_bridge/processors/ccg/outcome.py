@@ -1,8 +1,8 @@
 """What the Convenient Checkout Gateway's answer to ``POST /v1/refunds`` means.
 
 Facts: https://developers.healthsafepay.com/docs (refund error codes): a refusal is 400 with
-``title``, ``status`` and ``detail``. What it says to an order whose key was used before is not
-documented, so a refusal that speaks of the key is one of which the key itself must tell.
+``title``, ``status`` and ``detail``. What it says to an instruction whose key was used before is
+not documented, so a refusal that speaks of the key is one of which the key itself must tell.
 """
 
 from typing import Final
@@ -13,7 +13,7 @@ from refund_bridge.adapters.http.messages import HttpAnswer
 from refund_bridge.domain.instruction import Aborted, Outcome, Rejected, Unknown
 from refund_bridge.ports.processor import UnreadableAnswerError
 from refund_bridge.processors.ccg.objects import TITLE, AmountUnit, read_accepted
-from refund_bridge.processors.shared.accepting import Order, Questionable, accepted
+from refund_bridge.processors.shared.accepting import AnyInstruction, Questionable, accepted
 from refund_bridge.processors.shared.provider_http import Sent, not_executed
 
 _REFUSALS: Final = frozenset({400, 402, 403, 404, 422})
@@ -22,11 +22,13 @@ _TURNED_AWAY: Final = frozenset({403, 404})
 _KEY: Final = "transactionid"
 
 
-def outcome_of(sent: Sent, order: Order, *, unit: AmountUnit) -> Outcome | Questionable:
+def outcome_of(
+    sent: Sent, instruction: AnyInstruction, *, unit: AmountUnit
+) -> Outcome | Questionable:
     """The outcome of a whole answer."""
     answer = sent.answer
     if answer.is_success:
-        return _accepted(answer.body, order, unit)
+        return _accepted(answer.body, instruction, unit)
     if turned_away := not_executed(answer, TITLE):
         return turned_away
     message = message_of(answer, secret=sent.key)
@@ -47,11 +49,13 @@ def message_of(answer: HttpAnswer, *, secret: str) -> str | None:
     return sentence(detail, secret=secret) or None if isinstance(detail, str) else None
 
 
-def _accepted(body: bytes, order: Order, unit: AmountUnit) -> Outcome:
+def _accepted(body: bytes, instruction: AnyInstruction, unit: AmountUnit) -> Outcome:
     try:
-        processor_refund = read_accepted((json_object(body) or {}).get("data"), order, unit=unit)
+        processor_refund = read_accepted(
+            (json_object(body) or {}).get("data"), instruction, unit=unit
+        )
     except UnreadableAnswerError as error:
         return Unknown(f"{TITLE}'s answer is a success that cannot be read: {error.reason}")
-    if processor_refund.order_id is None:
-        return Unknown(f"{TITLE}'s answer is a success for another order")
-    return accepted(processor_refund, order, title=TITLE)
+    if processor_refund.instruction_id is None:
+        return Unknown(f"{TITLE}'s answer is a success for another instruction")
+    return accepted(processor_refund, instruction, title=TITLE)

@@ -1,7 +1,7 @@
 """Hedge Payments: the calls. What its answers mean is read in ``hedge_outcome`` and ``_shapes``.
 
 Facts of the API: https://hedgepayments.com/docs. A refund has no idempotency key and cannot be read
-by itself, so an order is sent once and found again in its payment.
+by itself, so an instruction is sent once and found again in its payment.
 """
 
 import json
@@ -11,11 +11,11 @@ from urllib.parse import quote
 from refund_bridge.adapters.http.api_key import ApiKey
 from refund_bridge.adapters.http.client import DeadlineHttp
 from refund_bridge.domain.charge import Charge
-from refund_bridge.domain.instruction import Outcome, RefundOrder
+from refund_bridge.domain.instruction import Instruction, Outcome
 from refund_bridge.ports.processor import Capabilities, ChargeNotFoundError, Dedupe, LookUp, News
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.processors.hedge.objects import (
-    ORDER_KEY,
+    INSTRUCTION_KEY,
     REASONS,
     TITLE,
     is_in_cents,
@@ -24,8 +24,8 @@ from refund_bridge.processors.hedge.objects import (
 from refund_bridge.processors.hedge.outcome import message_of, outcome_of
 from refund_bridge.processors.shared.base import Adapter, not_asked
 from refund_bridge.processors.shared.provider_http import (
+    INSTRUCTION_MS_MAX,
     JSON,
-    ORDER_MS_MAX,
     ProviderHttp,
     Sent,
     require_same,
@@ -100,27 +100,27 @@ class Hedge(Adapter):
         require_same(TITLE, "payment", charge.id, charge_id)
         return charge
 
-    def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
+    def refund(self, instruction: Instruction, deadline: Deadline) -> Outcome:
         """Ask once to move the money; see ``ports.processor.Processor``."""
-        if self._refuses_other_decimals and not is_in_cents(order.money.currency):
+        if self._refuses_other_decimals and not is_in_cents(instruction.money.currency):
             return not_asked(
-                f"Hedge Payments counts in cents, and {order.money.currency} has none.",
+                f"Hedge Payments counts in cents, and {instruction.money.currency} has none.",
                 "amount_not_representable",
             )
-        if not order.payment_id.strip("."):
+        if not instruction.payment_id.strip("."):
             return not_asked("There is no payment of that id.")
-        path = f"/v1/payments/{quote(order.payment_id, safe='')}/refund"
-        sent = self._http.send(path, JSON, _body(order), deadline.at_most(ORDER_MS_MAX))
-        return outcome_of(sent, order) if isinstance(sent, Sent) else sent
+        path = f"/v1/payments/{quote(instruction.payment_id, safe='')}/refund"
+        sent = self._http.send(path, JSON, _body(instruction), deadline.at_most(INSTRUCTION_MS_MAX))
+        return outcome_of(sent, instruction) if isinstance(sent, Sent) else sent
 
 
-def _body(order: RefundOrder) -> bytes:
+def _body(instruction: Instruction) -> bytes:
     body: dict[str, Any] = {
-        "amount": order.money.amount,
-        "metadata": {**order.metadata, ORDER_KEY: order.refund_id},
+        "amount": instruction.money.amount,
+        "metadata": {**instruction.metadata, INSTRUCTION_KEY: instruction.refund_id},
     }
-    if order.reason is not None:
-        body["reason"] = REASONS.get(order.reason, order.reason)
+    if instruction.reason is not None:
+        body["reason"] = REASONS.get(instruction.reason, instruction.reason)
     return json.dumps(body).encode()
 
 

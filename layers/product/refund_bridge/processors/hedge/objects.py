@@ -15,13 +15,13 @@ from refund_bridge.domain.charge import (
 )
 from refund_bridge.domain.money import Money, exponent_of
 from refund_bridge.ports.processor import UnreadableAnswerError
-from refund_bridge.processors.shared.accepting import order_of
+from refund_bridge.processors.shared.accepting import instruction_id_of
 from refund_bridge.processors.shared.answer_members import Members
 
 TITLE: Final = "Hedge Payments"
 # Our refund's id in a refund's metadata. Whether Hedge shows it again is not documented; where it
 # does, nothing is left to guess.
-ORDER_KEY: Final = "refund_bridge_id"
+INSTRUCTION_KEY: Final = "refund_bridge_id"
 # What we call a reason is called so there; any other text goes as it is.
 REASONS: Final = {"requested_by_customer": "customer_requested"}
 CENTS_PLACES: Final = 2
@@ -111,7 +111,7 @@ def _processor_refund(source: Any, payment_id: str, currency: str) -> ProcessorR
     if amount <= 0:
         raise UnreadableAnswerError("a refund of Hedge Payments' has no positive amount")
     metadata = members.value("metadata")
-    order = metadata.get(ORDER_KEY) if isinstance(metadata, dict) else None
+    instruction = metadata.get(INSTRUCTION_KEY) if isinstance(metadata, dict) else None
     return ProcessorRefund(
         id=members.text("id"),
         payment_id=payment_id,
@@ -119,5 +119,5 @@ def _processor_refund(source: Any, payment_id: str, currency: str) -> ProcessorR
         status=_PROCESSOR_REFUND_STATUS.get(word.lower(), ProcessorRefundStatus.PENDING),
         processor_status=word,
         created_at_ms=members.time_ms("created_at"),
-        order_id=order_of(order) if isinstance(order, str) else None,
+        instruction_id=instruction_id_of(instruction) if isinstance(instruction, str) else None,
     )

@@ -10,7 +10,7 @@ from refund_bridge.adapters.http.api_key import sentence
 from refund_bridge.adapters.http.exact_json import json_object
 from refund_bridge.adapters.http.messages import HttpAnswer
 from refund_bridge.domain.charge import Charge, ProcessorRefund
-from refund_bridge.domain.instruction import Aborted, Outcome, RefundOrder, Rejected, Unknown
+from refund_bridge.domain.instruction import Aborted, Instruction, Outcome, Rejected, Unknown
 from refund_bridge.ports.processor import UnreadableAnswerError
 from refund_bridge.processors.hedge.objects import TITLE, read_charge
 from refund_bridge.processors.shared.accepting import accepted
@@ -29,11 +29,11 @@ _AMOUNTS: Final = (
 )
 
 
-def outcome_of(sent: Sent, order: RefundOrder) -> Outcome:
+def outcome_of(sent: Sent, instruction: Instruction) -> Outcome:
     """The outcome of a whole answer."""
     answer = sent.answer
     if answer.is_success:
-        return _accepted(answer.body, order)
+        return _accepted(answer.body, instruction)
     if turned_away := not_executed(answer, TITLE):
         return turned_away
     message = message_of(answer, secret=sent.key)
@@ -52,35 +52,35 @@ def message_of(answer: HttpAnswer, *, secret: str) -> str | None:
     return sentence(message, secret=secret) or None if isinstance(message, str) else None
 
 
-def ours(charge: Charge, order: RefundOrder) -> ProcessorRefund | None:
+def ours(charge: Charge, instruction: Instruction) -> ProcessorRefund | None:
     """Of the refunds that the answer lists, the one that it made; ``None`` if that is not certain.
 
     It carries our id, or else it is the only one of our amount that carries no other and was not
     there before.
     """
     listed = charge.processor_refunds or ()
-    named = [item for item in listed if item.order_id == order.refund_id]
+    named = [item for item in listed if item.instruction_id == instruction.refund_id]
     if named:
         return named[0] if len(named) == 1 else None
     new = [
         item
         for item in listed
-        if item.order_id is None
-        and item.money == order.money
-        and item.id not in (order.listed_before or ())
+        if item.instruction_id is None
+        and item.money == instruction.money
+        and item.id not in (instruction.listed_before or ())
     ]
     return new[0] if len(new) == 1 else None
 
 
-def _accepted(body: bytes, order: RefundOrder) -> Outcome:
+def _accepted(body: bytes, instruction: Instruction) -> Outcome:
     try:
         charge = read_charge(json_object(body))
     except UnreadableAnswerError as error:
         return Unknown(f"Hedge Payments' answer is a success that cannot be read: {error.reason}")
-    processor_refund = ours(charge, order)
+    processor_refund = ours(charge, instruction)
     if processor_refund is None:
         return Unknown("Hedge Payments' answer is a success that does not show which refund is new")
-    return accepted(processor_refund, order, title=TITLE)
+    return accepted(processor_refund, instruction, title=TITLE)
 
 
 def _error_of(answer: HttpAnswer) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from refund_bridge.adapters.http.api_key import ApiKey
 from refund_bridge.adapters.http.client import DeadlineHttp
 from refund_bridge.domain.charge import Charge, ChargeStatus, ProcessorRefund, ProcessorRefundStatus
-from refund_bridge.domain.instruction import CredentialRefused, Outcome, RefundOrder, Rejected
+from refund_bridge.domain.instruction import CredentialRefused, Instruction, Outcome, Rejected
 from refund_bridge.ports.processor import (
     Capabilities,
     ChargeNotFoundError,
@@ -35,7 +35,7 @@ from refund_bridge.processors.hitpay.payment_list import Place, oldest_day, read
 from refund_bridge.processors.shared.base import Adapter
 from refund_bridge.processors.shared.provider_http import (
     FORM,
-    ORDER_MS_MAX,
+    INSTRUCTION_MS_MAX,
     ProviderHttp,
     Sent,
     require_same,
@@ -187,24 +187,24 @@ class HitPay(Adapter):
                 return replace(processor_refund, status=ProcessorRefundStatus.SUCCEEDED)
         return processor_refund
 
-    def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
+    def refund(self, instruction: Instruction, deadline: Deadline) -> Outcome:
         """Ask once to move the money; see ``ports.processor.Processor``. After a 403 it reads.
 
         HitPay answers 403 to a wrong key and to a refund that it refuses. Which of them it was, the
         charge tells: whoever is shown it with the same key has a key that is accepted.
         """
-        printed = order.money.decimal_string(
+        printed = instruction.money.decimal_string(
             zero_decimals_as_integer=self._zero_decimals_as_integer
         )
-        form = urlencode({"payment_id": order.payment_id, "amount": printed}).encode()
-        limited = deadline.at_most(ORDER_MS_MAX)
+        form = urlencode({"payment_id": instruction.payment_id, "amount": printed}).encode()
+        limited = deadline.at_most(INSTRUCTION_MS_MAX)
         sent = self._http.send("/v1/refund", FORM, form, limited)
         if not isinstance(sent, Sent):
             return sent
-        outcome = outcome_of(sent.answer, order, secret=sent.key)
+        outcome = outcome_of(sent.answer, instruction, secret=sent.key)
         if isinstance(outcome, Rejected) and outcome.status in REFUSED_BY:
-            charge = self._http.shown("/v1/charges/", order.payment_id, sent.key, limited)
-            if str((charge or {}).get("id")).casefold() != order.payment_id.casefold():
+            charge = self._http.shown("/v1/charges/", instruction.payment_id, sent.key, limited)
+            if str((charge or {}).get("id")).casefold() != instruction.payment_id.casefold():
                 return CredentialRefused(f"HitPay refused ({outcome.status}), and shows no charge")
         return outcome
 

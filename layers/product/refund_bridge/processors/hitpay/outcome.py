@@ -10,8 +10,8 @@ from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import (
     Aborted,
     Accepted,
+    Instruction,
     Outcome,
-    RefundOrder,
     Rejected,
     Unknown,
 )
@@ -30,14 +30,14 @@ _SENTENCES: Final = ("message", "detail", "error_message")
 _TURNED_AWAY: Final = frozenset({403, 404})
 
 
-def outcome_of(answer: HttpAnswer, order: RefundOrder, *, secret: str) -> Outcome:
+def outcome_of(answer: HttpAnswer, instruction: Instruction, *, secret: str) -> Outcome:
     """The outcome of a whole answer; ``secret`` is kept out of HitPay's words.
 
     A 403 in HitPay's words is read as a refusal of this refund; it may as well be about the
     credential, so the caller asks which (``REFUSED_BY``).
     """
     if answer.is_success:
-        return _accepted(answer.body, order)
+        return _accepted(answer.body, instruction)
     if turned_away := not_executed(answer, "HitPay"):
         return turned_away
     message = message_of(answer, secret=secret)
@@ -66,12 +66,15 @@ def message_of(answer: HttpAnswer, *, secret: str) -> str | None:
     return sentence(message, secret=secret) or None
 
 
-def _accepted(body: bytes, order: RefundOrder) -> Outcome:
+def _accepted(body: bytes, instruction: Instruction) -> Outcome:
     try:
         processor_refund = read_processor_refund(json_object(body))
     except UnreadableAnswerError as error:
         return Unknown(f"HitPay's answer is a success that cannot be read: {error.reason}")
-    if (processor_refund.payment_id, processor_refund.money) != (order.payment_id, order.money):
+    if (processor_refund.payment_id, processor_refund.money) != (
+        instruction.payment_id,
+        instruction.money,
+    ):
         return Unknown("HitPay's answer is a success with another payment, amount or currency")
     if processor_refund.status is not ProcessorRefundStatus.SUCCEEDED:
         # A refund that HitPay calls failed in the answer that accepts it contradicts itself: it

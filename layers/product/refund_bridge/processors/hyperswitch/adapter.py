@@ -1,7 +1,7 @@
 """Hyperswitch: the calls. What its answers mean is read in ``hyperswitch_outcome`` and ``_shapes``.
 
 Facts of the API: https://api-reference.hyperswitch.io. The merchant chooses a refund's id, which is
-unique: ours is sent, so a second order is refused (``HE_01``) and the first can be read.
+unique: ours is sent, so a second instruction is refused (``HE_01``) and the first can be read.
 """
 
 import json
@@ -13,7 +13,7 @@ from pydantic import Field
 from refund_bridge.adapters.http.api_key import ApiKey
 from refund_bridge.adapters.http.client import DeadlineHttp
 from refund_bridge.domain.charge import Charge, ProcessorRefund
-from refund_bridge.domain.instruction import Outcome, RefundOrder
+from refund_bridge.domain.instruction import Instruction, Outcome
 from refund_bridge.ports.processor import (
     Capabilities,
     ChargeNotFoundError,
@@ -34,8 +34,8 @@ from refund_bridge.processors.hyperswitch.outcome import message_of, outcome_of
 from refund_bridge.processors.shared.accepting import concluded
 from refund_bridge.processors.shared.base import Adapter, not_asked
 from refund_bridge.processors.shared.provider_http import (
+    INSTRUCTION_MS_MAX,
     JSON,
-    ORDER_MS_MAX,
     ProviderHttp,
     Sent,
     require_same,
@@ -126,7 +126,7 @@ class Hyperswitch(Adapter):
         require_same(TITLE, "refund", processor_refund.id, processor_refund_id)
         return processor_refund
 
-    def ordered(
+    def find_by_key(
         self, refund_id: str, payment_id: str | None, deadline: Deadline
     ) -> ProcessorRefund | None:
         """The refund that has our id; see ``ports.processor.Processor``."""
@@ -135,23 +135,25 @@ class Hyperswitch(Adapter):
             return None
         if processor_refund.payment_id != payment_id:
             raise UnreadableAnswerError("Hyperswitch has this refund's id on another payment")
-        return replace(processor_refund, order_id=refund_id)
+        return replace(processor_refund, instruction_id=refund_id)
 
-    def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
+    def refund(self, instruction: Instruction, deadline: Deadline) -> Outcome:
         """Ask once to move the money; see ``ports.processor.Processor``. Where refused, read."""
-        amount = written(order.money)
+        amount = written(instruction.money)
         if amount is None:
             return not_asked(
-                f"Hyperswitch counts {order.money.currency} in whole units.",
+                f"Hyperswitch counts {instruction.money.currency} in whole units.",
                 "amount_not_representable",
             )
-        limited = deadline.at_most(ORDER_MS_MAX)
-        key = self._key_of(order.refund_id)
-        sent = self._http.send("/refunds", JSON, _body(order, amount, key), limited)
+        limited = deadline.at_most(INSTRUCTION_MS_MAX)
+        key = self._key_of(instruction.refund_id)
+        sent = self._http.send("/refunds", JSON, _body(instruction, amount, key), limited)
         return concluded(
-            outcome_of(sent, order, key, key_max=self._key_max) if isinstance(sent, Sent) else sent,
-            order,
-            lambda: self.ordered(order.refund_id, order.payment_id, limited),
+            outcome_of(sent, instruction, key, key_max=self._key_max)
+            if isinstance(sent, Sent)
+            else sent,
+            instruction,
+            lambda: self.find_by_key(instruction.refund_id, instruction.payment_id, limited),
             title=TITLE,
         )
 
@@ -159,23 +161,23 @@ class Hyperswitch(Adapter):
         return refund_id[: self._key_max]
 
 
-def _body(order: RefundOrder, amount: int, key: str) -> bytes:
+def _body(instruction: Instruction, amount: int, key: str) -> bytes:
     """The request. A reason in other words than Stripe's goes into the metadata.
 
     As ``reason`` it would be refused wherever the payment went through Stripe.
     """
     body: dict[str, Any] = {
-        "payment_id": order.payment_id,
+        "payment_id": instruction.payment_id,
         "refund_id": key,
         "amount": amount,
         # A refund that is scheduled here has waited here; at Hyperswitch it is never to wait.
         "refund_type": "instant",
     }
-    metadata = dict(order.metadata)
-    if order.reason in REASONS:
-        body["reason"] = order.reason
-    elif order.reason and len(metadata) < METADATA_KEYS_MAX:
-        metadata.setdefault(REASON_KEY, order.reason)
+    metadata = dict(instruction.metadata)
+    if instruction.reason in REASONS:
+        body["reason"] = instruction.reason
+    elif instruction.reason and len(metadata) < METADATA_KEYS_MAX:
+        metadata.setdefault(REASON_KEY, instruction.reason)
     if metadata:
         body["metadata"] = metadata
     return json.dumps(body).encode()

@@ -18,7 +18,7 @@ from refund_bridge.domain.charge import (
 )
 from refund_bridge.domain.money import Money, exponent_of
 from refund_bridge.ports.processor import UnreadableAnswerError
-from refund_bridge.processors.shared.accepting import order_of
+from refund_bridge.processors.shared.accepting import instruction_id_of
 from refund_bridge.processors.shared.answer_members import Members
 
 TITLE: Final = "Hyperswitch"
@@ -69,7 +69,7 @@ def read_processor_refund(source: Any, *, key_max: int, secret: str = "") -> Pro
         processor_status=word,
         refunded_at_ms=done_ms,
         created_at_ms=members.time_ms("created_at"),
-        order_id=order_of(key) if len(key) < key_max else None,
+        instruction_id=instruction_id_of(key) if len(key) < key_max else None,
         failure_code=sentence(members.words("error_code"), secret=secret) or None,
         failure_message=sentence(members.words("error_message"), secret=secret) or None,
     )

@@ -13,7 +13,7 @@ from typing import Any, Final
 from refund_bridge.adapters.http.api_key import sentence
 from refund_bridge.adapters.http.exact_json import json_object
 from refund_bridge.adapters.http.messages import HttpAnswer
-from refund_bridge.domain.instruction import Aborted, Outcome, RefundOrder, Rejected, Unknown
+from refund_bridge.domain.instruction import Aborted, Instruction, Outcome, Rejected, Unknown
 from refund_bridge.ports.processor import UnreadableAnswerError
 from refund_bridge.processors.hyperswitch.objects import TITLE, read_processor_refund
 from refund_bridge.processors.shared.accepting import Questionable, accepted
@@ -25,15 +25,17 @@ _TURNED_AWAY: Final = frozenset({403, 404})
 _BEFORE_EXECUTING: Final = ("IR_", "HE_", "RE_")
 _USED: Final = frozenset({"HE_01", "RE_01"})
 _WENT_WRONG: Final = frozenset({"HE_00", "RE_00"})
-# No such URL, no such method: what a wrong base URL meets; nobody there has seen the order.
+# No such URL, no such method: what a wrong base URL meets; nobody there has seen the instruction.
 _NO_SUCH_CALL: Final = frozenset({"IR_02", "IR_03"})
 
 
-def outcome_of(sent: Sent, order: RefundOrder, key: str, *, key_max: int) -> Outcome | Questionable:
-    """The outcome of a whole answer to ``order``, which carried ``key``."""
+def outcome_of(
+    sent: Sent, instruction: Instruction, key: str, *, key_max: int
+) -> Outcome | Questionable:
+    """The outcome of a whole answer to ``instruction``, which carried ``key``."""
     answer = sent.answer
     if answer.is_success:
-        return _accepted(sent, order, key, key_max)
+        return _accepted(sent, instruction, key, key_max)
     if turned_away := not_executed(answer, TITLE):
         return turned_away
     return _refused(answer, secret=sent.key)
@@ -76,12 +78,14 @@ def _error_of(answer: HttpAnswer) -> dict[str, Any]:
     return error if isinstance(error, dict) else {}
 
 
-def _accepted(sent: Sent, order: RefundOrder, key: str, key_max: int) -> Outcome:
+def _accepted(sent: Sent, instruction: Instruction, key: str, key_max: int) -> Outcome:
     try:
         source = json_object(sent.answer.body)
         processor_refund = read_processor_refund(source, key_max=key_max, secret=sent.key)
         require_same(TITLE, "refund", processor_refund.id, key)
     except UnreadableAnswerError as error:
         return Unknown(f"Hyperswitch's answer is a success that cannot be read: {error.reason}")
-    # The key names the order, though it may be only the beginning of its id.
-    return accepted(replace(processor_refund, order_id=order.refund_id), order, title=TITLE)
+    # The key names the instruction, though it may be only the beginning of its id.
+    return accepted(
+        replace(processor_refund, instruction_id=instruction.refund_id), instruction, title=TITLE
+    )

@@ -1,7 +1,8 @@
-"""When an answer is believed to be about our order; for a processor that dedupes by key, whenever.
+"""When an answer is believed to be about our instruction.
 
-A processor that keeps our refund's id as the order's key refuses a second order that carries it. So
-a refusal may mean that the order was accepted before, and the key says what became of it.
+A processor that keeps our refund's id as the instruction's key refuses a second instruction that
+carries it. So a refusal may mean that the instruction was accepted before, and the key says what
+became of it.
 """
 
 import re
@@ -13,11 +14,11 @@ from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.instruction import (
     Aborted,
     Accepted,
+    Instruction,
     Outcome,
-    RefundOrder,
     Rejected,
     Unknown,
-    UnlinkedOrder,
+    UnlinkedInstruction,
 )
 from refund_bridge.ports.processor import ProviderUnavailableError
 
@@ -25,7 +26,7 @@ from refund_bridge.ports.processor import ProviderUnavailableError
 REFUND_ID_PREFIX: Final = "rfd_"
 STARS: Final = "***"
 
-Order = RefundOrder | UnlinkedOrder
+AnyInstruction = Instruction | UnlinkedInstruction
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +34,24 @@ class Questionable:
     """A refusal from which it does not follow that nothing was executed.
 
     Attributes:
-        used: whether the processor said that it has an order with this key.
+        used: whether the processor said that it has an instruction with this key.
     """
 
     refusal: Rejected
     used: bool
 
 
-def accepted(processor_refund: ProcessorRefund, order: Order, *, title: str) -> Accepted | Unknown:
+def accepted(
+    processor_refund: ProcessorRefund, instruction: AnyInstruction, *, title: str
+) -> Accepted | Unknown:
     """The outcome of a success that shows ``processor_refund``, if that is what was ordered.
 
     A refund that the processor calls failed in the very answer that accepts it has an id, so the
     look-up of that id decides, and until then the amount stays held: it counts as pending.
     """
-    if not _agrees(processor_refund, order):
+    if not _agrees(processor_refund, instruction):
         return Unknown(
-            f"{title}'s answer is a success with another payment, amount, currency or order"
+            f"{title}'s answer is a success with another payment, amount, currency or instruction"
         )
     if processor_refund.status is not ProcessorRefundStatus.SUCCEEDED:
         processor_refund = replace(processor_refund, status=ProcessorRefundStatus.PENDING)
@@ -57,23 +60,23 @@ def accepted(processor_refund: ProcessorRefund, order: Order, *, title: str) -> 
 
 def concluded(
     verdict: Outcome | Questionable,
-    order: Order,
+    instruction: AnyInstruction,
     look: Callable[[], ProcessorRefund | None],
     *,
     title: str,
 ) -> Outcome:
-    """The outcome of an order that carried a key; ``look`` asks what became of that key.
+    """The outcome of an instruction that carried a key; ``look`` asks what became of that key.
 
-    It is asked where a refusal does not tell by itself. For a repeated order nothing but a
+    It is asked where a refusal does not tell by itself. For a repeated instruction nothing but a
     processor refund
     tells: what refuses this sending says nothing of the one before it.
     """
     outcome = verdict
     if isinstance(outcome, Questionable):
-        outcome = _by_key(outcome.refusal, order, look, used=outcome.used, title=title)
-    elif order.repeated and isinstance(outcome, Rejected):
-        outcome = _by_key(outcome, order, look, used=True, title=title)
-    if order.repeated and isinstance(outcome, Aborted):
+        outcome = _by_key(outcome.refusal, instruction, look, used=outcome.used, title=title)
+    elif instruction.repeated and isinstance(outcome, Rejected):
+        outcome = _by_key(outcome, instruction, look, used=True, title=title)
+    if instruction.repeated and isinstance(outcome, Aborted):
         return Unknown(f"asked again in vain: {outcome.reason}")
     return outcome
 
@@ -97,14 +100,14 @@ def without_words(outcome: Outcome, hidden: Sequence[str]) -> Outcome:
             return outcome
 
 
-def order_of(key: str | None) -> str | None:
+def instruction_id_of(key: str | None) -> str | None:
     """The id of the refund here that ``key`` names; ``None`` for a key that others made."""
     return key if key is not None and key.startswith(REFUND_ID_PREFIX) else None
 
 
 def _by_key(
     refusal: Rejected,
-    order: Order,
+    instruction: AnyInstruction,
     look: Callable[[], ProcessorRefund | None],
     *,
     used: bool,
@@ -116,21 +119,21 @@ def _by_key(
     except ProviderUnavailableError as error:
         return Unknown(f"{said}, and the key could not be looked up: {error.reason}")
     if processor_refund is not None:
-        return accepted(processor_refund, order, title=title)
-    if used or order.repeated:
-        return Unknown(f"{said}, but {title} shows no order with this key")
+        return accepted(processor_refund, instruction, title=title)
+    if used or instruction.repeated:
+        return Unknown(f"{said}, but {title} shows no refund with this key")
     return refusal
 
 
-def _agrees(processor_refund: ProcessorRefund, order: Order) -> bool:
+def _agrees(processor_refund: ProcessorRefund, instruction: AnyInstruction) -> bool:
     if (
-        processor_refund.order_id not in (None, order.refund_id)
-        or processor_refund.money != order.money
+        processor_refund.instruction_id not in (None, instruction.refund_id)
+        or processor_refund.money != instruction.money
     ):
         return False
-    if isinstance(order, UnlinkedOrder):
+    if isinstance(instruction, UnlinkedInstruction):
         return (processor_refund.payment_id, processor_refund.payment_method) == (
             "",
-            order.payment_method,
+            instruction.payment_method,
         )
-    return processor_refund.payment_id == order.payment_id
+    return processor_refund.payment_id == instruction.payment_id

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, Self
 from refund_bridge.adapters.http.api_key import ApiKey
 from refund_bridge.adapters.http.client import DeadlineHttp
 from refund_bridge.domain.charge import Charge, ProcessorRefund
-from refund_bridge.domain.instruction import Outcome, RefundOrder, Rejected, UnlinkedOrder
+from refund_bridge.domain.instruction import Instruction, Outcome, Rejected, UnlinkedInstruction
 from refund_bridge.ports.processor import (
     Capabilities,
     ChargeNotFoundError,
@@ -55,7 +55,7 @@ class Adapter(ABC):
         """The adapter that is set up by its own ``settings_form``; nothing is sent."""
 
     @abstractmethod
-    def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
+    def refund(self, instruction: Instruction, deadline: Deadline) -> Outcome:
         """Ask once to move the money; see ``ports.processor.Processor``."""
 
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:  # noqa: ARG002
@@ -82,7 +82,7 @@ class Adapter(ABC):
         """Unreadable; see ``ports.processor.Processor``."""
         raise UnreadableAnswerError(f"{self.title} shows a refund only in its payment")
 
-    def ordered(
+    def find_by_key(
         self,
         refund_id: str,  # noqa: ARG002
         payment_id: str | None,  # noqa: ARG002
@@ -91,7 +91,7 @@ class Adapter(ABC):
         """Unreadable; see ``ports.processor.Processor``."""
         raise UnreadableAnswerError(f"{self.title} keeps no key of ours")
 
-    def refund_unlinked(self, order: UnlinkedOrder, deadline: Deadline) -> Outcome:  # noqa: ARG002
+    def refund_unlinked(self, instruction: UnlinkedInstruction, deadline: Deadline) -> Outcome:  # noqa: ARG002
         """Rejected without asking; see ``ports.processor.Processor``."""
         return not_asked(f"{self.title} refunds payments only.", "unlinked_not_supported")
 

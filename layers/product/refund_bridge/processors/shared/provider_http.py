@@ -2,7 +2,7 @@
 
 After an answer by which the processor refuses the credential, which is certain to have executed
 nothing, the key is read anew, since it may have been rotated behind the cache. With another key a
-read is repeated here; whether an order may be sent again is for its sender to decide.
+read is repeated here; whether an instruction may be sent again is for its sender to decide.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,9 +31,9 @@ from refund_bridge.ports.runtime import Deadline
 
 # How a processor refuses a credential, unless its adapter knows more.
 UNAUTHENTICATED: Final = frozenset({401})
-# All that one order to move money may take, whatever is sent or read for it: leases are built on
-# this.
-ORDER_MS_MAX: Final = 20_000
+# All that one instruction to move money may take, whatever is sent or read for it: leases are built
+# on this.
+INSTRUCTION_MS_MAX: Final = 20_000
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
 NO_HEADERS: Final[Mapping[str, str]] = {}
@@ -49,7 +49,7 @@ class Words(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """An order that was answered, and the key that it was sent with."""
+    """An instruction that was answered, and the key that it was sent with."""
 
     answer: HttpAnswer
     key: str = field(repr=False)
@@ -108,7 +108,7 @@ class ProviderHttp:
         *,
         headers: Mapping[str, str] = NO_HEADERS,
     ) -> Sent | Aborted | Unknown:
-        """POST an order to move money, once.
+        """POST an instruction to move money, once.
 
         ``kind`` is the body's media type, ``headers`` go beside those of every call. Where the
         credential is refused and the one read anew is another, that is said
@@ -212,7 +212,7 @@ class ProviderHttp:
 
 
 def not_executed(answer: HttpAnswer, title: str) -> Aborted | None:
-    """What an answer to an order means that no processor gives after having executed anything.
+    """What an answer means that no processor gives after having executed anything.
 
     A refused credential, a method that is not there, a rate that is exceeded; ``None`` for others.
     """

@@ -29,9 +29,10 @@ class ProcessorSettings(BaseModel):
 
     @property
     def account(self) -> str:
-        """A fingerprint of what orders are sent to, and of the form of their keys; no secret.
+        """A fingerprint of what instructions are sent to, and of the form of their keys; no secret.
 
-        An order of another account, or under another form of key, is not to be found nor repeated.
+        An instruction of another account, or under another form of key, is not to be found nor
+        repeated.
         """
         told = "\0".join(str(getattr(self, name)) for name in self.ACCOUNT)
         return hashlib.sha256(told.encode()).hexdigest()[:16]

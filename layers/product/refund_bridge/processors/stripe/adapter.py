@@ -1,8 +1,8 @@
 """Payments that Stripe itself took: the calls. What answers mean is read in ``stripe_outcome``.
 
-Facts of the API: https://docs.stripe.com/api/refunds. The order carries our refund's id twice: as
-Stripe's idempotency key, which Stripe forgets after a day, and in the refund's metadata, by which
-it is found again for ever. It is sent once.
+Facts of the API: https://docs.stripe.com/api/refunds. The instruction carries our refund's id
+twice: as Stripe's idempotency key, which Stripe forgets after a day, and in the refund's metadata,
+by which it is found again for ever. It is sent once.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from refund_bridge.adapters.http.api_key import ApiKey
 from refund_bridge.adapters.http.client import DeadlineHttp
 from refund_bridge.domain.charge import PROCESSOR_REFUNDS_MAX, Charge, ProcessorRefund
-from refund_bridge.domain.instruction import Outcome, RefundOrder
+from refund_bridge.domain.instruction import Instruction, Outcome
 from refund_bridge.domain.refund import STRIPE
 from refund_bridge.ports.processor import (
     Capabilities,
@@ -28,15 +28,15 @@ from refund_bridge.ports.runtime import Deadline
 from refund_bridge.processors.shared.base import Adapter, not_asked
 from refund_bridge.processors.shared.provider_http import (
     FORM,
+    INSTRUCTION_MS_MAX,
     JSON,
-    ORDER_MS_MAX,
     ProviderHttp,
     Sent,
     require_same,
 )
 from refund_bridge.processors.shared.settings import ProcessorSettings
 from refund_bridge.processors.stripe.objects import (
-    ORDER_KEY,
+    INSTRUCTION_KEY,
     TITLE,
     charges_of,
     read_charge,
@@ -121,18 +121,18 @@ class StripePayments(Adapter):
         require_same(TITLE, "refund", processor_refund.id, processor_refund_id)
         return processor_refund
 
-    def refund(self, order: RefundOrder, deadline: Deadline) -> Outcome:
+    def refund(self, instruction: Instruction, deadline: Deadline) -> Outcome:
         """Ask once to move the money; see ``ports.processor.Processor``."""
-        if not order.payment_id.strip("."):
+        if not instruction.payment_id.strip("."):
             return not_asked("There is no charge of that id.")
         sent = self._http.send(
             "/v1/refunds",
             FORM,
-            urlencode(_parameters(order)).encode(),
-            deadline.at_most(ORDER_MS_MAX),
-            headers={"Idempotency-Key": order.refund_id},
+            urlencode(_parameters(instruction)).encode(),
+            deadline.at_most(INSTRUCTION_MS_MAX),
+            headers={"Idempotency-Key": instruction.refund_id},
         )
-        return outcome_of(sent, order) if isinstance(sent, Sent) else sent
+        return outcome_of(sent, instruction) if isinstance(sent, Sent) else sent
 
     def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
         """All refunds by their charges, the last created first; see ``ports.processor.Processor``.
@@ -174,17 +174,17 @@ class StripePayments(Adapter):
         return data, last
 
 
-def _parameters(order: RefundOrder) -> dict[str, str]:
+def _parameters(instruction: Instruction) -> dict[str, str]:
     """What Stripe is asked. Callers' metadata stay in the ledger: Stripe takes 50 keys in all."""
     asked = {
-        "charge": order.payment_id,
-        "amount": str(order.money.amount),
-        f"metadata[{ORDER_KEY}]": order.refund_id,
+        "charge": instruction.payment_id,
+        "amount": str(instruction.money.amount),
+        f"metadata[{INSTRUCTION_KEY}]": instruction.refund_id,
     }
-    if order.reason in REASONS_PASSED_ON:
-        asked["reason"] = order.reason
-    elif order.reason is not None:
-        asked[f"metadata[{REASON_KEY}]"] = order.reason
+    if instruction.reason in REASONS_PASSED_ON:
+        asked["reason"] = instruction.reason
+    elif instruction.reason is not None:
+        asked[f"metadata[{REASON_KEY}]"] = instruction.reason
     return asked
 
 

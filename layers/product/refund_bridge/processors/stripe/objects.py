@@ -16,12 +16,12 @@ from refund_bridge.domain.charge import (
 )
 from refund_bridge.domain.money import AMOUNT_MAX, Money
 from refund_bridge.ports.processor import UnreadableAnswerError
-from refund_bridge.processors.shared.accepting import order_of
+from refund_bridge.processors.shared.accepting import instruction_id_of
 from refund_bridge.processors.shared.answer_members import Members
 
 TITLE: Final = "Stripe"
 # Our refund's id in a refund's metadata, which Stripe shows wherever it shows the refund.
-ORDER_KEY: Final = "refund_bridge_id"
+INSTRUCTION_KEY: Final = "refund_bridge_id"
 # What says of a charge that an account behind the merchant's, or its platform, has a part in it.
 _SHARES: Final = (
     "transfer_data",
@@ -103,8 +103,8 @@ def read_processor_refunds(listed: list[Any]) -> tuple[ProcessorRefund, ...] | N
 def read_processor_refund(source: Any) -> ProcessorRefund:
     """A refund.
 
-    One that does not name an order of ours shows itself as its own order: it was made by others,
-    whatever its amount is.
+    One that does not name an instruction of ours shows itself as its own instruction: it was made
+    by others, whatever its amount is.
 
     Raises:
         UnreadableAnswerError: an id, charge, amount, currency or status is missing or of a wrong
@@ -116,7 +116,7 @@ def read_processor_refund(source: Any) -> ProcessorRefund:
     if amount <= 0:
         raise UnreadableAnswerError("a refund of Stripe's has no positive amount")
     metadata = members.value("metadata")
-    order = metadata.get(ORDER_KEY) if isinstance(metadata, dict) else None
+    instruction = metadata.get(INSTRUCTION_KEY) if isinstance(metadata, dict) else None
     return ProcessorRefund(
         id=refund_id,
         payment_id=members.text("charge"),
@@ -124,7 +124,8 @@ def read_processor_refund(source: Any) -> ProcessorRefund:
         status=_STATUS.get(word, ProcessorRefundStatus.PENDING),
         processor_status=word,
         created_at_ms=_milliseconds(members.value("created")),
-        order_id=(order_of(order) if isinstance(order, str) else None) or refund_id,
+        instruction_id=(instruction_id_of(instruction) if isinstance(instruction, str) else None)
+        or refund_id,
         failure_code=members.optional_text("failure_reason"),
     )
 

@@ -12,8 +12,8 @@ from refund_bridge.adapters.http.messages import HttpAnswer
 from refund_bridge.domain.instruction import (
     Aborted,
     CredentialRefused,
+    Instruction,
     Outcome,
-    RefundOrder,
     Rejected,
     Unknown,
 )
@@ -33,11 +33,11 @@ _TURNED_AWAY: Final = frozenset({403, 404})
 OF_THE_KEY: Final = frozenset({401, 403})
 
 
-def outcome_of(sent: Sent, order: RefundOrder) -> Outcome:
+def outcome_of(sent: Sent, instruction: Instruction) -> Outcome:
     """The outcome of a whole answer."""
     answer = sent.answer
     if answer.is_success:
-        return _accepted(answer.body, order)
+        return _accepted(answer.body, instruction)
     return not_executed(answer, TITLE) or _refused(answer, sent.key)
 
 
@@ -61,12 +61,12 @@ def message_of(answer: HttpAnswer, *, secret: str) -> str | None:
     return sentence(message, secret=secret) or None if isinstance(message, str) else None
 
 
-def _accepted(body: bytes, order: RefundOrder) -> Outcome:
+def _accepted(body: bytes, instruction: Instruction) -> Outcome:
     try:
         processor_refund = read_processor_refund(json_object(body))
     except UnreadableAnswerError as error:
         return Unknown(f"Stripe's answer is a success that cannot be read: {error.reason}")
-    return accepted(processor_refund, order, title=TITLE)
+    return accepted(processor_refund, instruction, title=TITLE)
 
 
 def _error_of(answer: HttpAnswer) -> dict[str, Any]:

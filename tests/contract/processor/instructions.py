@@ -1,7 +1,7 @@
 """The orders of these tests, and what became of them."""
 
 from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
-from refund_bridge.domain.instruction import Accepted, Outcome, RefundOrder, UnlinkedOrder
+from refund_bridge.domain.instruction import Accepted, Instruction, Outcome, UnlinkedInstruction
 from refund_bridge.domain.money import Money
 from refund_bridge.refunding.look_up import processor_refund_of
 from tests.contract.processor.worlds import ProcessorWorld
@@ -11,7 +11,7 @@ REFUND_ID = "rfd_qjkjrqprswwq4hhnrgfyrr7o2iwtwmjd"
 OTHER_REFUND_ID = "rfd_zzkjrqprswwq4hhnrgfyrr7o2iwtwmjd"
 
 
-def order(
+def instruction(
     amount: int = 2500,
     charge: str = "pay-1",
     currency: str = "sgd",
@@ -19,8 +19,8 @@ def order(
     refund_id: str = REFUND_ID,
     listed_before: frozenset[str] | None = None,
     repeated: bool = False,
-) -> RefundOrder:
-    return RefundOrder(
+) -> Instruction:
+    return Instruction(
         refund_id=refund_id,
         payment_id=charge,
         money=Money(amount, currency),
@@ -31,8 +31,8 @@ def order(
 
 def unlinked(
     amount: int = 2500, method: str = "method-1", *, repeated: bool = False
-) -> UnlinkedOrder:
-    return UnlinkedOrder(
+) -> UnlinkedInstruction:
+    return UnlinkedInstruction(
         refund_id=REFUND_ID,
         money=Money(amount, "sgd"),
         payment_method=method,
@@ -45,7 +45,7 @@ def refund_one(
     world: ProcessorWorld, amount: int = 2500, *, refund_id: str = REFUND_ID
 ) -> ProcessorRefund:
     """A refund that is accepted."""
-    outcome = world.processor.refund(order(amount, refund_id=refund_id), world.deadline())
+    outcome = world.processor.refund(instruction(amount, refund_id=refund_id), world.deadline())
     assert isinstance(outcome, Accepted), outcome
     return outcome.processor_refund
 

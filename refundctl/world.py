@@ -32,7 +32,7 @@ from refund_bridge.ports.ledger import Ledger
 from refund_bridge.ports.listing import Listing
 from refund_bridge.ports.processor import Processor
 from refund_bridge.ports.queues import Doorbell
-from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.ports.stripe import Book
 from refund_bridge.processors.registry import REGISTRY, build
 from refund_bridge.reading.listing import every_refund_of
@@ -106,7 +106,7 @@ class World:
     batches: BatchLog
     doorbell: Doorbell
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
     webhooks: WebhooksOut
     close: Callable[[], None]
 
@@ -128,7 +128,7 @@ class World:
             recorder=self._recorder(),
             doorbell=self.doorbell,
             clock=self.clock,
-            trail=self.trail,
+            telemetry=self.telemetry,
             hold_ms=self.hold_ms,
             actor=actor,
         )
@@ -140,7 +140,7 @@ class World:
             read_sums=self.read_sums,
             doorbell=self.doorbell,
             clock=self.clock,
-            trail=self.trail,
+            telemetry=self.telemetry,
             lease_ms=self.lease_ms,
             step_ms=self.step_ms,
             actor=actor,
@@ -152,13 +152,13 @@ class World:
             ledger=self.ledger,
             read_sums=self.read_sums,
             clock=self.clock,
-            trail=self.trail,
+            telemetry=self.telemetry,
             actor=actor,
         )
 
     def unlink(self, actor: str) -> Unlink:
         """The use case of taking back a link, for somebody."""
-        return Unlink(ledger=self.ledger, trail=self.trail, actor=actor)
+        return Unlink(ledger=self.ledger, telemetry=self.telemetry, actor=actor)
 
     def withdraw(self, actor: str) -> WithdrawRefund:
         """The use case of taking back what waits, for somebody."""
@@ -177,11 +177,13 @@ class World:
         return ReplayCreditNote(ledger=self.ledger, clock=self.clock, actor=actor)
 
     def _recorder(self) -> Recorder:
-        return Recorder(ledger=self.ledger, clock=self.clock, trail=self.trail, stage=self.stage)
+        return Recorder(
+            ledger=self.ledger, clock=self.clock, telemetry=self.telemetry, stage=self.stage
+        )
 
 
-class NoTrail:
-    """`ports.runtime.Trail` for somebody who sees what happens by the command's own result."""
+class NoTelemetry:
+    """`ports.runtime.Telemetry` for somebody who sees what happens by the command's own result."""
 
     def note(self, event: str, **facts: str | int | bool | Decimal | None) -> None:
         """Keep nothing."""
@@ -248,7 +250,7 @@ def world_of(target: Target) -> World:
         for name, settings in settings_of(given).items()
     }
     book = StripeBook(base_url=given["StripeUrl"], key=keys.stripe, http=http)
-    doorbell, trail = SqsDoorbell(sqs, stack.outputs["ReportQueueUrl"]), NoTrail()
+    doorbell, telemetry = SqsDoorbell(sqs, stack.outputs["ReportQueueUrl"]), NoTelemetry()
     grace_s = int(given.get("ExternalReportDelaySeconds", EXTERNAL_REPORT_DELAY_SECONDS))
     accounts = {name: own.account for name, own in settings_of(given).items()}
     wired = UseCases(
@@ -264,7 +266,7 @@ def world_of(target: Target) -> World:
             doorbell=doorbell,
             together=SideBySide(),
             clock=clock,
-            trail=trail,
+            telemetry=telemetry,
             in_doubt=lambda _: False,
             new_token=_nothing_is_sent_from_here,
         ),
@@ -299,7 +301,7 @@ def world_of(target: Target) -> World:
         batches=DynamoDbBatches(dynamodb, table),
         doorbell=doorbell,
         clock=clock,
-        trail=trail,
+        telemetry=telemetry,
         webhooks=webhooks_out_of(target),
         close=http.close,
     )

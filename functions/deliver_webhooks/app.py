@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from refund_bridge.adapters.sqs.threaded_batch import ThreadedBatchProcessor
 from refund_bridge.adapters.telemetry.function_log import function_log
 from refund_bridge.bootstrap.deliver_webhooks import DeliverWebhooksWorld, deliver_webhooks
-from refund_bridge.bootstrap.trails import metered
+from refund_bridge.bootstrap.telemetry import metered
 from refund_bridge.delivering.message import PoisonMessageError, parse_message
 from refund_bridge.ports.runtime import Deadline
 
@@ -70,7 +70,9 @@ def deliver_one(world: DeliverWebhooksWorld, record: SQSRecord) -> None:
         world.dead_letters.set_aside(record.body, {"reason": str(error)})
         return
     except Exception as error:
-        world.deliver.trail.note("webhook_not_tried", receive=receive, error=type(error).__name__)
+        world.deliver.telemetry.note(
+            "webhook_not_tried", receive=receive, error=type(error).__name__
+        )
         world.hidden.hide(record.receipt_handle, receive=receive)
         raise
     if left is not None:

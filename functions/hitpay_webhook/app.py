@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from refund_bridge.adapters.aws_runtime.rest import RestFunction
 from refund_bridge.adapters.telemetry.function_log import function_log
 from refund_bridge.bootstrap.hitpay_webhook import hitpay_webhook
-from refund_bridge.bootstrap.trails import metered
+from refund_bridge.bootstrap.telemetry import metered
 from refund_bridge.domain.errors import UnauthorizedError
 from refund_bridge.domain.payment import PaymentKey
 from refund_bridge.http.answers import ApiAnswer
@@ -52,7 +52,7 @@ def receive() -> Response[str]:
     world = hitpay_webhook(logger)
     body = rest.body()
     if not is_signed(body, rest.header("Hitpay-Signature"), world.salts.current()):
-        world.trail.note("webhook_refused")
+        world.telemetry.note("webhook_refused")
         refuse_vendor_webhook(body, rest.header("Content-Type"))
         raise UnauthorizedError("The signature is not that of this body.")
     if (rest.header("Hitpay-Event-Object") or CHARGE) != CHARGE:

@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from refund_bridge.adapters.dynamodb.stream import changes_in
 from refund_bridge.adapters.telemetry.function_log import function_log
 from refund_bridge.bootstrap.publish_events import publish_events
-from refund_bridge.bootstrap.trails import metered
+from refund_bridge.bootstrap.telemetry import metered
 from refund_bridge.ports.runtime import Deadline
 
 # Together under the function's 60 s. What is not published by then is kept, too; what addresses

@@ -14,7 +14,7 @@ from refund_bridge.adapters.aws_runtime.rest import STRIPE_VERSION, RestFunction
 from refund_bridge.adapters.telemetry.function_log import function_log
 from refund_bridge.bootstrap.refund_api import RefundApi, RefundApiSettings, refund_api
 from refund_bridge.bootstrap.snapshots import keep_ready
-from refund_bridge.bootstrap.trails import metered
+from refund_bridge.bootstrap.telemetry import metered
 from refund_bridge.contract.api_document import api_document
 from refund_bridge.contract.documents import parse_document
 from refund_bridge.contract.refund_object import payment_object, refund_list, refund_object

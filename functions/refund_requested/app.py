@@ -17,7 +17,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from refund_bridge.adapters.sqs.threaded_batch import ThreadedBatchProcessor
 from refund_bridge.adapters.telemetry.function_log import function_log
 from refund_bridge.bootstrap.refund_requested import RefundRequestedWorld, refund_requested
-from refund_bridge.bootstrap.trails import metered
+from refund_bridge.bootstrap.telemetry import metered
 from refund_bridge.domain.errors import RefundBridgeError
 from refund_bridge.domain.payouts import AskedAt
 from refund_bridge.events.requested import asked_by, letter_of, parse_event, require_source

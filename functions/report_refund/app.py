@@ -16,7 +16,7 @@ from refund_bridge.adapters.sqs.doorbell import PoisonMessageError, parse_doorbe
 from refund_bridge.adapters.sqs.threaded_batch import ThreadedBatchProcessor
 from refund_bridge.adapters.telemetry.function_log import function_log
 from refund_bridge.bootstrap.report_refund import ReportRefundWorld, report_refund
-from refund_bridge.bootstrap.trails import metered
+from refund_bridge.bootstrap.telemetry import metered
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.reporting.report import (
     ReportDeferredError,

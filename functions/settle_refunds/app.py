@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from refund_bridge.adapters.telemetry.function_log import function_log
 from refund_bridge.bootstrap.settle_refunds import SettleRefundsWorld, settle_refunds
-from refund_bridge.bootstrap.trails import metered
+from refund_bridge.bootstrap.telemetry import metered
 from refund_bridge.ports.runtime import Deadline
 
 # A run begins no refund in the last 24 s of its budget. Two runs may overlap for a moment; they

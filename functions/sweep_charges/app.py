@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from refund_bridge.adapters.telemetry.function_log import function_log
 from refund_bridge.bootstrap.sweep_charges import sweep_charges
-from refund_bridge.bootstrap.trails import metered
+from refund_bridge.bootstrap.telemetry import metered
 from refund_bridge.ports.runtime import Deadline
 
 # The function's timeout is 300 s; a run begins nothing in its last 24 s and less.

@@ -8,7 +8,7 @@ from refund_bridge.domain.outcome import REASON_MAX
 from refund_bridge.domain.stripe_knows import excess_to_accept
 from refund_bridge.domain.transitions import Why, noted
 from refund_bridge.ports.ledger import Commit, Ledger, PaymentWrite, RefundWrite
-from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.reporting.read_sums import ReadSums, Sums
 
 
@@ -35,7 +35,7 @@ class AcceptExcess:
     ledger: Ledger
     read_sums: ReadSums
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
     actor: str
 
     def weigh(self, payment_record: str, deadline: Deadline) -> Excess:
@@ -91,5 +91,5 @@ class AcceptExcess:
         refunds = sorted(now.sums.refunds.values(), key=lambda one: one.created_at_ms)[-1:]
         writes = [RefundWrite(refund, noted(refund, why)) for refund in refunds]
         self.ledger.commit(Commit(refunds=writes, payments=(PaymentWrite(payment, after),)))
-        self.trail.note("excess_accepted", payment_record=payment_record, amount=now.amount)
+        self.telemetry.note("excess_accepted", payment_record=payment_record, amount=now.amount)
         return now

@@ -26,7 +26,7 @@ from refund_bridge.domain.stripe_knows import NotShown, Standing, told_by_person
 from refund_bridge.domain.transitions import Why
 from refund_bridge.ports.ledger import Ledger, LedgerConflictError
 from refund_bridge.ports.queues import Doorbell
-from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.refunding.record_outcome import refund_named
 from refund_bridge.reporting.read_sums import ReadSums, Sums
 from refund_bridge.reporting.report_steps import (
@@ -118,7 +118,7 @@ class ReportByHand:
     read_sums: ReadSums
     doorbell: Doorbell
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
     lease_ms: int
     step_ms: int
     actor: str
@@ -174,7 +174,7 @@ class ReportByHand:
                 written = write(latest, self._steps(now, decision))
         except ReportsChangedError as error:
             raise LedgerConflictError(str(error)) from error
-        self.trail.note("report_decided", refund_id=refund_id, state=now.after[0])
+        self.telemetry.note("report_decided", refund_id=refund_id, state=now.after[0])
         return written.refunds[0]
 
     # --- weighing ---------------------------------------------------------------------------------

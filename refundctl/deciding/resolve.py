@@ -43,7 +43,7 @@ from refund_bridge.ports.processor import (
     UnreadableAnswerError,
 )
 from refund_bridge.ports.queues import Doorbell
-from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.refunding.look_up import found_by_key, processor_refund_of
 from refund_bridge.refunding.record_outcome import Recorder, Stored
 from refund_bridge.refunding.wake_reporter import ring_if_owed
@@ -157,7 +157,7 @@ class ResolveRefund:
     recorder: Recorder
     doorbell: Doorbell
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
     hold_ms: int
     actor: str
 
@@ -513,10 +513,12 @@ class ResolveRefund:
         return Why(at_ms=self.clock.now_ms(), cause=CAUSE, actor=self.actor, evidence=evidence)
 
     def _tell(self, refund: Refund) -> None:
-        self.trail.note("refund_resolved", refund_id=refund.id, state=refund.state)
+        self.telemetry.note("refund_resolved", refund_id=refund.id, state=refund.state)
         if refund.report.state is ReportState.FAILED:
-            self.trail.note("report_failed", refund_id=refund.id, reason=refund.report.last_error)
-        ring_if_owed(refund, self.doorbell, self.trail)
+            self.telemetry.note(
+                "report_failed", refund_id=refund.id, reason=refund.report.last_error
+            )
+        ring_if_owed(refund, self.doorbell, self.telemetry)
 
 
 def _is_another(processor_refund: ProcessorRefund, refund: Refund) -> bool:

@@ -6,7 +6,7 @@ from refund_bridge.domain.errors import PaymentNotFoundError
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment
 from refund_bridge.ports.ledger import Commit, Ledger, PaymentWrite
-from refund_bridge.ports.runtime import Trail
+from refund_bridge.ports.runtime import Telemetry
 
 
 class LinkInUseError(Exception):
@@ -22,7 +22,7 @@ class Unlink:
     """
 
     ledger: Ledger
-    trail: Trail
+    telemetry: Telemetry
     actor: str
 
     def weigh(self, payment_record: str) -> Payment:
@@ -56,5 +56,5 @@ class Unlink:
         payment = self.weigh(payment_record)
         after = replace(payment, payment_record=None)
         self.ledger.commit(Commit(payments=(PaymentWrite(payment, after),)))
-        self.trail.note("unlinked", payment_record=payment_record, actor=self.actor)
+        self.telemetry.note("unlinked", payment_record=payment_record, actor=self.actor)
         return after

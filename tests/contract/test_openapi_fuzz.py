@@ -50,14 +50,14 @@ def api_url() -> Iterator[str]:
             f"pi_{name}",
             {"hitpay_payment_id": f"charge-{name}", "stripe_payment_record_id": record},
         )
-    api = api_on(world, KeyCallers(Ring(), AddressThrottle(world.clock), world.trail))
+    api = api_on(world, KeyCallers(Ring(), AddressThrottle(world.clock), world.telemetry))
     salts: Any = SimpleNamespace(current=lambda: (SALT,))
     webhook = HitPayWebhookWorld(
         observe=world.observe,
         look_once=world.look_once,
         salts=salts,
         clock=world.clock,
-        trail=world.trail,
+        telemetry=world.telemetry,
     )
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("POWERTOOLS_METRICS_NAMESPACE", "RefundBridge/test")

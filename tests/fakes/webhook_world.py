@@ -75,7 +75,7 @@ class WebhookWorld:
         self._seen: dict[str, int] = {}
         sender: Sender = self.merchant
         post = PostEvent(sender=sender, clock=clock, local=False)
-        trail = self.shop.trail
+        telemetry = self.shop.telemetry
         tell = TellAddress(
             ledger=self.shop.ledger,
             payments=self.shop.listing.payments,
@@ -83,7 +83,7 @@ class WebhookWorld:
             post=post,
             dead_letters=self.letters,
             clock=clock,
-            trail=trail,
+            telemetry=telemetry,
             livemode=False,
             step_ms=STEP_MS,
         )
@@ -94,7 +94,7 @@ class WebhookWorld:
             book=self.book,
             dead_letters=self.letters,
             clock=clock,
-            trail=trail,
+            telemetry=telemetry,
             chance=self._drawn,
             places=places,
             step_ms=STEP_MS,
@@ -104,7 +104,7 @@ class WebhookWorld:
             "states": self.states,
             "bell": self.bell,
             "clock": clock,
-            "trail": trail,
+            "telemetry": telemetry,
             "step_ms": STEP_MS,
         }
         self.ring = RingForWebhooks(**shared)

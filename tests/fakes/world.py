@@ -90,8 +90,8 @@ class FakeDoorbell:
         self.rung.append(refund_id)
 
 
-class FakeTrail:
-    """``ports.runtime.Trail``: remembers what was noted."""
+class FakeTelemetry:
+    """``ports.runtime.Telemetry``: remembers what was noted."""
 
     def __init__(self) -> None:
         self.notes: list[tuple[str, dict[str, str | int | bool | Decimal | None]]] = []
@@ -134,7 +134,7 @@ class World:
         }
         self.processor = self.doors[doors[0]]
         self.doorbell = FakeDoorbell()
-        self.trail = FakeTrail()
+        self.telemetry = FakeTelemetry()
         self.in_doubt: set[str] = set()
         self._tokens = count(1)
         processors: Mapping[str, Processor] = self.doors
@@ -155,7 +155,7 @@ class World:
             doorbell=self.doorbell,
             together=OneAfterTheOther(),
             clock=self.clock,
-            trail=self.trail,
+            telemetry=self.telemetry,
             in_doubt=lambda name: name in self.in_doubt,
             new_token=self.new_token,
             credit_notes=self.notes if credit_notes else None,
@@ -332,7 +332,7 @@ class World:
 
     def noted(self, event: str) -> list[dict[str, Any]]:
         """What was said each time that the event was noted."""
-        return [facts for name, facts in self.trail.notes if name == event]
+        return [facts for name, facts in self.telemetry.notes if name == event]
 
     def payment(self, name: str = "1") -> Payment:
         """The payment as the ledger holds it."""

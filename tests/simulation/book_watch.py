@@ -79,7 +79,7 @@ class BookWatch:
             sides = {True, False} if self._books.is_told_twice(page.record) else {too_little}
             rings = any(
                 is_open(
-                    stage.trail.alarms,
+                    stage.telemetry.alarms,
                     stage.memory,
                     page.record,
                     page.charge_ids,
@@ -172,7 +172,7 @@ class BookWatch:
         """
         if not self._books.is_told_twice(page.record):
             return []
-        rung = self._stage.trail.alarms["refund_taken_back"]
+        rung = self._stage.telemetry.alarms["refund_taken_back"]
         return [
             (name, made)
             for name, made in self._books.of(page.record)
@@ -183,7 +183,7 @@ class BookWatch:
 
     def _is_explained_by_what_came_back(self, page: Page) -> bool:
         """Stripe cannot un-report; each of these has an alarm of its own, if it was ever seen."""
-        rung = self._stage.trail.alarms["refund_taken_back"]
+        rung = self._stage.telemetry.alarms["refund_taken_back"]
         back = 0
         for name, made in page.taken_back:
             owner = owner_of(self._stage.memory.processor_refunds, name, made)

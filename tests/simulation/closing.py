@@ -67,7 +67,7 @@ class Operator:
         self._stage = stage
         self._watch = watch
         self._books = books
-        ledger, clock, trail = stage.ledger, stage.true_clock, stage.trail
+        ledger, clock, telemetry = stage.ledger, stage.true_clock, stage.telemetry
         self._resolve = ResolveRefund(
             ledger=ledger,
             processors=stage.processors,
@@ -75,7 +75,7 @@ class Operator:
             recorder=stage.recorder,
             doorbell=stage.queue,
             clock=clock,
-            trail=trail,
+            telemetry=telemetry,
             hold_ms=stage.options.hold_ms,
             actor=ACTOR,
         )
@@ -84,15 +84,15 @@ class Operator:
             read_sums=stage.read_sums,
             doorbell=stage.queue,
             clock=clock,
-            trail=trail,
+            telemetry=telemetry,
             lease_ms=REPORT_LEASE_MS,
             step_ms=MINUTE_MS,
             actor=ACTOR,
         )
         self._excess = AcceptExcess(
-            ledger=ledger, read_sums=stage.read_sums, clock=clock, trail=trail, actor=ACTOR
+            ledger=ledger, read_sums=stage.read_sums, clock=clock, telemetry=telemetry, actor=ACTOR
         )
-        self._links = Unlink(ledger=ledger, trail=trail, actor=ACTOR)
+        self._links = Unlink(ledger=ledger, telemetry=telemetry, actor=ACTOR)
 
     def act(self) -> bool:
         """Do what can be done now; whether there was anything."""
@@ -258,7 +258,7 @@ class Operator:
         if owner is not None and owner.report.state is ReportState.REPORTED:
             self._decide_any(owner, [Owed(WHY)])
             return True
-        rung = stage.trail.alarms
+        rung = stage.telemetry.alarms
         unlisted = self._stage.options.others.lists_nothing or not ABILITIES[name].shows_payments
         unlisted = unlisted or any(
             one in rung[event] for event in UNLISTED for one in page.charge_ids

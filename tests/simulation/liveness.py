@@ -59,7 +59,7 @@ class Ending:
             for refund in books.refunds.values():
                 alive = refund.processor_refund.status is not ProcessorRefundStatus.FAILED
                 charge_id = refund.processor_refund.payment_id
-                unlisted = any(charge_id in self._stage.trail.alarms[one] for one in UNLISTED)
+                unlisted = any(charge_id in self._stage.telemetry.alarms[one] for one in UNLISTED)
                 # Where nothing is listed only sums are known, and one may make up for another.
                 unlisted = unlisted or self._stage.options.others.lists_nothing
                 seen = is_ever_seen(ABILITIES[name]) and not unlisted
@@ -111,14 +111,14 @@ class Ending:
         was sent to another account is looked for by nobody, and is seen as others' refunds are.
         """
         can, options = ABILITIES[refund.processor], self._stage.options
-        elsewhere = refund.id in self._stage.trail.alarms["sent_to_another_account"]
+        elsewhere = refund.id in self._stage.telemetry.alarms["sent_to_another_account"]
         shows_keys = keeps_keys(can) and options.reads_keys and not elsewhere
         lists = is_ever_seen(can) if elsewhere else shows_payments(can)
         lists = lists and not (options.others.lists_nothing or options.others.lists_other_ids)
         return not shows_keys and not lists and (moves_less(made) or has_failed(made))
 
     def _came_to_an_end(self, refund: Refund) -> None:
-        alarms, dead = self._stage.trail.alarms, self._stage.queue.dead
+        alarms, dead = self._stage.telemetry.alarms, self._stage.queue.dead
         if awaits_a_person(refund):
             alarmed = refund.id in alarms["refund_needs_review"]
             require(alarmed, "reviews_are_alarmed", refund)

@@ -34,7 +34,7 @@ from tests.simulation.profiles import fake_of, is_told_the_merchants_reference
 from tests.simulation.report_queue import ReportQueue
 from tests.simulation.report_watch import ReportWatch
 from tests.simulation.schedule import Actor, Scheduler, SkewedClock
-from tests.simulation.trail import SimulatedTrail
+from tests.simulation.telemetry import SimulatedTelemetry
 
 STAGE: Final = "sim"
 LEASE_MS: Final = 60_000
@@ -120,11 +120,11 @@ class Stage:
         }
         self.book = SimulatedBook(gate, book, reports, options)
         self.queue = ReportQueue(gate, options.max_receives)
-        self.trail = SimulatedTrail(gate)
+        self.telemetry = SimulatedTelemetry(gate)
 
     def _use_cases(self) -> None:
         self._together = OneAfterTheOther(self.scheduler)
-        ledger, clock, trail, options = self.ledger, self.clock, self.trail, self.options
+        ledger, clock, telemetry, options = self.ledger, self.clock, self.telemetry, self.options
         processors, listing = self.processors, SimulatedListing(self.gate, self.memory)
         keeping = [name for name, one in processors.items() if keeps_keys(one.capabilities)]
         self.accounts = KeyForms(self.scheduler, list(processors), keeping, options.others.key_form)
@@ -147,7 +147,7 @@ class Stage:
             doorbell=self.queue,
             together=self._together,
             clock=clock,
-            trail=trail,
+            telemetry=telemetry,
             in_doubt=lambda _: False,
             new_token=self.new_token,
         )

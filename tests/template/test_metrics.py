@@ -18,10 +18,10 @@ import pytest
 import refund_bridge
 from deployed import paths
 from refund_bridge.adapters.telemetry.meters import METERS, Meter
-from refund_bridge.adapters.telemetry.metric_trail import Meters, MetricTrail
+from refund_bridge.adapters.telemetry.metric_telemetry import Meters, MetricTelemetry
 from refund_bridge.domain.outcome import News
 from refund_bridge.domain.stripe_knows import Alarm
-from tests.fakes.world import FakeTrail
+from tests.fakes.world import FakeTelemetry
 from tests.template.expansion import Expanded, expand
 
 PRODUCT = Path(refund_bridge.__file__).parent
@@ -63,11 +63,11 @@ class Series:
 def written(namespace: str, capsys: pytest.CaptureFixture[str]) -> dict[Series, str]:
     """Every series that the functions write, with its unit."""
     meters = Meters(namespace)
-    trail = MetricTrail(FakeTrail(), meters)
+    telemetry = MetricTelemetry(FakeTelemetry(), meters)
     for event, fed in METERS.items():
         for meter in fed:
             for words in meter.series:
-                trail.note(event, **_facts(meter, words))
+                telemetry.note(event, **_facts(meter, words))
     capsys.readouterr()
     meters.write()
     return dict(

@@ -13,7 +13,7 @@ from refund_bridge.adapters.aws_runtime import clients as aws_clients
 from refund_bridge.adapters.eventbridge import EventBridgeBus
 from refund_bridge.ports.events import EventBus
 from tests.fakes.event_bus import FakeEventBus
-from tests.fakes.world import FakeTrail
+from tests.fakes.world import FakeTelemetry
 
 BUS = "refund-bridge-test"
 
@@ -51,7 +51,7 @@ def subject(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     aws_clients.forget_clients()
     with listening(cloud, BUS) as listener:
         yield Subject(
-            EventBridgeBus(client, BUS, FakeTrail()),
+            EventBridgeBus(client, BUS, FakeTelemetry()),
             lambda: [(one.name, one.detail) for one in listener.heard()],
         )
     client.close()

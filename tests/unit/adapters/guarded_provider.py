@@ -19,7 +19,7 @@ from refund_bridge.ports.runtime import Deadline
 from refund_bridge.ports.stripe import CreditNoteInstruction, CreditNoteOutcome, ReportOutcome
 from refund_bridge.processors.hitpay.adapter import HitPay
 from tests.fakes.virtual_clock import VirtualClock
-from tests.fakes.world import FakeTrail
+from tests.fakes.world import FakeTelemetry
 
 Read = Callable[[Deadline], object]
 
@@ -74,8 +74,8 @@ class Guarded:
     def __init__(self) -> None:
         self.clock = VirtualClock()
         self.provider = Provider()
-        self.breaker = Breaker("hitpay", self.clock, FakeTrail())
-        calls = ProviderCalls("hitpay", self.clock, FakeTrail())
+        self.breaker = Breaker("hitpay", self.clock, FakeTelemetry())
+        calls = ProviderCalls("hitpay", self.clock, FakeTelemetry())
         self.processor = GuardedProcessor(self.provider, self.breaker, calls)
         self.book = GuardedBook(self.provider, self.breaker, calls)
         self.notes = GuardedCreditNotes(self.provider, self.breaker, calls)

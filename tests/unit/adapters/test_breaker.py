@@ -10,7 +10,7 @@ from refund_bridge.adapters.providers.breaker import (
     Sign,
 )
 from tests.fakes.virtual_clock import VirtualClock
-from tests.fakes.world import FakeTrail
+from tests.fakes.world import FakeTelemetry
 
 
 @pytest.fixture
@@ -19,13 +19,13 @@ def clock() -> VirtualClock:
 
 
 @pytest.fixture
-def trail() -> FakeTrail:
-    return FakeTrail()
+def telemetry() -> FakeTelemetry:
+    return FakeTelemetry()
 
 
 @pytest.fixture
-def breaker(clock: VirtualClock, trail: FakeTrail) -> Breaker:
-    return Breaker("hitpay", clock, trail)
+def breaker(clock: VirtualClock, telemetry: FakeTelemetry) -> Breaker:
+    return Breaker("hitpay", clock, telemetry)
 
 
 def call(breaker: Breaker, sign: Sign) -> None:
@@ -51,14 +51,14 @@ class TestClosed:
     """Calls pass."""
 
     def test_fewer_failures_than_the_limit_change_nothing(
-        self, breaker: Breaker, trail: FakeTrail
+        self, breaker: Breaker, telemetry: FakeTelemetry
     ) -> None:
         # When all but one of the failures have happened that it takes
         fail(breaker, FAILURES_MAX - 1)
         # Then calls still pass
         call(breaker, Sign.UP)
         assert not breaker.in_doubt
-        assert trail.events == []
+        assert telemetry.events == []
 
     def test_an_answer_makes_the_counting_begin_again(self, breaker: Breaker) -> None:
         # Given an answer among failures that together would be enough
@@ -78,10 +78,12 @@ class TestClosed:
         fail(breaker, 1)
         assert breaker.in_doubt
 
-    def test_the_last_failure_of_a_row_opens_it(self, breaker: Breaker, trail: FakeTrail) -> None:
+    def test_the_last_failure_of_a_row_opens_it(
+        self, breaker: Breaker, telemetry: FakeTelemetry
+    ) -> None:
         fail(breaker)
         assert breaker.in_doubt
-        assert trail.notes == [("circuit_opened", {"provider": "hitpay"})]
+        assert telemetry.notes == [("circuit_opened", {"provider": "hitpay"})]
 
 
 class TestOpen:
@@ -118,10 +120,10 @@ class TestHalfOpen:
     """One call passes, and decides."""
 
     @pytest.fixture(autouse=True)
-    def _due(self, breaker: Breaker, clock: VirtualClock, trail: FakeTrail) -> None:
+    def _due(self, breaker: Breaker, clock: VirtualClock, telemetry: FakeTelemetry) -> None:
         fail(breaker)
         clock.advance(OPEN_MS)
-        trail.notes.clear()
+        telemetry.notes.clear()
 
     def test_while_one_call_probes_the_others_are_turned_away(self, breaker: Breaker) -> None:
         # Given a probe under way
@@ -133,10 +135,12 @@ class TestHalfOpen:
             probe.sign = Sign.UP
         breaker.admit()
 
-    def test_a_probe_that_succeeds_closes_it(self, breaker: Breaker, trail: FakeTrail) -> None:
+    def test_a_probe_that_succeeds_closes_it(
+        self, breaker: Breaker, telemetry: FakeTelemetry
+    ) -> None:
         call(breaker, Sign.UP)
         assert not breaker.in_doubt
-        assert trail.notes == [("circuit_closed", {"provider": "hitpay"})]
+        assert telemetry.notes == [("circuit_closed", {"provider": "hitpay"})]
         # And it takes as many failures as ever to open it again
         fail(breaker, FAILURES_MAX - 1)
         assert not breaker.in_doubt
@@ -144,7 +148,7 @@ class TestHalfOpen:
         assert breaker.in_doubt
 
     def test_a_probe_that_fails_opens_it_again_for_the_whole_time(
-        self, breaker: Breaker, clock: VirtualClock, trail: FakeTrail
+        self, breaker: Breaker, clock: VirtualClock, telemetry: FakeTelemetry
     ) -> None:
         # When the probe waits for a while, and fails
         probe = breaker.admit()
@@ -153,18 +157,18 @@ class TestHalfOpen:
             probe.sign = Sign.DOWN
         # Then the time begins anew
         assert retry_after_of(breaker) == OPEN_MS // 1000
-        assert trail.events == ["circuit_opened"]
+        assert telemetry.events == ["circuit_opened"]
         # And ends with another probe
         clock.advance(OPEN_MS)
         call(breaker, Sign.UP)
         assert not breaker.in_doubt
 
     def test_a_probe_that_says_nothing_leaves_the_decision_to_the_next_call(
-        self, breaker: Breaker, trail: FakeTrail
+        self, breaker: Breaker, telemetry: FakeTelemetry
     ) -> None:
         call(breaker, Sign.NONE)
         assert breaker.in_doubt
-        assert trail.events == []
+        assert telemetry.events == []
         call(breaker, Sign.UP)
         assert not breaker.in_doubt
 
@@ -187,7 +191,7 @@ class TestCallsFromBefore:
     """A call that began before the circuit changed has nothing to say after."""
 
     def test_late_failures_keep_it_open_for_no_longer(
-        self, breaker: Breaker, clock: VirtualClock, trail: FakeTrail
+        self, breaker: Breaker, clock: VirtualClock, telemetry: FakeTelemetry
     ) -> None:
         # Given calls under way, and a circuit that opened meanwhile
         turns = [breaker.admit() for _ in range(FAILURES_MAX)]
@@ -198,7 +202,7 @@ class TestCallsFromBefore:
             with turn:
                 turn.sign = Sign.DOWN
         # Then the time that was begun goes on
-        assert trail.events == ["circuit_opened"]
+        assert telemetry.events == ["circuit_opened"]
         assert retry_after_of(breaker) == OPEN_MS // 1000 - 5
 
     def test_a_late_answer_does_not_pass_for_the_probes(

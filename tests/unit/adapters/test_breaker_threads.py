@@ -17,7 +17,7 @@ from refund_bridge.adapters.providers.breaker import (
     Turn,
 )
 from tests.fakes.virtual_clock import VirtualClock
-from tests.fakes.world import FakeTrail
+from tests.fakes.world import FakeTelemetry
 
 
 def fail(breaker: Breaker, times: int) -> None:
@@ -46,8 +46,8 @@ def clock() -> "Intruded":
 
 
 @pytest.fixture
-def trail() -> FakeTrail:
-    return FakeTrail()
+def telemetry() -> FakeTelemetry:
+    return FakeTelemetry()
 
 
 @pytest.fixture(autouse=True)
@@ -89,9 +89,9 @@ def end_badly(turn: Turn) -> None:
         turn.sign = Sign.DOWN
 
 
-def test_two_at_the_threshold_open_it_once(clock: Intruded, trail: FakeTrail) -> None:
+def test_two_at_the_threshold_open_it_once(clock: Intruded, telemetry: FakeTelemetry) -> None:
     # Given a circuit that one more failure opens, and two calls under way
-    breaker = Breaker("hitpay", clock, trail)
+    breaker = Breaker("hitpay", clock, telemetry)
     fail(breaker, FAILURES_MAX - 1)
     one, other = breaker.admit(), breaker.admit()
     # When the other fails while the failure of the first is being written down
@@ -100,12 +100,12 @@ def test_two_at_the_threshold_open_it_once(clock: Intruded, trail: FakeTrail) ->
     clock.wait()
     # Then it opened once
     assert breaker.in_doubt
-    assert trail.events == ["circuit_opened"]
+    assert telemetry.events == ["circuit_opened"]
 
 
-def test_of_two_that_ask_at_once_one_probes(clock: Intruded, trail: FakeTrail) -> None:
+def test_of_two_that_ask_at_once_one_probes(clock: Intruded, telemetry: FakeTelemetry) -> None:
     # Given a circuit that was open for long enough
-    breaker = Breaker("hitpay", clock, trail)
+    breaker = Breaker("hitpay", clock, telemetry)
     fail(breaker, FAILURES_MAX)
     clock.advance(OPEN_MS)
     admitted: list[Turn] = []
@@ -122,9 +122,9 @@ def test_of_two_that_ask_at_once_one_probes(clock: Intruded, trail: FakeTrail) -
     assert len(admitted) == 1
 
 
-def test_no_failure_is_lost(clock: Intruded, trail: FakeTrail) -> None:
+def test_no_failure_is_lost(clock: Intruded, telemetry: FakeTelemetry) -> None:
     # Given eight threads that fail at once, one time too few in all
-    breaker = Breaker("hitpay", clock, trail, failures_max=8 * 500)
+    breaker = Breaker("hitpay", clock, telemetry, failures_max=8 * 500)
     at_once(8, lambda: fail(breaker, 499))
     fail(breaker, 7)
     assert not breaker.in_doubt

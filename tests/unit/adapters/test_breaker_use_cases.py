@@ -23,7 +23,7 @@ from refund_bridge.reporting.report import ReportDeferredError, Reported, Report
 from refundctl.facts import why
 from tests.fakes.book_fates import Fails, ReportLost
 from tests.fakes.processor_fates import NotSent, RequestLost
-from tests.fakes.world import STAGE, STEP_MS, FakeTrail, World
+from tests.fakes.world import STAGE, STEP_MS, FakeTelemetry, World
 
 
 class GuardedWorld(World):
@@ -33,13 +33,13 @@ class GuardedWorld(World):
         super().__init__(verify_charge=verify_charge)
         book = GuardedBook(
             self.book,
-            Breaker("stripe", self.clock, self.trail),
-            ProviderCalls("stripe", self.clock, FakeTrail()),
+            Breaker("stripe", self.clock, self.telemetry),
+            ProviderCalls("stripe", self.clock, FakeTelemetry()),
         )
         hitpay = GuardedProcessor(
             self.processor,
-            Breaker("hitpay", self.clock, self.trail),
-            ProviderCalls("hitpay", self.clock, FakeTrail()),
+            Breaker("hitpay", self.clock, self.telemetry),
+            ProviderCalls("hitpay", self.clock, FakeTelemetry()),
         )
         processors = {hitpay.name: hitpay}
         resolver = replace(self.execute.resolver, book=book, processors=processors)
@@ -122,10 +122,10 @@ class TestCallers:
         world.clock.advance(OPEN_MS)
         # Then the read of the charge probes, before money is asked to move
         assert world.refund("k", amount=2500).refund.state is State.SUCCEEDED
-        circuit = [event for event in world.trail.events if event.startswith("circuit")]
+        circuit = [event for event in world.telemetry.events if event.startswith("circuit")]
         assert circuit == ["circuit_opened", "circuit_closed"]
-        closed = world.trail.events.index("circuit_closed")
-        assert closed < world.trail.events.index("refund_sending")
+        closed = world.telemetry.events.index("circuit_closed")
+        assert closed < world.telemetry.events.index("refund_sending")
 
     def test_payments_that_are_not_there_close_the_door_for_nobody(
         self, world: GuardedWorld

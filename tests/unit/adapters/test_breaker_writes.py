@@ -36,7 +36,7 @@ from refund_bridge.ports.stripe import (
 )
 from refund_bridge.processors.ccg.adapter import Ccg
 from tests.fakes.virtual_clock import VirtualClock
-from tests.fakes.world import FakeTrail
+from tests.fakes.world import FakeTelemetry
 from tests.unit.adapters.guarded_provider import DOWN, INSTRUCTION, UNLINKED, Guarded
 from tests.unit.processors.adapters import ccg_settings
 from tests.unit.processors.doubles import StoredKey
@@ -124,7 +124,9 @@ class TestTheCallThatMovesMoney:
         clock = VirtualClock()
         adapter = Ccg(ccg_settings("http://127.0.0.1:9"), key=StoredKey(), http=DeadlineHttp(clock))
         guarded = GuardedProcessor(
-            adapter, Breaker("ccg", clock, FakeTrail()), ProviderCalls("ccg", clock, FakeTrail())
+            adapter,
+            Breaker("ccg", clock, FakeTelemetry()),
+            ProviderCalls("ccg", clock, FakeTelemetry()),
         )
 
         def fails(*_: object) -> ProcessorRefund:

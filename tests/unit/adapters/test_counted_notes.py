@@ -139,7 +139,7 @@ class TestEvents:
             bus=bus,
             backlog=backlog,
             clock=world.clock,
-            trail=world.trail,
+            telemetry=world.telemetry,
         )
         change = Change(id="1", refund_id=refund.id, refund=refund, seen=1)
         announce([change], world.deadline_of(45_000))
@@ -152,7 +152,7 @@ class TestEvents:
             bus=bus,
             backlog=backlog,
             clock=world.clock,
-            trail=world.trail,
+            telemetry=world.telemetry,
             step_ms=STEP_MS,
         )(world.deadline_of(60_000))
 

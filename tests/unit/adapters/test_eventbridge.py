@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from refund_bridge.adapters.eventbridge import BYTES_MAX, CALL_MS, EventBridgeBus, entry_size
 from refund_bridge.ports.events import Announcement
 from tests.fakes.virtual_clock import VirtualClock
-from tests.fakes.world import FakeTrail
+from tests.fakes.world import FakeTelemetry
 
 BUS = "refund-bridge-test"
 # 2024-02-29T23:59:59.999Z
@@ -31,7 +31,7 @@ class Bus:
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
         self.requests: list[list[dict[str, Any]]] = []
-        self.trail = FakeTrail()
+        self.telemetry = FakeTelemetry()
         self.clock = VirtualClock()
         self.pauses: list[float] = []
 
@@ -50,7 +50,9 @@ class Bus:
         self, announcements: list[Announcement], *, budget_ms: int = 60_000
     ) -> frozenset[str]:
         client: Any = self
-        bus = EventBridgeBus(client, BUS, self.trail, sleep=self.pauses.append, random=lambda: 0.0)
+        bus = EventBridgeBus(
+            client, BUS, self.telemetry, sleep=self.pauses.append, random=lambda: 0.0
+        )
         return bus.publish(announcements, self.clock.deadline(budget_ms))
 
     @property
@@ -105,7 +107,7 @@ def test_an_event_that_no_request_can_hold_is_not_sent_and_stops_no_other() -> N
     bus = Bus()
     assert bus.publish([announcement(0, 300_000), announcement(1)]) == {"rfd:0"}
     assert bus.sent == [["rfd:1"]]
-    assert bus.trail.events == ["event_too_large"]
+    assert bus.telemetry.events == ["event_too_large"]
 
 
 def test_an_entry_that_is_refused_for_the_moment_is_sent_again_alone() -> None:
@@ -125,7 +127,7 @@ def test_an_entry_that_is_refused_for_good_is_not_sent_again() -> None:
     bus = Bus({0: "MalformedDetail", 2: "NotAuthorizedForSourceException"})
     assert bus.publish(some(3)) == {"rfd:0", "rfd:2"}
     assert len(bus.requests) == 1
-    assert bus.trail.events == ["event_refused", "event_refused"]
+    assert bus.telemetry.events == ["event_refused", "event_refused"]
 
 
 def test_one_failed_chunk_does_not_stop_the_next() -> None:
@@ -153,8 +155,8 @@ def test_a_bus_that_is_away_or_refuses_all_is_asked_once(answer: Any) -> None:
     missed = bus.publish(some(25))
     assert missed == {f"rfd:{n}" for n in range(10, 25)}
     assert len(bus.requests) == 2
-    assert bus.trail.notes[0][0] == "bus_away"
-    assert bus.trail.notes[0][1]["events"] == 15
+    assert bus.telemetry.notes[0][0] == "bus_away"
+    assert bus.telemetry.notes[0][1]["events"] == 15
 
 
 def test_an_answer_for_fewer_entries_says_nothing_of_the_others() -> None:

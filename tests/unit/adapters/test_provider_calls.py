@@ -36,7 +36,7 @@ from refund_bridge.ports.stripe import (
 )
 from refund_bridge.processors.hitpay.adapter import HitPay
 from tests.fakes.virtual_clock import VirtualClock
-from tests.fakes.world import FakeTrail
+from tests.fakes.world import FakeTelemetry
 from tests.unit.adapters.guarded_provider import INSTRUCTION, NOTE, PARAMETERS, UNLINKED
 
 SECRET = "sk_test_and_a_name"
@@ -50,12 +50,12 @@ class Desk:
 
     def __init__(self) -> None:
         self.clock = VirtualClock()
-        self.trail = FakeTrail()
+        self.telemetry = FakeTelemetry()
         self.traced: list[dict[str, Any]] = []
         self.ends: Any = None
         self.asked: list[tuple[object, ...]] = []
-        calls = ProviderCalls("hitpay", self.clock, self.trail, self)
-        breaker = Breaker("hitpay", self.clock, FakeTrail())
+        calls = ProviderCalls("hitpay", self.clock, self.telemetry, self)
+        breaker = Breaker("hitpay", self.clock, FakeTelemetry())
         self.processor: GuardedProcessor = GuardedProcessor(self, breaker, calls)
         self.book: GuardedBook = GuardedBook(self, breaker, calls)
         self.notes: GuardedCreditNotes = GuardedCreditNotes(self, breaker, calls)
@@ -77,7 +77,7 @@ class Desk:
 
     @property
     def told(self) -> dict[str, Any]:
-        ((event, facts),) = self.trail.notes
+        ((event, facts),) = self.telemetry.notes
         assert event == "provider_called"
         return facts
 
@@ -176,7 +176,7 @@ def test_its_end_is_told_in_words_of_our_own(
         failed,
         40,
     )
-    assert SECRET not in str(desk.trail.notes) + str(desk.traced)
+    assert SECRET not in str(desk.telemetry.notes) + str(desk.traced)
 
 
 def test_it_is_drawn_into_the_trace_with_its_operation_and_outcome(desk: Desk) -> None:
@@ -194,6 +194,6 @@ def test_it_is_drawn_into_the_trace_with_its_operation_and_outcome(desk: Desk) -
 
 
 def test_without_tracing_nothing_is_drawn(desk: Desk) -> None:
-    untraced = ProviderCalls("hitpay", desk.clock, desk.trail)
+    untraced = ProviderCalls("hitpay", desk.clock, desk.telemetry)
     assert untraced.watch("charge", lambda: 1) == 1
     assert desk.traced == []

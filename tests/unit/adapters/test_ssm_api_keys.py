@@ -9,7 +9,7 @@ from refund_bridge.adapters.aws_runtime.system_clock import SystemClock
 from refund_bridge.adapters.ssm.api_keys import KEYS_MAX, ApiKeys
 from refund_bridge.domain.errors import KeysUnavailableError
 from refund_bridge.http.callers import ApiKeyHolder
-from tests.fakes.world import FakeTrail
+from tests.fakes.world import FakeTelemetry
 from tests.unit.adapters.ssm_calls import PREFIX, Stub
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ def keys_are(stub: Stub, *values: str) -> None:
 
 
 @pytest.fixture
-def notes() -> FakeTrail:
-    return FakeTrail()
+def notes() -> FakeTelemetry:
+    return FakeTelemetry()
 
 
 @pytest.fixture
-def api_keys(client: "SSMClient", notes: FakeTrail) -> ApiKeys:
-    return ApiKeys(client, PREFIX, max_age_s=60, clock=SystemClock(), trail=notes)
+def api_keys(client: "SSMClient", notes: FakeTelemetry) -> ApiKeys:
+    return ApiKeys(client, PREFIX, max_age_s=60, clock=SystemClock(), telemetry=notes)
 
 
 def test_a_key_is_known_by_its_digest(stub: Stub, api_keys: ApiKeys) -> None:
@@ -69,9 +69,9 @@ def test_without_keys_nobody_is_known(stub: Stub, api_keys: ApiKeys) -> None:
 
 
 def test_a_key_can_be_rotated_and_revoked(
-    stub: Stub, client: "SSMClient", notes: FakeTrail
+    stub: Stub, client: "SSMClient", notes: FakeTelemetry
 ) -> None:
-    uncached = ApiKeys(client, PREFIX, max_age_s=0, clock=SystemClock(), trail=notes)
+    uncached = ApiKeys(client, PREFIX, max_age_s=0, clock=SystemClock(), telemetry=notes)
     keys_are(stub, entry("old"))
     assert uncached.holder_of("old")
     keys_are(stub, entry("old"), entry("new"))
@@ -115,7 +115,7 @@ def test_all_keys_are_compared_whichever_matches(
     ],
 )
 def test_a_malformed_key_is_skipped_and_counted_once(
-    stub: Stub, api_keys: ApiKeys, notes: FakeTrail, malformed: str
+    stub: Stub, api_keys: ApiKeys, notes: FakeTelemetry, malformed: str
 ) -> None:
     keys_are(stub, malformed, entry("one"))
     assert api_keys.holder_of("one")
@@ -124,9 +124,9 @@ def test_a_malformed_key_is_skipped_and_counted_once(
 
 
 def test_without_an_answer_nobody_is_let_in(
-    stub: Stub, client: "SSMClient", notes: FakeTrail
+    stub: Stub, client: "SSMClient", notes: FakeTelemetry
 ) -> None:
-    uncached = ApiKeys(client, PREFIX, max_age_s=0, clock=SystemClock(), trail=notes)
+    uncached = ApiKeys(client, PREFIX, max_age_s=0, clock=SystemClock(), telemetry=notes)
     keys_are(stub, entry("one"))
     assert uncached.holder_of("one")
     stub.add_client_error("AccessDeniedException", BY_PATH)
@@ -163,7 +163,7 @@ def pages_are(stub: Stub, count: int) -> None:
 
 
 def test_as_many_keys_as_are_allowed_are_all_known(
-    stub: Stub, api_keys: ApiKeys, notes: FakeTrail
+    stub: Stub, api_keys: ApiKeys, notes: FakeTelemetry
 ) -> None:
     pages_are(stub, KEYS_MAX)
     assert api_keys.holder_of("key-0")
@@ -172,7 +172,7 @@ def test_as_many_keys_as_are_allowed_are_all_known(
 
 
 def test_of_more_the_rest_lets_nobody_in_and_that_is_said(
-    stub: Stub, api_keys: ApiKeys, notes: FakeTrail
+    stub: Stub, api_keys: ApiKeys, notes: FakeTelemetry
 ) -> None:
     pages_are(stub, KEYS_MAX + 10)
     assert api_keys.holder_of(f"key-{KEYS_MAX - 1}")

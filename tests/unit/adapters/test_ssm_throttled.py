@@ -19,7 +19,7 @@ from refund_bridge.adapters.ssm.api_keys import ApiKeys
 from refund_bridge.adapters.ssm.parameters import Kept, KeysThrottledError, parameters_by_name
 from refund_bridge.adapters.ssm.secrets import Secrets
 from refund_bridge.domain.errors import KeysUnavailableError
-from tests.fakes.world import FakeTrail
+from tests.fakes.world import FakeTelemetry
 from tests.unit.processors.doubles import FrozenWallClock
 
 THROTTLED = ClientError({"Error": {"Code": "ThrottlingException"}}, "GetParameters")
@@ -93,7 +93,7 @@ def test_a_hundred_workers_that_start_together_lose_no_request(seed: int) -> Non
     served: list[str] = []
 
     def first_request() -> None:
-        keys = ApiKeys(store, "/test", max_age_s=60, clock=moments, trail=FakeTrail())
+        keys = ApiKeys(store, "/test", max_age_s=60, clock=moments, telemetry=FakeTelemetry())
         assert keys.holder_of("anybody's") is None
         secrets = Secrets(store, "/test", ["key"], max_age_s=60, clock=moments)
         served.append(secrets.secret("key").current())
@@ -199,7 +199,7 @@ def test_callers_whose_keys_cannot_be_read_are_told_that_nothing_was_executed(
             raise DENIED
 
     client: Any = Refusing()
-    keys = ApiKeys(client, "/test", max_age_s=60, clock=clock, trail=FakeTrail())
+    keys = ApiKeys(client, "/test", max_age_s=60, clock=clock, telemetry=FakeTelemetry())
     with pytest.raises(KeysUnavailableError, match="nothing was executed") as caught:
         keys.holder_of("anybody's")
     assert caught.value.retry_after_s

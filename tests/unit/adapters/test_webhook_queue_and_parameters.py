@@ -16,7 +16,7 @@ from refund_bridge.delivering.address import (
     address_text,
 )
 from tests.fakes.virtual_clock import VirtualClock
-from tests.fakes.world import FakeTrail
+from tests.fakes.world import FakeTelemetry
 
 PAIRS = [(f"rfd_{number}", "we_00000000000000aa") for number in range(25)]
 AWAY = EndpointConnectionError(endpoint_url="https://sqs")
@@ -80,19 +80,19 @@ def clock() -> VirtualClock:
 
 
 @pytest.fixture
-def trail() -> FakeTrail:
-    return FakeTrail()
+def telemetry() -> FakeTelemetry:
+    return FakeTelemetry()
 
 
-def book(parameters: Any, clock: VirtualClock, trail: FakeTrail) -> SsmWebhookAddresses:
+def book(parameters: Any, clock: VirtualClock, telemetry: FakeTelemetry) -> SsmWebhookAddresses:
     return SsmWebhookAddresses(
-        parameters, "/refund-bridge/test", max_age_s=60, clock=clock, trail=trail
+        parameters, "/refund-bridge/test", max_age_s=60, clock=clock, telemetry=telemetry
     )
 
 
-def test_an_address_is_read_once_and_kept(clock: VirtualClock, trail: FakeTrail) -> None:
+def test_an_address_is_read_once_and_kept(clock: VirtualClock, telemetry: FakeTelemetry) -> None:
     parameters = Parameters(address_text(ADDRESS))
-    one = book(parameters, clock, trail)
+    one = book(parameters, clock, telemetry)
     assert one.address(ADDRESS.id) == one.address(ADDRESS.id) == ADDRESS
     assert parameters.asked == 1
     clock.advance(61_000)
@@ -100,10 +100,12 @@ def test_an_address_is_read_once_and_kept(clock: VirtualClock, trail: FakeTrail)
     assert parameters.asked == 2
 
 
-def test_one_that_was_just_made_is_found_at_once(clock: VirtualClock, trail: FakeTrail) -> None:
+def test_one_that_was_just_made_is_found_at_once(
+    clock: VirtualClock, telemetry: FakeTelemetry
+) -> None:
     # Given a book that has just looked for another one that is missing
     parameters = Parameters()
-    one = book(parameters, clock, trail)
+    one = book(parameters, clock, telemetry)
     assert one.address("we_0000000000000001") is None
     # When an address is added, then it is found
     parameters.texts.append(address_text(ADDRESS))
@@ -111,10 +113,10 @@ def test_one_that_was_just_made_is_found_at_once(clock: VirtualClock, trail: Fak
 
 
 def test_one_that_is_missing_is_not_looked_for_all_the_time(
-    clock: VirtualClock, trail: FakeTrail
+    clock: VirtualClock, telemetry: FakeTelemetry
 ) -> None:
     parameters = Parameters()
-    one = book(parameters, clock, trail)
+    one = book(parameters, clock, telemetry)
     for _ in range(50):
         assert one.address(ADDRESS.id) is None
     assert parameters.asked == 2
@@ -125,11 +127,11 @@ def test_one_that_is_missing_is_not_looked_for_all_the_time(
 
 
 def test_of_any_number_that_are_missing_few_are_looked_for(
-    clock: VirtualClock, trail: FakeTrail
+    clock: VirtualClock, telemetry: FakeTelemetry
 ) -> None:
     # Given more ids than there may be addresses
     parameters = Parameters()
-    one = book(parameters, clock, trail)
+    one = book(parameters, clock, telemetry)
     # When each is asked for, then they are read once, and once more for as many as there may be
     for number in range(100):
         assert one.address(f"we_{number:016x}") is None
@@ -137,11 +139,11 @@ def test_of_any_number_that_are_missing_few_are_looked_for(
 
 
 def test_whoever_asks_for_it_anew_is_told_as_it_is_now(
-    clock: VirtualClock, trail: FakeTrail
+    clock: VirtualClock, telemetry: FakeTelemetry
 ) -> None:
     # Given a book that has just looked for one that is missing
     parameters = Parameters()
-    one = book(parameters, clock, trail)
+    one = book(parameters, clock, telemetry)
     assert one.address("we_0000000000000001") is None
     # When an address is added, then it is found at once by who asks for it anew
     parameters.texts.append(address_text(ADDRESS))
@@ -149,17 +151,17 @@ def test_whoever_asks_for_it_anew_is_told_as_it_is_now(
 
 
 def test_one_that_cannot_be_read_stops_no_other_and_is_not_shown(
-    clock: VirtualClock, trail: FakeTrail
+    clock: VirtualClock, telemetry: FakeTelemetry
 ) -> None:
-    one = book(Parameters('{"whsec_": 1}', address_text(ADDRESS)), clock, trail)
+    one = book(Parameters('{"whsec_": 1}', address_text(ADDRESS)), clock, telemetry)
     assert one.address(ADDRESS.id) == ADDRESS
-    assert trail.notes == [("webhook_address_unreadable", {})]
+    assert telemetry.notes == [("webhook_address_unreadable", {})]
 
 
 def test_while_they_cannot_be_read_nothing_is_taken_to_be_missing(
-    clock: VirtualClock, trail: FakeTrail
+    clock: VirtualClock, telemetry: FakeTelemetry
 ) -> None:
     parameters = Parameters(address_text(ADDRESS))
     parameters.is_away = True
     with pytest.raises(KeyUnavailableError):
-        book(parameters, clock, trail).address(ADDRESS.id)
+        book(parameters, clock, telemetry).address(ADDRESS.id)

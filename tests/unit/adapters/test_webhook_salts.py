@@ -4,7 +4,7 @@ import pytest
 
 from refund_bridge.adapters.ssm.webhook_salts import SALTS_MAX, WebhookSalts
 from refund_bridge.domain.errors import KeysUnavailableError
-from tests.fakes.world import FakeTrail
+from tests.fakes.world import FakeTelemetry
 from tests.unit.adapters.ssm_calls import PREFIX, Stub
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def clock() -> WallClock:
 
 @pytest.fixture
 def salts(scripted: tuple["SSMClient", Stub], clock: WallClock) -> WebhookSalts:
-    return WebhookSalts(scripted[0], PREFIX, max_age_s=60, clock=clock, trail=FakeTrail())
+    return WebhookSalts(scripted[0], PREFIX, max_age_s=60, clock=clock, telemetry=FakeTelemetry())
 
 
 def stored(stub: Stub, value: str | None) -> None:

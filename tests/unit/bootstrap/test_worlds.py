@@ -113,14 +113,14 @@ def test_without_any_nothing_that_moves_money_starts(
 
 def test_each_has_a_breaker_of_its_own() -> None:
     # Given two processors, at one of whose addresses nobody listens
-    clock, trail = SystemClock(), RecordingTrail()
+    clock, telemetry = SystemClock(), RecordingTelemetry()
     nobody = {"HITPAY_URL": "http://127.0.0.1:1", "HEDGE_URL": "http://127.0.0.1:1"}
     side = processor_side(
         set_up(nobody, Mode.TEST),
         StoredKey,
         DeadlineHttp(clock),
-        calls_to=lambda name: ProviderCalls(name, clock, trail),
-        breaker_of=lambda name: Breaker(name, clock, trail),
+        calls_to=lambda name: ProviderCalls(name, clock, telemetry),
+        breaker_of=lambda name: Breaker(name, clock, telemetry),
     )
     # When that one has failed often enough
     for _ in range(FAILURES_MAX):
@@ -129,10 +129,10 @@ def test_each_has_a_breaker_of_its_own() -> None:
     # Then it is in doubt, and the other one is not
     assert side.in_doubt("hedge")
     assert not side.in_doubt("hitpay")
-    assert trail.facts("provider_called", "provider") == {"hedge"}
+    assert telemetry.facts("provider_called", "provider") == {"hedge"}
 
 
-class RecordingTrail:
+class RecordingTelemetry:
     """Keeps what is told."""
 
     def __init__(self) -> None:

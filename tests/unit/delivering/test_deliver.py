@@ -214,7 +214,7 @@ def test_an_address_that_failed_five_times_is_closed_for_a_while(world: WebhookW
     world.work(4 * MINUTE_MS)
     assert world.state().is_closed(world.clock.now_ms())
     assert len(world.merchant.posts) == 5
-    assert "webhook_address_closed" in world.shop.trail.events
+    assert "webhook_address_closed" in world.shop.telemetry.events
 
 
 def test_one_probe_opens_a_closed_address_and_all_is_told(world: WebhookWorld) -> None:
@@ -570,7 +570,7 @@ def test_no_answer_says_why_and_never_what_was_sent(world: WebhookWorld) -> None
     world.work()
     assert world.cursor(refund_id).last_error == "no answer within 10 s"
     (noted,) = world.shop.noted("webhook_not_taken")
-    assert SECRET not in str(world.shop.trail.notes)
+    assert SECRET not in str(world.shop.telemetry.notes)
     assert "4242" not in str(noted)
     assert noted["attempt"] == 1
 

@@ -14,7 +14,7 @@ from refund_bridge.adapters.aws_runtime.system_clock import SystemClock
 from refund_bridge.adapters.ssm import api_keys as ssm_api_keys
 from refund_bridge.adapters.ssm.api_keys import ApiKeys
 from refund_bridge.http import callers
-from tests.fakes.world import FakeTrail
+from tests.fakes.world import FakeTelemetry
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -160,9 +160,9 @@ def test_what_is_stored_is_what_the_functions_read(ssm: "SSMClient", stubber: St
         {"Parameters": [parameter(key.id, key.stored)]},
         BY_PATH | {"Recursive": False},
     )
-    holder = ApiKeys(ssm, "/p", max_age_s=60, clock=SystemClock(), trail=FakeTrail()).holder_of(
-        key.text
-    )
+    holder = ApiKeys(
+        ssm, "/p", max_age_s=60, clock=SystemClock(), telemetry=FakeTelemetry()
+    ).holder_of(key.text)
     assert holder == callers.ApiKeyHolder("shop", frozenset({callers.READ}))
     assert set(api_keys.SCOPES) == {callers.READ, callers.WRITE}
     assert set(api_keys.ALL_SCOPES) == {callers.READ, callers.WRITE, callers.PAYOUT}

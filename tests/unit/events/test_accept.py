@@ -157,7 +157,10 @@ class Refusals:
 
     def refuse(self, error: Exception, *, last: bool = False) -> bool:
         use_case = RefuseRequest(
-            bus=self.bus, dead_letters=self.dead, clock=self.world.clock, trail=self.world.trail
+            bus=self.bus,
+            dead_letters=self.dead,
+            clock=self.world.clock,
+            telemetry=self.world.telemetry,
         )
         return use_case(LETTER, error, self.world.deadline(), last=last)
 

@@ -49,7 +49,7 @@ class Publisher:
             bus=self.bus,
             backlog=self.backlog,
             clock=self.world.clock,
-            trail=self.world.trail,
+            telemetry=self.world.telemetry,
         )
         return announce(changes, self.world.deadline_of(budget_ms))
 
@@ -60,7 +60,7 @@ class Publisher:
             bus=self.bus,
             backlog=self.backlog,
             clock=self.world.clock,
-            trail=self.world.trail,
+            telemetry=self.world.telemetry,
             step_ms=STEP_MS,
         )
         return again(self.world.deadline_of(budget_ms))
@@ -211,7 +211,7 @@ def test_one_poison_refund_does_not_stop_the_others(publisher: Publisher) -> Non
     # Then the other is published, and the poison kept
     assert [one.id for one in publisher.bus.taken] == [f"{good.id}:2"]
     assert set(publisher.backlog.rows) == {poison.id}
-    assert "event_not_made" in publisher.world.trail.events
+    assert "event_not_made" in publisher.world.telemetry.events
 
 
 def owing(publisher: Publisher, *keys: str) -> list[Refund]:
@@ -247,7 +247,7 @@ def test_after_two_weeks_of_tries_it_is_given_up_and_its_id_kept(publisher: Publ
     publisher.backlog.rows[refund.id] = Row(worn, row.due_ms)
     publisher.publish_again()
     assert publisher.row(refund).due_ms is None
-    assert "event_given_up" in publisher.world.trail.events
+    assert "event_given_up" in publisher.world.telemetry.events
     # And when more comes to be owed, all of it is due again
     publisher.publish(change(refund, seen=1))
     publisher.bus.is_away = False
@@ -282,7 +282,7 @@ def test_a_refund_that_is_not_there_stops_nothing(publisher: Publisher) -> None:
     publisher.bus.is_away = False
     assert publisher.publish_again() == 1
     assert [one.id for one in publisher.bus.taken] == [f"{good.id}:2"]
-    assert "event_not_made" in publisher.world.trail.events
+    assert "event_not_made" in publisher.world.telemetry.events
 
 
 def test_refunds_of_which_no_event_can_be_made_do_not_starve_the_others(

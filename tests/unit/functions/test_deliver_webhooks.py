@@ -38,7 +38,7 @@ class Delivering:
             book=self.world.book,
             post=self.world.deliver.tell.post,
             clock=self.world.clock,
-            trail=self.world.shop.trail,
+            telemetry=self.world.shop.telemetry,
             livemode=False,
         )
         self.function = DeliverWebhooksWorld(
@@ -49,7 +49,7 @@ class Delivering:
                 sqs,
                 "queue",
                 base_seconds=AWAY_SECONDS,
-                trail=self.world.shop.trail,
+                telemetry=self.world.shop.telemetry,
                 below=lambda most: most - 1,
             ),
             clock=self.world.clock,

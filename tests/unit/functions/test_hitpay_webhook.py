@@ -40,7 +40,7 @@ class Webhook:
             look_once=world.look_once,
             salts=salts,
             clock=world.clock,
-            trail=world.trail,
+            telemetry=world.telemetry,
         )
         monkeypatch.setattr("functions.hitpay_webhook.app.hitpay_webhook", lambda _: function)
 
@@ -122,7 +122,7 @@ def test_anything_else_is_401_and_nobody_is_asked(
     assert answer["multiValueHeaders"]["WWW-Authenticate"] == ["HMAC-SHA256"]
     assert json.loads(answer["body"])["error"]["code"] == "unauthorized"
     assert webhook.looks == []
-    assert webhook.world.trail.events == ["webhook_refused"]
+    assert webhook.world.telemetry.events == ["webhook_refused"]
 
 
 @pytest.mark.parametrize(

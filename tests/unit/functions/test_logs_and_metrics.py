@@ -21,7 +21,7 @@ from refund_bridge.bootstrap.refund_requested import RefundRequestedWorld
 from refund_bridge.bootstrap.report_refund import ReportRefundWorld
 from refund_bridge.bootstrap.settle_refunds import SettleRefundsWorld
 from refund_bridge.bootstrap.sweep_charges import SweepChargesWorld
-from refund_bridge.bootstrap.trails import meters, trail_of
+from refund_bridge.bootstrap.telemetry import meters, telemetry_of
 from refund_bridge.domain.refund import refund_id_of
 from refund_bridge.events.accept import AcceptRefund, RefuseRequest
 from refund_bridge.http.address_throttle import AddressThrottle
@@ -104,13 +104,15 @@ class Running:
         self._capsys = capsys
         self.world = world = World()
         world.pay()
-        trail = trail_of(logger)
-        monkeypatch.setattr(world.trail, "note", trail.note)
-        self.calls = ProviderCalls("hitpay", world.clock, trail)
+        telemetry = telemetry_of(logger)
+        monkeypatch.setattr(world.telemetry, "note", telemetry.note)
+        self.calls = ProviderCalls("hitpay", world.clock, telemetry)
         self.dead = FakeDeadLetters()
         anything: Any = SimpleNamespace(wait=lambda: None, hide=self._hide, hurry=self._hide)
         worlds = {
-            "refund_api": api_on(world, KeyCallers(Keys(), AddressThrottle(world.clock), trail)),
+            "refund_api": api_on(
+                world, KeyCallers(Keys(), AddressThrottle(world.clock), telemetry)
+            ),
             "report_refund": ReportRefundWorld(
                 report=world.report_refund,
                 clock=world.clock,
@@ -121,7 +123,9 @@ class Running:
             ),
             "settle_refunds": SettleRefundsWorld(
                 run=world.settle_run,
-                measure=MeasureOpenRefunds(listing=world.listing, clock=world.clock, trail=trail),
+                measure=MeasureOpenRefunds(
+                    listing=world.listing, clock=world.clock, telemetry=telemetry
+                ),
                 announce=lambda _: 0,  # type: ignore[arg-type]
                 ring_again=lambda _: 0,  # type: ignore[arg-type]
                 clock=world.clock,
@@ -132,7 +136,10 @@ class Running:
                 stage=STAGE,
                 accept=AcceptRefund(execute=world.execute, stage=STAGE, new_token=world.new_token),
                 refuse=RefuseRequest(
-                    bus=FakeEventBus(), dead_letters=self.dead, clock=world.clock, trail=trail
+                    bus=FakeEventBus(),
+                    dead_letters=self.dead,
+                    clock=world.clock,
+                    telemetry=telemetry,
                 ),
                 clock=world.clock,
                 backoff=anything,

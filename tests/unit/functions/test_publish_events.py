@@ -31,7 +31,7 @@ class Publishing:
             bus=self.bus,
             backlog=self.backlog,
             clock=self.world.clock,
-            trail=self.world.trail,
+            telemetry=self.world.telemetry,
         )
         self.cursors, self.states = MemoryCursors(), MemoryAddressStates()
         self.webhooks = MemoryBell()
@@ -40,7 +40,7 @@ class Publishing:
             states=self.states,
             bell=self.webhooks,
             clock=self.world.clock,
-            trail=self.world.trail,
+            telemetry=self.world.telemetry,
             step_ms=60_000,
         )
         self.function = PublishEventsWorld(announce=announce, ring=ring, clock=self.world.clock)

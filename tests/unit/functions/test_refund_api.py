@@ -46,7 +46,7 @@ class Api:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.world = world = World()
         world.pay()
-        callers = KeyCallers(Ring(), AddressThrottle(world.clock), world.trail)
+        callers = KeyCallers(Ring(), AddressThrottle(world.clock), world.telemetry)
         self.function = api_on(world, callers, account="acct_1")
         monkeypatch.setattr("functions.refund_api.app.refund_api", lambda _: self.function)
 

@@ -52,7 +52,7 @@ class Requested:
                 bus=self.bus,
                 dead_letters=self.dead,
                 clock=self.world.clock,
-                trail=self.world.trail,
+                telemetry=self.world.telemetry,
             ),
             clock=self.world.clock,
             backoff=backoff,

@@ -134,7 +134,7 @@ class TestObserving:
         assert (stored.state, stored.report.state) == (State.SUCCEEDED, ReportState.DUE)
         assert world.payment().refundable == 7499
         told = {"refund_id": failed.id, "movement": "hitpay-refund-1"}
-        assert ("refund_moved_after_all", told) in world.trail.notes
+        assert ("refund_moved_after_all", told) in world.telemetry.notes
 
     def test_a_payment_is_known_by_the_processors_own_spelling(self, world: World) -> None:
         # Given a webhook that spells the charge's id in capitals
@@ -229,14 +229,14 @@ class TestObserving:
         world.processor.lists_refunds = False
         self.observe(world)
         assert world.imported() == []
-        assert "refunds_not_listed" not in world.trail.events
+        assert "refunds_not_listed" not in world.telemetry.events
 
     def test_a_webhook_that_is_faster_than_the_answer_alarms_nobody(self, world: World) -> None:
         world.processor.lists_refunds = False
         world.processor.fates.append(ReplyLost())
         world.refund("k", amount=2500)
         self.observe(world)
-        assert "refunds_not_listed" not in world.trail.events
+        assert "refunds_not_listed" not in world.telemetry.events
 
     def test_what_others_refunded_and_no_list_shows_is_alarmed(self, world: World) -> None:
         self.payment(world)
@@ -244,7 +244,7 @@ class TestObserving:
         world.in_dashboard(2500)
         self.observe(world)
         told = {"charge": "charge-1", "amount": 2500}
-        assert ("refunds_not_listed", told) in world.trail.notes
+        assert ("refunds_not_listed", told) in world.telemetry.notes
 
     def races(self, world: World, times: int) -> None:
         """Somebody else is faster that many times."""

@@ -41,7 +41,7 @@ def sweep(world: World, milliseconds: int = LONG_MS) -> int:
 
 def swept(world: World) -> dict[str, object]:
     """What the last run said of itself."""
-    return dict([facts for event, facts in world.trail.notes if event == "swept"][-1])
+    return dict([facts for event, facts in world.telemetry.notes if event == "swept"][-1])
 
 
 def cursor(world: World) -> str | None:
@@ -234,7 +234,7 @@ def test_a_page_that_cannot_be_read_rings_and_is_passed_after_some_tries(
             sweep(world)
         assert not world.imported()
     # Then every run said so, and the next one goes on behind it
-    missed = [event for event, _ in world.trail.notes if event.startswith("sweep_page")]
+    missed = [event for event, _ in world.telemetry.notes if event.startswith("sweep_page")]
     assert missed == [*["sweep_page_missed"] * PAGE_TRIES, "sweep_page_passed"]
     assert cursor(world) == "2"
     with suppress(ProcessorUnavailableError):
@@ -286,7 +286,7 @@ def test_one_payment_that_cannot_be_looked_at_stops_no_other(world: World) -> No
     world.processor.charge = broken  # type: ignore[method-assign, assignment]
     sweep(world)
     assert [one.processor_payment_id for one in world.imported()] == ["charge-2"]
-    missed = [facts for event, facts in world.trail.notes if event == "sweep_missed"]
+    missed = [facts for event, facts in world.telemetry.notes if event == "sweep_missed"]
     assert missed == [{"charge": "charge-3", "error": "ProcessorUnavailableError"}]
 
 
@@ -305,7 +305,7 @@ def test_one_payment_that_no_look_can_bear_stops_no_other(world: World) -> None:
     # When it sweeps, then it gets by
     sweep(world)
     assert [one.processor_payment_id for one in world.imported()] == ["charge-1"]
-    missed = [facts for event, facts in world.trail.notes if event == "sweep_missed"]
+    missed = [facts for event, facts in world.telemetry.notes if event == "sweep_missed"]
     assert missed == [{"charge": "charge-3", "error": "ValueError"}]
 
 

@@ -272,7 +272,9 @@ class TestThrottle:
         after = sync(world, refund)
         assert len(looks) == 1
         assert after.looked_at_ms == world.clock.now_ms()
-        assert world.trail.notes.count(("look_met_another_write", {"refund_id": refund.id})) == 1
+        assert (
+            world.telemetry.notes.count(("look_met_another_write", {"refund_id": refund.id})) == 1
+        )
 
 
 def test_a_ledger_that_gives_no_answer_is_an_error(world: World) -> None:

@@ -179,7 +179,7 @@ class Operator:
             batches=self.batches,
             doorbell=world.doorbell,
             clock=world.clock,
-            trail=world.trail,
+            telemetry=world.telemetry,
             webhooks=self.webhooks,
             close=lambda: self.closed.append(True),
         )

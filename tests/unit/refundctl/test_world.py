@@ -54,7 +54,7 @@ def test_it_is_as_the_stack_says_and_nobody_is_asked() -> None:
     assert list(world.processors) == ["hitpay"]
     assert (str(world.deployment), world.resolver.livemode) == ("sandbox (test)", False)
     assert world.resolve("operator:kim").hold_ms == world.hold_ms
-    world.trail.note("anything")
+    world.telemetry.note("anything")
 
 
 def test_it_says_where_money_is_real() -> None:

@@ -26,7 +26,7 @@ from refund_bridge.refunding.record_outcome import Recorder, Stored
 from tests.contract.ledger.examples import NOW, a_payment, a_refund_of, why
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.virtual_clock import VirtualClock
-from tests.fakes.world import FakeTrail
+from tests.fakes.world import FakeTelemetry
 
 ACTOR = "api_key:test"
 Mishap = Callable[[], object]
@@ -67,9 +67,9 @@ class Desk:
     def __init__(self) -> None:
         self.ledger = ShakyLedger()
         self.clock = VirtualClock(NOW + 5_000)
-        self.trail = FakeTrail()
+        self.telemetry = FakeTelemetry()
         self.recorder = Recorder(
-            ledger=self.ledger, clock=self.clock, trail=self.trail, stage="test"
+            ledger=self.ledger, clock=self.clock, telemetry=self.telemetry, stage="test"
         )
         payment = a_payment()
         refund = a_refund_of(payment, amount=2500, attempt=1, payment_record=payment.payment_record)
@@ -165,8 +165,11 @@ def test_an_answer_about_a_processor_refund_of_another_refund_is_no_evidence(des
     recorded = desk.outcome(moved())
     # Then the outcome is not known
     assert recorded.refund.state is State.UNKNOWN
-    assert desk.trail.notes[0] == ("movement_already_claimed", {"refund_id": recorded.refund.id})
-    assert desk.trail.events[1:] == ["refund_moved"]
+    assert desk.telemetry.notes[0] == (
+        "movement_already_claimed",
+        {"refund_id": recorded.refund.id},
+    )
+    assert desk.telemetry.events[1:] == ["refund_moved"]
     assert recorded == desk.stored()
 
 
@@ -179,8 +182,8 @@ def test_an_answer_is_recorded_over_what_settling_wrote_meanwhile(desk: Desk) ->
     assert [e.after for e in recorded.refund.history][1:3] == ["unknown", "succeeded"]
     assert recorded == desk.stored()
     told = {"refund_id": recorded.refund.id, "outcome": "accepted"}
-    assert desk.trail.notes[0] == ("outcome_met_another_write", told)
-    assert desk.trail.events[1:] == ["refund_moved"]
+    assert desk.telemetry.notes[0] == ("outcome_met_another_write", told)
+    assert desk.telemetry.events[1:] == ["refund_moved"]
 
 
 def test_an_answer_is_recorded_when_only_another_refund_wrote_the_payment(desk: Desk) -> None:
@@ -205,7 +208,7 @@ class TestTooLate:
     def test_an_answer_that_says_the_same_is_not_kept(self, desk: Desk) -> None:
         settled = self.settled(desk)
         assert desk.outcome(moved()) == settled == desk.stored()
-        assert "outcome_too_late" not in desk.trail.events
+        assert "outcome_too_late" not in desk.telemetry.events
 
     @pytest.mark.parametrize(
         "outcome", [Unknown("timeout"), Aborted("refused"), Rejected("No.", 422)]
@@ -215,7 +218,7 @@ class TestTooLate:
     ) -> None:
         settled = self.settled(desk)
         assert desk.outcome(outcome) == settled == desk.stored()
-        assert desk.trail.notes[-1] == ("outcome_too_late", {"refund_id": settled.refund.id})
+        assert desk.telemetry.notes[-1] == ("outcome_too_late", {"refund_id": settled.refund.id})
 
     def test_another_processor_refund_is_kept_as_evidence_and_imported(self, desk: Desk) -> None:
         # Given a refund that settling bound to another processor refund than its own answer names
@@ -278,7 +281,7 @@ class TestTooLate:
         desk.ledger.before_commits.extend([lambda: None, fails])
         assert desk.outcome(moved()) == settled == desk.stored()
         facts = {"refund_id": settled.refund.id, "movement": "m1"}
-        assert desk.trail.notes[-1] == ("late_answer_not_kept", facts)
+        assert desk.telemetry.notes[-1] == ("late_answer_not_kept", facts)
 
     def test_an_answer_to_an_earlier_attempt_says_nothing_of_the_next(self, desk: Desk) -> None:
         # Given a refund that was aborted, and whose next attempt is on its way
@@ -300,8 +303,8 @@ class TestLedgerDown:
         assert recorded.refund.state is State.SUCCEEDED
         assert recorded == desk.stored()
         told = {"refund_id": recorded.refund.id, "outcome": "accepted"}
-        assert desk.trail.notes[0] == ("outcome_not_recorded", told)
-        assert desk.trail.events[1:] == ["refund_moved"]
+        assert desk.telemetry.notes[0] == ("outcome_not_recorded", told)
+        assert desk.telemetry.events[1:] == ["refund_moved"]
 
     def test_a_write_that_was_applied_is_found(self, desk: Desk) -> None:
         # Given a write whose reply is lost

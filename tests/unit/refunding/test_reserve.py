@@ -537,7 +537,7 @@ class TestReplyLost:
         world.ledger.refund = down  # type: ignore[method-assign, assignment]
         with pytest.raises(OutcomeUnknownError):
             world.execute.reservation.reserve(command, None, seen, world.deadline())
-        assert world.trail.notes == [("intent_not_read_back", {"refund_id": command.refund_id})]
+        assert world.telemetry.notes == [("intent_not_read_back", {"refund_id": command.refund_id})]
 
 
 def test_the_payment_is_written_over_the_revision_that_was_read(world: World, gate: Gate) -> None:

@@ -52,10 +52,10 @@ class Shop:
         """A call for all of the payment, always with one idempotency key; HitPay answers so."""
         with RawServer(*scripts) as hitpay:
             adapter = HitPay(base_url=hitpay.url, key=self.key, http=self.http)
-            calls = ProviderCalls("hitpay", self.world.clock, self.world.trail)
+            calls = ProviderCalls("hitpay", self.world.clock, self.world.telemetry)
             doors: dict[str, Any] = self.world.doors
             doors["hitpay"] = GuardedProcessor(
-                adapter, Breaker("hitpay", self.world.clock, self.world.trail), calls
+                adapter, Breaker("hitpay", self.world.clock, self.world.telemetry), calls
             )
             try:
                 told = answer_of(self.world.refund("k"), "request-1")

@@ -67,7 +67,7 @@ def resolve(world: World) -> ResolveRefund:
         recorder=world.learn.recorder,
         doorbell=world.doorbell,
         clock=world.clock,
-        trail=world.trail,
+        telemetry=world.telemetry,
         hold_ms=HOLD_MS,
         actor="operator:kim",
     )
@@ -81,7 +81,7 @@ def by_hand_of() -> Callable[[World], ReportByHand]:
             read_sums=world.read_sums,
             doorbell=world.doorbell,
             clock=world.clock,
-            trail=world.trail,
+            telemetry=world.telemetry,
             lease_ms=REPORT_LEASE_MS,
             step_ms=STEP_MS,
             actor="operator:kim",

@@ -65,7 +65,7 @@ def waits(world: World) -> int:
 
 def facts_of(world: World, event: str) -> list[dict[str, Any]]:
     """What was said each time that the event was noted."""
-    return [facts for name, facts in world.trail.notes if name == event]
+    return [facts for name, facts in world.telemetry.notes if name == event]
 
 
 def steps_of(refund: Refund) -> list[tuple[str | None, str, str]]:

@@ -20,10 +20,12 @@ NOTHING = {"oldest_s": 0, "pending": 0, "unknown": 0, "review": 0}
 
 def measure(world: World, *, budget_ms: int = BUDGET_MS) -> list[dict[str, Any]]:
     """What is noted when the open refunds are measured."""
-    measuring = MeasureOpenRefunds(listing=world.listing, clock=world.clock, trail=world.trail)
-    world.trail.notes.clear()
+    measuring = MeasureOpenRefunds(
+        listing=world.listing, clock=world.clock, telemetry=world.telemetry
+    )
+    world.telemetry.notes.clear()
     measuring(world.deadline_of(budget_ms))
-    return [facts | {"event": event} for event, facts in world.trail.notes]
+    return [facts | {"event": event} for event, facts in world.telemetry.notes]
 
 
 def measured(world: World) -> dict[str, Any]:

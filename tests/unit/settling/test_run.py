@@ -189,5 +189,5 @@ def test_a_row_that_cannot_be_settled_stops_nothing(world: World) -> None:
     world.settle_run(world.deadline_of(75_000))
     assert world.stored("k").state is State.SUCCEEDED
     assert ("settle_failed", poison.id) in [
-        (event, facts.get("refund_id")) for event, facts in world.trail.notes
+        (event, facts.get("refund_id")) for event, facts in world.telemetry.notes
     ]

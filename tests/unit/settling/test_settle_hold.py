@@ -87,7 +87,7 @@ class TestHold:
         world.observe(world.payment().key, world.deadline())
         imported = [r for r in world.ledger.refunds.values() if r.contradicts == refund.id]
         assert [r.report.state for r in imported] == [ReportState.DUE]
-        assert "movement_contradicts" in world.trail.events
+        assert "movement_contradicts" in world.telemetry.events
         assert world.payment().refundable == 7499
 
     def test_then_too_a_review_is_left_to_the_person_who_has_it(self) -> None:

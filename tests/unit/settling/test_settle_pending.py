@@ -132,7 +132,7 @@ class TestTakenBack:
         assert world.report(refund.id) is Reported.NOTHING_DUE
         assert world.book.asked == []
         assert world.stored("k").late_failure_at_ms is not None
-        assert "refund_taken_back" in world.trail.events
+        assert "refund_taken_back" in world.telemetry.events
 
 
 def test_a_review_that_is_bound_is_followed_as_closely_as_a_pending_refund(world: World) -> None:

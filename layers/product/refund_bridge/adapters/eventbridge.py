@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from refund_bridge.events.announcements import SOURCE
 from refund_bridge.ports.events import Announcement
-from refund_bridge.ports.runtime import Deadline, Trail
+from refund_bridge.ports.runtime import Deadline, Telemetry
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -59,14 +59,14 @@ class EventBridgeBus:
         self,
         client: "EventBridgeClient",
         bus: str,
-        trail: Trail,
+        telemetry: Telemetry,
         *,
         sleep: Callable[[float], None] = time.sleep,
         random: Callable[[], float] = _random,
     ) -> None:
         self._client = client
         self._bus = bus
-        self._trail = trail
+        self._telemetry = telemetry
         self._sleep = sleep
         self._random = random
 
@@ -77,14 +77,14 @@ class EventBridgeBus:
         """
         missed = {one.id for one in announcements if entry_size(one) > BYTES_MAX}
         for event_id in missed:
-            self._trail.note("event_too_large", event_id=event_id)
+            self._telemetry.note("event_too_large", event_id=event_id)
         chunks = list(_chunks([one for one in announcements if one.id not in missed]))
         for number, chunk in enumerate(chunks):
             try:
                 missed |= self._put(chunk, deadline)
             except _BusAwayError as error:
                 rest = {one.id for later in chunks[number:] for one in later}
-                self._trail.note("bus_away", reason=str(error), events=len(rest))
+                self._telemetry.note("bus_away", reason=str(error), events=len(rest))
                 return frozenset(missed | rest)
         return frozenset(missed)
 
@@ -97,7 +97,7 @@ class EventBridgeBus:
             waiting = [one for one, code in outcome if code in PASSING]
             for one, code in outcome:
                 if code is not None and code not in PASSING:
-                    self._trail.note("event_refused", event_id=one.id, code=code)
+                    self._telemetry.note("event_refused", event_id=one.id, code=code)
                     refused.add(one.id)
             if not waiting or pause is None:
                 break

@@ -18,7 +18,7 @@ from refund_bridge.adapters.http.webhook_sender import WebhookSender
 from refund_bridge.adapters.sqs.dead_letters import SqsDeadLetters
 from refund_bridge.adapters.sqs.visibility import VisibilityBackoff
 from refund_bridge.adapters.ssm.webhook_addresses import SsmWebhookAddresses
-from refund_bridge.bootstrap.trails import trail_of
+from refund_bridge.bootstrap.telemetry import telemetry_of
 from refund_bridge.config import Settings
 from refund_bridge.delivering.deliver import DeliverWebhooks, places_of
 from refund_bridge.delivering.post import PostEvent
@@ -67,7 +67,7 @@ def deliver_webhooks(logger: Logger) -> DeliverWebhooksWorld:
         ConfigurationError: the environment is wrong.
     """
     settings = DeliverWebhooksSettings.from_environment()
-    clock, trail = SystemClock(), trail_of(logger)
+    clock, telemetry = SystemClock(), telemetry_of(logger)
     dynamodb, table = dynamodb_client(), settings.ledger_table
     step_ms = settings.webhook_retry_seconds * 1000
     local = settings.stage == LOCAL_STAGE
@@ -76,7 +76,7 @@ def deliver_webhooks(logger: Logger) -> DeliverWebhooksWorld:
         settings.secrets_prefix,
         max_age_s=settings.secrets_cache_seconds,
         clock=clock,
-        trail=trail,
+        telemetry=telemetry,
     )
     cursors = DynamoDbWebhookCursors(dynamodb, table)
     letters = SqsDeadLetters(sqs_client(), settings.webhook_dead_letter_queue_url)
@@ -88,7 +88,7 @@ def deliver_webhooks(logger: Logger) -> DeliverWebhooksWorld:
         post=post,
         dead_letters=letters,
         clock=clock,
-        trail=trail,
+        telemetry=telemetry,
         livemode=settings.livemode,
         step_ms=step_ms,
     )
@@ -99,7 +99,7 @@ def deliver_webhooks(logger: Logger) -> DeliverWebhooksWorld:
         book=book,
         dead_letters=letters,
         clock=clock,
-        trail=trail,
+        telemetry=telemetry,
         chance=random.random,
         places=places_of(settings.webhook_workers),
         step_ms=step_ms,
@@ -107,11 +107,11 @@ def deliver_webhooks(logger: Logger) -> DeliverWebhooksWorld:
     return DeliverWebhooksWorld(
         deliver=deliver,
         test=SendTestEvent(
-            book=book, post=post, clock=clock, trail=trail, livemode=settings.livemode
+            book=book, post=post, clock=clock, telemetry=telemetry, livemode=settings.livemode
         ),
         dead_letters=letters,
         hidden=VisibilityBackoff(
-            sqs_client(), settings.webhook_queue_url, base_seconds=AWAY_SECONDS, trail=trail
+            sqs_client(), settings.webhook_queue_url, base_seconds=AWAY_SECONDS, telemetry=telemetry
         ),
         clock=clock,
     )

@@ -10,7 +10,7 @@ from refund_bridge.adapters.ssm.webhook_salts import WebhookSalts
 from refund_bridge.bootstrap.money_path import Duties, look_once_of, money_path
 from refund_bridge.bootstrap.settling import SettlingSettings, times_of
 from refund_bridge.observing.observe_payment import ObservePayment
-from refund_bridge.ports.runtime import Clock, Trail
+from refund_bridge.ports.runtime import Clock, Telemetry
 from refund_bridge.refunding.recent_looks import LookOnce
 
 
@@ -26,7 +26,7 @@ class HitPayWebhookWorld:
     look_once: LookOnce
     salts: WebhookSalts
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
 
 
 @cache
@@ -43,12 +43,12 @@ def hitpay_webhook(logger: Logger) -> HitPayWebhookWorld:
         settings.secrets_prefix,
         max_age_s=settings.secrets_cache_seconds,
         clock=path.clock,
-        trail=path.trail,
+        telemetry=path.telemetry,
     )
     return HitPayWebhookWorld(
         observe=path.use_cases.observe,
         look_once=look_once_of(settings, path),
         salts=salts,
         clock=path.clock,
-        trail=path.trail,
+        telemetry=path.telemetry,
     )

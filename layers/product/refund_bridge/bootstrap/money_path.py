@@ -23,11 +23,11 @@ from refund_bridge.adapters.sqs.doorbell import SqsDoorbell
 from refund_bridge.adapters.ssm.secrets import Secrets
 from refund_bridge.bootstrap.processors import keys_of, processor_side
 from refund_bridge.bootstrap.stripe_side import STRIPE_SECRET_KEY, key_of, stripe_side
-from refund_bridge.bootstrap.trails import calls_to, trail_of
+from refund_bridge.bootstrap.telemetry import calls_to, telemetry_of
 from refund_bridge.bootstrap.use_cases import Ports, Rules, Times, UseCases
 from refund_bridge.config import ConfigurationError, Seconds, Settings
 from refund_bridge.domain.payouts import PayoutRules, UnlinkedRefunds
-from refund_bridge.ports.runtime import Trail
+from refund_bridge.ports.runtime import Telemetry
 from refund_bridge.processors.registry import OF_RECORDS, REGISTRY, set_up, variable_of
 from refund_bridge.reading.listing import every_refund_of
 from refund_bridge.refunding.locate_payment import VerifyCharge
@@ -67,7 +67,7 @@ class MoneyPath:
     ledger: DynamoDbLedger
     listing: DynamoDbListing
     clock: SystemClock
-    trail: Trail
+    telemetry: Telemetry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ def money_path(settings: MoneySettings, logger: Logger, duties: Duties) -> Money
     if duties.needs_processor and not found:
         variables = ", ".join(variable_of(name, "url") for name in REGISTRY)
         raise ConfigurationError(f"No processor is set up: give one of {variables}.")
-    clock, trail = SystemClock(), trail_of(logger)
+    clock, telemetry = SystemClock(), telemetry_of(logger)
     http = DeadlineHttp(clock)
     secrets = Secrets(
         ssm_client(),
@@ -132,10 +132,10 @@ def money_path(settings: MoneySettings, logger: Logger, duties: Duties) -> Money
         found,
         partial(key_of, secrets=secrets, mode=settings.mode),
         http,
-        calls_to=lambda name: calls_to(name, clock, trail, tracing=settings.tracing),
-        breaker_of=lambda name: Breaker(name, clock, trail),
+        calls_to=lambda name: calls_to(name, clock, telemetry, tracing=settings.tracing),
+        breaker_of=lambda name: Breaker(name, clock, telemetry),
     )
-    stripe = stripe_side(settings, secrets, http, clock, trail)
+    stripe = stripe_side(settings, secrets, http, clock, telemetry)
     ports = Ports(
         ledger=ledger,
         refunds=listing.refunds,
@@ -148,7 +148,7 @@ def money_path(settings: MoneySettings, logger: Logger, duties: Duties) -> Money
         doorbell=SqsDoorbell(sqs_client(), settings.report_queue_url),
         together=SideBySide(),
         clock=clock,
-        trail=trail,
+        telemetry=telemetry,
         in_doubt=side.in_doubt,
         new_token=new_token,
         credit_notes=stripe.credit_notes if duties.credit_notes_by else None,
@@ -169,5 +169,5 @@ def money_path(settings: MoneySettings, logger: Logger, duties: Duties) -> Money
         ledger=ledger,
         listing=listing,
         clock=clock,
-        trail=trail,
+        telemetry=telemetry,
     )

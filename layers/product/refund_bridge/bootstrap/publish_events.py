@@ -15,7 +15,7 @@ from refund_bridge.adapters.dynamodb.webhook_addresses import DynamoDbWebhookAdd
 from refund_bridge.adapters.dynamodb.webhook_cursors import DynamoDbWebhookCursors
 from refund_bridge.adapters.eventbridge import EventBridgeBus
 from refund_bridge.adapters.sqs.webhook_bell import SqsWebhookBell
-from refund_bridge.bootstrap.trails import trail_of
+from refund_bridge.bootstrap.telemetry import telemetry_of
 from refund_bridge.config import Settings
 from refund_bridge.delivering.ring import RingForWebhooks
 from refund_bridge.events.announce import AnnounceChanges
@@ -47,21 +47,21 @@ def publish_events(logger: Logger) -> PublishEventsWorld:
         ConfigurationError: the environment is wrong.
     """
     settings = PublishEventsSettings.from_environment()
-    clock, trail = SystemClock(), trail_of(logger)
+    clock, telemetry = SystemClock(), telemetry_of(logger)
     dynamodb, table = dynamodb_client(), settings.ledger_table
     announce = AnnounceChanges(
         payments=DynamoDbListing(dynamodb, table).payments,
-        bus=EventBridgeBus(events_client(), settings.event_bus, trail),
+        bus=EventBridgeBus(events_client(), settings.event_bus, telemetry),
         backlog=DynamoDbBacklog(dynamodb, table),
         clock=clock,
-        trail=trail,
+        telemetry=telemetry,
     )
     ring = RingForWebhooks(
         cursors=DynamoDbWebhookCursors(dynamodb, table),
         states=DynamoDbWebhookAddresses(dynamodb, table),
         bell=SqsWebhookBell(sqs_client(), settings.webhook_queue_url),
         clock=clock,
-        trail=trail,
+        telemetry=telemetry,
         step_ms=settings.webhook_retry_seconds * 1000,
     )
     return PublishEventsWorld(announce=announce, ring=ring, clock=clock)

@@ -23,7 +23,7 @@ from refund_bridge.bootstrap.settling import SettlingSettings, times_of
 from refund_bridge.domain.payouts import PayoutRules
 from refund_bridge.http.address_throttle import AddressThrottle
 from refund_bridge.http.callers import Callers, KeyCallers, SignedCallers
-from refund_bridge.ports.runtime import Clock, Trail
+from refund_bridge.ports.runtime import Clock, Telemetry
 from refund_bridge.reading.listing import ListRefunds
 from refund_bridge.reading.read_payment import ReadPayment
 from refund_bridge.reading.read_refund import ReadRefund
@@ -90,20 +90,20 @@ def refund_api(logger: Logger) -> RefundApi:
             learn=use_cases.learn,
             look_once=look_once_of(settings, path),
         ),
-        callers=_callers(settings, path.clock, path.trail),
+        callers=_callers(settings, path.clock, path.telemetry),
         clock=path.clock,
         new_token=new_token,
     )
 
 
-def _callers(settings: RefundApiSettings, clock: Clock, trail: Trail) -> Callers:
+def _callers(settings: RefundApiSettings, clock: Clock, telemetry: Telemetry) -> Callers:
     if settings.api_auth == "AWS_IAM":
-        return SignedCallers(trail)
+        return SignedCallers(telemetry)
     keys = ApiKeys(
         ssm_client(),
         settings.secrets_prefix,
         max_age_s=settings.secrets_cache_seconds,
         clock=clock,
-        trail=trail,
+        telemetry=telemetry,
     )
-    return KeyCallers(keys, AddressThrottle(clock), trail)
+    return KeyCallers(keys, AddressThrottle(clock), telemetry)

@@ -66,16 +66,16 @@ def refund_requested(logger: Logger) -> RefundRequestedWorld:
     path = money_path(settings, logger, Duties())
     accept = AcceptRefund(execute=path.use_cases.execute, stage=settings.stage, new_token=new_token)
     refuse = RefuseRequest(
-        bus=EventBridgeBus(events_client(), settings.event_bus, path.trail),
+        bus=EventBridgeBus(events_client(), settings.event_bus, path.telemetry),
         dead_letters=SqsDeadLetters(sqs_client(), settings.request_dead_letter_queue_url),
         clock=path.clock,
-        trail=path.trail,
+        telemetry=path.telemetry,
     )
     backoff = VisibilityBackoff(
         sqs_client(),
         settings.request_queue_url,
         base_seconds=settings.request_backoff_seconds,
-        trail=path.trail,
+        telemetry=path.telemetry,
     )
     return RefundRequestedWorld(
         stage=settings.stage,

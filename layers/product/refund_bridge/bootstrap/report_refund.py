@@ -84,7 +84,7 @@ def report_refund(logger: Logger) -> ReportRefundWorld:
             sqs_client(),
             settings.report_queue_url,
             base_seconds=settings.report_backoff_seconds,
-            trail=path.trail,
+            telemetry=path.telemetry,
         ),
         concurrency=settings.report_concurrency,
         max_receives=settings.report_max_receives,

@@ -69,10 +69,10 @@ def settle_refunds(logger: Logger) -> SettleRefundsWorld:
     announce = AnnounceBacklog(
         ledger=path.ledger,
         payments=listing.payments,
-        bus=EventBridgeBus(events_client(), settings.event_bus, path.trail),
+        bus=EventBridgeBus(events_client(), settings.event_bus, path.telemetry),
         backlog=DynamoDbBacklog(dynamodb_client(), settings.ledger_table),
         clock=path.clock,
-        trail=path.trail,
+        telemetry=path.telemetry,
         step_ms=settings.settle_seconds * 1000,
     )
     ring_again = RingAgain(
@@ -80,12 +80,12 @@ def settle_refunds(logger: Logger) -> SettleRefundsWorld:
         states=DynamoDbWebhookAddresses(dynamodb_client(), settings.ledger_table),
         bell=SqsWebhookBell(sqs_client(), settings.webhook_queue_url),
         clock=path.clock,
-        trail=path.trail,
+        telemetry=path.telemetry,
         step_ms=settings.webhook_retry_seconds * 1000,
     )
     return SettleRefundsWorld(
         run=path.use_cases.settle_run,
-        measure=MeasureOpenRefunds(listing=listing, clock=path.clock, trail=path.trail),
+        measure=MeasureOpenRefunds(listing=listing, clock=path.clock, telemetry=path.telemetry),
         announce=announce,
         ring_again=ring_again,
         clock=path.clock,

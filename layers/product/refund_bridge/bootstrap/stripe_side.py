@@ -10,9 +10,9 @@ from refund_bridge.adapters.ssm.secrets import Secrets
 from refund_bridge.adapters.stripe.book import StripeBook
 from refund_bridge.adapters.stripe.credit_notes import StripeCreditNotes
 from refund_bridge.adapters.stripe.key_of_mode import ModeCheckedKey
-from refund_bridge.bootstrap.trails import calls_to
+from refund_bridge.bootstrap.telemetry import calls_to
 from refund_bridge.config import Mode, Settings
-from refund_bridge.ports.runtime import Clock, Trail
+from refund_bridge.ports.runtime import Clock, Telemetry
 
 STRIPE_SECRET_KEY = "stripe-secret-key"  # noqa: S105 - a parameter's name, not its value
 
@@ -32,14 +32,14 @@ def key_of(name: str, secrets: Secrets, mode: Mode) -> ApiKey:
 
 
 def stripe_side(
-    settings: Settings, secrets: Secrets, http: DeadlineHttp, clock: Clock, trail: Trail
+    settings: Settings, secrets: Secrets, http: DeadlineHttp, clock: Clock, telemetry: Telemetry
 ) -> StripeSide:
     """Stripe with the key ``STRIPE_SECRET_KEY`` of these secrets."""
     url, key = settings.stripe_url, key_of(STRIPE_SECRET_KEY, secrets, settings.mode)
-    calls = calls_to("stripe", clock, trail, tracing=settings.tracing)
+    calls = calls_to("stripe", clock, telemetry, tracing=settings.tracing)
     book = StripeBook(base_url=url, key=key, http=http)
     credit_notes = StripeCreditNotes(base_url=url, key=key, http=http)
     return StripeSide(
-        GuardedBook(book, Breaker("stripe", clock, trail), calls),
-        GuardedCreditNotes(credit_notes, Breaker("stripe credit notes", clock, trail), calls),
+        GuardedBook(book, Breaker("stripe", clock, telemetry), calls),
+        GuardedCreditNotes(credit_notes, Breaker("stripe credit notes", clock, telemetry), calls),
     )

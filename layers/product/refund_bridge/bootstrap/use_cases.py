@@ -16,7 +16,7 @@ from refund_bridge.observing.sweep_payments import SweepPayments
 from refund_bridge.ports.ledger import Ledger
 from refund_bridge.ports.processor import Processor
 from refund_bridge.ports.queues import Doorbell
-from refund_bridge.ports.runtime import Clock, Together, Trail
+from refund_bridge.ports.runtime import Clock, Telemetry, Together
 from refund_bridge.ports.stripe import Book, CreditNotes
 from refund_bridge.ports.sweeps import SweepLog
 from refund_bridge.reading.read_refund import ReadRefund
@@ -62,7 +62,7 @@ class Ports:
     doorbell: Doorbell
     together: Together
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
     in_doubt: Callable[[str], bool]
     new_token: Callable[[], str]
     credit_notes: CreditNotes | None = None
@@ -139,7 +139,10 @@ class UseCases:
         """Writes what became of a refund."""
         ports = self.ports
         return Recorder(
-            ledger=ports.ledger, clock=ports.clock, trail=ports.trail, stage=self.rules.stage
+            ledger=ports.ledger,
+            clock=ports.clock,
+            telemetry=ports.telemetry,
+            stage=self.rules.stage,
         )
 
     @cached_property
@@ -155,7 +158,7 @@ class UseCases:
             recorder=self.recorder,
             doorbell=ports.doorbell,
             clock=ports.clock,
-            trail=ports.trail,
+            telemetry=ports.telemetry,
             stage=self.rules.stage,
         )
 
@@ -171,7 +174,7 @@ class UseCases:
                 learn=self.learn,
                 accounts=ports.accounts,
                 clock=ports.clock,
-                trail=ports.trail,
+                telemetry=ports.telemetry,
                 lease_ms=rules.lease_ms,
                 payout_day_max=rules.payout_day_max,
             ),
@@ -179,7 +182,7 @@ class UseCases:
             processors=ports.processors,
             doorbell=ports.doorbell,
             clock=ports.clock,
-            trail=ports.trail,
+            telemetry=ports.telemetry,
             new_token=ports.new_token,
         )
 
@@ -205,7 +208,7 @@ class UseCases:
             ledger=ports.ledger,
             read_sums=self.read_sums,
             clock=ports.clock,
-            trail=ports.trail,
+            telemetry=ports.telemetry,
             lease_ms=times.report_lease_ms,
             step_ms=times.step_ms,
         )
@@ -220,7 +223,7 @@ class UseCases:
             ledger=ports.ledger,
             notes=ports.credit_notes,
             clock=ports.clock,
-            trail=ports.trail,
+            telemetry=ports.telemetry,
             actor=self.rules.actor,
             step_ms=self._times.step_ms,
         )
@@ -234,7 +237,7 @@ class UseCases:
             book=ports.book,
             read_sums=self.read_sums,
             clock=ports.clock,
-            trail=ports.trail,
+            telemetry=ports.telemetry,
             lease_ms=times.report_lease_ms,
             step_ms=times.step_ms,
             others_report=times.others_report,
@@ -257,7 +260,7 @@ class UseCases:
             accounts=ports.accounts,
             doorbell=ports.doorbell,
             clock=ports.clock,
-            trail=ports.trail,
+            telemetry=ports.telemetry,
             settings=settings,
             credit_notes=self.issue_credit_note,
         )
@@ -273,7 +276,7 @@ class UseCases:
             settle=self.settle,
             together=ports.together_in_runs or ports.together,
             clock=ports.clock,
-            trail=ports.trail,
+            telemetry=ports.telemetry,
         )
 
     @cached_property
@@ -288,7 +291,7 @@ class UseCases:
             recorder=self.recorder,
             settle=self.settle,
             clock=ports.clock,
-            trail=ports.trail,
+            telemetry=ports.telemetry,
         )
 
     @cached_property
@@ -302,7 +305,7 @@ class UseCases:
             observe=self.observe,
             together=ports.together_in_runs or ports.together,
             clock=ports.clock,
-            trail=ports.trail,
+            telemetry=ports.telemetry,
         )
 
     @cached_property

@@ -31,7 +31,7 @@ from refund_bridge.delivering.ports import (
 )
 from refund_bridge.delivering.tell import NO_PARAMETER, TellAddress, Told
 from refund_bridge.ports.queues import DeadLetters
-from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 
 # Longer than one invocation may work, shorter than the queue's visibility.
 LEASE_MS: Final = 90_000
@@ -69,7 +69,7 @@ class DeliverWebhooks:
     book: AddressBook
     dead_letters: DeadLetters
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
     chance: Callable[[], float]
     places: int
     step_ms: int
@@ -87,7 +87,7 @@ class DeliverWebhooks:
         """
         state = self.states.state(message.address_id)
         if state is None or state.status is not Status.ENABLED:
-            self.trail.note("webhook_not_wanted", address_id=message.address_id)
+            self.telemetry.note("webhook_not_wanted", address_id=message.address_id)
             self._leave_to_settling(message.refund_id, message.address_id)
             return None
         to, now_ms = self.book.address(message.address_id), self.clock.now_ms()
@@ -141,7 +141,7 @@ class DeliverWebhooks:
         pause_ms = schedule.closed_ms(state.closures, step_ms=self.step_ms)
         if self.states.close(state, until_ms=self.clock.now_ms() + pause_ms):
             seconds = pause_ms // 1000
-            self.trail.note("webhook_address_closed", address_id=state.id, seconds=seconds)
+            self.telemetry.note("webhook_address_closed", address_id=state.id, seconds=seconds)
 
     def _disable(self, state: AddressState, cursor: Cursor) -> None:
         reason = "it answered 410 Gone"
@@ -152,7 +152,7 @@ class DeliverWebhooks:
         )
         now_ms = self.clock.now_ms()
         self.states.set_status(state.id, Status.DISABLED, now_ms=now_ms, reason=reason)
-        self.trail.note("webhook_address_disabled", address_id=state.id, reason=reason)
+        self.telemetry.note("webhook_address_disabled", address_id=state.id, reason=reason)
 
     def _after(self, told: Told) -> PutOff | None:
         if told.is_all:
@@ -197,7 +197,7 @@ class DeliverWebhooks:
         now_ms = self.clock.now_ms()
         left_ms = max(0, (state.closed_until_ms or now_ms) - now_ms)
         if to is None:
-            self.trail.note("webhook_address_missing", address_id=state.id, reason=NO_PARAMETER)
+            self.telemetry.note("webhook_address_missing", address_id=state.id, reason=NO_PARAMETER)
             left_ms = max(left_ms, schedule.CLOSED_STEPS[-1] * self.step_ms)
         pause_ms = schedule.put_off_ms(left_ms, step_ms=self.step_ms, chance=self.chance())
         if age_ms < schedule.GIVE_UP_STEPS * self.step_ms:

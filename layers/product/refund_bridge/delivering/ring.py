@@ -13,7 +13,7 @@ from refund_bridge.delivering.ports import AddressStates, Bell, Cursors, Status
 from refund_bridge.events.announce import Change
 from refund_bridge.events.announcements import has_news
 from refund_bridge.ports.ledger import DUE_SHARDS, LedgerUnavailableError
-from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 
 # What one write to the ledger, and sending what a batch tells, may take.
 WRITE_MS: Final = 4_000
@@ -33,7 +33,7 @@ class RingForWebhooks:
     states: AddressStates
     bell: Bell
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
     step_ms: int
 
     def __call__(self, changes: Sequence[Change], deadline: Deadline) -> frozenset[str]:
@@ -87,7 +87,7 @@ class RingForWebhooks:
 
     def _not_rung(self, pairs: Sequence[tuple[str, str]], deadline: Deadline) -> None:
         """Let settling ring for them at once; what cannot be noted is rung for two hours later."""
-        self.trail.note("webhook_not_rung", messages=len(pairs))
+        self.telemetry.note("webhook_not_rung", messages=len(pairs))
         for pair in pairs:
             if deadline.remaining_ms() < WRITE_MS:
                 return
@@ -124,7 +124,7 @@ class RingAgain:
     states: AddressStates
     bell: Bell
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
     step_ms: int
 
     def __call__(self, deadline: Deadline) -> int:
@@ -140,7 +140,7 @@ class RingAgain:
             due = self.cursors.due(shard, before_ms=now_ms + 1, limit=AGAIN_PER_SHARD)
             rung += self._some(due, deadline) if due else 0
         if rung:
-            self.trail.note("webhooks_rung_again", messages=rung)
+            self.telemetry.note("webhooks_rung_again", messages=rung)
         return rung
 
     def _some(self, due: Sequence[tuple[str, str]], deadline: Deadline) -> int:

@@ -13,7 +13,7 @@ from refund_bridge.delivering.post import NotTaken, PostEvent
 from refund_bridge.domain.payment import Payment, PaymentKey, payment_key_of
 from refund_bridge.ports.ledger import Ledger, LedgerUnavailableError
 from refund_bridge.ports.queues import DeadLetters
-from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 
 # Longer than one event may take, so that what became of it can be noted.
 LINE_MS: Final = 14_000
@@ -53,7 +53,7 @@ class TellAddress:
     post: PostEvent
     dead_letters: DeadLetters
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
     livemode: bool
     step_ms: int
 
@@ -112,7 +112,7 @@ class TellAddress:
             message_text(cursor.refund_id, cursor.address_id, line.sequence),
             {"reason": reason, "event_type": line.type, "event_id": line.event_id},
         )
-        self.trail.note(
+        self.telemetry.note(
             "webhook_given_up",
             refund_id=cursor.refund_id,
             address_id=cursor.address_id,
@@ -122,7 +122,7 @@ class TellAddress:
         return self.cursors.give_up(cursor, to_sequence=line.sequence, reason=reason)
 
     def _delivered(self, line: Line, cursor: Cursor) -> None:
-        self.trail.note(
+        self.telemetry.note(
             "webhook_delivered",
             refund_id=cursor.refund_id,
             address_id=cursor.address_id,
@@ -133,7 +133,7 @@ class TellAddress:
         )
 
     def _not_taken(self, line: Line, cursor: Cursor, reason: str) -> None:
-        self.trail.note(
+        self.telemetry.note(
             "webhook_not_taken",
             refund_id=cursor.refund_id,
             address_id=cursor.address_id,

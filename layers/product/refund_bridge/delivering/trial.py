@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from refund_bridge.delivering.event import body_of_test
 from refund_bridge.delivering.ports import AddressBook
 from refund_bridge.delivering.post import PostEvent
-from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +15,7 @@ class SendTestEvent:
     book: AddressBook
     post: PostEvent
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
     livemode: bool
 
     def __call__(self, address_id: str, deadline: Deadline) -> dict[str, str | int | bool | None]:
@@ -33,5 +33,5 @@ class SendTestEvent:
         refusal = self.post(to, body, deadline)
         took_ms = self.clock.monotonic_ms() - began_ms
         taken, reason = refusal is None, None if refusal is None else refusal.reason
-        self.trail.note("webhook_tested", address_id=address_id, taken=taken, took_ms=took_ms)
+        self.telemetry.note("webhook_tested", address_id=address_id, taken=taken, took_ms=took_ms)
         return {"taken": taken, "reason": reason, "took_ms": took_ms}

@@ -36,7 +36,7 @@ from refund_bridge.domain.state_machine import State
 from refund_bridge.events.announcements import refusal_of
 from refund_bridge.ports.events import EventBus
 from refund_bridge.ports.queues import DeadLetters
-from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.refunding.command import CreateRefund
 from refund_bridge.refunding.execute import Answer, ExecuteRefund
 
@@ -141,7 +141,7 @@ class RefuseRequest:
     bus: EventBus
     dead_letters: DeadLetters
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
 
     def __call__(self, letter: Letter, error: Exception, deadline: Deadline, *, last: bool) -> bool:
         """Whether the message has been dealt with; otherwise it must come back.
@@ -159,7 +159,7 @@ class RefuseRequest:
         if refused and not told and not last:
             return False
         self.dead_letters.set_aside(letter.body, _reasons(letter, error, told=told))
-        self.trail.note(
+        self.telemetry.note(
             "request_refused", event_id=letter.id, code=_code(error), receive=letter.receive
         )
         return True

@@ -22,7 +22,7 @@ from refund_bridge.domain.refund import Refund
 from refund_bridge.events.announcements import announcements_of, has_news
 from refund_bridge.ports.events import Announcement, Backlog, EventBus, Unannounced
 from refund_bridge.ports.ledger import DUE_SHARDS, Ledger, LedgerUnavailableError
-from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 
 # What one write to the ledger may take, and what one refund of the backlog may.
 WRITE_MS: Final = 4_000
@@ -67,19 +67,19 @@ class AnnounceChanges:
     bus: EventBus
     backlog: Backlog
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
 
     def __call__(self, changes: Sequence[Change], deadline: Deadline) -> frozenset[str]:
         """Publish; returns the ids of the changes that have to be shown again.
 
         Of every other change, what it means has been published or is durably in the backlog.
         """
-        payments = _payments_of(self.payments, _with_news(changes), self.trail)
+        payments = _payments_of(self.payments, _with_news(changes), self.telemetry)
         told = {change.id: self._told(change, payments) for change in changes}
         everything = [one for announcements in told.values() for one in announcements or ()]
         missed = self._missed(everything, deadline)
         if len(everything) > len(missed):
-            self.trail.note("events_published", events=len(everything) - len(missed))
+            self.telemetry.note("events_published", events=len(everything) - len(missed))
         again = set()
         for change in changes:
             announcements = told[change.id]
@@ -104,7 +104,7 @@ class AnnounceChanges:
             payment = payments.get(payment_key_of(refund))
             return announcements_of(refund, payment, after_seq=change.seen)
         except Exception as error:  # noqa: BLE001 - one poison refund must not stop the others
-            self.trail.note(
+            self.telemetry.note(
                 "event_not_made", refund_id=change.refund_id, error=type(error).__name__
             )
             return None
@@ -116,7 +116,7 @@ class AnnounceChanges:
         try:
             return self.bus.publish(announcements, deadline)
         except Exception as error:  # noqa: BLE001 - a defect here must not spend the stream's tries
-            self.trail.note("publishing_failed", error=type(error).__name__)
+            self.telemetry.note("publishing_failed", error=type(error).__name__)
             return frozenset(one.id for one in announcements)
 
     def _keep(self, change: Change, from_seq: int, deadline: Deadline) -> bool:
@@ -128,7 +128,7 @@ class AnnounceChanges:
             self.backlog.owe(change.refund_id, from_seq=from_seq, now_ms=now_ms)
         except LedgerUnavailableError:
             return False
-        self.trail.note("event_not_published", refund_id=change.refund_id, sequence=from_seq)
+        self.telemetry.note("event_not_published", refund_id=change.refund_id, sequence=from_seq)
         return True
 
 
@@ -145,7 +145,7 @@ class AnnounceBacklog:
     bus: EventBus
     backlog: Backlog
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
     step_ms: int
 
     def __call__(self, deadline: Deadline) -> int:
@@ -162,7 +162,7 @@ class AnnounceBacklog:
             if done is not None:
                 published, failures = published + int(done), 0 if done else failures + 1
         if published:
-            self.trail.note("published_again", refunds=published)
+            self.telemetry.note("published_again", refunds=published)
         return published
 
     def _owing(self) -> Iterable[str]:
@@ -183,7 +183,9 @@ class AnnounceBacklog:
             self._hold(taken)
         except Exception as error:  # noqa: BLE001 - one poison refund must not stop the others
             # It was taken for a while, and is due again afterwards.
-            self.trail.note("not_published_again", refund_id=refund_id, error=type(error).__name__)
+            self.telemetry.note(
+                "not_published_again", refund_id=refund_id, error=type(error).__name__
+            )
         return False
 
     def _is_published(self, taken: Unannounced, deadline: Deadline) -> bool:
@@ -194,27 +196,31 @@ class AnnounceBacklog:
         except Exception as error:  # noqa: BLE001 - no event can be made of it
             # It waits longer and longer, like one that the bus does not take: were it due again at
             # once, a few of them would always come before the others.
-            self.trail.note("event_not_made", refund_id=taken.refund_id, error=type(error).__name__)
+            self.telemetry.note(
+                "event_not_made", refund_id=taken.refund_id, error=type(error).__name__
+            )
             return False
 
     def _is_taken_by_the_bus(self, taken: Unannounced, deadline: Deadline) -> bool:
         refund = self.ledger.refund(taken.refund_id)
         if refund is None:
             raise LookupError(f"the ledger has no {taken.refund_id}")
-        payments = _payments_of(self.payments, [refund], self.trail)
+        payments = _payments_of(self.payments, [refund], self.telemetry)
         payment = payments.get(payment_key_of(refund))
         announcements = announcements_of(refund, payment, after_seq=taken.from_seq - 1)
         missed = self.bus.publish(announcements, deadline) if announcements else frozenset()
         if announcements and not missed:
-            self.trail.note("events_published", events=len(announcements))
+            self.telemetry.note("events_published", events=len(announcements))
         return not missed
 
     def _hold(self, taken: Unannounced) -> None:
         if taken.tries >= TRIES_MAX:
-            self.trail.note("event_given_up", refund_id=taken.refund_id, sequence=taken.from_seq)
+            self.telemetry.note(
+                "event_given_up", refund_id=taken.refund_id, sequence=taken.from_seq
+            )
             self.backlog.hold(taken, until_ms=None)
             return
-        self.trail.note(
+        self.telemetry.note(
             "event_still_unpublished", refund_id=taken.refund_id, sequence=taken.from_seq
         )
         pause_ms = backoff_steps(taken.tries - 1) * self.step_ms
@@ -230,14 +236,14 @@ def _with_news(changes: Iterable[Change]) -> list[Refund]:
 
 
 def _payments_of(
-    payments: Payments, refunds: Iterable[Refund], trail: Trail
+    payments: Payments, refunds: Iterable[Refund], telemetry: Telemetry
 ) -> Mapping[PaymentKey, Payment]:
     """The payments that the events show; none if they cannot be read: the news is the refund."""
     keys = dict.fromkeys(map(payment_key_of, refunds))
     try:
         return payments(list(keys)) if keys else {}
     except Exception as error:  # noqa: BLE001 - whatever it is, the news is told without it
-        trail.note("event_without_payment", error=type(error).__name__)
+        telemetry.note("event_without_payment", error=type(error).__name__)
         return {}
 
 

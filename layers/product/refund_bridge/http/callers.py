@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from refund_bridge.domain.errors import ForbiddenError, RateLimitedError, UnauthorizedError
 from refund_bridge.http.address_throttle import AddressThrottle
-from refund_bridge.ports.runtime import Trail
+from refund_bridge.ports.runtime import Telemetry
 
 READ: Final = "refunds:read"
 WRITE: Final = "refunds:write"
@@ -79,7 +79,7 @@ class KeyCallers:
 
     keys: ApiKeyRing
     throttle: AddressThrottle
-    trail: Trail
+    telemetry: Telemetry
 
     def admitted(self, credentials: Credentials, *scopes: str) -> str:
         """``api_key:<name>``; see ``Callers``."""
@@ -107,7 +107,7 @@ class KeyCallers:
 
     def _note(self, reason: str, name: str | None = None) -> None:
         # Without the address, which may be a person's.
-        self.trail.note("api_key_refused", reason=reason, caller=name)
+        self.telemetry.note("api_key_refused", reason=reason, caller=name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class SignedCallers:
     nothing.
     """
 
-    trail: Trail
+    telemetry: Telemetry
 
     def admitted(self, credentials: Credentials, *scopes: str) -> str:  # noqa: ARG002 - by policies
         """``iam:<arn>``; see ``Callers``.
@@ -129,7 +129,7 @@ class SignedCallers:
         """
         arn = credentials.user_arn
         if not arn:
-            self.trail.note("api_key_refused", reason="unsigned", caller=None)
+            self.telemetry.note("api_key_refused", reason="unsigned", caller=None)
             raise UnauthorizedError("Sign the request (AWS Signature Version 4).")
         if _ASSUMED_ROLE in arn:
             arn = "/".join(arn.split("/")[:2])

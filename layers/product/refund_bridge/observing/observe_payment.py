@@ -27,7 +27,7 @@ from refund_bridge.domain.payment_snapshot import PaymentView
 from refund_bridge.domain.refund import ReferenceType, RefundRequest
 from refund_bridge.ports.ledger import ClaimConflictError, Ledger, LedgerConflictError, RecordClaim
 from refund_bridge.ports.processor import ChargeNotFoundError, Processor
-from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.refunding.learn_from_charge import LearnFromCharge
 from refund_bridge.refunding.locate_payment import LinkResolver, VerifyCharge
 from refund_bridge.refunding.provider_errors import asking_processor
@@ -61,7 +61,7 @@ class ObservePayment:
     recorder: Recorder
     settle: SettleRefund
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
 
     def __call__(self, key: PaymentKey, deadline: Deadline) -> Observed:
         """Learn all that the charge shows; what was learnt is durable on return.
@@ -83,7 +83,7 @@ class ObservePayment:
                 observed = self._learn(key, deadline)
             except LedgerConflictError:
                 continue
-            self.trail.note("payment_observed", charge=key.charge_id, observed=observed)
+            self.telemetry.note("payment_observed", charge=key.charge_id, observed=observed)
             return observed
         raise LedgerConflictError(f"{key.charge_id} is too busy to be observed")
 
@@ -123,7 +123,7 @@ class ObservePayment:
             self.look_at_sums(payment, record, deadline)
         except (RefundBridgeError, LedgerConflictError) as error:
             # The next look comes by itself.
-            self.trail.note(
+            self.telemetry.note(
                 "sums_not_read", charge=payment.key.charge_id, error=type(error).__name__
             )
 
@@ -134,7 +134,7 @@ class ObservePayment:
         """
         amount = charge.refunded - (0 if payment is None else payment.held - payment.taken_back)
         if amount > 0:
-            self.trail.note("refunds_not_listed", charge=charge.id, amount=amount)
+            self.telemetry.note("refunds_not_listed", charge=charge.id, amount=amount)
 
     # --- which record books it? -----------------------------------------------------------------
 
@@ -151,7 +151,7 @@ class ObservePayment:
         except _UNAVAILABLE:
             raise
         except RefundBridgeError as error:
-            self.trail.note("link_disagrees", charge=payment.key.charge_id, code=error.code)
+            self.telemetry.note("link_disagrees", charge=payment.key.charge_id, code=error.code)
         charge = self._charge(payment.key, deadline)
         if charge is None:
             return Observed.NOT_FOUND
@@ -198,10 +198,12 @@ class ObservePayment:
         except _UNAVAILABLE:
             raise
         except RefundBridgeError as error:
-            self.trail.note("trace_leads_nowhere", charge=key.charge_id, code=error.code)
+            self.telemetry.note("trace_leads_nowhere", charge=key.charge_id, code=error.code)
             return None
         if view.key != key:
-            self.trail.note("trace_leads_elsewhere", charge=key.charge_id, to=view.key.charge_id)
+            self.telemetry.note(
+                "trace_leads_elsewhere", charge=key.charge_id, to=view.key.charge_id
+            )
             return None
         return view
 
@@ -230,7 +232,7 @@ class ObservePayment:
             try:
                 self.recorder.write(stored, replace(refund, next_check_ms=now_ms))
             except LedgerConflictError:
-                self.trail.note("not_hurried", refund_id=refund_id)
+                self.telemetry.note("not_hurried", refund_id=refund_id)
 
 
 def _by(kind: ReferenceType, reference_id: str, key: PaymentKey) -> RefundRequest:

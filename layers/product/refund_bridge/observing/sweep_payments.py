@@ -18,7 +18,7 @@ from refund_bridge.domain.payment import Payment, PaymentKey
 from refund_bridge.observing.observe_payment import ObservePayment
 from refund_bridge.ports.ledger import LedgerConflictError
 from refund_bridge.ports.processor import ChargePage, Processor, UnreadablePageError
-from refund_bridge.ports.runtime import Clock, Deadline, Together, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry, Together
 from refund_bridge.ports.sweeps import Sweep, SweepLog
 from refund_bridge.refunding.learn_from_charge import SINCE_MARGIN_MS
 from refund_bridge.refunding.provider_errors import asking_processor
@@ -55,7 +55,7 @@ class SweepPayments:
     observe: ObservePayment
     together: Together
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
 
     def __call__(self, deadline: Deadline) -> int:
         """Sweep until the end of the list or ``deadline``; returns how many payments differed.
@@ -86,7 +86,7 @@ class SweepPayments:
         if sweep.cursor is not None:
             self._newest(processor, walked, deadline)
         self._walk_on(processor, sweep, walked, deadline)
-        self.trail.note(
+        self.telemetry.note(
             "swept",
             processor=processor.name,
             pages=walked.pages,
@@ -155,7 +155,7 @@ class SweepPayments:
     ) -> None:
         walked.missed = error
         cause = type(error.__cause__).__name__
-        self.trail.note("sweep_page_missed", processor=processor.name, at=cursor, error=cause)
+        self.telemetry.note("sweep_page_missed", processor=processor.name, at=cursor, error=cause)
 
     def _try_again_or_pass(self, sweep: Sweep, error: RefundBridgeError) -> None:
         """Leave the place for the next run: the same page, or the day before it after some tries.
@@ -169,7 +169,7 @@ class SweepPayments:
             if tries < PAGE_TRIES:
                 self.sweeps.move_sweep(sweep, sweep.cursor, tries=tries)
             else:
-                self.trail.note("sweep_page_passed", processor=sweep.processor, at=sweep.cursor)
+                self.telemetry.note("sweep_page_passed", processor=sweep.processor, at=sweep.cursor)
                 self.sweeps.move_sweep(sweep, error.__cause__.beyond)
 
     def _differing(self, processor: str, charges: Sequence[ListedCharge]) -> list[str]:
@@ -204,7 +204,7 @@ class SweepPayments:
             self.observe(PaymentKey(processor, charge_id), deadline.at_most(STEP_MS))
         except Exception as error:  # noqa: BLE001 - one poison payment must not stop the others
             # The next sweep comes by again.
-            self.trail.note("sweep_missed", charge=charge_id, error=type(error).__name__)
+            self.telemetry.note("sweep_missed", charge=charge_id, error=type(error).__name__)
 
 
 def _differs(

@@ -1,4 +1,4 @@
-"""What the use cases ask of the runtime: time, threads and the trail of what happened."""
+"""What the use cases ask of the runtime: time, threads, and telemetry: what happened."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Together(Protocol):
         """Call ``function`` for each of ``things``, a bounded number at once."""
 
 
-class Trail(Protocol):
+class Telemetry(Protocol):
     """Where the use cases say what happened, for logs and metrics."""
 
     def note(self, event: str, **facts: str | int | bool | Decimal | None) -> None:

@@ -39,7 +39,7 @@ from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import Known, Ledger, LedgerConflictError, LedgerUnavailableError
 from refund_bridge.ports.processor import Processor, ProviderUnavailableError, UnreadableAnswerError
 from refund_bridge.ports.queues import Doorbell
-from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.refunding.command import CreateRefund
 from refund_bridge.refunding.locate_payment import LinkResolver
 from refund_bridge.refunding.look_up import processor_refund_of
@@ -89,7 +89,7 @@ class ExecuteRefund:
     processors: Mapping[str, Processor]
     doorbell: Doorbell
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
     new_token: Callable[[], str]
 
     def __call__(
@@ -230,19 +230,19 @@ class ExecuteRefund:
         more than the processor itself showed as left a moment ago is never asked for.
         """
         if (made := _made_before(refund, seen)) is not None:
-            self.trail.note("refund_made_before", refund_id=refund.id)
+            self.telemetry.note("refund_made_before", refund_id=refund.id)
             return made
         return sent_with_a_valid_credential(lambda: self._send_once(refund, seen, deadline))
 
     def _send_once(self, refund: Refund, seen: Sighting, deadline: Deadline) -> Outcome:
         charge = seen.view.charge
-        if charge is not None and asks_for_more(refund, charge, self.trail):
+        if charge is not None and asks_for_more(refund, charge, self.telemetry):
             return Aborted("The processor shows that less is left than the ledger holds.")
         if self.clock.now_ms() + SEND_MS_MAX > (refund.lease_until_ms or 0):
             return Aborted("The lease ran out before the refund was sent.")
         if deadline.remaining_ms() < SEND_MS_MIN:
             return Aborted("The time ran out before the refund was sent.")
-        self.trail.note("refund_sending", refund_id=refund.id, attempt=refund.attempt)
+        self.telemetry.note("refund_sending", refund_id=refund.id, attempt=refund.attempt)
         return place(self.processors[refund.processor], refund, deadline, listed=_listed(seen))
 
     def _read_once(self, recorded: Stored, deadline: Deadline, actor: str) -> Stored:
@@ -261,7 +261,7 @@ class ExecuteRefund:
                 return recorded
             if not stands_for(processor_refund, refund):
                 # Settling will see the same, and call a person.
-                self.trail.note("movement_disagrees", refund_id=refund.id)
+                self.telemetry.note("movement_disagrees", refund_id=refund.id)
                 return recorded
             now_ms = self.clock.now_ms()
             after = after_processor_refund(
@@ -269,12 +269,14 @@ class ExecuteRefund:
             )
             return self.recorder.write(recorded, after)
         except (ProviderUnavailableError, LedgerConflictError, LedgerUnavailableError) as error:
-            self.trail.note("pending_not_read", refund_id=refund.id, reason=type(error).__name__)
+            self.telemetry.note(
+                "pending_not_read", refund_id=refund.id, reason=type(error).__name__
+            )
             return recorded
 
     def ring(self, refund: Refund) -> None:
         """Step 6: wake the reporter, if the refund owes a report."""
-        ring_if_owed(refund, self.doorbell, self.trail)
+        ring_if_owed(refund, self.doorbell, self.telemetry)
 
 
 def require_same_request(refund: Refund, command: CreateRefund) -> None:
@@ -321,7 +323,9 @@ def _made_before(refund: Refund, seen: Sighting) -> Outcome | None:
     return Accepted(made[0])
 
 
-def asks_for_more(refund: Refund, charge: Charge, trail: Trail, *, taken_back: int = 0) -> bool:
+def asks_for_more(
+    refund: Refund, charge: Charge, telemetry: Telemetry, *, taken_back: int = 0
+) -> bool:
     """Whether more is asked for than the charge, read a moment ago, shows as left: never sent.
 
     What was ``taken_back``, minor units, is not left: the processor may move it after all.
@@ -329,7 +333,7 @@ def asks_for_more(refund: Refund, charge: Charge, trail: Trail, *, taken_back: i
     left = charge.left - taken_back
     if refund.amount <= left:
         return False
-    trail.note("guard_tripped", refund_id=refund.id, amount=refund.amount, left=left)
+    telemetry.note("guard_tripped", refund_id=refund.id, amount=refund.amount, left=left)
     return True
 
 

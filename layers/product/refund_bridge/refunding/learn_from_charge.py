@@ -45,7 +45,7 @@ from refund_bridge.ports.ledger import (
 )
 from refund_bridge.ports.processor import ChargeNotFoundError, Processor, ProviderUnavailableError
 from refund_bridge.ports.queues import Doorbell
-from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.ports.sweeps import SweepLog
 from refund_bridge.refunding.claims import claims_of
 from refund_bridge.refunding.look_up import found_by_key, processor_refund_of
@@ -119,7 +119,7 @@ class LearnFromCharge:
     recorder: Recorder
     doorbell: Doorbell
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
     stage: str
 
     def __call__(
@@ -226,7 +226,7 @@ class LearnFromCharge:
             LedgerConflictError, LedgerUnavailableError: as ``__call__``.
         """
         if not stands_for(processor_refund, refund):
-            self.trail.note("movement_disagrees", refund_id=refund.id)
+            self.telemetry.note("movement_disagrees", refund_id=refund.id)
             return False
         news = news_of(refund, processor_refund)
         if news is None:
@@ -240,13 +240,13 @@ class LearnFromCharge:
         at_ms = self.clock.now_ms()
         after = after_news(linked, processor_refund, at_ms=at_ms, cause="observed", actor=ACTOR)
         if news.contradicts:
-            self.trail.note(f"refund_{news}", refund_id=refund.id, movement=processor_refund.id)
+            self.telemetry.note(f"refund_{news}", refund_id=refund.id, movement=processor_refund.id)
         reports = after.report.state is not stored.refund.report.state
         if reports:
             self._alarm_if_failed(after)
         written = self.recorder.write(stored, after)
         if reports:
-            ring_if_owed(written.refund, self.doorbell, self.trail)
+            ring_if_owed(written.refund, self.doorbell, self.telemetry)
         return True
 
     def _follow_instructions(
@@ -314,7 +314,7 @@ class LearnFromCharge:
         )
 
     def _not_confirmed(self, refund_id: str, error: ProviderUnavailableError) -> None:
-        self.trail.note("no_second_look", refund_id=refund_id, reason=type(error).__name__)
+        self.telemetry.note("no_second_look", refund_id=refund_id, reason=type(error).__name__)
 
     def _book(self, refund: Refund, processor_refund: ProcessorRefund, view: PaymentView) -> bool:
         """Give the refund the record that its payment has got since it was imported."""
@@ -413,7 +413,7 @@ class LearnFromCharge:
         if view.charge is None or not unlisted or ids_fit(view.charge, owners, unlisted):
             return True
         amount = sum(moved_amount(one) for one in unlisted)
-        self.trail.note("ids_do_not_fit", charge=view.charge.id, amount=amount)
+        self.telemetry.note("ids_do_not_fit", charge=view.charge.id, amount=amount)
         return False
 
     def _first_seen(self, view: PaymentView) -> Payment:
@@ -490,7 +490,7 @@ class LearnFromCharge:
         other = self.ledger.payment(holder)
         if other is not None and other.payment_record == record and not other.is_unused:
             return None
-        self.trail.note("link_mended", payment_record=record, charge=view.key.charge_id)
+        self.telemetry.note("link_mended", payment_record=record, charge=view.key.charge_id)
         return replace(view, instead_of=holder)
 
     def released(self, view: PaymentView) -> list[PaymentWrite]:
@@ -527,11 +527,11 @@ class LearnFromCharge:
         for refund in imports:
             self._tell(refund)
         if imports and after.is_over_refunded:
-            self.trail.note("over_refunded", charge=after.key.charge_id)
+            self.telemetry.note("over_refunded", charge=after.key.charge_id)
         return replace(after, revision=revision_after(stored))
 
     def _tell(self, refund: Refund) -> None:
-        self.trail.note(
+        self.telemetry.note(
             "refund_imported",
             refund_id=refund.id,
             amount=refund.amount,
@@ -542,13 +542,13 @@ class LearnFromCharge:
     def _alarm(self, refund: Refund) -> None:
         if refund.contradicts is not None:
             processor_refund, failed = refund.processor_refund_id, refund.contradicts
-            self.trail.note("movement_contradicts", movement=processor_refund, failed=failed)
+            self.telemetry.note("movement_contradicts", movement=processor_refund, failed=failed)
         self._alarm_if_failed(refund)
 
     def _alarm_if_failed(self, refund: Refund) -> None:
         report = refund.report
         if report.state is ReportState.FAILED and refund.late_failure_at_ms is None:
-            self.trail.note("report_failed", refund_id=refund.id, reason=report.last_error)
+            self.telemetry.note("report_failed", refund_id=refund.id, reason=report.last_error)
 
 
 def _may_be_older(view: PaymentView, held: _Held, payment: Payment) -> bool:

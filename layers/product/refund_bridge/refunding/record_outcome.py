@@ -27,7 +27,7 @@ from refund_bridge.ports.ledger import (
     PaymentWrite,
     RefundWrite,
 )
-from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.refunding.claims import claims_of
 
 # All refunds of one payment share its item, and of those that write at once one wins each round.
@@ -52,7 +52,7 @@ class Recorder:
 
     ledger: Ledger
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
     stage: str
 
     def outcome(self, sent: Stored, outcome: Outcome, actor: str, until: Deadline) -> Stored:
@@ -70,7 +70,7 @@ class Recorder:
                 return self.write(current, after)
             except ClaimConflictError as error:
                 # The id in the answer already belongs to another refund, so it is no evidence.
-                self.trail.note("movement_already_claimed", refund_id=after.id)
+                self.telemetry.note("movement_already_claimed", refund_id=after.id)
                 outcome = Unknown(str(error))
             except LedgerConflictError:
                 self._tell_unrecorded("outcome_met_another_write", sent.refund, outcome)
@@ -89,7 +89,7 @@ class Recorder:
     def _tell_unrecorded(self, event: str, sent: Refund, outcome: Outcome) -> None:
         # What was answered stands nowhere else beside the refund's id: ``refund_moved`` is to come.
         told = type(outcome).__name__.lower()
-        self.trail.note(event, refund_id=sent.id, outcome=told)
+        self.telemetry.note(event, refund_id=sent.id, outcome=told)
 
     @staticmethod
     def _is_recorded(refund: Refund, outcome: Outcome) -> bool:
@@ -108,7 +108,7 @@ class Recorder:
         transaction as the evidence, so that neither is lost.
         """
         refund = current.refund
-        self.trail.note("outcome_too_late", refund_id=refund.id)
+        self.telemetry.note("outcome_too_late", refund_id=refund.id)
         if not isinstance(outcome, Accepted):
             return current
         processor_refund = outcome.processor_refund
@@ -130,7 +130,7 @@ class Recorder:
         )
         failed = refund.id if refund.state is State.FAILED else None
         if failed is not None:
-            self.trail.note("movement_contradicts", movement=processor_refund.id, failed=failed)
+            self.telemetry.note("movement_contradicts", movement=processor_refund.id, failed=failed)
         other = importing.refund_of(processor_refund, contradicts=failed)
         payment = follow(follow(current.payment, refund, after), None, other)
         try:
@@ -143,7 +143,7 @@ class Recorder:
             )
         except (LedgerConflictError, LedgerUnavailableError):
             # The charge still lists it, and whoever reads the charge next imports it.
-            self.trail.note(
+            self.telemetry.note(
                 "late_answer_not_kept", refund_id=refund.id, movement=processor_refund.id
             )
             return current
@@ -186,7 +186,7 @@ class Recorder:
         if after.state is not current.refund.state:
             self._tell_move(current.refund.state, after)
         if payment.is_over_refunded and not current.payment.is_over_refunded:
-            self.trail.note("over_refunded", refund_id=after.id, charge=payment.key.charge_id)
+            self.telemetry.note("over_refunded", refund_id=after.id, charge=payment.key.charge_id)
         revision = current.payment.revision
         if payment != current.payment:
             revision = revision_after(current.payment)
@@ -196,7 +196,7 @@ class Recorder:
         )
 
     def _tell_move(self, before: State, refund: Refund) -> None:
-        self.trail.note(
+        self.telemetry.note(
             "refund_moved",
             refund_id=refund.id,
             before=before,

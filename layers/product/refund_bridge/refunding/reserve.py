@@ -42,7 +42,7 @@ from refund_bridge.ports.ledger import (
     RecordClaim,
     RefundWrite,
 )
-from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.refunding.command import CreateRefund
 from refund_bridge.refunding.learn_from_charge import LearnFromCharge, Learnt, link_of
 from refund_bridge.refunding.record_outcome import Stored
@@ -86,7 +86,7 @@ class Reservation:
     learn: LearnFromCharge
     accounts: Mapping[str, str]
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
     lease_ms: int
     payout_day_max: int = 0
 
@@ -200,7 +200,7 @@ class Reservation:
                 if payment is not None and refund.state in (State.SUBMITTING, State.REQUESTED):
                     return Stored(refund, payment)
         except LedgerUnavailableError:
-            self.trail.note("intent_not_read_back", refund_id=command.refund_id)
+            self.telemetry.note("intent_not_read_back", refund_id=command.refund_id)
         raise OutcomeUnknownError(
             "The ledger did not confirm the refund; repeat with the same key."
         ) from error

@@ -3,10 +3,10 @@
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.state_machine import ReportState
 from refund_bridge.ports.queues import Doorbell, DoorbellError
-from refund_bridge.ports.runtime import Trail
+from refund_bridge.ports.runtime import Telemetry
 
 
-def ring_if_owed(refund: Refund, doorbell: Doorbell, trail: Trail) -> None:
+def ring_if_owed(refund: Refund, doorbell: Doorbell, telemetry: Telemetry) -> None:
     """Ring for the refund, if it owes a report that waits for nobody.
 
     A doorbell that is broken is no error. What others made is rung for by settling, later.
@@ -17,4 +17,4 @@ def ring_if_owed(refund: Refund, doorbell: Doorbell, trail: Trail) -> None:
         doorbell.ring(refund.id)
     except DoorbellError:
         # The report stays due in the ledger, and a due row is rung for again.
-        trail.note("doorbell_lost", refund_id=refund.id)
+        telemetry.note("doorbell_lost", refund_id=refund.id)

@@ -23,7 +23,7 @@ from refund_bridge.domain.state_machine import CreditNoteEvent, CreditNoteState
 from refund_bridge.domain.transitions import Why, credit_note_transition
 from refund_bridge.ports.ledger import Commit, Ledger, LedgerConflictError, RefundWrite
 from refund_bridge.ports.processor import CredentialRefusedError, ProviderUnavailableError
-from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.ports.stripe import (
     CreditNoteInstruction,
     CreditNoteIssued,
@@ -54,7 +54,7 @@ class IssueCreditNote:
     ledger: Ledger
     notes: CreditNotes
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
     actor: str
     step_ms: int
 
@@ -90,7 +90,7 @@ class IssueCreditNote:
             self(refund, deadline)
         except Exception as error:  # noqa: BLE001 - the report is made, and its message done with
             name = type(error).__name__
-            self.trail.note("credit_note_put_off", refund_id=refund.id, error=name)
+            self.telemetry.note("credit_note_put_off", refund_id=refund.id, error=name)
 
     def _ask(self, refund: Refund, deadline: Deadline) -> CreditNoteOutcome | None:
         """What Stripe says; ``None`` if there is nothing to credit any more."""
@@ -185,9 +185,9 @@ class IssueCreditNote:
     def _tell(self, refund: Refund) -> None:
         note = refund.credit_note
         if note.state is CreditNoteState.FAILED:
-            self.trail.note("credit_note_failed", refund_id=refund.id, reason=note.last_error)
+            self.telemetry.note("credit_note_failed", refund_id=refund.id, reason=note.last_error)
         elif note.state is CreditNoteState.ISSUED:
-            self.trail.note("credit_note_issued", refund_id=refund.id, credit_note=note.id)
+            self.telemetry.note("credit_note_issued", refund_id=refund.id, credit_note=note.id)
 
 
 def owing_credit_note(refund: Refund, why: Why) -> Refund:

@@ -12,7 +12,7 @@ from refund_bridge.domain.refund import Refund, ReportCause
 from refund_bridge.domain.stripe_knows import Look, look
 from refund_bridge.domain.transitions import Why
 from refund_bridge.ports.ledger import Ledger, LedgerConflictError
-from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.reporting.read_sums import ReadSums, Sums
 from refund_bridge.reporting.report_steps import (
     STEPS_MAX,
@@ -61,7 +61,7 @@ class LookAtSums:
     ledger: Ledger
     read_sums: ReadSums
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
     lease_ms: int
     step_ms: int
 
@@ -110,9 +110,9 @@ class LookAtSums:
 
     def _tell(self, sums: Sums, found: Look) -> None:
         for one in found.known:
-            self.trail.note("report_known_by_sums", refund_id=one)
+            self.telemetry.note("report_known_by_sums", refund_id=one)
         if found.alarm is not None:
-            self.trail.note(
+            self.telemetry.note(
                 found.alarm,
                 payment_record=sums.payment.payment_record,
                 charge=sums.payment.key.charge_id,

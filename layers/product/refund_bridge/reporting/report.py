@@ -48,7 +48,7 @@ from refund_bridge.domain.stripe_knows import (
 )
 from refund_bridge.domain.transitions import Why
 from refund_bridge.ports.ledger import Ledger, LedgerConflictError, LedgerUnavailableError
-from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.ports.stripe import (
     Book,
     ReportAccepted,
@@ -149,7 +149,7 @@ class ReportRefund:
     book: Book
     read_sums: ReadSums
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
     lease_ms: int
     step_ms: int
     others_report: OthersReport = OthersReport.ANYHOW
@@ -190,7 +190,7 @@ class ReportRefund:
                 refund = self._replayed(refund, first_receive=first_receive)
             if refund is None or refund.report.state is not ReportState.DUE:
                 state = ReportState.NOT_DUE if refund is None else refund.report.state
-                self.trail.note("nothing_due", refund_id=refund_id, report=state)
+                self.telemetry.note("nothing_due", refund_id=refund_id, report=state)
                 return None
             try:
                 return self._leased(refund)
@@ -266,7 +266,7 @@ class ReportRefund:
             all_listed=sums.all_listed,
             others_report=self.others_report,
         )
-        self.trail.note(
+        self.telemetry.note(
             "report_weighed",
             refund_id=mine.refund.id,
             verdict=type(verdict).__name__,
@@ -311,7 +311,7 @@ class ReportRefund:
             steps.append((mine.refund, pause))
         self._write(mine, steps)
         for one in known:
-            self.trail.note("report_known_by_sums", refund_id=one)
+            self.telemetry.note("report_known_by_sums", refund_id=one)
         return Reported.REPORTED if mine.refund.id in known else Reported.WAITS
 
     # --- tell -------------------------------------------------------------------------------------
@@ -362,7 +362,9 @@ class ReportRefund:
         told = self._write(mine, [(refund, step)]).refunds[0]
         lag_ms = why.at_ms - (refund.succeeded_at_ms or why.at_ms)
         attempts = refund.report.attempts
-        self.trail.note("refund_reported", refund_id=refund.id, lag_ms=lag_ms, attempts=attempts)
+        self.telemetry.note(
+            "refund_reported", refund_id=refund.id, lag_ms=lag_ms, attempts=attempts
+        )
         if self.credit_notes is not None:
             self.credit_notes.at_once(told, deadline)
         return Reported.REPORTED
@@ -392,7 +394,7 @@ class ReportRefund:
             captured=sums.record.captured,
             accepted_excess=sums.payment.accepted_excess,
         )
-        self.trail.note(
+        self.telemetry.note(
             "refusal_judged", refund_id=refund.id, verdict=type(verdict).__name__, reason=reason
         )
         match verdict:
@@ -419,7 +421,7 @@ class ReportRefund:
             return known if self.credit_notes is None else owing_credit_note(known, why)
 
         written = self._write(mine, [(mine.refund, step), *self._owing(sums, owe)])
-        self.trail.note("report_known_by_reference", refund_id=mine.refund.id)
+        self.telemetry.note("report_known_by_reference", refund_id=mine.refund.id)
         if self.credit_notes is not None:
             self.credit_notes.at_once(written.refunds[0], deadline)
         return Reported.REPORTED
@@ -463,9 +465,9 @@ class ReportRefund:
 
     def _tell_age(self, refund: Refund, reason: str) -> None:
         age_ms = self.clock.now_ms() - (refund.report_due_at_ms or self.clock.now_ms())
-        self.trail.note("report_delayed", refund_id=refund.id, age_ms=age_ms, reason=reason)
+        self.telemetry.note("report_delayed", refund_id=refund.id, age_ms=age_ms, reason=reason)
         if age_ms >= DAY_STEPS * self.step_ms:
-            self.trail.note("report_waits", refund_id=refund.id, age_ms=age_ms, reason=reason)
+            self.telemetry.note("report_waits", refund_id=refund.id, age_ms=age_ms, reason=reason)
 
     def _owing(self, sums: Sums | None, owe: tuple[str, ...]) -> list[tuple[Refund, Step]]:
         """What was believed by the sums and is owed again, since they do not hold it any more."""
@@ -477,7 +479,7 @@ class ReportRefund:
     def _give_up(self, mine: _Taken, cause: ReportCause, reason: str) -> None:
         why = self._why(cause)
         # First the alarm: whoever dies between the two leaves a report that nobody is told of.
-        self.trail.note("report_failed", refund_id=mine.refund.id, reason=reason)
+        self.telemetry.note("report_failed", refund_id=mine.refund.id, reason=reason)
         self._write(mine, [(mine.refund, lambda stored: given_up(stored, why, cause, reason))])
 
     def _release(self, mine: _Taken, reason: str, *, new_epoch: bool) -> None:

@@ -85,7 +85,7 @@ def find_out(settling: Settling, stored: Stored, deadline: Deadline) -> Settled:
         return _not_shown(settling, heard, UNREADABLE, said=f": {said}", before=stored)
     except ProviderUnavailableError as error:
         return settling.hold(settling.heard(stored, error), no_look_up(error), before=stored)
-    settling.trail.note("looked_up", refund_id=refund.id, verdict=type(verdict).__name__)
+    settling.telemetry.note("looked_up", refund_id=refund.id, verdict=type(verdict).__name__)
     if again:
         return _hand_over_again(settling, processor, stored, deadline)
     return _decide(settling, stored, verdict)
@@ -137,7 +137,7 @@ def _is_left(settling: Settling, processor: Processor, stored: Stored, deadline:
     charge = processor.charge(payment_id, deadline)
     _learn(settling, stored, deadline, charge)
     taken_back = stored.payment.taken_back
-    return not asks_for_more(stored.refund, charge, settling.trail, taken_back=taken_back)
+    return not asks_for_more(stored.refund, charge, settling.telemetry, taken_back=taken_back)
 
 
 def _hand_over_again(
@@ -152,7 +152,7 @@ def _hand_over_again(
         return Settled.HELD
     outcome = place(processor, intent.refund, deadline, repeated=True)
     told = type(outcome).__name__.lower()
-    settling.trail.note("handed_over_again", refund_id=intent.refund.id, outcome=told)
+    settling.telemetry.note("handed_over_again", refund_id=intent.refund.id, outcome=told)
     if isinstance(outcome, Accepted):
         return _decide(
             settling, intent, of_our_instruction(intent.refund, outcome.processor_refund)
@@ -213,7 +213,7 @@ def _none_yet(settling: Settling, stored: Stored) -> Settled:
     )
     why = settling.why("hold_over", look_ups=refund.look_ups + 1)
     after = transition(refund, Event.FAIL, why, failure=failure, next_check_ms=None)
-    settling.trail.note("refund_failed_by_hold", refund_id=refund.id)
+    settling.telemetry.note("refund_failed_by_hold", refund_id=refund.id)
     return settling.move_on(stored, after)
 
 

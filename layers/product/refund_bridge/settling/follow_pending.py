@@ -69,7 +69,7 @@ def _shown(settling: Settling, stored: Stored, processor_refund: ProcessorRefund
 def _gone(settling: Settling, stored: Stored) -> Settled:
     """What the processor had accepted it does not show: a look-up that lags, or it is lost."""
     refund = stored.refund
-    settling.trail.note("pending_movement_gone", refund_id=refund.id)
+    settling.telemetry.note("pending_movement_gone", refund_id=refund.id)
     times = refund.look_ups if refund.last_look == GONE else 0
     if times + 1 >= HOLD_LOOK_UPS_MIN and settling.is_late(refund):
         return settling.escalate(stored, GONE, {})

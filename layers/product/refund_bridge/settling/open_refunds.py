@@ -15,7 +15,7 @@ from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.state_machine import PUBLIC_STATUS, State
 from refund_bridge.ports.ledger import LedgerUnavailableError
 from refund_bridge.ports.listing import Listing, OfMonth
-from refund_bridge.ports.runtime import Clock, Deadline, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 
 MONTHS: Final = 13
 OPEN_MAX: Final = 200
@@ -31,7 +31,7 @@ class MeasureOpenRefunds:
 
     listing: Listing
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
 
     def __call__(self, deadline: Deadline) -> None:
         """Measure once. Never raises: that it could not be measured is noted."""
@@ -41,9 +41,9 @@ class MeasureOpenRefunds:
             pending = self._pending(months, deadline)
             review = self._review(months, deadline)
         except Exception as error:  # noqa: BLE001 - what is measured must not wait for measuring
-            self.trail.note("open_refunds_not_measured", error=type(error).__name__)
+            self.telemetry.note("open_refunds_not_measured", error=type(error).__name__)
             return
-        self.trail.note(
+        self.telemetry.note(
             "open_refunds",
             # A refund in review waits for a person, and has an alarm of its own.
             oldest_s=max((now_ms - open_since_ms(one) for one in pending), default=0) // 1000,

@@ -15,7 +15,7 @@ from typing import Final
 
 from refund_bridge.domain.refund import Refund
 from refund_bridge.ports.ledger import DUE_SHARDS, Ledger
-from refund_bridge.ports.runtime import Clock, Deadline, Together, Trail
+from refund_bridge.ports.runtime import Clock, Deadline, Telemetry, Together
 from refund_bridge.ports.sweeps import SweepLog
 from refund_bridge.refunding.learn_from_charge import SINCE_MARGIN_MS
 from refund_bridge.settling.settle import SettleRefund
@@ -44,7 +44,7 @@ class SettleRun:
     settle: SettleRefund
     together: Together
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
 
     def __call__(self, deadline: Deadline) -> int:
         """Settle rows until nothing is due or the time is over; returns how many were settled.
@@ -68,7 +68,7 @@ class SettleRun:
             if not done:
                 # The index is behind, or another run has them: the next run looks again.
                 break
-        self.trail.note("settle_run", settled=settled)
+        self.telemetry.note("settle_run", settled=settled)
         return settled
 
     def _due(self) -> list[str]:
@@ -92,7 +92,7 @@ class SettleRun:
         try:
             outcomes.append(self.settle(refund_id, deadline.at_most(ROW_MS)))
         except Exception as error:  # noqa: BLE001 - one poison row must not stop the others
-            self.trail.note("settle_failed", refund_id=refund_id, error=_named(error))
+            self.telemetry.note("settle_failed", refund_id=refund_id, error=_named(error))
 
 
 def _in_turn(groups: Iterable[list[Refund]]) -> Iterable[Refund]:

@@ -77,7 +77,7 @@ class SettleRefund(Settling):
             asked = self.recorder.write(stored, replace(stored.refund, looked_at_ms=now_ms))
             replace(self, on_request=True)._settle(asked, deadline)
         except LedgerConflictError:
-            self.trail.note("look_met_another_write", refund_id=refund_id)
+            self.telemetry.note("look_met_another_write", refund_id=refund_id)
 
     def _settle(self, stored: Stored, deadline: Deadline) -> Settled:
         match stored.refund.state:

@@ -12,7 +12,7 @@ from refund_bridge.domain.transitions import Why, transition
 from refund_bridge.ports.ledger import ClaimConflictError, Ledger
 from refund_bridge.ports.processor import Processor, ProviderUnavailableError
 from refund_bridge.ports.queues import Doorbell
-from refund_bridge.ports.runtime import Clock, Trail
+from refund_bridge.ports.runtime import Clock, Telemetry
 from refund_bridge.refunding.execute import ExecuteRefund
 from refund_bridge.refunding.learn_from_charge import LearnFromCharge
 from refund_bridge.refunding.record_outcome import Recorder, Stored
@@ -85,7 +85,7 @@ class Settling:
     accounts: Mapping[str, str]
     doorbell: Doorbell
     clock: Clock
-    trail: Trail
+    telemetry: Telemetry
     settings: SettleSettings
     on_request: bool = False
     credit_notes: IssueCreditNote | None = None
@@ -99,7 +99,9 @@ class Settling:
             return NOT_SET_UP
         if refund.account in (None, self.accounts.get(refund.processor)):
             return None
-        self.trail.note("sent_to_another_account", refund_id=refund.id, processor=refund.processor)
+        self.telemetry.note(
+            "sent_to_another_account", refund_id=refund.id, processor=refund.processor
+        )
         return OTHER_ACCOUNT
 
     def is_late(self, refund: Refund) -> bool:
@@ -113,7 +115,7 @@ class Settling:
             return self.hold(stored, reason, looked_up=1)
         now_ms = self.clock.now_ms()
         why = self.why(reason, **evidence)
-        self.trail.note("refund_needs_review", refund_id=refund.id, reason=reason)
+        self.telemetry.note("refund_needs_review", refund_id=refund.id, reason=reason)
         next_check_ms = now_ms + REVIEW_STEPS * self.settings.step_ms
         return self.move_on(
             stored, transition(refund, Event.ESCALATE, why, next_check_ms=next_check_ms, looks=0)
@@ -124,13 +126,13 @@ class Settling:
         if after.report.state is ReportState.FAILED:
             # First the alarm: whoever dies between the two leaves a report nobody is told of.
             reason = after.report.last_error
-            self.trail.note("report_failed", refund_id=after.id, reason=reason)
+            self.telemetry.note("report_failed", refund_id=after.id, reason=reason)
         try:
             moved = self.recorder.write(stored, replace(after, looks=0, look_ups=0))
         except ClaimConflictError:
             # Another refund was bound to it a moment ago; the next look-up will see that.
             return Settled.HELD
-        ring_if_owed(moved.refund, self.doorbell, self.trail)
+        ring_if_owed(moved.refund, self.doorbell, self.telemetry)
         return Settled.MOVED_ON
 
     def hold(

@@ -28,7 +28,7 @@ def _ring_again(settling: Settling, stored: Stored) -> Settled:
             return Settled.HELD
     else:
         age_ms = now_ms - due_at_ms
-        settling.trail.note(
+        settling.telemetry.note(
             "report_delayed", refund_id=refund.id, age_ms=age_ms, reason="not heard of"
         )
         patience_ms = settling.settings.unheard_ms if report.attempts else settling.settings.step_ms
@@ -39,7 +39,7 @@ def _ring_again(settling: Settling, stored: Stored) -> Settled:
     except DoorbellError:
         return settling.hold(stored, "the doorbell is broken")
     rung = replace(report, last_ring_ms=now_ms, rings=report.rings + 1)
-    settling.trail.note("rung_again", refund_id=refund.id, rings=rung.rings)
+    settling.telemetry.note("rung_again", refund_id=refund.id, rings=rung.rings)
     settling.hold(replace(stored, refund=replace(refund, report=rung)), "rung", before=stored)
     return Settled.RUNG
 

@@ -44,7 +44,7 @@ def resolver(world: World) -> ResolveRefund:
         recorder=world.settle.recorder,
         doorbell=world.doorbell,
         clock=world.clock,
-        trail=world.trail,
+        telemetry=world.telemetry,
         hold_ms=HOLD_MS,
         actor=ACTOR,
     )
@@ -129,7 +129,7 @@ class TestSucceeded:
         assert entry.evidence["reason"] == "by the time in HitPay's log"
         assert stored.history[-1].after == "report:due"
         noted = ("refund_resolved", {"refund_id": stored.id, "state": "succeeded"})
-        assert noted in doubtful.trail.notes
+        assert noted in doubtful.telemetry.notes
         # And Stripe hears of it once, and of the other one as somebody else's
         assert doubtful.report(stored.id) is Reported.REPORTED
         doubtful.observe(doubtful.payment().key, doubtful.deadline())
@@ -276,7 +276,7 @@ class TestSucceeded:
         decide(lost, ItSucceeded(processor_refund.id))
         assert lost.stored("k").report.state is ReportState.FAILED
         failed = {"refund_id": refund.id, "reason": "payment_not_linked"}
-        assert ("report_failed", failed) in lost.trail.notes
+        assert ("report_failed", failed) in lost.telemetry.notes
         assert lost.doorbell.rung == []
 
     def test_a_refund_that_is_bound_is_bound_for_ever(self, doubtful: World) -> None:
@@ -287,7 +287,10 @@ class TestSucceeded:
     def test_a_doorbell_that_is_broken_is_rung_by_settling(self, doubtful: World) -> None:
         doubtful.doorbell.is_broken = True
         decide(doubtful, ItSucceeded(ours(doubtful).id))
-        assert doubtful.trail.notes[-1] == ("doorbell_lost", {"refund_id": doubtful.stored("k").id})
+        assert doubtful.telemetry.notes[-1] == (
+            "doorbell_lost",
+            {"refund_id": doubtful.stored("k").id},
+        )
         doubtful.doorbell.is_broken = False
         doubtful.settle_for(STEP_MS)
         assert doubtful.doorbell.rung == [doubtful.stored("k").id]
@@ -714,6 +717,6 @@ def test_a_late_order_after_a_failure_by_hand_is_found_and_said_to_contradict_it
     charge = lost.processor.books.charges["charge-1"]
     lost.processor.books.move(charge, Money(2500, "sgd"), lost.stored("k").id)
     lost.observe(lost.payment().key, lost.deadline())
-    assert "movement_contradicts" in lost.trail.events
+    assert "movement_contradicts" in lost.telemetry.events
     payment: Payment = lost.payment()
     assert payment.refundable == 7499

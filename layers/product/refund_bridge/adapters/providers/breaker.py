@@ -17,7 +17,7 @@ from math import ceil
 from typing import Final
 
 from refund_bridge.ports.processor import ProviderUnavailableError
-from refund_bridge.ports.runtime import Clock, Trail
+from refund_bridge.ports.runtime import Clock, Telemetry
 
 FAILURES_MAX: Final = 5
 OPEN_MS: Final = 15_000
@@ -56,7 +56,7 @@ class Breaker:
     Args:
         provider: its name, for logs.
         clock: both of its times; the circuit was open for as long as either of them says.
-        trail: told of every opening and closing.
+        telemetry: told of every opening and closing.
         failures_max: how many failures in a row open the circuit.
         open_ms: how long it then turns every call away.
     """
@@ -65,14 +65,14 @@ class Breaker:
         self,
         provider: str,
         clock: Clock,
-        trail: Trail,
+        telemetry: Telemetry,
         *,
         failures_max: int = FAILURES_MAX,
         open_ms: int = OPEN_MS,
     ) -> None:
         self._provider = provider
         self._clock = clock
-        self._trail = trail
+        self._telemetry = telemetry
         self._failures_max = failures_max
         self._open_ms = open_ms
         self._lock = threading.Lock()
@@ -123,7 +123,7 @@ class Breaker:
             if event:
                 self._epoch += 1
         if event:
-            self._trail.note(event, provider=self._provider)
+            self._telemetry.note(event, provider=self._provider)
 
     def _now(self) -> tuple[int, int]:
         return self._clock.now_ms(), self._clock.monotonic_ms()

@@ -14,7 +14,7 @@ from refund_bridge.ports.processor import (
     ProviderUnavailableError,
     UnreadableAnswerError,
 )
-from refund_bridge.ports.runtime import Clock, Trail
+from refund_bridge.ports.runtime import Clock, Telemetry
 from refund_bridge.ports.stripe import (
     CreditNoteIssued,
     CreditNoteRefused,
@@ -69,16 +69,16 @@ class ProviderCalls:
     Args:
         provider: its name.
         clock: its monotonic time measures.
-        trail: is told of every call (``provider_called``).
+        telemetry: is told of every call (``provider_called``).
         traces: as well, if the invocation is traced; ``None``: it never is.
     """
 
     def __init__(
-        self, provider: str, clock: Clock, trail: Trail, traces: Traces | None = None
+        self, provider: str, clock: Clock, telemetry: Telemetry, traces: Traces | None = None
     ) -> None:
         self._provider = provider
         self._clock = clock
-        self._trail = trail
+        self._telemetry = telemetry
         self._traces = traces
 
     def watch(self, operation: str, ask: Callable[[], _T], *, call: str = "read") -> _T:
@@ -99,7 +99,7 @@ class ProviderCalls:
     def _tell(self, operation: str, call: str, end: tuple[str, bool], started_ms: int) -> None:
         outcome, failed = end
         took_ms = self._clock.monotonic_ms() - started_ms
-        self._trail.note(
+        self._telemetry.note(
             "provider_called",
             provider=self._provider,
             operation=operation,

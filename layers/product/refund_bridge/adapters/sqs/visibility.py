@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from refund_bridge.ports.runtime import Trail
+from refund_bridge.ports.runtime import Telemetry
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -26,7 +26,7 @@ class VisibilityBackoff:
         queue_url: str,
         *,
         base_seconds: int,
-        trail: Trail,
+        telemetry: Telemetry,
         below: Callable[[int], int] = randbelow,
     ) -> None:
         """``base_seconds`` hides a message after its first receive; each further one doubles it.
@@ -36,7 +36,7 @@ class VisibilityBackoff:
         self._client = client
         self._queue_url = queue_url
         self._base_seconds = base_seconds
-        self._trail = trail
+        self._telemetry = telemetry
         self._below = below
 
     def hide(self, receipt_handle: str, *, receive: int, at_least_s: int | None = None) -> None:
@@ -62,7 +62,7 @@ class VisibilityBackoff:
                 VisibilityTimeout=seconds,
             )
         except (BotoCoreError, ClientError) as error:
-            self._trail.note("visibility_not_changed", error=type(error).__name__)
+            self._telemetry.note("visibility_not_changed", error=type(error).__name__)
 
     def seconds(self, receive: int, *, at_least_s: int | None = None) -> int:
         """Between half and all of ``base × 2^(receive - 1)``, at most 15 minutes."""

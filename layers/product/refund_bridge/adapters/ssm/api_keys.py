@@ -12,7 +12,7 @@ from refund_bridge.adapters.http.api_key import KeyUnavailableError
 from refund_bridge.adapters.ssm.parameters import RETRY_AFTER_S, UNREADABLE, Kept, parameters_under
 from refund_bridge.domain.errors import KeysUnavailableError
 from refund_bridge.http.callers import ApiKeyHolder
-from refund_bridge.ports.runtime import Clock, Trail
+from refund_bridge.ports.runtime import Clock, Telemetry
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -39,12 +39,18 @@ class ApiKeys:
     """
 
     def __init__(
-        self, client: "SSMClient", prefix: str, *, max_age_s: int, clock: Clock, trail: Trail
+        self,
+        client: "SSMClient",
+        prefix: str,
+        *,
+        max_age_s: int,
+        clock: Clock,
+        telemetry: Telemetry,
     ) -> None:
         self._client = client
         self._path = f"{prefix.rstrip('/')}/api-keys"
         self._values = Kept(self._fetch, max_age_s=max_age_s, clock=clock)
-        self._trail = trail
+        self._telemetry = telemetry
         self._parsed: tuple[Sequence[str], tuple[_Entry, ...]] = ((), ())
 
     def holder_of(self, bearer_token: str) -> ApiKeyHolder | None:
@@ -68,7 +74,7 @@ class ApiKeys:
         try:
             values = self._values.current()
         except KeyUnavailableError as error:
-            self._trail.note("api_keys_unreadable", reason=error.reason)
+            self._telemetry.note("api_keys_unreadable", reason=error.reason)
             raise KeysUnavailableError(UNREADABLE, retry_after_s=RETRY_AFTER_S) from error
         known, entries = self._parsed
         if values != known:
@@ -76,9 +82,9 @@ class ApiKeys:
             entries = tuple(entry for entry in read if entry is not None)
             self._parsed = (values, entries)
             if len(entries) < len(read):
-                self._trail.note("api_keys_malformed", count=len(read) - len(entries))
+                self._telemetry.note("api_keys_malformed", count=len(read) - len(entries))
             if len(read) < len(values):
-                self._trail.note("api_keys_too_many", read=len(read))
+                self._telemetry.note("api_keys_too_many", read=len(read))
         return entries
 
     def __repr__(self) -> str:

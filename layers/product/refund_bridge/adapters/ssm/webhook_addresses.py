@@ -14,7 +14,7 @@ from refund_bridge.delivering.address import (
     WebhookAddress,
     parse_address,
 )
-from refund_bridge.ports.runtime import Clock, Trail
+from refund_bridge.ports.runtime import Clock, Telemetry
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -28,13 +28,19 @@ class SsmWebhookAddresses:
     """``delivering.ports.AddressBook`` under ``prefix``; kept for ``max_age_s`` at most."""
 
     def __init__(
-        self, client: "SSMClient", prefix: str, *, max_age_s: int, clock: Clock, trail: Trail
+        self,
+        client: "SSMClient",
+        prefix: str,
+        *,
+        max_age_s: int,
+        clock: Clock,
+        telemetry: Telemetry,
     ) -> None:
         self._client = client
         self._path = f"{prefix.rstrip('/')}/{FOLDER}"
         self._kept = Kept(self._fetch, max_age_s=max_age_s, clock=clock)
         self._clock = clock
-        self._trail = trail
+        self._telemetry = telemetry
         self._lock = RLock()
         self._reread_at_ms: dict[str, int] = {}
 
@@ -65,7 +71,7 @@ class SsmWebhookAddresses:
             try:
                 address = parse_address(text)
             except UnreadableAddressError:
-                self._trail.note("webhook_address_unreadable")
+                self._telemetry.note("webhook_address_unreadable")
                 continue
             found[address.id] = address
         return found

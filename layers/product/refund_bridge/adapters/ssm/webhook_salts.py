@@ -10,7 +10,7 @@ from refund_bridge.adapters.ssm.parameters import (
     parameters_by_name,
 )
 from refund_bridge.domain.errors import KeysUnavailableError
-from refund_bridge.ports.runtime import Clock, Trail
+from refund_bridge.ports.runtime import Clock, Telemetry
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -30,10 +30,16 @@ class WebhookSalts:
     """
 
     def __init__(
-        self, client: "SSMClient", prefix: str, *, max_age_s: int, clock: Clock, trail: Trail
+        self,
+        client: "SSMClient",
+        prefix: str,
+        *,
+        max_age_s: int,
+        clock: Clock,
+        telemetry: Telemetry,
     ) -> None:
         self._client = client
-        self._trail = trail
+        self._telemetry = telemetry
         self._name = f"{prefix.rstrip('/')}/{PARAMETER}"
         self._salts = Kept(self._fetch, max_age_s=max_age_s, clock=clock)
 
@@ -46,7 +52,7 @@ class WebhookSalts:
         try:
             return self._salts.current()
         except KeyUnavailableError as error:
-            self._trail.note("webhook_salts_unreadable", reason=error.reason)
+            self._telemetry.note("webhook_salts_unreadable", reason=error.reason)
             raise KeysUnavailableError(UNREADABLE, retry_after_s=RETRY_AFTER_S) from error
 
     def _fetch(self) -> tuple[str, ...]:

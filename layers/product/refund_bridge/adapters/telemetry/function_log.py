@@ -19,5 +19,5 @@ class _Formatter(LambdaPowertoolsFormatter):
 
 def function_log() -> Logger:
     """The log of this process's function; its level and service are the environment's."""
-    # The place in the code would be that of ``LogTrail`` in nearly every line.
+    # The place in the code would be that of ``LogTelemetry`` in nearly every line.
     return Logger(logger_formatter=_Formatter(location=None))

@@ -21,8 +21,8 @@ MISSES: Final = frozenset(
 )
 
 
-class SimulatedTrail:
-    """``ports.runtime.Trail``: counts what was noted, and keeps who was alarmed about what."""
+class SimulatedTelemetry:
+    """``ports.runtime.Telemetry``: counts what was noted, and keeps who was alarmed about what."""
 
     def __init__(self, gate: Gate) -> None:
         self.counts: Counter[str] = Counter()

@@ -18,7 +18,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from refund_bridge.adapters.telemetry.meters import METERS, Meter
-from refund_bridge.ports.runtime import Trail
+from refund_bridge.ports.runtime import Telemetry
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -97,21 +97,21 @@ def _fits(one: Mapping[str, Any], line: Mapping[str, Any]) -> bool:
     return same and not metrics & line.keys()
 
 
-class MetricTrail:
-    """``ports.runtime.Trail``: passes everything on to another, and counts what the table names."""
+class MetricTelemetry:
+    """``ports.runtime.Telemetry``: passes everything on, and counts what its table names."""
 
-    def __init__(self, trail: Trail, meters: Meters) -> None:
-        self._trail = trail
+    def __init__(self, telemetry: Telemetry, meters: Meters) -> None:
+        self._telemetry = telemetry
         self._meters = meters
 
     def note(self, event: str, **facts: Fact) -> None:
         """Record ``event``, and count it if it is one that is counted."""
-        self._trail.note(event, **facts)
+        self._telemetry.note(event, **facts)
         for meter in METERS.get(event, ()):
             try:
                 self._meters.feed(meter, facts)
             except Exception as error:  # noqa: BLE001 - what is counted must not stop what counts
-                self._trail.note("not_counted", metric=meter.name, error=type(error).__name__)
+                self._telemetry.note("not_counted", metric=meter.name, error=type(error).__name__)
 
 
 def metered(meters: Meters) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:

@@ -59,7 +59,7 @@ _WARNINGS = frozenset(
 )
 
 
-class LogTrail:
+class LogTelemetry:
     """One log line per event, its facts as fields of their own."""
 
     def __init__(self, logger: Logger) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from refund_bridge.adapters.telemetry.meters import CALLS, METERS, PROCESSORS, SERIES_MAX, Meter
-from refund_bridge.adapters.telemetry.metric_trail import Meters, MetricTrail, metered
+from refund_bridge.adapters.telemetry.metric_telemetry import Meters, MetricTelemetry, metered
 from refund_bridge.processors.registry import REGISTRY
-from tests.fakes.world import FakeTrail
+from tests.fakes.world import FakeTelemetry
 
 NAMESPACE = "RefundBridge/test"
 SUCCESS: dict[str, Any] = {
@@ -21,13 +21,13 @@ SUCCESS: dict[str, Any] = {
 
 
 class Booth:
-    """A trail, what it passes on, and what it has written."""
+    """Telemetry, what it passes on, and what it has written."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
-        self.passed_on = FakeTrail()
+        self.passed_on = FakeTelemetry()
         self.meters = Meters(NAMESPACE)
-        self.note = MetricTrail(self.passed_on, self.meters).note
+        self.note = MetricTelemetry(self.passed_on, self.meters).note
 
     def written(self) -> list[dict[str, Any]]:
         """The lines that are written when the invocation ends."""
@@ -250,12 +250,12 @@ class Handlers:
     def __init__(self, meters: Meters) -> None:
         @metered(meters)
         def answers(event: dict[str, int], context: None) -> int:
-            MetricTrail(FakeTrail(), meters).note("webhook_refused")
+            MetricTelemetry(FakeTelemetry(), meters).note("webhook_refused")
             return event["answer"]
 
         @metered(meters)
         def fails(event: dict[str, int], context: None) -> int:
-            MetricTrail(FakeTrail(), meters).note("webhook_refused")
+            MetricTelemetry(FakeTelemetry(), meters).note("webhook_refused")
             raise LookupError("the handler's own")
 
         self.answers, self.fails = answers, fails
@@ -288,10 +288,10 @@ def test_metrics_that_cannot_be_written_are_no_failure(
 
 
 def test_nor_is_a_note_that_cannot_be_counted(no_namespace: None) -> None:
-    passed_on = FakeTrail()
-    trail = MetricTrail(passed_on, Meters())
+    passed_on = FakeTelemetry()
+    telemetry = MetricTelemetry(passed_on, Meters())
     for _ in range(100):
-        trail.note("webhook_refused")
+        telemetry.note("webhook_refused")
     assert passed_on.notes[-1] == (
         "not_counted",
         {"metric": "WebhooksRefused", "error": "SchemaValidationError"},

@@ -189,7 +189,7 @@ class Comparer:
             return None
         try:
             return self._patiently(
-                pace, lambda: self.world.book.payment_record(name, self.world.deadline())
+                pace, lambda: self.world.stripe_reports.payment_record(name, self.world.deadline())
             )
         except StripeObjectNotFoundError:
             return None

@@ -163,7 +163,7 @@ def _record(world: World, refund: Refund) -> tuple[PaymentRecord | None, str]:
     if refund.payment_record is None:
         return None, "no Payment Record is known to book the payment"
     try:
-        return world.book.payment_record(refund.payment_record, world.deadline()), ""
+        return world.stripe_reports.payment_record(refund.payment_record, world.deadline()), ""
     except (StripeObjectNotFoundError, ProviderUnavailableError) as error:
         return None, str(error)
 

@@ -22,8 +22,8 @@ from refund_bridge.adapters.http.api_key import ApiKey
 from refund_bridge.adapters.http.client import DeadlineHttp
 from refund_bridge.adapters.sqs.doorbell import SqsDoorbell
 from refund_bridge.adapters.ssm.secrets import Secrets
-from refund_bridge.adapters.stripe.book import StripeBook
 from refund_bridge.adapters.stripe.key_of_mode import ModeCheckedKey
+from refund_bridge.adapters.stripe.reports import StripeSdkReports
 from refund_bridge.bootstrap.use_cases import Ports, Rules, Times, UseCases
 from refund_bridge.config import Mode
 from refund_bridge.ports.batches import BatchLog
@@ -33,7 +33,7 @@ from refund_bridge.ports.listing import Listing
 from refund_bridge.ports.processor import Processor
 from refund_bridge.ports.queues import Doorbell
 from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
-from refund_bridge.ports.stripe import Book
+from refund_bridge.ports.stripe import StripeReports
 from refund_bridge.processors.registry import REGISTRY, build
 from refund_bridge.reading.listing import every_refund_of
 from refund_bridge.refunding.learn_from_charge import LearnFromCharge
@@ -99,7 +99,7 @@ class World:
     backlog: Backlog
     processors: Mapping[str, Processor]
     accounts: Mapping[str, str]
-    book: Book
+    stripe_reports: StripeReports
     read_sums: ReadSums
     resolver: LinkResolver
     learn: LearnFromCharge
@@ -249,7 +249,7 @@ def world_of(target: Target) -> World:
         name: build(name, settings, keys.processors[name], http)
         for name, settings in settings_of(given).items()
     }
-    book = StripeBook(base_url=given["StripeUrl"], key=keys.stripe, http=http)
+    stripe_reports = StripeSdkReports(base_url=given["StripeUrl"], key=keys.stripe, http=http)
     doorbell, telemetry = SqsDoorbell(sqs, stack.outputs["ReportQueueUrl"]), NoTelemetry()
     grace_s = int(given.get("ExternalReportDelaySeconds", EXTERNAL_REPORT_DELAY_SECONDS))
     accounts = {name: own.account for name, own in settings_of(given).items()}
@@ -260,7 +260,7 @@ def world_of(target: Target) -> World:
             every_refund=partial(every_refund_of, listing),
             payments=listing.payments,
             sweeps=DynamoDbSweeps(dynamodb, table),
-            book=book,
+            stripe_reports=stripe_reports,
             processors=processors,
             accounts=accounts,
             doorbell=doorbell,
@@ -294,7 +294,7 @@ def world_of(target: Target) -> World:
         backlog=DynamoDbBacklog(dynamodb, table),
         processors=processors,
         accounts=accounts,
-        book=book,
+        stripe_reports=stripe_reports,
         read_sums=wired.read_sums,
         resolver=wired.resolver,
         learn=wired.learn,

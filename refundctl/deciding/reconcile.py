@@ -308,7 +308,7 @@ def _stripe(sides: Sides) -> Iterator[Difference]:
         says = f"Stripe shows {Money(record.captured, record.currency).for_people()} as captured"
         amounts = Amounts(ledger=payment.captured, stripe=record.captured)
         yield _about(sides, Kind.RECORD_DIFFERS, says, amounts)
-    surely, perhaps = _book(sides)
+    surely, perhaps = _in_stripe(sides)
     shown, most = record.amount_refunded - payment.accepted_excess, surely + perhaps
     sums = Amounts(
         ledger=payment.refunded, processor=_went_back(sides.charge), stripe=record.amount_refunded
@@ -333,7 +333,7 @@ def _shown_refunded(sides: Sides, record: PaymentRecord) -> str:
     )
 
 
-def _book(sides: Sides) -> tuple[int, int]:
+def _in_stripe(sides: Sides) -> tuple[int, int]:
     """What must be in Stripe's book, and what may be there beside it; minor units."""
     # What is pending cannot have been reported by anybody, however old it is.
     booked = [r for r in sides.refunds if _is_booked(r) and r.state is not State.PENDING]

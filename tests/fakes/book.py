@@ -37,8 +37,8 @@ class _Kept:
     outcome: ReportOutcome
 
 
-class FakeBook:
-    """``ports.stripe.Book`` in memory.
+class FakeStripeReports:
+    """``ports.stripe.StripeReports`` in memory.
 
     Attributes:
         books: the truth: records and what is booked.

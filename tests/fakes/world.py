@@ -35,7 +35,7 @@ from refund_bridge.refunding.locate_payment import VerifyCharge
 from refund_bridge.refunding.recent_looks import LookOnce
 from refund_bridge.reporting.report import ReportDeferredError, Reported, ReportFailedError
 from refund_bridge.settling.settling import AfterHold, SettleSettings
-from tests.fakes.book import FakeBook
+from tests.fakes.book import FakeStripeReports
 from tests.fakes.book_records import FakeRecord
 from tests.fakes.credit_notes import FakeCreditNotes
 from tests.fakes.ledger import MemoryLedger
@@ -126,7 +126,7 @@ class World:
     ) -> None:
         self.clock = VirtualClock()
         self.ledger = ledger or MemoryLedger()
-        self.book = FakeBook(self.clock)
+        self.book = FakeStripeReports(self.clock)
         self.notes = FakeCreditNotes(self.clock, self.book.books)
         self.doors = {
             name: FakeProcessor(self.clock, name=name, capabilities=REGISTRY[name].capabilities)
@@ -149,7 +149,7 @@ class World:
                 key: self.ledger.payments[key] for key in keys if key in self.ledger.payments
             },
             sweeps=self.sweeps,
-            book=self.book,
+            stripe_reports=self.book,
             processors=processors,
             accounts=self.accounts,
             doorbell=self.doorbell,

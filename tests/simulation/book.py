@@ -8,7 +8,7 @@ from refund_bridge.domain.refund import ReportParameters
 from refund_bridge.ports.processor import ProviderUnavailableError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.ports.stripe import ReportOutcome, ReportUnclear
-from tests.fakes.book import FakeBook
+from tests.fakes.book import FakeStripeReports
 from tests.fakes.book_fates import (
     AnswerLost,
     Arrives,
@@ -34,15 +34,17 @@ _FATES: Final[dict[Fault, Fate]] = {
 }
 
 
-class SimulatedBook:
-    """``ports.stripe.Book``.
+class SimulatedStripeReports:
+    """``ports.stripe.StripeReports``.
 
     Attributes:
         on_telling: told what is about to be handed over.
         booked_ms: when what was handed over here was booked, by its reference.
     """
 
-    def __init__(self, gate: Gate, inner: FakeBook, watch: ReportWatch, options: Options) -> None:
+    def __init__(
+        self, gate: Gate, inner: FakeStripeReports, watch: ReportWatch, options: Options
+    ) -> None:
         self.inner = inner
         self.booked_ms: dict[str, int] = {}
         self.on_telling: Callable[[ReportParameters], None] = lambda _: None

@@ -13,12 +13,12 @@ from refund_bridge.processors.registry import OF_RECORDS
 from refund_bridge.refunding.learn_from_charge import SINCE_MARGIN_MS
 from refund_bridge.settling.settling import SettleSettings
 from tests.fakes.abilities import keeps_keys
-from tests.fakes.book import FakeBook
+from tests.fakes.book import FakeStripeReports
 from tests.fakes.book_records import FakeRecord
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.sweeps import MemorySweeps
 from tests.simulation.answer_watch import AnswerWatch
-from tests.simulation.book import SimulatedBook
+from tests.simulation.book import SimulatedStripeReports
 from tests.simulation.faults import Dice, Fault
 from tests.simulation.gate import Gate, Trace
 from tests.simulation.key_forms import KeyForms
@@ -104,7 +104,7 @@ class Stage:
         self.memory = MemoryLedger(as_stored=False)
         clock = SkewedClock(self.scheduler, options.processor_skew_ms)
         fakes = {name: fake_of(name, clock) for name in options.processors}
-        book = FakeBook(self.true_clock)
+        book = FakeStripeReports(self.true_clock)
         books = {name: fake.books for name, fake in fakes.items()}
         self.money = MoneyWatch(books, self.memory, self.scheduler, self.clock, options.others)
         off_ms = abs(options.processor_skew_ms) + abs(options.others.zone_ms)
@@ -118,7 +118,7 @@ class Stage:
             name: SimulatedProcessor(gate, fake, self.money, options)
             for name, fake in fakes.items()
         }
-        self.book = SimulatedBook(gate, book, reports, options)
+        self.book = SimulatedStripeReports(gate, book, reports, options)
         self.queue = ReportQueue(gate, options.max_receives)
         self.telemetry = SimulatedTelemetry(gate)
 
@@ -141,7 +141,7 @@ class Stage:
                 key: found for key in keys if (found := ledger.payment(key)) is not None
             },
             sweeps=sweeps,
-            book=self.book,
+            stripe_reports=self.book,
             processors=processors,
             accounts=self.accounts,
             doorbell=self.queue,

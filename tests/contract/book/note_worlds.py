@@ -9,7 +9,7 @@ from local.simulators.stripe import DEFAULT_TEST_KEY
 from refund_bridge.adapters.http.client import Limits
 from refund_bridge.adapters.stripe.credit_notes import REFUND_ID, StripeCreditNotes
 from refund_bridge.ports.runtime import Deadline
-from refund_bridge.ports.stripe import Book, CreditNotes
+from refund_bridge.ports.stripe import CreditNotes, StripeReports
 from tests.contract.book.worlds import MemoryBookWorld, SimulatedBookWorld
 from tests.contract.real_time import FixedKey, RealClock, closed_port_url, wait_until
 from tests.descriptions.overseen_http import OverseenHttp
@@ -30,7 +30,7 @@ class NoteWorld(Protocol):
     def notes(self) -> CreditNotes: ...
 
     @property
-    def book(self) -> Book: ...
+    def book(self) -> StripeReports: ...
 
     def now_s(self) -> int: ...
 

@@ -1,4 +1,4 @@
-"""The promises of ``Book``'s reads."""
+"""The promises of ``StripeReports``'s reads."""
 
 import pytest
 

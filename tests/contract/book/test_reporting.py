@@ -1,4 +1,4 @@
-"""The promises of ``Book.report_refund``: booked once, refused, or unclear, and under which key."""
+"""The promises of ``StripeReports.report_refund``: booked once, refused, or unclear."""
 
 from dataclasses import replace
 

@@ -8,7 +8,7 @@ from local.simulators.payments import STRIPE_USD, seed_of
 from local.simulators.seeding import Seed
 from local.simulators.server import RunningSimulators
 from local.simulators.stripe import DEFAULT_TEST_KEY
-from refund_bridge.adapters.stripe.book import StripeBook
+from refund_bridge.adapters.stripe.reports import StripeSdkReports
 from refund_bridge.domain.payment_record import InvoicePayment, InvoicePaymentKind, PaymentRecord
 from refund_bridge.ports.runtime import Deadline
 from tests.contract.real_time import FixedKey, RealClock
@@ -27,11 +27,11 @@ def simulators() -> Iterator[RunningSimulators]:
 
 
 @pytest.fixture
-def book(simulators: RunningSimulators) -> Iterator[StripeBook]:
+def book(simulators: RunningSimulators) -> Iterator[StripeSdkReports]:
     simulators.control.reset()
     http = OverseenHttp(RealClock(), simulators.control, StripeApi())
     url = simulators.control.stripe_url
-    yield StripeBook(base_url=url, key=FixedKey(DEFAULT_TEST_KEY), http=http)
+    yield StripeSdkReports(base_url=url, key=FixedKey(DEFAULT_TEST_KEY), http=http)
     http.close()
 
 
@@ -43,7 +43,7 @@ def deadline() -> Deadline:
     ("reported_by", "shown"), [("self", "shown"), ("stripe", "shown"), ("self", "absent")]
 )
 def test_an_intent_shows_its_record_and_who_reported_it(
-    simulators: RunningSimulators, book: StripeBook, reported_by: str, shown: str
+    simulators: RunningSimulators, book: StripeSdkReports, reported_by: str, shown: str
 ) -> None:
     record = RECORD | {"reported_by": reported_by}
     intent = {"id": "pi_1", **COMMON, "payment_record": "pr_1"}
@@ -57,7 +57,7 @@ def test_an_intent_shows_its_record_and_who_reported_it(
 
 
 def test_an_intent_shows_what_stripe_captured(
-    simulators: RunningSimulators, book: StripeBook
+    simulators: RunningSimulators, book: StripeSdkReports
 ) -> None:
     intent = {"id": "pi_1", **COMMON, "latest_charge": CHARGE}
     simulators.control.seed(Seed(payment_intents=(intent,)))
@@ -70,7 +70,7 @@ def test_an_intent_shows_what_stripe_captured(
     ("status", "authorised"), [("succeeded", True), ("failed", False), ("pending", False)]
 )
 def test_an_intent_shows_what_stripe_may_still_capture(
-    simulators: RunningSimulators, book: StripeBook, status: str, authorised: bool
+    simulators: RunningSimulators, book: StripeSdkReports, status: str, authorised: bool
 ) -> None:
     charge = CHARGE | {"status": status, "captured": False, "amount_captured": 0}
     intent = {"id": "pi_1", **COMMON, "latest_charge": charge}
@@ -81,7 +81,7 @@ def test_an_intent_shows_what_stripe_may_still_capture(
 
 
 def test_a_payment_of_stripes_own_leads_to_its_charge_and_to_a_record_of_its_own(
-    simulators: RunningSimulators, book: StripeBook
+    simulators: RunningSimulators, book: StripeSdkReports
 ) -> None:
     simulators.control.seed(seed_of(STRIPE_USD))
     found = book.payment_intent(STRIPE_USD.intent_id, deadline())
@@ -91,7 +91,7 @@ def test_a_payment_of_stripes_own_leads_to_its_charge_and_to_a_record_of_its_own
 
 
 def test_an_invoice_shows_by_what_it_was_paid(
-    simulators: RunningSimulators, book: StripeBook
+    simulators: RunningSimulators, book: StripeSdkReports
 ) -> None:
     paid = {"type": "payment_record", "id": "pr_1", "amount_paid": 5000}
     unused = {"type": "payment_intent", "id": "pi_1", "status": "canceled"}

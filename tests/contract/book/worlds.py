@@ -1,4 +1,4 @@
-"""Two worlds behind ``ports.stripe.Book``: the one in memory, and Stripe's simulator over HTTP."""
+"""``ports.stripe.StripeReports`` in memory, and as Stripe's simulator over HTTP."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -8,13 +8,13 @@ from local.simulators.json_text import JsonObject
 from local.simulators.seeding import Seed
 from local.simulators.stripe import DEFAULT_TEST_KEY
 from refund_bridge.adapters.http.client import Limits
-from refund_bridge.adapters.stripe.book import StripeBook
+from refund_bridge.adapters.stripe.reports import StripeSdkReports
 from refund_bridge.ports.runtime import Deadline
-from refund_bridge.ports.stripe import Book
+from refund_bridge.ports.stripe import StripeReports
 from tests.contract.real_time import FixedKey, RealClock, closed_port_url, wait_until
 from tests.descriptions.overseen_http import OverseenHttp
 from tests.descriptions.stripe_api import StripeApi
-from tests.fakes.book import FakeBook
+from tests.fakes.book import FakeStripeReports
 from tests.fakes.book_fates import AnswerLost, BookedLate, Fails, ReportLost, TurnedAway
 from tests.fakes.book_records import FakeRecord
 from tests.fakes.virtual_clock import VirtualClock
@@ -26,7 +26,7 @@ class BookWorld(Protocol):
     """A book and the hands that reach behind it."""
 
     @property
-    def book(self) -> Book: ...
+    def book(self) -> StripeReports: ...
 
     def now_s(self) -> int: ...
 
@@ -38,7 +38,7 @@ class BookWorld(Protocol):
 
     def add_invoice(self, name: str, metadata: Mapping[str, str]) -> None: ...
 
-    def unreachable(self) -> Book:
+    def unreachable(self) -> StripeReports:
         """The book, with nobody listening for the next report."""
 
     def lose_report(self) -> None: ...
@@ -66,7 +66,7 @@ class MemoryBookWorld:
 
     def __init__(self, clock: VirtualClock | None = None) -> None:
         self._clock = clock or VirtualClock()
-        self.book = FakeBook(self._clock)
+        self.book = FakeStripeReports(self._clock)
 
     def now_s(self) -> int:
         return self._clock.now_ms() // 1000
@@ -83,7 +83,7 @@ class MemoryBookWorld:
     def add_invoice(self, name: str, metadata: Mapping[str, str]) -> None:
         self.book.add_reference(name, metadata)
 
-    def unreachable(self) -> Book:
+    def unreachable(self) -> StripeReports:
         self.lose_report()
         return self.book
 
@@ -129,10 +129,10 @@ class SimulatedBookWorld:
     def close(self) -> None:
         self._http.close()
 
-    def _stripe(self, url: str) -> StripeBook:
-        return StripeBook(base_url=url, key=FixedKey(DEFAULT_TEST_KEY), http=self._http)
+    def _stripe(self, url: str) -> StripeSdkReports:
+        return StripeSdkReports(base_url=url, key=FixedKey(DEFAULT_TEST_KEY), http=self._http)
 
-    def unreachable(self) -> StripeBook:
+    def unreachable(self) -> StripeSdkReports:
         return self._stripe(closed_port_url())
 
     def now_s(self) -> int:

@@ -7,9 +7,9 @@ from typing import Any
 from refund_bridge.adapters.providers.breaker import FAILURES_MAX, Breaker
 from refund_bridge.adapters.providers.calls import ProviderCalls
 from refund_bridge.adapters.providers.guarded import (
-    GuardedBook,
     GuardedCreditNotes,
     GuardedProcessor,
+    GuardedStripeReports,
 )
 from refund_bridge.domain.instruction import Instruction, Outcome, UnlinkedInstruction
 from refund_bridge.domain.money import Money
@@ -77,7 +77,7 @@ class Guarded:
         self.breaker = Breaker("hitpay", self.clock, FakeTelemetry())
         calls = ProviderCalls("hitpay", self.clock, FakeTelemetry())
         self.processor = GuardedProcessor(self.provider, self.breaker, calls)
-        self.book = GuardedBook(self.provider, self.breaker, calls)
+        self.book = GuardedStripeReports(self.provider, self.breaker, calls)
         self.notes = GuardedCreditNotes(self.provider, self.breaker, calls)
         self.reads: dict[str, Read] = {
             "charge": lambda deadline: self.processor.charge("charge-1", deadline),

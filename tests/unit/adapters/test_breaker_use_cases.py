@@ -6,7 +6,7 @@ import pytest
 
 from refund_bridge.adapters.providers.breaker import FAILURES_MAX, OPEN_MS, Breaker
 from refund_bridge.adapters.providers.calls import ProviderCalls
-from refund_bridge.adapters.providers.guarded import GuardedBook, GuardedProcessor
+from refund_bridge.adapters.providers.guarded import GuardedProcessor, GuardedStripeReports
 from refund_bridge.domain.charge import Charge
 from refund_bridge.domain.errors import (
     ProcessorUnavailableError,
@@ -31,7 +31,7 @@ class GuardedWorld(World):
 
     def __init__(self, *, verify_charge: VerifyCharge = VerifyCharge.ALWAYS) -> None:
         super().__init__(verify_charge=verify_charge)
-        book = GuardedBook(
+        book = GuardedStripeReports(
             self.book,
             Breaker("stripe", self.clock, self.telemetry),
             ProviderCalls("stripe", self.clock, FakeTelemetry()),
@@ -42,10 +42,10 @@ class GuardedWorld(World):
             ProviderCalls("hitpay", self.clock, FakeTelemetry()),
         )
         processors = {hitpay.name: hitpay}
-        resolver = replace(self.execute.resolver, book=book, processors=processors)
+        resolver = replace(self.execute.resolver, stripe_reports=book, processors=processors)
         self.execute = replace(self.execute, resolver=resolver, processors=processors)
         self.settle = replace(self.settle, processors=processors, execute=self.execute)
-        self.report_refund = replace(self.report_refund, book=book)
+        self.report_refund = replace(self.report_refund, stripe_reports=book)
         self.reads: list[str] = []
         self.note_reads()
 

@@ -8,9 +8,9 @@ import pytest
 from refund_bridge.adapters.providers.breaker import Breaker
 from refund_bridge.adapters.providers.calls import ProviderCalls
 from refund_bridge.adapters.providers.guarded import (
-    GuardedBook,
     GuardedCreditNotes,
     GuardedProcessor,
+    GuardedStripeReports,
 )
 from refund_bridge.adapters.telemetry.meters import CALLS
 from refund_bridge.domain.instruction import Aborted, Accepted, CredentialRefused, Rejected, Unknown
@@ -24,7 +24,6 @@ from refund_bridge.ports.processor import (
 )
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.ports.stripe import (
-    Book,
     CreditNoteIssued,
     CreditNoteRefused,
     CreditNotes,
@@ -33,6 +32,7 @@ from refund_bridge.ports.stripe import (
     ReportRefused,
     ReportUnclear,
     StripeObjectNotFoundError,
+    StripeReports,
 )
 from refund_bridge.processors.hitpay.adapter import HitPay
 from tests.fakes.virtual_clock import VirtualClock
@@ -57,7 +57,7 @@ class Desk:
         calls = ProviderCalls("hitpay", self.clock, self.telemetry, self)
         breaker = Breaker("hitpay", self.clock, FakeTelemetry())
         self.processor: GuardedProcessor = GuardedProcessor(self, breaker, calls)
-        self.book: GuardedBook = GuardedBook(self, breaker, calls)
+        self.book: GuardedStripeReports = GuardedStripeReports(self, breaker, calls)
         self.notes: GuardedCreditNotes = GuardedCreditNotes(self, breaker, calls)
 
     def add(self, provider: str, **about: Any) -> None:
@@ -129,7 +129,7 @@ def test_a_call_is_passed_on_as_it_is_and_told(desk: Desk, operation: str) -> No
 
 
 def test_every_method_of_the_ports_is_among_them() -> None:
-    ports = {name for port in (Processor, Book, CreditNotes) for name in vars(port)}
+    ports = {name for port in (Processor, StripeReports, CreditNotes) for name in vars(port)}
     asked = {name for name in ports if not name.startswith("_")} - {"name", "capabilities"}
     assert asked == set(CALLS_OF_PORTS)
     assert Desk().processor.name == "hitpay"

@@ -172,7 +172,7 @@ class Operator:
             backlog=self.backlog,
             processors=world.settle.processors,
             accounts=world.accounts,
-            book=world.book,
+            stripe_reports=world.book,
             read_sums=world.read_sums,
             resolver=world.execute.resolver,
             learn=world.learn,

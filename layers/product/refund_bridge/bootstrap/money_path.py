@@ -142,7 +142,7 @@ def money_path(settings: MoneySettings, logger: Logger, duties: Duties) -> Money
         every_refund=partial(every_refund_of, listing),
         payments=listing.payments,
         sweeps=DynamoDbSweeps(dynamodb_client(), settings.ledger_table),
-        book=stripe.book,
+        stripe_reports=stripe.stripe_reports,
         processors=side.by_name,
         accounts={name: own.account for name, own in found.items()},
         doorbell=SqsDoorbell(sqs_client(), settings.report_queue_url),

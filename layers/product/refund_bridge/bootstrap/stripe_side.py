@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from refund_bridge.adapters.http.api_key import ApiKey
 from refund_bridge.adapters.http.client import DeadlineHttp
 from refund_bridge.adapters.providers.breaker import Breaker
-from refund_bridge.adapters.providers.guarded import GuardedBook, GuardedCreditNotes
+from refund_bridge.adapters.providers.guarded import GuardedCreditNotes, GuardedStripeReports
 from refund_bridge.adapters.ssm.secrets import Secrets
-from refund_bridge.adapters.stripe.book import StripeBook
 from refund_bridge.adapters.stripe.credit_notes import StripeCreditNotes
 from refund_bridge.adapters.stripe.key_of_mode import ModeCheckedKey
+from refund_bridge.adapters.stripe.reports import StripeSdkReports
 from refund_bridge.bootstrap.telemetry import calls_to
 from refund_bridge.config import Mode, Settings
 from refund_bridge.ports.runtime import Clock, Telemetry
@@ -19,9 +19,9 @@ STRIPE_SECRET_KEY = "stripe-secret-key"  # noqa: S105 - a parameter's name, not 
 
 @dataclass(frozen=True, slots=True)
 class StripeSide:
-    """The book and its credit notes, each behind a breaker of its own."""
+    """Reports and credit notes, each behind a breaker of its own."""
 
-    book: GuardedBook
+    stripe_reports: GuardedStripeReports
     credit_notes: GuardedCreditNotes
 
 
@@ -37,9 +37,9 @@ def stripe_side(
     """Stripe with the key ``STRIPE_SECRET_KEY`` of these secrets."""
     url, key = settings.stripe_url, key_of(STRIPE_SECRET_KEY, secrets, settings.mode)
     calls = calls_to("stripe", clock, telemetry, tracing=settings.tracing)
-    book = StripeBook(base_url=url, key=key, http=http)
+    stripe_reports = StripeSdkReports(base_url=url, key=key, http=http)
     credit_notes = StripeCreditNotes(base_url=url, key=key, http=http)
     return StripeSide(
-        GuardedBook(book, Breaker("stripe", clock, telemetry), calls),
+        GuardedStripeReports(stripe_reports, Breaker("stripe", clock, telemetry), calls),
         GuardedCreditNotes(credit_notes, Breaker("stripe credit notes", clock, telemetry), calls),
     )

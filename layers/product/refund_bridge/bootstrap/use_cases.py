@@ -17,7 +17,7 @@ from refund_bridge.ports.ledger import Ledger
 from refund_bridge.ports.processor import Processor
 from refund_bridge.ports.queues import Doorbell
 from refund_bridge.ports.runtime import Clock, Telemetry, Together
-from refund_bridge.ports.stripe import Book, CreditNotes
+from refund_bridge.ports.stripe import CreditNotes, StripeReports
 from refund_bridge.ports.sweeps import SweepLog
 from refund_bridge.reading.read_refund import ReadRefund
 from refund_bridge.refunding.execute import ExecuteRefund
@@ -56,7 +56,7 @@ class Ports:
     every_refund: Callable[[PaymentKey], Sequence[Refund]]
     payments: Callable[[Sequence[PaymentKey]], Mapping[PaymentKey, Payment]]
     sweeps: SweepLog
-    book: Book
+    stripe_reports: StripeReports
     processors: Mapping[str, Processor]
     accounts: Mapping[str, str]
     doorbell: Doorbell
@@ -125,7 +125,7 @@ class UseCases:
         ports, rules = self.ports, self.rules
         return LinkResolver(
             ledger=ports.ledger,
-            book=ports.book,
+            stripe_reports=ports.stripe_reports,
             processors=ports.processors,
             names=rules.names,
             together=ports.together,
@@ -192,7 +192,7 @@ class UseCases:
         ports = self.ports
         return ReadSums(
             ledger=ports.ledger,
-            book=ports.book,
+            stripe_reports=ports.stripe_reports,
             processors=ports.processors,
             learn=self.learn,
             every_refund=ports.every_refund,
@@ -234,7 +234,7 @@ class UseCases:
         ports, times = self.ports, self._times
         return ReportRefund(
             ledger=ports.ledger,
-            book=ports.book,
+            stripe_reports=ports.stripe_reports,
             read_sums=self.read_sums,
             clock=ports.clock,
             telemetry=ports.telemetry,

@@ -55,8 +55,8 @@ class ReportRefused:
 ReportOutcome = ReportAccepted | ReportUnclear | ReportRefused
 
 
-class Book(Protocol):
-    """Stripe, which keeps the book."""
+class StripeReports(Protocol):
+    """Stripe, as it shows payments and is told of refunds."""
 
     def payment_record(self, payment_record: str, deadline: Deadline) -> PaymentRecord:
         """The Payment Record of that id.

@@ -215,7 +215,7 @@ class LearnFromCharge:
         view: PaymentView,
         deadline: Deadline,
     ) -> bool:
-        return self.follow(refund, processor_refund, deadline) or self._book(
+        return self.follow(refund, processor_refund, deadline) or self._give_record(
             refund, processor_refund, view
         )
 
@@ -316,7 +316,9 @@ class LearnFromCharge:
     def _not_confirmed(self, refund_id: str, error: ProviderUnavailableError) -> None:
         self.telemetry.note("no_second_look", refund_id=refund_id, reason=type(error).__name__)
 
-    def _book(self, refund: Refund, processor_refund: ProcessorRefund, view: PaymentView) -> bool:
+    def _give_record(
+        self, refund: Refund, processor_refund: ProcessorRefund, view: PaymentView
+    ) -> bool:
         """Give the refund the record that its payment has got since it was imported."""
         if refund.payment_record is not None:
             return False

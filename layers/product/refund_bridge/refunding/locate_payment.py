@@ -31,7 +31,7 @@ from refund_bridge.domain.refund import STRIPE, ReferenceType, RefundRequest
 from refund_bridge.ports.ledger import Ledger
 from refund_bridge.ports.processor import ChargeNotFoundError, Processor
 from refund_bridge.ports.runtime import Deadline, Together
-from refund_bridge.ports.stripe import Book
+from refund_bridge.ports.stripe import StripeReports
 from refund_bridge.refunding.provider_errors import asking_processor, asking_stripe
 from refund_bridge.refunding.stripe_links import (
     RecordLink,
@@ -80,7 +80,7 @@ class LinkResolver:
     """
 
     ledger: Ledger
-    book: Book
+    stripe_reports: StripeReports
     processors: Mapping[str, Processor]
     names: Sequence[str]
     together: Together
@@ -195,7 +195,7 @@ class LinkResolver:
 
     def _lead_of_intent(self, request: RefundRequest, deadline: Deadline) -> _Lead | _OwnLead:
         with asking_stripe():
-            intent = self.book.payment_intent(request.reference_id, deadline)
+            intent = self.stripe_reports.payment_intent(request.reference_id, deadline)
         link = self._links.of_payment_intent(intent, deadline, charge=request.charge)
         if isinstance(link, StripesOwn):
             return _OwnLead(link)
@@ -204,7 +204,7 @@ class LinkResolver:
 
     def _lead_of_invoice(self, request: RefundRequest, deadline: Deadline) -> _Lead | _OwnLead:
         with asking_stripe():
-            invoice = self.book.invoice(request.reference_id, deadline)
+            invoice = self.stripe_reports.invoice(request.reference_id, deadline)
         link = self._links.of_invoice(invoice, deadline)
         if isinstance(link, StripesOwn):
             return _OwnLead(link, invoice=invoice.id)
@@ -224,7 +224,9 @@ class LinkResolver:
     @property
     def _links(self) -> StripeLinks:
         return StripeLinks(
-            book=self.book, livemode=self.livemode, books_a_payment=self._books_a_payment
+            stripe_reports=self.stripe_reports,
+            livemode=self.livemode,
+            books_a_payment=self._books_a_payment,
         )
 
     def _books_a_payment(self, record: PaymentRecord) -> bool:
@@ -432,7 +434,7 @@ class LinkResolver:
         record = lead.link.record
         if record is None:
             with asking_stripe():
-                record = self.book.payment_record(lead.link.record_id, deadline)
+                record = self.stripe_reports.payment_record(lead.link.record_id, deadline)
         require_outside(record, named_by=lead.payment_intent or lead.invoice)
         return record
 

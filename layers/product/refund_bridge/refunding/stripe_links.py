@@ -22,7 +22,7 @@ from refund_bridge.domain.errors import (
 )
 from refund_bridge.domain.payment_record import InvoicePaymentKind, PaymentRecord, StripeReference
 from refund_bridge.ports.runtime import Deadline
-from refund_bridge.ports.stripe import Book
+from refund_bridge.ports.stripe import StripeReports
 from refund_bridge.refunding.provider_errors import asking_stripe
 
 
@@ -79,7 +79,7 @@ class StripeLinks:
             processor's payment, by what it says of that or by the ledger.
     """
 
-    book: Book
+    stripe_reports: StripeReports
     livemode: bool
     books_a_payment: Callable[[PaymentRecord], bool]
 
@@ -131,7 +131,7 @@ class StripeLinks:
                     )
                 case InvoicePaymentKind.PAYMENT_INTENT:
                     with asking_stripe():
-                        intent = _of_intent(self.book.payment_intent(paid.id, deadline))
+                        intent = _of_intent(self.stripe_reports.payment_intent(paid.id, deadline))
                     found = _Found(
                         invoice,
                         (*intent.named, *found.named),
@@ -152,7 +152,7 @@ class StripeLinks:
         with asking_stripe():
             for record_id in named:
                 if record_id not in shown:
-                    shown[record_id] = self.book.payment_record(record_id, deadline)
+                    shown[record_id] = self.stripe_reports.payment_record(record_id, deadline)
         explicit = set(_in_metadata(found.of))
         outside = [
             record

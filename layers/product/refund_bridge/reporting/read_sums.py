@@ -18,7 +18,7 @@ from refund_bridge.domain.stripe_knows import Line, unexplained
 from refund_bridge.ports.ledger import Commit, Ledger, LedgerConflictError, PaymentWrite
 from refund_bridge.ports.processor import ChargeNotFoundError, Processor
 from refund_bridge.ports.runtime import Clock, Deadline
-from refund_bridge.ports.stripe import Book
+from refund_bridge.ports.stripe import StripeReports
 from refund_bridge.refunding.learn_from_charge import LearnFromCharge
 from refund_bridge.refunding.provider_errors import asking_processor, asking_stripe
 
@@ -57,7 +57,7 @@ class ReadSums:
     """
 
     ledger: Ledger
-    book: Book
+    stripe_reports: StripeReports
     processors: Mapping[str, Processor]
     learn: LearnFromCharge
     every_refund: Callable[[PaymentKey], Sequence[Refund]]
@@ -84,7 +84,7 @@ class ReadSums:
         # Whoever is about to report may do so while this reads: their time is counted from before.
         now_ms = self.clock.now_ms()
         with asking_stripe():
-            record = self.book.payment_record(payment_record, deadline)
+            record = self.stripe_reports.payment_record(payment_record, deadline)
         try:
             now, found, charge = self._learn(payment, record, deadline)
         except ProcessorUnavailableError:

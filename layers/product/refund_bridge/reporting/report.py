@@ -50,11 +50,11 @@ from refund_bridge.domain.transitions import Why
 from refund_bridge.ports.ledger import Ledger, LedgerConflictError, LedgerUnavailableError
 from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.ports.stripe import (
-    Book,
     ReportAccepted,
     ReportOutcome,
     ReportRefused,
     ReportUnclear,
+    StripeReports,
 )
 from refund_bridge.reporting.credit_note import IssueCreditNote, owing_credit_note
 from refund_bridge.reporting.read_sums import ReadSums, Sums
@@ -146,7 +146,7 @@ class ReportRefund:
     """
 
     ledger: Ledger
-    book: Book
+    stripe_reports: StripeReports
     read_sums: ReadSums
     clock: Clock
     telemetry: Telemetry
@@ -323,7 +323,9 @@ class ReportRefund:
         if parameters is None:
             self._give_up(mine, ReportCause.NOT_LINKED, "no Payment Record books it")
             raise ReportFailedError(f"{refund.id} owes a report that has no parameters")
-        outcome = self.book.report_refund(parameters, idempotency_key_of(refund), deadline)
+        outcome = self.stripe_reports.report_refund(
+            parameters, idempotency_key_of(refund), deadline
+        )
         mine = replace(mine, answer=self._answer(refund, outcome))
         match outcome:
             case ReportAccepted(record):

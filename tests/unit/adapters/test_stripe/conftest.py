@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from refund_bridge.adapters.http.client import DeadlineHttp, Limits
-from refund_bridge.adapters.stripe.book import StripeBook
+from refund_bridge.adapters.stripe.reports import StripeSdkReports
 from refund_bridge.ports.stripe import ReportOutcome
 from tests.unit.adapters.test_stripe.bodies import PARAMETERS
 from tests.unit.processors.doubles import FrozenWallClock, StoredKey
 from tests.unit.processors.raw_server import RawServer, Script
 
-MakeBook = Callable[[str], StripeBook]
+MakeReports = Callable[[str], StripeSdkReports]
 
 
 @pytest.fixture
@@ -26,17 +26,17 @@ def key() -> StoredKey:
 
 
 @pytest.fixture
-def make_book(clock: FrozenWallClock, key: StoredKey) -> Iterator[MakeBook]:
+def make_reports(clock: FrozenWallClock, key: StoredKey) -> Iterator[MakeReports]:
     http = DeadlineHttp(clock, limits=Limits(exchange_ms=5_000))
-    yield lambda url: StripeBook(base_url=url, key=key, http=http)
+    yield lambda url: StripeSdkReports(base_url=url, key=key, http=http)
     http.close()
 
 
 @pytest.fixture
-def report(make_book: MakeBook, clock: FrozenWallClock) -> Any:
+def report(make_reports: MakeReports, clock: FrozenWallClock) -> Any:
     def tell(*scripts: Script, milliseconds: int = 10_000) -> tuple[ReportOutcome, RawServer]:
         with RawServer(*scripts) as server:
-            book = make_book(server.url)
+            book = make_reports(server.url)
             return book.report_refund(PARAMETERS, "rfd_1-0", clock.deadline(milliseconds)), server
 
     return tell

@@ -9,7 +9,7 @@ from refund_bridge.domain.payment_record import InvoicePayment, InvoicePaymentKi
 from refund_bridge.ports.processor import ProviderUnavailableError, UnreadableAnswerError
 from refund_bridge.ports.stripe import StripeObjectNotFoundError
 from tests.unit.adapters.test_stripe.bodies import error_body, record_body
-from tests.unit.adapters.test_stripe.conftest import MakeBook
+from tests.unit.adapters.test_stripe.conftest import MakeReports
 from tests.unit.processors.doubles import FrozenWallClock, StoredKey
 from tests.unit.processors.raw_server import (
     RawServer,
@@ -22,9 +22,9 @@ from tests.unit.processors.raw_server import (
 )
 
 
-def test_a_payment_record_is_read(make_book: MakeBook, clock: FrozenWallClock) -> None:
+def test_a_payment_record_is_read(make_reports: MakeReports, clock: FrozenWallClock) -> None:
     with RawServer(answer(200, record_body(amount_canceled=None))) as server:
-        record = make_book(server.url).payment_record("pr_1", clock.deadline())
+        record = make_reports(server.url).payment_record("pr_1", clock.deadline())
     assert (record.id, record.livemode, record.currency) == ("pr_1", False, "sgd")
     assert (record.amount_requested, record.captured) == (9999, 9999)
     assert (record.amount_refunded, record.amount_canceled) == (2500, 0)
@@ -36,11 +36,11 @@ def test_a_payment_record_is_read(make_book: MakeBook, clock: FrozenWallClock) -
 
 @pytest.mark.parametrize("details", [None, {}, {"type": "custom", "custom": None}])
 def test_a_record_may_be_without_a_reference(
-    make_book: MakeBook, clock: FrozenWallClock, details: Any
+    make_reports: MakeReports, clock: FrozenWallClock, details: Any
 ) -> None:
     body = record_body(processor_details=details, metadata=None)
     with RawServer(answer(200, body)) as server:
-        record = make_book(server.url).payment_record("pr_1", clock.deadline())
+        record = make_reports(server.url).payment_record("pr_1", clock.deadline())
     assert (record.payment_reference, record.metadata) == (None, {})
 
 
@@ -71,20 +71,20 @@ def test_a_record_may_be_without_a_reference(
     ],
 )
 def test_a_record_without_its_facts_is_unreadable(
-    make_book: MakeBook, clock: FrozenWallClock, body: Any
+    make_reports: MakeReports, clock: FrozenWallClock, body: Any
 ) -> None:
     with RawServer(answer(200, body)) as server, pytest.raises(UnreadableAnswerError):
-        make_book(server.url).payment_record("pr_1", clock.deadline())
+        make_reports(server.url).payment_record("pr_1", clock.deadline())
     assert len(server.arrived) == 1
 
 
 def test_an_intent_and_an_invoice_are_read_for_where_they_lead(
-    make_book: MakeBook, clock: FrozenWallClock
+    make_reports: MakeReports, clock: FrozenWallClock
 ) -> None:
     intent = {"id": "pi_1", "object": "payment_intent", "livemode": True, "metadata": {"a": "b"}}
     invoice = {"id": "in_1", "object": "invoice", "livemode": False, "metadata": None}
     with RawServer(answer(200, intent), answer(200, invoice)) as server:
-        book = make_book(server.url)
+        book = make_reports(server.url)
         assert book.payment_intent("pi_1", clock.deadline()).metadata == {"a": "b"}
         assert book.invoice("in_1", clock.deadline()).metadata == {}
     assert [unquote(request) for request in server.requests] == [
@@ -112,14 +112,14 @@ CHARGE = {"id": "ch_1", "status": "succeeded", "captured": True, "amount_capture
     ],
 )
 def test_an_intent_says_its_record_and_what_stripe_captured(
-    make_book: MakeBook,
+    make_reports: MakeReports,
     clock: FrozenWallClock,
     members: dict[str, Any],
     record: str | None,
     captured: str | None,
 ) -> None:
     with RawServer(answer(200, INTENT | members)) as server:
-        found = make_book(server.url).payment_intent("pi_1", clock.deadline())
+        found = make_reports(server.url).payment_intent("pi_1", clock.deadline())
     shown = found.payment_record
     assert (shown.reported_by if isinstance(shown, PaymentRecord) else shown) == record
     assert found.captured_charge == captured
@@ -132,7 +132,7 @@ def paid_by(kind: str, named: object, status: str = "paid", amount: object = 999
 
 
 def test_of_an_invoices_payments_those_that_are_paid_count(
-    make_book: MakeBook, clock: FrozenWallClock
+    make_reports: MakeReports, clock: FrozenWallClock
 ) -> None:
     payments = [
         paid_by("payment_intent", "pi_open", "open", None),
@@ -143,7 +143,7 @@ def test_of_an_invoices_payments_those_that_are_paid_count(
     listed = {"object": "list", "data": payments, "has_more": True}
     invoice = {"id": "in_1", "livemode": False, "metadata": {}, "payments": listed}
     with RawServer(answer(200, invoice)) as server:
-        found = make_book(server.url).invoice("in_1", clock.deadline())
+        found = make_reports(server.url).invoice("in_1", clock.deadline())
     assert found.has_more_payments
     assert found.payments == (
         InvoicePayment(InvoicePaymentKind.PAYMENT_RECORD, "pr_1", 5000),
@@ -163,16 +163,16 @@ def test_of_an_invoices_payments_those_that_are_paid_count(
     ],
 )
 def test_payments_that_cannot_be_read_are_not_guessed(
-    make_book: MakeBook, clock: FrozenWallClock, payments: Any
+    make_reports: MakeReports, clock: FrozenWallClock, payments: Any
 ) -> None:
     invoice: dict[str, Any] = {"id": "in_1", "livemode": False, "metadata": {}}
     invoice["payments"] = payments or [1]
     with RawServer(answer(200, invoice)) as server, pytest.raises(UnreadableAnswerError):
-        make_book(server.url).invoice("in_1", clock.deadline())
+        make_reports(server.url).invoice("in_1", clock.deadline())
 
 
 def test_an_unknown_record_is_not_found_in_stripes_words(
-    make_book: MakeBook, clock: FrozenWallClock
+    make_reports: MakeReports, clock: FrozenWallClock
 ) -> None:
     words = "No such payment_record: 'pr_1'; a similar object exists in live mode"
     body = error_body(code="resource_missing", message=words)
@@ -180,81 +180,81 @@ def test_an_unknown_record_is_not_found_in_stripes_words(
         RawServer(answer(404, body)) as server,
         pytest.raises(StripeObjectNotFoundError, match="exists in live mode"),
     ):
-        make_book(server.url).payment_record("pr_1", clock.deadline())
+        make_reports(server.url).payment_record("pr_1", clock.deadline())
     assert len(server.arrived) == 1
 
 
 def test_a_404_that_is_not_stripes_says_nothing_about_the_record(
-    make_book: MakeBook, clock: FrozenWallClock
+    make_reports: MakeReports, clock: FrozenWallClock
 ) -> None:
     with (
         RawServer(answer(404, "<html>nginx</html>")) as server,
         pytest.raises(ProviderUnavailableError) as caught,
     ):
-        make_book(server.url).payment_record("pr_1", clock.deadline())
+        make_reports(server.url).payment_record("pr_1", clock.deadline())
     assert "nginx" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "pr_1/../x", "pr 1", "pr_é", "x" * 256, "a\nb"])
 def test_what_cannot_be_an_id_is_not_asked_for(
-    make_book: MakeBook, clock: FrozenWallClock, name: str
+    make_reports: MakeReports, clock: FrozenWallClock, name: str
 ) -> None:
     with RawServer() as server, pytest.raises(StripeObjectNotFoundError):
-        make_book(server.url).payment_record(name, clock.deadline())
+        make_reports(server.url).payment_record(name, clock.deadline())
     assert server.connections == 0
 
 
 @pytest.mark.parametrize("first", [hang_up, reset, answer(500, error_body("api_error"))])
 def test_a_read_that_failed_is_repeated_once_on_a_fresh_connection(
-    make_book: MakeBook, clock: FrozenWallClock, first: Script
+    make_reports: MakeReports, clock: FrozenWallClock, first: Script
 ) -> None:
     with RawServer(first, answer(200, record_body())) as server:
-        make_book(server.url).payment_record("pr_1", clock.deadline())
+        make_reports(server.url).payment_record("pr_1", clock.deadline())
     assert [arrival.connection for arrival in server.arrived] == [1, 2]
 
 
 @pytest.mark.parametrize("script", [hang_up, answer(503, "<html>busy</html>")])
 def test_a_read_is_not_tried_a_third_time(
-    make_book: MakeBook, clock: FrozenWallClock, script: Script
+    make_reports: MakeReports, clock: FrozenWallClock, script: Script
 ) -> None:
     with (
         RawServer(script, script, answer(200, record_body())) as server,
         pytest.raises(ProviderUnavailableError),
     ):
-        make_book(server.url).payment_record("pr_1", clock.deadline())
+        make_reports(server.url).payment_record("pr_1", clock.deadline())
     assert len(server.arrived) == 2
 
 
 @pytest.mark.parametrize("script", [silence, drip(b"HTTP/1.1 200 OK\r\nX: ", b"x")])
 def test_a_read_ends_with_its_deadline(
-    make_book: MakeBook, clock: FrozenWallClock, script: Script
+    make_reports: MakeReports, clock: FrozenWallClock, script: Script
 ) -> None:
     with (
         RawServer(script, answer(200, record_body())) as server,
         pytest.raises(ProviderUnavailableError),
     ):
-        make_book(server.url).payment_record("pr_1", clock.deadline(1_000))
+        make_reports(server.url).payment_record("pr_1", clock.deadline(1_000))
     assert len(server.arrived) == 1
 
 
 def test_a_rate_limit_is_passed_on_and_not_met_with_haste(
-    make_book: MakeBook, clock: FrozenWallClock
+    make_reports: MakeReports, clock: FrozenWallClock
 ) -> None:
     limited = answer(429, error_body(code="rate_limit"), {"Retry-After": "2"})
     with (
         RawServer(limited) as server,
         pytest.raises(ProviderUnavailableError) as caught,
     ):
-        make_book(server.url).payment_record("pr_1", clock.deadline())
+        make_reports(server.url).payment_record("pr_1", clock.deadline())
     assert caught.value.retry_after_s == 2
     assert len(server.arrived) == 1
 
 
 def test_a_read_is_asked_again_with_a_rotated_key(
-    make_book: MakeBook, clock: FrozenWallClock, key: StoredKey
+    make_reports: MakeReports, clock: FrozenWallClock, key: StoredKey
 ) -> None:
     key.rotate("sk_test_two")
     with RawServer(answer(401, error_body()), answer(200, record_body())) as server:
-        make_book(server.url).payment_record("pr_1", clock.deadline())
+        make_reports(server.url).payment_record("pr_1", clock.deadline())
     sent = [arrival.headers["authorization"] for arrival in server.arrived]
     assert sent == ["Bearer sk_test_one", "Bearer sk_test_two"]

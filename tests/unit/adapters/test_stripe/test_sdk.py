@@ -11,23 +11,23 @@ import stripe
 from refund_bridge.ports.processor import ProviderUnavailableError, UnreadableAnswerError
 from refund_bridge.ports.stripe import ReportUnclear
 from tests.unit.adapters.test_stripe.bodies import PARAMETERS, error_body, record_body
-from tests.unit.adapters.test_stripe.conftest import MakeBook
+from tests.unit.adapters.test_stripe.conftest import MakeReports
 from tests.unit.processors.doubles import FrozenWallClock
 from tests.unit.processors.raw_server import RawServer, answer
 
 
 def test_stripes_notices_do_not_become_warnings(
-    make_book: MakeBook, clock: FrozenWallClock
+    make_reports: MakeReports, clock: FrozenWallClock
 ) -> None:
     noticed = answer(200, record_body(), {"Stripe-Notice": "Have you seen our new API?"})
     with RawServer(noticed) as server:
-        make_book(server.url).payment_record("pr_1", clock.deadline())
+        make_reports(server.url).payment_record("pr_1", clock.deadline())
 
 
-def test_the_sdk_sends_no_telemetry(make_book: MakeBook, clock: FrozenWallClock) -> None:
+def test_the_sdk_sends_no_telemetry(make_reports: MakeReports, clock: FrozenWallClock) -> None:
     scripts = [answer(200, record_body(), {"Request-Id": "req_1"})] * 2
     with RawServer(*scripts) as server:
-        book = make_book(server.url)
+        book = make_reports(server.url)
         book.payment_record("pr_1", clock.deadline())
         book.payment_record("pr_1", clock.deadline())
     assert stripe.enable_telemetry is False
@@ -36,12 +36,12 @@ def test_the_sdk_sends_no_telemetry(make_book: MakeBook, clock: FrozenWallClock)
 
 
 def test_no_secret_and_no_customer_reaches_a_log_or_an_error(
-    make_book: MakeBook, clock: FrozenWallClock, caplog: pytest.LogCaptureFixture
+    make_reports: MakeReports, clock: FrozenWallClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     told = error_body(message="No: sk_test_one", payment_method={"email": "anna@example.com"})
     with RawServer(answer(400, told)) as server:
-        book = make_book(server.url)
+        book = make_reports(server.url)
         with pytest.raises(ProviderUnavailableError) as caught:
             book.payment_record("pr_1", clock.deadline())
     chain: BaseException | None = caught.value
@@ -65,11 +65,11 @@ def test_no_secret_and_no_customer_reaches_a_log_or_an_error(
     ],
 )
 def test_an_object_inside_an_error_hides_nothing_of_it(
-    make_book: MakeBook, clock: FrozenWallClock, inside: object
+    make_reports: MakeReports, clock: FrozenWallClock, inside: object
 ) -> None:
     refused = answer(402, error_body(message="Declined", payment_intent=inside, source=inside))
     with RawServer(refused) as server, pytest.raises(ProviderUnavailableError, match="Declined"):
-        make_book(server.url).payment_record("pr_1", clock.deadline())
+        make_reports(server.url).payment_record("pr_1", clock.deadline())
 
 
 # The SDK makes a ``Decimal`` of this member of a ``line_item``, wherever that stands.
@@ -77,22 +77,22 @@ MISREAD = {"object": "line_item", "quantity_decimal": "anna"}
 
 
 def test_what_the_sdk_can_make_no_object_of_is_unreadable(
-    make_book: MakeBook, clock: FrozenWallClock
+    make_reports: MakeReports, clock: FrozenWallClock
 ) -> None:
     with (
         RawServer(answer(200, record_body(line=MISREAD))) as server,
         pytest.raises(UnreadableAnswerError) as caught,
     ):
-        make_book(server.url).payment_record("pr_1", clock.deadline())
+        make_reports(server.url).payment_record("pr_1", clock.deadline())
     assert "anna" not in repr((caught.value, caught.value.__cause__, caught.value.args))
     assert len(server.arrived) == 1
 
 
 def test_a_report_is_unclear_if_the_sdk_can_make_no_object_of_its_success(
-    make_book: MakeBook, clock: FrozenWallClock
+    make_reports: MakeReports, clock: FrozenWallClock
 ) -> None:
     with RawServer(answer(200, record_body(line=MISREAD))) as server:
-        book = make_book(server.url)
+        book = make_reports(server.url)
         told = book.report_refund(PARAMETERS, "rfd_1-0", clock.deadline())
     assert told == ReportUnclear(
         "Stripe's answer is a success that cannot be read (InvalidOperation)"
@@ -105,7 +105,7 @@ import sys
 from refund_bridge.adapters.aws_runtime.system_clock import SystemClock
 from refund_bridge.adapters.http.messages import HttpAnswer
 from refund_bridge.adapters.stripe import calls as stripe_calls
-from refund_bridge.adapters.stripe.book import StripeBook
+from refund_bridge.adapters.stripe.reports import StripeSdkReports
 from refund_bridge.ports.processor import ProviderUnavailableError
 from refund_bridge.ports.runtime import Deadline
 
@@ -120,7 +120,7 @@ class Http:
 stripe_calls.prime()
 # The SDK's list of its classes, which it alone asks for.
 known = {*sys.modules, "stripe._object_classes"}
-book = StripeBook(base_url="https://stripe", key=Key(), http=Http())
+book = StripeSdkReports(base_url="https://stripe", key=Key(), http=Http())
 deadline = Deadline.after(SystemClock(), 1000)
 for read in (book.payment_record, book.payment_intent, book.invoice):
     try:
@@ -145,8 +145,8 @@ def test_once_primed_a_read_imports_nothing_of_the_sdk() -> None:
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
 
 
-def test_no_thread_is_left_behind(make_book: MakeBook, clock: FrozenWallClock) -> None:
+def test_no_thread_is_left_behind(make_reports: MakeReports, clock: FrozenWallClock) -> None:
     before = threading.active_count()
     with RawServer(answer(200, record_body())) as server:
-        make_book(server.url).payment_record("pr_1", clock.deadline())
+        make_reports(server.url).payment_record("pr_1", clock.deadline())
     assert threading.active_count() == before

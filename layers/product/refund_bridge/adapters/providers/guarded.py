@@ -37,7 +37,6 @@ from refund_bridge.ports.processor import (
 )
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.ports.stripe import (
-    Book,
     CreditNoteInstruction,
     CreditNoteIssued,
     CreditNoteOutcome,
@@ -48,6 +47,7 @@ from refund_bridge.ports.stripe import (
     ReportOutcome,
     ReportRefused,
     ReportUnclear,
+    StripeReports,
 )
 
 # To connect, and a second to answer. One that was given less is not to blame for its silence: the
@@ -171,30 +171,41 @@ class GuardedProcessor:
             return outcome
 
 
-class GuardedBook:
-    """``ports.stripe.Book`` behind ``breaker``. A report may be the probe: it is safe to repeat."""
+class GuardedStripeReports:
+    """``ports.stripe.StripeReports`` behind ``breaker``.
 
-    def __init__(self, book: Book, breaker: Breaker, calls: ProviderCalls) -> None:
-        self._book = book
+    A report may be the probe: it is safe to repeat.
+    """
+
+    def __init__(
+        self, stripe_reports: StripeReports, breaker: Breaker, calls: ProviderCalls
+    ) -> None:
+        self._stripe_reports = stripe_reports
         self._breaker = breaker
         self._watch = calls.watch
         self._read = _Reads(breaker, calls)
 
     def payment_record(self, payment_record: str, deadline: Deadline) -> PaymentRecord:
-        """The Payment Record of that id; see ``ports.stripe.Book``."""
+        """The Payment Record of that id; see ``ports.stripe.StripeReports``."""
         return self._read(
-            "payment_record", deadline, lambda: self._book.payment_record(payment_record, deadline)
+            "payment_record",
+            deadline,
+            lambda: self._stripe_reports.payment_record(payment_record, deadline),
         )
 
     def payment_intent(self, payment_intent: str, deadline: Deadline) -> StripeReference:
-        """The PaymentIntent of that id; see ``ports.stripe.Book``."""
+        """The PaymentIntent of that id; see ``ports.stripe.StripeReports``."""
         return self._read(
-            "payment_intent", deadline, lambda: self._book.payment_intent(payment_intent, deadline)
+            "payment_intent",
+            deadline,
+            lambda: self._stripe_reports.payment_intent(payment_intent, deadline),
         )
 
     def invoice(self, invoice: str, deadline: Deadline) -> StripeReference:
-        """The Invoice of that id; see ``ports.stripe.Book``."""
-        return self._read("invoice", deadline, lambda: self._book.invoice(invoice, deadline))
+        """The Invoice of that id; see ``ports.stripe.StripeReports``."""
+        return self._read(
+            "invoice", deadline, lambda: self._stripe_reports.invoice(invoice, deadline)
+        )
 
     def report_refund(
         self, parameters: ReportParameters, idempotency_key: str, deadline: Deadline
@@ -209,7 +220,7 @@ class GuardedBook:
         with turn:
             outcome = self._watch(
                 "report_refund",
-                lambda: self._book.report_refund(parameters, idempotency_key, deadline),
+                lambda: self._stripe_reports.report_refund(parameters, idempotency_key, deadline),
                 call="report",
             )
             match outcome:

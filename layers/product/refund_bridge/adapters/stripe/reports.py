@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     )
 
 
-class StripeBook:
-    """``ports.stripe.Book``; ``StripeCalls`` says what it is made of."""
+class StripeSdkReports:
+    """``ports.stripe.StripeReports``; ``StripeCalls`` says what it is made of."""
 
     def __init__(self, *, base_url: str, key: ApiKey, http: DeadlineHttp) -> None:
         self._calls = StripeCalls(base_url=base_url, key=key, http=http)
 
     def payment_record(self, payment_record: str, deadline: Deadline) -> PaymentRecord:
-        """The Payment Record of that id; see ``ports.stripe.Book``."""
+        """The Payment Record of that id; see ``ports.stripe.StripeReports``."""
         return read_payment_record(
             self._read(
                 payment_record,
@@ -41,7 +41,7 @@ class StripeBook:
         )
 
     def payment_intent(self, payment_intent: str, deadline: Deadline) -> StripeReference:
-        """The PaymentIntent of that id; see ``ports.stripe.Book``."""
+        """The PaymentIntent of that id; see ``ports.stripe.StripeReports``."""
         shown: PaymentIntentRetrieveParams = {"expand": ["payment_record", "latest_charge"]}
         return read_payment_intent(
             self._read(
@@ -52,7 +52,7 @@ class StripeBook:
         )
 
     def invoice(self, invoice: str, deadline: Deadline) -> StripeReference:
-        """The Invoice of that id; see ``ports.stripe.Book``."""
+        """The Invoice of that id; see ``ports.stripe.StripeReports``."""
         shown: InvoiceRetrieveParams = {"expand": ["payments"]}
         return read_invoice(
             self._read(
@@ -65,7 +65,7 @@ class StripeBook:
     def report_refund(
         self, parameters: ReportParameters, idempotency_key: str, deadline: Deadline
     ) -> ReportOutcome:
-        """Tell Stripe of a refund, in one attempt; see ``ports.stripe.Book``, ``StripeCalls``."""
+        """Tell Stripe of a refund, in one attempt; see ``ports.stripe.StripeReports``."""
 
         told: PaymentRecordReportRefundParams = {
             "outcome": "refunded",

@@ -37,7 +37,7 @@ from refund_bridge.ports.stripe import StripeReports
 from refund_bridge.processors.registry import REGISTRY, build
 from refund_bridge.reading.listing import every_refund_of
 from refund_bridge.refunding.learn_from_charge import LearnFromCharge
-from refund_bridge.refunding.locate_payment import LinkResolver, VerifyCharge
+from refund_bridge.refunding.locate_payment import PaymentLocator, VerifyCharge
 from refund_bridge.refunding.record_outcome import Recorder
 from refund_bridge.refunding.withdraw import WithdrawRefund
 from refund_bridge.reporting.read_sums import ReadSums
@@ -101,7 +101,7 @@ class World:
     accounts: Mapping[str, str]
     stripe_reports: StripeReports
     read_sums: ReadSums
-    resolver: LinkResolver
+    locator: PaymentLocator
     learn: LearnFromCharge
     batches: BatchLog
     doorbell: Doorbell
@@ -296,7 +296,7 @@ def world_of(target: Target) -> World:
         accounts=accounts,
         stripe_reports=stripe_reports,
         read_sums=wired.read_sums,
-        resolver=wired.resolver,
+        locator=wired.locator,
         learn=wired.learn,
         batches=DynamoDbBatches(dynamodb, table),
         doorbell=doorbell,

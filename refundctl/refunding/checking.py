@@ -100,7 +100,7 @@ def told_of_known(row: KeyedRow, refund: Refund) -> Told:
 def _told(seen: Preview | Exception, taken: "Counter[PaymentKey]") -> Told:
     if isinstance(seen, Exception):
         return told_of_error(seen)
-    key, left = seen.seen.key, seen.payment.refundable - taken[seen.seen.key]
+    key, left = seen.located.key, seen.payment.refundable - taken[seen.located.key]
     currency = seen.payment.currency
     amount = left if seen.wish.amount is None else seen.wish.amount
     if amount > left or left <= 0:

@@ -88,7 +88,7 @@ class _Fixing:
         if isinstance(seen, Exception):
             self.left_out[row.refund_id] = told_of_error(seen)
             return row
-        wish, key = row.row.wish, seen.seen.key
+        wish, key = row.row.wish, seen.located.key
         left = seen.payment.refundable - self.taken[key] - self.taken[wish.payment]
         if left <= 0:
             self.left_out[row.refund_id] = NOTHING_LEFT

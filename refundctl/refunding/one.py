@@ -254,7 +254,7 @@ def _not_sent_json(
 def _payment_json(seen: Preview | None) -> dict[str, Any]:
     payment = None if seen is None else seen.payment
     return {
-        "payment_record": None if seen is None else seen.seen.report_to,
+        "payment_record": None if seen is None else seen.located.report_to,
         "processor": None if payment is None else payment.key.processor,
         "processor_payment_id": None if payment is None else payment.key.charge_id,
         "currency": None if payment is None else payment.currency,

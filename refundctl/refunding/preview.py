@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from refund_bridge.domain.errors import PaymentNotRefundableError, RefundAmountExceededError
 from refund_bridge.domain.payment import Payment
-from refund_bridge.domain.payment_snapshot import Sighting
+from refund_bridge.domain.payment_snapshot import LocatedPayment
 from refund_bridge.domain.refund import ReferenceType
 from refundctl.facts import money
 from refundctl.refunding.wish import Wish
@@ -22,7 +22,7 @@ class Preview:
     """
 
     wish: Wish
-    seen: Sighting
+    located: LocatedPayment
     payment: Payment
     amount: int
     deployment: Deployment
@@ -33,9 +33,9 @@ class Preview:
         payment, currency = self.payment, self.payment.currency
         return {
             "deployment": str(self.deployment),
-            "payment record": self.seen.report_to or "",
-            "PaymentIntent": self.seen.payment_intent or "",
-            "invoice": self.seen.invoice or "",
+            "payment record": self.located.report_to or "",
+            "PaymentIntent": self.located.payment_intent or "",
+            "invoice": self.located.invoice or "",
             "charge": f"{payment.key.charge_id} ({payment.key.processor})",
             "captured": money(payment.captured, currency),
             "refunded": money(payment.refunded, currency),
@@ -77,6 +77,6 @@ def preview(world: World, wish: Wish) -> Preview:
     claimed = None
     if wish.kind is ReferenceType.PAYMENT_RECORD:
         claimed = world.ledger.payment_of_record(wish.payment)
-    seen = world.resolver.sight(wish.request, claimed, world.deadline())
-    payment = world.learn.look(seen.view).current
-    return Preview(wish, seen, payment, wish.amount or payment.refundable, world.deployment)
+    located = world.locator.locate(wish.reference, claimed, world.deadline())
+    payment = world.learn.look(located.seen).current
+    return Preview(wish, located, payment, wish.amount or payment.refundable, world.deployment)

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from refund_bridge.contract.requests import REASON_ALIASES, validate_body
 from refund_bridge.domain.errors import InvalidRequestError
-from refund_bridge.domain.refund import ReferenceType, Refund, RefundRequest, Source
+from refund_bridge.domain.payment_reference import PaymentReference
+from refund_bridge.domain.refund import ReferenceType, Refund, Source
 
 KINDS: Final[Mapping[str, ReferenceType]] = {
     "pr_": ReferenceType.PAYMENT_RECORD,
@@ -48,11 +49,11 @@ class Wish:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     @property
-    def request(self) -> RefundRequest:
-        """It as the product reads the payment by."""
-        return RefundRequest(
-            reference_type=self.kind,
-            reference_id=self.payment,
+    def reference(self) -> PaymentReference:
+        """The payment, and what is taken for granted of it."""
+        return PaymentReference(
+            kind=self.kind,
+            id=self.payment,
             amount=self.amount,
             currency=self.currency,
             processor=self.processor,

@@ -191,7 +191,7 @@ class World:
         self.read_payment = ReadPayment(
             ledger=self.ledger,
             list_refunds=self.list_refunds,
-            resolver=wired.resolver,
+            locator=wired.locator,
             learn=self.learn,
             look_once=self.look_once,
         )

@@ -15,7 +15,7 @@ from refund_bridge.domain import payment as arithmetic
 from refund_bridge.domain.charge import ProcessorRefund
 from refund_bridge.domain.external_refund import Import
 from refund_bridge.domain.payment import Payment, PaymentKey
-from refund_bridge.domain.payment_snapshot import PaymentView
+from refund_bridge.domain.payment_snapshot import PaymentSnapshot
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.stripe_knows import Line, Refused, Standing
 from refund_bridge.ports.runtime import Deadline
@@ -42,16 +42,16 @@ def first_sight_is_in_the_book() -> Iterator[None]:
         self: LearnFromCharge,
         payment: Payment,
         unclaimed: Sequence[ProcessorRefund],
-        view: PaymentView,
+        seen: PaymentSnapshot,
     ) -> Iterator[Refund]:
-        seen = first.setdefault(self.ledger, {})
-        since_ms = seen.setdefault(payment.key, self.clock.now_ms()) // 1000 * 1000 + 1
+        since = first.setdefault(self.ledger, {})
+        since_ms = since.setdefault(payment.key, self.clock.now_ms()) // 1000 * 1000 + 1
 
         def old(**facts: Any) -> Import:
             return Import(**{**facts, "since_ms": since_ms})
 
         with patch.object(learn, "Import", old):
-            yield from [*imports(self, payment, unclaimed, view)]
+            yield from [*imports(self, payment, unclaimed, seen)]
 
     with patch.object(LearnFromCharge, "_imports", by_clock):
         yield
@@ -222,8 +222,8 @@ def ids_taken_for_the_same() -> Iterator[None]:
 def a_list_from_before_is_believed() -> Iterator[None]:
     """What others made is taken for a refund of ours that moved after the payment was read."""
 
-    def once(_: LearnFromCharge, view: PaymentView, held: Any, __: Deadline) -> Any:
-        return view, held
+    def once(_: LearnFromCharge, seen: PaymentSnapshot, held: Any, __: Deadline) -> Any:
+        return seen, held
 
     with patch.object(LearnFromCharge, "_read_again", once):
         yield

@@ -10,17 +10,17 @@ from refund_bridge.domain.charge import Charge
 from refund_bridge.domain.evidence import Verdict
 from refund_bridge.domain.instruction import Outcome
 from refund_bridge.domain.payment import PaymentKey, unlinked_payment_key
-from refund_bridge.domain.payment_snapshot import Sighting
+from refund_bridge.domain.payment_snapshot import LocatedPayment
 from refund_bridge.domain.refund import Failure, Refund
 from refund_bridge.domain.state_machine import Event
 from refund_bridge.domain.transitions import transition
 from refund_bridge.ports.processor import Processor
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding import execute, look_up
-from refund_bridge.refunding.locate_payment import LinkResolver
+from refund_bridge.refunding.locate_payment import PaymentLocator
 from refund_bridge.refunding.record_outcome import Stored
 from refund_bridge.refunding.send import place
-from refund_bridge.refunding.unlinked import sight_unlinked
+from refund_bridge.refunding.unlinked import locate_unlinked
 from refund_bridge.settling import find_out
 from refund_bridge.settling.settle import SettleRefund
 from refund_bridge.settling.settling import Settled, Settling
@@ -158,10 +158,10 @@ def instruction_ids_ignored() -> Iterator[None]:
 def payments_read_that_are_not_shown() -> Iterator[None]:
     """Every payment is read before its refund, whoever has it."""
 
-    def always(self: LinkResolver, key: PaymentKey, **_: bool) -> bool:
+    def always(self: PaymentLocator, key: PaymentKey, **_: bool) -> bool:
         return not key.is_unlinked
 
-    with patch.object(LinkResolver, "_reads_charge", always):
+    with patch.object(PaymentLocator, "_reads_charge", always):
         yield
 
 
@@ -169,10 +169,10 @@ def payments_read_that_are_not_shown() -> Iterator[None]:
 def first_door_taken() -> Iterator[None]:
     """Of two processors that a record names the first is asked, whatever the caller says."""
 
-    def first(self: LinkResolver, found: Mapping[str, PaymentKey], *_: Any) -> PaymentKey | None:
+    def first(self: PaymentLocator, found: Mapping[str, PaymentKey], *_: Any) -> PaymentKey | None:
         return next(iter(found.values()), None)
 
-    with patch.object(LinkResolver, "_chosen", first):
+    with patch.object(PaymentLocator, "_chosen", first):
         yield
 
 
@@ -180,11 +180,11 @@ def first_door_taken() -> Iterator[None]:
 def unlinked_reported_unasked() -> Iterator[None]:
     """Stripe is told of money that no record stands for."""
 
-    def reported(*arguments: Any) -> Sighting:
-        seen = sight_unlinked(*arguments)
-        return replace(seen, report_to=seen.report_to or LONE_RECORD)
+    def reported(*arguments: Any) -> LocatedPayment:
+        located = locate_unlinked(*arguments)
+        return replace(located, report_to=located.report_to or LONE_RECORD)
 
-    with patch.object(execute, "sight_unlinked", reported):
+    with patch.object(execute, "locate_unlinked", reported):
         yield
 
 
@@ -192,13 +192,13 @@ def unlinked_reported_unasked() -> Iterator[None]:
 def unlinked_has_headroom_of_its_own() -> Iterator[None]:
     """Money that goes to a card is not counted with the payment that it is reported on."""
 
-    def alone(resolver: Any, refund_id: str, request: Any, *rest: Any) -> Sighting:
-        seen = sight_unlinked(resolver, refund_id, request, *rest)
-        key = unlinked_payment_key(seen.key.processor, refund_id)
-        view = replace(seen.view, key=key, payment_record=None, captured=request.amount)
-        return replace(seen, view=view)
+    def alone(locator: Any, refund_id: str, request: Any, *rest: Any) -> LocatedPayment:
+        located = locate_unlinked(locator, refund_id, request, *rest)
+        key = unlinked_payment_key(located.key.processor, refund_id)
+        seen = replace(located.seen, key=key, payment_record=None, captured=request.amount)
+        return replace(located, seen=seen)
 
-    with patch.object(execute, "sight_unlinked", alone):
+    with patch.object(execute, "locate_unlinked", alone):
         yield
 
 
@@ -206,13 +206,13 @@ def unlinked_has_headroom_of_its_own() -> Iterator[None]:
 def any_door_is_unlinked() -> Iterator[None]:
     """Money without a payment is sent through processors that cannot do that."""
 
-    def unable(resolver: LinkResolver, *rest: Any) -> Sighting:
+    def unable(locator: PaymentLocator, *rest: Any) -> LocatedPayment:
         class Open:
             def __init__(self, inner: Processor) -> None:
                 self.capabilities = replace(inner.capabilities, unlinked=True)
 
-        doors: Any = {name: Open(one) for name, one in resolver.processors.items()}
-        return sight_unlinked(replace(resolver, processors=doors), *rest)
+        doors: Any = {name: Open(one) for name, one in locator.processors.items()}
+        return locate_unlinked(replace(locator, processors=doors), *rest)
 
-    with patch.object(execute, "sight_unlinked", unable):
+    with patch.object(execute, "locate_unlinked", unable):
         yield

@@ -9,7 +9,8 @@ from refund_bridge.domain import outcome
 from refund_bridge.domain.errors import OutcomeUnknownError
 from refund_bridge.domain.instruction import Outcome, Rejected, Unknown
 from refund_bridge.domain.payment import Payment, follow, payment_key_of
-from refund_bridge.domain.payment_snapshot import Sighting
+from refund_bridge.domain.payment_reference import payment_named_by
+from refund_bridge.domain.payment_snapshot import LocatedPayment
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import (
@@ -82,8 +83,8 @@ def new_attempt_after_unknown() -> Iterator[None]:
         if refund.state is State.UNKNOWN:
             stored, deadline = self.recorder.read(refund.id), Deadline.after(self.clock, 24_000)
             key = payment_key_of(refund)
-            seen = self.resolver.sight(refund.request, key, deadline)
-            done = self._move_money(stored, seen, deadline, "caller")
+            located = self.locator.locate(payment_named_by(refund.request), key, deadline)
+            done = self._move_money(stored, located, deadline, "caller")
             return execute.Answer(refund=done.refund, payment=done.payment, replayed=False)
         return found(self, refund)
 
@@ -95,7 +96,7 @@ def new_attempt_after_unknown() -> Iterator[None]:
 def lease_not_checked() -> Iterator[None]:
     """The refund is sent however late it is."""
 
-    def send(self: ExecuteRefund, refund: Refund, _: Sighting, deadline: Deadline) -> Outcome:
+    def send(self: ExecuteRefund, refund: Refund, _: LocatedPayment, deadline: Deadline) -> Outcome:
         return place(self.processors[refund.processor], refund, deadline)
 
     with patch.object(ExecuteRefund, "_send", send):
@@ -201,9 +202,9 @@ def error_told_without_a_second_look() -> Iterator[None]:
 
     def reserve_once(
         self: ExecuteRefund, command: CreateRefund, known: Any, deadline: Deadline
-    ) -> tuple[Stored, Sighting]:
-        seen = self._sight(command, known.payment, deadline)
-        return self.reservation.reserve(command, known.refund, seen, deadline), seen
+    ) -> tuple[Stored, LocatedPayment]:
+        located = self._locate(command, known.payment, deadline)
+        return self.reservation.reserve(command, known.refund, located, deadline), located
 
     with patch.object(ExecuteRefund, "_reserve", reserve_once):
         yield

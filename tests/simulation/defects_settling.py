@@ -10,7 +10,7 @@ from refund_bridge.domain.charge import Charge, ListedCharge
 from refund_bridge.domain.evidence import Found, NoneYet, Verdict
 from refund_bridge.domain.instruction import Outcome
 from refund_bridge.domain.payment import PaymentKey
-from refund_bridge.domain.payment_snapshot import PaymentView
+from refund_bridge.domain.payment_snapshot import PaymentSnapshot
 from refund_bridge.domain.refund import Failure, Refund
 from refund_bridge.domain.state_machine import Event, State
 from refund_bridge.domain.transitions import transition
@@ -88,12 +88,12 @@ def import_while_slot_is_taken() -> Iterator[None]:
     """A processor refund is imported as somebody else's though it may be the one not bound yet."""
     plan = LearnFromCharge._plan
 
-    def reckless(self: LearnFromCharge, view: PaymentView, held: Any, *rest: Any) -> Learnt:
+    def reckless(self: LearnFromCharge, seen: PaymentSnapshot, held: Any, *rest: Any) -> Learnt:
         payment = held.payment
         if payment is None or payment.slot is None:
-            return plan(self, view, held, *rest)
+            return plan(self, seen, held, *rest)
         free = replace(held, payment=replace(payment, slot=None))
-        learnt = plan(self, view, free, *rest)
+        learnt = plan(self, seen, free, *rest)
         return replace(learnt, stored=payment, current=replace(learnt.current, slot=payment.slot))
 
     with patch.object(LearnFromCharge, "_plan", reckless):

@@ -42,8 +42,8 @@ class GuardedWorld(World):
             ProviderCalls("hitpay", self.clock, FakeTelemetry()),
         )
         processors = {hitpay.name: hitpay}
-        resolver = replace(self.execute.resolver, stripe_reports=book, processors=processors)
-        self.execute = replace(self.execute, resolver=resolver, processors=processors)
+        locator = replace(self.execute.locator, stripe_reports=book, processors=processors)
+        self.execute = replace(self.execute, locator=locator, processors=processors)
         self.settle = replace(self.settle, processors=processors, execute=self.execute)
         self.report_refund = replace(self.report_refund, stripe_reports=book)
         self.reads: list[str] = []

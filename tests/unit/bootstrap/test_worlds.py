@@ -65,8 +65,8 @@ def test_who_refunds_asks_those_that_are_set_up_and_knows_the_names_of_all(
     deployed: Deployed, parameters: dict[str, str], names: list[str]
 ) -> None:
     execute = api(deployed, **parameters).execute.execute
-    assert list(execute.processors) == list(execute.resolver.processors) == names
-    assert list(execute.resolver.names) == list(OF_RECORDS)
+    assert list(execute.processors) == list(execute.locator.processors) == names
+    assert list(execute.locator.names) == list(OF_RECORDS)
 
 
 def test_who_settles_and_who_takes_requests_asks_them_too(deployed: Deployed) -> None:

@@ -174,7 +174,7 @@ class Operator:
             accounts=world.accounts,
             stripe_reports=world.book,
             read_sums=world.read_sums,
-            resolver=world.execute.resolver,
+            locator=world.execute.locator,
             learn=world.learn,
             batches=self.batches,
             doorbell=world.doorbell,

@@ -52,7 +52,7 @@ def test_it_is_as_the_stack_says_and_nobody_is_asked() -> None:
     world = world_of(Deployed())
     assert (world.stage, world.hold_ms) == ("sandbox", 86_400_000)
     assert list(world.processors) == ["hitpay"]
-    assert (str(world.deployment), world.resolver.livemode) == ("sandbox (test)", False)
+    assert (str(world.deployment), world.locator.livemode) == ("sandbox (test)", False)
     assert world.resolve("operator:kim").hold_ms == world.hold_ms
     world.telemetry.note("anything")
 
@@ -60,7 +60,7 @@ def test_it_is_as_the_stack_says_and_nobody_is_asked() -> None:
 def test_it_says_where_money_is_real() -> None:
     live = {"Stage": "production", "Mode": "live", "HitPayUrl": "https://api.hit-pay.com"}
     world = world_of(Deployed(**live))
-    assert (str(world.deployment), world.resolver.livemode) == ("production (live)", True)
+    assert (str(world.deployment), world.locator.livemode) == ("production (live)", True)
 
 
 def test_it_has_every_processor_that_is_set_up() -> None:

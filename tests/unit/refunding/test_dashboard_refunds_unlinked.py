@@ -4,6 +4,7 @@ import pytest
 
 from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.errors import PaymentLinkConflictError
+from refund_bridge.domain.payment_reference import payment_named_by
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.observing.observe_payment import Observed
 from refund_bridge.refunding.locate_payment import VerifyCharge
@@ -109,8 +110,10 @@ class TestATraceThatLeadsNowhere:
 
     def test_a_worker_that_dies_between_link_and_reports_loses_none(self, kept: World) -> None:
         kept.book.references["pi_1"] = intent("pr_1")
-        seen = kept.execute.resolver.sight(kept.command("x").request, None, kept.deadline())
-        kept.learn(seen.view, kept.deadline())
+        located = kept.execute.locator.locate(
+            payment_named_by(kept.command("x").request), None, kept.deadline()
+        )
+        kept.learn(located.seen, kept.deadline())
         assert imported(kept)[0].report.state is ReportState.FAILED
         observe(kept)
         assert imported(kept)[0].report.state is ReportState.DUE

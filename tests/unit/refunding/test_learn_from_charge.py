@@ -8,6 +8,7 @@ from refund_bridge.domain.arrival import Arrival
 from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import PaymentKey
+from refund_bridge.domain.payment_reference import payment_named_by
 from refund_bridge.domain.refund import refund_id_of
 from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import Commit, RecordClaim
@@ -142,12 +143,12 @@ class TestLearning:
         for _ in range(41):
             world.in_dashboard(1)
         request = world.command("other").request
-        seen = world.execute.resolver.sight(request, CHARGE, world.deadline())
+        located = world.execute.locator.locate(payment_named_by(request), CHARGE, world.deadline())
         # When that is looked at, nothing is written
-        looked = world.learn.look(seen.view)
+        looked = world.learn.look(located.seen)
         assert (len(looked.imports), world.imported()) == (41, [])
         # And when it is learnt, it is written
-        learnt = world.learn(seen.view, world.deadline())
+        learnt = world.learn(located.seen, world.deadline())
         assert len(learnt.imports) == len(world.imported()) == 41
         assert learnt.stored == learnt.current == world.payment()
         assert looked.current.held == learnt.current.held

@@ -18,6 +18,7 @@ from refund_bridge.domain.errors import (
     RefundBridgeError,
 )
 from refund_bridge.domain.payment import PaymentKey
+from refund_bridge.domain.payment_reference import payment_named_by
 from refund_bridge.domain.refund import ReferenceType, Refund, RefundType, Source
 from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import (
@@ -376,10 +377,12 @@ class TestTurn:
         world.processor.fates.append(RequestLost())
         other = world.refund("other", amount=1).refund
         command = world.command("k", amount=1, refund_type=SCHEDULED)
-        seen = world.execute.resolver.sight(command.request, CHARGE, world.deadline())
+        located = world.execute.locator.locate(
+            payment_named_by(command.request), CHARGE, world.deadline()
+        )
         # Then it has to wait
         with pytest.raises(PaymentBusyError) as busy:
-            world.execute.reservation.reserve(command, waiting, seen, world.deadline())
+            world.execute.reservation.reserve(command, waiting, located, world.deadline())
         assert busy.value.details["blocking_refund"]["id"] == other.id
 
     def test_at_most_a_hundred_wait(self, world: World) -> None:
@@ -423,10 +426,12 @@ class TestRaces:
 
         command = world.command("k")
         gate.mishaps.append(taken)
-        seen = world.execute.resolver.sight(command.request, None, world.deadline())
+        located = world.execute.locator.locate(
+            payment_named_by(command.request), None, world.deadline()
+        )
         # When this one writes, then it is told of the other
         with pytest.raises(TakenByAnotherCallError) as told:
-            world.execute.reservation.reserve(command, None, seen, world.deadline())
+            world.execute.reservation.reserve(command, None, located, world.deadline())
         assert str(told.value) == command.refund_id
         assert told.value.refund == world.stored("k")
 
@@ -444,10 +449,12 @@ class TestRaces:
             )
 
         command = world.command("k")
-        seen = world.execute.resolver.sight(command.request, CHARGE, world.deadline())
+        located = world.execute.locator.locate(
+            payment_named_by(command.request), CHARGE, world.deadline()
+        )
         # When this one writes, then it is told of the other
         with pytest.raises(TakenByAnotherCallError):
-            world.execute.reservation.reserve(command, before, seen, world.deadline())
+            world.execute.reservation.reserve(command, before, located, world.deadline())
 
     def test_an_aborted_refund_whose_payment_alone_changed_is_begun(
         self, world: World, gate: Gate
@@ -496,9 +503,11 @@ class TestReplyLost:
         # A bare reservation, since a call would look at the refund once more and find the other's
         command = world.command("k")
         gate.mishaps.append(by_another)
-        seen = world.execute.resolver.sight(command.request, None, world.deadline())
+        located = world.execute.locator.locate(
+            payment_named_by(command.request), None, world.deadline()
+        )
         with pytest.raises(OutcomeUnknownError):
-            world.execute.reservation.reserve(command, None, seen, world.deadline())
+            world.execute.reservation.reserve(command, None, located, world.deadline())
 
     @pytest.mark.parametrize("state", [State.UNKNOWN, State.SUCCEEDED, State.ABORTED])
     def test_an_intent_that_somebody_has_moved_on_is_not_sent(
@@ -532,11 +541,13 @@ class TestReplyLost:
             raise LedgerUnavailableError("no answer")
 
         command = world.command("k")
-        seen = world.execute.resolver.sight(command.request, None, world.deadline())
+        located = world.execute.locator.locate(
+            payment_named_by(command.request), None, world.deadline()
+        )
         gate.mishaps.append(gate.applied)
         world.ledger.refund = down  # type: ignore[method-assign, assignment]
         with pytest.raises(OutcomeUnknownError):
-            world.execute.reservation.reserve(command, None, seen, world.deadline())
+            world.execute.reservation.reserve(command, None, located, world.deadline())
         assert world.telemetry.notes == [("intent_not_read_back", {"refund_id": command.refund_id})]
 
 

@@ -86,7 +86,7 @@ def refund_api(logger: Logger) -> RefundApi:
         read_payment=ReadPayment(
             ledger=path.ledger,
             list_refunds=list_refunds,
-            resolver=use_cases.resolver,
+            locator=use_cases.locator,
             learn=use_cases.learn,
             look_once=look_once_of(settings, path),
         ),

@@ -22,7 +22,7 @@ from refund_bridge.ports.sweeps import SweepLog
 from refund_bridge.reading.read_refund import ReadRefund
 from refund_bridge.refunding.execute import ExecuteRefund
 from refund_bridge.refunding.learn_from_charge import LearnFromCharge
-from refund_bridge.refunding.locate_payment import LinkResolver, VerifyCharge
+from refund_bridge.refunding.locate_payment import PaymentLocator, VerifyCharge
 from refund_bridge.refunding.record_outcome import Recorder
 from refund_bridge.refunding.reserve import Reservation
 from refund_bridge.reporting.credit_note import IssueCreditNote
@@ -120,10 +120,10 @@ class UseCases:
     times: Times | None = None
 
     @cached_property
-    def resolver(self) -> LinkResolver:
+    def locator(self) -> PaymentLocator:
         """Finds the payment that a request means."""
         ports, rules = self.ports, self.rules
-        return LinkResolver(
+        return PaymentLocator(
             ledger=ports.ledger,
             stripe_reports=ports.stripe_reports,
             processors=ports.processors,
@@ -168,7 +168,7 @@ class UseCases:
         ports, rules = self.ports, self.rules
         return ExecuteRefund(
             ledger=ports.ledger,
-            resolver=self.resolver,
+            locator=self.locator,
             reservation=Reservation(
                 ledger=ports.ledger,
                 learn=self.learn,
@@ -285,7 +285,7 @@ class UseCases:
         ports = self.ports
         return ObservePayment(
             ledger=ports.ledger,
-            resolver=self.resolver,
+            locator=self.locator,
             learn=self.learn,
             look_at_sums=self.look_at_sums,
             recorder=self.recorder,

@@ -11,7 +11,7 @@ from refund_bridge.domain.charge import (
     ProcessorRefundStatus,
 )
 from refund_bridge.domain.payment import Payment, PaymentKey, learn_foreign, payment_key_of
-from refund_bridge.domain.payment_snapshot import PaymentView
+from refund_bridge.domain.payment_snapshot import PaymentSnapshot
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.state_machine import FREED, State
 
@@ -38,9 +38,9 @@ def ids_fit(charge: Charge, owners: Mapping[str, Refund], unlisted: Sequence[Ref
     return not is_summed and not any(one.amount in unknown for one in unlisted)
 
 
-def listed_in(view: PaymentView) -> tuple[ProcessorRefund, ...]:
+def listed_in(seen: PaymentSnapshot) -> tuple[ProcessorRefund, ...]:
     """What the charge lists; nothing if it was not read, or lists nothing that can be read."""
-    shown = view.charge.processor_refunds if view.charge is not None else None
+    shown = seen.charge.processor_refunds if seen.charge is not None else None
     return (shown or ())[:PROCESSOR_REFUNDS_MAX]
 
 
@@ -53,7 +53,7 @@ class Beside:
 
 
 def beside_of(
-    view: PaymentView, owners: Mapping[str, Refund], unlisted: Sequence[Refund]
+    seen: PaymentSnapshot, owners: Mapping[str, Refund], unlisted: Sequence[Refund]
 ) -> Beside:
     """What others made at least, where the list may name refunds of ours by other ids.
 
@@ -62,7 +62,7 @@ def beside_of(
     """
     ours = Counter(moved_amount(one) for one in unlisted)
     moved = pending = 0
-    for processor_refund in listed_in(view):
+    for processor_refund in listed_in(seen):
         amount = processor_refund.money.amount
         if processor_refund.id in owners or processor_refund.status is ProcessorRefundStatus.FAILED:
             continue
@@ -75,20 +75,20 @@ def beside_of(
     return Beside(moved, pending)
 
 
-def with_sums(payment: Payment, view: PaymentView, *, beside: Beside | None = None) -> Payment:
+def with_sums(payment: Payment, seen: PaymentSnapshot, *, beside: Beside | None = None) -> Payment:
     """The payment with what others refunded and cannot be imported, since it is only a sum.
 
     A pending refund of ours is not in the processor's sum, so only what succeeded is ours there.
     ``beside``: what is listed beside that sum, where it cannot be told what of it is ours.
     """
     on_charge = None
-    if view.charge is not None:
-        others = max(0, view.charge.refunded - (payment.moved - payment.taken_back))
+    if seen.charge is not None:
+        others = max(0, seen.charge.refunded - (payment.moved - payment.taken_back))
         if beside is not None:
             on_charge = max(others, beside.moved) + beside.pending
         else:
-            on_charge = others if view.charge.processor_refunds is None else 0
-    return learn_foreign(payment, in_book=view.in_book, on_charge=on_charge)
+            on_charge = others if seen.charge.processor_refunds is None else 0
+    return learn_foreign(payment, in_book=seen.in_book, on_charge=on_charge)
 
 
 def bound_amount(refund: Refund) -> int:
@@ -103,10 +103,10 @@ def moved_amount(refund: Refund) -> int:
 
 
 def snapshot_of(
-    unclaimed: Sequence[ProcessorRefund], imports: Sequence[Refund], view: PaymentView
+    unclaimed: Sequence[ProcessorRefund], imports: Sequence[Refund], seen: PaymentSnapshot
 ) -> tuple[str, ...] | None:
     """Ids that are listed and stand for no refund here; ``None``: nothing readable is listed."""
-    if view.charge is None or view.charge.processor_refunds is None:
+    if seen.charge is None or seen.charge.processor_refunds is None:
         return None
     imported = {refund.processor_refund_id for refund in imports}
     return tuple(

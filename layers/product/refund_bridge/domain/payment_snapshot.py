@@ -7,7 +7,7 @@ from refund_bridge.domain.payment import PaymentKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentView:
+class PaymentSnapshot:
     """A payment as it was just seen, as far as the ledger's bookkeeping goes.
 
     Attributes:
@@ -28,15 +28,15 @@ class PaymentView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
+class LocatedPayment:
     """What a request leads to, as Stripe and the processor showed it a moment ago.
 
     Attributes:
-        view: the payment; the two agree on it.
+        seen: the payment; the two agree on it.
         report_to: the Payment Record that a refund of it is reported to, if any.
     """
 
-    view: PaymentView
+    seen: PaymentSnapshot
     report_to: str | None
     payment_intent: str | None = None
     invoice: str | None = None
@@ -44,4 +44,4 @@ class Sighting:
     @property
     def key(self) -> PaymentKey:
         """The payment's identity."""
-        return self.view.key
+        return self.seen.key

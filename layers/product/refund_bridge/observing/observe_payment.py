@@ -23,13 +23,14 @@ from refund_bridge.domain.errors import (
     StripeUnavailableError,
 )
 from refund_bridge.domain.payment import Payment, PaymentKey
-from refund_bridge.domain.payment_snapshot import PaymentView
-from refund_bridge.domain.refund import ReferenceType, RefundRequest
+from refund_bridge.domain.payment_reference import PaymentReference
+from refund_bridge.domain.payment_snapshot import PaymentSnapshot
+from refund_bridge.domain.refund import ReferenceType
 from refund_bridge.ports.ledger import ClaimConflictError, Ledger, LedgerConflictError, RecordClaim
 from refund_bridge.ports.processor import ChargeNotFoundError, Processor
 from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.refunding.learn_from_charge import LearnFromCharge
-from refund_bridge.refunding.locate_payment import LinkResolver, VerifyCharge
+from refund_bridge.refunding.locate_payment import PaymentLocator, VerifyCharge
 from refund_bridge.refunding.provider_errors import asking_processor
 from refund_bridge.refunding.record_outcome import Recorder
 from refund_bridge.reporting.look_at_sums import LookAtSums
@@ -55,7 +56,7 @@ class ObservePayment:
     """Brings what the ledger knows of one payment up to what its charge shows now."""
 
     ledger: Ledger
-    resolver: LinkResolver
+    locator: PaymentLocator
     learn: LearnFromCharge
     look_at_sums: LookAtSums
     recorder: Recorder
@@ -90,32 +91,32 @@ class ObservePayment:
     def _learn(self, key: PaymentKey, deadline: Deadline) -> Observed:
         payment = self.ledger.payment(key)
         if payment is not None and payment.payment_record is not None:
-            view = self._linked(payment, payment.payment_record, deadline)
+            seen = self._linked(payment, payment.payment_record, deadline)
         else:
-            view = self._found(key, payment, deadline)
-        if isinstance(view, Observed):
-            return view
-        if view.charge is not None and view.charge.processor_refunds is None:
-            self._tell_unlisted(view.charge, payment)
+            seen = self._found(key, payment, deadline)
+        if isinstance(seen, Observed):
+            return seen
+        if seen.charge is not None and seen.charge.processor_refunds is None:
+            self._tell_unlisted(seen.charge, payment)
         try:
-            learnt = self.learn(view, deadline)
+            learnt = self.learn(seen, deadline)
         except ClaimConflictError as error:
-            mended = self.learn.mended(view) if isinstance(error.claim, RecordClaim) else None
+            mended = self.learn.mended(seen) if isinstance(error.claim, RecordClaim) else None
             if mended is None:
                 raise
             learnt = self.learn(mended, deadline)
-        if payment is not None and payment.payment_record is None and view.payment_record:
+        if payment is not None and payment.payment_record is None and seen.payment_record:
             # Linked only now: what failed to be reported for want of the link is owed.
-            learnt = self.learn(view, deadline)
-        kept = self.learn.keep(learnt, view)
+            learnt = self.learn(seen, deadline)
+        kept = self.learn.keep(learnt, seen)
         if kept is not None:
-            self._compare(kept, view, deadline)
+            self._compare(kept, seen, deadline)
         return Observed.LEARNT
 
-    def _compare(self, payment: Payment, view: PaymentView, deadline: Deadline) -> None:
+    def _compare(self, payment: Payment, seen: PaymentSnapshot, deadline: Deadline) -> None:
         """Look at the sums, where Stripe's is not what is reported and no report is due anyway."""
         record = payment.payment_record
-        if record is None or view.in_book is None or payment.report_due_count:
+        if record is None or seen.in_book is None or payment.report_due_count:
             return
         if not payment.is_out_of_step:
             return
@@ -140,13 +141,11 @@ class ObservePayment:
 
     def _linked(
         self, payment: Payment, payment_record: str, deadline: Deadline
-    ) -> PaymentView | Observed:
+    ) -> PaymentSnapshot | Observed:
         """A payment whose record the ledger knows, whatever Stripe's metadata say by now."""
         try:
-            return self._sight(
-                _by(ReferenceType.PAYMENT_RECORD, payment_record, payment.key),
-                payment.key,
-                deadline,
+            return self._locate(
+                ReferenceType.PAYMENT_RECORD, payment_record, payment.key, payment.key, deadline
             )
         except _UNAVAILABLE:
             raise
@@ -155,7 +154,7 @@ class ObservePayment:
         charge = self._charge(payment.key, deadline)
         if charge is None:
             return Observed.NOT_FOUND
-        return PaymentView(
+        return PaymentSnapshot(
             key=payment.key,
             payment_record=payment_record,
             currency=payment.currency,
@@ -166,7 +165,7 @@ class ObservePayment:
 
     def _found(
         self, key: PaymentKey, payment: Payment | None, deadline: Deadline
-    ) -> PaymentView | Observed:
+    ) -> PaymentSnapshot | Observed:
         """A payment that nobody has asked us to refund."""
         charge = self._charge(key, deadline)
         if charge is None:
@@ -180,7 +179,7 @@ class ObservePayment:
             reference = self._processor(key).reference_of(charge, deadline)
         if payment is None and not _PAYMENT_INTENT.fullmatch(reference or ""):
             return Observed.NO_TRACE_OF_STRIPE
-        return self._traced(key, reference or "", deadline) or PaymentView(
+        return self._traced(key, reference or "", deadline) or PaymentSnapshot(
             key=key,
             payment_record=None,
             currency=charge.money.currency,
@@ -189,30 +188,40 @@ class ObservePayment:
             charge=charge,
         )
 
-    def _traced(self, key: PaymentKey, reference: str, deadline: Deadline) -> PaymentView | None:
+    def _traced(
+        self, key: PaymentKey, reference: str, deadline: Deadline
+    ) -> PaymentSnapshot | None:
         """The payment by the trace that it has of Stripe, if a record there names this charge."""
         if not _PAYMENT_INTENT.fullmatch(reference):
             return None
         try:
-            view = self._sight(_by(ReferenceType.PAYMENT_INTENT, reference, key), None, deadline)
+            seen = self._locate(ReferenceType.PAYMENT_INTENT, reference, key, None, deadline)
         except _UNAVAILABLE:
             raise
         except RefundBridgeError as error:
             self.telemetry.note("trace_leads_nowhere", charge=key.charge_id, code=error.code)
             return None
-        if view.key != key:
+        if seen.key != key:
             self.telemetry.note(
-                "trace_leads_elsewhere", charge=key.charge_id, to=view.key.charge_id
+                "trace_leads_elsewhere", charge=key.charge_id, to=seen.key.charge_id
             )
             return None
-        return view
+        return seen
 
-    def _sight(
-        self, request: RefundRequest, claimed: PaymentKey | None, deadline: Deadline
-    ) -> PaymentView:
+    def _locate(
+        self,
+        kind: ReferenceType,
+        name: str,
+        key: PaymentKey,
+        claimed: PaymentKey | None,
+        deadline: Deadline,
+    ) -> PaymentSnapshot:
+        """What Stripe's object of that name books at the processor of ``key``, with its charge."""
+        # A record may name payments of other processors, too.
+        reference = PaymentReference(kind=kind, id=name, processor=key.processor)
         # Whatever is read before refunds are sent: this is for the sake of what the charge shows.
-        reader = replace(self.resolver, verify_charge=VerifyCharge.ALWAYS)
-        return reader.sight(request, claimed, deadline).view
+        always = VerifyCharge.ALWAYS
+        return self.locator.locate(reference, claimed, deadline, verify=always).seen
 
     def _charge(self, key: PaymentKey, deadline: Deadline) -> Charge | None:
         try:
@@ -222,7 +231,7 @@ class ObservePayment:
             return None
 
     def _processor(self, key: PaymentKey) -> Processor:
-        return self.resolver.processor(key.processor)
+        return self.locator.processor(key.processor)
 
     def _hurry(self, refund_id: str) -> None:
         """Make the refund due now; while its own call may still write, nothing but that."""
@@ -233,8 +242,3 @@ class ObservePayment:
                 self.recorder.write(stored, replace(refund, next_check_ms=now_ms))
             except LedgerConflictError:
                 self.telemetry.note("not_hurried", refund_id=refund_id)
-
-
-def _by(kind: ReferenceType, reference_id: str, key: PaymentKey) -> RefundRequest:
-    """What would be asked for the payment; a record may name others, too."""
-    return RefundRequest(reference_type=kind, reference_id=reference_id, processor=key.processor)

@@ -8,16 +8,17 @@ have refunded counts in its sums, but becomes refunds with ids only when the led
 payment. Whoever asks again a moment later is told the same (``recent_looks``).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from refund_bridge.domain.payment import Payment, PaymentKey
-from refund_bridge.domain.refund import STRIPE, ReferenceType, RefundRequest
+from refund_bridge.domain.payment_reference import PaymentReference
+from refund_bridge.domain.refund import STRIPE, ReferenceType
 from refund_bridge.ports.ledger import Ledger, LedgerUnavailableError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.reading.listing import ListRefunds, Page
 from refund_bridge.refunding.learn_from_charge import LearnFromCharge
-from refund_bridge.refunding.locate_payment import LinkResolver, VerifyCharge
+from refund_bridge.refunding.locate_payment import PaymentLocator, VerifyCharge
 from refund_bridge.refunding.recent_looks import Looked, LookOnce, first_sight
 from refund_bridge.refunding.reserve import require_link
 
@@ -40,7 +41,7 @@ class ReadPayment:
 
     ledger: Ledger
     list_refunds: ListRefunds
-    resolver: LinkResolver
+    locator: PaymentLocator
     learn: LearnFromCharge
     look_once: LookOnce
 
@@ -87,11 +88,10 @@ class ReadPayment:
         return PaymentRead(seen, self.list_refunds.newest_of(seen.key))
 
     def _look(self, kind: ReferenceType, named: str, deadline: Deadline) -> Payment:
-        request = RefundRequest(reference_type=kind, reference_id=named)
         # Whatever is read before refunds are sent: this is for the sake of what the charge shows.
-        reader = replace(self.resolver, verify_charge=VerifyCharge.ALWAYS)
-        seen = reader.sight(request, None, deadline)
-        learnt = self.learn.look(seen.view)
+        reference, always = PaymentReference(kind=kind, id=named), VerifyCharge.ALWAYS
+        located = self.locator.locate(reference, None, deadline, verify=always)
+        learnt = self.learn.look(located.seen)
         if learnt.stored is not None:
-            require_link(learnt.current, seen)
+            require_link(learnt.current, located)
         return learnt.current

@@ -33,7 +33,8 @@ from refund_bridge.domain.evidence import can_stand_for, is_made_by, stands_for
 from refund_bridge.domain.instruction import Aborted, Accepted, Outcome, Unknown
 from refund_bridge.domain.outcome import after_processor_refund
 from refund_bridge.domain.payment import Payment, PaymentKey, payment_key_of
-from refund_bridge.domain.payment_snapshot import Sighting
+from refund_bridge.domain.payment_reference import payment_named_by
+from refund_bridge.domain.payment_snapshot import LocatedPayment
 from refund_bridge.domain.refund import ReferenceType, Refund, RefundRequest, Source
 from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import Known, Ledger, LedgerConflictError, LedgerUnavailableError
@@ -41,13 +42,13 @@ from refund_bridge.ports.processor import Processor, ProviderUnavailableError, U
 from refund_bridge.ports.queues import Doorbell
 from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.refunding.command import CreateRefund
-from refund_bridge.refunding.locate_payment import LinkResolver
+from refund_bridge.refunding.locate_payment import PaymentLocator
 from refund_bridge.refunding.look_up import processor_refund_of
 from refund_bridge.refunding.provider_errors import UNAVAILABLE_RETRY_AFTER_S, asking_processor
 from refund_bridge.refunding.record_outcome import Recorder, Stored
 from refund_bridge.refunding.reserve import Reservation, TakenByAnotherCallError
 from refund_bridge.refunding.send import place, sent_with_a_valid_credential
-from refund_bridge.refunding.unlinked import sight_unlinked
+from refund_bridge.refunding.unlinked import locate_unlinked
 from refund_bridge.refunding.wake_reporter import ring_if_owed
 
 # The money call may take 2 s to connect and 18 s to answer. With less than this left it is not
@@ -83,7 +84,7 @@ class ExecuteRefund:
     """Makes a refund happen once, or says truthfully how far it got."""
 
     ledger: Ledger
-    resolver: LinkResolver
+    locator: PaymentLocator
     reservation: Reservation
     recorder: Recorder
     processors: Mapping[str, Processor]
@@ -116,12 +117,12 @@ class ExecuteRefund:
                 return self._found(before)
         allow()
         try:
-            reserved, seen = self._reserve(command, known, deadline)
+            reserved, located = self._reserve(command, known, deadline)
         except TakenByAnotherCallError as taken:
             require_same_request(taken.refund, command)
             return self._found(taken.refund)
         if reserved.refund.state is State.SUBMITTING:
-            reserved = self._move_money(reserved, seen, deadline, command.actor)
+            reserved = self._move_money(reserved, located, deadline, command.actor)
         return Answer(refund=reserved.refund, payment=reserved.payment, replayed=False)
 
     def run_scheduled(self, stored: Stored, deadline: Deadline, actor: str) -> Stored:
@@ -139,22 +140,22 @@ class ExecuteRefund:
             actor=actor,
             token=self.new_token(),
         )
-        seen = self._sight(command, payment_key_of(refund), deadline)
-        reserved = self.reservation.reserve(command, refund, seen, _reading(deadline))
-        return self._move_money(reserved, seen, deadline, actor)
+        located = self._locate(command, payment_key_of(refund), deadline)
+        reserved = self.reservation.reserve(command, refund, located, _reading(deadline))
+        return self._move_money(reserved, located, deadline, actor)
 
     def _reserve(
         self, command: CreateRefund, known: Known, deadline: Deadline
-    ) -> tuple[Stored, Sighting]:
+    ) -> tuple[Stored, LocatedPayment]:
         """Steps 1 to 3.
 
         An error here promises that nothing moved under the key, so before it is told the ledger is
         asked once more: another call with the same key may have begun while this one was reading.
         """
         try:
-            seen = self._sight(command, known.payment, deadline)
+            located = self._locate(command, known.payment, deadline)
             reading = _reading(deadline)
-            return self.reservation.reserve(command, known.refund, seen, reading), seen
+            return self.reservation.reserve(command, known.refund, located, reading), located
         except OutcomeUnknownError:
             raise
         except RefundBridgeError as error:
@@ -163,21 +164,21 @@ class ExecuteRefund:
                 raise
             raise TakenByAnotherCallError(refund) from error
 
-    def _sight(
+    def _locate(
         self, command: CreateRefund, claimed: PaymentKey | None, deadline: Deadline
-    ) -> Sighting:
+    ) -> LocatedPayment:
         """Steps 1 and 2; enough time is left to send."""
         reading = _reading(deadline)
         if command.request.is_unlinked:
-            seen = sight_unlinked(
-                self.resolver, command.refund_id, command.request, claimed, reading
+            located = locate_unlinked(
+                self.locator, command.refund_id, command.request, claimed, reading
             )
         else:
-            seen = self.resolver.sight(command.request, claimed, reading)
-        if seen.view.charge is None:
-            self._require_answer(seen.key.processor, command.refund_id, reading)
+            located = self.locator.locate(payment_named_by(command.request), claimed, reading)
+        if located.seen.charge is None:
+            self._require_answer(located.key.processor, command.refund_id, reading)
         self._require_time_to_send(deadline)
-        return seen
+        return located
 
     def _require_answer(self, name: str, refund_id: str, deadline: Deadline) -> None:
         """A processor that failed a moment ago is asked by a read first, never by the refund.
@@ -185,16 +186,16 @@ class ExecuteRefund:
         Where payments cannot be read, the key of our instruction can be: nothing has it yet.
         """
         processor = self.processors[name]
-        if not (processor.capabilities.keeps_keys and self.resolver.in_doubt(name)):
+        if not (processor.capabilities.keeps_keys and self.locator.in_doubt(name)):
             return
         with asking_processor(), suppress(UnreadableAnswerError):
             processor.find_by_key(refund_id, None, deadline)
 
     def _move_money(
-        self, reserved: Stored, seen: Sighting, deadline: Deadline, actor: str
+        self, reserved: Stored, located: LocatedPayment, deadline: Deadline, actor: str
     ) -> Stored:
         """Steps 4 to 6, for a refund whose intent is durable and whose lease is this call's."""
-        outcome = self._send(reserved.refund, seen, deadline)
+        outcome = self._send(reserved.refund, located, deadline)
         # The caller is waiting behind a gateway that gives up soon after the providers' budget.
         answer_by = replace(deadline, ends_ms=deadline.ends_ms + RECORD_MS)
         recorded = self.recorder.outcome(reserved, outcome, actor, answer_by)
@@ -222,20 +223,20 @@ class ExecuteRefund:
         payment = self.ledger.payment(payment_key_of(refund))
         return Answer(refund=refund, payment=payment, replayed=True)
 
-    def _send(self, refund: Refund, seen: Sighting, deadline: Deadline) -> Outcome:
+    def _send(self, refund: Refund, located: LocatedPayment, deadline: Deadline) -> Outcome:
         """Ask the processor, if the lease still covers the longest that the call may take.
 
         A payment that shows that this very instruction has moved money, as after the ledger was
         restored, is not asked for it once more. And whatever the ledger holds to be refundable,
         more than the processor itself showed as left a moment ago is never asked for.
         """
-        if (made := _made_before(refund, seen)) is not None:
+        if (made := _made_before(refund, located)) is not None:
             self.telemetry.note("refund_made_before", refund_id=refund.id)
             return made
-        return sent_with_a_valid_credential(lambda: self._send_once(refund, seen, deadline))
+        return sent_with_a_valid_credential(lambda: self._send_once(refund, located, deadline))
 
-    def _send_once(self, refund: Refund, seen: Sighting, deadline: Deadline) -> Outcome:
-        charge = seen.view.charge
+    def _send_once(self, refund: Refund, located: LocatedPayment, deadline: Deadline) -> Outcome:
+        charge = located.seen.charge
         if charge is not None and asks_for_more(refund, charge, self.telemetry):
             return Aborted("The processor shows that less is left than the ledger holds.")
         if self.clock.now_ms() + SEND_MS_MAX > (refund.lease_until_ms or 0):
@@ -243,7 +244,7 @@ class ExecuteRefund:
         if deadline.remaining_ms() < SEND_MS_MIN:
             return Aborted("The time ran out before the refund was sent.")
         self.telemetry.note("refund_sending", refund_id=refund.id, attempt=refund.attempt)
-        return place(self.processors[refund.processor], refund, deadline, listed=_listed(seen))
+        return place(self.processors[refund.processor], refund, deadline, listed=_listed(located))
 
     def _read_once(self, recorded: Stored, deadline: Deadline, actor: str) -> Stored:
         """Ask once, at once, what became of a pending refund; settling asks again later."""
@@ -309,9 +310,9 @@ def _record_id(request: RefundRequest) -> str | None:
     return request.report_to
 
 
-def _made_before(refund: Refund, seen: Sighting) -> Outcome | None:
+def _made_before(refund: Refund, located: LocatedPayment) -> Outcome | None:
     """The outcome that the payment shows of this refund's instruction, if it shows one."""
-    charge = seen.view.charge
+    charge = located.seen.charge
     listed = (charge.processor_refunds if charge is not None else None) or ()
     made = [
         processor_refund for processor_refund in listed if is_made_by(processor_refund, refund.id)
@@ -337,9 +338,9 @@ def asks_for_more(
     return True
 
 
-def _listed(seen: Sighting) -> frozenset[str] | None:
+def _listed(located: LocatedPayment) -> frozenset[str] | None:
     """What the payment listed just before; ``None`` if that was not read."""
-    charge = seen.view.charge
+    charge = located.seen.charge
     if charge is None or charge.processor_refunds is None:
         return None
     return frozenset(processor_refund.id for processor_refund in charge.processor_refunds)

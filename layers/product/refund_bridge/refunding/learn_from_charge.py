@@ -31,7 +31,7 @@ from refund_bridge.domain.listed_refunds import (
 )
 from refund_bridge.domain.outcome import after_news, booked_by, news_of, of_its_payment
 from refund_bridge.domain.payment import Payment, PaymentKey, follow, learn_arrival, revision_after
-from refund_bridge.domain.payment_snapshot import PaymentView
+from refund_bridge.domain.payment_snapshot import PaymentSnapshot
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.state_machine import FREED, ReportState
 from refund_bridge.ports.ledger import (
@@ -123,7 +123,7 @@ class LearnFromCharge:
     stage: str
 
     def __call__(
-        self, view: PaymentView, deadline: Deadline, *, sending: str | None = None
+        self, seen: PaymentSnapshot, deadline: Deadline, *, sending: str | None = None
     ) -> Learnt:
         """Let the refunds that are known follow, and import the others; durable on return.
 
@@ -136,38 +136,38 @@ class LearnFromCharge:
             LedgerUnavailableError: a write may or may not be durable; learning again is safe.
             ProcessorUnavailableError: the charge had to be read once more, and could not be.
         """
-        held = self._held(view)
+        held = self._held(seen)
         followed = [
-            self._follow(owner, processor_refund, view, deadline)
-            for processor_refund in listed_in(view)
+            self._follow(owner, processor_refund, seen, deadline)
+            for processor_refund in listed_in(seen)
             if (owner := held.owners.get(processor_refund.id)) is not None
             and owner.processor_refund_id == processor_refund.id
         ]
-        followed += self._follow_instructions(view, held, deadline)
+        followed += self._follow_instructions(seen, held, deadline)
         if any(followed):
-            held = self._held(view)
-        view, held = self._read_again(view, held, deadline)
-        learnt = self._plan(view, held, sending)
-        return replace(self._carry_out(learnt, held, view), followed=any(followed))
+            held = self._held(seen)
+        seen, held = self._read_again(seen, held, deadline)
+        learnt = self._plan(seen, held, sending)
+        return replace(self._carry_out(learnt, held, seen), followed=any(followed))
 
-    def look(self, view: PaymentView) -> Learnt:
+    def look(self, seen: PaymentSnapshot) -> Learnt:
         """The payment as it would be after importing; nothing is written.
 
         Raises:
             LedgerUnavailableError: the ledger could not be read.
         """
-        learnt = self._plan(view, self._held(view), None)
+        learnt = self._plan(seen, self._held(seen), None)
         current = learnt.current
         for refund in learnt.imports:
             current = follow(current, None, refund)
         return replace(learnt, current=current)
 
-    def _held(self, view: PaymentView) -> _Held:
-        listed = [processor_refund.id for processor_refund in listed_in(view)]
-        payment, claimed = self.ledger.payment_and_claims(view.key, listed)
+    def _held(self, seen: PaymentSnapshot) -> _Held:
+        listed = [processor_refund.id for processor_refund in listed_in(seen)]
+        payment, claimed = self.ledger.payment_and_claims(seen.key, listed)
         ordered = {
             processor_refund.id: processor_refund.instruction_id
-            for processor_refund in listed_in(view)
+            for processor_refund in listed_in(seen)
             if processor_refund.instruction_id is not None and processor_refund.id not in claimed
         }
         asked = {*claimed.values(), *ordered.values()}
@@ -181,21 +181,21 @@ class LearnFromCharge:
                 let_go[processor_refund_id] = refund_id
         for processor_refund_id, refund_id in ordered.items():
             refund = refunds.get(refund_id)
-            if refund is not None and is_listed_otherwise(refund, view.key, listed):
+            if refund is not None and is_listed_otherwise(refund, seen.key, listed):
                 owners[processor_refund_id] = refund
-        return _Held(payment, owners, let_go, self._unlisted(payment, view, owners))
+        return _Held(payment, owners, let_go, self._unlisted(payment, seen, owners))
 
     def _unlisted(
-        self, payment: Payment | None, view: PaymentView, owners: Mapping[str, Refund]
+        self, payment: Payment | None, seen: PaymentSnapshot, owners: Mapping[str, Refund]
     ) -> Sequence[Refund] | None:
         """As in ``_Held``; none while the slot is taken, since nothing is concluded then."""
         if payment is None or payment.slot is not None:
             return ()
-        if view.charge is None or view.charge.processor_refunds is None:
+        if seen.charge is None or seen.charge.processor_refunds is None:
             return ()
         if sum(bound_amount(refund) for refund in owners.values()) >= payment.bound_amount:
             return ()
-        listed = {processor_refund.id for processor_refund in view.charge.processor_refunds}
+        listed = {processor_refund.id for processor_refund in seen.charge.processor_refunds}
         refunds = self.every_refund(payment.key)
         if sum(bound_amount(one) for one in refunds) < payment.bound_amount:
             return None
@@ -212,11 +212,11 @@ class LearnFromCharge:
         self,
         refund: Refund,
         processor_refund: ProcessorRefund,
-        view: PaymentView,
+        seen: PaymentSnapshot,
         deadline: Deadline,
     ) -> bool:
         return self.follow(refund, processor_refund, deadline) or self._give_record(
-            refund, processor_refund, view
+            refund, processor_refund, seen
         )
 
     def follow(self, refund: Refund, processor_refund: ProcessorRefund, deadline: Deadline) -> bool:
@@ -250,10 +250,10 @@ class LearnFromCharge:
         return True
 
     def _follow_instructions(
-        self, view: PaymentView, held: _Held, deadline: Deadline
+        self, seen: PaymentSnapshot, held: _Held, deadline: Deadline
     ) -> Iterator[bool]:
         """What shows the instruction of a refund that was thought to have moved nothing."""
-        for processor_refund in listed_in(view):
+        for processor_refund in listed_in(seen):
             if processor_refund.id in held.owners or processor_refund.instruction_id is None:
                 continue
             refund = self.ledger.refund(processor_refund.instruction_id)
@@ -317,12 +317,12 @@ class LearnFromCharge:
         self.telemetry.note("no_second_look", refund_id=refund_id, reason=type(error).__name__)
 
     def _give_record(
-        self, refund: Refund, processor_refund: ProcessorRefund, view: PaymentView
+        self, refund: Refund, processor_refund: ProcessorRefund, seen: PaymentSnapshot
     ) -> bool:
         """Give the refund the record that its payment has got since it was imported."""
         if refund.payment_record is not None:
             return False
-        if view.payment_record is None:
+        if seen.payment_record is None:
             self._alarm_if_failed(refund)  # again with every look: it waits for a person
             return False
         stored = self.recorder.read(refund.id)
@@ -337,57 +337,57 @@ class LearnFromCharge:
     # --- what others made -------------------------------------------------------------------------
 
     def _read_again(
-        self, view: PaymentView, held: _Held, deadline: Deadline
-    ) -> tuple[PaymentView, _Held]:
+        self, seen: PaymentSnapshot, held: _Held, deadline: Deadline
+    ) -> tuple[PaymentSnapshot, _Held]:
         """The charge once more, where what it shows of others may be taken for what is ours.
 
         So it may where a refund of ours moved after the charge was read. What is read now is newer
         than all that the ledger held, or the payment has changed, and is learnt once more.
         """
-        processor, payment = self.processors.get(view.key.processor), held.payment
-        if processor is None or payment is None or not _may_be_older(view, held, payment):
-            return view, held
+        processor, payment = self.processors.get(seen.key.processor), held.payment
+        if processor is None or payment is None or not _may_be_older(seen, held, payment):
+            return seen, held
         try:
             with asking_processor():
-                charge = processor.charge(view.key.charge_id, deadline)
+                charge = processor.charge(seen.key.charge_id, deadline)
         except ChargeNotFoundError as error:
             raise ProcessorUnavailableError(
                 "The processor shows the payment no more; nothing was executed. Repeat with the "
                 "same key.",
                 retry_after_s=UNAVAILABLE_RETRY_AFTER_S,
             ) from error
-        newer = replace(view, charge=charge)
+        newer = replace(seen, charge=charge)
         again = self._held(newer)
         if again.payment != payment:
-            raise LedgerConflictError(f"payment {view.key.charge_id} changed while it was read")
+            raise LedgerConflictError(f"payment {seen.key.charge_id} changed while it was read")
         return newer, again
 
-    def _plan(self, view: PaymentView, held: _Held, sending: str | None) -> Learnt:
+    def _plan(self, seen: PaymentSnapshot, held: _Held, sending: str | None) -> Learnt:
         stored, owners = held.payment, held.owners
-        current = self._first_seen(view) if stored is None else _linked(stored, view)
-        if view.charge is not None:
-            current = learn_arrival(current, view.charge.arrival)
+        current = self._first_seen(seen) if stored is None else _linked(stored, seen)
+        if seen.charge is not None:
+            current = learn_arrival(current, seen.charge.arrival)
         if current.slot is not None:
             return Learnt(stored=stored, current=current, imports=(), snapshot=None)
-        if held.unlisted is None or not self._is_all_named(view, owners, held.unlisted):
-            beside = beside_of(view, owners, held.unlisted or ())
-            current = with_sums(current, view, beside=beside)
+        if held.unlisted is None or not self._is_all_named(seen, owners, held.unlisted):
+            beside = beside_of(seen, owners, held.unlisted or ())
+            current = with_sums(current, seen, beside=beside)
             return Learnt(stored=stored, current=current, imports=(), snapshot=None)
         unclaimed = [
             processor_refund
-            for processor_refund in listed_in(view)
+            for processor_refund in listed_in(seen)
             if processor_refund.id not in owners and not is_made_by(processor_refund, sending)
         ]
-        imports = tuple(self._imports(current, unclaimed, view))
+        imports = tuple(self._imports(current, unclaimed, seen))
         return Learnt(
             stored=stored,
-            current=with_sums(current, view),
+            current=with_sums(current, seen),
             imports=imports,
-            snapshot=snapshot_of(unclaimed, imports, view),
+            snapshot=snapshot_of(unclaimed, imports, seen),
         )
 
     def _imports(
-        self, payment: Payment, unclaimed: Sequence[ProcessorRefund], view: PaymentView
+        self, payment: Payment, unclaimed: Sequence[ProcessorRefund], seen: PaymentSnapshot
     ) -> Iterator[Refund]:
         importable = [one for one in unclaimed if is_importable(one, payment.currency)]
         if not importable:
@@ -398,7 +398,7 @@ class LearnFromCharge:
             stage=self.stage,
             key=payment.key,
             payment_record=payment.payment_record,
-            payment_intent=None if view.charge is None else view.charge.payment_intent,
+            payment_intent=None if seen.charge is None else seen.charge.payment_intent,
             since_ms=sweep.since_ms,
             now_ms=now_ms,
         )
@@ -410,21 +410,21 @@ class LearnFromCharge:
             yield importing.refund_of(processor_refund, contradicts=contradicts)
 
     def _is_all_named(
-        self, view: PaymentView, owners: Mapping[str, Refund], unlisted: Sequence[Refund]
+        self, seen: PaymentSnapshot, owners: Mapping[str, Refund], unlisted: Sequence[Refund]
     ) -> bool:
-        if view.charge is None or not unlisted or ids_fit(view.charge, owners, unlisted):
+        if seen.charge is None or not unlisted or ids_fit(seen.charge, owners, unlisted):
             return True
         amount = sum(moved_amount(one) for one in unlisted)
-        self.telemetry.note("ids_do_not_fit", charge=view.charge.id, amount=amount)
+        self.telemetry.note("ids_do_not_fit", charge=seen.charge.id, amount=amount)
         return False
 
-    def _first_seen(self, view: PaymentView) -> Payment:
+    def _first_seen(self, seen: PaymentSnapshot) -> Payment:
         """The payment as it starts in the ledger."""
         return Payment(
-            key=view.key,
-            payment_record=view.payment_record,
-            currency=view.currency,
-            captured=view.captured,
+            key=seen.key,
+            payment_record=seen.payment_record,
+            currency=seen.currency,
+            captured=seen.captured,
         )
 
     def _contradicted(
@@ -452,7 +452,7 @@ class LearnFromCharge:
 
     # --- writing ----------------------------------------------------------------------------------
 
-    def _carry_out(self, learnt: Learnt, held: _Held, view: PaymentView) -> Learnt:
+    def _carry_out(self, learnt: Learnt, held: _Held, seen: PaymentSnapshot) -> Learnt:
         """Write the imports, and the link of a payment that had none."""
         stored, current = learnt.stored, learnt.current
         for start in range(0, len(learnt.imports), IMPORTS_PER_COMMIT):
@@ -462,12 +462,12 @@ class LearnFromCharge:
                 for refund in some
                 for claim in claims_of(refund)
             ]
-            stored = current = self._write(stored, current, view, some, claims)
+            stored = current = self._write(stored, current, seen, some, claims)
         if stored is not None and stored.payment_record != current.payment_record:
-            stored = current = self._write(stored, current, view)
+            stored = current = self._write(stored, current, seen)
         return replace(learnt, stored=stored, current=current)
 
-    def keep(self, learnt: Learnt, view: PaymentView) -> Payment | None:
+    def keep(self, learnt: Learnt, seen: PaymentSnapshot) -> Payment | None:
         """Write the sums of a payment that is in the ledger, if they have changed.
 
         Raises:
@@ -475,9 +475,9 @@ class LearnFromCharge:
         """
         if learnt.stored is None or learnt.stored == learnt.current:
             return learnt.stored
-        return self._write(learnt.stored, learnt.current, view)
+        return self._write(learnt.stored, learnt.current, seen)
 
-    def mended(self, view: PaymentView) -> PaymentView | None:
+    def mended(self, seen: PaymentSnapshot) -> PaymentSnapshot | None:
         """The view whose record may take the place of a link under which no money moved.
 
         For when the record's claim was refused. ``None``: the other link holds.
@@ -485,24 +485,24 @@ class LearnFromCharge:
         Raises:
             LedgerUnavailableError: the ledger could not be read.
         """
-        record = view.payment_record
+        record = seen.payment_record
         holder = None if record is None else self.ledger.payment_of_record(record)
-        if holder is None or holder == view.key or view.instead_of is not None:
+        if holder is None or holder == seen.key or seen.instead_of is not None:
             return None
         other = self.ledger.payment(holder)
         if other is not None and other.payment_record == record and not other.is_unused:
             return None
-        self.telemetry.note("link_mended", payment_record=record, charge=view.key.charge_id)
-        return replace(view, instead_of=holder)
+        self.telemetry.note("link_mended", payment_record=record, charge=seen.key.charge_id)
+        return replace(seen, instead_of=holder)
 
-    def released(self, view: PaymentView) -> list[PaymentWrite]:
+    def released(self, seen: PaymentSnapshot) -> list[PaymentWrite]:
         """The payment that loses its record to the one in view, if there is one.
 
         Raises:
             LedgerUnavailableError: the ledger could not be read.
         """
-        other = None if view.instead_of is None else self.ledger.payment(view.instead_of)
-        if other is None or other.payment_record != view.payment_record:
+        other = None if seen.instead_of is None else self.ledger.payment(seen.instead_of)
+        if other is None or other.payment_record != seen.payment_record:
             return []
         return [PaymentWrite(other, replace(other, payment_record=None))]
 
@@ -510,7 +510,7 @@ class LearnFromCharge:
         self,
         stored: Payment | None,
         current: Payment,
-        view: PaymentView,
+        seen: PaymentSnapshot,
         imports: Sequence[Refund] = (),
         claims: Sequence[Claim] = (),
     ) -> Payment:
@@ -522,8 +522,8 @@ class LearnFromCharge:
         self.ledger.commit(
             Commit(
                 refunds=[RefundWrite(None, refund) for refund in imports],
-                payments=[PaymentWrite(stored, after), *self.released(view)],
-                claims=[*claims, *link_of(stored, after, view)],
+                payments=[PaymentWrite(stored, after), *self.released(seen)],
+                claims=[*claims, *link_of(stored, after, seen)],
             )
         )
         for refund in imports:
@@ -553,34 +553,36 @@ class LearnFromCharge:
             self.telemetry.note("report_failed", refund_id=refund.id, reason=report.last_error)
 
 
-def _may_be_older(view: PaymentView, held: _Held, payment: Payment) -> bool:
+def _may_be_older(seen: PaymentSnapshot, held: _Held, payment: Payment) -> bool:
     """Whether a refund of ours that the charge does not show may have moved since."""
-    if view.charge is None or payment.slot is not None:
+    if seen.charge is None or payment.slot is not None:
         return False
-    if view.charge.processor_refunds is None:
+    if seen.charge.processor_refunds is None:
         return payment.moved > payment.taken_back
-    return bool(held.unlisted) and not ids_fit(view.charge, held.owners, held.unlisted or ())
+    return bool(held.unlisted) and not ids_fit(seen.charge, held.owners, held.unlisted or ())
 
 
-def link_of(stored: Payment | None, after: Payment, view: PaymentView) -> tuple[RecordClaim, ...]:
+def link_of(
+    stored: Payment | None, after: Payment, seen: PaymentSnapshot
+) -> tuple[RecordClaim, ...]:
     """The claim on a Payment Record that the payment gets by this write, if it gets one."""
     record = after.payment_record
     if record is None or (stored is not None and stored.payment_record == record):
         return ()
-    return (RecordClaim(record, after.key, view.instead_of),)
+    return (RecordClaim(record, after.key, seen.instead_of),)
 
 
-def _linked(stored: Payment, view: PaymentView) -> Payment:
+def _linked(stored: Payment, seen: PaymentSnapshot) -> Payment:
     """The payment with the Payment Record that books it, if that is known or mended only now.
 
     A link under which no money moved, and what was captured by it, may have been a mistake. What
     the charge shows is captured, whatever Stripe alone showed at first.
     """
-    if view.payment_record is None:
+    if seen.payment_record is None:
         return stored
-    if stored.payment_record == view.payment_record:
-        is_certain = view.charge is not None or stored.is_unused
-        return replace(stored, captured=view.captured) if is_certain else stored
+    if stored.payment_record == seen.payment_record:
+        is_certain = seen.charge is not None or stored.is_unused
+        return replace(stored, captured=seen.captured) if is_certain else stored
     if stored.payment_record is not None and not stored.is_unused:
         return stored
-    return replace(stored, payment_record=view.payment_record, captured=view.captured)
+    return replace(stored, payment_record=seen.payment_record, captured=seen.captured)

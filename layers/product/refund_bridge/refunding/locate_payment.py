@@ -26,8 +26,9 @@ from refund_bridge.domain.errors import (
 from refund_bridge.domain.named_payments import NamedPayment, ids_named_by, named_in, not_linked
 from refund_bridge.domain.payment import PaymentKey, unlinked_payment_key
 from refund_bridge.domain.payment_record import PaymentRecord
-from refund_bridge.domain.payment_snapshot import PaymentView, Sighting
-from refund_bridge.domain.refund import STRIPE, ReferenceType, RefundRequest
+from refund_bridge.domain.payment_reference import PaymentReference
+from refund_bridge.domain.payment_snapshot import LocatedPayment, PaymentSnapshot
+from refund_bridge.domain.refund import STRIPE, ReferenceType
 from refund_bridge.ports.ledger import Ledger
 from refund_bridge.ports.processor import ChargeNotFoundError, Processor
 from refund_bridge.ports.runtime import Deadline, Together
@@ -69,7 +70,7 @@ class _Lead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkResolver:
+class PaymentLocator:
     """Follows a caller's reference to the Payment Record and the charge behind it.
 
     Attributes:
@@ -88,13 +89,19 @@ class LinkResolver:
     livemode: bool
     in_doubt: Callable[[str], bool]
 
-    def sight(
-        self, request: RefundRequest, claimed: PaymentKey | None, deadline: Deadline
-    ) -> Sighting:
-        """The payment that ``request`` names, read at Stripe and at the processor, and checked.
+    def locate(
+        self,
+        reference: PaymentReference,
+        claimed: PaymentKey | None,
+        deadline: Deadline,
+        *,
+        verify: VerifyCharge | None = None,
+    ) -> LocatedPayment:
+        """The payment that is named, read at Stripe and at the processor, and checked.
 
-        ``claimed`` is the payment that the ledger knows for the Payment Record, if any. Nothing is
-        written and nothing is sent that moves money.
+        ``claimed`` is the payment that the ledger knows for the Payment Record, if any. ``verify``
+        takes the place of ``verify_charge``, where what the charge shows is why it is read. Nothing
+        is written and nothing is sent that moves money.
 
         Raises:
             PaymentNotFoundError, PaymentNotLinkedError, PaymentLinkConflictError,
@@ -102,23 +109,25 @@ class LinkResolver:
             StripeUnavailableError, ProcessorUnavailableError: no usable answer in time.
             LedgerUnavailableError: the ledger could not be read.
         """
-        lead = self._lead(request, claimed, deadline)
+        if verify is not None:
+            return replace(self, verify_charge=verify).locate(reference, claimed, deadline)
+        lead = self._lead(reference, claimed, deadline)
         if isinstance(lead, _OwnLead):
-            return self._sight_stripes_own(lead, request, deadline)
+            return self._locate_stripes_own(lead, reference, deadline)
         try:
-            record, key, charge = self._read_as_linked(lead, request, deadline)
+            record, key, charge = self._read_as_linked(lead, reference, deadline)
         except ChargeNotFoundError as error:
             raise PaymentNotFoundError(
                 "The processor knows no payment of the id that the Stripe object carries."
             ) from error
         require_mode(record.livemode, livemode=self.livemode, named="The Payment Record")
         require_refundable_record(record)
-        require_amount_for_part(record.captured, request.amount, paid=lead.link.amount_paid)
-        require_currency(request.currency, record.currency)
+        require_amount_for_part(record.captured, reference.amount, paid=lead.link.amount_paid)
+        require_currency(reference.currency, record.currency)
         if charge is not None:
             key = PaymentKey(key.processor, charge.id)
             require_agreement(record, charge)
-        elif key.is_unlinked and not request.is_unlinked:
+        elif key.is_unlinked and not reference.is_unlinked:
             raise PaymentNotLinkedError(
                 "The Payment Record books unlinked refunds; it names no payment.",
                 details={
@@ -127,7 +136,7 @@ class LinkResolver:
                     "expected_in": [f"metadata.{key.processor}_payment_id"],
                 },
             )
-        view = PaymentView(
+        seen = PaymentSnapshot(
             key=key,
             payment_record=record.id,
             currency=record.currency,
@@ -135,16 +144,16 @@ class LinkResolver:
             in_book=record.amount_refunded,
             charge=charge,
         )
-        return Sighting(
-            view=view,
+        return LocatedPayment(
+            seen=seen,
             report_to=record.id,
             payment_intent=lead.payment_intent,
             invoice=lead.invoice,
         )
 
-    def _sight_stripes_own(
-        self, lead: _OwnLead, request: RefundRequest, deadline: Deadline
-    ) -> Sighting:
+    def _locate_stripes_own(
+        self, lead: _OwnLead, reference: PaymentReference, deadline: Deadline
+    ) -> LocatedPayment:
         """A payment that Stripe itself took: its charge is read, whatever ``verify_charge`` says.
 
         Nobody else tells what was captured. There is no record that a refund is reported to.
@@ -156,20 +165,20 @@ class LinkResolver:
                 if own.named_by is None
                 else not_linked_to_record(own.named_by)
             )
-        if request.processor not in (None, STRIPE):
+        if reference.processor not in (None, STRIPE):
             raise PaymentLinkConflictError(
-                f"Stripe itself took this payment, not {request.processor}.",
-                details={"charge": own.charge, "linked": STRIPE, "named": request.processor},
+                f"Stripe itself took this payment, not {reference.processor}.",
+                details={"charge": own.charge, "linked": STRIPE, "named": reference.processor},
             )
         try:
             with asking_processor():
                 charge = self.processors[STRIPE].charge(own.charge, deadline)
         except ChargeNotFoundError as error:
             raise PaymentNotFoundError(f"Stripe knows no charge {own.charge}.") from error
-        require_refundable_charge(charge, named=request.reference_type.value)
-        require_amount_for_part(charge.money.amount, request.amount, paid=own.amount_paid)
-        require_currency(request.currency, charge.money.currency)
-        view = PaymentView(
+        require_refundable_charge(charge, named=reference.kind.value)
+        require_amount_for_part(charge.money.amount, reference.amount, paid=own.amount_paid)
+        require_currency(reference.currency, charge.money.currency)
+        seen = PaymentSnapshot(
             key=PaymentKey(STRIPE, charge.id),
             payment_record=None,
             currency=charge.money.currency,
@@ -177,43 +186,42 @@ class LinkResolver:
             in_book=None,
             charge=charge,
         )
-        return Sighting(
-            view=view, report_to=None, payment_intent=charge.payment_intent, invoice=lead.invoice
+        return LocatedPayment(
+            seen=seen, report_to=None, payment_intent=charge.payment_intent, invoice=lead.invoice
         )
 
     def _lead(
-        self, request: RefundRequest, claimed: PaymentKey | None, deadline: Deadline
+        self, reference: PaymentReference, claimed: PaymentKey | None, deadline: Deadline
     ) -> _Lead | _OwnLead:
-        reference = request.report_to or request.reference_id
-        if request.reference_type in (ReferenceType.PAYMENT_RECORD, ReferenceType.PAYMENT_METHOD):
-            return _Lead(RecordLink(record_id=reference), claimed, known=claimed is not None)
-        if request.reference_type is ReferenceType.CHARGE:
-            return _OwnLead(StripesOwn(charge=reference))
-        if request.reference_type is ReferenceType.PAYMENT_INTENT:
-            return self._lead_of_intent(request, deadline)
-        return self._lead_of_invoice(request, deadline)
+        if reference.kind in (ReferenceType.PAYMENT_RECORD, ReferenceType.PAYMENT_METHOD):
+            return _Lead(RecordLink(record_id=reference.id), claimed, known=claimed is not None)
+        if reference.kind is ReferenceType.CHARGE:
+            return _OwnLead(StripesOwn(charge=reference.id))
+        if reference.kind is ReferenceType.PAYMENT_INTENT:
+            return self._lead_of_intent(reference, deadline)
+        return self._lead_of_invoice(reference, deadline)
 
-    def _lead_of_intent(self, request: RefundRequest, deadline: Deadline) -> _Lead | _OwnLead:
+    def _lead_of_intent(self, reference: PaymentReference, deadline: Deadline) -> _Lead | _OwnLead:
         with asking_stripe():
-            intent = self.stripe_reports.payment_intent(request.reference_id, deadline)
-        link = self._links.of_payment_intent(intent, deadline, charge=request.charge)
+            intent = self.stripe_reports.payment_intent(reference.id, deadline)
+        link = self._links.of_payment_intent(intent, deadline, charge=reference.charge)
         if isinstance(link, StripesOwn):
             return _OwnLead(link)
         claimed = self.ledger.payment_of_record(link.record_id)
         return _Lead(link, claimed, claimed is not None, payment_intent=intent.id)
 
-    def _lead_of_invoice(self, request: RefundRequest, deadline: Deadline) -> _Lead | _OwnLead:
+    def _lead_of_invoice(self, reference: PaymentReference, deadline: Deadline) -> _Lead | _OwnLead:
         with asking_stripe():
-            invoice = self.stripe_reports.invoice(request.reference_id, deadline)
+            invoice = self.stripe_reports.invoice(reference.id, deadline)
         link = self._links.of_invoice(invoice, deadline)
         if isinstance(link, StripesOwn):
             return _OwnLead(link, invoice=invoice.id)
         found = self._payments_in(invoice.metadata)
-        if len(found) > 1 and request.processor is None:
+        if len(found) > 1 and reference.processor is None:
             # Which of them it is may have been said by an earlier refund.
             claimed = self.ledger.payment_of_record(link.record_id)
             return _Lead(link, claimed, claimed is not None, invoice=invoice.id)
-        named = self._chosen(found, request.processor, invoice.id)
+        named = self._chosen(found, reference.processor, invoice.id)
         return _Lead(link, named, known=False, invoice=invoice.id)
 
     @property
@@ -235,19 +243,19 @@ class LinkResolver:
         return bool(named) or self.ledger.payment_of_record(record.id) is not None
 
     def _read_as_linked(
-        self, lead: _Lead, request: RefundRequest, deadline: Deadline
+        self, lead: _Lead, reference: PaymentReference, deadline: Deadline
     ) -> tuple[PaymentRecord, PaymentKey, Charge | None]:
         """As ``_read``; a link under which no money moved gives way to the metadata.
 
         What they name instead is read, whatever ``verify_charge`` says.
         """
         try:
-            return self._read(lead, request, deadline)
+            return self._read(lead, reference, deadline)
         except (PaymentLinkConflictError, ChargeNotFoundError):
             if not lead.known or lead.key is None or not self._is_unused(lead.key):
                 raise
             record, key, charge = self._read(
-                replace(lead, key=None, known=False), request, deadline
+                replace(lead, key=None, known=False), reference, deadline
             )
             if charge is None and self._is_shown(key):
                 charge = self._charge(key, deadline)
@@ -258,13 +266,13 @@ class LinkResolver:
         return payment is not None and payment.is_unused
 
     def _read(
-        self, lead: _Lead, request: RefundRequest, deadline: Deadline
+        self, lead: _Lead, reference: PaymentReference, deadline: Deadline
     ) -> tuple[PaymentRecord, PaymentKey, Charge | None]:
         """The record and the charge; side by side when the charge's id is known beforehand."""
         named = lead.key
         if named is None:
             record = self._record(lead, deadline)
-            key, charge = self._resolve(record, request, deadline)
+            key, charge = self._resolve(record, reference, deadline)
         elif self._reads_charge(named, known=lead.known):
             record, charge = self.together.both(
                 lambda: self._record(lead, deadline),
@@ -272,10 +280,10 @@ class LinkResolver:
             )
             # An invoice may name what the customer was asked to pay.
             spelt = replace(named, charge_id=charge.id) if charge and not lead.known else named
-            key = self._agreed(spelt, record, request, deadline)
+            key = self._agreed(spelt, record, reference, deadline)
         else:
             record = self._record(lead, deadline)
-            key = self._agreed(named, record, request, deadline)
+            key = self._agreed(named, record, reference, deadline)
             is_in_doubt = lead.known and self._is_another_amount(key, record)
             charge = self._charge(key, deadline) if is_in_doubt else None
         return record, key, charge
@@ -325,10 +333,14 @@ class LinkResolver:
         return next(iter(found.values()), None)
 
     def _agreed(
-        self, key: PaymentKey, record: PaymentRecord, request: RefundRequest, deadline: Deadline
+        self,
+        key: PaymentKey,
+        record: PaymentRecord,
+        reference: PaymentReference,
+        deadline: Deadline,
     ) -> PaymentKey:
         """``key``, unless the record's metadata name another charge, or the caller another door."""
-        found, asked = self._payments_in(record.metadata), request.processor
+        found, asked = self._payments_in(record.metadata), reference.processor
         if asked not in (None, key.processor):
             raise PaymentLinkConflictError(
                 f"The payment is linked to {key.processor}, not to {asked}.",
@@ -368,15 +380,15 @@ class LinkResolver:
     def _resolve(
         self,
         record: PaymentRecord,
-        request: RefundRequest,
+        reference: PaymentReference,
         deadline: Deadline,
     ) -> tuple[PaymentKey, Charge | None]:
         """The charge by the record's own metadata, else by its payment reference."""
-        asked = request.processor
+        asked = reference.processor
         key = self._chosen(self._payments_in(record.metadata), asked, record.id)
         if key is not None and not self._reads_charge(key, known=False):
             return key, None
-        if key is None and request.is_unlinked and asked is not None:
+        if key is None and reference.is_unlinked and asked is not None:
             return unlinked_payment_key(asked, record.id), None
         # The reference holds a charge id in some integrations and a payment request's in others,
         # so only the processor can tell: it is read whatever ``verify_charge`` says.

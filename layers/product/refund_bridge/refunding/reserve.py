@@ -26,7 +26,7 @@ from refund_bridge.domain.errors import (
 from refund_bridge.domain.money import AmountNotRepresentableError, Money, require_representable
 from refund_bridge.domain.outcome import report_at_birth
 from refund_bridge.domain.payment import Payment, follow, payment_key_of, revision_after
-from refund_bridge.domain.payment_snapshot import Sighting
+from refund_bridge.domain.payment_snapshot import LocatedPayment
 from refund_bridge.domain.refund import Refund, RefundType
 from refund_bridge.domain.state_machine import PUBLIC_STATUS, Event, State
 from refund_bridge.domain.transitions import Why, born, transition
@@ -91,7 +91,11 @@ class Reservation:
     payout_day_max: int = 0
 
     def reserve(
-        self, command: CreateRefund, before: Refund | None, seen: Sighting, deadline: Deadline
+        self,
+        command: CreateRefund,
+        before: Refund | None,
+        located: LocatedPayment,
+        deadline: Deadline,
     ) -> Stored:
         """Hold the amount and write the intent; on return both are durable.
 
@@ -109,31 +113,31 @@ class Reservation:
             OutcomeUnknownError: the ledger did not say whether the intent was written.
             LedgerUnavailableError: the ledger could not be read; nothing was written.
         """
-        _require_same_payment(before, seen)
+        _require_same_payment(before, located)
         _require_attempts_left(before)
         for _ in range(RESERVE_ATTEMPTS):
             try:
-                learnt = self.learn(seen.view, deadline, sending=command.refund_id)
+                learnt = self.learn(located.seen, deadline, sending=command.refund_id)
                 before = self._still_ours(command, before) if learnt.followed else before
                 if learnt.stored is not None:
-                    require_link(learnt.current, seen)
+                    require_link(learnt.current, located)
                     self._require_turn(learnt.stored, command, before)
                 amount = self._amount(command, before, learnt.current)
-                after = self._intent(command, before, seen, amount, learnt.snapshot)
-                return self._commit(command, before, after, learnt, seen)
+                after = self._intent(command, before, located, amount, learnt.snapshot)
+                return self._commit(command, before, after, learnt, located)
             except ClaimConflictError as error:
                 if not isinstance(error.claim, RecordClaim):
                     # Somebody else has imported the same processor refund meanwhile.
                     before = self._still_ours(command, before)
                     continue
-                if (mended := self.learn.mended(seen.view)) is not None:
-                    seen = replace(seen, view=mended)
+                if (mended := self.learn.mended(located.seen)) is not None:
+                    located = replace(located, seen=mended)
                     continue
                 raise PaymentLinkConflictError(
                     "The Payment Record is linked to another charge.",
                     details={
-                        "payment_record": seen.view.payment_record,
-                        "charge": seen.key.charge_id,
+                        "payment_record": located.seen.payment_record,
+                        "charge": located.key.charge_id,
                     },
                 ) from error
             except PayoutsReachedError as error:
@@ -152,13 +156,13 @@ class Reservation:
         before: Refund | None,
         after: Refund,
         learnt: Learnt,
-        seen: Sighting,
+        located: LocatedPayment,
     ) -> Stored:
         stored, reserved = learnt.stored, follow(learnt.current, before, after)
         write = Commit(
             refunds=(RefundWrite(before, after),),
-            payments=(PaymentWrite(stored, reserved), *self.learn.released(seen.view)),
-            claims=link_of(stored, reserved, seen.view),
+            payments=(PaymentWrite(stored, reserved), *self.learn.released(located.seen)),
+            claims=link_of(stored, reserved, located.seen),
             payouts=self._counted(before, after),
         )
         try:
@@ -233,7 +237,7 @@ class Reservation:
         self,
         command: CreateRefund,
         before: Refund | None,
-        seen: Sighting,
+        located: LocatedPayment,
         amount: int,
         snapshot: tuple[str, ...] | None,
     ) -> Refund:
@@ -242,7 +246,7 @@ class Reservation:
             at_ms=now_ms,
             cause="reserved",
             actor=command.actor,
-            evidence={"amount": amount, "currency": seen.view.currency},
+            evidence={"amount": amount, "currency": located.seen.currency},
         )
         if before is not None:
             attempt = self._attempt(command, before.attempt + 1, now_ms, snapshot, before.processor)
@@ -253,14 +257,14 @@ class Reservation:
             request=command.request,
             source=command.source,
             state=State.SUBMITTING,
-            processor=seen.key.processor,
-            processor_payment_id=seen.key.charge_id,
-            payment_record=seen.report_to,
-            payment_intent=seen.payment_intent,
-            invoice=seen.invoice,
-            report=report_at_birth(seen.key),
+            processor=located.key.processor,
+            processor_payment_id=located.key.charge_id,
+            payment_record=located.report_to,
+            payment_intent=located.payment_intent,
+            invoice=located.invoice,
+            report=report_at_birth(located.key),
             amount=amount,
-            currency=seen.view.currency,
+            currency=located.seen.currency,
             created_at_ms=now_ms,
             updated_at_ms=now_ms,
             idempotency_key=command.idempotency_key,
@@ -268,7 +272,7 @@ class Reservation:
         if command.request.refund_type is RefundType.SCHEDULED:
             waiting = replace(new, token=command.token, next_check_ms=now_ms)
             return born(waiting, Event.ACCEPT_SCHEDULED, why)
-        attempt = self._attempt(command, 1, now_ms, snapshot, seen.key.processor)
+        attempt = self._attempt(command, 1, now_ms, snapshot, located.key.processor)
         return born(replace(new, **attempt), Event.ACCEPT_INSTANT, why)
 
     def _attempt(
@@ -329,29 +333,29 @@ def _day_of(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms // 1000, UTC).date().isoformat()
 
 
-def require_link(payment: Payment, seen: Sighting) -> None:
+def require_link(payment: Payment, located: LocatedPayment) -> None:
     """Refuse a charge that the ledger knows as another record's, or with another amount.
 
     Raises:
         PaymentLinkConflictError: Stripe's record is not the payment's, or shows another amount.
     """
-    view = seen.view
-    if payment.payment_record != view.payment_record:
+    seen = located.seen
+    if payment.payment_record != seen.payment_record:
         raise PaymentLinkConflictError(
             "The charge is linked to another Payment Record.",
             details={
-                "charge": seen.key.charge_id,
+                "charge": located.key.charge_id,
                 "linked": payment.payment_record,
-                "named": view.payment_record,
+                "named": seen.payment_record,
             },
         )
-    if (payment.currency, payment.captured) != (view.currency, view.captured):
+    if (payment.currency, payment.captured) != (seen.currency, seen.captured):
         raise PaymentLinkConflictError(
             "Stripe shows another captured amount than when the payment was first seen.",
             details={
-                "payment_record": view.payment_record,
+                "payment_record": seen.payment_record,
                 "first_seen": payment.captured,
-                "captured_amount": view.captured,
+                "captured_amount": seen.captured,
             },
         )
 
@@ -364,10 +368,10 @@ def _require_attempts_left(before: Refund | None) -> None:
         )
 
 
-def _require_same_payment(before: Refund | None, seen: Sighting) -> None:
+def _require_same_payment(before: Refund | None, located: LocatedPayment) -> None:
     """A refund belongs to the charge that it was first reserved on, whatever leads there now."""
-    if before is not None and payment_key_of(before) != seen.key:
+    if before is not None and payment_key_of(before) != located.key:
         raise PaymentLinkConflictError(
             "The payment leads to another charge than when this refund was first asked for.",
-            details={"linked": before.processor_payment_id, "named": seen.key.charge_id},
+            details={"linked": before.processor_payment_id, "named": located.key.charge_id},
         )

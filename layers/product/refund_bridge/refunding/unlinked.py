@@ -8,19 +8,20 @@ ledger under a payment of its own, of just its amount, and Stripe is not told of
 
 from refund_bridge.domain.errors import InvalidRequestError
 from refund_bridge.domain.payment import PaymentKey, unlinked_payment_key
-from refund_bridge.domain.payment_snapshot import PaymentView, Sighting
+from refund_bridge.domain.payment_reference import payment_named_by
+from refund_bridge.domain.payment_snapshot import LocatedPayment, PaymentSnapshot
 from refund_bridge.domain.refund import RefundRequest
 from refund_bridge.ports.runtime import Deadline
-from refund_bridge.refunding.locate_payment import LinkResolver
+from refund_bridge.refunding.locate_payment import PaymentLocator
 
 
-def sight_unlinked(
-    resolver: LinkResolver,
+def locate_unlinked(
+    locator: PaymentLocator,
     refund_id: str,
     request: RefundRequest,
     claimed: PaymentKey | None,
     deadline: Deadline,
-) -> Sighting:
+) -> LocatedPayment:
     """What stands for the payment; nothing is written and nothing is sent that moves money.
 
     ``claimed`` is the payment that the ledger knows for the record that is named, if any.
@@ -29,16 +30,16 @@ def sight_unlinked(
         InvalidRequestError: the processor sends no money without a payment, or something is left
             open.
         PaymentNotLinkedError: no such processor is set up.
-        RefundBridgeError: the record cannot take the report; as ``LinkResolver.sight``.
+        RefundBridgeError: the record cannot take the report; as ``PaymentLocator.locate``.
     """
     name, amount, currency = request.processor, request.amount, request.currency
     if name is None or amount is None or currency is None:
         raise _invalid("payment_method", "needs processor, amount and currency beside it")
-    if not resolver.processor(name).capabilities.unlinked:
+    if not locator.processor(name).capabilities.unlinked:
         raise _invalid("processor", f"{name} sends no money without a payment")
     if request.report_to is not None:
-        return resolver.sight(request, claimed, deadline)
-    view = PaymentView(
+        return locator.locate(payment_named_by(request), claimed, deadline)
+    seen = PaymentSnapshot(
         key=unlinked_payment_key(name, refund_id),
         payment_record=None,
         currency=currency,
@@ -46,7 +47,7 @@ def sight_unlinked(
         in_book=None,
         charge=None,
     )
-    return Sighting(view=view, report_to=None)
+    return LocatedPayment(seen=seen, report_to=None)
 
 
 def _invalid(path: str, reason: str) -> InvalidRequestError:

@@ -11,7 +11,7 @@ from refund_bridge.domain.charge import Charge
 from refund_bridge.domain.errors import ProcessorUnavailableError
 from refund_bridge.domain.payment import Payment, PaymentKey, recounted
 from refund_bridge.domain.payment_record import PaymentRecord
-from refund_bridge.domain.payment_snapshot import PaymentView
+from refund_bridge.domain.payment_snapshot import PaymentSnapshot
 from refund_bridge.domain.record_lines import lines_of
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.stripe_knows import Line, unexplained
@@ -101,13 +101,13 @@ class ReadSums:
             raise LedgerConflictError(f"the refunds of {payment.key.charge_id} are changing")
         lines = lines_of(found.values(), now_ms=now_ms, grace_ms=self.grace_ms)
         gap = unexplained(record.amount_refunded, lines, counted.accepted_excess)
-        seen = replace(counted, unexplained=gap)
-        if seen != now:
-            self.ledger.commit(Commit(payments=(PaymentWrite(now, seen),)))
-            seen = replace(seen, revision=now.revision + 1)
+        after = replace(counted, unexplained=gap)
+        if after != now:
+            self.ledger.commit(Commit(payments=(PaymentWrite(now, after),)))
+            after = replace(after, revision=now.revision + 1)
         return Sums(
             record=record,
-            payment=seen,
+            payment=after,
             refunds=found,
             lines=lines,
             unexplained=gap,
@@ -132,7 +132,7 @@ class ReadSums:
                 charge = processor.charge(payment.key.charge_id, deadline)
         except ChargeNotFoundError:
             return self._again(payment.key), {}, None
-        view = PaymentView(
+        seen = PaymentSnapshot(
             key=payment.key,
             payment_record=payment.payment_record,
             currency=payment.currency,
@@ -140,8 +140,8 @@ class ReadSums:
             in_book=record.amount_refunded,
             charge=charge,
         )
-        learnt = self.learn(view, deadline)
-        kept = self.learn.keep(learnt, view)
+        learnt = self.learn(seen, deadline)
+        kept = self.learn.keep(learnt, seen)
         imports = {one.id: one for one in learnt.imports}
         return kept or self._again(payment.key), imports, charge
 

@@ -17,7 +17,7 @@ from refund_bridge.domain.evidence import (
 )
 from refund_bridge.domain.instruction import Accepted
 from refund_bridge.domain.outcome import after_processor_refund
-from refund_bridge.domain.payment_snapshot import PaymentView
+from refund_bridge.domain.payment_snapshot import PaymentSnapshot
 from refund_bridge.domain.refund import FOUND, HANDED_OVER_AGAIN, Failure, Refund
 from refund_bridge.domain.state_machine import Event, State
 from refund_bridge.domain.transitions import noted, transition
@@ -94,7 +94,7 @@ def find_out(settling: Settling, stored: Stored, deadline: Deadline) -> Settled:
 def _learn(settling: Settling, stored: Stored, deadline: Deadline, charge: Charge) -> None:
     """What the charge shows of other refunds; this one has the slot, so nothing is imported."""
     payment = stored.payment
-    view = PaymentView(
+    seen = PaymentSnapshot(
         key=payment.key,
         payment_record=payment.payment_record,
         currency=payment.currency,
@@ -103,7 +103,7 @@ def _learn(settling: Settling, stored: Stored, deadline: Deadline, charge: Charg
         charge=charge,
     )
     try:
-        followed = settling.learn(view, deadline).followed
+        followed = settling.learn(seen, deadline).followed
     except ProcessorUnavailableError as error:
         # Somebody else has freed the slot meanwhile, and the payment could not be read once more.
         raise LedgerConflictError(f"{payment.key.charge_id} was not read again") from error

@@ -179,5 +179,5 @@ def mended_link_not_found() -> Iterator[None]:
     def keep(*_: Any) -> bool:
         return False
 
-    with patch.object(LearnFromCharge, "_book", keep):
+    with patch.object(LearnFromCharge, "_give_record", keep):
         yield

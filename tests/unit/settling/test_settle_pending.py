@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
+
 from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import Accepted
 from refund_bridge.domain.money import Money
+from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.refunding.record_outcome import Stored
 from refund_bridge.reporting.report import Reported
@@ -56,6 +59,22 @@ class TestPending:
 
 class TestFollowingUp:
     """The processor refund is known, and not done."""
+
+    def test_what_was_taken_is_not_read_once_more(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        refund = pending(world)
+        read: list[str] = []
+        ledger_refund = world.ledger.refund
+
+        def noted(refund_id: str) -> Refund | None:
+            read.append(refund_id)
+            return ledger_refund(refund_id)
+
+        monkeypatch.setattr(world.ledger, "refund", noted)
+        # When it is settled, then taking it was the one time that the ledger was asked for it
+        assert world.settle(refund.id, world.deadline()) is Settled.HELD
+        assert read == []
 
     def test_one_that_is_still_pending_is_held(self, world: World) -> None:
         pending(world)

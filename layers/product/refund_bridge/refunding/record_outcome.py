@@ -216,7 +216,7 @@ class Recorder:
         refund = self.ledger.refund(refund_id)
         if refund is None:
             raise _not_whole(refund_id)
-        return self._with_payment(refund)
+        return self.with_payment(refund)
 
     def read_named(self, refund_id: str) -> Stored:
         """The refund that a person names, and its payment.
@@ -225,9 +225,10 @@ class Recorder:
             RefundNotFoundError: there is no such refund.
             LedgerUnavailableError: as ``read``.
         """
-        return self._with_payment(refund_named(self.ledger, refund_id))
+        return self.with_payment(refund_named(self.ledger, refund_id))
 
-    def _with_payment(self, refund: Refund) -> Stored:
+    def with_payment(self, refund: Refund) -> Stored:
+        """A refund that was just read or taken, and its payment; raises as ``read``."""
         payment = self.ledger.payment(payment_key_of(refund))
         if payment is None:
             raise _not_whole(refund.id)

@@ -54,7 +54,7 @@ class SettleRefund(Settling):
         if refund is None:
             return Settled.NOTHING_DUE
         try:
-            return self._settle(self.recorder.read(refund_id), deadline)
+            return self._settle(self.recorder.with_payment(refund), deadline)
         except (LedgerConflictError, TakenByAnotherCallError):
             # Somebody else wrote meanwhile; what is still due then is found by the next run.
             return Settled.HELD

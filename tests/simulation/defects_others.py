@@ -248,7 +248,7 @@ def failed_imports_are_not_looked_after() -> Iterator[None]:
         yield
 
 
-@defect(caught_at=52361)
+@defect(caught_at=1179)
 def a_list_that_does_not_name_it_tells_what_became_of_it() -> Iterator[None]:
     """A refund that its payment lists under another id is not looked up by its own."""
     with patch.object(Looked, "followed", lambda looked, _: looked.listed is not None):

@@ -10,20 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from refund_bridge.domain.errors import (
-    AmountRefusedError,
-    CurrencyMismatchError,
-    IdempotencyKeyRequiredError,
-    IdempotencyKeyReusedError,
-    InvalidRequestError,
-    PayloadTooLargeError,
-    PaymentLinkConflictError,
-    PaymentNotFoundError,
-    PaymentNotLinkedError,
-    PaymentNotRefundableError,
-    RefundAmountExceededError,
-    RefundRejectedError,
-)
+from refund_bridge.domain.errors import IdempotencyKeyReusedError, final_codes
 from refundctl.exits import UnreachableError
 from refundctl.refunding.service import Service, ServiceAnswer
 from refundctl.refunding.wish import Wish
@@ -32,23 +19,7 @@ WAIT_S: Final = 2
 WAIT_S_MAX: Final = 30
 # The service's own final words about one refund. After every other answer nothing is known of it:
 # the answer may come from a proxy, or from an address that is not the service's.
-REFUSALS: Final = frozenset(
-    error.code
-    for error in (
-        AmountRefusedError,
-        CurrencyMismatchError,
-        IdempotencyKeyRequiredError,
-        IdempotencyKeyReusedError,
-        InvalidRequestError,
-        PayloadTooLargeError,
-        PaymentLinkConflictError,
-        PaymentNotFoundError,
-        PaymentNotLinkedError,
-        PaymentNotRefundableError,
-        RefundAmountExceededError,
-        RefundRejectedError,
-    )
-)
+REFUSALS: Final = final_codes()
 # So an address answers that takes no refunds: no other row is taken there either.
 NO_ROUTE: Final = frozenset({404, 405, 415})
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from refund_bridge.domain.errors import (
+    ForbiddenError,
     IdempotencyKeyReusedError,
     InvalidRequestError,
     KeyInUseError,
@@ -16,7 +17,7 @@ from refund_bridge.domain.errors import (
 )
 from refund_bridge.domain.refund import RefundType, Source
 from refund_bridge.domain.state_machine import State
-from refund_bridge.events.accept import REFUSED, AcceptRefund, Asked, Letter, RefuseRequest
+from refund_bridge.events.accept import AcceptRefund, Asked, Letter, RefuseRequest
 from refund_bridge.ports.ledger import LedgerUnavailableError
 from refund_bridge.ports.queues import DeadLettersError
 from refund_bridge.refunding.execute import Answer
@@ -24,6 +25,7 @@ from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.processor_fates import NotSent, RequestLost
 from tests.fakes.world import STAGE, STEP_MS, World
+from tests.unit.domain.test_errors import FINAL
 
 
 def accept(world: World, key: str, *, source: str = "demo.orders", **asked: Any) -> Answer:
@@ -192,7 +194,7 @@ def test_what_can_never_be_accepted_is_told_and_set_aside_with_its_reason(
     ]
 
 
-@pytest.mark.parametrize("kind", REFUSED)
+@pytest.mark.parametrize("kind", [*FINAL, ForbiddenError])
 def test_every_final_refusal_is_set_aside_at_once(
     refusals: Refusals, kind: type[RefundBridgeError]
 ) -> None:

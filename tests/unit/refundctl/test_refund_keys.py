@@ -93,9 +93,9 @@ def test_the_same_refund_again_is_told_as_a_replay(operator: Operator, service: 
 
 @pytest.mark.parametrize("order", [1, -1], ids=["key first", "key last"])
 def test_equal_rows_of_which_one_has_a_key_are_refused(
-    world: World, operator: Operator, service: InProcess, file: Path, instruction: int
+    world: World, operator: Operator, service: InProcess, file: Path, order: int
 ) -> None:
-    rows = ["pr_b0,1.00,sgd,o-1\n", "pr_b0,1.00,sgd,\n"][::instruction]
+    rows = ["pr_b0,1.00,sgd,o-1\n", "pr_b0,1.00,sgd,\n"][::order]
     file.write_text("payment,amount,currency,key\n" + "".join(rows))
     ended = operator(line_of(file))
     assert (ended.exit_code, paid(world)) == (Exit.REFUSED, [])

@@ -13,6 +13,7 @@ from refund_bridge.domain.errors import (
     ProcessorUnavailableError,
     RefundAmountExceededError,
     RefundBridgeError,
+    StripeUnavailableError,
 )
 from refund_bridge.domain.refund import RefundType
 from refund_bridge.domain.state_machine import State
@@ -121,6 +122,7 @@ class TestScheduled:
             AttemptsSpentError,
             CurrencyMismatchError,
             PaymentLinkConflictError,
+            PaymentNotFoundError,
             PaymentNotLinkedError,
             PaymentNotRefundableError,
             RefundAmountExceededError,
@@ -146,13 +148,15 @@ class TestScheduled:
         assert (line.cause, line.evidence) == ("cannot_be_sent", {"code": error.code})
         assert (world.payment().held, world.payment().waiting) == (0, ())
 
-    @pytest.mark.parametrize("error", [ProcessorUnavailableError, PaymentNotFoundError])
+    @pytest.mark.parametrize("error", [ProcessorUnavailableError, StripeUnavailableError])
     def test_what_waiting_may_mend_is_tried_again(
         self, world: World, error: type[RefundBridgeError]
     ) -> None:
         world.refund("k", amount=1, refund_type=SCHEDULED)
         self.meets(world, error("Not now."))
-        assert settle(world) is Settled.HELD
+        first_ms = world.clock.now_ms()
+        while world.clock.now_ms() - first_ms < 2 * 24 * 60 * STEP_MS:
+            assert settle_when_due(world) is Settled.HELD
         assert world.stored("k").state is State.REQUESTED
 
     def meets(self, world: World, error: Exception) -> None:

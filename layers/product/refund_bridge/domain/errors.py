@@ -31,8 +31,8 @@
     ├── KeysUnavailableError              503 service_unavailable      nothing was executed
     └── OutcomeUnknownError               500 internal_error           outcome: unknown
 
-Every class but ``KeyInUseError`` and ``OutcomeUnknownError`` promises that nothing moved. The codes
-are the contract's; which HTTP status says them stands in ``http/answers.py``.
+Each class says whether it is final and whether it promises that nothing moved. The codes are the
+contract's; which HTTP status says them stands in ``http/answers.py``.
 """
 
 from collections.abc import Mapping
@@ -47,6 +47,8 @@ class RefundBridgeError(Exception):
 
     Attributes:
         code: the contract's machine-readable code.
+        final: whether to ask for the same refund again comes to the same, so that no waiting helps.
+        moved_nothing: whether it promises that nothing moved; else nothing is known of the refund.
         message: one sentence for a person.
         param: which part of the request it is about, in Stripe's words; ``None``: no single one.
         details: facts that help to act; never a secret, never a customer's data.
@@ -54,6 +56,8 @@ class RefundBridgeError(Exception):
     """
 
     code: ClassVar[str] = "internal_error"
+    final: ClassVar[bool] = False
+    moved_nothing: ClassVar[bool] = True
     param: str | None = None
 
     def __init__(
@@ -75,6 +79,7 @@ class InvalidRequestError(RefundBridgeError):
     """The request is not of the contract's form; ``details.fields`` lists path and reason."""
 
     code = "invalid_request"
+    final = True
 
     def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message, details=details)
@@ -91,18 +96,21 @@ class IdempotencyKeyRequiredError(RefundBridgeError):
     """Neither the header nor the body names the refund."""
 
     code = "idempotency_key_required"
+    final = True
 
 
 class IdempotencyKeyReusedError(RefundBridgeError):
     """The key names a refund that was asked for with another request."""
 
     code = "idempotency_key_reused"
+    final = True
 
 
 class KeyInUseError(RefundBridgeError):
     """Another call is sending this very refund right now."""
 
     code = "idempotency_key_in_use"
+    moved_nothing = False
 
 
 class UnauthorizedError(RefundBridgeError):
@@ -139,6 +147,7 @@ class PayloadTooLargeError(RefundBridgeError):
     """The body is larger than the contract allows."""
 
     code = "payload_too_large"
+    final = True
 
 
 class UnsupportedMediaTypeError(RefundBridgeError):
@@ -151,24 +160,28 @@ class PaymentNotFoundError(RefundBridgeError):
     """Stripe or the processor does not know the payment."""
 
     code = "payment_not_found"
+    final = True
 
 
 class PaymentNotLinkedError(RefundBridgeError):
     """The Stripe object does not say which payment of the processor it books."""
 
     code = "payment_not_linked"
+    final = True
 
 
 class PaymentLinkConflictError(RefundBridgeError):
     """Stripe, the processor and the ledger disagree on which charge this is; nothing was sent."""
 
     code = "payment_link_conflict"
+    final = True
 
 
 class PaymentNotRefundableError(RefundBridgeError):
     """Never captured, canceled, failed, or nothing left."""
 
     code = "payment_not_refundable"
+    final = True
 
 
 class PaymentBusyError(RefundBridgeError):
@@ -181,6 +194,7 @@ class RefundAmountExceededError(RefundBridgeError):
     """More than remains refundable."""
 
     code = "refund_amount_exceeded"
+    final = True
     param = "amount"
 
 
@@ -188,6 +202,7 @@ class CurrencyMismatchError(RefundBridgeError):
     """The currency asked for, or the processor's, is not the payment's."""
 
     code = "currency_mismatch"
+    final = True
     param = "currency"
 
 
@@ -195,6 +210,7 @@ class AmountRefusedError(RefundBridgeError):
     """An amount that the processor or Stripe cannot be told exactly."""
 
     code = "amount_not_representable"
+    final = True
     param = "amount"
 
 
@@ -202,12 +218,14 @@ class RefundRejectedError(RefundBridgeError):
     """The processor refused; final, and the key is spent."""
 
     code = "refund_rejected"
+    final = True
 
 
 class AttemptsSpentError(RefundBridgeError):
     """Every attempt allowed under this key certainly moved nothing; the key is spent."""
 
     code = "refund_rejected"
+    final = True
 
 
 class RefundNotFoundError(RefundBridgeError):
@@ -244,9 +262,15 @@ class OutcomeUnknownError(RefundBridgeError):
     """Whether the refund was accepted cannot be said now: repeat with the same key."""
 
     code = "internal_error"
+    moved_nothing = False
 
     def __init__(self, message: str) -> None:
         super().__init__(message, details={"outcome": "unknown"})
+
+
+def final_codes() -> frozenset[str]:
+    """The codes of what is final."""
+    return frozenset(error.code for error in RefundBridgeError.__subclasses__() if error.final)
 
 
 def _in_brackets(path: str) -> str:

@@ -10,26 +10,12 @@ later comes back, a bounded number of times. A request is in one of these places
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TypeGuard
 
 from refund_bridge.domain.errors import (
-    AmountRefusedError,
-    AttemptsSpentError,
-    CurrencyMismatchError,
     ForbiddenError,
-    IdempotencyKeyRequiredError,
-    IdempotencyKeyReusedError,
-    InvalidRequestError,
-    PaymentBusyError,
-    PaymentLinkConflictError,
-    PaymentNotFoundError,
-    PaymentNotLinkedError,
-    PaymentNotRefundableError,
     ProcessorUnavailableError,
-    RateLimitedError,
-    RefundAmountExceededError,
     RefundBridgeError,
-    StripeUnavailableError,
 )
 from refund_bridge.domain.refund import RefundRequest, RefundType, Source, refund_id_of
 from refund_bridge.domain.state_machine import State
@@ -39,30 +25,6 @@ from refund_bridge.ports.queues import DeadLetters
 from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.refunding.command import CreateRefund
 from refund_bridge.refunding.execute import Answer, ExecuteRefund
-
-# No waiting mends these.
-REFUSED: Final = (
-    AmountRefusedError,
-    AttemptsSpentError,
-    CurrencyMismatchError,
-    ForbiddenError,
-    IdempotencyKeyRequiredError,
-    IdempotencyKeyReusedError,
-    InvalidRequestError,
-    PaymentLinkConflictError,
-    PaymentNotFoundError,
-    PaymentNotLinkedError,
-    PaymentNotRefundableError,
-    RefundAmountExceededError,
-)
-# Waiting may mend these, and they promise that nothing moved: at the end they are refusals, too.
-# Of everything else it is not known whether the refund was accepted after all.
-NOTHING_MOVED: Final = (
-    PaymentBusyError,
-    ProcessorUnavailableError,
-    RateLimitedError,
-    StripeUnavailableError,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +77,7 @@ class AcceptRefund:
         at once.
 
         Raises:
-            RefundBridgeError: the contract's errors; ``REFUSED`` are for good.
+            RefundBridgeError: the contract's errors; see ``RefuseRequest``.
             LedgerUnavailableError: the ledger could not be read or written.
         """
         command = CreateRefund(
@@ -152,10 +114,10 @@ class RefuseRequest:
         Raises:
             DeadLettersError: it may not have been set aside; it must come back.
         """
-        refused = isinstance(error, REFUSED)
+        refused = _is_refused(error)
         if not refused and not last:
             return False
-        told = isinstance(error, REFUSED + NOTHING_MOVED) and self._tell(letter, error, deadline)
+        told = _moved_nothing(error) and self._tell(letter, error, deadline)
         if refused and not told and not last:
             return False
         self.dead_letters.set_aside(letter.body, _reasons(letter, error, told=told))
@@ -175,8 +137,20 @@ class RefuseRequest:
         return not self.bus.publish([refusal], deadline)
 
 
+def _is_refused(error: Exception) -> bool:
+    """Whether no waiting mends it: who sends an event cannot be given another right to."""
+    return isinstance(error, RefundBridgeError) and (
+        error.final or isinstance(error, ForbiddenError)
+    )
+
+
+def _moved_nothing(error: Exception) -> TypeGuard[RefundBridgeError]:
+    """Whether it promises that; of everything else it is not known what was accepted."""
+    return isinstance(error, RefundBridgeError) and error.moved_nothing
+
+
 def _reasons(letter: Letter, error: Exception, *, told: bool) -> Mapping[str, str]:
-    is_known = isinstance(error, REFUSED + NOTHING_MOVED)
+    is_known = _moved_nothing(error)
     reasons = {
         "reason_code": _code(error),
         # The text of a defect may hold anything; the log has its trace.

@@ -3,15 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from refund_bridge.domain.errors import (
-    AttemptsSpentError,
-    CurrencyMismatchError,
-    PaymentLinkConflictError,
-    PaymentNotLinkedError,
-    PaymentNotRefundableError,
-    RefundAmountExceededError,
-    RefundBridgeError,
-)
+from refund_bridge.domain.errors import RefundBridgeError, final_codes
 from refund_bridge.domain.refund import Failure, Refund
 from refund_bridge.domain.state_machine import Event, State
 from refund_bridge.domain.transitions import transition
@@ -21,15 +13,6 @@ from refund_bridge.settling.settling import ACTOR, NOT_SET_UP, REVIEW_STEPS, Set
 
 # Between a refusal that a scheduled refund met and what kept it from asking once more.
 THEN: Final = "; then "
-# What waiting seldom mends: a scheduled refund that meets the same of these for a day is canceled.
-HOPELESS: Final = (
-    AttemptsSpentError,
-    CurrencyMismatchError,
-    PaymentLinkConflictError,
-    PaymentNotLinkedError,
-    PaymentNotRefundableError,
-    RefundAmountExceededError,
-)
 
 
 def run_scheduled(settling: Settling, stored: Stored, deadline: Deadline) -> Settled:
@@ -42,9 +25,9 @@ def run_scheduled(settling: Settling, stored: Stored, deadline: Deadline) -> Set
         return settling.hold(stored, NOT_SET_UP)
     try:
         done = settling.execute.run_scheduled(stored, deadline, ACTOR)
-    except HOPELESS as error:
-        return _refused(settling, stored, error)
     except RefundBridgeError as error:
+        if error.final:
+            return _refused(settling, stored, error)
         return settling.hold(stored, _beside_refusal(refund, error))
     if done.refund.state is State.REQUESTED:
         return settling.hold(done, "deferred")
@@ -82,5 +65,5 @@ def _beside_refusal(refund: Refund, error: RefundBridgeError) -> str:
     That a provider cannot be asked for a while is no sign that it would not refuse any more.
     """
     result, refusal = f"not begun: {error.code}", _refusal_of(refund)
-    was_refused = refusal in {f"not begun: {kind.code}" for kind in HOPELESS}
+    was_refused = refusal in {f"not begun: {code}" for code in final_codes()}
     return f"{refusal}{THEN}{error.code}" if was_refused else result

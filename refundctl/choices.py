@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from deployed.command_lines import WORDS, Spelt, spelt
-from refund_bridge.domain.refund import Refund, ReportCause
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.report import ReportCause
 from refund_bridge.domain.state_machine import CreditNoteState, ReportState, State
 from refundctl.checks.finding import Level
 

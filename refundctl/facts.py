@@ -10,7 +10,8 @@ from typing import Any
 from refund_bridge.contract.refund_object import refund_object
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment
-from refund_bridge.domain.refund import Entry, ProviderAnswer, Refund, with_last_answer
+from refund_bridge.domain.refund import Entry, Refund
+from refund_bridge.domain.report import ProviderAnswer, with_last_answer
 from refund_bridge.domain.state_machine import CreditNoteState, ReportState, State
 from refundctl.times import rfc3339, shown
 

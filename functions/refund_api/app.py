@@ -35,7 +35,8 @@ from refund_bridge.domain.errors import (
     RefundNotFoundError,
 )
 from refund_bridge.domain.payouts import AskedAt, require_no_payout, require_payout
-from refund_bridge.domain.refund import Source, refund_id_of
+from refund_bridge.domain.refund import refund_id_of
+from refund_bridge.domain.refund_request import Source
 from refund_bridge.http.answers import ApiAnswer, answer_of, error_answer
 from refund_bridge.http.callers import PAYOUT, READ, WRITE, Credentials
 from refund_bridge.http.queries import (

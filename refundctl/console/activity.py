@@ -14,7 +14,8 @@ from functools import cached_property
 from itertools import chain, islice
 from typing import Final, TypeVar
 
-from refund_bridge.domain.refund import Refund, Source
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.refund_request import Source
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.ports.listing import OfMonth, Position
 from refund_bridge.settling.open_refunds import open_since_ms

@@ -8,7 +8,8 @@ times are the book's, which has to be kept.
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refund_bridge.domain.refund import FORGETTABLE, Refund
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.refund_request import FORGETTABLE
 from refund_bridge.domain.state_machine import NEVER_SENT_AGAIN, CreditNoteState
 from refund_bridge.domain.transitions import Why, noted
 from refund_bridge.ports.ledger import LedgerConflictError

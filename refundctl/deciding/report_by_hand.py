@@ -20,7 +20,8 @@ from refund_bridge.domain.money import Money
 from refund_bridge.domain.outcome import REASON_MAX
 from refund_bridge.domain.payment import Payment, payment_key_of
 from refund_bridge.domain.record_lines import standing_of
-from refund_bridge.domain.refund import Refund, ReportCause
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.report import ReportCause
 from refund_bridge.domain.state_machine import ReportState
 from refund_bridge.domain.stripe_knows import NotShown, Standing, told_by_person
 from refund_bridge.domain.transitions import Why

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from refund_bridge.domain.errors import PaymentNotRefundableError, RefundAmountExceededError
 from refund_bridge.domain.payment import Payment
 from refund_bridge.domain.payment_snapshot import LocatedPayment
-from refund_bridge.domain.refund import ReferenceType
+from refund_bridge.domain.refund_request import ReferenceType
 from refundctl.facts import money
 from refundctl.refunding.wish import Wish
 from refundctl.world import Deployment, World

@@ -9,7 +9,8 @@ from typing import Any, Final
 from refund_bridge.contract.requests import REASON_ALIASES, validate_body
 from refund_bridge.domain.errors import InvalidRequestError
 from refund_bridge.domain.payment_reference import PaymentReference
-from refund_bridge.domain.refund import ReferenceType, Refund, Source
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.refund_request import ReferenceType, Source
 
 KINDS: Final[Mapping[str, ReferenceType]] = {
     "pr_": ReferenceType.PAYMENT_RECORD,

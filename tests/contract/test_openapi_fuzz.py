@@ -14,7 +14,7 @@ import pytest
 from functions.hitpay_webhook import app as webhook_app
 from functions.refund_api import app as api_app
 from refund_bridge.bootstrap.hitpay_webhook import HitPayWebhookWorld
-from refund_bridge.domain.refund import PaymentMethodKind
+from refund_bridge.domain.refund_request import PaymentMethodKind
 from refund_bridge.http.address_throttle import AddressThrottle
 from refund_bridge.http.callers import PAYOUT, READ, WRITE, ApiKeyHolder, KeyCallers
 from tests.fakes.api import api_on

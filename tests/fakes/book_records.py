@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from refund_bridge.domain.refund import ReportParameters
+from refund_bridge.domain.report import ReportParameters
 from refund_bridge.ports.runtime import Clock
 from refund_bridge.ports.stripe import ReportAccepted, ReportOutcome, ReportRefused
 

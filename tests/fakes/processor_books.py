@@ -8,7 +8,8 @@ from itertools import accumulate
 from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.instruction import Instruction, Rejected, UnlinkedInstruction
 from refund_bridge.domain.money import Money
-from refund_bridge.domain.refund import STRIPE, PaymentMethodKind
+from refund_bridge.domain.refund import STRIPE
+from refund_bridge.domain.refund_request import PaymentMethodKind
 from refund_bridge.ports.runtime import Clock
 from tests.fakes.processor_fates import Conduct, Look
 

@@ -8,7 +8,8 @@ from typing import Any
 from refund_bridge.contract.refund_object import refund_object
 from refund_bridge.contract.requests import validate_body
 from refund_bridge.domain.errors import RefundBridgeError
-from refund_bridge.domain.refund import Source, refund_id_of
+from refund_bridge.domain.refund import refund_id_of
+from refund_bridge.domain.refund_request import Source
 from refund_bridge.http.answers import ApiAnswer, answer_of, error_answer
 from refund_bridge.refunding.command import CreateRefund
 from refundctl.refunding.service import ServiceAnswer

@@ -12,15 +12,9 @@ from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment, PaymentKey
 from refund_bridge.domain.payment_record import StripeReference
-from refund_bridge.domain.refund import (
-    STRIPE,
-    ReferenceType,
-    Refund,
-    RefundRequest,
-    ReportParameters,
-    Source,
-    refund_id_of,
-)
+from refund_bridge.domain.refund import STRIPE, Refund, refund_id_of
+from refund_bridge.domain.refund_request import ReferenceType, RefundRequest, Source
+from refund_bridge.domain.report import ReportParameters
 from refund_bridge.ports.ledger import DUE_SHARDS
 from refund_bridge.ports.processor import Processor
 from refund_bridge.ports.queues import DoorbellError

@@ -18,14 +18,9 @@ from refund_bridge.adapters.dynamodb.items import payment_item, refund_item
 from refund_bridge.adapters.dynamodb.keys import Item, claim_holder, claim_key
 from refund_bridge.adapters.dynamodb.values import encode_item
 from refund_bridge.domain.payment import Payment, PaymentKey
-from refund_bridge.domain.refund import (
-    ReferenceType,
-    Refund,
-    RefundRequest,
-    Report,
-    Source,
-    refund_id_of,
-)
+from refund_bridge.domain.refund import Refund, refund_id_of
+from refund_bridge.domain.refund_request import ReferenceType, RefundRequest, Source
+from refund_bridge.domain.report import Report
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.ports.ledger import RecordClaim
 from tests.integration.background import causes, ledger_refund

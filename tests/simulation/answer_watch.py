@@ -12,7 +12,8 @@ from refund_bridge.domain.errors import (
     OutcomeUnknownError,
     RefundBridgeError,
 )
-from refund_bridge.domain.refund import Refund, RefundRequest, Source
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.refund_request import RefundRequest, Source
 from refund_bridge.domain.state_machine import FREED, State
 from refund_bridge.http.answers import answer_of
 from refund_bridge.refunding.command import CreateRefund

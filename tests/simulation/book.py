@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from refund_bridge.domain.payment_record import PaymentRecord, StripeReference
-from refund_bridge.domain.refund import ReportParameters
+from refund_bridge.domain.report import ReportParameters
 from refund_bridge.ports.processor import ProviderUnavailableError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.ports.stripe import ReportOutcome, ReportUnclear

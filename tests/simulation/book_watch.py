@@ -4,7 +4,8 @@ from collections import Counter
 
 from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.payment import PaymentKey, payment_key_of
-from refund_bridge.domain.refund import STRIPE, ReportCause, ReportParameters
+from refund_bridge.domain.refund import STRIPE
+from refund_bridge.domain.report import ReportCause, ReportParameters
 from refund_bridge.domain.state_machine import ReportState, State
 from tests.fakes.abilities import ABILITIES, shows_refunds
 from tests.fakes.processor_books import FakeRefund

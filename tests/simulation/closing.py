@@ -10,7 +10,8 @@ from typing import Final
 from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.errors import PaymentNotFoundError
 from refund_bridge.domain.payment import payment_key_of
-from refund_bridge.domain.refund import Refund, ReportCause
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.report import ReportCause
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.ports.runtime import Deadline
 from refundctl.deciding.accept_excess import AcceptExcess, NothingToAcceptError

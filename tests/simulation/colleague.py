@@ -8,7 +8,8 @@ from functools import partial
 from itertools import count
 
 from refund_bridge.domain.charge import ProcessorRefundStatus
-from refund_bridge.domain.refund import STRIPE, ReportParameters
+from refund_bridge.domain.refund import STRIPE
+from refund_bridge.domain.report import ReportParameters
 from refund_bridge.ports.stripe import ReportAccepted
 from tests.fakes.processor_books import FakeRefund
 from tests.simulation.others import Booking, Foreign, Name

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from random import Random
 
-from refund_bridge.domain.refund import STRIPE, RefundType
+from refund_bridge.domain.refund import STRIPE
+from refund_bridge.domain.refund_request import RefundType
 from refund_bridge.domain.stripe_knows import OthersReport
 from refund_bridge.ports.processor import Capabilities
 from refund_bridge.processors.registry import OF_RECORDS

@@ -5,7 +5,9 @@ from typing import Final
 
 from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.payment import Payment
-from refund_bridge.domain.refund import STRIPE, Refund, RefundRequest, ReportCause, Source
+from refund_bridge.domain.refund import STRIPE, Refund
+from refund_bridge.domain.refund_request import RefundRequest, Source
+from refund_bridge.domain.report import ReportCause
 from refund_bridge.domain.state_machine import FREED, UNBOUND, ReportState, State
 from tests.fakes.book_records import BookRecords, FakeRecord
 from tests.fakes.processor_books import FakeRefund

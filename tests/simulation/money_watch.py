@@ -7,7 +7,8 @@ from dataclasses import replace
 from refund_bridge.domain.charge import Charge, ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.instruction import Instruction
 from refund_bridge.domain.payment import PaymentKey, payment_key_of
-from refund_bridge.domain.refund import STRIPE, Refund, Source
+from refund_bridge.domain.refund import STRIPE, Refund
+from refund_bridge.domain.refund_request import Source
 from refund_bridge.domain.state_machine import FREED, State
 from refund_bridge.refunding.execute import SEND_MS_MAX
 from tests.fakes.abilities import ABILITIES, keeps_keys

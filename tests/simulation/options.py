@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from refund_bridge.domain.refund import RefundType
+from refund_bridge.domain.refund_request import RefundType
 from refund_bridge.refunding.locate_payment import VerifyCharge
 from refund_bridge.settling.settling import AfterHold
 from tests.simulation.faults import Fault

@@ -17,7 +17,8 @@ from refund_bridge.domain.errors import (
     StripeUnavailableError,
 )
 from refund_bridge.domain.payment import PaymentKey
-from refund_bridge.domain.refund import STRIPE, ReferenceType, RefundRequest, Source, refund_id_of
+from refund_bridge.domain.refund import STRIPE, refund_id_of
+from refund_bridge.domain.refund_request import ReferenceType, RefundRequest, Source
 from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import LedgerConflictError, LedgerUnavailableError
 from refund_bridge.ports.runtime import Deadline

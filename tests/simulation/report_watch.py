@@ -4,7 +4,8 @@ from collections import Counter
 from typing import Final
 
 from refund_bridge.domain.payment import PaymentKey, payment_key_of
-from refund_bridge.domain.refund import STRIPE, Refund, ReportParameters
+from refund_bridge.domain.refund import STRIPE, Refund
+from refund_bridge.domain.report import ReportParameters
 from refund_bridge.domain.state_machine import State
 from tests.fakes.book_records import BookRecords
 from tests.fakes.ledger import MemoryLedger

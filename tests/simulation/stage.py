@@ -8,7 +8,8 @@ from typing import Final, TypeVar
 from refund_bridge.bootstrap.use_cases import Ports, Rules, Times, UseCases
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment_record import StripeReference
-from refund_bridge.domain.refund import STRIPE, PaymentMethodKind
+from refund_bridge.domain.refund import STRIPE
+from refund_bridge.domain.refund_request import PaymentMethodKind
 from refund_bridge.processors.registry import OF_RECORDS
 from refund_bridge.refunding.learn_from_charge import SINCE_MARGIN_MS
 from refund_bridge.settling.settling import SettleSettings

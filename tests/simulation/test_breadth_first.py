@@ -18,14 +18,8 @@ from refund_bridge.domain.instruction import Aborted, Accepted, Outcome, Rejecte
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.outcome import after_outcome, after_processor_refund
 from refund_bridge.domain.payment import Payment, PaymentKey, follow
-from refund_bridge.domain.refund import (
-    HANDED_OVER_AGAIN,
-    Failure,
-    ReferenceType,
-    Refund,
-    RefundRequest,
-    Source,
-)
+from refund_bridge.domain.refund import HANDED_OVER_AGAIN, Failure, Refund
+from refund_bridge.domain.refund_request import ReferenceType, RefundRequest, Source
 from refund_bridge.domain.state_machine import FREED, UNBOUND, Event, State
 from refund_bridge.domain.transitions import Why, born, noted, transition
 from refund_bridge.ports.processor import Dedupe

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from refund_bridge.adapters.stripe import credit_notes as stripe_credit_notes
-from refund_bridge.domain.refund import ReferenceType, Refund
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.refund_request import ReferenceType
 from refund_bridge.domain.state_machine import CreditNoteState, ReportState
 from refund_bridge.ports.ledger import Commit, LedgerUnavailableError
 from refund_bridge.ports.processor import ProviderUnavailableError

@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from typing import Final
 
-from refund_bridge.domain.refund import RefundType
+from refund_bridge.domain.refund_request import RefundType
 from refund_bridge.refunding.locate_payment import VerifyCharge
 from refund_bridge.settling.settling import AfterHold
 from tests.fakes.abilities import names_where, refunds_unlinked

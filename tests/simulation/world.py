@@ -8,7 +8,8 @@ from unittest.mock import patch
 
 from refund_bridge.domain import forgotten
 from refund_bridge.domain.payment import PaymentKey
-from refund_bridge.domain.refund import Refund, RefundType
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.refund_request import RefundType
 from refund_bridge.domain.state_machine import FINAL, FREED, ReportState, State
 from refund_bridge.observing.sweep_payments import PAGE_TRIES
 from refund_bridge.ports.processor import News

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from refund_bridge.domain.refund import ReportParameters
+from refund_bridge.domain.report import ReportParameters
 from refund_bridge.ports.processor import ProviderUnavailableError
 from refund_bridge.ports.stripe import (
     CreditNoteInstruction,

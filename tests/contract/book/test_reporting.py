@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from refund_bridge.domain.refund import ReportParameters
+from refund_bridge.domain.report import ReportParameters
 from refund_bridge.ports.stripe import ReportAccepted, ReportRefused, ReportUnclear
 from tests.contract.book.worlds import BookWorld
 from tests.fakes.book_records import FakeRecord

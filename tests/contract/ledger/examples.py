@@ -7,19 +7,9 @@ from uuid import uuid4
 
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment, PaymentKey
-from refund_bridge.domain.refund import (
-    CreditNote,
-    Entry,
-    Failure,
-    ProviderAnswer,
-    ReferenceType,
-    Refund,
-    RefundRequest,
-    Report,
-    ReportParameters,
-    Source,
-    refund_id_of,
-)
+from refund_bridge.domain.refund import Entry, Failure, Refund, refund_id_of
+from refund_bridge.domain.refund_request import ReferenceType, RefundRequest, Source
+from refund_bridge.domain.report import CreditNote, ProviderAnswer, Report, ReportParameters
 from refund_bridge.domain.state_machine import CreditNoteState, Event, ReportState, State
 from refund_bridge.domain.transitions import Why, born
 from refund_bridge.ports.ledger import Commit, Ledger, RefundWrite

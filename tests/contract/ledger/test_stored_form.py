@@ -17,7 +17,8 @@ from refund_bridge.adapters.dynamodb.keys import (
 from refund_bridge.adapters.dynamodb.values import decode_item
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment, PaymentKey
-from refund_bridge.domain.refund import CreditNote, Failure, Refund
+from refund_bridge.domain.refund import Failure, Refund
+from refund_bridge.domain.report import CreditNote
 from refund_bridge.domain.state_machine import CreditNoteEvent, CreditNoteState, Event, State
 from refund_bridge.domain.transitions import credit_note_transition, transition
 from refund_bridge.ports.ledger import (

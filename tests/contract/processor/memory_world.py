@@ -3,7 +3,7 @@
 from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import Rejected
 from refund_bridge.domain.money import Money
-from refund_bridge.domain.refund import PaymentMethodKind
+from refund_bridge.domain.refund_request import PaymentMethodKind
 from refund_bridge.ports.processor import Capabilities, Processor
 from refund_bridge.ports.runtime import Deadline
 from tests.contract.processor.worlds import Traits

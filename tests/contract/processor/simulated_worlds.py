@@ -17,7 +17,7 @@ from refund_bridge.adapters.http.client import DeadlineHttp, Limits
 from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import CredentialRefused, Unknown
 from refund_bridge.domain.money import Money, money_from_major
-from refund_bridge.domain.refund import PaymentMethodKind
+from refund_bridge.domain.refund_request import PaymentMethodKind
 from refund_bridge.ports.processor import Processor
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.processors.ccg.adapter import Ccg, CcgSettings

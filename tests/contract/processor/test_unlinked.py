@@ -5,7 +5,7 @@ import pytest
 from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import Aborted, Accepted, Rejected, Unknown
 from refund_bridge.domain.money import Money
-from refund_bridge.domain.refund import PaymentMethodKind
+from refund_bridge.domain.refund_request import PaymentMethodKind
 from refund_bridge.ports.processor import UnreadableAnswerError
 from tests.contract.processor.instructions import PAID, REFUND_ID, ended, refund_one, unlinked
 from tests.contract.processor.selection import where

@@ -7,7 +7,7 @@ from typing import Protocol
 from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import Outcome
 from refund_bridge.domain.money import Money
-from refund_bridge.domain.refund import PaymentMethodKind
+from refund_bridge.domain.refund_request import PaymentMethodKind
 from refund_bridge.ports.processor import Processor
 from refund_bridge.ports.runtime import Deadline
 

@@ -38,7 +38,8 @@ try:
     from refund_bridge.contract.refund_object import refund_object
     from refund_bridge.domain.charge import ProcessorRefundStatus
     from refund_bridge.domain.payment import payment_key_of
-    from refund_bridge.domain.refund import ReferenceType, Refund, RefundType, refund_id_of
+    from refund_bridge.domain.refund import Refund, refund_id_of
+    from refund_bridge.domain.refund_request import ReferenceType, RefundType
     from refund_bridge.domain.state_machine import ReportState
     from refund_bridge.ports.ledger import ProcessorRefundClaim, RecordClaim
     from refund_bridge.reporting.report import ReportFailedError

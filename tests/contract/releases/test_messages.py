@@ -12,7 +12,8 @@ from refund_bridge.adapters.dynamodb.backlog import DynamoDbBacklog
 from refund_bridge.adapters.dynamodb.sweeps import DynamoDbSweeps
 from refund_bridge.adapters.sqs.doorbell import SqsDoorbell, parse_doorbell
 from refund_bridge.domain.payment import payment_key_of
-from refund_bridge.domain.refund import ReferenceType, refund_id_of
+from refund_bridge.domain.refund import refund_id_of
+from refund_bridge.domain.refund_request import ReferenceType
 from refund_bridge.events.announcements import announcements_of
 from refund_bridge.events.requested import asked_by, parse_event
 from refund_bridge.ports.sweeps import Sweep

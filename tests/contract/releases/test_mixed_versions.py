@@ -12,7 +12,8 @@ import pytest
 from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import PaymentKey
-from refund_bridge.domain.refund import ReferenceType, RefundType, Source, refund_id_of
+from refund_bridge.domain.refund import refund_id_of
+from refund_bridge.domain.refund_request import ReferenceType, RefundType, Source
 from refund_bridge.domain.state_machine import CreditNoteState, ReportState
 from tests.contract.releases import story
 from tests.contract.releases.conftest import SAMPLES, FormerRelease, sample

@@ -13,7 +13,7 @@ from refund_bridge.adapters.providers.guarded import (
 )
 from refund_bridge.domain.instruction import Instruction, Outcome, UnlinkedInstruction
 from refund_bridge.domain.money import Money
-from refund_bridge.domain.refund import ReportParameters
+from refund_bridge.domain.report import ReportParameters
 from refund_bridge.ports.processor import Capabilities, ProviderUnavailableError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.ports.stripe import CreditNoteInstruction, CreditNoteOutcome, ReportOutcome

@@ -22,7 +22,7 @@ from refund_bridge.domain.instruction import (
     Rejected,
     Unknown,
 )
-from refund_bridge.domain.refund import PaymentMethodKind
+from refund_bridge.domain.refund_request import PaymentMethodKind
 from refund_bridge.ports.processor import CredentialRefusedError
 from refund_bridge.ports.stripe import (
     CreditNoteIssued,

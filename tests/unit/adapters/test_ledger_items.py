@@ -21,20 +21,15 @@ from refund_bridge.adapters.dynamodb.writes import states_before
 from refund_bridge.domain.arrival import Arrival
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment, PaymentKey
-from refund_bridge.domain.refund import (
-    CreditNote,
-    Entry,
-    Failure,
+from refund_bridge.domain.refund import Entry, Failure, Refund
+from refund_bridge.domain.refund_request import (
     PaymentMethodKind,
     ReferenceType,
-    Refund,
     RefundRequest,
     RefundType,
-    Report,
-    ReportCause,
-    ReportParameters,
     Source,
 )
+from refund_bridge.domain.report import CreditNote, Report, ReportCause, ReportParameters
 from refund_bridge.domain.state_machine import CreditNoteState, ReportState, State
 from refund_bridge.ports.ledger import ProcessorRefundClaim, RecordClaim
 from tests.contract.ledger.examples import a_payment, a_refund

@@ -11,7 +11,8 @@ import pytest
 from functions.refund_api.app import METHODS, handler
 from refund_bridge.contract.refund_object import payment_summary, refund_object
 from refund_bridge.contract.requests import CallBody, Expandable
-from refund_bridge.domain.refund import PUBLIC_STATUSES, Failure, RefundType, Source
+from refund_bridge.domain.refund import PUBLIC_STATUSES, Failure
+from refund_bridge.domain.refund_request import RefundType, Source
 from refund_bridge.domain.state_machine import CreditNoteState, ReportState, State
 from refund_bridge.http.answers import (
     ALREADY_REFUNDED,

@@ -8,7 +8,12 @@ import pytest
 from refund_bridge.contract.documents import parse_json
 from refund_bridge.contract.requests import CallBody, idempotency_key, validate_body
 from refund_bridge.domain.errors import IdempotencyKeyRequiredError, InvalidRequestError
-from refund_bridge.domain.refund import PaymentMethodKind, ReferenceType, RefundRequest, RefundType
+from refund_bridge.domain.refund_request import (
+    PaymentMethodKind,
+    ReferenceType,
+    RefundRequest,
+    RefundType,
+)
 
 PLAIN: dict[str, Any] = {"payment_record": "pr_1"}
 

@@ -18,7 +18,8 @@ from refund_bridge.delivering.address import (
 from refund_bridge.delivering.event import BODY_BYTES_MAX, body_of_test, event_body, lines_of
 from refund_bridge.delivering.signature import signature_of
 from refund_bridge.domain.payment import payment_key_of
-from refund_bridge.domain.refund import TAKEN_BACK, Entry, Failure, Refund, RefundType
+from refund_bridge.domain.refund import TAKEN_BACK, Entry, Failure, Refund
+from refund_bridge.domain.refund_request import RefundType
 from refund_bridge.domain.state_machine import State
 from refund_bridge.refunding.withdraw import FAILURE
 from tests.fakes.world import World

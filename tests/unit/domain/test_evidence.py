@@ -16,7 +16,8 @@ from refund_bridge.domain.evidence import (
     stands_for,
 )
 from refund_bridge.domain.money import Money
-from refund_bridge.domain.refund import ReferenceType, Refund
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.refund_request import ReferenceType
 from tests.contract.ledger.examples import a_refund, a_request
 
 # The last millisecond of a second, as a provider that counts seconds never sees it.

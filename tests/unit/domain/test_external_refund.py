@@ -9,15 +9,9 @@ from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.external_refund import Import, is_importable
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import PaymentKey
-from refund_bridge.domain.refund import (
-    BEFORE_ADOPTION,
-    ReferenceType,
-    Refund,
-    Report,
-    ReportCause,
-    Source,
-    imported_refund_id,
-)
+from refund_bridge.domain.refund import Refund, imported_refund_id
+from refund_bridge.domain.refund_request import ReferenceType, Source
+from refund_bridge.domain.report import BEFORE_ADOPTION, Report, ReportCause
 from refund_bridge.domain.state_machine import ReportState, State
 
 CHARGE = PaymentKey("hitpay", "charge-1")

@@ -11,7 +11,7 @@ from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.errors import IdempotencyKeyReusedError, RefundNotFoundError
 from refund_bridge.domain.forgotten import digest_of, is_of
 from refund_bridge.domain.instruction import UnlinkedInstruction
-from refund_bridge.domain.refund import PaymentMethodKind, ReferenceType, RefundType
+from refund_bridge.domain.refund_request import PaymentMethodKind, ReferenceType, RefundType
 from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import LedgerConflictError
 from refundctl.deciding.forget import ForgetWords, NeededStillError

@@ -10,7 +10,7 @@ from refund_bridge.domain.errors import (
     PaymentNotLinkedError,
 )
 from refund_bridge.domain.money import Money
-from refund_bridge.domain.refund import ReferenceType
+from refund_bridge.domain.refund_request import ReferenceType
 from refund_bridge.domain.state_machine import State
 from refund_bridge.refunding.locate_payment import VerifyCharge
 from tests.fakes.world import World

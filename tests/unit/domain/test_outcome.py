@@ -17,15 +17,9 @@ from refund_bridge.domain.outcome import (
     report_parameters,
     taken_back,
 )
-from refund_bridge.domain.refund import (
-    HANDED_OVER_AGAIN,
-    Failure,
-    ReferenceType,
-    Refund,
-    RefundType,
-    ReportCause,
-    ReportParameters,
-)
+from refund_bridge.domain.refund import HANDED_OVER_AGAIN, Failure, Refund
+from refund_bridge.domain.refund_request import ReferenceType, RefundType
+from refund_bridge.domain.report import ReportCause, ReportParameters
 from refund_bridge.domain.state_machine import Event, IllegalTransitionError, ReportState, State
 from refund_bridge.domain.transitions import noted, transition
 from refund_bridge.ports.ledger import ProcessorRefundClaim

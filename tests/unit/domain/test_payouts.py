@@ -14,12 +14,12 @@ from refund_bridge.domain.errors import (
     RateLimitedError,
 )
 from refund_bridge.domain.payouts import AskedAt, UnlinkedRefunds, require_payout
-from refund_bridge.domain.refund import (
+from refund_bridge.domain.refund import refund_id_of
+from refund_bridge.domain.refund_request import (
     PaymentMethodKind,
     ReferenceType,
     RefundRequest,
     RefundType,
-    refund_id_of,
 )
 from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import Commit, Known

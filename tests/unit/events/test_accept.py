@@ -15,7 +15,7 @@ from refund_bridge.domain.errors import (
     RefundBridgeError,
     StripeUnavailableError,
 )
-from refund_bridge.domain.refund import RefundType, Source
+from refund_bridge.domain.refund_request import RefundType, Source
 from refund_bridge.domain.state_machine import State
 from refund_bridge.events.accept import AcceptRefund, Asked, Letter, RefuseRequest
 from refund_bridge.ports.ledger import LedgerUnavailableError

@@ -10,7 +10,9 @@ from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.errors import InvalidRequestError
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.outcome import taken_back
-from refund_bridge.domain.refund import BEFORE_ADOPTION, TAKEN_BACK, Entry, RefundType
+from refund_bridge.domain.refund import TAKEN_BACK, Entry
+from refund_bridge.domain.refund_request import RefundType
+from refund_bridge.domain.report import BEFORE_ADOPTION
 from refund_bridge.domain.state_machine import (
     CREDIT_NOTE_TRANSITIONS,
     REPORT_TRANSITIONS,

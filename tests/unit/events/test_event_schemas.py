@@ -9,7 +9,7 @@ import pytest
 from deployed import paths
 from local.event_schemas import DIRECTORY, schemas, text_of
 from refund_bridge.domain.errors import InvalidRequestError, RefundBridgeError
-from refund_bridge.domain.refund import RefundType
+from refund_bridge.domain.refund_request import RefundType
 from refund_bridge.events.announcements import announcements_of, refusal_of
 from refund_bridge.events.requested import asked_by, parse_event
 from refund_bridge.ports.events import Announcement

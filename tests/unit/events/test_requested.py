@@ -7,7 +7,8 @@ import pytest
 
 from refund_bridge.adapters.eventbridge import BYTES_MAX, entry_size
 from refund_bridge.domain.errors import IdempotencyKeyRequiredError, InvalidRequestError
-from refund_bridge.domain.refund import ReferenceType, RefundType, refund_id_of
+from refund_bridge.domain.refund import refund_id_of
+from refund_bridge.domain.refund_request import ReferenceType, RefundType
 from refund_bridge.events.announcements import refusal_of
 from refund_bridge.events.requested import asked_by, letter_of, parse_event
 

@@ -17,7 +17,7 @@ from functions.refund_api.app import handler
 from refund_bridge.adapters.aws_runtime.rest import BODY_BYTES_MAX
 from refund_bridge.adapters.http.api_key import KeyUnavailableError
 from refund_bridge.contract.form import parse_form
-from refund_bridge.domain.refund import Source
+from refund_bridge.domain.refund_request import Source
 from refund_bridge.http.address_throttle import AddressThrottle
 from refund_bridge.http.callers import PAYOUT, READ, WRITE, ApiKeyHolder, Credentials, KeyCallers
 from refund_bridge.ports.ledger import LedgerUnavailableError

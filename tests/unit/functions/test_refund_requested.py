@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from functions.refund_requested.app import accept_one, handler
 from refund_bridge.bootstrap.refund_requested import RefundRequestedWorld
 from refund_bridge.domain.errors import PaymentNotRefundableError, StripeUnavailableError
-from refund_bridge.domain.refund import PaymentMethodKind
+from refund_bridge.domain.refund_request import PaymentMethodKind
 from refund_bridge.domain.state_machine import State
 from refund_bridge.events.accept import AcceptRefund, RefuseRequest
 from refund_bridge.ports.ledger import LedgerUnavailableError

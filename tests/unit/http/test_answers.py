@@ -11,7 +11,8 @@ from refund_bridge.domain.arrival import Arrival
 from refund_bridge.domain.errors import PaymentBusyError, RefundBridgeError
 from refund_bridge.domain.instruction import Rejected
 from refund_bridge.domain.money import Money
-from refund_bridge.domain.refund import CreditNote, Failure
+from refund_bridge.domain.refund import Failure
+from refund_bridge.domain.report import CreditNote
 from refund_bridge.domain.state_machine import CreditNoteState, State
 from refund_bridge.http.answers import STATUS_OF_ERROR, answer_of, error_answer
 from refund_bridge.refunding.execute import Answer

@@ -9,7 +9,7 @@ from refund_bridge.adapters.http.client import DeadlineHttp
 from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import Accepted, Outcome, Rejected, Unknown
 from refund_bridge.domain.money import Money
-from refund_bridge.domain.refund import PaymentMethodKind
+from refund_bridge.domain.refund_request import PaymentMethodKind
 from refund_bridge.processors.ccg.adapter import Ccg
 from refund_bridge.processors.ccg.objects import AmountUnit
 from tests.unit.processors.adapters import (

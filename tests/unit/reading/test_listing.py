@@ -9,7 +9,8 @@ import pytest
 
 from refund_bridge.domain.errors import InvalidRequestError
 from refund_bridge.domain.payment import PaymentKey
-from refund_bridge.domain.refund import Refund, Source
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.refund_request import Source
 from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import Commit, LedgerUnavailableError, RecordClaim
 from refund_bridge.reading import listing

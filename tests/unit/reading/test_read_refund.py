@@ -8,7 +8,8 @@ import pytest
 from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.errors import RefundNotFoundError
 from refund_bridge.domain.money import Money
-from refund_bridge.domain.refund import Refund, RefundType
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.refund_request import RefundType
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.ports.ledger import Commit, LedgerUnavailableError
 from refund_bridge.refunding.recent_looks import LOOK_AGAIN_AFTER_MS

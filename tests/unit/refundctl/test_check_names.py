@@ -15,7 +15,7 @@ from deployed.secrets import NAMES
 from refund_bridge.adapters.http.messages import HttpAnswer
 from refund_bridge.config import Mode
 from refund_bridge.delivering.ports import Status
-from refund_bridge.domain.refund import CreditNote
+from refund_bridge.domain.report import CreditNote
 from refund_bridge.domain.state_machine import CreditNoteState, ReportState
 from refund_bridge.processors.registry import OF_RECORDS, REGISTRY
 from refundctl import doctor

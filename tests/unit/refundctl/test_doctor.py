@@ -13,7 +13,7 @@ from deployed.command_lines import spelt
 from refund_bridge.adapters.http.api_key import KeyUnavailableError
 from refund_bridge.adapters.http.messages import HttpAnswer
 from refund_bridge.config import ConfigurationError, Mode
-from refund_bridge.domain.refund import CreditNote
+from refund_bridge.domain.report import CreditNote
 from refund_bridge.domain.state_machine import CreditNoteState, ReportState
 from refund_bridge.ports.ledger import LedgerUnavailableError
 from refund_bridge.ports.processor import ProviderUnavailableError

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from refund_bridge.domain.refund import CreditNote, ReferenceType
+from refund_bridge.domain.refund_request import ReferenceType
+from refund_bridge.domain.report import CreditNote
 from refund_bridge.domain.state_machine import CreditNoteState
 from refundctl import find
 from refundctl.exits import Exit

@@ -4,7 +4,8 @@ import getpass
 
 import pytest
 
-from refund_bridge.domain.refund import Refund, RefundType
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.refund_request import RefundType
 from refundctl.exits import Exit
 from refundctl.output import Output
 from tests.fakes.world import World

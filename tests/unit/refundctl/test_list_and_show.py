@@ -8,7 +8,9 @@ import pytest
 
 from deployed.command_lines import WORDS
 from refund_bridge.domain.charge import ProcessorRefundStatus
-from refund_bridge.domain.refund import CreditNote, ReferenceType, refund_id_of
+from refund_bridge.domain.refund import refund_id_of
+from refund_bridge.domain.refund_request import ReferenceType
+from refund_bridge.domain.report import CreditNote
 from refund_bridge.domain.state_machine import CreditNoteState, ReportState, State
 from refund_bridge.reporting.report import ReportFailedError
 from refundctl.exits import Exit

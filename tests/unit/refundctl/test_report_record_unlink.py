@@ -7,7 +7,8 @@ import pytest
 
 from deployed.command_lines import WORDS
 from refund_bridge.domain.payment import PaymentKey
-from refund_bridge.domain.refund import Refund, ReportCause
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.report import ReportCause
 from refund_bridge.domain.state_machine import ReportState
 from refundctl.exits import Exit
 from refundctl.output import Output

@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from refund_bridge.domain.refund import CreditNote, Refund, RefundType
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.refund_request import RefundType
+from refund_bridge.domain.report import CreditNote
 from refund_bridge.domain.state_machine import CreditNoteState, State
 from refundctl.exits import Exit
 from refundctl.output import Output

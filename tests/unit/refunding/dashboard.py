@@ -3,7 +3,9 @@
 from refund_bridge.domain.charge import ProcessorRefund
 from refund_bridge.domain.payment import PaymentKey
 from refund_bridge.domain.payment_record import StripeReference
-from refund_bridge.domain.refund import Refund, ReportParameters, Source
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.refund_request import Source
+from refund_bridge.domain.report import ReportParameters
 from refund_bridge.observing.observe_payment import Observed
 from tests.fakes.world import World
 

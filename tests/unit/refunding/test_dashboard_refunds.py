@@ -8,7 +8,7 @@ from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.errors import ProcessorUnavailableError, StripeUnavailableError
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import PaymentKey
-from refund_bridge.domain.refund import ReportCause
+from refund_bridge.domain.report import ReportCause
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.observing.observe_payment import Observed
 from tests.fakes.processor_fates import Conduct

@@ -9,7 +9,7 @@ from refund_bridge.adapters.dynamodb.checks import ITEM_BYTES_MAX
 from refund_bridge.domain.errors import PaymentBusyError, PaymentNotRefundableError
 from refund_bridge.domain.instruction import Instruction
 from refund_bridge.domain.money import Money
-from refund_bridge.domain.refund import RefundType
+from refund_bridge.domain.refund_request import RefundType
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.domain.transitions import noted
 from tests.contract.ledger.examples import why

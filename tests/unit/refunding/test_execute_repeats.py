@@ -12,7 +12,8 @@ from refund_bridge.domain.errors import (
     OutcomeUnknownError,
     StripeUnavailableError,
 )
-from refund_bridge.domain.refund import ReferenceType, Refund
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.refund_request import ReferenceType
 from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import Commit, Known, LedgerUnavailableError
 from refund_bridge.ports.processor import ProviderUnavailableError

@@ -6,7 +6,7 @@ import pytest
 
 from refund_bridge.domain.errors import ProcessorUnavailableError
 from refund_bridge.domain.instruction import Instruction
-from refund_bridge.domain.refund import RefundType
+from refund_bridge.domain.refund_request import RefundType
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.ports.ledger import Commit, LedgerUnavailableError
 from refund_bridge.ports.runtime import Deadline

@@ -11,7 +11,7 @@ from refund_bridge.domain.evidence import Ambiguous, Found
 from refund_bridge.domain.instruction import Accepted, Instruction
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment, unlinked_payment_key
-from refund_bridge.domain.refund import ReferenceType
+from refund_bridge.domain.refund_request import ReferenceType
 from refund_bridge.ports.processor import (
     Dedupe,
     LookUp,

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from refund_bridge.domain.payment import Payment, follow, learn_foreign, recounted
-from refund_bridge.domain.refund import BEFORE_ADOPTION, Refund, ReportCause
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.report import BEFORE_ADOPTION, ReportCause
 from refund_bridge.domain.state_machine import Event, ReportEvent
 from refund_bridge.domain.transitions import report_transition, transition
 from tests.contract.ledger.examples import a_payment, a_refund, why

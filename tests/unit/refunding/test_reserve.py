@@ -19,7 +19,8 @@ from refund_bridge.domain.errors import (
 )
 from refund_bridge.domain.payment import PaymentKey
 from refund_bridge.domain.payment_reference import payment_named_by
-from refund_bridge.domain.refund import ReferenceType, Refund, RefundType, Source
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.refund_request import ReferenceType, RefundType, Source
 from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import (
     ClaimConflictError,

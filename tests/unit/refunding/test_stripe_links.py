@@ -17,7 +17,7 @@ from refund_bridge.domain.payment_record import (
     PaymentRecord,
     StripeReference,
 )
-from refund_bridge.domain.refund import ReferenceType
+from refund_bridge.domain.refund_request import ReferenceType
 from refund_bridge.domain.state_machine import State
 from tests.fakes.book_records import FakeRecord
 from tests.fakes.world import World

@@ -21,7 +21,8 @@ from refund_bridge.domain.errors import (
 )
 from refund_bridge.domain.payment import Payment, PaymentKey
 from refund_bridge.domain.payment_record import InvoicePayment, InvoicePaymentKind, StripeReference
-from refund_bridge.domain.refund import ReferenceType, RefundType, ReportCause
+from refund_bridge.domain.refund_request import ReferenceType, RefundType
+from refund_bridge.domain.report import ReportCause
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.events.announcements import announcements_of
 from refund_bridge.reading.listing import ListQuery

@@ -18,12 +18,8 @@ from refund_bridge.domain.errors import (
 )
 from refund_bridge.domain.instruction import UnlinkedInstruction
 from refund_bridge.domain.money import Money
-from refund_bridge.domain.refund import (
-    PaymentMethodKind,
-    ReferenceType,
-    RefundType,
-    ReportParameters,
-)
+from refund_bridge.domain.refund_request import PaymentMethodKind, ReferenceType, RefundType
+from refund_bridge.domain.report import ReportParameters
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.reading.listing import ListQuery
 from refund_bridge.reporting.report import Reported

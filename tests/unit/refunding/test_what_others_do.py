@@ -15,7 +15,9 @@ from refund_bridge.domain.errors import (
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import PaymentKey
 from refund_bridge.domain.payment_record import PaymentRecord
-from refund_bridge.domain.refund import Refund, RefundType, ReportCause
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.refund_request import RefundType
+from refund_bridge.domain.report import ReportCause
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.ports.ledger import Commit, LedgerUnavailableError
 from refund_bridge.ports.processor import (

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from refund_bridge.domain.errors import RefundNotFoundError
-from refund_bridge.domain.refund import Failure, Refund, RefundType
+from refund_bridge.domain.refund import Failure, Refund
+from refund_bridge.domain.refund_request import RefundType
 from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import LedgerConflictError
 from refund_bridge.refunding.record_outcome import Stored

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 
-from refund_bridge.domain.refund import ReportParameters
+from refund_bridge.domain.report import ReportParameters
 from refund_bridge.ports.ledger import Commit, LedgerConflictError
 from tests.fakes.world import World
 

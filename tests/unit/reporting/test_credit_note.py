@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from refund_bridge.domain.refund import CreditNote, ReferenceType, Refund
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.refund_request import ReferenceType
+from refund_bridge.domain.report import CreditNote
 from refund_bridge.domain.state_machine import CreditNoteState, ReportState
 from refund_bridge.domain.transitions import Why, noted
 from refund_bridge.ports.ledger import Commit, LedgerConflictError, LedgerUnavailableError

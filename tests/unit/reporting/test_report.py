@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from refund_bridge.domain.payment import PaymentKey
-from refund_bridge.domain.refund import Refund, ReportCause
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.report import ReportCause
 from refund_bridge.domain.state_machine import ReportState
 from refund_bridge.ports.ledger import LedgerUnavailableError
 from refund_bridge.reporting.report import (

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from refund_bridge.domain.payment_record import PaymentRecord
-from refund_bridge.domain.refund import Refund, ReportCause
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.report import ReportCause
 from refund_bridge.domain.state_machine import ReportState
 from refund_bridge.domain.stripe_knows import OthersReport
 from refund_bridge.ports.processor import ProviderUnavailableError

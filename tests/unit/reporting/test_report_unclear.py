@@ -6,7 +6,8 @@ import pytest
 
 from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.payment import PaymentKey
-from refund_bridge.domain.refund import Refund, ReportCause
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.report import ReportCause
 from refund_bridge.domain.state_machine import ReportState
 from refund_bridge.reporting.report import ReportDeferredError, Reported, ReportFailedError
 from tests.fakes.book_fates import AnswerLost, Fails, NotAllowed, ReportLost, TurnedAway

@@ -7,7 +7,7 @@ import pytest
 
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import PaymentKey
-from refund_bridge.domain.refund import RefundType
+from refund_bridge.domain.refund_request import RefundType
 from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import DUE_SHARDS
 from refund_bridge.ports.runtime import Deadline

@@ -15,7 +15,7 @@ from refund_bridge.domain.errors import (
     RefundBridgeError,
     StripeUnavailableError,
 )
-from refund_bridge.domain.refund import RefundType
+from refund_bridge.domain.refund_request import RefundType
 from refund_bridge.domain.state_machine import State
 from refund_bridge.settling.settling import NOT_SET_UP, Settled
 from tests.fakes.processor_fates import Answered, ExecutedLate, NotSent

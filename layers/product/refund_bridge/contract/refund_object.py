@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment, payment_key_of
-from refund_bridge.domain.refund import TAKEN_BACK, CreditNote, Refund
+from refund_bridge.domain.refund import TAKEN_BACK, Refund
+from refund_bridge.domain.report import CreditNote
 from refund_bridge.domain.state_machine import CreditNoteState, State
 from refund_bridge.reading.listing import Page
 from refund_bridge.reading.read_payment import PaymentRead

@@ -22,7 +22,12 @@ from pydantic import (
 from refund_bridge.contract.form import NAME_SHOWN_MAX
 from refund_bridge.domain.errors import IdempotencyKeyRequiredError, InvalidRequestError
 from refund_bridge.domain.money import AMOUNT_MAX
-from refund_bridge.domain.refund import PaymentMethodKind, ReferenceType, RefundRequest, RefundType
+from refund_bridge.domain.refund_request import (
+    PaymentMethodKind,
+    ReferenceType,
+    RefundRequest,
+    RefundType,
+)
 
 # A caller learns which field is wrong, in an answer and in an event of bounded size.
 FIELDS_REPORTED_MAX: Final = 20

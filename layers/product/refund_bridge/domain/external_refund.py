@@ -11,16 +11,9 @@ from refund_bridge.domain.outcome import (
     report_parameters,
 )
 from refund_bridge.domain.payment import PaymentKey
-from refund_bridge.domain.refund import (
-    BEFORE_ADOPTION,
-    ReferenceType,
-    Refund,
-    RefundRequest,
-    Report,
-    ReportCause,
-    Source,
-    imported_refund_id,
-)
+from refund_bridge.domain.refund import Refund, imported_refund_id
+from refund_bridge.domain.refund_request import ReferenceType, RefundRequest, Source
+from refund_bridge.domain.report import BEFORE_ADOPTION, Report, ReportCause
 from refund_bridge.domain.state_machine import Event, State
 from refund_bridge.domain.transitions import Why, born
 

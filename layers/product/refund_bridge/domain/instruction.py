@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from refund_bridge.domain.charge import ProcessorRefund
 from refund_bridge.domain.money import Money
-from refund_bridge.domain.refund import PaymentMethodKind
+from refund_bridge.domain.refund_request import PaymentMethodKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,15 +12,9 @@ from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.instruction import Aborted, Accepted, Outcome, Rejected, Unknown
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment, PaymentKey
-from refund_bridge.domain.refund import (
-    TAKEN_BACK,
-    Failure,
-    Refund,
-    RefundType,
-    Report,
-    ReportCause,
-    ReportParameters,
-)
+from refund_bridge.domain.refund import TAKEN_BACK, Failure, Refund
+from refund_bridge.domain.refund_request import RefundType
+from refund_bridge.domain.report import Report, ReportCause, ReportParameters
 from refund_bridge.domain.state_machine import Event, ReportEvent, ReportState, State
 from refund_bridge.domain.transitions import Why, noted, report_transition, transition
 

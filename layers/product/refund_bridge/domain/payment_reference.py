@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from refund_bridge.domain.refund import ReferenceType, RefundRequest
+from refund_bridge.domain.refund_request import ReferenceType, RefundRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from refund_bridge.domain.errors import ForbiddenError, InvalidRequestError
-from refund_bridge.domain.refund import RefundRequest
+from refund_bridge.domain.refund_request import RefundRequest
 
 ROUTE: Final = "POST /v1/payouts"
 # What a request has only if it asks for one.

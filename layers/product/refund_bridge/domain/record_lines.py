@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from refund_bridge.domain.refund import Refund, ReportCause
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.report import ReportCause
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.domain.stripe_knows import Line, Standing
 

@@ -1,35 +1,31 @@
-"""A refund: the request as stored, its facts, its history, and how an event changes it.
+"""A refund: its facts, its history, and what follows from them.
 
 Pure: standard library only, no clock, no randomness; times are Unix milliseconds given by the
-caller. Every change goes through ``transition``, ``report_transition`` or
-``credit_note_transition``, which consult the tables in ``state_machine.py`` and append to the
-history.
+caller. ``transitions.py`` makes every change.
 """
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from refund_bridge.domain.forgotten import digest_of, is_of
 from refund_bridge.domain.money import Money
-from refund_bridge.domain.state_machine import (
-    FREED,
-    PUBLIC_STATUS,
-    CreditNoteState,
-    ReportState,
-    State,
+from refund_bridge.domain.refund_request import RefundRequest, Source
+from refund_bridge.domain.report import (
+    BEFORE_ADOPTION,
+    CreditNote,
+    ProviderAnswer,
+    Report,
+    ReportCause,
 )
+from refund_bridge.domain.state_machine import FREED, PUBLIC_STATUS, ReportState, State
 
 SCHEMA_VERSION: Final = 1
 # What stands for the payment of unlinked refunds begins so; no processor's own ids look like it.
 UNLINKED: Final = "unlinked/"
 # The processor of payments that Stripe took itself.
 STRIPE: Final = "stripe"
-# The cause of an import that is older than this service: others may have told Stripe of it.
-BEFORE_ADOPTION: Final = "before_adoption"
 # The cause of a line that binds a refund to what the processor lists, by elimination.
 FOUND: Final = "found"
 # The cause of a line that says that Stripe has booked what we told it.
@@ -44,102 +40,8 @@ TAKEN_BACK: Final = "taken_back"
 # Where a refund stands in the index of what is looked at next if a person alone has to act on it:
 # the last millisecond of the year 9999, so that nothing works on it.
 FOR_A_PERSON_MS: Final = 253_402_300_799_999
-# So many of a provider's answers are kept, the newest; each no longer than this.
-ANSWERS_MAX: Final = 10
-ANSWER_LENGTH_MAX: Final = 300
 # The cause of a line that stands before an instruction is handed over again, under the same key.
 HANDED_OVER_AGAIN: Final = "handed_over_again"
-
-
-# The members of a request that may say something about a customer, as far as callers write it.
-FORGETTABLE: Final = ("customer", "metadata", "reason")
-
-
-class ReferenceType(StrEnum):
-    """How a caller may name a payment, or, for an unlinked refund, where its money goes."""
-
-    PAYMENT_RECORD = "payment_record"
-    PAYMENT_INTENT = "payment_intent"
-    INVOICE = "invoice"
-    CHARGE = "charge"
-    PAYMENT_METHOD = "payment_method"
-
-
-class PaymentMethodKind(StrEnum):
-    """What a payment method is, as far as refunds differ by it."""
-
-    CARD = "card"
-    BANK_ACCOUNT = "bank_account"
-
-
-class RefundType(StrEnum):
-    """When a refund is executed: within the call, or in the background."""
-
-    INSTANT = "instant"
-    SCHEDULED = "scheduled"
-
-
-class Source(StrEnum):
-    """Who asked for the refund; ``processor`` is its own dashboard."""
-
-    API = "api"
-    EVENT = "event"
-    PROCESSOR = "processor"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefundRequest:
-    """What was asked, normalised, exactly as it is compared when the key comes again.
-
-    ``amount`` is ``None`` where the caller left it out: absent is not the same request as given.
-
-    Attributes:
-        processor: the name of the processor that is to refund, where the payment leaves that open;
-            an unlinked refund always names it.
-        payment_method_type: of an unlinked refund: what the caller says that its method is.
-        customer: of an unlinked refund: whose method it is, in the processor's own members; shown
-            to nobody but the processor.
-        report_to: of an unlinked refund: the Payment Record that it is reported to, if any.
-        forgotten: digests of the members that are not kept any more, by their names.
-        charge: Stripe's charge, where it was named beside its PaymentIntent.
-    """
-
-    reference_type: ReferenceType
-    reference_id: str
-    amount: int | None = None
-    currency: str | None = None
-    reason: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    refund_type: RefundType = RefundType.INSTANT
-    processor: str | None = None
-    payment_method_type: PaymentMethodKind | None = None
-    customer: Mapping[str, str] = field(default_factory=dict, repr=False)
-    report_to: str | None = None
-    forgotten: Mapping[str, str] = field(default_factory=dict)
-    charge: str | None = None
-
-    def without(self, names: Sequence[str], salt: str) -> "RefundRequest":
-        """The request with only digests of those of ``FORGETTABLE``; what says nothing stays."""
-        said = [name for name in names if getattr(self, name)]
-        digests = {name: digest_of(getattr(self, name), salt) for name in said}
-        nothing: dict[str, Any] = {name: None if name == "reason" else {} for name in said}
-        return replace(self, forgotten={**self.forgotten, **digests}, **nothing)
-
-    def remembering(self, asked: "RefundRequest") -> "RefundRequest":
-        """The request with what it has forgotten, as ``asked``, the same request, says it again."""
-        again = {name: getattr(asked, name) for name in self.forgotten}
-        return replace(self, forgotten={}, **again)
-
-    def is_asked_by(self, asked: "RefundRequest") -> bool:
-        """Whether ``asked``, which has forgotten nothing, is this very request."""
-        if self.remembering(asked) != asked:
-            return False
-        return all(is_of(digest, getattr(asked, name)) for name, digest in self.forgotten.items())
-
-    @property
-    def is_unlinked(self) -> bool:
-        """Whether the money goes to a payment method, and belongs to no payment."""
-        return self.reference_type is ReferenceType.PAYMENT_METHOD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,133 +59,6 @@ class Failure:
     status: int | None = None
     retry_after_s: int | None = None
     details: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportParameters:
-    """What Stripe is told, frozen when the refund succeeded. Times are Unix *seconds*."""
-
-    payment_record: str
-    amount: int
-    currency: str
-    refund_reference: str
-    initiated_at_s: int
-    refunded_at_s: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderAnswer:
-    """What came of really asking a provider, in its own words or in ours: that it gave none.
-
-    Kept beside what we concluded: a conclusion such as "it failed too often and was not asked"
-    does not tell what is wrong there.
-
-    Attributes:
-        attempt: of the instruction, the report or the credit note; of one attempt the last is kept.
-        at_ms: when it came, Unix milliseconds.
-        said: no secret and no customer's data.
-    """
-
-    attempt: int
-    at_ms: int
-    said: str
-
-
-def with_answer(
-    answers: tuple[ProviderAnswer, ...], answer: ProviderAnswer
-) -> tuple[ProviderAnswer, ...]:
-    """The answers with one more, in place of an earlier one of the same attempt."""
-    others = (one for one in answers if one.attempt != answer.attempt)
-    cut = replace(answer, said=answer.said[:ANSWER_LENGTH_MAX])
-    return (*others, cut)[-ANSWERS_MAX:]
-
-
-def with_last_answer(concluded: str, answers: tuple[ProviderAnswer, ...]) -> str:
-    """A conclusion that was drawn without asking, with what was answered last, if anything was."""
-    return f"{concluded}; the last answer: {answers[-1].said}" if answers else concluded
-
-
-class ReportCause(StrEnum):
-    """Why a report stands where it stands.
-
-    Reported: ``by_us``; or others told Stripe, which is known ``by_reference`` (Stripe refused ours
-    as taken), believed ``by_sums``, or ``told_by_person``.
-    Failed: Stripe's answer stayed ``unclear``, it ``refused``, there is ``no_room`` left at Stripe,
-    nobody can tell whether others told it (``cannot_tell``), or no Payment Record books the refund
-    (``payment_not_linked``).
-    Not due: a person ``waived`` it, it is older than this service (``before_adoption``), or Stripe
-    took the payment and made the refund itself (``stripes_own``).
-    """
-
-    BY_US = "by_us"
-    BY_REFERENCE = "by_reference"
-    BY_SUMS = "by_sums"
-    TOLD_BY_PERSON = "told_by_person"
-    UNCLEAR = "unclear"
-    REFUSED = "refused"
-    NO_ROOM = "no_room"
-    CANNOT_TELL = "cannot_tell"
-    NOT_LINKED = "payment_not_linked"
-    WAIVED = "waived"
-    STRIPES_OWN = "stripes_own"
-    BEFORE_ADOPTION = BEFORE_ADOPTION
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """Where the report to Stripe stands.
-
-    Attributes:
-        cause: why it stands there; ``None`` while it is due, and in items of former releases.
-        epoch: part of Stripe's idempotency key; a new epoch gets past an answer stored under the
-            old key.
-        attempts: how often Stripe was asked, over all epochs; counted before it is asked.
-        forced: whether a person said that Stripe is owed it, whatever the sums say.
-        lease_until_ms: until when one worker has this report to itself.
-        last_ring_ms: when the doorbell was last rung for it; ``None``: no message is under way.
-        rings: how often settling has rung again.
-        waits: how often it was put off, since it could not be decided yet.
-        answers: what Stripe answered to the attempts that it did not accept, oldest first.
-    """
-
-    state: ReportState = ReportState.NOT_DUE
-    cause: ReportCause | None = None
-    parameters: ReportParameters | None = None
-    epoch: int = 0
-    attempts: int = 0
-    forced: bool = False
-    lease_until_ms: int | None = None
-    reported_at_ms: int | None = None
-    last_error: str | None = None
-    last_ring_ms: int | None = None
-    rings: int = 0
-    waits: int = 0
-    answers: tuple[ProviderAnswer, ...] = ()
-
-    @property
-    def was_sent(self) -> bool:
-        """Whether Stripe was ever asked, so that only its answer to the reference decides."""
-        return self.attempts > 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreditNote:
-    """Where the credit note on the refund's invoice stands.
-
-    Attributes:
-        id: Stripe's, once it is issued.
-        epoch: part of Stripe's idempotency key, as in ``Report``.
-        attempts: how many attempts at issuing it were begun.
-        answers: as in ``Report``.
-    """
-
-    state: CreditNoteState = CreditNoteState.NOT_DUE
-    id: str | None = None
-    epoch: int = 0
-    attempts: int = 0
-    last_error: str | None = None
-    issued_at_ms: int | None = None
-    answers: tuple[ProviderAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

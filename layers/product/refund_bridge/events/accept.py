@@ -12,12 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeGuard
 
-from refund_bridge.domain.errors import (
-    ForbiddenError,
-    ProcessorUnavailableError,
-    RefundBridgeError,
-)
-from refund_bridge.domain.refund import RefundRequest, RefundType, Source, refund_id_of
+from refund_bridge.domain.errors import ForbiddenError, ProcessorUnavailableError, RefundBridgeError
+from refund_bridge.domain.refund import refund_id_of
+from refund_bridge.domain.refund_request import RefundRequest, RefundType, Source
 from refund_bridge.domain.state_machine import State
 from refund_bridge.events.announcements import refusal_of
 from refund_bridge.ports.events import EventBus

@@ -27,7 +27,8 @@ from refund_bridge.contract.refund_object import refund_object
 from refund_bridge.domain.errors import RefundBridgeError
 from refund_bridge.domain.outcome import RESTORED
 from refund_bridge.domain.payment import Payment
-from refund_bridge.domain.refund import BEFORE_ADOPTION, STRIPE_ACCEPTED, TAKEN_BACK, Entry, Refund
+from refund_bridge.domain.refund import STRIPE_ACCEPTED, TAKEN_BACK, Entry, Refund
+from refund_bridge.domain.report import BEFORE_ADOPTION
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.ports.events import Announcement
 

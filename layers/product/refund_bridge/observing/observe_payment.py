@@ -25,7 +25,7 @@ from refund_bridge.domain.errors import (
 from refund_bridge.domain.payment import Payment, PaymentKey
 from refund_bridge.domain.payment_reference import PaymentReference
 from refund_bridge.domain.payment_snapshot import PaymentSnapshot
-from refund_bridge.domain.refund import ReferenceType
+from refund_bridge.domain.refund_request import ReferenceType
 from refund_bridge.ports.ledger import ClaimConflictError, Ledger, LedgerConflictError, RecordClaim
 from refund_bridge.ports.processor import ChargeNotFoundError, Processor
 from refund_bridge.ports.runtime import Clock, Deadline, Telemetry

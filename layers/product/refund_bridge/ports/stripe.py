@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from refund_bridge.domain.payment_record import PaymentRecord, StripeReference
-from refund_bridge.domain.refund import ReportParameters
+from refund_bridge.domain.report import ReportParameters
 from refund_bridge.ports.runtime import Deadline
 
 

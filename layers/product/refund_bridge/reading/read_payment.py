@@ -13,7 +13,8 @@ from typing import Final
 
 from refund_bridge.domain.payment import Payment, PaymentKey
 from refund_bridge.domain.payment_reference import PaymentReference
-from refund_bridge.domain.refund import STRIPE, ReferenceType
+from refund_bridge.domain.refund import STRIPE
+from refund_bridge.domain.refund_request import ReferenceType
 from refund_bridge.ports.ledger import Ledger, LedgerUnavailableError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.reading.listing import ListRefunds, Page

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from refund_bridge.domain.refund import RefundRequest, Source
+from refund_bridge.domain.refund_request import RefundRequest, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,8 @@ from refund_bridge.domain.outcome import after_processor_refund
 from refund_bridge.domain.payment import Payment, PaymentKey, payment_key_of
 from refund_bridge.domain.payment_reference import payment_named_by
 from refund_bridge.domain.payment_snapshot import LocatedPayment
-from refund_bridge.domain.refund import ReferenceType, Refund, RefundRequest, Source
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.refund_request import ReferenceType, RefundRequest, Source
 from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import Known, Ledger, LedgerConflictError, LedgerUnavailableError
 from refund_bridge.ports.processor import Processor, ProviderUnavailableError, UnreadableAnswerError

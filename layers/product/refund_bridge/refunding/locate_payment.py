@@ -28,7 +28,8 @@ from refund_bridge.domain.payment import PaymentKey, unlinked_payment_key
 from refund_bridge.domain.payment_record import PaymentRecord
 from refund_bridge.domain.payment_reference import PaymentReference
 from refund_bridge.domain.payment_snapshot import LocatedPayment, PaymentSnapshot
-from refund_bridge.domain.refund import STRIPE, ReferenceType
+from refund_bridge.domain.refund import STRIPE
+from refund_bridge.domain.refund_request import ReferenceType
 from refund_bridge.ports.ledger import Ledger
 from refund_bridge.ports.processor import ChargeNotFoundError, Processor
 from refund_bridge.ports.runtime import Deadline, Together

@@ -27,7 +27,8 @@ from refund_bridge.domain.money import AmountNotRepresentableError, Money, requi
 from refund_bridge.domain.outcome import report_at_birth
 from refund_bridge.domain.payment import Payment, follow, payment_key_of, revision_after
 from refund_bridge.domain.payment_snapshot import LocatedPayment
-from refund_bridge.domain.refund import Refund, RefundType
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.refund_request import RefundType
 from refund_bridge.domain.state_machine import PUBLIC_STATUS, Event, State
 from refund_bridge.domain.transitions import Why, born, transition
 from refund_bridge.ports.ledger import (

@@ -10,7 +10,7 @@ from refund_bridge.domain.errors import InvalidRequestError
 from refund_bridge.domain.payment import PaymentKey, unlinked_payment_key
 from refund_bridge.domain.payment_reference import payment_named_by
 from refund_bridge.domain.payment_snapshot import LocatedPayment, PaymentSnapshot
-from refund_bridge.domain.refund import RefundRequest
+from refund_bridge.domain.refund_request import RefundRequest
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding.locate_payment import PaymentLocator
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from refund_bridge.domain.backoff import backoff_steps
-from refund_bridge.domain.refund import ProviderAnswer, Refund, with_answer, with_last_answer
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.report import ProviderAnswer, with_answer, with_last_answer
 from refund_bridge.domain.state_machine import CreditNoteEvent, CreditNoteState
 from refund_bridge.domain.transitions import Why, credit_note_transition
 from refund_bridge.ports.ledger import Commit, Ledger, LedgerConflictError, RefundWrite

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from refund_bridge.domain.payment import Payment
-from refund_bridge.domain.refund import Refund, ReportCause
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.report import ReportCause
 from refund_bridge.domain.stripe_knows import Look, look
 from refund_bridge.domain.transitions import Why
 from refund_bridge.ports.ledger import Ledger, LedgerConflictError

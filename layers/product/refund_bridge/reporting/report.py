@@ -22,14 +22,8 @@ from refund_bridge.domain.outcome import RING_CHECK_MS
 from refund_bridge.domain.payment import Payment, payment_key_of
 from refund_bridge.domain.payment_record import PaymentRecord
 from refund_bridge.domain.record_lines import line_of
-from refund_bridge.domain.refund import (
-    STRIPE_ACCEPTED,
-    ProviderAnswer,
-    Refund,
-    ReportCause,
-    with_answer,
-    with_last_answer,
-)
+from refund_bridge.domain.refund import STRIPE_ACCEPTED, Refund
+from refund_bridge.domain.report import ProviderAnswer, ReportCause, with_answer, with_last_answer
 from refund_bridge.domain.state_machine import ReportState
 from refund_bridge.domain.stripe_knows import (
     ByReference,

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from refund_bridge.domain.payment import Payment, follow, revision_after
-from refund_bridge.domain.refund import Entry, Refund, ReportCause, ReportParameters
+from refund_bridge.domain.refund import Entry, Refund
+from refund_bridge.domain.report import ReportCause, ReportParameters
 from refund_bridge.domain.state_machine import ReportEvent, ReportState, State
 from refund_bridge.domain.transitions import Why, noted, report_transition
 from refund_bridge.ports.ledger import (

@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from refund_bridge.domain.backoff import backoff_steps
-from refund_bridge.domain.refund import ANSWER_LENGTH_MAX, ProviderAnswer, Refund, with_answer
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.report import ANSWER_LENGTH_MAX, ProviderAnswer, with_answer
 from refund_bridge.domain.state_machine import CreditNoteState, Event, ReportState, State
 from refund_bridge.domain.transitions import Why, transition
 from refund_bridge.ports.ledger import ClaimConflictError, Ledger

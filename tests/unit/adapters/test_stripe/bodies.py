@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from refund_bridge.domain.refund import ReportParameters
+from refund_bridge.domain.report import ReportParameters
 
 PARAMETERS = ReportParameters(
     payment_record="pr_1",

@@ -1,6 +1,6 @@
 """A shop with few refunds, in front of a console, where a test adds what it is about."""
 
-from refund_bridge.domain.refund import ReferenceType
+from refund_bridge.domain.refund_request import ReferenceType
 from tests.fakes.shop_day import ShopDay
 from tests.fakes.world import World
 

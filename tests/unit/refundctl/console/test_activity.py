@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refund_bridge.domain.refund import Failure, Report, Source
+from refund_bridge.domain.refund import Failure
+from refund_bridge.domain.refund_request import Source
+from refund_bridge.domain.report import Report
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.reading.listing import SPAN_DAYS
 from refundctl.console.activity import (

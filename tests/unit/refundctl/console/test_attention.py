@@ -1,6 +1,6 @@
 """What somebody should look at: the doctor's own words, the worst first."""
 
-from refund_bridge.domain.refund import Report
+from refund_bridge.domain.report import Report
 from refund_bridge.domain.state_machine import ReportState, State
 from refundctl.checks.finding import Level
 from refundctl.console.activity import DEFAULT_WINDOW, activity

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refund_bridge.domain.refund import Report
+from refund_bridge.domain.report import Report
 from refund_bridge.domain.state_machine import ReportState, State
 from refundctl.console import charts
 from refundctl.console.activity import WINDOWS, Activity, Spread

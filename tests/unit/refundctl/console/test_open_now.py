@@ -1,6 +1,6 @@
 """What is open: counted by state, summed by currency, and never more of it read than is bounded."""
 
-from refund_bridge.domain.refund import Report
+from refund_bridge.domain.report import Report
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.ports.ledger import DUE_SHARDS
 from refundctl.console.open_now import PER_SHARD, Sum, open_now

@@ -8,7 +8,9 @@ import pytest
 
 from refund_bridge.delivering.ports import AddressState, Cursor, Status
 from refund_bridge.domain.payment import payment_key_of
-from refund_bridge.domain.refund import Entry, Failure, Refund, RefundRequest, Report
+from refund_bridge.domain.refund import Entry, Failure, Refund
+from refund_bridge.domain.refund_request import RefundRequest
+from refund_bridge.domain.report import Report
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.reading.listing import ListQuery, Page
 from refundctl.console.activity import DEFAULT_WINDOW, WINDOWS, activity

@@ -10,7 +10,7 @@ from refund_bridge.domain.charge import Charge, ProcessorRefund, ProcessorRefund
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import PaymentKey
 from refund_bridge.domain.payment_record import PaymentRecord
-from refund_bridge.domain.refund import Report, ReportParameters
+from refund_bridge.domain.report import Report, ReportParameters
 from refund_bridge.domain.state_machine import ReportState, State
 from refundctl.deciding.reconcile import Amounts, Difference, Kind, Sides, compare, unknown_charge
 from tests.fakes.processor_fates import Answered, Conduct, ReplyLost, RequestLost

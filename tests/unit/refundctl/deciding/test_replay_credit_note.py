@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from refund_bridge.domain.errors import RefundNotFoundError
-from refund_bridge.domain.refund import ReferenceType, Refund
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.refund_request import ReferenceType
 from refund_bridge.domain.state_machine import CreditNoteState
 from refund_bridge.ports.ledger import Commit, LedgerConflictError
 from refund_bridge.reporting.credit_note import ATTEMPTS_MAX, idempotency_key_of

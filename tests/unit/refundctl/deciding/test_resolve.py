@@ -11,7 +11,8 @@ from refund_bridge.domain.errors import RefundNotFoundError
 from refund_bridge.domain.evidence import CLOCK_TOLERANCE_MS
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment, PaymentKey
-from refund_bridge.domain.refund import Refund, Source
+from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.refund_request import Source
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.ports.ledger import LedgerConflictError, LedgerUnavailableError
 from refund_bridge.ports.processor import ProviderUnavailableError

@@ -7,7 +7,7 @@ import pytest
 from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import PaymentKey
-from refund_bridge.domain.refund import ReferenceType
+from refund_bridge.domain.refund_request import ReferenceType
 from refund_bridge.domain.state_machine import State
 from refundctl.deciding.resolve import ItFailed, ItSucceeded, ResolutionRefusedError
 from tests.fakes.processor_fates import Conduct, ExecutedLate, ReplyLost, RequestLost

@@ -27,20 +27,20 @@ from refund_bridge.adapters.dynamodb.values import plain
 from refund_bridge.domain.arrival import Arrival
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment, PaymentKey, payment_key_of
-from refund_bridge.domain.refund import (
-    CreditNote,
-    Entry,
-    Failure,
+from refund_bridge.domain.refund import Entry, Failure, Refund
+from refund_bridge.domain.refund_request import (
     PaymentMethodKind,
-    ProviderAnswer,
     ReferenceType,
-    Refund,
     RefundRequest,
     RefundType,
+    Source,
+)
+from refund_bridge.domain.report import (
+    CreditNote,
+    ProviderAnswer,
     Report,
     ReportCause,
     ReportParameters,
-    Source,
 )
 from refund_bridge.domain.state_machine import CreditNoteState, ReportState, State
 from refund_bridge.ports.ledger import DUE_SHARDS

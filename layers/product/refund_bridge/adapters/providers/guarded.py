@@ -26,7 +26,7 @@ from refund_bridge.domain.instruction import (
     UnlinkedInstruction,
 )
 from refund_bridge.domain.payment_record import PaymentRecord, StripeReference
-from refund_bridge.domain.refund import ReportParameters
+from refund_bridge.domain.report import ReportParameters
 from refund_bridge.ports.processor import (
     Capabilities,
     ChargePage,

@@ -11,7 +11,7 @@ from refund_bridge.adapters.stripe.answers import (
 )
 from refund_bridge.adapters.stripe.calls import Ask, StripeCalls, StripeRefusedError
 from refund_bridge.domain.payment_record import PaymentRecord, StripeReference
-from refund_bridge.domain.refund import ReportParameters
+from refund_bridge.domain.report import ReportParameters
 from refund_bridge.ports.processor import UnreadableAnswerError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.ports.stripe import ReportAccepted, ReportOutcome, ReportUnclear

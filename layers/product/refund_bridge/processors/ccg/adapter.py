@@ -15,7 +15,7 @@ from refund_bridge.adapters.http.client import DeadlineHttp
 from refund_bridge.adapters.http.exact_json import dumps
 from refund_bridge.domain.charge import ProcessorRefund
 from refund_bridge.domain.instruction import Instruction, Outcome, UnlinkedInstruction
-from refund_bridge.domain.refund import PaymentMethodKind
+from refund_bridge.domain.refund_request import PaymentMethodKind
 from refund_bridge.ports.processor import Capabilities, Dedupe, LookUp, News, UnreadableAnswerError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.processors.ccg.objects import TITLE, AmountUnit, read_processor_refund

@@ -24,6 +24,7 @@ from refund_bridge.refunding import learn_from_charge as learn
 from refund_bridge.refunding import record_outcome as record
 from refund_bridge.refunding.learn_from_charge import LearnFromCharge
 from refund_bridge.refunding.look_up import processor_refund_of
+from refund_bridge.refunding.payment_links import PaymentLinks
 from refund_bridge.refunding.record_outcome import Stored
 from refund_bridge.reporting import report
 from refund_bridge.reporting.look_at_sums import Looked
@@ -285,7 +286,7 @@ def linked_for_ever() -> Iterator[None]:
     def held(*_: Any) -> None:
         return None
 
-    with patch.object(LearnFromCharge, "mended", held):
+    with patch.object(PaymentLinks, "mended", held):
         yield
 
 

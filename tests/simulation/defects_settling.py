@@ -22,6 +22,7 @@ from refund_bridge.ports.ledger import LedgerConflictError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding import look_up
 from refund_bridge.refunding import record_outcome as record
+from refund_bridge.refunding.follow_refund import FollowRefund
 from refund_bridge.refunding.learn_from_charge import LearnFromCharge, Learnt
 from refund_bridge.refunding.record_outcome import Stored
 from refund_bridge.refunding.reserve import TakenByAnotherCallError
@@ -179,5 +180,5 @@ def mended_link_not_found() -> Iterator[None]:
     def keep(*_: Any) -> bool:
         return False
 
-    with patch.object(LearnFromCharge, "_give_record", keep):
+    with patch.object(FollowRefund, "_give_record", keep):
         yield

@@ -66,7 +66,7 @@ def resolve(world: World) -> ResolveRefund:
         ledger=world.ledger,
         processors=world.doors,
         accounts=world.accounts,
-        recorder=world.learn.recorder,
+        recorder=world.execute.recorder,
         doorbell=world.doorbell,
         clock=world.clock,
         telemetry=world.telemetry,

@@ -21,8 +21,10 @@ from refund_bridge.ports.stripe import CreditNotes, StripeReports
 from refund_bridge.ports.sweeps import SweepLog
 from refund_bridge.reading.read_refund import ReadRefund
 from refund_bridge.refunding.execute import ExecuteRefund
+from refund_bridge.refunding.follow_refund import FollowRefund
 from refund_bridge.refunding.learn_from_charge import LearnFromCharge
 from refund_bridge.refunding.locate_payment import PaymentLocator, VerifyCharge
+from refund_bridge.refunding.payment_links import PaymentLinks
 from refund_bridge.refunding.record_outcome import Recorder
 from refund_bridge.refunding.reserve import Reservation
 from refund_bridge.reporting.credit_note import IssueCreditNote
@@ -146,6 +148,24 @@ class UseCases:
         )
 
     @cached_property
+    def follow(self) -> FollowRefund:
+        """Takes in what a processor shows anew of a refund that is known."""
+        ports = self.ports
+        return FollowRefund(
+            ledger=ports.ledger,
+            processors=ports.processors,
+            recorder=self.recorder,
+            doorbell=ports.doorbell,
+            clock=ports.clock,
+            telemetry=ports.telemetry,
+        )
+
+    @cached_property
+    def links(self) -> PaymentLinks:
+        """Finds which payment has a record."""
+        return PaymentLinks(ledger=self.ports.ledger, telemetry=self.ports.telemetry)
+
+    @cached_property
     def learn(self) -> LearnFromCharge:
         """Learns what a processor shows of a payment."""
         ports = self.ports
@@ -155,8 +175,8 @@ class UseCases:
             every_refund=ports.every_refund,
             sweeps=ports.sweeps,
             processors=ports.processors,
-            recorder=self.recorder,
-            doorbell=ports.doorbell,
+            follow=self.follow,
+            links=self.links,
             clock=ports.clock,
             telemetry=ports.telemetry,
             stage=self.rules.stage,
@@ -172,6 +192,7 @@ class UseCases:
             reservation=Reservation(
                 ledger=ports.ledger,
                 learn=self.learn,
+                links=self.links,
                 accounts=ports.accounts,
                 clock=ports.clock,
                 telemetry=ports.telemetry,
@@ -256,6 +277,7 @@ class UseCases:
             recorder=self.recorder,
             execute=self.execute,
             learn=self.learn,
+            follow=self.follow,
             look_at_sums=self.look_at_sums,
             accounts=ports.accounts,
             doorbell=ports.doorbell,
@@ -287,6 +309,7 @@ class UseCases:
             ledger=ports.ledger,
             locator=self.locator,
             learn=self.learn,
+            links=self.links,
             look_at_sums=self.look_at_sums,
             recorder=self.recorder,
             settle=self.settle,

@@ -104,15 +104,15 @@ def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict
         # As after a restore: imported when nobody here knew of our instruction.
         return Ambiguous(TAKEN, _ids_of(taken))
     candidates = alike(refund, charge.processor_refunds, claimed)
-    ordered = [
+    made = [
         processor_refund
         for processor_refund in candidates
         if processor_refund.instruction_id == refund.id
     ]
-    if not all(is_its_amount(processor_refund, refund) for processor_refund in ordered):
-        return Ambiguous("another amount under our instruction", _ids_of(ordered))
-    if ordered:
-        return _only(ordered)
+    if not all(is_its_amount(processor_refund, refund) for processor_refund in made):
+        return Ambiguous("another amount under our instruction", _ids_of(made))
+    if made:
+        return _only(made)
     if refund.snapshot is None:
         return _by_time(refund, candidates)
     return _only(candidates)

@@ -31,6 +31,7 @@ from refund_bridge.ports.processor import ChargeNotFoundError, Processor
 from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.refunding.learn_from_charge import LearnFromCharge
 from refund_bridge.refunding.locate_payment import PaymentLocator, VerifyCharge
+from refund_bridge.refunding.payment_links import PaymentLinks
 from refund_bridge.refunding.provider_errors import asking_processor
 from refund_bridge.refunding.record_outcome import Recorder
 from refund_bridge.reporting.look_at_sums import LookAtSums
@@ -58,6 +59,7 @@ class ObservePayment:
     ledger: Ledger
     locator: PaymentLocator
     learn: LearnFromCharge
+    links: PaymentLinks
     look_at_sums: LookAtSums
     recorder: Recorder
     settle: SettleRefund
@@ -101,7 +103,7 @@ class ObservePayment:
         try:
             learnt = self.learn(seen, deadline)
         except ClaimConflictError as error:
-            mended = self.learn.mended(seen) if isinstance(error.claim, RecordClaim) else None
+            mended = self.links.mended(seen) if isinstance(error.claim, RecordClaim) else None
             if mended is None:
                 raise
             learnt = self.learn(mended, deadline)

@@ -2,22 +2,21 @@
 
 ::
 
-    a processor refund of ours   ─▶ did its refund end, was it taken back, did it move after all?
+    a processor refund of ours   ─▶ the refund follows it (``follow_refund.py``)
     a processor refund of nobody ─▶ somebody else made it: imported as a refund of its own
     only a sum                   ─▶ counts against what may be refunded, as long as it is shown
 
 Called wherever a charge is read: before a refund, by settling, for a webhook, by the sweep and
-before Stripe is told. What contradicts the processor's earlier word is believed after a second look
-by id.
+before Stripe is told.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
+from refund_bridge.domain.charge import ProcessorRefund
 from refund_bridge.domain.errors import ProcessorUnavailableError
-from refund_bridge.domain.evidence import can_stand_for, is_made_by, is_too_old, stands_for
+from refund_bridge.domain.evidence import is_made_by, is_too_old
 from refund_bridge.domain.external_refund import Import, is_importable
 from refund_bridge.domain.listed_refunds import (
     beside_of,
@@ -29,31 +28,25 @@ from refund_bridge.domain.listed_refunds import (
     snapshot_of,
     with_sums,
 )
-from refund_bridge.domain.outcome import after_news, booked_by, news_of, of_its_payment
 from refund_bridge.domain.payment import Payment, PaymentKey, follow, learn_arrival, revision_after
 from refund_bridge.domain.payment_snapshot import PaymentSnapshot
 from refund_bridge.domain.refund import Refund
-from refund_bridge.domain.state_machine import FREED, ReportState
 from refund_bridge.ports.ledger import (
     Claim,
     Commit,
     Ledger,
     LedgerConflictError,
     PaymentWrite,
-    RecordClaim,
     RefundWrite,
 )
-from refund_bridge.ports.processor import ChargeNotFoundError, Processor, ProviderUnavailableError
-from refund_bridge.ports.queues import Doorbell
+from refund_bridge.ports.processor import ChargeNotFoundError, Processor
 from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.ports.sweeps import SweepLog
 from refund_bridge.refunding.claims import claims_of
-from refund_bridge.refunding.look_up import found_by_key, processor_refund_of
+from refund_bridge.refunding.follow_refund import FollowRefund, tell_failed_report
+from refund_bridge.refunding.payment_links import PaymentLinks, link_of, linked
 from refund_bridge.refunding.provider_errors import UNAVAILABLE_RETRY_AFTER_S, asking_processor
-from refund_bridge.refunding.record_outcome import Recorder
-from refund_bridge.refunding.wake_reporter import ring_if_owed
 
-ACTOR: Final = "observe"
 # A transaction takes at most 100 writes, and an import is two of them.
 IMPORTS_PER_COMMIT: Final = 40
 # What others made shortly before this stage began may not have been told to Stripe by them.
@@ -101,7 +94,7 @@ class _Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnFromCharge:
-    """Brings the ledger's view of a payment up to what was just read.
+    """Brings what the ledger holds of a payment up to what was just read.
 
     While the payment's slot is taken nothing is imported: what the charge lists may be the very
     processor refund that is not bound yet.
@@ -116,8 +109,8 @@ class LearnFromCharge:
     every_refund: Callable[[PaymentKey], Sequence[Refund]]
     sweeps: SweepLog
     processors: Mapping[str, Processor]
-    recorder: Recorder
-    doorbell: Doorbell
+    follow: FollowRefund
+    links: PaymentLinks
     clock: Clock
     telemetry: Telemetry
     stage: str
@@ -129,7 +122,7 @@ class LearnFromCharge:
 
         ``sending`` is the refund that is about to be sent: what its own instruction has moved
         before is nobody else's. The sums and the link of ``current`` are left to whoever writes the
-            payment.
+        payment.
 
         Raises:
             ClaimConflictError, LedgerConflictError: something changed meanwhile; learn again.
@@ -137,18 +130,12 @@ class LearnFromCharge:
             ProcessorUnavailableError: the charge had to be read once more, and could not be.
         """
         held = self._held(seen)
-        followed = [
-            self._follow(owner, processor_refund, seen, deadline)
-            for processor_refund in listed_in(seen)
-            if (owner := held.owners.get(processor_refund.id)) is not None
-            and owner.processor_refund_id == processor_refund.id
-        ]
-        followed += self._follow_instructions(seen, held, deadline)
-        if any(followed):
+        followed = self.follow.all_listed(seen, held.owners, deadline)
+        if followed:
             held = self._held(seen)
         seen, held = self._read_again(seen, held, deadline)
         learnt = self._plan(seen, held, sending)
-        return replace(self._carry_out(learnt, held, seen), followed=any(followed))
+        return replace(self._carry_out(learnt, held, seen), followed=followed)
 
     def look(self, seen: PaymentSnapshot) -> Learnt:
         """The payment as it would be after importing; nothing is written.
@@ -165,12 +152,12 @@ class LearnFromCharge:
     def _held(self, seen: PaymentSnapshot) -> _Held:
         listed = [processor_refund.id for processor_refund in listed_in(seen)]
         payment, claimed = self.ledger.payment_and_claims(seen.key, listed)
-        ordered = {
+        shown_by = {
             processor_refund.id: processor_refund.instruction_id
             for processor_refund in listed_in(seen)
             if processor_refund.instruction_id is not None and processor_refund.id not in claimed
         }
-        asked = {*claimed.values(), *ordered.values()}
+        asked = {*claimed.values(), *shown_by.values()}
         refunds = self.refunds(sorted(asked)) if asked else {}
         owners, let_go = {}, {}
         for processor_refund_id, refund_id in claimed.items():
@@ -179,7 +166,7 @@ class LearnFromCharge:
                 owners[processor_refund_id] = refund
             else:
                 let_go[processor_refund_id] = refund_id
-        for processor_refund_id, refund_id in ordered.items():
+        for processor_refund_id, refund_id in shown_by.items():
             refund = refunds.get(refund_id)
             if refund is not None and is_listed_otherwise(refund, seen.key, listed):
                 owners[processor_refund_id] = refund
@@ -205,134 +192,6 @@ class LearnFromCharge:
             if bound_amount(one) and one.late_failure_at_ms is None
             if one.processor_refund_id not in listed
         ]
-
-    # --- the refunds that are known ---------------------------------------------------------------
-
-    def _follow(
-        self,
-        refund: Refund,
-        processor_refund: ProcessorRefund,
-        seen: PaymentSnapshot,
-        deadline: Deadline,
-    ) -> bool:
-        return self.follow(refund, processor_refund, deadline) or self._give_record(
-            refund, processor_refund, seen
-        )
-
-    def follow(self, refund: Refund, processor_refund: ProcessorRefund, deadline: Deadline) -> bool:
-        """Let the refund follow its processor refund; whether something was written, durably.
-
-        Raises:
-            LedgerConflictError, LedgerUnavailableError: as ``__call__``.
-        """
-        if not stands_for(processor_refund, refund):
-            self.telemetry.note("movement_disagrees", refund_id=refund.id)
-            return False
-        news = news_of(refund, processor_refund)
-        if news is None:
-            return False
-        if news.contradicts and not self._is_confirmed(refund, processor_refund, deadline):
-            return False
-        stored = self.recorder.read(refund.id)
-        linked = of_its_payment(stored.refund, stored.payment)
-        if news_of(linked, processor_refund) is not news:
-            return True  # somebody else has learnt it a moment ago
-        at_ms = self.clock.now_ms()
-        after = after_news(linked, processor_refund, at_ms=at_ms, cause="observed", actor=ACTOR)
-        if news.contradicts:
-            self.telemetry.note(f"refund_{news}", refund_id=refund.id, movement=processor_refund.id)
-        reports = after.report.state is not stored.refund.report.state
-        if reports:
-            self._alarm_if_failed(after)
-        written = self.recorder.write(stored, after)
-        if reports:
-            ring_if_owed(written.refund, self.doorbell, self.telemetry)
-        return True
-
-    def _follow_instructions(
-        self, seen: PaymentSnapshot, held: _Held, deadline: Deadline
-    ) -> Iterator[bool]:
-        """What shows the instruction of a refund that was thought to have moved nothing."""
-        for processor_refund in listed_in(seen):
-            if processor_refund.id in held.owners or processor_refund.instruction_id is None:
-                continue
-            refund = self.ledger.refund(processor_refund.instruction_id)
-            try:
-                if refund is not None and self.follow_instruction(
-                    refund, processor_refund, deadline
-                ):
-                    yield True
-            except ProviderUnavailableError as error:
-                self._not_confirmed(processor_refund.instruction_id, error)
-
-    def follow_instruction(
-        self, refund: Refund, listed: ProcessorRefund | None, deadline: Deadline
-    ) -> bool:
-        """Let a refund that was thought to have moved nothing follow what its instruction moved.
-
-        ``listed`` is what its payment lists under its instruction, if it was read. Whether
-        something was written, durably.
-
-        Raises:
-            LedgerConflictError, LedgerUnavailableError: as ``__call__``.
-            ProviderUnavailableError: the processor did not say what became of the instruction.
-        """
-        processor, processor_refund = self.processors.get(refund.processor), listed
-        if processor is None or refund.state not in FREED or refund.processor_refund_id is not None:
-            return False
-        if processor.capabilities.keeps_keys:
-            # Under the id that instructions are answered with; payments may list others.
-            processor_refund = next(iter(found_by_key(processor, refund, deadline) or ()), listed)
-        if (
-            processor_refund is None
-            or processor_refund.status is not ProcessorRefundStatus.SUCCEEDED
-        ):
-            return False
-        if not can_stand_for(processor_refund, refund):
-            return False
-        bound = replace(refund, processor_refund_id=processor_refund.id)
-        return self.follow(bound, processor_refund, deadline)
-
-    def _is_confirmed(
-        self, refund: Refund, processor_refund: ProcessorRefund, deadline: Deadline
-    ) -> bool:
-        """Whether a second look, by its id, shows the same."""
-        processor = self.processors.get(refund.processor)
-        if processor is None:
-            return False
-        try:
-            again = processor_refund_of(
-                processor, processor_refund.id, refund.refunded_payment, deadline
-            )
-        except ProviderUnavailableError as error:
-            self._not_confirmed(refund.id, error)
-            return False
-        return (
-            again is not None
-            and again.status is processor_refund.status
-            and again.money == processor_refund.money
-        )
-
-    def _not_confirmed(self, refund_id: str, error: ProviderUnavailableError) -> None:
-        self.telemetry.note("no_second_look", refund_id=refund_id, reason=type(error).__name__)
-
-    def _give_record(
-        self, refund: Refund, processor_refund: ProcessorRefund, seen: PaymentSnapshot
-    ) -> bool:
-        """Give the refund the record that its payment has got since it was imported."""
-        if refund.payment_record is not None:
-            return False
-        if seen.payment_record is None:
-            self._alarm_if_failed(refund)  # again with every look: it waits for a person
-            return False
-        stored = self.recorder.read(refund.id)
-        record = stored.payment.payment_record
-        if record is None or stored.refund.payment_record is not None:
-            return False
-        at_ms = self.clock.now_ms()
-        after = booked_by(stored.refund, record, processor_refund, at_ms=at_ms, actor=ACTOR)
-        self.recorder.write(stored, after)
-        return True
 
     # --- what others made -------------------------------------------------------------------------
 
@@ -364,7 +223,7 @@ class LearnFromCharge:
 
     def _plan(self, seen: PaymentSnapshot, held: _Held, sending: str | None) -> Learnt:
         stored, owners = held.payment, held.owners
-        current = self._first_seen(seen) if stored is None else _linked(stored, seen)
+        current = self._first_seen(seen) if stored is None else linked(stored, seen)
         if seen.charge is not None:
             current = learn_arrival(current, seen.charge.arrival)
         if current.slot is not None:
@@ -477,35 +336,6 @@ class LearnFromCharge:
             return learnt.stored
         return self._write(learnt.stored, learnt.current, seen)
 
-    def mended(self, seen: PaymentSnapshot) -> PaymentSnapshot | None:
-        """The view whose record may take the place of a link under which no money moved.
-
-        For when the record's claim was refused. ``None``: the other link holds.
-
-        Raises:
-            LedgerUnavailableError: the ledger could not be read.
-        """
-        record = seen.payment_record
-        holder = None if record is None else self.ledger.payment_of_record(record)
-        if holder is None or holder == seen.key or seen.instead_of is not None:
-            return None
-        other = self.ledger.payment(holder)
-        if other is not None and other.payment_record == record and not other.is_unused:
-            return None
-        self.telemetry.note("link_mended", payment_record=record, charge=seen.key.charge_id)
-        return replace(seen, instead_of=holder)
-
-    def released(self, seen: PaymentSnapshot) -> list[PaymentWrite]:
-        """The payment that loses its record to the one in view, if there is one.
-
-        Raises:
-            LedgerUnavailableError: the ledger could not be read.
-        """
-        other = None if seen.instead_of is None else self.ledger.payment(seen.instead_of)
-        if other is None or other.payment_record != seen.payment_record:
-            return []
-        return [PaymentWrite(other, replace(other, payment_record=None))]
-
     def _write(
         self,
         stored: Payment | None,
@@ -522,7 +352,7 @@ class LearnFromCharge:
         self.ledger.commit(
             Commit(
                 refunds=[RefundWrite(None, refund) for refund in imports],
-                payments=[PaymentWrite(stored, after), *self.released(seen)],
+                payments=[PaymentWrite(stored, after), *self.links.released(seen)],
                 claims=[*claims, *link_of(stored, after, seen)],
             )
         )
@@ -545,12 +375,7 @@ class LearnFromCharge:
         if refund.contradicts is not None:
             processor_refund, failed = refund.processor_refund_id, refund.contradicts
             self.telemetry.note("movement_contradicts", movement=processor_refund, failed=failed)
-        self._alarm_if_failed(refund)
-
-    def _alarm_if_failed(self, refund: Refund) -> None:
-        report = refund.report
-        if report.state is ReportState.FAILED and refund.late_failure_at_ms is None:
-            self.telemetry.note("report_failed", refund_id=refund.id, reason=report.last_error)
+        tell_failed_report(refund, self.telemetry)
 
 
 def _may_be_older(seen: PaymentSnapshot, held: _Held, payment: Payment) -> bool:
@@ -560,29 +385,3 @@ def _may_be_older(seen: PaymentSnapshot, held: _Held, payment: Payment) -> bool:
     if seen.charge.processor_refunds is None:
         return payment.moved > payment.taken_back
     return bool(held.unlisted) and not ids_fit(seen.charge, held.owners, held.unlisted or ())
-
-
-def link_of(
-    stored: Payment | None, after: Payment, seen: PaymentSnapshot
-) -> tuple[RecordClaim, ...]:
-    """The claim on a Payment Record that the payment gets by this write, if it gets one."""
-    record = after.payment_record
-    if record is None or (stored is not None and stored.payment_record == record):
-        return ()
-    return (RecordClaim(record, after.key, seen.instead_of),)
-
-
-def _linked(stored: Payment, seen: PaymentSnapshot) -> Payment:
-    """The payment with the Payment Record that books it, if that is known or mended only now.
-
-    A link under which no money moved, and what was captured by it, may have been a mistake. What
-    the charge shows is captured, whatever Stripe alone showed at first.
-    """
-    if seen.payment_record is None:
-        return stored
-    if stored.payment_record == seen.payment_record:
-        is_certain = seen.charge is not None or stored.is_unused
-        return replace(stored, captured=seen.captured) if is_certain else stored
-    if stored.payment_record is not None and not stored.is_unused:
-        return stored
-    return replace(stored, payment_record=seen.payment_record, captured=seen.captured)

@@ -89,11 +89,11 @@ def look_for(
             return KeyNotShown()
         if not shown:
             return NoneYet()
-        (ordered,) = shown
-        if claimed(refund.processor, [ordered.id]).get(ordered.id, refund.id) != refund.id:
+        (made,) = shown
+        if claimed(refund.processor, [made.id]).get(made.id, refund.id) != refund.id:
             # As after a restore: imported when nobody here knew of our instruction.
-            return Ambiguous(TAKEN, (ordered.id,))
-        return of_our_instruction(refund, ordered)
+            return Ambiguous(TAKEN, (made.id,))
+        return of_our_instruction(refund, made)
     if can.dedupes is Dedupe.NOT_AT_ALL or not can.shows_payments or payment_id is None:
         return Ambiguous("the processor shows nobody what became of an instruction", ())
     charge = processor.charge(payment_id, deadline)
@@ -115,10 +115,10 @@ def found_by_key(
         ProviderUnavailableError: no usable answer after at most two attempts.
     """
     try:
-        ordered = processor.find_by_key(refund.id, refund.refunded_payment, deadline)
+        made = processor.find_by_key(refund.id, refund.refunded_payment, deadline)
     except UnreadableAnswerError:
         return None
-    return () if ordered is None else (ordered,)
+    return () if made is None else (made,)
 
 
 def charge_of(

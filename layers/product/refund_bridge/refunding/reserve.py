@@ -45,7 +45,8 @@ from refund_bridge.ports.ledger import (
 )
 from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.refunding.command import CreateRefund
-from refund_bridge.refunding.learn_from_charge import LearnFromCharge, Learnt, link_of
+from refund_bridge.refunding.learn_from_charge import LearnFromCharge, Learnt
+from refund_bridge.refunding.payment_links import PaymentLinks, link_of
 from refund_bridge.refunding.record_outcome import Stored
 
 # Losing this many races in a row means that the payment is busy, and the caller is told so.
@@ -85,6 +86,7 @@ class Reservation:
 
     ledger: Ledger
     learn: LearnFromCharge
+    links: PaymentLinks
     accounts: Mapping[str, str]
     clock: Clock
     telemetry: Telemetry
@@ -131,7 +133,7 @@ class Reservation:
                     # Somebody else has imported the same processor refund meanwhile.
                     before = self._still_ours(command, before)
                     continue
-                if (mended := self.learn.mended(located.seen)) is not None:
+                if (mended := self.links.mended(located.seen)) is not None:
                     located = replace(located, seen=mended)
                     continue
                 raise PaymentLinkConflictError(
@@ -162,7 +164,7 @@ class Reservation:
         stored, reserved = learnt.stored, follow(learnt.current, before, after)
         write = Commit(
             refunds=(RefundWrite(before, after),),
-            payments=(PaymentWrite(stored, reserved), *self.learn.released(located.seen)),
+            payments=(PaymentWrite(stored, reserved), *self.links.released(located.seen)),
             claims=link_of(stored, reserved, located.seen),
             payouts=self._counted(before, after),
         )

@@ -56,14 +56,12 @@ def _follow_late(
     """Let it follow what became of its processor refund; whether something was written, durably."""
     bound_to, payment_id = refund.processor_refund_id, refund.refunded_payment
     if bound_to is None:
-        return settling.learn.follow_instruction(refund, None, deadline)
+        return settling.follow.instruction(refund, None, deadline)
     try:
         processor_refund = processor_refund_of(processor, bound_to, payment_id, deadline)
     except UnreadableAnswerError:
         return False  # it shows refunds in no form that can be read: there is none to follow
-    return processor_refund is not None and settling.learn.follow(
-        refund, processor_refund, deadline
-    )
+    return processor_refund is not None and settling.follow(refund, processor_refund, deadline)
 
 
 def _next_look(settling: Settling, stored: Stored, *, soon: bool) -> Settled:

@@ -15,6 +15,7 @@ from refund_bridge.ports.processor import Processor, ProviderUnavailableError
 from refund_bridge.ports.queues import Doorbell
 from refund_bridge.ports.runtime import Clock, Telemetry
 from refund_bridge.refunding.execute import ExecuteRefund
+from refund_bridge.refunding.follow_refund import FollowRefund
 from refund_bridge.refunding.learn_from_charge import LearnFromCharge
 from refund_bridge.refunding.record_outcome import Recorder, Stored
 from refund_bridge.refunding.wake_reporter import ring_if_owed
@@ -82,6 +83,7 @@ class Settling:
     recorder: Recorder
     execute: ExecuteRefund
     learn: LearnFromCharge
+    follow: FollowRefund
     look_at_sums: LookAtSums
     accounts: Mapping[str, str]
     doorbell: Doorbell

@@ -1,4 +1,6 @@
-"""``make bench``: measure everything, say it in a table, keep it in benchmarks/results.json.
+"""``make bench``: measure everything, say it in a table, keep its rows in benchmarks/results.json.
+
+Every single value that was measured goes to ``.local/benchmarks.json``, of this run alone.
 
 A benchmark is no test: it exits with 0 whatever it measures, and a part that could not be measured
 says why. ``python -m benchmarks latency cpu`` measures some parts anew and keeps the others.
@@ -33,9 +35,11 @@ from benchmarks import (
 )
 from benchmarks.results import Part, Row
 from benchmarks.scale import QUICK, WHOLE, Scale
+from deployed import paths
 from local.run_directory import run_directory
 
 RESULTS = Path(__file__).with_name("results.json")
+MEASURED = paths.ROOT / ".local" / "benchmarks.json"
 MEASURES: Mapping[str, Callable[[Scale, Path], Part]] = {
     "latency": latency.measure,
     "cpu": cpu.measure,
@@ -68,13 +72,24 @@ def main() -> None:
             began = time.monotonic()
             parts[name] = _measured(name, QUICK if asked.quick else WHOLE)
         console.print(f"{name}: {time.monotonic() - began:.0f} s", highlight=False)
-    if "round_trips" in parts:
+    if "numbers" in parts.get("round_trips", {}):
         parts[COSTS] = _guarded(lambda: costs.measure(parts["round_trips"]["numbers"]))
     if not asked.quick:
-        RESULTS.write_text(
-            json.dumps({"machine": machine.facts(), "parts": parts}, indent=1) + "\n"
-        )
+        _keep(parts)
     console.print(_table(parts))
+
+
+def _keep(parts: Mapping[str, dict[str, Any]]) -> None:
+    """The rows where they are versioned, and what they were made of where it is not."""
+    about = machine.facts()
+    numbers = {name: part["numbers"] for name, part in parts.items() if "numbers" in part}
+    MEASURED.parent.mkdir(exist_ok=True)
+    MEASURED.write_text(json.dumps({"machine": about, "numbers": numbers}) + "\n")
+    rows = {
+        name: {key: value for key, value in part.items() if key != "numbers"}
+        for name, part in parts.items()
+    }
+    RESULTS.write_text(json.dumps({"machine": about, "parts": rows}, indent=1) + "\n")
 
 
 def _measured(name: str, scale: Scale) -> dict[str, Any]:

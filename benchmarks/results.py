@@ -1,4 +1,4 @@
-"""What a measurement came to: rows that a table shows, and the numbers behind them for the file."""
+"""What a measurement came to: rows that a table shows, and the numbers behind them."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -52,8 +52,9 @@ class Row:
         return f"{shown} ({figure(self.low)}–{figure(self.high)})"
 
     def as_json(self) -> dict[str, Any]:
-        """The row for the file."""
-        return asdict(self) | {"met": self.met}
+        """The row for the file; what it does not say is left out."""
+        said = {name: value for name, value in asdict(self).items() if value not in (None, "")}
+        return said if self.met is None else said | {"met": self.met}
 
 
 @dataclass

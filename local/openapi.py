@@ -22,8 +22,8 @@ def read_document() -> dict[str, Any]:
 
 
 def as_json(document: dict[str, Any]) -> str:
-    """The copy's text, always the same for the same document."""
-    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    """The copy's text, always the same for the same document; compact, since nobody reads it."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ _DEDUPES: Final = {
 }
 _LEARNS: Final = {News.WEBHOOK: "webhook", News.POLLING: "polling"}
 _ROWS: Final[dict[str, Callable[[Capabilities], str]]] = {
-    "a repeated order is recognised": lambda can: _DEDUPES[can.dedupes],
+    "a repeated instruction is recognised": lambda can: _DEDUPES[can.dedupes],
     "a refund is shown by its own id": lambda can: _yes(can.shows_refunds),
     "a payment is shown, with its refunds": lambda can: _yes(can.shows_payments),
     "a part of a payment can be refunded": lambda can: _yes(can.partial),

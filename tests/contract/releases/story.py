@@ -43,16 +43,22 @@ try:
     from refund_bridge.domain.state_machine import ReportState
     from refund_bridge.ports.ledger import ProcessorRefundClaim, RecordClaim
     from refund_bridge.reporting.report import ReportFailedError
-except ModuleNotFoundError:  # the former release has it all elsewhere
+
+    CLAIMED, SHOWN, ASKED_BY = "processor_refunds", "processor_refund", "instruction_id"
+except ModuleNotFoundError:  # the former release has it all elsewhere, by other names
     from refunds.adapters.attribute_values import decode_item, encode_item  # type: ignore[no-redef,import-not-found]
     from refunds.adapters.ledger_items import payment_item, payment_of, refund_item, refund_of  # type: ignore[no-redef,import-not-found]
     from refunds.adapters.ledger_keys import claim_holder, claim_key  # type: ignore[no-redef,import-not-found]
     from refunds.answers import refund_object  # type: ignore[no-redef,import-not-found]
     from refunds.payment import payment_key_of  # type: ignore[no-redef,import-not-found]
-    from refunds.ports import ProcessorRefundClaim, ProcessorRefundStatus, RecordClaim  # type: ignore[no-redef,import-not-found]
+    from refunds.ports import MovementClaim as ProcessorRefundClaim  # type: ignore[no-redef,import-not-found]
+    from refunds.ports import MovementStatus as ProcessorRefundStatus  # type: ignore[no-redef]
+    from refunds.ports import RecordClaim  # type: ignore[no-redef]
     from refunds.refund import ReferenceType, Refund, RefundType, refund_id_of  # type: ignore[no-redef,import-not-found]
     from refunds.report import ReportFailedError  # type: ignore[no-redef,import-not-found]
     from refunds.state_machine import ReportState  # type: ignore[no-redef,import-not-found]
+
+    CLAIMED, SHOWN, ASKED_BY = "movements", "movement", "order_id"
 
 Sample = dict[str, Any]
 
@@ -176,7 +182,7 @@ def sample_of(world: World) -> Sample:
     records = [RecordClaim(record, key) for record, key in ledger.records.items()]
     processor_refunds = [
         ProcessorRefundClaim(processor, name, refund_id)
-        for (processor, name), refund_id in ledger.processor_refunds.items()
+        for (processor, name), refund_id in getattr(ledger, CLAIMED).items()
     ]
     held: list[RecordClaim | ProcessorRefundClaim] = [*records, *processor_refunds]
     claims = [
@@ -217,16 +223,17 @@ def ends(world: World) -> dict[str, tuple[str, str]]:
 
 
 def moved(world: World) -> list[list[Any]]:
-    """Every processor refund at HitPay: id, charge, minor units, status, and who ordered it."""
+    """Every refund at HitPay: id, charge, minor units, status, and which of ours asked for it."""
     return [
         [
-            refund.processor_refund.id,
-            refund.processor_refund.payment_id,
-            refund.processor_refund.money.amount,
-            refund.processor_refund.status.value,
-            refund.instruction_id,
+            shown.id,
+            shown.payment_id,
+            shown.money.amount,
+            shown.status.value,
+            getattr(refund, ASKED_BY),
         ]
         for refund in world.processor.books.refunds.values()
+        for shown in [getattr(refund, SHOWN)]
     ]
 
 
@@ -273,7 +280,7 @@ def _imported(world: World) -> list[str]:
 
 def _set_status(world: World, name: str, status: ProcessorRefundStatus) -> None:
     (made,) = world.processor.books.of(f"charge-{name}")
-    world.processor.books.set_status(made.processor_refund.id, status)
+    world.processor.books.set_status(getattr(made, SHOWN).id, status)
 
 
 def _end(world: World, name: str, status: ProcessorRefundStatus) -> None:

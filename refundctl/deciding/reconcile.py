@@ -5,8 +5,9 @@ that is being settled, a report that is on its way) is open, not different, whil
 
 ::
 
-    ledger ↔ processor   refund by refund: each processor refund belongs to one refund, and is as it
-    says ledger ↔ itself      the payment's sums follow from its refunds
+    ledger ↔ processor   refund by refund: each processor refund belongs to one refund, and is as
+                         that says
+    ledger ↔ itself      the payment's sums follow from its refunds
     ledger ↔ Stripe      by sums, since Stripe lists no refunds: it shows at least what must be in
                          its book, and at most that and what may be
 """

@@ -522,7 +522,7 @@ class ResolveRefund:
 
 
 def _is_another(processor_refund: ProcessorRefund, refund: Refund) -> bool:
-    """Whether our instruction made it, though it is not what was ordered."""
+    """Whether our instruction made it, though it is not what was asked for."""
     return processor_refund.instruction_id == refund.id and not can_stand_for(
         processor_refund, refund
     )

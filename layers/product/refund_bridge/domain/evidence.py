@@ -1,9 +1,8 @@
 """What a charge's refunds say about one of ours whose outcome is unknown: pure.
 
 A processor refund that shows which instruction made it is certainly ours or certainly not. HitPay's
-refund
-carries no reference of ours, so there it is recognised by elimination: it is on our charge, has our
-amount and currency, was not there before we sent, and belongs to nobody else.
+refund carries no reference of ours, so there it is recognised by elimination: it is on our charge,
+has our amount and currency, was not there before we sent, and belongs to nobody else.
 """
 
 from collections.abc import Mapping, Sequence
@@ -124,8 +123,7 @@ def alike(
     """The processor refunds that can be the refund's: not there before, and nobody else's.
 
     They are of its amount, or show that its instruction made them, whatever they moved. One that
-    failed
-    and does not show the instruction tells nothing: it may be anybody's.
+    failed and does not show the instruction tells nothing: it may be anybody's.
     """
     return [
         processor_refund

@@ -173,7 +173,7 @@ def taken_back(
 ) -> Refund:
     """The succeeded refund whose money the processor took back.
 
-    Stripe cannot un-report, so the refund stays ``succeeded`` and its headroom is not given back:
+    Stripe cannot un-report, so the refund stays ``succeeded`` and its amount is not given back:
     paying again is a person's decision. A report that was never sent is canceled.
     """
     why = _why(at_ms, TAKEN_BACK, actor, evidence_of(processor_refund))

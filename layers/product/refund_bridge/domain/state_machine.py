@@ -9,8 +9,8 @@ events.
     (new) ─▶ requested ─▶ submitting ─┬─▶ succeeded
                 │  ▲                  ├─▶ pending ──▶ succeeded | failed | review
                 │  └── certainly not ─┤
-                │      executed       ├─▶ rejected                         headroom freed
-                ▼                     ├─▶ aborted ──▶ submitting           headroom freed, retried
+                │      executed       ├─▶ rejected                         amount freed
+                ▼                     ├─▶ aborted ──▶ submitting           amount freed, retried
               failed                  └─▶ unknown ──▶ succeeded | pending | failed | review
     review                     ─▶ succeeded | failed
     failed, rejected, aborted  ─▶ succeeded    the processor shows that its very money moved

@@ -81,7 +81,7 @@ class Line:
             the record was read, this was younger than the grace. (What somebody reports between
             that read and the grace's end is not in the sum.) An external refund counts since it
             became due here; ours since it was sent to the processor, where others see it too.
-        ours: ordered here; else it is external.
+        ours: asked for here; else it is external.
         taken_back: the processor shows the success as failed now.
         made_at_ms: orders equal amounts, older first.
     """

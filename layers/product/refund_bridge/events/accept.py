@@ -135,7 +135,7 @@ class RefuseRequest:
 
 
 def _is_refused(error: Exception) -> bool:
-    """Whether no waiting mends it: who sends an event cannot be given another right to."""
+    """Whether sending the event again helps nothing: what is final, and what is not allowed."""
     return isinstance(error, RefundBridgeError) and (
         error.final or isinstance(error, ForbiddenError)
     )

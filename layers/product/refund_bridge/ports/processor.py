@@ -189,8 +189,7 @@ class Processor(Protocol):
     def find_by_key(
         self, refund_id: str, payment_id: str | None, deadline: Deadline
     ) -> ProcessorRefund | None:
-        """What became of the instruction that carried our refund's id as its key; only with
-        ``Dedupe.BY_KEY``.
+        """What became of the instruction whose key is our refund's id; only with ``Dedupe.BY_KEY``.
 
         ``payment_id`` is what it was to refund, ``None`` for an unlinked refund. ``None`` means
         that the processor said that it has no such instruction; one may still be on its way.

@@ -10,7 +10,7 @@
     5 ledger     outcome, frozen report parameters and "report due" in one write
     6 queue      ring the doorbell
 
-After step 3 the process may die at any instruction: the ledger alone completes the work. No path
+After step 3 the process may die at any moment: the ledger alone completes the work. No path
 sends for a refund that has been ``submitting`` unless it is ``aborted``, which is certain to have
 moved nothing; but settling repeats an instruction under its key where the processor dedupes by
 that.

@@ -14,7 +14,7 @@ from refund_bridge.ports.runtime import Telemetry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentLinks:
-    """Finds the link that a payment's record has, where it is another payment's."""
+    """Lets a record go from a payment under which no money moved to the one that it books."""
 
     ledger: Ledger
     telemetry: Telemetry

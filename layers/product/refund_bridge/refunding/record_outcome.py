@@ -103,9 +103,8 @@ class Recorder:
         """Keep an answer that comes after the refund was settled.
 
         If it shows another processor refund than the one that the refund was bound to meanwhile,
-        both
-        happened and are alike in all that counts: the one in the answer is imported, in the same
-        transaction as the evidence, so that neither is lost.
+        both happened and are alike in all that counts: the one in the answer is imported, in the
+        same transaction as the evidence, so that neither is lost.
         """
         refund = current.refund
         self.telemetry.note("outcome_too_late", refund_id=refund.id)
@@ -152,8 +151,7 @@ class Recorder:
     def write(self, current: Stored, after: Refund, *, letting_go: Refund | None = None) -> Stored:
         """Write the refund, its payment and the claim of its processor refund, all at once.
 
-        ``letting_go`` is a new refund that takes over the processor refund that this one was bound
-        to.
+        ``letting_go`` is a new refund that takes over the processor refund of this one.
 
         Raises:
             ClaimConflictError, LedgerConflictError, LedgerUnavailableError: as ``Ledger.commit``.

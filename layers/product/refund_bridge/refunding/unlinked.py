@@ -1,7 +1,7 @@
 """A refund to a payment method instead of to a payment.
 
 One that names a Payment Record is a refund of the payment that the record books, whose money only
-goes elsewhere: it shares that payment's headroom, its turn and its sums, so that what is paid back
+goes elsewhere: it shares that payment's balance, its turn and its sums, so that what is paid back
 in either way never exceeds what was paid, and Stripe can be told. One that names none stands in the
 ledger under a payment of its own, of just its amount, and Stripe is not told of it.
 """

@@ -10,8 +10,7 @@ not finish stays due in the ledger.
     unknown, review        ─▶ the processor is asked, by what it can tell (``Dedupe``):
                               by look-up: exactly one refund of the charge can be ours → bound
                               by key: it knows our instruction → bound; not → handed over once more
-                              none → held, for as long as an instruction may still arrive; else →
-                              review
+                              none → held, as long as an instruction may still arrive, then → review
     pending                ─▶ the processor refund is read; too old, or gone for long → review
     requested              ─▶ executed, if the slot is free and it is the payment's oldest
     succeeded, report due  ─▶ the doorbell is rung (again), if no message seems to be under way

@@ -60,9 +60,8 @@ _T = TypeVar("_T")
 class GuardedProcessor:
     """``ports.processor.Processor`` behind ``breaker``.
 
-    A processor refund of money is never begun while the circuit is open. It is the probe only where
-    no read came before it (``VerifyCharge`` other than ``always``), since a read then was the
-    probe.
+    No money is asked to move while the circuit is open. Asking for it is the probe only where no
+    read came before it (``VerifyCharge`` other than ``always``), since a read then was the probe.
     """
 
     def __init__(self, processor: Processor, breaker: Breaker, calls: ProviderCalls) -> None:

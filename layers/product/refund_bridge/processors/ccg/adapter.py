@@ -1,4 +1,4 @@
-"""The Convenient Checkout Gateway: the calls. Answers are read in ``ccg_outcome`` and ``_shapes``.
+"""The Convenient Checkout Gateway: the calls. Answers are read in ``outcome.py``, ``objects.py``.
 
 Facts of the API: https://developers.healthsafepay.com/docs. The merchant chooses a refund's
 ``merchantTransactionId``, and a second instruction with the same one is rejected: ours is sent. A

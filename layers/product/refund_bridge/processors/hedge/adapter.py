@@ -1,4 +1,4 @@
-"""Hedge Payments: the calls. What its answers mean is read in ``hedge_outcome`` and ``_shapes``.
+"""Hedge Payments: the calls. What its answers mean is read in ``outcome.py`` and ``objects.py``.
 
 Facts of the API: https://hedgepayments.com/docs. A refund has no idempotency key and cannot be read
 by itself, so an instruction is sent once and found again in its payment.

@@ -1,4 +1,4 @@
-"""HitPay: the calls. What its answers mean is read in ``hitpay_outcome`` and ``hitpay_shapes``.
+"""HitPay: the calls. What its answers mean is read in ``outcome.py`` and ``objects.py``.
 
 Facts of the API: https://docs.hitpayapp.com; the refund call has no idempotency key, no client
 reference and no currency, so it is sent once and every failure is classified.

@@ -30,9 +30,8 @@ def read_charge(source: Any) -> Charge:
     """A charge object.
 
     Its ``processor_refunds`` are ``None`` unless the ``refunds`` are listed, every item can be
-    read, and
-    together they account for what the charge says was refunded: from a list with a gap nobody could
-    tell that a refund is *not* there.
+    read, and together they account for what the charge says was refunded: from a list with a gap
+    nobody could tell that a refund is *not* there.
 
     Raises:
         UnreadableAnswerError: an id, amount, currency or status is missing or of a wrong type, or

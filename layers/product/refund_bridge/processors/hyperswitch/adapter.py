@@ -1,4 +1,4 @@
-"""Hyperswitch: the calls. What its answers mean is read in ``hyperswitch_outcome`` and ``_shapes``.
+"""Hyperswitch: the calls. What its answers mean is read in ``outcome.py`` and ``objects.py``.
 
 Facts of the API: https://api-reference.hyperswitch.io. The merchant chooses a refund's id, which is
 unique: ours is sent, so a second instruction is refused (``HE_01``) and the first can be read.

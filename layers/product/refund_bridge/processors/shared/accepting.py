@@ -44,7 +44,7 @@ class Questionable:
 def accepted(
     processor_refund: ProcessorRefund, instruction: AnyInstruction, *, title: str
 ) -> Accepted | Unknown:
-    """The outcome of a success that shows ``processor_refund``, if that is what was ordered.
+    """The outcome of a success that shows ``processor_refund``, if that is what was asked for.
 
     A refund that the processor calls failed in the very answer that accepts it has an id, so the
     look-up of that id decides, and until then the amount stays held: it counts as pending.
@@ -68,8 +68,7 @@ def concluded(
     """The outcome of an instruction that carried a key; ``look`` asks what became of that key.
 
     It is asked where a refusal does not tell by itself. For a repeated instruction nothing but a
-    processor refund
-    tells: what refuses this sending says nothing of the one before it.
+    processor refund tells: what refuses this sending says nothing of the one before it.
     """
     outcome = verdict
     if isinstance(outcome, Questionable):

@@ -1,4 +1,4 @@
-"""Payments that Stripe itself took: the calls. What answers mean is read in ``stripe_outcome``.
+"""Payments that Stripe itself took: the calls. What answers mean is read in ``outcome.py``.
 
 Facts of the API: https://docs.stripe.com/api/refunds. The instruction carries our refund's id
 twice: as Stripe's idempotency key, which Stripe forgets after a day, and in the refund's metadata,

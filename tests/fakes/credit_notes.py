@@ -49,7 +49,7 @@ class FakeCreditNotes:
         issued: the truth: every note, in the order of issuing.
         fates: what happens to the next instructions, first come first served; then they arrive.
         is_down: whether look-ups fail.
-        asked: the idempotency key of every order that was handed over, whatever became of it.
+        asked: the idempotency key of every instruction that was handed over, whatever became of it.
         look_ups: how often a note was looked for.
     """
 

@@ -2,7 +2,7 @@
 
 Pure: no threads, no randomness, no time but the clock's. ``tests/contract/processor`` holds it,
 with the capabilities of each real adapter, to what that adapter does against its HTTP simulator.
-Unless it dedupes by key, every order that arrives moves money.
+Unless it dedupes by key, every instruction that arrives moves money.
 """
 
 from collections import deque
@@ -73,7 +73,7 @@ class FakeProcessor:
         reads_keys: whether it can be asked what became of a key, if it keeps keys.
         references: what the merchant calls a payment, by the charge's id.
         page_size: how many payments a page of the list has.
-        instructions: every order that was handed over, whatever became of it.
+        instructions: every one that was handed over, whatever became of it.
     """
 
     def __init__(

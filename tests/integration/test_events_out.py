@@ -103,7 +103,7 @@ def test_every_other_event(
     rejected = api.create_refund("out-refused", payment_record=refused.record_id)
     assert rejected.status == 402, rejected.text
     failed = rejected.body["error"]["details"]["refund"]
-    # An order is lost, and two refunds of its amount are made in the dashboard
+    # An instruction is lost, and two refunds of its amount are made in the dashboard
     lost = paid(stack, "out_lost")
     stack.control.add_fault("hitpay", "refund.create", "lost_request", match=lost.charge_id)
     unclear = api.create_refund("out-lost", payment_record=lost.record_id, amount=1000).body["id"]

@@ -92,7 +92,7 @@ def test_sides_that_agree_differ_in_nothing() -> None:
 
 
 PLANTED: dict[str, tuple[Callable[[Sides], Sides], str]] = {
-    "a double movement": (
+    "a double processor refund": (
         lambda s: replace(
             s, processor_refunds=[*s.processor_refunds, processor_refund("again", "25.00")]
         ),
@@ -102,7 +102,7 @@ PLANTED: dict[str, tuple[Callable[[Sides], Sides], str]] = {
         lambda s: without(s, "processor_refunds", 1),
         "HitPay has no refund 'hp_two'",
     ),
-    "one movement for two refunds": (
+    "one processor refund for two refunds": (
         lambda s: changed(s, "refunds", 1, processor_refund_id="hp_one"),
         "shares hp_one",
     ),
@@ -116,7 +116,7 @@ PLANTED: dict[str, tuple[Callable[[Sides], Sides], str]] = {
         lambda s: changed(s, "refunds", 0, processor_payment_id="elsewhere"),
         "'elsewhere'",
     ),
-    "a movement that is not final": (
+    "a processor refund that is not final": (
         lambda s: replace(
             s,
             processor_refunds=[
@@ -154,7 +154,7 @@ PLANTED: dict[str, tuple[Callable[[Sides], Sides], str]] = {
         "HitPay moved 100.01 of 100",
     ),
     "a book that shows another sum": (lambda s: without(s, "reports", 1), "Stripe's book shows"),
-    "headroom not given back": (
+    "an amount not given back": (
         lambda s: changed(s, "payments", 0, held=Decimal(5100)),
         "held is 5100",
     ),

@@ -67,7 +67,7 @@ def moved_and_told_once(stack: RunningStack, payment: DemoPayment, amount: int) 
 def test_a_refund_that_hitpay_never_shows_fails_after_the_hold_and_frees_its_amount(
     hasty_stack: RunningStack, hasty_api: RefundApiClient
 ) -> None:
-    # Given a HitPay that never gets the order
+    # Given a HitPay that never gets the instruction
     payment = paid(hasty_stack, "settle_lost")
     hasty_stack.control.add_fault(
         "hitpay", "refund.create", "lost_request", match=payment.charge_id
@@ -90,7 +90,7 @@ def test_a_refund_that_hitpay_never_shows_fails_after_the_hold_and_frees_its_amo
     assert (again.status, again.body["amount"]) == (201, 5000), again.text
 
 
-def test_a_crash_after_the_order_is_settled(
+def test_a_crash_after_the_instruction_is_settled(
     hasty_stack: RunningStack, hasty_api: RefundApiClient
 ) -> None:
     # Given a refund that HitPay has executed and not yet answered

@@ -91,7 +91,7 @@ _numbers = count(1)
 
 
 def own_key() -> str:
-    """A key as a shop makes it: of its own instruction."""
+    """A key as a shop makes it: of its own order."""
     return f"sdk-order-{next(_numbers)}"
 
 
@@ -465,8 +465,7 @@ def test_an_address_with_a_path_in_front_works_in_python(
 def sent(stack: RunningStack, watch: Watch, recorded: Recorded) -> Answer:
     """The answer to these bytes; nothing but address, keys and ids differs from what PHP wrote.
 
-    Keys of instructions are this test's own: the documented event, which others send, has one of
-    them.
+    Keys of orders are this test's own: the documented event, which others send, has one of them.
     """
     address = urlsplit(stack.api_url)
     raw = recorded.sent_to(address.netloc, address.path, stack.api_key)

@@ -230,7 +230,7 @@ def _has_room(setting: Setting, world: World, number: int) -> bool:
 
 
 def orders(setting: Setting, world: World) -> Iterator[tuple[str, World]]:
-    """Our own orders: answered, answered as pending, or the answer lost."""
+    """Our own instructions: answered, answered as pending, or the answer lost."""
     for number, refund in enumerate(world.refunds):
         new = refund.moved is Moved.NOT and refund.standing is None and not refund.unbound
         ours = setting.makers[number] is Maker.OURS

@@ -181,7 +181,7 @@ def bound_for_ever() -> Iterator[None]:
 
     def refusing(self: ResolveRefund, stored: Stored, *rest: Any) -> Any:
         if stored.refund.processor_refund_id is not None:
-            raise ResolutionRefusedError("it is bound to a movement that is there")
+            raise ResolutionRefusedError("it is bound to a processor refund that is there")
         return failed(self, stored, *rest)
 
     with patch.object(ResolveRefund, "_failed", refusing):

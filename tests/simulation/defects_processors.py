@@ -30,7 +30,7 @@ from tests.simulation.planting import defect
 
 @defect(caught_at=27)
 def repeat_at_look_up() -> Iterator[None]:
-    """What was not found is ordered again, though nothing there recognises a repeat."""
+    """What was not found is asked for again, though nothing there recognises a repeat."""
     none_yet = find_out._none_yet
 
     def again(settling: Settling, stored: Stored) -> Settled:

@@ -146,7 +146,7 @@ def _with_others(options: Options) -> Options:
                 _failing_beside(random, options, before=True), loses_answers=0.9, turns_down=0.0
             )
     if Theme.KEY_FORM in about:
-        # Nobody knows what became of some orders when the form changes.
+        # Nobody knows what became of some instructions when the form changes.
         begin_ms = min(wish.start_ms for wish in options.wishes) + random.randrange(2 * MINUTE_MS)
         others = replace(others, key_form=(begin_ms, begin_ms + 3 * HOUR_MS))
         options = replace(options, others=others, loses_answers=0.6)

@@ -38,7 +38,7 @@ def plan_mishaps(stage: "Stage") -> None:
 
 
 def _use_keys(processor: SimulatedProcessor, form: str) -> None:
-    """Another form of keys is set up; orders of the one before cannot be found by theirs."""
+    """Another form of keys is set up; instructions of the one before cannot be found by theirs."""
     processor.inner.books.key_form = form
 
 

@@ -23,7 +23,7 @@ from tests.simulation.violation import require
 
 
 class MoneyWatch:
-    """Looks at every order, every processor refund and every promise that nothing moved.
+    """Looks at every instruction, every processor refund and every promise that nothing moved.
 
     Attributes:
         books: each processor's truth. Ids of processor refunds begin with the processor's name.
@@ -75,9 +75,9 @@ class MoneyWatch:
         """Whether the refund is bound to a later dashboard refund of the same amount.
 
         The one mistake that no product can avoid where refunds carry no reference of ours: the
-        only candidate is taken for ours. What such a refund says of its
-        own processor refund may then be wrong, in worlds where people refund equal amounts by hand.
-        Where keys are kept nobody has to guess, and nothing excuses it.
+        only candidate is taken for ours. What such a refund says of its own processor refund may
+        then be wrong, in worlds where people refund equal amounts by hand. Where keys are kept
+        nobody has to guess, and nothing excuses it.
         """
         bound = self.processor_refund(refund.processor_refund_id)
         if bound is None or bound.instruction_id is not None or refund.attempt == 0:
@@ -193,7 +193,7 @@ class MoneyWatch:
         first = self._first.get(refund.id)
         # The call that was to send the first one may have died before it could.
         same = first is None or _bare(first) == _bare(instruction)
-        require(same, "a_repeat_is_the_same_order", (first, instruction))
+        require(same, "a_repeat_is_the_same_instruction", (first, instruction))
         self.repeated[refund.id] += 1
         written = refund.repeats >= self.repeated[refund.id]
         require(written, "no_repeat_without_an_intent", (instruction, refund))

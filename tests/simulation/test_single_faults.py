@@ -31,7 +31,7 @@ def test_every_single_fault_at_every_port_call(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_single_fault_after_an_order_that_was_lost(name: str) -> None:
+def test_every_single_fault_after_an_instruction_that_was_lost(name: str) -> None:
     options = WORKLOADS[f"{name}: {ONE}"]
     scripts = after_a_lost_instruction(name, until_ms=options.trouble_ms)
     assert len(scripts) > 50
@@ -39,7 +39,9 @@ def test_every_single_fault_after_an_order_that_was_lost(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_order_that_was_lost_is_handed_over_again_only_where_keys_are_kept(name: str) -> None:
+def test_an_instruction_that_was_lost_is_handed_over_again_only_where_keys_are_kept(
+    name: str,
+) -> None:
     options = WORKLOADS[f"{name}: {ONE}"]
     lost = {ports_called(options).index(f"{name}.refund"): Fault.REQUEST_LOST}
     assert (f"{name}.repeat" in ports_called(options, lost)) == (name in names_where(keeps_keys))

@@ -74,7 +74,7 @@ def test_every_reason_is_taken(
     assert isinstance(issue(note_world, replace(instruction, reason=reason)), CreditNoteIssued)
 
 
-def test_the_same_order_under_its_key_is_issued_once(
+def test_the_same_instruction_under_its_key_is_issued_once(
     note_world: NoteWorld, instruction: CreditNoteInstruction
 ) -> None:
     assert issue(note_world, instruction) == issue(note_world, instruction)
@@ -129,7 +129,7 @@ def test_what_stripe_does_not_know_yet_is_asked_again_under_another_key(
     assert note_world.issued() == []
 
 
-def test_an_order_that_got_lost_may_be_repeated_under_its_key(
+def test_an_instruction_that_got_lost_may_be_repeated_under_its_key(
     note_world: NoteWorld, instruction: CreditNoteInstruction
 ) -> None:
     note_world.lose_instruction()

@@ -1,4 +1,4 @@
-"""The orders of these tests, and what became of them."""
+"""The instructions of these tests, and what became of them."""
 
 from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.instruction import Accepted, Instruction, Outcome, UnlinkedInstruction

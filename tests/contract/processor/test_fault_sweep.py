@@ -98,7 +98,7 @@ def test_the_outcome_is_what_is_true(
         expected = world.traits.no_refusals.get(status, expected)
     world.strike(fault, **details)
 
-    # When it is ordered
+    # When it is asked for
     outcome = world.processor.refund(instruction(), world.deadline())
 
     # Then it was asked for once, and what is said of it is true, also when all has arrived

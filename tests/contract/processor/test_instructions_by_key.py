@@ -21,7 +21,7 @@ from tests.fakes.abilities import keeps_keys
 pytestmark = where(keeps_keys)
 
 
-def test_an_order_of_unknown_outcome_is_found_by_its_key(world: ProcessorWorld) -> None:
+def test_an_instruction_of_unknown_outcome_is_found_by_its_key(world: ProcessorWorld) -> None:
     world.add_charge("pay-1", PAID)
     world.lose_reply()
     assert isinstance(world.processor.refund(instruction(), world.deadline()), Unknown)
@@ -34,7 +34,7 @@ def test_an_order_of_unknown_outcome_is_found_by_its_key(world: ProcessorWorld) 
     assert processor_refund.status is ProcessorRefundStatus.SUCCEEDED
 
 
-def test_an_order_that_never_arrived_is_not_there(world: ProcessorWorld) -> None:
+def test_an_instruction_that_never_arrived_is_not_there(world: ProcessorWorld) -> None:
     world.add_charge("pay-1", PAID)
     world.lose_request()
     world.processor.refund(instruction(), world.deadline())
@@ -42,7 +42,7 @@ def test_an_order_that_never_arrived_is_not_there(world: ProcessorWorld) -> None
     assert world.processor.find_by_key(REFUND_ID, "pay-1", world.deadline()) is None
 
 
-def test_a_late_order_is_not_there_until_it_arrives(world: ProcessorWorld) -> None:
+def test_a_late_instruction_is_not_there_until_it_arrives(world: ProcessorWorld) -> None:
     world.add_charge("pay-1", PAID)
     world.execute_late()
     world.processor.refund(instruction(), world.deadline())
@@ -64,7 +64,9 @@ def test_a_processor_that_is_down_says_nothing_about_a_key(world: ProcessorWorld
 
 
 @pytest.mark.parametrize("lost", ["request", "reply"])
-def test_an_order_may_be_repeated_and_moves_money_once(world: ProcessorWorld, lost: str) -> None:
+def test_an_instruction_may_be_repeated_and_moves_money_once(
+    world: ProcessorWorld, lost: str
+) -> None:
     # Given an instruction of which nobody knows whether it arrived
     world.add_charge("pay-1", PAID)
     world.lose_request() if lost == "request" else world.lose_reply()

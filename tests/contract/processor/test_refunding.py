@@ -50,7 +50,7 @@ def test_amounts_survive_every_kind_of_currency(world: ProcessorWorld, currency:
 
 
 @where(keeps_none)
-def test_the_same_order_twice_moves_money_twice(world: ProcessorWorld) -> None:
+def test_the_same_instruction_twice_moves_money_twice(world: ProcessorWorld) -> None:
     world.add_charge("pay-1", PAID)
     first = world.processor.refund(instruction(), world.deadline())
     assert isinstance(first, Accepted)
@@ -66,7 +66,7 @@ def test_the_same_order_twice_moves_money_twice(world: ProcessorWorld) -> None:
 
 
 @where(keeps_keys)
-def test_the_same_order_twice_moves_money_once(world: ProcessorWorld) -> None:
+def test_the_same_instruction_twice_moves_money_once(world: ProcessorWorld) -> None:
     world.add_charge("pay-1", PAID)
     first = world.processor.refund(instruction(), world.deadline())
     second = world.processor.refund(instruction(), world.deadline())
@@ -163,7 +163,7 @@ def test_a_reply_that_cannot_be_believed_is_unknown(world: ProcessorWorld, varia
     assert world.moved("pay-1") == [2500]
 
 
-def test_a_late_order_is_unknown_and_moves_money_after_all(world: ProcessorWorld) -> None:
+def test_a_late_instruction_is_unknown_and_moves_money_after_all(world: ProcessorWorld) -> None:
     world.add_charge("pay-1", PAID)
     world.execute_late()
     assert isinstance(world.processor.refund(instruction(), world.deadline()), Unknown)

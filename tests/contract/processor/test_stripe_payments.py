@@ -42,7 +42,7 @@ def stored(world: StripeWorld) -> list[dict[str, object]]:
     return refunds
 
 
-def test_an_order_whose_answer_is_lost_is_found_after_stripe_forgot_its_key(
+def test_an_instruction_whose_answer_is_lost_is_found_after_stripe_forgot_its_key(
     world: StripeWorld,
 ) -> None:
     # Given an instruction whose answer is lost, and a clock that moves on by 25 hours
@@ -81,7 +81,9 @@ def test_a_stored_500_is_answered_again_and_stays_unknown(world: StripeWorld) ->
     assert world.moved("ch_1") == [2500]
 
 
-def test_a_refund_of_others_is_nobodys_order_here_whatever_its_amount(world: StripeWorld) -> None:
+def test_a_refund_of_others_is_nobodys_instruction_here_whatever_its_amount(
+    world: StripeWorld,
+) -> None:
     made = world.refund_in_dashboard("ch_1", Money(2500, PAID.currency))
     (processor_refund,) = world.processor.charge("ch_1", world.deadline()).processor_refunds or ()
     assert (

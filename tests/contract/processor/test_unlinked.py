@@ -42,7 +42,9 @@ def test_what_money_cannot_go_to_is_refused(world: ProcessorWorld) -> None:
 
 
 @pytest.mark.parametrize("lost", ["request", "reply"])
-def test_an_order_may_be_repeated_and_moves_money_once(world: ProcessorWorld, lost: str) -> None:
+def test_an_instruction_may_be_repeated_and_moves_money_once(
+    world: ProcessorWorld, lost: str
+) -> None:
     world.add_payment_method("method-1", PaymentMethodKind.CARD)
     world.lose_request() if lost == "request" else world.lose_reply()
     first = world.processor.refund_unlinked(unlinked(), world.deadline())

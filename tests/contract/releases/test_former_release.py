@@ -109,8 +109,7 @@ def test_they_come_to_their_end_and_nothing_is_sent_twice(
     # And HitPay was asked for what had certainly not been sent, and for nothing else
     later = [instruction.refund_id for instruction in world.processor.instructions[sent:]]
     assert sorted(later) == sorted(map(refund_id, ("aborted", "scheduled", "behind_another")))
-    # And each of our processor refunds is in Stripe's book once, but the one whose report had
-    # failed
+    # And each processor refund of ours is in Stripe's book once, unless its report had failed
     moved = [
         name
         for name, charge, _, status, instruction in story.moved(world)

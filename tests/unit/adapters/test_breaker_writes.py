@@ -85,7 +85,9 @@ class TestTheCallThatMovesMoney:
         )
         assert guarded.provider.asked == 0
 
-    def test_when_open_a_repeated_order_stays_as_unknown_as_it_was(self, guarded: Guarded) -> None:
+    def test_when_open_a_repeated_instruction_stays_as_unknown_as_it_was(
+        self, guarded: Guarded
+    ) -> None:
         guarded.open()
         instructions = replace(INSTRUCTION, repeated=True), replace(UNLINKED, repeated=True)
         linked = guarded.processor.refund(instructions[0], guarded.clock.deadline())

@@ -94,7 +94,7 @@ def test_more_than_one_is_for_a_person_who_is_shown_at_most_ten_of_them() -> Non
     assert verdict == Ambiguous("12 processor refunds of this amount", tuple(names[:10]))
 
 
-class TestOrderShown:
+class TestInstructionShown:
     """A processor that shows which instruction made a processor refund leaves nothing to guess."""
 
     @pytest.mark.parametrize("snapshot", [("m0",), None])
@@ -106,18 +106,18 @@ class TestOrderShown:
         )
         assert judge(refund, shown, {}) == Found(ours)
 
-    def test_another_orders_is_never_ours(self) -> None:
+    def test_another_instructions_is_never_ours(self) -> None:
         refund = sent(snapshot=())
         assert judge(refund, showing(processor_refund(instruction_id="rfd_other")), {}) == NoneYet()
 
-    def test_two_of_our_order_are_for_a_person(self) -> None:
+    def test_two_of_our_instruction_are_for_a_person(self) -> None:
         refund = sent(snapshot=())
         twice = showing(
             *(processor_refund(name, instruction_id=refund.id) for name in ("m1", "m2"))
         )
         assert isinstance(judge(refund, twice, {}), Ambiguous)
 
-    def test_another_amount_under_our_order_is_for_a_person(self) -> None:
+    def test_another_amount_under_our_instruction_is_for_a_person(self) -> None:
         refund = sent(snapshot=())
         other = processor_refund(
             instruction_id=refund.id, money=Money(refund.amount + 1, refund.currency)
@@ -126,7 +126,7 @@ class TestOrderShown:
         assert verdict == Ambiguous("another amount under our instruction", ("m1",))
 
 
-class TestOurOrder:
+class TestOurInstruction:
     """What a processor shows as what our instruction came to."""
 
     def test_it_is_certainly_ours(self) -> None:

@@ -209,7 +209,7 @@ class TestLateAnswers:
         assert answered(unknown(), Accepted(processor_refund())).state is State.SUCCEEDED
 
 
-class TestLateAnswersToARepeatedOrder:
+class TestLateAnswersToARepeatedInstruction:
     """The first answer comes when the same instruction was handed over again meanwhile."""
 
     @pytest.fixture
@@ -396,7 +396,7 @@ class TestReportParameters:
         timeless = processor_refund(refunded_at_ms=None, created_at_ms=None)
         assert report_parameters(submitting(), timeless, at_ms=AT).refunded_at_s == AT // 1000
 
-    def test_a_processor_refund_that_seems_older_than_its_order_counts_from_the_order(self) -> None:
+    def test_one_that_seems_older_than_its_instruction_counts_from_the_instruction(self) -> None:
         told = report_parameters(
             submitting(), processor_refund(refunded_at_ms=NOW - 9_000), at_ms=AT
         )

@@ -69,7 +69,7 @@ def test_an_unlinked_refund_belongs_to_a_payment_method(read: Any) -> None:
     assert (processor_refund.payment_id, processor_refund.payment_method) == ("", "method-1")
 
 
-def test_a_refund_of_others_is_nobodys_order(read: Any) -> None:
+def test_a_refund_of_others_is_nobodys_instruction(read: Any) -> None:
     assert read(answer(200, ccg_refund(merchantTransactionId="6a5215e2"))).instruction_id is None
 
 
@@ -94,11 +94,11 @@ def test_a_refund_that_it_does_not_know_is_not_there(read: Any) -> None:
 
 
 @pytest.mark.parametrize("body", [ccg_refund(), {"data": [ccg_refund()["data"]]}])
-def test_an_order_is_found_by_our_id(ordered: Any, body: Any) -> None:
+def test_an_instruction_is_found_by_our_id(ordered: Any, body: Any) -> None:
     assert ordered(answer(200, body)).instruction_id == REFUND_ID
 
 
-def test_an_unlinked_order_is_found_by_our_id(ordered: Any) -> None:
+def test_an_unlinked_instruction_is_found_by_our_id(ordered: Any) -> None:
     assert ordered(answer(200, ccg_unlinked()), payment_id=None).payment_method == "method-1"
 
 

@@ -188,7 +188,7 @@ class TestALinkedRefund:
         assert isinstance(outcome, Unknown)
         assert server.requests == ["POST /v1/refunds", READ]
 
-    def test_a_repeated_order_is_accepted_if_its_key_is_there(self, outcome_of: Any) -> None:
+    def test_a_repeated_instruction_is_accepted_if_its_key_is_there(self, outcome_of: Any) -> None:
         refused = answer(400, ccg_error("Cannot issue refund for this payment"))
         found = answer(200, {"data": [ccg_refund()["data"]]})
         outcome, server = outcome_of(refused, found, repeated=True)
@@ -205,7 +205,7 @@ class TestALinkedRefund:
             [hang_up],
         ],
     )
-    def test_a_repeated_order_is_otherwise_unknown(
+    def test_a_repeated_instruction_is_otherwise_unknown(
         self, outcome_of: Any, scripts: list[Any]
     ) -> None:
         outcome, _ = outcome_of(*scripts, repeated=True)

@@ -37,14 +37,14 @@ def test_a_payment_is_read_with_its_refunds(read: Any) -> None:
     )
 
 
-def test_an_order_of_ours_is_known_by_its_metadata(read: Any) -> None:
+def test_an_instruction_of_ours_is_known_by_its_metadata(read: Any) -> None:
     marked = hedge_refund(metadata={"refund_bridge_id": REFUND_ID})
     charge = read(answer(200, hedge_payment(marked)))
     assert [item.instruction_id for item in charge.processor_refunds] == [REFUND_ID]
 
 
 @pytest.mark.parametrize("metadata", [None, [], "x", {"refund_bridge_id": 7}, {"other": "x"}])
-def test_other_metadata_name_no_order(read: Any, metadata: Any) -> None:
+def test_other_metadata_name_no_instruction(read: Any, metadata: Any) -> None:
     charge = read(answer(200, hedge_payment(hedge_refund(metadata=metadata))))
     assert [item.instruction_id for item in charge.processor_refunds] == [None]
 

@@ -103,7 +103,7 @@ def test_times_without_an_offset_are_utc(
     assert read_processor_refund(created_at=text).created_at_ms == milliseconds
 
 
-def test_an_order_is_found_by_our_id(make: Make, clock: FrozenWallClock) -> None:
+def test_an_instruction_is_found_by_our_id(make: Make, clock: FrozenWallClock) -> None:
     with RawServer(answer(200, hyperswitch_refund()), answer(404, NOT_THERE)) as server:
         adapter = make(server.url)
         processor_refund = adapter.find_by_key(REFUND_ID, "pay-1", clock.deadline())
@@ -139,12 +139,12 @@ def test_a_payment_is_read_in_minor_units_with_its_refunds(read_charge: Any) -> 
     assert (processor_refund.id, processor_refund.instruction_id) == (REFUND_ID, REFUND_ID)
 
 
-def test_a_refund_with_an_id_of_another_make_is_nobodys_order(read_charge: Any) -> None:
+def test_a_refund_with_an_id_of_another_make_is_nobodys_instruction(read_charge: Any) -> None:
     charge = read_charge(refunds=[hyperswitch_refund(refund_id="ref_made_in_the_dashboard")])
     assert [item.instruction_id for item in charge.processor_refunds] == [None]
 
 
-def test_a_key_that_may_be_cut_names_no_order(make: Make, clock: FrozenWallClock) -> None:
+def test_a_key_that_may_be_cut_names_no_instruction(make: Make, clock: FrozenWallClock) -> None:
     listed = [hyperswitch_refund(refund_id=REFUND_ID[:30])]
     with RawServer(answer(200, hyperswitch_payment(refunds=listed))) as server:
         charge = make(server.url, refund_id_max=30).charge("pay-1", clock.deadline())

@@ -126,7 +126,7 @@ def test_a_repeat_that_is_refused_is_read(outcome_of: Any, code: str) -> None:
     # Given that a refund has this id, by an instruction that nobody knows the outcome of
     refused = answer(400, hyperswitch_error(code, "Duplicate refund request."))
 
-    # When it is ordered again, then what there is is read, and is what was asked for
+    # When it is asked for again, then what there is is read, and is what was asked for
     outcome, server = outcome_of(refused, answer(200, hyperswitch_refund(status="pending")))
     assert isinstance(outcome, Accepted)
     assert outcome.processor_refund.status is ProcessorRefundStatus.PENDING
@@ -196,7 +196,9 @@ def test_a_wrong_address_is_no_refusal(outcome_of: Any, code: str) -> None:
         answer(404, hyperswitch_error("HE_02", "Payment does not exist in our records")),
     ],
 )
-def test_a_repeated_order_is_accepted_if_its_key_is_there(outcome_of: Any, refusal: Any) -> None:
+def test_a_repeated_instruction_is_accepted_if_its_key_is_there(
+    outcome_of: Any, refusal: Any
+) -> None:
     outcome, server = outcome_of(refusal, answer(200, hyperswitch_refund()), repeated=True)
     assert isinstance(outcome, Accepted)
     assert server.requests == ["POST /refunds", READ]
@@ -213,12 +215,14 @@ def test_a_repeated_order_is_accepted_if_its_key_is_there(outcome_of: Any, refus
         [hang_up],
     ],
 )
-def test_a_repeated_order_is_otherwise_unknown(outcome_of: Any, scripts: list[Any]) -> None:
+def test_a_repeated_instruction_is_otherwise_unknown(outcome_of: Any, scripts: list[Any]) -> None:
     outcome, _ = outcome_of(*scripts, repeated=True)
     assert isinstance(outcome, Unknown)
 
 
-def test_a_repeated_order_that_was_not_sent_is_unknown(outcome_of: Any, key: StoredKey) -> None:
+def test_a_repeated_instruction_that_was_not_sent_is_unknown(
+    outcome_of: Any, key: StoredKey
+) -> None:
     key.unavailable = True
     outcome, server = outcome_of(repeated=True)
     assert isinstance(outcome, Unknown)

@@ -63,7 +63,7 @@ class Desk:
             return self.at(server.url).refund(instruction, self._clock.deadline()), server
 
     def ask_as_it_is_sent(self, *scripts: Script) -> tuple[Outcome, RawServer]:
-        """As ``instruction.sent_with_a_valid_credential`` sends it."""
+        """As ``send.sent_with_a_valid_credential`` sends it."""
         with RawServer(*scripts) as server:
             processor, deadline = self.at(server.url), self._clock.deadline()
             send = partial(processor.refund, INSTRUCTION, deadline)
@@ -204,7 +204,7 @@ def test_a_401_with_the_same_key_in_the_store_is_aborted(desk: Desk, key: Stored
     assert (len(server.arrived), key.reads) == (1, 1)
 
 
-def test_by_itself_an_order_is_sent_once_whatever_the_key_store_holds(
+def test_by_itself_an_instruction_is_sent_once_whatever_the_key_store_holds(
     desk: Desk, adapting: Adapting, key: StoredKey
 ) -> None:
     key.rotate("key-two")

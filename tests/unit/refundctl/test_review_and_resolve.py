@@ -57,7 +57,7 @@ def ours(world: World) -> str:
 
 
 class TestReview:
-    def test_another_amount_under_our_order_is_told_from_what_is_not_ours(
+    def test_another_amount_under_our_instruction_is_told_from_what_is_not_ours(
         self, world: World, operator: Operator
     ) -> None:
         # Given an instruction without an answer, of which 24.00 went out instead of 25.00

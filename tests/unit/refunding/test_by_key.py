@@ -151,7 +151,7 @@ class TestHandedOverAgain:
         assert "handed_over_again" in [entry.cause for entry in world.stored("k").history]
         assert world.noted("handed_over_again") == [{"refund_id": refund.id, "outcome": "accepted"}]
 
-    def test_an_order_that_arrives_late_after_all_moves_no_second_amount(
+    def test_an_instruction_that_arrives_late_after_all_moves_no_second_amount(
         self, world: World
     ) -> None:
         # Given an instruction that arrives after it was repeated
@@ -169,14 +169,14 @@ class TestHandedOverAgain:
         # Given a processor at which no instruction ever arrives
         world.processor.decide = lambda _: RequestLost()
         world.refund("k", amount=2500)
-        # When the hold is over, which begins anew with every order
+        # When the hold is over, which begins anew with every instruction
         world.settle_for(2 * HOLD_MS)
         # Then a person has to look, and the amount is held
         assert repeated(world) == [False, True, True, True]
         assert world.stored("k").state is State.REVIEW
         assert world.payment().refundable == 7499
 
-    def test_where_a_hold_ends_in_failure_the_last_order_counts(self) -> None:
+    def test_where_a_hold_ends_in_failure_the_last_instruction_counts(self) -> None:
         # Given an operator who lets refunds fail that were never found
         world = World(doors=("hyperswitch",), after_hold=AfterHold.FAILED)
         world.pay()
@@ -192,7 +192,9 @@ class TestHandedOverAgain:
         world.settle_for(HOLD_MS)
         assert world.stored("k").state is State.FAILED
 
-    def test_what_refuses_a_repeat_says_nothing_of_the_order_before(self, world: World) -> None:
+    def test_what_refuses_a_repeat_says_nothing_of_the_instruction_before(
+        self, world: World
+    ) -> None:
         # Given an instruction that was lost, and a processor that refuses it the second time
         world.processor.fates += [RequestLost(), Answered(422, "no balance")]
         refund = world.refund("k", amount=2500).refund
@@ -336,7 +338,7 @@ class TestHandedOverAgain:
 class TestKeyNotShown:
     """A processor that keeps keys and cannot be asked for one."""
 
-    def test_the_order_is_repeated_which_is_as_safe(self, world: World) -> None:
+    def test_the_instruction_is_repeated_which_is_as_safe(self, world: World) -> None:
         # Given a lost instruction, where keys cannot be looked up
         world.processor.reads_keys = False
         world.processor.fates.append(RequestLost())

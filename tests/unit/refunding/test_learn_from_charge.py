@@ -210,7 +210,7 @@ class TestLearning:
         told = [{"movement": name, "failed": failed.id}] if linked else []
         assert world.noted("movement_contradicts") == told
 
-    def test_one_that_shows_its_order_is_that_refund_after_all(self, world: World) -> None:
+    def test_one_that_shows_its_instruction_is_that_refund_after_all(self, world: World) -> None:
         # Given two refunds of one amount that failed without evidence
         world.processor.books.names_instructions = True
         for key in ("k1", "k2"):
@@ -231,7 +231,7 @@ class TestLearning:
         assert world.payment().doubtful == (world.stored("k1").id,)
         assert world.noted("refund_moved_after_all") != []
 
-    def test_one_that_shows_an_order_of_nobody_is_imported(self, world: World) -> None:
+    def test_one_that_shows_an_instruction_of_nobody_is_imported(self, world: World) -> None:
         world.refund("k", amount=1)
         world.processor.books.names_instructions = True
         charge = world.processor.books.charges["charge-1"]

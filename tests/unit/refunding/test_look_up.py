@@ -131,7 +131,9 @@ class TestNobodyIsAsked:
             ({}, True),
         ],
     )
-    def test_for_an_order_without_an_outcome(self, can: dict[str, Any], unlinked: bool) -> None:
+    def test_for_an_instruction_without_an_outcome(
+        self, can: dict[str, Any], unlinked: bool
+    ) -> None:
         kind = ReferenceType.PAYMENT_METHOD if unlinked else ReferenceType.PAYMENT_RECORD
         refund = a_refund(request=a_request(reference_type=kind))
         verdict = look_for(

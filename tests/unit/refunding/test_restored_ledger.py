@@ -41,7 +41,7 @@ class TestALedgerThatWasRestored:
         assert world.payment().refundable == 9999 - 2500
         assert world.report(refund.id) is Reported.REPORTED
 
-    def test_another_amount_under_its_order_is_for_a_person(self, world: World) -> None:
+    def test_another_amount_under_its_instruction_is_for_a_person(self, world: World) -> None:
         (moved,) = world.processor.books.refunds.values()
         moved.processor_refund = replace(moved.processor_refund, money=Money(2400, "sgd"))
         world.refund("k", amount=2500)

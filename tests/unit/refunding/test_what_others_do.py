@@ -131,7 +131,7 @@ class TestTwoClocks:
     """Whether Stripe was told is never decided by comparing clocks."""
 
     @pytest.mark.parametrize("milliseconds", [300, 600, 900, 1500])
-    def test_our_lost_order_and_a_dashboard_refund_of_one_amount_are_both_told(
+    def test_our_lost_instruction_and_a_dashboard_refund_of_one_amount_are_both_told(
         self, world: World, milliseconds: int
     ) -> None:
         # Given our first instruction, whose answer is lost, and which the charge shows only later
@@ -546,7 +546,7 @@ class TestTheProcessorContradictsItself:
         # Then Stripe hears of it
         assert world.at_stripe == world.at_processor == 4000
 
-    def test_what_comes_back_under_another_id_that_shows_its_order_is_not_somebody_elses(
+    def test_what_comes_back_under_another_id_that_shows_its_instruction_is_not_somebody_elses(
         self,
     ) -> None:
         # Given a refund that Stripe was told of and the processor took back
@@ -671,8 +671,8 @@ class TestTheGuard:
         ]
         assert world.at_processor == 8000
 
-    def test_an_order_is_not_handed_over_again_for_more_than_is_left(self) -> None:
-        # Given an order by key that was lost, and a colleague who refunds most of the payment
+    def test_an_instruction_is_not_handed_over_again_for_more_than_is_left(self) -> None:
+        # Given an instruction by key that was lost, and a colleague who refunds most of the payment
         world = paid_world("hyperswitch")
         world.processor.books.checks_amounts = False
         world.processor.fates.append(RequestLost())
@@ -686,8 +686,8 @@ class TestTheGuard:
         world.live_for(26 * HOUR, every_ms=5 * STEP_MS)
         assert world.stored("ours").state is State.REVIEW
 
-    def test_an_order_is_not_handed_over_again_beside_what_is_on_its_way(self) -> None:
-        # Given an order by key that was lost, and a colleague's refund that is pending
+    def test_an_instruction_is_not_handed_over_again_beside_what_is_on_its_way(self) -> None:
+        # Given an instruction by key that was lost, and a colleague's refund that is pending
         world = paid_world("hyperswitch")
         world.processor.books.checks_amounts = False
         world.processor.fates.append(RequestLost())
@@ -701,8 +701,8 @@ class TestTheGuard:
         world.processor.books.set_status(moved.id, ProcessorRefundStatus.SUCCEEDED)
         assert world.at_processor == 8000
 
-    def test_an_order_is_not_handed_over_again_for_what_may_move_once_more(self) -> None:
-        # Given an order by key that was lost, and a refund that Stripe was told of
+    def test_an_instruction_is_not_handed_over_again_for_what_may_move_once_more(self) -> None:
+        # Given an instruction by key that was lost, and a refund that Stripe was told of
         world = paid_world("hyperswitch")
         world.processor.books.checks_amounts = False
         told = world.refund("told", amount=6000).refund
@@ -719,7 +719,7 @@ class TestTheGuard:
         assert world.noted("guard_tripped") != []
         assert world.at_processor == 1000
 
-    def test_an_order_is_handed_over_again_for_what_is_left(self) -> None:
+    def test_an_instruction_is_handed_over_again_for_what_is_left(self) -> None:
         world = paid_world("hyperswitch")
         world.processor.fates.append(RequestLost())
         world.refund("ours", amount=4000)

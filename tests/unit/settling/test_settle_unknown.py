@@ -190,7 +190,7 @@ class TestFoundFailed:
         assert (stored.state, stored.processor_refund_id) == (State.REVIEW, None)
         assert world.payment().refundable == 7499
 
-    def test_one_that_shows_our_order_was_ours(self, world: World) -> None:
+    def test_one_that_shows_our_instruction_was_ours(self, world: World) -> None:
         world.processor.books.names_instructions = True
         world.processor.books.conduct = Conduct(ProcessorRefundStatus.FAILED)
         world.processor.fates.append(ReplyLost())
@@ -243,8 +243,8 @@ class TestWhatIsNeverShown:
         assert world.stored("k").state is State.SUCCEEDED
 
 
-class TestAnotherAmountUnderOurOrder:
-    """The processor shows that our instruction moved money, and not the amount that was ordered."""
+class TestAnotherAmountUnderOurInstruction:
+    """The processor shows that our instruction moved money, and not the amount asked for."""
 
     @pytest.fixture
     def world(self) -> World:

@@ -269,34 +269,34 @@ PLANTED: dict[str, tuple[Change, Sequence[Kind], str]] = {
         [Kind.OVER_REFUNDED],
         "more was refunded",
     ),
-    "a lost movement": (
+    "a lost processor refund": (
         without_processor_refund,
         [Kind.PROCESSOR_REFUND_MISSING],
         "does not list its processor refund",
     ),
-    "a movement of another amount": (
+    "a processor refund of another amount": (
         lambda s: processor_refunds(s, money=Money(2501, "sgd")),
         [Kind.PROCESSOR_REFUND_DIFFERS],
         "shows SGD 25.01",
     ),
-    "a movement of another payment": (
+    "a processor refund of another payment": (
         lambda s: processor_refunds(s, payment_id="elsewhere"),
         [Kind.PROCESSOR_REFUND_DIFFERS],
         "of elsewhere",
     ),
-    "a movement that failed": (
+    "a processor refund that failed": (
         lambda s: processor_refunds(
             s, status=ProcessorRefundStatus.FAILED, processor_status="failed"
         ),
         [Kind.PROCESSOR_REFUND_DIFFERS],
         "is succeeded, the processor shows failed",
     ),
-    "a failure whose movement succeeded": (
+    "a failure whose processor refund succeeded": (
         lambda s: payment(edited(s, "one", state=State.FAILED), held=1000, moved=1000, booked=1000),
         [Kind.PROCESSOR_REFUND_DIFFERS],
         "is failed, the processor shows succeeded",
     ),
-    "one movement for two refunds": (
+    "one processor refund for two refunds": (
         shared,
         [
             Kind.PROCESSOR_REFUND_SHARED,
@@ -306,12 +306,12 @@ PLANTED: dict[str, tuple[Change, Sequence[Kind], str]] = {
         ],
         "are bound to the same processor refund",
     ),
-    "a movement that the ledger gives to another": (
+    "a processor refund that the ledger gives to another": (
         lambda s: claimed_by(s, "rfd_other"),
         [Kind.CLAIM_DIFFERS],
         "gives to rfd_other",
     ),
-    "a movement that nobody has claimed": (
+    "a processor refund that nobody has claimed": (
         lambda s: claimed_by(s, None),
         [Kind.CLAIM_DIFFERS],
         "gives to nobody",
@@ -321,7 +321,7 @@ PLANTED: dict[str, tuple[Change, Sequence[Kind], str]] = {
         [Kind.PROCESSOR_REFUND_UNCLAIMED, *[Kind.LEDGER_SUM_DIFFERS] * 3],
         "the ledger gives it to rfd_",
     ),
-    "headroom that was not given back": (
+    "an amount that was not given back": (
         lambda s: payment(s, held=4000),
         [Kind.LEDGER_SUM_DIFFERS],
         "held is SGD 40.00, its refunds make SGD 35.00",

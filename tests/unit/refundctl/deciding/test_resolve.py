@@ -328,7 +328,7 @@ class TestFailed:
         assert decide(lost, ItFailed("again")).is_done
         assert lost.stored("k") == before
 
-    def test_not_before_an_order_can_arrive_no_more(self, doubtful: World) -> None:
+    def test_not_before_an_instruction_can_arrive_no_more(self, doubtful: World) -> None:
         # Given a review from within the hold, and a charge that lists nothing of this amount
         doubtful.processor.books.refunds.clear()
         started_ms = doubtful.stored("k").started_at_ms or 0
@@ -480,7 +480,7 @@ class TestFailedThoughBound:
             bound.stored("k").processor_refund_id,
         )
 
-    def test_one_that_has_waited_for_longer_than_an_order_can_is_a_persons(
+    def test_one_that_has_waited_for_longer_than_an_instruction_can_is_a_persons(
         self, bound: World
     ) -> None:
         bound.clock.advance(40 * HOLD_MS)
@@ -710,7 +710,7 @@ def discard(_: Resolution) -> None:
     """For its effect only."""
 
 
-def test_a_late_order_after_a_failure_by_hand_is_found_and_said_to_contradict_it(
+def test_a_late_instruction_after_a_failure_by_hand_is_found_and_said_to_contradict_it(
     lost: World,
 ) -> None:
     decide(lost, NO_MONEY)

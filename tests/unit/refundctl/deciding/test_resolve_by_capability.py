@@ -55,7 +55,7 @@ def test_without_evidence_it_failed_only_if_somebody_says_so() -> None:
 
 
 @pytest.mark.parametrize("door", ["hyperswitch", "ccg"])
-def test_while_a_repeated_order_may_arrive_it_has_not_failed(door: str) -> None:
+def test_while_a_repeated_instruction_may_arrive_it_has_not_failed(door: str) -> None:
     # Given a refund whose instruction was repeated, and that somebody put into review at once
     world = World(doors=(door,))
     world.pay()
@@ -71,7 +71,7 @@ def test_while_a_repeated_order_may_arrive_it_has_not_failed(door: str) -> None:
     assert "may still arrive" in str(refused(world, NO_MONEY))
 
 
-def test_what_another_order_made_is_not_ours() -> None:
+def test_what_another_instruction_made_is_not_ours() -> None:
     # Given a processor refund that shows whose instruction made it
     world = in_review("hyperswitch")
     other = World(doors=("hyperswitch",))
@@ -111,7 +111,7 @@ def test_an_unlinked_refund_is_resolved_by_its_key() -> None:
 
 
 @pytest.mark.parametrize("door", ["hedge", "hyperswitch"])
-def test_another_amount_under_its_order_stands_against_a_failure(door: str) -> None:
+def test_another_amount_under_its_instruction_stands_against_a_failure(door: str) -> None:
     # Given a refund in review of which the processor shows that its instruction moved another
     # amount
     world = World(doors=(door,))

@@ -47,7 +47,7 @@ def hedge_listing(**changes: Any) -> dict[str, Any]:
     return hedge_payment(hedge_refund(**changes), refunded_amount=0)
 
 
-# What does not show that what was ordered is what was done.
+# What does not show that what was asked for is what was done.
 DISAGREEING: dict[str, tuple[Callable[..., Any], Changes]] = {
     "hitpay": (hitpay_refund, [
         {"id": None}, {"id": 17}, {"id": ""}, {"payment_id": "pay-2"}, {"payment_id": None},

@@ -1,4 +1,4 @@
-"""Stripe as the book, by the official SDK: what is retrieved before, what is reported after."""
+"""Stripe, as it shows payments and is told of refunds, by the official SDK."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -96,7 +96,8 @@ def _moved_without_a_refund(sides: Sides) -> Iterator[str]:
     owned = {_bound(refund) for refund in sides.refunds}
     for processor_refund in sides.processor_refunds:
         if processor_refund.id not in owned:
-            yield f"HitPay moved {processor_refund.amount} as {processor_refund.id}, no refund's"
+            amount, name = processor_refund.amount, processor_refund.id
+            yield f"HitPay moved {amount} as {name}, which no refund has"
 
 
 def _not_told_once(sides: Sides) -> Iterator[str]:

@@ -48,6 +48,7 @@ MODULES: Final = (
             "domain.outcome", "domain.evidence", "domain.backoff", "domain.stripe_knows",
             "domain.listed_refunds", "refunding.claims", "refunding.record_outcome",
             "refunding.reserve", "refunding.execute", "refunding.learn_from_charge",
+            "refunding.follow_refund", "refunding.payment_links",
             "refunding.look_up", "refunding.send", "refunding.unlinked", "refunding.withdraw",
             "reporting.report", "reporting.report_steps", "reporting.read_sums",
             "reporting.look_at_sums", "reporting.credit_note", "settling.settle",

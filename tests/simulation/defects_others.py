@@ -19,7 +19,7 @@ from refund_bridge.domain.payment_snapshot import PaymentSnapshot
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.stripe_knows import Line, Refused, Standing
 from refund_bridge.ports.runtime import Deadline
-from refund_bridge.refunding import execute
+from refund_bridge.refunding import execute, follow_refund
 from refund_bridge.refunding import learn_from_charge as learn
 from refund_bridge.refunding import record_outcome as record
 from refund_bridge.refunding.learn_from_charge import LearnFromCharge
@@ -125,7 +125,7 @@ def failed_is_failed_for_ever() -> Iterator[None]:
 
     blind = _ignoring(outcome.News.MOVED_AFTER_ALL)
     with (
-        patch.object(learn, "news_of", blind),
+        patch.object(follow_refund, "news_of", blind),
         patch.object(outcome, "news_of", blind),
         patch.object(execute, "asks_for_more", unguarded),
     ):
@@ -136,7 +136,7 @@ def failed_is_failed_for_ever() -> Iterator[None]:
 def taken_back_is_for_ever() -> Iterator[None]:
     """A success that was shown failed once, and is shown as one again, is not owed to Stripe."""
     blind = _ignoring(outcome.News.RESTORED)
-    with patch.object(learn, "news_of", blind), patch.object(outcome, "news_of", blind):
+    with patch.object(follow_refund, "news_of", blind), patch.object(outcome, "news_of", blind):
         yield
 
 

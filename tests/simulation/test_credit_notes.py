@@ -238,7 +238,7 @@ def nobody_is_named(patched: pytest.MonkeyPatch) -> None:
             instruction, refund_id=f"{instruction.refund_id}_{refund.credit_note.attempts}"
         )
 
-    patched.setattr(credit_note, "_order_of", misspelt)
+    patched.setattr(credit_note, "_instruction_of", misspelt)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 import pytest
 
 from refund_bridge.domain.errors import (
+    AmountRefusedError,
     AttemptsSpentError,
     CurrencyMismatchError,
+    InvalidRequestError,
     PaymentBusyError,
     PaymentLinkConflictError,
     PaymentNotFoundError,
@@ -119,10 +121,11 @@ class TestScheduled:
     @pytest.mark.parametrize(
         "error",
         [
+            AmountRefusedError,
             AttemptsSpentError,
             CurrencyMismatchError,
+            InvalidRequestError,
             PaymentLinkConflictError,
-            PaymentNotFoundError,
             PaymentNotLinkedError,
             PaymentNotRefundableError,
             RefundAmountExceededError,
@@ -148,7 +151,9 @@ class TestScheduled:
         assert (line.cause, line.evidence) == ("cannot_be_sent", {"code": error.code})
         assert (world.payment().held, world.payment().waiting) == (0, ())
 
-    @pytest.mark.parametrize("error", [ProcessorUnavailableError, StripeUnavailableError])
+    @pytest.mark.parametrize(
+        "error", [PaymentNotFoundError, ProcessorUnavailableError, StripeUnavailableError]
+    )
     def test_what_waiting_may_mend_is_tried_again(
         self, world: World, error: type[RefundBridgeError]
     ) -> None:

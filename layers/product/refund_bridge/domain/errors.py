@@ -57,7 +57,7 @@ class RefundBridgeError(Exception):
 
     code: ClassVar[str] = "internal_error"
     final: ClassVar[bool] = False
-    moved_nothing: ClassVar[bool] = True
+    moved_nothing: ClassVar[bool] = False
     param: str | None = None
 
     def __init__(
@@ -79,7 +79,7 @@ class InvalidRequestError(RefundBridgeError):
     """The request is not of the contract's form; ``details.fields`` lists path and reason."""
 
     code = "invalid_request"
-    final = True
+    final = moved_nothing = True
 
     def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message, details=details)
@@ -96,105 +96,111 @@ class IdempotencyKeyRequiredError(RefundBridgeError):
     """Neither the header nor the body names the refund."""
 
     code = "idempotency_key_required"
-    final = True
+    final = moved_nothing = True
 
 
 class IdempotencyKeyReusedError(RefundBridgeError):
     """The key names a refund that was asked for with another request."""
 
     code = "idempotency_key_reused"
-    final = True
+    final = moved_nothing = True
 
 
 class KeyInUseError(RefundBridgeError):
     """Another call is sending this very refund right now."""
 
     code = "idempotency_key_in_use"
-    moved_nothing = False
 
 
 class UnauthorizedError(RefundBridgeError):
     """No key, or one that is not known."""
 
     code = "unauthorized"
+    moved_nothing = True
 
 
 class ForbiddenError(RefundBridgeError):
     """The key may not do this."""
 
     code = "forbidden"
+    moved_nothing = True
 
 
 class RateLimitedError(RefundBridgeError):
     """Too many calls of a kind that is not worth repeating now."""
 
     code = "rate_limited"
+    moved_nothing = True
 
 
 class NotFoundError(RefundBridgeError):
     """No such route."""
 
     code = "not_found"
+    moved_nothing = True
 
 
 class MethodNotAllowedError(RefundBridgeError):
     """The route has no such method."""
 
     code = "method_not_allowed"
+    moved_nothing = True
 
 
 class PayloadTooLargeError(RefundBridgeError):
     """The body is larger than the contract allows."""
 
     code = "payload_too_large"
-    final = True
+    final = moved_nothing = True
 
 
 class UnsupportedMediaTypeError(RefundBridgeError):
     """The body is declared neither as JSON nor as a form, or not in UTF-8."""
 
     code = "unsupported_media_type"
+    moved_nothing = True
 
 
 class PaymentNotFoundError(RefundBridgeError):
     """Stripe or the processor does not know the payment."""
 
     code = "payment_not_found"
-    final = True
+    final = moved_nothing = True
 
 
 class PaymentNotLinkedError(RefundBridgeError):
     """The Stripe object does not say which payment of the processor it books."""
 
     code = "payment_not_linked"
-    final = True
+    final = moved_nothing = True
 
 
 class PaymentLinkConflictError(RefundBridgeError):
     """Stripe, the processor and the ledger disagree on which charge this is; nothing was sent."""
 
     code = "payment_link_conflict"
-    final = True
+    final = moved_nothing = True
 
 
 class PaymentNotRefundableError(RefundBridgeError):
     """Never captured, canceled, failed, or nothing left."""
 
     code = "payment_not_refundable"
-    final = True
+    final = moved_nothing = True
 
 
 class PaymentBusyError(RefundBridgeError):
     """Another refund of this payment may be moving money; nothing was stored."""
 
     code = "payment_busy"
+    moved_nothing = True
 
 
 class RefundAmountExceededError(RefundBridgeError):
     """More than remains refundable."""
 
     code = "refund_amount_exceeded"
-    final = True
+    final = moved_nothing = True
     param = "amount"
 
 
@@ -202,7 +208,7 @@ class CurrencyMismatchError(RefundBridgeError):
     """The currency asked for, or the processor's, is not the payment's."""
 
     code = "currency_mismatch"
-    final = True
+    final = moved_nothing = True
     param = "currency"
 
 
@@ -210,7 +216,7 @@ class AmountRefusedError(RefundBridgeError):
     """An amount that the processor or Stripe cannot be told exactly."""
 
     code = "amount_not_representable"
-    final = True
+    final = moved_nothing = True
     param = "amount"
 
 
@@ -218,51 +224,55 @@ class RefundRejectedError(RefundBridgeError):
     """The processor refused; final, and the key is spent."""
 
     code = "refund_rejected"
-    final = True
+    final = moved_nothing = True
 
 
 class AttemptsSpentError(RefundBridgeError):
     """Every attempt allowed under this key certainly moved nothing; the key is spent."""
 
     code = "refund_rejected"
-    final = True
+    final = moved_nothing = True
 
 
 class RefundNotFoundError(RefundBridgeError):
     """No refund of that id."""
 
     code = "refund_not_found"
+    moved_nothing = True
 
 
 class RefundNotCancelableError(RefundBridgeError):
     """The refund does not wait for its turn: it was sent, is being sent, or has ended."""
 
     code = "refund_not_cancelable"
+    moved_nothing = True
 
 
 class ProcessorUnavailableError(RefundBridgeError):
     """The processor cannot be asked now; it is certain that nothing was executed."""
 
     code = "processor_unavailable"
+    moved_nothing = True
 
 
 class StripeUnavailableError(RefundBridgeError):
     """Stripe cannot be asked now; it is certain that nothing was executed."""
 
     code = "stripe_unavailable"
+    moved_nothing = True
 
 
 class KeysUnavailableError(RefundBridgeError):
     """What tells who calls cannot be read now; nothing was looked at and nothing was executed."""
 
     code = "service_unavailable"
+    moved_nothing = True
 
 
 class OutcomeUnknownError(RefundBridgeError):
     """Whether the refund was accepted cannot be said now: repeat with the same key."""
 
     code = "internal_error"
-    moved_nothing = False
 
     def __init__(self, message: str) -> None:
         super().__init__(message, details={"outcome": "unknown"})

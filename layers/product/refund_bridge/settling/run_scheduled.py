@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from refund_bridge.domain.errors import RefundBridgeError, final_codes
+from refund_bridge.domain.errors import PaymentNotFoundError, RefundBridgeError, final_codes
 from refund_bridge.domain.refund import Failure, Refund
 from refund_bridge.domain.state_machine import Event, State
 from refund_bridge.domain.transitions import transition
@@ -13,6 +13,9 @@ from refund_bridge.settling.settling import ACTOR, NOT_SET_UP, REVIEW_STEPS, Set
 
 # Between a refusal that a scheduled refund met and what kept it from asking once more.
 THEN: Final = "; then "
+# A refund that is refused so for a day is canceled. A payment that is not found may be there again:
+# with a wrong key of ours no payment is shown.
+_HOPELESS: Final = final_codes() - {PaymentNotFoundError.code}
 
 
 def run_scheduled(settling: Settling, stored: Stored, deadline: Deadline) -> Settled:
@@ -26,7 +29,7 @@ def run_scheduled(settling: Settling, stored: Stored, deadline: Deadline) -> Set
     try:
         done = settling.execute.run_scheduled(stored, deadline, ACTOR)
     except RefundBridgeError as error:
-        if error.final:
+        if error.code in _HOPELESS:
             return _refused(settling, stored, error)
         return settling.hold(stored, _beside_refusal(refund, error))
     if done.refund.state is State.REQUESTED:
@@ -65,5 +68,5 @@ def _beside_refusal(refund: Refund, error: RefundBridgeError) -> str:
     That a provider cannot be asked for a while is no sign that it would not refuse any more.
     """
     result, refusal = f"not begun: {error.code}", _refusal_of(refund)
-    was_refused = refusal in {f"not begun: {code}" for code in final_codes()}
+    was_refused = refusal in {f"not begun: {code}" for code in _HOPELESS}
     return f"{refusal}{THEN}{error.code}" if was_refused else result

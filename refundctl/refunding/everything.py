@@ -1,7 +1,7 @@
 """Fix what rows that say `all` refund, before somebody agrees to it.
 
-The amount that was shown is what is sent: what others give back later is not refunded by it. A
-refund that a former run has asked for keeps the amount that it was asked for with.
+The amount that was shown is what is sent, even if another refund fails meanwhile and more is left.
+A refund that a former run has asked for keeps the amount that it was asked for with.
 """
 
 from collections import Counter

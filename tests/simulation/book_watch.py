@@ -162,9 +162,15 @@ class BookWatch:
             require(agrees, "the_books_agree_in_the_end", evidence)
 
     def _has_no_room(self, page: Page) -> bool:
-        """Whether what somebody booked twice leaves Stripe no room for any that is not told."""
+        """Whether Stripe has no room for any that is not told.
+
+        What somebody booked twice takes it, or what came back: Stripe un-reports nothing (37940).
+        """
         too_big = all(sum_of([one]) > page.room for one in page.untold)
-        return bool(page.untold) and too_big and self._books.is_told_twice(page.record)
+        back = sum_of(page.taken_back)
+        would_fit = any(sum_of([one]) <= page.room + back for one in page.untold)
+        taken = self._books.is_told_twice(page.record) or (bool(back) and would_fit)
+        return bool(page.untold) and too_big and taken
 
     def _taken_for_told(self, page: Page) -> list[Made]:
         """What came back, and seemed to be at Stripe since somebody had booked another one twice.

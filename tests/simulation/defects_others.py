@@ -256,6 +256,20 @@ def a_list_that_does_not_name_it_tells_what_became_of_it() -> Iterator[None]:
         yield
 
 
+@defect(caught_at=9810)
+def what_failed_is_asked_for_no_more() -> Iterator[None]:
+    """What a failed refund of ours moved after all, listed by another id, is somebody else's."""
+    with patch.object(LearnFromCharge, "_ask_for_failed", lambda *_: False):
+        yield
+
+
+@defect(caught_at=31614)
+def a_repeat_forgets_what_is_reserved() -> Iterator[None]:
+    """What other refunds of ours may move yet counts as left for one that is repeated."""
+    with patch.object(find_out, "_reserved_beside", lambda *_: 0):
+        yield
+
+
 @defect(caught_at=68)
 def any_account_is_the_same() -> Iterator[None]:
     """It is looked up, and repeated, under another form of key than it was sent with."""

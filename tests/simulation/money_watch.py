@@ -77,11 +77,19 @@ class MoneyWatch:
         The one mistake that no product can avoid where refunds carry no reference of ours: the
         only candidate is taken for ours. What such a refund says of its own processor refund may
         then be wrong, in worlds where people refund equal amounts by hand. Where keys are kept
-        nobody has to guess, and nothing excuses it.
+        nobody has to guess, and nothing excuses it. What another refund of ours moved is left over
+        for the next one, if that other one is bound to such a dashboard refund (seed 22363).
         """
         bound = self.processor_refund(refund.processor_refund_id)
-        if bound is None or bound.instruction_id is not None or refund.attempt == 0:
+        if bound is None or refund.attempt == 0:
             return False
+        if bound.instruction_id is not None:
+            mover = self._memory.refunds.get(bound.instruction_id)
+            if mover is None or mover.id == refund.id:
+                return False
+            left_over = self.processor_refund(mover.processor_refund_id)
+            by_hand = left_over is not None and left_over.instruction_id is None
+            return by_hand and self.is_mistaken(mover)
         if keeps_keys(ABILITIES[refund.processor]) or is_nobodys(bound):
             return False
         if refund.processor == STRIPE:

@@ -60,6 +60,28 @@ def unreadable(*_: object) -> Charge:
     raise UnreadableAnswerError(f"answer {next(UNREADABLE_ANSWERS)} contradicts itself")
 
 
+def lists_each(_: World) -> None:
+    """The payment lists its refunds by the ids that instructions are answered with."""
+
+
+def lists_other_ids(world: World) -> None:
+    world.processor.books.lists_other_ids = True
+
+
+def lists_nothing(world: World) -> None:
+    world.processor.lists_refunds = False
+
+
+LISTS = pytest.mark.parametrize("lists", [lists_each, lists_other_ids, lists_nothing])
+
+
+def moved_and_lost(world: World, amount: int) -> None:
+    """A refund that moved so much, and one of 40.00 whose instruction was lost."""
+    world.refund("moved", amount=amount)
+    world.processor.fates.append(RequestLost())
+    world.refund("ours", amount=4000)
+
+
 @pytest.fixture
 def resolve(world: World) -> ResolveRefund:
     return ResolveRefund(
@@ -587,6 +609,38 @@ class TestTheProcessorContradictsItself:
         assert world.stored("failed").state is State.SUCCEEDED
         assert world.at_stripe == world.at_processor == 10000
 
+    def test_what_moves_after_all_is_not_imported_under_another_id(self, world: World) -> None:
+        # Given the only refund of a payment, which failed, and another id in the payment's list
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
+        failed = world.refund("failed", amount=9000).refund.processor_refund_id or ""
+        world.processor.books.set_status(failed, ProcessorRefundStatus.FAILED)
+        world.live_for(HOUR // 2)
+        world.processor.books.lists_other_ids = True
+        # When it moves after all, and the payment is looked at before settling looks by its id
+        world.processor.books.set_status(failed, ProcessorRefundStatus.SUCCEEDED)
+        observe(world)
+        # Then it is that refund, and not somebody else's
+        assert world.stored("failed").state is State.SUCCEEDED
+        assert world.imported() == []
+        world.live_for(2 * DAY, every_ms=HOUR)
+        assert world.at_stripe == world.at_processor == 9000
+
+    def test_a_failed_refund_that_cannot_be_asked_for_keeps_nothing_from_being_told(
+        self, world: World
+    ) -> None:
+        # Given a refund that failed, and a colleague's of its amount, listed by ids of another kind
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.FAILED)
+        world.refund("failed", amount=2500)
+        world.live_for(HOUR // 2)
+        world.processor.books.conduct = Conduct()
+        world.processor.books.lists_other_ids = True
+        world.in_dashboard(2500)
+        # When no answer about the failed one can be read
+        world.processor.processor_refund = unreadable  # type: ignore[method-assign, assignment]
+        observe(world)
+        # Then the colleague's is imported all the same
+        assert [one.amount for one in world.imported()] == [2500]
+
 
 class TestACapturedSumThatIsOff:
     """What Stripe shows as captured disagrees with the processor for a while."""
@@ -718,6 +772,50 @@ class TestTheGuard:
         # Then what came back is not spent: Stripe shows it as refunded still
         assert world.noted("guard_tripped") != []
         assert world.at_processor == 1000
+
+    def test_an_instruction_is_not_handed_over_again_for_what_another_may_move_yet(self) -> None:
+        # Given a refund that is pending and listed no more, and an instruction by key that was lost
+        world = paid_world("hyperswitch")
+        world.processor.books.checks_amounts = False
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
+        pending = world.refund("pending", amount=5000).refund.processor_refund_id or ""
+        world.processor.books.conduct = Conduct()
+        world.processor.fates.append(RequestLost())
+        world.refund("ours", amount=4000)
+        # When a colleague refunds a part of what the two reserve
+        world.in_dashboard(2000)
+        world.processor.books.refunds.pop(pending)
+        world.live_for(3 * HOUR)
+        # Then it is not repeated, for the pending one may move
+        assert world.noted("guard_tripped") != []
+        assert world.at_processor == 2000
+
+    @LISTS
+    def test_nor_for_what_a_scheduled_one_waits_to_move(
+        self, lists: Callable[[World], None]
+    ) -> None:
+        # Given an instruction by key that was lost, between one that moved and one that waits
+        world = paid_world("hyperswitch")
+        moved_and_lost(world, 3000)
+        world.refund("waits", amount=3000, refund_type=RefundType.SCHEDULED)
+        lists(world)
+        # When a colleague refunds a part of what they reserve
+        world.in_dashboard(2000)
+        world.live_for(3 * HOUR)
+        # Then it is not repeated, for the scheduled one may move
+        assert world.noted("guard_tripped") != []
+        assert world.at_processor == 5000
+
+    @LISTS
+    def test_what_the_payment_shows_of_ours_counts_once(
+        self, lists: Callable[[World], None]
+    ) -> None:
+        world = paid_world("hyperswitch")
+        moved_and_lost(world, 6000)
+        lists(world)
+        world.live_for(3 * HOUR)
+        assert world.noted("guard_tripped") == []
+        assert world.at_processor == 10000
 
     def test_an_instruction_is_handed_over_again_for_what_is_left(self) -> None:
         world = paid_world("hyperswitch")

@@ -326,13 +326,14 @@ def _made_before(refund: Refund, located: LocatedPayment) -> Outcome | None:
 
 
 def asks_for_more(
-    refund: Refund, charge: Charge, telemetry: Telemetry, *, taken_back: int = 0
+    refund: Refund, charge: Charge, telemetry: Telemetry, *, unshown: int = 0
 ) -> bool:
     """Whether more is asked for than the charge, read a moment ago, shows as left: never sent.
 
-    What was ``taken_back``, minor units, is not left: the processor may move it after all.
+    ``unshown`` is what other refunds of ours reserve and the charge does not show, minor units: the
+    processor may move it yet.
     """
-    left = charge.left - taken_back
+    left = charge.left - unshown
     if refund.amount <= left:
         return False
     telemetry.note("guard_tripped", refund_id=refund.id, amount=refund.amount, left=left)

@@ -21,10 +21,15 @@ from refund_bridge.domain.payment_snapshot import PaymentSnapshot
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.state_machine import FREED, ReportState
 from refund_bridge.ports.ledger import Ledger
-from refund_bridge.ports.processor import Processor, ProviderUnavailableError
+from refund_bridge.ports.processor import (
+    Processor,
+    ProviderUnavailableError,
+    UnreadableAnswerError,
+)
 from refund_bridge.ports.queues import Doorbell
 from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.refunding.look_up import found_by_key, processor_refund_of
+from refund_bridge.refunding.provider_errors import asking_processor
 from refund_bridge.refunding.record_outcome import Recorder
 from refund_bridge.refunding.wake_reporter import ring_if_owed
 
@@ -122,6 +127,25 @@ class FollowRefund:
             return False
         bound = replace(refund, processor_refund_id=processor_refund.id)
         return self(bound, processor_refund, deadline)
+
+    def again(self, refund: Refund, deadline: Deadline) -> bool:
+        """Ask for the refund's processor refund by its id, and follow it; as ``__call__``.
+
+        Raises:
+            LedgerConflictError, LedgerUnavailableError: as ``__call__``.
+            ProcessorUnavailableError: the processor did not answer.
+        """
+        processor, bound_to = self.processors.get(refund.processor), refund.processor_refund_id
+        if processor is None or bound_to is None:
+            return False
+        with asking_processor():
+            try:
+                shown = processor_refund_of(processor, bound_to, refund.refunded_payment, deadline)
+            except UnreadableAnswerError:
+                return (
+                    False  # it shows refunds in no form that can be read: there is none to follow
+                )
+        return shown is not None and self(refund, shown, deadline)
 
     def _instructions(
         self, seen: PaymentSnapshot, owners: Mapping[str, Refund], deadline: Deadline

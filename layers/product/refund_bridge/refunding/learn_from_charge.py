@@ -31,6 +31,7 @@ from refund_bridge.domain.listed_refunds import (
 from refund_bridge.domain.payment import Payment, PaymentKey, follow, learn_arrival, revision_after
 from refund_bridge.domain.payment_snapshot import PaymentSnapshot
 from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import (
     Claim,
     Commit,
@@ -134,6 +135,8 @@ class LearnFromCharge:
         if followed:
             held = self._held(seen)
         seen, held = self._read_again(seen, held, deadline)
+        if self._ask_for_failed(seen, held, deadline):
+            followed, held = True, self._held(seen)
         learnt = self._plan(seen, held, sending)
         return replace(self._carry_out(learnt, held, seen), followed=followed)
 
@@ -220,6 +223,32 @@ class LearnFromCharge:
         if again.payment != payment:
             raise LedgerConflictError(f"payment {seen.key.charge_id} changed while it was read")
         return newer, again
+
+    def _ask_for_failed(self, seen: PaymentSnapshot, held: _Held, deadline: Deadline) -> bool:
+        """Whether a refund of ours that had failed moved after all; it follows that, durably.
+
+        Asked where the charge lists what is nobody's: it may be what a failed refund of ours moved,
+        by another id than ours has.
+        """
+        payment = held.payment
+        if payment is None or payment.slot is not None:
+            return False
+        listed = {one.id for one in listed_in(seen)}
+        nobodys = (
+            one.id not in held.owners and one.instruction_id is None
+            for one in listed_in(seen)
+            if is_importable(one, payment.currency)
+        )
+        if not any(nobodys):
+            return False
+        failed = [
+            one
+            for one in self.every_refund(payment.key)
+            if one.state is State.FAILED and one.is_ours
+            if one.processor_refund_id is not None and one.processor_refund_id not in listed
+        ]
+        followed = [self.follow.again(one, deadline) for one in failed]
+        return any(followed)
 
     def _plan(self, seen: PaymentSnapshot, held: _Held, sending: str | None) -> Learnt:
         stored, owners = held.payment, held.owners

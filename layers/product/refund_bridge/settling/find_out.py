@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from refund_bridge.domain.charge import Charge
+from refund_bridge.domain.charge import Charge, ProcessorRefundStatus
 from refund_bridge.domain.errors import ProcessorUnavailableError
 from refund_bridge.domain.evidence import (
     Ambiguous,
@@ -136,8 +136,28 @@ def _is_left(settling: Settling, processor: Processor, stored: Stored, deadline:
         return True
     charge = processor.charge(payment_id, deadline)
     _learn(settling, stored, deadline, charge)
-    taken_back = stored.payment.taken_back
-    return not asks_for_more(stored.refund, charge, settling.telemetry, taken_back=taken_back)
+    unshown = _reserved_beside(settling, stored, charge)
+    return not asks_for_more(stored.refund, charge, settling.telemetry, unshown=unshown)
+
+
+def _reserved_beside(settling: Settling, stored: Stored, charge: Charge) -> int:
+    """What other refunds of ours reserve and the charge does not show, minor units.
+
+    One waits for its turn, one is pending and not listed any more, one was taken back: each may
+    move its amount yet.
+    """
+    payment = stored.payment
+    reserved = payment.held - stored.refund.amount
+    if reserved <= 0:
+        return 0
+    if charge.processor_refunds is None:
+        return max(0, reserved - (payment.moved - payment.taken_back))
+    alive = [
+        one for one in charge.processor_refunds if one.status is not ProcessorRefundStatus.FAILED
+    ]
+    owners = settling.ledger.claimed(payment.key.processor, [one.id for one in alive])
+    ours = [one for one in alive if one.id in owners or one.instruction_id is not None]
+    return max(0, reserved - sum(one.money.amount for one in ours))
 
 
 def _hand_over_again(

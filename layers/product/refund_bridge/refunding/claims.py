@@ -1,4 +1,4 @@
-"""What a refund that is bound claims for itself."""
+"""The claim by which a refund owns its processor refund."""
 
 from refund_bridge.domain.refund import Refund
 from refund_bridge.ports.ledger import ProcessorRefundClaim

@@ -1,4 +1,4 @@
-"""The intention to make a refund, as a caller has it."""
+"""What a caller asks for: one refund, under one id."""
 
 from dataclasses import dataclass, field
 
@@ -7,10 +7,11 @@ from refund_bridge.domain.refund_request import RefundRequest, Source
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateRefund:
-    """The intention: this request, under this id, asked for by this caller.
+    """A caller's request for a refund, with the refund's id.
 
     Attributes:
-        token: names this very call, so that it recognises its own write when a reply is lost.
+        token: identifies this one call. If the ledger's reply to a write is lost, the call finds
+            out by the token whether the write was its own.
         idempotency_key: what ``refund_id`` is derived from; ``None`` where it is not at hand.
     """
 

@@ -1,19 +1,19 @@
-"""One refund, from the caller's intention to the doorbell: the whole protocol in reading order.
+"""One refund, from the caller's request to the doorbell: the whole protocol in reading order.
 
 ::
 
-    0 ledger     the refund by its key: known → answered from the ledger, no provider is called
-    1 Stripe     the Payment Record                     ┐ side by side once the link is known
-    2 processor  the charge                             ┘
-    3 ledger     claim the links, hold the amount, take the slot, write the intent (submitting)
+    0 ledger     find the refund by its key: if known, answer from the ledger, call no provider
+    1 Stripe     read the Payment Record                ┐ side by side once the link is known
+    2 processor  read the charge                        ┘
+    3 ledger     claim the links, reserve the amount, take the slot, write the intent (submitting)
     4 processor  move the money: sent once
-    5 ledger     outcome, frozen report parameters and "report due" in one write
+    5 ledger     write the outcome, the frozen report parameters and "report due" in one write
     6 queue      ring the doorbell
 
-After step 3 the process may die at any moment: the ledger alone completes the work. No path
-sends for a refund that has been ``submitting`` unless it is ``aborted``, which is certain to have
-moved nothing; but settling repeats an instruction under its key where the processor dedupes by
-that.
+After step 3 the process may die at any point: the ledger holds all that is needed to complete the
+work. A refund that has been ``submitting`` is sent again only if it is ``aborted``, because then it
+is certain that no money moved. The one exception: where the processor dedupes by key, settling
+repeats an instruction under its key.
 """
 
 from collections.abc import Callable, Mapping
@@ -52,26 +52,26 @@ from refund_bridge.refunding.send import place, sent_with_a_valid_credential
 from refund_bridge.refunding.unlinked import locate_unlinked
 from refund_bridge.refunding.wake_reporter import ring_if_owed
 
-# The money call may take 2 s to connect and 18 s to answer. With less than this left it is not
-# begun: cutting its patience shorter would only make more outcomes unknown.
+# The call that moves money may take 2 s to connect and 18 s to answer. It is not begun with less
+# than the minimum left: a shorter timeout would only make more outcomes unknown.
 SEND_MS_MAX: Final = 20_000
 SEND_MS_MIN: Final = 12_000
 # How long after the providers' budget the outcome may still be written: 24 s + 3 s < 29 s.
 RECORD_MS: Final = 3_000
-# A call in flight ends within the provider budget; its key is worth trying again soon.
+# A call in flight ends within the providers' budget, so the caller may soon repeat the key.
 IN_USE_RETRY_AFTER_S: Final = 2
 
 
 def _allowed() -> None:
-    """What may always be sent."""
+    """Allow every refund to be sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A refund as the ledger holds it, and how this call came by it.
+    """A refund as the ledger has it, and whether this call or an earlier one made it.
 
     Attributes:
-        payment: its payment; ``None`` if it could not be read any more.
+        payment: its payment; ``None`` if the ledger has none.
         replayed: whether this call only found what an earlier one had done.
     """
 
@@ -82,7 +82,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecuteRefund:
-    """Makes a refund happen once, or says truthfully how far it got."""
+    """Makes a refund once, or tells how far it got."""
 
     ledger: Ledger
     locator: PaymentLocator
@@ -99,12 +99,12 @@ class ExecuteRefund:
     ) -> Answer:
         """Execute the refund, or find what an earlier call with its key has done.
 
-        ``allow`` raises if it may not be sent. It is asked whenever something would be: where the
-        key is new, and where what was begun under it is ``aborted``.
+        ``allow`` raises if the refund may not be sent. It is called before anything is sent: where
+        the key is new, and where the refund of this key is ``aborted``.
 
-        ``deadline`` bounds all provider calls. On return the refund is durable in the state that
-        the answer shows; where the outcome could not be recorded, it shows ``submitting``. A
-        scheduled refund is accepted here and executed by ``run_scheduled``.
+        ``deadline`` bounds all provider calls. On return the ledger has the refund in the state
+        that the answer shows; if the outcome could not be written, that state is ``submitting``. A
+        scheduled refund is only accepted here; ``run_scheduled`` executes it.
 
         Raises:
             RefundBridgeError: the contract's errors; see ``errors.py`` for what each promises.
@@ -127,11 +127,11 @@ class ExecuteRefund:
         return Answer(refund=reserved.refund, payment=reserved.payment, replayed=False)
 
     def run_scheduled(self, stored: Stored, deadline: Deadline, actor: str) -> Stored:
-        """Execute a scheduled refund whose turn it is; what it comes to is durable on return.
+        """Execute a scheduled refund whose turn it is; on return its result is durable.
 
         Raises:
             RefundBridgeError: nothing was sent; the refund is as it was.
-            TakenByAnotherCallError, LedgerUnavailableError: the same, or somebody else has it.
+            TakenByAnotherCallError, LedgerUnavailableError: the same, or another call has it.
         """
         refund = stored.refund
         command = CreateRefund(
@@ -150,8 +150,8 @@ class ExecuteRefund:
     ) -> tuple[Stored, LocatedPayment]:
         """Steps 1 to 3.
 
-        An error here promises that nothing moved under the key, so before it is told the ledger is
-        asked once more: another call with the same key may have begun while this one was reading.
+        An error here promises the caller that no money moved under the key. So before it is raised
+        the ledger is read once more: another call with the same key may have begun meanwhile.
         """
         try:
             located = self._locate(command, known.payment, deadline)
@@ -182,9 +182,10 @@ class ExecuteRefund:
         return located
 
     def _require_answer(self, name: str, refund_id: str, deadline: Deadline) -> None:
-        """A processor that failed a moment ago is asked by a read first, never by the refund.
+        """After a recent failure of the processor, probe it with a read before sending money.
 
-        Where payments cannot be read, the key of our instruction can be: nothing has it yet.
+        This is for a payment whose charge was not read. The probe asks for the refund with our
+        key, which no refund has yet. It is skipped where the processor keeps no keys.
         """
         processor = self.processors[name]
         if not (processor.capabilities.keeps_keys and self.locator.in_doubt(name)):
@@ -195,7 +196,7 @@ class ExecuteRefund:
     def _move_money(
         self, reserved: Stored, located: LocatedPayment, deadline: Deadline, actor: str
     ) -> Stored:
-        """Steps 4 to 6, for a refund whose intent is durable and whose lease is this call's."""
+        """Steps 4 to 6, for a refund whose intent is durable; this call has its lease."""
         outcome = self._send(reserved.refund, located, deadline)
         # The caller is waiting behind a gateway that gives up soon after the providers' budget.
         answer_by = replace(deadline, ends_ms=deadline.ends_ms + RECORD_MS)
@@ -213,7 +214,7 @@ class ExecuteRefund:
             )
 
     def _found(self, refund: Refund) -> Answer:
-        """The answer that the ledger alone gives."""
+        """The answer for a key that the ledger knows; no provider is called."""
         now_ms = self.clock.now_ms()
         if refund.state is State.SUBMITTING and now_ms < (refund.lease_until_ms or 0):
             raise KeyInUseError(
@@ -225,11 +226,11 @@ class ExecuteRefund:
         return Answer(refund=refund, payment=payment, replayed=True)
 
     def _send(self, refund: Refund, located: LocatedPayment, deadline: Deadline) -> Outcome:
-        """Ask the processor, if the lease still covers the longest that the call may take.
+        """Send the instruction, if the lease still covers the longest that the call may take.
 
-        A payment that shows that this very instruction has moved money, as after the ledger was
-        restored, is not asked for it once more. And whatever the ledger holds to be refundable,
-        more than the processor itself showed as left a moment ago is never asked for.
+        It is not sent if the payment shows that this instruction has moved money already, as after
+        the ledger was restored. And never more is sent than the processor itself has just shown as
+        left, even if the ledger's refundable balance is higher.
         """
         if (made := _made_before(refund, located)) is not None:
             self.telemetry.note("refund_made_before", refund_id=refund.id)
@@ -248,7 +249,7 @@ class ExecuteRefund:
         return place(self.processors[refund.processor], refund, deadline, listed=_listed(located))
 
     def _read_once(self, recorded: Stored, deadline: Deadline, actor: str) -> Stored:
-        """Ask once, at once, what became of a pending refund; settling asks again later."""
+        """Check a pending refund at the processor once, right away; settling checks it later."""
         refund = recorded.refund
         if refund.state is not State.PENDING or refund.processor_refund_id is None:
             return recorded
@@ -262,7 +263,7 @@ class ExecuteRefund:
             if processor_refund is None or processor_refund.status is ProcessorRefundStatus.PENDING:
                 return recorded
             if not stands_for(processor_refund, refund):
-                # Settling will see the same, and call a person.
+                # Settling will see the same and ask for a person.
                 self.telemetry.note("movement_disagrees", refund_id=refund.id)
                 return recorded
             now_ms = self.clock.now_ms()
@@ -284,8 +285,8 @@ class ExecuteRefund:
 def require_same_request(refund: Refund, command: CreateRefund) -> None:
     """Refuse a key that comes again with another request.
 
-    An event is always executed as scheduled, so between an event and a call, or another event, the
-    refund's type is no difference.
+    Events are always executed as scheduled refunds. So if one of the two requests came by an event,
+    a different refund type is no difference.
 
     Raises:
         IdempotencyKeyReusedError: the stored request differs.
@@ -301,7 +302,7 @@ def require_same_request(refund: Refund, command: CreateRefund) -> None:
 
 
 def _reading(deadline: Deadline) -> Deadline:
-    """The time that reading may take, so that enough is left to send."""
+    """The deadline for reading: after it, enough time is left to send."""
     return deadline.at_most(deadline.remaining_ms() - SEND_MS_MIN)
 
 
@@ -312,7 +313,7 @@ def _record_id(request: RefundRequest) -> str | None:
 
 
 def _made_before(refund: Refund, located: LocatedPayment) -> Outcome | None:
-    """The outcome that the payment shows of this refund's instruction, if it shows one."""
+    """The outcome of this refund's instruction, if the payment already shows a refund of it."""
     charge = located.seen.charge
     listed = (charge.processor_refunds if charge is not None else None) or ()
     made = [
@@ -328,10 +329,10 @@ def _made_before(refund: Refund, located: LocatedPayment) -> Outcome | None:
 def asks_for_more(
     refund: Refund, charge: Charge, telemetry: Telemetry, *, unshown: int = 0
 ) -> bool:
-    """Whether more is asked for than the charge, read a moment ago, shows as left: never sent.
+    """Whether the refund is more than the charge, read a moment ago, shows as left.
 
-    ``unshown`` is what other refunds of ours reserve and the charge does not show, minor units: the
-    processor may move it yet.
+    Such a refund is never sent. ``taken_back`` (minor units) is subtracted from what is left,
+    because the processor may still move it.
     """
     left = charge.left - unshown
     if refund.amount <= left:
@@ -341,7 +342,7 @@ def asks_for_more(
 
 
 def _listed(located: LocatedPayment) -> frozenset[str] | None:
-    """What the payment listed just before; ``None`` if that was not read."""
+    """The ids of the refunds that the payment listed just before; ``None`` if not read."""
     charge = located.seen.charge
     if charge is None or charge.processor_refunds is None:
         return None

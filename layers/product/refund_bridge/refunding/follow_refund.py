@@ -1,12 +1,13 @@
-"""Lets refunds that are known follow what their processor shows of them now.
+"""Updates refunds of the ledger with what their processor shows of them now.
 
 ::
 
-    its processor refund   ─▶ did it end, was it taken back, did it move after all?
-    its instruction alone  ─▶ it was thought to have moved nothing: it is bound to what it moved
-    its payment's record   ─▶ found since it was imported: its report is owed
+    its processor refund   ─▶ has it ended, been taken back, or moved money after all?
+    its instruction alone  ─▶ we thought that it moved nothing: bind it to what it moved
+    its payment's record   ─▶ found since the import: Stripe must be told of the refund
 
-What contradicts the processor's earlier word is believed after a second look by id.
+If the processor contradicts what it said earlier, the change is made only after a second read, by
+id, shows the same.
 """
 
 from collections.abc import Iterator, Mapping
@@ -38,7 +39,7 @@ ACTOR: Final = "observe"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowRefund:
-    """Writes what a processor shows anew of a refund."""
+    """Writes to a refund what its processor shows of it now."""
 
     ledger: Ledger
     processors: Mapping[str, Processor]
@@ -50,9 +51,10 @@ class FollowRefund:
     def all_listed(
         self, seen: PaymentSnapshot, owners: Mapping[str, Refund], deadline: Deadline
     ) -> bool:
-        """Let all that the charge lists be followed; whether something was written, durably.
+        """Update the refunds of everything that the charge lists; whether anything was written.
 
         ``owners`` are the refunds that processor refunds belong to, by the processor refund's id.
+        What was written is durable on return.
 
         Raises:
             LedgerConflictError, LedgerUnavailableError: as ``__call__``.
@@ -70,11 +72,11 @@ class FollowRefund:
     def __call__(
         self, refund: Refund, processor_refund: ProcessorRefund, deadline: Deadline
     ) -> bool:
-        """Let the refund follow its processor refund; whether something was written, durably.
+        """Update the refund from its processor refund; whether anything was written, durably.
 
         Raises:
             LedgerConflictError, LedgerUnavailableError: something changed meanwhile, or a write
-                may or may not be durable; following again is safe.
+                may or may not be durable; calling again is safe.
         """
         if not stands_for(processor_refund, refund):
             self.telemetry.note("movement_disagrees", refund_id=refund.id)
@@ -87,7 +89,7 @@ class FollowRefund:
         stored = self.recorder.read(refund.id)
         linked = of_its_payment(stored.refund, stored.payment)
         if news_of(linked, processor_refund) is not news:
-            return True  # somebody else has learnt it a moment ago
+            return True  # another call has just written it
         at_ms = self.clock.now_ms()
         after = after_news(linked, processor_refund, at_ms=at_ms, cause="observed", actor=ACTOR)
         if news.contradicts:
@@ -103,10 +105,10 @@ class FollowRefund:
     def instruction(
         self, refund: Refund, listed: ProcessorRefund | None, deadline: Deadline
     ) -> bool:
-        """Let a refund that was thought to have moved nothing follow what its instruction moved.
+        """Bind a refund, thought to have moved nothing, to what its instruction moved after all.
 
-        ``listed`` is what its payment lists under its instruction, if it was read. Whether
-        something was written, durably.
+        ``listed`` is what its payment lists under its instruction, if it was read. Returns whether
+        anything was written, durably.
 
         Raises:
             LedgerConflictError, LedgerUnavailableError: as ``__call__``.
@@ -116,7 +118,7 @@ class FollowRefund:
         if processor is None or refund.state not in FREED or refund.processor_refund_id is not None:
             return False
         if processor.capabilities.keeps_keys:
-            # Under the id that instructions are answered with; payments may list others.
+            # By the id that the processor answers instructions with; payments may list another id.
             processor_refund = next(iter(found_by_key(processor, refund, deadline) or ()), listed)
         if (
             processor_refund is None
@@ -150,7 +152,7 @@ class FollowRefund:
     def _instructions(
         self, seen: PaymentSnapshot, owners: Mapping[str, Refund], deadline: Deadline
     ) -> Iterator[bool]:
-        """What shows the instruction of a refund that was thought to have moved nothing."""
+        """Bind refunds, thought to have moved nothing, whose instruction the charge lists."""
         for processor_refund in listed_in(seen):
             if processor_refund.id in owners or processor_refund.instruction_id is None:
                 continue
@@ -164,7 +166,7 @@ class FollowRefund:
     def _is_confirmed(
         self, refund: Refund, processor_refund: ProcessorRefund, deadline: Deadline
     ) -> bool:
-        """Whether a second look, by its id, shows the same."""
+        """Whether a second read, by the processor refund's id, shows the same."""
         processor = self.processors.get(refund.processor)
         if processor is None:
             return False
@@ -191,7 +193,7 @@ class FollowRefund:
         if refund.payment_record is not None:
             return False
         if seen.payment_record is None:
-            # Again with every look: it waits for a person.
+            # Logged at every check: it waits for a person.
             tell_failed_report(refund, self.telemetry)
             return False
         stored = self.recorder.read(refund.id)
@@ -205,7 +207,7 @@ class FollowRefund:
 
 
 def tell_failed_report(refund: Refund, telemetry: Telemetry) -> None:
-    """Say that Stripe could not be told of a refund, and why."""
+    """Log that Stripe could not be told of a refund, and why."""
     report = refund.report
     if report.state is ReportState.FAILED and refund.late_failure_at_ms is None:
         telemetry.note("report_failed", refund_id=refund.id, reason=report.last_error)

@@ -1,7 +1,7 @@
-"""Waits for an answer that may still come: another call with the same key is sending the refund.
+"""Waits while another call with the same key is sending the refund, and answers with its result.
 
 Stripe's SDKs repeat a call after a second or two and then give up. So a repeated call is not told
-at once that its key is in use; it is answered with what the other call comes to.
+at once that its key is in use.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from refund_bridge.ports.runtime import Clock, Deadline
 from refund_bridge.refunding.command import CreateRefund
 from refund_bridge.refunding.execute import Answer, ExecuteRefund
 
-# With the write that may follow, under the gateway's 29 s.
+# Waiting and the write that may follow stay below the gateway's 29 s.
 WAIT_MS: Final = 20_000
 # Soon at first, then ever less often: many may wait for one.
 PAUSE_MS: Final = 250
@@ -35,10 +35,10 @@ class ExecuteOrAwait:
     def __call__(
         self, command: CreateRefund, deadline: Deadline, allow: Callable[[], object]
     ) -> Answer:
-        """As ``ExecuteRefund``; while its key is in use, at most ``WAIT_MS`` later.
+        """As ``ExecuteRefund``, but wait up to ``WAIT_MS`` while the key is in use.
 
         Raises:
-            KeyInUseError: the other call is still at it.
+            KeyInUseError: the other call is still sending.
             RefundBridgeError, LedgerUnavailableError: as ``ExecuteRefund``.
         """
         patience, pause_ms = Deadline.after(self.clock, WAIT_MS), PAUSE_MS

@@ -1,10 +1,10 @@
-"""Compares what was just read of a payment with what the ledger holds of it, in both directions.
+"""Updates the ledger from a charge that was just read.
 
 ::
 
-    a processor refund of ours   ─▶ the refund follows it (``follow_refund.py``)
-    a processor refund of nobody ─▶ somebody else made it: imported as a refund of its own
-    only a sum                   ─▶ counts against what may be refunded, as long as it is shown
+    a processor refund of ours   ─▶ our refund follows it (``follow_refund.py``)
+    an unclaimed processor refund ─▶ others made it: it is imported as an external refund
+    only a sum                   ─▶ it reduces the refundable balance, as long as it is shown
 
 Called wherever a charge is read: before a refund, by settling, for a webhook, by the sweep and
 before Stripe is told.
@@ -50,21 +50,21 @@ from refund_bridge.refunding.provider_errors import UNAVAILABLE_RETRY_AFTER_S, a
 
 # A transaction takes at most 100 writes, and an import is two of them.
 IMPORTS_PER_COMMIT: Final = 40
-# What others made shortly before this stage began may not have been told to Stripe by them.
+# Refunds that others made shortly before this stage began: they may not have told Stripe of them.
 SINCE_MARGIN_MS: Final = 24 * 60 * 60 * 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """A payment as the ledger holds it after everything readable on its charge is accounted for.
+    """The result of learning from a charge: the payment, and what was found on the charge.
 
     Attributes:
         stored: the payment as it is in the ledger; ``None`` if it is not there yet.
         current: the payment as it should be: with its link and with what others refunded.
-        imports: the refunds that stand for what others made and was found now.
-        followed: whether a refund that is known moved on by it.
-        snapshot: processor refund ids that are listed but stand for no refund here (failed ones,
-            say); ``None`` if the charge was not read or lists nothing readable.
+        imports: the external refunds that were found now.
+        followed: whether a refund of the ledger changed because of what the charge shows.
+        snapshot: the processor refund ids that are listed but belong to no refund here (failed
+            ones, for example); ``None`` if the charge was not read or lists nothing readable.
     """
 
     stored: Payment | None
@@ -76,15 +76,15 @@ class Learnt:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What the ledger holds of a payment and of what its charge lists.
+    """What the ledger has of a payment and of the processor refunds that its charge lists.
 
     Attributes:
-        owners: the refund that each processor refund belongs to, by the processor refund's id. Its
-            payment may list it by another id than its instruction was answered with, and show whose
-            instruction it is.
-        let_go: the refund that each processor refund belonged to, until a person let it go.
-        unlisted: our refunds that the processor has, and that its list of the payment does not
-            name; ``None``: the index of our refunds is behind, and the next look tells.
+        owners: the refund that each listed processor refund belongs to, by the listed id. A payment
+            may list a processor refund by another id than the one that answered our instruction;
+            then the refund is found by the instruction's id that the list shows.
+        let_go: the refund that each processor refund belonged to, until a person unbound it.
+        unlisted: our refunds that moved money and that the payment's list at the processor does not
+            name; ``None`` if the index of our refunds is not up to date: the next check tells.
     """
 
     payment: Payment | None
@@ -95,14 +95,14 @@ class _Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnFromCharge:
-    """Brings what the ledger holds of a payment up to what was just read.
+    """Brings the ledger's payment and refunds up to date with a payment snapshot.
 
-    While the payment's slot is taken nothing is imported: what the charge lists may be the very
-    processor refund that is not bound yet.
+    While the payment's slot is taken nothing is imported: a processor refund that looks unclaimed
+    may be the result of the refund that has the slot.
 
     Attributes:
-        refunds: the refunds of those ids, as they are now.
-        every_refund: all refunds of the payment, as they are now; the newest may be missing.
+        refunds: reads the refunds of those ids.
+        every_refund: reads all refunds of the payment; the newest may be missing.
     """
 
     ledger: Ledger
@@ -119,11 +119,10 @@ class LearnFromCharge:
     def __call__(
         self, seen: PaymentSnapshot, deadline: Deadline, *, sending: str | None = None
     ) -> Learnt:
-        """Let the refunds that are known follow, and import the others; durable on return.
+        """Update the refunds that are known and import the others; durable on return.
 
-        ``sending`` is the refund that is about to be sent: what its own instruction has moved
-        before is nobody else's. The sums and the link of ``current`` are left to whoever writes the
-        payment.
+        ``sending`` is the id of the refund that is about to be sent; a processor refund that its
+        own instruction made before is not imported. The caller writes the sums of ``current``.
 
         Raises:
             ClaimConflictError, LedgerConflictError: something changed meanwhile; learn again.
@@ -141,7 +140,7 @@ class LearnFromCharge:
         return replace(self._carry_out(learnt, held, seen), followed=followed)
 
     def look(self, seen: PaymentSnapshot) -> Learnt:
-        """The payment as it would be after importing; nothing is written.
+        """Show the payment as it would be after importing; nothing is written.
 
         Raises:
             LedgerUnavailableError: the ledger could not be read.
@@ -178,7 +177,7 @@ class LearnFromCharge:
     def _unlisted(
         self, payment: Payment | None, seen: PaymentSnapshot, owners: Mapping[str, Refund]
     ) -> Sequence[Refund] | None:
-        """As in ``_Held``; none while the slot is taken, since nothing is concluded then."""
+        """See ``_Held.unlisted``; empty while the slot is taken, since nothing is imported then."""
         if payment is None or payment.slot is not None:
             return ()
         if seen.charge is None or seen.charge.processor_refunds is None:
@@ -201,10 +200,11 @@ class LearnFromCharge:
     def _read_again(
         self, seen: PaymentSnapshot, held: _Held, deadline: Deadline
     ) -> tuple[PaymentSnapshot, _Held]:
-        """The charge once more, where what it shows of others may be taken for what is ours.
+        """Read the charge once more if a refund of ours may have moved money after it was read.
 
-        So it may where a refund of ours moved after the charge was read. What is read now is newer
-        than all that the ledger held, or the payment has changed, and is learnt once more.
+        From the older charge, one of our own refunds could be taken for an external one. If the
+        payment in the ledger changes during this read as well, ``LedgerConflictError`` is raised
+        and the caller learns again.
         """
         processor, payment = self.processors.get(seen.key.processor), held.payment
         if processor is None or payment is None or not _may_be_older(seen, held, payment):
@@ -307,7 +307,7 @@ class LearnFromCharge:
         return False
 
     def _first_seen(self, seen: PaymentSnapshot) -> Payment:
-        """The payment as it starts in the ledger."""
+        """The payment as it is first written to the ledger."""
         return Payment(
             key=seen.key,
             payment_record=seen.payment_record,
@@ -318,7 +318,10 @@ class LearnFromCharge:
     def _contradicted(
         self, payment: Payment, processor_refund: ProcessorRefund, taken: set[str]
     ) -> str | None:
-        """The refund that failed without evidence and may have moved this after all, if any."""
+        """The failed refund that may have made this processor refund after all, if any.
+
+        Only refunds are considered that failed without evidence (``Payment.doubtful``).
+        """
         if processor_refund.instruction_id is not None:
             return (
                 processor_refund.instruction_id
@@ -333,7 +336,7 @@ class LearnFromCharge:
                 or failed.amount != processor_refund.money.amount
             ):
                 continue
-            # Clocks and zones differ, by hours at most.
+            # Clocks and time zones differ by hours at most.
             if not is_too_old(failed, processor_refund, tolerance_ms=SINCE_MARGIN_MS):
                 return refund_id
         return None
@@ -376,7 +379,7 @@ class LearnFromCharge:
         after = current
         for refund in imports:
             after = follow(after, None, refund)
-            # First the alarms: whoever dies between the two leaves what nobody is told of.
+            # The alarm comes first: if the process dies between the two, somebody was told.
             self._alarm(refund)
         self.ledger.commit(
             Commit(
@@ -408,7 +411,7 @@ class LearnFromCharge:
 
 
 def _may_be_older(seen: PaymentSnapshot, held: _Held, payment: Payment) -> bool:
-    """Whether a refund of ours that the charge does not show may have moved since."""
+    """Whether a refund of ours may have moved money after the charge was read."""
     if seen.charge is None or payment.slot is not None:
         return False
     if seen.charge.processor_refunds is None:

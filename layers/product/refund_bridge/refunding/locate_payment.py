@@ -1,7 +1,7 @@
-"""Which charge of which processor does a Stripe object book? Asked before anything is reserved.
+"""Steps 1 and 2: find which charge of which processor a Stripe object stands for.
 
-Step 1 and 2 of the flow: Stripe's Payment Record is read, the processor's charge is read (beside it
-once the link is known), and the two must agree before money is asked to move.
+Stripe's Payment Record and the processor's charge are read (side by side once the link is known).
+The two must agree before anything is reserved or sent.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -44,7 +44,7 @@ from refund_bridge.refunding.stripe_links import (
 
 
 class VerifyCharge(StrEnum):
-    """When the processor's charge is read before a refund: always, at first sight, or never."""
+    """When to read the processor's charge before a refund: always, for a new link only, never."""
 
     ALWAYS = "always"
     FIRST = "first"
@@ -61,7 +61,12 @@ class _OwnLead:
 
 @dataclass(frozen=True, slots=True)
 class _Lead:
-    """Where the caller's reference leads: a record, and a charge if something already names one."""
+    """Where the caller's reference leads: a record, and its charge if that is already named.
+
+    Attributes:
+        key: the charge that the ledger or an invoice's metadata name; ``None`` if neither does.
+        known: whether the ledger names it.
+    """
 
     link: RecordLink
     key: PaymentKey | None
@@ -76,8 +81,9 @@ class PaymentLocator:
 
     Attributes:
         processors: those that are set up, by name.
-        names: of all processors that a Payment Record may name: metadata may name one that is not
-            set up. None leads to ``STRIPE``: on an outside record's payment nothing is done there.
+        names: the names of all processors that a Payment Record's metadata may name, also of those
+            that are not set up here. ``STRIPE`` is not among them: the payment of such a record was
+            not taken by Stripe.
         in_doubt: whether the processor of that name failed a moment ago.
     """
 
@@ -98,11 +104,11 @@ class PaymentLocator:
         *,
         verify: VerifyCharge | None = None,
     ) -> LocatedPayment:
-        """The payment that is named, read at Stripe and at the processor, and checked.
+        """Read the payment that the caller names, at Stripe and at the processor, and check it.
 
         ``claimed`` is the payment that the ledger knows for the Payment Record, if any. ``verify``
-        takes the place of ``verify_charge``, where what the charge shows is why it is read. Nothing
-        is written and nothing is sent that moves money.
+        replaces ``verify_charge``, for callers that need what the charge shows. Nothing is written
+        and nothing is sent that moves money.
 
         Raises:
             PaymentNotFoundError, PaymentNotLinkedError, PaymentLinkConflictError,
@@ -155,9 +161,9 @@ class PaymentLocator:
     def _locate_stripes_own(
         self, lead: _OwnLead, reference: PaymentReference, deadline: Deadline
     ) -> LocatedPayment:
-        """A payment that Stripe itself took: its charge is read, whatever ``verify_charge`` says.
+        """Read a payment that Stripe itself took; ``verify_charge`` is ignored.
 
-        Nobody else tells what was captured. There is no record that a refund is reported to.
+        Only the charge tells what was captured. Its refunds are reported to no Payment Record.
         """
         own = lead.link
         if STRIPE not in self.processors:
@@ -219,7 +225,7 @@ class PaymentLocator:
             return _OwnLead(link, invoice=invoice.id)
         found = self._payments_in(invoice.metadata)
         if len(found) > 1 and reference.processor is None:
-            # Which of them it is may have been said by an earlier refund.
+            # An earlier refund may have said which of them it is.
             claimed = self.ledger.payment_of_record(link.record_id)
             return _Lead(link, claimed, claimed is not None, invoice=invoice.id)
         named = self._chosen(found, reference.processor, invoice.id)
@@ -246,9 +252,9 @@ class PaymentLocator:
     def _read_as_linked(
         self, lead: _Lead, reference: PaymentReference, deadline: Deadline
     ) -> tuple[PaymentRecord, PaymentKey, Charge | None]:
-        """As ``_read``; a link under which no money moved gives way to the metadata.
+        """As ``_read``, but a link under which no money moved is replaced by what metadata name.
 
-        What they name instead is read, whatever ``verify_charge`` says.
+        The charge that the metadata name is then always read, also if ``verify_charge`` says not.
         """
         try:
             return self._read(lead, reference, deadline)
@@ -269,7 +275,7 @@ class PaymentLocator:
     def _read(
         self, lead: _Lead, reference: PaymentReference, deadline: Deadline
     ) -> tuple[PaymentRecord, PaymentKey, Charge | None]:
-        """The record and the charge; side by side when the charge's id is known beforehand."""
+        """Read the record and the charge; side by side if the charge's id is known beforehand."""
         named = lead.key
         if named is None:
             record = self._record(lead, deadline)
@@ -279,7 +285,7 @@ class PaymentLocator:
                 lambda: self._record(lead, deadline),
                 lambda: self._charge(named, deadline),
             )
-            # An invoice may name what the customer was asked to pay.
+            # An invoice may name a payment request; the charge then has another id.
             spelt = replace(named, charge_id=charge.id) if charge and not lead.known else named
             key = self._agreed(spelt, record, reference, deadline)
         else:
@@ -290,28 +296,28 @@ class PaymentLocator:
         return record, key, charge
 
     def _is_another_amount(self, key: PaymentKey, record: PaymentRecord) -> bool:
-        """Whether Stripe shows another captured amount than before: the charge tells which is."""
+        """Whether Stripe shows another captured amount than before; then the charge decides."""
         if not self._is_shown(key):
             return False
         payment = self.ledger.payment(key)
         return payment is not None and payment.captured != record.captured
 
     def _is_shown(self, key: PaymentKey) -> bool:
-        """Whether the processor shows such a payment."""
+        """Whether this payment can be read at the processor."""
         return not key.is_unlinked and self.processor(key.processor).capabilities.shows_payments
 
     def _reads_charge(self, key: PaymentKey, *, known: bool) -> bool:
         if not self._is_shown(key):
             return False
         if self.in_doubt(key.processor):
-            # A processor that failed a moment ago is asked by a read first, never by the refund.
+            # After a recent failure, probe with a read before sending money.
             return True
         if self.verify_charge is VerifyCharge.FIRST:
             return not known
         return self.verify_charge is VerifyCharge.ALWAYS
 
     def _payments_in(self, metadata: Mapping[str, str]) -> Mapping[str, PaymentKey]:
-        """The payments that the metadata name, by the names of their processors."""
+        """The payments that the metadata name, by processor."""
         found: dict[str, PaymentKey] = {}
         for one in named_in(metadata, self.names):
             if one.looks_like is None:
@@ -321,7 +327,7 @@ class PaymentLocator:
     def _chosen(
         self, found: Mapping[str, PaymentKey], asked: str | None, named_by: str
     ) -> PaymentKey | None:
-        """The one payment of those that were found; ``None`` if there is none."""
+        """The one payment to use of those that were found; ``None`` if none was found."""
         if asked is not None and asked in found:
             return found[asked]
         if found and (asked is not None or len(found) > 1):
@@ -340,7 +346,7 @@ class PaymentLocator:
         reference: PaymentReference,
         deadline: Deadline,
     ) -> PaymentKey:
-        """``key``, unless the record's metadata name another charge, or the caller another door."""
+        """``key``; raises if the metadata name another charge, or the caller another processor."""
         found, asked = self._payments_in(record.metadata), reference.processor
         if asked not in (None, key.processor):
             raise PaymentLinkConflictError(
@@ -366,7 +372,7 @@ class PaymentLocator:
         record: PaymentRecord,
         deadline: Deadline,
     ) -> bool:
-        """Whether what the metadata name is that payment: the processor tells, where ids differ."""
+        """Whether the metadata name that payment; where ids differ, the processor is asked."""
         named = found.get(key.processor)
         if named is None or named.charge_id.casefold() == key.charge_id.casefold():
             return named is not None
@@ -384,15 +390,15 @@ class PaymentLocator:
         reference: PaymentReference,
         deadline: Deadline,
     ) -> tuple[PaymentKey, Charge | None]:
-        """The charge by the record's own metadata, else by its payment reference."""
+        """Find the charge by the record's metadata, else by its payment reference."""
         asked = reference.processor
         key = self._chosen(self._payments_in(record.metadata), asked, record.id)
         if key is not None and not self._reads_charge(key, known=False):
             return key, None
         if key is None and reference.is_unlinked and asked is not None:
             return unlinked_payment_key(asked, record.id), None
-        # The reference holds a charge id in some integrations and a payment request's in others,
-        # so only the processor can tell: it is read whatever ``verify_charge`` says.
+        # Some integrations put a charge's id in the reference, others a payment request's. Only the
+        # processor can tell, so the charge is always read, also if ``verify_charge`` says not.
         name = key.processor if key is not None else self._shows_payments(asked)
         if name is None or not ids_named_by(record, name):
             raise not_linked(record, self.names, self._set_up)
@@ -400,10 +406,10 @@ class PaymentLocator:
         return PaymentKey(name, charge.id), charge
 
     def _first_charge(self, named: Sequence[NamedPayment], deadline: Deadline) -> Charge:
-        """The first of them that the processor shows.
+        """The first of the named payments that the processor shows.
 
         Raises:
-            PaymentNotFoundError: it shows none; which ids were asked for is said.
+            PaymentNotFoundError: it shows none of them; the error names the ids.
         """
         for one in named:
             try:
@@ -417,7 +423,7 @@ class PaymentLocator:
         )
 
     def _shows_payments(self, asked: str | None) -> str | None:
-        """The processor that a payment reference is looked up at: the first, unless asked."""
+        """The processor at which to read a payment reference: ``asked``, or else the first."""
         names = self.processors if asked is None else (asked,)
         named = (name for name in names if name != STRIPE)
         shown = (name for name in named if self.processor(name).capabilities.shows_payments)

@@ -1,4 +1,4 @@
-"""What became of a refund at its processor, by whatever look-up the processor offers."""
+"""Finds out at the processor what became of a refund, in the ways that the processor offers."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -33,14 +33,14 @@ from refund_bridge.ports.runtime import Deadline
 def processor_refund_of(
     processor: Processor, processor_refund_id: str, payment_id: str | None, deadline: Deadline
 ) -> ProcessorRefund | None:
-    """The processor's refund of that id, ``None`` if it shows none.
+    """The processor refund of that id; ``None`` if the processor shows none.
 
-    ``payment_id`` is the payment that it belongs to, ``None`` if to none: where the processor shows
-    refunds only in their payments, or none of that id, it is looked for there. What a payment lists
-    may have ids that cannot be asked for.
+    If the processor shows no single refunds, or none of that id, the refund is searched in the list
+    of its payment ``payment_id`` (``None`` if it belongs to none): a payment may list refunds by
+    ids under which the processor does not show them singly.
 
     Raises:
-        UnreadableAnswerError: it shows them in no form that can be read.
+        UnreadableAnswerError: the processor shows refunds in no form that can be read.
         ProviderUnavailableError: no usable answer after at most two attempts.
     """
     can = processor.capabilities
@@ -56,7 +56,7 @@ def processor_refund_of(
 def _listed(
     processor: Processor, payment_id: str | None, deadline: Deadline
 ) -> tuple[ProcessorRefund, ...] | None:
-    """What the payment lists; ``None`` if nobody shows it, or it lists nothing."""
+    """The refunds that the payment lists; ``None`` if there is no payment or list to read."""
     if not processor.capabilities.shows_payments or payment_id is None:
         return None
     try:
@@ -73,9 +73,9 @@ def look_for(
     *,
     learn: Callable[[Charge], object],
 ) -> Verdict:
-    """What the processor says of a refund whose outcome is not known.
+    """Check at the processor a refund whose outcome is not known.
 
-    ``claimed`` is ``Ledger.claimed``; ``learn`` is given the charge, if it is read for this.
+    ``claimed`` is ``Ledger.claimed``. If the charge is read for this, ``learn`` is called with it.
 
     Raises:
         ChargeNotFoundError: the processor does not show the payment.
@@ -91,7 +91,7 @@ def look_for(
             return NoneYet()
         (made,) = shown
         if claimed(refund.processor, [made.id]).get(made.id, refund.id) != refund.id:
-            # As after a restore: imported when nobody here knew of our instruction.
+            # As after a restore: it was imported while the ledger did not know our instruction.
             return Ambiguous(TAKEN, (made.id,))
         return of_our_instruction(refund, made)
     if can.dedupes is Dedupe.NOT_AT_ALL or not can.shows_payments or payment_id is None:
@@ -107,9 +107,10 @@ def look_for(
 def found_by_key(
     processor: Processor, refund: Refund, deadline: Deadline
 ) -> tuple[ProcessorRefund, ...] | None:
-    """What our instruction came to, one processor refund or none, where the processor keeps keys.
+    """The processor refund with our key, in a tuple of one or none; where keys are kept.
 
-    ``None``: it keeps them and does not show them, so that nothing is known of the instruction.
+    ``None``: the processor does not show it in a form that can be read, so nothing is known of the
+    instruction.
 
     Raises:
         ProviderUnavailableError: no usable answer after at most two attempts.
@@ -124,10 +125,11 @@ def found_by_key(
 def charge_of(
     processor: Processor, payment: Payment, refunds: Sequence[Refund], deadline: Deadline
 ) -> Charge:
-    """The payment as the processor shows it, for whoever compares.
+    """The payment's charge, to compare with the ledger.
 
-    Where it shows no payments, or this one is none, a charge of what the ledger knows is made from
-    what it shows of our ``refunds``, one call for each; what others made is not in it then.
+    If the processor shows no payments, or the payment exists only in the ledger, a charge is built
+    from the ledger's payment and from what the processor shows of our ``refunds``, with one call
+    for each. External refunds are then missing from it.
 
     Raises:
         ChargeNotFoundError: the processor shows payments, and knows none of that id.

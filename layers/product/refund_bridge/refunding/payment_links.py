@@ -1,7 +1,7 @@
-"""Which Payment Record books a payment, as far as the ledger goes: claimed, given, taken away.
+"""The links between payments and Payment Records in the ledger: set, moved, taken away.
 
-A Payment Record belongs to one payment. A link under which no money moved may have been a mistake,
-and gives way to what Stripe's metadata say later.
+A Payment Record belongs to one payment. A link under which no money moved may have been a mistake.
+If Stripe's metadata later name another payment, that one gets the record.
 """
 
 from dataclasses import dataclass, replace
@@ -14,15 +14,15 @@ from refund_bridge.ports.runtime import Telemetry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentLinks:
-    """Lets a record go from a payment under which no money moved to the one that it books."""
+    """Handles a Payment Record that the ledger has linked to another payment."""
 
     ledger: Ledger
     telemetry: Telemetry
 
     def mended(self, seen: PaymentSnapshot) -> PaymentSnapshot | None:
-        """What was seen, whose record may take the place of a link under which no money moved.
+        """The snapshot, changed so that its payment takes the record from the other payment.
 
-        For when the record's claim was refused. ``None``: the other link holds.
+        Called when the claim of the record was refused. ``None``: the other payment keeps it.
 
         Raises:
             LedgerUnavailableError: the ledger could not be read.
@@ -38,7 +38,7 @@ class PaymentLinks:
         return replace(seen, instead_of=holder)
 
     def released(self, seen: PaymentSnapshot) -> list[PaymentWrite]:
-        """The payment that loses its record to the one that was seen, if there is one.
+        """The write that takes the record away from the other payment, if there is one.
 
         Raises:
             LedgerUnavailableError: the ledger could not be read.
@@ -52,7 +52,7 @@ class PaymentLinks:
 def link_of(
     stored: Payment | None, after: Payment, seen: PaymentSnapshot
 ) -> tuple[RecordClaim, ...]:
-    """The claim on a Payment Record that the payment gets by this write, if it gets one."""
+    """The claim of a Payment Record, if this write gives the payment a new one."""
     record = after.payment_record
     if record is None or (stored is not None and stored.payment_record == record):
         return ()
@@ -60,10 +60,11 @@ def link_of(
 
 
 def linked(stored: Payment, seen: PaymentSnapshot) -> Payment:
-    """The payment with the Payment Record that books it, if that is known or mended only now.
+    """The payment with the snapshot's Payment Record and captured amount, where it may take them.
 
-    A link under which no money moved, and what was captured by it, may have been a mistake. What
-    the charge shows is captured, whatever Stripe alone showed at first.
+    A payment without a record takes both. So does one under which no money moved: its old link may
+    have been a mistake. Otherwise the record stays; if the snapshot has the same record and the
+    charge was read, the payment takes the captured amount, because the charge is certain.
     """
     if seen.payment_record is None:
         return stored

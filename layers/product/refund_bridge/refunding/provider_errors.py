@@ -1,4 +1,4 @@
-"""A provider's failure to answer a read, in the contract's words: nothing was executed."""
+"""Turns a provider's failure to answer a read into the contract's errors: nothing was executed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +12,13 @@ from refund_bridge.domain.errors import (
 from refund_bridge.ports.processor import ProviderUnavailableError
 from refund_bridge.ports.stripe import StripeObjectNotFoundError
 
-# What a caller is told to wait when a provider is down and did not say how long.
+# How long a caller is told to wait if the provider is down and did not say how long.
 UNAVAILABLE_RETRY_AFTER_S: Final = 5
 
 
 @contextmanager
 def asking_stripe() -> Iterator[None]:
-    """Say a failure to read at Stripe in the contract's words: nothing was executed."""
+    """Turn a failure to read at Stripe into the contract's error: nothing was executed."""
     try:
         yield
     except StripeObjectNotFoundError as error:
@@ -32,7 +32,7 @@ def asking_stripe() -> Iterator[None]:
 
 @contextmanager
 def asking_processor() -> Iterator[None]:
-    """Say a failure to read at the processor in the contract's words: nothing was executed."""
+    """Turn a failure to read at the processor into the contract's error: nothing was executed."""
     try:
         yield
     except ProviderUnavailableError as error:

@@ -1,11 +1,11 @@
-"""What was looked at a moment ago is not looked at again: whoever asks is told what came of it.
+"""Limits how often callers can make us read at the providers: a result is kept for ten seconds.
 
-For every look at Stripe and a processor that changes nothing and that a caller can ask for as often
-as it likes: a webhook that is sent again, a payment that the ledger has not met, a Payment Record
-that nobody has. Of all that ask at once one looks; the others wait for what it finds. A refund has
-its own moment in the ledger (``SettleRefund.look_now``), of the same length.
+This covers every read at Stripe and a processor that changes nothing and that callers can cause as
+often as they like: a webhook that is sent again, a payment that the ledger does not know, a Payment
+Record that does not exist. If several ask at once, one of them reads and the others wait for its
+result. For refunds, ``SettleRefund.look_now`` has a limit of the same length in the ledger.
 
-What asks for money to be sent is never answered from here.
+A request to send money is never answered from here.
 """
 
 import hashlib
@@ -26,14 +26,13 @@ from refund_bridge.domain.errors import (
 from refund_bridge.domain.payment import Payment, PaymentKey
 from refund_bridge.ports.runtime import Clock, Deadline
 
-# Nobody sees a change later than this, and nobody makes the providers be asked more often.
+# A result is at most this old, and the providers are asked at most this often.
 LOOK_AGAIN_AFTER_MS: Final = 10_000
 # Soon at first, then ever less often: many may wait for one.
 PAUSE_MS: Final = 250
 PAUSE_MS_MAX: Final = 2_000
 BUSY_RETRY_AFTER_S: Final = 2
-# What a look may end with that is as good an answer a moment later. A provider that gives none is
-# not among them.
+# Errors that are kept as a result. A provider that did not answer is not among them.
 REMEMBERED: Final = (
     CurrencyMismatchError,
     InvalidRequestError,
@@ -46,7 +45,7 @@ REMEMBERED: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """What a look came to: a word, a payment or a refusal; nothing, while somebody is at it."""
+    """The result of a look: a word, a payment or a refusal; empty while the look is going on."""
 
     word: str | None = None
     payment: Payment | None = None
@@ -54,7 +53,7 @@ class Looked:
 
     @property
     def is_over(self) -> bool:
-        """Whether it came to anything yet."""
+        """Whether the look has ended."""
         return self != LOOKING
 
 
@@ -62,30 +61,30 @@ LOOKING: Final = Looked()
 
 
 class Looks(Protocol):
-    """Remembers looks for a while, a bounded number of them.
+    """Remembers a bounded number of looks for a while.
 
-    Others may push one out, and it is made again then. Each method may raise
-    ``LedgerUnavailableError``.
+    A newer look may push out an older one, which is then made again when asked for. Each method may
+    raise ``LedgerUnavailableError``.
     """
 
     def take(self, what: str, *, now_ms: int, until_ms: int) -> Looked | None:
-        """Take this look until ``until_ms``, durably, unless somebody has it already.
+        """Take this look until ``until_ms``, durably, unless another call has it already.
 
-        ``None``: the caller has it now. Otherwise what it came to, ``LOOKING`` if that is not told
-        yet. What is remembered for longer than from ``now_ms`` to ``until_ms`` counts for nothing:
-        that is another worker's wrong clock.
+        Returns ``None`` if the caller has it now. Otherwise returns its result, or ``LOOKING`` if
+        there is none yet. An entry that would last longer than from ``now_ms`` to ``until_ms`` is
+        ignored: another worker with a wrong clock wrote it.
         """
 
     def keep(self, what: str, looked: Looked, *, until_ms: int) -> None:
-        """Tell what it came to, until ``until_ms``; on return that is durable."""
+        """Store the look's result until ``until_ms``; durable on return."""
 
     def drop(self, what: str) -> None:
-        """Forget it, so that the next one who asks looks."""
+        """Forget the look, so that the next caller makes it again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookOnce:
-    """Looks, unless somebody has just looked.
+    """Makes a look, unless another call has just made it.
 
     Attributes:
         pause: lets so many seconds pass.
@@ -96,11 +95,11 @@ class LookOnce:
     pause: Callable[[float], None]
 
     def __call__(self, what: str, look: Callable[[], Looked], deadline: Deadline) -> Looked:
-        """What ``look`` comes to, or came to less than ``LOOK_AGAIN_AFTER_MS`` ago.
+        """The result of ``look``, made now or less than ``LOOK_AGAIN_AFTER_MS`` ago.
 
         Raises:
             RateLimitedError: another call is still looking at the end of ``deadline``.
-            RefundBridgeError: as ``look``, now or a moment ago.
+            RefundBridgeError: ``look`` raised it, now or a moment ago.
             LedgerUnavailableError: the ledger gave no answer.
         """
         pause_ms = PAUSE_MS
@@ -138,14 +137,13 @@ class LookOnce:
 
 
 def hinted(key: PaymentKey, hint: bytes) -> str:
-    """The look that a hint asks for, by all that it says: another hint is another look.
+    """The name of the look that a hint (a webhook's body) asks for, made from all of its bytes.
 
-    So a hint that comes again is one that was followed already, and one that says something new is
-    followed at once.
+    So a hint that comes again is not followed again, and one with new content is followed at once.
     """
     return f"hint#{key.processor}#{key.charge_id}#{hashlib.sha256(hint).hexdigest()}"
 
 
 def first_sight(payment_record: str) -> str:
-    """The look at a Payment Record that the ledger does not know."""
+    """The name of the look at a Payment Record that the ledger does not know."""
     return f"record#{payment_record}"

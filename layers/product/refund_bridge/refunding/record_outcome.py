@@ -1,4 +1,4 @@
-"""Step 5: what the processor answered becomes durable, with what it means for the payment."""
+"""Step 5: write the processor's answer to the ledger, together with the refund's payment."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -30,17 +30,17 @@ from refund_bridge.ports.ledger import (
 from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.refunding.claims import claims_of
 
-# All refunds of one payment share its item, and of those that write at once one wins each round.
+# All refunds of one payment write its item; of several that write at once, one wins each round.
 RECORD_ATTEMPTS: Final = 25
-# When the sums are looked at, if Stripe showed another one than what is reported.
+# When the sums are checked, if Stripe showed another sum than what is reported.
 SUMS_CHECK_MS: Final = 60_000
-# When a refund that ended without money is looked at for the first time.
+# When a refund that ended without moving money is checked for the first time.
 ENDED_CHECK_MS: Final = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A refund and its payment as the ledger holds them."""
+    """A refund and its payment as the ledger has them."""
 
     refund: Refund
     payment: Payment
@@ -56,10 +56,10 @@ class Recorder:
     stage: str
 
     def outcome(self, sent: Stored, outcome: Outcome, actor: str, until: Deadline) -> Stored:
-        """Write the answer to a call that moved money, over whatever was written meanwhile.
+        """Write the answer to the call that moves money, also if others wrote meanwhile.
 
-        Where the ledger cannot be written by ``until``, what it held before still stands and is
-        returned: settling finds out later. An answer is recorded only for its own attempt.
+        If the ledger cannot be written by ``until``, the refund stays as it was and is returned so;
+        settling finds out later. An answer is recorded only for its own attempt.
         """
         current = sent
         for attempt in range(RECORD_ATTEMPTS):
@@ -87,7 +87,7 @@ class Recorder:
         return current
 
     def _tell_unrecorded(self, event: str, sent: Refund, outcome: Outcome) -> None:
-        # What was answered stands nowhere else beside the refund's id: ``refund_moved`` is to come.
+        # Only this log line has the answer and the refund's id: ``refund_moved`` is not out yet.
         told = type(outcome).__name__.lower()
         self.telemetry.note(event, refund_id=sent.id, outcome=told)
 
@@ -102,9 +102,9 @@ class Recorder:
     def _too_late(self, current: Stored, outcome: Outcome, actor: str) -> Stored:
         """Keep an answer that comes after the refund was settled.
 
-        If it shows another processor refund than the one that the refund was bound to meanwhile,
-        both happened and are alike in all that counts: the one in the answer is imported, in the
-        same transaction as the evidence, so that neither is lost.
+        The answer may show another processor refund than the one that the refund was bound to
+        meanwhile. Then both were made. The one in the answer is imported as a refund of its own, in
+        the same transaction that notes the evidence, so that neither is lost.
         """
         refund = current.refund
         self.telemetry.note("outcome_too_late", refund_id=refund.id)
@@ -124,7 +124,7 @@ class Recorder:
             stage=self.stage,
             key=current.payment.key,
             payment_record=refund.payment_record,
-            since_ms=0,  # our own call made it: it is not older than this service
+            since_ms=0,  # our own call made it, so it is not older than this service
             now_ms=why.at_ms,
         )
         failed = refund.id if refund.state is State.FAILED else None
@@ -141,7 +141,7 @@ class Recorder:
                 )
             )
         except (LedgerConflictError, LedgerUnavailableError):
-            # The charge still lists it, and whoever reads the charge next imports it.
+            # The charge still lists it: it is imported when the charge is read next.
             self.telemetry.note(
                 "late_answer_not_kept", refund_id=refund.id, movement=processor_refund.id
             )
@@ -149,7 +149,7 @@ class Recorder:
         return self.read(refund.id)
 
     def write(self, current: Stored, after: Refund, *, letting_go: Refund | None = None) -> Stored:
-        """Write the refund, its payment and the claim of its processor refund, all at once.
+        """Write the refund, its payment and the claim of its processor refund in one transaction.
 
         ``letting_go`` is a new refund that takes over the processor refund of this one.
 
@@ -164,7 +164,7 @@ class Recorder:
         try:
             payment = follow(current.payment, current.refund, after)
         except SlotTakenError as error:
-            # The payment was read a moment after the refund, which has freed its slot in between.
+            # The payment was read after the refund; in between the refund has freed its slot.
             raise LedgerConflictError(f"refund {after.id} has changed") from error
         refunds = [RefundWrite(current.refund, after)]
         claims = claims_of(after) if _newly_bound(current.refund, after) else ()
@@ -209,7 +209,7 @@ class Recorder:
         """The refund and its payment.
 
         Raises:
-            LedgerUnavailableError: there was no answer, or one of them is not there.
+            LedgerUnavailableError: there was no answer, or one of the two is missing.
         """
         refund = self.ledger.refund(refund_id)
         if refund is None:
@@ -251,12 +251,12 @@ def _not_whole(refund_id: str) -> LedgerUnavailableError:
 
 
 def _wait_ms(current: Stored, after: Refund) -> int | None:
-    """After how long the payment is looked at for a refund of which nothing else is due.
+    """How long to wait before the payment is checked again, if nothing else is due.
 
-    Somebody has to find out what else Stripe was told, if its sum is not ours. While what became of
-    a refund was not known nothing was imported: if it moved nothing, what was seen meanwhile is
-    somebody else's. And what a processor has turned down, whoever asked for it, it may execute
-    after all; what was never sent it may not.
+    There are three reasons to check again. If Stripe's sum is not ours, others may have told Stripe
+    something. While a refund's outcome was not known nothing was imported: if it moved nothing,
+    what the charge showed meanwhile was made by others. And a processor may still execute a refund
+    that it has turned down, if the refund was ever sent.
     """
     if current.payment.is_out_of_step:
         return SUMS_CHECK_MS
@@ -272,9 +272,9 @@ def _newly_bound(before: Refund, after: Refund) -> bool:
 
 
 def _may_still_learn(current: Refund, sent: Refund, outcome: Outcome) -> bool:
-    """Whether an answer to the attempt that was sent still tells something new.
+    """Whether the answer to the attempt that was sent still tells something new.
 
-    That it moved money after all is news even of a refund that was given up meanwhile.
+    An answer that money moved is new even for a refund that meanwhile ended without moving any.
     """
     if current.attempt != sent.attempt or current.processor_refund_id is not None:
         return False

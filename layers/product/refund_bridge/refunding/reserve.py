@@ -3,9 +3,9 @@
 A scheduled refund reserves its amount when it is accepted, waits for its turn without the slot, and
 takes the slot when it is executed.
 
-What the ledger says and what Stripe and the processor showed a moment ago are put together here.
-The arithmetic is optimistic: it is computed from a payment as read, and written only over that very
-revision, so two refunds that race for one payment can never both be right.
+This step combines the ledger's payment with what Stripe and the processor have just shown. It uses
+optimistic locking: it computes from the payment as read and writes only over that same revision, so
+of two refunds that race for one payment only one is written.
 """
 
 from collections.abc import Mapping
@@ -52,11 +52,11 @@ from refund_bridge.refunding.record_outcome import Stored
 # Losing this many races in a row means that the payment is busy, and the caller is told so.
 RESERVE_ATTEMPTS: Final = 8
 BUSY_RETRY_AFTER_S: Final = 2
-# So many attempts that certainly moved nothing are enough: the history of a refund is bounded.
+# The most attempts that moved nothing; the limit keeps a refund's history bounded.
 ATTEMPTS_MAX: Final = 100
 # How many scheduled refunds may await their turn on one payment.
 WAITING_MAX: Final = 100
-# After its lease a row is looked at by settling; until then only its own call may write.
+# Settling checks a refund this long after its lease; until then only its own call may write.
 SKEW_MS: Final = 5_000
 _DAY_S: Final = 86_400
 
@@ -78,10 +78,10 @@ class Reservation:
     """Reserves refunds against payments.
 
     Attributes:
-        accounts: what each processor's instructions are sent to, and under which form of key, by
-            name.
-        payout_day_max: the most of all payouts of one currency on one UTC day, minor units; 0 where
-            nobody asks for any.
+        accounts: by processor name, the account that its instructions are sent to and the form of
+            key that they carry.
+        payout_day_max: the most that all payouts in one currency may sum up to on one UTC day, in
+            minor units; 0 where no payouts are made.
     """
 
     ledger: Ledger
@@ -100,19 +100,19 @@ class Reservation:
         located: LocatedPayment,
         deadline: Deadline,
     ) -> Stored:
-        """Hold the amount and write the intent; on return both are durable.
+        """Reserve the amount and write the intent; on return both are durable.
 
-        What the charge shows is learnt first, so that what others refunded, and what the processor
-        says anew of our own refunds, counts against the balance. ``before`` is the refund if there
-        is one already: aborted earlier, so that the same amount is held again, or scheduled and now
-        to be executed. The result is ``submitting``, the slot its own, except for a scheduled
-        refund that is new: that is ``requested``.
+        First the ledger learns what the charge shows, so that external refunds and changes of our
+        own refunds count against the refundable balance. ``before`` is the refund if it exists
+        already: either it was aborted, and the same amount is reserved again, or it was scheduled
+        and is now executed. The returned refund is ``submitting`` and has the payment's slot. Only
+        a new scheduled refund is ``requested`` instead, without the slot.
 
         Raises:
             PaymentBusyError, PaymentLinkConflictError, PaymentNotRefundableError,
             RefundAmountExceededError, AmountRefusedError: nothing was written for this refund.
-            RateLimitedError: the day's sum of payouts is reached; nothing was written.
-            TakenByAnotherCallError: the key is another call's now.
+            RateLimitedError: the day's limit for payouts is reached; nothing was written.
+            TakenByAnotherCallError: another call has this key now.
             OutcomeUnknownError: the ledger did not say whether the intent was written.
             LedgerUnavailableError: the ledger could not be read; nothing was written.
         """
@@ -130,7 +130,7 @@ class Reservation:
                 return self._commit(command, before, after, learnt, located)
             except ClaimConflictError as error:
                 if not isinstance(error.claim, RecordClaim):
-                    # Somebody else has imported the same processor refund meanwhile.
+                    # Another call has imported the same processor refund meanwhile.
                     before = self._still_ours(command, before)
                     continue
                 if (mended := self.links.mended(located.seen)) is not None:
@@ -178,9 +178,9 @@ class Reservation:
         )
 
     def _counted(self, before: Refund | None, after: Refund) -> tuple[PayoutCount, ...]:
-        """What counts towards this day's payouts: once on each day on which it is reserved.
+        """What this refund adds to the day's payouts: its amount, once a day if reserved again.
 
-        A scheduled one that is executed was counted on the day on which it was accepted.
+        A scheduled payout is counted on the day on which it was accepted, not when it is executed.
         """
         if not after.request.is_unlinked or (before is not None and before.holds_headroom):
             return ()
@@ -199,7 +199,7 @@ class Reservation:
         )
 
     def _read_back(self, command: CreateRefund, error: LedgerUnavailableError) -> Stored:
-        """Our own write, if it was applied and only the reply was lost."""
+        """Return our own write, if it was applied and only the reply was lost."""
         try:
             refund = self.ledger.refund(command.refund_id)
             if refund is not None and refund.token == command.token:
@@ -213,7 +213,7 @@ class Reservation:
         ) from error
 
     def _amount(self, command: CreateRefund, before: Refund | None, payment: Payment) -> int:
-        """The amount to hold, minor units: resolved once, and then never changed."""
+        """The amount to reserve, in minor units; once decided it never changes."""
         fixed = before.amount if before is not None else command.request.amount
         already_held = before.amount if before is not None and before.holds_headroom else 0
         left = payment.refundable_beside(already_held)
@@ -301,7 +301,7 @@ class Reservation:
         }
 
     def _require_turn(self, payment: Payment, command: CreateRefund, before: Refund | None) -> None:
-        """Refuse what has to wait: for the slot, or for a place among the scheduled refunds."""
+        """Raise ``PaymentBusyError`` if the slot is taken, or too many scheduled refunds wait."""
         if before is None and command.request.refund_type is RefundType.SCHEDULED:
             if len(payment.waiting) >= WAITING_MAX:
                 raise PaymentBusyError(
@@ -325,7 +325,7 @@ class Reservation:
         )
 
     def _still_ours(self, command: CreateRefund, before: Refund | None) -> Refund | None:
-        """The refund to start from again after a lost race."""
+        """The refund to start from again after a lost race; raises if another call changed it."""
         current = self.ledger.refund(command.refund_id)
         if current is not None and (before is None or current.revision != before.revision):
             raise TakenByAnotherCallError(current)
@@ -337,10 +337,10 @@ def _day_of(at_ms: int) -> str:
 
 
 def require_link(payment: Payment, located: LocatedPayment) -> None:
-    """Refuse a charge that the ledger knows as another record's, or with another amount.
+    """Refuse a charge that the ledger links to another record, or has with another amount.
 
     Raises:
-        PaymentLinkConflictError: Stripe's record is not the payment's, or shows another amount.
+        PaymentLinkConflictError: the payment has another record, or Stripe shows another amount.
     """
     seen = located.seen
     if payment.payment_record != seen.payment_record:
@@ -372,7 +372,7 @@ def _require_attempts_left(before: Refund | None) -> None:
 
 
 def _require_same_payment(before: Refund | None, located: LocatedPayment) -> None:
-    """A refund belongs to the charge that it was first reserved on, whatever leads there now."""
+    """Refuse a refund that now leads to another charge than the one it was first reserved on."""
     if before is not None and payment_key_of(before) != located.key:
         raise PaymentLinkConflictError(
             "The payment leads to another charge than when this refund was first asked for.",

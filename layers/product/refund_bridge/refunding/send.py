@@ -1,4 +1,7 @@
-"""What a processor is asked, made from the refund as it is stored: the same however often."""
+"""Step 4: make the instruction from the stored refund and send it to the processor.
+
+The instruction depends only on what is stored, so a repeated one says the same.
+"""
 
 from collections.abc import Callable
 
@@ -15,9 +18,9 @@ from refund_bridge.ports.runtime import Deadline
 
 
 def sent_with_a_valid_credential(send: Callable[[], Outcome]) -> Outcome:
-    """What ``send`` comes to; once more if the credential was refused and another one was read.
+    """Call ``send``; once more if the credential was refused and a new one has been read.
 
-    ``send`` checks each time anew that it may send.
+    ``send`` itself checks each time whether it may still send.
     """
     outcome = send()
     if isinstance(outcome, CredentialRefused) and outcome.replaced:
@@ -35,8 +38,8 @@ def place(
 ) -> Outcome:
     """Ask the processor, exactly once, to move the refund's money; see ``Processor.refund``.
 
-    ``listed`` are the ids of the refunds that the payment listed just before, if it was read;
-    ``repeated`` says that the same instruction may have arrived before.
+    ``listed`` are the ids of the refunds that the payment listed just before, if it was read.
+    ``repeated``: the processor may already have received this instruction.
     """
     request, money = refund.request, Money(refund.amount, refund.currency)
     if request.is_unlinked:

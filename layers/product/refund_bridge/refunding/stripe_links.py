@@ -1,9 +1,9 @@
-"""From a PaymentIntent or an Invoice to the Payment Record of a processor's payment.
+"""Finds the Payment Record of a processor's payment from a PaymentIntent or an Invoice.
 
 Stripe names records itself (``PaymentIntent.payment_record``, an invoice's paid payments), and an
-integration may name one in metadata. Stripe makes records for payments of its own as well; these
-lead to no processor, contradict nothing and are never reported on. Where no other record is found,
-what Stripe itself took money by is the payment.
+integration may name one in metadata. Stripe also makes records for payments that it took itself.
+Those are ignored here: they lead to no processor and no refund is reported to them. If no other
+record is found, Stripe's own charge is the payment.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class RecordLink:
     """The record that a Stripe object leads to.
 
     Attributes:
-        record: as it was read on the way; ``None`` if it was not, since nothing stood in doubt.
+        record: as it was read on the way; ``None`` if there was no need to read it.
         amount_paid: what of the payment went into the invoice that led here, minor units.
     """
 
@@ -42,10 +42,10 @@ class RecordLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StripesOwn:
-    """The payment that a Stripe object leads to is one that Stripe itself took.
+    """The Stripe object leads to a payment that Stripe itself took.
 
     Attributes:
-        charge: by which it took the money, or may still.
+        charge: Stripe's charge that took the money, or may still take it.
         amount_paid: as in ``RecordLink``.
         named_by: the PaymentIntent or invoice that led here; ``None``: the caller named the charge.
     """
@@ -57,9 +57,10 @@ class StripesOwn:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What an object leads to: records by id, read or not, and what Stripe itself took money by.
+    """What an object leads to: ids of records, records that were read, and Stripe's own charge.
 
-    ``captured_charge`` contradicts every record of somebody else's payment.
+    If there is a ``captured_charge``, Stripe itself took the money: that contradicts every record
+    of a payment that somebody else took.
     """
 
     of: StripeReference
@@ -75,8 +76,8 @@ class StripeLinks:
     """Follows Stripe's objects to Payment Records.
 
     Attributes:
-        books_a_payment: whether a record that does not say who reported it is known to book a
-            processor's payment, by what it says of that or by the ledger.
+        books_a_payment: whether a record books a processor's payment, judged by the record's own
+            data or by the ledger. For records that do not say who reported them.
     """
 
     stripe_reports: StripeReports
@@ -92,8 +93,8 @@ class StripeLinks:
 
         Raises:
             InvalidRequestError: that charge is not the PaymentIntent's.
-            PaymentNotLinkedError: it leads to no payment at all.
-            PaymentLinkConflictError: to several, or Stripe itself captured money for it as well.
+            PaymentNotLinkedError: the PaymentIntent leads to no payment at all.
+            PaymentLinkConflictError: it leads to several, or Stripe captured money for it as well.
             RefundBridgeError: Stripe could not be asked.
         """
         require_mode(intent.livemode, livemode=self.livemode, named="The PaymentIntent")
@@ -108,7 +109,7 @@ class StripeLinks:
         return StripesOwn(charge=charge, named_by=intent)
 
     def of_invoice(self, invoice: StripeReference, deadline: Deadline) -> RecordLink | StripesOwn:
-        """That by which the invoice was paid; raises as ``of_payment_intent``."""
+        """The record or the charge that paid the invoice; raises as ``of_payment_intent``."""
         require_mode(invoice.livemode, livemode=self.livemode, named="The Invoice")
         if len(invoice.payments) > 1 or invoice.has_more_payments:
             raise PaymentLinkConflictError(
@@ -143,7 +144,7 @@ class StripeLinks:
         return self._decided(found, deadline)
 
     def _decided(self, found: _Found, deadline: Deadline) -> RecordLink | StripesOwn:
-        """One payment, or the error. What is named once, and by nobody else, is left unread."""
+        """The one payment, or raise. A record that is the only thing named is not read."""
         charge = found.captured_charge or found.authorised_charge
         shown = {record.id: record for record in found.shown}
         named = tuple(dict.fromkeys(found.named))
@@ -185,7 +186,7 @@ class StripeLinks:
 
 
 def not_linked_to_record(source: StripeReference) -> PaymentNotLinkedError:
-    """That an object leads to no processor's payment, and where one should have been named."""
+    """The error for an object that leads to no processor's payment; it says what is missing."""
     kind = "Invoice" if source.id.startswith("in_") else "PaymentIntent"
     return PaymentNotLinkedError(
         f"The {kind} does not lead to a Payment Record of a processor's payment.",

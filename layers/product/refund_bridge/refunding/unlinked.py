@@ -1,9 +1,9 @@
 """A refund to a payment method instead of to a payment.
 
-One that names a Payment Record is a refund of the payment that the record books, whose money only
-goes elsewhere: it shares that payment's balance, its turn and its sums, so that what is paid back
-in either way never exceeds what was paid, and Stripe can be told. One that names none stands in the
-ledger under a payment of its own, of just its amount, and Stripe is not told of it.
+If it names a Payment Record, it is a refund of the payment that the record books; only the money
+goes elsewhere. It shares that payment's refundable balance, slot and sums, so that all refunds
+together never exceed what was paid, and Stripe is told of it. If it names no record, the ledger has
+a payment of just its amount for it, and Stripe is not told.
 """
 
 from refund_bridge.domain.errors import InvalidRequestError
@@ -22,13 +22,13 @@ def locate_unlinked(
     claimed: PaymentKey | None,
     deadline: Deadline,
 ) -> LocatedPayment:
-    """What stands for the payment; nothing is written and nothing is sent that moves money.
+    """The payment for an unlinked refund; nothing is written and no money is moved.
 
     ``claimed`` is the payment that the ledger knows for the record that is named, if any.
 
     Raises:
-        InvalidRequestError: the processor sends no money without a payment, or something is left
-            open.
+        InvalidRequestError: the processor sends no money without a payment, or the request lacks
+            processor, amount or currency.
         PaymentNotLinkedError: no such processor is set up.
         RefundBridgeError: the record cannot take the report; as ``PaymentLocator.locate``.
     """

@@ -1,8 +1,8 @@
-"""A person takes back a refund that waits for its turn: no money moved under it, and none will.
+"""A person withdraws a refund that waits for its turn: no money moved for it, and none will.
 
-Only ``requested`` leads there: a scheduled refund that was never sent, or whose last instruction
-was certainly not executed. In a restored ledger such a refund may have been executed since the
-moment that it was restored to; withdrawn, it is not executed again.
+Only a refund in ``requested`` can be withdrawn: a scheduled refund that was never sent, or whose
+last instruction was certainly not executed. In a restored ledger, such a refund may have been
+executed after the moment to which the ledger was restored; once withdrawn it is not executed again.
 """
 
 from dataclasses import dataclass
@@ -53,14 +53,14 @@ class WithdrawRefund:
         return stored
 
     def carry_out(self, refund_id: str, reason: str) -> Stored:
-        """Withdraw it; durable on return. Doing it again writes nothing.
+        """Withdraw the refund; durable on return. Doing it again writes nothing.
 
-        Should settling begin to send it at the same moment, one of the two writes is refused: what
-        is being sent is not withdrawn, and what is withdrawn is not sent.
+        If settling begins to send the refund at the same moment, one of the two writes is refused:
+        a refund that is being sent is not withdrawn, and a withdrawn one is not sent.
 
         Raises:
             WithdrawalRefusedError, RefundNotFoundError: as ``weigh``.
-            LedgerUnavailableError: it is not known whether it was written; doing it again is safe.
+            LedgerUnavailableError: the write may or may not be durable; doing it again is safe.
         """
         for _ in range(WRITE_ATTEMPTS):
             stored = self.weigh(refund_id)
@@ -83,5 +83,5 @@ class WithdrawRefund:
 
 
 def is_withdrawn(refund: Refund) -> bool:
-    """Whether somebody took it back before."""
+    """Whether somebody withdrew the refund before."""
     return refund.failure == FAILURE

@@ -1,1 +1,1 @@
-"""Every minute: moves on what is due."""
+"""Settling: every minute, works on all refunds that are due."""

@@ -1,4 +1,4 @@
-"""Find out what became of a refund: by evidence, or by the key of its instruction."""
+"""Finds out what became of a refund: by evidence, or by its idempotency key at the processor."""
 
 from dataclasses import replace
 from functools import partial
@@ -43,15 +43,15 @@ from refund_bridge.settling.settling import (
     words_of,
 )
 
-# How often a processor that dedupes by key is asked for an instruction before it is handed the same
-# one again, and how often that is done at most.
+# A processor that keeps keys is checked at least so often before the same instruction is sent
+# again, and it is sent again at most so often.
 REPEAT_LOOKS_MIN: Final = 2
 REPEATS_MAX: Final = 3
 UNREADABLE: Final = "its answer cannot be read"
 
 
 def take_over(settling: Settling, stored: Stored, deadline: Deadline) -> Settled:
-    """The call that sent it has not written its outcome, and may not after its lease."""
+    """Take over a refund whose sending call wrote no outcome; before its lease ends, only wait."""
     lease_until_ms = stored.refund.lease_until_ms or 0
     if settling.clock.now_ms() < lease_until_ms:
         later = replace(stored.refund, next_check_ms=lease_until_ms)
@@ -63,10 +63,10 @@ def take_over(settling: Settling, stored: Stored, deadline: Deadline) -> Settled
 
 
 def find_out(settling: Settling, stored: Stored, deadline: Deadline) -> Settled:
-    """Ask the processor, by what it can tell, and conclude; what it comes to is durable on return.
+    """Check the refund at the processor and write what follows; durable on return.
 
     Raises:
-        LedgerConflictError, LedgerUnavailableError: it stays due.
+        LedgerConflictError, LedgerUnavailableError: the refund stays due.
     """
     refund = stored.refund
     if (why_not := settling.out_of_reach(refund)) is not None:
@@ -92,7 +92,7 @@ def find_out(settling: Settling, stored: Stored, deadline: Deadline) -> Settled:
 
 
 def _learn(settling: Settling, stored: Stored, deadline: Deadline, charge: Charge) -> None:
-    """What the charge shows of other refunds; this one has the slot, so nothing is imported."""
+    """Update other refunds from the charge; this one has the slot, so nothing is imported."""
     payment = stored.payment
     seen = PaymentSnapshot(
         key=payment.key,
@@ -105,17 +105,17 @@ def _learn(settling: Settling, stored: Stored, deadline: Deadline, charge: Charg
     try:
         followed = settling.learn(seen, deadline).followed
     except ProcessorUnavailableError as error:
-        # Somebody else has freed the slot meanwhile, and the payment could not be read once more.
+        # Another worker has freed the slot meanwhile, and the charge could not be read once more.
         raise LedgerConflictError(f"{payment.key.charge_id} was not read again") from error
     if followed:
-        # What is decided next was read before: the next run decides on what it is now.
+        # The refund and the verdict were read before this write: the next run decides anew.
         raise LedgerConflictError(f"a refund beside {stored.refund.id} moved on")
 
 
 def _may_repeat(
     settling: Settling, processor: Processor, stored: Stored, deadline: Deadline
 ) -> bool:
-    """Whether it may be sent again: never where less is left by now than it holds."""
+    """Whether the instruction may be sent again; never if the charge has less left by now."""
     refund = stored.refund
     return (
         not settling.on_request
@@ -130,7 +130,7 @@ def _may_repeat(
 
 
 def _is_left(settling: Settling, processor: Processor, stored: Stored, deadline: Deadline) -> bool:
-    """Whether its payment, where it is shown, has as much left as the instruction asks for."""
+    """Whether enough is left on the charge for the instruction; true if charges are not shown."""
     payment_id = stored.refund.refunded_payment
     if not processor.capabilities.shows_payments or payment_id is None:
         return True
@@ -163,12 +163,12 @@ def _reserved_beside(settling: Settling, stored: Stored, charge: Charge) -> int:
 def _hand_over_again(
     settling: Settling, processor: Processor, stored: Stored, deadline: Deadline
 ) -> Settled:
-    """The same instruction under the same key; that it is about to be sent is durable before."""
+    """Send the same instruction again under the same key; first write that this is about to be."""
     intent = settling.recorder.write(stored, noted(stored.refund, settling.why(HANDED_OVER_AGAIN)))
     taken_until_ms = intent.refund.next_check_ms or 0
     too_late = settling.clock.now_ms() + SEND_MS_MAX > taken_until_ms
     if too_late or deadline.remaining_ms() < SEND_MS_MIN:
-        # Paused in between: another run may soon have this refund.
+        # This process was paused meanwhile: another run may soon take this refund.
         return Settled.HELD
     outcome = place(processor, intent.refund, deadline, repeated=True)
     told = type(outcome).__name__.lower()
@@ -177,7 +177,7 @@ def _hand_over_again(
         return _decide(
             settling, intent, of_our_instruction(intent.refund, outcome.processor_refund)
         )
-    # Whatever else it answers says nothing of the instruction before this one.
+    # Any other answer does not tell whether the first instruction was executed.
     return settling.hold(intent, f"handed over again: {told}")
 
 
@@ -208,10 +208,11 @@ def _not_shown(
     said: str = "",
     before: Stored | None = None,
 ) -> Settled:
-    """The processor answers, and shows nothing that could tell: after the hold for a person.
+    """Handle a check that could not show the result: retry later, or ask for a person.
 
-    No look-up counts, so this never makes a refund fail, whatever the operator chose. Nor does
-    one odd answer call a person: the look before this one met the same, whatever was ``said``.
+    The check is not conclusive, so it never makes the refund fail, whatever ``after_hold`` says. A
+    person is asked only after the late-arrival window, and only if the check before met the same
+    obstacle (whatever was ``said``): one odd answer is not enough.
     """
     refund, told = stored.refund, f"no look-up: {why_not}"
     enough = not settling.on_request and refund.looks + 1 >= HOLD_LOOK_UPS_MIN
@@ -221,7 +222,11 @@ def _not_shown(
 
 
 def _none_yet(settling: Settling, stored: Stored) -> Settled:
-    """Not found yet is not failed: an instruction may arrive late, and look-ups may lag."""
+    """Handle a check that found no refund: retry later, until the late-arrival window is over.
+
+    A refund that is not found yet has not failed: the instruction may arrive late, or what the
+    processor shows may lag behind.
+    """
     refund = stored.refund
     if refund.state is State.REVIEW or not _hold_is_over(settling, refund):
         return settling.hold(stored, "no processor refund found", looked_up=1)
@@ -238,6 +243,6 @@ def _none_yet(settling: Settling, stored: Stored) -> Settled:
 
 
 def _hold_is_over(settling: Settling, refund: Refund) -> bool:
-    """Whether enough look-ups found nothing, this one after the end of the hold."""
+    """Whether enough checks found nothing, and this one came after the late-arrival window."""
     enough = not settling.on_request and refund.look_ups + 1 >= HOLD_LOOK_UPS_MIN
     return enough and settling.is_late(refund)

@@ -1,4 +1,4 @@
-"""Follow a refund that its processor has accepted, until it ends."""
+"""Follows a refund that its processor has accepted, until it ends."""
 
 from typing import Final
 
@@ -19,16 +19,18 @@ from refund_bridge.settling.settling import (
     no_look_up,
 )
 
-# No processor's refund is still on its way then; a bank's own takes a week or two.
+# By then no processor's refund is still pending; a bank takes a week or two.
 PENDING_STEPS_MAX: Final = 30 * REVIEW_STEPS
 GONE: Final = "the processor does not show the refund"
 
 
 def follow_pending(settling: Settling, stored: Stored, deadline: Deadline) -> Settled:
-    """Has it ended, is it gone, does it last too long? What it comes to is durable on return.
+    """Check whether the refund has ended, is not shown any more, or is pending for too long.
+
+    What follows from the check is durable on return.
 
     Raises:
-        LedgerConflictError, LedgerUnavailableError: it stays due.
+        LedgerConflictError, LedgerUnavailableError: the refund stays due.
     """
     refund, bound_to = stored.refund, stored.refund.processor_refund_id or ""
     if (why_not := settling.out_of_reach(refund)) is not None:
@@ -67,7 +69,7 @@ def _shown(settling: Settling, stored: Stored, processor_refund: ProcessorRefund
 
 
 def _gone(settling: Settling, stored: Stored) -> Settled:
-    """What the processor had accepted it does not show: a look-up that lags, or it is lost."""
+    """Handle an accepted refund that the processor does not show: its list lags, or it is lost."""
     refund = stored.refund
     settling.telemetry.note("pending_movement_gone", refund_id=refund.id)
     times = refund.look_ups if refund.last_look == GONE else 0

@@ -1,4 +1,4 @@
-"""Look at a refund that has ended: is it all still so, at its processor and at Stripe?"""
+"""Checks a refund that has ended: do its processor and Stripe still show the same?"""
 
 from dataclasses import replace
 from typing import Final
@@ -18,13 +18,14 @@ from refund_bridge.settling.settling import (
     words_of,
 )
 
-# When what has ended is looked at again, in such steps: what others report later, and what a
-# processor takes back or moves after all, is noticed then where no webhook tells of it.
+# When a refund that has ended is checked again, in steps of the settle interval. These checks
+# notice, without webhooks, what others report later and what a processor takes back or executes
+# after all.
 AFTER_STEPS: Final = (60, REVIEW_STEPS, 7 * REVIEW_STEPS, 30 * REVIEW_STEPS)
 
 
 def look_after(settling: Settling, stored: Stored, deadline: Deadline) -> Settled:
-    """Is it all still so? What a look finds is written by whoever looks."""
+    """Check the refund at its processor and at Stripe; durable on return."""
     refund, record = stored.refund, stored.payment.payment_record
     if settling.out_of_reach(refund) is not None:
         return _next_look(settling, stored, soon=False)
@@ -34,7 +35,7 @@ def look_after(settling: Settling, stored: Stored, deadline: Deadline) -> Settle
         if record is not None:
             looked = settling.look_at_sums(stored.payment, record, deadline)
     except RefundBridgeError as error:
-        # Stripe or the charge cannot be read; the refund itself may be.
+        # Stripe or the charge cannot be read; perhaps the refund itself can be.
         unread = error
     try:
         if looked is None or not looked.followed(refund):
@@ -53,14 +54,14 @@ def look_after(settling: Settling, stored: Stored, deadline: Deadline) -> Settle
 def _follow_late(
     settling: Settling, processor: Processor, refund: Refund, deadline: Deadline
 ) -> bool:
-    """Let it follow what became of its processor refund; whether something was written, durably."""
+    """Update the refund from its processor refund; whether anything was written, durably."""
     bound_to, payment_id = refund.processor_refund_id, refund.refunded_payment
     if bound_to is None:
         return settling.follow.instruction(refund, None, deadline)
     try:
         processor_refund = processor_refund_of(processor, bound_to, payment_id, deadline)
     except UnreadableAnswerError:
-        return False  # it shows refunds in no form that can be read: there is none to follow
+        return False  # the processor shows refunds in no form that can be read
     return processor_refund is not None and settling.follow(refund, processor_refund, deadline)
 
 

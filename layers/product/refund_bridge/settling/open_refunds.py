@@ -1,9 +1,9 @@
-"""How many refunds are open, and since when: what tells an operator that nothing is stuck.
+"""Measures how many refunds are open, and for how long, so that operators see what is stuck.
 
-Read from the ledger's index by status, every minute, and bounded whatever there is: refunds of
-the last ``MONTHS`` months; of the open ones the ``OPEN_MAX`` that were created first, each read as
-it is now; of those in review as many as the index shows. So with very many open refunds ``unknown``
-counts among the oldest ones, which are those that matter; ``oldest_s`` and ``review`` stay right.
+Every minute this reads the ledger's index by status. The read is bounded: refunds of the last
+``MONTHS`` months; of the open ones the ``OPEN_MAX`` that were created first, each read as it is
+now; of those in review the count that the index shows. So with very many open refunds, ``pending``
+and ``unknown`` count only the oldest ones; ``oldest_s`` and ``review`` stay right.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 
 MONTHS: Final = 13
 OPEN_MAX: Final = 200
-# What one more read may be begun for; each is bounded by the client's own timeouts.
+# The least time left to begin one more read; each read is bounded by the client's own timeouts.
 READ_MS: Final = 500
 _PENDING: Final = PUBLIC_STATUS[State.PENDING]
 _REVIEW: Final = PUBLIC_STATUS[State.REVIEW]
@@ -27,14 +27,14 @@ _REVIEW: Final = PUBLIC_STATUS[State.REVIEW]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureOpenRefunds:
-    """Notes how many refunds are not final, and how old the oldest is (``open_refunds``)."""
+    """Logs how many refunds are not final, and how old the oldest is (``open_refunds``)."""
 
     listing: Listing
     clock: Clock
     telemetry: Telemetry
 
     def __call__(self, deadline: Deadline) -> None:
-        """Measure once. Never raises: that it could not be measured is noted."""
+        """Measure once. Never raises: if it cannot measure, it logs that."""
         now_ms = self.clock.now_ms()
         months = list(_months_until(now_ms))
         try:
@@ -45,7 +45,7 @@ class MeasureOpenRefunds:
             return
         self.telemetry.note(
             "open_refunds",
-            # A refund in review waits for a person, and has an alarm of its own.
+            # Refunds in review are not in it: they wait for a person, and have their own alarm.
             oldest_s=max((now_ms - open_since_ms(one) for one in pending), default=0) // 1000,
             pending=len(pending),
             unknown=sum(one.state is State.UNKNOWN for one in pending),
@@ -53,7 +53,7 @@ class MeasureOpenRefunds:
         )
 
     def _pending(self, months: list[str], deadline: Deadline) -> list[Refund]:
-        """Those refunds that were created first, of all that wait for no person."""
+        """The open refunds that were created first, without those that wait for a person."""
         ids: list[str] = []
         for month in months:
             _require_time(deadline)
@@ -62,12 +62,12 @@ class MeasureOpenRefunds:
             if len(ids) >= OPEN_MAX:
                 break
         _require_time(deadline)
-        # The index lags behind: some may have become final since.
+        # The index lags behind: some of these refunds may be final by now.
         found = self.listing.refunds(ids).values()
         return [one for one in found if PUBLIC_STATUS[one.state] == _PENDING]
 
     def _review(self, months: list[str], deadline: Deadline) -> int:
-        """How many wait for a person."""
+        """How many refunds wait for a person."""
         total = 0
         for month in months:
             _require_time(deadline)
@@ -76,9 +76,9 @@ class MeasureOpenRefunds:
 
 
 def open_since_ms(refund: Refund) -> int:
-    """Since when the refund has been on its way: its creation, or its last new beginning.
+    """Since when the refund has been open: its creation, or the last time it began anew.
 
-    One that was aborted is nobody's concern until its caller tries again, perhaps days later.
+    A refund that was aborted is not open until its caller tries again, perhaps days later.
     """
     begun = (None, State.ABORTED)
     return next(
@@ -88,7 +88,7 @@ def open_since_ms(refund: Refund) -> int:
 
 
 def _require_time(deadline: Deadline) -> None:
-    """Let another read begin, or say that the ledger is too slow to be measured."""
+    """Raise ``LedgerUnavailableError`` if too little time is left for another read."""
     if deadline.remaining_ms() < READ_MS:
         raise LedgerUnavailableError("no time left to measure")
 

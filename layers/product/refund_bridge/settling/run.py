@@ -1,10 +1,10 @@
 """One run of settling: which refunds, how many at once, and for how long.
 
-What is due is sorted by processor and by kind of work, and every such group has its turn: so a
-processor that answers slowly, or a thousand look-ups, delay nothing but themselves. In each group
-the oldest come first, and a share of what is read are the newest, so that a backlog drains without
-starving what has just become due. A row that cannot be settled stops nothing: it was taken for a
-while, and is due again afterwards.
+Due refunds are grouped by processor and state, and the groups take turns: so a processor that
+answers slowly, or a thousand checks, delay only their own group. In each group the oldest come
+first. A share of what is read are the newest, so that refunds that have just become due need not
+wait for a backlog. A refund that cannot be settled does not stop the others: the run took it for a
+while, and afterwards it is due again.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,21 +21,21 @@ from refund_bridge.refunding.learn_from_charge import SINCE_MARGIN_MS
 from refund_bridge.settling.settle import SettleRefund
 from refund_bridge.settling.settling import Settled
 
-# Of eight shards: a group has its turn as soon as one of its rows is among these.
+# From each of eight shards; a group takes part as soon as one of its rows is among these.
 OLDEST_PER_SHARD: Final = 240
 NEWEST_PER_SHARD: Final = 16
-# What one refund may take: reading, and the one call that moves money.
+# The longest that one refund may take: reading, and the one call that moves money.
 ROW_MS: Final = 24_000
 ERROR_MAX: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleRun:
-    """Settles what is due, for as long as it may.
+    """Settles what is due until the deadline.
 
     Attributes:
-        refunds: the refunds of those ids, as they are now.
-        sweeps: where it is kept since when this stage looks at each of its processors.
+        refunds: reads the refunds of those ids.
+        sweeps: keeps since when this stage has been watching each of its processors.
     """
 
     ledger: Ledger
@@ -66,13 +66,13 @@ class SettleRun:
             done = sum(outcome is not Settled.NOTHING_DUE for outcome in outcomes)
             settled += done
             if not done:
-                # The index is behind, or another run has them: the next run looks again.
+                # The index lags behind, or another run has them: leave them to the next run.
                 break
         self.telemetry.note("settle_run", settled=settled)
         return settled
 
     def _due(self) -> list[str]:
-        """Ids that seem to be due, each once, in the order in which the groups take turns."""
+        """The ids of refunds that seem to be due, each once, in the order of settling."""
         before_ms = self.clock.now_ms() + 1
         found: dict[str, None] = {}
         for newest, limit in ((False, OLDEST_PER_SHARD), (True, NEWEST_PER_SHARD)):
@@ -96,11 +96,11 @@ class SettleRun:
 
 
 def _in_turn(groups: Iterable[list[Refund]]) -> Iterable[Refund]:
-    """One of each group after the other; in each, what has been due for longest first."""
+    """The refunds, one of each group in turn; in each group the longest due comes first."""
     in_order = (sorted(group, key=lambda one: one.next_check_ms or 0) for group in groups)
     return (one for one in chain.from_iterable(zip_longest(*in_order)) if one is not None)
 
 
 def _named(error: Exception) -> str:
-    """The error for the log; our own errors' sentences hold neither secrets nor customers' data."""
+    """The error for the log; our own errors' texts contain no secrets and no customers' data."""
     return f"{type(error).__name__}: {error}"[:ERROR_MAX]

@@ -1,4 +1,4 @@
-"""Execute a scheduled refund whose turn it is; cancel what is refused for a whole day."""
+"""Executes a scheduled refund whose turn it is; cancels one that is refused for a whole day."""
 
 from dataclasses import replace
 from typing import Final
@@ -11,7 +11,7 @@ from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding.record_outcome import Stored
 from refund_bridge.settling.settling import ACTOR, NOT_SET_UP, REVIEW_STEPS, Settled, Settling
 
-# Between a refusal that a scheduled refund met and what kept it from asking once more.
+# Stands in ``last_look`` between the refusal and what later kept the refund from being tried again.
 THEN: Final = "; then "
 # A refund that is refused so for a day is canceled. A payment that is not found may be there again:
 # with a wrong key of ours no payment is shown.
@@ -19,12 +19,12 @@ _HOPELESS: Final = final_codes() - {PaymentNotFoundError.code}
 
 
 def run_scheduled(settling: Settling, stored: Stored, deadline: Deadline) -> Settled:
-    """Execute it, if it is its turn."""
+    """Execute the refund, if it is its turn."""
     refund, payment = stored.refund, stored.payment
     if payment.slot is not None or payment.waiting[:1] != (refund.id,):
         return settling.hold(stored, "waiting for its turn", steps=1)
     if refund.processor not in settling.processors:
-        # A release beside this one may have it set up: what was accepted is not canceled here.
+        # Another release beside this one may have it set up, so the refund is not canceled.
         return settling.hold(stored, NOT_SET_UP)
     try:
         done = settling.execute.run_scheduled(stored, deadline, ACTOR)
@@ -38,7 +38,7 @@ def run_scheduled(settling: Settling, stored: Stored, deadline: Deadline) -> Set
 
 
 def _refused(settling: Settling, stored: Stored, error: RefundBridgeError) -> Settled:
-    """It cannot be sent as things are; should they stay so for a day, it is canceled."""
+    """Handle a refusal: try again later; cancel the refund if it is refused for a whole day."""
     refund, now_ms, result = stored.refund, settling.clock.now_ms(), f"not begun: {error.code}"
     since_ms = refund.refused_since_ms if _refusal_of(refund) == result else None
     if since_ms is None:
@@ -50,7 +50,7 @@ def _refused(settling: Settling, stored: Stored, error: RefundBridgeError) -> Se
 
 
 def _cancel(settling: Settling, stored: Stored, error: RefundBridgeError) -> Settled:
-    """What was accepted cannot be sent any more, and never was."""
+    """Cancel a refund that was accepted, was never executed and cannot be sent any more."""
     failure = Failure(code=error.code, message=error.message)
     why = settling.why("cannot_be_sent", code=error.code)
     after = transition(stored.refund, Event.CANCEL, why, failure=failure, next_check_ms=None)
@@ -58,14 +58,14 @@ def _cancel(settling: Settling, stored: Stored, error: RefundBridgeError) -> Set
 
 
 def _refusal_of(refund: Refund) -> str:
-    """The refusal that its last looks met, whatever kept some of them from asking again."""
+    """The refusal that the refund met last, without what later kept it from being tried again."""
     return (refund.last_look or "").partition(THEN)[0]
 
 
 def _beside_refusal(refund: Refund, error: RefundBridgeError) -> str:
-    """What kept a scheduled refund from its turn, behind the refusal that it met before.
+    """The text to store: why the refund was not begun, after the refusal that it met before.
 
-    That a provider cannot be asked for a while is no sign that it would not refuse any more.
+    The refusal is kept, because a provider that cannot be asked for a while may still refuse.
     """
     result, refusal = f"not begun: {error.code}", _refusal_of(refund)
     was_refused = refusal in {f"not begun: {code}" for code in _HOPELESS}

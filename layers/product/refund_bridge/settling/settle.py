@@ -1,22 +1,23 @@
-"""Move on what is due: find out what became of a refund, ring lost doorbells, run scheduled ones.
+"""Settles one refund that is due: finds out its result, rings lost doorbells, runs scheduled ones.
 
-Called every minute, by the processor's webhook and on request, for one refund at a time that is
-first taken by a conditional write, so that two runs never work on one refund. Whatever a run does
-not finish stays due in the ledger.
+Called every minute, by the processor's webhook and on request. Each call first takes its refund by
+a conditional write, so that two runs never work on one refund. Whatever a run does not finish stays
+due in the ledger.
 
 ::
 
     submitting, lease over ─▶ unknown       the call that sent it died
-    unknown, review        ─▶ the processor is asked, by what it can tell (``Dedupe``):
-                              by look-up: exactly one refund of the charge can be ours → bound
-                              by key: it knows our instruction → bound; not → handed over once more
-                              none → held, as long as an instruction may still arrive, then → review
-    pending                ─▶ the processor refund is read; too old, or gone for long → review
-    requested              ─▶ executed, if the slot is free and it is the payment's oldest
-    succeeded, report due  ─▶ the doorbell is rung (again), if no message seems to be under way
-    reported, note due     ─▶ one more attempt at the credit note
+    unknown, review        ─▶ check at the processor, as far as it can tell (``Dedupe``):
+                              by the charge: exactly one refund there can be ours → bind it
+                              by key: it knows our instruction → bind; if not → send it again
+                              none → retry later during the late-arrival window; then → review,
+                              or failed if the operator chose so; anything else → review
+    pending                ─▶ read the processor refund; too old, or not shown for long → review
+    requested              ─▶ execute it, if the slot is free and it is the payment's oldest
+    succeeded, report due  ─▶ ring the doorbell (again), if no message seems to be under way
+    reported, note due     ─▶ try once more to issue the credit note
     succeeded, failed,
-    rejected, aborted      ─▶ after an hour, 1, 7 and 30 days: is it all still so, on all sides?
+    rejected, aborted      ─▶ after an hour, 1, 7 and 30 days: check that nothing has changed
 """
 
 from dataclasses import dataclass, replace
@@ -41,7 +42,7 @@ class SettleRefund(Settling):
     """Settles one refund."""
 
     def __call__(self, refund_id: str, deadline: Deadline) -> Settled:
-        """Do what is due for the refund; what it comes to is durable on return.
+        """Do what is due for the refund; the result is durable on return.
 
         Raises:
             LedgerUnavailableError: the ledger gave no answer; the refund stays due.
@@ -55,15 +56,16 @@ class SettleRefund(Settling):
         try:
             return self._settle(self.recorder.with_payment(refund), deadline)
         except (LedgerConflictError, TakenByAnotherCallError):
-            # Somebody else wrote meanwhile; what is still due then is found by the next run.
+            # Another worker wrote meanwhile; the next run finds what is still due.
             return Settled.HELD
 
     def look_now(self, refund_id: str, deadline: Deadline) -> None:
-        """Ask the processor what became of a refund, though it may not be due, as somebody asks.
+        """Check a refund at the processor because a caller asks, even if it is not due.
 
-        Only where that is not known and no call may still be sending it; at most once in
-        ``LOOK_AGAIN_AFTER_MS``, whoever asks. What it finds is durable on return. Neither a
-        processor that gives no answer nor somebody else who writes meanwhile is an error.
+        The check is made only if the refund has not ended and no call may still be sending it, and
+        at most once in ``LOOK_AGAIN_AFTER_MS`` for all callers together. What it finds is durable
+        on return. It is no error if the processor does not answer or another worker writes
+        meanwhile.
 
         Raises:
             LedgerUnavailableError: the ledger gave no answer.
@@ -72,7 +74,7 @@ class SettleRefund(Settling):
         if not _is_worth_a_look(stored.refund, now_ms):
             return
         try:
-            # Of all that ask at once, the one whose write comes first looks.
+            # If several callers ask at once, the one whose write comes first makes the check.
             asked = self.recorder.write(stored, replace(stored.refund, looked_at_ms=now_ms))
             replace(self, on_request=True)._settle(asked, deadline)
         except LedgerConflictError:
@@ -95,7 +97,7 @@ class SettleRefund(Settling):
 
 
 def _is_worth_a_look(refund: Refund, now_ms: int) -> bool:
-    """Whether the processor may know more of it, and was not asked on request a moment ago."""
+    """Whether the processor may know more, and was not asked on request a moment ago."""
     is_open = refund.state in (State.UNKNOWN, State.PENDING, State.REVIEW)
     is_abandoned = refund.state is State.SUBMITTING and now_ms >= (refund.lease_until_ms or 0)
     looked_at_ms = refund.looked_at_ms

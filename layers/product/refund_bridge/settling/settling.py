@@ -1,4 +1,4 @@
-"""What every part of settling shares: ports, times, and how a look's result is written."""
+"""What every part of settling shares: ports, times, and how a check's result is written."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -31,14 +31,14 @@ OTHER_ACCOUNT: Final = "it was sent to another account, or under another form of
 
 
 class AfterHold(StrEnum):
-    """What becomes of a refund of which no processor refund was found for the whole hold."""
+    """The next state if no processor refund was found during the whole late-arrival window."""
 
     REVIEW = "review"
     FAILED = "failed"
 
 
 class Settled(StrEnum):
-    """What one settling came to."""
+    """The result of settling one refund; ``held``: it is retried later."""
 
     NOTHING_DUE = "nothing_due"
     MOVED_ON = "moved_on"
@@ -52,11 +52,12 @@ class SettleSettings:
 
     Attributes:
         step_ms: the settle interval; every backoff is a multiple of it.
-        hold_ms: how long after an attempt its instruction may still arrive; the late-arrival bound.
-        after_hold: what a person wants done when the hold ends without a processor refund.
-        take_ms: for how long a taken refund is left to one run.
-        unheard_ms: how old a ring must be, if a worker has heard of it, before it is repeated.
-        grace_ms: how long whoever made a refund elsewhere may be about to report it themselves.
+        hold_ms: the late-arrival window: how long after an attempt its instruction may still be
+            executed.
+        after_hold: the operator's choice for a refund that is not found in that window.
+        take_ms: for how long only the run that took a refund may work on it.
+        unheard_ms: once a worker has tried to report, how old a ring must be to be repeated.
+        grace_ms: how long others may take to report an external refund themselves.
     """
 
     step_ms: int
@@ -69,12 +70,12 @@ class SettleSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settling:
-    """What settling works with.
+    """The ports, settings and helpers of settling.
 
     Attributes:
-        on_request: whether somebody asked for this look. It then counts as none: what it finds is
-            as good as any other's, but that nothing is there yet is left to the schedule's looks.
-        credit_notes: issues credit notes that are due; ``None``: they wait until it does.
+        on_request: whether a caller asked for this check. What it finds is written as usual. If it
+            finds nothing, it is not counted; only the scheduled checks decide then.
+        credit_notes: issues credit notes that are due; ``None``: they stay due.
         accounts: as in ``Reservation``.
     """
 
@@ -94,9 +95,9 @@ class Settling:
     credit_notes: IssueCreditNote | None = None
 
     def out_of_reach(self, refund: Refund) -> str | None:
-        """Why nothing can be asked about it, and so nothing is concluded; ``None``: it can.
+        """Why the processor cannot be asked about this refund; ``None``: it can be asked.
 
-        Instructions of former releases do not say to which account they went.
+        Refunds of former releases do not say to which account they went; they can be asked about.
         """
         if refund.processor not in self.processors:
             return NOT_SET_UP
@@ -108,11 +109,11 @@ class Settling:
         return OTHER_ACCOUNT
 
     def is_late(self, refund: Refund) -> bool:
-        """Whether its instruction can arrive no more."""
+        """Whether the late-arrival window is over: its instruction is not executed any more."""
         return self.clock.now_ms() >= refund.last_sent_at_ms + self.settings.hold_ms
 
     def escalate(self, stored: Stored, reason: str, evidence: Mapping[str, Any]) -> Settled:
-        """Call a person, durably; one that is called already is not called again."""
+        """Put the refund in review, durably, so that a person decides; once there, retry later."""
         refund = stored.refund
         if refund.state is State.REVIEW:
             return self.hold(stored, reason, looked_up=1)
@@ -125,15 +126,15 @@ class Settling:
         )
 
     def move_on(self, stored: Stored, after: Refund) -> Settled:
-        """Write the refund's next state, and wake the reporter if that owes a report."""
+        """Write the refund's next state, and wake the reporter if a report is due then."""
         if after.report.state is ReportState.FAILED:
-            # First the alarm: whoever dies between the two leaves a report nobody is told of.
+            # The alarm comes first: if the process dies between the two, somebody was told.
             reason = after.report.last_error
             self.telemetry.note("report_failed", refund_id=after.id, reason=reason)
         try:
             moved = self.recorder.write(stored, replace(after, looks=0, look_ups=0))
         except ClaimConflictError:
-            # Another refund was bound to it a moment ago; the next look-up will see that.
+            # Another refund was bound to the same processor refund; the next check will see that.
             return Settled.HELD
         ring_if_owed(moved.refund, self.doorbell, self.telemetry)
         return Settled.MOVED_ON
@@ -147,13 +148,12 @@ class Settling:
         steps: int | None = None,
         before: Stored | None = None,
     ) -> Settled:
-        """Look again later, each time a little later; ``looked_up`` more looks told something."""
+        """Retry later, after ever longer pauses; count ``looked_up`` more conclusive checks."""
         if self.on_request:
             return Settled.HELD
         refund = stored.refund
         if steps is None:
-            # A review that is bound only waits for its processor refund's end, as a pending refund
-            # does.
+            # A bound refund in review waits for its processor refund's end, as a pending one does.
             review = refund.state is State.REVIEW and refund.processor_refund_id is None
             steps = REVIEW_STEPS if review else backoff_steps(refund.looks)
         after = replace(
@@ -167,7 +167,7 @@ class Settling:
         return Settled.HELD
 
     def heard(self, stored: Stored, error: ProviderUnavailableError) -> Stored:
-        """With what the processor answered, if it was asked: kept beside what is concluded."""
+        """The refund with the processor's answer kept in it, if the processor was asked."""
         if not error.was_asked:
             return stored
         refund, at_ms = stored.refund, self.clock.now_ms()
@@ -176,20 +176,20 @@ class Settling:
         return replace(stored, refund=kept)
 
     def why(self, cause: str, **evidence: Any) -> Why:
-        """What the history says of a step that settling takes now."""
+        """The history entry's reason for a step that settling takes now."""
         return Why(at_ms=self.clock.now_ms(), cause=cause, actor=ACTOR, evidence=evidence)
 
 
 def no_look_up(error: ProviderUnavailableError) -> str:
-    """What ``refundctl`` shows of a look that the processor did not answer."""
+    """What ``refundctl`` shows for a check that got no usable answer from the processor."""
     return f"no look-up: {words_of(error)}"
 
 
 def words_of(error: ProviderUnavailableError) -> str:
-    """What the processor said, as long as a refund's line of it may be."""
+    """What the processor said, cut to the length that a refund may keep."""
     return error.reason[:ANSWER_LENGTH_MAX]
 
 
 def is_owed_to_stripe(refund: Refund) -> bool:
-    """Whether its report is due, or the credit note that follows one."""
+    """Whether the refund's report is due, or its credit note."""
     return refund.report.state is ReportState.DUE or refund.credit_note.state is CreditNoteState.DUE

@@ -1,4 +1,4 @@
-"""See to it that Stripe hears: ring again for a report that is due, issue a credit note."""
+"""Rings again for a report that is due, and issues a credit note that is due."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ def tell_stripe(settling: Settling, stored: Stored, deadline: Deadline) -> Settl
 
 
 def _ring_again(settling: Settling, stored: Stored) -> Settled:
-    """Ring, unless a message is under way, or others may be about to report it themselves."""
+    """Ring, unless a message is under way, or others may still report it themselves (grace)."""
     refund, now_ms = stored.refund, settling.clock.now_ms()
     report, due_at_ms = refund.report, refund.report_due_at_ms or now_ms
     if report.last_ring_ms is None:

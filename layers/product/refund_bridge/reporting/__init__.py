@@ -1,1 +1,1 @@
-"""Tells Stripe of a refund, once, and finds out what others told it."""
+"""Tells Stripe of a refund, once, and finds out what others told Stripe."""

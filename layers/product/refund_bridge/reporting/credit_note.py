@@ -1,17 +1,18 @@
-"""Issue the credit note that a refunded invoice owes: best effort, retried, never twice.
+"""Issues the credit note for a refunded invoice: best effort, retried, never twice.
 
 ::
 
     owe      not_due → due            in the write that confirms the report
     begin    the attempt is counted   durable before Stripe is asked
     look     a note on the invoice whose metadata names the refund   → issued
-    issue    else one is created, tied to the reported refund        → issued | due, later | failed
+    issue    else create one, tied to the reported refund            → issued | due, later | failed
 
-The reporter tries once, settling goes on. One worker has the note at a time, since settling takes
-what is due, and a note that is owed is not due while the reporter tries. Should two meet all the
-same, one of them paused for long, their idempotency key is one: Stripe issues one note.
+The reporter tries once; after that settling tries. Only one worker works on a note at a time:
+settling takes only what is due, and a note is not due while the reporter tries. If two workers meet
+all the same, because one of them was paused for long, both use the same idempotency key, so Stripe
+issues one note.
 
-Nothing here is a reason to fail or to repeat a refund or its report.
+A failure here never fails or repeats the refund or its report.
 """
 
 from dataclasses import dataclass, replace
@@ -36,16 +37,16 @@ from refund_bridge.ports.stripe import (
 )
 
 ATTEMPTS_MAX: Final = 8
-# Longer than the reporter may work on one message, so that settling does not try beside it.
+# Longer than the reporter may work on one message, so that settling does not try meanwhile.
 REPORTERS_MS: Final = 60_000
 WRITE_ATTEMPTS: Final = 5
-# An hour, in steps of the settle interval: when the reported refund is looked at again.
+# An hour, in steps of the settle interval: after it the reported refund is checked again.
 LOOK_STEPS: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueCreditNote:
-    """Makes attempts at credit notes, and writes down what they came to.
+    """Tries to issue credit notes, and writes the results.
 
     Attributes:
         actor: which function does it, for the history.
@@ -60,12 +61,13 @@ class IssueCreditNote:
     step_ms: int
 
     def __call__(self, refund: Refund, deadline: Deadline) -> bool:
-        """One attempt, which ``begun`` or ``owing_credit_note`` has made durable already.
+        """Make one attempt, which ``begun`` or ``owing_credit_note`` has counted, durably.
 
-        Returns whether the end is known, and durable: issued, failed, or nothing to credit.
+        Returns whether the final result is durable: issued, failed, or nothing to credit.
 
         Raises:
-            LedgerUnavailableError: the outcome may not be durable; the note is looked for later.
+            LedgerUnavailableError: the result may not be durable; a later attempt looks for the
+                note.
         """
         outcome = self._ask(refund, deadline)
         for _ in range(WRITE_ATTEMPTS):
@@ -75,7 +77,7 @@ class IssueCreditNote:
             except LedgerConflictError:
                 again = self.ledger.refund(refund.id)
                 if again is None or not _is_same_attempt(again, refund):
-                    # Another worker goes on, and will find what this one did.
+                    # Another worker has taken over, and will find the note that this one made.
                     return False
                 refund = again
             else:
@@ -84,7 +86,7 @@ class IssueCreditNote:
         return False
 
     def at_once(self, refund: Refund, deadline: Deadline) -> None:
-        """The reporter's attempt, if the refund owes a note: whatever happens, it is no failure."""
+        """Make the reporter's attempt, if the refund owes a note; never raises."""
         if refund.credit_note.state is not CreditNoteState.DUE:
             return
         try:
@@ -94,7 +96,7 @@ class IssueCreditNote:
             self.telemetry.note("credit_note_put_off", refund_id=refund.id, error=name)
 
     def _ask(self, refund: Refund, deadline: Deadline) -> CreditNoteOutcome | None:
-        """What Stripe says; ``None`` if there is nothing to credit any more."""
+        """Ask Stripe; ``None`` if there is nothing to credit any more."""
         instruction = _instruction_of(refund)
         try:
             found = self.notes.credit_note_of(instruction.invoice, instruction.refund_id, deadline)
@@ -112,7 +114,7 @@ class IssueCreditNote:
         if refund.late_failure_at_ms is not None:
             return None
         if refund.credit_note.attempts > ATTEMPTS_MAX:
-            # The last attempt left no word, so only its trace was looked for.
+            # The last attempt wrote no result, so only its note was looked for.
             return CreditNoteUnclear("the last attempt was cut off")
         return self.notes.issue_credit_note(instruction, idempotency_key_of(refund), deadline)
 
@@ -132,11 +134,11 @@ class IssueCreditNote:
                 )
                 return replace(issued, next_check_ms=at_ms + LOOK_STEPS * self.step_ms)
             case CreditNoteRefused(reason, code):
-                # Stripe keeps the refusal under the key; should a person replay it, it is another.
+                # Stripe keeps the refusal under the key; if a person replays it, the key is new.
                 given_up = _with_next_epoch(refund)
                 return self._end(given_up, CreditNoteEvent.GIVE_UP, f"refused: {code or reason}")
             case CreditNoteUnclear(credential_refused=True):
-                # A fault of the set-up: that attempt was none, and nothing is given up for it.
+                # Our credential is wrong: the attempt is not counted and nothing is given up.
                 attempts = max(0, refund.credit_note.attempts - 1)
                 uncounted = replace(refund.credit_note, attempts=attempts)
                 return self._later(replace(refund, credit_note=uncounted), outcome)
@@ -149,8 +151,10 @@ class IssueCreditNote:
     def _heard(
         self, refund: Refund, outcome: CreditNoteOutcome | None
     ) -> tuple[Refund, CreditNoteOutcome | None]:
-        """The refund that keeps what Stripe answered; or, if it was not asked, the outcome that
-        also says what it answered last."""
+        """Keep Stripe's answer in the refund, or put its last answer into the outcome.
+
+        The first if Stripe was asked, the second if it was not.
+        """
         note = refund.credit_note
         match outcome:
             case CreditNoteUnclear(reason, was_asked=False):
@@ -192,10 +196,10 @@ class IssueCreditNote:
 
 
 def owing_credit_note(refund: Refund, why: Why) -> Refund:
-    """The reported refund with its credit note due, and the reporter's attempt at it begun.
+    """The reported refund with its credit note due, and the reporter's attempt counted.
 
-    Unchanged if none is owed: it was not asked for by an invoice, the processor took the money
-    back, or it has been owed before.
+    Unchanged if no note is owed: the refund was not asked for by an invoice, the processor took the
+    money back, or a note has been owed before.
     """
     if refund.invoice is None or refund.late_failure_at_ms is not None:
         return refund
@@ -206,13 +210,13 @@ def owing_credit_note(refund: Refund, why: Why) -> Refund:
 
 
 def begun(refund: Refund) -> Refund:
-    """The refund with one more attempt at its credit note, to be written before it is made."""
+    """The refund with one more attempt counted at its credit note; write it before the attempt."""
     note = refund.credit_note
     return replace(refund, credit_note=replace(note, attempts=note.attempts + 1))
 
 
 def _with_next_epoch(refund: Refund) -> Refund:
-    """The refund whose note is asked for under another key from now on."""
+    """The refund with a new epoch: its note is asked for under a new key from now on."""
     note = refund.credit_note
     return replace(refund, credit_note=replace(note, epoch=note.epoch + 1))
 
@@ -224,7 +228,7 @@ def idempotency_key_of(refund: Refund) -> str:
 
 
 def _instruction_of(refund: Refund) -> CreditNoteInstruction:
-    """What the note says: what Stripe was told of the refund, on its invoice."""
+    """The instruction for Stripe: the refund's invoice, and what Stripe was told of the refund."""
     told = refund.report.parameters
     if told is None or refund.invoice is None:
         raise ValueError(f"{refund.id} owes a credit note without an invoice or a report")

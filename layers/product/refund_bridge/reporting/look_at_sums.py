@@ -1,7 +1,7 @@
-"""A look at what Stripe and the charge show of a payment, though no report of it is due.
+"""Checks what Stripe and the charge show of a payment, though no report of it is due.
 
-An hour after each report, then after 1, 7 and 30 days, and wherever the sums do not fit: what
-others report later, and what a processor takes back late, is noticed by this.
+This happens an hour after each report, then after 1, 7 and 30 days, and wherever the sums differ.
+It notices what others report later, and what a processor takes back late.
 """
 
 from dataclasses import dataclass
@@ -30,10 +30,10 @@ ACTOR: Final = "settle_refunds"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """What a look came to.
+    """The result of one check of the sums.
 
     Attributes:
-        again: whether the sums have to be read once more before they are believed.
+        again: whether the sums must be read once more before they are believed.
         listed: as in ``Sums``.
     """
 
@@ -41,10 +41,10 @@ class Looked:
     listed: frozenset[str] | None
 
     def followed(self, refund: Refund) -> bool:
-        """Whether what the payment lists has told what became of the refund.
+        """Whether this check has already told what became of the refund.
 
-        A payment may list it under another id than its instruction was answered with, or not any
-        more.
+        It has not if the charge lists nothing readable or does not list the refund's processor
+        refund: a payment may list that under another id, or not any more.
         """
         bound_to = refund.processor_refund_id
         return self.listed is not None and (bound_to is None or bound_to in self.listed)
@@ -52,10 +52,10 @@ class Looked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookAtSums:
-    """Compares one payment's sums, and acts on what they say.
+    """Compares one payment's sums, and acts on what they show.
 
     Attributes:
-        lease_ms: for how long nobody else reports a refund of the payment meanwhile.
+        lease_ms: for how long no other worker may report a refund of the payment.
         step_ms: the settle interval.
     """
 
@@ -67,11 +67,11 @@ class LookAtSums:
     step_ms: int
 
     def __call__(self, payment: Payment, payment_record: str, deadline: Deadline) -> Looked:
-        """Look once; what it led to is durable on return.
+        """Check the sums once; what follows from it is durable on return.
 
         Raises:
             RefundBridgeError: Stripe or the processor could not be read now.
-            LedgerConflictError: somebody else reports or writes; look later.
+            LedgerConflictError: another worker reports or writes; check later.
             LedgerUnavailableError: the ledger gave no answer.
         """
         write, now_ms = WriteReports(ledger=self.ledger), self.clock.now_ms()

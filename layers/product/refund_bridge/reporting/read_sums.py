@@ -1,7 +1,7 @@
-"""A payment as Stripe's record, the charge and the ledger show it together, read in this order.
+"""Reads a payment at Stripe, at the processor and in the ledger, in this order, to compare sums.
 
-The record first, **then** the charge: so all that Stripe's sum can hold is on the charge, and is a
-refund here by the time that the two are compared.
+The record is read first and the charge **after** it. So every refund in Stripe's sum is on the
+charge, and is in the ledger before the two are compared.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,16 +25,16 @@ from refund_bridge.refunding.provider_errors import asking_processor, asking_str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sums:
-    """What was read together.
+    """A payment's record, refunds and sums, read together.
 
     Attributes:
-        lines: every refund of the payment, as far as telling Stripe goes.
+        lines: every refund of the payment, with what matters for telling Stripe.
         unexplained: what Stripe shows as refunded beyond what is reported, minor units.
-        seen_before: the same when it was read the last time; ``None``: it never was.
+        seen_before: ``unexplained`` when it was read the last time; ``None``: it never was.
         listed: ids of the refunds that the charge lists; ``None``: it was not read, or lists none
             in a form that can be read.
-        all_listed: whether ``lines`` has all that others refunded: the charge lists its refunds, or
-            shows no more as refunded than what is known here.
+        all_listed: whether ``lines`` has every external refund: the charge lists its refunds, or
+            shows no more as refunded than what the ledger has.
     """
 
     record: PaymentRecord
@@ -49,11 +49,11 @@ class Sums:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadSums:
-    """Reads a payment on all sides, and keeps what Stripe's sum leaves unexplained.
+    """Reads a payment at Stripe, the processor and the ledger; stores the unexplained sum.
 
     Attributes:
-        every_refund: all refunds of the payment, as they are now; the newest may be missing.
-        grace_ms: how long whoever made a refund may be about to report it themselves.
+        every_refund: reads all refunds of the payment; the newest may be missing.
+        grace_ms: how long others may take to report an external refund themselves.
     """
 
     ledger: Ledger
@@ -72,16 +72,16 @@ class ReadSums:
         *,
         without_charge: bool = False,
     ) -> Sums:
-        """Read the payment; what its charge shows is learnt, durably.
+        """Read the payment, and update the ledger with what its charge shows, durably.
 
-        ``without_charge``: a charge that cannot be read is left out, as one that nobody shows.
+        ``without_charge``: if the charge cannot be read, go on without it.
 
         Raises:
-            RefundBridgeError: Stripe or the processor could not be read now, or know no such thing.
-            LedgerConflictError: the payment changes too fast, or an index is behind; read again.
+            RefundBridgeError: Stripe or the processor could not be read now, or has no such object.
+            LedgerConflictError: the payment is changing, or an index lags behind; read again.
             LedgerUnavailableError: the ledger gave no answer.
         """
-        # Whoever is about to report may do so while this reads: their time is counted from before.
+        # Others may report while this reads, so the grace period is judged by the time before.
         now_ms = self.clock.now_ms()
         with asking_stripe():
             record = self.stripe_reports.payment_record(payment_record, deadline)
@@ -119,9 +119,9 @@ class ReadSums:
     def _learn(
         self, payment: Payment, record: PaymentRecord, deadline: Deadline
     ) -> tuple[Payment, dict[str, Refund], Charge | None]:
-        """The payment after its charge was read, what was imported, and the charge.
+        """Read the charge and learn from it: the payment after that, the imports, and the charge.
 
-        The same if it cannot be read.
+        If there is no charge to read: the payment as it is, no imports, and ``None``.
         """
         processor = self.processors.get(payment.key.processor)
         is_shown = processor is not None and processor.capabilities.shows_payments

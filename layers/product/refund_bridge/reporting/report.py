@@ -1,15 +1,16 @@
-"""Tell Stripe of a refund that succeeded: exactly once, with the parameters frozen at success.
+"""Tells Stripe of a refund that succeeded: exactly once, with the parameters frozen at success.
 
 ::
 
-    take     the report and all others of its payment are this worker's for a while
-    weigh    does Stripe know already? ``stripe_knows`` decides; most are told without a look
+    take     lease this report and all others of its payment to this worker for a while
+    weigh    does Stripe know already? ``stripe_knows`` decides; most are told without weighing
     tell     Stripe report_refund           key = refund id + epoch; counted before Stripe is asked
     confirm  due → reported                 refund and payment in one transaction;
-                                            a refunded invoice owes its credit note now
+                                            a refunded invoice's credit note becomes due
 
-Called for every message of the report queue: duplicated, late, replayed from the dead-letter queue
-or for a refund that owes nothing. The ledger decides, never the message.
+Called for every message of the report queue, also for duplicated or late ones, for those redriven
+from the dead-letter queue and for refunds whose report is not due. Only the ledger decides what is
+done, never the message.
 """
 
 from dataclasses import dataclass, replace
@@ -70,7 +71,7 @@ from refund_bridge.reporting.report_steps import (
 
 ACTOR: Final = "report_refund"
 TAKE_ATTEMPTS: Final = 5
-# With less time Stripe is not asked: cutting its patience shorter would only leave more unclear.
+# With less time left Stripe is not asked: a shorter timeout would only leave more reports unclear.
 TELL_MS_MIN: Final = 6_000
 # An hour and a day, in steps of the settle interval (a minute).
 HOUR_STEPS: Final = 60
@@ -78,7 +79,7 @@ DAY_STEPS: Final = 24 * 60
 
 
 class Reported(StrEnum):
-    """How a message ended well; it may leave the queue.
+    """The result of a message that was handled and may leave the queue.
 
     ``waits``: the report is still due, and settling rings for it again.
     """
@@ -89,11 +90,11 @@ class Reported(StrEnum):
 
 
 class ReportDeferredError(Exception):
-    """Not reported yet; the message must come back.
+    """The refund is not reported yet; the message must come back.
 
     Attributes:
         reason: for logs.
-        retry_after_s: Stripe's wish, if it gave one.
+        retry_after_s: how long Stripe asked us to wait, if it did.
         leased: whether another worker has the payment's reports now, so nothing was tried here.
     """
 
@@ -116,9 +117,10 @@ class UnknownRefundError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """A report that this worker has, and until when; Unix milliseconds.
+    """A report that this worker has taken.
 
     Attributes:
+        until_ms: until when this worker has the payment's reports; Unix milliseconds.
         answer: what Stripe answered to this attempt, if it was asked and did not accept it.
     """
 
@@ -135,7 +137,7 @@ class ReportRefund:
     Attributes:
         lease_ms: how long one worker has a payment's reports; longer than the function may run.
         step_ms: the settle interval, of which every pause is a multiple.
-        others_report: what the merchant says of those who refund elsewhere.
+        others_report: the merchant's setting: whether others report their external refunds.
         credit_notes: issues credit notes on refunded invoices; ``None``: none are issued.
     """
 
@@ -150,14 +152,14 @@ class ReportRefund:
     credit_notes: IssueCreditNote | None = None
 
     def __call__(self, refund_id: str, deadline: Deadline, *, receive: int, last: bool) -> Reported:
-        """Report the refund, if it owes a report; what it comes to is durable on return.
+        """Report the refund to Stripe, if its report is due; the result is durable on return.
 
         ``receive`` says how often this message was received; on the ``last`` allowed receive a
         report that still gets no usable answer becomes ``failed``.
 
         Raises:
             ReportDeferredError: try again later.
-            ReportFailedError: the report is ``failed`` now, durably; a person must look.
+            ReportFailedError: the report is ``failed`` now, durably; a person must decide.
             UnknownRefundError: the ledger has no such refund.
             LedgerUnavailableError: the ledger gave no answer; try again later.
         """
@@ -169,13 +171,13 @@ class ReportRefund:
                 return self._tell(mine, deadline, last=last)
             return self._weigh(mine, deadline, last=last)
         except ReportsChangedError as error:
-            # Settling or a person has written it meanwhile: decide again on what it is now.
+            # Settling or a person has changed the report: decide anew at the next receive.
             raise ReportDeferredError(str(error)) from error
 
     # --- take -------------------------------------------------------------------------------------
 
     def _take(self, refund_id: str, *, first_receive: bool) -> _Taken | None:
-        """The report, with all others of its payment; ``None`` if nothing is owed."""
+        """Take the report and all others of its payment; ``None`` if it is not due."""
         for _ in range(TAKE_ATTEMPTS):
             refund = self.ledger.refund(refund_id)
             if refund is None:
@@ -215,9 +217,10 @@ class ReportRefund:
         return payment
 
     def _replayed(self, refund: Refund, *, first_receive: bool) -> Refund | None:
-        """A failed report that is due again: redriven, or a second message of the same refund.
+        """Make a failed report due again, because its message came anew.
 
-        Asking once more is right for both; ``None`` if there is nothing left to tell.
+        The message was redriven, or it is a second one for the same refund; asking Stripe once more
+        is right for both. ``None`` if there is nothing left to tell.
         """
         if not first_receive or refund.payment_record is None:
             # Without a Payment Record there is nothing to ask.
@@ -249,7 +252,7 @@ class ReportRefund:
         try:
             sums = self._sums(mine, deadline)
         except (RefundBridgeError, LedgerConflictError) as error:
-            # Nothing was sent, so nothing is given up for it: settling rings again.
+            # Nothing was sent, so the report is not given up: settling rings again.
             return self._put_off(mine, f"not weighed: {_named(error)}")
         verdict = weigh(
             mine.refund.id,
@@ -294,7 +297,7 @@ class ReportRefund:
                 return Reported.NOTHING_DUE
 
     def _known(self, mine: _Taken, sums: Sums, known: tuple[str, ...]) -> Reported:
-        """Stripe shows these, by the sums; this one, if it is not among them, is asked again."""
+        """Confirm the reports that Stripe's sum shows; put this one off if it is not among them."""
         why, soon_ms = self._why(ReportCause.BY_SUMS), self._soon_ms()
         steps: list[tuple[Refund, Step]] = [
             (sums.refunds[one], lambda stored: confirmed(stored, why, ReportCause.BY_SUMS, soon_ms))
@@ -311,7 +314,7 @@ class ReportRefund:
     # --- tell -------------------------------------------------------------------------------------
 
     def _tell(self, mine: _Taken, deadline: Deadline, *, last: bool) -> Reported:
-        """Ask Stripe, which was counted before, and write what it came to."""
+        """Tell Stripe and write the result; the attempt was counted before."""
         refund = mine.refund
         parameters = refund.report.parameters
         if parameters is None:
@@ -327,7 +330,7 @@ class ReportRefund:
             case ReportRefused(reason, code):
                 return self._refused(mine, f"refused: {code or reason}", deadline, last=last)
             case ReportUnclear(reason, credential_refused=True):
-                # A fault of the set-up, and none of the refund: nothing is given up for it.
+                # Our credential is wrong, not the refund: the report is not given up.
                 return self._put_off(mine, reason)
             case ReportUnclear(reason, new_epoch, retry_after_s):
                 if not outcome.was_asked:
@@ -366,14 +369,14 @@ class ReportRefund:
         return Reported.REPORTED
 
     def _after_ms(self, mine: _Taken, record: PaymentRecord | None) -> int:
-        """When the sums are looked at next: in an hour, soon if they disagree already."""
+        """How long until the sums are checked next: an hour, or one step if they differ already."""
         payment = mine.payment
         explained = payment.booked + mine.refund.amount + payment.accepted_excess
         agree = record is not None and record.amount_refunded == explained
         return (HOUR_STEPS if agree else 1) * self.step_ms
 
     def _refused(self, mine: _Taken, reason: str, deadline: Deadline, *, last: bool) -> Reported:
-        """Stripe will not book it: it knows the reference, or something is wrong."""
+        """Handle Stripe's refusal: it knows the reference already, or something is wrong."""
         refund = mine.refund
         try:
             sums = self._sums(mine, deadline)
@@ -429,7 +432,7 @@ class ReportRefund:
         return WriteReports(ledger=self.ledger)
 
     def _write(self, mine: _Taken, steps: list[tuple[Refund, Step]]) -> Written:
-        """Write the steps, and give the payment's reports to whoever comes next."""
+        """Write the steps, and end this worker's lease on the payment's reports."""
         answer = mine.answer
         if answer is not None:
             steps = [
@@ -446,7 +449,7 @@ class ReportRefund:
         sums: Sums | None = None,
         owe: tuple[str, ...] = (),
     ) -> Reported:
-        """It cannot be decided yet: the message is done with, and settling rings again."""
+        """Put the report off: this message is finished, and settling rings again later."""
         steps = [(mine.refund, self._put_off_step(mine.refund, reason))]
         self._write(mine, [*steps, *self._owing(sums, owe)])
         self._tell_age(mine.refund, reason)
@@ -466,7 +469,10 @@ class ReportRefund:
             self.telemetry.note("report_waits", refund_id=refund.id, age_ms=age_ms, reason=reason)
 
     def _owing(self, sums: Sums | None, owe: tuple[str, ...]) -> list[tuple[Refund, Step]]:
-        """What was believed by the sums and is owed again, since they do not hold it any more."""
+        """Steps for reports that only the sums showed as made, and that the sums show no more.
+
+        They become due again.
+        """
         if sums is None:
             return []
         why = self._why("sums_do_not_hold_it")
@@ -474,12 +480,12 @@ class ReportRefund:
 
     def _give_up(self, mine: _Taken, cause: ReportCause, reason: str) -> None:
         why = self._why(cause)
-        # First the alarm: whoever dies between the two leaves a report that nobody is told of.
+        # The alarm comes first: if the process dies between the two, somebody was told.
         self.telemetry.note("report_failed", refund_id=mine.refund.id, reason=reason)
         self._write(mine, [(mine.refund, lambda stored: given_up(stored, why, cause, reason))])
 
     def _release(self, mine: _Taken, reason: str, *, new_epoch: bool) -> None:
-        """Give the lease back and note the error, so that the next receive may try at once."""
+        """Give the lease back and store the error, so that the next receive may try at once."""
         step: Step = lambda stored: released(stored, reason, new_epoch=new_epoch)  # noqa: E731
         self._write(mine, [(mine.refund, step)])
         self._tell_age(mine.refund, reason)

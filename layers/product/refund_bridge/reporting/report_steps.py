@@ -1,7 +1,7 @@
-"""The steps of a report, and how they are written together with what they mean for the payment.
+"""The steps of a report, and how they are written in one transaction with the payment.
 
-Each step is pure and is applied to the refund as it is when it is written, whatever else of it has
-changed meanwhile.
+Each step is a pure function. It is applied to the refund as it is at the time of writing, which may
+have changed meanwhile in other ways.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ from refund_bridge.ports.ledger import (
     RefundWrite,
 )
 
-# Whoever else writes the refunds or their payment meanwhile wins a round.
+# Each time that another worker writes the refunds or their payment first, one attempt is lost.
 WRITE_ATTEMPTS: Final = 25
 # How many reports may change in one write: each is an item of the transaction, whose limit is 100.
 STEPS_MAX: Final = 40
@@ -31,12 +31,12 @@ Step = Callable[[Refund], Refund]
 
 
 class ReportsChangedError(Exception):
-    """One of the reports is not what the step was decided on any more; nothing was written."""
+    """One of the reports has changed since the step was decided; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written, as stored."""
+    """The refunds and the payment as they were written."""
 
     refunds: tuple[Refund, ...]
     payment: Payment
@@ -44,7 +44,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteReports:
-    """Writes steps of reports of one payment, all or none."""
+    """Writes steps of one payment's reports, all or none."""
 
     ledger: Ledger
 
@@ -55,14 +55,14 @@ class WriteReports:
         *,
         lease: tuple[int | None, int | None] | None = None,
     ) -> Written:
-        """Write the steps; on return they and what they mean for the payment are durable.
+        """Write the steps and the payment that follows from them; durable on return.
 
-        ``payment`` and the refunds are as they were last read. ``lease`` replaces the lease on the
-        payment's reports, from what it must be to what it is to be (Unix milliseconds); without it
-        the lease is left as it is.
+        ``payment`` and the refunds are as they were last read. ``lease`` changes the lease on the
+        payment's reports: the first value is what it must be now, the second what it becomes (Unix
+        milliseconds). Without ``lease`` it stays as it is.
 
         Raises:
-            ReportsChangedError: somebody else has moved one of the reports, or taken the lease.
+            ReportsChangedError: another worker has changed one of the reports, or has the lease.
             LedgerUnavailableError: the ledger gave no answer.
         """
         befores: Sequence[Refund | None] = [refund for refund, _ in steps]
@@ -99,10 +99,10 @@ class WriteReports:
 def all_reports_of(
     payment: Payment, write: WriteReports, *, now_ms: int, lease_ms: int
 ) -> Iterator[Payment]:
-    """The payment, whose reports nobody else makes meanwhile.
+    """Lease all reports of the payment, so that no other worker makes one meanwhile.
 
     Raises:
-        ReportsChangedError: somebody makes one just now.
+        ReportsChangedError: another worker is reporting one, or has changed the payment.
         LedgerUnavailableError: the ledger gave no answer.
     """
     leased_ms, until_ms = payment.report_lease_until_ms, now_ms + lease_ms
@@ -120,7 +120,7 @@ def _is_same(now: Refund, then: Refund) -> bool:
 
 
 def _decided(refund: Refund) -> tuple[object, ...]:
-    """What a step of a report is decided on."""
+    """The fields on which a step of a report is decided."""
     report = refund.report
     return (
         report.state,
@@ -135,7 +135,7 @@ def _decided(refund: Refund) -> tuple[object, ...]:
 def _leased(payment: Payment, expected_ms: int | None, until_ms: int | None) -> Payment:
     if payment.report_lease_until_ms != expected_ms:
         if until_ms is None:
-            return payment  # it ended, and is another worker's now
+            return payment  # our lease has ended, and another worker may have it now
         raise ReportsChangedError("another worker has the payment's reports")
     return replace(payment, report_lease_until_ms=until_ms)
 
@@ -144,7 +144,7 @@ def _leased(payment: Payment, expected_ms: int | None, until_ms: int | None) -> 
 
 
 def confirmed(refund: Refund, why: Why, cause: ReportCause, next_check_ms: int) -> Refund:
-    """Stripe shows it; when is known only if it was us who told it."""
+    """Mark the report as made: Stripe shows the refund. The time is kept only if we told Stripe."""
     by_us = cause is ReportCause.BY_US
     after = report_transition(
         refund,
@@ -160,9 +160,9 @@ def confirmed(refund: Refund, why: Why, cause: ReportCause, next_check_ms: int) 
 
 
 def owed(refund: Refund, why: Why, *, forced: bool = False) -> Refund:
-    """Stripe is owed it (again): settling rings. What Stripe answered before decides nothing."""
+    """Make the report due (again): settling rings. Stripe's earlier answers are not used."""
     if refund.report.state is ReportState.DUE:
-        # It waits for something that a person knows better.
+        # The report waits for something that a person has decided.
         after = noted(refund, why)
     else:
         failed = refund.report.state is ReportState.FAILED
@@ -184,7 +184,7 @@ def owed(refund: Refund, why: Why, *, forced: bool = False) -> Refund:
 
 
 def given_up(refund: Refund, why: Why, cause: ReportCause, reason: str) -> Refund:
-    """Nothing more is done by itself: a person must look."""
+    """Mark the report as failed: nothing more is done until a person decides."""
     after = report_transition(
         refund,
         ReportEvent.GIVE_UP,
@@ -198,7 +198,7 @@ def given_up(refund: Refund, why: Why, cause: ReportCause, reason: str) -> Refun
 
 
 def canceled(refund: Refund, why: Why, cause: ReportCause | None, next_check_ms: int) -> Refund:
-    """There is nothing to tell."""
+    """Mark the report as canceled: there is nothing to tell."""
     after = report_transition(
         refund, ReportEvent.CANCEL, why, cause=cause, lease_until_ms=None, forced=False
     )
@@ -206,7 +206,7 @@ def canceled(refund: Refund, why: Why, cause: ReportCause | None, next_check_ms:
 
 
 def put_off(refund: Refund, reason: str, next_check_ms: int) -> Refund:
-    """It stays due, no message is under way, and settling rings then."""
+    """Keep the report due, with no message under way; settling rings at ``next_check_ms``."""
     report = replace(
         refund.report,
         lease_until_ms=None,
@@ -218,7 +218,7 @@ def put_off(refund: Refund, reason: str, next_check_ms: int) -> Refund:
 
 
 def released(refund: Refund, reason: str, *, new_epoch: bool) -> Refund:
-    """It stays due, and its message comes back."""
+    """Keep the report due and end its lease; its message comes back."""
     report = refund.report
     epoch = report.epoch + int(new_epoch)
     return replace(
@@ -227,21 +227,20 @@ def released(refund: Refund, reason: str, *, new_epoch: bool) -> Refund:
 
 
 def taken(refund: Refund, lease_until_ms: int) -> Refund:
-    """One worker has it until then."""
+    """Lease the report to one worker until ``lease_until_ms``."""
     return replace(refund, report=replace(refund.report, lease_until_ms=lease_until_ms))
 
 
 def about_to_be_sent(refund: Refund) -> Refund:
-    """From now on Stripe may know of it."""
+    """Count an attempt: from now on Stripe may know of the refund."""
     report = refund.report
     return replace(refund, report=replace(report, attempts=report.attempts + 1))
 
 
 def parameters_again(refund: Refund) -> ReportParameters | None:
-    """What Stripe is told of a refund whose parameters a former release did not freeze.
+    """The report's parameters for a refund for which a former release did not freeze them.
 
-    The times are the processor refund's, as the line of history that tells of its success keeps
-    them.
+    The times are the processor refund's, taken from the history entry of its success.
     """
     if refund.payment_record is None or refund.processor_refund_id is None:
         return None

@@ -1,14 +1,15 @@
-"""Re-read one payment of the processor, and let the ledger learn what it shows.
+"""Reads one payment at the processor again, and updates the ledger with what it shows.
 
-For what happens without us: a refund in the processor's dashboard, a pending one that ends, a
-success that is taken back. Called for a webhook, which is only a hint, and by the sweep.
+This is for what happens without us: a refund in the processor's dashboard, a pending refund that
+ends, a success that is taken back. Called by the sweep and for a webhook, which is only a hint.
 
 ::
 
-    linked in the ledger      ─▶ Stripe's record and the charge are read: the link is what it was
-    not, a trace of Stripe    ─▶ the trace leads to a record that names this charge: linked now;
-                                 else kept without a record, its reports failed for a person to see
-    not, no trace of Stripe   ─▶ not our business
+    linked in the ledger       ─▶ read Stripe's record and the charge; the link stays
+    not linked, has a PaymentIntent's id
+                               ─▶ if that leads to a record that names this charge: link it now;
+                                  else keep it without a record: its reports fail, a person decides
+    not linked, has none       ─▶ ignored
 """
 
 import re
@@ -38,13 +39,13 @@ from refund_bridge.reporting.look_at_sums import LookAtSums
 from refund_bridge.settling.settle import SettleRefund
 
 ATTEMPTS: Final = 5
-# A merchant's own reference that can only be Stripe's. https://docs.stripe.com/api/payment_intents
+# A merchant's own reference that is Stripe's id. https://docs.stripe.com/api/payment_intents
 _PAYMENT_INTENT: Final = re.compile(r"pi_[A-Za-z0-9_]{1,250}", re.ASCII)
 _UNAVAILABLE: Final = (ProcessorUnavailableError, StripeUnavailableError)
 
 
 class Observed(StrEnum):
-    """What looking at a payment came to."""
+    """The result of observing a payment."""
 
     LEARNT = "learnt"
     NOT_FOUND = "not_found"
@@ -54,7 +55,7 @@ class Observed(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservePayment:
-    """Brings what the ledger knows of one payment up to what its charge shows now."""
+    """Updates the ledger's payment with what its charge shows now."""
 
     ledger: Ledger
     locator: PaymentLocator
@@ -69,7 +70,7 @@ class ObservePayment:
     def __call__(self, key: PaymentKey, deadline: Deadline) -> Observed:
         """Learn all that the charge shows; what was learnt is durable on return.
 
-        Doing it twice, late or out of order learns nothing twice.
+        Calling it twice, late or out of order does no harm: nothing is imported twice.
 
         Raises:
             PaymentNotLinkedError: its processor is not set up here.
@@ -108,7 +109,7 @@ class ObservePayment:
                 raise
             learnt = self.learn(mended, deadline)
         if payment is not None and payment.payment_record is None and seen.payment_record:
-            # Linked only now: what failed to be reported for want of the link is owed.
+            # Linked only now: reports that failed because there was no link become due.
             learnt = self.learn(seen, deadline)
         kept = self.learn.keep(learnt, seen)
         if kept is not None:
@@ -116,7 +117,7 @@ class ObservePayment:
         return Observed.LEARNT
 
     def _compare(self, payment: Payment, seen: PaymentSnapshot, deadline: Deadline) -> None:
-        """Look at the sums, where Stripe's is not what is reported and no report is due anyway."""
+        """Check the sums if Stripe's sum differs from what is reported and no report is due."""
         record = payment.payment_record
         if record is None or seen.in_book is None or payment.report_due_count:
             return
@@ -125,15 +126,16 @@ class ObservePayment:
         try:
             self.look_at_sums(payment, record, deadline)
         except (RefundBridgeError, LedgerConflictError) as error:
-            # The next look comes by itself.
+            # A later check is scheduled anyway.
             self.telemetry.note(
                 "sums_not_read", charge=payment.key.charge_id, error=type(error).__name__
             )
 
     def _tell_unlisted(self, charge: Charge, payment: Payment | None) -> None:
-        """Say if others refunded what the charge does not list, so that it cannot be imported.
+        """Log if others refunded an amount that the charge does not list: it cannot be imported.
 
-        What is held and not done yet may be done already: a webhook can be faster than an answer.
+        All that is reserved counts as ours, because a refund that we still count as in flight may
+        have completed: webhooks can arrive before the HTTP answer.
         """
         amount = charge.refunded - (0 if payment is None else payment.held - payment.taken_back)
         if amount > 0:
@@ -144,7 +146,7 @@ class ObservePayment:
     def _linked(
         self, payment: Payment, payment_record: str, deadline: Deadline
     ) -> PaymentSnapshot | Observed:
-        """A payment whose record the ledger knows, whatever Stripe's metadata say by now."""
+        """Read a payment whose record the ledger knows; the link stays if Stripe disagrees."""
         try:
             return self._locate(
                 ReferenceType.PAYMENT_RECORD, payment_record, payment.key, payment.key, deadline
@@ -168,14 +170,14 @@ class ObservePayment:
     def _found(
         self, key: PaymentKey, payment: Payment | None, deadline: Deadline
     ) -> PaymentSnapshot | Observed:
-        """A payment that nobody has asked us to refund."""
+        """Read a payment for which the ledger has no Payment Record; find one by its reference."""
         charge = self._charge(key, deadline)
         if charge is None:
             return Observed.NOT_FOUND
         if payment is None and not charge.refunded and not charge.processor_refunds:
             return Observed.NOTHING_REFUNDED
         if charge.id != key.charge_id:
-            # The ledger knows a payment by the processor's own spelling of its id.
+            # The ledger uses the processor's own spelling of a payment's id.
             return self._learn(replace(key, charge_id=charge.id), deadline)
         with asking_processor():
             reference = self._processor(key).reference_of(charge, deadline)
@@ -193,7 +195,7 @@ class ObservePayment:
     def _traced(
         self, key: PaymentKey, reference: str, deadline: Deadline
     ) -> PaymentSnapshot | None:
-        """The payment by the trace that it has of Stripe, if a record there names this charge."""
+        """The snapshot by the PaymentIntent in ``reference``, if its record names this charge."""
         if not _PAYMENT_INTENT.fullmatch(reference):
             return None
         try:
@@ -218,10 +220,10 @@ class ObservePayment:
         claimed: PaymentKey | None,
         deadline: Deadline,
     ) -> PaymentSnapshot:
-        """What Stripe's object of that name books at the processor of ``key``, with its charge."""
-        # A record may name payments of other processors, too.
+        """Read the payment at the processor of ``key`` that Stripe's object of that id leads to."""
+        # A record may also name payments of other processors.
         reference = PaymentReference(kind=kind, id=name, processor=key.processor)
-        # Whatever is read before refunds are sent: this is for the sake of what the charge shows.
+        # The charge is always read, whatever the setting: what it shows is what is needed here.
         always = VerifyCharge.ALWAYS
         return self.locator.locate(reference, claimed, deadline, verify=always).seen
 
@@ -236,7 +238,7 @@ class ObservePayment:
         return self.locator.processor(key.processor)
 
     def _hurry(self, refund_id: str) -> None:
-        """Make the refund due now; while its own call may still write, nothing but that."""
+        """Make the refund due now, if it would be due only later."""
         stored = self.recorder.read(refund_id)
         refund, now_ms = stored.refund, self.clock.now_ms()
         if refund.next_check_ms is not None and refund.next_check_ms > now_ms:

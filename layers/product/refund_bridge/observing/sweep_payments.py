@@ -1,9 +1,9 @@
-"""Walk through the processor's payments for refunds that nobody told us of: the daily sweep.
+"""The daily sweep: reads the processor's list of payments for refunds that no webhook told us of.
 
-A webhook may be lost or never be set up. Every run looks at the newest pages first, as long as
-they show something new, and then goes on where the last one ended, beginning anew when it has come
-to the end: what a run may cost is bounded, and no payment is left out for ever. A page that cannot
-be read stops neither: the run ends in an error, which rings, and a later one passes the page.
+A webhook may be lost or never be set up. Every run first reads the newest pages, as long as they
+show something new. Then it goes on where the last run ended; after the last page it begins anew. So
+the cost of a run is bounded, and no payment is left out for ever. If a page cannot be read, the run
+ends with an error, which raises an alarm; after some tries a later run skips the page.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -23,17 +23,17 @@ from refund_bridge.ports.sweeps import Sweep, SweepLog
 from refund_bridge.refunding.learn_from_charge import SINCE_MARGIN_MS
 from refund_bridge.refunding.provider_errors import asking_processor
 
-# What one payment, or one page, may take.
+# The longest that one payment, or one page, may take.
 STEP_MS: Final = 24_000
-# So many of the newest pages are looked at before the long walk goes on.
+# At most so many of the newest pages are read before the run goes on where the last one ended.
 NEWEST_PAGES_MAX: Final = 5
-# A page that could not be read so often is passed.
+# A page that could not be read so often is skipped.
 PAGE_TRIES: Final = 3
 
 
 @dataclass(slots=True)
 class _Walked:
-    """How far one run has come, and why a page was missed."""
+    """Counts of one run, and the error of a page that could not be read."""
 
     pages: int = 0
     payments: int = 0
@@ -43,10 +43,10 @@ class _Walked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepPayments:
-    """Compares the processor's list of payments with the ledger, and looks where they differ.
+    """Compares each processor's list of payments with the ledger; observes those that differ.
 
     Attributes:
-        payments: the payments of those keys that the ledger knows, at most a page of them.
+        payments: reads the payments of those keys from the ledger, at most a page of them.
     """
 
     processors: Mapping[str, Processor]
@@ -60,17 +60,17 @@ class SweepPayments:
     def __call__(self, deadline: Deadline) -> int:
         """Sweep until the end of the list or ``deadline``; returns how many payments differed.
 
-        How far it came is durable after every page.
+        The position in the list is durable after every page.
 
         Raises:
-            ProcessorUnavailableError: the list, or a page of it, could not be read. The rest was
-                looked at; a page that could not be read ``PAGE_TRIES`` times is passed next time.
+            ProcessorUnavailableError: a page of a list could not be read. What else could be read
+                was swept; a page that could not be read ``PAGE_TRIES`` times is skipped next time.
             LedgerUnavailableError: the ledger gave no answer.
         """
         differing, missed = 0, None
         listing = [one for one in self.processors.values() if one.capabilities.lists_charges]
         for number, processor in enumerate(listing):
-            # A long list of one leaves the others their part of the time.
+            # Each processor gets its part of the time, so one long list does not use up all of it.
             share_ms = deadline.remaining_ms() // (len(listing) - number)
             walked = self._sweep(processor, deadline.at_most(share_ms))
             differing += walked.differing
@@ -96,7 +96,7 @@ class SweepPayments:
         return walked
 
     def _newest(self, processor: Processor, walked: _Walked, deadline: Deadline) -> None:
-        """The newest pages, until one shows nothing new: they wait for no walk to come round."""
+        """Read the newest pages until one shows nothing new, so that new refunds are found soon."""
         cursor = None
         for _ in range(NEWEST_PAGES_MAX):
             if deadline.remaining_ms() <= 2 * STEP_MS:
@@ -104,7 +104,7 @@ class SweepPayments:
             try:
                 page = self._asked(processor, cursor, deadline)
             except RefundBridgeError as error:
-                # The walk goes on where it was, whatever is wrong with the newest page.
+                # The long walk still goes on, whatever is wrong with the newest page.
                 self._missed(processor, cursor, walked, error)
                 return
             found = self._looked_at(processor, page, walked, deadline)
@@ -115,8 +115,8 @@ class SweepPayments:
     def _walk_on(
         self, processor: Processor, sweep: Sweep, walked: _Walked, deadline: Deadline
     ) -> None:
-        """The long walk through all payments, from where the last run left it."""
-        # A page, and then each of its payments, must have the time that it may take.
+        """Go on with the long walk through all payments, from where the last run ended."""
+        # There must be time for a page and then for each of its payments.
         while deadline.remaining_ms() > 2 * STEP_MS:
             try:
                 page = self._asked(processor, sweep.cursor, deadline)
@@ -126,7 +126,7 @@ class SweepPayments:
                 return
             found = self._looked_at(processor, page, walked, deadline)
             if found and deadline.remaining_ms() <= STEP_MS:
-                # Some may have been left out: the next run begins with this page.
+                # Some payments may not have been observed: the next run begins with this page.
                 return
             try:
                 sweep = self.sweeps.move_sweep(sweep, page.cursor)
@@ -138,7 +138,7 @@ class SweepPayments:
     def _looked_at(
         self, processor: Processor, page: ChargePage, walked: _Walked, deadline: Deadline
     ) -> bool:
-        """Look at the payments of the page that differ; whether there are any."""
+        """Observe the payments of the page that differ; whether there are any."""
         found = self._differing(processor.name, page.charges)
         self.together.each(partial(self._look, processor.name, deadline), found)
         walked.pages += 1
@@ -158,9 +158,9 @@ class SweepPayments:
         self.telemetry.note("sweep_page_missed", processor=processor.name, at=cursor, error=cause)
 
     def _try_again_or_pass(self, sweep: Sweep, error: RefundBridgeError) -> None:
-        """Leave the place for the next run: the same page, or the day before it after some tries.
+        """Set where the next run begins: at the same page, or after some tries beyond it.
 
-        An outage says nothing about the page.
+        If the processor was unavailable, nothing changes: that is not the page's fault.
         """
         if not isinstance(error.__cause__, UnreadablePageError):
             return
@@ -173,7 +173,7 @@ class SweepPayments:
                 self.sweeps.move_sweep(sweep, error.__cause__.beyond)
 
     def _differing(self, processor: str, charges: Sequence[ListedCharge]) -> list[str]:
-        """Ids of the payments whose refunds are not those of the ledger."""
+        """Ids of the payments whose refunds differ from those in the ledger."""
         keys = [PaymentKey(processor, charge.id) for charge in charges]
         known = self.payments(keys)
         ours = self._ours(
@@ -186,10 +186,10 @@ class SweepPayments:
         ]
 
     def _ours(self, processor: str, processor_refunds: Sequence[str]) -> set[str]:
-        """Those of the processor refunds that a refund here is bound to.
+        """Those of the processor refunds that a refund of the ledger is bound to.
 
-        Sums alone do not tell: one that was taken back and another of its amount, with which it was
-        paid again, are as much as the first alone.
+        Comparing sums is not enough: if a refund is taken back and another one of the same amount
+        is made, the sum is as before.
         """
         ours: set[str] = set()
         for start in range(0, len(processor_refunds), PROCESSOR_REFUNDS_MAX):
@@ -203,18 +203,19 @@ class SweepPayments:
         try:
             self.observe(PaymentKey(processor, charge_id), deadline.at_most(STEP_MS))
         except Exception as error:  # noqa: BLE001 - one poison payment must not stop the others
-            # The next sweep comes by again.
+            # A later sweep finds this payment again.
             self.telemetry.note("sweep_missed", charge=charge_id, error=type(error).__name__)
 
 
 def _differs(
     key: PaymentKey, charge: ListedCharge, known: Payment | None, ours: Collection[str]
 ) -> bool:
-    """Whether refunds are listed that are not ``ours``, or the ledger's sum is another.
+    """Whether refunds are listed that are not ``ours``, or the ledger has another sum.
 
-    What is known of others' refunds as a sum only is no refund of the ledger: the charge may list
-    them by now, or show less. And a report may have failed for want of a link that somebody has
-    mended since. Of what Stripe itself took, only payments that the ledger knows are its business.
+    A payment also counts as differing if the ledger knows what others refunded only as a sum: the
+    charge may list those refunds by now, or show less. And if a report has failed: the link that
+    was missing may exist by now. Of payments that Stripe itself took, only those that the ledger
+    knows are compared.
     """
     is_unknown_refund = any(
         processor_refund not in ours for processor_refund in charge.processor_refunds

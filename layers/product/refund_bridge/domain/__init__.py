@@ -1,1 +1,1 @@
-"""The rules: pure, of the standard library only."""
+"""The rules: pure code that uses the standard library only."""

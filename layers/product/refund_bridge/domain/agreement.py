@@ -1,4 +1,4 @@
-"""Do Stripe's record, the processor's charge and the caller agree? Pure checks before a write."""
+"""Checks that Stripe's record, the processor's charge and the request agree. Pure."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ from refund_bridge.domain.errors import (
 from refund_bridge.domain.payment_record import PaymentRecord
 
 RECORD_ID_KEY: Final = "stripe_payment_record_id"
-# Stripe's words for who told it of a payment: somebody else, or it took the payment itself.
+# Stripe's words for who reported a payment to it: somebody else, or Stripe took it itself.
 OUTSIDE: Final = "self"
 STRIPES_OWN: Final = "stripe"
 
@@ -33,10 +33,10 @@ def require_mode(object_livemode: bool, *, livemode: bool, named: str) -> None:
 
 
 def require_known_reporter(record: PaymentRecord) -> None:
-    """Refuse a record of which it cannot be told whose payment it books.
+    """Refuse a record if it is not known who reported it.
 
     Raises:
-        PaymentLinkConflictError: it says a word that is not known here.
+        PaymentLinkConflictError: its ``reported_by`` is a word that is not known here.
     """
     if record.reported_by not in (OUTSIDE, STRIPES_OWN, None):
         raise PaymentLinkConflictError(
@@ -46,14 +46,15 @@ def require_known_reporter(record: PaymentRecord) -> None:
 
 
 def require_outside(record: PaymentRecord, *, named_by: str | None) -> None:
-    """Refuse a record that Stripe made for a payment of its own: on it nothing is reported.
+    """Refuse a record of a payment that Stripe itself took: no refund is reported to it.
 
-    ``named_by`` is the PaymentIntent or invoice that led to it; ``None``: the caller named it.
+    ``named_by`` is the PaymentIntent or invoice that led to the record; ``None``: the caller named
+    the record.
 
     Raises:
-        InvalidRequestError: the caller named it.
-        PaymentNotLinkedError: something else led to it.
-        PaymentLinkConflictError: it cannot be told whose it is.
+        InvalidRequestError: the caller named the record.
+        PaymentNotLinkedError: a PaymentIntent or an invoice led to it.
+        PaymentLinkConflictError: it is not known who reported it.
     """
     require_known_reporter(record)
     if record.reported_by != STRIPES_OWN:
@@ -76,13 +77,13 @@ def require_outside(record: PaymentRecord, *, named_by: str | None) -> None:
 
 
 def require_amount_for_part(captured: int, amount: int | None, *, paid: int | None) -> None:
-    """Refuse "everything" of a payment that paid other invoices, too.
+    """Refuse a request without an amount if the payment paid more than the named invoice.
 
-    ``paid`` is what of it went into the invoice that was named, minor units; ``None``: no invoice
-    was, or it does not say.
+    ``paid`` is how much of the payment went into the invoice that was named, minor units; ``None``
+    if no invoice was named or the invoice does not say.
 
     Raises:
-        InvalidRequestError: the caller has to say which amount.
+        InvalidRequestError: the caller must say which amount.
     """
     if amount is None and paid is not None and paid != captured:
         raise InvalidRequestError(
@@ -120,13 +121,14 @@ def require_refundable_record(record: PaymentRecord) -> None:
 
 
 def require_refundable_charge(charge: Charge, *, named: str) -> None:
-    """Refuse a charge of Stripe's own that cannot be refunded by one who says only how much.
+    """Refuse a charge that Stripe took if an amount alone does not say how to refund it.
 
-    ``named`` is the member of the request that led to it.
+    ``named`` is the member of the request that led to the charge.
 
     Raises:
         PaymentNotRefundableError: nothing was captured. A refund would void the authorisation.
-        InvalidRequestError: others have a part in the money, and whose goes back cannot be said.
+        InvalidRequestError: others got a part of the money, and a request cannot say whose part
+            goes back.
     """
     if charge.status is ChargeStatus.NOT_REFUNDABLE or charge.money.amount <= 0:
         raise PaymentNotRefundableError(
@@ -156,7 +158,7 @@ def require_currency(asked: str | None, currency: str) -> None:
 
 
 def require_agreement(record: PaymentRecord, charge: Charge) -> None:
-    """Refuse a charge that cannot be the one that the record books.
+    """Refuse a charge that cannot be the payment that the record books.
 
     Raises:
         CurrencyMismatchError: the charge is in another currency than its record.

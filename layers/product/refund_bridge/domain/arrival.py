@@ -6,9 +6,9 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """The business days between the refund's success and its money's arrival; 0 is at once.
+    """How many business days after a refund's success its money arrives; 0 means at once.
 
-    Both are whole days, counted by the customer's bank.
+    Both are whole days, as the customer's bank counts them.
     """
 
     days_min: int

@@ -1,6 +1,6 @@
-"""How long settling waits between two tries: each time a little longer, never forever.
+"""How long settling waits between two checks: longer each time, up to an hour.
 
-The backoff of checks, in steps of the settle interval (a minute).
+Counted in steps of the settle interval (a minute).
 """
 
 from typing import Final

@@ -7,7 +7,7 @@ from typing import Final
 from refund_bridge.domain.arrival import Arrival
 from refund_bridge.domain.money import Money
 
-# So many refunds of one charge can be told apart; nobody makes as many by hand.
+# The most refunds of one charge that are handled one by one; nobody makes as many by hand.
 PROCESSOR_REFUNDS_MAX: Final = 1000
 
 
@@ -17,16 +17,16 @@ class ProcessorRefund:
 
     Attributes:
         payment_id: the payment that it belongs to; empty for an unlinked refund.
-        status: ours: ``succeeded``, ``pending`` or ``failed``; the processor's own word is in
-            ``processor_status``.
+        status: in our words: ``succeeded``, ``pending`` or ``failed``; the processor's own word is
+            in ``processor_status``.
         refunded_at_ms: when the money moved, Unix milliseconds, if the processor says so.
         created_at_ms: when the processor made the refund, if it says so.
-        instruction_id: our refund whose instruction made it, if the processor shows that; no other
-            instruction did then.
+        instruction_id: the id of our refund whose instruction certainly made it; ``None`` if the
+            processor does not show that.
         payment_method: where the money of an unlinked refund went, by the processor's id.
         failure_code: the processor's code for why it failed, if it gives one.
-        failure_message: the processor's sentence on that; one short line, no secret.
-        fee: what the processor takes for the refund, in a currency of its own choice; ``None`` if
+        failure_message: the processor's text on that; one short line, no secret.
+        fee: what the processor charges for the refund, in a currency that it chooses; ``None`` if
             it does not say so, or not in a form that can be read exactly.
     """
 
@@ -66,15 +66,16 @@ class Charge:
 
     Attributes:
         id: as the processor spells it.
-        refunded: what it says was refunded in all, minor units.
-        processor_refunds: the refunds it lists, at most ``PROCESSOR_REFUNDS_MAX``; ``None`` if it
-            lists none in a form that can be read, or more.
+        refunded: what the processor says was refunded in all, minor units.
+        processor_refunds: the refunds that it lists, at most ``PROCESSOR_REFUNDS_MAX``; ``None`` if
+            it lists more, or none in a form that can be read.
         method: the payment method's name at the processor, if it says so.
-        arrival: when a refund's money reaches the customer, if the processor says it of the method.
-        request_id: the processor's id of what the customer was asked to pay, if it says so.
-        payment_intent: the PaymentIntent that it paid, where Stripe itself took it.
-        shared: the member that says that somebody else has a part of the money, so that a refund
-            would have to say whose part goes back, too.
+        arrival: when a refund's money reaches the customer, if the processor says so for the
+            method.
+        request_id: the id of the processor's payment request, if it says so.
+        payment_intent: the PaymentIntent that the charge paid, if Stripe itself took it.
+        shared: the member of Stripe's charge which says that somebody else got a part of the money;
+            then a refund would also have to say whose part goes back.
     """
 
     id: str
@@ -91,9 +92,9 @@ class Charge:
 
     @property
     def left(self) -> int:
-        """What it shows as not refunded yet, minor units; below 0: more went back than was paid.
+        """What the charge shows as not refunded yet, minor units; negative if over-refunded.
 
-        What it lists as pending is on its way, whether or not its sum holds it already.
+        Refunds that it lists as pending count as refunded, also if its sum does not include them.
         """
         alive = (
             one
@@ -108,9 +109,9 @@ class ListedCharge:
     """A payment in the processor's list.
 
     Attributes:
-        refunded: what it says was refunded in all, minor units; ``None`` if it does not say that,
-            or not in a form that can be read.
-        processor_refunds: ids of the refunds that it lists, but for those that failed; none if it
+        refunded: what the list says was refunded in all, minor units; ``None`` if it does not say
+            so, or not in a form that can be read.
+        processor_refunds: ids of the refunds that it lists, without those that failed; empty if it
             lists none in a form that can be read.
     """
 
@@ -120,7 +121,7 @@ class ListedCharge:
 
     @classmethod
     def of(cls, charge: Charge) -> "ListedCharge":
-        """The charge as the list has it."""
+        """The charge as an entry of the list."""
         listed = charge.processor_refunds or ()
         alive = tuple(one.id for one in listed if one.status is not ProcessorRefundStatus.FAILED)
         return cls(charge.id, charge.refunded, alive)

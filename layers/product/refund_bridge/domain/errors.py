@@ -1,4 +1,4 @@
-"""What can go wrong, as callers are told of it.
+"""The errors that callers are told, as the contract names them.
 
 ::
 
@@ -32,7 +32,7 @@
     └── OutcomeUnknownError               500 internal_error           outcome: unknown
 
 Each class says whether it is final and whether it promises that nothing moved. The codes are the
-contract's; which HTTP status says them stands in ``http/answers.py``.
+contract's; their HTTP statuses are in ``http/answers.py``.
 """
 
 from collections.abc import Mapping
@@ -47,10 +47,11 @@ class RefundBridgeError(Exception):
 
     Attributes:
         code: the contract's machine-readable code.
-        final: whether to ask for the same refund again comes to the same, so that no waiting helps.
-        moved_nothing: whether it promises that nothing moved; else nothing is known of the refund.
+        final: whether the same request would fail again, so that waiting does not help.
+        moved_nothing: whether the error promises that no money moved; if not, it is not known.
         message: one sentence for a person.
-        param: which part of the request it is about, in Stripe's words; ``None``: no single one.
+        param: the part of the request that the error is about, as Stripe writes it; ``None``: no
+            single part.
         details: facts that help to act; never a secret, never a customer's data.
         retry_after_s: seconds after which the same call may be worth repeating, if it may.
     """
@@ -88,7 +89,7 @@ class InvalidRequestError(RefundBridgeError):
 
     @classmethod
     def at(cls, path: str, reason: str, message: str) -> Self:
-        """One that is about one thing."""
+        """The error for one wrong member of the request."""
         return cls(message, details={"fields": [{"path": path, "reason": reason}]})
 
 
@@ -107,7 +108,7 @@ class IdempotencyKeyReusedError(RefundBridgeError):
 
 
 class KeyInUseError(RefundBridgeError):
-    """Another call is sending this very refund right now."""
+    """Another call is sending this refund right now."""
 
     code = "idempotency_key_in_use"
 
@@ -183,7 +184,7 @@ class PaymentLinkConflictError(RefundBridgeError):
 
 
 class PaymentNotRefundableError(RefundBridgeError):
-    """Never captured, canceled, failed, or nothing left."""
+    """The payment was never captured, was canceled or has failed, or nothing is left to refund."""
 
     code = "payment_not_refundable"
     final = moved_nothing = True
@@ -197,7 +198,7 @@ class PaymentBusyError(RefundBridgeError):
 
 
 class RefundAmountExceededError(RefundBridgeError):
-    """More than remains refundable."""
+    """The amount exceeds the refundable balance."""
 
     code = "refund_amount_exceeded"
     final = moved_nothing = True
@@ -213,7 +214,7 @@ class CurrencyMismatchError(RefundBridgeError):
 
 
 class AmountRefusedError(RefundBridgeError):
-    """An amount that the processor or Stripe cannot be told exactly."""
+    """The amount cannot be written exactly for the processor or for Stripe."""
 
     code = "amount_not_representable"
     final = moved_nothing = True
@@ -221,14 +222,14 @@ class AmountRefusedError(RefundBridgeError):
 
 
 class RefundRejectedError(RefundBridgeError):
-    """The processor refused; final, and the key is spent."""
+    """The processor refused finally; the key cannot be used again."""
 
     code = "refund_rejected"
     final = moved_nothing = True
 
 
 class AttemptsSpentError(RefundBridgeError):
-    """Every attempt allowed under this key certainly moved nothing; the key is spent."""
+    """All attempts allowed under this key moved no money; the key cannot be used again."""
 
     code = "refund_rejected"
     final = moved_nothing = True
@@ -263,14 +264,14 @@ class StripeUnavailableError(RefundBridgeError):
 
 
 class KeysUnavailableError(RefundBridgeError):
-    """What tells who calls cannot be read now; nothing was looked at and nothing was executed."""
+    """The caller cannot be identified, as keys or salts cannot be read; nothing was executed."""
 
     code = "service_unavailable"
     moved_nothing = True
 
 
 class OutcomeUnknownError(RefundBridgeError):
-    """Whether the refund was accepted cannot be said now: repeat with the same key."""
+    """It is not known whether the refund was accepted: repeat with the same key."""
 
     code = "internal_error"
 
@@ -279,7 +280,7 @@ class OutcomeUnknownError(RefundBridgeError):
 
 
 def final_codes() -> frozenset[str]:
-    """The codes of what is final."""
+    """The codes of the errors that are final."""
     return frozenset(error.code for error in RefundBridgeError.__subclasses__() if error.final)
 
 

@@ -1,8 +1,8 @@
-"""What a charge's refunds say about one of ours whose outcome is unknown: pure.
+"""Decides by a charge's refunds what became of one of ours whose outcome is unknown. Pure.
 
-A processor refund that shows which instruction made it is certainly ours or certainly not. HitPay's
-refund carries no reference of ours, so there it is recognised by elimination: it is on our charge,
-has our amount and currency, was not there before we sent, and belongs to nobody else.
+If a processor refund shows which instruction made it, it is certainly ours or certainly not ours.
+HitPay's refunds carry no reference of ours. There a refund is recognised by elimination: it is on
+our charge, has our amount and currency, was not there before we sent, and no other refund has it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,27 +12,28 @@ from typing import Final
 from refund_bridge.domain.charge import Charge, ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.refund import Refund
 
-# Provider times are whole seconds in two time zones, from clocks that are not ours.
+# The provider's times are whole seconds, in two time zones, and its clocks differ from ours.
 CLOCK_TOLERANCE_MS: Final = 300_000
 TAKEN: Final = "another refund has what our instruction moved"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Exactly one processor refund can be ours, so it is."""
+    """Exactly one processor refund can be ours, so it is ours."""
 
     processor_refund: ProcessorRefund
 
 
 @dataclass(frozen=True, slots=True)
 class NoneYet:
-    """No processor refund can be ours; not found yet is not failed."""
+    """No processor refund can be ours yet; the refund has not failed by that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """More than one can be ours, or one that may be older than our attempt, or nobody can tell: for
-    a person.
+    """It cannot be told which processor refund is ours: a person decides.
+
+    For example, more than one can be ours, or one may be older than our attempt.
     """
 
     reason: str
@@ -41,19 +42,22 @@ class Ambiguous:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """The charge does not list its refunds in a form that can be read: no look-up at all."""
+    """The charge does not list its refunds in a form that can be read: not a conclusive check."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyNotShown:
-    """The processor keeps our key, and does not show what became of it: no look-up at all."""
+    """The processor keeps our key but does not show its refund: not a conclusive check."""
 
 
 Verdict = Found | NoneYet | Ambiguous | Unreadable | KeyNotShown
 
 
 def stands_for(processor_refund: ProcessorRefund, refund: Refund) -> bool:
-    """Whether a look-up shows the processor refund that the refund is bound to, and no other."""
+    """Whether this is the processor refund that the refund is bound to, as it was asked for.
+
+    Id, payment, amount, currency and (for an unlinked refund) payment method must be the same.
+    """
     return (
         processor_refund.id == refund.processor_refund_id
         and processor_refund.payment_id.casefold() == (refund.refunded_payment or "").casefold()
@@ -68,7 +72,7 @@ def _goes_to_its_method(processor_refund: ProcessorRefund, refund: Refund) -> bo
 
 
 def can_stand_for(processor_refund: ProcessorRefund, refund: Refund) -> bool:
-    """Whether it is what the refund was to move, wherever the refund is bound to."""
+    """As ``stands_for``, but for any processor refund id: whether it is what was asked for."""
     return stands_for(processor_refund, replace(refund, processor_refund_id=processor_refund.id))
 
 
@@ -79,17 +83,18 @@ def is_made_by(processor_refund: ProcessorRefund, refund_id: str | None) -> bool
 
 
 def of_our_instruction(refund: Refund, processor_refund: ProcessorRefund) -> Verdict:
-    """What it means that the processor shows this as what our instruction came to."""
+    """The verdict if the processor shows this processor refund under our instruction's key."""
     if can_stand_for(processor_refund, refund):
         return Found(replace(processor_refund, instruction_id=refund.id))
     return Ambiguous("the processor shows another refund under our key", (processor_refund.id,))
 
 
 def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict:
-    """What ``charge`` says of ``refund``; ``claimed`` maps processor refunds to their owners.
+    """Decide by ``charge`` what became of ``refund``.
 
-    With a snapshot of the charge from before sending, what is in it is older than our attempt.
-    Without one, only the processor refund's time can tell, and not exactly.
+    ``claimed`` maps processor refunds to the refunds that own them. If the refund has a snapshot
+    from before it was sent, everything in the snapshot is older than our attempt. Without one, only
+    the times of processor refunds can tell, and not exactly.
     """
     if charge.processor_refunds is None:
         return Unreadable()
@@ -100,7 +105,7 @@ def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict
         and claimed.get(processor_refund.id, refund.id) != refund.id
     ]
     if taken:
-        # As after a restore: imported when nobody here knew of our instruction.
+        # As after a restore: it was imported while the ledger did not know our instruction.
         return Ambiguous(TAKEN, _ids_of(taken))
     candidates = alike(refund, charge.processor_refunds, claimed)
     made = [
@@ -120,10 +125,10 @@ def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict
 def alike(
     refund: Refund, processor_refunds: Sequence[ProcessorRefund], claimed: Mapping[str, str]
 ) -> list[ProcessorRefund]:
-    """The processor refunds that can be the refund's: not there before, and nobody else's.
+    """The processor refunds that can be this refund's: not listed before, and not another's.
 
-    They are of its amount, or show that its instruction made them, whatever they moved. One that
-    failed and does not show the instruction tells nothing: it may be anybody's.
+    They have its amount, or they show that its instruction made them (with any amount). A failed
+    one that shows no instruction is left out: anybody may have made it.
     """
     return [
         processor_refund
@@ -142,7 +147,7 @@ def alike(
 
 
 def is_its_amount(processor_refund: ProcessorRefund, refund: Refund) -> bool:
-    """Whether the processor refund moved just what the refund was to move."""
+    """Whether the processor refund has the refund's amount and currency."""
     return (processor_refund.money.amount, processor_refund.money.currency) == (
         refund.amount,
         refund.currency,
@@ -152,13 +157,16 @@ def is_its_amount(processor_refund: ProcessorRefund, refund: Refund) -> bool:
 def is_too_old(
     refund: Refund, processor_refund: ProcessorRefund, *, tolerance_ms: int = CLOCK_TOLERANCE_MS
 ) -> bool:
-    """Whether the processor refund is from before the refund was sent, whatever the clocks say."""
+    """Whether the processor refund is certainly from before the refund was sent.
+
+    ``tolerance_ms`` is how much the clocks may differ.
+    """
     made_ms = processor_refund.created_at_ms or processor_refund.refunded_at_ms
     return made_ms is not None and made_ms < _started_ms(refund) - tolerance_ms
 
 
 def _started_ms(refund: Refund) -> int:
-    # A provider's whole second may have begun before the millisecond at which we started.
+    # The provider gives whole seconds, so its time may seem up to a second earlier than ours.
     return (refund.started_at_ms or refund.created_at_ms) // 1000 * 1000
 
 
@@ -187,5 +195,5 @@ def _only(candidates: list[ProcessorRefund]) -> Verdict:
 
 
 def _ids_of(processor_refunds: list[ProcessorRefund]) -> tuple[str, ...]:
-    """As many as a line of history has room for."""
+    """Their ids, at most as many as a history entry has room for."""
     return tuple(processor_refund.id for processor_refund in processor_refunds[:10])

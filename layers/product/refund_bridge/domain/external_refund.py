@@ -1,4 +1,4 @@
-"""A processor refund that somebody else made, as a refund of its own: pure."""
+"""Imports an external refund: makes a refund of our own kind from a processor refund. Pure."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -22,12 +22,12 @@ ACTOR: Final = "refund-bridge"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Import:
-    """What is known where a processor refund is imported.
+    """Imports the external refunds of one payment.
 
     Attributes:
-        payment_intent: the PaymentIntent that a payment of Stripe's own belongs to, if any.
-        since_ms: when this stage began to look, less a day. What succeeded before then may have
-            been told to Stripe by whoever made it, so it is not owed.
+        payment_intent: the PaymentIntent of a payment that Stripe itself took, if any.
+        since_ms: when this stage began to watch the processor, less a day. Those who made a refund
+            that succeeded before then may have told Stripe of it, so its report is not due.
     """
 
     stage: str
@@ -40,9 +40,10 @@ class Import:
     def refund_of(
         self, processor_refund: ProcessorRefund, *, contradicts: str | None = None
     ) -> Refund:
-        """The refund that stands for the processor refund, bound to it; its report is due if owed.
+        """The refund for this processor refund, bound to it, with its report due if it is owed.
 
-        It is due for settling at once, which rings when whoever made it had time to report it.
+        It is due for settling at once. Settling rings after the grace, in which those who made the
+        refund may report it themselves.
         """
         is_old = contradicts is None and self._is_old(processor_refund)
         why = Why(
@@ -91,7 +92,7 @@ class Import:
         return self.key.charge_id if self.key.is_stripes_own else self.payment_record or ""
 
     def _is_old(self, processor_refund: ProcessorRefund) -> bool:
-        """Whether it succeeded before then, by a clock that may be off and in any zone."""
+        """Whether it succeeded before ``since_ms``, whose day of margin covers clocks and zones."""
         at_ms = processor_refund.refunded_at_ms or processor_refund.created_at_ms
         return (
             processor_refund.status is ProcessorRefundStatus.SUCCEEDED
@@ -100,7 +101,7 @@ class Import:
         )
 
     def _not_owed(self, refund: Refund, processor_refund: ProcessorRefund) -> Report:
-        """Frozen all the same: a person may say that Stripe is owed it."""
+        """A report that is not due, with parameters: a person may still decide to report it."""
         parameters = None
         if refund.payment_record is not None:
             parameters = report_parameters(refund, processor_refund, at_ms=self.now_ms)
@@ -108,12 +109,12 @@ class Import:
 
 
 def made_ms(processor_refund: ProcessorRefund) -> int | None:
-    """When the processor says that the processor refund was made, Unix milliseconds."""
+    """When the processor refund was made, as the processor says; Unix milliseconds."""
     return processor_refund.created_at_ms or processor_refund.refunded_at_ms
 
 
 def is_importable(processor_refund: ProcessorRefund, currency: str) -> bool:
-    """Whether the processor refund moved money, or may yet, in the payment's currency."""
+    """Whether the processor refund moved money in the payment's currency, or still may."""
     return (
         processor_refund.status is not ProcessorRefundStatus.FAILED
         and processor_refund.money.amount > 0

@@ -1,8 +1,8 @@
-"""What a request said about a customer, as a digest: it can be compared, and not be read. Pure.
+"""Replaces what a request said about a customer by a digest: comparable, but not readable. Pure.
 
-A repeated key must still be told from another request under the same key, so what is forgotten
-leaves a digest. An e-mail or a national id can be guessed, so each digest has a salt of its own and
-takes a while: trying a billion guesses at one refund takes about a year of one processor.
+If a key comes again, we must still see whether the request is the same, so a digest is kept. An
+e-mail or a national id can be guessed. So each digest has its own salt and is slow to compute: a
+billion guesses at one refund take about a year of one CPU.
 """
 
 import hashlib
@@ -34,6 +34,6 @@ def digest_of(words: Words, salt: str) -> str:
 
 
 def is_of(digest: str, words: Words) -> bool:
-    """Whether ``digest`` is that of these very words."""
+    """Whether ``digest`` was made from exactly these words."""
     salt, _, _ = digest.rpartition(":")
     return hmac.compare_digest(digest, digest_of(words, salt))

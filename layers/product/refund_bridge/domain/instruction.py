@@ -1,4 +1,4 @@
-"""What a processor is asked to do, and what may become of that."""
+"""Instructions: what we ask a processor to do, and the possible outcomes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ from refund_bridge.domain.refund_request import PaymentMethodKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instruction:
-    """What the processor is asked to move.
+    """An instruction to refund a payment.
 
     Attributes:
-        listed_before: ids of the refunds that the payment listed before this instruction, whoever
-            made them; ``None``: it was not read, or lists none that can be read. Where the answer
-            names all refunds of the payment and not ours, the one that is not among these is ours.
-        repeated: whether an instruction of this ``refund_id`` may have arrived before. Only a
-            processor that dedupes by key is handed such an instruction.
+        listed_before: ids of all refunds that the payment listed before this instruction; ``None``:
+            the payment was not read, or lists none that can be read. If the answer names all
+            refunds of the payment and does not say which is ours, ours is the one not in this set.
+        repeated: whether the processor may already have received an instruction of this
+            ``refund_id``. Such an instruction is only sent to processors that dedupe by key.
     """
 
     refund_id: str
@@ -31,12 +31,13 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnlinkedInstruction:
-    """What the processor is asked to move to a customer, with no payment that it belongs to.
+    """An instruction to send money to a customer, without a payment.
 
     Attributes:
-        payment_method: where it goes, by the processor's id.
-        kind: what the caller says that the payment method is; ``None``: nothing.
-        customer: whose it is, in the processor's own members, such as ``hsid``; not shown.
+        payment_method: where the money goes, by the processor's id.
+        kind: the kind of payment method, as the caller says; ``None`` if the caller does not say.
+        customer: whose payment method it is, in the processor's own members, such as ``hsid``; not
+            shown.
         repeated: as in ``Instruction``.
     """
 
@@ -52,7 +53,7 @@ class UnlinkedInstruction:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The processor has the refund; amount, currency and payment (or method) are as asked."""
+    """The processor accepted the refund; amount, currency and payment (or method) are as asked."""
 
     processor_refund: ProcessorRefund
 
@@ -66,7 +67,7 @@ class Rejected:
         code: the processor's, or the adapter's, where there is one.
         details: amounts that the processor named, minor units: ``original_amount``,
             ``already_refunded``, ``remaining_refundable``, ``requested_refund``.
-        was_asked: whether the processor itself refused, so that it is there.
+        was_asked: whether the processor itself refused, so that it is certainly reachable.
     """
 
     message: str
@@ -89,8 +90,8 @@ class CredentialRefused(Aborted):
     """The processor does not accept the credential, so it executed nothing.
 
     Attributes:
-        replaced: whether the credential read anew is another one, so that sending the instruction
-            once more, at once, is of use. Whoever sends it checks the lease again before.
+        replaced: whether a new credential has been read, so that sending the instruction once more
+            at once may work. The caller checks the lease again before it sends.
     """
 
     replaced: bool = False

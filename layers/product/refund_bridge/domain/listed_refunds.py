@@ -1,4 +1,4 @@
-"""What a charge's list and sum say of its refunds: ours, others', or nobody can tell."""
+"""Compares a charge's list and sum of refunds with ours: which are ours, which are others'?"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,19 +17,22 @@ from refund_bridge.domain.state_machine import FREED, State
 
 
 def is_listed_otherwise(refund: Refund, key: PaymentKey, listed: Sequence[str]) -> bool:
-    """Whether the payment lists the refund that a processor refund names by another id.
+    """Whether the payment lists the refund's processor refund by another id than it is bound to.
 
-    If what it is bound to is listed as well, those are two: it was bound to somebody else's.
+    ``refund`` is the one whose instruction is shown by a listed processor refund that nobody has
+    claimed. If the id that it is bound to is listed as well, these are two processor refunds: the
+    refund was bound to one that others made.
     """
     bound_to = refund.processor_refund_id
     return bound_to is not None and bound_to not in listed and payment_key_of(refund) == key
 
 
 def ids_fit(charge: Charge, owners: Mapping[str, Refund], unlisted: Sequence[Refund]) -> bool:
-    """Whether the list names our successes by the ids that their instructions were answered with.
+    """Whether the list shows our succeeded refunds by the ids to which they are bound.
 
-    If one is not listed, though the sum says that it is there, or something of its amount is, what
-    is listed under an unknown id may be that very refund: then nobody can tell what others made.
+    ``unlisted`` are refunds of ours that the list does not name. If the charge's sum includes them
+    all the same, or an unknown id is listed with the amount of one of them, then the unknown id may
+    be that refund. In that case it cannot be told what others made.
     """
     unknown = {one.money.amount for one in charge.processor_refunds or () if one.id not in owners}
     amount = sum(moved_amount(one) for one in unlisted)
@@ -39,14 +42,14 @@ def ids_fit(charge: Charge, owners: Mapping[str, Refund], unlisted: Sequence[Ref
 
 
 def listed_in(seen: PaymentSnapshot) -> tuple[ProcessorRefund, ...]:
-    """What the charge lists; nothing if it was not read, or lists nothing that can be read."""
+    """The refunds that the charge lists; empty if it was not read or lists none readable."""
     shown = seen.charge.processor_refunds if seen.charge is not None else None
     return (shown or ())[:PROCESSOR_REFUNDS_MAX]
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What is listed under ids that are nobody's, minor units: others' perhaps."""
+    """Amounts listed under ids that no refund of ours has, in minor units: perhaps others'."""
 
     moved: int
     pending: int
@@ -55,10 +58,10 @@ class Beside:
 def beside_of(
     seen: PaymentSnapshot, owners: Mapping[str, Refund], unlisted: Sequence[Refund]
 ) -> Beside:
-    """What others made at least, where the list may name refunds of ours by other ids.
+    """The least that others refunded, if the list may name refunds of ours by other ids.
 
-    What is of the amount of one that is not listed may be that one. The rest is not ours, whatever
-    the sum says: a refund of ours may have moved since the list was read.
+    A listed refund with the amount of one of ours that is not listed may be that one. The rest is
+    not ours, whatever the sum says: a refund of ours may have moved after the list was read.
     """
     ours = Counter(moved_amount(one) for one in unlisted)
     moved = pending = 0
@@ -76,10 +79,10 @@ def beside_of(
 
 
 def with_sums(payment: Payment, seen: PaymentSnapshot, *, beside: Beside | None = None) -> Payment:
-    """The payment with what others refunded and cannot be imported, since it is only a sum.
+    """The payment with the sum of others' refunds that cannot be imported one by one.
 
-    A pending refund of ours is not in the processor's sum, so only what succeeded is ours there.
-    ``beside``: what is listed beside that sum, where it cannot be told what of it is ours.
+    A pending refund of ours is not in the processor's sum, so only our succeeded ones are taken off
+    it. ``beside``: the amounts of unknown ids in the list, if it cannot be told which are ours.
     """
     on_charge = None
     if seen.charge is not None:
@@ -92,20 +95,20 @@ def with_sums(payment: Payment, seen: PaymentSnapshot, *, beside: Beside | None 
 
 
 def bound_amount(refund: Refund) -> int:
-    """The amount of a refund that the processor has and that has not failed; 0 of any other."""
+    """The amount of a refund that is bound to a processor refund and has not failed; else 0."""
     is_bound = refund.processor_refund_id is not None and refund.state not in FREED
     return refund.amount if is_bound else 0
 
 
 def moved_amount(refund: Refund) -> int:
-    """The amount of a refund that succeeded, taken back or not; 0 of any other."""
+    """The amount of a refund that succeeded, even if it was taken back later; else 0."""
     return refund.amount if refund.state is State.SUCCEEDED else 0
 
 
 def snapshot_of(
     unclaimed: Sequence[ProcessorRefund], imports: Sequence[Refund], seen: PaymentSnapshot
 ) -> tuple[str, ...] | None:
-    """Ids that are listed and stand for no refund here; ``None``: nothing readable is listed."""
+    """Listed ids that belong to no refund of the ledger; ``None``: nothing readable is listed."""
     if seen.charge is None or seen.charge.processor_refunds is None:
         return None
     imported = {refund.processor_refund_id for refund in imports}

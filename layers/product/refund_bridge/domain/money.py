@@ -1,6 +1,6 @@
 """Amounts: integers in a currency's minor unit, and the decimal strings that processors read.
 
-One table of exponents for the whole product, Stripe's
+The whole product uses one table of exponents, which is Stripe's
 (https://docs.stripe.com/currencies, "zero-decimal", "three-decimal" and "special cases").
 """
 
@@ -16,8 +16,8 @@ ZERO_DECIMAL_CURRENCIES = frozenset({
 # fmt: on
 THREE_DECIMAL_CURRENCIES = frozenset({"bhd", "jod", "kwd", "omr", "tnd"})
 
-# Stripe takes these only in multiples: a three-decimal amount must end in 0, and ISK and UGX are
-# written with two decimals that are always 00 (https://docs.stripe.com/currencies, special cases).
+# Stripe takes these only in multiples: a three-decimal amount must end in 0, and amounts in ISK and
+# UGX have two decimals that are always 00 (https://docs.stripe.com/currencies, special cases).
 STEP_OF_THREE_DECIMALS = 10
 STEP_OF_WHOLE_UNITS = 100
 WHOLE_UNIT_CURRENCIES = frozenset({"isk", "ugx"})
@@ -25,15 +25,15 @@ WHOLE_UNIT_CURRENCIES = frozenset({"isk", "ugx"})
 # Stripe's amounts have at most twelve digits; nothing larger can be a real amount.
 AMOUNT_MAX = 999_999_999_999
 
-# More decimals, or an exponent further out, than any processor prints an amount with: beyond this a
-# short text such as 1E-99999999999 would make exact arithmetic unbounded.
+# More decimals, or a larger exponent, than any processor prints. Without this limit a short text
+# such as 1E-99999999999 would make exact arithmetic unbounded.
 PLACES_MAX = 40
 
 _CURRENCY = re.compile(r"[a-z]{3}", re.ASCII)
 
 
 class AmountNotRepresentableError(ValueError):
-    """An amount that cannot be told exactly at the boundary; it is refused, never rounded."""
+    """An amount cannot be written or read exactly; it is refused, never rounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def step_of(currency: str) -> int:
 
 
 def require_representable(money: Money) -> None:
-    """Refuse an amount that Stripe could not be told.
+    """Refuse an amount that Stripe does not take.
 
     Raises:
         AmountNotRepresentableError: the amount is not a multiple of the currency's step.

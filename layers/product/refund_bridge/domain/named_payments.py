@@ -1,4 +1,4 @@
-"""Which payments of processors metadata name, and what stands where such an id belongs. Pure."""
+"""Finds the processor payments that Stripe metadata name, and values that are no such ids. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,17 +14,17 @@ _STRIPES: Final = {
     "pr_": "the id of a Stripe Payment Record",
     "in_": "the id of a Stripe Invoice",
 }
-# As any processor's; nothing that means something in a URL or in the ledger's keys is among these.
+# Fits every processor's ids. It has no character with a meaning in URLs or in the ledger's keys.
 _PAYMENT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class NamedPayment:
-    """An id that stands where a processor's payment is named.
+    """A value in a field that should name a processor's payment.
 
     Attributes:
-        field: where it stands, as a path in the Stripe object.
-        looks_like: what it is instead of a payment's id; ``None`` if it may be one.
+        field: the field, as a path in the Stripe object.
+        looks_like: what the value is instead of a payment's id; ``None`` if it may be one.
     """
 
     processor: str
@@ -34,13 +34,13 @@ class NamedPayment:
 
     @property
     def told(self) -> dict[str, str]:
-        """For an error's details."""
+        """The field and its value, for an error's details."""
         what = {} if self.looks_like is None else {"looks_like": self.looks_like}
         return {"field": self.field, "value": self.id, **what}
 
 
 def named_in(metadata: Mapping[str, str], processors: Sequence[str]) -> Iterator[NamedPayment]:
-    """What the metadata name: of each processor the payment id before the charge id."""
+    """The payments that metadata name: for each processor its payment id, then its charge id."""
     for name in processors:
         for key in (f"{name}_payment_id", f"{name}_charge_id"):
             if value := metadata.get(key):
@@ -48,7 +48,7 @@ def named_in(metadata: Mapping[str, str], processors: Sequence[str]) -> Iterator
 
 
 def referenced_by(record: PaymentRecord, processor: str) -> NamedPayment | None:
-    """What the record's payment reference names, at the processor where it is looked up."""
+    """The payment that the record's payment reference names, if read at ``processor``."""
     value = record.payment_reference
     if not value:
         return None
@@ -56,7 +56,7 @@ def referenced_by(record: PaymentRecord, processor: str) -> NamedPayment | None:
 
 
 def looks_like(value: str) -> str | None:
-    """What a value is that cannot be a processor's payment id; ``None`` if it can."""
+    """What the value is, if it cannot be a processor's payment id; ``None`` if it can be one."""
     if value != value.strip():
         return "an id with blanks around it"
     if "://" in value:
@@ -68,7 +68,7 @@ def looks_like(value: str) -> str | None:
 
 
 def ids_named_by(record: PaymentRecord, processor: str) -> list[NamedPayment]:
-    """The ids that may be that of the record's payment, in the order in which they are tried."""
+    """The ids that may name the record's payment, in the order in which to try them."""
     named = [*named_in(record.metadata, (processor,)), referenced_by(record, processor)]
     return [one for one in named if one is not None and one.looks_like is None]
 
@@ -76,9 +76,9 @@ def ids_named_by(record: PaymentRecord, processor: str) -> list[NamedPayment]:
 def not_linked(
     record: PaymentRecord, names: Sequence[str], set_up: Sequence[str]
 ) -> PaymentNotLinkedError:
-    """What is missing, and what stands where it belongs.
+    """The error for a record that names no payment; it says what is wrong in which field.
 
-    ``names`` are the processors that metadata may name, ``set_up`` those that there are here.
+    ``names`` are the processors that metadata may name, ``set_up`` those that are set up here.
     """
     named = [*named_in(record.metadata, names), referenced_by(record, "")]
     wrong = [one for one in named if one is not None and one.looks_like is not None]

@@ -1,6 +1,6 @@
-"""From the processor's answer to the refund's next state: pure, and the only such place.
+"""Computes the refund's next state from the processor's answer. Pure, and the only such place.
 
-What is not final is due for settling at once (``next_check_ms``): the next run takes it up.
+A refund that is not final is due for settling at once (``next_check_ms``): the next run takes it.
 """
 
 from collections.abc import Mapping
@@ -18,24 +18,24 @@ from refund_bridge.domain.report import Report, ReportCause, ReportParameters
 from refund_bridge.domain.state_machine import Event, ReportEvent, ReportState, State
 from refund_bridge.domain.transitions import Why, noted, report_transition, transition
 
-# The reporter is rung for at once and usually done within seconds; before that, looking is idle.
+# The reporter is woken at once and is usually done within seconds; checking earlier is pointless.
 RING_CHECK_MS: Final = 15_000
-# A doorbell counts as unheard after a settle interval, so a look that stands until then is as good;
-# and every other time would be two more writes to the index of what is due.
+# A doorbell counts as unheard after a settle interval. A check that is planned up to then is kept,
+# because to change its time would cost two more writes to the index of what is due.
 RING_CHECK_MS_MAX: Final = 75_000
 ABORTED_CODE: Final = "processor_unavailable"
 ABORTED_MESSAGE: Final = "The processor could not be asked; nothing was executed."
-# The cause of a line that says that the processor shows a success again that it had taken back.
+# The cause of a history entry: the processor shows a success again that it had taken back.
 RESTORED: Final = "restored"
-# Evidence is for reading, and a line of history is bounded.
+# A reason in a history entry is cut to this length: people read it, and entries are bounded.
 REASON_MAX: Final = 300
 
 
 def after_outcome(refund: Refund, outcome: Outcome, *, at_ms: int, actor: str) -> Refund:
     """The refund after the answer to its own call; unchanged if the answer tells nothing new.
 
-    An answer that comes after settling has moved the refund to ``unknown`` or ``review`` is still
-    the best evidence there is, so it moves the refund on from there.
+    If the answer comes after settling has moved the refund to ``unknown`` or ``review``, it is
+    still the best evidence, so it moves the refund on from there.
     """
     match outcome:
         case Accepted(processor_refund):
@@ -43,8 +43,8 @@ def after_outcome(refund: Refund, outcome: Outcome, *, at_ms: int, actor: str) -
                 refund, processor_refund, at_ms=at_ms, cause="accepted", actor=actor
             )
         case Rejected() | Aborted() if refund.repeats:
-            # What became of the first instruction says nothing of the one that was handed over
-            # since.
+            # The instruction was sent again meanwhile; a refusal of the first one does not tell
+            # whether the second one was executed.
             return refund
         case Rejected(message, status, code, details):
             failure = Failure(
@@ -80,9 +80,9 @@ def after_processor_refund(
 ) -> Refund:
     """The refund bound to ``processor_refund``, in the state that the processor refund is in.
 
-    A success is entered together with the report that it owes, its parameters frozen, whatever the
-    refund was thought to be before: the money has moved. A failure in the very answer that accepted
-    the refund is first kept as pending: the next look decides.
+    "Succeeded" and "Stripe must be told" are set together, with the report's parameters frozen. The
+    refund's earlier state does not matter: the money has moved. If the answer to the sending call
+    itself shows a failure, the refund is first kept as pending: the next check decides.
     """
     why = _why(at_ms, cause, actor, evidence_of(processor_refund))
     bound: dict[str, Any] = {
@@ -109,18 +109,18 @@ def after_processor_refund(
         )
         return transition(refund, Event.FAIL, why, failure=failure, next_check_ms=None, **bound)
     if refund.state in (State.PENDING, State.REVIEW):
-        # A review that is bound waits for its processor refund's end, as a pending refund does.
+        # A bound refund in review waits for its processor refund's end, as a pending one does.
         return replace(refund, next_check_ms=at_ms, **bound)
     return transition(refund, Event.PEND, why, next_check_ms=at_ms, **bound)
 
 
 def _fee_known_of(refund: Refund, processor_refund: ProcessorRefund) -> Money | None:
-    """What was said of this processor refund's fee once, where this answer leaves it out."""
+    """The fee of this processor refund that is stored already, for answers that leave it out."""
     return refund.fee if refund.processor_refund_id == processor_refund.id else None
 
 
 class News(StrEnum):
-    """What the processor shows of a refund's processor refund that the ledger does not know yet."""
+    """What is new in a processor refund, compared with the refund in the ledger."""
 
     ENDED = "ended"
     TAKEN_BACK = "taken_back"
@@ -129,12 +129,12 @@ class News(StrEnum):
 
     @property
     def contradicts(self) -> bool:
-        """Whether the processor had said otherwise, so that one look is not enough to believe."""
+        """Whether the processor said otherwise before, so that one check is not enough."""
         return self is not News.ENDED
 
 
 def news_of(refund: Refund, processor_refund: ProcessorRefund) -> News | None:
-    """What a processor refund that is bound to the refund, or shows its instruction, tells anew."""
+    """What is new in a processor refund that is bound to the refund or shows its instruction."""
     match refund.state, processor_refund.status:
         case (
             State.PENDING | State.REVIEW,
@@ -156,7 +156,7 @@ def news_of(refund: Refund, processor_refund: ProcessorRefund) -> News | None:
 def after_news(
     refund: Refund, processor_refund: ProcessorRefund, *, at_ms: int, cause: str, actor: str
 ) -> Refund:
-    """The refund after what ``news_of`` tells, which is something."""
+    """The refund after what ``news_of`` found; only if it found something."""
     match news_of(refund, processor_refund):
         case News.TAKEN_BACK:
             return taken_back(refund, processor_refund, at_ms=at_ms, actor=actor)
@@ -171,10 +171,11 @@ def after_news(
 def taken_back(
     refund: Refund, processor_refund: ProcessorRefund, *, at_ms: int, actor: str
 ) -> Refund:
-    """The succeeded refund whose money the processor took back.
+    """Mark a succeeded refund as taken back: the processor shows it as failed now.
 
-    Stripe cannot un-report, so the refund stays ``succeeded`` and its amount is not given back:
-    paying again is a person's decision. A report that was never sent is canceled.
+    A report to Stripe cannot be undone, so the refund stays ``succeeded`` and its amount stays
+    reserved: whether to refund again is a person's decision. A report that was never sent is
+    canceled.
     """
     why = _why(at_ms, TAKEN_BACK, actor, evidence_of(processor_refund))
     report = refund.report
@@ -188,9 +189,9 @@ def taken_back(
 def restored(
     refund: Refund, processor_refund: ProcessorRefund, *, at_ms: int, actor: str
 ) -> Refund:
-    """The refund that the processor had taken back, and shows as succeeded again.
+    """Mark a refund as succeeded again that the processor had taken back.
 
-    A report that was canceled or waived meanwhile is owed again.
+    If its report was canceled or waived meanwhile, it becomes due again.
     """
     why = _why(at_ms, RESTORED, actor, evidence_of(processor_refund))
     seen = replace(noted(refund, why), late_failure_at_ms=None, handled_at_ms=None)
@@ -208,14 +209,15 @@ def owing_report(
 ) -> Refund:
     """The succeeded refund with its report due.
 
-    One that leads to no Payment Record has failed to be reported, so that a person looks for the
-    record; but an unlinked refund that names none is unchanged, and of a payment that Stripe took
-    there is nothing to report: settling only looks after it. A refund of ours is rung for by
-    whoever writes this; what others made is left to settling, since they may be about to report it
-    themselves.
+    There are exceptions. If the refund has no Payment Record, its report fails, so that a person
+    finds the record; but an unlinked refund that names no record is unchanged. For a payment that
+    Stripe itself took nothing is reported: settling only checks the refund later.
 
-    ``standing_check_ms`` is when settling was going to look at it before it succeeded; that look is
-    kept, if it is in time to see whether the doorbell was heard.
+    For a refund of ours the caller rings after writing it. For an external refund settling rings
+    later, because others may still report it themselves.
+
+    ``standing_check_ms`` is when settling was going to check the refund before it succeeded; that
+    time is kept if it is right to find out whether the doorbell was heard.
     """
     if refund.is_stripes_own:
         return replace(refund, next_check_ms=why.at_ms + RING_CHECK_MS)
@@ -225,7 +227,7 @@ def owing_report(
     frozen = before.parameters
     if frozen is None or frozen.payment_record != refund.payment_record:
         frozen = report_parameters(refund, processor_refund, at_ms=why.at_ms)
-    # What Stripe was asked before, if it was, stays known: then the reference alone decides.
+    # Earlier attempts to tell Stripe stay counted: if there were any, the reference alone decides.
     asked = Report(
         attempts=before.attempts,
         epoch=before.epoch + int(before.was_sent),
@@ -243,7 +245,7 @@ def owing_report(
 
 
 def report_at_birth(key: PaymentKey) -> Report:
-    """Where the report of a new refund of that payment stands: of Stripe's own nothing is owed."""
+    """The report of a new refund of that payment; if Stripe took the payment, none is ever due."""
     return Report(cause=ReportCause.STRIPES_OWN) if key.is_stripes_own else Report()
 
 
@@ -255,10 +257,10 @@ def _ring_check_ms(standing_ms: int | None, at_ms: int) -> int:
 
 
 def of_its_payment(refund: Refund, payment: Payment) -> Refund:
-    """The refund with the record that books its payment now.
+    """The refund with the Payment Record that its payment has now.
 
-    It may be known only since the refund's import, or have been mended while the refund was thought
-    to have moved nothing.
+    The payment may have got its record after the refund was imported, or another record while the
+    refund was thought to have moved nothing.
     """
     if refund.payment_record == payment.payment_record:
         return refund
@@ -273,9 +275,9 @@ def booked_by(
     at_ms: int,
     actor: str,
 ) -> Refund:
-    """The refund of which it has become known only now which Payment Record books it.
+    """The refund with its Payment Record, which has become known only now.
 
-    One that has succeeded owes its report from now on.
+    If its report failed because there was no record, the report is due from now on.
     """
     linked = replace(refund, payment_record=payment_record, updated_at_ms=at_ms)
     if refund.report.state is not ReportState.FAILED or refund.late_failure_at_ms is not None:
@@ -308,7 +310,7 @@ def _not_linked(refund: Refund, why: Why) -> Refund:
 def report_parameters(
     refund: Refund, processor_refund: ProcessorRefund, *, at_ms: int
 ) -> ReportParameters:
-    """What Stripe will be told, in Unix seconds; the time of refund is never before its start."""
+    """What Stripe will be told; times in Unix seconds, the refund never before its initiation."""
     if refund.payment_record is None:
         raise ValueError(f"{refund.id} is booked by no Payment Record")
     moved_at_ms = processor_refund.refunded_at_ms or processor_refund.created_at_ms or at_ms

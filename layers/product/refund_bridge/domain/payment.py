@@ -1,4 +1,4 @@
-"""The arithmetic of one payment: what was captured, what is held, what may still be refunded.
+"""The arithmetic of one payment: what was captured, what is reserved, what is still refundable.
 
 Pure. Amounts are integers in the payment's minor unit. Every function returns the payment as it
 would be after the step; the ledger writes it together with the refund, in one transaction, and only
@@ -18,12 +18,12 @@ DOUBTFUL_MAX: Final = 50
 
 
 class SlotTakenError(Exception):
-    """Two refunds of one payment would both be unbound: a defect, never to be stored."""
+    """Another refund has the payment's slot; a payment never has two unbound refunds."""
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentKey:
-    """A payment's identity: the processor's name and the charge id as it spells it itself.
+    """A payment's identity: the processor's name, and the charge id as the processor spells it.
 
     For an unlinked refund, which has no payment, see ``unlinked_payment_key``.
     """
@@ -33,12 +33,12 @@ class PaymentKey:
 
     @property
     def is_unlinked(self) -> bool:
-        """Whether the processor knows no such payment."""
+        """Whether it stands only for unlinked refunds; the processor knows no such payment."""
         return self.charge_id.startswith(UNLINKED)
 
     @property
     def is_stripes_own(self) -> bool:
-        """Whether Stripe itself took it, so that nothing of it is ever told to Stripe."""
+        """Whether Stripe itself took the payment, so that its refunds are never reported."""
         return self.processor == STRIPE
 
 
@@ -49,27 +49,31 @@ class Payment:
     Attributes:
         payment_record: the Stripe Payment Record that books this charge; the two claim each other.
         captured: what the customer paid, minor units.
-        held: sum of all our refunds of it that moved money or may (imported ones included).
+        held: the amount reserved: the sum of all refunds in the ledger (imported ones included)
+            that moved money or may.
         moved: the part of ``held`` that succeeded.
-        foreign_in_book: what Stripe showed as refunded beyond all that may be ours, where the
-            charge was not read.
-        foreign_on_charge: what the processor showed as refunded beyond what of ours has moved,
-            where it lists no refunds.
-        slot: id of the one refund that may have a processor refund without a bound id.
+        foreign_in_book: what Stripe showed as refunded beyond all that may be ours, if the charge
+            was not read.
+        foreign_on_charge: what the processor showed as refunded beyond what of ours has moved, if
+            it lists no refunds.
+        slot: id of the one refund that may have moved money without being bound to a processor
+            refund.
         waiting: ids of the scheduled refunds that await their turn, in that order.
-        doubtful: ids of refunds that failed without evidence: should a processor refund turn up
-            after all, it may be one of these. The oldest come first, and are let go first.
+        doubtful: ids of refunds that failed without evidence: if a processor refund turns up later,
+            it may belong to one of these. Oldest first; beyond ``DOUBTFUL_MAX`` the oldest are
+            dropped.
         bound_amount: sum of our refunds that are bound to a processor refund which has not failed.
-        booked: sum of the refunds that are reported, whoever reported them.
-        report_due_count: reports owed but not confirmed.
-        report_due_amount: their sum.
+        booked: sum of the refunds that are reported, no matter who reported them.
+        report_due_count: the number of reports that are due.
+        report_due_amount: the sum of the reports that are due.
         report_failed_amount: sum of the reports that failed; Stripe may show them or not.
-        before_adoption: sum of what is older than this service and not reported as far as is known.
+        before_adoption: sum of the refunds that are older than this service and, as far as is
+            known, not reported.
         taken_back: the part of ``moved`` that the processor took back.
-        report_lease_until_ms: until when one worker has all reports of the payment to itself.
+        report_lease_until_ms: until when only one worker may report refunds of the payment.
         unexplained: what Stripe showed as refunded beyond ``booked`` and ``accepted_excess`` when
             its record was last read; ``None``: it was not read yet.
-        accepted_excess: what Stripe shows too much, and a person has accepted.
+        accepted_excess: what Stripe shows too much, as far as a person has accepted it.
         arrival: when the money of its refunds reaches the customer, if the processor says so.
     """
 
@@ -100,7 +104,7 @@ class Payment:
 
     @property
     def foreign(self) -> int:
-        """What others refunded and is known as a sum only: two views of it, the larger counts."""
+        """What others refunded and is known only as a sum: the larger of the two sums counts."""
         return max(self.foreign_in_book, self.foreign_on_charge)
 
     @property
@@ -110,26 +114,26 @@ class Payment:
 
     @property
     def is_over_refunded(self) -> bool:
-        """Whether more went back, or may have, than the customer paid."""
+        """Whether more was refunded, or may have been, than the customer paid."""
         return self.held + self.foreign > self.captured
 
     @property
     def is_unused(self) -> bool:
-        """Whether no refund of it moved money or still may, so that its link may be mended."""
+        """Whether no refund of it moved money or still may, so that its link may be replaced."""
         return not (self.held or self.slot or self.waiting)
 
     @property
     def refundable(self) -> int:
-        """What may still be asked for, minor units; never negative."""
+        """The refundable balance, minor units; never negative."""
         return self.refundable_beside(0)
 
     def refundable_beside(self, already_held: int) -> int:
-        """What may still be refunded by a refund that holds ``already_held`` of it itself."""
+        """The refundable balance for a refund that has itself reserved ``already_held`` of it."""
         return max(0, self.captured - self.held - self.foreign + already_held)
 
     @property
     def refunded(self) -> int:
-        """What went back to the customer, as far as is known."""
+        """What was refunded to the customer, as far as is known."""
         return self.moved + self.foreign
 
     @property
@@ -141,9 +145,9 @@ class Payment:
 
 
 def unlinked_payment_key(processor: str, named: str) -> PaymentKey:
-    """What stands for the payment of unlinked refunds that have none.
+    """The key of the ledger's payment for unlinked refunds that belong to no charge.
 
-    ``named`` is the Payment Record that they are reported to, else the one refund itself.
+    ``named`` is the id of the Payment Record that they are reported to, else that of the refund.
     """
     return PaymentKey(processor, f"{UNLINKED}{named}")
 
@@ -156,8 +160,8 @@ def payment_key_of(refund: Refund) -> PaymentKey:
 def follow(payment: Payment, before: Refund | None, after: Refund) -> Payment:
     """The payment after one of its refunds went from ``before`` to ``after``.
 
-    All of the bookkeeping hangs on this one function, so that holding, freeing, binding and
-    reporting can neither be forgotten nor be done twice: each counter follows from the two states.
+    This function does all of the bookkeeping. Each counter is computed from the two states, so that
+    reserving, releasing, binding and reporting can neither be forgotten nor be counted twice.
 
     Raises:
         SlotTakenError: another refund has the slot that ``after`` needs.
@@ -182,15 +186,16 @@ def follow(payment: Payment, before: Refund | None, after: Refund) -> Payment:
 
 
 def learn_arrival(payment: Payment, arrival: Arrival | None) -> Payment:
-    """The payment with what the processor says of its method now; nothing said changes nothing."""
+    """The payment with the arrival that the processor says now; unchanged if it says none."""
     return payment if arrival is None else replace(payment, arrival=arrival)
 
 
 def recounted(payment: Payment, refunds: Sequence[Refund]) -> Payment | None:
-    """The payment with what Stripe is told counted anew; ``refunds`` are all of it.
+    """The payment with the sums of what Stripe was told counted anew from all of its ``refunds``.
 
-    A former release counted what is older than this service as booked. ``None``: the refunds are
-    not those that the payment holds, so they were not read at one moment, or not all of them.
+    This is needed because a former release counted refunds older than this service as booked.
+    ``None``: the refunds do not add up to the reserved amount, so some are missing or they were not
+    read at one moment.
     """
     if sum(_held(refund) for refund in refunds) != payment.held:
         return None
@@ -203,11 +208,12 @@ def recounted(payment: Payment, refunds: Sequence[Refund]) -> Payment | None:
 
 
 def learn_foreign(payment: Payment, *, in_book: int | None, on_charge: int | None) -> Payment:
-    """The payment with what others refunded and is known as a sum only, minor units, as just read.
+    """The payment with the sums of others' refunds as just read, in minor units.
 
-    ``on_charge`` is what the processor shows beyond the refunds that are known here (0 where it
-    lists them, so that each has a refund of its own); ``None``: the charge was not read. Then
-    ``in_book``, all that Stripe shows as refunded, tells of others what no refund of ours explains.
+    ``on_charge`` is what the processor shows beyond the refunds that the ledger knows (0 if it
+    lists its refunds, because then each is imported); ``None``: the charge was not read. In that
+    case ``in_book``, all that Stripe shows as refunded, is used: what no refund of ours explains
+    was made by others.
     """
     if in_book is not None:
         gap = in_book - payment.booked - payment.accepted_excess
@@ -216,8 +222,9 @@ def learn_foreign(payment: Payment, *, in_book: int | None, on_charge: int | Non
         return replace(payment, foreign_on_charge=max(0, on_charge), foreign_in_book=0)
     if in_book is None:
         return payment
-    # What is reported is ours. Whether Stripe's sum holds what is due, failed or old is not known:
-    # so these may be somebody else's, but what was surely somebody else's before still is.
+    # What is reported is ours. It is not known whether Stripe's sum includes refunds whose report
+    # is due or failed, or that are older than this service. So that part may be others'; but what
+    # was certainly others' before still is.
     perhaps = in_book - payment.booked - payment.accepted_excess
     open_reports = payment.report_due_amount + payment.report_failed_amount
     surely = perhaps - open_reports - payment.before_adoption
@@ -276,7 +283,7 @@ def _slot(payment: Payment, after: Refund) -> str | None:
 
 
 def _waiting(payment: Payment, before: Refund | None, after: Refund) -> tuple[str, ...]:
-    """In order of acceptance; one that was deferred in the middle of its turn stays first."""
+    """The waiting refunds, in order of acceptance; one deferred during its turn comes first."""
     if after.state is not State.REQUESTED:
         return tuple(waiting for waiting in payment.waiting if waiting != after.id)
     if after.id in payment.waiting:
@@ -294,5 +301,5 @@ def _doubtful(payment: Payment, before: Refund | None, after: Refund) -> tuple[s
 
 
 def revision_after(before: Refund | Payment | None) -> int:
-    """The revision that the ledger gives to what replaces ``before``."""
+    """The revision that the ledger gives to the item that replaces ``before``."""
     return 1 if before is None else before.revision + 1

@@ -32,7 +32,7 @@ class PaymentRecord:
 
 
 class InvoicePaymentKind(StrEnum):
-    """By what an invoice was paid, in Stripe's words."""
+    """The kind of object that paid an invoice, in Stripe's words."""
 
     PAYMENT_RECORD = "payment_record"
     PAYMENT_INTENT = "payment_intent"
@@ -44,9 +44,9 @@ class InvoicePayment:
     """A paid payment of an invoice.
 
     Attributes:
-        id: of the object that ``kind`` says.
-        amount_paid: what of it went into this invoice, minor units; ``None`` if Stripe does not
-            say.
+        id: the id of the object of that ``kind``.
+        amount_paid: how much of it went into this invoice, minor units; ``None`` if Stripe does
+            not say.
     """
 
     kind: InvoicePaymentKind
@@ -59,11 +59,11 @@ class StripeReference:
     """A PaymentIntent or an Invoice, as far as it leads to a Payment Record.
 
     Attributes:
-        payment_record: the record that Stripe itself names: as it is now, or only its id.
+        payment_record: the record that Stripe itself names: the whole record, or only its id.
         captured_charge: the id of the charge by which Stripe itself captured money for it.
-        authorised_charge: the id of the charge of which Stripe itself has captured nothing yet.
+        authorised_charge: the id of Stripe's own charge that is authorised but not captured yet.
         payments: the invoice's paid payments.
-        has_more_payments: whether there are others that were not shown.
+        has_more_payments: whether the invoice has more payments than were shown.
     """
 
     id: str

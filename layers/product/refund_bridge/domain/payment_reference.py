@@ -1,4 +1,4 @@
-"""What names a payment at Stripe: what a refund is asked of, or what is only to be read."""
+"""How a request names a payment at Stripe, to refund it or only to read it."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from refund_bridge.domain.refund_request import ReferenceType, RefundRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentReference:
-    """A payment as somebody names it, and what they take for granted of it.
+    """A payment as the caller names it, with the facts about it that the caller states.
 
     Attributes:
-        id: of Stripe's object of that kind; for a payment method, of the Payment Record that the
-            unlinked refund is reported to.
-        charge: Stripe's charge, where it is named beside its PaymentIntent.
-        processor: who took the payment, where that is said.
-        amount, currency: of the refund, where one is asked for: minor units.
+        id: the id of Stripe's object of that kind; for a payment method, the id of the Payment
+            Record that the unlinked refund is reported to.
+        charge: Stripe's charge, if it is named beside its PaymentIntent.
+        processor: the processor that took the payment, if it is named.
+        amount, currency: of the refund, if one is asked for; minor units.
     """
 
     kind: ReferenceType
@@ -26,7 +26,7 @@ class PaymentReference:
 
     @property
     def is_unlinked(self) -> bool:
-        """Whether the money goes to a payment method, whatever payment it is reported for."""
+        """Whether the money goes to a payment method, even if it is reported for a payment."""
         return self.kind is ReferenceType.PAYMENT_METHOD
 
 

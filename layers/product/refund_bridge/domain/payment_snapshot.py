@@ -8,7 +8,7 @@ from refund_bridge.domain.payment import PaymentKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentSnapshot:
-    """A payment as it was just seen, as far as the ledger's bookkeeping goes.
+    """A payment as it was just seen, with what the ledger's bookkeeping needs.
 
     Attributes:
         payment_record: ``None`` if no Payment Record is known to book it.
@@ -29,10 +29,10 @@ class PaymentSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocatedPayment:
-    """What a request leads to, as Stripe and the processor showed it a moment ago.
+    """The payment that a request leads to, as Stripe and the processor have just shown it.
 
     Attributes:
-        seen: the payment; the two agree on it.
+        seen: the payment; Stripe and the processor agree on it.
         report_to: the Payment Record that a refund of it is reported to, if any.
     """
 

@@ -1,13 +1,13 @@
-"""Money to a payment method without, or past, the payment that it came from: who may, and how much.
+"""The rules for unlinked refunds (payouts): who may ask for them, and for how much.
 
-A refund returns money to where it came from, and never more than was paid. An unlinked one goes to
-a card or account that its caller names; without a payment nothing but these rules bounds it. So a
-stage sends none unless it says so, it has a route and a scope of its own, events may not ask
-for it unless that is said apart. What a day comes to is counted where its amount is reserved
-(``reserve.py``), in the same transaction.
+A normal refund returns money to where it came from, and never more than was paid. An unlinked one
+goes to a card or account that the caller names; without a payment, only these rules limit it. So a
+stage sends none unless its settings allow it, payouts have a route and a scope of their own, and
+events may ask for them only if another setting allows that. The sum of a day's payouts is counted
+where the amount is reserved (``reserve.py``), in the same transaction.
 
-A refund that the ledger knows is answered whatever is allowed by now; these rules are asked
-wherever something would be sent (``ExecuteRefund``), so also for one that ended ``aborted``.
+These rules are checked before anything is sent (``ExecuteRefund``), so also before an ``aborted``
+refund is sent again. Any other refund that the ledger knows is answered without them.
 """
 
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from refund_bridge.domain.errors import ForbiddenError, InvalidRequestError
 from refund_bridge.domain.refund_request import RefundRequest
 
 ROUTE: Final = "POST /v1/payouts"
-# What a request has only if it asks for one.
+# The members that only a request for a payout has.
 _MEMBERS: Final = ("payment_method", "customer")
 
 
 class UnlinkedRefunds(StrEnum):
-    """Which a stage sends: none, those that name a Payment Record besides, or any."""
+    """Which unlinked refunds a stage sends: none, those that name a Payment Record, or all."""
 
     OFF = "off"
     LINKED = "linked"
@@ -31,7 +31,7 @@ class UnlinkedRefunds(StrEnum):
 
 
 class AskedAt(StrEnum):
-    """Where a request came in."""
+    """The way by which a request came in."""
 
     REFUNDS = "refunds"
     PAYOUTS = "payouts"
@@ -40,11 +40,11 @@ class AskedAt(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutRules:
-    """What one stage allows.
+    """The unlinked refunds that one stage allows.
 
     Attributes:
-        by_events: whether events may ask.
-        amount_max: of one refund, minor units.
+        by_events: whether events may ask for them.
+        amount_max: the most of one refund, minor units.
     """
 
     unlinked: UnlinkedRefunds
@@ -52,10 +52,10 @@ class PayoutRules:
     amount_max: int
 
     def require_allowed(self, request: RefundRequest, asked_at: AskedAt) -> None:
-        """Refuse what this stage does not send.
+        """Refuse an unlinked refund that this stage does not send.
 
         Raises:
-            InvalidRequestError: it belongs to another route, or is too much.
+            InvalidRequestError: it belongs to another route, or its amount is too high.
             ForbiddenError: the stage sends no such refunds.
         """
         if not request.is_unlinked:
@@ -82,20 +82,20 @@ class PayoutRules:
 
 
 def require_payout(request: RefundRequest) -> None:
-    """Refuse what has no place at the route of payouts.
+    """Refuse a request at the route of payouts that is none.
 
     Raises:
-        InvalidRequestError: it is a payment's refund.
+        InvalidRequestError: it asks for a refund of a payment.
     """
     if not request.is_unlinked:
         raise _invalid("payment_method", "is needed here; without it it is a refund")
 
 
 def require_no_payout(document: object) -> None:
-    """Refuse, by its name, what asks for a payout and is none that the ledger can know.
+    """Refuse a document that has a member which only payouts have.
 
     Raises:
-        InvalidRequestError: it names the route that payouts have.
+        InvalidRequestError: its text names the route for payouts.
     """
     for name in _MEMBERS:
         if isinstance(document, dict) and name in document:

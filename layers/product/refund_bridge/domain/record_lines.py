@@ -1,4 +1,4 @@
-"""The refunds of a payment as ``stripe_knows`` weighs them: pure."""
+"""Turns the refunds of a payment into the lines that ``stripe_knows`` weighs. Pure."""
 
 from collections.abc import Iterable
 
@@ -9,15 +9,15 @@ from refund_bridge.domain.stripe_knows import Line, Standing
 
 
 def lines_of(refunds: Iterable[Refund], *, now_ms: int, grace_ms: int) -> tuple[Line, ...]:
-    """Each refund as a line; ``grace_ms`` is how long whoever made it may be about to report it."""
+    """Each refund as a line; ``grace_ms``: how long others may take to report a refund."""
     return tuple(line_of(refund, now_ms=now_ms, grace_ms=grace_ms) for refund in refunds)
 
 
 def line_of(refund: Refund, *, now_ms: int, grace_ms: int) -> Line:
-    """One refund as far as telling Stripe goes."""
-    # What may be another's is treated as such: whoever made it may be about to report it.
+    """One refund, with what matters for telling Stripe."""
+    # A refund that was recognised by elimination may be external, so it is treated as such.
     ours = refund.is_ours and not refund.was_found
-    # Staff could see our refund since it was sent; of another, since it is known here as moved.
+    # The grace begins when ours was sent (others see it then), or when another became due here.
     known_at_ms = refund.last_sent_at_ms if ours else first_due_at_ms(refund)
     return Line(
         refund_id=refund.id,
@@ -33,13 +33,13 @@ def line_of(refund: Refund, *, now_ms: int, grace_ms: int) -> Line:
 
 
 def first_due_at_ms(refund: Refund) -> int | None:
-    """When its report became due for the first time, Unix milliseconds."""
+    """When the refund's report became due for the first time, Unix milliseconds."""
     due = f"report:{ReportState.DUE}"
     return next((entry.at_ms for entry in refund.history if entry.after == due), None)
 
 
 def standing_of(refund: Refund) -> Standing:
-    """Where the refund stands towards Stripe."""
+    """The refund's standing at Stripe."""
     report = refund.report
     match report.state:
         case ReportState.DUE:

@@ -1,4 +1,4 @@
-"""What a caller asks for, normalised, exactly as it is stored and compared. Pure."""
+"""What a caller asks for, normalised: exactly this is stored and compared. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from refund_bridge.domain.forgotten import digest_of, is_of
 
-# The members of a request that may say something about a customer, as far as callers write it.
+# The members of a request in which a caller may write something about a customer.
 FORGETTABLE: Final = ("customer", "metadata", "reason")
 
 
 class ReferenceType(StrEnum):
-    """How a caller may name a payment, or, for an unlinked refund, where its money goes."""
+    """The ways to name a payment or, for an unlinked refund, where the money goes."""
 
     PAYMENT_RECORD = "payment_record"
     PAYMENT_INTENT = "payment_intent"
@@ -22,7 +22,7 @@ class ReferenceType(StrEnum):
 
 
 class PaymentMethodKind(StrEnum):
-    """What a payment method is, as far as refunds differ by it."""
+    """The kinds of payment method that refunds distinguish."""
 
     CARD = "card"
     BANK_ACCOUNT = "bank_account"
@@ -36,7 +36,7 @@ class RefundType(StrEnum):
 
 
 class Source(StrEnum):
-    """Who asked for the refund; ``processor`` is its own dashboard."""
+    """The way by which the refund came; ``processor``: others made it at the processor."""
 
     API = "api"
     EVENT = "event"
@@ -45,19 +45,20 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundRequest:
-    """What was asked, normalised, exactly as it is compared when the key comes again.
+    """What was asked, normalised. When the key comes again, the request is compared with this.
 
-    ``amount`` is ``None`` where the caller left it out: absent is not the same request as given.
+    ``amount`` is ``None`` if the caller left it out: a request without an amount differs from one
+    with an amount.
 
     Attributes:
-        processor: the name of the processor that is to refund, where the payment leaves that open;
-            an unlinked refund always names it.
-        payment_method_type: of an unlinked refund: what the caller says that its method is.
-        customer: of an unlinked refund: whose method it is, in the processor's own members; shown
-            to nobody but the processor.
+        processor: the name of the processor that is to refund, if the payment leaves that open; an
+            unlinked refund always names it.
+        payment_method_type: of an unlinked refund: the kind of payment method, as the caller says.
+        customer: of an unlinked refund: whose payment method it is, in the processor's own members;
+            shown to nobody but the processor.
         report_to: of an unlinked refund: the Payment Record that it is reported to, if any.
         forgotten: digests of the members that are not kept any more, by their names.
-        charge: Stripe's charge, where it was named beside its PaymentIntent.
+        charge: Stripe's charge, if it was named beside its PaymentIntent.
     """
 
     reference_type: ReferenceType
@@ -75,24 +76,27 @@ class RefundRequest:
     charge: str | None = None
 
     def without(self, names: Sequence[str], salt: str) -> "RefundRequest":
-        """The request with only digests of those of ``FORGETTABLE``; what says nothing stays."""
+        """The request with the members ``names`` replaced by digests; empty ones stay as they are.
+
+        ``names`` are some of ``FORGETTABLE``.
+        """
         said = [name for name in names if getattr(self, name)]
         digests = {name: digest_of(getattr(self, name), salt) for name in said}
         nothing: dict[str, Any] = {name: None if name == "reason" else {} for name in said}
         return replace(self, forgotten={**self.forgotten, **digests}, **nothing)
 
     def remembering(self, asked: "RefundRequest") -> "RefundRequest":
-        """The request with what it has forgotten, as ``asked``, the same request, says it again."""
+        """The request with its forgotten members taken from ``asked``, which repeats it."""
         again = {name: getattr(asked, name) for name in self.forgotten}
         return replace(self, forgotten={}, **again)
 
     def is_asked_by(self, asked: "RefundRequest") -> bool:
-        """Whether ``asked``, which has forgotten nothing, is this very request."""
+        """Whether ``asked``, which has all its members, is the same request."""
         if self.remembering(asked) != asked:
             return False
         return all(is_of(digest, getattr(asked, name)) for name, digest in self.forgotten.items())
 
     @property
     def is_unlinked(self) -> bool:
-        """Whether the money goes to a payment method, and belongs to no payment."""
+        """Whether the request is for an unlinked refund: the money goes to a payment method."""
         return self.reference_type is ReferenceType.PAYMENT_METHOD

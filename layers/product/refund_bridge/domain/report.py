@@ -1,4 +1,4 @@
-"""Where the report to Stripe stands, and the credit note; what providers answered. Pure."""
+"""The state of the report to Stripe and of the credit note; what providers answered. Pure."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -6,9 +6,9 @@ from typing import Final
 
 from refund_bridge.domain.state_machine import CreditNoteState, ReportState
 
-# The cause of an import that is older than this service: others may have told Stripe of it.
+# The cause of an import older than this service: others may have told Stripe of that refund.
 BEFORE_ADOPTION: Final = "before_adoption"
-# So many of a provider's answers are kept, the newest; each no longer than this.
+# How many of a provider's answers are kept (the newest), and how long each may be.
 ANSWERS_MAX: Final = 10
 ANSWER_LENGTH_MAX: Final = 300
 
@@ -27,15 +27,16 @@ class ReportParameters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderAnswer:
-    """What came of really asking a provider, in its own words or in ours: that it gave none.
+    """What a provider answered when it was really asked; or, in our words, that it gave no answer.
 
-    Kept beside what we concluded: a conclusion such as "it failed too often and was not asked"
-    does not tell what is wrong there.
+    Kept beside our conclusion, because a conclusion such as "it failed too often and was not asked"
+    does not tell what is wrong at the provider.
 
     Attributes:
-        attempt: of the instruction, the report or the credit note; of one attempt the last is kept.
-        at_ms: when it came, Unix milliseconds.
-        said: no secret and no customer's data.
+        attempt: the attempt's number, of the instruction, the report or the credit note; only the
+            last answer of each attempt is kept.
+        at_ms: when the answer came, Unix milliseconds.
+        said: the answer's text; no secret and no customer's data.
     """
 
     attempt: int
@@ -46,19 +47,19 @@ class ProviderAnswer:
 def with_answer(
     answers: tuple[ProviderAnswer, ...], answer: ProviderAnswer
 ) -> tuple[ProviderAnswer, ...]:
-    """The answers with one more, in place of an earlier one of the same attempt."""
+    """The answers with one more, which replaces an earlier one of the same attempt."""
     others = (one for one in answers if one.attempt != answer.attempt)
     cut = replace(answer, said=answer.said[:ANSWER_LENGTH_MAX])
     return (*others, cut)[-ANSWERS_MAX:]
 
 
 def with_last_answer(concluded: str, answers: tuple[ProviderAnswer, ...]) -> str:
-    """A conclusion that was drawn without asking, with what was answered last, if anything was."""
+    """A conclusion drawn without asking the provider, followed by its last answer, if any."""
     return f"{concluded}; the last answer: {answers[-1].said}" if answers else concluded
 
 
 class ReportCause(StrEnum):
-    """Why a report stands where it stands.
+    """Why a report is in its state.
 
     Reported: ``by_us``; or others told Stripe, which is known ``by_reference`` (Stripe refused ours
     as taken), believed ``by_sums``, or ``told_by_person``.
@@ -85,18 +86,18 @@ class ReportCause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Where the report to Stripe stands.
+    """The state of a refund's report to Stripe.
 
     Attributes:
-        cause: why it stands there; ``None`` while it is due, and in items of former releases.
-        epoch: part of Stripe's idempotency key; a new epoch gets past an answer stored under the
-            old key.
-        attempts: how often Stripe was asked, over all epochs; counted before it is asked.
-        forced: whether a person said that Stripe is owed it, whatever the sums say.
-        lease_until_ms: until when one worker has this report to itself.
+        cause: why it is in its state; ``None`` while it is due, and in items of former releases.
+        epoch: part of Stripe's idempotency key; with a new epoch Stripe does not repeat the answer
+            that it stored under the old key.
+        attempts: how often Stripe was asked, over all epochs; counted before Stripe is asked.
+        forced: whether a person decided that Stripe must be told, whatever the sums say.
+        lease_until_ms: until when only one worker may work on this report.
         last_ring_ms: when the doorbell was last rung for it; ``None``: no message is under way.
         rings: how often settling has rung again.
-        waits: how often it was put off, since it could not be decided yet.
+        waits: how often it was put off, because it could not be decided yet.
         answers: what Stripe answered to the attempts that it did not accept, oldest first.
     """
 
@@ -122,10 +123,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreditNote:
-    """Where the credit note on the refund's invoice stands.
+    """The state of the credit note on the refund's invoice.
 
     Attributes:
-        id: Stripe's, once it is issued.
+        id: Stripe's id of the note, once it is issued.
         epoch: part of Stripe's idempotency key, as in ``Report``.
         attempts: how many attempts at issuing it were begun.
         answers: as in ``Report``.

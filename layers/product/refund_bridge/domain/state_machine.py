@@ -1,19 +1,18 @@
 """The states of a refund, its report and its credit note, and every legal step between them.
 
-Pure tables, and the only place that knows which step is legal. ``transitions.py`` applies them, the
-ledger's conditional writes are derived from them, the tests walk the full product of states and
-events.
+Pure tables, and the only place that says which step is legal. ``transitions.py`` applies them, the
+ledger's conditional writes are derived from them, and the tests try every event in every state.
 
 ::
 
     (new) ─▶ requested ─▶ submitting ─┬─▶ succeeded
                 │  ▲                  ├─▶ pending ──▶ succeeded | failed | review
                 │  └── certainly not ─┤
-                │      executed       ├─▶ rejected                         amount freed
-                ▼                     ├─▶ aborted ──▶ submitting           amount freed, retried
+                │      executed       ├─▶ rejected                         amount released
+                ▼                     ├─▶ aborted ──▶ submitting           amount released, retried
               failed                  └─▶ unknown ──▶ succeeded | pending | failed | review
     review                     ─▶ succeeded | failed
-    failed, rejected, aborted  ─▶ succeeded    the processor shows that its very money moved
+    failed, rejected, aborted  ─▶ succeeded    the processor shows that its money moved after all
 """
 
 from enum import StrEnum
@@ -21,7 +20,7 @@ from typing import Final
 
 
 class State(StrEnum):
-    """Where a refund stands."""
+    """The states of a refund."""
 
     REQUESTED = "requested"
     SUBMITTING = "submitting"
@@ -73,24 +72,26 @@ TRANSITIONS: Final[dict[tuple[State | None, Event], State]] = {
     (State.UNKNOWN, Event.ESCALATE): State.REVIEW,
     (State.PENDING, Event.SUCCEED): State.SUCCEEDED,
     (State.PENDING, Event.FAIL): State.FAILED,
-    # A look-up that shows another amount, payment or refund than the one that it was bound to.
+    # A person must decide: the processor shows another amount or payment than the refund's, does
+    # not show the refund any more, or shows it as pending for too long.
     (State.PENDING, Event.ESCALATE): State.REVIEW,
     (State.REVIEW, Event.SUCCEED): State.SUCCEEDED,
     (State.REVIEW, Event.FAIL): State.FAILED,
-    # The processor contradicts itself: what it had refused or called failed has moved money.
+    # The processor contradicts itself: a refund that it refused or called failed has moved money.
     (State.FAILED, Event.SUCCEED): State.SUCCEEDED,
     (State.REJECTED, Event.SUCCEED): State.SUCCEEDED,
     (State.ABORTED, Event.SUCCEED): State.SUCCEEDED,
 }
 
-# A processor refund may exist that no processor refund id is bound to: one such refund per payment.
+# States in which the refund may have moved money without being bound to a processor refund; a
+# payment has at most one such refund.
 UNBOUND: Final = frozenset({State.SUBMITTING, State.UNKNOWN, State.REVIEW})
-# It is certain that no money moved under this id, so its amount is not held on the payment.
+# States in which no money moved, so the refund's amount is not reserved on the payment.
 FREED: Final = frozenset({State.REJECTED, State.ABORTED, State.FAILED})
-# From here nothing is sent of what is stored: an aborted refund is sent again only for a caller who
-# says all of it again.
+# States in which the stored request is not sent again: an aborted refund is sent again only when a
+# caller repeats the whole request.
 NEVER_SENT_AGAIN: Final = frozenset(State) - {State.REQUESTED, State.SUBMITTING, State.UNKNOWN}
-# Nothing moves on by itself from here.
+# States that a refund does not leave by itself.
 FINAL: Final = frozenset({State.SUCCEEDED, State.REJECTED, State.FAILED})
 
 # What callers are told: four words for nine states (API.md, the refund object).
@@ -108,7 +109,7 @@ PUBLIC_STATUS: Final[dict[State, str]] = {
 
 
 class ReportState(StrEnum):
-    """What Stripe has been told."""
+    """The states of a report to Stripe."""
 
     NOT_DUE = "not_due"
     DUE = "due"
@@ -131,11 +132,11 @@ REPORT_TRANSITIONS: Final[dict[tuple[ReportState, ReportEvent], ReportState]] = 
     (ReportState.DUE, ReportEvent.CONFIRM): ReportState.REPORTED,
     (ReportState.DUE, ReportEvent.GIVE_UP): ReportState.FAILED,
     (ReportState.FAILED, ReportEvent.REPLAY): ReportState.DUE,
-    # Stripe turns out to show what others told it of.
+    # It turns out that others told Stripe of the refund.
     (ReportState.FAILED, ReportEvent.CONFIRM): ReportState.REPORTED,
     (ReportState.NOT_DUE, ReportEvent.CONFIRM): ReportState.REPORTED,
-    # That others had told Stripe was believed by the sums: they do not hold it any more, or a
-    # person knows it for certain.
+    # The report was believed by the sums. Now the sums do not show it any more (it is due again),
+    # or a person knows for certain that Stripe was told.
     (ReportState.REPORTED, ReportEvent.OWE): ReportState.DUE,
     (ReportState.REPORTED, ReportEvent.CONFIRM): ReportState.REPORTED,
     # There is nothing to tell: the processor took the money back before Stripe was asked, or a
@@ -146,7 +147,7 @@ REPORT_TRANSITIONS: Final[dict[tuple[ReportState, ReportEvent], ReportState]] = 
 
 
 class CreditNoteState(StrEnum):
-    """Where the credit note on a refund's invoice stands."""
+    """The states of the credit note on a refund's invoice."""
 
     NOT_DUE = "not_due"
     DUE = "due"
@@ -175,7 +176,7 @@ CREDIT_NOTE_TRANSITIONS: Final[dict[tuple[CreditNoteState, CreditNoteEvent], Cre
 
 
 class IllegalTransitionError(Exception):
-    """A step that the table does not have: a defect or a lost race, never a state to store."""
+    """The table does not have this step: a defect or a lost race; nothing is stored."""
 
 
 def next_state(state: State | None, event: Event) -> State:
@@ -217,7 +218,7 @@ def next_credit_note_state(state: CreditNoteState, event: CreditNoteEvent) -> Cr
 def may_follow(before: State | None, after: State) -> bool:
     """Whether a stored refund in ``before`` may be replaced by one in ``after``.
 
-    Staying in a state is not a transition: facts such as the next look-up's time change there.
+    Staying in a state is also allowed: facts such as the next check's time change meanwhile.
     """
     return before is after or any(
         source is before and target is after for (source, _), target in TRANSITIONS.items()

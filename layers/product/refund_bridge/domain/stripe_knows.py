@@ -1,26 +1,29 @@
-"""Does Stripe know of a refund? Decided here and nowhere else, without input or output.
+"""Decides whether Stripe already knows of a refund. Pure, and the only such place.
 
-Stripe keeps one sum per Payment Record and cannot be asked for a reference, and others book there
-too: under the processor's refund id, under a reference of their own, or not at all. So:
+Stripe keeps one sum per Payment Record and cannot be asked for a single reference. Others may book
+there too: under the processor's refund id, under a reference of their own, or not at all. So:
 
-1. **The reference** decides what was ever *sent*: sent again until Stripe takes or refuses it.
-2. **The sums** decide what was never sent: external refunds, and ours older than the grace.
+1. A report that was ever *sent* is decided by **its reference**: it is sent again until Stripe
+   takes or refuses it.
+2. A report that was never sent is decided by **the sums**: those of external refunds, and ours
+   older than the grace.
 
 ::
 
     U = what Stripe shows as refunded − all that is reported − the excess that a person accepted
 
-    U = 0   nothing is at Stripe that is not known here: tell
-    U > 0   somebody booked something: known, if one set of amounts alone makes U
-    U < 0   something is believed to be at Stripe that is not: it is owed again
+    U = 0   Stripe shows nothing beyond what is reported: tell Stripe
+    U > 0   others booked something: the reports are known if just one set of amounts makes U
+    U < 0   Stripe does not show something that we believed it shows: that becomes due again
 
-Who waits for whom never runs in a circle: what the sums decide waits for what is told without
-them; that waits only for a smaller report of its kind, or for nothing; a taken-back one waits only
-for those that are not taken back. Time ends a grace; a person ends a failed report and a review.
+Reports never wait for each other in a circle. A report that the sums decide waits for those that
+are told without the sums. Those wait only for a smaller report of their kind, or for nothing. A
+report of a refund that was taken back waits only for those that were not taken back. A grace ends
+by time; a failed report and a review end by a person.
 
-The caller holds the record's lease; looks at the clock, reads the record, **then** the charge, and
-imports what is new, in this order; and writes what was decided only if no refund of the record has
-changed since. Amounts are in Stripe's minor units.
+The caller must hold the lease on the payment's reports. In this order it takes the time, reads the
+record, **then** reads the charge, and imports what is new. It writes the decision only if no refund
+of the record has changed since. Amounts are in Stripe's minor units.
 """
 
 from collections import Counter
@@ -31,12 +34,12 @@ from typing import Final
 
 
 class Standing(StrEnum):
-    """Where one refund stands towards Stripe."""
+    """What is known about Stripe and one refund."""
 
     DUE = "due"
-    UNDECIDED = "undecided"  # failed with cause cannot_tell and never sent: a candidate still
+    UNDECIDED = "undecided"  # failed with cause cannot_tell and never sent; still a candidate
     FAILED = "failed"  # failed for any other reason
-    PENDING = "pending"  # has not moved for certain yet
+    PENDING = "pending"  # not certain yet whether it moves money
     BEFORE_ADOPTION = "before_adoption"  # not due, and nobody decided about it
     REPORTED = "reported"  # certain: accepted, refused as known, or said by a person
     BELIEVED = "believed"  # reported because of the sums alone
@@ -44,7 +47,7 @@ class Standing(StrEnum):
 
 
 class OthersReport(StrEnum):
-    """How those who refund elsewhere report to Stripe."""
+    """How others report their external refunds to Stripe."""
 
     ANYHOW = "anyhow"
     BY_PROCESSOR_ID = "by_processor_id"  # under the processor's refund id, so the reference decides
@@ -63,7 +66,7 @@ class Waiting(StrEnum):
 
 
 class Alarm(StrEnum):
-    """What rings when nothing is open and the sums disagree all the same."""
+    """The alarm to raise if nothing is open and the sums disagree all the same."""
 
     STRIPE_HIGHER = "stripe_higher"
     STRIPE_LOWER = "stripe_lower"
@@ -71,19 +74,20 @@ class Alarm(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One refund of a Payment Record, as far as telling Stripe goes.
+    """One refund of a Payment Record, with what matters for telling Stripe.
 
     Attributes:
         amount: in minor units, above 0.
         sent: Stripe was asked at least once; stored before the call.
-        forced: a person said that it is owed, so the sums are not asked.
-        in_grace: whoever made it may be about to report it: when the clock was looked at *before*
-            the record was read, this was younger than the grace. (What somebody reports between
-            that read and the grace's end is not in the sum.) An external refund counts since it
-            became due here; ours since it was sent to the processor, where others see it too.
-        ours: asked for here; else it is external.
+        forced: a person decided that Stripe must be told, so the sums are not used.
+        in_grace: others may still report it themselves: at the time taken *before* the record was
+            read, the refund was younger than the grace. (What others report between that read and
+            the grace's end is not in the sum.) The age of an external refund counts from when it
+            became due here; that of ours from when it was sent to the processor, where others can
+            see it.
+        ours: a caller asked this service for it; else it is external.
         taken_back: the processor shows the success as failed now.
-        made_at_ms: orders equal amounts, older first.
+        made_at_ms: sorts equal amounts, older first.
     """
 
     refund_id: str
@@ -99,14 +103,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Send it (again), under its reference."""
+    """Send the report (again), under its reference."""
 
     owe: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Stays due; ask again later. Uses no receive, and rings after a day."""
+    """The report stays due; decide again later. Uses no receive; raises an alarm after a day."""
 
     reason: Waiting
     owe: tuple[str, ...] = ()
@@ -114,7 +118,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Stripe shows these: they become reported, cause ``by_sums``. Ask again for all others."""
+    """Stripe shows these refunds: they become reported, cause ``by_sums``; decide others again."""
 
     refund_ids: tuple[str, ...]
     owe: tuple[str, ...] = ()
@@ -122,58 +126,60 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class CannotTell:
-    """A person must say: failed, cause ``cannot_tell``."""
+    """The report fails with cause ``cannot_tell``: a person must decide."""
 
     owe: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class NothingToTell:
-    """It owes nothing, or no longer: a due one becomes ``not_due``."""
+    """There is nothing to tell (any more): a due report becomes ``not_due``."""
 
     owe: tuple[str, ...] = ()
 
 
-# ``owe``, everywhere: what is due again (beliefs that the sums no longer hold), in the same write.
+# ``owe`` in every verdict: reports to make due again in the same write, because they were believed
+# by the sums and the sums do not show them any more.
 Verdict = Tell | Wait | Known | CannotTell | NothingToTell
 
 
 @dataclass(frozen=True, slots=True)
 class ByReference:
-    """Stripe had it already, under its reference: reported, for certain."""
+    """Stripe already has the refund under its reference: the report is made, for certain."""
 
     owe: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A person must look: failed. ``no_room``: Stripe's record cannot take the amount."""
+    """The report fails: a person must decide. ``no_room``: the record cannot take the amount."""
 
     no_room: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A person may say that Stripe shows it: reported, for certain."""
+    """A person may say that Stripe shows the refund: the report is made, for certain."""
 
     owe: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class NotShown:
-    """Stripe does not show it, whoever says so: ``short`` minor units are missing."""
+    """Stripe does not show the refund, even if a person says so; ``short`` is what is missing."""
 
     short: int
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a look at the sums says where nobody asks for a report.
+    """What a check of the sums says when no report is to be made.
 
     Attributes:
-        owe: due again: beliefs that do not hold, or what a person was asked about and need not be.
-        known: Stripe shows these: reported, cause ``by_sums``.
-        alarm: nothing is open, and Stripe's sum is not ours, twice.
+        owe: reports to make due again: those that the sums do not show any more, or those that a
+            person was to decide and need not decide any more.
+        known: Stripe shows these: they become reported, cause ``by_sums``.
+        alarm: nothing is open, and Stripe's sum differed from ours twice.
     """
 
     owe: tuple[str, ...] = ()
@@ -192,7 +198,7 @@ _OPEN: Final = frozenset({Standing.DUE, Standing.UNDECIDED, Standing.FAILED, Sta
 
 
 def unexplained(amount_refunded: int, lines: Iterable[Line], accepted_excess: int) -> int:
-    """U: what Stripe shows as refunded and nothing that is reported accounts for.
+    """U: what Stripe shows as refunded beyond what is reported and accepted.
 
     Args:
         amount_refunded: the Payment Record's, in minor units.
@@ -204,7 +210,7 @@ def unexplained(amount_refunded: int, lines: Iterable[Line], accepted_excess: in
 
 
 def told_at_once(line: Line) -> bool:
-    """Whether a due report is told without asking the sums, so the record need not be read."""
+    """Whether a due report is told without using the sums, so the record need not be read."""
     return (
         line.standing is Standing.DUE
         and not line.taken_back
@@ -222,17 +228,17 @@ def weigh(  # noqa: PLR0911, PLR0913 - one return for each line of the rule
     all_listed: bool,
     others_report: OthersReport = OthersReport.ANYHOW,
 ) -> Verdict:
-    """What to do about one report that is due.
+    """Decide about one report that is due.
 
     Args:
-        refund_id: whose; one of ``lines``.
+        refund_id: the refund of that report; one of ``lines``.
         lines: every refund of the record, read after the record was.
         u: ``unexplained`` of the record that was just read.
         seen_before: U as read the last time; ``None``: this is the first time.
         slot_taken: a processor refund may exist on the charge that no refund is bound to.
-        all_listed: what others refunded is among ``lines``. Where the processor does not show that,
-            Stripe's sum may be of a refund that nobody here has heard of.
-        others_report: what the merchant says about those who refund elsewhere.
+        all_listed: ``lines`` has all external refunds. If the processor does not show them all,
+            Stripe's sum may include a refund that the ledger does not know.
+        others_report: the merchant's setting: how others report their external refunds to Stripe.
     """
     line = _line(refund_id, lines)
     if line.standing is not Standing.DUE:
@@ -268,44 +274,45 @@ def judge_refusal(
     captured: int,
     accepted_excess: int,
 ) -> ByReference | Wait | Refused:
-    """What it means that Stripe refused a report that was sent (not for its key or its rate).
+    """Decide why Stripe refused a report that was sent (not for its API key or a rate limit).
 
     Args:
-        refund_id: whose report was refused; still due in ``lines``.
+        refund_id: the refund whose report was refused; still due in ``lines``.
         lines: every refund of the record.
-        amount_refunded: read after the refusal.
-        captured: what the record could ever refund, read with it.
+        amount_refunded: the Payment Record's, read after the refusal.
+        captured: the most that the record can refund in all, read with it.
         accepted_excess: see ``unexplained``.
     """
     line = _line(refund_id, lines)
     u = unexplained(amount_refunded, lines, accepted_excess)
     believed = sum(each.amount for each in lines if each.standing is Standing.BELIEVED)
     if amount_refunded + line.amount <= captured:
-        # There was room, so only the reference can be what was refused.
+        # There was room for the amount, so Stripe refused it because it has the reference.
         if u + believed < line.amount:
             return Refused(no_room=False)
         return ByReference(owe=_beliefs(lines) if u < line.amount else ())
     others = _sent_and_open(refund_id, lines)
-    # What is older than this service was told by others, if it was: before ours could be.
+    # Refunds older than this service: if others told Stripe of them, that was before ours.
     older = [each for each in lines if each.standing is Standing.BEFORE_ADOPTION]
     if u >= line.amount + sum(other.amount for other in [*others, *older]):
         return ByReference()
-    # A smaller one may still find room, or turn out to be known. A larger one cannot help.
+    # A smaller report may still find room, or turn out to be known. A larger one cannot.
     if any(told_at_once(other) and _size(other) < _size(line) for other in others):
         return Wait(Waiting.OTHER_REPORT)
     return Refused(no_room=True)
 
 
 def told_by_person(refund_id: str, lines: Collection[Line], u: int) -> Told | NotShown:
-    """Whether a person may say that Stripe shows this refund, and at whose expense.
+    """Whether a person may say that Stripe shows this refund.
 
-    Where beliefs hold the amount, those that hold it are owed in the same transaction.
+    If other reports were believed to explain that part of Stripe's sum, those become due again in
+    the same transaction.
     """
     line = _line(refund_id, lines)
     short = line.amount - u - (line.amount if line.standing in _COUNTED else 0)
     owe: list[str] = []
     others = [each for each in lines if each.standing is Standing.BELIEVED and each is not line]
-    # The one that fits best first; of equal ones the one that was believed last.
+    # First one with exactly the missing amount; else the youngest refund.
     for other in sorted(others, key=lambda each: (each.amount != short, -each.made_at_ms)):
         if short <= 0:
             break
@@ -315,7 +322,7 @@ def told_by_person(refund_id: str, lines: Collection[Line], u: int) -> Told | No
 
 
 def excess_to_accept(lines: Collection[Line], u: int, *, slot_taken: bool) -> int:
-    """How much a person may accept as shown too much, in minor units; 0 while anything is open."""
+    """How much excess at Stripe a person may accept, in minor units; 0 while anything is open."""
     is_open = slot_taken or any(line.standing in _OPEN for line in lines)
     return 0 if is_open else max(u, 0)
 
@@ -328,7 +335,7 @@ def look(  # noqa: PLR0911
     slot_taken: bool,
     all_listed: bool,
 ) -> Look:
-    """What the sums say whenever record and charge were read, though no report is asked for.
+    """Decide by the sums, after record and charge were read, though no report is to be made.
 
     Args: as for ``weigh``.
     """
@@ -352,16 +359,16 @@ def look(  # noqa: PLR0911
         moved = (line for line in found if line.standing is not Standing.PENDING)
         return Look(known=tuple(line.refund_id for line in moved))
     if undecided:
-        return Look()  # each of them rings as a failed report
+        return Look()  # each of them raises an alarm as a failed report
     return Look(alarm=Alarm.STRIPE_HIGHER if u > 0 else Alarm.STRIPE_LOWER)
 
 
 def _taken_back(  # noqa: PLR0911
     line: Line, lines: Collection[Line], u: int, *, seen_before: int | None
 ) -> Verdict:
-    """A due report whose money the processor took back: it is never sent (again).
+    """Decide about a due report whose money the processor took back: it is never sent (again).
 
-    If it was sent, the sums must say whether Stripe shows it: ``Known`` with a late failure.
+    If it was sent before, the sums must say whether Stripe shows it; if so, it is ``Known``.
     """
     if not line.sent:
         return NothingToTell()
@@ -403,7 +410,7 @@ def _size(line: Line) -> tuple[int, int, str]:
 
 
 def _obstacle(refund_id: str, lines: Iterable[Line], *, slot_taken: bool) -> Waiting | None:
-    """Why the sums say nothing yet; ``None``: they do."""
+    """Why the sums cannot decide yet; ``None``: they can."""
     if slot_taken:
         return Waiting.SLOT
     for line in lines:
@@ -421,10 +428,10 @@ def _obstacle(refund_id: str, lines: Iterable[Line], *, slot_taken: bool) -> Wai
 
 
 def _explain(u: int, lines: Iterable[Line]) -> tuple[Line, ...] | None:
-    """The refunds that make ``u``, if only one multiset of amounts does; ``None``: a person says.
+    """The refunds that sum up to ``u``, if only one multiset of amounts does; else ``None``.
 
-    Equal amounts are one and the same: succeeded ones are taken before pending ones, those from
-    before adoption before later ones, older before younger.
+    Refunds of equal amounts are interchangeable: succeeded ones are taken before pending ones,
+    those older than this service before later ones, older before younger.
     """
     by_rank = sorted(
         (each for each in lines if _is_candidate(each)),

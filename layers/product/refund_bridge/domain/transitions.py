@@ -1,4 +1,4 @@
-"""The steps of a refund, of its report and of its credit note: each adds a line of history."""
+"""The steps of a refund, of its report and of its credit note: each adds an entry of history."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ from refund_bridge.domain.state_machine import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
-    """What a line of history says beside the states: when, why, by whom, and on what evidence."""
+    """What a history entry has beside the states: when, why, by whom, and on what evidence."""
 
     at_ms: int
     cause: str
@@ -27,15 +27,15 @@ class Why:
 
 
 def born(refund: Refund, event: Event, why: Why) -> Refund:
-    """The new refund in the state that ``event`` leads to, with the first line of its history."""
+    """The new refund in the state that ``event`` leads to, with the first entry of its history."""
     after = next_state(None, event)
     return replace(refund, state=after, history=(_entry(refund, None, after, why),))
 
 
 def transition(refund: Refund, event: Event, why: Why, **facts: Any) -> Refund:
-    """The refund after ``event``: new state, one more line of history, and ``facts`` replaced.
+    """The refund after ``event``: new state, one more entry of history, and ``facts`` replaced.
 
-    Where its instruction is not sent again, whose money it was is kept as a digest only.
+    In states in which its instruction is not sent again, ``customer`` is kept as a digest only.
 
     Raises:
         IllegalTransitionError: the table has no such step.
@@ -88,7 +88,7 @@ def credit_note_transition(
 
 
 def noted(refund: Refund, why: Why) -> Refund:
-    """The refund in the same state, with one more line of history: evidence that came too late."""
+    """The refund in the same state, with one more entry of history."""
     entry = _entry(refund, refund.state, refund.state, why)
     return replace(refund, updated_at_ms=why.at_ms, history=(*refund.history, entry))
 

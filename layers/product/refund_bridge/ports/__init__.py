@@ -1,5 +1,5 @@
-"""What the use cases ask of the world, each promise in words; by who is opposite.
+"""The ports: interfaces that the use cases need, one module for each kind of counterpart.
 
-The adapters keep these promises with DynamoDB, SQS, Stripe and processors; the tests keep them in
+The adapters implement them with DynamoDB, SQS, Stripe and processors; the tests implement them in
 memory. One contract suite runs against both (``tests/contract``).
 """

@@ -1,4 +1,4 @@
-"""What is kept of a file of refunds while it is worked on."""
+"""The port that remembers a file of refunds (a batch) while it is worked on."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,7 +19,7 @@ class BatchRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Refunds that somebody asks for together, under a name of theirs.
+    """Refunds that somebody asks for together, under a name that they choose.
 
     Attributes:
         actor: who wrote it last.
@@ -41,7 +41,7 @@ class BatchLog(Protocol):
         """The batch of that name."""
 
     def keep(self, batch: Batch) -> Batch:
-        """The batch, durably, in place of the one with its revision (0: of none).
+        """Write the batch over the stored one with its revision (0: there is none); durable.
 
         Raises:
             LedgerConflictError: somebody else has written it meanwhile; nothing was written.

@@ -1,4 +1,4 @@
-"""What the use cases ask of the event bus, and of the list of what it was not told."""
+"""The ports of the event bus, and of the backlog of events that are not published yet."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from refund_bridge.ports.runtime import Deadline
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """An event for whoever listens on the bus.
+    """An event for the subscribers of the bus.
 
     Attributes:
         id: the same however often it is published; subscribers find it in ``detail`` too.
         name: what kind of event it is: EventBridge's ``detail-type``.
-        at_ms: when what it tells of happened.
+        at_ms: when the thing happened that the event tells of, Unix milliseconds.
         detail: JSON values only; no secret, no customer's data beyond what the caller sent.
     """
 
@@ -25,22 +25,22 @@ class Announcement:
 
 
 class EventBus(Protocol):
-    """Where the rest of the world listens."""
+    """Publishes events to other systems."""
 
     def publish(self, announcements: Sequence[Announcement], deadline: Deadline) -> frozenset[str]:
         """Publish, and return the ids of those that may not have arrived; the others are durable.
 
-        Never raises for what the network does. Nothing is begun that might not end in time.
+        Never raises for network errors. Begins no call that might not end before ``deadline``.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unannounced:
-    """What has to be published again of one refund.
+    """From where on one refund's history must be published again.
 
     Attributes:
         from_seq: the first line of its history that may not have been published.
-        tries: how often publishing it again was begun.
+        tries: how often a new try to publish it was begun.
     """
 
     refund_id: str
@@ -52,14 +52,14 @@ class Unannounced:
 class Backlog(Protocol):
     """Remembers what could not be published. Every method may raise ``LedgerUnavailableError``.
 
-    It lies beside the refunds and never changes one, so that a bus that is away is no concern of
-    whoever moves money.
+    It is stored beside the refunds and never changes one, so an outage of the bus does not disturb
+    the calls that move money.
     """
 
     def owe(self, refund_id: str, *, from_seq: int, now_ms: int) -> None:
-        """From that line on the refund's history is to be published again, and that is due now.
+        """Note that the refund's history must be published again from that line on, due now.
 
-        Durable on return. What is owed from an earlier line stays owed.
+        Durable on return. If publishing is owed from an earlier line already, that line stays.
         """
 
     def owing(self, shard: int, *, before_ms: int, limit: int) -> Sequence[str]:
@@ -69,16 +69,16 @@ class Backlog(Protocol):
         """
 
     def take(self, refund_id: str, *, now_ms: int, until_ms: int) -> Unannounced | None:
-        """What is owed of the refund, if it is due; nobody else is given it before ``until_ms``.
+        """Take what is owed of the refund, if it is due; no other call gets it before ``until_ms``.
 
         The try is counted, durably.
         """
 
     def hold(self, taken: Unannounced, *, until_ms: int | None) -> None:
-        """Let it be due again then; ``None``: never again, unless more comes to be owed.
+        """Make it due again at ``until_ms``; ``None``: not again, unless more becomes owed.
 
-        Changes nothing if more has come to be owed meanwhile.
+        Changes nothing if more has become owed meanwhile.
         """
 
     def paid(self, taken: Unannounced) -> None:
-        """It was published; changes nothing if more has come to be owed meanwhile."""
+        """Note that it was published; changes nothing if more has become owed meanwhile."""

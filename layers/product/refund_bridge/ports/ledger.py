@@ -1,4 +1,4 @@
-"""What the use cases ask of the ledger: one conditional write for all that changes together."""
+"""The port of the ledger: what changes together is written in one conditional transaction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,8 @@ class RecordClaim:
     """The Payment Record books this payment and no other.
 
     Attributes:
-        instead_of: the payment that held it, whose refunds all moved nothing: the link is mended.
+        instead_of: the payment that had the record until now. No refund of it moved money, so its
+            link was a mistake.
     """
 
     payment_record: str
@@ -42,7 +43,7 @@ class ProcessorRefundClaim:
     """The processor's refund belongs to this refund and to no other.
 
     Attributes:
-        instead_of: the refund that held it, which a person has decided not to be it after all.
+        instead_of: the refund that had the processor refund until a person unbound the two.
     """
 
     processor: str
@@ -56,11 +57,11 @@ Claim = RecordClaim | ProcessorRefundClaim
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutCount:
-    """An amount that counts towards what is paid out on one day; minor units.
+    """An amount to add to the payouts of one day; minor units.
 
     Attributes:
         day: of UTC, such as ``2024-02-29``.
-        at_most: what all of that day and currency may come to with it.
+        at_most: the most that the day's payouts in that currency may sum up to, with this one.
     """
 
     day: str
@@ -80,14 +81,14 @@ class Commit:
 
 
 class LedgerConflictError(Exception):
-    """Something that the commit was computed from has changed since it was read.
+    """Data from which the commit was computed has changed since it was read.
 
     Nothing of the commit was written. Read again and decide again.
     """
 
 
 class ClaimConflictError(LedgerConflictError):
-    """A claim of the commit is held by somebody else; nothing of the commit was written.
+    """A claim of the commit belongs to another payment or refund; nothing was written.
 
     Attributes:
         claim: the claim that was refused.
@@ -99,10 +100,10 @@ class ClaimConflictError(LedgerConflictError):
 
 
 class PayoutsReachedError(LedgerConflictError):
-    """A day would come to more than it may; nothing of the commit was written.
+    """The payouts of a day would exceed their limit; nothing of the commit was written.
 
     Attributes:
-        count: the one that was refused.
+        count: the amount that was refused.
     """
 
     def __init__(self, count: PayoutCount) -> None:
@@ -116,7 +117,7 @@ class LedgerUnavailableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What one look into the ledger says about a key and a Payment Record."""
+    """What one read of the ledger says about a refund's id and a Payment Record."""
 
     refund: Refund | None
     payment: PaymentKey | None
@@ -126,20 +127,22 @@ DUE_SHARDS: Final = 8
 
 
 class Ledger(Protocol):
-    """The truth. Every read is strongly consistent; every method may raise
-    ``LedgerUnavailableError``."""
+    """The store of all refunds and payments, and the only authority on them.
+
+    Every read is strongly consistent. Every method may raise ``LedgerUnavailableError``.
+    """
 
     def refund(self, refund_id: str) -> Refund | None:
         """The refund of that id, with everything that is durable now."""
 
     def look_up(self, refund_id: str, payment_record: str | None) -> Known:
-        """The refund of that id and the payment that the Payment Record is claimed by.
+        """The refund of that id and the payment that has claimed the Payment Record.
 
         One round trip.
         """
 
     def payment_of_record(self, payment_record: str) -> PaymentKey | None:
-        """The payment that the Payment Record is claimed by."""
+        """The payment that has claimed the Payment Record."""
 
     def payment(self, key: PaymentKey) -> Payment | None:
         """The payment of that key."""
@@ -147,13 +150,13 @@ class Ledger(Protocol):
     def payment_and_claims(
         self, key: PaymentKey, processor_refund_ids: Sequence[str]
     ) -> tuple[Payment | None, Mapping[str, str]]:
-        """``payment(key)`` and ``claimed(key.processor, processor_refund_ids)`` in one look.
+        """``payment(key)`` and ``claimed(key.processor, processor_refund_ids)`` in one read.
 
         One round trip for up to 99 ids, one more for every further 100.
         """
 
     def claimed(self, processor: str, processor_refund_ids: Sequence[str]) -> Mapping[str, str]:
-        """Of these processor refund ids, those that are claimed, with the refund that claims each.
+        """Which of these processor refund ids are claimed, each with the refund that claims it.
 
         At most 1,000 ids.
         """
@@ -161,15 +164,16 @@ class Ledger(Protocol):
     def commit(self, commit: Commit) -> None:
         """Write all of ``commit`` or nothing; on return it is durable.
 
-        Each refund and payment is replaced only if its stored revision is still that of ``before``
-        and its stored state is one that the transition table lets ``after`` follow; what is stored
-        has ``before.revision + 1`` (1 for a new item), whatever ``after.revision`` says. A claim is
-        made if nobody holds it or whom it names instead of, and confirmed if its holder is the
-        same. A payout is added to its day's sum if that stays within what it allows.
+        Each refund and payment is replaced only if its stored revision is still that of ``before``,
+        and a refund only if the transition table allows the step from its stored state to that of
+        ``after``. The stored revision becomes ``before.revision + 1`` (1 for a new item), whatever
+        ``after.revision`` says. A claim is made if nobody has it, or if the owner is the one in
+        ``instead_of``; it is confirmed if its owner is the same already. A payout is added to its
+        day's sum if the sum stays within ``at_most``.
 
         Raises:
-            ClaimConflictError: a claim is held by somebody else; nothing was written.
-            PayoutsReachedError: a day's sum would be exceeded; nothing was written.
+            ClaimConflictError: a claim belongs to somebody else; nothing was written.
+            PayoutsReachedError: a day's limit would be exceeded; nothing was written.
             LedgerConflictError: an item has changed; nothing was written.
             LedgerUnavailableError: it is not known whether anything was written.
             IllegalTransitionError: the transition table has no such step; nothing was sent.
@@ -178,8 +182,8 @@ class Ledger(Protocol):
     def take_check(self, refund_id: str, *, now_ms: int, until_ms: int) -> Refund | None:
         """Take a refund that is due for settling, in one round trip.
 
-        If its ``next_check_ms`` is set and not after ``now_ms``: it is set to ``until_ms``, the
-        revision raised, both durable, and the refund is returned as stored. Otherwise nothing
+        If its ``next_check_ms`` is set and not after ``now_ms``, this sets it to ``until_ms``,
+        raises the revision (both durable), and returns the refund as stored. Otherwise nothing
         changes and ``None`` is returned.
         """
 
@@ -188,6 +192,6 @@ class Ledger(Protocol):
     ) -> Sequence[str]:
         """Ids of refunds of one of ``DUE_SHARDS`` shards that were due before ``before_ms``.
 
-        From an index, so eventually consistent: an id may be missing for a moment, or be there
-        though nothing is due any more.
+        Read from an index, so eventually consistent: an id may be missing for a moment, or still be
+        listed when nothing is due any more.
         """

@@ -1,4 +1,4 @@
-"""What the use cases ask of the ledger's index of refunds."""
+"""The port that lists refunds, by the ledger's indexes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ class OfPayment:
 
 @dataclass(frozen=True, slots=True)
 class OfPaymentIntent:
-    """The refunds that were asked for by this PaymentIntent."""
+    """The refunds of which the request named this PaymentIntent."""
 
     payment_intent: str
 
 
 @dataclass(frozen=True, slots=True)
 class OfInvoice:
-    """The refunds that were asked for by this Invoice."""
+    """The refunds of which the request named this Invoice."""
 
     invoice: str
 
@@ -46,7 +46,7 @@ Selection = OfPayment | OfPaymentIntent | OfInvoice | OfMonth
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in a listing: refunds stand by the time of their creation, then by their ids.
+    """A place in a listing: refunds are sorted by their time of creation, then by their ids.
 
     Attributes:
         created_at_ms: Unix milliseconds, not negative.
@@ -68,16 +68,16 @@ LAST_PLACE: Final = Position(LAST_MS)
 
 
 class Listing(Protocol):
-    """What the ledger holds, many at a time. Every method may raise ``LedgerUnavailableError``."""
+    """Reads many refunds or payments at once. Each method may raise ``LedgerUnavailableError``."""
 
     def newest(
         self, selection: Selection, *, after: Position, before: Position, limit: int
     ) -> Sequence[Position]:
-        """Where the selected refunds between two places stand, newest first, at most ``limit``.
+        """The places of the selected refunds between two places, newest first, at most ``limit``.
 
-        Both places are excluded. Fewer than ``limit`` are all that there are. From an index, so
-        eventually consistent: a refund may be missing for a moment, or be there though its status
-        has changed. One round trip.
+        Both places are excluded. If fewer than ``limit`` are returned, there are no more. Read from
+        an index, so eventually consistent: a refund may be missing for a moment, or be listed
+        though its status has changed. One round trip.
         """
 
     def oldest(
@@ -88,18 +88,19 @@ class Listing(Protocol):
         before: Position = LAST_PLACE,
         limit: int,
     ) -> Sequence[Position]:
-        """The same, oldest first."""
+        """As ``newest``, oldest first."""
 
     def count(self, selection: Selection) -> int:
-        """How many refunds are selected, from an index, as ``newest``.
+        """How many refunds are selected, by an index, as ``newest``.
 
-        One round trip, so of some ten thousand refunds only the first are counted.
+        One round trip: if there are more than some ten thousand refunds, only the first are
+        counted.
         """
 
     def refunds(self, refund_ids: Sequence[str]) -> Mapping[str, Refund]:
         """Those of these refunds that exist, as they are now, by their ids.
 
-        Strongly consistent one by one. One round trip for every 100 ids.
+        Each is read with strong consistency. One round trip for every 100 ids.
         """
 
     def payments(self, keys: Sequence[PaymentKey]) -> Mapping[PaymentKey, Payment]:

@@ -1,4 +1,4 @@
-"""What the use cases ask of a payment processor, and what its adapter says that it can do."""
+"""The port of a payment processor, and the capabilities that its adapter declares."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,10 +10,10 @@ from refund_bridge.ports.runtime import Deadline
 
 
 class Dedupe(StrEnum):
-    """How it comes out that an instruction has arrived at a processor before.
+    """How a duplicate instruction is detected.
 
-    ``by_key``: it keeps our refund's id and refuses a second instruction that carries it.
-    ``by_look_up``: its refunds can be looked at before and after. ``not_at_all``: only a person can
+    ``by_key``: the processor keeps our refund's id and refuses a second instruction with it.
+    ``by_look_up``: we read its refunds before and after sending. ``not_at_all``: only a person can
     tell.
     """
 
@@ -23,10 +23,10 @@ class Dedupe(StrEnum):
 
 
 class LookUp(StrEnum):
-    """By what a processor shows a refund that it has made.
+    """How a refund can be read at a processor.
 
     ``by_refund``: by its own id (``processor_refund``). ``by_payment``: in the payment
-    (``charge``); where this is missing, payments cannot be read at all.
+    (``charge``); a processor without this one shows no payments at all.
     """
 
     BY_REFUND = "by_refund"
@@ -34,7 +34,7 @@ class LookUp(StrEnum):
 
 
 class News(StrEnum):
-    """How this product learns what becomes of a refund: it is told, or it asks."""
+    """How this product learns what becomes of a refund: by webhook or by polling."""
 
     WEBHOOK = "webhook"
     POLLING = "polling"
@@ -42,14 +42,19 @@ class News(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a processor can do, as its adapter declares it; the use cases go by this, not by names.
+    """What a processor can do, as its adapter declares it.
+
+    The use cases decide by these capabilities, never by a processor's name.
 
     Attributes:
-        partial: whether less than the payment can be refunded ...
-        repeated_partial: ... and more than once.
+        dedupes: how a duplicate instruction is detected.
+        looks_up: how its refunds can be read.
+        partial: whether less than the payment can be refunded.
+        repeated_partial: whether a payment can be partially refunded more than once.
         unlinked: whether money can go to a customer without a payment (``refund_unlinked``).
         may_be_pending: whether a refund may be accepted and only later succeed or fail.
-        lists_charges: whether all refunded payments can be walked through (``charges``).
+        learns_by: how this product learns what becomes of a refund.
+        lists_charges: whether all refunded payments can be listed, page by page (``charges``).
     """
 
     dedupes: Dedupe
@@ -63,7 +68,7 @@ class Capabilities:
 
     @property
     def keeps_keys(self) -> bool:
-        """Whether an instruction that carries our refund's id again moves nothing again."""
+        """Whether the processor keeps our refund's id, so that repeating it moves no more money."""
         return self.dedupes is Dedupe.BY_KEY
 
     @property
@@ -82,7 +87,7 @@ class ChargePage:
     """A page of the processor's list of payments, newest first.
 
     Attributes:
-        cursor: where the next page begins, in the adapter's own words; ``None`` at the end.
+        cursor: where the next page begins, in a form of the adapter's own; ``None`` at the end.
     """
 
     charges: tuple[ListedCharge, ...]
@@ -98,7 +103,7 @@ class ProviderUnavailableError(Exception):
 
     Attributes:
         reason: for logs; no secret, no customer's data.
-        retry_after_s: the provider's own wish, if it gave one.
+        retry_after_s: how long the provider asked us to wait, if it did.
         was_asked: whether the provider was really asked; if not, ``reason`` is ours alone.
     """
 
@@ -112,19 +117,22 @@ class ProviderUnavailableError(Exception):
 
 
 class CredentialRefusedError(ProviderUnavailableError):
-    """The provider does not accept the credential, nor the one that was read anew: a fault of the
-    set-up, and no outage."""
+    """The provider accepts neither the credential nor the one that was read anew.
+
+    This is a wrong configuration, not an outage.
+    """
 
 
 class UnreadableAnswerError(ProviderUnavailableError):
-    """The provider answered, but with nothing that can be used; it is there, and no outage."""
+    """The provider answered, but the answer cannot be used. This is not an outage."""
 
 
 class UnreadablePageError(UnreadableAnswerError):
     """A page of the list of payments cannot be used.
 
     Attributes:
-        beyond: the cursor of a list that begins a day before that page; ``None``: at its newest.
+        beyond: a cursor that skips the page, to a list that begins a day earlier; ``None``: at the
+            newest payment.
     """
 
     def __init__(self, message: str, beyond: str | None) -> None:
@@ -133,21 +141,21 @@ class UnreadablePageError(UnreadableAnswerError):
 
 
 class Processor(Protocol):
-    """Moves the money."""
+    """A payment processor: reads payments and refunds, and moves money."""
 
     @property
     def name(self) -> str:
-        """As in metadata (``<name>_payment_id``) and on the refund."""
+        """Its name, as in metadata (``<name>_payment_id``) and on the refund."""
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can do. A read that it cannot do raises ``UnreadableAnswerError``."""
+        """What the processor can do. A read that it cannot do raises ``UnreadableAnswerError``."""
 
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:
         """The payment of that id; only with ``LookUp.BY_PAYMENT``.
 
         Raises:
-            ChargeNotFoundError: the processor knows none.
+            ChargeNotFoundError: the processor knows no such payment.
             ProviderUnavailableError: no usable answer after at most two attempts.
         """
 
@@ -160,7 +168,7 @@ class Processor(Protocol):
         """
 
     def reference_of(self, charge: Charge, deadline: Deadline) -> str | None:
-        """What the merchant's own system calls the payment, if the processor was told.
+        """The merchant's own reference of the payment, if the processor has one.
 
         Raises:
             ProviderUnavailableError: no usable answer after at most two attempts.
@@ -169,18 +177,20 @@ class Processor(Protocol):
     def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
         """One page of all payments of which something was refunded, newest first.
 
-        Others may be among them. A ``cursor`` of ``None`` asks for the first page.
+        Payments without refunds may be among them. A ``cursor`` of ``None`` asks for the first
+        page.
 
         Raises:
-            UnreadablePageError: the answer cannot be used; ``cursor`` may have grown old.
+            UnreadablePageError: the answer cannot be used; ``cursor`` may be too old.
             ProviderUnavailableError: no usable answer after at most two attempts.
         """
 
     def processor_refund(
         self, processor_refund_id: str, deadline: Deadline
     ) -> ProcessorRefund | None:
-        """The refund of that id, ``None`` if the processor knows none; only with
-        ``LookUp.BY_REFUND``.
+        """The refund of that id, ``None`` if the processor knows none.
+
+        Only with ``LookUp.BY_REFUND``.
 
         Raises:
             ProviderUnavailableError: no usable answer after at most two attempts.
@@ -189,24 +199,26 @@ class Processor(Protocol):
     def find_by_key(
         self, refund_id: str, payment_id: str | None, deadline: Deadline
     ) -> ProcessorRefund | None:
-        """What became of the instruction whose key is our refund's id; only with ``Dedupe.BY_KEY``.
+        """Find by our idempotency key what became of an instruction; only with ``Dedupe.BY_KEY``.
 
-        ``payment_id`` is what it was to refund, ``None`` for an unlinked refund. ``None`` means
-        that the processor said that it has no such instruction; one may still be on its way.
+        The key is our refund's id. ``payment_id`` is the payment to refund, ``None`` for an
+        unlinked refund. Returns ``None`` if the processor said that it has no such instruction; one
+        may still be on its way to it.
 
         Raises:
-            UnreadableAnswerError: it cannot be asked that, or shows another payment's refund.
+            UnreadableAnswerError: the processor cannot be asked this, or shows a refund of another
+                payment.
             ProviderUnavailableError: no usable answer after at most two attempts.
         """
 
     def refund(self, instruction: Instruction, deadline: Deadline) -> Outcome:
-        """Ask, exactly once, to move the money. Never raises for what the network does.
+        """Ask the processor, exactly once, to move the money. Never raises for network errors.
 
-        ``CredentialRefused`` says whether asking once more with another credential is of use.
+        The outcome ``CredentialRefused`` says whether it helps to ask again with a new credential.
 
-        The outcome of a ``repeated`` instruction is ``Accepted`` or ``Unknown``: what this asking
-        came to says nothing of the one before it.
+        The outcome of a ``repeated`` instruction is ``Accepted`` or ``Unknown``: a refusal of this
+        retry does not tell whether the first attempt was executed.
         """
 
     def refund_unlinked(self, instruction: UnlinkedInstruction, deadline: Deadline) -> Outcome:
-        """As ``refund``, without a payment; ``Rejected`` without asking if it cannot do that."""
+        """As ``refund``, without a payment; ``Rejected`` unasked if the processor cannot do it."""

@@ -1,4 +1,4 @@
-"""What the use cases ask of the queues: the reporter's doorbell, and dead letters."""
+"""The ports of the queues: the reporter's doorbell, and dead letters."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -9,7 +9,10 @@ class DoorbellError(Exception):
 
 
 class Doorbell(Protocol):
-    """Wakes the reporter; carries an id, never a fact."""
+    """Wakes the reporter by a message (the doorbell).
+
+    The message carries only the refund's id, never a fact about it; the ledger has the facts.
+    """
 
     def ring(self, refund_id: str) -> None:
         """Queue one message that names the refund.
@@ -24,10 +27,10 @@ class DeadLettersError(Exception):
 
 
 class DeadLetters(Protocol):
-    """Where messages lie that a person must look at."""
+    """The queue of messages that a person must look at."""
 
     def set_aside(self, body: str, reasons: Mapping[str, str]) -> None:
-        """Keep the message as it came, with what is wrong with it beside it; durable on return.
+        """Keep the message as it came, together with what is wrong with it; durable on return.
 
         Raises:
             DeadLettersError: it may not have been kept.

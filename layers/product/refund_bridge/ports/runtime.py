@@ -1,4 +1,4 @@
-"""What the use cases ask of the runtime: time, threads, and telemetry: what happened."""
+"""The ports of the runtime: time, threads and telemetry."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _B = TypeVar("_B")
 
 
 class Clock(Protocol):
-    """Wall time for what is stored, monotonic time for what is waited for."""
+    """Tells the time: wall time to store, monotonic time to wait by."""
 
     def now_ms(self) -> int:
         """Unix time in milliseconds."""
@@ -46,14 +46,14 @@ class Together(Protocol):
     """Runs calls side by side; all have ended on return."""
 
     def both(self, first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
-        """Both results; an error of ``first`` is raised first."""
+        """Both results; if both fail, the error of ``first`` is raised."""
 
     def each(self, function: Callable[[str], object], things: Sequence[str]) -> None:
         """Call ``function`` for each of ``things``, a bounded number at once."""
 
 
 class Telemetry(Protocol):
-    """Where the use cases say what happened, for logs and metrics."""
+    """Records what happened, for logs and metrics."""
 
     def note(self, event: str, **facts: str | int | bool | Decimal | None) -> None:
         """Record one event. Never raises, never given a secret or a customer's data."""

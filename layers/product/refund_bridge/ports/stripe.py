@@ -1,4 +1,4 @@
-"""What the use cases ask of Stripe: to show a payment, and to be told of a refund."""
+"""The ports of Stripe: reads its objects, tells it of refunds, issues credit notes."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,7 +9,7 @@ from refund_bridge.ports.runtime import Deadline
 
 
 class StripeObjectNotFoundError(Exception):
-    """Stripe knows no such object with this key; its message says more (the other mode, say)."""
+    """Stripe knows no such object for this API key; the message may say why (the other mode)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,8 @@ class ReportAccepted:
     """Stripe has booked the refund.
 
     Attributes:
-        record: the Payment Record after it; ``None`` if the answer shows it in no form that can be
-            read.
+        record: the Payment Record after the refund; ``None`` if the answer shows it in no form that
+            can be read.
     """
 
     record: PaymentRecord | None = None
@@ -31,9 +31,9 @@ class ReportUnclear:
     Attributes:
         new_epoch: whether the answer is stored at Stripe under this idempotency key (a received
             5xx, an idempotency error), so that asking again needs another key.
-        retry_after_s: Stripe's wish, if it gave one.
-        credential_refused: whether Stripe does not accept the key, or grants it no right to report:
-            a fault of the set-up, for which no report is given up.
+        retry_after_s: how long Stripe asked us to wait, if it did.
+        credential_refused: whether Stripe does not accept the API key, or the key may not report.
+            That is a wrong configuration, so no report is given up for it.
         was_asked: as in ``ProviderUnavailableError``.
     """
 
@@ -46,7 +46,7 @@ class ReportUnclear:
 
 @dataclass(frozen=True, slots=True)
 class ReportRefused:
-    """Stripe answered that it will not book this. ``code`` is Stripe's, where it gave one."""
+    """Stripe answered that it will not book this refund. ``code`` is Stripe's, if it gave one."""
 
     reason: str
     code: str | None = None
@@ -56,13 +56,13 @@ ReportOutcome = ReportAccepted | ReportUnclear | ReportRefused
 
 
 class StripeReports(Protocol):
-    """Stripe, as it shows payments and is told of refunds."""
+    """Reads payments at Stripe, and tells Stripe of refunds."""
 
     def payment_record(self, payment_record: str, deadline: Deadline) -> PaymentRecord:
         """The Payment Record of that id.
 
         Raises:
-            StripeObjectNotFoundError: Stripe knows none with this key.
+            StripeObjectNotFoundError: Stripe knows no such record for this API key.
             ProviderUnavailableError: no usable answer after at most two attempts.
         """
 
@@ -75,7 +75,7 @@ class StripeReports(Protocol):
     def report_refund(
         self, parameters: ReportParameters, idempotency_key: str, deadline: Deadline
     ) -> ReportOutcome:
-        """Tell Stripe of a refund, in one attempt. Never raises for what the network does."""
+        """Tell Stripe of a refund, in one attempt. Never raises for network errors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +83,11 @@ class CreditNoteInstruction:
     """What a credit note on a paid invoice says.
 
     Attributes:
-        refund_id: ours; kept in the note's metadata, to find it by.
-        payment_record: where the refund was reported ...
-        refund_reference: ... and under which reference.
+        refund_id: our refund's id; kept in the note's metadata, so that the note can be found.
+        payment_record: the record on which the refund was reported.
+        refund_reference: the reference under which the refund was reported there.
         amount: minor units of ``currency``.
-        reason: as it was asked for; Stripe is told only where it has the same word.
+        reason: as the caller gave it; it is passed on only if Stripe has the same word.
     """
 
     refund_id: str
@@ -133,19 +133,19 @@ CreditNoteOutcome = CreditNoteIssued | CreditNoteUnclear | CreditNoteRefused
 
 
 class CreditNotes(Protocol):
-    """Stripe, which issues credit notes on its invoices."""
+    """Issues credit notes on Stripe's invoices."""
 
     def credit_note_of(self, invoice: str, refund_id: str, deadline: Deadline) -> str | None:
         """The id of the note on ``invoice`` whose metadata names the refund; ``None``: none does.
 
-        A note that was voided since is still that note. At most ten requests.
+        A note that was voided later still counts. At most ten requests.
 
         Raises:
-            StripeObjectNotFoundError: Stripe knows no such invoice with this key.
-            ProviderUnavailableError: no usable answer, or more notes than can be looked through.
+            StripeObjectNotFoundError: Stripe knows no such invoice for this API key.
+            ProviderUnavailableError: no usable answer, or more notes than ten requests show.
         """
 
     def issue_credit_note(
         self, instruction: CreditNoteInstruction, idempotency_key: str, deadline: Deadline
     ) -> CreditNoteOutcome:
-        """Issue a note, in one attempt. Never raises for what the network does."""
+        """Issue a note, in one attempt. Never raises for network errors."""

@@ -1,4 +1,4 @@
-"""How far the daily sweep of each processor's payments has come."""
+"""The port that remembers how far the daily sweep of each processor's payments has come."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,12 +6,12 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """How far the walk through a processor's payments has come.
+    """How far the sweep of one processor's payments has come.
 
     Attributes:
-        since_ms: what was refunded before then is taken to be older than this service.
+        since_ms: what was refunded before then counts as older than this service.
         cursor: where the next run goes on; ``None``: at the newest payment.
-        tries: how often the page there could not be read.
+        tries: how often the page at ``cursor`` could not be read.
     """
 
     processor: str
@@ -25,10 +25,10 @@ class SweepLog(Protocol):
     """Remembers sweeps. Every method may raise ``LedgerUnavailableError``."""
 
     def sweep(self, processor: str, *, begin_ms: int) -> Sweep:
-        """The sweep of that processor; the first time it is begun, durably, at ``begin_ms``."""
+        """The sweep of that processor; the first call begins it, durably, with ``begin_ms``."""
 
     def move_sweep(self, before: Sweep, cursor: str | None, *, tries: int = 0) -> Sweep:
-        """The sweep at ``cursor``, durably; ``tries`` as in ``Sweep``.
+        """Move the sweep to ``cursor``, durably; ``tries`` as in ``Sweep``.
 
         Raises:
             LedgerConflictError: another run has moved it; nothing was written.

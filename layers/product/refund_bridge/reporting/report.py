@@ -137,7 +137,7 @@ class ReportRefund:
     Attributes:
         lease_ms: how long one worker has a payment's reports; longer than the function may run.
         step_ms: the settle interval, of which every pause is a multiple.
-        others_report: the merchant's setting: whether others report their external refunds.
+        others_report: the merchant's setting: how others report their external refunds to Stripe.
         credit_notes: issues credit notes on refunded invoices; ``None``: none are issued.
     """
 

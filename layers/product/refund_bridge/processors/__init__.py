@@ -1,1 +1,1 @@
-"""The processors that move the money, one file each, behind one port."""
+"""The processors that move the money: a folder for each, behind one port."""

@@ -1,8 +1,8 @@
-"""The processors that there are: a new one is its file and a line here.
+"""The registry of all processors: a new one needs a folder and a line here.
 
-Which of them are set up is said by the environment (``settings.py``). Payments lead to one by the
-metadata ``<name>_payment_id`` of their Payment Record; to Stripe itself, which is the last of them,
-by having none.
+The environment says which of them are set up (``settings.py``). A payment leads to a processor by
+the metadata ``<name>_payment_id`` of its Payment Record. A payment without such a record leads to
+Stripe itself, the last of them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 from refund_bridge.domain.refund import STRIPE
 
-# The class of each, in ``adapter.py`` of the folder of its name.
+# The class of each processor, in ``adapter.py`` of the folder with its name.
 _CLASSES: Final = {
     "hitpay": "HitPay",
     "hyperswitch": "Hyperswitch",
@@ -28,12 +28,12 @@ _CLASSES: Final = {
     "ccg": "Ccg",
     STRIPE: "StripePayments",
 }
-# Those to which a Payment Record may lead.
+# The processors to which a Payment Record may lead.
 OF_RECORDS: Final = tuple(name for name in _CLASSES if name != STRIPE)
 
 
 class _Registry(Mapping[str, "type[Adapter]"]):
-    """Imports an adapter when it is asked for: who only wants the names pays for none of them."""
+    """Imports an adapter only when it is asked for; reading the names imports none."""
 
     def __getitem__(self, name: str) -> "type[Adapter]":
         adapter = _CLASSES[name]
@@ -63,7 +63,7 @@ def set_up(environment: Mapping[str, str], mode: "Mode") -> Mapping[str, "Proces
     """The settings of every processor that has a URL in ``environment``, by name.
 
     Raises:
-        ConfigurationError: one is set up wrongly, or its address is of the other mode.
+        ConfigurationError: a processor is set up wrongly, or its address is of the other mode.
     """
     from refund_bridge.processors.shared.settings import require_url_of_mode  # noqa: PLC0415 - as above
 
@@ -82,15 +82,15 @@ def set_up(environment: Mapping[str, str], mode: "Mode") -> Mapping[str, "Proces
 def build(
     name: str, settings: "ProcessorSettings", key: "ApiKey", http: "DeadlineHttp"
 ) -> "Processor":
-    """The processor of that name; ``key`` holds what its ``secret`` names."""
+    """The processor of that name; ``key`` is the API key whose parameter its ``secret`` names."""
     return REGISTRY[name].from_settings(settings, key, http)
 
 
 def variable_of(name: str, field: str) -> str:
-    """The variable of the environment that holds a setting of that processor.
+    """The environment variable of a processor's setting.
 
-    ``STRIPE_URL`` is where Payment Records are, in every stage: it says nothing of whether payments
-    that Stripe took are refunded.
+    ``STRIPE_URL`` is the address for Payment Records, which every stage has. It does not say
+    whether payments that Stripe took are refunded here, so that has a prefix of its own.
     """
     prefix = "STRIPE_PAYMENTS" if name == STRIPE else name.upper()
     return f"{prefix}_{field.upper()}"

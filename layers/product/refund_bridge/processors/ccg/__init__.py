@@ -1,1 +1,1 @@
-"""The CCG gateway."""
+"""The Convenient Checkout Gateway (CCG)."""

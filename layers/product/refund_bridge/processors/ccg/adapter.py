@@ -1,8 +1,8 @@
-"""The Convenient Checkout Gateway: the calls. Answers are read in ``outcome.py``, ``objects.py``.
+"""The Convenient Checkout Gateway: the calls. Answers are read in ``outcome`` and ``objects``.
 
 Facts of the API: https://developers.healthsafepay.com/docs. The merchant chooses a refund's
-``merchantTransactionId``, and a second instruction with the same one is rejected: ours is sent. A
-payment cannot be read in a documented way.
+``merchantTransactionId``, and the gateway rejects a second instruction with the same one. We send
+our refund's id as that. There is no documented way to read a payment.
 """
 
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
@@ -31,7 +31,7 @@ from refund_bridge.processors.shared.provider_http import (
 )
 from refund_bridge.processors.shared.settings import ProcessorSettings
 
-# Only the first is documented; the others are Stripe's, to which the gateway passes a refund on.
+# Only the first is documented; the others are words of Stripe, to which the gateway passes refunds.
 DOCUMENTED_REASONS: Final = {"duplicate": "DUPLICATE"}
 REASONS: Final = {
     **DOCUMENTED_REASONS,
@@ -45,12 +45,12 @@ class CcgSettings(ProcessorSettings):
     """``CCG_URL`` and the others.
 
     Attributes:
-        merchant_id: whose refunds they are.
-        amount_unit: in what the gateway counts. Its documents leave it open and a wrong one moves a
-            hundred times too much or too little, so there is no default.
-        currency: of the merchant's account; no answer names one.
-        reasons: which reasons are passed on: those that its documents show, or all, with free text
-            cut to what it may hold. Which words it refuses is not documented.
+        merchant_id: the merchant whose refunds they are.
+        amount_unit: the unit in which the gateway counts. Its documents do not say which, and a
+            wrong one would move a hundred times too much or too little, so there is no default.
+        currency: of the merchant's account; no answer names a currency.
+        reasons: which reasons are passed on: those that the documents show, or all, with free text
+            cut to the allowed length. It is not documented which words the gateway refuses.
         upstream_env: ``dev``, ``stage`` or ``test``; needed outside of production, and only there.
     """
 
@@ -102,7 +102,7 @@ class Ccg(Adapter):
 
     @classmethod
     def from_settings(cls, settings: CcgSettings, key: ApiKey, http: DeadlineHttp) -> Self:
-        """The adapter that is set up that way."""
+        """The adapter with these settings."""
         return cls(settings, key=key, http=http)
 
     def processor_refund(
@@ -121,9 +121,9 @@ class Ccg(Adapter):
     ) -> ProcessorRefund | None:
         """The refund whose ``merchantTransactionId`` is our id; see ``ports.processor.Processor``.
 
-        The gateway documents this question for payments, not for refunds. Only an answer that shows
-        that it was understood counts: the refund itself, or none at all. Whatever else comes, a 404
-        too, leaves open what became of the instruction.
+        The gateway documents this query for payments, not for refunds. Only an answer counts that
+        shows that the gateway understood it: the refund itself, or an empty result. Any other
+        answer, also a 404, does not tell what became of the instruction.
         """
         query = urlencode({"merchantTransactionId": refund_id})
         source = self._http.object_at(f"/v1/refunds?{query}", deadline)
@@ -143,7 +143,7 @@ class Ccg(Adapter):
         return found[0]
 
     def refund(self, instruction: Instruction, deadline: Deadline) -> Outcome:
-        """Ask once to move the money; see ``ports.processor.Processor``. Where refused, read."""
+        """Ask once to move the money; see ``ports.processor.Processor``. May read when refused."""
         return self._ask(
             instruction, {"paymentId": instruction.payment_id}, instruction.payment_id, deadline
         )
@@ -151,7 +151,7 @@ class Ccg(Adapter):
     def refund_unlinked(self, instruction: UnlinkedInstruction, deadline: Deadline) -> Outcome:
         """Ask once to send money to a card; see ``ports.processor.Processor``.
 
-        The gateway rejects bank accounts, so it is not asked for one that is known to be one.
+        The gateway rejects bank accounts, so it is not asked if the method is known to be one.
         """
         if instruction.kind is PaymentMethodKind.BANK_ACCOUNT:
             return not_asked(

@@ -20,7 +20,7 @@ from refund_bridge.processors.shared.accepting import AnyInstruction, instructio
 from refund_bridge.processors.shared.answer_members import Members
 
 TITLE: Final = "The Convenient Checkout Gateway"
-# A word that is not here is not final.
+# A refund with any other status is not final.
 _STATUS: Final = {
     "COMPLETED": ProcessorRefundStatus.SUCCEEDED,
     "FAILED": ProcessorRefundStatus.FAILED,
@@ -28,7 +28,7 @@ _STATUS: Final = {
 
 
 class AmountUnit(StrEnum):
-    """In what the gateway counts; its samples (100, 8000, 200.0) leave both open."""
+    """The unit in which the gateway counts; its samples (100, 8000, 200.0) allow both."""
 
     MINOR = "minor"
     MAJOR = "major"
@@ -40,10 +40,10 @@ class AmountUnit(StrEnum):
         return Decimal(money.decimal_string())
 
     def read(self, value: Any, currency: str) -> Money:
-        """The amount that a JSON number of this unit means.
+        """The amount of a JSON number in this unit.
 
         Raises:
-            UnreadableAnswerError: it means none.
+            UnreadableAnswerError: it is not an amount.
         """
         if type(value) is not int and not isinstance(value, Decimal):
             raise UnreadableAnswerError(f"an amount in {TITLE}'s answer is no number")
@@ -61,7 +61,7 @@ class AmountUnit(StrEnum):
 
 
 def read_processor_refund(data: Any, *, unit: AmountUnit, currency: str) -> ProcessorRefund:
-    """A refund, linked or not; its instruction is the one that its ``merchantTransactionId`` names.
+    """Read a refund, linked or not; its ``merchantTransactionId`` names its instruction.
 
     Raises:
         UnreadableAnswerError: an id, amount or status is missing or of a wrong type, or the refund
@@ -72,9 +72,9 @@ def read_processor_refund(data: Any, *, unit: AmountUnit, currency: str) -> Proc
 
 
 def read_accepted(data: Any, instruction: AnyInstruction, *, unit: AmountUnit) -> ProcessorRefund:
-    """The refund in the answer to its own instruction, which need not show its amount.
+    """Read the refund in the answer to its own instruction, which need not show its amount.
 
-    One without an amount is never final, so that a look-up shows the amount first.
+    A refund without an amount is not final, so that a later check shows the amount first.
 
     Raises:
         UnreadableAnswerError: as ``read_processor_refund``, or it does not name the instruction.
@@ -107,6 +107,6 @@ def _processor_refund(
         status=status if is_final else ProcessorRefundStatus.PENDING,
         processor_status=word,
         instruction_id=instruction_id_of(members.optional_text("merchantTransactionId")),
-        # With a payment, the method is the payment's own and says nothing more.
+        # If there is a payment, the method is just that of the payment.
         payment_method=None if payment_id else method,
     )

@@ -1,8 +1,8 @@
 """What the Convenient Checkout Gateway's answer to ``POST /v1/refunds`` means.
 
 Facts: https://developers.healthsafepay.com/docs (refund error codes): a refusal is 400 with
-``title``, ``status`` and ``detail``. What it says to an instruction whose key was used before is
-not documented, so a refusal that speaks of the key is one of which the key itself must tell.
+``title``, ``status`` and ``detail``. Its answer to an instruction whose key was used before is not
+documented. So if a refusal mentions the key, we look up by the key what became of the instruction.
 """
 
 from typing import Final
@@ -17,7 +17,7 @@ from refund_bridge.processors.shared.accepting import AnyInstruction, Questionab
 from refund_bridge.processors.shared.provider_http import Sent, not_executed
 
 _REFUSALS: Final = frozenset({400, 402, 403, 404, 422})
-# Without the gateway's detail these come from something in front of it, which executes nothing.
+# Without the gateway's detail these come from a proxy in front of it, which executes nothing.
 _TURNED_AWAY: Final = frozenset({403, 404})
 _KEY: Final = "transactionid"
 

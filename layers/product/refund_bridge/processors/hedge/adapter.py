@@ -1,7 +1,7 @@
-"""Hedge Payments: the calls. What its answers mean is read in ``outcome.py`` and ``objects.py``.
+"""Hedge Payments: the calls. Its answers are read in ``outcome`` and ``objects``.
 
 Facts of the API: https://hedgepayments.com/docs. A refund has no idempotency key and cannot be read
-by itself, so an instruction is sent once and found again in its payment.
+by its own id. So an instruction is sent once, and its refund is found in the payment.
 """
 
 import json
@@ -38,8 +38,8 @@ class HedgeSettings(ProcessorSettings):
 
     Attributes:
         other_decimals: what to do in a currency whose minor unit is not the hundredth. Hedge counts
-            in cents and does not say what these are there: ``refuse`` asks it nothing, ``minor``
-            takes them for the minor unit.
+            in cents and does not say what a cent is in such a currency: with ``refuse`` it is not
+            asked, with ``minor`` a cent is taken to be the minor unit.
     """
 
     other_decimals: Literal["refuse", "minor"] = "refuse"
@@ -87,7 +87,7 @@ class Hedge(Adapter):
 
     @classmethod
     def from_settings(cls, settings: HedgeSettings, key: ApiKey, http: DeadlineHttp) -> Self:
-        """The adapter that is set up that way."""
+        """The adapter with these settings."""
         refuses = settings.other_decimals == "refuse"
         return cls(base_url=settings.url, key=key, http=http, refuses_other_decimals=refuses)
 

@@ -19,10 +19,10 @@ from refund_bridge.processors.shared.accepting import instruction_id_of
 from refund_bridge.processors.shared.answer_members import Members
 
 TITLE: Final = "Hedge Payments"
-# Our refund's id in a refund's metadata. Whether Hedge shows it again is not documented; where it
-# does, nothing is left to guess.
+# The metadata key for our refund's id. It is not documented whether Hedge shows it again; if it
+# does, the refund is certain to be ours.
 INSTRUCTION_KEY: Final = "refund_bridge_id"
-# What we call a reason is called so there; any other text goes as it is.
+# Our word for a reason, and Hedge's; any other text is passed on as it is.
 REASONS: Final = {"requested_by_customer": "customer_requested"}
 CENTS_PLACES: Final = 2
 _CHARGE_STATUS: Final = {
@@ -30,15 +30,15 @@ _CHARGE_STATUS: Final = {
     "partially_refunded": ChargeStatus.REFUNDABLE,
     "refunded": ChargeStatus.REFUNDED,
 }
-# Only ``succeeded`` is documented. These can mean only that no money goes to the customer; any
-# other word is not final.
+# Only ``succeeded`` is documented. The others here can only mean that no money goes to the
+# customer. A refund with any other status is not final.
 _PROCESSOR_REFUND_STATUS: Final = {
     "succeeded": ProcessorRefundStatus.SUCCEEDED,
     "failed": ProcessorRefundStatus.FAILED,
     "canceled": ProcessorRefundStatus.FAILED,
     "cancelled": ProcessorRefundStatus.FAILED,
 }
-# A payment's method is ``card`` for credit (5 to 10 days) and debit cards (3 to 5) alike.
+# A payment's method is ``card`` both for credit cards (5 to 10 days) and debit cards (3 to 5).
 _ARRIVAL: Final = {
     "card": Arrival(3, 10),
     "credit_card": Arrival(5, 10),
@@ -48,15 +48,15 @@ _ARRIVAL: Final = {
 
 
 def is_in_cents(currency: str) -> bool:
-    """Whether the currency's minor unit is the hundredth, so that cents can mean nothing else."""
+    """Whether the currency's minor unit is the hundredth, so that it is clear what a cent is."""
     return exponent_of(currency) == CENTS_PLACES
 
 
 def read_charge(source: Any) -> Charge:
-    """A payment object.
+    """Read a payment object.
 
-    Its ``processor_refunds`` are ``None`` unless the ``refunds`` are listed, every item can be
-    read, and together they account for what the payment says was refunded: from a list with a gap
+    Its ``processor_refunds`` are ``None`` unless the ``refunds`` are listed, every item can be read
+    and together they sum up to at least what the payment says was refunded. From an incomplete list
     nobody could tell that a refund is *not* there.
 
     Raises:
@@ -103,7 +103,7 @@ def _processor_refunds(
 
 
 def _processor_refund(source: Any, payment_id: str, currency: str) -> ProcessorRefund:
-    """An item of a payment's ``refunds``, which names neither the payment nor a currency."""
+    """Read an item of a payment's ``refunds``, which names neither payment nor currency."""
     members = Members(source, TITLE)
     word = members.text("status")
     amount = members.count("amount")

@@ -1,7 +1,7 @@
 """What Hedge Payments' answer to ``POST /v1/payments/{id}/refund`` means.
 
 Facts: https://hedgepayments.com/docs/payments/refund. The call has no idempotency key, and its
-answer is the payment with all of its refunds, so ours has to be told from the others.
+answer is the payment with all of its refunds, so we must find out which of them is ours.
 """
 
 from typing import Any, Final
@@ -17,9 +17,9 @@ from refund_bridge.processors.shared.accepting import accepted
 from refund_bridge.processors.shared.provider_http import Sent, not_executed
 
 # 404 ``not_found``, 412 ``payment_not_refundable`` and 422 ``refund_amount_exceeded`` are
-# documented; the others, in the same form, can mean nothing else.
+# documented; the others, in the same form, can only be refusals, too.
 _REFUSALS: Final = frozenset({400, 402, 403, 404, 412, 422})
-# Without Hedge's sentence these come from something in front of it, which executes nothing.
+# Without Hedge's message these come from a proxy in front of it, which executes nothing.
 _TURNED_AWAY: Final = frozenset({403, 404})
 _AMOUNTS: Final = (
     "original_amount",
@@ -47,16 +47,16 @@ def outcome_of(sent: Sent, instruction: Instruction) -> Outcome:
 
 
 def message_of(answer: HttpAnswer, *, secret: str) -> str | None:
-    """The sentence in ``error``; ``None`` if the answer is not of that form."""
+    """The message in ``error``; ``None`` if the answer is not of that form."""
     message = _error_of(answer).get("message")
     return sentence(message, secret=secret) or None if isinstance(message, str) else None
 
 
 def ours(charge: Charge, instruction: Instruction) -> ProcessorRefund | None:
-    """Of the refunds that the answer lists, the one that it made; ``None`` if that is not certain.
+    """Our refund among those that the answer lists; ``None`` if that is not certain.
 
-    It carries our id, or else it is the only one of our amount that carries no other and was not
-    there before.
+    It carries our id. Or else it is the only one of our amount that carries no other id and was not
+    listed before.
     """
     listed = charge.processor_refunds or ()
     named = [item for item in listed if item.instruction_id == instruction.refund_id]

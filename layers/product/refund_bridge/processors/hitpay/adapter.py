@@ -1,4 +1,4 @@
-"""HitPay: the calls. What its answers mean is read in ``outcome.py`` and ``objects.py``.
+"""HitPay: the calls. Its answers are read in ``outcome``, ``charge`` and ``objects``.
 
 Facts of the API: https://docs.hitpayapp.com; the refund call has no idempotency key, no client
 reference and no currency, so it is sent once and every failure is classified.
@@ -42,10 +42,10 @@ from refund_bridge.processors.shared.provider_http import (
 )
 from refund_bridge.processors.shared.settings import ProcessorSettings
 
-# With every refund listed in each charge, a page stays well below what an answer may measure.
+# Even with every refund listed in each charge, a page stays well below the limit for answers.
 CHARGES_PER_PAGE: Final = 50
-# Unless it is told which, HitPay leaves out ``partially_refunded``. By these the list grows with
-# what was refunded, not with what was sold.
+# Without this filter HitPay leaves out ``partially_refunded``. With it, the list has only refunded
+# charges, not all sales.
 REFUNDED_STATUSES: Final = ("partially_refunded", "refunded")
 TITLE: Final = "HitPay"
 
@@ -112,12 +112,12 @@ class HitPay(Adapter):
 
     @classmethod
     def from_settings(cls, settings: HitPaySettings, key: ApiKey, http: DeadlineHttp) -> Self:
-        """The adapter that is set up that way."""
+        """The adapter with these settings."""
         as_integer = settings.zero_decimal_form == "integer"
         return cls(base_url=settings.url, key=key, http=http, zero_decimals_as_integer=as_integer)
 
     def warm(self, deadline: Deadline) -> None:
-        """Have a connection open, so that the next call need not wait for one; never raises."""
+        """Open a connection, so that the next call need not wait for one; never raises."""
         self._http.warm(deadline)
 
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:
@@ -177,7 +177,7 @@ class HitPay(Adapter):
     def _as_its_charge_has_it(
         self, processor_refund: ProcessorRefund, deadline: Deadline
     ) -> ProcessorRefund:
-        """A refund that itself says neither status nor time, told from its charge if that tells."""
+        """A refund that shows neither status nor time, with the status that its charge shows."""
         with suppress(ChargeNotFoundError):
             charge = self.charge(processor_refund.payment_id, deadline)
             same = (one for one in charge.processor_refunds or () if one.id == processor_refund.id)
@@ -190,8 +190,8 @@ class HitPay(Adapter):
     def refund(self, instruction: Instruction, deadline: Deadline) -> Outcome:
         """Ask once to move the money; see ``ports.processor.Processor``. After a 403 it reads.
 
-        HitPay answers 403 to a wrong key and to a refund that it refuses. Which of them it was, the
-        charge tells: whoever is shown it with the same key has a key that is accepted.
+        HitPay answers 403 both to a wrong key and to a refund that it refuses. To find out which it
+        was, we read the charge with the same key: if HitPay shows it, it accepts the key.
         """
         printed = instruction.money.decimal_string(
             zero_decimals_as_integer=self._zero_decimals_as_integer

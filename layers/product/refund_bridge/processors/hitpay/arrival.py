@@ -1,10 +1,10 @@
-"""How long HitPay says that a refund travels, by the payment's method.
+"""How long a refund takes to arrive, as HitPay says by payment method.
 
 Facts: https://docs.hitpayapp.com/payments/refund lists cards with 3 to 5 business days, and as
 instant PayNow QR, GrabPay, PayLater by Grab, ShopeePay, SPayLater, Atome, WeChat Pay, Alipay+ and
-ShopBack Pay. What a method is called in the API is not listed in one place (`paynow_online`,
+ShopBack Pay. The API's names of the methods are not listed in one place (`paynow_online`,
 `grabpay_direct`, `grabpay_paylater`, `shopee_pay`, `wechat` and `wechat_pay` were found), so
-spellings are tolerated. Of any other method nothing is promised.
+different spellings are accepted. For any other method nothing is promised.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ from typing import Final
 from refund_bridge.domain.arrival import AT_ONCE, Arrival
 
 CARDS: Final = Arrival(3, 5)
-# How names begin once case, spaces and punctuation are taken out of them.
+# The beginnings of the names, without case, spaces and punctuation.
 _BEGINNINGS: Final = {
     "card": CARDS,
     "creditcard": CARDS,
@@ -34,7 +34,7 @@ _BEGINNINGS: Final = {
 
 
 def arrival_of(method: str | None) -> Arrival | None:
-    """When the money of a refund arrives; ``None`` if HitPay does not say it of this method."""
+    """When a refund's money arrives; ``None`` if HitPay does not say so for this method."""
     name = "".join(c for c in (method or "").casefold() if c.isalnum())
     for beginning, arrival in _BEGINNINGS.items():
         if name.startswith(beginning):

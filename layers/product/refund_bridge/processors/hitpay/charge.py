@@ -1,4 +1,4 @@
-"""HitPay's charge: what it says of itself and its refunds, where that does not contradict itself.
+"""Reads HitPay's charge and its refunds; a charge that contradicts itself is unreadable.
 
 Facts: https://docs.hitpayapp.com (charges).
 """
@@ -27,11 +27,11 @@ from refund_bridge.processors.hitpay.objects import CHARGE_STATUS, read_processo
 
 
 def read_charge(source: Any) -> Charge:
-    """A charge object.
+    """Read a charge object.
 
-    Its ``processor_refunds`` are ``None`` unless the ``refunds`` are listed, every item can be
-    read, and together they account for what the charge says was refunded: from a list with a gap
-    nobody could tell that a refund is *not* there.
+    Its ``processor_refunds`` are ``None`` unless the ``refunds`` are listed, every item can be read
+    and together they sum up to what the charge says was refunded. From an incomplete list nobody
+    could tell that a refund is *not* there.
 
     Raises:
         UnreadableAnswerError: an id, amount, currency or status is missing or of a wrong type, or
@@ -86,7 +86,7 @@ def _processor_refunds(listed: Any, charge: Charge) -> tuple[ProcessorRefund, ..
 
 
 def _refunded(value: Any, charge: Charge, listed: int | None) -> int:
-    """What was refunded in all; documented, but where it is left out the list says it."""
+    """What was refunded in all; if the documented member is missing, the list's sum is used."""
     if value is not None:
         return money_of(value, charge.money.currency).amount
     if charge.status is ChargeStatus.REFUNDED:
@@ -104,7 +104,7 @@ def _require_consistent(charge: Charge, refunded: int, listed: int) -> None:
     amount, known = charge.money.amount, max(refunded, listed)
     is_partly = charge.processor_status.lower() == "partially_refunded"
     if (
-        # More than was paid is believed where the refunds that are listed make it up.
+        # More than was paid is believed only if the listed refunds sum up to it.
         refunded > max(amount, listed)
         or (charge.status is ChargeStatus.REFUNDED and known < amount)
         or (is_partly and not known)
@@ -117,9 +117,9 @@ def _require_consistent(charge: Charge, refunded: int, listed: int) -> None:
 def _with_those_that_happened(
     processor_refunds: tuple[ProcessorRefund, ...] | None, refunded: int
 ) -> tuple[ProcessorRefund, ...] | None:
-    """The refunds of a charge, those that have neither status nor time told from its sum.
+    """The refunds of a charge; for those without status and time, the charge's sum decides.
 
-    The older samples print such refunds. They have happened if the sum of the charge holds them.
+    HitPay's older samples show such refunds. They have succeeded if the charge's sum includes them.
     """
     undecided = [
         m for m in processor_refunds or () if m.processor_status is None and _is_pending(m)
@@ -129,8 +129,8 @@ def _with_those_that_happened(
     ]
     succeeded = [m for m in processor_refunds or () if m.status is ProcessorRefundStatus.SUCCEEDED]
     rest = refunded - _sum(succeeded)
-    # A refund that HitPay calls pending may be in the sum or not. Where the sum could as well be
-    # made of those, it tells nothing.
+    # A refund that HitPay calls pending may be in the sum or not. If such refunds could also explain
+    # the sum, it decides nothing.
     with_them = rest in (_sum(undecided), _sum(undecided) + _sum(pending))
     if not undecided or not with_them or rest == _sum(pending):
         return processor_refunds

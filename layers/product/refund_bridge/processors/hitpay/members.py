@@ -1,7 +1,7 @@
-"""The members of HitPay's JSON objects, read as its documents describe them and no more freely.
+"""Reads the members of HitPay's JSON objects, strictly as its documents describe them.
 
-Amounts are numbers in the major unit or strings of one; times come in three forms. Whatever is of
-another type makes the whole answer unreadable (``UnreadableAnswerError``). Facts:
+Amounts are numbers in the major unit, or strings of such numbers; times come in three forms. A
+member of another type makes the whole answer unreadable (``UnreadableAnswerError``). Facts:
 https://docs.hitpayapp.com.
 """
 
@@ -13,10 +13,10 @@ from typing import Any, Final
 from refund_bridge.domain.money import AmountNotRepresentableError, Money, money_from_major
 from refund_bridge.ports.processor import UnreadableAnswerError
 
-# A time without an offset is Singapore's, which has had no other offset since 1982.
+# A time without an offset is taken as Singapore's, which has had the same offset since 1982.
 SINGAPORE: Final = timezone(timedelta(hours=8))
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-# Grouped thousands are not documented, and can be read in one way only.
+# Grouped thousands are not documented, but can be read in only one way.
 _AMOUNT: Final = re.compile(r"([0-9]{1,18}|[0-9]{1,3}(,[0-9]{3}){1,5})(\.[0-9]{1,8})?", re.ASCII)
 
 
@@ -28,7 +28,7 @@ def object_of(value: Any) -> dict[str, Any]:
 
 
 def text(source: dict[str, Any], name: str) -> str:
-    """A member that is a short text and must be there."""
+    """A member that is a short text and is required."""
     found = optional_text(source, name)
     if found is None:
         raise UnreadableAnswerError(f"HitPay's answer has no {name}")
@@ -61,10 +61,10 @@ def money_of(value: Any, currency: str) -> Money:
 
 
 def fee_of(source: dict[str, Any]) -> Money | None:
-    """What HitPay takes for a refund, in the fee's own currency.
+    """HitPay's fee for a refund, in the fee's own currency.
 
-    No refund waits for its fee: one that is negative, is no exact amount, or has no currency counts
-    as not said.
+    A refund does not depend on its fee: a fee that is negative, is no exact amount or has no
+    currency counts as missing.
     """
     try:
         currency = optional_text(source, "provider_fee_currency")
@@ -74,13 +74,13 @@ def fee_of(source: dict[str, Any]) -> Money | None:
 
 
 def method_name(value: Any) -> str | None:
-    """The method's name; HitPay gives it plainly or as an object with a name. Never decisive."""
+    """The payment method's name, given as text or as an object with a name. Decides nothing."""
     name = value.get("name") if isinstance(value, dict) else value
     return name if isinstance(name, str) and name else None
 
 
 def time_ms(source: dict[str, Any], name: str) -> int | None:
-    """A time as Unix milliseconds. Text that is no time counts as absent: no money hangs on it."""
+    """A time as Unix milliseconds; other text counts as absent, since no money depends on it."""
     found = optional_text(source, name)
     if found is None:
         return None

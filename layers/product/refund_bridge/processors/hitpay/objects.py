@@ -1,7 +1,7 @@
-"""HitPay's refunds and payment requests, as its documents describe them.
+"""Reads HitPay's refunds and payment requests as its documents describe them.
 
-Members that the product does not use are not looked at; of those that it uses, a wrong type makes
-the whole answer unreadable. Facts: https://docs.hitpayapp.com (refunds, payment requests).
+Members that the product does not use are ignored. A wrong type of a member that it uses makes the
+whole answer unreadable. Facts: https://docs.hitpayapp.com (refunds, payment requests).
 """
 
 from typing import Any, Final
@@ -23,20 +23,20 @@ CHARGE_STATUS: Final = {
     "partially_refunded": ChargeStatus.REFUNDABLE,
     "refunded": ChargeStatus.REFUNDED,
 }
-# Not documented for refunds, but each can mean only that no money goes to the customer. A word
-# that is not here is not final: the refund stays pending until HitPay says something known.
+# Not documented for refunds, but each can only mean that no money goes to the customer. With any
+# other unknown word the refund stays pending until HitPay says a word that is known.
 _FAILED: Final = frozenset({"failed", "canceled", "cancelled"})
 
 
 def read_processor_refund(source: Any, *, within: Charge | None = None) -> ProcessorRefund:
-    """A refund object, or an item of a charge's ``refunds``, which may be a part of one.
+    """Read a refund object, or an item of a charge's ``refunds``, which may lack some members.
 
-    ``within`` is the charge of an item: it gives the payment id and the currency where the item
-    leaves them out. A status that is null or absent means success if ``refunded_at`` is there (the
-    older samples), and pending if not.
+    ``within`` is the charge of an item: it gives the payment id and the currency if the item leaves
+    them out. If the status is null or absent, the refund has succeeded if it has ``refunded_at``
+    (as in the older samples); if not, it is pending.
 
     Raises:
-        UnreadableAnswerError: no id, payment, amount or currency, or not of their types.
+        UnreadableAnswerError: an id, payment, amount or currency is missing or of a wrong type.
     """
     source = object_of(source)
     payment_id = optional_text(source, "payment_id") or (within.id if within else None)
@@ -62,14 +62,14 @@ def read_processor_refund(source: Any, *, within: Charge | None = None) -> Proce
 
 
 def read_reference_number(source: Any) -> str | None:
-    """The merchant's own reference of a payment request; text of an odd form is none."""
+    """The merchant's own reference of a payment request; text of an odd form is ignored."""
     reference = object_of(source).get("reference_number")
     is_text = isinstance(reference, str) and 0 < len(reference) <= 255 and reference.isprintable()
     return reference if is_text else None
 
 
 def read_succeeded_payments(source: Any) -> list[str]:
-    """The ids of a payment request's payments that were captured, refunded since or not.
+    """The ids of a payment request's captured payments, also of those refunded since.
 
     Raises:
         UnreadableAnswerError: ``payments`` is no list of objects with an id and a status.

@@ -19,22 +19,24 @@ from refund_bridge.ports.processor import UnreadableAnswerError
 from refund_bridge.processors.hitpay.objects import read_processor_refund
 from refund_bridge.processors.shared.provider_http import not_executed
 
-# HitPay answers a wrong key, or one of its other environment, by 403 as well as by 401:
+# HitPay answers a wrong key, or a key of its other environment, by 403 as well as by 401:
 # https://docs.hitpayapp.com (troubleshooting).
 REFUSED_BY: Final = frozenset({401, 403})
-# HitPay says no by these, if it says why; https://docs.hitpayapp.com and Laravel's own answers.
+# The statuses of HitPay's refusals, if a message is there; https://docs.hitpayapp.com and Laravel's
+# own answers.
 _REFUSALS: Final = frozenset({400, 402, 403, 404, 422})
-# Where HitPay's own PHP SDK looks for that; https://github.com/hit-pay/php-sdk
+# The members in which HitPay's own PHP SDK looks for the message;
+# https://github.com/hit-pay/php-sdk
 _SENTENCES: Final = ("message", "detail", "error_message")
-# Without HitPay's sentence these come from something in front of it, which executes nothing.
+# Without HitPay's message these come from a proxy in front of it, which executes nothing.
 _TURNED_AWAY: Final = frozenset({403, 404})
 
 
 def outcome_of(answer: HttpAnswer, instruction: Instruction, *, secret: str) -> Outcome:
-    """The outcome of a whole answer; ``secret`` is kept out of HitPay's words.
+    """The outcome of a whole answer; ``secret`` is removed from HitPay's messages.
 
-    A 403 in HitPay's words is read as a refusal of this refund; it may as well be about the
-    credential, so the caller asks which (``REFUSED_BY``).
+    A 403 with HitPay's message is read as a refusal of this refund. It may also be about the
+    credential, so the caller finds out which (``REFUSED_BY``).
     """
     if answer.is_success:
         return _accepted(answer.body, instruction)
@@ -49,7 +51,7 @@ def outcome_of(answer: HttpAnswer, instruction: Instruction, *, secret: str) -> 
 
 
 def message_of(answer: HttpAnswer, *, secret: str) -> str | None:
-    """HitPay's sentence, with the first field's error where the sentence does not hold it.
+    """HitPay's message, followed by the first field's error if the message does not contain it.
 
     ``None`` if the answer has none.
     """
@@ -77,7 +79,7 @@ def _accepted(body: bytes, instruction: Instruction) -> Outcome:
     ):
         return Unknown("HitPay's answer is a success with another payment, amount or currency")
     if processor_refund.status is not ProcessorRefundStatus.SUCCEEDED:
-        # A refund that HitPay calls failed in the answer that accepts it contradicts itself: it
-        # has an id, so the look-up of that id decides, and until then the amount stays held.
+        # If HitPay calls a refund failed in the answer that accepts it, it contradicts itself. The
+        # refund has an id, so a check by that id decides; until then the amount stays reserved.
         processor_refund = replace(processor_refund, status=ProcessorRefundStatus.PENDING)
     return Accepted(processor_refund)

@@ -1,4 +1,4 @@
-"""A page of HitPay's list of charges, in each of the three forms in which its paginators lead on.
+"""Reads a page of HitPay's list of charges, in each of the three forms of its pagination.
 
 Facts: https://docs.hitpayapp.com (charges); https://laravel.com/docs (pagination).
 """
@@ -19,13 +19,13 @@ from refund_bridge.processors.hitpay.members import (
     time_ms,
 )
 
-# The parameters by which the forms of a list lead on.
+# The parameters that ask for the next page, in the different forms.
 CURSOR: Final = "cursor"
 PAGE: Final = "page"
 _LINKS: Final = ("next", "next_page_url")
 # A filter: charges of later days are left out.
 DATE_TO: Final = "date_to"
-# What only our own cursors say: a day that the charges of the page are not newer than.
+# Only in our own cursors: no charge of the page is newer than this day.
 _DAY: Final = "day"
 
 
@@ -34,8 +34,8 @@ class Place:
     """Where in the list a page begins.
 
     Attributes:
-        asked: the parameters by which it is asked for.
-        day: no charge from there on is newer, as far as is known.
+        asked: the parameters that ask for the page.
+        day: no charge from there on is newer than this day, as far as is known.
     """
 
     asked: dict[str, str]
@@ -61,7 +61,7 @@ class Place:
         """The page with a cursor that keeps the filter of this one, and knows its oldest day.
 
         Raises:
-            UnreadableAnswerError: it leads on to where it is.
+            UnreadableAnswerError: the next page would be this one again.
         """
         if page.cursor is None:
             return page
@@ -86,15 +86,15 @@ def _day_of(at_ms: int) -> date:
 
 
 def read_page(source: Any) -> ChargePage:
-    """A page, whose ``cursor`` is the parameter by which the next one is asked for.
+    """Read a page; its ``cursor`` is the parameter that asks for the next one.
 
-    HitPay's reference has ``meta.next_cursor``; its samples have a link besides, and a numbered
-    page says which it is and which is the last. A charge that cannot be read is listed all the
-    same, by its id. In a list, charges need not say how much of them was refunded.
+    HitPay's reference has ``meta.next_cursor``; its samples also have a link; a numbered page says
+    its own number and the last one. A charge that cannot be read is still listed by its id. In a
+    list, charges need not say how much of them was refunded.
 
     Raises:
-        UnreadableAnswerError: it is no such page, or does not say whether another one follows: one
-            page is never taken for all.
+        UnreadableAnswerError: it is no such page, or does not say whether another one follows. One
+            page is never taken for the whole list.
     """
     source = object_of(source)
     items = source.get("data")
@@ -113,7 +113,7 @@ def _listed(item: dict[str, Any]) -> ListedCharge:
 
 
 def _following(source: dict[str, Any]) -> str | None:
-    """The parameter that asks for the next page; ``None`` if this one is said to be the last."""
+    """The parameter that asks for the next page; ``None`` if the page says that it is the last."""
     told = [source]
     told += [part for part in (source.get("meta"), source.get("links")) if isinstance(part, dict)]
     for part in told:
@@ -140,7 +140,7 @@ def _number(part: dict[str, Any], name: str) -> int:
 
 
 def _parameter_of(link: Any) -> str:
-    """Of a link to the next page, what leads there; its filters are the caller's own."""
+    """The parameter in a link to the next page; the caller adds the filters."""
     query = parse_qs(urlsplit(link).query) if isinstance(link, str) else {}
     for name in (CURSOR, PAGE):
         if query.get(name, [""])[0]:

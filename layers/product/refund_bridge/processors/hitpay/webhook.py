@@ -1,8 +1,8 @@
-"""A webhook of HitPay: is it genuine, and which charge does it speak of? Pure.
+"""Checks a webhook of HitPay: is it genuine, and which charge is it about? Pure.
 
 Its body is only a hint, so nothing but the charge's id is taken from it. Facts:
 https://docs.hitpayapp.com (event webhooks): ``Hitpay-Signature`` is the hex HMAC-SHA256 of the raw
-body under the webhook's salt, and the headers say of which kind of object the body is.
+body under the webhook's salt, and the headers say what kind of object the body is.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ from refund_bridge.contract.documents import FORM, media_type_of
 from refund_bridge.domain.errors import InvalidRequestError
 
 CHARGE: Final = "charge"
-# HitPay's are UUIDs; nothing that means something in a URL or in the ledger's keys is among these.
+# HitPay's ids are UUIDs. No character here has a meaning in URLs or in the ledger's keys.
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
 
 
 def is_signed(body: bytes, signature: str | None, salts: Sequence[str]) -> bool:
     """Whether ``signature`` is that of the raw ``body`` under one of ``salts``.
 
-    Every salt is tried, whichever fits, so that time tells nothing.
+    Every salt is always tried, so that the time taken does not tell which one fits.
     """
     given = (signature or "").strip().lower().encode("utf-8", "surrogatepass")
     fits = False
@@ -34,7 +34,7 @@ def is_signed(body: bytes, signature: str | None, salts: Sequence[str]) -> bool:
 
 
 def refuse_vendor_webhook(body: bytes, content_type: str | None) -> None:
-    """Refuse by name what HitPay sends per payment request: a form with an ``hmac`` member.
+    """Refuse the webhooks that HitPay sends per payment request: a form with an ``hmac`` member.
 
     Such webhooks tell of payments, not of refunds.
 
@@ -51,7 +51,7 @@ def refuse_vendor_webhook(body: bytes, content_type: str | None) -> None:
 
 
 def charge_id_in(body: bytes) -> str:
-    """The id of the charge that a genuine webhook speaks of.
+    """The id of the charge that a genuine webhook is about.
 
     Raises:
         InvalidRequestError: the body names none.

@@ -1,7 +1,8 @@
-"""Hyperswitch: the calls. What its answers mean is read in ``outcome.py`` and ``objects.py``.
+"""Hyperswitch: the calls. Its answers are read in ``outcome`` and ``objects``.
 
-Facts of the API: https://api-reference.hyperswitch.io. The merchant chooses a refund's id, which is
-unique: ours is sent, so a second instruction is refused (``HE_01``) and the first can be read.
+Facts of the API: https://api-reference.hyperswitch.io. The merchant chooses a refund's id, which
+must be unique. We send our refund's id, so a second instruction is refused (``HE_01``) and the
+first can be read by it.
 """
 
 import json
@@ -42,8 +43,8 @@ from refund_bridge.processors.shared.provider_http import (
 )
 from refund_bridge.processors.shared.settings import ProcessorSettings
 
-# Hyperswitch's limits on metadata, which are also ours but for the one more key
-# (``contract/requests.py``).
+# Hyperswitch's limit on metadata keys. Our own limits are the same, without room for the one key
+# that is added here (``contract/requests.py``).
 METADATA_KEYS_MAX: Final = 50
 REASON_KEY: Final = "reason"
 
@@ -99,7 +100,7 @@ class Hyperswitch(Adapter):
 
     @classmethod
     def from_settings(cls, settings: HyperswitchSettings, key: ApiKey, http: DeadlineHttp) -> Self:
-        """The adapter that is set up that way."""
+        """The adapter with these settings."""
         return cls(base_url=settings.url, key=key, http=http, refund_id_max=settings.refund_id_max)
 
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:
@@ -138,7 +139,7 @@ class Hyperswitch(Adapter):
         return replace(processor_refund, instruction_id=refund_id)
 
     def refund(self, instruction: Instruction, deadline: Deadline) -> Outcome:
-        """Ask once to move the money; see ``ports.processor.Processor``. Where refused, read."""
+        """Ask once to move the money; see ``ports.processor.Processor``. May read when refused."""
         amount = written(instruction.money)
         if amount is None:
             return not_asked(
@@ -162,15 +163,15 @@ class Hyperswitch(Adapter):
 
 
 def _body(instruction: Instruction, amount: int, key: str) -> bytes:
-    """The request. A reason in other words than Stripe's goes into the metadata.
+    """The request's body. A reason that is not one of Stripe's words goes into the metadata.
 
-    As ``reason`` it would be refused wherever the payment went through Stripe.
+    As ``reason`` it would be refused if the payment went through Stripe.
     """
     body: dict[str, Any] = {
         "payment_id": instruction.payment_id,
         "refund_id": key,
         "amount": amount,
-        # A refund that is scheduled here has waited here; at Hyperswitch it is never to wait.
+        # A scheduled refund has already waited in our ledger; it must not wait at Hyperswitch.
         "refund_type": "instant",
     }
     metadata = dict(instruction.metadata)

@@ -1,4 +1,4 @@
-"""Hyperswitch's objects, read as its documents describe them.
+"""Reads Hyperswitch's objects as its documents describe them.
 
 Facts: https://api-reference.hyperswitch.io (refunds, payments) and, where these are silent, the
 source of version 1 at https://github.com/juspay/hyperswitch: a payment without refunds shows null
@@ -22,14 +22,14 @@ from refund_bridge.processors.shared.accepting import instruction_id_of
 from refund_bridge.processors.shared.answer_members import Members
 
 TITLE: Final = "Hyperswitch"
-# The reason has these words where the payment went through Stripe, and there no others.
+# If the payment went through Stripe, only these words are allowed as reason.
 REASONS: Final = frozenset({"duplicate", "fraudulent", "requested_by_customer"})
-# Stripe writes UGX with two decimals that are always 00 (``money.py``); Hyperswitch counts it, as
-# ISO 4217 does, in whole units.
+# Stripe writes UGX with two decimals that are always 00 (``money.py``). Hyperswitch counts it in
+# whole units, as ISO 4217 does.
 _PLACES: Final = {"ugx": 0}
-# By the source, a refund of a payment in any other state is refused.
+# By its source code, Hyperswitch refuses a refund of a payment in any other state.
 _REFUNDABLE: Final = frozenset({"succeeded", "partially_captured"})
-# ``review`` waits for a person at Hyperswitch; it and any word that is not here are not final.
+# ``review`` waits for a person at Hyperswitch; neither it nor any other word is final.
 _PROCESSOR_REFUND_STATUS: Final = {
     "succeeded": ProcessorRefundStatus.SUCCEEDED,
     "failed": ProcessorRefundStatus.FAILED,
@@ -37,17 +37,18 @@ _PROCESSOR_REFUND_STATUS: Final = {
 
 
 def written(money: Money) -> int | None:
-    """The amount as Hyperswitch counts it; ``None`` if it cannot be told exactly."""
+    """The amount as Hyperswitch counts it; ``None`` if it cannot be written exactly."""
     surplus = exponent_of(money.currency) - _places(money.currency)
     amount, rest = divmod(money.amount, 10**surplus)
     return None if rest else amount
 
 
 def read_processor_refund(source: Any, *, key_max: int, secret: str = "") -> ProcessorRefund:
-    """A refund object.
+    """Read a refund object.
 
-    Its time is that of its last change once it has succeeded. ``key_max`` is how long a key may be;
-    one of that length may be a part of ours. ``secret`` is kept out of Hyperswitch's words.
+    Once it has succeeded, the time of its last change counts as the time of refund. ``key_max`` is
+    the most characters of a key; a key of that length may be ours cut short, so it does not name an
+    instruction. ``secret`` is removed from Hyperswitch's messages.
 
     Raises:
         UnreadableAnswerError: an id, payment, amount, currency or status is missing or of a wrong
@@ -76,14 +77,14 @@ def read_processor_refund(source: Any, *, key_max: int, secret: str = "") -> Pro
 
 
 def read_charge(source: Any, *, key_max: int) -> Charge:
-    """A payment object; what was captured is its amount.
+    """Read a payment object; its amount is what was captured.
 
-    It has no sum of what was refunded, so that is the sum of the refunds that it lists and that
-    have succeeded.
+    Hyperswitch shows no sum of what was refunded, so the sum of the listed refunds that have
+    succeeded is used.
 
     Raises:
         UnreadableAnswerError: an id, amount, currency or status is missing or of a wrong type, or
-            the refunds cannot be read: then nobody could tell how much was refunded.
+            the refunds cannot be read: then it is not known how much was refunded.
     """
     members = Members(source, TITLE)
     word = members.text("status")

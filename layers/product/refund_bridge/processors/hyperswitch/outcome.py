@@ -1,10 +1,10 @@
 """What Hyperswitch's answer to ``POST /refunds`` means.
 
 Facts: https://api-reference.hyperswitch.io/essentials/error_codes. Its own refusals begin with
-``IR`` (the request) and ``HE`` (Hyperswitch itself) and come before anything was executed, but for
-two: ``HE_01`` says that there is a refund of this id, and ``HE_00`` that something went wrong.
-``CE`` is a failure at the connector, to which the refund may have gone. Older versions say ``RE``
-where newer ones say ``HE``.
+``IR`` (the request) and ``HE`` (Hyperswitch itself) and mean that nothing was executed, with two
+exceptions: ``HE_01`` says that there is a refund of this id already, and ``HE_00`` that something
+went wrong. ``CE`` is a failure at the connector, which may have received the refund. Older versions
+say ``RE`` instead of ``HE``.
 """
 
 from dataclasses import replace
@@ -20,12 +20,12 @@ from refund_bridge.processors.shared.accepting import Questionable, accepted
 from refund_bridge.processors.shared.provider_http import Sent, not_executed, require_same
 
 _REFUSALS: Final = frozenset({400, 402, 403, 404, 422})
-# Without Hyperswitch's code these come from something in front of it, which executes nothing.
+# Without Hyperswitch's code these come from a proxy in front of it, which executes nothing.
 _TURNED_AWAY: Final = frozenset({403, 404})
 _BEFORE_EXECUTING: Final = ("IR_", "HE_", "RE_")
 _USED: Final = frozenset({"HE_01", "RE_01"})
 _WENT_WRONG: Final = frozenset({"HE_00", "RE_00"})
-# No such URL, no such method: what a wrong base URL meets; nobody there has seen the instruction.
+# No such URL, no such method: the answers to a wrong base URL; the instruction was not read.
 _NO_SUCH_CALL: Final = frozenset({"IR_02", "IR_03"})
 
 
@@ -42,9 +42,9 @@ def outcome_of(
 
 
 def message_of(answer: HttpAnswer, *, secret: str) -> str | None:
-    """The sentence in ``error``, with the reason where there is one.
+    """The message in ``error``, followed by the reason if there is one.
 
-    ``None`` if the answer is not of that form, or says only that the address leads nowhere.
+    ``None`` if the answer is not of that form, or only says that there is no such URL or method.
     """
     error = _error_of(answer)
     message = error.get("message")
@@ -85,7 +85,7 @@ def _accepted(sent: Sent, instruction: Instruction, key: str, key_max: int) -> O
         require_same(TITLE, "refund", processor_refund.id, key)
     except UnreadableAnswerError as error:
         return Unknown(f"Hyperswitch's answer is a success that cannot be read: {error.reason}")
-    # The key names the instruction, though it may be only the beginning of its id.
+    # The key identifies the instruction, though it may be only the beginning of its id.
     return accepted(
         replace(processor_refund, instruction_id=instruction.refund_id), instruction, title=TITLE
     )

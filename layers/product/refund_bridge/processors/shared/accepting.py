@@ -1,8 +1,8 @@
-"""When an answer is believed to be about our instruction.
+"""Decides whether an answer is about our instruction, and what a refusal means.
 
-A processor that keeps our refund's id as the instruction's key refuses a second instruction that
-carries it. So a refusal may mean that the instruction was accepted before, and the key says what
-became of it.
+A processor that keeps our refund's id as the instruction's key refuses a second instruction with
+the same key. So a refusal may mean that the instruction was accepted before. Then the processor is
+asked by the key what became of it.
 """
 
 import re
@@ -22,7 +22,7 @@ from refund_bridge.domain.instruction import (
 )
 from refund_bridge.ports.processor import ProviderUnavailableError
 
-# How the ids of refunds begin here (``refund.refund_id_of``); no processor makes such ids itself.
+# The prefix of our refunds' ids (``refund.refund_id_of``); no processor makes such ids itself.
 REFUND_ID_PREFIX: Final = "rfd_"
 STARS: Final = "***"
 
@@ -31,7 +31,7 @@ AnyInstruction = Instruction | UnlinkedInstruction
 
 @dataclass(frozen=True, slots=True)
 class Questionable:
-    """A refusal from which it does not follow that nothing was executed.
+    """A refusal that does not prove that nothing was executed.
 
     Attributes:
         used: whether the processor said that it has an instruction with this key.
@@ -44,10 +44,10 @@ class Questionable:
 def accepted(
     processor_refund: ProcessorRefund, instruction: AnyInstruction, *, title: str
 ) -> Accepted | Unknown:
-    """The outcome of a success that shows ``processor_refund``, if that is what was asked for.
+    """The outcome of a success that shows ``processor_refund``, if that matches the instruction.
 
-    A refund that the processor calls failed in the very answer that accepts it has an id, so the
-    look-up of that id decides, and until then the amount stays held: it counts as pending.
+    If the processor calls the refund failed in the answer that accepts it, the refund counts as
+    pending: it has an id, so a check by that id decides. Until then the amount stays reserved.
     """
     if not _agrees(processor_refund, instruction):
         return Unknown(
@@ -65,10 +65,11 @@ def concluded(
     *,
     title: str,
 ) -> Outcome:
-    """The outcome of an instruction that carried a key; ``look`` asks what became of that key.
+    """The outcome of an instruction that carried a key; ``look`` finds the refund by that key.
 
-    It is asked where a refusal does not tell by itself. For a repeated instruction nothing but a
-    processor refund tells: what refuses this sending says nothing of the one before it.
+    ``look`` is called if a refusal alone does not tell the outcome. For a repeated instruction only
+    a processor refund tells it: a refusal of this retry does not tell whether the first attempt was
+    executed.
     """
     outcome = verdict
     if isinstance(outcome, Questionable):
@@ -81,9 +82,10 @@ def concluded(
 
 
 def without_words(outcome: Outcome, hidden: Sequence[str]) -> Outcome:
-    """The outcome with stars for ``hidden`` in the processor's sentences, however it spells them.
+    """The outcome with the texts ``hidden`` replaced by stars in the processor's messages.
 
-    A customer's identifiers go to the processor, and it may repeat them in what it says.
+    A customer's identifiers are sent to the processor, and it may repeat them in its messages, in
+    upper or lower case.
     """
     longest_first = sorted(filter(None, hidden), key=len, reverse=True)
     if not longest_first:
@@ -100,7 +102,7 @@ def without_words(outcome: Outcome, hidden: Sequence[str]) -> Outcome:
 
 
 def instruction_id_of(key: str | None) -> str | None:
-    """The id of the refund here that ``key`` names; ``None`` for a key that others made."""
+    """The id of our refund that ``key`` is; ``None`` for a key that others made."""
     return key if key is not None and key.startswith(REFUND_ID_PREFIX) else None
 
 

@@ -1,7 +1,7 @@
-"""A processor's JSON object, read as its documents describe it and no more freely.
+"""Reads a processor's JSON object, strictly as its documents describe it.
 
-Of the members that the product uses, a wrong type makes the whole answer unreadable; others are not
-looked at.
+A wrong type of a member that the product uses makes the whole answer unreadable. Other members are
+ignored.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ class Members:
         self.title = title
 
     def text(self, name: str) -> str:
-        """A short text that must be there."""
+        """A short text that is required."""
         text = self.optional_text(name)
         if text is None:
             raise UnreadableAnswerError(f"{self.title}'s answer has no {name}")
@@ -67,7 +67,7 @@ class Members:
         return value
 
     def value(self, name: str) -> Any:
-        """What is there, of any type; ``None`` if nothing is."""
+        """The member's value, of any type; ``None`` if it is missing."""
         return self._source.get(name)
 
     def within(self, name: str) -> "Members":
@@ -77,7 +77,7 @@ class Members:
     def time_ms(self, name: str) -> int | None:
         """A time as Unix milliseconds; without an offset it is UTC.
 
-        Text that is no time counts as absent: no money hangs on it.
+        Text that is no time counts as absent: no money depends on it.
         """
         text = self.optional_text(name)
         if text is None:

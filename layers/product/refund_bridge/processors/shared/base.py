@@ -1,8 +1,8 @@
-"""What every processor's adapter says of itself, and what it need not offer.
+"""The base class of all processors' adapters: what each declares, and what it need not offer.
 
-Of a processor nothing is taken for granted but that it refunds payments. An adapter overrides what
-its processor offers besides; what is left says truthfully that it cannot be done, so that nothing
-is ever concluded from an ability that is not there.
+Only one thing is expected of every processor: that it refunds payments. An adapter overrides the
+methods for what else its processor offers. The methods here say that the processor cannot do it, so
+that nothing is ever concluded from an ability that it lacks.
 """
 
 from abc import ABC, abstractmethod
@@ -21,23 +21,23 @@ from refund_bridge.ports.processor import (
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.processors.shared.settings import ProcessorSettings
 
-# The status of a refusal that is the adapter's own: nobody was asked.
+# The status of the adapter's own refusals, for which the processor was not asked.
 NOT_ASKED_STATUS: Final = 422
 
 
 class Adapter(ABC):
-    """``ports.processor.Processor``, but for ``refund`` and what the processor offers besides.
+    """``ports.processor.Processor`` without ``refund`` and without what is optional.
 
     Attributes:
-        name: as in metadata (``<name>_payment_id``), in settings and on the refund.
-        title: as in sentences.
-        secret: the name of the parameter that holds its key, below the stage's prefix.
-        live_host: where money is real.
-        sandbox_host: where it is not.
-        only_there: whether money is real at ``live_host`` and nowhere else. Others may be installed
-            somewhere of one's own.
-        settings_form: what it is set up with.
-        capabilities: what it can do.
+        name: the processor's name in metadata (``<name>_payment_id``), settings and refunds.
+        title: the processor's name in sentences.
+        secret: the name of the parameter with its API key, below the stage's prefix.
+        live_host: the host where money is real.
+        sandbox_host: the host where it is not.
+        only_there: whether money is real only at ``live_host``. Other processors may also be
+            installed on a merchant's own host.
+        settings_form: the class of its settings.
+        capabilities: what the processor can do.
     """
 
     name: ClassVar[str]
@@ -52,7 +52,7 @@ class Adapter(ABC):
     @classmethod
     @abstractmethod
     def from_settings(cls, settings: Any, key: ApiKey, http: DeadlineHttp) -> Self:
-        """The adapter that is set up by its own ``settings_form``; nothing is sent."""
+        """The adapter with settings of its own ``settings_form``; nothing is sent."""
 
     @abstractmethod
     def refund(self, instruction: Instruction, deadline: Deadline) -> Outcome:
@@ -63,11 +63,11 @@ class Adapter(ABC):
         raise UnreadableAnswerError(f"{self.title} shows no payments")
 
     def charge_id_of(self, payment_reference: str, deadline: Deadline) -> str:  # noqa: ARG002
-        """None: there is nothing that stands for a payment but the payment itself."""
+        """Raises: the processor has no payment requests."""
         raise ChargeNotFoundError(f"{self.title} knows no payment requests")
 
     def reference_of(self, charge: Charge, deadline: Deadline) -> str | None:  # noqa: ARG002
-        """None: it is not told what the merchant calls a payment."""
+        """``None``: the processor has no reference of the merchant's."""
         return None
 
     def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:  # noqa: ARG002

@@ -1,8 +1,8 @@
-"""How a processor is asked: to show something at most twice, to move money once.
+"""Sends requests to a processor: a read at most twice, an instruction to move money once.
 
-After an answer by which the processor refuses the credential, which is certain to have executed
-nothing, the key is read anew, since it may have been rotated behind the cache. With another key a
-read is repeated here; whether an instruction may be sent again is for its sender to decide.
+If the processor refuses the credential, it has certainly executed nothing. Then the key is read
+anew, because it may have been rotated since it was cached. If the key is a new one, a read is
+repeated here; whether to send an instruction again is decided by the caller.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,10 +29,10 @@ from refund_bridge.ports.processor import (
 )
 from refund_bridge.ports.runtime import Deadline
 
-# How a processor refuses a credential, unless its adapter knows more.
+# The statuses by which a processor refuses a credential, unless its adapter says otherwise.
 UNAUTHENTICATED: Final = frozenset({401})
-# All that one instruction to move money may take, whatever is sent or read for it: leases are built
-# on this.
+# The longest that one instruction to move money may take, with everything that is sent or read for
+# it. Leases are computed from this.
 INSTRUCTION_MS_MAX: Final = 20_000
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
@@ -40,30 +40,32 @@ NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 class Words(Protocol):
-    """Reads a processor's own sentence out of an answer."""
+    """Reads a processor's own message from an answer."""
 
     def __call__(self, answer: HttpAnswer, *, secret: str) -> str | None:
-        """The sentence without ``secret``; ``None`` if the answer is not of the processor's form,
-        so that it may come from something in front of it."""
+        """The message without ``secret``; ``None`` if the answer is not of the processor's form.
+
+        In that case the answer may come from a proxy in front of the processor.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """An instruction that was answered, and the key that it was sent with."""
+    """The answer to an instruction, and the API key that it was sent with."""
 
     answer: HttpAnswer
     key: str = field(repr=False)
 
 
 class ProviderHttp:
-    """Asks one processor.
+    """Sends requests to one processor.
 
     Args:
         title: the processor in sentences.
         base_url: with or without a path; calls are appended to it.
         key: read anew once when the processor refuses it.
         http: the caller whose limits and deadline bound every exchange.
-        headers: what every call carries, for a key.
+        headers: makes the headers of every call from the key.
         words: reads the processor's own refusals.
         refused_by: the statuses by which the processor may refuse a credential.
     """
@@ -89,14 +91,14 @@ class ProviderHttp:
 
     @property
     def secret(self) -> str:
-        """The key, to be kept out of what an answer says; empty if there is none to be had."""
+        """The key, so that it can be removed from answers' texts; empty if there is none."""
         try:
             return self._key.current()
         except KeyUnavailableError:
             return ""
 
     def warm(self, deadline: Deadline) -> None:
-        """Have a connection open, so that the next call need not wait for one; never raises."""
+        """Open a connection, so that the next call need not wait for one; never raises."""
         self._http.warm(self._base_url, deadline)
 
     def send(
@@ -110,9 +112,9 @@ class ProviderHttp:
     ) -> Sent | Aborted | Unknown:
         """POST an instruction to move money, once.
 
-        ``kind`` is the body's media type, ``headers`` go beside those of every call. Where the
-        credential is refused and the one read anew is another, that is said
-        (``CredentialRefused.replaced``); otherwise the answer is returned.
+        ``kind`` is the body's media type; ``headers`` are added to those of every call. If the
+        credential is refused and the one read anew is different, ``CredentialRefused`` with
+        ``replaced`` is returned; otherwise the answer.
         """
         try:
             key = self._key.current()
@@ -128,9 +130,9 @@ class ProviderHttp:
         return Sent(answer, key)
 
     def shown(self, folder: str, name: str, key: str, deadline: Deadline) -> dict[str, Any] | None:
-        """The object ``name``, asked for once with this very ``key``; ``None`` if it is not shown.
+        """The object ``name``, read once with exactly this ``key``; ``None`` if it is not shown.
 
-        For whoever must know whether it was the key that was refused.
+        This tells callers whether the processor refused the key.
         """
         try:
             request = self._get_request(folder + quote(name, safe=""), key)
@@ -149,15 +151,16 @@ class ProviderHttp:
                 ``object_at``.
         """
         if not name.strip("."):
-            return None  # as a path, "", "." and ".." would name something else than an object
+            return None  # in a path, "", "." and ".." would not name an object
         return self.object_at(folder + quote(name, safe="") + query, deadline)
 
     def object_at(self, path: str, deadline: Deadline) -> dict[str, Any] | None:
-        """The members of what ``path`` names; ``None`` after a 404 in the processor's own words.
+        """The members of the object at ``path``; ``None`` after a 404 with the processor's message.
 
         Raises:
-            UnreadableAnswerError: no object, or a refusal to show it, which says nothing of others.
-            CredentialRefusedError: the credential is not accepted, nor the one read anew.
+            UnreadableAnswerError: the answer is no object, or the processor refuses to show this
+                one; other objects may still be shown.
+            CredentialRefusedError: neither the credential nor the one read anew is accepted.
             ProviderUnavailableError: no usable answer after at most two requests.
         """
         answer, key = self._ask_twice(path, deadline)
@@ -181,9 +184,9 @@ class ProviderHttp:
         )
 
     def _ask_twice(self, path: str, deadline: Deadline) -> tuple[HttpAnswer, str]:
-        """A whole answer to a GET, and the key it was asked with; at most two requests.
+        """A whole answer to a GET, and the key that it was sent with; at most two requests.
 
-        The second one, on a fresh connection, is for a lost answer, a 5xx, or a rotated key.
+        The second request, on a new connection, follows a lost answer, a 5xx, or a rotated key.
         """
         try:
             key = self._key.current()
@@ -212,9 +215,9 @@ class ProviderHttp:
 
 
 def not_executed(answer: HttpAnswer, title: str) -> Aborted | None:
-    """What an answer means that no processor gives after having executed anything.
+    """The outcome of an answer that certainly means that nothing was executed; else ``None``.
 
-    A refused credential, a method that is not there, a rate that is exceeded; ``None`` for others.
+    Such answers are a refused credential, a missing method and an exceeded rate.
     """
     match answer.status:
         case 401:
@@ -228,10 +231,10 @@ def not_executed(answer: HttpAnswer, title: str) -> Aborted | None:
 
 
 def require_same(title: str, what: str, found: str, asked: str) -> None:
-    """Refuse an answer about another object; an id may be spelt in another case of letters.
+    """Refuse an answer about another object; upper and lower case of ids may differ.
 
     Raises:
-        UnreadableAnswerError: it is another.
+        UnreadableAnswerError: the answer is about another object.
     """
     if found.casefold() != asked.casefold():
         raise UnreadableAnswerError(f"{title} answered with another {what} than was asked for")

@@ -1,4 +1,4 @@
-"""What a processor's adapter is set up with, from the environment; no secrets.
+"""The settings of a processor's adapter, from the environment; no secrets.
 
 A setting ``url`` of the processor ``hitpay`` is the variable ``HITPAY_URL``, and so on. A processor
 without a URL is not set up, and a payment that leads to it is refused.
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 class ProcessorSettings(BaseModel):
-    """What every processor needs: where it is."""
+    """The settings that every processor needs: its address."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    # What tells one account, and the form of our key there, from another.
+    # The settings that tell one account, and the form of our key there, from another.
     ACCOUNT: ClassVar[tuple[str, ...]] = ("url",)
 
     url: Annotated[str, Field(pattern=r"^https?://")]
 
     @property
     def account(self) -> str:
-        """A fingerprint of what instructions are sent to, and of the form of their keys; no secret.
+        """A fingerprint of the account that instructions go to, and of the form of their keys.
 
-        An instruction of another account, or under another form of key, is not to be found nor
-        repeated.
+        An instruction with another fingerprint cannot be found and must not be repeated. It is no
+        secret.
         """
         told = "\0".join(str(getattr(self, name)) for name in self.ACCOUNT)
         return hashlib.sha256(told.encode()).hexdigest()[:16]
@@ -41,13 +41,13 @@ class ProcessorSettings(BaseModel):
     def from_environment(
         cls, name: str, environment: Mapping[str, str], variable_of: Callable[[str], str]
     ) -> Self | None:
-        """The settings of the processor of that name; ``None`` if it is not set up.
+        """Read the settings of the processor of that name; ``None`` if it is not set up.
 
-        ``variable_of`` tells the variable of a setting. An empty one counts as absent: a template's
-        parameter cannot be left out.
+        ``variable_of`` gives the variable of a setting. An empty variable counts as absent, because
+        a template's parameter cannot be left out.
 
         Raises:
-            ConfigurationError: a variable is missing or out of range; the sentence names it.
+            ConfigurationError: a variable is missing or out of range; the message names it.
         """
         given = {
             field: environment[variable_of(field)]
@@ -67,13 +67,15 @@ class ProcessorSettings(BaseModel):
 
 
 def require_url_of_mode(url: str, mode: Mode, adapter: "type[Adapter]", variable: str) -> None:
-    """Refuse to mix real and play money: live is HTTPS and never the sandbox, test never live.
+    """Refuse to mix real money and test money by an address of the other mode.
 
-    Other addresses, a processor of one's own or a simulator, are of the mode that is configured,
-    unless the adapter says that money is real at one address only. ``variable`` holds the address.
+    In live mode the address must be HTTPS and not the sandbox; in test mode it must not be the live
+    address. Any other address (a merchant's own installation, a simulator) is allowed in both
+    modes, unless the adapter says that money is real at one address only. ``variable`` is the
+    variable that has the address.
 
     Raises:
-        ConfigurationError: it is mixed.
+        ConfigurationError: the address is of the other mode.
     """
     address = urlsplit(url)
     host = (address.hostname or "").rstrip(".")  # with a dot at its end it is the same host

@@ -1,8 +1,8 @@
-"""Payments that Stripe itself took: the calls. What answers mean is read in ``outcome.py``.
+"""Payments that Stripe itself took: the calls. Answers are read in ``outcome`` and ``objects``.
 
 Facts of the API: https://docs.stripe.com/api/refunds. The instruction carries our refund's id
 twice: as Stripe's idempotency key, which Stripe forgets after a day, and in the refund's metadata,
-by which it is found again for ever. It is sent once.
+by which the refund can always be found. The instruction is sent once.
 """
 
 from collections.abc import Iterator
@@ -47,8 +47,8 @@ from refund_bridge.processors.stripe.outcome import OF_THE_KEY, message_of, outc
 
 PAGE: Final = 100
 _ALL_REFUNDS: Final = f"/v1/refunds?limit={PAGE}"
-# ``fraudulent`` would put the customer's card and e-mail on Stripe's block list, so Stripe is not
-# told that word; nor any other text, which it takes no reason for.
+# ``fraudulent`` would put the customer's card and e-mail on Stripe's block list, so it is not
+# passed on. Stripe does not accept other texts as reason.
 REASONS_PASSED_ON: Final = frozenset({"duplicate", "requested_by_customer"})
 REASON_KEY: Final = "refund_bridge_reason"
 
@@ -58,7 +58,7 @@ class StripePayments(Adapter):
 
     Args:
         base_url: ``https://api.stripe.com``, or a simulator's.
-        key: the stage's secret key, which then needs the right to refund; read anew once when
+        key: the stage's secret key, which needs the right to refund for this; read anew once when
             Stripe refuses it.
         http: the caller whose limits and deadline bound every exchange.
     """
@@ -66,7 +66,7 @@ class StripePayments(Adapter):
     name = STRIPE
     title = TITLE
     secret = "stripe-secret-key"  # noqa: S105 - a parameter's name, not its value
-    # One address serves both modes: the key says which, and ``ModeCheckedKey`` holds it to it.
+    # One address serves both modes: the key decides which, and ``ModeCheckedKey`` checks the key.
     live_host = ""
     sandbox_host = ""
     settings_form = ProcessorSettings
@@ -94,13 +94,13 @@ class StripePayments(Adapter):
 
     @classmethod
     def from_settings(cls, settings: ProcessorSettings, key: ApiKey, http: DeadlineHttp) -> Self:
-        """The adapter that is set up that way."""
+        """The adapter with these settings."""
         return cls(base_url=settings.url, key=key, http=http)
 
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:
         """The charge of that id, with all its refunds; see ``ports.processor.Processor``.
 
-        The charge is read first, so that all that its sum can hold is listed.
+        The charge is read before its refunds, so that the list has every refund in the sum.
         """
         source = self._http.get("/v1/charges/", charge_id, deadline)
         if source is None:
@@ -135,19 +135,19 @@ class StripePayments(Adapter):
         return outcome_of(sent, instruction) if isinstance(sent, Sent) else sent
 
     def charges(self, cursor: str | None, deadline: Deadline) -> ChargePage:
-        """All refunds by their charges, the last created first; see ``ports.processor.Processor``.
+        """A page of refunds by their charges, newest first; see ``ports.processor.Processor``.
 
-        A charge of several refunds may stand on several pages. Its sum is not told there.
+        A charge with several refunds may be on several pages. The list does not show its sum.
         """
         try:
             data, cursor = self._page(_ALL_REFUNDS, cursor, deadline)
         except UnreadableAnswerError as error:
-            # Of another account, say: the walk begins anew.
+            # For example, the cursor is of another account: the sweep begins anew.
             raise UnreadablePageError(error.reason, beyond=None) from error
         return ChargePage(charges_of(data), cursor)
 
     def _refunds_of(self, charge_id: str, deadline: Deadline) -> Iterator[Any]:
-        """All refunds of a charge, page after page; at most one more than can be told apart."""
+        """All refunds of a charge, page after page; stops after ``PROCESSOR_REFUNDS_MAX``."""
         path, found = f"{_ALL_REFUNDS}&charge={quote(charge_id, safe='')}", 0
         cursor: str | None = None
         while True:
@@ -175,7 +175,7 @@ class StripePayments(Adapter):
 
 
 def _parameters(instruction: Instruction) -> dict[str, str]:
-    """What Stripe is asked. Callers' metadata stay in the ledger: Stripe takes 50 keys in all."""
+    """The request's parameters, without the caller's metadata: Stripe takes only 50 keys."""
     asked = {
         "charge": instruction.payment_id,
         "amount": str(instruction.money.amount),

@@ -1,4 +1,4 @@
-"""Stripe's charge and its refunds, read as its documents describe them.
+"""Reads Stripe's charge and its refunds as its documents describe them.
 
 Facts: https://docs.stripe.com/api/charges/object and https://docs.stripe.com/api/refunds/object.
 Amounts are integers in the currency's minor unit, times are Unix seconds.
@@ -20,9 +20,9 @@ from refund_bridge.processors.shared.accepting import instruction_id_of
 from refund_bridge.processors.shared.answer_members import Members
 
 TITLE: Final = "Stripe"
-# Our refund's id in a refund's metadata, which Stripe shows wherever it shows the refund.
+# The metadata key for our refund's id; Stripe shows it wherever it shows the refund.
 INSTRUCTION_KEY: Final = "refund_bridge_id"
-# What says of a charge that an account behind the merchant's, or its platform, has a part in it.
+# Members of a charge which say that a connected account or a platform got a part of the money.
 _SHARES: Final = (
     "transfer_data",
     "transfer",
@@ -32,7 +32,7 @@ _SHARES: Final = (
 )
 _STATUS: Final = {
     "succeeded": ProcessorRefundStatus.SUCCEEDED,
-    # What the customer has to do before the money moves; nobody here can.
+    # The customer must do something before the money moves.
     "requires_action": ProcessorRefundStatus.PENDING,
     "pending": ProcessorRefundStatus.PENDING,
     "failed": ProcessorRefundStatus.FAILED,
@@ -41,10 +41,10 @@ _STATUS: Final = {
 
 
 def read_charge(source: Any, processor_refunds: tuple[ProcessorRefund, ...] | None) -> Charge:
-    """A charge, with the refunds that were listed for it.
+    """Read a charge, with the refunds that were listed for it.
 
-    They are ``None`` unless together they account for what the charge says was refunded: from a
-    list with a gap nobody could tell that a refund is *not* there.
+    They are ``None`` unless together they sum up to at least what the charge says was refunded.
+    From an incomplete list nobody could tell that a refund is *not* there.
 
     Raises:
         UnreadableAnswerError: an id, amount, currency or status is missing or of a wrong type.
@@ -73,7 +73,7 @@ def read_charge(source: Any, processor_refunds: tuple[ProcessorRefund, ...] | No
 
 
 def charges_of(refunds: list[Any]) -> tuple[ListedCharge, ...]:
-    """The charges of a page of refunds, in its order; what names no charge is left out."""
+    """The charges of a page of refunds, in its order; refunds without a charge are left out."""
     found: dict[str, list[str]] = {}
     for refund in refunds:
         charge = refund.get("charge") if isinstance(refund, dict) else None
@@ -86,7 +86,7 @@ def charges_of(refunds: list[Any]) -> tuple[ListedCharge, ...]:
 
 
 def read_processor_refunds(listed: list[Any]) -> tuple[ProcessorRefund, ...] | None:
-    """All refunds of a charge; ``None`` if one cannot be read, or there are too many."""
+    """Read all refunds of a charge; ``None`` if one cannot be read, or there are too many."""
     if len(listed) > PROCESSOR_REFUNDS_MAX:
         return None
     try:
@@ -101,10 +101,10 @@ def read_processor_refunds(listed: list[Any]) -> tuple[ProcessorRefund, ...] | N
 
 
 def read_processor_refund(source: Any) -> ProcessorRefund:
-    """A refund.
+    """Read a refund.
 
-    One that does not name an instruction of ours shows itself as its own instruction: it was made
-    by others, whatever its amount is.
+    If it names no instruction of ours, its own id is set as ``instruction_id``: others made it,
+    even if it has the amount of one of ours.
 
     Raises:
         UnreadableAnswerError: an id, charge, amount, currency or status is missing or of a wrong

@@ -22,14 +22,14 @@ from refund_bridge.processors.shared.accepting import accepted
 from refund_bridge.processors.shared.provider_http import Sent, not_executed
 from refund_bridge.processors.stripe.objects import TITLE, read_processor_refund
 
-# A refusal of the refund is one of these, of one of these types. Of another type the answer is
-# about something else: ``idempotency_error`` about another request under our key, of which nothing
-# is known.
+# A refusal of the refund has one of these statuses and one of these types. Another type is about
+# something else: ``idempotency_error`` is about another request with our key, so the outcome of
+# ours is not known.
 _REFUSALS: Final = frozenset({400, 402, 404})
 _TYPES: Final = frozenset({"invalid_request_error", "card_error"})
-# Without Stripe's sentence these come from something in front of it, which executes nothing.
+# Without Stripe's message these come from a proxy in front of it, which executes nothing.
 _TURNED_AWAY: Final = frozenset({403, 404})
-# 401: no valid key. 403: a restricted key without the right to this, never the refund's fault.
+# 401: no valid key. 403: a restricted key without this right; neither is the refund's fault.
 OF_THE_KEY: Final = frozenset({401, 403})
 
 
@@ -56,7 +56,7 @@ def _refused(answer: HttpAnswer, key: str) -> Outcome:
 
 
 def message_of(answer: HttpAnswer, *, secret: str) -> str | None:
-    """The sentence in ``error``; ``None`` if the answer is not of that form."""
+    """The message in ``error``; ``None`` if the answer is not of that form."""
     message = _error_of(answer).get("message")
     return sentence(message, secret=secret) or None if isinstance(message, str) else None
 

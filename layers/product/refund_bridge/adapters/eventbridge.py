@@ -1,7 +1,7 @@
-"""The event bus of EventBridge: every promise of ``ports.events.EventBus``.
+"""Implements ``ports.events.EventBus`` with EventBridge.
 
-A request of PutEvents that is answered 200 may hold entries that were refused, each with a code of
-its own, so each is looked at (AWS, API reference of PutEvents).
+Even if PutEvents answers 200, single entries may have been refused, each with its own code. So each
+entry of the answer is checked (AWS, API reference of PutEvents).
 """
 
 import json
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
-# AWS's limits on one request: so many entries, and so many bytes of all of them together.
+# AWS's limits on one request: the number of entries, and the bytes of all of them together.
 ENTRIES_MAX: Final = 10
 BYTES_MAX: Final = 256 * 1024 - 1
 TIME_BYTES: Final = 14
-# One request with botocore's own repetitions: three times 1 s to connect and 3 s to answer.
+# The longest that one request takes with botocore's retries: three times 1 s to connect and 3 s to
+# answer.
 CALL_MS: Final = 13_000
-# Before the second and third try at what was refused for the moment.
+# The pauses before the second and third try for entries that were refused only for the moment.
 PAUSES_S: Final = (0.2, 0.8)
-# The codes, of a request or an entry, that AWS calls worth repeating.
+# The codes, of a request or an entry, that AWS says are worth a retry.
 PASSING: Final = frozenset(
     {
         "InternalException",
@@ -46,13 +47,13 @@ _random: Final = SystemRandom().random
 
 
 class _BusAwayError(Exception):
-    """A whole request was refused or not answered; its sentence says by what."""
+    """A whole request was refused or not answered; the message says why."""
 
 
 class EventBridgeBus:
     """``ports.events.EventBus`` on the bus of that name or ARN.
 
-    ``sleep`` (seconds) and ``random`` (0 to 1) pace the few tries against a busy bus.
+    ``sleep`` (seconds) and ``random`` (0 to 1) set the pauses between tries while it is busy.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class EventBridgeBus:
     def publish(self, announcements: Sequence[Announcement], deadline: Deadline) -> frozenset[str]:
         """Publish, and return the ids of those that may not have arrived.
 
-        A bus that does not answer, or refuses a whole request, is not asked for the others.
+        If the bus does not answer or refuses a whole request, the remaining events are not sent.
         """
         missed = {one.id for one in announcements if entry_size(one) > BYTES_MAX}
         for event_id in missed:
@@ -105,7 +106,7 @@ class EventBridgeBus:
         return refused | {one.id for one in waiting}
 
     def _codes(self, chunk: Sequence[Announcement], deadline: Deadline) -> list[str | None]:
-        """Ask once; what is wrong with each entry, ``None`` where the bus has taken it."""
+        """Send once; returns the error code of each entry, ``None`` if the bus has taken it."""
         if deadline.remaining_ms() < CALL_MS:
             raise _BusAwayError("no time left")
         try:
@@ -121,7 +122,7 @@ class EventBridgeBus:
             None if "EventId" in entry else entry.get("ErrorCode", "InternalFailure")
             for entry in answer["Entries"]
         ]
-        # An answer for fewer entries than were sent says nothing of the others.
+        # If the answer has fewer entries than were sent, the others may not have arrived.
         return [*codes, *["InternalFailure"] * len(chunk)][: len(chunk)]
 
     def _entry(self, announcement: Announcement) -> "PutEventsRequestEntryTypeDef":
@@ -141,7 +142,7 @@ def entry_size(announcement: Announcement) -> int:
 
 
 def _detail(announcement: Announcement) -> str:
-    # In ASCII, so that half a character in a text of a caller cannot make it unsendable.
+    # In ASCII, so that half a surrogate pair in a caller's text cannot make the event unsendable.
     return json.dumps(announcement.detail, separators=(",", ":"))
 
 

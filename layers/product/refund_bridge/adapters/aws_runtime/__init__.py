@@ -1,1 +1,1 @@
-"""AWS's clients, clocks, threads and the answers of a function."""
+"""AWS's clients, the clock, threads, and the answers of a function."""

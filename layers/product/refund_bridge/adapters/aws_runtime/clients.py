@@ -1,8 +1,8 @@
-"""The one place that makes clients of AWS, all with the same short patience.
+"""Makes all clients of AWS, with the same short timeouts.
 
-boto3's own timeouts are 60 s and 60 s, longer than any function here lives. Region, credentials and
-endpoint come from the environment by its own rules, which is how the same code runs on AWS and
-against the local cloud. Importing this costs nothing: boto3 is imported with the first client.
+boto3's own timeouts are 60 s and 60 s, longer than any function here may run. Region, credentials
+and endpoint come from the environment by boto3's own rules, so that the same code runs on AWS and
+against the local cloud. Importing this is cheap: boto3 is imported with the first client.
 """
 
 from functools import cache
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 CONNECT_SECONDS: Final = 1
 READ_SECONDS: Final = 3
 ATTEMPTS: Final = 3
-# Parameter Store answers 40 calls a second of a whole account and region, and workers may start
-# together. https://docs.aws.amazon.com/general/latest/gr/ssm.html
+# Parameter Store answers 40 calls a second for a whole account and region, and many workers may
+# start together. https://docs.aws.amazon.com/general/latest/gr/ssm.html
 SSM_ATTEMPTS: Final = 4
 USER_AGENT: Final = "refund-bridge"
-# What the functions call, and so all that the layer has descriptions of (its Makefile).
+# The services that the functions call; the layer has descriptions of only these (its Makefile).
 SERVICES: Final = ("dynamodb", "events", "sqs", "ssm")
 
 _lock: Final = Lock()
@@ -55,9 +55,9 @@ def events_client() -> "EventBridgeClient":
 
 
 def forget_clients() -> None:
-    """Let the next call make new ones, after a snapshot was restored: its sockets are dead.
+    """Forget the clients after a snapshot was restored, so that the next calls make new ones.
 
-    Its credentials may be too, so the session goes with them.
+    The old sockets are dead. The credentials may have expired, so the session is forgotten too.
     """
     with _lock:
         _made.clear()
@@ -65,9 +65,9 @@ def forget_clients() -> None:
 
 
 def prime() -> None:
-    """Import and read what first clients need; the ones that are made for it are thrown away.
+    """Import and read what the first clients need, by making clients and throwing them away.
 
-    They have no credentials and ask nobody, so this may be done before a snapshot is taken.
+    They have no credentials and send nothing, so this may be done before a snapshot is taken.
     """
     nobody = "none"
     for service in SERVICES:
@@ -82,7 +82,7 @@ def prime() -> None:
 
 
 def _client(service: str) -> Any:
-    with _lock:  # a session may be used by one thread at a time only, what it makes by any number
+    with _lock:  # only one thread at a time may use a session; any number may use its clients
         if service not in _made:
             attempts = SSM_ATTEMPTS if service == "ssm" else ATTEMPTS
             _made[service] = _session().client(service, config=_config(attempts))
@@ -91,8 +91,8 @@ def _client(service: str) -> Any:
 
 @cache
 def _session() -> Any:
-    """All clients' session: what it has read of credentials and settings, they share."""
-    # A third of a cold start.
+    """The session of all clients, which share its credentials and settings."""
+    # These imports are a third of a cold start.
     from boto3.session import Session  # noqa: PLC0415
     from botocore.session import get_session  # noqa: PLC0415
 
@@ -103,7 +103,7 @@ def _session() -> Any:
 
 @cache
 def _descriptions() -> Any:
-    """What botocore has read of AWS's services; a new session after a snapshot has them too."""
+    """botocore's loaded descriptions of AWS's services, kept also for sessions after a snapshot."""
     from botocore.loaders import create_loader  # noqa: PLC0415
 
     return create_loader()
@@ -116,6 +116,6 @@ def _config(attempts: int) -> "Config":
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
         retries={"mode": "standard", "total_max_attempts": attempts},
-        # botocore would make up a longer one anew for every request, out of forty parts.
+        # Without this, botocore builds a longer one out of forty parts for every request.
         user_agent=USER_AGENT,
     )

@@ -1,6 +1,6 @@
-"""A function behind API Gateway's REST API: what it is asked, and how it answers.
+"""A function behind API Gateway's REST API: reads the request and makes the answer.
 
-Whatever happens, the answer has the contract's shape. Which status tells which error stands in
+Whatever happens, the answer has the contract's form. The statuses of the errors are in
 ``http/answers.py``.
 """
 
@@ -26,26 +26,26 @@ from refund_bridge.http.answers import ApiAnswer, error_answer
 from refund_bridge.ports.ledger import LedgerConflictError, LedgerUnavailableError
 
 BODY_BYTES_MAX: Final = 256 * 1024
-# What base64 makes of that, so that a huge body is refused before it is decoded.
+# The same limit in base64, so that a huge body is refused before it is decoded.
 _ENCODED_MAX: Final = (BODY_BYTES_MAX + 2) // 3 * 4
 STRIPE_VERSION: Final = "Stripe-Version"
 _VERSION: Final = re.compile(r"[0-9A-Za-z.;=_-]{1,100}", re.ASCII)
 
 
 class RestFunction:
-    """The router of one function, and the call that it is answering: one at a time, as on Lambda.
+    """The router of one function and the call that it is answering; one at a time, as on Lambda.
 
     Attributes:
-        app: where the function's paths are put.
+        app: the router to which the function adds its paths.
     """
 
     def __init__(
         self, logger: Logger, *, challenge: str, unknown: str, takes_sdks: bool = False
     ) -> None:
-        """``challenge`` says in a 401 by what callers show who they are (``WWW-Authenticate``).
+        """``challenge`` tells callers in a 401 how to authenticate (``WWW-Authenticate``).
 
-        ``unknown`` is what they are told to do where it cannot be said what happened;
-        ``takes_sdks``: Stripe's SDKs are among the callers, and are answered as they expect it.
+        ``unknown`` tells them what to do if it is not known what happened. ``takes_sdks``: Stripe's
+        SDKs are among the callers, and get answers in the form that they expect.
         """
         self.app = APIGatewayRestResolver()
         self._logger = logger
@@ -63,21 +63,21 @@ class RestFunction:
 
     @property
     def context(self) -> dict[str, Any]:
-        """What the gateway itself says of the call; nothing in it is the caller's word."""
+        """What the gateway itself says about the call; callers cannot set any of it."""
         return self.app.current_event.raw_event.get("requestContext") or {}
 
     @property
     def request_id(self) -> str:
-        """The gateway's name for the call, by which it is found in the logs."""
+        """The gateway's id of the call, by which the call can be found in the logs."""
         return str(self.context.get("requestId"))
 
     def header(self, name: str) -> str | None:
-        """The header of that name, however it is spelt."""
+        """The header of that name, in upper or lower case."""
         return self.app.current_event.headers.get(name)
 
     @property
     def is_for_sdk(self) -> bool:
-        """Whether the caller speaks as Stripe's SDKs do: in forms, or of a version of Stripe's."""
+        """Whether the call is like one of Stripe's SDKs: a form, or with a ``Stripe-Version``."""
         is_form = media_type_of(self.header("Content-Type")) == FORM
         return self._takes_sdks and (is_form or self.header(STRIPE_VERSION) is not None)
 
@@ -131,7 +131,7 @@ class RestFunction:
         return self.answer(error_answer(error, self.request_id, for_sdk=self.is_for_sdk))
 
     def told(self, error: RefundBridgeError) -> Response[str]:
-        """``error``, for one that was raised: it is logged, too."""
+        """As ``error``, for an error that was raised; also logs it."""
         self._logger.info("answered_with_error", code=error.code)
         return self.error(error)
 
@@ -139,14 +139,14 @@ class RestFunction:
         return self.error(NotFoundError(f"There is no {self.app.current_event.path}."))
 
     def _not_known(self, error: Exception) -> Response[str]:
-        """Log the failure whole, and tell it without its text."""
+        """Log the failure in full, and answer without its text."""
         passing = isinstance(error, LedgerConflictError | LedgerUnavailableError)
         self._logger.exception("ledger_unavailable" if passing else "internal_error")
         return self.error(OutcomeUnknownError(self._unknown))
 
 
 def is_version(text: str) -> bool:
-    """Whether it can be a version of Stripe's API, such as ``2026-01-28.clover``."""
+    """Whether the text can be a version of Stripe's API, such as ``2026-01-28.clover``."""
     return _VERSION.fullmatch(text) is not None
 
 
@@ -154,7 +154,7 @@ def _decoded(text: str) -> bytes:
     try:
         return b64decode(text, validate=True)
     except ValueError:
-        return b""  # the gateway encodes by itself, so this is nothing that somebody sent
+        return b""  # the gateway itself encodes, so no caller can have sent this
 
 
 def _as_sent(text: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Calls at once, on threads of their own, all of which have ended when the caller goes on."""
+"""Makes calls at the same time, in threads that have all ended when the caller goes on."""
 
 import contextvars
 from collections.abc import Callable, Sequence
@@ -10,8 +10,9 @@ _B = TypeVar("_B")
 
 
 class SideBySide:
-    """Runs calls side by side; no thread outlives a call of this: in a frozen function it would
-    wake up in somebody else's invocation.
+    """Runs calls side by side; on return all threads have ended.
+
+    Otherwise a thread of a frozen function would continue in a later invocation.
 
     Args:
         threads: how many calls of ``each`` run at once.
@@ -27,7 +28,7 @@ class SideBySide:
                 pass
 
     def both(self, first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
-        """Both results, the second from a thread of its own; an error of ``first`` comes first."""
+        """Both results, the second from another thread; an error of ``first`` is raised first."""
         context = contextvars.copy_context()
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="beside") as pool:
             future = pool.submit(context.run, second)

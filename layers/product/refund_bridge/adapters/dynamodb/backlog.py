@@ -1,8 +1,8 @@
-"""What could not be published, in the ledger's table: ``ports.events.Backlog``.
+"""``ports.events.Backlog``: remembers in the ledger's table what could not be published.
 
-One small item beside the refund, ``refund#<id>`` / ``announcements``, with a place of its own in
-the index of due rows. It is no part of the refund's item: writing it is no conflict for anybody who
-moves money, and it does not show where the ledger's stream is filtered for refunds.
+It is one small item beside the refund's, ``refund#<id>`` / ``announcements``, with its own entry in
+the index of due rows. Because it is not part of the refund's item, writing it never conflicts with
+a write of the refund, and the stream's filter for refunds does not pass it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ class DynamoDbBacklog:
         self._table = DynamoDbTable(client, table)
 
     def owe(self, refund_id: str, *, from_seq: int, now_ms: int) -> None:
-        """From that line on the refund's history is to be published again, and that is due now."""
+        """Note that the refund's history must be published again from that line on, due now."""
         place = {":shard": _partition(due_shard_of(refund_id)), ":at": now_ms, ":one": 1}
         seq = {":seq": from_seq}
         owed = self._update(
@@ -48,7 +48,7 @@ class DynamoDbBacklog:
             place | seq | {":version": SCHEMA_VERSION, ":none": 0},
         )
         if owed is None:
-            # Owed already, from an earlier line on. The bus may be back.
+            # It is owed from an earlier line already. Make it due now: the bus may be back.
             self._update(refund_id, _HURRY, "from_seq <= :seq", place | seq)
 
     def owing(self, shard: int, *, before_ms: int, limit: int) -> Sequence[str]:
@@ -64,7 +64,7 @@ class DynamoDbBacklog:
         return [refund_id_in(key) for key in keys]
 
     def take(self, refund_id: str, *, now_ms: int, until_ms: int) -> Unannounced | None:
-        """What is owed of the refund, if it is due; nobody else is given it before ``until_ms``."""
+        """Take what is owed of the refund, if due; no other call gets it before ``until_ms``."""
         values = {":until": until_ms, ":now": now_ms, ":none": 0, ":one": 1}
         taken = self._update(refund_id, _TAKE, "due_at <= :now", values, write_id=uuid4().hex)
         if taken is None:
@@ -77,7 +77,7 @@ class DynamoDbBacklog:
         )
 
     def hold(self, taken: Unannounced, *, until_ms: int | None) -> None:
-        """Let it be due again then; ``None``: never again, unless more comes to be owed."""
+        """Make it due again at ``until_ms``; ``None``: not again, unless more becomes owed."""
         values = {":revision": taken.revision, ":one": 1}
         update = "SET revision = revision + :one REMOVE due_shard, due_at"
         if until_ms is not None:
@@ -86,7 +86,7 @@ class DynamoDbBacklog:
         self._update(taken.refund_id, update, "revision = :revision", values)
 
     def paid(self, taken: Unannounced) -> None:
-        """It was published; changes nothing if more has come to be owed meanwhile."""
+        """Note that it was published; changes nothing if more has become owed meanwhile."""
         self._update(
             taken.refund_id,
             "SET revision = revision + :one REMOVE from_seq, tries, due_shard, due_at",
@@ -120,7 +120,7 @@ class DynamoDbBacklog:
         except RequestRefusedError as refusal:
             if not refusal.objects(CONDITION_FAILED):
                 unavailable_or_defect(refusal)
-            # botocore may have sent it twice, and the condition failed on our own first copy.
+            # botocore may have sent the request twice; the condition then failed on our first copy.
             if write_id is not None and refusal.stored_by(write_id):
                 return refusal.stored
             return None

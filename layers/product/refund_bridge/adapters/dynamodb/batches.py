@@ -5,8 +5,8 @@
     batch#<name> / batch               who, when, how many parts, revision
     batch#<name> / <revision>#<part>   rows, as one text of fixed width
 
-The parts of a revision are written before it: whoever reads a batch reads whole parts. Those of
-former revisions stay; a batch is rewritten by a person, and seldom.
+A revision's parts are written before the batch's own item, so a reader always finds all parts. The
+parts of earlier revisions stay; a batch is rewritten only by a person, and seldom.
 """
 
 import uuid
@@ -59,13 +59,13 @@ class DynamoDbBatches:
         )
 
     def keep(self, batch: Batch) -> Batch:
-        """The batch, durably, in place of the one with its revision (0: of none).
+        """Write the batch over the stored one with its revision (0: there is none); durable.
 
         Raises:
             LedgerConflictError: somebody else has written it meanwhile; nothing was written.
         """
         revision = batch.revision + 1
-        # Whoever writes at the same time, and is refused, has written parts of their own.
+        # A unique name: another writer at the same time has parts of its own, even if refused.
         written = uuid.uuid4().hex
         parts = list(_parts_of(batch.rows))
         for number, text in enumerate(parts):

@@ -1,7 +1,7 @@
-"""What no ledger may be asked to write, found before anything is sent.
+"""Checks a commit before anything is sent, and refuses what must never be written.
 
-Each of these is a defect of the code that made the commit. It is not a conflict, since reading
-again and deciding again would end here again, and nothing of the commit was written.
+A refused commit means a defect in the code that made it. It is not a conflict: to read and decide
+again would make the same commit. Nothing of it was written.
 """
 
 from itertools import chain
@@ -25,9 +25,9 @@ from refund_bridge.domain.state_machine import (
 )
 from refund_bridge.ports.ledger import Commit, PayoutsReachedError
 
-# What a refund may measure before money is asked to move. It is enforced then and never afterwards:
-# an outcome, a report or a settling must be written however long the history has become, and
-# DynamoDB itself takes four times as much.
+# The largest size of a refund's item before money is asked to move. It is checked only then: an
+# outcome, a report or a settling must be written however long the history has become, and DynamoDB
+# takes four times as much.
 ITEM_BYTES_MAX: Final = 100 * 1024
 EVIDENCE_BYTES_MAX: Final = 2 * 1024
 WRITES_MAX: Final = 100  # DynamoDB's own limit on one transaction
@@ -35,7 +35,7 @@ WRITES_MAX: Final = 100  # DynamoDB's own limit on one transaction
 BIRTH_STATES: Final = frozenset(
     after for (before, _), after in TRANSITIONS.items() if before is None
 )
-# What money was asked to move, and where: fixed for the life of a refund.
+# The facts about the money and its payment: they never change in a refund's life.
 FIXED_FACTS: Final = ("id", "processor", "processor_payment_id", "amount", "currency")
 
 
@@ -48,7 +48,7 @@ class ItemTooLargeError(LedgerDefectError):
 
 
 def require_sound(commit: Commit) -> None:
-    """Refuse a commit that would break what the ledger promises about its own contents.
+    """Refuse a commit that would break a rule of the ledger's contents.
 
     Raises:
         LedgerDefectError: see the message.
@@ -71,7 +71,7 @@ def require_legal(commit: Commit) -> None:
 
 
 def require_storable(commit: Commit) -> None:
-    """Refuse values that cannot be stored exactly, and more of them than an item should hold."""
+    """Refuse values that cannot be stored exactly, and items that are too large."""
     for write in commit.refunds:
         known = 0 if write.before is None else len(write.before.history)
         for entry in write.after.history[known:]:
@@ -106,7 +106,7 @@ def _require_distinct(commit: Commit) -> None:
 
 
 def _require_own_payment(commit: Commit) -> None:
-    """The amount of a refund must never be held on, or given back to, another payment."""
+    """Refuse to reserve or release a refund's amount on another payment."""
     keys = {write.after.key for write in commit.payments}
     for write in commit.refunds:
         if keys and payment_key_of(write.after) not in keys:
@@ -114,7 +114,7 @@ def _require_own_payment(commit: Commit) -> None:
 
 
 def _require_payouts(commit: Commit) -> None:
-    """A payout is counted beside the refund that it is, and never for more than a whole day."""
+    """Refuse to count a payout without its refund, or one that alone exceeds the day's limit."""
     for count in commit.payouts:
         if not commit.refunds or count.amount < 0:
             raise LedgerDefectError("a payout is counted without its refund, or taken back")

@@ -1,13 +1,12 @@
-"""Refunds and payments as items of the ledger's table, and back.
+"""Converts refunds and payments to items of the ledger's table, and back.
 
-An item holds every fact under the name that it has in ``refund.py`` and ``payment.py``; a fact that
-is ``None`` is absent. Beside the facts stand the indexes' attributes, each derived from them. In a
-refund's item, whose writes are paid for by the KB, a fact is absent as well if it is what its
-dataclass takes it to be when nothing is said: so these defaults are part of the stored form, and
-none of them may ever change.
-Reading tolerates absent optional facts and ignores unknown attributes, whatever ``schema_version``
-says: a release that another has overtaken during a deploy still reads what it understands, and
-writes nothing but what it changed (``writes.py``).
+An item has every fact under its name in ``refund.py`` and ``payment.py``, without those that are
+``None``. It also has the indexes' attributes, which are derived from the facts. From a refund's
+item a fact is also left out if it equals the default of its dataclass, because writes are paid for
+by size. So these defaults are part of the stored form, and none of them may ever change.
+Reading accepts that optional facts are absent and ignores unknown attributes, whatever
+``schema_version`` says. So during a deployment an older release still reads what it understands,
+and it writes only what it changed (``writes.py``).
 """
 
 import zlib
@@ -100,7 +99,7 @@ def due_partition(shard: int) -> str:
 
 
 def created_sort(created_at_ms: int, refund_id: str) -> str:
-    """Where a refund stands in the listing indexes: as text, in the order of time and id."""
+    """The sort key of a refund in the listing indexes: text, ordered by time and id."""
     return f"{created_at_ms:015d}#{refund_id}"
 
 
@@ -124,7 +123,7 @@ def _index_attributes(refund: Refund) -> Item:
 
 
 def _report_item(report: Report) -> Item:
-    """Never empty, nor absent: what changes in it is written member by member."""
+    """The report as a map that is never empty or absent, because its members are written singly."""
     parameters = None if report.parameters is None else _facts(report.parameters)
     answers = _answer_items(report.answers)
     changed = {"state": report.state, "parameters": parameters, "answers": answers}
@@ -136,7 +135,7 @@ def _answer_items(answers: Sequence[ProviderAnswer]) -> list[Item] | None:
 
 
 def _credit_note_item(note: CreditNote) -> Item | None:
-    """Most refunds never owe one, and store none."""
+    """The credit note as a map; ``None`` for the many refunds that never owe one."""
     if note == CreditNote():
         return None
     return _set(_facts(note) | {"state": note.state, "answers": _answer_items(note.answers)})
@@ -244,7 +243,7 @@ def _fields(fact: Any) -> Item:
 
 
 def _facts(fact: Any) -> Item:
-    """Its members, but for those that whoever reads the item takes to be so anyway."""
+    """The members of a dataclass, without those that equal their defaults."""
     known = _defaults(fact.__class__)
     members = {name: getattr(fact, name) for name in known}
     return {name: value for name, value in members.items() if value not in (None, known[name])}
@@ -252,7 +251,7 @@ def _facts(fact: Any) -> Item:
 
 @cache
 def _defaults(kind: Any) -> Mapping[str, Any]:
-    """What each member of a dataclass is if nothing is said; ``MISSING`` if it must be said."""
+    """The default of each member of a dataclass; ``MISSING`` if it has none."""
     return {
         one.name: one.default if one.default_factory is MISSING else one.default_factory()
         for one in fields(kind)

@@ -1,4 +1,4 @@
-"""The keys of the ledger's table, and the claims, which are little more than keys.
+"""The keys of the ledger's table, and its claims, which are little more than keys.
 
 ::
 
@@ -24,16 +24,16 @@ Item = dict[str, Any]
 
 
 class UnreadableItemError(LedgerUnavailableError):
-    """An item lacks a fact that every release writes, or holds a word that this one lacks.
+    """An item lacks a fact that every release writes, or has a word that this release lacks.
 
-    A newer release may have written it; to this one it is as if the ledger gave no answer.
+    A newer release may have written it; this one treats it as if the ledger gave no answer.
     """
 
 
 def can_exist(key: Item) -> bool:
-    """Whether DynamoDB could hold an item of that key; if not, nothing of that name exists.
+    """Whether DynamoDB can have an item with that key; if not, nothing of that name exists.
 
-    Ids to look for come from callers, who may send anything.
+    The ids come from callers, who may send anything.
     """
     try:
         return len(key["pk"].encode()) <= _KEY_BYTES_MAX
@@ -79,33 +79,33 @@ def payouts_key(count: PayoutCount) -> Item:
 
 
 def payment_key_text(key: PaymentKey) -> str:
-    """A payment's identity in one string: in its key, in the claims on it and in its index."""
+    """A payment's identity as one string, for its key, its claims and its index."""
     return f"{_processor(key.processor)}#{key.charge_id}"
 
 
 def _processor(name: str) -> str:
-    # The first # ends the name, so that a charge id may hold any character and still be told apart.
+    # The first # ends the processor's name, so a charge id may contain any character.
     if not name or "#" in name:
         raise ValueError(f"{name!r} cannot name a processor")
     return name
 
 
 def claim_holder(claim: Claim) -> str:
-    """Who holds a claim, as stored."""
+    """The owner of a claim, as stored."""
     if isinstance(claim, RecordClaim):
         return payment_key_text(claim.payment)
     return claim.refund_id
 
 
 def former_holder(claim: Claim) -> str | None:
-    """Whose place the holder may take, as stored; ``None``: nobody's."""
+    """The former owner that the new one may replace, as stored; ``None``: there is none."""
     if isinstance(claim, RecordClaim):
         return None if claim.instead_of is None else payment_key_text(claim.instead_of)
     return claim.instead_of
 
 
 def held_payment(item: Mapping[str, Any]) -> PaymentKey:
-    """The payment that holds a Payment Record, from the claim's item."""
+    """The payment that has claimed a Payment Record, from the claim's item."""
     processor, separator, charge_id = str(item.get("holder", "")).partition("#")
     if not separator:
         raise UnreadableItemError("the claim on a Payment Record does not name a payment")
@@ -113,6 +113,6 @@ def held_payment(item: Mapping[str, Any]) -> PaymentKey:
 
 
 def processor_refund_holder(item: Mapping[str, Any]) -> tuple[str, str]:
-    """The processor's refund id and the refund that holds it, from the claim's item."""
+    """A processor refund's id and the refund that has claimed it, from the claim's item."""
     _, _, _, processor_refund_id = str(item["pk"]).split("#", 3)
     return processor_refund_id, str(item["holder"])

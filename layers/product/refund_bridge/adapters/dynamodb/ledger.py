@@ -1,4 +1,4 @@
-"""Every promise of ``ports.ledger.Ledger``, by conditional writes on one table of DynamoDB."""
+"""Implements ``ports.ledger.Ledger`` by conditional writes on one table of DynamoDB."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -44,20 +44,20 @@ if TYPE_CHECKING:
 CLAIMED_MAX: Final = 1000
 
 
-# Both draw on the system, not on a state that every copy of a restored snapshot would share.
+# Both use the system's randomness, not a state that all copies of a snapshot would share.
 _random: Final = SystemRandom().random
 
 
 def _new_write_id() -> str:
-    # It stands in every item, whose every byte is paid for. Of 96 bits no two are alike.
+    # 96 random bits are unique enough. The id is short, because every item has it and bytes cost.
     return token_urlsafe(12)
 
 
 class DynamoDbLedger:
     """``ports.ledger.Ledger`` on the table ``table``.
 
-    ``sleep`` (seconds) and ``random`` (0 to 1) pace the few tries against a busy table, and
-    ``new_write_id`` gives each commit a name that no other has.
+    ``sleep`` (seconds) and ``random`` (0 to 1) set the pauses between tries while the table is
+    busy. ``new_write_id`` gives each commit a unique id.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class DynamoDbLedger:
         return None if item is None else refund_of(item)
 
     def look_up(self, refund_id: str, payment_record: str | None) -> Known:
-        """The refund of that id and the payment that the Payment Record is claimed by."""
+        """The refund of that id and the payment that has claimed the Payment Record."""
         if payment_record is None:
             return Known(self.refund(refund_id), None)
         keys = (refund_key(refund_id), record_claim_key(payment_record))
@@ -92,7 +92,7 @@ class DynamoDbLedger:
         )
 
     def payment_of_record(self, payment_record: str) -> PaymentKey | None:
-        """The payment that the Payment Record is claimed by."""
+        """The payment that has claimed the Payment Record."""
         item = self._table.get(record_claim_key(payment_record))
         return None if item is None else held_payment(item)
 
@@ -104,7 +104,7 @@ class DynamoDbLedger:
     def payment_and_claims(
         self, key: PaymentKey, processor_refund_ids: Sequence[str]
     ) -> tuple[Payment | None, Mapping[str, str]]:
-        """``payment`` and ``claimed`` in one look."""
+        """``payment`` and ``claimed`` in one read."""
         ids = _at_most(CLAIMED_MAX, processor_refund_ids)
         payment_key = payment_item_key(key)
         keys = [payment_key, *(processor_refund_claim_key(key.processor, one) for one in ids)]
@@ -116,7 +116,7 @@ class DynamoDbLedger:
         )
 
     def claimed(self, processor: str, processor_refund_ids: Sequence[str]) -> Mapping[str, str]:
-        """Of these processor refund ids, those that are claimed, with the refund that claims each.
+        """Which of these processor refund ids are claimed, each with the refund that claims it.
 
         Raises:
             ValueError: more than ``CLAIMED_MAX`` ids.
@@ -145,7 +145,7 @@ class DynamoDbLedger:
     def commit(self, commit: Commit) -> None:
         """Write all of ``commit`` or nothing; on return it is durable.
 
-        Raises as the port says, and for what no ledger may be asked to write:
+        Raises as the port says, and also for a commit that must never be written:
 
         Raises:
             LedgerDefectError: see ``checks.py``, or DynamoDB found the request not valid.
@@ -177,7 +177,7 @@ class DynamoDbLedger:
         except RequestRefusedError as refusal:
             if not refusal.objects(CONDITION_FAILED):
                 unavailable_or_defect(refusal)
-            # As in ``_write_one``, the condition may have failed on our own first copy.
+            # As in ``_write_one``, the condition may have failed on our first copy.
             return refund_of(refusal.stored) if refusal.stored_by(write_id) else None
         return refund_of(decode_item(answer["Attributes"]))
 
@@ -191,7 +191,7 @@ class DynamoDbLedger:
             if not refusal.objects(CONDITION_FAILED, CONFLICT):
                 unavailable_or_defect(refusal)
             if refusal.stored_by(write_id):
-                return  # botocore sent it twice, and the condition failed on our own first copy
+                return  # botocore sent it twice; the condition failed on our first copy
             if refusal.sent_again and not _is_anothers(refusal, write):
                 raise LedgerUnavailableError(f"{refusal}, after being sent again") from refusal
             raise _conflict(write) from refusal
@@ -199,7 +199,7 @@ class DynamoDbLedger:
     def _write_together(self, writes: Sequence[ConditionalWrite], write_id: str) -> None:
         items = [{write.kind: write.arguments} for write in writes]
         try:
-            # The token makes every copy of this request one transaction, botocore's and ours alike.
+            # The token makes all copies of this request one transaction, botocore's and ours.
             self._table.ask(
                 "transact_write_items", TransactItems=items, ClientRequestToken=write_id
             )
@@ -224,11 +224,11 @@ def _at_most(limit: int, processor_refund_ids: Sequence[str]) -> list[str]:
 
 
 def _is_anothers(refusal: RequestRefusedError, write: ConditionalWrite) -> bool:
-    """Whether the stored item shows that no copy of ``write`` was executed, though one was resent.
+    """Whether the stored item shows that no copy of ``write`` was executed, though it was resent.
 
-    A claim of ours would have let the second copy pass. An item that is not beyond the revision
-    of ``write`` carries the ``write_id`` of whoever brought it there, and that was not ours. Beyond
-    it, ours may have been there and have been followed by another's.
+    If the first copy had made our claim, the second copy would have passed. If the item's revision
+    is not higher than that of ``write``, its ``write_id`` is that of the last write, which was not
+    ours. If it is higher, ours may have been written first, and another one after it.
     """
     if not refusal.objects(CONDITION_FAILED):
         return False
@@ -236,10 +236,10 @@ def _is_anothers(refusal: RequestRefusedError, write: ConditionalWrite) -> bool:
 
 
 def _gravest(failed: Sequence[ConditionalWrite]) -> ConditionalWrite:
-    """The refused write that tells its caller most.
+    """The refused write that tells the caller most.
 
-    A claim is held for ever, which is more than a lost race. That a day is full is told if nothing
-    else was wrong: after a lost race the commit may be another one.
+    A refused claim comes first, because it is final, unlike a lost race. A day's limit for payouts
+    comes last: after a lost race, the commit may be a different one.
     """
     claims = (write for write in failed if write.claim is not None)
     return next(claims, min(failed, key=lambda write: write.payout is not None))

@@ -1,7 +1,7 @@
-"""Many refunds at a time, from DynamoDB: every promise of ``ports.listing.Listing``.
+"""Implements ``ports.listing.Listing``: reads many refunds at a time from DynamoDB.
 
-The indexes hold keys only and lag behind the table, so they say which refunds there may be; what a
-refund is now is read from the table itself.
+The indexes have only keys and lag behind the table. So they only say which refunds there may be;
+each refund is then read from the table itself.
 """
 
 import time
@@ -41,7 +41,7 @@ _random: Final = SystemRandom().random
 class DynamoDbListing:
     """``ports.listing.Listing`` on the table ``table``, which is the ledger's.
 
-    ``sleep`` (seconds) and ``random`` (0 to 1) pace the few tries against a busy table.
+    ``sleep`` (seconds) and ``random`` (0 to 1) set the pauses between tries while it is busy.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class DynamoDbListing:
     def newest(
         self, selection: Selection, *, after: Position, before: Position, limit: int
     ) -> Sequence[Position]:
-        """Where the selected refunds between two places stand, newest first, at most ``limit``."""
+        """The places of the selected refunds between two, newest first, at most ``limit``."""
         return self._between(selection, after, before, limit, newest_first=True)
 
     def oldest(
@@ -68,7 +68,7 @@ class DynamoDbListing:
         before: Position = LAST_PLACE,
         limit: int,
     ) -> Sequence[Position]:
-        """The same, oldest first."""
+        """As ``newest``, oldest first."""
         return self._between(selection, after, before, limit, newest_first=False)
 
     def _between(
@@ -91,7 +91,7 @@ class DynamoDbListing:
             ExpressionAttributeValues=encode_item(
                 {":value": value, ":after": _sort(after), ":before": _sort(before)}
             ),
-            # BETWEEN includes the two places, and a refund may stand at each.
+            # BETWEEN includes the two places, and there may be a refund at each.
             Limit=limit + 2,
             ScanIndexForward=not newest_first,
         )
@@ -119,7 +119,7 @@ class DynamoDbListing:
 
 
 def _partition(selection: Selection) -> tuple[str, str, str]:
-    """The index that holds the selection together, its partition's attribute and its value."""
+    """The index for the selection, the attribute of its partition key, and the key's value."""
     match selection:
         case OfPayment(key):
             return "by_payment", "payment_key", payment_key_text(key)
@@ -134,7 +134,7 @@ def _partition(selection: Selection) -> tuple[str, str, str]:
 
 
 def _names_a_partition(value: str) -> bool:
-    """DynamoDB refuses an empty value and one longer than a key may be."""
+    """Whether DynamoDB takes the value as a key: it refuses empty and too long ones."""
     return bool(value) and can_exist({"pk": value})
 
 

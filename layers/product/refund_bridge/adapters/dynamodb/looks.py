@@ -1,7 +1,8 @@
-"""Recent looks in the ledger's table: ``look#<slot>``, as many items as there are slots, for ever.
+"""Recent looks in the ledger's table: a fixed number of slots, each an item ``look#<slot>``.
 
-The slot follows from what is looked at. Where two share one, the later pushes the other out, which
-is then looked at again: so neither a table full of old looks nor anything that deletes is needed.
+The slot is computed from what is looked at. If two looks have the same slot, the later one replaces
+the other, which is then made again when asked for. So old looks never fill the table and nothing
+has to delete them.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ def _new_write_id() -> str:
 
 
 class DynamoDbLooks:
-    """``recent_looks.Looks`` on the ledger's table; ``new_write_id`` names each taking."""
+    """``recent_looks.Looks`` on the ledger's table; ``new_write_id`` identifies each ``take``."""
 
     def __init__(
         self,
@@ -43,7 +44,7 @@ class DynamoDbLooks:
         self._new_write_id = new_write_id
 
     def take(self, what: str, *, now_ms: int, until_ms: int) -> Looked | None:
-        """``None``: the caller has it now; see ``Looks``."""
+        """Take a look; ``None``: the caller has it now; see ``Looks``."""
         write_id = self._new_write_id()
         values = {":what": _digest(what), ":now": now_ms, ":until": until_ms}
         try:
@@ -60,16 +61,16 @@ class DynamoDbLooks:
         except RequestRefusedError as refusal:
             if not refusal.objects(CONDITION_FAILED):
                 unavailable_or_defect(refusal)
-            # botocore may have sent it twice, and the condition failed on our own first copy.
+            # botocore may have sent the request twice; the condition then failed on our first copy.
             return None if refusal.stored_by(write_id) else _looked_in(refusal.stored)
         return None
 
     def keep(self, what: str, looked: Looked, *, until_ms: int) -> None:
-        """Tell what it came to."""
+        """Store the look's result."""
         self._replace(what, {"until_ms": until_ms, "looked": _item_of(looked)})
 
     def drop(self, what: str) -> None:
-        """Forget it."""
+        """Forget the look."""
         self._replace(what, {"until_ms": 0})
 
     def _replace(self, what: str, facts: Item) -> None:
@@ -86,7 +87,7 @@ class DynamoDbLooks:
 
 
 def slot_of(what: str) -> int:
-    """Which of the ``SLOTS`` items remembers it."""
+    """The number of the item, of ``SLOTS``, that remembers this look."""
     return int(_digest(what)[:8], 16) % SLOTS
 
 
@@ -95,7 +96,7 @@ def _key(what: str) -> Item:
 
 
 def _digest(what: str) -> str:
-    # Callers name what they look for, and may send anything.
+    # The text comes from callers, who may send anything.
     return hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What DynamoDB's refusals mean for what was, or may have been, written.
+"""What DynamoDB's refusals mean: was something written, or may it have been?
 
 ======================================  ========================  =================================
 refusal                                 written?                  what happens
@@ -11,9 +11,9 @@ not valid                               no                        a defect
 timeout, 5xx, no connection, any other  perhaps                   unavailable
 ======================================  ========================  =================================
 
-"No" speaks of one request. botocore sends a request again by itself after a timeout or a 5xx, and
-its first copy may have been executed: a transaction's token makes the second copy harmless, and a
-single write is recognised by the ``write_id`` that it left (``ledger.py``).
+"No" is true of one request. botocore itself sends a request again after a timeout or a 5xx, and the
+first copy may have been executed. A transaction's token makes the second copy harmless; a single
+write is recognised by the ``write_id`` that it left (``ledger.py``).
 """
 
 from collections.abc import Callable, Sequence
@@ -51,12 +51,13 @@ INVALID: Final = frozenset(
 )
 _ASKED_AGAIN: Final = CONFLICT | THROTTLED | IN_PROGRESS
 
-# Before the second, third and fourth try, each cut by up to half at random: at most 0.7 s in all.
+# The pauses before the second, third and fourth try, each shortened by up to half at random: at
+# most 0.7 s in all.
 PAUSES_S: Final = (0.1, 0.2, 0.4)
 
 
 class RequestRefusedError(Exception):
-    """DynamoDB refused, finally.
+    """DynamoDB refused a request, after all tries.
 
     Attributes:
         code: of the refusal, or ``TransactionCanceledException``.
@@ -76,7 +77,7 @@ class RequestRefusedError(Exception):
         self.sent_again = sent_again
 
     def stored_by(self, write_id: str) -> bool:
-        """Whether the item that the condition failed on is as the write of that name left it."""
+        """Whether the item that the condition failed on was last written by that write."""
         return bool(self.stored.get("write_id") == write_id)
 
     def objects(self, *kinds: frozenset[str]) -> bool:
@@ -112,7 +113,7 @@ def _is_only_busy(error: ClientError) -> bool:
 
 
 def _codes(error: ClientError) -> Sequence[str]:
-    """What stands in the way: the reasons of a cancelled transaction, else the code itself."""
+    """The codes of the refusal: the reasons of a cancelled transaction, or else its one code."""
     reasons = [reason for reason in _reasons(error) if reason is not None]
     return reasons or [_code(error)]
 

@@ -1,4 +1,4 @@
-"""Changes of refunds, from what DynamoDB's stream of the ledger shows (new and old images)."""
+"""Reads changes of refunds from the ledger's DynamoDB stream (new and old images)."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -14,8 +14,8 @@ Record = Mapping[str, Any]
 def changes_in(records: Iterable[Record]) -> Iterator[Change]:
     """The changes that added to a refund's history, in the stream's order.
 
-    A write that adds nothing to it, such as a lease, is no change to tell of; nor is anything else
-    that is not a refund.
+    A write that adds nothing to the history, such as a lease, is left out; so is every item that is
+    not a refund.
     """
     for record in records:
         shown = record["dynamodb"]
@@ -37,7 +37,7 @@ def _refund(image: Record) -> Any:
     try:
         return refund_of(decode_item(image))
     except UnreadableItemError:
-        return None  # written by a newer release, in the middle of a deploy
+        return None  # a newer release wrote it during a deployment
 
 
 def _last_line(image: Record) -> int:

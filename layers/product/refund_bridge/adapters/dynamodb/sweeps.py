@@ -22,7 +22,7 @@ class DynamoDbSweeps:
         self._table = DynamoDbTable(client, table)
 
     def sweep(self, processor: str, *, begin_ms: int) -> Sweep:
-        """The sweep of that processor; the first time it is begun, durably, at ``begin_ms``."""
+        """The sweep of that processor; the first call begins it, durably, with ``begin_ms``."""
         found = self._found(processor)
         if found is not None:
             return found
@@ -30,7 +30,7 @@ class DynamoDbSweeps:
         try:
             self._put(begun, "attribute_not_exists(pk)", {})
         except LedgerConflictError:
-            # Another run has begun it a moment ago, or our own first copy of the request.
+            # Another run has just begun it, or the first copy of our own request has.
             found = self._found(processor)
             if found is None:
                 raise LedgerUnavailableError(f"the sweep of {processor} comes and goes") from None
@@ -38,11 +38,10 @@ class DynamoDbSweeps:
         return begun
 
     def move_sweep(self, before: Sweep, cursor: str | None, *, tries: int = 0) -> Sweep:
-        """The sweep at ``cursor``, durably; ``tries`` as in ``Sweep``.
+        """Move the sweep to ``cursor``, durably; ``tries`` as in ``Sweep``.
 
         Raises:
-            LedgerConflictError: another run has moved it, or a copy of this request was executed
-                before; either way it is where some run has left it.
+            LedgerConflictError: another run has moved it, or an earlier copy of this request has.
         """
         moved = Sweep(
             processor=before.processor,
@@ -62,7 +61,7 @@ class DynamoDbSweeps:
             processor=processor,
             since_ms=int(item["since_ms"]),
             cursor=item.get("cursor"),
-            # An item of an earlier release has none.
+            # An item of an earlier release does not have it.
             tries=int(item.get("tries", 0)),
             revision=int(item["revision"]),
         )

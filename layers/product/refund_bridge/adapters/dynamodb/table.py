@@ -1,4 +1,4 @@
-"""One DynamoDB table: consistent reads, and requests that are tried again while it is only busy."""
+"""One DynamoDB table: consistent reads, and requests that are repeated while it is only busy."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -21,13 +21,13 @@ from refund_bridge.ports.ledger import LedgerUnavailableError
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# Drawn from the system, not from a state that every copy of a restored snapshot would share.
+# The system's randomness, not a state that all copies of a snapshot would share.
 _random: Final = SystemRandom().random
 _BATCH_MAX: Final = 100  # DynamoDB's own limit on one BatchGetItem
 
 
 class DynamoDbTable:
-    """The table ``name``. ``sleep`` (seconds) and ``random`` (0 to 1) pace the tries."""
+    """The table ``name``; ``sleep`` (seconds) and ``random`` (0 to 1) set pauses between tries."""
 
     def __init__(
         self,
@@ -86,10 +86,10 @@ class DynamoDbTable:
         return int(answer["Count"])
 
     def ask(self, operation: str, **request: Any) -> dict[str, Any]:
-        """The answer to one request, tried again while the table is only busy.
+        """The answer to one request, repeated while the table is only busy.
 
         Raises:
-            RequestRefusedError: DynamoDB refused, finally; what that means is the caller's to say.
+            RequestRefusedError: DynamoDB refused after all tries; the caller decides what it means.
             LedgerUnavailableError: there was no answer.
             LedgerDefectError: the request was not one that could be sent.
         """
@@ -125,7 +125,7 @@ class DynamoDbTable:
 
 
 def unavailable_or_defect(refusal: RequestRefusedError) -> NoReturn:
-    """Raise what a refusal means that is no conflict."""
+    """Raise the error for a refusal that is not a conflict."""
     if refusal.objects(INVALID):
         raise LedgerDefectError(f"DynamoDB finds the request not valid: {refusal}") from refusal
     raise LedgerUnavailableError(str(refusal)) from refusal

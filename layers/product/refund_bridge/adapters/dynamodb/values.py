@@ -1,4 +1,4 @@
-"""Plain values and DynamoDB's typed ones: strings, integers, booleans, null, lists and maps."""
+"""Converts plain values to DynamoDB's typed ones, and back."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,11 @@ _DIGITS_MAX: Final = 38
 
 
 def plain(value: Any) -> Any:
-    """``value`` in the form in which it will be read back: ``dict``, ``list``, ``str``, ``int``.
+    """``value`` in the types in which it will be read back: ``dict``, ``list``, ``str``, ``int``.
 
     Raises:
-        TypeError: it holds something else. A float above all: an amount that went through one has
-            lost its exactness, so there is no place where one may be stored.
+        TypeError: it contains another type. Above all a float: an amount that was a float is not
+            exact any more, so floats are never stored.
     """
     match value:
         case None | bool():
@@ -58,8 +58,8 @@ def encode_item(item: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def decode(typed: Mapping[str, Any]) -> Any:
     """The plain form of a typed value.
 
-    What this product never writes (fractions, sets, bytes) is decoded too, since another release
-    may have added an attribute that this one only has to leave alone.
+    Types that this product never writes (fractions, sets, bytes) are decoded too, because another
+    release may have added such an attribute, which this one must leave alone.
     """
     ((kind, value),) = typed.items()
     match kind:

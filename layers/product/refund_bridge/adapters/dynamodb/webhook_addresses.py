@@ -1,11 +1,11 @@
-"""How addresses do, in the ledger's table: ``delivering.ports.AddressStates``.
+"""``delivering.ports.AddressStates``: the states of webhook addresses in the ledger's table.
 
 ::
 
     webhook#<address>   webhook     one address: its failures, its places, its counts
     webhooks            webhooks    which addresses there are, and whether each is enabled
 
-The second is all that is read for each batch of the ledger's changes.
+For each batch of the ledger's changes only the second item is read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,14 +44,14 @@ class DynamoDbWebhookAddresses:
         return sorted(states, key=lambda state: state.id)
 
     def state(self, address_id: str) -> AddressState | None:
-        """How that address does now; ``None`` if it was never added."""
+        """The state of that address now; ``None`` if it was never added."""
         item = self._table.get(_key(address_id))
         return None if item is None else _state_of(address_id, item)
 
     def set_status(
         self, address_id: str, status: Status, *, now_ms: int, reason: str | None = None
     ) -> None:
-        """Enable, disable or remove it; durable on return. Enabled, it is open."""
+        """Enable, disable or remove it; durable on return. An enabled address starts open."""
         update = "SET #status = :status, changed_at_ms = :now, schema_version = :version"
         values: dict[str, Any] = {":status": status, ":now": now_ms, ":version": SCHEMA_VERSION}
         if reason is not None:
@@ -69,7 +69,7 @@ class DynamoDbWebhookAddresses:
     def take_slot(
         self, state: AddressState, number: int, *, now_ms: int, until_ms: int
     ) -> Slot | None:
-        """That place; ``None`` if somebody took it, or the address is closed or not enabled."""
+        """Take that place; ``None`` if it is taken, or the address is closed or not enabled."""
         is_probe = state.closed_until_ms is not None
         place = f"slot_{number}"
         write_id = uuid4().hex
@@ -87,7 +87,7 @@ class DynamoDbWebhookAddresses:
             condition=f"#status = :enabled AND {open_now}"
             f" AND (attribute_not_exists({place}) OR {place} <= :now)",
         )
-        # botocore may have sent it twice, and the condition failed on our own first copy.
+        # botocore may have sent the request twice; the condition then failed on our first copy.
         if is_written or found.get("write_id") == write_id:
             return Slot(address_id=state.id, number=number, until_ms=until_ms, is_probe=is_probe)
         return None
@@ -95,7 +95,7 @@ class DynamoDbWebhookAddresses:
     def free(
         self, slot: Slot, *, delivered: int, error: str | None, now_ms: int
     ) -> AddressState | None:
-        """Give the place back, and count what came of it: so many events taken, then an error."""
+        """Give the place back, and count the result: the events taken, and then an error if any."""
         sets, removes = [], [f"slot_{slot.number}"]
         values: dict[str, Any] = {}
         if delivered:
@@ -125,7 +125,7 @@ class DynamoDbWebhookAddresses:
         return _state_of(slot.address_id, found) if is_written else None
 
     def close(self, state: AddressState, *, until_ms: int) -> bool:
-        """Leave it alone until then, and count the closure; ``False``: another worker did."""
+        """Close it until then, and count the closure; ``False``: another worker did it first."""
         before = "attribute_not_exists(closures)" if not state.closures else "closures = :before"
         values = {":until": until_ms, ":after": state.closures + 1}
         _, is_written = self._update(
@@ -149,7 +149,7 @@ class DynamoDbWebhookAddresses:
         names: Mapping[str, str] | None = None,
         condition: str | None = None,
     ) -> tuple[Item, bool]:
-        """The item, as the update left it or as it stood in its way, and whether it was written."""
+        """The item after the update, or as it was if the condition failed; and which of the two."""
         request: dict[str, Any] = {
             "TableName": self._table.name,
             "Key": encode_item(key),

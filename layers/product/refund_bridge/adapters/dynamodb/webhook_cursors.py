@@ -1,9 +1,9 @@
-"""How far addresses have been told of refunds, in the ledger's table: ``delivering.ports.Cursors``.
+"""``delivering.ports.Cursors``: stores how far each address was told of each refund.
 
-One small item for each refund and address, ``refund#<id>`` / ``webhook#<address>``, with a place of
-its own in the index of due rows while something is owed. It is no part of the refund's item:
-writing it is no conflict for anybody who moves money, and it does not show where the ledger's
-stream is filtered for refunds.
+The ledger's table has one small item for each refund and address, ``refund#<id>`` /
+``webhook#<address>``, with its own entry in the index of due rows while something is owed. Because
+it is not part of the refund's item, writing it never conflicts with a write of the refund, and the
+stream's filter for refunds does not pass it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,25 +57,25 @@ class DynamoDbWebhookCursors:
     def owe(
         self, refund_id: str, address_id: str, *, after_sequence: int, now_ms: int, check_at_ms: int
     ) -> None:
-        """Lines after that one have to be told; durable on return."""
+        """Note that lines after that one must be told; durable on return."""
         values = _owing(refund_id, after_sequence, now_ms, check_at_ms)
         self._update(refund_id, address_id, _OWE, None, values)
 
     def rewind(
         self, refund_id: str, address_id: str, *, after_sequence: int, now_ms: int, check_at_ms: int
     ) -> None:
-        """Lines after that one are to be told, again or for the first time; durable on return."""
+        """Note that lines after that one must be told, even if told before; durable on return."""
         values = _owing(refund_id, after_sequence, now_ms, check_at_ms)
         self._update(refund_id, address_id, _REWIND, None, values)
 
     def take(
         self, refund_id: str, address_id: str, *, now_ms: int, until_ms: int
     ) -> Cursor | NotNow | None:
-        """The cursor, this worker's alone until ``until_ms``; ``None`` if nothing is owed."""
+        """Take the cursor for this worker until ``until_ms``; ``None`` if nothing is owed."""
         lease = uuid4().hex
         values = {":lease": lease, ":until": until_ms, ":now": now_ms}
         found, is_written = self._update(refund_id, address_id, _TAKE, _MAY_TAKE, values)
-        # botocore may have sent it twice, and the condition failed on our own first copy.
+        # botocore may have sent the request twice; the condition then failed on our first copy.
         if is_written or found.get("lease_id") == lease:
             return _cursor_of(refund_id, address_id, found)
         if "due_at" not in found:
@@ -85,12 +85,12 @@ class DynamoDbWebhookCursors:
         return NotNow(int(found.get("next_attempt_ms", now_ms)))
 
     def advance(self, cursor: Cursor, *, to_sequence: int) -> Cursor:
-        """All lines up to that one are delivered or not wanted, durably."""
+        """Note that all lines up to that one are delivered or not wanted, durably."""
         update = f"SET delivered_sequence = :to{_FORGET}"
         return self._held(cursor, update, {":to": to_sequence})
 
     def give_up(self, cursor: Cursor, *, to_sequence: int, reason: str) -> Cursor:
-        """As ``advance``, for a line that was not taken in all its time."""
+        """As ``advance``, for a line that the address did not take in all its time."""
         update = (
             f"SET delivered_sequence = :to, failed_sequence = :to, failed_reason = :why{_FORGET}"
         )
@@ -99,7 +99,7 @@ class DynamoDbWebhookCursors:
     def put_off(
         self, cursor: Cursor, *, reason: str | None, next_attempt_ms: int, check_at_ms: int
     ) -> None:
-        """Let go of it; it is not taken before then. With a ``reason`` an attempt is counted."""
+        """Release the cursor until the next attempt; with a ``reason``, count a failed attempt."""
         update = "SET next_attempt_ms = :next, due_at = :check"
         values: dict[str, Any] = {":next": next_attempt_ms, ":check": check_at_ms}
         if reason is not None:
@@ -110,7 +110,7 @@ class DynamoDbWebhookCursors:
         self._update(cursor.refund_id, cursor.address_id, update, _MINE, values)
 
     def done(self, cursor: Cursor) -> bool:
-        """Let go of it: all is told. ``False`` if more has come to be owed meanwhile."""
+        """Release the cursor: all is told. ``False`` if more has become owed meanwhile."""
         key, mine = (cursor.refund_id, cursor.address_id), {":lease": cursor.lease_id}
         found, is_written = self._update(
             *key,
@@ -134,7 +134,7 @@ class DynamoDbWebhookCursors:
         return [_cursor_of(*_names_in(item), item) for item in items]
 
     def due(self, shard: int, *, before_ms: int, limit: int) -> Sequence[tuple[str, str]]:
-        """(refund, address) of one shard that should have been done by then, the oldest first."""
+        """(refund, address) pairs of one shard that should have been done by then, oldest first."""
         keys = self._table.query(
             IndexName="due",
             KeyConditionExpression="due_shard = :shard AND due_at < :before",
@@ -146,7 +146,7 @@ class DynamoDbWebhookCursors:
         return [_names_in(key) for key in keys]
 
     def rung(self, refund_id: str, address_id: str, *, now_ms: int) -> int | None:
-        """Count that a message is sent again; how often it was before."""
+        """Count that a message is sent again; returns how often it was before."""
         found, is_written = self._update(
             refund_id,
             address_id,
@@ -157,17 +157,17 @@ class DynamoDbWebhookCursors:
         return int(found["rings"]) - 1 if is_written else None
 
     def check_again(self, refund_id: str, address_id: str, *, at_ms: int) -> None:
-        """Let it be due then, if something is owed still."""
+        """Make it due at ``at_ms``, if something is still owed."""
         self._update(
             refund_id, address_id, "SET due_at = :at", "attribute_exists(due_at)", {":at": at_ms}
         )
 
     def rest(self, refund_id: str, address_id: str) -> None:
-        """Nothing is owed any more, though not all is told: the address is not used."""
+        """Note that nothing is owed any more, though not all is told: the address is not used."""
         self._update(refund_id, address_id, _PAID, "attribute_exists(due_at)", {})
 
     def _held(self, cursor: Cursor, update: str, values: Mapping[str, Any]) -> Cursor:
-        """The cursor after an update that only its holder may make."""
+        """The cursor after an update that only the worker with its lease may make."""
         found, is_written = self._update(
             cursor.refund_id,
             cursor.address_id,
@@ -178,7 +178,7 @@ class DynamoDbWebhookCursors:
         if not is_written:
             raise LeaseLostError
         written = _cursor_of(cursor.refund_id, cursor.address_id, found)
-        # What came to be owed since it was taken has not been seen by its holder.
+        # This worker does not know what became owed after it took the cursor.
         return replace(written, owed=cursor.owed)
 
     def _update(
@@ -189,7 +189,7 @@ class DynamoDbWebhookCursors:
         condition: str | None,
         values: Mapping[str, Any],
     ) -> tuple[Item, bool]:
-        """The item, as the update left it or as it stood in its way, and whether it was written."""
+        """The item after the update, or as it was if the condition failed; and which of the two."""
         request: dict[str, Any] = {
             "TableName": self._table.name,
             "Key": encode_item(_key(refund_id, address_id)),
@@ -228,7 +228,7 @@ def _cursor_of(refund_id: str, address_id: str, item: Mapping[str, Any]) -> Curs
         address_id=address_id,
         delivered_sequence=int(item["delivered_sequence"]),
         since_ms=int(item["since_ms"]),
-        # The release before did not keep it.
+        # The release before this one did not store it.
         owed_since_ms=int(item.get("owed_since_ms", item["since_ms"])),
         attempts=int(item.get("attempts", 0)),
         next_attempt_ms=int(item.get("next_attempt_ms", 0)),

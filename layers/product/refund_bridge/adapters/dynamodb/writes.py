@@ -1,4 +1,4 @@
-"""A commit as DynamoDB's conditional writes.
+"""Turns a commit into DynamoDB's conditional writes.
 
 An item that exists is changed, never replaced: only what differs between ``before`` and ``after``
 is set or removed, and history is only ever appended to. So attributes that a newer release has
@@ -25,7 +25,7 @@ from refund_bridge.adapters.dynamodb.values import encode, encode_item
 from refund_bridge.domain.state_machine import State, may_follow
 from refund_bridge.ports.ledger import Claim, Commit, PaymentWrite, PayoutCount, RefundWrite
 
-# The maps whose members are facts of their own; any other map is one value (a caller's metadata).
+# Maps whose members are written singly; any other map is one value (a caller's metadata).
 _MAPS_OF_FACTS: Final = frozenset(
     {("request",), ("failure",), ("report",), ("report", "parameters"), ("credit_note",)}
 )
@@ -40,9 +40,9 @@ class ConditionalWrite:
 
     Attributes:
         subject: what is written, for messages.
-        claim: the claim that is made, if it is one.
-        payout: what is added to a day's sum, if it is that.
-        revision: the revision that the item has after the write; 0 for what has none.
+        claim: the claim, if the write makes one.
+        payout: the amount, if the write adds to a day's payouts.
+        revision: the item's revision after the write; 0 for items without one.
         arguments: of ``PutItem`` or ``UpdateItem``, alone or within a transaction.
     """
 
@@ -57,8 +57,8 @@ class ConditionalWrite:
 def conditional_writes(commit: Commit, table: str, write_id: str) -> list[ConditionalWrite]:
     """The writes of a commit.
 
-    Each leaves ``write_id`` on its item, to be recognised by; but for a claim, which says the same
-    however often it is made, and a day's sum, which is never written alone.
+    Each leaves ``write_id`` on its item, so that it can be recognised. Two kinds do not need that:
+    a claim, which may be made again without harm, and a day's sum, which is never written alone.
     """
     return [
         *(_refund_write(write, table, write_id) for write in commit.refunds),
@@ -88,9 +88,9 @@ def check_taken(
 
 
 class _Update:
-    """An ``UpdateItem`` in the making: what it sets and removes, its names and values.
+    """Builds an ``UpdateItem``: what it sets and removes, its names and values.
 
-    Every name is aliased, since some are reserved words.
+    Every name has an alias, because some are reserved words.
     """
 
     def __init__(self) -> None:
@@ -100,17 +100,17 @@ class _Update:
         self._values: dict[str, Any] = {}
 
     def path(self, *parts: str) -> str:
-        """A place in the item."""
+        """The expression for a path in the item."""
         return ".".join(self._aliases.setdefault(p, f"#n{len(self._aliases)}") for p in parts)
 
     def value(self, value: Any) -> str:
-        """A plain value."""
+        """The expression for a plain value."""
         alias = f":v{len(self._values)}"
         self._values[alias] = encode(value)
         return alias
 
     def set_value(self, path: _Path, value: Any) -> None:
-        """Put ``value`` there."""
+        """Set ``value`` at ``path``."""
         self.sets.append(f"{self.path(*path)} = {self.value(value)}")
 
     def bring(self, old: Item, new: Item) -> None:
@@ -122,7 +122,7 @@ class _Update:
                 self.set_value(path, value)
 
     def mark(self, revision: int, write_id: str) -> None:
-        """Count the write, and leave what it can be recognised by."""
+        """Set the revision, and the ``write_id`` by which the write can be recognised."""
         self.set_value(("revision",), revision)
         self.set_value(("write_id",), write_id)
 
@@ -176,7 +176,7 @@ def _payment_write(write: PaymentWrite, table: str, write_id: str) -> Conditiona
 
 
 def _claim_write(claim: Claim, table: str) -> ConditionalWrite:
-    # An update and no put: confirming a claim must not remove what a newer release wrote on it.
+    # An update, not a put: to confirm a claim must not remove what a newer release wrote to it.
     update, key = _Update(), claim_key(claim)
     holder, same = update.path("holder"), update.value(claim_holder(claim))
     schema, version = update.path("schema_version"), update.value(CLAIM_SCHEMA_VERSION)
@@ -210,7 +210,7 @@ def _new(subject: str, table: str, item: Item, write_id: str) -> ConditionalWrit
 
 
 def _differences(old: Item, new: Item, path: _Path = ()) -> Iterator[tuple[_Path, Any]]:
-    """Where ``new`` differs, with its value there; ``None`` where it has none."""
+    """The paths where ``new`` differs from ``old``, each with its new value (``None``: none)."""
     for name in dict.fromkeys((*old, *new)):
         here = (*path, name)
         was, now = old.get(name), new.get(name)

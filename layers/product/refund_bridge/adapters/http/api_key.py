@@ -1,4 +1,4 @@
-"""A provider's API key: how the adapters ask for it, and how it stays out of every sentence."""
+"""A provider's API key: how adapters read it, and how it is removed from messages."""
 
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from typing import Final, Protocol
 from urllib.parse import quote
 
 TEXT_MAX: Final = 500
-# So much of an answer is looked through for the key; the sentence is its beginning.
+# How much of an answer is searched for the key; the message is the beginning of it.
 _LOOKED_THROUGH_MAX: Final = 4 * TEXT_MAX
-# So many characters of a key that stand side by side are taken for a part of it.
+# So many consecutive characters of a key count as a part of it.
 _PART: Final = 8
 
 
@@ -37,7 +37,7 @@ class ApiKey(Protocol):
     def refreshed(self) -> str | None:
         """The key read anew, past the cache, because the provider refused ``current()``.
 
-        ``None`` if it is still the same key; then asking again is of no use.
+        ``None`` if it is still the same key; then a retry is useless.
 
         Raises:
             KeyUnavailableError: it could not be read.
@@ -45,7 +45,7 @@ class ApiKey(Protocol):
 
 
 def other_key(key: ApiKey, refused: str) -> str | None:
-    """The key to try once more after ``refused`` was refused, if there is another."""
+    """The key for one more try after ``refused`` was refused, if there is another key."""
     try:
         found = key.refreshed()
     except KeyUnavailableError:
@@ -54,9 +54,10 @@ def other_key(key: ApiKey, refused: str) -> str | None:
 
 
 def sentence(text: str, *, secret: str) -> str:
-    """A provider's own words, fit for an answer or a log: one short line without the key.
+    """A provider's message, made fit for an answer or a log: one short line without the key.
 
-    Nor with a part of it, nor as it stands in an address or in an Authorization header.
+    Parts of the key are removed too, also in the forms that it has in URLs and Authorization
+    headers.
     """
     shown = _masked(text[:_LOOKED_THROUGH_MAX], secret)
     return " ".join("".join(c if c.isprintable() else " " for c in shown).split())[:TEXT_MAX]
@@ -73,7 +74,7 @@ def _masked(text: str, secret: str) -> str:
     }
     lower = text.lower()
     if len(lower) != len(text):
-        lower = text  # a few letters have another length in lower case; no key has any
+        lower = text  # a few letters have another length in lower case; keys do not have them
     hidden = {
         place
         for start in range(len(text) - size + 1)
@@ -87,13 +88,13 @@ def _masked(text: str, secret: str) -> str:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """How a key may come back: as it is, percent-encoded, in hex, and in base64 after anything."""
+    """The forms of a key: as it is, percent-encoded, in hex, and in base64 at any offset."""
     yield secret
     yield quote(secret, safe="")
     data = secret.encode()
     yield data.hex()
     for before in range(3):
         for encode in (b64encode, urlsafe_b64encode):
-            # The first and the last characters depend on what stands around it.
+            # The first and last characters depend on the text around the key.
             text = encode(bytes(before) + data).decode().rstrip("=")
             yield text[-(-before * 8 // 6) : -1]

@@ -1,9 +1,9 @@
-"""One HTTP exchange under a deadline, with a failure that says whether the request ever left.
+"""One HTTP exchange under a deadline; a failure says whether the request was ever sent.
 
-For a call that moves money the difference is everything: ``NotSentError`` is certain, anything
-else is not. So connecting and sending are two steps here, which urllib3's pool would make one; of
-urllib3 this uses the connections and the reading of answers. No retries, no redirects, no proxies,
-no threads.
+For a call that moves money this matters most: after ``NotSentError`` it is certain that nothing was
+executed, after any other error it is not. So connecting and sending are two steps here, which
+urllib3's pool would do in one. From urllib3 only the connections and the reading of answers are
+used. There are no retries, no redirects, no proxies and no threads.
 """
 
 import os
@@ -40,8 +40,8 @@ class Limits:
     Attributes:
         connect_ms: for the name, TCP and TLS together.
         exchange_ms: from the first byte sent to the last one read.
-        idle_ms: how long, by wall clock, an idle connection is trusted. Lambda freezes a function
-            between two calls, and the peer meanwhile forgets its sockets.
+        idle_ms: how long, by wall clock, an idle connection is used again. Lambda freezes a
+            function between two calls, and meanwhile the peer may close its sockets.
         body_bytes: the longest answer that is read.
     """
 
@@ -67,18 +67,18 @@ class DeadlineHttp:
         self._limits = limits or Limits()
         self._ca_file = ca_file
         if PRIVATE_CA in os.environ:
-            tls_context(ca_file)  # a wrong one is said at start, and not at the first refund
+            tls_context(ca_file)  # a wrong file is noticed at start, not at the first refund
         self._idle = IdleConnections(clock)
 
     def send(self, request: HttpRequest, deadline: Deadline, *, fresh: bool = False) -> HttpAnswer:
         """Send the request once and read the whole answer, whatever its status.
 
-        ``fresh`` insists on a new connection; without it, one that was opened or used successfully
-        within ``idle_ms`` will do.
+        ``fresh`` requires a new connection. Without it, a connection may be used that was opened or
+        used successfully within ``idle_ms``.
 
         Raises:
-            NotSentError: the request never left.
-            UnclearError: it may have; no whole answer came.
+            NotSentError: the request was never sent.
+            UnclearError: it may have been sent; no whole answer came.
         """
         origin = _origin_of(request.url)
         idle = None if fresh else self._idle.take(origin, age_ms=self._limits.idle_ms)
@@ -93,12 +93,12 @@ class DeadlineHttp:
         return answer
 
     def warm(self, url: str, deadline: Deadline) -> None:
-        """Have an open connection ready for the next call to that origin, if it can be had.
+        """Open a connection for the next call to that origin, if possible.
 
-        A failure is kept quiet: the call that follows will meet it and say what it means.
+        A failure is ignored: the call that follows will meet it and report it.
         """
         origin = _origin_of(url)
-        # One that is about to be too old would be of no use to the call that this prepares.
+        # A connection that is soon too old would not help the call for which this prepares.
         idle = self._idle.take(origin, age_ms=self._limits.idle_ms // 2)
         if idle is None:
             try:
@@ -119,7 +119,7 @@ class DeadlineHttp:
         else:
             connection = PlainConnection(host, port)
         connection.connect_by = deadline.at_most(self._limits.connect_ms)
-        connection.auto_open = 0  # sending must never connect by itself: the two are told apart
+        connection.auto_open = 0  # sending must never connect: errors of the two differ in meaning
         try:
             connection.connect()
         except (OSError, HTTPError) as error:
@@ -170,13 +170,13 @@ def _write(connection: Connection, request: HttpRequest) -> None:
             preload_content=False,
         )
     except (ConnectionResetError, BrokenPipeError):
-        # The peer may have answered before it hung up (a 413, say): reading will tell.
+        # The peer may have answered before it closed (with a 413, for example): read its answer.
         return
     except OSError as error:
         raise UnclearError(f"broken off while sending: {_name_of(error)}") from error
     except (ValueError, HTTPException):
-        # http.client checks everything before it sends the first byte. Its words hold the header,
-        # which may be the key: they are dropped.
+        # http.client checks everything before it sends the first byte. Its message contains the
+        # header, which may have the key, so it is dropped.
         raise NotSentError("the request cannot be written as HTTP") from None
 
 
@@ -201,6 +201,6 @@ def _why_unconnected(error: Exception) -> str:
 
 
 def _name_of(error: Exception) -> str:
-    """The kind of an error: its words may hold what was sent."""
+    """The name of an error's class; its message may contain what was sent."""
     cause = error.__cause__ if isinstance(error, HTTPError) and error.__cause__ else error
     return type(cause).__name__

@@ -1,4 +1,4 @@
-"""JSON read and written exactly: a number with a point is a ``Decimal``, never a float."""
+"""Reads and writes JSON exactly: a number with a point is a ``Decimal``, never a float."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class NotJsonError(ValueError):
-    """The bytes are no JSON that can be read exactly."""
+    """The bytes are not JSON that can be read exactly."""
 
 
 def loads(body: bytes) -> Any:
@@ -32,7 +32,7 @@ def json_object(body: bytes) -> dict[str, Any] | None:
 
 
 def dumps(members: Mapping[str, Any]) -> bytes:
-    """A JSON object; a ``Decimal`` keeps every digit that it is written with: 200.00, not 200.0.
+    """Write a JSON object; a ``Decimal`` keeps all of its digits: 200.00, not 200.0.
 
     Values are texts, whole numbers, finite decimals and such objects.
 

@@ -1,9 +1,9 @@
-"""Connections between two calls: which of them may still be trusted with the next one.
+"""Keeps connections between two calls, and decides which may be used for the next one.
 
-A pooled socket that the peer has closed fails only *after* sending began, which for a call that
-moves money would turn "certainly not executed" into "unknown". So age is bounded, by wall clock
-(the monotonic one may stand still while Lambda freezes the function), and a connection that has
-anything to say while idle is not used again.
+A pooled socket that the peer has closed fails only *after* sending began. For a call that moves
+money that would turn "certainly not executed" into "unknown". So the age of a connection is
+limited, by wall clock (the monotonic clock may stand still while Lambda freezes the function). And
+a connection that received anything while idle is not used again.
 """
 
 import threading
@@ -33,7 +33,7 @@ class IdleConnections:
         self._lock = threading.Lock()
 
     def take(self, origin: Origin, *, age_ms: int) -> Idle | None:
-        """The newest connection that is fit for use and not older; unfit ones are closed."""
+        """The newest connection that is usable and not older than ``age_ms``; others are closed."""
         while True:
             with self._lock:
                 entries = self._entries.get(origin)
@@ -46,7 +46,7 @@ class IdleConnections:
             entry.connection.close()
 
     def keep(self, origin: Origin, entry: Idle) -> None:
-        """Have the connection ready for a later ``take``."""
+        """Keep the connection for a later ``take``."""
         with self._lock:
             self._entries.setdefault(origin, []).append(entry)
 

@@ -1,4 +1,4 @@
-"""What goes out and comes back over HTTP, and the two ways in which it may not come back."""
+"""HTTP requests and answers, and the two errors of an exchange without an answer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ class UnclearError(ExchangeError):
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """What is sent; the headers hold a key and are not shown."""
+    """A request; the headers contain a key and are not shown."""
 
     method: str
     url: str
@@ -39,7 +39,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """A whole answer. ``headers`` take names in either case of letters."""
+    """A whole answer. Names in ``headers`` may be in upper or lower case."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)

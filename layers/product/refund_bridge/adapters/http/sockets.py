@@ -1,7 +1,7 @@
-"""Connections each of whose waits ends with a deadline, so that a dripping peer cannot outlive it.
+"""Sockets and connections of which every wait ends with a deadline, however slowly the peer sends.
 
 urllib3's and http.client's timeouts are per read: a server that sends one byte a second, in its
-headers or its body, never meets them. Here every read is given only what is left in all.
+headers or its body, never exceeds them. Here every read gets only the time left in all.
 """
 
 import os
@@ -36,12 +36,12 @@ class TimedSocket(socket.socket):
 
 
 class TimedTlsSocket(ssl.SSLSocket):
-    """The same over TLS, where each piece of what is sent would have a timeout of its own too."""
+    """A ``TimedSocket`` over TLS; each piece that is sent also gets only the time left."""
 
     deadline: Deadline | None = None
 
     def send(self, data: "ReadableBuffer", flags: int = 0) -> int:
-        """As ``SSLSocket.send``, of which ``sendall`` is made; ``TimeoutError`` as below."""
+        """As ``SSLSocket.send``, which ``sendall`` uses; ``TimeoutError`` as in ``recv_into``."""
         if self.deadline is not None:
             self.settimeout(seconds_left(self.deadline))
         return super().send(data, flags)
@@ -95,20 +95,20 @@ def tls_context(ca_file: str | None = None) -> ssl.SSLContext:
                 f"{PRIVATE_CA}: {private} cannot be read as certificates (PEM):"
                 " PrivateCaLayerArn must be a layer with that file at its top"
             ) from error
-    # As Python 3.13 has it, on which the functions run: a certificate that it refuses is refused by
-    # tests and tools of older ones too.
+    # These are Python 3.13's defaults, on which the functions run. So tests and tools on an older
+    # Python refuse the same certificates.
     context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.hostname_checks_common_name = False  # as urllib3 has it: only the alternative names
+    context.hostname_checks_common_name = False  # as in urllib3: only the alternative names count
     context.sslsocket_class = TimedTlsSocket
     return context
 
 
 def open_socket(host: str, port: int, deadline: Deadline) -> TimedSocket:
-    """A connected socket; its timeout is what is then left, for the TLS handshake to go on with.
+    """A connected socket; its timeout is the time then left, for the TLS handshake.
 
-    urllib3 would give every address of the host the whole timeout, one after the other; here they
-    share it: one that does not answer leaves half of the time to those after it. (Resolving the
-    name cannot be interrupted without a thread; glibc's own limit applies, see RES_OPTIONS.)
+    urllib3 would give every address of the host the whole timeout, one after the other. Here they
+    share it: an address that does not answer leaves half of the time to those after it. (Resolving
+    the name cannot be interrupted without a thread; glibc's own limit applies, see RES_OPTIONS.)
 
     Raises:
         OSError: the name has no address (``gaierror``), none took the connection, or too late.
@@ -137,11 +137,11 @@ def open_socket(host: str, port: int, deadline: Deadline) -> TimedSocket:
 
 
 def is_quiet(connection: Connection) -> bool:
-    """Whether an idle connection is still open and has nothing to say.
+    """Whether an idle connection is still open and has received nothing unexpected.
 
-    A readable socket is no proof of the contrary: TLS 1.3 servers send session tickets unasked.
-    So the socket is read without waiting, which lets TLS digest them; only an end of the stream or
-    bytes that nobody asked for make the connection unfit.
+    A readable socket does not prove the contrary: TLS 1.3 servers send session tickets unasked. So
+    the socket is read without waiting, and TLS consumes the tickets. Only the end of the stream or
+    bytes that nobody asked for make the connection unusable.
     """
     if connection.sock is None:
         return False
@@ -156,10 +156,10 @@ def is_quiet(connection: Connection) -> bool:
 
 
 def seconds_left(deadline: Deadline) -> float:
-    """What is left, as sockets take it.
+    """The time left, in seconds, as sockets take it.
 
     Raises:
-        TimeoutError: nothing is.
+        TimeoutError: no time is left.
     """
     left_ms = deadline.remaining_ms()
     if left_ms <= 0:

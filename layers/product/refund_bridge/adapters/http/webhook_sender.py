@@ -1,9 +1,9 @@
-"""Sends webhooks to addresses that somebody outside chose: ``delivering.ports.Sender``.
+"""Sends webhooks to addresses that merchants chose: ``delivering.ports.Sender``.
 
-The name is resolved once for each attempt, every IP address that came of it is checked, and the
-connection is made to one that was checked, with the name in SNI and Host: a name that leads
-elsewhere a moment later changes nothing. One deadline bounds all of it. Nothing is followed, kept
-alive or repeated.
+For each attempt the name is resolved once and every resulting IP address is checked. The connection
+is made to a checked address, with the name in SNI and Host. So it does not matter if the name leads
+to another address a moment later. One deadline bounds all of it. Redirects are not followed, and
+nothing is kept alive or repeated.
 """
 
 import socket
@@ -26,7 +26,7 @@ from refund_bridge.delivering.ports import Answered, NoAnswer
 from refund_bridge.delivering.where import is_allowed_ip
 from refund_bridge.ports.runtime import Deadline
 
-# Of an answer no more is read; what it says beyond its status means nothing here.
+# At most this much of an answer is read; only its status matters.
 ANSWER_BYTES_MAX: Final = 64 * 1024
 _PORTS: Final = {"https": 443, "http": 80}
 # What ``socket.getaddrinfo`` gives for one address.
@@ -59,7 +59,7 @@ class WebhookSender:
     def post(
         self, url: str, headers: Mapping[str, str], body: bytes, deadline: Deadline
     ) -> Answered | NoAnswer:
-        """POST it once, follow nothing. Never raises for what the network does."""
+        """POST it once, without following redirects. Never raises for network errors."""
         parts = urlsplit(url)
         try:
             wire = self._connect(parts, deadline)
@@ -103,7 +103,7 @@ class WebhookSender:
         return wire
 
     def _looked_up(self, host: str, port: int, deadline: Deadline) -> Sequence[_Found]:
-        """What the name leads to. The system's own look-up knows no deadline, so it is left behind.
+        """Resolve the name in another thread, which is left behind if it takes too long.
 
         Raises:
             TimeoutError: nothing was found in time.
@@ -122,7 +122,7 @@ class WebhookSender:
 
 
 def _first_open(found: Sequence[_Found], deadline: Deadline) -> TimedSocket:
-    """The first connection that can be had; one that does not answer leaves time to the others."""
+    """The first connection that opens; an address that does not answer leaves time for others."""
     failure: OSError = OSError("no address")
     for others, (family, kind, protocol, _, address) in zip(
         reversed(range(len(found))), found, strict=True
@@ -147,13 +147,13 @@ def _exchange(
     headers: Mapping[str, str],
     body: bytes,
 ) -> Answered | NoAnswer:
-    # It is connected already, and its Host is said below. Of an IPv6 address it would take the last
-    # group for a port.
+    # The name here is not used: the socket is connected already, and Host is set below. The class
+    # would read the last group of an IPv6 address as a port.
     connection = HTTPConnection("webhook")
-    connection.auto_open = 0  # it has its connection, and must never make another one
+    connection.auto_open = 0  # it must never open another connection
     connection.sock = wire
     path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
-    # Broken off, it may have been answered before (by a 413, say): reading will tell.
+    # If the peer closes early, it may have answered before (a 413, for example): read its answer.
     with suppress(BrokenPipeError, ConnectionResetError):
         connection.request(
             "POST",
@@ -168,7 +168,7 @@ def _exchange(
 
 
 def _is_whole(response: HTTPResponse) -> bool:
-    """Read the answer, or as much of it as is ever read; whether it ended as it said it would."""
+    """Read the answer, up to the limit; whether it was as long as it said."""
     read = response.read(ANSWER_BYTES_MAX)
     return len(read) == ANSWER_BYTES_MAX or not response.length
 

@@ -1,1 +1,1 @@
-"""What stands around every call of a provider: breaker, pace, measures."""
+"""Wrappers for every call to a provider: circuit breaker, pace, measurement."""

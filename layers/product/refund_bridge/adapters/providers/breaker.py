@@ -7,7 +7,7 @@
       │                                     └───────────────────────┘        │
       └──────────────────────────────────────────────────────────────────────┘
 
-While a provider is down, every call would wait for its whole deadline, only to fail. Safe to use
+Without it, every call would wait for its whole deadline while a provider is down. Safe to use
 from any number of threads; has none of its own and never waits.
 """
 
@@ -24,7 +24,7 @@ OPEN_MS: Final = 15_000
 
 
 class Sign(Enum):
-    """What the end of a call says about the provider."""
+    """What the end of a call tells about the provider."""
 
     UP = auto()
     DOWN = auto()
@@ -32,11 +32,11 @@ class Sign(Enum):
 
 
 class CircuitOpenError(ProviderUnavailableError):
-    """The provider was not asked, since it lately failed too often."""
+    """The provider was not asked, because it failed too often recently."""
 
 
 class Turn:
-    """Leave for one call, as a context; set ``sign`` before it ends, if the call says anything."""
+    """Permission for one call, as a context; set ``sign`` in it if the call tells anything."""
 
     def __init__(self, breaker: "Breaker", epoch: int) -> None:
         self._breaker = breaker
@@ -55,8 +55,8 @@ class Breaker:
 
     Args:
         provider: its name, for logs.
-        clock: both of its times; the circuit was open for as long as either of them says.
-        telemetry: told of every opening and closing.
+        clock: both of its times are used; the one that shows more time passed counts.
+        telemetry: logs every opening and closing.
         failures_max: how many failures in a row open the circuit.
         open_ms: how long it then turns every call away.
     """
@@ -79,7 +79,7 @@ class Breaker:
         self._failures = 0
         self._opened_at: tuple[int, int] | None = None
         self._is_probed = False
-        # Rises when it opens and when it closes: what began before has nothing to say afterwards.
+        # Increased at every opening and closing: results of calls that began before are ignored.
         self._epoch = 0
 
     @property
@@ -88,10 +88,11 @@ class Breaker:
         return self._opened_at is not None
 
     def admit(self) -> Turn:
-        """Leave for one call; every turn that was given must be entered.
+        """Permission for one call; the returned turn must be entered.
 
         Raises:
-            CircuitOpenError: not now; ``retry_after_s`` says when, unless a probe will decide.
+            CircuitOpenError: no call is allowed now; ``retry_after_s`` says when, unless a probe is
+                under way.
         """
         with self._lock:
             if self._opened_at is not None:
@@ -106,7 +107,7 @@ class Breaker:
             return Turn(self, self._epoch)
 
     def learn(self, epoch: int, sign: Sign) -> None:
-        """Take in how the call that was admitted in ``epoch`` ended."""
+        """Record how the call that was admitted in ``epoch`` ended."""
         event = None
         with self._lock:
             if epoch != self._epoch:

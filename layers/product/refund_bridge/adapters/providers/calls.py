@@ -1,7 +1,7 @@
-"""What a call to a provider took and how it ended: one line, two metrics, and a trace if asked for.
+"""Measures every call to a provider: one log line, two metrics, and a trace if it is traced.
 
-Only names of this file's own and of the ports are told: no id, no address, no amount, no text of
-the provider's.
+Only words of this file and of the ports are recorded: no id, no address, no amount, no text of the
+provider.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from refund_bridge.ports.stripe import (
 
 _T = TypeVar("_T")
 
-# What the ends of calls are called here, and whether the provider has failed by that.
+# The word for each result of a call, and whether it counts as the provider's failure.
 _RESULTS: Final[dict[type, tuple[str, bool]]] = {
     Accepted: ("accepted", False),
     Rejected: ("refused", False),
@@ -41,9 +41,9 @@ _RESULTS: Final[dict[type, tuple[str, bool]]] = {
     CreditNoteUnclear: ("unknown", True),
 }
 _REFUSED: Final = ("credential_refused", True)
-# The call that follows it, with another credential, has an end of its own.
+# The call that follows it with another credential is recorded by itself.
 _REPLACED: Final = ("credential_replaced", False)
-# The most special first.
+# The most specific errors come first.
 _ERRORS: Final[tuple[tuple[type[Exception], tuple[str, bool]], ...]] = (
     (CredentialRefusedError, _REFUSED),
     (UnreadableAnswerError, ("unreadable", True)),
@@ -55,12 +55,12 @@ _ERRORS: Final[tuple[tuple[type[Exception], tuple[str, bool]], ...]] = (
 
 
 class Traces(Protocol):
-    """Where a call is drawn into the trace of the invocation that made it."""
+    """Adds a call to the trace of the invocation that made it."""
 
     def add(
         self, provider: str, *, operation: str, outcome: str, failed: bool, took_ms: int
     ) -> None:
-        """Tell of a call that has just ended. Never raises, never waits."""
+        """Add a call that has just ended. Never raises, never waits."""
 
 
 class ProviderCalls:
@@ -68,9 +68,9 @@ class ProviderCalls:
 
     Args:
         provider: its name.
-        clock: its monotonic time measures.
-        telemetry: is told of every call (``provider_called``).
-        traces: as well, if the invocation is traced; ``None``: it never is.
+        clock: its monotonic time is used.
+        telemetry: records every call (``provider_called``).
+        traces: records it too, if the invocation is traced; ``None``: no invocation is.
     """
 
     def __init__(
@@ -82,10 +82,10 @@ class ProviderCalls:
         self._traces = traces
 
     def watch(self, operation: str, ask: Callable[[], _T], *, call: str = "read") -> _T:
-        """What ``ask`` gives or raises.
+        """Call ``ask``, measure it, and return or raise what it does.
 
-        ``operation`` is the port's own word for it, ``call`` the kind of call that it is counted
-        under.
+        ``operation`` is the port's word for the call; ``call`` is the kind under which it is
+        counted.
         """
         started_ms = self._clock.monotonic_ms()
         try:

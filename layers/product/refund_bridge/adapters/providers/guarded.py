@@ -1,12 +1,12 @@
-"""The processor and Stripe behind circuit breakers, every call watched.
+"""The processor and Stripe behind circuit breakers, with every call measured.
 
-An outage is answered at once, not waited for. What is watched is a port's call that a breaker lets
-through: how long it took, how it ended. It may be two requests, where a read is tried again.
+During an outage calls fail at once and do not wait. Each port call that a breaker lets through is
+measured: how long it took and how it ended. It may be two requests, if a read is tried again.
 
-An answer of any kind closes a circuit; no answer in fair time, a 5xx or an unclear outcome counts
-against it. Nothing is concluded from "no such object" (some ids are refused without asking), from
-an answer that cannot be read (it came in time, and may be about one object only), nor from a
-provider that names the time to come back, nor from a credential that is refused.
+A usable answer closes a circuit. No answer in fair time, a 5xx or an unclear outcome counts as a
+failure. These count as neither: "no such object" (some ids are refused without asking the
+provider), an answer that cannot be read (it came in time, and may concern only one object), an
+answer that says when to come back, and a refused credential.
 """
 
 from collections.abc import Callable
@@ -50,8 +50,8 @@ from refund_bridge.ports.stripe import (
     StripeReports,
 )
 
-# To connect, and a second to answer. One that was given less is not to blame for its silence: the
-# time was spent by somebody else.
+# Time to connect, and a second to answer. If a provider had less, its silence does not count as a
+# failure: other calls had used up the time.
 FAIR_MS: Final = 3_000
 
 _T = TypeVar("_T")
@@ -60,8 +60,8 @@ _T = TypeVar("_T")
 class GuardedProcessor:
     """``ports.processor.Processor`` behind ``breaker``.
 
-    No money is asked to move while the circuit is open. Asking for it is the probe only where no
-    read came before it (``VerifyCharge`` other than ``always``), since a read then was the probe.
+    No refund is sent while the circuit is open. A refund can be the probe only if no read came
+    before it (``VerifyCharge`` other than ``always``); otherwise the read was the probe.
     """
 
     def __init__(self, processor: Processor, breaker: Breaker, calls: ProviderCalls) -> None:
@@ -72,17 +72,17 @@ class GuardedProcessor:
 
     @property
     def name(self) -> str:
-        """The processor's own; see ``ports.processor.Processor``."""
+        """The processor's name; see ``ports.processor.Processor``."""
         return self._processor.name
 
     @property
     def capabilities(self) -> Capabilities:
-        """The processor's own; see ``ports.processor.Processor``."""
+        """The processor's capabilities; see ``ports.processor.Processor``."""
         return self._processor.capabilities
 
     @property
     def in_doubt(self) -> bool:
-        """Whether it failed too often and has not answered since."""
+        """Whether the processor failed too often and has not answered since."""
         return self._breaker.in_doubt
 
     def charge(self, charge_id: str, deadline: Deadline) -> Charge:
@@ -130,8 +130,7 @@ class GuardedProcessor:
     def refund(self, instruction: Instruction, deadline: Deadline) -> Outcome:
         """Ask once to move the money; ``Aborted`` without asking while the circuit is open.
 
-        A repeated instruction that is not asked for is ``Unknown``; see
-        ``ports.processor.Processor``.
+        For a repeated instruction that is ``Unknown`` instead; see ``ports.processor.Processor``.
         """
         return self._move(
             "refund", instruction, lambda: self._processor.refund(instruction, deadline)
@@ -157,7 +156,7 @@ class GuardedProcessor:
             if instruction.repeated:
                 return Unknown(turned_away.reason)
             return Aborted(turned_away.reason, turned_away.retry_after_s)
-        # From here on nothing may become ``Aborted`` that the processor did not call so.
+        # From here on the outcome may only be ``Aborted`` if the adapter says so.
         with turn:
             outcome = self._watch(operation, ask, call="refund")
             match outcome:
@@ -233,7 +232,7 @@ class GuardedStripeReports:
 class GuardedCreditNotes:
     """``ports.stripe.CreditNotes`` behind ``breaker``.
 
-    A breaker of its own: that Stripe issues no notes must not put off a report.
+    It has a breaker of its own: if Stripe issues no notes, reports must not be delayed.
     """
 
     def __init__(self, notes: CreditNotes, breaker: Breaker, calls: ProviderCalls) -> None:
@@ -285,10 +284,10 @@ class _Reads:
         self._watch = calls.watch
 
     def __call__(self, operation: str, deadline: Deadline, ask: Callable[[], _T]) -> _T:
-        """What ``ask`` reads, if the circuit lets it; ``operation`` is the port's word for it.
+        """Call ``ask`` if the circuit allows it; ``operation`` is the port's word for the call.
 
         Raises:
-            CircuitOpenError: it does not; nobody was asked.
+            CircuitOpenError: the circuit is open; the provider was not asked.
         """
         with self._breaker.admit() as turn:
             had_fair_time = deadline.remaining_ms() >= FAIR_MS

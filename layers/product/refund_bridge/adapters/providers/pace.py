@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Pace:
-    """Lets callers pass at most so many times a second, evenly, across the worker's threads.
+    """Limits the calls per second of all of the worker's threads together, evenly spaced.
 
     Attributes:
         interval_ns: the least time between two passes.

@@ -1,4 +1,4 @@
-"""A dead-letter queue in SQS, for messages whose reason a redrive could not add."""
+"""A dead-letter queue in SQS, for messages that are set aside together with the reason."""
 
 import re
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from refund_bridge.ports.queues import DeadLettersError
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# Enough to say what is wrong, and no more than a message has room for beside its body.
+# Enough to say what is wrong, and small enough to fit into a message beside its body.
 REASON_MAX: Final = 1024
-# What SQS takes in a text, by its API reference; anything else would refuse the whole message.
+# Characters that SQS does not take in a text, by its API reference: it would refuse the message.
 _REFUSED: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 

@@ -1,4 +1,4 @@
-"""The doorbell in SQS: a message that names a refund and says nothing about it."""
+"""The doorbell in SQS: a message with a refund's id and nothing else."""
 
 import json
 from typing import TYPE_CHECKING, Final
@@ -42,8 +42,8 @@ class SqsDoorbell:
 def parse_doorbell(body: str) -> str:
     """The refund that a message names.
 
-    Members that this release does not know, and a newer ``schema_version``, are no obstacle: all
-    that a doorbell ever says is the id, and during a deploy two releases answer one queue.
+    Unknown members and a newer ``schema_version`` are ignored: a doorbell only ever has the id, and
+    during a deployment two releases read one queue.
 
     Raises:
         PoisonMessageError: it names none.

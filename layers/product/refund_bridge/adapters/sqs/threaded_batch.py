@@ -9,11 +9,11 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 class ThreadedBatchProcessor(BatchProcessor):
     """Handles up to ``threads`` messages at once; all have ended when the batch is answered.
 
-    Each is nearly all waiting for a provider, so threads are enough.
+    Handling one is mostly waiting for a provider, so threads are enough.
     """
 
     def __init__(self, event_type: EventType, *, threads: int) -> None:
-        """A batch of which every message failed is answered like any other: by its failures."""
+        """If every message of a batch fails, the failures are returned as for any other batch."""
         super().__init__(event_type, raise_on_entire_batch_failure=False)
         self._threads = threads
 

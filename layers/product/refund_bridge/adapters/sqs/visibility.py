@@ -1,4 +1,4 @@
-"""How long a message that must come back stays hidden: longer each time, never in step."""
+"""How long a message that must come back stays hidden: longer each time, with jitter."""
 
 from collections.abc import Callable
 from secrets import randbelow
@@ -17,7 +17,7 @@ HIDDEN_SECONDS_MAX: Final = 900
 class VisibilityBackoff:
     """Sets the visibility timeout of messages that were not handled.
 
-    A redrive policy counts receives and knows no backoff; the visibility timeout is the only one.
+    A redrive policy only counts receives; only the visibility timeout can make a backoff.
     """
 
     def __init__(
@@ -48,13 +48,15 @@ class VisibilityBackoff:
         self._hide(receipt_handle, seconds)
 
     def hurry(self, receipt_handle: str) -> None:
-        """Let the message come back at once: waiting will not help it, and it is on its way to the
-        dead-letter queue."""
+        """Let the message come back at once, so that it soon reaches the dead-letter queue.
+
+        For messages that waiting cannot help.
+        """
         self._hide(receipt_handle, 1)
 
     def _hide(self, receipt_handle: str, seconds: int) -> None:
-        # Where the queue cannot be told, the message comes back after the queue's own visibility
-        # timeout: later, not never.
+        # If the queue does not answer, the message comes back after the queue's own visibility
+        # timeout.
         try:
             self._client.change_message_visibility(
                 QueueUrl=self._queue_url,

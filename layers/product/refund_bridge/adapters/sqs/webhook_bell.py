@@ -19,9 +19,9 @@ class SqsWebhookBell:
         self._queue_url = queue_url
 
     def ring(self, pairs: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
-        """Send a message for each (refund, address); those that may not have been sent.
+        """Send a message for each (refund, address); returns those that may not have been sent.
 
-        A queue that does not answer is not asked for the others.
+        If the queue does not answer, the others are not sent either.
         """
         for number, pair in enumerate(pairs):
             try:

@@ -1,4 +1,4 @@
-"""Our callers' keys in the Systems Manager: their digests, never the keys themselves."""
+"""Our callers' API keys in the Systems Manager: digests only, never the keys themselves."""
 
 import hashlib
 import hmac
@@ -17,7 +17,7 @@ from refund_bridge.ports.runtime import Clock, Telemetry
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
-# Every ten are a round trip of their own.
+# Each ten of them need one round trip.
 KEYS_MAX: Final = 200
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
@@ -32,10 +32,10 @@ class _Entry:
 class ApiKeys:
     """Our callers' keys: one parameter each under ``<prefix>/api-keys``, digests only.
 
-    A key that is revoked stops working when the cache is ``max_age_s`` old, and a new one works by
-    then; while the Systems Manager throttles, a few minutes later (``Kept``). Without any other
-    answer of it nobody is let in. At most ``KEYS_MAX`` are read, in the Systems Manager's order;
-    the others let nobody in.
+    A revoked key stops working, and a new one works, at the latest when the cache is ``max_age_s``
+    old; while the Systems Manager throttles, a few minutes later (``Kept``). If it fails in another
+    way, nobody is let in. At most ``KEYS_MAX`` keys are read, in the Systems Manager's order; the
+    others do not work.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class ApiKeys:
         digest = hashlib.sha256(bearer_token.encode("utf-8", "surrogatepass")).digest()
         holder = None
         for entry in self._entries():
-            # Every key is compared, whichever matches, so that time tells nothing.
+            # Every key is always compared, so that the time taken does not tell which one matches.
             if hmac.compare_digest(entry.digest, digest):
                 holder = entry.holder
         return holder

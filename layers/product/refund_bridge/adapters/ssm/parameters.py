@@ -1,7 +1,7 @@
-"""Parameters of the Systems Manager, decrypted, and a cache for them.
+"""Reads and decrypts parameters of the Systems Manager, and caches them.
 
-Powertools' Parameters do the same, but importing them imports S3's transfers and AppConfig's
-provider, for one call (docs/performance.md).
+Powertools' Parameters do the same, but importing them also imports S3's transfers and AppConfig's
+provider, just for one call (docs/performance.md).
 """
 
 import random
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# By this part of its age at most a value is fetched sooner, so that workers which started together
-# do not come back together.
+# A value is fetched earlier by up to this part of its age, at random, so that workers which started
+# together do not all fetch at the same time.
 SPREAD: Final = 0.5
-# How often all the client's attempts are made where there is nothing to serve instead: of a hundred
-# workers that start within 0.3 s, none is turned away (tests/unit/adapters/test_ssm_throttled.py).
+# How often all of the client's attempts are made if there is no older value: of a hundred workers
+# that start within 0.3 s, all succeed (tests/unit/adapters/test_ssm_throttled.py).
 ROUNDS: Final = 3
-# For how long a value may be served while the Systems Manager says that too many ask, counted from
-# when it was fetched; and how long it is then left alone.
+# How old a value may be that is used while the Systems Manager throttles; and how long to wait then
+# before the next try.
 STALE_MS_MAX: Final = 300_000
 LEFT_ALONE_MS: Final = 5_000
 
-# What whoever calls is told where they cannot be let in.
+# The message to callers if their keys cannot be checked.
 UNREADABLE: Final = "Keys cannot be read now; nothing was executed. Repeat with the same key."
 RETRY_AFTER_S: Final = 5
 
@@ -38,16 +38,16 @@ _THROTTLING: Final = frozenset({"RequestLimitExceeded", "Throttling", "Throttlin
 
 
 class KeysThrottledError(KeyUnavailableError):
-    """Too many ask the Systems Manager at the moment."""
+    """The Systems Manager throttles: it gets too many requests at the moment."""
 
 
 class Kept(Generic[_T]):
-    """What ``fetch`` returned, until it is ``max_age_s`` old, or a random part of that.
+    """Caches what ``fetch`` returned, until it is ``max_age_s`` old or a random part of that.
 
-    By wall clock, since the other one may stand still while Lambda freezes the function, and what
-    was revoked meanwhile must not live on. Only while the Systems Manager throttles does it live
-    on, for ``STALE_MS_MAX`` at most: then nobody could be let in at all. Other failures hide
-    nothing, and are not kept. Threads that ask at the same time may fetch twice.
+    The age is measured by wall clock: the monotonic clock may stand still while Lambda freezes the
+    function, and a revoked value must not stay valid. An older value is used only while the Systems
+    Manager throttles, for ``STALE_MS_MAX`` at most, because otherwise nobody could be let in. Other
+    failures are raised and not cached. Threads that ask at the same time may fetch twice.
 
     ``chance`` gives numbers from 0 to 1.
     """
@@ -68,11 +68,11 @@ class Kept(Generic[_T]):
         self._age_ms = 0
 
     def kept(self) -> _T | None:
-        """What was fetched, unless it is too old."""
+        """The cached value, unless it is too old."""
         return self._younger_than(self._age_ms)
 
     def current(self) -> _T:
-        """What was fetched, now if it is too old; raises as ``fetch`` does."""
+        """The cached value, fetched anew if it is too old; raises as ``fetch`` does."""
         kept = self.kept()
         if kept is not None:
             return kept
@@ -87,7 +87,7 @@ class Kept(Generic[_T]):
         return self.fetched_anew()
 
     def fetched_anew(self) -> _T:
-        """What is fetched now; raises as ``fetch`` does, and then the older one stays."""
+        """Fetch the value now; if ``fetch`` raises, so does this, and the older value stays."""
         value = self._fetch()
         self._kept = (value, self._clock.now_ms())
         self._age_ms = round(self._max_age_ms * (1 - SPREAD * self._chance()))
@@ -103,7 +103,7 @@ class Kept(Generic[_T]):
 def parameters_by_name(client: "SSMClient", names: Sequence[str]) -> Mapping[str, str]:
     """Those of these parameters that exist, in one call; ``names`` are full ones, ten at most.
 
-    By name, even where there is only one, since GetParameters is all that the roles allow.
+    By GetParameters even for a single name, because the roles allow nothing else.
 
     Raises:
         KeyUnavailableError: they cannot be read now.

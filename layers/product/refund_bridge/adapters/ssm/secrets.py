@@ -1,6 +1,6 @@
-"""Secrets in the Systems Manager: the providers' keys.
+"""Reads the providers' keys from the Systems Manager.
 
-Kept for a short while. Nothing here ever puts a secret into a ``repr``, an exception or a log.
+They are cached for a short while. No secret ever gets into a ``repr``, an exception or a log.
 """
 
 import re
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 REREAD_EVERY_MS: Final = 30_000
 
-# What an HTTP header can carry. Anything else would be refused by the HTTP library, in a sentence
+# The characters that an HTTP header can have. The HTTP library would refuse others with a message
 # that repeats the secret.
 _HEADER_TEXT: Final = re.compile(r"[\x21-\x7e]+")
 
@@ -25,12 +25,12 @@ _HEADER_TEXT: Final = re.compile(r"[\x21-\x7e]+")
 class Secrets:
     """The parameters ``names`` under ``prefix``, fetched together in one call.
 
-    They are kept for ``max_age_s``. After a provider refused one, all are read anew: by one thread
-    for all that ask, and not again within ``REREAD_EVERY_MS``, so that a revoked key cannot turn
-    every request into a call to the Systems Manager.
+    They are cached for ``max_age_s``. After a provider refused one, one thread reads all of them
+    anew, and not again within ``REREAD_EVERY_MS``, so that a revoked key does not cause a call to
+    the Systems Manager for every request.
 
-    One that is missing is no key for those who need it, and nothing to the others. It is looked for
-    whenever it is asked for, so that a key put right now works at once.
+    A missing secret only fails for those who need it. It is read again each time it is asked for,
+    so that it works as soon as it has been set.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Secrets:
             return _usable(full_name, kept)
 
     def read_anew(self, full_name: str) -> str | None:
-        """The value of a parameter that was refused; returns and raises as ``Secret.refreshed``."""
+        """Read a refused parameter anew; returns and raises as ``Secret.refreshed``."""
         with self._lock:
             now_ms = self._clock.monotonic_ms()
             if self._reread_at_ms is None or now_ms - self._reread_at_ms >= REREAD_EVERY_MS:
@@ -106,9 +106,9 @@ class Secret:
     def refreshed(self) -> str | None:
         """The value after the provider refused ``current()``; ``None`` if reading brought no other.
 
-        Within ``REREAD_EVERY_MS`` of the last reading this is what that reading brought: a call
-        that was under way with the old value meanwhile still learns the new one. A caller that was
-        already refused with it sees that they are equal.
+        Within ``REREAD_EVERY_MS`` after the last read this returns the value of that read. So a
+        call that was under way with the old value still gets the new one. A caller that was refused
+        with the new value sees that the two are equal.
 
         Raises:
             KeyUnavailableError: it is missing, unusable, or cannot be read now.
@@ -122,7 +122,7 @@ class Secret:
 def _usable(full_name: str, values: Mapping[str, str]) -> str:
     if full_name not in values:
         raise KeyUnavailableError(f"{full_name}: missing")
-    value = values[full_name].strip()  # a line break at the end of a pasted secret is no part of it
+    value = values[full_name].strip()  # a pasted secret may end with a line break
     if not _HEADER_TEXT.fullmatch(value):
         raise KeyUnavailableError(f"{full_name}: empty, or not printable ASCII without spaces")
     return value

@@ -1,6 +1,6 @@
-"""The addresses of webhooks with their secrets: one parameter each under ``<prefix>/webhooks``.
+"""Reads the webhook addresses with their secrets: a parameter each under ``<prefix>/webhooks``.
 
-``refundctl webhooks`` writes them; nothing here ever puts a secret into an exception or a log.
+``refundctl webhooks`` writes them. No secret ever gets into an exception or a log.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 FOLDER: Final = "webhooks"
-# Each that is missing is looked for anew, by one thread, and not more often than this.
+# A missing address is read again at most this often, by one thread.
 REREAD_EVERY_MS: Final = 30_000
 
 

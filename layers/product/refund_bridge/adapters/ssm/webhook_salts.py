@@ -1,4 +1,4 @@
-"""The salts of HitPay's webhooks, in one SSM parameter: several during a rotation."""
+"""Reads the salts of HitPay's webhooks from one SSM parameter; during a rotation it has several."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 PARAMETER: Final = "hitpay-webhook-salts"
 SALTS_MAX: Final = 10
-# Who has seen one webhook can try shorter ones, all of them, until the signature fits.
+# Somebody who has seen one webhook could try all shorter salts until the signature fits.
 SALT_CHARACTERS_MIN: Final = 16
 
 
 class WebhookSalts:
     """The salts under ``<prefix>/hitpay-webhook-salts``, separated by commas or white space.
 
-    A salt that is taken out stops working when the cache is ``max_age_s`` old. Where the parameter
-    is not there no webhook is set up, and none is genuine. That is kept, too: anybody may call.
-    One of fewer than ``SALT_CHARACTERS_MIN`` characters counts as not there.
+    A removed salt stops working when the cache is ``max_age_s`` old. If the parameter does not
+    exist, no webhook is set up and none is genuine; that is cached too, because anybody may call.
+    A salt of fewer than ``SALT_CHARACTERS_MIN`` characters is ignored.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Stripe's objects and errors, read as its API reference describes them and no more freely.
+"""Reads Stripe's objects and errors, strictly as its API reference describes them.
 
 https://docs.stripe.com/api/payment-record, https://docs.stripe.com/api/errors,
 https://docs.stripe.com/api/idempotent_requests
@@ -25,12 +25,12 @@ from refund_bridge.ports.stripe import ReportOutcome, ReportRefused, ReportUncle
 
 @dataclass(frozen=True, slots=True)
 class StripeRefusal:
-    """What an error of the SDK says, without what must not be repeated.
+    """The facts of an SDK error, without what must not be repeated.
 
     Attributes:
         status: ``None`` if no whole answer came.
         asked: whether Stripe was asked at all.
-        in_form: whether the answer had Stripe's error body; without it, Stripe did not speak.
+        in_form: whether the answer had Stripe's error body; if not, it did not come from Stripe.
     """
 
     status: int | None
@@ -43,14 +43,14 @@ class StripeRefusal:
 
     @classmethod
     def read(cls, error: stripe.StripeError, *, secret: str) -> "StripeRefusal":
-        """The facts of an SDK error; ``secret`` is kept out of Stripe's words."""
+        """Read an SDK error; ``secret`` is removed from Stripe's message."""
         body = error.json_body
         told = body.get("error") if isinstance(body, dict) else None
         facts = told if isinstance(told, dict) else {}
         if error.http_status is None:
             message = f"Stripe: {error.user_message}"
         elif _is_of_the_credential(error.http_status, facts):
-            # Its own words show a part of the key.
+            # Stripe's own message shows a part of the key.
             message = f"Stripe does not accept the API key for this ({error.http_status})"
         else:
             message = _text_or_none(facts.get("message")) or f"Stripe answered {error.http_status}"
@@ -65,7 +65,7 @@ class StripeRefusal:
 
     @classmethod
     def unasked(cls, reason: str) -> "StripeRefusal":
-        """As if no answer came: Stripe was not asked at all."""
+        """The refusal for a call without an answer, because Stripe was not asked at all."""
         return cls(
             status=None,
             in_form=False,
@@ -78,7 +78,7 @@ class StripeRefusal:
 
     @classmethod
     def misread(cls, kind: str) -> "StripeRefusal":
-        """A success of which the SDK could make no object, by an error of that kind."""
+        """The refusal for a success that the SDK could not read; ``kind`` is the error's name."""
         return cls(
             status=200,
             in_form=False,
@@ -95,21 +95,21 @@ class StripeRefusal:
 
     @property
     def is_of_the_credential(self) -> bool:
-        """Whether Stripe does not accept the key, or not for this call: a fault of the set-up."""
+        """Whether Stripe refuses the key, at all or for this call: a wrong configuration."""
         return _is_of_the_credential(self.status, self.in_form)
 
     @property
     def is_worth_another_read(self) -> bool:
-        """Whether a read may fare better at once: no whole answer, or Stripe's own failure."""
+        """Whether to repeat a read at once: no whole answer came, or Stripe itself failed."""
         return self.status is None or self.status >= 500
 
     @property
     def is_stored(self) -> bool:
-        """Whether Stripe keeps the answer under the idempotency key, though it decides nothing.
+        """Whether Stripe stores the answer under the idempotency key, though it decides nothing.
 
-        Stripe keeps the answer of a call that it began to execute, 500s included, so a received 5xx
-        needs a new key. A 409 (``lock_timeout``, ``idempotency_key_in_use``) and a 429 come before
-        that and are not kept.
+        Stripe stores the answer of a call that it began to execute, also a 500. So after a received
+        5xx a new key is needed. A 409 (``lock_timeout``, ``idempotency_key_in_use``) and a 429 come
+        before execution and are not stored.
         """
         return (self._executed >= 500) or (self._executed > 0 and self.type == "idempotency_error")
 
@@ -121,7 +121,7 @@ class StripeRefusal:
         return self.in_form and self.code not in ("lock_timeout", "rate_limit")
 
     def of_report(self) -> ReportOutcome:
-        """What the error means for a report."""
+        """The outcome of a report that ended with this error."""
         if self.is_final:
             return ReportRefused(self.message, self.code)
         return ReportUnclear(
@@ -134,18 +134,18 @@ class StripeRefusal:
 
     @property
     def _executed(self) -> int:
-        """The status, if it is an error's and does not come from before execution; else 0."""
+        """The status of an error that came after execution began; else 0."""
         status = self.status or 0
         return 0 if status < 400 or status in (401, 403, 408, 409, 429) else status
 
 
 def _is_of_the_credential(status: int | None, in_form: object) -> bool:
-    """401: no valid key. 403 in Stripe's form: a restricted key without the right to do this."""
+    """Whether the status is about the key: 401, or a 403 of Stripe's (a right is missing)."""
     return status == 401 or (status == 403 and bool(in_form))
 
 
 def read_payment_record(source: Mapping[str, Any]) -> PaymentRecord:
-    """A Payment Record. Amounts that are null or absent are 0; the requested one must be there.
+    """Read a Payment Record. Null or absent amounts are 0, but the requested one is required.
 
     Raises:
         UnreadableAnswerError: a member that is needed is missing or of a wrong type, or the
@@ -171,7 +171,7 @@ def read_payment_record(source: Mapping[str, Any]) -> PaymentRecord:
 
 
 def read_payment_intent(source: Mapping[str, Any]) -> StripeReference:
-    """A PaymentIntent, with its ``payment_record`` and ``latest_charge`` expanded or not.
+    """Read a PaymentIntent, with its ``payment_record`` and ``latest_charge`` expanded or not.
 
     Raises:
         UnreadableAnswerError: a member that is needed is missing or of a wrong type.
@@ -190,9 +190,9 @@ def read_payment_intent(source: Mapping[str, Any]) -> StripeReference:
 
 
 def read_invoice(source: Mapping[str, Any]) -> StripeReference:
-    """An Invoice, with its ``payments`` expanded or not.
+    """Read an Invoice, with its ``payments`` expanded or not.
 
-    Only those of status ``paid`` count: Stripe adds an open default payment by itself.
+    Only payments of status ``paid`` count, because Stripe itself adds an open default payment.
 
     Raises:
         UnreadableAnswerError: a member that is needed is missing or of a wrong type.
@@ -211,7 +211,7 @@ def read_invoice(source: Mapping[str, Any]) -> StripeReference:
 
 
 def _charge(charge: Any, *, captured: bool) -> str | None:
-    """The id of a charge that succeeded and has captured money, or has not; else ``None``."""
+    """The id of a charge that succeeded, if it has (or has not) captured money; else ``None``."""
     if not isinstance(charge, dict) or charge.get("status") != "succeeded":
         return None
     has_captured = bool(charge.get("captured") and charge.get("amount_captured"))

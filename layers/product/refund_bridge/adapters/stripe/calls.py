@@ -1,7 +1,7 @@
-"""One call of Stripe's SDK: under a deadline, with a rotated key if need be, its errors read.
+"""Makes one call of Stripe's SDK: under a deadline, with a rotated key if needed; reads errors.
 
-By the SDK's typed services, so that mypy checks what is asked. What Stripe answers is read as plain
-members: the SDK's types promise members that an answer of today may not have.
+It uses the SDK's typed services, so that mypy checks the parameters. Answers are read as plain
+members, because the SDK's types promise members that a real answer may not have.
 """
 
 import re
@@ -25,17 +25,18 @@ from refund_bridge.ports.stripe import StripeObjectNotFoundError
 
 Ask = Callable[[StripeClient], StripeObject]
 
-# Anything else would name a folder instead of an object, or be no path.
+# Any other text would name a folder instead of an object, or be no valid path.
 _ID: Final = re.compile(r"[A-Za-z0-9_]{1,255}", re.ASCII)
-# By these the SDK stumbles over a member of another form than it knows, while it makes an object of
-# a success: a text where a decimal belongs, a list where an object does.
+# The errors that the SDK raises if a success has a member of a form that it does not expect: a text
+# instead of a decimal, a list instead of an object.
 _MISREAD: Final = (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError)
 
 
 def prime() -> tuple[type, ...]:
-    """Import what the first calls would: the SDK's services, and its classes of what they answer.
+    """Import what the first calls would import: the SDK's services and its classes for answers.
 
-    These are hundreds, and most of what a first call takes. Asks nobody, and needs no key.
+    These are hundreds of classes, and take most of the time of a first call. Sends nothing and
+    needs no key.
     """
     return (
         stripe.PaymentRecordService,
@@ -50,7 +51,7 @@ def prime() -> tuple[type, ...]:
 
 
 class StripeRefusedError(Exception):
-    """Stripe's error, read; ends an attempt."""
+    """Ends an attempt with Stripe's error, already read."""
 
     def __init__(self, refusal: StripeRefusal) -> None:
         super().__init__(refusal.message)
@@ -67,15 +68,15 @@ class StripeCalls:
     """
 
     def __init__(self, *, base_url: str, key: ApiKey, http: DeadlineHttp) -> None:
-        # The SDK knows this only as a global. Telemetry would report the times of our calls in
-        # later ones, and read an id from the home directory.
+        # The SDK has this only as a global setting. Its telemetry would send the times of our calls
+        # with later calls, and read an id from the home directory.
         stripe.enable_telemetry = False
         self._base_url = base_url.rstrip("/")
         self._key = key
         self._http = http
 
     def read(self, name: str, ask: Ask, deadline: Deadline) -> dict[str, Any]:
-        """The members of what is read about the object ``name``, after at most two requests.
+        """Read the object ``name`` with at most two requests; returns the members of the answer.
 
         Raises:
             StripeObjectNotFoundError: Stripe knows no such object with this key.
@@ -101,23 +102,23 @@ class StripeCalls:
             ) from error
 
     def write(self, ask: Ask, deadline: Deadline) -> dict[str, Any]:
-        """The members of what Stripe answers to one attempt at a change.
+        """Make one attempt at a change; returns the members of Stripe's answer.
 
-        Sent a second time only if the key is refused, which changes nothing, and the key read anew
-        is another one.
+        The request is sent a second time only if Stripe refused the key, so that nothing was
+        changed, and the key read anew is another one.
 
         Raises:
-            StripeRefusedError: it is not known to be done; the refusal says more.
+            StripeRefusedError: the change is not known to be made; the refusal says more.
         """
         try:
             return self._ask(ask, deadline, reads=False)
         except KeyUnavailableError as error:
-            # What callers are shown names no parameter; the log has the reason.
+            # Callers are not shown the parameter's name; the log has the reason.
             reason = f"Stripe's key could not be read ({type(error).__name__})"
             raise StripeRefusedError(StripeRefusal.unasked(reason)) from error
 
     def _ask(self, ask: Ask, deadline: Deadline, *, reads: bool) -> dict[str, Any]:
-        """One SDK call, and at most one more: with a rotated key, or to repeat a failed read."""
+        """Make one SDK call, and at most one more: with a rotated key, or to repeat a read."""
         key = self._key.current()
         try:
             return self._once(ask, key, deadline, fresh=False)
@@ -140,7 +141,7 @@ class StripeCalls:
         )
         try:
             return ask(client).to_dict()
-        # Not chained: these carry the body or a part of it, which may hold a customer's data.
+        # Not chained: these errors contain the body or a part of it, with perhaps customers' data.
         except stripe.StripeError as error:
             raise StripeRefusedError(StripeRefusal.read(error, secret=key)) from None
         except _MISREAD as error:

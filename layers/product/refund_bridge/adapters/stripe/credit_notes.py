@@ -22,16 +22,16 @@ from refund_bridge.ports.stripe import (
 if TYPE_CHECKING:
     from stripe.params import CreditNoteCreateParams, CreditNoteListParams
 
-# The member of a note's metadata that names our refund.
+# The key in a note's metadata for our refund's id.
 REFUND_ID: Final = "refund_bridge_id"
 PAGE_SIZE: Final = 100
 PAGES_MAX: Final = 10
-# The reasons for which Stripe has the word that callers of this service use.
+# The reasons that have the same word at Stripe as in this service.
 _REASONS: Final = frozenset({"duplicate", "fraudulent"})
 
 
 class StripeCreditNotes:
-    """``ports.stripe.CreditNotes``; ``StripeCalls`` says what it is made of."""
+    """``ports.stripe.CreditNotes``; see ``StripeCalls`` for the arguments."""
 
     def __init__(self, *, base_url: str, key: ApiKey, http: DeadlineHttp) -> None:
         self._calls = StripeCalls(base_url=base_url, key=key, http=http)
@@ -87,7 +87,7 @@ class StripeCreditNotes:
     def _page(
         self, invoice: str, after: str | None, deadline: Deadline
     ) -> tuple[list[tuple[str, str | None]], bool]:
-        """Notes of one page, newest first, with the refund that each names; and: is there more?"""
+        """One page's notes, newest first, with the refund that each names; and if more follow."""
         asked: CreditNoteListParams = {"invoice": invoice, "limit": PAGE_SIZE}
         if after is not None:
             asked["starting_after"] = after
@@ -105,12 +105,12 @@ class StripeCreditNotes:
 def _refused(error: StripeRefusedError) -> CreditNoteOutcome:
     refusal = error.refusal
     if refusal.is_missing:
-        # The invoice was found a moment ago, and the report is just as young: it may be on its way.
+        # The invoice was found a moment ago. The report is new, too: Stripe may not show it yet.
         return CreditNoteUnclear(refusal.message, new_epoch=True)
     if refusal.is_final:
         return CreditNoteRefused(refusal.message, refusal.code)
-    # Nothing but Stripe's own word says that the call is over. Without it, another key might bring
-    # a second note beside the first one's late arrival.
+    # Only an answer in Stripe's own form proves that the call has ended. Without it the first call
+    # may still issue a note, and a call with a new key a second one.
     stored = refusal.is_stored and refusal.in_form
     return CreditNoteUnclear(
         refusal.message, stored, refusal.retry_after_s, refusal.is_of_the_credential

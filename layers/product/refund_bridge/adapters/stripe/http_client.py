@@ -1,8 +1,8 @@
-"""The Stripe SDK on this product's own HTTP caller, so that every SDK call obeys a deadline.
+"""Runs the Stripe SDK on this product's own HTTP client, so that SDK calls keep a deadline.
 
 ``stripe.HTTPClient`` is the SDK's extension point (https://github.com/stripe/stripe-python,
-"Configuring an HTTP client"). One instance serves one SDK call: the deadline is its own, and no
-thread-local or context has to carry it there.
+"Configuring an HTTP client"). One instance serves one SDK call and has its deadline, so no
+thread-local or context is needed to pass it.
 """
 
 from collections.abc import Mapping
@@ -21,9 +21,9 @@ class DeadlineStripeHttp(stripe.HTTPClient):
     """Carries one SDK call over ``DeadlineHttp``; never retries by itself.
 
     Args:
-        http: the caller.
-        deadline: by when the SDK call has its answer, or its ``stripe.APIConnectionError``.
-        fresh: whether a new connection is wanted, because an older one has just failed.
+        http: the HTTP client.
+        deadline: the SDK call ends by then, with an answer or ``stripe.APIConnectionError``.
+        fresh: whether to use a new connection, because an older one has just failed.
     """
 
     name: ClassVar[str] = "refund-bridge"
@@ -56,20 +56,20 @@ class DeadlineStripeHttp(stripe.HTTPClient):
             # the SDK does not type this constructor
             raise stripe.APIConnectionError(error.reason) from error  # type: ignore[no-untyped-call]
         headers = HTTPHeaderDict(answer.headers)
-        # The SDK would make a Python warning of it: advice of Stripe's, for whoever develops.
+        # The SDK would make a Python warning of this header: Stripe's advice for developers.
         headers.discard("Stripe-Notice")
         return _readable(answer), answer.status, headers
 
     def close(self) -> None:
-        """Nothing to close: the connections are the caller's, which outlives this call."""
+        """Do nothing: the connections belong to the HTTP client, which is used for later calls."""
 
 
 def _readable(answer: HttpAnswer) -> str:
     """The body if it is of Stripe's form, else nothing.
 
-    The SDK reports an empty body as an ``APIError`` with the status. Anything else that is not of
-    Stripe's form (HTML, ``null``, an ``error`` that is no object) it would quote in its message, or
-    stumble over.
+    The SDK reports an empty body as an ``APIError`` with the status. Any other body that is not of
+    Stripe's form (HTML, ``null``, an ``error`` that is no object) it would repeat in its message,
+    or fail on.
     """
     body = json_object(answer.body)
     if body is None or not (answer.is_success or isinstance(body.get("error"), dict)):

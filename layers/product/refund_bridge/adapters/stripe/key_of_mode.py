@@ -1,6 +1,6 @@
-"""Refuse a Stripe key that is of another mode than the stage.
+"""Refuses a Stripe key of another mode than the stage's.
 
-The same of the processors' addresses: ``processors/shared/settings.py``.
+For the processors' addresses ``processors/shared/settings.py`` does the same.
 """
 
 from typing import Final
@@ -16,17 +16,17 @@ def require_stripe_key(stripe_key: str, mode: Mode) -> None:
     """Check that Stripe's key is of ``mode``.
 
     Raises:
-        ConfigurationError: it is not. The sentence does not hold the key.
+        ConfigurationError: it is not. The message does not contain the key.
     """
     if not stripe_key.startswith(_LIVE_KEYS if mode is Mode.LIVE else _TEST_KEYS):
         raise ConfigurationError(_about_stripe(stripe_key, mode))
 
 
 class ModeCheckedKey:
-    """Stripe's key, checked each time that it is handed out: a rotation may bring a wrong one."""
+    """Stripe's key, checked at each use: a rotation may bring a key of the wrong mode."""
 
     def __init__(self, key: ApiKey, mode: Mode) -> None:
-        """``key`` is where the secret comes from."""
+        """``key`` gives the key that is checked."""
         self._key = key
         self._mode = mode
 

@@ -1,4 +1,4 @@
-"""Stripe, as it shows payments and is told of refunds, by the official SDK."""
+"""Reads payments at Stripe and tells Stripe of refunds, by the official SDK."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class StripeSdkReports:
-    """``ports.stripe.StripeReports``; ``StripeCalls`` says what it is made of."""
+    """``ports.stripe.StripeReports``; see ``StripeCalls`` for the arguments."""
 
     def __init__(self, *, base_url: str, key: ApiKey, http: DeadlineHttp) -> None:
         self._calls = StripeCalls(base_url=base_url, key=key, http=http)
@@ -100,7 +100,7 @@ class StripeSdkReports:
 
 
 def _shown(booked: dict[str, Any]) -> PaymentRecord | None:
-    """The Payment Record in the answer to a report, which is booked whatever else it says."""
+    """The Payment Record in the answer to a report; if unreadable, the refund is booked anyway."""
     try:
         return read_payment_record(booked)
     except UnreadableAnswerError:

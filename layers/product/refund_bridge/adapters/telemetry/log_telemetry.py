@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from aws_lambda_powertools import Logger
 
-# What an operator must see even when only warnings are kept.
+# Events that an operator must see even if only warnings are kept.
 _WARNINGS = frozenset(
     {
         "api_keys_malformed",

@@ -1,10 +1,10 @@
-"""What is counted: from the events that the use cases note to CloudWatch's metrics, as one table.
+"""The table of metrics: which events of the use cases feed which CloudWatch metric.
 
-A metric is told apart by words of short lists only, never by an id: every combination is a series
-that is paid for. A stack that is set up for two processors has at most ``SERIES_MAX``, and only
-those that something happened to are written. What has a word that is not on its list is not counted
-in that metric; its log line says it all the same. Alarms and dashboard of the template read these
-names; ``tests/template/test_metrics.py`` holds the two together.
+A metric's dimensions only have words of short lists, never an id, because every combination is a
+series that is paid for. A stack with two processors has at most ``SERIES_MAX`` series, and only
+those with events are written. An event with a word that is not on the list is not counted in that
+metric; its log line still has it. The template's alarms and dashboard use these names;
+``tests/template/test_metrics.py`` checks that they agree.
 """
 
 from collections.abc import Mapping
@@ -18,21 +18,21 @@ from refund_bridge.domain.refund import STRIPE
 
 SERIES_MAX: Final = 46
 
-# Those of the registry, which stands above the adapters; tests hold the two together.
+# The names in the registry, which adapters may not import; tests check that the two agree.
 PROCESSORS: Final = ("hitpay", "hyperswitch", "hedge", "ccg", STRIPE)
-# As callers are told. What is still pending is no outcome: it is measured by its age.
+# The words that callers see. A pending refund has no outcome yet; its age is measured instead.
 OUTCOMES: Final = ("succeeded", "failed", "review")
-# Sums of different currencies cannot be added, so there is no "other" among these.
+# Amounts of different currencies cannot be added, so there is no "other" here.
 CURRENCIES: Final = ("sgd", "myr", "php", "eur", "usd")
-# Stripe is one provider, whether it is told of refunds or makes them itself.
+# Stripe is one provider, both for reports and for refunds of payments that it took.
 CALLS: Final = (
     *product(PROCESSORS, ("read", "refund")),
     *product((STRIPE,), ("report", "credit_note")),
 )
 PROVIDERS: Final = tuple((name,) for name in PROCESSORS)
 
-# What no waiting mends: two books say different things of the same money, or what would tell cannot
-# be asked.
+# Problems that do not go away by waiting: two systems disagree about the same money, or the system
+# that would know cannot be asked.
 _DISAGREEMENTS: Final = (
     "guard_tripped",
     "ids_do_not_fit",
@@ -57,8 +57,8 @@ class Meter:
 
     Attributes:
         value: the fact that is its value, an integer; ``None``: the event itself is counted.
-        dimensions: the facts by which it is told apart, which are its dimensions' names as well.
-        series: the values that they may have, together.
+        dimensions: the facts that are its dimensions, under the same names.
+        series: the combinations of values that the dimensions may have.
         where: facts that the event must have to be counted.
     """
 
@@ -99,7 +99,7 @@ METERS: Final[Mapping[str, tuple[Meter, ...]]] = {
         Meter(name="UnknownRefunds", value="unknown"),
         Meter(name="ReviewRefunds", value="review"),
     ),
-    # What Stripe is told.
+    # Reports to Stripe.
     "refund_reported": (Meter(name="ReportLag", unit=MetricUnit.Milliseconds, value="lag_ms"),),
     "report_delayed": (Meter(name="ReportAge", unit=MetricUnit.Milliseconds, value="age_ms"),),
     "report_failed": (Meter(name="ReportsFailed"),),
@@ -113,18 +113,18 @@ METERS: Final[Mapping[str, tuple[Meter, ...]]] = {
             dimensions=("provider", "call"),
             series=CALLS,
         ),
-        # One or nothing for each call, so that its average is the share of calls that failed.
+        # 1 or 0 for each call, so that the average is the share of calls that failed.
         Meter(name="ProviderFailures", value="failed", dimensions=("provider",), series=PROVIDERS),
         Meter(name="CredentialsRefused", where={"outcome": "credential_refused"}),
         Meter(name="AnswersUnreadable", where={"outcome": "unreadable"}),
-        # One or nothing for each instruction, so that its average is the share that was refused.
+        # 1 or 0 for each instruction, so that the average is the share that was refused.
         Meter(name="OrdersRefused", value="refused", where={"call": "refund"}),
     ),
-    # Who asks.
+    # Callers and requests.
     "api_key_refused": (Meter(name="ApiKeysRefused"),),
     "webhook_refused": (Meter(name="WebhooksRefused"),),
     "request_refused": (Meter(name="RequestsRefused"),),
-    # Who is told.
+    # Events and webhooks out.
     "events_published": (Meter(name="EventsPublished", value="events"),),
     "event_not_published": (Meter(name="EventsUnpublished"),),
     "event_still_unpublished": (Meter(name="EventsUnpublished"),),
@@ -134,15 +134,15 @@ METERS: Final[Mapping[str, tuple[Meter, ...]]] = {
         Meter(name="WebhooksDelivered"),
         Meter(name="WebhookLag", unit=MetricUnit.Milliseconds, value="age_ms"),
     ),
-    # What was not taken is as late as it is old.
+    # An event that was not taken is late by its age.
     "webhook_not_taken": (
         Meter(name="WebhookAttemptsFailed"),
         Meter(name="WebhookLag", unit=MetricUnit.Milliseconds, value="age_ms"),
     ),
-    # What waits although no address refused it.
+    # Events that wait although no address refused them.
     "webhook_address_missing": (Meter(name="WebhooksNotTried"),),
     "webhook_not_tried": (Meter(name="WebhooksNotTried"),),
-    # That the schedules fire.
+    # Proof that the schedules run.
     "settle_run": (Meter(name="SettleRuns"),),
     "swept": (Meter(name="SweepRuns"),),
     **{event: (Meter(name="BooksDisagree"),) for event in _DISAGREEMENTS},

@@ -1,9 +1,8 @@
-"""Counts what the use cases note, and writes it as metrics: CloudWatch's embedded metric format.
+"""Counts the events of the use cases and writes them as metrics (CloudWatch's embedded format).
 
-Metrics are log lines of a form that CloudWatch reads numbers from, so nobody is called and nothing
-can be slow. They are collected during an invocation and written when it ends, on as few lines as
-hold them; what a worker that is killed had collected is lost with it, and every one of them can be
-lost without harm to a refund.
+Metrics are log lines of a form from which CloudWatch reads numbers, so no service is called and
+nothing can be slow. They are collected during an invocation and written when it ends, on as few
+lines as possible. If a worker is killed, its metrics are lost; no refund is harmed by that.
 """
 
 import json
@@ -24,25 +23,25 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 Fact = str | int | bool | Decimal | None
 
-# Powertools' own dimension would make every series one for each function.
+# Powertools' own dimension would make a separate series for each function.
 _NO_SERVICE: Final = ""
 _log: Final = logging.getLogger(__name__)
 
 
 class Meters:
-    """The metrics of the invocation that is under way; safe to use from any number of threads.
+    """The metrics of the current invocation; safe to use from any number of threads.
 
-    What has come to a hundred values Powertools writes at once, so that no work is too much for it.
+    Powertools writes a metric as soon as it has a hundred values, so there is no upper limit.
     """
 
     def __init__(self, namespace: str | None = None) -> None:
-        """``namespace``: where they belong; ``None``: as the environment says, for Powertools."""
+        """``namespace``: the metrics' namespace; ``None``: from the environment, as Powertools."""
         self._namespace = namespace
         self._lock = threading.Lock()
         self._by_series: dict[tuple[tuple[str, str], ...], EphemeralMetrics] = {}
 
     def feed(self, meter: Meter, facts: Mapping[str, Fact]) -> None:
-        """Take in what an event says, if it is one that the meter counts."""
+        """Count an event, if the meter counts events with these facts."""
         if any(facts.get(name) != wanted for name, wanted in meter.where.items()):
             return
         words = tuple(str(facts.get(name)) for name in meter.dimensions)
@@ -54,7 +53,7 @@ class Meters:
             self._metrics_of(dimensions).add_metric(meter.name, meter.unit, value)
 
     def write(self) -> None:
-        """Write what was taken in, and forget it."""
+        """Write what was counted, and forget it."""
         with self._lock:
             by_series, self._by_series = self._by_series, {}
         series = [one.serialize_metric_set() for one in by_series.values() if one.metric_set]
@@ -71,11 +70,11 @@ class Meters:
 
 
 def _together(series: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The series on as few lines as hold them, in their order.
+    """The series on as few lines as possible, in their order.
 
     A line may have any number of directives (``CloudWatchMetrics``), each with its own metrics and
-    dimensions, but their values stand beside each other under their names: so of every dimension a
-    line has one value, and of every metric one series. Source:
+    dimensions. But all values share one set of names: so a line can have only one value of each
+    dimension and only one series of each metric. Source:
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """
     lines: list[dict[str, Any]] = []
@@ -98,14 +97,14 @@ def _fits(one: Mapping[str, Any], line: Mapping[str, Any]) -> bool:
 
 
 class MetricTelemetry:
-    """``ports.runtime.Telemetry``: passes everything on, and counts what its table names."""
+    """``ports.runtime.Telemetry``: passes every event on, and counts those in the table."""
 
     def __init__(self, telemetry: Telemetry, meters: Meters) -> None:
         self._telemetry = telemetry
         self._meters = meters
 
     def note(self, event: str, **facts: Fact) -> None:
-        """Record ``event``, and count it if it is one that is counted."""
+        """Record ``event``, and count it if it is in the table."""
         self._telemetry.note(event, **facts)
         for meter in METERS.get(event, ()):
             try:
@@ -115,9 +114,9 @@ class MetricTelemetry:
 
 
 def metered(meters: Meters) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """Decorates a function's handler: what one invocation counted is written when it ends.
+    """Decorates a function's handler: the metrics of an invocation are written when it ends.
 
-    However it ends; and whatever may be wrong with that is no failure of the invocation.
+    They are written also after an error, and an error in writing does not fail the invocation.
     """
 
     def decorate(handler: Callable[_P, _R]) -> Callable[_P, _R]:

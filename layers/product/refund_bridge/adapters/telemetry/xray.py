@@ -1,8 +1,8 @@
-"""Draws calls to providers into the invocation's X-Ray trace, without the X-Ray SDK.
+"""Adds calls to providers to the invocation's X-Ray trace, without the X-Ray SDK.
 
-The SDK is in maintenance, and of it only this would be used: one datagram for each call to the
-daemon that Lambda runs beside a traced function. The function's own segment is Lambda's work; what
-is sent here are its subsegments.
+The SDK is in maintenance mode, and only one part of it would be used: one datagram for each call,
+to the daemon that Lambda runs beside a traced function. Lambda itself sends the function's segment;
+this sends its subsegments.
 
 https://docs.aws.amazon.com/xray/latest/devguide/xray-api-sendingdata.html#xray-api-daemon
 https://docs.aws.amazon.com/xray/latest/devguide/xray-api-segmentdocuments.html
@@ -25,12 +25,12 @@ _DAEMON: Final = "AWS_XRAY_DAEMON_ADDRESS"
 
 
 class XRay:
-    """``provider_calls.Traces`` by way of the daemon.
+    """``providers.calls.Traces``, sent to the X-Ray daemon.
 
     Args:
-        clock: wall time, for where a call stands in the trace.
-        environment: Lambda's; it names the trace anew for every invocation, and the daemon.
-        new_id: 16 hexadecimal digits, another each time.
+        clock: its wall time gives the call's times in the trace.
+        environment: Lambda's; it names the trace of each invocation, and the daemon.
+        new_id: returns 16 hexadecimal digits, different each time.
     """
 
     def __init__(
@@ -47,10 +47,10 @@ class XRay:
     def add(
         self, provider: str, *, operation: str, outcome: str, failed: bool, took_ms: int
     ) -> None:
-        """Tell the daemon of a call that has just ended.
+        """Send the daemon a call that has just ended.
 
-        Only if the invocation is one of those that are traced. The datagram is handed to the
-        kernel or, should it not take it at once, forgotten: nothing is waited for.
+        This is done only if the invocation is traced. If the kernel does not take the datagram at
+        once, it is dropped: nothing waits for it.
         """
         trace = _parts_of(self._environment.get(_TRACE, ""))
         address = _address_of(self._environment.get(_DAEMON, ""))
@@ -75,17 +75,17 @@ class XRay:
                 sender.setblocking(False)
                 sender.sendto(_HEADER + json.dumps(subsegment).encode(), address)
         except OSError:
-            return  # a call that is not drawn is still in the log
+            return  # the call is still in the log
 
 
 def _parts_of(header: str) -> dict[str, str]:
-    """``Root=…;Parent=…;Sampled=1`` and whatever else Lambda adds."""
+    """The parts of ``Root=…;Parent=…;Sampled=1`` and whatever else Lambda adds."""
     pairs = (part.split("=", 1) for part in header.split(";") if "=" in part)
     return {name.strip(): value for name, value in pairs}
 
 
 def _address_of(text: str) -> tuple[str, int] | None:
-    """Lambda's is an address already: a name would have to be asked for, and waited for."""
+    """The daemon's address; ``None`` for a host name, because resolving it would take time."""
     host, _, port = text.rpartition(":")
     try:
         return str(ipaddress.IPv4Address(host)), int(port)

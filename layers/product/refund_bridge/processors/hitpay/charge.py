@@ -129,7 +129,7 @@ def _with_those_that_happened(
     ]
     succeeded = [m for m in processor_refunds or () if m.status is ProcessorRefundStatus.SUCCEEDED]
     rest = refunded - _sum(succeeded)
-    # A refund that HitPay calls pending may be in the sum or not. If such refunds could also explain
+    # A refund that HitPay calls pending may be in the sum or not. If such refunds can also explain
     # the sum, it decides nothing.
     with_them = rest in (_sum(undecided), _sum(undecided) + _sum(pending))
     if not undecided or not with_them or rest == _sum(pending):

@@ -1,1 +1,1 @@
-"""Refunds asked for by events, and the events that tell of refunds."""
+"""Events in that ask for refunds, and events out that tell of refunds."""

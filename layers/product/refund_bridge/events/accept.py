@@ -1,11 +1,12 @@
-"""Accept a refund that was asked for by an event: the same use case as for a call over HTTP.
+"""Accepts a refund that an event asks for, by the same use case as a call over HTTP.
 
-An event is always a scheduled refund, whatever its ``refund_type`` says: nobody waits for the
-answer, and a busy payment only delays it. It names the refund by a key like any caller, so an
-event that comes twice, or after a call with the same key, is the same refund.
+An event always makes a scheduled refund, whatever its ``refund_type`` says: nobody waits for the
+answer, and a busy payment only delays it. It names the refund by a key, as a call does. So an event
+that comes twice, or after a call with the same key, is the same refund.
 
-What can never be accepted is told on the bus and set aside with its reason; what may be accepted
-later comes back, a bounded number of times. A request is in one of these places at any moment.
+A request that can never be accepted is announced on the bus and set aside with its reason. One that
+may be accepted later comes back, a limited number of times. A request is always in one of these
+places.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,11 +27,11 @@ from refund_bridge.refunding.execute import Answer, ExecuteRefund
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A request as an event brought it.
+    """A request from an event.
 
     Attributes:
-        id: the event's own: how its sender knows it. A sender that repeats itself sends another.
-        source: who says to have sent it; the bus lets only the allowed ones through.
+        id: the event's own id, by which its sender knows it; a repeated event has another id.
+        source: the sender, as the event says; the bus passes on only those that are allowed.
     """
 
     id: str
@@ -44,8 +45,8 @@ class Letter:
     """The message that brought a request, readable or not.
 
     Attributes:
-        id: the event's own if it can be read, else derived from ``body``: the same however often
-            the message comes, and when it is redriven.
+        id: the event's own id if it can be read, else derived from ``body``; so it is the same each
+            time that the message comes, also when it is redriven.
         source, refund_id: as far as they can be read.
         receive: how often it was received.
     """
@@ -59,16 +60,17 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptRefund:
-    """Turns a request into a scheduled refund, or finds the refund that it already is."""
+    """Turns a request into a scheduled refund, or finds the refund that it already made."""
 
     execute: ExecuteRefund
     stage: str
     new_token: Callable[[], str]
 
     def __call__(self, asked: Asked, deadline: Deadline, allow: Callable[[], object]) -> Answer:
-        """On return the refund is durable; ``deadline`` bounds all provider calls.
+        """Accept the request; on return the refund is durable.
 
-        ``allow`` raises if it may not be sent (``ExecuteRefund``).
+        ``deadline`` bounds all provider calls. ``allow`` raises if the refund may not be sent
+        (``ExecuteRefund``).
 
         A refund of the same key that was aborted, which only an instant one can be, is tried again
         at once.
@@ -103,10 +105,10 @@ class RefuseRequest:
     telemetry: Telemetry
 
     def __call__(self, letter: Letter, error: Exception, deadline: Deadline, *, last: bool) -> bool:
-        """Whether the message has been dealt with; otherwise it must come back.
+        """Set the request aside if it is refused; ``False``: the message must come back.
 
-        It has if it lies among the dead letters, durably, and its refusal was published. On its
-        ``last`` receive it is set aside whatever is wrong, even if nobody could be told.
+        ``True``: the message is durably among the dead letters and its refusal was published. On
+        the ``last`` receive it is always set aside, even if its refusal could not be published.
 
         Raises:
             DeadLettersError: it may not have been set aside; it must come back.
@@ -135,14 +137,14 @@ class RefuseRequest:
 
 
 def _is_refused(error: Exception) -> bool:
-    """Whether sending the event again helps nothing: what is final, and what is not allowed."""
+    """Whether waiting does not help; an event's sender cannot get the right that it lacks."""
     return isinstance(error, RefundBridgeError) and (
         error.final or isinstance(error, ForbiddenError)
     )
 
 
 def _moved_nothing(error: Exception) -> TypeGuard[RefundBridgeError]:
-    """Whether it promises that; of everything else it is not known what was accepted."""
+    """Whether the error promises that nothing moved; after any other error that is not known."""
     return isinstance(error, RefundBridgeError) and error.moved_nothing
 
 
@@ -150,7 +152,7 @@ def _reasons(letter: Letter, error: Exception, *, told: bool) -> Mapping[str, st
     is_known = _moved_nothing(error)
     reasons = {
         "reason_code": _code(error),
-        # The text of a defect may hold anything; the log has its trace.
+        # The message of an unexpected error may contain anything; the log has its traceback.
         "reason": error.message if isinstance(error, RefundBridgeError) else type(error).__name__,
         "outcome": "nothing_executed" if is_known else "unknown",
         "published": str(told).lower(),

@@ -1,4 +1,4 @@
-"""Publish what happened to refunds: from the ledger's changes, and from the ledger itself again.
+"""Publishes what happened to refunds, from the ledger's changes or again from the ledger.
 
 ::
 
@@ -6,10 +6,10 @@
                                                                           │ not taken
     settle_refunds   the refund's history from that line on ◀─ backlog ◀──┘
 
-The history is durable before anybody is told, so nothing can be lost between the two: what the bus
-does not take is written down beside the refund, and published from the ledger until the bus has it.
-Then the stream may go on: a bus that is away holds up no later change, and no number of tries that
-a stream allows, nor its end of memory, decides what is told.
+The history is durable before events are published, so nothing is lost in between. What the bus does
+not take is noted in the backlog beside the refund and published from the ledger until the bus has
+taken it. So the stream can go on: an outage of the bus delays no later change, and no event is lost
+because the stream's tries or its retention end.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,15 +24,15 @@ from refund_bridge.ports.events import Announcement, Backlog, EventBus, Unannoun
 from refund_bridge.ports.ledger import DUE_SHARDS, Ledger, LedgerUnavailableError
 from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 
-# What one write to the ledger may take, and what one refund of the backlog may.
+# The longest that one write to the ledger may take, and one refund of the backlog.
 WRITE_MS: Final = 4_000
 AGAIN_MS: Final = 20_000
 # Longer than publishing one refund's history again can take.
 TAKE_MS: Final = 60_000
 AGAIN_PER_SHARD: Final = 25
-# A bus that takes nothing of so many refunds in a row is away: the next run asks it again.
+# If the bus takes nothing of so many refunds in a row, it is unavailable: the next run tries again.
 FAILURES_IN_A_ROW_MAX: Final = 3
-# Two weeks at one try an hour. Then a person has been told often enough.
+# Two weeks at one try an hour. By then a person has had enough alarms.
 TRIES_MAX: Final = 350
 
 
@@ -41,9 +41,9 @@ class Change:
     """One write of one refund, as the ledger's stream shows it.
 
     Attributes:
-        id: the stream's name of the change.
-        refund: the refund after it; ``None`` if this release cannot read it.
-        seen: the last line of history before it.
+        id: the stream's id of the change.
+        refund: the refund after the change; ``None`` if this release cannot read it.
+        seen: the last line of history before the change.
     """
 
     id: str
@@ -57,7 +57,7 @@ Payments = Callable[[Sequence[PaymentKey]], Mapping[PaymentKey, Payment]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnounceChanges:
-    """Publishes what changes of refunds mean.
+    """Publishes the events of changes of refunds.
 
     Attributes:
         payments: the payments of those keys, as far as they exist (``Listing.payments``).
@@ -70,9 +70,9 @@ class AnnounceChanges:
     telemetry: Telemetry
 
     def __call__(self, changes: Sequence[Change], deadline: Deadline) -> frozenset[str]:
-        """Publish; returns the ids of the changes that have to be shown again.
+        """Publish; returns the ids of the changes that the stream must show again.
 
-        Of every other change, what it means has been published or is durably in the backlog.
+        The events of every other change have been published or are durably in the backlog.
         """
         payments = _payments_of(self.payments, _with_news(changes), self.telemetry)
         told = {change.id: self._told(change, payments) for change in changes}
@@ -110,7 +110,7 @@ class AnnounceChanges:
             return None
 
     def _missed(self, announcements: Sequence[Announcement], deadline: Deadline) -> frozenset[str]:
-        """The ids of those that the bus has not taken, whatever the reason."""
+        """Publish; returns the ids of those that the bus has not taken, for any reason."""
         if not announcements:
             return frozenset()
         try:
@@ -120,7 +120,7 @@ class AnnounceChanges:
             return frozenset(one.id for one in announcements)
 
     def _keep(self, change: Change, from_seq: int, deadline: Deadline) -> bool:
-        """Whether what was not published is durably in the backlog."""
+        """Note in the backlog what was not published; whether that is durable."""
         if deadline.remaining_ms() < WRITE_MS:
             return False
         now_ms = self.clock.now_ms()
@@ -149,7 +149,7 @@ class AnnounceBacklog:
     step_ms: int
 
     def __call__(self, deadline: Deadline) -> int:
-        """Publish what is due, for as long as it may; returns of how many refunds all was taken.
+        """Publish what is due until ``deadline``; returns how many refunds were fully published.
 
         Raises:
             LedgerUnavailableError: what is due could not be read.
@@ -171,7 +171,7 @@ class AnnounceBacklog:
             yield from self.backlog.owing(shard, before_ms=before_ms, limit=AGAIN_PER_SHARD)
 
     def _one(self, refund_id: str, deadline: Deadline) -> bool | None:
-        """Whether all of it was taken by the bus; ``None`` if nothing of it is due any more."""
+        """Publish one refund again; whether the bus took all, ``None`` if nothing was due."""
         now_ms = self.clock.now_ms()
         try:
             taken = self.backlog.take(refund_id, now_ms=now_ms, until_ms=now_ms + TAKE_MS)
@@ -182,7 +182,7 @@ class AnnounceBacklog:
                 return True
             self._hold(taken)
         except Exception as error:  # noqa: BLE001 - one poison refund must not stop the others
-            # It was taken for a while, and is due again afterwards.
+            # This run took it for a while; afterwards it is due again.
             self.telemetry.note(
                 "not_published_again", refund_id=refund_id, error=type(error).__name__
             )
@@ -192,10 +192,10 @@ class AnnounceBacklog:
         try:
             return self._is_taken_by_the_bus(taken, deadline)
         except LedgerUnavailableError:
-            return False  # or a newer release wrote it, which can read it
+            return False  # or a newer release wrote it, and only that one can read it
         except Exception as error:  # noqa: BLE001 - no event can be made of it
-            # It waits longer and longer, like one that the bus does not take: were it due again at
-            # once, a few of them would always come before the others.
+            # It waits longer each time, like one that the bus does not take. If it were due again
+            # at once, a few such refunds would always come before the others.
             self.telemetry.note(
                 "event_not_made", refund_id=taken.refund_id, error=type(error).__name__
             )
@@ -238,7 +238,7 @@ def _with_news(changes: Iterable[Change]) -> list[Refund]:
 def _payments_of(
     payments: Payments, refunds: Iterable[Refund], telemetry: Telemetry
 ) -> Mapping[PaymentKey, Payment]:
-    """The payments that the events show; none if they cannot be read: the news is the refund."""
+    """The payments that the events show; if they cannot be read, events go without them."""
     keys = dict.fromkeys(map(payment_key_of, refunds))
     try:
         return payments(list(keys)) if keys else {}

@@ -1,16 +1,16 @@
-"""Which events tell the world of a refund: one pure table over its history.
+"""Decides which events tell of a refund: one pure table over its history.
 
-The history is what is published from: each line that means something to subscribers is one event,
-whose id is the refund's and the line's number. So an event can be made again at any time, and
-whoever gets it twice can tell.
+Events are made from the history: each line that matters to subscribers is one event. Its id is the
+refund's id and the line's number. So an event can be made again at any time, and a subscriber that
+gets it twice can notice that.
 
 ::
 
     line of history                               event
     (new), submitting → requested, unknown,       Refund Pending         but a scheduled refund that
-                        pending                                          is put off is no news
-    → succeeded                                   Refund Succeeded       but not of one that is
-                                                                         older than our first sight
+                        pending                                          is put off has no event
+    → succeeded                                   Refund Succeeded       not for an import that is
+                                                                         older than this service
     → rejected, failed, aborted                   Refund Failed
     → review                                      Refund Needs Review
     report → reported                             Refund Reported        only of what we told Stripe
@@ -58,19 +58,19 @@ _AWAITING: Final = frozenset({State.REQUESTED.value, State.UNKNOWN.value, State.
 
 
 def name_of(entry: Entry) -> str | None:
-    """The event that a line of history is told by; ``None`` if it is not told."""
+    """The name of the event for a line of history; ``None`` if the line has no event."""
     if entry.cause == TAKEN_BACK:
-        # Other books of the refund may be closed by the same write; the news is one.
+        # The same write may also cancel the credit note; that makes no second event.
         return None if entry.after.startswith("credit_note:") else REVERSED
     if entry.before == entry.after:
-        # Anything else is evidence that came too late.
+        # Any other such line is evidence that came too late.
         return SUCCEEDED if entry.cause == RESTORED else None
     if entry.after in _AWAITING:
         return PENDING if _begins_to_wait(entry) else None
     if entry.after == State.SUCCEEDED and entry.cause == BEFORE_ADOPTION:
         return None
     if entry.after == f"report:{ReportState.REPORTED}" and entry.cause != STRIPE_ACCEPTED:
-        return None  # others had told Stripe, so this is no news of ours
+        return None  # others told Stripe, so this service has nothing to announce
     return _ENTERED.get(entry.after) or _REPORT.get(entry.after)
 
 
@@ -79,8 +79,8 @@ def announcements_of(
 ) -> tuple[Announcement, ...]:
     """The events of the lines of history after ``after_seq``, oldest first.
 
-    Each shows the refund and its payment as they are given here: a line that is told late is told
-    with what has become of the refund since.
+    Each event shows the refund and the payment as they are passed in: a late event shows what has
+    become of the refund since.
     """
     shown = refund_object(refund, payment)
     return tuple(
@@ -92,7 +92,7 @@ def announcements_of(
 
 
 def has_news(refund: Refund, *, after_seq: int) -> bool:
-    """Whether any line of history after ``after_seq`` is told by an event."""
+    """Whether any line of history after ``after_seq`` has an event."""
     return bool(_news(refund, after_seq))
 
 
@@ -104,10 +104,10 @@ def refusal_of(
     refund_id: str | None,
     at_ms: int,
 ) -> Announcement:
-    """The event that tells that a request which came as an event is not accepted.
+    """The event which tells that a request that came as an event was refused.
 
-    ``request_id`` is the id of that event, by which its sender knows it; ``refund_id`` the id that
-    the refund would have had. What was asked for is not repeated.
+    ``request_id`` is the id of that event, by which its sender knows it. ``refund_id`` is the id
+    that the refund would have had. The request's content is not repeated.
     """
     detail = {
         "object": "refund_request",

@@ -1,4 +1,4 @@
-"""What an event may ask, checked: from a message of EventBridge to a request with its key."""
+"""Checks an event that asks for a refund: from EventBridge's message to a request with its key."""
 
 import hashlib
 import re
@@ -21,7 +21,7 @@ from refund_bridge.events.accept import Asked, Letter
 
 DETAIL_TYPE: Final = "Refund Requested"
 
-# EventBridge's own limits are looser; who asks is written to the refund's history.
+# Stricter than EventBridge's own limits, because the source is written to the refund's history.
 _NAME: Final = re.compile(r"[ -~]{1,256}", re.ASCII)
 _ENVELOPE: Final = ("id", "source", "detail-type")
 _ONE_REFERENCE: Final[list[JsonValue]] = [
@@ -59,10 +59,10 @@ class RefundRequestedDetail(RefundBody):
 
 
 def parse_event(body: str) -> EventBridgeEvent:
-    """The event that a message of the queue holds.
+    """Read the event in a message of the queue.
 
     Raises:
-        InvalidRequestError: it holds none; ``details.fields`` says why.
+        InvalidRequestError: the message is no event; ``details.fields`` says why.
     """
     data = parse_json(body)
     if not isinstance(data, dict):
@@ -78,7 +78,8 @@ def asked_by(event: EventBridgeEvent) -> Asked:
     """The request that an event makes.
 
     Raises:
-        InvalidRequestError: another kind of event, or its detail is not of the contract's form.
+        InvalidRequestError: it is another kind of event, or its detail is not of the contract's
+            form.
         IdempotencyKeyRequiredError: its detail names no key.
     """
     if event.detail_type != DETAIL_TYPE:
@@ -96,10 +97,10 @@ def asked_by(event: EventBridgeEvent) -> Asked:
 
 
 def require_source(asked: Asked, sources: Collection[str]) -> None:
-    """Refuse who may not ask, though the message has come: the queue was sent it past the bus.
+    """Refuse a source that may not ask; its message was sent to the queue without the bus.
 
     Raises:
-        InvalidRequestError: its source is not among ``sources``.
+        InvalidRequestError: the event's source is not among ``sources``.
     """
     if asked.source not in sources:
         raise InvalidRequestError.at(
@@ -110,7 +111,7 @@ def require_source(asked: Asked, sources: Collection[str]) -> None:
 
 
 def letter_of(body: str, *, receive: int, stage: str) -> Letter:
-    """The message, with what can be told of it even if it asks for nothing that can be accepted."""
+    """The message with what can be read of it, even if its request cannot be accepted."""
     digest = hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()
     unreadable = Letter(
         body=body, id=f"sha256:{digest}", source=None, refund_id=None, receive=receive

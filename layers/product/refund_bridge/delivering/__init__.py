@@ -1,1 +1,1 @@
-"""Webhooks out: what happens to refunds, told to the merchant's own HTTPS addresses."""
+"""Webhooks out: sends events about refunds to the merchant's own HTTPS addresses."""

@@ -1,8 +1,8 @@
-"""An address that merchants' webhooks go to: its parameter's text, its secrets, its chosen types.
+"""A merchant's webhook address: its parameter's text, its secrets, the event types it wants.
 
-An address is one SecureString, ``<prefix>/webhooks/<id>``, written by ``refundctl webhooks`` alone.
-What changes while it is in use (failures, closed, disabled) is in the ledger: the function that
-delivers may not write parameters.
+An address is one SecureString, ``<prefix>/webhooks/<id>``; only ``refundctl webhooks`` writes it.
+Its changing state (failures, closed, disabled) is in the ledger, because the function that delivers
+may not write parameters.
 """
 
 import json
@@ -32,7 +32,7 @@ TYPES: Final = (CREATED, UPDATED, FAILED, NEEDS_REVIEW, REPORTED, REPORT_FAILED)
 
 
 class UnreadableAddressError(ValueError):
-    """The parameter holds no address. Its text may hold a secret, so it is not repeated."""
+    """The parameter is no valid address. Its text may contain a secret, so it is not repeated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class SigningSecret:
 
     Attributes:
         text: ``whsec_…``; never logged, never in an error.
-        until_ms: until when it signs, Unix milliseconds; ``None``: until it is replaced.
+        until_ms: until when it is used, Unix milliseconds; ``None``: until it is replaced.
     """
 
     text: str = field(repr=False)
@@ -55,7 +55,7 @@ class WebhookAddress:
     Attributes:
         id: ``we_`` and 16 hexadecimal digits.
         types: the event types that it wants; empty: all.
-        api_version: Stripe's, shown in each event.
+        api_version: the version of Stripe's API that each event shows.
     """
 
     id: str
@@ -78,10 +78,10 @@ class WebhookAddress:
         return valid[0].until_ms if len(valid) > 1 else None
 
     def rotated(self, secret: str, *, now_ms: int, old_until_ms: int) -> "WebhookAddress":
-        """The address with a new secret; the oldest that is valid signs beside it for a while.
+        """The address with a new secret; the oldest valid one is also used for a while.
 
-        At most two secrets are ever valid: of two that are left from a rotation that is not over,
-        the newer one is dropped. The receiver may not know it yet.
+        At most two secrets are ever valid. If two are still valid from an earlier rotation, the
+        newer of them is dropped, because the receiver may not know it yet.
         """
         oldest = self._valid(now_ms)[:1]
         kept = tuple(SigningSecret(one.text, old_until_ms) for one in oldest)
@@ -98,10 +98,10 @@ class WebhookAddress:
 
 
 def parse_address(text: str) -> WebhookAddress:
-    """The address that a parameter holds. Members that this release does not know are ignored.
+    """Read the address from a parameter's text. Unknown members are ignored.
 
     Raises:
-        UnreadableAddressError: it holds none.
+        UnreadableAddressError: the text is no valid address.
     """
     try:
         return _address_of(json.loads(text))
@@ -132,7 +132,7 @@ def _address_of(told: Any) -> WebhookAddress:
 
 
 def address_text(address: WebhookAddress) -> str:
-    """What is stored of an address; holds its secrets."""
+    """The text that is stored for an address; it contains the secrets."""
     return json.dumps(
         {
             "schema_version": SCHEMA_VERSION,
@@ -152,5 +152,5 @@ def _secret(secret: SigningSecret) -> dict[str, Any]:
 
 
 def unknown_types(types: Sequence[str]) -> tuple[str, ...]:
-    """Those that no event here ever has."""
+    """Those of the types that no event of this service has."""
     return tuple(one for one in types if one not in TYPES)

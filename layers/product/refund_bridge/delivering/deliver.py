@@ -1,14 +1,14 @@
-"""One message's work: send an address every line of a refund that it has not been told yet.
+"""Handles one message: sends an address every event of a refund that it has not received yet.
 
 ::
 
-    message ─▶ the address is known, enabled and open ─▶ a place for a connection
-           ─▶ the cursor's lease ─▶ refund and payment, as they are now
-           ─▶ each line in its order: signed, sent, noted as delivered
-           ─▶ not taken: the cursor waits, and so does the message
+    message ─▶ is the address known, enabled and open? ─▶ take a place for a connection
+           ─▶ lease the cursor ─▶ read refund and payment, as they are now
+           ─▶ each history line in order: sign, send, note as delivered
+           ─▶ if the address does not take one: the cursor waits, and so does the message
 
-The message says nothing but ids, so a duplicate or a late one finds nothing to do, and one that is
-sent again (a replay) is like any other. Nothing here writes to a refund or a payment.
+The message has only ids. So a duplicate or late message finds nothing to do, and a replayed one is
+handled like any other. Nothing here writes to a refund or a payment.
 """
 
 from collections.abc import Callable
@@ -33,29 +33,30 @@ from refund_bridge.delivering.tell import NO_PARAMETER, TellAddress, Told
 from refund_bridge.ports.queues import DeadLetters
 from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 
-# Longer than one invocation may work, shorter than the queue's visibility.
+# Longer than one invocation may run, shorter than the queue's visibility timeout.
 LEASE_MS: Final = 90_000
-# A message whose cursor another worker has comes back soon: its news may not have been seen there.
+# If another worker has the cursor, the message comes back soon: that worker may have read the
+# refund before the newest event.
 TAKEN_MS_MAX: Final = 15_000
 SOON_MS: Final = 1_000
 PLACES_MAX: Final = 5
 
 
 def places_of(workers: int) -> int:
-    """How many connections one address may have at once: five, and half of the workers at most."""
+    """How many connections one address may have at once: five, or half of the workers if fewer."""
     return max(1, min(PLACES_MAX, workers // 2))
 
 
 @dataclass(frozen=True, slots=True)
 class PutOff:
-    """The message has to come back after that many milliseconds."""
+    """The message must come back after ``ms`` milliseconds."""
 
     ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverWebhooks:
-    """Delivers to an address what it has not been told of a refund.
+    """Delivers to an address the events of a refund that it has not received yet.
 
     Attributes:
         chance: draws a number from 0 to 1.
@@ -77,9 +78,10 @@ class DeliverWebhooks:
     def __call__(
         self, message: Message, deadline: Deadline, *, age_ms: int, receive: int
     ) -> PutOff | None:
-        """Do what the message asks for; ``None``: it is done, and may go.
+        """Handle the message; ``None``: it is done and may leave the queue.
 
-        ``age_ms`` is since it was sent first, ``receive`` how often it was received, now included.
+        ``age_ms`` is the time since it was first sent; ``receive`` counts its receives, with this
+        one.
 
         Raises:
             KeyUnavailableError: the addresses' parameters cannot be read now.
@@ -99,7 +101,7 @@ class DeliverWebhooks:
         return self._with(slot, message, to, deadline)
 
     def _slot(self, state: AddressState, now_ms: int) -> Slot | None:
-        """A place for a connection; only the first one free is tried: the others come back."""
+        """Take a place for a connection; only the first free one is tried. ``None``: no success."""
         number = state.free_slot(now_ms, places=self.places)
         if number is None:
             return None
@@ -145,7 +147,7 @@ class DeliverWebhooks:
 
     def _disable(self, state: AddressState, cursor: Cursor) -> None:
         reason = "it answered 410 Gone"
-        # First the letter, whose alarm tells a person of it.
+        # The dead letter comes first: its alarm informs a person.
         self.dead_letters.set_aside(
             message_text(cursor.refund_id, state.id, cursor.delivered_sequence + 1),
             {"reason": f"the address is disabled: {reason}"},
@@ -169,7 +171,7 @@ class DeliverWebhooks:
         return self._hold(told.cursor, pause_ms, reason=told.refusal.reason)
 
     def _hold(self, cursor: Cursor, pause_ms: int, *, reason: str | None) -> PutOff:
-        """Let go of the cursor until then; the message comes back at the same time."""
+        """Release the cursor for ``pause_ms``; the message comes back at the same time."""
         now_ms = self.clock.now_ms()
         self.cursors.put_off(
             cursor,
@@ -180,7 +182,7 @@ class DeliverWebhooks:
         return PutOff(pause_ms)
 
     def _leave_to_settling(self, refund_id: str, address_id: str) -> None:
-        """The address is not used: its messages may go, and what it is owed stays owed."""
+        """Finish the message of an address that is not used; what it is owed stays owed."""
         at_ms = self.clock.now_ms() + schedule.UNUSED_STEPS * self.step_ms
         self.cursors.check_again(refund_id, address_id, at_ms=at_ms)
 
@@ -193,7 +195,7 @@ class DeliverWebhooks:
         *,
         age_ms: int,
     ) -> PutOff | None:
-        """The address is closed, or its parameter is gone: wait, and give up what is too old."""
+        """Handle a closed address, or one without a parameter: wait, and give up old events."""
         now_ms = self.clock.now_ms()
         left_ms = max(0, (state.closed_until_ms or now_ms) - now_ms)
         if to is None:
@@ -221,7 +223,7 @@ class DeliverWebhooks:
 
     def _not_taken(self, found: NotNow | None) -> PutOff | None:
         if found is None:
-            return None  # nothing is owed: another message has done it
+            return None  # nothing is owed any more: another message was handled before
         at_most_ms = TAKEN_MS_MAX if found.is_leased else schedule.HIDDEN_MS_MAX
         left_ms = found.until_ms - self.clock.now_ms()
         return PutOff(min(max(left_ms, SOON_MS), at_most_ms))

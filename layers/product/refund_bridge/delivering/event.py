@@ -1,7 +1,7 @@
-"""What a merchant's address is sent: events of Stripe's form, made from a refund's history.
+"""Makes the events that addresses are sent, in Stripe's form, from a refund's history.
 
-The lines that become events are those that the bus is told of (``announcements``); here each gets
-Stripe's word for it. The object shown is the refund as it is now, whatever the line is about.
+The history lines that become events are the same as on the bus (``announcements``); here each gets
+Stripe's event type. The object in the event is the refund as it is now, not as it was at that line.
 
 ::
 
@@ -41,11 +41,11 @@ _NOT_OF_THE_OBJECT: Final = frozenset({"event_id", "sequence"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One line of a refund's history that is told.
+    """One line of a refund's history that becomes an event.
 
     Attributes:
         sequence: the line's number in the history.
-        type: Stripe's word for it, or ours.
+        type: the event's type, in Stripe's words or ours.
         at_ms: when it happened, Unix milliseconds.
         name: the event's name on the bus.
     """
@@ -59,7 +59,7 @@ class Line:
 
 
 def lines_of(refund: Refund, payment: Payment | None, *, after_sequence: int) -> tuple[Line, ...]:
-    """The lines after that one which are told, oldest first."""
+    """The lines after ``after_sequence`` that become events, oldest first."""
     withdrawn = {entry.seq for entry in refund.history if entry.cause == WITHDRAWN}
     told = announcements_of(refund, payment, after_seq=0)
     lines = tuple(
@@ -89,8 +89,8 @@ def _line(told: Announcement, *, is_first: bool, withdrawn: set[int]) -> Line:
 def event_body(line: Line, to: WebhookAddress, *, livemode: bool) -> bytes:
     """The event as it is sent: JSON, in ASCII.
 
-    ``refund_bridge`` is what Stripe's events lack: the line's number, by which a receiver tells
-    older from newer, and the id and name of the same event on the bus.
+    ``refund_bridge`` adds what Stripe's events lack: the line's number, by which a receiver can
+    sort events, and the id and name of the same event on the bus.
     """
     ours = {"event_id": line.event_id, "sequence": line.sequence, "name": line.name}
     event = _event(line.event_id, line.type, line.at_ms, line.refund)
@@ -98,7 +98,7 @@ def event_body(line: Line, to: WebhookAddress, *, livemode: bool) -> bytes:
 
 
 def body_of_test(test_id: str, to: WebhookAddress, *, at_ms: int, livemode: bool) -> bytes:
-    """The event that is sent when somebody asks whether an address works; it is of no refund."""
+    """The event that is sent to test an address; it is about no refund."""
     shown = {"object": address.TEST, "id": test_id}
     return _body(_event(test_id, address.TEST, at_ms, shown), to, livemode=livemode)
 
@@ -117,5 +117,5 @@ def _event(event_id: str, kind: str, at_ms: int, shown: dict[str, Any]) -> dict[
 
 def _body(event: dict[str, Any], to: WebhookAddress, *, livemode: bool) -> bytes:
     told = {**event, "api_version": to.api_version, "livemode": livemode}
-    # In ASCII, so that half a character in a text of a caller cannot make it unsendable.
+    # In ASCII, so that half a surrogate pair in a caller's text cannot make the event unsendable.
     return json.dumps(told, separators=(",", ":")).encode("ascii")

@@ -1,4 +1,4 @@
-"""The messages of the webhooks' queue, and of its dead letters: ids, never a fact."""
+"""The messages of the webhooks' queue and of its dead letters: only ids, never a fact."""
 
 import json
 import re
@@ -17,10 +17,10 @@ class PoisonMessageError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Whom to tell of what.
+    """Which address to tell of which refund.
 
     Attributes:
-        sequence: of a dead letter, the line of the history that it is about.
+        sequence: for a dead letter: the line of the history that it is about.
     """
 
     refund_id: str
@@ -35,10 +35,10 @@ def message_text(refund_id: str, address_id: str, sequence: int | None = None) -
 
 
 def parse_message(text: str) -> Message:
-    """The message that a text holds; members that this release does not know are no obstacle.
+    """Read a message; unknown members are ignored.
 
     Raises:
-        PoisonMessageError: it holds none.
+        PoisonMessageError: the text is no valid message.
     """
     try:
         told = json.loads(text)

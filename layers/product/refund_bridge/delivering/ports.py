@@ -1,5 +1,7 @@
-"""What delivering asks of the world. ``tests/contract/ledger/test_webhook_*.py`` hold both the real
-adapters and those in memory to it."""
+"""The ports of delivering.
+
+``tests/contract/ledger/test_webhook_*.py`` test both the real adapters and those in memory.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,15 +20,17 @@ class Cursor:
 
     Attributes:
         delivered_sequence: the last line that was delivered, was not wanted, or was given up.
-        since_ms: the three days of older lines count from here: when the cursor was begun, or when
-            somebody asked for the lines again.
-        owed_since_ms: since when something is owed without a break; says nothing if nothing is.
-        attempts: how often the next line was sent in vain.
-        next_attempt_ms: before then it is not sent again; 0: at once.
-        last_error: why it was not taken, in our words.
+        since_ms: when the cursor was begun, or when somebody asked for the lines again; the three
+            days for older lines count from here.
+        owed_since_ms: since when something has been owed without a break; meaningless if nothing is
+            owed.
+        attempts: how often sending the next line has failed.
+        next_attempt_ms: the next line is not sent again before then; 0: at once.
+        last_error: why the address did not take it, in our words.
         failed_sequence: the newest line that was given up.
-        owed: raised whenever more comes to be owed; its holder keeps what it was when it took it.
-        lease_id: whose turn it is; empty when it is nobody's.
+        owed: increased whenever more becomes owed; a worker keeps the value from when it took the
+            cursor.
+        lease_id: identifies the worker that has the cursor; empty if none has.
     """
 
     refund_id: str
@@ -45,18 +49,18 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class NotNow:
-    """The cursor waits for its next attempt until then, or is another worker's (``is_leased``)."""
+    """The cursor waits until ``until_ms``, or another worker has it till then (``is_leased``)."""
 
     until_ms: int
     is_leased: bool = False
 
 
 class LeaseLostError(Exception):
-    """Another worker has the cursor by now; nothing was written."""
+    """Another worker has taken the cursor; nothing was written."""
 
 
 class Cursors(Protocol):
-    """Cursors beside the refunds; never changes a refund.
+    """Stores cursors beside the refunds; never changes a refund.
 
     Every method may raise ``LedgerUnavailableError``.
     """
@@ -64,42 +68,42 @@ class Cursors(Protocol):
     def owe(
         self, refund_id: str, address_id: str, *, after_sequence: int, now_ms: int, check_at_ms: int
     ) -> None:
-        """Lines after ``after_sequence`` have to be told; durable on return.
+        """Note that lines after ``after_sequence`` must be told; durable on return.
 
-        A cursor that exists stays where it is. If no message does its work by ``check_at_ms``, it
-        is ``due``.
+        An existing cursor keeps its position. If no message has done the work by ``check_at_ms``,
+        the cursor is ``due``.
         """
 
     def take(
         self, refund_id: str, address_id: str, *, now_ms: int, until_ms: int
     ) -> Cursor | NotNow | None:
-        """The cursor, this worker's alone until ``until_ms``; ``None`` if nothing is owed."""
+        """Take the cursor for this worker until ``until_ms``; ``None`` if nothing is owed."""
 
     def advance(self, cursor: Cursor, *, to_sequence: int) -> Cursor:
-        """All lines up to that one are delivered or not wanted, durably.
+        """Note that all lines up to that one are delivered or not wanted, durably.
 
         Raises:
-            LeaseLostError: it is another's by now.
+            LeaseLostError: another worker has the cursor.
         """
 
     def give_up(self, cursor: Cursor, *, to_sequence: int, reason: str) -> Cursor:
-        """As ``advance``, for a line that was not taken in all its time; raises as that does."""
+        """As ``advance``, for a line that the address did not take in time; raises as that does."""
 
     def put_off(
         self, cursor: Cursor, *, reason: str | None, next_attempt_ms: int, check_at_ms: int
     ) -> None:
-        """Let go of it; it is not taken before then. With a ``reason`` an attempt is counted.
+        """Release the cursor until the next attempt; with a ``reason``, count a failed attempt.
 
-        Changes nothing if it is another's by now.
+        Changes nothing if another worker has the cursor.
         """
 
     def done(self, cursor: Cursor) -> bool:
-        """Let go of it: all is told. ``False`` if more has come to be owed meanwhile."""
+        """Release the cursor: all is told. ``False`` if more has become owed meanwhile."""
 
     def rewind(
         self, refund_id: str, address_id: str, *, after_sequence: int, now_ms: int, check_at_ms: int
     ) -> None:
-        """Lines after that one are to be told, again or for the first time; durable on return."""
+        """Note that lines after that one must be told, even if told before; durable on return."""
 
     def cursor(self, refund_id: str, address_id: str) -> Cursor | None:
         """The cursor as it is now."""
@@ -108,26 +112,28 @@ class Cursors(Protocol):
         """Those of these (refund, address) that exist, as they are now, in any order."""
 
     def due(self, shard: int, *, before_ms: int, limit: int) -> Sequence[tuple[str, str]]:
-        """(refund, address) of one of ``DUE_SHARDS`` shards that should have been done by then.
+        """(refund, address) pairs of one of ``DUE_SHARDS`` shards that were due by then.
 
-        The oldest first. From an index, so eventually consistent.
+        The oldest come first. Read from an index, so eventually consistent.
         """
 
     def rung(self, refund_id: str, address_id: str, *, now_ms: int) -> int | None:
-        """Count that a message is sent again; how often it was before, ``None`` if nothing is due.
+        """Count that a message is sent again; returns how often it was before.
 
-        Nobody else is given it for a minute.
+        ``None`` if nothing is due. No other worker gets it for a minute.
         """
 
     def check_again(self, refund_id: str, address_id: str, *, at_ms: int) -> None:
-        """Let it be due then, if something is owed still."""
+        """Make it due at ``at_ms``, if something is still owed."""
 
     def rest(self, refund_id: str, address_id: str) -> None:
-        """Nothing is owed any more, though not all is told: the address is removed, or was disabled
-        for too long."""
+        """Note that nothing is owed any more, though not all is told.
+
+        The address is removed, or was disabled for too long.
+        """
 
 
-# --- how an address does --------------------------------------------------------------------------
+# --- the state of an address ----------------------------------------------------------------------
 
 
 class Status(StrEnum):
@@ -140,16 +146,16 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressState:
-    """How an address does.
+    """The state of an address.
 
     Attributes:
-        failures: attempts that failed since the last one that was taken.
+        failures: failed attempts since the last event that it took.
         closed_until_ms: no connection is made before then; ``None``: it is open.
         closures: how often in a row it was closed.
-        slots: until when each of the places for a connection is taken, Unix milliseconds.
+        slots: until when each of its places for a connection is taken, Unix milliseconds.
         reason: why it is disabled.
-        delivered: events that it took, ever.
-        failed: attempts that failed, ever.
+        delivered: how many events it has taken in all.
+        failed: how many attempts have failed in all.
     """
 
     id: str
@@ -165,7 +171,7 @@ class AddressState:
     last_error: str | None = None
 
     def is_closed(self, now_ms: int) -> bool:
-        """Whether it is left alone at that time."""
+        """Whether no connection may be made to it at that time."""
         return self.closed_until_ms is not None and self.closed_until_ms > now_ms
 
     def free_slot(self, now_ms: int, *, places: int) -> int | None:
@@ -176,10 +182,10 @@ class AddressState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """A place for one connection to an address, until it is freed or its time is over.
+    """A place for one connection to an address, until it is given back or its time is over.
 
     Attributes:
-        is_probe: whether the address was closed, and this connection shows if it may be opened.
+        is_probe: whether the address was closed, and this connection tests if it works again.
     """
 
     address_id: str
@@ -189,7 +195,7 @@ class Slot:
 
 
 class AddressStates(Protocol):
-    """How the addresses do: one item each. May raise ``LedgerUnavailableError``."""
+    """Stores the states of addresses. Every method may raise ``LedgerUnavailableError``."""
 
     def enabled(self) -> Sequence[str]:
         """The ids of all addresses that are enabled, as it is now, in one small read."""
@@ -198,40 +204,41 @@ class AddressStates(Protocol):
         """The addresses that are not removed."""
 
     def state(self, address_id: str) -> AddressState | None:
-        """How that address does now; ``None`` if it was never added."""
+        """The state of that address now; ``None`` if it was never added."""
 
     def set_status(
         self, address_id: str, status: Status, *, now_ms: int, reason: str | None = None
     ) -> None:
-        """Enable, disable or remove it; durable on return. Enabled, it is open."""
+        """Enable, disable or remove it; durable on return. An enabled address starts open."""
 
     def take_slot(
         self, state: AddressState, number: int, *, now_ms: int, until_ms: int
     ) -> Slot | None:
-        """That place; ``None`` if somebody took it, or the address is closed or not enabled.
+        """Take that place; ``None`` if it is taken, or the address is closed or not enabled.
 
-        Of an address whose closed time is over, one worker gets a place at a time: the probe. The
-        others see it as closed until ``until_ms``.
+        If the closed time of an address is over, one worker at a time gets a place: the probe. The
+        others see the address as closed until ``until_ms``.
         """
 
     def free(
         self, slot: Slot, *, delivered: int, error: str | None, now_ms: int
     ) -> AddressState | None:
-        """Give the place back, and count what came of it: so many events taken, then an error.
+        """Give the place back, and count the result: the events taken, and then an error if any.
 
-        What was taken opens the address. A probe of which nothing came leaves it to the next one.
+        If the address took an event, it is open. A probe that sent nothing lets another worker
+        probe.
         Returns the state after it; ``None`` if the address was never added.
         """
 
     def close(self, state: AddressState, *, until_ms: int) -> bool:
-        """Leave it alone until then, and count the closure; ``False``: another worker did."""
+        """Close it until then, and count the closure; ``False``: another worker did it first."""
 
 
 class AddressBook(Protocol):
-    """The addresses with their secrets."""
+    """Reads the addresses with their secrets."""
 
     def address(self, address_id: str, *, anew: bool = False) -> WebhookAddress | None:
-        """That address, a minute old at most, or read now; ``None`` if no parameter holds it.
+        """That address, from a cache or read ``anew``; ``None`` if it has no parameter.
 
         Raises:
             KeyUnavailableError: they cannot be read now.
@@ -255,7 +262,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """No whole answer in time, or no connection was made. ``reason`` is ours, for logs."""
+    """There was no connection, or no whole answer in time. ``reason`` is our text, for logs."""
 
     reason: str
 
@@ -266,14 +273,14 @@ class Sender(Protocol):
     def post(
         self, url: str, headers: Mapping[str, str], body: bytes, deadline: Deadline
     ) -> Answered | NoAnswer:
-        """POST it once, follow nothing. Never raises for what the network does."""
+        """POST it once, without following redirects. Never raises for network errors."""
 
 
 class Bell(Protocol):
     """The queue of messages: a refund's and an address's id each."""
 
     def ring(self, pairs: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
-        """Send a message for each (refund, address); those that may not have been sent.
+        """Send a message for each (refund, address); returns those that may not have been sent.
 
-        Never raises for what the queue does.
+        Never raises for errors of the queue.
         """

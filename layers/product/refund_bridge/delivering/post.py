@@ -1,4 +1,4 @@
-"""Send one event: checked, signed anew, posted once."""
+"""Sends one event: checks the address, signs anew, posts once."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +10,7 @@ from refund_bridge.delivering.signature import HEADER, signature_of
 from refund_bridge.delivering.where import AddressRefusedError, require_allowed_url
 from refund_bridge.ports.runtime import Clock, Deadline
 
-# In all: the name, TCP, TLS, the request, and the answer to its end.
+# The longest in all: resolving the name, TCP, TLS, the request, and the whole answer.
 POST_MS: Final = 10_000
 USER_AGENT: Final = "RefundBridge-Webhooks/1"
 GONE: Final = 410
@@ -18,11 +18,11 @@ GONE: Final = 410
 
 @dataclass(frozen=True, slots=True)
 class NotTaken:
-    """The address has not taken it.
+    """The address has not taken the event.
 
     Attributes:
         reason: in our words, for logs, the ledger and dead letters.
-        is_gone: it answered 410: nobody wants events there any more.
+        is_gone: the address answered 410: it wants no more events.
     """
 
     reason: str
@@ -34,7 +34,7 @@ class PostEvent:
     """Sends events.
 
     Attributes:
-        local: whether this is a local stage, where 127.0.0.1 may be sent to.
+        local: whether this is a local stage, where 127.0.0.1 is allowed.
     """
 
     sender: Sender
@@ -42,7 +42,7 @@ class PostEvent:
     local: bool
 
     def __call__(self, to: WebhookAddress, body: bytes, deadline: Deadline) -> NotTaken | None:
-        """Send it once; ``None``: it was taken. Never raises for what the network does."""
+        """Send it once; ``None``: it was taken. Never raises for network errors."""
         if len(body) > BODY_BYTES_MAX:
             return NotTaken(f"the event is larger than {BODY_BYTES_MAX // 1024} KB")
         try:

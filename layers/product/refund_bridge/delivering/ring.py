@@ -1,7 +1,7 @@
-"""Who has to be told what: a cursor in the ledger and a message in the queue, for each address.
+"""Starts deliveries: for each address a cursor in the ledger and a message in the queue.
 
-The cursor comes first. A message that then cannot be sent, or is lost, costs time and no event:
-settling sends another (``RingAgain``).
+The cursor is written first. If the message then cannot be sent or is lost, no event is lost, only
+time: settling sends another message (``RingAgain``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from refund_bridge.events.announcements import has_news
 from refund_bridge.ports.ledger import DUE_SHARDS, LedgerUnavailableError
 from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 
-# What one write to the ledger, and sending what a batch tells, may take.
+# The longest that one write to the ledger may take, and sending one message.
 WRITE_MS: Final = 4_000
 RING_MS: Final = 13_000
 AGAIN_PER_SHARD: Final = 25
@@ -37,16 +37,16 @@ class RingForWebhooks:
     step_ms: int
 
     def __call__(self, changes: Sequence[Change], deadline: Deadline) -> frozenset[str]:
-        """Ring for what the changes tell; returns the ids of those that have to be shown again.
+        """Ring for the changes; returns the ids of those that the stream must show again.
 
-        Of all others, what is to be told is durably owed.
+        For all others, what must be told is durably noted as owed.
         """
         news = _news_in(changes)
         missed = self._missed(news, deadline) if news else frozenset()
         return frozenset(change.id for change in changes if change.refund_id in missed)
 
     def _missed(self, news: Mapping[str, int], deadline: Deadline) -> frozenset[str]:
-        """The refunds of which something could not be noted as owed."""
+        """The refunds for which something could not be noted as owed."""
         try:
             addresses = self.states.enabled()
         except LedgerUnavailableError:
@@ -80,13 +80,13 @@ class RingForWebhooks:
 
     def _ring(self, owed: Sequence[tuple[str, str]], deadline: Deadline) -> None:
         for number, pair in enumerate(owed):
-            # A queue that does not answer is not asked for the others.
+            # If the queue does not answer, the other messages are not sent either.
             if deadline.remaining_ms() < RING_MS or self.bell.ring([pair]):
                 self._not_rung(owed[number:], deadline)
                 return
 
     def _not_rung(self, pairs: Sequence[tuple[str, str]], deadline: Deadline) -> None:
-        """Let settling ring for them at once; what cannot be noted is rung for two hours later."""
+        """Make settling ring for them soon; if that cannot be noted, it rings two hours later."""
         self.telemetry.note("webhook_not_rung", messages=len(pairs))
         for pair in pairs:
             if deadline.remaining_ms() < WRITE_MS:
@@ -98,9 +98,9 @@ class RingForWebhooks:
 
 
 def _news_in(changes: Sequence[Change]) -> Mapping[str, int]:
-    """Of each refund with news, the last line of history that was there before them.
+    """For each refund with new events, the last line of its history before them.
 
-    What this release cannot read may be news: whoever delivers it may be able to.
+    A change that this release cannot read counts as news: the delivering function may be newer.
     """
     news: dict[str, int] = {}
     for change in changes:
@@ -111,10 +111,10 @@ def _news_in(changes: Sequence[Change]) -> Mapping[str, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RingAgain:
-    """Sends messages again that were lost, or were never sent.
+    """Sends messages again that were lost or never sent.
 
-    What an address was owed when it was disabled stays owed for three days: somebody may enable it
-    again.
+    What an address is owed when it is disabled stays owed for three days, because somebody may
+    enable it again.
 
     Attributes:
         step_ms: a minute; shorter on local stages.
@@ -128,7 +128,7 @@ class RingAgain:
     step_ms: int
 
     def __call__(self, deadline: Deadline) -> int:
-        """Ring for what is due, for as long as it may; returns how many messages were sent.
+        """Ring for what is due until ``deadline``; returns how many messages were sent.
 
         Raises:
             LedgerUnavailableError: what is due could not be read, or noted.

@@ -1,4 +1,4 @@
-"""Send the lines of one refund to one address, in their order, while the cursor is held."""
+"""Sends the history lines of one refund to one address, in order, while it has the cursor."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from refund_bridge.ports.ledger import Ledger, LedgerUnavailableError
 from refund_bridge.ports.queues import DeadLetters
 from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 
-# Longer than one event may take, so that what became of it can be noted.
+# Longer than one event may take, so that the result can still be noted.
 LINE_MS: Final = 14_000
 NO_PARAMETER: Final = "its parameter, with URL and secret, is missing"
 NEVER_TRIED: Final = "the address was closed or disabled all the time"
@@ -24,7 +24,7 @@ Payments = Callable[[Sequence[PaymentKey]], Mapping[PaymentKey, Payment]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """How far it came.
+    """How far the delivery came.
 
     Attributes:
         delivered: lines that the address took.
@@ -40,7 +40,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TellAddress:
-    """Tells an address what it has not been told of a refund.
+    """Sends an address the events of a refund that it has not received yet.
 
     Attributes:
         payments: the payments of those keys, as far as they exist (``Listing.payments``).
@@ -60,12 +60,12 @@ class TellAddress:
     def __call__(
         self, cursor: Cursor, to: WebhookAddress | None, deadline: Deadline, *, connect: bool
     ) -> Told:
-        """Send line after line, until one is not taken or the time is over.
+        """Send line after line, until the address does not take one or the time is over.
 
-        Without ``connect`` nothing is sent: lines whose time is over are given up all the same.
+        Without ``connect`` nothing is sent, but lines whose time is over are still given up.
 
         Raises:
-            LeaseLostError: another worker has the cursor by now.
+            LeaseLostError: another worker has taken the cursor.
             LedgerUnavailableError: the ledger gave no answer.
             DeadLettersError: a line's time is over, and that could not be noted.
         """
@@ -85,7 +85,7 @@ class TellAddress:
             if refusal is not None:
                 self._not_taken(line, cursor, refusal.reason)
                 return Told(cursor=cursor, delivered=delivered, refusal=refusal, is_all=False)
-            # Noted as seen by the merchant even if the next write is lost: then it is sent twice.
+            # Logged before the write: if that write is lost, the event is sent and logged twice.
             self._delivered(line, cursor)
             delivered += 1
             cursor = self.cursors.advance(cursor, to_sequence=line.sequence)
@@ -99,7 +99,7 @@ class TellAddress:
         try:
             payment = self.payments([key]).get(key)
         except LedgerUnavailableError:
-            payment = None  # the news is the refund
+            payment = None  # the event is about the refund and is sent without the payment
         return lines_of(refund, payment, after_sequence=cursor.delivered_sequence)
 
     def _is_over(self, line: Line, cursor: Cursor) -> bool:
@@ -107,7 +107,7 @@ class TellAddress:
         return self.clock.now_ms() >= until_ms
 
     def _give_up(self, cursor: Cursor, line: Line, reason: str) -> Cursor:
-        # First the letter: if the next write is lost there are two, and not none.
+        # The dead letter comes first: if the next write is lost, there are two letters, not none.
         self.dead_letters.set_aside(
             message_text(cursor.refund_id, cursor.address_id, line.sequence),
             {"reason": reason, "event_type": line.type, "event_id": line.event_id},

@@ -1,4 +1,4 @@
-"""Send a test event to an address, from where the real ones are sent, and say what came of it."""
+"""Sends a test event to an address, from the same function as real events; tells the result."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendTestEvent:
-    """Sends one event that is of no refund. It counts neither as a delivery nor as a failure."""
+    """Sends one event that is about no refund. It counts neither as delivery nor as failure."""
 
     book: AddressBook
     post: PostEvent
@@ -19,12 +19,12 @@ class SendTestEvent:
     livemode: bool
 
     def __call__(self, address_id: str, deadline: Deadline) -> dict[str, str | int | bool | None]:
-        """Whether the address took it, why not, and how long that was, in milliseconds.
+        """Send the event; tells whether it was taken, why not, and the milliseconds it took.
 
         Raises:
             KeyUnavailableError: the addresses' parameters cannot be read now.
         """
-        # Whoever asks may have added it, or changed its secret, a moment ago.
+        # The operator may have added the address, or changed its secret, a moment ago.
         to = self.book.address(address_id, anew=True)
         if to is None:
             return {"taken": False, "reason": "no parameter holds this address", "took_ms": 0}

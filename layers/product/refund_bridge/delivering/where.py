@@ -1,8 +1,8 @@
-"""Where webhooks may go: public HTTPS addresses, never into a private network or this runtime.
+"""Decides where webhooks may go: public HTTPS addresses, no private network, not this runtime.
 
-Two checks, since a name says nothing of what it leads to: the URL when it is stored and again
-before each use, and the IP address at the moment of connecting. What is checked there is the very
-address that is then connected to; the name is not resolved a second time.
+There are two checks, because a name does not tell to which address it leads. The URL is checked
+when it is stored and before each use; the IP address is checked when connecting. The connection is
+then made to exactly the checked address; the name is not resolved a second time.
 """
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -12,27 +12,27 @@ from urllib.parse import SplitResult, urlsplit
 URL_MAX: Final = 2048
 PORT: Final = 443
 
-# All that is given out for global unicast, and so without IPv4 in disguise of the forms
-# ::ffff:0:0/96 (mapped), ::/96 (compatible) and 64:ff9b::/96 (NAT64).
+# The range for global unicast. It excludes IPv4 addresses in the forms ::ffff:0:0/96 (mapped),
+# ::/96 (compatible) and 64:ff9b::/96 (NAT64).
 # https://www.iana.org/assignments/ipv6-unicast-address-assignments
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
-# Of special use all the same, and not known as such to every Python: protocol assignments with
-# Teredo (RFC 2928, RFC 4380), 6to4 (RFC 3056), documents (RFC 9637); RFC 6890, and 6to4's relays.
+# Ranges of special use inside it that not every Python knows: protocol assignments with Teredo
+# (RFC 2928, RFC 4380), 6to4 (RFC 3056), documentation (RFC 9637); IPv4: RFC 6890 and 6to4 relays.
 _SPECIAL_IPV6: Final = tuple(map(IPv6Network, ("2001::/23", "2002::/16", "3fff::/20")))
 _SPECIAL_IPV4: Final = tuple(map(IPv4Network, ("192.0.0.0/24", "192.88.99.0/24")))
 
 
 class AddressRefusedError(ValueError):
-    """Webhooks may not go there; its sentence says why and repeats no part of the URL."""
+    """Webhooks may not go there; the message says why and repeats no part of the URL."""
 
 
 def require_allowed_url(url: str, *, local: bool) -> None:
-    """Refuse a URL that webhooks may not go to, before anything is resolved.
+    """Refuse a URL that webhooks may not go to, before its name is resolved.
 
     ``local``: on a local stage 127.0.0.1 may be used too, by http or https, at any port.
 
     Raises:
-        AddressRefusedError: it may not be used.
+        AddressRefusedError: the URL may not be used.
     """
     parts = _parts_of(url)
     if local and parts.hostname == "127.0.0.1":
@@ -54,7 +54,7 @@ def require_allowed_url(url: str, *, local: bool) -> None:
 def is_allowed_ip(text: str, *, host: str, local: bool) -> bool:
     """Whether a connection may be made to this address, to which ``host`` was resolved.
 
-    ``local`` lets the host 127.0.0.1 itself be used, and no name that merely leads there.
+    ``local`` allows the host 127.0.0.1 itself, but no name that leads there.
     """
     literal = _literal(text)
     if literal is None:
@@ -65,7 +65,7 @@ def is_allowed_ip(text: str, *, host: str, local: bool) -> bool:
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether an address is globally routable, and is not another address in disguise."""
+    """Whether an address is globally routable and is no other form of another address."""
     if isinstance(address, IPv6Address):
         if address.scope_id is not None or address not in _GLOBAL_UNICAST:
             return False
@@ -85,7 +85,7 @@ def _literal(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def _parts_of(url: str) -> SplitResult:
-    """The URL's parts, if it is one that can be written in an HTTP request as it stands."""
+    """The URL's parts; raises if the URL cannot be written in an HTTP request as it is."""
     if len(url) > URL_MAX:
         raise AddressRefusedError(f"the URL is longer than {URL_MAX} characters")
     if not all("!" <= character <= "~" for character in url) or "\\" in url:

@@ -1,1 +1,1 @@
-"""Calls of the API: who may call, how often, and how they are answered."""
+"""Calls of the API: who may call, how often, and how calls are answered."""

@@ -1,7 +1,7 @@
-"""So many events from one address in a while, and then it has to wait.
+"""Limits how many events one IP address may cause in a while; then it must wait.
 
-Pure, in memory, and each worker has its own: it spares work and logs, and guards no secret. A key
-of ours holds 256 bits, which nobody guesses at any pace.
+It is in memory, and each worker has its own. It saves work and logs; it does not protect keys,
+because our keys have 256 random bits and cannot be guessed at any rate.
 """
 
 from collections import OrderedDict, deque
@@ -20,8 +20,8 @@ _TEXT_MAX: Final = 64
 class AddressThrottle:
     """At most ``events_max`` events from one address in any ``window_ms``.
 
-    Of more than ``addresses_max`` addresses the one that was quiet longest is forgotten. An IPv6
-    address counts as its network of 64 bits, since a single caller has all of it.
+    If there are more than ``addresses_max`` addresses, the one that was quiet longest is forgotten.
+    An IPv6 address counts as its 64-bit network, because one caller usually has all of it.
     """
 
     def __init__(
@@ -41,8 +41,8 @@ class AddressThrottle:
     def wait_s(self, address: str) -> int | None:
         """Count one more event from ``address``; ``None`` if it was within the limit.
 
-        Otherwise it is not counted, and the result is after how many whole seconds the next one
-        will be: whoever goes on asking does not wait the longer for it.
+        Otherwise it is not counted, and the result is the whole seconds until the next one may be.
+        So an address that goes on calling does not have to wait longer.
         """
         now_ms = self._clock.monotonic_ms()
         name = _network(address)

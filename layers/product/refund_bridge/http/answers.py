@@ -1,6 +1,6 @@
-"""What a call is answered: which HTTP status says what became of it, and the shape of an error.
+"""Makes the answers to calls: the HTTP status for each result, and the form of errors.
 
-Who speaks as Stripe's SDKs do gets the same errors under those statuses that the SDKs know.
+Callers with Stripe's SDKs get the same errors, with statuses that the SDKs know.
 """
 
 from dataclasses import dataclass, field
@@ -71,11 +71,11 @@ STATUS_OF_ERROR: Final[dict[type[RefundBridgeError], int]] = {
     KeysUnavailableError: 503,
     OutcomeUnknownError: 500,
 }
-# Stripe's SDKs raise their invalid-request error, and show the code, for 400 and 404 only. These
-# would reach their callers as an error of the API, as if Stripe had failed.
+# Stripe's SDKs raise their invalid-request error, and show the code, only for 400 and 404. For the
+# statuses below they would raise an API error, as if Stripe had failed.
 SDK_STATUS: Final = 400
 STATUSES_NOT_FOR_SDKS: Final = frozenset({405, 412, 413, 415, 422})
-# Callers of Stripe look for this code where nothing is left to refund.
+# Callers of Stripe expect this code if nothing is left to refund.
 ALREADY_REFUNDED: Final = "charge_already_refunded"
 _TYPE_OF_STATUS: Final = {
     401: "authentication_error",
@@ -98,7 +98,7 @@ class ApiAnswer:
 
 
 def answer_of(answer: Answer, request_id: str, *, for_sdk: bool = False) -> ApiAnswer:
-    """The contract's answer to ``POST /v1/refunds``, by what the ledger holds."""
+    """The contract's answer to ``POST /v1/refunds``, made from the refund in the ledger."""
     refund = answer.refund
     headers = {"Idempotent-Replayed": "true"} if answer.replayed else {}
     error = _error_of(refund)
@@ -113,7 +113,7 @@ def answer_of(answer: Answer, request_id: str, *, for_sdk: bool = False) -> ApiA
 
 
 def error_answer(error: RefundBridgeError, request_id: str, *, for_sdk: bool = False) -> ApiAnswer:
-    """The contract's error body, status and headers; ``for_sdk``: as Stripe's SDKs take it."""
+    """The contract's error body, status and headers; ``for_sdk``: as Stripe's SDKs expect."""
     status = STATUS_OF_ERROR[type(error)]
     worth_repeating = status == 429 or status >= 500 or isinstance(error, _PASSING)
     headers = {"Stripe-Should-Retry": "true" if worth_repeating else "false"}
@@ -133,7 +133,7 @@ def error_answer(error: RefundBridgeError, request_id: str, *, for_sdk: bool = F
 
 
 def _type_of(error: RefundBridgeError, status: int) -> str:
-    """Stripe's word for the kind of error, by which its SDKs choose what to raise."""
+    """Stripe's error type, by which its SDKs choose the exception to raise."""
     if isinstance(error, _ABOUT_THE_KEY):
         return "idempotency_error"
     return _TYPE_OF_STATUS.get(status, "invalid_request_error")
@@ -147,7 +147,7 @@ def _code_for_sdk(error: RefundBridgeError) -> str:
 
 
 def _error_of(refund: Refund) -> RefundBridgeError | None:
-    """The error that a refund's state is answered with, if it is one."""
+    """The error that answers a call if the refund's state is an error; else ``None``."""
     failure = refund.failure
     if failure is None:
         return None

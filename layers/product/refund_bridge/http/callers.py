@@ -1,7 +1,7 @@
-"""Who calls, and may they do this? Keys are checked here, signatures by the gateway.
+"""Finds out who calls and what they may do. Keys are checked here, signatures by the gateway.
 
-The name that comes out stands on every line of history that the call writes. It has no part in what
-a refund is: another key, or another way of calling, meets the same refund.
+The caller's name is written into every history entry that the call makes. It is not part of a
+refund's identity: a call with another API key, or by another way, finds the same refund.
 """
 
 import re
@@ -19,18 +19,18 @@ PAYOUT: Final = "refunds:payout"
 
 _ASSUMED_ROLE: Final = ":assumed-role/"
 _FEDERATED_USER: Final = ":federated-user/"
-# Whoever changed the address in code that knew Stripe, and not the key.
+# A key of Stripe's: the caller changed Stripe's address to ours in its code, but not the key.
 _STRIPES_KEY: Final = re.compile(r"(sk|rk|pk)_(live|test)_.*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a request brings along about its caller.
+    """What a request says about its caller.
 
     Attributes:
         authorization: the header, as sent.
-        source_ip: the address that the gateway saw, not one that a header claims.
-        user_arn: who signed the request, by the gateway's own check; never from a header.
+        source_ip: the address that the gateway saw, not one from a header.
+        user_arn: who signed the request, as the gateway has checked; never from a header.
     """
 
     authorization: str | None = field(repr=False)
@@ -39,7 +39,7 @@ class Credentials:
 
 
 class Callers(Protocol):
-    """Tells who may come in."""
+    """Decides which callers are let in."""
 
     def admitted(self, credentials: Credentials, *scopes: str) -> str:
         """The caller's name for the history, if it may use all of ``scopes``.
@@ -52,17 +52,17 @@ class Callers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyHolder:
-    """Who a key belongs to, and what it allows."""
+    """The owner of a key, and what the key allows."""
 
     name: str
     scopes: frozenset[str]
 
 
 class ApiKeyRing(Protocol):
-    """All keys that are valid now; several may have the same holder."""
+    """All keys that are valid now; several may have the same owner."""
 
     def holder_of(self, bearer_token: str) -> ApiKeyHolder | None:
-        """The holder of that key, ``None`` if nobody is.
+        """The owner of that key; ``None`` if the key is not valid.
 
         Raises:
             KeysUnavailableError: the keys cannot be read now.
@@ -71,10 +71,9 @@ class ApiKeyRing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class KeyCallers:
-    """``Callers`` who show a key of ours, as a bearer or in Basic (``ApiAuth`` bearer).
+    """``Callers`` who send a key of ours, as a bearer token or by Basic (``ApiAuth`` bearer).
 
-    A valid key always passes. Whoever comes too often without one, or with unknown ones, is told to
-    wait.
+    A valid key always passes. An address that calls too often without a valid key must wait.
     """
 
     keys: ApiKeyRing
@@ -106,7 +105,7 @@ class KeyCallers:
         return f"api_key:{holder.name}"
 
     def _note(self, reason: str, name: str | None = None) -> None:
-        # Without the address, which may be a person's.
+        # The address is not logged: it may be a person's.
         self.telemetry.note("api_key_refused", reason=reason, caller=name)
 
 
@@ -114,9 +113,9 @@ class KeyCallers:
 class SignedCallers:
     """``Callers`` whose signature the gateway has checked (``ApiAuth`` AWS_IAM).
 
-    What they may do is said by policies on ``execute-api``: who was let through to a route may use
-    it. Without the gateway's word nobody comes in, so that a gateway that was set up wrongly opens
-    nothing.
+    Policies on ``execute-api`` say what they may do: a caller that the gateway let through to a
+    route may use it. A request that the gateway has not checked is refused, so a wrongly configured
+    gateway lets nobody in.
     """
 
     telemetry: Telemetry
@@ -124,8 +123,8 @@ class SignedCallers:
     def admitted(self, credentials: Credentials, *scopes: str) -> str:  # noqa: ARG002 - by policies
         """``iam:<arn>``; see ``Callers``.
 
-        The session's name is left out of a role's ARN, and of a federated user's: people sign in
-        under their mail addresses, and the history outlives them.
+        The session's name is left out of the ARN of a role or a federated user: it is often a
+        person's e-mail address, and the history is kept for long.
         """
         arn = credentials.user_arn
         if not arn:
@@ -151,7 +150,7 @@ def _key_shown(authorization: str | None) -> str:
 
 
 def _user_without_password(credentials: str) -> str:
-    """RFC 7617. What comes with a password is not how a key is shown."""
+    """The user name of Basic (RFC 7617); empty if a password comes with it: that is no key."""
     try:
         user, _, password = b64decode(credentials, validate=True).decode().partition(":")
     except ValueError:

@@ -1,7 +1,7 @@
-"""What a caller may ask to read, checked: from a URL's parameters to a query.
+"""Checks what a caller asks to read: from a URL's parameters to a query.
 
-A parameter that is unknown, given twice or empty is refused: were it ignored, its caller would
-believe that it was obeyed.
+A parameter that is unknown, given twice or empty is refused. If it were ignored, the caller would
+believe that it had an effect.
 """
 
 import re
@@ -33,7 +33,7 @@ _LIMIT: Final = re.compile(r"[1-9]\d{0,2}", re.ASCII)
 _SECONDS: Final = re.compile(r"0|[1-9]\d{0,11}", re.ASCII)
 _AMOUNT: Final = re.compile(r"[1-9]\d{0,11}", re.ASCII)
 _LIMIT_FORM: Final = f"must be a whole number from 1 to {LIMIT_MAX}"
-# RFC 3339, section 5.6. More digits of a second than nanoseconds have are nobody's clock.
+# RFC 3339, section 5.6, with at most nine digits of a second (nanoseconds).
 _TIME: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt]([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60)(?:\.(\d{1,9}))?"
     r"(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))",
@@ -45,7 +45,7 @@ _FIRST_DAY: Final = date(1970, 1, 1).toordinal()
 
 
 def parameters_of(event: Mapping[str, Any]) -> Parameters:
-    """The parameters of a request as API Gateway hands it over."""
+    """The parameters of a request, from API Gateway's event."""
     given = event.get("multiValueQueryStringParameters") or {}
     return {name: [value or "" for value in values or ("",)] for name, values in given.items()}
 
@@ -82,7 +82,7 @@ def parse_list(parameters: Parameters) -> ListQuery:
 
 
 def parse_sync(parameters: Parameters) -> bool:
-    """Whether a reader of one refund wants the processor to be asked first.
+    """Whether the caller wants the processor to be asked first (``sync``).
 
     Raises:
         InvalidRequestError: as ``parse_list``.
@@ -104,12 +104,12 @@ def require_no_parameters(parameters: Parameters) -> None:
 
 
 def is_reference(text: str) -> bool:
-    """Whether an object of Stripe could be called that, so that it is worth looking for."""
+    """Whether the text can be the id of a Stripe object, so that it is worth a search."""
     return 1 <= len(text) <= 255 and all("!" <= letter <= "~" for letter in text)
 
 
 def _without_expand(parameters: Parameters, expandable: Collection[str]) -> Parameters:
-    """The others: Stripe's SDKs may ask for members to be expanded that are always null here."""
+    """The parameters without ``expand``, which may only name members that are always null here."""
     asked = {name for name in parameters if (path_of(name) or ("",))[0] == "expand"}
     for name in asked:
         if path_of(name) == ("expand",) or not set(parameters[name]) <= set(expandable):
@@ -119,7 +119,7 @@ def _without_expand(parameters: Parameters, expandable: Collection[str]) -> Para
 
 
 def _given_once(parameters: Parameters, known: Collection[str]) -> dict[str, str]:
-    """The parameters, each known, given once and not empty."""
+    """The parameters; raises if one is unknown, given twice or empty."""
     problems = []
     for name, values in parameters.items():
         if name not in known:
@@ -148,7 +148,7 @@ def _limit(text: Any) -> int:
 def _nanoseconds(text: str) -> int:
     """The time in nanoseconds since 1970, exactly; negative before.
 
-    In integers, because an offset at either end of the calendar leads out of it.
+    Computed with integers, because an offset can lead out of the calendar at its ends.
     """
     parts = _TIME.fullmatch(text)
     if parts is None:
@@ -162,7 +162,7 @@ def _nanoseconds(text: str) -> int:
     if sign is not None:
         offset = int(offset_hours) * 3600 + int(offset_minutes) * 60
         seconds -= offset if sign == "+" else -offset
-    # A leap second ends a day of UTC, and Unix time counts it as the first of the next.
+    # A leap second is the last of a UTC day; Unix time counts it as the first of the next day.
     if second == "60" and seconds % _DAY_S:
         raise ValueError(_TIME_FORM)
     return seconds * 10**9 + int((fraction or "").ljust(9, "0"))

@@ -1,9 +1,9 @@
-"""Puts each function's world together: the only place that builds adapters.
+"""Builds what each function works with (its "world"); the only place that makes adapters.
 
-Nothing but empty meters is built at import, and no secret, network or clock is touched before the
-first call, so that a snapshot of an initialised function holds none of them. What is built is kept
-for the life of the worker: clients and connections are made once.
+At import only empty meters are built. No secret, network or clock is used before the first call, so
+that a snapshot of an initialised function contains none of them. What is built is kept for the life
+of the worker: clients and connections are made once.
 
-A module for each function, so that none imports another one's part: a cold start pays for every
-module (docs/performance.md).
+Each function has a module of its own, so that it does not import what only others need: every
+module makes a cold start slower (docs/performance.md).
 """

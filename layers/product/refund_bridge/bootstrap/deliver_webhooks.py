@@ -28,8 +28,8 @@ from refund_bridge.ports.queues import DeadLetters
 from refund_bridge.ports.runtime import Clock
 
 LOCAL_STAGE = "local"
-# The first pause of a message that could not even be looked at, because the ledger or the
-# parameters gave no answer. It doubles, so that the receives that SQS counts outlast three days.
+# The first pause of a message that could not be handled because the ledger or the parameters gave
+# no answer. It doubles each time, so that the receives that SQS allows last for three days.
 AWAY_SECONDS = 60
 
 
@@ -37,9 +37,9 @@ class DeliverWebhooksSettings(Settings):
     """What ``deliver_webhooks`` reads.
 
     Attributes:
-        webhook_retry_seconds: the first pause before a webhook is sent again, of which all others
-            are multiples.
-        webhook_workers: how many invocations there are at once, at most.
+        webhook_retry_seconds: the first pause before a webhook is sent again; all other pauses are
+            multiples of it.
+        webhook_workers: the most invocations at once.
     """
 
     webhook_queue_url: str

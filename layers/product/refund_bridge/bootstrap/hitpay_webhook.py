@@ -34,7 +34,7 @@ def hitpay_webhook(logger: Logger) -> HitPayWebhookWorld:
     """The world of ``hitpay_webhook``, from its environment.
 
     Raises:
-        ConfigurationError: the environment is wrong, or mixes real and play money.
+        ConfigurationError: the environment is wrong, or mixes live and test mode.
     """
     settings = HitPayWebhookSettings.from_environment()
     path = money_path(settings, logger, Duties(times=times_of(settings), needs_processor=False))

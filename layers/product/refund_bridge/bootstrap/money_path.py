@@ -1,4 +1,4 @@
-"""What every function that moves money stands on."""
+"""Builds what every function needs that works with refunds: ledger, processors, Stripe."""
 
 import os
 import time
@@ -35,17 +35,18 @@ from refund_bridge.refunding.recent_looks import LookOnce
 
 
 class MoneySettings(Settings):
-    """What the functions that ask processors read; what sets these up is read by the registry."""
+    """The settings of functions that use processors; the registry reads the processors' own."""
 
     verify_charge: VerifyCharge
     lease_seconds: Seconds
 
 
 class PayoutSettings(MoneySettings):
-    """What the functions that are asked for refunds read besides.
+    """The further settings of functions that accept requests for refunds.
 
     Attributes:
-        payout_amount_max, payout_day_max: of one, and of one currency on one UTC day; minor units.
+        payout_amount_max: the most of one payout, minor units.
+        payout_day_max: the most of all payouts in one currency on one UTC day, minor units.
     """
 
     unlinked_refunds: UnlinkedRefunds = UnlinkedRefunds.OFF
@@ -55,13 +56,13 @@ class PayoutSettings(MoneySettings):
 
 
 def new_token() -> str:
-    """A token that no other worker has, short since the refund is stored with it."""
+    """A unique token; it is short, because it is stored with the refund."""
     return token_urlsafe(12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoneyPath:
-    """What every function that moves money stands on."""
+    """The use cases, with the ports that functions also use directly."""
 
     use_cases: UseCases
     ledger: DynamoDbLedger
@@ -75,11 +76,11 @@ class Duties:
     """What a function does besides making refunds.
 
     Attributes:
-        times: of reports and of settling, if it makes or does any.
-        credit_notes_by: who issues credit notes, for the history; ``None``: it issues none.
+        times: the times of reports and of settling, if the function does either.
+        credit_notes_by: the actor of credit notes, for the history; ``None``: it issues none.
         threads: how many payments or refunds a run works on at once.
-        needs_processor: whether it is of no use without one. Those that only learn what HitPay does
-            have nothing to do in a stage without it.
+        needs_processor: whether the function refuses to start if no processor is set up. Those that
+            only learn from HitPay just have nothing to do then.
     """
 
     times: Times | None = None
@@ -89,7 +90,7 @@ class Duties:
 
 
 def look_once_of(settings: MoneySettings, path: MoneyPath) -> LookOnce:
-    """What was looked at a moment ago, on the ledger's table."""
+    """The limit for repeated looks, on the ledger's table."""
     return LookOnce(
         looks=DynamoDbLooks(dynamodb_client(), settings.ledger_table),
         clock=path.clock,
@@ -98,7 +99,7 @@ def look_once_of(settings: MoneySettings, path: MoneyPath) -> LookOnce:
 
 
 def payout_rules(settings: PayoutSettings) -> PayoutRules:
-    """What a stage sends to payment methods that are named."""
+    """The stage's rules for unlinked refunds."""
     return PayoutRules(
         unlinked=settings.unlinked_refunds,
         by_events=settings.unlinked_refunds_by_events == "on",
@@ -107,11 +108,11 @@ def payout_rules(settings: PayoutSettings) -> PayoutRules:
 
 
 def money_path(settings: MoneySettings, logger: Logger, duties: Duties) -> MoneyPath:
-    """Ledger, processors, Stripe and the doorbell, and the use cases on them.
+    """Build ledger, processors, Stripe and the doorbell, and the use cases on them.
 
     Raises:
-        ConfigurationError: a processor is set up wrongly, none is, or the settings mix real and
-            play money.
+        ConfigurationError: a processor is set up wrongly, none is set up, or the settings mix live
+            and test mode.
     """
     found = set_up(os.environ, settings.mode)
     if duties.needs_processor and not found:
@@ -160,7 +161,7 @@ def money_path(settings: MoneySettings, logger: Logger, duties: Duties) -> Money
         names=OF_RECORDS,
         verify_charge=settings.verify_charge,
         lease_ms=settings.lease_seconds * 1000,
-        # Who is asked for none has none to reserve.
+        # A function that accepts no requests reserves no payouts.
         payout_day_max=settings.payout_day_max if isinstance(settings, PayoutSettings) else 0,
         actor=duties.credit_notes_by or "",
     )

@@ -13,8 +13,8 @@ from refund_bridge.domain.refund import STRIPE
 from refund_bridge.processors.registry import REGISTRY, build, import_set_up
 from refund_bridge.processors.shared.settings import ProcessorSettings
 
-# While the function starts, and so before a copy of it is taken (``snapshots.py``): none that is
-# not set up, and none of them in the first call.
+# The adapters are imported while the function starts, before its snapshot is taken
+# (``snapshots.py``), so that the first call need not; only those that are set up.
 import_set_up(os.environ)
 
 
@@ -25,15 +25,15 @@ class ProcessorSide:
     by_name: Mapping[str, GuardedProcessor]
 
     def in_doubt(self, name: str) -> bool:
-        """Whether that one failed too often and has not answered since."""
+        """Whether that processor failed too often and has not answered since."""
         return self.by_name[name].in_doubt
 
 
 def keys_of(found: Mapping[str, ProcessorSettings]) -> tuple[str, ...]:
-    """The names of the parameters that hold the keys of these processors.
+    """The names of the parameters with the keys of these processors.
 
-    Stripe's own payments are refunded with the key that Stripe is told with, which is held to the
-    stage's mode and named by whoever builds Stripe's side.
+    Stripe's own payments are refunded with the same key that is used for reports. The caller adds
+    that one, and it is checked against the stage's mode.
     """
     return tuple(REGISTRY[name].secret for name in found if name != STRIPE)
 
@@ -45,7 +45,7 @@ def processor_side(
     calls_to: Callable[[str], ProviderCalls],
     breaker_of: Callable[[str], Breaker],
 ) -> ProcessorSide:
-    """The processors that are set up this way; ``key_of`` is handed the name of a secret."""
+    """Build the processors with these settings; ``key_of`` gets the name of a secret."""
     return ProcessorSide(
         {
             name: GuardedProcessor(

@@ -35,10 +35,10 @@ class RefundApiSettings(SettlingSettings, PayoutSettings):
     """What ``refund_api`` reads.
 
     Attributes:
-        stripe_account_id: the account of Stripe's that this stage serves, ``acct_…``; empty: not
-            said, so a caller that names one is refused.
-        api_auth: who finds out who calls: this function by a bearer key, or the gateway by a
-            signature. The second word is SAM's own.
+        stripe_account_id: the Stripe account that this stage serves, ``acct_…``; empty: none is
+            configured, so a caller that names one is refused.
+        api_auth: how callers are identified: by this function with a bearer key, or by the gateway
+            with a signature (SAM's word for that).
     """
 
     api_auth: Literal["bearer", "AWS_IAM"]
@@ -67,7 +67,7 @@ def refund_api(logger: Logger) -> RefundApi:
     """The world of ``refund_api``, from its environment.
 
     Raises:
-        ConfigurationError: the environment is wrong, or mixes real and play money.
+        ConfigurationError: the environment is wrong, or mixes live and test mode.
     """
     settings = RefundApiSettings.from_environment()
     path = money_path(settings, logger, Duties(times=times_of(settings)))

@@ -29,8 +29,8 @@ class RefundRequestedSettings(PayoutSettings):
     """What ``refund_requested`` reads.
 
     Attributes:
-        request_max_receives: the queue's own; after so many receives a request is set aside.
-        refund_request_sources: who may ask, separated by commas.
+        request_max_receives: the queue's limit; after so many receives a request is set aside.
+        refund_request_sources: the event sources that may ask, separated by commas.
     """
 
     event_bus: Annotated[str, Field(min_length=1)]
@@ -60,7 +60,7 @@ def refund_requested(logger: Logger) -> RefundRequestedWorld:
     """The world of ``refund_requested``, from its environment.
 
     Raises:
-        ConfigurationError: the environment is wrong, or mixes real and play money.
+        ConfigurationError: the environment is wrong, or mixes live and test mode.
     """
     settings = RefundRequestedSettings.from_environment()
     path = money_path(settings, logger, Duties())

@@ -24,10 +24,11 @@ class ReportRefundSettings(MoneySettings):
 
     Attributes:
         credit_notes: as in ``SettleRefundsSettings``.
-        settle_seconds: the settle interval, of which the pauses of what is put off are multiples.
+        settle_seconds: the settle interval; the pauses of reports that are put off are multiples of
+            it.
         external_report_delay_seconds: as in ``SettlingSettings``.
-        others_report: what the merchant says of those who refund elsewhere: that they report under
-            the processor's refund id (``by_processor_id``), or anyhow.
+        others_report: how others report their external refunds to Stripe: always under the
+            processor's refund id (``by_processor_id``), or in any way (``anyhow``).
     """
 
     report_max_receives: Annotated[int, Field(ge=1, le=1000)]

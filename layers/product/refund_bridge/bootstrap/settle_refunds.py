@@ -53,7 +53,7 @@ def settle_refunds(logger: Logger) -> SettleRefundsWorld:
     """The world of ``settle_refunds``, from its environment.
 
     Raises:
-        ConfigurationError: the environment is wrong, or mixes real and play money.
+        ConfigurationError: the environment is wrong, or mixes live and test mode.
     """
     settings = SettleRefundsSettings.from_environment()
     path = money_path(

@@ -1,4 +1,4 @@
-"""What the functions that settle refunds are set up with."""
+"""The settings of the functions that settle refunds."""
 
 from typing import Annotated
 
@@ -10,9 +10,9 @@ from refund_bridge.bootstrap.use_cases import Times
 from refund_bridge.config import Seconds
 from refund_bridge.settling.settling import AfterHold, SettleSettings
 
-# Longer than settling one refund can take, shorter than anybody would wait for it.
+# Longer than settling one refund can take; if a run dies, its refund is due again after this.
 SETTLE_TAKE_MS = 90_000
-# An hour is long for whoever just refunded in a dashboard, and no refund should wait longer.
+# An hour is enough for somebody who refunded in a dashboard; no report should wait longer.
 ReportDelay = Annotated[int, Field(ge=0, le=3_600)]
 
 
@@ -20,10 +20,11 @@ class SettlingSettings(MoneySettings):
     """What the functions that settle refunds read.
 
     Attributes:
-        external_report_delay_seconds: how long whoever made a refund elsewhere may be about to
-            report it to Stripe themselves.
+        external_report_delay_seconds: the grace: how long others may take to report an external
+            refund to Stripe themselves.
         settle_seconds: the settle interval; every backoff is a multiple of it.
-        hold_seconds: how long after it was sent an instruction may still arrive.
+        hold_seconds: the late-arrival window: how long after it was sent an instruction may still
+            be executed.
     """
 
     settle_seconds: Seconds
@@ -35,7 +36,7 @@ class SettlingSettings(MoneySettings):
 
 
 def times_of(settings: SettlingSettings) -> Times:
-    """The times of reports and of settling, as the stage is set up."""
+    """The times of reports and of settling, from the stage's settings."""
     step_ms, grace_ms = (
         settings.settle_seconds * 1000,
         settings.external_report_delay_seconds * 1000,

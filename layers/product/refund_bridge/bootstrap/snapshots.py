@@ -1,8 +1,8 @@
-"""SnapStart: Lambda keeps a copy of a started function and wakes it, many times, for cold starts.
+"""SnapStart: Lambda keeps a snapshot of a started function and restores it for cold starts.
 
-Before the copy is taken, what the first call would import is imported, so that every copy has it.
-After a copy was woken, it forgets what must be its own or fresh: clients, connections, credentials,
-secrets and the state of the generator of random numbers, which all its siblings share.
+Before the snapshot is taken, everything that the first call would import is imported. After a
+restore, the function forgets what must not be shared with other copies or must be fresh: clients,
+connections, credentials, secrets and the state of the random number generator.
 https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
 """
 
@@ -16,12 +16,12 @@ from refund_bridge.config import Settings
 
 
 def keep_ready(settings: type[Settings], forget_world: Callable[[], None]) -> None:
-    """Register this for a function: the form of its settings, and what makes it forget its world.
+    """Register these hooks for a function: its settings' class, and how it forgets its world.
 
-    Nothing happens where Lambda's runtime has no snapshots: Python 3.11, and the local cloud.
+    Does nothing if the runtime has no snapshots: Python 3.11, and the local cloud.
     """
     try:
-        # A part of Lambda's runtime, as which it is nobody's requirement.
+        # It is part of Lambda's runtime, so it is in no requirements file.
         import snapshot_restore_py as snapshots  # type: ignore[import-not-found]  # noqa: PLC0415
     except ImportError:
         return
@@ -30,7 +30,7 @@ def keep_ready(settings: type[Settings], forget_world: Callable[[], None]) -> No
 
 
 def _prime(settings: type[Settings]) -> None:
-    """Asks nobody, reads no clock and no variable of the function's own."""
+    """Import ahead; sends nothing, reads no clock and none of the function's own variables."""
     aws_clients.prime()
     stripe_calls.prime()
     tls_context()

@@ -1,4 +1,4 @@
-"""Stripe, as every function that asks it does."""
+"""Builds Stripe's ports, the same for every function."""
 
 from dataclasses import dataclass
 

@@ -32,7 +32,7 @@ def sweep_charges(logger: Logger) -> SweepChargesWorld:
     """The world of ``sweep_charges``, from its environment.
 
     Raises:
-        ConfigurationError: the environment is wrong, or mixes real and play money.
+        ConfigurationError: the environment is wrong, or mixes live and test mode.
     """
     settings = SweepChargesSettings.from_environment()
     path = money_path(

@@ -1,4 +1,4 @@
-"""What every function's world writes to: its log, its metrics, and what is seen of its calls."""
+"""Builds what every function writes to: its log, its metrics, and measures of provider calls."""
 
 from aws_lambda_powertools import Logger
 
@@ -9,8 +9,8 @@ from refund_bridge.adapters.telemetry.metric_telemetry import metered as metered
 from refund_bridge.adapters.telemetry.xray import XRay
 from refund_bridge.ports.runtime import Clock, Telemetry
 
-# What this worker's invocation counts, until it ends. Each of its functions is called once at a
-# time, and all telemetry feeds these.
+# What this worker's current invocation has counted. A worker handles one invocation at a time, and
+# all telemetry feeds these meters.
 meters = Meters()
 metered = metered_by(meters)
 
@@ -21,5 +21,5 @@ def telemetry_of(logger: Logger) -> Telemetry:
 
 
 def calls_to(provider: str, clock: Clock, telemetry: Telemetry, *, tracing: bool) -> ProviderCalls:
-    """What times and counts the calls to a provider, and draws them into X-Ray's traces."""
+    """The object that measures the calls to a provider and adds them to X-Ray's traces."""
     return ProviderCalls(provider, clock, telemetry, XRay(clock) if tracing else None)

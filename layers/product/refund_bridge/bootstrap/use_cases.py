@@ -1,7 +1,7 @@
-"""Every use case, wired on one set of ports.
+"""Wires every use case on one set of ports.
 
-The functions wire them on AWS, the tests on fakes, the simulation on ports where everything fails:
-what is tested and simulated is wired as what is deployed. Nothing here knows an adapter.
+The functions use it with AWS, the tests with fakes, the simulation with ports that fail in every
+way: so what is tested and simulated is wired like what is deployed. Nothing here knows an adapter.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,19 +38,18 @@ from refund_bridge.settling.settling import SettleSettings
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """The world, as the use cases see it.
+    """All ports that the use cases need.
 
     Attributes:
-        refunds: the refunds of those ids, as they are now.
-        every_refund: all refunds of the payment, as they are now; the newest may be missing.
-        payments: the payments of those keys that the ledger has.
-        accounts: what each processor's instructions are sent to, and under which form of key, by
-            name.
-        credit_notes: issues credit notes; ``None``: nobody asked for any.
-        together: does several things at once, as many as a call of the API may.
+        refunds: reads the refunds of those ids.
+        every_refund: reads all refunds of the payment; the newest may be missing.
+        payments: reads the payments of those keys from the ledger.
+        accounts: as in ``Reservation``.
+        credit_notes: issues credit notes; ``None``: credit notes are off.
+        together: runs calls at once, as many as a call of the API may.
         together_in_runs: the same for settling and the sweep.
         in_doubt: whether the processor of that name failed a moment ago.
-        new_token: a token that no other call has.
+        new_token: makes a unique token for a call.
     """
 
     ledger: Ledger
@@ -73,14 +72,13 @@ class Ports:
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What a stage is set up for, as far as every function needs it.
+    """The stage's settings that every function needs.
 
     Attributes:
         names: the processors to which a Payment Record may lead.
         lease_ms: how long only the call that sends a refund may store its result.
-        payout_day_max: the most of all payouts of one currency on one UTC day, minor units; 0 where
-            nobody asks for any.
-        actor: who writes credit notes, for the history.
+        payout_day_max: as in ``Reservation``.
+        actor: the function that issues credit notes, for the history.
     """
 
     stage: str
@@ -94,12 +92,12 @@ class Rules:
 
 @dataclass(frozen=True, kw_only=True)
 class Times:
-    """When reports are made and settling looks again, milliseconds.
+    """The times of reports and of settling, in milliseconds.
 
     Attributes:
-        report_lease_ms: for how long one worker has all reports of a payment to itself.
+        report_lease_ms: for how long only one worker may report refunds of a payment.
         step_ms, grace_ms: as in ``SettleSettings``.
-        settling: all that settling needs; ``None`` in a function that does not settle.
+        settling: the times of settling; ``None`` in a function that does not settle.
     """
 
     report_lease_ms: int
@@ -110,12 +108,12 @@ class Times:
 
 
 class NotWiredError(RuntimeError):
-    """A function asks for a use case whose times it was not given."""
+    """A function uses a use case for which it was given no times."""
 
 
 @dataclass(frozen=True)
 class UseCases:
-    """Each is made when it is first asked for, and once."""
+    """The use cases; each is made once, when it is first used."""
 
     ports: Ports
     rules: Rules
@@ -123,7 +121,7 @@ class UseCases:
 
     @cached_property
     def locator(self) -> PaymentLocator:
-        """Finds the payment that a request means."""
+        """Finds the payment that a request names."""
         ports, rules = self.ports, self.rules
         return PaymentLocator(
             ledger=ports.ledger,
@@ -138,7 +136,7 @@ class UseCases:
 
     @cached_property
     def recorder(self) -> Recorder:
-        """Writes what became of a refund."""
+        """Writes refunds together with their payments."""
         ports = self.ports
         return Recorder(
             ledger=ports.ledger,
@@ -149,7 +147,7 @@ class UseCases:
 
     @cached_property
     def follow(self) -> FollowRefund:
-        """Takes in what a processor shows anew of a refund that is known."""
+        """Updates known refunds with what their processor shows now."""
         ports = self.ports
         return FollowRefund(
             ledger=ports.ledger,
@@ -162,12 +160,12 @@ class UseCases:
 
     @cached_property
     def links(self) -> PaymentLinks:
-        """Finds which payment has a record."""
+        """Handles a Payment Record that the ledger has linked to another payment."""
         return PaymentLinks(ledger=self.ports.ledger, telemetry=self.ports.telemetry)
 
     @cached_property
     def learn(self) -> LearnFromCharge:
-        """Learns what a processor shows of a payment."""
+        """Updates the ledger from a charge that was just read."""
         ports = self.ports
         return LearnFromCharge(
             ledger=ports.ledger,
@@ -184,7 +182,7 @@ class UseCases:
 
     @cached_property
     def execute(self) -> ExecuteRefund:
-        """Makes a refund happen once."""
+        """Makes a refund once."""
         ports, rules = self.ports, self.rules
         return ExecuteRefund(
             ledger=ports.ledger,
@@ -223,7 +221,7 @@ class UseCases:
 
     @cached_property
     def look_at_sums(self) -> LookAtSums:
-        """Compares what the three show."""
+        """Compares the sums of the three, and acts on what they show."""
         ports, times = self.ports, self._times
         return LookAtSums(
             ledger=ports.ledger,
@@ -236,7 +234,7 @@ class UseCases:
 
     @cached_property
     def issue_credit_note(self) -> IssueCreditNote | None:
-        """Issues an invoice's credit note, if anybody asked for them."""
+        """Issues an invoice's credit note; ``None`` if credit notes are off."""
         ports = self.ports
         if ports.credit_notes is None:
             return None
@@ -267,7 +265,7 @@ class UseCases:
 
     @cached_property
     def settle(self) -> SettleRefund:
-        """Moves on one refund that is due."""
+        """Settles one refund that is due."""
         ports, settings = self.ports, self._times.settling
         if settings is None:
             raise NotWiredError("this function does not settle")
@@ -289,7 +287,7 @@ class UseCases:
 
     @cached_property
     def settle_run(self) -> SettleRun:
-        """Moves on all that is due."""
+        """Settles all refunds that are due."""
         ports = self.ports
         return SettleRun(
             ledger=ports.ledger,
@@ -303,7 +301,7 @@ class UseCases:
 
     @cached_property
     def observe(self) -> ObservePayment:
-        """Takes in what happened to a payment at its processor."""
+        """Updates the ledger's payment with what its charge shows now."""
         ports = self.ports
         return ObservePayment(
             ledger=ports.ledger,
@@ -319,7 +317,7 @@ class UseCases:
 
     @cached_property
     def sweep(self) -> SweepPayments:
-        """Observes every payment that a processor lists."""
+        """Observes every listed payment that differs from the ledger."""
         ports = self.ports
         return SweepPayments(
             processors=ports.processors,
@@ -333,7 +331,7 @@ class UseCases:
 
     @cached_property
     def read_refund(self) -> ReadRefund:
-        """Shows a refund as the ledger has it, after one look if somebody asks for that."""
+        """Reads a refund from the ledger, if asked to after one check at the processor."""
         return ReadRefund(ledger=self.ports.ledger, settle=self.settle)
 
     @property

@@ -1,1 +1,1 @@
-"""Answers that cost no call to a provider, or few."""
+"""Reads for callers: lists, one refund, one payment; with no or few provider calls."""

@@ -1,9 +1,9 @@
 """Lists refunds, newest first, a page at a time.
 
-An index says which refunds there may be, and each is then read from the ledger itself: a page holds
-refunds as they are now, and none whose status has become another since. Refunds of one payment,
-PaymentIntent or Invoice stand together in the index; a list of all, or of one status, is put
-together from months, and so spans at most ``SPAN_MS``.
+An index says which refunds there may be, and each is then read from the ledger itself. So a page
+has refunds as they are now, and none whose status has changed since. The index keeps refunds of one
+payment, PaymentIntent or Invoice together. A list of all refunds, or of one status, is put together
+from months, so it spans at most ``SPAN_MS``.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -36,15 +36,15 @@ LIMIT_DEFAULT: Final = 10
 SPAN_DAYS: Final = 366
 DAY_MS: Final = 86_400_000
 SPAN_MS: Final = SPAN_DAYS * DAY_MS
-# What no index knows is looked for in so much at most.
+# The limits of a list by a property that no index has.
 PICKED_SPAN_DAYS: Final = 31
 PICKED_READS_MAX: Final = 50
-# A refund that others made is dated by the processor's clock, which may be ahead of ours.
+# An external refund is dated by the processor's clock, which may be ahead of ours.
 AHEAD_MS: Final = DAY_MS
-# The largest page, and the one refund more that tells whether another page follows.
+# The largest page, and one refund more, which tells whether another page follows.
 PLACES_PER_QUERY: Final = LIMIT_MAX + 1
-# Each reads at most 101 refunds. A second is needed only where the index shows refunds whose status
-# has changed since.
+# The most reads; each reads at most 101 refunds. A second one is needed only if the index shows
+# refunds whose status has changed since.
 READS_MAX: Final = 10
 
 
@@ -52,13 +52,12 @@ READS_MAX: Final = 10
 class ListQuery:
     """What a caller wants to see; at most one of the first four is set.
 
-    ``payment_intent`` and ``invoice`` stand for the payment that they were found to lead to, with
-    all of its refunds.
+    ``payment_intent`` and ``invoice`` mean the payment to which they led, with all of its refunds.
 
     Attributes:
-        charge: of a payment that Stripe itself took.
-        statuses: as they stand now; empty: all.
-        amount: minor units; like the three after it, only what is exactly so.
+        charge: the charge of a payment that Stripe itself took.
+        statuses: the current statuses to show; empty: all.
+        amount: minor units; this and the next three must be equal to the refund's.
         created_after_ms: Unix milliseconds, excluded.
         created_before_ms: Unix milliseconds, excluded.
         starting_after: id of the refund after which the page begins: the last of the page before.
@@ -88,12 +87,12 @@ class ListQuery:
 
     @property
     def is_picked_out(self) -> bool:
-        """Whether it asks for what no index knows, so that refunds are read to be left out."""
+        """Whether it filters by a property that no index has, so refunds are read to filter."""
         picked = (self.amount, self.currency, self.processor, self.reason)
         return picked != (None, None, None, None)
 
     def selects(self, refund: Refund) -> bool:
-        """Whether the refund, as it is now, is asked for; its payment is not compared."""
+        """Whether the filters accept the refund as it is now; its payment is not compared."""
         return (
             (not self.statuses or refund.public_status in self.statuses)
             and self.amount in (None, refund.amount)
@@ -108,9 +107,9 @@ class Page:
     """Refunds as they are now, newest first, with their payments.
 
     Attributes:
-        has_more: whether at least one refund follows the last; or, of a page that ends at a cursor,
-            goes before the first.
-        ends_at_cursor: whether it was asked for by the refund that comes after it.
+        has_more: whether at least one refund follows the last; for a page that ends at a cursor,
+            whether one comes before the first.
+        ends_at_cursor: whether the caller named the refund that comes after the page.
     """
 
     refunds: Sequence[Refund]
@@ -132,23 +131,23 @@ _ALL: Final = _Window(FIRST_PLACE, LAST_PLACE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListRefunds:
-    """Lists refunds; nothing is written and nobody but the ledger is asked."""
+    """Lists refunds; writes nothing and reads only the ledger."""
 
     ledger: Ledger
     listing: Listing
     clock: Clock
 
     def __call__(self, query: ListQuery) -> Page:
-        """The page that is asked for.
+        """Read the page that the query asks for.
 
         A page of one payment takes at most 6 round trips, one of a PaymentIntent or Invoice two
-        more; any other one takes one more for each month and status that it looks into (at most 14
-        months), and 20 more only where the status of a thousand refunds is changing at this moment.
-        What no index knows is picked out of at most ``PICKED_READS_MAX`` times 100 refunds.
+        more; any other one takes one more for each month and status that it reads (at most 14
+        months), and 20 more only if the status of a thousand refunds is changing at this moment. A
+        filter that no index has is applied to at most ``PICKED_READS_MAX`` times 100 refunds.
 
         Raises:
             InvalidRequestError: the cursor names no refund of this list, the span is too wide, or
-                it holds more refunds than are looked through.
+                it has more refunds than may be searched.
             LedgerUnavailableError: the ledger could not be read, or its index is far behind.
         """
         window = self._window(query)
@@ -172,7 +171,7 @@ class ListRefunds:
     def _payments_named(self, query: ListQuery) -> Collection[PaymentKey] | None:
         """The payments that the query's reference leads to, as far as the ledger knows.
 
-        ``None``: it has no reference. The link stands in every refund that was asked for by it.
+        ``None``: it has no reference. Every refund that was asked for by a reference stores it.
         """
         if query.payment_record is not None:
             key = self.ledger.payment_of_record(query.payment_record)
@@ -216,7 +215,7 @@ class ListRefunds:
     def _cursor(
         self, keys: Collection[PaymentKey] | None, parameter: str, refund_id: str
     ) -> Position:
-        """Where the refund stands that the page begins after, or ends before.
+        """The place of the refund after which the page begins, or before which it ends.
 
         Its status is not compared: it may have changed since the page before.
         """
@@ -256,7 +255,7 @@ class ListRefunds:
     def _newest_first(
         self, selections: Sequence[Sequence[Selection]], window: _Window
     ) -> Iterator[Position]:
-        """Where all refunds of these selections stand, one group after the other."""
+        """The places of all refunds of these selections, newest first, group by group."""
         for group in selections:
             yield from merge(*(self._newest_of(one, window) for one in group), reverse=True)
 
@@ -274,7 +273,7 @@ class ListRefunds:
     def _oldest_first(
         self, selections: Sequence[Sequence[Selection]], window: _Window
     ) -> Iterator[Position]:
-        """The same from the other end."""
+        """As ``_newest_first``, oldest first."""
         for group in reversed(selections):
             yield from merge(*(self._oldest_of(one, window) for one in group))
 
@@ -297,7 +296,7 @@ class ListRefunds:
 def _selections(
     query: ListQuery, keys: Collection[PaymentKey] | None, window: _Window
 ) -> Sequence[Sequence[Selection]]:
-    """What the list is put together from, newest first; what stands in one group is merged."""
+    """The selections that make up the list, newest first; those of one group are merged."""
     if keys is not None:
         return [[OfPayment(key) for key in keys]]
     statuses = query.statuses or (None,)

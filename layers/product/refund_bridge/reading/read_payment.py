@@ -1,11 +1,11 @@
-"""Reads one payment: what was captured, what went back, what may still be refunded.
+"""Reads one payment: what was captured, what was refunded, what is still refundable.
 
 It is named by its Payment Record, by its PaymentIntent or, if Stripe took it, by its charge.
 
-A payment that the ledger knows is answered from the ledger alone. Any other is looked at, at Stripe
-and at the processor, as it would be for its first refund, and no payment is written: what others
-have refunded counts in its sums, but becomes refunds with ids only when the ledger meets the
-payment. Whoever asks again a moment later is told the same (``recent_looks``).
+A payment that the ledger knows is read from the ledger alone. Any other is read at Stripe and at
+the processor, as before its first refund, but nothing is written: external refunds count in its
+sums, and are imported only when the payment gets into the ledger. If somebody asks again a moment
+later, the answer is the same (``recent_looks``).
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from refund_bridge.refunding.locate_payment import PaymentLocator, VerifyCharge
 from refund_bridge.refunding.recent_looks import Looked, LookOnce, first_sight
 from refund_bridge.refunding.reserve import require_link
 
-# How the ids of Stripe's charges begin; the second are of payments other than by card.
+# The prefixes of Stripe's charge ids; the second is for payments other than by card.
 _CHARGES: Final = ("ch_", "py_")
 _INTENTS: Final = "pi_"
 
@@ -38,7 +38,7 @@ class PaymentRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadPayment:
-    """Reads payments by what Stripe calls them."""
+    """Reads payments by their ids at Stripe."""
 
     ledger: Ledger
     list_refunds: ListRefunds
@@ -50,7 +50,7 @@ class ReadPayment:
         """The payment of a ``pr_…``, ``pi_…`` or ``ch_…``. ``deadline`` bounds all provider calls.
 
         Raises:
-            RefundBridgeError: the contract's errors, where Stripe and the processor are asked.
+            RefundBridgeError: the contract's errors, if Stripe and the processor are asked.
             LedgerUnavailableError: the ledger could not be read.
         """
         if named.startswith(_INTENTS):
@@ -69,7 +69,7 @@ class ReadPayment:
             return self._first_sight(ReferenceType.PAYMENT_RECORD, payment_record, deadline)
         payment = self.ledger.payment(key)
         if payment is None:
-            # Both were written in one transaction, so this is no answer.
+            # Claim and payment were written in one transaction, so this read is inconsistent.
             raise LedgerUnavailableError(f"the ledger does not show {payment_record} whole")
         return PaymentRead(payment, self.list_refunds.newest_of(key))
 
@@ -84,12 +84,12 @@ class ReadPayment:
         seen = looked.payment
         stored = self.ledger.payment(seen.key)
         if stored is not None and stored.revision > seen.revision:
-            seen = stored  # it was refunded since it was looked at
-        # Refunds are there if the charge is known, and this record has not been linked to it.
+            seen = stored  # it was refunded after it was read
+        # There are refunds if the ledger knows the charge, but not its link to this record.
         return PaymentRead(seen, self.list_refunds.newest_of(seen.key))
 
     def _look(self, kind: ReferenceType, named: str, deadline: Deadline) -> Payment:
-        # Whatever is read before refunds are sent: this is for the sake of what the charge shows.
+        # The charge is always read, whatever the setting: what it shows is what is needed here.
         reference, always = PaymentReference(kind=kind, id=named), VerifyCharge.ALWAYS
         located = self.locator.locate(reference, None, deadline, verify=always)
         learnt = self.learn.look(located.seen)

@@ -1,4 +1,4 @@
-"""Reads one refund from the ledger, if asked to, after the processor was asked about it."""
+"""Reads one refund from the ledger, if the caller wants after a check at the processor."""
 
 from dataclasses import dataclass
 
@@ -20,14 +20,14 @@ class ReadRefund:
     def __call__(
         self, refund_id: str, *, sync_until: Deadline | None = None
     ) -> tuple[Refund, Payment | None]:
-        """The refund as the ledger holds it now, and its payment.
+        """The refund as the ledger has it now, and its payment.
 
-        With ``sync_until`` the processor is first asked about a refund that is not final; that
-        deadline bounds the asking. Trouble there is no error: the ledger's answer stands.
+        With ``sync_until`` a refund that is not final is first checked at the processor, until that
+        deadline. If the check fails, that is no error: the ledger's refund is returned.
 
         Raises:
             RefundNotFoundError: there is no refund of this id.
-            LedgerUnavailableError: the ledger could not be read, or not be written on the way.
+            LedgerUnavailableError: the ledger could not be read, or not be written for the check.
         """
         refund = self.ledger.refund(refund_id)
         if refund is not None and sync_until is not None:

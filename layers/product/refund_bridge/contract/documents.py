@@ -1,4 +1,4 @@
-"""What a body says, in JSON or as a form, before anybody asks whether it is a refund."""
+"""Parses a body, JSON or a form, before it is checked as a request."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -9,12 +9,12 @@ from refund_bridge.domain.errors import InvalidRequestError, UnsupportedMediaTyp
 
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
-# Bodies are in UTF-8 whatever is said; to say so is allowed, in either of HTTP's spellings.
+# Bodies are always UTF-8; a caller may say so, in either of HTTP's spellings.
 _CHARSETS: Final = ("", "charset=utf-8", 'charset="utf-8"')
 
 
 def parse_document(text: str, content_type: str | None) -> object:
-    """What the text says, by the form that it is declared to have.
+    """Parse the text as its content type says.
 
     Raises:
         UnsupportedMediaTypeError: it is declared as neither JSON nor a form, or not as UTF-8.
@@ -33,10 +33,10 @@ def media_type_of(content_type: str | None) -> str:
 
 
 def parse_json(text: str) -> object:
-    """What the text says, if it says it unmistakably in JSON: no member is given twice.
+    """Parse the text as JSON; a member that is given twice is refused.
 
     Raises:
-        InvalidRequestError: it does not; ``details.fields`` says where.
+        InvalidRequestError: it is no such JSON; ``details.fields`` says where.
     """
     try:
         data: object = json.loads(

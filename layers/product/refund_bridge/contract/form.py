@@ -1,7 +1,7 @@
-"""A form as the JSON document that it stands for, in Stripe's nesting (``metadata[order]=1007``).
+"""Converts a form to the JSON document that it means, in Stripe's nesting (``metadata[order]=1``).
 
-Stripe's SDKs send ``application/x-www-form-urlencoded``. What comes out of here is checked by the
-same model as JSON, so that both are one request; nothing is guessed here either.
+Stripe's SDKs send ``application/x-www-form-urlencoded``. The resulting document is checked by the
+same model as JSON, so that both mean the same request. Nothing is guessed here either.
 """
 
 import re
@@ -24,13 +24,13 @@ _Path = tuple[str, ...]
 
 
 def parse_form(text: str) -> dict[str, Any]:
-    """The document that the form stands for.
+    """Convert the form to a document.
 
     ``+`` is a space; names and values are UTF-8. Indices of a list are 0 … n, or left out
     (``expand[]=…``).
 
     Raises:
-        InvalidRequestError: it says nothing unmistakably; ``details.fields`` names the member.
+        InvalidRequestError: the form is not unambiguous; ``details.fields`` names the member.
     """
     document: dict[str, Any] = {}
     for name, path, value in _pairs(text):
@@ -45,7 +45,7 @@ def parse_form(text: str) -> dict[str, Any]:
 
 
 def path_of(name: str) -> _Path | None:
-    """The members that ``metadata[order]`` leads through; ``None``: it is nobody's name.
+    """The path of members in a name like ``metadata[order]``; ``None``: it is no valid name.
 
     An empty pair of brackets is the next place of a list, and only lists have one.
     """
@@ -106,6 +106,6 @@ def _refused(name: str, reason: str) -> InvalidRequestError:
 
 
 def _shown(name: str) -> str:
-    """As ``details.fields`` writes it: ``metadata.order``; of a customer, its name alone."""
+    """The name for ``details.fields``: ``metadata.order``; below ``customer`` nothing is shown."""
     path = path_of(name) or (name,)
     return ".".join(path[:1] if path[0] == "customer" else path)[:NAME_SHOWN_MAX]

@@ -1,7 +1,7 @@
-"""What callers are shown: the refund, its payment, and a page of refunds.
+"""Makes the objects that callers see: a refund, a payment, and a page of refunds.
 
-Times are RFC 3339 in UTC here and nowhere else, and Unix seconds where Stripe has them; amounts are
-minor units.
+Only here are times RFC 3339 in UTC, or Unix seconds for members that Stripe has; amounts are minor
+units.
 """
 
 import json
@@ -17,7 +17,7 @@ from refund_bridge.domain.state_machine import CreditNoteState, State
 from refund_bridge.reading.listing import Page
 from refund_bridge.reading.read_payment import PaymentRead
 
-# Lambda passes on at most 6 MB: a page that would be larger ends before, and says that more follow.
+# Lambda passes on at most 6 MB: a larger page is cut, and says that more refunds follow.
 LIST_BYTES_MAX: Final = 5 * 1024 * 1024
 LIST_URL: Final = "/v1/refunds"
 
@@ -72,13 +72,13 @@ def refund_object(
 
 
 def refund_list(page: Page, url: str = LIST_URL) -> dict[str, Any]:
-    """A page of refunds as the contract shows it; ``url`` is where its list is found."""
+    """A page of refunds as the contract shows it; ``url`` is the path of the list."""
     data: list[dict[str, Any]] = []
     size, has_more = 0, page.has_more
-    # A page that ends at a cursor is kept from there on, so that none is left out between pages.
+    # A page that ends at a cursor is filled from its end, so that no refund is lost between pages.
     for refund in reversed(page.refunds) if page.ends_at_cursor else page.refunds:
         told = refund_object(refund, page.payments.get(payment_key_of(refund)), with_key=True)
-        # Twice, for the answer is handed to Lambda as a text within another JSON document.
+        # Encoded twice, because Lambda gets the answer as a text inside another JSON document.
         size += len(json.dumps(json.dumps(told)))
         if data and size > LIST_BYTES_MAX:
             has_more = True
@@ -104,7 +104,7 @@ def payment_object(read: PaymentRead) -> dict[str, Any]:
 
 
 def _list_url_of(payment: Payment) -> str:
-    """Where the list of its refunds goes on: SDKs follow it."""
+    """The URL at which the list of its refunds continues; SDKs follow it."""
     record = payment.payment_record
     if payment.key.is_stripes_own:
         return f"{LIST_URL}?charge={quote(payment.key.charge_id, safe='')}"
@@ -122,7 +122,7 @@ def payment_summary(payment: Payment) -> dict[str, Any]:
 
 
 def _members_of_stripes(refund: Refund) -> dict[str, Any]:
-    """What Stripe's refund has besides, for callers who know that one."""
+    """Further members of Stripe's refund object, for callers who know that one."""
     failure = _failure(refund) if refund.public_status == "failed" else None
     return {
         "created": refund.created_at_ms // 1000,
@@ -151,7 +151,7 @@ def _failure(refund: Refund) -> dict[str, Any] | None:
 
 
 def _arrival(refund: Refund, payment: Payment | None) -> dict[str, Any] | None:
-    """When the customer can expect the money, counted from the success; none where none comes."""
+    """When the customer gets the money, counted from the success; ``None`` if none will come."""
     if payment is None or payment.arrival is None:
         return None
     if refund.public_status == "failed":
@@ -160,7 +160,7 @@ def _arrival(refund: Refund, payment: Payment | None) -> dict[str, Any] | None:
 
 
 def _payment(refund: Refund, payment: Payment | None) -> dict[str, Any] | None:
-    """What is left of the payment; an unlinked refund that names no record has none."""
+    """The payment's sums; ``None`` for an unlinked refund that names no record."""
     if payment is None or (refund.request.is_unlinked and refund.payment_record is None):
         return None
     return payment_summary(payment)

@@ -1,8 +1,8 @@
-"""What a caller may ask, checked: from a document to the normalised request that the ledger stores.
+"""Checks what a caller asks: from a document to the normalised request that the ledger stores.
 
-The same model serves HTTP and events, JSON and forms. Nothing is guessed: an unknown field, an
-explicit null or an amount that is not an integer is refused, since each of them could turn a slip
-of the caller into a full refund.
+HTTP and events, JSON and forms use the same model. Nothing is guessed: an unknown field, an
+explicit null or an amount that is not an integer is refused, because each of them could turn a
+caller's mistake into a full refund.
 """
 
 import re
@@ -31,17 +31,17 @@ from refund_bridge.domain.refund_request import (
 
 # A caller learns which field is wrong, in an answer and in an event of bounded size.
 FIELDS_REPORTED_MAX: Final = 20
-# A refund is one item of the ledger, with room left for its history: 50 values of 500 characters
-# fit in most scripts, and what does not is refused here rather than after the money has moved.
+# A refund is one item of the ledger and needs room for its history. 50 values of 500 characters fit
+# in most scripts; what does not fit is refused here, not after the money has moved.
 METADATA_BYTES_MAX: Final = 48 * 1024
 REASON_ALIASES: Final = {"customer_requested": "requested_by_customer"}
 
-# Printable ASCII, but no space at either end, which a header loses on its way: so that a key means
+# Printable ASCII without a space at either end, because headers lose such spaces: so a key means
 # the same in a header, a body and an event.
 _KEY: Final = r"^[!-~]([ -~]*[!-~])?$"
 Key = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_KEY)]
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[!-~]+$")]
-# What a terminal obeys instead of showing it: nobody needs it in a note, breaks of lines included.
+# Control characters, line breaks included: a terminal obeys them, and no text here needs them.
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -54,7 +54,7 @@ def _without_controls(text: str) -> str:
 _NoControls = AfterValidator(_without_controls)
 _Documented = Field(json_schema_extra={"pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"})
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=255), _NoControls, _Documented]
-# Why, in the caller's words or in one of Stripe's.
+# The reason, in the caller's words or one of Stripe's.
 Reason = _Text
 _MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40), _NoControls]
 _MetadataValue = Annotated[str, StringConstraints(max_length=500), _NoControls, _Documented]
@@ -107,7 +107,7 @@ class RefundBody(BaseModel):
     refund_type: Annotated[RefundType, Field(strict=False)] = RefundType.INSTANT
     processor: _ProcessorName | None = None
     payment_method: PaymentMethodBody | None = None
-    # Identifiers, so no spaces: a name or an address has no place here, nor in the ledger.
+    # Identifiers only, so no spaces: names and addresses do not belong here or in the ledger.
     customer: (
         Annotated[dict[_MetadataKey, Reference], Field(min_length=1, max_length=10)] | None
     ) = None
@@ -141,7 +141,7 @@ class RefundBody(BaseModel):
         return self
 
     def _require_unlinked(self) -> None:
-        """Without a payment nothing follows from it, so everything has to be said."""
+        """Refuse an unlinked refund that lacks a member: no payment can supply it."""
         if (self.payment_intent, self.invoice, self.charge) != (None, None, None):
             raise ValueError("beside a payment_method only a payment_record can be named")
         missing = [name for name in _UNLINKED_NEEDS if getattr(self, name) is None]
@@ -149,7 +149,7 @@ class RefundBody(BaseModel):
             raise ValueError(f"with a payment_method {', '.join(missing)} must be given too")
 
     def _payments(self) -> list[tuple[ReferenceType, str]]:
-        """What is named; a charge beside its PaymentIntent names nothing of its own."""
+        """The references that the body names; a charge beside its PaymentIntent is not counted."""
         given = ((kind, getattr(self, kind.value)) for kind in _PAYMENTS)
         return [
             (kind, value)
@@ -199,15 +199,15 @@ class CancelBody(BaseModel):
 
 
 def validate_body(data: object) -> CallBody:
-    """The body from a parsed document, checked; raises as ``validate`` does."""
+    """Check a parsed document as the body of a call; raises as ``validate`` does."""
     return validate(data, CallBody)
 
 
 def validate(data: object, form: type[_Form]) -> _Form:
-    """A parsed document in a form that it must have.
+    """Check a parsed document against a model, and return it as that.
 
     Raises:
-        InvalidRequestError: it has not; ``details.fields`` says where.
+        InvalidRequestError: it does not fit the model; ``details.fields`` says where.
     """
     if not isinstance(data, dict):
         raise InvalidRequestError.at(
@@ -261,7 +261,7 @@ def _not_null(value: Any) -> Any:
 
 
 def _shown(place: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """Of what says whose money it is not even a member's name is repeated: it may be a slip."""
+    """The path to show; below ``customer`` nothing is shown, not even a name: it may be data."""
     return place[:1] if place[:1] == ("customer",) else place
 
 

@@ -1,8 +1,8 @@
 """``deliver_webhooks``: the webhooks' queue → events to merchants' own HTTPS addresses.
 
-What one message's work is stands in ``delivering/deliver.py``. A message that must come back
-is hidden until then and never sent anew. Invoked with ``{"test_address": "we_…"}`` it sends a test
-event to that address and answers what came of it: ``refundctl webhooks test`` does so.
+``delivering/deliver.py`` handles one message. A message that must come back is hidden until then
+and never sent anew. If invoked with ``{"test_address": "we_…"}`` (``refundctl webhooks test``), it
+sends a test event to that address and answers with the result.
 """
 
 from typing import Any
@@ -32,11 +32,11 @@ class ComesBackError(Exception):
 @logger.inject_lambda_context(clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Deliver what every message of the batch names; returned are the ids of those to come back."""
+    """Handle every message of the batch; returns the ids of those that must come back."""
     world = deliver_webhooks(logger)
     if isinstance(event.get("test_address"), str):
         return world.test(event["test_address"], Deadline.after(world.clock, BUDGET_MS))
-    if not event["Records"]:  # no queue's batch: `make deploy` asks whether this version runs
+    if not event["Records"]:  # not from the queue: `make deploy` tests whether this version runs
         return {"batchItemFailures": []}
     return process_partial_response(
         event=event,
@@ -47,13 +47,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
 
 
 def deliver_one(world: DeliverWebhooksWorld, record: SQSRecord) -> None:
-    """Deliver what one message names, or set it aside if it names nothing.
+    """Handle one message, or set it aside if it cannot be read.
 
     Raises:
         Exception: the message must come back; it is hidden until then.
     """
     receive = int(record.attributes.approximate_receive_count)
-    # Of this thread alone, which has had another message before.
+    # These keys belong to this thread, which handled another message before.
     logger.thread_safe_clear_keys()
     logger.thread_safe_append_keys(message_id=record.message_id)
     try:

@@ -1,9 +1,8 @@
 """``hitpay_webhook``: HitPay's webhook → is it genuine? → the charge is re-read, the ledger learns.
 
-What is learnt and how stands in ``observing/observe_payment.py``. Anything that is not signed
-leaves no trace but a count. Any answer but 2xx makes HitPay send the webhook again. One that comes
-again at once, whoever sends it, is answered with what it came to a moment ago
-(``refunding/recent_looks.py``).
+``observing/observe_payment.py`` says what is learnt and how. An unsigned call is only counted. Any
+answer but 2xx makes HitPay send the webhook again. If the same webhook comes again at once, from
+any sender, it gets the earlier result (``refunding/recent_looks.py``).
 """
 
 from typing import Any
@@ -42,13 +41,13 @@ rest = RestFunction(
 @logger.inject_lambda_context(clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer one webhook; every path ends in an answer of the contract's shape."""
+    """Answer one webhook; every path ends in an answer of the contract's form."""
     return rest.resolve(event, context)
 
 
 @rest.app.post("/v1/webhooks/hitpay")
 def receive() -> Response[str]:
-    """Look at the charge that a genuine webhook speaks of; what is learnt is durable by then."""
+    """Observe the charge that a genuine webhook is about; what is learnt is durable on return."""
     world = hitpay_webhook(logger)
     body = rest.body()
     if not is_signed(body, rest.header("Hitpay-Signature"), world.salts.current()):

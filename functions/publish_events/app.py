@@ -1,8 +1,8 @@
 """``publish_events``: the ledger's stream → events on the bus, and messages to the webhooks' queue.
 
-Which change is told by which event stands in ``events/announcements.py``; what the bus does not
-take is kept in the ledger and published from there (``events/announce.py``), so that only a ledger
-that cannot be written makes the stream show a change again.
+``events/announcements.py`` says which change makes which event. What the bus does not take is noted
+in the ledger and published from there (``events/announce.py``). So the stream must show a change
+again only if the ledger cannot be written.
 """
 
 from typing import Any
@@ -17,8 +17,8 @@ from refund_bridge.bootstrap.publish_events import publish_events
 from refund_bridge.bootstrap.telemetry import metered
 from refund_bridge.ports.runtime import Deadline
 
-# Together under the function's 60 s. What is not published by then is kept, too; what addresses
-# are owed is noted afterwards.
+# Together below the function's 60 s. What is not published in time is noted in the ledger, too;
+# after that, what addresses are owed is noted.
 PUBLISH_BUDGET_MS = 38_000
 RING_BUDGET_MS = 18_000
 
@@ -28,7 +28,7 @@ logger = function_log()
 @logger.inject_lambda_context(clear_state=True)
 @metered
 def handler(event: dict[str, Any], _context: LambdaContext) -> PartialItemFailureResponse:
-    """Publish what the batch tells; returned are the changes to be shown again, with all later."""
+    """Publish the batch's events; returns the changes that the stream must show again."""
     world = publish_events(logger)
     records = [record.raw_event for record in DynamoDBStreamEvent(event).records]
     changes = list(changes_in(records))

@@ -1,7 +1,7 @@
 """``refund_api``: HTTP through API Gateway → command → use case → answer.
 
-Thin on purpose: authorise, check, call once, say the answer. What a refund is and how it happens
-stands in ``refunding/execute.py``.
+Thin on purpose: authorise, check, call once, answer. ``refunding/execute.py`` says how a refund is
+made.
 """
 
 from functools import partial
@@ -53,12 +53,12 @@ from refund_bridge.refunding.withdraw import WithdrawalRefusedError
 
 # All provider calls of one request together; under the gateway's 29 s with room to answer.
 PROVIDER_BUDGET_MS = 24_000
-# What a cancelled refund's history says beside the caller's name.
+# The reason in a canceled refund's history, beside the caller's name.
 CANCELED_BY_CALLER = "its caller canceled it"
-# Whose payments a call is about, in Stripe's words; a stage serves one account.
+# Stripe's headers that name the account of a call; a stage serves one account.
 ACCOUNT_HEADERS = ("Stripe-Account", "Stripe-Context")
 
-# Which methods a path has, so that another one is answered 405 and another path 404.
+# The methods of each path: another method is answered with 405, an unknown path with 404.
 METHODS = {
     "/health": {"GET"},
     "/v1/openapi.json": {"GET"},
@@ -67,10 +67,10 @@ METHODS = {
     "/v1/refunds/<refund_id>": {"GET"},
     "/v1/refunds/<refund_id>/cancel": {"POST"},
     "/v1/payments/<payment_record>": {"GET"},
-    # Its POST is another function's.
+    # Another function handles its POST.
     "/v1/webhooks/hitpay": {"POST"},
 }
-# What a path names with an id of characters that no id has, so that the router took it for none.
+# The errors for paths whose id has characters that no id has, so that the router did not match.
 ID_OF_NOTHING: dict[str, RefundBridgeError] = {
     "/v1/refunds/<refund_id>": RefundNotFoundError("There is no refund of this id."),
     "/v1/refunds/<refund_id>/cancel": RefundNotFoundError("There is no refund of this id."),
@@ -91,32 +91,32 @@ keep_ready(RefundApiSettings, refund_api.cache_clear)
 @logger.inject_lambda_context(clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer one request of API Gateway; every path ends in an answer of the contract's shape."""
+    """Answer one request of API Gateway; every path ends in an answer of the contract's form."""
     return rest.resolve(event, context)
 
 
 @app.get("/health")
 def health() -> Response[str]:
-    """Say that the function runs; no secret is read and nobody is called."""
+    """Say that the function runs; reads no secret and calls no other service."""
     return rest.answer(ApiAnswer(200, {"status": "ok"}))
 
 
 @app.get("/v1/openapi.json")
 def read_document() -> Response[str]:
-    """Tell the contract, to anybody: it changes with a deployment only."""
+    """Answer with the OpenAPI document, to anybody; it changes only with a deployment."""
     document = api_document(rest.context.get("domainName"), str(rest.context.get("path")))
     return rest.answer(ApiAnswer(200, document, {"Cache-Control": "public, max-age=300"}))
 
 
 @app.post("/v1/refunds")
 def create_refund() -> Response[str]:
-    """Execute a refund, or answer what became of it."""
+    """Execute a refund, or answer with what became of it."""
     return _created(WRITE, AskedAt.REFUNDS)
 
 
 @app.post("/v1/payouts")
 def create_payout() -> Response[str]:
-    """Send money to a payment method that is named, or answer what became of it."""
+    """Send money to the payment method that the caller names, or answer with what became of it."""
     return _created(PAYOUT, AskedAt.PAYOUTS)
 
 
@@ -145,7 +145,7 @@ def _created(scope: str, asked_at: AskedAt) -> Response[str]:
 
 @app.post("/v1/refunds/<refund_id>/cancel")
 def cancel_refund(refund_id: str) -> Response[str]:
-    """Take back a scheduled refund that was not sent yet; once more changes nothing."""
+    """Withdraw a scheduled refund that was not sent yet; a second call changes nothing."""
     world = refund_api(logger)
     caller = _admitted(world, WRITE)
     require_no_parameters(_parameters())
@@ -164,7 +164,7 @@ def cancel_refund(refund_id: str) -> Response[str]:
 
 @app.get("/v1/refunds")
 def list_refunds() -> Response[str]:
-    """Answer a page of refunds from the ledger."""
+    """Answer with a page of refunds from the ledger."""
     world = refund_api(logger)
     _admitted(world, READ)
     page = world.list_refunds(parse_list(_parameters()))
@@ -173,10 +173,10 @@ def list_refunds() -> Response[str]:
 
 @app.get("/v1/refunds/<refund_id>")
 def read_refund(refund_id: str) -> Response[str]:
-    """Answer a refund from the ledger; with ``sync``, after asking the processor about it."""
+    """Answer with a refund from the ledger; with ``sync``, after a check at the processor."""
     world = refund_api(logger)
     parameters = _parameters()
-    # What a look finds may move the refund on, so asking for one takes the right to write besides.
+    # A check may change the refund, so the caller also needs the right to write for it.
     _admitted(world, READ, *([WRITE] if "true" in parameters.get("sync", ()) else []))
     sync_until = None
     if parse_sync(parameters):
@@ -187,7 +187,7 @@ def read_refund(refund_id: str) -> Response[str]:
 
 @app.get("/v1/payments/<payment_record>")
 def read_payment(payment_record: str) -> Response[str]:
-    """Answer what was captured, refunded and is left of a payment."""
+    """Answer with what was captured and refunded of a payment, and what is left."""
     world = refund_api(logger)
     _admitted(world, READ)
     require_no_parameters(_parameters())
@@ -199,7 +199,7 @@ def read_payment(payment_record: str) -> Response[str]:
 
 @app.not_found
 def no_such_route(_: Exception) -> Response[str]:
-    """Tell a path that is not there from a method that it does not have."""
+    """Answer with 404 for an unknown path, and with 405 for a method that a path does not have."""
     path, method = app.current_event.path, app.current_event.http_method
     nowhere = NotFoundError(f"There is no {path}.")
     for pattern, methods in METHODS.items():
@@ -214,7 +214,7 @@ def no_such_route(_: Exception) -> Response[str]:
 
 
 def _admitted(world: RefundApi, *scopes: str) -> str:
-    """The caller's name, as it goes into the history and the log; its own claims are checked."""
+    """Let the caller in, check its headers, and return its name for the history and the log."""
     identity = rest.context.get("identity") or {}
     credentials = Credentials(
         authorization=rest.header("Authorization"),
@@ -238,7 +238,7 @@ def _admitted(world: RefundApi, *scopes: str) -> str:
 
 
 def _body(asked_at: AskedAt) -> CallBody:
-    """What is asked for, checked. A payout that is not whole is refused as one that is."""
+    """The checked body. An invalid payout at the route of refunds is told the right route."""
     document = _document()
     try:
         return validate_body(document)
@@ -249,7 +249,7 @@ def _body(asked_at: AskedAt) -> CallBody:
 
 
 def _document() -> object:
-    """What the request's body says, in JSON or as a form."""
+    """The document in the request's body, JSON or a form."""
     return parse_document(rest.text(), rest.header("Content-Type"))
 
 
@@ -258,7 +258,7 @@ def _parameters() -> Parameters:
 
 
 def _require_one_key_header() -> None:
-    """Refuse a key that is given twice: which of the two the caller means cannot be known."""
+    """Refuse a key that is given twice: it is not known which of the two the caller means."""
     if len(_values_of("Idempotency-Key")) > 1:
         raise InvalidRequestError.at(
             "Idempotency-Key", "given twice", "The Idempotency-Key header is given more than once."
@@ -266,7 +266,7 @@ def _require_one_key_header() -> None:
 
 
 def _values_of(header: str) -> set[str | None]:
-    """Every value that a header is given, however often and however it is spelt."""
+    """All values of a header, also if it is given several times, in upper or lower case."""
     headers = app.current_event.raw_event.get("multiValueHeaders") or {}
     given = {
         value

@@ -1,9 +1,8 @@
 """``refund_requested``: the request queue, filled by a rule of the event bus → scheduled refunds.
 
-What a request may ask stands in ``events/requested.py``, and what becomes of it in
-``events/accept.py``. A message that must come back is hidden for longer each time; one that cannot
-be accepted is put among the dead letters here, with its reason, which the queue itself could not
-add.
+``events/requested.py`` says what a request may ask, ``events/accept.py`` what becomes of it. A
+message that must come back is hidden for longer each time. One that cannot be accepted is put among
+the dead letters here, together with the reason, which the queue itself could not add.
 """
 
 from functools import partial
@@ -25,7 +24,7 @@ from refund_bridge.ports.ledger import LedgerUnavailableError
 from refund_bridge.ports.runtime import Deadline
 
 # All provider calls of one request together, as for a call over HTTP; the messages of a batch are
-# handled side by side. Then there is time to tell of a refusal.
+# handled side by side. After that there is time to publish a refusal.
 PROVIDER_BUDGET_MS = 24_000
 TELL_BUDGET_MS = 14_000
 BATCH_SIZE = 5
@@ -36,9 +35,9 @@ logger = function_log()
 @logger.inject_lambda_context(clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Accept every request of the batch; the ids of the messages to come back are returned."""
+    """Accept every request of the batch; returns the ids of the messages that must come back."""
     world = refund_requested(logger)
-    if not event["Records"]:  # no queue's batch: `make deploy` asks whether this version runs
+    if not event["Records"]:  # not from the queue: `make deploy` tests whether this version runs
         return {"batchItemFailures": []}
     return process_partial_response(
         event=event,
@@ -49,13 +48,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
 
 def accept_one(world: RefundRequestedWorld, record: SQSRecord) -> None:
-    """Accept the request that one message holds, or set it aside.
+    """Accept the request in one message, or set it aside.
 
     Raises:
         Exception: the message must come back; it is hidden for its backoff.
     """
     receive = int(record.attributes.approximate_receive_count)
-    # Of this thread alone, which has had another message before.
+    # These keys belong to this thread, which handled another message before.
     logger.thread_safe_clear_keys()
     logger.thread_safe_append_keys(message_id=record.message_id)
     try:
@@ -82,13 +81,13 @@ def accept_one(world: RefundRequestedWorld, record: SQSRecord) -> None:
 def _is_dealt_with(
     world: RefundRequestedWorld, record: SQSRecord, error: Exception, receive: int
 ) -> bool:
-    """Whether the message lies among the dead letters now, and may leave the queue."""
+    """Set the message aside if refused; whether it is among the dead letters and may leave."""
     letter = letter_of(record.body, receive=receive, stage=world.stage)
     deadline = Deadline.after(world.clock, TELL_BUDGET_MS)
     last = receive >= world.max_receives
     try:
         return world.refuse(letter, error, deadline, last=last)
     except Exception:
-        # After its last receive the queue itself moves it there.
+        # After the last receive the queue itself moves it to the dead letters.
         logger.exception("request_not_set_aside")
         return False

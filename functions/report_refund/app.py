@@ -1,8 +1,8 @@
 """``report_refund``: the report queue → one report to Stripe per message → partial batch failures.
 
-What a report is and when it may be made stands in ``reporting/report.py``. A message that must come
-back is hidden for longer each time; after the last allowed receive the queue moves it to its
-dead-letter queue, and the report in the ledger is ``failed``.
+``reporting/report.py`` says what a report is and when it may be made. A message that must come back
+is hidden for longer each time. After the last allowed receive the queue moves it to its dead-letter
+queue, and the report in the ledger is ``failed``.
 """
 
 from typing import Any
@@ -24,10 +24,12 @@ from refund_bridge.reporting.report import (
     UnknownRefundError,
 )
 
-# Record, charge and one attempt at Stripe: connect 2 s and answer 8 s, at most.
+# For reading record and charge, and for one attempt at Stripe: at most 2 s to connect and 8 s to
+# answer.
 ATTEMPT_BUDGET_MS = 15_000
 
-# What no waiting mends: such a message goes through its receives quickly, to where a person looks.
+# Errors for which waiting does not help: the message comes back at once, so that it soon is a dead
+# letter for a person.
 HOPELESS = (PoisonMessageError, ReportFailedError, UnknownRefundError)
 
 logger = function_log()
@@ -36,9 +38,9 @@ logger = function_log()
 @logger.inject_lambda_context(clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Report every refund of the batch; the ids of those to come back are returned."""
+    """Report every refund of the batch; returns the ids of the messages that must come back."""
     world = report_refund(logger)
-    if not event["Records"]:  # no queue's batch: `make deploy` asks whether this version runs
+    if not event["Records"]:  # not from the queue: `make deploy` tests whether this version runs
         return {"batchItemFailures": []}
     processor = ThreadedBatchProcessor(EventType.SQS, threads=world.concurrency)
     return process_partial_response(
@@ -56,7 +58,7 @@ def report_one(world: ReportRefundWorld, record: SQSRecord) -> None:
         Exception: the message must come back; it is hidden for its backoff.
     """
     receive = int(record.attributes.approximate_receive_count)
-    # Of this thread alone, which has had another message before.
+    # These keys belong to this thread, which handled another message before.
     logger.thread_safe_clear_keys()
     logger.thread_safe_append_keys(message_id=record.message_id)
     try:

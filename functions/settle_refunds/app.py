@@ -1,7 +1,7 @@
-"""``settle_refunds``: the schedule → one run of settling → what is due moves on.
+"""``settle_refunds``: the schedule → one run of settling → work on what is due.
 
-What settling is stands in ``settling/settle.py``. With a settle interval below a minute, which only
-a local stage has, one invocation makes several runs: no schedule fires more often.
+``settling/settle.py`` says what settling does. If the settle interval is below a minute (only on a
+local stage), one invocation makes several runs, because no schedule fires more often.
 """
 
 import time
@@ -14,9 +14,9 @@ from refund_bridge.bootstrap.settle_refunds import SettleRefundsWorld, settle_re
 from refund_bridge.bootstrap.telemetry import metered
 from refund_bridge.ports.runtime import Deadline
 
-# A run begins no refund in the last 24 s of its budget. Two runs may overlap for a moment; they
-# never work on the same refund. After each, events that the bus did not take are published again,
-# and messages of webhooks that were lost are sent again.
+# A run begins no refund in the last 24 s of its budget. Two runs may overlap for a moment, but they
+# never work on the same refund. After each run, events that the bus did not take are published
+# again, and lost messages of webhooks are sent again.
 RUN_BUDGET_MS = 75_000
 MEASURE_BUDGET_MS = 5_000
 ANNOUNCE_BUDGET_MS = 30_000

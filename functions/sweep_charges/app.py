@@ -1,6 +1,6 @@
-"""``sweep_charges``: the daily schedule → walk through the processor's payments → learn.
+"""``sweep_charges``: the daily schedule → read the processors' lists of payments → learn.
 
-What a sweep is stands in ``observing/sweep_payments.py``.
+``observing/sweep_payments.py`` says what a sweep does.
 """
 
 from typing import Any
@@ -21,6 +21,6 @@ logger = function_log()
 @logger.inject_lambda_context(clear_state=True)
 @metered
 def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
-    """Sweep for as long as one run may; returns how many payments had to be looked at."""
+    """Sweep for as long as one run may; returns how many payments differed."""
     world = sweep_charges(logger)
     return {"differing": world.sweep(Deadline.after(world.clock, SWEEP_BUDGET_MS))}

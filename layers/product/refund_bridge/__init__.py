@@ -1,7 +1,6 @@
-"""Refund Bridge: a refund that happens exactly once at the processor, and that Stripe hears of.
+"""Refund Bridge: makes a refund exactly once at the processor, and tells Stripe of it.
 
-Read in the direction of the data: ``money``, ``state_machine`` and ``refund`` (facts and rules,
-standard library only), ``payment`` (the arithmetic of one payment), ``ports`` (what the use cases
-ask of the world), ``execute``, ``settle``, ``observe`` and ``report`` (the use cases),
-``processors`` and ``adapters`` (the world), ``bootstrap`` (the only place that puts them together).
+Read in this order: ``domain`` (facts and rules, standard library only), ``ports`` (interfaces to
+the outside), ``refunding``, ``reporting``, ``settling`` and ``observing`` (the use cases),
+``processors`` and ``adapters`` (implementations of the ports), ``bootstrap`` (wires everything).
 """

@@ -1,6 +1,6 @@
-"""Typed settings from the environment that the template declares; no secrets.
+"""Typed settings from the environment variables that the template declares; no secrets.
 
-What one function reads beyond these stands beside its world, in ``bootstrap``.
+The further settings of each function are in its module in ``bootstrap``.
 """
 
 import os
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 
 class ConfigurationError(Exception):
-    """The service is set up in a way that it refuses to work with; the sentence says which."""
+    """The service is configured wrongly and refuses to work; the message says how."""
 
 
 class Mode(StrEnum):
@@ -29,10 +29,10 @@ class Settings(BaseModel):
     """What every function reads.
 
     Attributes:
-        tracing: whether calls to providers are drawn into X-Ray's traces, ``on`` or ``off``.
+        tracing: whether calls to providers are added to X-Ray's traces, ``on`` or ``off``.
     """
 
-    # Made ready when they are read: of most of these classes only those below them ever are.
+    # Built only when first used, because most of these classes only serve as base classes.
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     stage: Annotated[str, Field(min_length=1, max_length=32)]
@@ -51,10 +51,10 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """The settings that the environment holds.
+        """Read the settings from the environment.
 
         Raises:
-            ConfigurationError: a variable is missing or out of range; the sentence names it.
+            ConfigurationError: a variable is missing or out of range; the message names it.
         """
         source = os.environ if environment is None else environment
         given = {name: source[name.upper()] for name in cls.model_fields if name.upper() in source}

@@ -100,7 +100,7 @@ class RingForWebhooks:
 def _news_in(changes: Sequence[Change]) -> Mapping[str, int]:
     """For each refund with new events, the last line of its history before them.
 
-    A change that this release cannot read counts as news: the delivering function may be newer.
+    A change that this release cannot read counts as new: the delivering function may be newer.
     """
     news: dict[str, int] = {}
     for change in changes:

@@ -242,7 +242,7 @@ def _payments_of(
     keys = dict.fromkeys(map(payment_key_of, refunds))
     try:
         return payments(list(keys)) if keys else {}
-    except Exception as error:  # noqa: BLE001 - whatever it is, the news is told without it
+    except Exception as error:  # noqa: BLE001 - the events are published without the payments
         telemetry.note("event_without_payment", error=type(error).__name__)
         return {}
 

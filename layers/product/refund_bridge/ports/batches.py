@@ -35,7 +35,7 @@ class Batch:
 
 
 class BatchLog(Protocol):
-    """Remembers which refunds a batch holds. Every method may raise ``LedgerUnavailableError``."""
+    """Remembers the refunds of batches. Every method may raise ``LedgerUnavailableError``."""
 
     def batch(self, name: str) -> Batch | None:
         """The batch of that name."""

@@ -10,7 +10,7 @@
     5 ledger     write the outcome, the frozen report parameters and "report due" in one write
     6 queue      ring the doorbell
 
-After step 3 the process may die at any point: the ledger holds all that is needed to complete the
+After step 3 the process may die at any point: the ledger has all that is needed to complete the
 work. A refund that has been ``submitting`` is sent again only if it is ``aborted``, because then it
 is certain that no money moved. The one exception: where the processor dedupes by key, settling
 repeats an instruction under its key.

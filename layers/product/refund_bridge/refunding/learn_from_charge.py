@@ -2,9 +2,9 @@
 
 ::
 
-    a processor refund of ours   ─▶ our refund follows it (``follow_refund.py``)
+    a processor refund of ours    ─▶ our refund follows it (``follow_refund.py``)
     an unclaimed processor refund ─▶ others made it: it is imported as an external refund
-    only a sum                   ─▶ it reduces the refundable balance, as long as it is shown
+    only a sum                    ─▶ it reduces the refundable balance, as long as it is shown
 
 Called wherever a charge is read: before a refund, by settling, for a webhook, by the sweep and
 before Stripe is told.

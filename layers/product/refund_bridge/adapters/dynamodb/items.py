@@ -75,10 +75,10 @@ def entry_item(entry: Entry) -> Item:
 
 
 def refund_of(item: Mapping[str, Any]) -> Refund:
-    """The refund that an item holds.
+    """Read the refund from its item.
 
     Raises:
-        UnreadableItemError: it holds none that this release understands.
+        UnreadableItemError: this release cannot read the item.
     """
     try:
         return _refund_of(item)
@@ -214,10 +214,10 @@ def payment_item(payment: Payment) -> Item:
 
 
 def payment_of(item: Mapping[str, Any]) -> Payment:
-    """The payment that an item holds.
+    """Read the payment from its item.
 
     Raises:
-        UnreadableItemError: it holds none that this release understands.
+        UnreadableItemError: this release cannot read the item.
     """
     try:
         known = _known(Payment, item)

@@ -11,7 +11,7 @@ class NotJsonError(ValueError):
 
 
 def loads(body: bytes) -> Any:
-    """The value that ``body`` holds: numbers are ``int`` or ``Decimal``.
+    """Read the JSON value in ``body``; numbers become ``int`` or ``Decimal``.
 
     Raises:
         NotJsonError: empty, truncated, HTML, not UTF-8, nested too deeply, NaN or infinite.
@@ -23,7 +23,7 @@ def loads(body: bytes) -> Any:
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:
-    """The JSON object that ``body`` holds, ``None`` if it holds anything else."""
+    """The JSON object in ``body``; ``None`` if it is anything else."""
     try:
         value = loads(body)
     except NotJsonError:

@@ -9,7 +9,7 @@ ends, a success that is taken back. Called by the sweep and for a webhook, which
     not linked, has a PaymentIntent's id
                                ─▶ if that leads to a record that names this charge: link it now;
                                   else keep it without a record: its reports fail, a person decides
-    not linked, has none       ─▶ ignored
+    not linked, has none       ─▶ ignored, unless the ledger knows the payment
 """
 
 import re

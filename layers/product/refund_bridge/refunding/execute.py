@@ -331,8 +331,8 @@ def asks_for_more(
 ) -> bool:
     """Whether the refund is more than the charge, read a moment ago, shows as left.
 
-    Such a refund is never sent. ``taken_back`` (minor units) is subtracted from what is left,
-    because the processor may still move it.
+    Such a refund is never sent. ``unshown`` (minor units) is what other refunds of ours reserve and
+    the charge does not show: it is not left, because the processor may still move it.
     """
     left = charge.left - unshown
     if refund.amount <= left:

@@ -5,6 +5,6 @@ import sys
 
 from refundctl.command import main
 
-# A shell starts what runs in its background with this signal ignored.
+# A shell starts its background jobs with this signal ignored; handle it again.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main())

@@ -1,4 +1,4 @@
-"""Amounts as people write them: one notation, so that none can be taken for another."""
+"""Amounts as people write them: one notation only, so that no amount can be misread."""
 
 import re
 
@@ -8,7 +8,7 @@ _FORM = re.compile(r"(0|[1-9]\d{0,11})(?:\.(\d+))?", re.ASCII)
 
 
 class AmountError(ValueError):
-    """The text is no amount; the sentence says why."""
+    """The text is not an amount; the error's sentence says why."""
 
 
 def minor_units(text: str, currency: str) -> int:
@@ -18,7 +18,7 @@ def minor_units(text: str, currency: str) -> int:
     refused: ``1.000,50`` and ``1.000`` mean different amounts to different people.
 
     Raises:
-        AmountError: it is none.
+        AmountError: the text is not such an amount.
     """
     if not is_currency(currency):
         raise AmountError(f"{currency!r} is no currency of three letters")

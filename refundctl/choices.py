@@ -12,12 +12,12 @@ from refundctl.checks.finding import Level
 
 @dataclass(frozen=True)
 class Choice:
-    """One thing that may be done.
+    """One thing that a person may do about a refund.
 
     Attributes:
-        level: how much somebody is needed; with `Level.OK` nobody is.
-        when: in which case it is right.
-        command: of `refundctl`; one that changes something is tried first.
+        level: how urgently a person is needed; with `Level.OK`, nobody is.
+        when: in which case this is the right thing to do.
+        command: a command of `refundctl`, with `--dry-run` if it changes something.
     """
 
     level: Level
@@ -26,7 +26,7 @@ class Choice:
 
 
 def choices(refund: Refund) -> Iterator[Choice]:
-    """What may be done about it as it stands; nothing if it goes on, or has ended, by itself."""
+    """What a person may do about a refund in its present state."""
     one = refund.id
     if refund.awaits_handling:
         told = "The processor took it back. When the customer was paid otherwise, or need not be:"

@@ -1,4 +1,4 @@
-"""The command line: find the command, run it, and end with one sentence if it cannot be done."""
+"""The command line: find the command, run it, and end with one sentence if it fails."""
 
 import argparse
 import re
@@ -99,7 +99,7 @@ NOT_SIGNED_IN = (
     SSOError,
     TokenRetrievalError,
 )
-# Credentials that have run out, or that AWS never gave.
+# What AWS answers to credentials that have expired, or that it does not know.
 NOT_SIGNED_IN_CODES = frozenset(
     {
         "ExpiredToken",
@@ -114,7 +114,7 @@ _CHOICES = re.compile(r"invalid choice: '(?P<given>[^']*)' \(choose from (?P<kno
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what may have been meant, and takes no word for a longer one: that may move money."""
+    """Suggests similar words; accepts no shortened options, since a wrong one may move money."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **{**options, "allow_abbrev": False})
@@ -210,7 +210,7 @@ def main(
 
 
 def _run(call: Call) -> Exit:
-    """Run what is asked for, in its zone, and let go of what it held."""
+    """Run the command in its time zone, then close its connections."""
     run: Callable[[Call], Exit] = call.arguments.run
     with times.in_zone(call.arguments.tz or times.IN_UTC), closing(call):
         return run(call)

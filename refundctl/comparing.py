@@ -1,8 +1,8 @@
-"""Reads one payment on all three sides, at a pace that leaves the providers to those who refund.
+"""Reads payments in the ledger, at the processor and at Stripe, and compares the three.
 
-What is compared must be of one moment, and there is none: refunds go on meanwhile. So the ledger is
-read before and after the providers, and a difference is told only if it is still there when
-everything is read once more.
+It reads slowly, so that refunds keep their share of the providers' rate limits. Refunds go on
+while it reads, so the three sides are never of one moment. Therefore it reads the ledger before and
+after the providers, and tells a difference only if a second reading shows it again.
 """
 
 import time
@@ -26,31 +26,31 @@ from refundctl.world import World
 
 READS = 3
 TRIES = 4
-# A provider that asks for more patience than that is asked in vain.
+# The longest wait before the next try, even if a provider asks for a longer one.
 WAIT_SECONDS_MAX = 30
 WAIT_SECONDS = 2
-# So many payments in a row without an answer, and nobody is there to be compared with.
+# After this many payments in a row without an answer, the comparison stops.
 SILENT_MAX = 5
 THREADS = 6
-# A trace of Stripe in the merchant's own reference of a payment.
+# The merchant's reference of a payment begins so if it names a PaymentIntent.
 TRACE = "pi_"
 
 _A = TypeVar("_A")
 
 
 class SilentProviderError(Exception):
-    """A provider gives no answer, one payment after the other."""
+    """A side could not be read, after all tries."""
 
 
 class NotSetUpError(SilentProviderError):
-    """Nobody was asked: the payment's processor is not set up, which says nothing of others."""
+    """The payment's processor is not set up here; payments of others can still be compared."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """What became of comparing one payment; `trouble` says why it could not be.
+    """The result for one payment; `trouble` says why it could not be compared.
 
-    `is_silent` is whether a provider was asked for it in vain.
+    `is_silent` is whether somebody was asked and gave no answer.
     """
 
     key: PaymentKey
@@ -65,7 +65,7 @@ class Comparer:
 
     Attributes:
         per_second: calls a second to each provider.
-        grace_ms: how long what is not final may stay so.
+        grace_ms: for how long something that is not final is no difference.
     """
 
     world: World
@@ -77,7 +77,7 @@ class Comparer:
         """Compare payments, in any order.
 
         Raises:
-            SilentProviderError: a provider is away.
+            SilentProviderError: too many payments in a row got no answer.
         """
         paced = _Paced(Pace(self.per_second), Pace(self.per_second))
         silent = 0
@@ -92,7 +92,7 @@ class Comparer:
                         raise SilentProviderError(compared.trouble)
 
     def unknown(self, charges_max: int) -> Iterator[Difference]:
-        """Refunded charges with a trace of Stripe that the ledger lacks, among the newest.
+        """Refunded charges among the newest that name a PaymentIntent and that the ledger lacks.
 
         Raises:
             SilentProviderError: the list could not be read.
@@ -134,7 +134,7 @@ class Comparer:
             first = self._look(paced, key)
             if not first.differences:
                 return Compared(key, first)
-            # What was only on its way is gone when one looks again.
+            # A difference that is gone at the second reading was only a change on its way.
             again = self._look(paced, key)
         except SilentProviderError as error:
             is_silent = not isinstance(error, NotSetUpError)
@@ -195,7 +195,7 @@ class Comparer:
             return None
 
     def _patiently(self, pace: Pace, ask: Callable[[], _A]) -> _A:
-        """The answer, after a few tries; a provider's wish to wait is granted."""
+        """The answer, after a few tries; between them it waits as long as the provider asks."""
         trouble = ""
         for _ in range(TRIES):
             pace.wait()

@@ -1,7 +1,7 @@
 """`refundctl completion`: what a shell needs to complete commands, options and their values.
 
-The script is made from the parser itself, so it knows what this checkout knows. It is static: a
-press of the tab key starts no program.
+The script is made from the parser itself, so it has every command and option of this checkout. It
+is static: pressing the tab key starts no program.
 """
 
 import argparse
@@ -21,7 +21,7 @@ class Option:
 
     Attributes:
         names: `--limit`, or `-h` and `--help`.
-        values: what may follow it, if that is known.
+        values: the values that may follow it, if they are known.
         takes: whether a value follows it.
         is_file: whether that value is a file's name.
     """
@@ -35,11 +35,11 @@ class Option:
 
 @dataclass(frozen=True)
 class Place:
-    """Where somebody may be on the line: `dlq list`, and what can follow there.
+    """A position on the command line, such as after `dlq list`, and what can follow there.
 
     Attributes:
         path: the commands so far.
-        words: what may stand there besides options, with what it means.
+        words: the words other than options that can follow, with their meaning.
     """
 
     path: str
@@ -48,7 +48,7 @@ class Place:
 
     @property
     def offered(self) -> str:
-        """All that can follow, with blanks between."""
+        """All that can follow, separated by blanks."""
         return " ".join([*self.words, *(name for one in self.options for name in one.names)])
 
 
@@ -130,7 +130,7 @@ def _zsh(found: Sequence[Place]) -> Iterator[str]:
 
 
 def _followed(found: Sequence[Place]) -> Iterator[str]:
-    """Take the command's words, and leave options and what is asked about alone."""
+    """Shell code that walks the words before the cursor and finds the command among them."""
     known = "|".join(
         f'"{path} {name}"' for path, _, name in (one.path.rpartition(" ") for one in found) if name
     )
@@ -142,7 +142,7 @@ def _followed(found: Sequence[Place]) -> Iterator[str]:
 def _cases(
     found: Sequence[Place], *, before: str, file: str, words: Callable[[str], str]
 ) -> Iterator[str]:
-    """What follows an option, and else what follows the command."""
+    """Shell code that offers an option's values, or else what can follow the command."""
     yield f"    case {before} in"
     for one in found:
         for option in one.options:

@@ -1,9 +1,9 @@
-"""A dead-letter queue of SQS: looked into without taking anything away, and moved back.
+"""A dead-letter queue of SQS: read it without taking messages away, and move messages back.
 
-AWS moves a whole queue by itself (`StartMessageMoveTask`), one task at a time. Where it cannot (the
-embedded cloud has no such call), and for single messages anywhere, each is received, sent to where
-it came from, and then deleted: whoever is interrupted in between has sent one twice, which is
-harmless, and has lost none.
+AWS can move a whole queue (`StartMessageMoveTask`), one task at a time. The embedded cloud has no
+such call, and AWS has none for single messages: there we receive each message, send it to the queue
+that it came from, and then delete it. If that is interrupted in between, one message is sent twice,
+which is harmless; none is lost.
 """
 
 import time
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import ListMessageMoveTasksResultEntryTypeDef, MessageTypeDef
 
-# What a cloud answers that does not know the call.
+# The error codes of a cloud that does not have the call.
 NO_SUCH_CALL = frozenset(
     {
         "InvalidAction",
@@ -30,9 +30,9 @@ NO_SUCH_CALL = frozenset(
 )
 UNDER_WAY = frozenset({"RUNNING", "CANCELLING"})
 BATCH = 10  # SQS hands out no more at once
-# Longer than looking at all of them takes; whoever is killed leaves them hidden for so long.
+# Longer than reading all of them takes. If this process is killed, they stay hidden for so long.
 HIDDEN_SECONDS = 60
-# A queue is spread over many machines, of which one receive asks some.
+# SQS keeps a queue on many machines, and one receive asks only some of them.
 EMPTY_RECEIVES = 2
 PATIENCE_SECONDS = 120
 
@@ -41,7 +41,7 @@ Tell = Callable[[int, int], object]
 
 
 class MoveFailedError(RuntimeError):
-    """AWS gave a move up; what it had moved by then is moved."""
+    """AWS stopped moving messages; those moved before stay moved."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class DeadLetterQueue:
     Attributes:
         name: as the commands call it.
         destination_url: where its messages came from; `None` if they cannot go back there.
-        sleep: waits so many seconds.
+        sleep: waits for a number of seconds.
     """
 
     sqs: "SQSClient"
@@ -74,7 +74,7 @@ class DeadLetterQueue:
     sleep: Callable[[float], None] = field(default_factory=lambda: time.sleep)
 
     def depth(self) -> int:
-        """How many messages lie there, about; those that somebody looks at just now included."""
+        """About how many messages lie there, those included that somebody reads just now."""
         asked = self.sqs.get_queue_attributes(
             QueueUrl=self.url,
             AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
@@ -82,7 +82,7 @@ class DeadLetterQueue:
         return sum(int(value) for value in asked["Attributes"].values())
 
     def peek(self, limit: int) -> list[DeadLetter]:
-        """At most so many of its messages, the oldest first; all stay where they are."""
+        """At most `limit` of its messages, the oldest first; all stay in the queue."""
         found: list[DeadLetter] = []
         try:
             for letter in self._received(limit):
@@ -113,8 +113,8 @@ class DeadLetterQueue:
         If a move is under way already, that one is followed: there is never more than one.
 
         Raises:
-            MoveFailedError: AWS gave it up.
-            TimeoutError: it is not done after the time it should take; it goes on by itself.
+            MoveFailedError: AWS stopped it.
+            TimeoutError: it took longer than it should; AWS goes on with it.
         """
         source, total = self._arn(self.url), self.depth()
         if not any(task.get("Status") in UNDER_WAY for task in self._tasks(source)):
@@ -124,7 +124,7 @@ class DeadLetterQueue:
                 MaxNumberOfMessagesPerSecond=per_second,
             )
         for _ in range(PATIENCE_SECONDS + 2 * total // per_second):
-            # The newest comes first, and no other begins while it is under way.
+            # The newest task comes first, and no other can start while it runs.
             task = self._tasks(source)[0]
             moved = task.get("ApproximateNumberOfMessagesMoved", 0)
             tell(moved, task.get("ApproximateNumberOfMessagesToMove", total))
@@ -143,9 +143,10 @@ class DeadLetterQueue:
     def move_some(
         self, wanted: Callable[[DeadLetter], bool], *, per_second: int, tell: Tell
     ) -> list[DeadLetter]:
-        """Send the wanted messages back, and take them out of this queue; returns those.
+        """Send the wanted messages back, and delete them from this queue; returns them.
 
-        Each is gone through once, as many as there are now: what comes back meanwhile stays.
+        It goes once through the messages that are here now. A message that fails again and comes
+        back meanwhile stays.
         """
         total, pace = self.depth(), Pace(per_second)
         sent: set[str] = set()
@@ -165,7 +166,7 @@ class DeadLetterQueue:
         return moved
 
     def _send_back(self, letter: DeadLetter) -> str:
-        """Send it to where it came from, then delete it here; returns its new id."""
+        """Send a message to the queue it came from, then delete it here; returns its new id."""
         attributes: Any = {
             name: {"DataType": "String", "StringValue": text}
             for name, text in letter.attributes.items()
@@ -177,7 +178,7 @@ class DeadLetterQueue:
         return answer["MessageId"]
 
     def _received(self, limit: int) -> Iterator[DeadLetter]:
-        """At most so many messages, each once; they stay hidden from others for a while."""
+        """At most `limit` messages, each once; they stay hidden from other readers for a while."""
         seen: set[str] = set()
         empty = 0
         while len(seen) < limit and empty < EMPTY_RECEIVES:
@@ -215,7 +216,7 @@ class DeadLetterQueue:
         )
 
     def _release(self, letters: Sequence[DeadLetter]) -> None:
-        """Let everybody see them again."""
+        """Make the messages visible to other readers again."""
         for start in range(0, len(letters), BATCH):
             self.sqs.change_message_visibility_batch(
                 QueueUrl=self.url,

@@ -16,11 +16,11 @@ _IN_WORK: "QueueAttributeNameType" = "ApproximateNumberOfMessagesNotVisible"
 
 @dataclass(frozen=True)
 class Depths:
-    """A queue and its dead letters; about so many, as SQS counts.
+    """The depths of a queue and of its dead-letter queue; SQS counts only approximately.
 
     Attributes:
-        waiting, in_work: `None` where the source is no queue: the ledger's stream.
-        dead: those that somebody looks at just now included.
+        waiting, in_work: `None` where the source is not a queue but the ledger's stream.
+        dead: the dead letters, those included that somebody reads just now.
     """
 
     name: str

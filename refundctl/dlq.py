@@ -1,9 +1,10 @@
-"""`refundctl dlq`: what lies among the dead letters and why, and trying it again.
+"""`refundctl dlq`: list the dead letters and their reasons, and have them tried again.
 
-Four queues. `reports`: refunds that Stripe could not be told of; `requests`: events that asked for
-a refund and were not accepted; `events`: pointers to changes of the ledger that could not be
-published, which cannot be sent back (`refundctl events republish` publishes them), only deleted;
-`webhooks`: what addresses did not take in three days (`refundctl webhooks replay` sends it again).
+Four queues. `reports`: refunds that could not be reported to Stripe. `requests`: events that asked
+for a refund and were not accepted. `events`: pointers to changes of the ledger that could not be
+published; they cannot be sent back, only deleted (`refundctl events republish` publishes the
+changes again). `webhooks`: webhooks that an address did not accept within three days (`refundctl
+webhooks replay` sends them again).
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ QUEUES = {
     "events": ("EventDeadLetterQueueUrl", None),
     "webhooks": ("WebhookDeadLetterQueueUrl", None),
 }
-# Where the message itself does not say.
+# The reasons told where the message itself has none.
 _REASONS = {
     "events": "changes of the ledger that could not be published",
     "webhooks": "it was received too often",
@@ -124,7 +125,7 @@ def _queues(call: Call, only: str | None, names: Sequence[str]) -> list[DeadLett
 
 
 def refund_id_of_letter(letter: DeadLetter, stage: str) -> str | None:
-    """The refund that a dead letter is about, as far as it can be told."""
+    """The id of the refund that a dead letter is about, if the letter shows it."""
     if letter.queue == "reports":
         try:
             return parse_doorbell(letter.body)
@@ -235,7 +236,7 @@ def _move_all(call: Call, queue: DeadLetterQueue) -> int:
 
 
 class _Steps:
-    """Turns "so many by now" into the steps that a progress bar is told."""
+    """Turns running totals into the steps that a progress bar needs."""
 
     def __init__(self, advance: Any) -> None:
         self._advance = advance
@@ -273,7 +274,8 @@ def _replay_some(call: Call, queues: Sequence[DeadLetterQueue], ids: set[str]) -
 
 
 def _rings_again(world: World, refund_id: str) -> bool:
-    """Ring for a report that is owed or failed and whose dead letter is gone, as after 14 days."""
+    """Wake the reporter for a report that is owed or failed, and whose dead letter is gone (SQS
+    deletes it after 14 days)."""
     refund = world.ledger.refund(refund_id)
     if refund is None or refund.report.state not in (ReportState.DUE, ReportState.FAILED):
         return False
@@ -298,7 +300,7 @@ def _would_replay(call: Call, letters: Sequence[DeadLetter], ids: set[str]) -> E
 
 
 def _names(letter: DeadLetter, stage: str) -> set[str]:
-    """By what a message may be called."""
+    """The ids by which a person may name a message."""
     refund_id = refund_id_of_letter(letter, stage)
     return {letter.message_id, *([refund_id] if refund_id else [])}
 
@@ -307,7 +309,7 @@ def _names(letter: DeadLetter, stage: str) -> set[str]:
 
 
 def _discard(call: Call) -> Exit:
-    """Only pointers are deleted: what they point to is told from the ledger itself."""
+    """Delete dead letters; only pointers are lost: the events can be sent again from the ledger."""
     (queue,) = _queues(call, call.arguments.queue, tuple(QUEUES))
     depth = queue.depth()
     if depth and not call.arguments.yes:

@@ -1,4 +1,4 @@
-"""`refundctl doctor`: is everything as it should be? What is not comes with what to do.
+"""`refundctl doctor`: is everything as it should be? If something is not, it says what to do.
 
 Nothing is changed, no secret is shown, and no money moves. Ends with 1 if something fails, and
 with 3, without findings, if the stack itself cannot be asked.
@@ -29,7 +29,7 @@ CHECKS: tuple[tuple[str, Callable[[Call], Iterator[Finding]]], ...] = (
     ("webhooks", webhooks.check),
     ("release", release.check),
 )
-# How AWS says that an identity lacks a right.
+# The error codes by which AWS says that an identity lacks a right.
 DENIALS: Final = frozenset(
     {
         "AccessDenied",
@@ -39,7 +39,7 @@ DENIALS: Final = frozenset(
         "UnauthorizedOperation",
     }
 )
-# What ends one subject. A defect of the doctor itself is none of these, and ends the command.
+# Errors that end the checks of one subject. Any other is a defect of the doctor, and ends it all.
 NO_ANSWER: Final = (
     BotoCoreError,
     ConfigurationError,
@@ -78,7 +78,7 @@ def _doctor(call: Call) -> Exit:
 
 
 def _parts(call: Call, shown: Sequence[Finding]) -> Iterator[str | Sheet]:
-    """What was found, and below it the commands, whole: in a table's cell they would be folded."""
+    """The findings, and below them the commands: in a table's cell they would be folded."""
     if shown:
         rows = [(one.level.name.lower(), one.check, one.found, one.todo) for one in shown]
         yield table_of(("", "what", "found", "what to do"), rows)
@@ -102,9 +102,11 @@ def _json(call: Call, finding: Finding) -> dict[str, Any]:
 def _carefully(
     name: str, check: Callable[[Call], Iterator[Finding]], call: Call
 ) -> Iterator[Finding]:
-    """The findings of a subject; a question that gets no answer is one, and stops no other.
+    """The findings of a subject. If a question gets no answer, that is a finding too, and the other
+    subjects are still checked.
 
-    What the operator may not ask tells nothing of the deployment, so that it is only a warning.
+    A question that the operator has no right to ask tells nothing about the deployment, so it is
+    only a warning.
     """
     try:
         yield from check(call)

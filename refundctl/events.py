@@ -1,8 +1,8 @@
 """`refundctl events`: publish again what happened to refunds.
 
 For subscribers that lost events, and for changes that lie among the dead letters of the ledger's
-stream. Settling publishes from the ledger what is marked here; each event has the id that it always
-had, so whoever has it already can tell.
+stream. This command marks refunds, and settling publishes their events from the ledger. Each event
+keeps its id, so a subscriber that has it already can tell.
 """
 
 from refund_bridge.adapters.providers.pace import Pace
@@ -14,7 +14,7 @@ from refundctl.options import Call, Groups
 from refundctl.times import When, when
 
 RATE = 25
-# A refund is rarely older than that when something happens to it.
+# A refund is rarely older than this when something still happens to it.
 LOOK_BACK_MS = 30 * 86_400_000
 
 
@@ -61,7 +61,7 @@ def _republish(call: Call) -> Exit:
 
 
 def _first(refund: Refund, since_ms: int) -> int | None:
-    """The first line of history from then on; `None` if nothing of it is ever told."""
+    """The first line of history from then on that is published; `None` if there is none."""
     for entry in refund.history:
         if entry.at_ms >= since_ms:
             return entry.seq if has_news(refund, after_seq=entry.seq - 1) else None

@@ -32,7 +32,7 @@ class CommandError(Exception):
 
 
 class RefusedError(CommandError):
-    """Doing it would be wrong; the sentence says why and what to do."""
+    """The command refuses, since doing it would be wrong; the sentence says why and what to do."""
 
 
 class MisusedError(CommandError):

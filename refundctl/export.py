@@ -1,7 +1,7 @@
 """`refundctl export`: one line per refund, for the accountants.
 
-Amounts stand there twice, as integers in the minor unit and as exact decimals of the major one, and
-pass through no float. Text that a spreadsheet would take for a formula is neutralised.
+Each amount is written twice, as an integer in the minor unit and as an exact decimal in the major
+unit; no float is used. Text that a spreadsheet would take for a formula is neutralised.
 """
 
 from collections import Counter
@@ -103,11 +103,12 @@ def _export(call: Call) -> Exit:
 
 @dataclass
 class Totals:
-    """What the exported refunds come to, in minor units; no two currencies are ever added.
+    """The sums of the exported refunds, in minor units; currencies are never added up.
 
     Attributes:
-        amounts, numbers: by currency and status.
-        fees, charged: the processors' fees by the fees' own currency, and of how many refunds.
+        amounts, numbers: the refunds' sum and number, by currency and status.
+        fees, charged: the sum of the processors' fees, and the number of refunds that have one, by
+            the fees' own currency.
     """
 
     amounts: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -116,7 +117,7 @@ class Totals:
     charged: Counter[str] = field(default_factory=Counter)
 
     def add(self, refund: Refund) -> None:
-        """Count one more."""
+        """Add one refund to the sums."""
         of = refund.currency, refund.public_status
         self.amounts[of] += refund.amount
         self.numbers[of] += 1
@@ -192,12 +193,12 @@ def _row(refund: Refund, payments: Mapping[PaymentKey, Payment]) -> tuple[str | 
 
 
 def _fee(fee: Money | None) -> tuple[str | int, ...]:
-    """The cells of a fee; empty, and not 0, where the processor has named none."""
+    """The cells of a fee; empty, and not 0, if the processor has named none."""
     return ("", "", "") if fee is None else (fee.amount, fee.decimal_string(), fee.currency)
 
 
 def _refunded_at_ms(refund: Refund) -> int | None:
-    """When the money moved, as Stripe is told it; else as the processor showed it."""
+    """When the money moved: as reported to Stripe, or else as the processor showed it."""
     if refund.report.parameters is not None:
         return refund.report.parameters.refunded_at_s * 1000
     for entry in reversed(refund.history):

@@ -1,7 +1,7 @@
 """A refund and its payment as every command shows them: for machines, and in words.
 
-For machines it is the contract's refund object, as callers of the HTTP interface know it, with what
-only the ledger knows beside it, in `ledger`. Keys are only ever added.
+For machines it is the refund object of the HTTP interface; a member `ledger` has what only the
+ledger knows. Keys are only ever added.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,19 +15,19 @@ from refund_bridge.domain.report import ProviderAnswer, with_last_answer
 from refund_bridge.domain.state_machine import CreditNoteState, ReportState, State
 from refundctl.times import rfc3339, shown
 
-# What will still be looked at, by settling or by a person.
+# In these states settling or a person must still find out or decide the result.
 NOT_FINAL = frozenset(
     {State.REQUESTED, State.SUBMITTING, State.UNKNOWN, State.PENDING, State.REVIEW}
 )
 
 
-# How a refund stands that succeeded, and that the processor took back.
+# Shown instead of the state for a refund that succeeded and that the processor took back.
 TAKEN_BACK = "taken_back"
 
 
 def is_stuck(refund: Refund) -> bool:
-    """Whether it has not come to its end: its outcome is open, Stripe is not told of it yet, or
-    nobody has handled that the processor took it back."""
+    """Whether the refund is not at its end: its outcome is open, Stripe is not told of it yet, or
+    the processor took it back and nobody has handled that."""
     owed = refund.report.state in (ReportState.DUE, ReportState.FAILED)
     return refund.state in NOT_FINAL or owed or refund.awaits_handling
 
@@ -38,7 +38,7 @@ def first_of_all(refund: Refund) -> tuple[bool, int, str]:
 
 
 def standing(refund: Refund) -> str:
-    """Where it stands, in one word: its state, or that it was taken back."""
+    """The refund's state in one word, or `taken_back`."""
     return refund.state.value if refund.late_failure_at_ms is None else TAKEN_BACK
 
 
@@ -48,13 +48,13 @@ def money(amount: int, currency: str) -> str:
 
 
 def report_text(refund: Refund) -> str:
-    """Where the report to Stripe stands, and why."""
+    """The state of the report to Stripe, and its cause."""
     report = refund.report
     return report.state.value if report.cause is None else f"{report.state.value}, {report.cause}"
 
 
 def why(refund: Refund) -> str:
-    """What is known of why it stands where it stands."""
+    """Why the refund is in its present state, as far as that is known."""
     if refund.late_failure_at_ms is not None:
         is_handled = refund.handled_at_ms is not None
         return "taken back by the processor" + (", handled" if is_handled else "")
@@ -70,7 +70,7 @@ def why(refund: Refund) -> str:
 
 
 def _looked(refund: Refund) -> str:
-    """What the last look came to, and, if that tells nothing of it, what was answered last."""
+    """The result of the last check; if it was not conclusive, with what the provider answered."""
     looked = refund.last_look or ""
     if not refund.answers or refund.answers[-1].said in looked:
         return looked
@@ -79,9 +79,9 @@ def _looked(refund: Refund) -> str:
 
 
 def last_look_text(refund: Refund) -> str:
-    """What the last look came to, and how many there were in the state that it is in."""
+    """The result of the last check, and how many checks there were in the refund's state."""
     if not refund.last_look or not refund.looks:
-        return refund.last_look or ""  # counts begin anew in each state: 0 says nothing of the look
+        return refund.last_look or ""  # each state counts from 0: the check was in a former state
     return f"{refund.last_look} (looks in this state: {refund.looks}, answered: {refund.look_ups})"
 
 
@@ -157,7 +157,7 @@ def _answers_json(answers: Sequence[ProviderAnswer]) -> list[dict[str, Any]]:
 
 
 def evidence_text(evidence: Mapping[str, Any]) -> str:
-    """Evidence in words; what a name says is in milliseconds becomes a time of the zone."""
+    """Evidence in words; values whose names end in milliseconds are shown as times of the zone."""
     facts = {
         name.removesuffix("_ms"): shown(value) if name.endswith("_ms") else value
         for name, value in evidence.items()
@@ -189,6 +189,6 @@ def _ledger_json(refund: Refund) -> dict[str, Any]:
 
 
 def goes_to(refund: Refund) -> str:
-    """What is refunded, by its record if one is known; or where the money goes without one."""
+    """The refunded payment, by its Payment Record if one is known; or whom a payout goes to."""
     payment = refund.payment_record or refund.refunded_payment
     return payment or f"to {refund.request.reference_id}"

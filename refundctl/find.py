@@ -1,8 +1,8 @@
-"""`refundctl find`: refunds by whatever somebody has at hand: an id, a key, or words.
+"""`refundctl find`: refunds by an id of any kind, by an idempotency key, or by words.
 
-Every kind of id and the idempotency key are looked up at once; words are looked for in reasons,
-metadata, keys and credit notes of what was made in the time that is asked for, bounded. No index
-knows credit notes, so that they are found as words are.
+Every kind of id and the idempotency key are looked up at once. Words are looked for in the reasons,
+metadata, keys and credit notes of refunds made in the given time, up to a maximum number of
+refunds. No index has credit notes, so they are found as words are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from refundctl.names import named
 from refundctl.options import Call, Groups
 from refundctl.times import shown_with_zone, when
 
-# So many of the newest refunds are looked through for words.
+# At most this many of the newest refunds are searched for words.
 READ_MAX = 20_000
 
 

@@ -47,7 +47,7 @@ def _handle(call: Call) -> Exit:
 
 
 def _told(found: Stored) -> str:
-    """What it makes true."""
+    """What the decision changes, in words."""
     refund = found.refund
     return (
         f"{refund.processor} took {money(refund.amount, refund.currency)} of {goes_to(refund)} "

@@ -96,7 +96,7 @@ def _create(call: Call) -> Exit:
 
 
 def _keep(store: ApiKeyStore, key: ApiKey, file: Path | None) -> None:
-    """Write a new key to its file, then store it: one that nobody can read lets nobody in."""
+    """Write a new key to its file, then store it, so that no key is stored that nobody has."""
     if file is not None:
         keep_secret(file, key.text)
     try:
@@ -108,7 +108,8 @@ def _keep(store: ApiKeyStore, key: ApiKey, file: Path | None) -> None:
 
 
 def _scopes_like(theirs: Sequence[StoredKey]) -> Sequence[str]:
-    """What a key may do if that is not said: read and write, or what its caller's newest may."""
+    """The scopes of a new key if none are given: those of its caller's newest key, or else read
+    and write."""
     newest = theirs[-1].scopes if theirs else SCOPES
     if PAYOUT_SCOPE in newest:
         raise RefusedError(

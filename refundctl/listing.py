@@ -111,10 +111,10 @@ def _minor(asked: argparse.Namespace) -> int | None:
 
 
 def _candidates(world: World, asked: argparse.Namespace, advance: Advance) -> Iterator[Refund]:
-    """All that may be meant, what is stuck before the rest; `advance` is told how many were read.
+    """All refunds that may fit the options, stuck ones first; `advance` is told how many were read.
 
-    No index knows reports and credit notes by their states, or what was taken back, so those are
-    picked out of all that was made in the time that is looked at.
+    No index has the states of reports and credit notes, nor refunds that were taken back and are
+    handled. So all refunds made in the given time are read, and the fitting ones are picked out.
     """
     now_ms = world.clock.now_ms()
     since_ms = (asked.since or LOOK_BACK).unix_ms(now_ms)
@@ -152,7 +152,7 @@ def _is_of_one(asked: argparse.Namespace) -> bool:
 
 
 def _selections(world: World, asked: argparse.Namespace) -> Sequence[Selection] | None:
-    """The payments that a reference leads to, with all of their refunds; `None`: it has none."""
+    """The payments that the options name, with all of their refunds; `None`: no such option."""
     text = asked.payment or asked.intent or asked.invoice
     if not text:
         return None
@@ -165,7 +165,7 @@ def _selections(world: World, asked: argparse.Namespace) -> Sequence[Selection] 
 def _stuck_first(
     candidates: Iterator[Refund], asked: argparse.Namespace
 ) -> tuple[list[Refund], list[Refund]]:
-    """What is stuck (`first_of_all`) and the rest, newest first, as far as one wants to see it."""
+    """The stuck refunds, by `first_of_all`, and the others, newest first, up to the limit."""
     seen: set[str] = set()
     stuck: list[Refund] = []
     others: list[Refund] = []
@@ -174,7 +174,7 @@ def _stuck_first(
             continue
         seen.add(refund.id)
         (stuck if is_stuck(refund) else others).append(refund)
-        # The rest comes newest first, so what follows is not shown.
+        # The others come newest first, so those after these are not shown.
         if len(others) > asked.limit:
             break
     stuck.sort(key=first_of_all)
@@ -196,7 +196,7 @@ def _is_meant(refund: Refund, asked: argparse.Namespace) -> bool:
 
 
 def row(refund: Refund, now_ms: int) -> tuple[str, ...]:
-    """What a table says of a refund, under ``COLUMNS``."""
+    """The cells of a refund in a table with ``COLUMNS``."""
     return (
         refund.id,
         standing(refund),

@@ -1,4 +1,4 @@
-"""What the ledger knows under a name that somebody has at hand, whichever kind of name it is."""
+"""What the ledger has under a name, whichever kind of name it is: an id of any kind, or a key."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
@@ -38,7 +38,7 @@ class NamesLedger(Protocol):
 
 
 class Known(Protocol):
-    """What knows names: the commands' `World`, and the console's `Sources`."""
+    """Where names are looked up: the commands' `World`, and the console's `Sources`."""
 
     @property
     def stage(self) -> str: ...  # noqa: D102
@@ -51,11 +51,11 @@ class Known(Protocol):
 
     @property
     def processors(self) -> Iterable[str]:
-        """Their names."""
+        """The processors' names."""
 
 
 def is_name(text: str) -> bool:
-    """Whether anything can be called so."""
+    """Whether the text has the form of a name."""
     return 1 <= len(text) <= NAME_MAX and text.isascii() and text.isprintable()
 
 
@@ -68,7 +68,7 @@ def named(world: Known, text: str) -> Iterator[tuple[str, tuple[Refund, str]]]:
 
 
 def refunds_named(world: Known, text: str) -> Iterator[tuple[str, tuple[Refund, str]]]:
-    """Of these, those whose own id, idempotency key or processor's refund it is."""
+    """The refunds whose own id, idempotency key or processor refund id it is, with its kind."""
     if not is_name(text):
         return
     for refund_id, kind in ((text, "id"), (refund_id_of(text, world.stage), "idempotency key")):
@@ -81,7 +81,8 @@ def refunds_named(world: Known, text: str) -> Iterator[tuple[str, tuple[Refund, 
 
 
 def payments_named(world: Known, text: str) -> Mapping[PaymentKey, str]:
-    """The payments that a Payment Record, PaymentIntent, invoice or charge names, and which."""
+    """The payments that it names, each with the kind of the name: a Payment Record's, a
+    PaymentIntent's, an invoice's or a charge's."""
     found: dict[PaymentKey, str] = {}
     if not is_name(text):
         return found

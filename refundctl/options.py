@@ -18,7 +18,7 @@ from refundctl.refunding.service import NoKeyError, Service, service_of
 from refundctl.target import LOCAL, Target
 from refundctl.world import World, world_of
 
-# What a key for the desk is called where one is proposed.
+# The name of the operator's key in a command that we propose.
 KEY_NAME: Final = "desk"
 Groups: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -36,12 +36,12 @@ class Call:
 
     @cached_property
     def world(self) -> World:
-        """The product's own ledger and providers, of that target."""
+        """The product's own ledger, providers and use cases, for the target."""
         return self.build(self.target)
 
     @contextmanager
     def service(self) -> Iterator[Service]:
-        """The deployed interface of that target, with the operator's own key.
+        """The target's deployed interface, called with the operator's own key.
 
         Raises:
             MisusedError: there is no key.
@@ -58,7 +58,7 @@ class Call:
             service.close()
 
     def close(self) -> None:
-        """Let go of what the world holds, if it was needed."""
+        """Close the world's connections, if the world was used."""
         if "world" in self.__dict__:
             self.world.close()
 
@@ -67,7 +67,7 @@ class Call:
         return lines.line(command, self._where(anywhere=False))
 
     def line_anywhere(self, command: Spelt) -> str:
-        """The same for a shell that may be in another directory."""
+        """As `line`, for a shell that may be in another directory."""
         return lines.line(command, self._where(anywhere=True), anywhere=True)
 
     def _where(self, *, anywhere: bool) -> list[str]:
@@ -121,7 +121,7 @@ def command(groups: Groups, name: str, run: Command, summary: str) -> argparse.A
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
-    """What reads a whole number within bounds; for argparse."""
+    """A function that reads a whole number within bounds; for argparse."""
 
     def read(text: str) -> int:
         if text.isascii() and text.isdigit() and least <= int(text) <= most:

@@ -1,6 +1,6 @@
-"""What a command says: its result on stdout, for people or for machines; the rest on stderr.
+"""What a command writes: its result on stdout, for people or for machines; the rest on stderr.
 
-The only place that writes: whatever others wrote into it passes `plain_text` here.
+Commands write only here, so that other people's text always passes `plain_text`.
 """
 
 import csv
@@ -25,7 +25,7 @@ from refundctl.plain_text import cell, json_text, one_line
 
 GAP: Final = 2
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-# How words for states look where the output is a terminal that shows colours.
+# The colours of words for states, on a terminal that shows colours.
 STYLES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("succeeded", "reported", "issued", "ok"), "green"),
     **dict.fromkeys(("requested", "submitting", "pending", "due"), "cyan"),
@@ -38,10 +38,13 @@ Advance = Callable[[int], object]
 
 
 class _Stdout(Console):
-    """A console that leaves it to the command's end that nobody reads any more (`| head`)."""
+    """A console that lets `BrokenPipeError` pass if nobody reads any more (`| head`).
+
+    `command.main` ends the command then.
+    """
 
     def on_broken_pipe(self) -> None:
-        """As without a console."""
+        """Raise the error, as a plain stream would."""
         raise BrokenPipeError
 
 
@@ -55,14 +58,14 @@ class Sheet:
 
     @property
     def width(self) -> int:
-        """So wide it is as a table in which nothing is folded."""
+        """Its width as a table in which nothing is folded."""
         lines = [self.columns, *self.rows]
         widest = [max(map(cell_len, cells)) for cells in zip(*lines, strict=True)]
         return sum(widest) + GAP * (len(widest) - 1)
 
 
 class Output:
-    """Where a command writes. What it writes there is the only output that scripts may rely on."""
+    """Where a command writes. Scripts may rely only on the results that it gives here."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
@@ -87,7 +90,7 @@ class Output:
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[str]], value: Any, *, empty: str
     ) -> None:
-        """Give the result, as a table or as `value` in JSON; `empty` is said if it has no rows."""
+        """Give the result, as a table or as `value` in JSON; without rows, say `empty`."""
         if self._as_json:
             self._print_json(value)
             return
@@ -120,7 +123,7 @@ class Output:
 
     @contextmanager
     def progress(self, what: str, total: int | None) -> Iterator[Advance]:
-        """Show a bar on stderr, if somebody watches, while the body works."""
+        """Show a progress bar while the body works, if stderr is a terminal."""
         bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -135,7 +138,7 @@ class Output:
             yield lambda steps: bar.advance(task, steps)
 
     def confirm(self, question: str) -> bool:
-        """Ask somebody at a terminal; whoever is not at one has not agreed."""
+        """Ask the person at the terminal; without a terminal the answer is no."""
         if not sys.stdin.isatty():
             self.say(f"{question} Nobody is there to ask; say --yes.")
             return False
@@ -152,9 +155,9 @@ def table_of(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str =
 
 
 def _show(console: Console, sheet: Sheet) -> None:
-    """Print it as a table; as records, one below the other, where a terminal is too narrow.
+    """Print rows as a table, or as records below each other if the terminal is too narrow.
 
-    Ids in it are there to be copied, so nothing is ever folded or cut.
+    People copy ids from it, so nothing is ever folded or cut.
     """
     if sheet.title:
         console.print(Text(sheet.title, style="bold"), soft_wrap=True)
@@ -194,7 +197,7 @@ def written(file: Path) -> Iterator[TextIO]:
     """A file to write a result to, as CSV.
 
     Raises:
-        RefusedError: it cannot be written there.
+        RefusedError: the file cannot be written.
     """
     try:
         with file.open("w", newline="", encoding="utf-8") as text:
@@ -205,11 +208,11 @@ def written(file: Path) -> Iterator[TextIO]:
 
 @contextmanager
 def to_its_end() -> Iterator[None]:
-    """Have the result written to its end when the body has.
+    """After the body, flush stdout, so that the whole result is written.
 
     Raises:
         BrokenPipeError: nobody reads it any more.
-        RefusedError: there is no room where it goes.
+        RefusedError: there is no room where the result is written.
     """
     try:
         yield
@@ -223,7 +226,7 @@ def to_its_end() -> Iterator[None]:
 
 
 def end_quietly() -> None:
-    """Let nothing more be written to a pipe that nobody reads, not even at the program's end."""
+    """Discard everything written to stdout from now on, also what Python flushes at its end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

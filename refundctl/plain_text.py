@@ -1,9 +1,9 @@
-"""Other people's text, fit to be shown: in a terminal, a page, JSON or a spreadsheet.
+"""Makes other people's text safe to show: in a terminal, a page, JSON or a spreadsheet.
 
-Reasons, metadata, fields of events and providers' words are written by others. What a terminal
-obeys instead of showing it (escape sequences), what changes the text around it (marks of direction)
-and what nobody sees (U+200B) is written out, or in JSON escaped. What begins a formula is not left
-at the beginning of a cell.
+Others write reasons, metadata, fields of events and providers' messages. Some characters control
+the terminal (escape sequences), change the text around them (marks of direction) or are invisible
+(U+200B): we write those out, or escape them in JSON. In a spreadsheet no cell may begin with a
+character that begins a formula.
 """
 
 import json
@@ -11,24 +11,24 @@ import re
 from typing import Any, Final
 from unicodedata import category
 
-# What is not shown itself but changes how the text around it is shown. The two joiners are left:
-# scripts and emoji are written with them.
+# Categories of characters that are not shown but change how the text around them is shown. The two
+# joiners are allowed, since scripts and emoji need them.
 _UNSEEN: Final = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 _JOINERS: Final = frozenset("\u200c\u200d")
 _ASCII_TEXT: Final = re.compile(r"[\n\t -~]*", re.ASCII)
 _ASCII_LINE: Final = re.compile(r"[ -~]*", re.ASCII)
-# In half and in full width; where a semicolon separates the cells, it begins one too, and quotes
-# before the sign are taken for those around a cell.
+# The signs that begin a formula, in half and in full width. A spreadsheet that separates cells by
+# semicolons starts a cell after each, and takes quotes before the sign for those around a cell.
 _FORMULA: Final = re.compile(r"(^|;)([\"\s\u200c\u200d]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 def is_unseen(letter: str) -> bool:
-    """Whether a letter is to be written out wherever it stands in other people's text."""
+    """Whether a character must be written out wherever it stands in other people's text."""
     return letter not in _JOINERS and category(letter) in _UNSEEN
 
 
 def seen(text: str) -> str:
-    """A text of several lines, with every letter in it that nobody would see written out.
+    """A text of several lines, with every invisible character in it written out.
 
     >>> seen("gpj.\\u202eexe")
     'gpj.[U+202E]exe'
@@ -39,12 +39,12 @@ def seen(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The same as one line: a break in it cannot pass for a line of ours."""
+    """As `seen`, but as one line: a line break in it cannot look like a line of ours."""
     return text if _ASCII_LINE.fullmatch(text) else "".join(map(_written_out, text))
 
 
 def cell(value: str | int) -> str | int:
-    """A cell that no spreadsheet takes for a formula, whichever sign separates the cells.
+    """A cell that no spreadsheet takes for a formula, whichever character separates the cells.
 
     https://owasp.org/www-community/attacks/CSV_Injection
     """
@@ -52,7 +52,7 @@ def cell(value: str | int) -> str | int:
 
 
 def json_text(value: Any) -> str:
-    """A value as JSON that means the same and shows nothing that is not to be seen."""
+    """A value as JSON, with invisible characters escaped; it means the same."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
     if _ASCII_TEXT.fullmatch(text):
         return text

@@ -1,8 +1,8 @@
 """The processors that a deployment has set up, from the parameters of its stack.
 
-The functions read the same from their environment, where the template puts it: the parameter
-`HitPayUrl` is their variable `HITPAY_URL`, and so on. Stripe itself is set up by a word,
-`StripePayments`, and is where `StripeUrl` says.
+The template passes the same settings to the functions as environment variables: the parameter
+`HitPayUrl` is their variable `HITPAY_URL`, and so on. Stripe as a processor is switched on by the
+parameter `StripePayments`; `StripeUrl` is its address.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,8 @@ def settings_of(parameters: Mapping[str, str]) -> Settings:
     """The settings of every processor that is set up, by name.
 
     Raises:
-        ConfigurationError: none is, one is set up wrongly, or real and play money are mixed.
+        ConfigurationError: no processor is set up, one is set up wrongly, or real and play money
+            are mixed.
     """
     found = set_up(environment_of(parameters), Mode(parameters["Mode"]))
     if not found:
@@ -31,7 +32,7 @@ def settings_of(parameters: Mapping[str, str]) -> Settings:
 
 
 def environment_of(parameters: Mapping[str, str]) -> dict[str, str]:
-    """The processors' variables, as the functions have them; a stack may lack a newer parameter."""
+    """The processors' variables, as the functions have them; an older stack may lack some."""
     found = {
         variable_of(name, field): parameters.get(parameter_of(name, field), "")
         for name, adapter in REGISTRY.items()

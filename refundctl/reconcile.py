@@ -1,8 +1,8 @@
 """`refundctl reconcile`: ledger, HitPay and Stripe side by side; each difference is one line.
 
-Payments are compared whole: every one that had a refund made since then, with all of its refunds,
-since Stripe shows a sum only. Ends with 0 if there is no difference and with 1 if there is one;
-anything else means that not everything could be compared.
+Each payment with a refund made in the given time is compared with all of its refunds, since Stripe
+shows only their sum. Exit code 0: no difference; 1: a difference; any other: not everything could
+be compared.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from refundctl.output import write_csv, written
 from refundctl.times import duration_ms, when
 
 RATE_DEFAULT = 8
-# Stripe lets 25 a second through on each endpoint, and reports go on meanwhile.
+# Stripe allows 25 requests a second on each endpoint, and reports need some of them meanwhile.
 RATE_MAX = 20
 GRACE_DEFAULT_MS = 15 * 60_000
 CHARGES_DEFAULT = 500
@@ -83,7 +83,7 @@ def declare(groups: Groups) -> None:
 
 @dataclass
 class _Result:
-    """What comparing came to, as far as it got."""
+    """The result of comparing so far."""
 
     payments: int
     compared: int = 0
@@ -94,7 +94,7 @@ class _Result:
 
     @property
     def says(self) -> str:
-        """How much of all was compared: without that, no differences would mean nothing."""
+        """How many payments were compared: "no differences" means nothing without that number."""
         return (
             f"Compared {self.compared} of {self.payments} payments: {len(self.differences)} "
             f"differences, {self.open_refunds} refunds on their way."
@@ -102,7 +102,7 @@ class _Result:
 
     @property
     def none_found(self) -> str:
-        """What having found no difference means."""
+        """What to say if there is no difference: in all, among those compared, or not compared."""
         if self.compared == self.payments and not self.stopped:
             return "No differences."
         return "No differences among these." if self.compared else "Nothing could be compared."

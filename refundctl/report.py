@@ -1,7 +1,7 @@
 """`refundctl report`: a person decides whether Stripe is told of a refund, was told, or never is.
 
-Stripe, the processor and the ledger are read first, and what the answer makes true is said before
-anything is written.
+Stripe, the processor and the ledger are read first, and the command says what the decision would
+change before it writes anything.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def declare(groups: Groups) -> None:
 
 
 def declare_decision(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a decision about reports: why, who, and whether it is done at once."""
+    """Add the options of decisions about reports: the reason, who decides, `--dry-run`, `--yes`."""
     parser.add_argument(
         "--reason",
         type=who.reason,
@@ -147,7 +147,7 @@ def _json(weighed: WeighedReport, done: Refund | None, actor: str) -> dict[str, 
 
 
 def sums_json(sums: Sums) -> dict[str, Any]:
-    """What was read together, for machines; amounts in minor units."""
+    """The same sums for machines; amounts in minor units."""
     return {
         "payment_record": sums.record.id,
         "currency": sums.payment.currency,

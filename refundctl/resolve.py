@@ -1,6 +1,8 @@
-"""`refundctl resolve`: a person decides what became of a refund in review, or pending for too long.
+"""`refundctl resolve`: a person decides whether a refund in review, or pending for too long,
+succeeded or failed.
 
-The evidence is read first, and what each answer would make true is said before anything is written.
+The evidence is read first, and the command says what each decision would change before it writes
+anything.
 """
 
 import argparse
@@ -84,11 +86,11 @@ def _decision(asked: argparse.Namespace) -> Decision:
     return ItFailed(asked.reason, despite_evidence=asked.despite_evidence)
 
 
-# --- what each answer makes true ------------------------------------------------------------------
+# --- what each decision changes -------------------------------------------------------------------
 
 
 def _told(resolution: Resolution, decision: Decision) -> Iterator[str]:
-    """What is decided, what it makes true, and what the other answer would."""
+    """The decision, what it changes, and what the other decision would change."""
     before, after = resolution.before.refund, resolution.after
     yield f"{before.id}: {money(before.amount, before.currency)} of {_of(before)}"
     if resolution.is_done:
@@ -115,7 +117,7 @@ def _told(resolution: Resolution, decision: Decision) -> Iterator[str]:
 
 
 def _shown(refund: Refund, processor_refund: ProcessorRefund) -> str:
-    """What the processor shows of it, or that it shows no such end and a person knows."""
+    """What the processor shows of its refund, or that only the person knows that it succeeded."""
     moved_ms = processor_refund.refunded_at_ms or processor_refund.created_at_ms
     if moved_ms is None:
         return (
@@ -126,7 +128,7 @@ def _shown(refund: Refund, processor_refund: ProcessorRefund) -> str:
 
 
 def _let_go(resolution: Resolution, processor_refund: ProcessorRefund) -> str:
-    """What becomes of the processor refund that it is bound to, or that its instruction made."""
+    """What happens to the processor refund that the refund was bound to until now."""
     shown = f"  It is separated from {processor_refund.id}"
     if resolution.imported is None:
         return f"{shown}. What the payment lists is imported by the next look at it."
@@ -162,7 +164,7 @@ def _success(after: Refund) -> str:
 
 
 def _failure(refund: Refund, left: int) -> str:
-    """What failing makes true; `left` may be refunded then, minor units."""
+    """What "failed" changes; `left` is the refundable balance then, minor units."""
     currency = refund.currency
     return (
         f"Stripe is told nothing; {money(refund.amount, currency)} may be refunded again "

@@ -1,7 +1,8 @@
 """`refundctl review`: what needs a person, with the evidence side by side.
 
-What we sent and when, what the processor lists on the charge now, and what Stripe's record shows
-now. HitPay's refunds carry no reference of ours, so which of them is ours is told by elimination.
+It shows what we sent and when, what the processor lists on the charge now, and what Stripe's
+Payment Record shows now. HitPay's refunds carry no reference of ours, so a person finds ours by
+elimination.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,7 +29,7 @@ from refundctl.show import pairs, payment_facts
 from refundctl.times import age, rfc3339, shown, zone_name
 from refundctl.world import World
 
-# Reviews are looked for over so long; besides, every one stands among what is open.
+# The index of statuses is searched over this time; besides, all open refunds are searched.
 LOOK_BACK_MS = 366 * 86_400_000
 
 
@@ -37,8 +38,9 @@ class Evidence:
     """One refund, and what all sides show of it now.
 
     Attributes:
-        charge, record: `None` if they could not be read; then the reason stands beside.
-        claimed: of the processor refunds on the charge, the refunds that they belong to.
+        charge, record: `None` if it could not be read; then `charge_trouble` or `record_trouble`
+            says why.
+        claimed: for each claimed processor refund on the charge, the refund that claims it.
     """
 
     refund: Refund
@@ -50,7 +52,7 @@ class Evidence:
     record_trouble: str
 
     def verdict(self, processor_refund: ProcessorRefund) -> str:  # noqa: PLR0911 - one for each reason
-        """What stands for or against a processor refund's being this refund's."""
+        """Whether a processor refund can be this refund's, and if not, why."""
         refund, owner = self.refund, self.claimed.get(processor_refund.id)
         if processor_refund.id == refund.processor_refund_id:
             return "bound to this refund"
@@ -59,7 +61,7 @@ class Evidence:
         if processor_refund.id in (refund.snapshot or ()):
             return "was there before we sent"
         if processor_refund.status is ProcessorRefundStatus.FAILED:
-            return "failed"  # nobody's evidence
+            return "failed"  # a failed processor refund proves nothing
         if not alike(refund, [processor_refund], self.claimed):
             return "another amount"
         if refund.snapshot is None and is_too_old(refund, processor_refund):
@@ -73,7 +75,7 @@ class Evidence:
 
     @property
     def of_another_amount(self) -> list[ProcessorRefund]:
-        """What this refund's instruction moved, though it was to move something else."""
+        """The processor refunds that this refund's instruction made with another amount."""
         return self._of_verdict(MOVED_ANOTHER_AMOUNT)
 
     def _of_verdict(self, verdict: str) -> list[ProcessorRefund]:
@@ -133,7 +135,7 @@ def _asked_for(world: World, refund_id: str | None) -> list[Refund]:
 
 
 def gather(world: World, refund: Refund) -> Evidence:
-    """Read all sides; what cannot be read is said, and is no reason to show nothing."""
+    """Read all sides; if one cannot be read, say so and show the others."""
     payment = world.ledger.payment(payment_key_of(refund))
     charge, charge_trouble = _charge(world, refund, payment)
     processor_refunds = (charge.processor_refunds if charge is not None else None) or ()

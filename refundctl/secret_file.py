@@ -1,4 +1,4 @@
-"""A secret in a file of its own, for whoever does not want it on the screen."""
+"""Writes a secret to a file of its own, for people who do not want it on the screen."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ def keep_secret(file: Path, text: str) -> None:
     """Write a new file that its owner alone can read.
 
     Raises:
-        RefusedError: it cannot be made, or there is one of that name; nothing is written over.
+        RefusedError: the file cannot be made, or there is one of that name; it never overwrites.
     """
     try:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:

@@ -1,7 +1,7 @@
-"""`refundctl secrets`: the providers' keys and the webhooks' salts, put without being shown.
+"""`refundctl secrets`: set the providers' keys and the webhooks' salts without showing them.
 
-A value comes from the keyboard, unseen, or from stdin; never from the command line, where every
-process of the machine could read it. Nothing here prints one.
+A value is typed without being displayed, or comes from stdin; never from the command line, where
+every process of the machine could read it. Nothing here prints a value.
 
 To change a provider's key without an error: make the new one at the provider beside the old one,
 `secrets set` it, wait until the old one is no longer used, and revoke the old one at the provider.
@@ -37,7 +37,7 @@ from refundctl.times import shown_with_zone
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
-# Longer than any key; what is piped in by mistake is not read to its end.
+# Longer than any key; a file that is piped in by mistake is not read to its end.
 TEXT_MAX = 4096
 
 
@@ -62,7 +62,7 @@ def declare(groups: Groups) -> None:
 
 
 def _list(call: Call) -> Exit:
-    """Those that the deployment needs, and what is there besides."""
+    """List the secrets that the deployment needs, and others that are stored."""
     there = {stored.name: stored for stored in _store(call).stored(NAMES)}
     wanted = needed(call.target.stack.parameters)
     names = [name for name in NAMES if name in wanted or name in there]
@@ -132,7 +132,7 @@ def _given(name: str) -> str:
 
 
 def _require_accepted(call: Call, name: str, key: str) -> None:
-    """Ask the provider whether it takes the key, so that a mistyped one replaces no good one."""
+    """Ask the provider whether it accepts the key, so that a mistyped key replaces no good one."""
     probe = _probe(call.target.stack.parameters, name, key)
     found = ask(probe, SystemClock())
     if found.level is not Level.OK:

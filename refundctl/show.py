@@ -1,4 +1,4 @@
-"""`refundctl show`: one refund, from the first line of its history to what is owed now."""
+"""`refundctl show`: one refund, from the first line of its history to what is still due."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -24,7 +24,7 @@ from refundctl.options import Call, Groups
 from refundctl.output import Sheet, table_of
 from refundctl.times import age, shown, shown_with_zone, zone_name
 
-# So many of several refunds are named.
+# At most this many refunds are named if a name leads to several.
 SHOWN = 20
 
 
@@ -54,10 +54,10 @@ def _show(call: Call) -> Exit:
 
 
 def only_one(call: Call, name: str, command: str) -> Refund:
-    """The refund that another name than its id leads to.
+    """The only refund that a name other than its id leads to.
 
     Raises:
-        RefusedError: it leads to none, or to several: then each is named with the command.
+        RefusedError: the name leads to none, or to several: then each is named with the command.
     """
     found = [refund for _, (refund, _) in named(call.world, name)]
     if not found:
@@ -81,7 +81,7 @@ def _parts(refund: Refund, payment: Payment | None, now_ms: int) -> Iterator[str
 
 
 def ways_on(call: Call, refund: Refund) -> Iterator[str | Sheet]:
-    """The commands by which something may be done about it."""
+    """What may be done about the refund, with the command for each."""
     for choice in choices(refund):
         yield ""
         yield choice.when
@@ -89,7 +89,7 @@ def ways_on(call: Call, refund: Refund) -> Iterator[str | Sheet]:
 
 
 def pairs(title: str, facts: dict[str, str]) -> Sheet:
-    """Facts by their names, those that say nothing left out."""
+    """Facts with their names; empty ones are left out."""
     return table_of(("", ""), [(name, text) for name, text in facts.items() if text], title)
 
 
@@ -121,7 +121,7 @@ def payment_facts(payment: Payment) -> dict[str, str]:
         "payment record": payment.payment_record or "none is known to book it",
         "charge": f"{payment.key.charge_id} ({payment.key.processor})",
         "captured": money(payment.captured, currency),
-        # The ledger's sum holds what moved as well, which has a line of its own.
+        # `held` in the ledger includes what moved, which has a line of its own.
         "held by open refunds": money(payment.held - payment.moved, currency),
         "moved": money(payment.moved, currency),
         "refunded by others": by_others,
@@ -139,7 +139,7 @@ def payment_facts(payment: Payment) -> dict[str, str]:
 
 
 def _unexplained(payment: Payment) -> str:
-    """What Stripe showed beyond all that is reported when it was read last, if anything."""
+    """What Stripe showed as refunded beyond all that is reported, when we read it last."""
     return money(payment.unexplained, payment.currency) if payment.unexplained else ""
 
 
@@ -183,7 +183,7 @@ def refund_facts(refund: Refund, now_ms: int) -> dict[str, str]:
 
 
 def _snapshot(refund: Refund) -> str:
-    """What was on the charge, and nobody's, before it was sent."""
+    """The unclaimed processor refunds on the charge before the refund was sent."""
     if refund.snapshot is None:
         return "the charge was not read" if refund.started_at_ms else ""
     return ", ".join(refund.snapshot) or "none"

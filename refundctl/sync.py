@@ -1,7 +1,7 @@
-"""`refundctl sync`: have the processor asked about one refund now, instead of at the next look.
+"""`refundctl sync`: have the processor asked about one refund now, instead of at the next check.
 
-The deployed interface asks, as for any caller who says `sync=true`: it may move the refund on, and
-asks about one refund once in ten seconds at most.
+The deployed interface asks the processor, as for any caller who says `sync=true`. The answer may
+change the refund's state. It asks about one refund at most once in ten seconds.
 """
 
 from collections.abc import Iterator
@@ -47,11 +47,11 @@ def _sync(call: Call) -> Exit:
 
 
 def _require_found(answer: ServiceAnswer) -> None:
-    """Go on only with an answer that is the refund.
+    """Go on only if the answer is the refund.
 
     Raises:
-        RefusedError: the service does not know it, or does not take the request.
-        UnreachableError: it does not take the key, or gave no answer that tells anything.
+        RefusedError: the service does not know the refund, or does not accept the request.
+        UnreachableError: the service does not accept the key, or its answer tells nothing.
     """
     if answer.body.get("object") == "refund":
         return

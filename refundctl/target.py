@@ -1,7 +1,7 @@
-"""Which deployment is meant: a stage on AWS, or what runs on this machine.
+"""Which deployment is meant: a stage on AWS, or the stack that runs on this machine.
 
-What is deployed says itself where things are: the stack's outputs and parameters, not the files of
-this checkout, which may be ahead of it.
+Where things are is read from the deployed stack's outputs and parameters, not from the files of
+this checkout, which may be newer.
 """
 
 import json
@@ -27,14 +27,14 @@ LOCAL = "local"
 
 @dataclass(frozen=True)
 class Stack:
-    """What a deployed stack says of itself."""
+    """The outputs and parameters of a deployed stack."""
 
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]
 
 
 class Target:
-    """One deployment and the way to its cloud."""
+    """One deployment, and the clients for its cloud."""
 
     def __init__(
         self,
@@ -48,17 +48,17 @@ class Target:
         self.stage = stage
         self.stack_name = stack_name
         self._clients = clients
-        # Of what runs on this machine: what it left to be found by.
+        # From the file that the local stack leaves on this machine; `None` on AWS.
         self.api_url = api_url
         self.api_key = api_key
 
     @property
     def region(self) -> str:
-        """Where it is."""
+        """The AWS region of the deployment."""
         return self._clients.region
 
     def credentials(self) -> Any:
-        """What requests to its interface are signed with."""
+        """The credentials that sign requests to the deployed interface."""
         return self._clients.credentials()
 
     def client(self, service: str) -> Any:
@@ -66,9 +66,9 @@ class Target:
         return self._clients.client(service)
 
     def invoke(self, function: str, payload: Mapping[str, Any]) -> Any:
-        """What the live version of a function answers to one call, which is made once.
+        """Call the live version of a function, once, and return its answer.
 
-        One that fails answers what Lambda says of that: `errorMessage`, `errorType`.
+        If the function fails, the answer is Lambda's: `errorMessage`, `errorType`.
         """
         client = self._clients.caller_of_functions()
         answer = client.invoke(FunctionName=f"{function}:{ALIAS}", Payload=json.dumps(payload))
@@ -76,15 +76,15 @@ class Target:
 
     @cached_property
     def live(self) -> LiveStack:
-        """What runs of the stack, and what calls it."""
+        """The live versions of the stack's functions, and what calls them."""
         return LiveStack(self._clients, self.stack_name)
 
     @cached_property
     def stack(self) -> Stack:
-        """The stack, asked for once.
+        """The stack, read once.
 
         Raises:
-            UnreachableError: there is none.
+            UnreachableError: there is no such stack.
         """
         cloudformation: CloudFormationClient = self.client("cloudformation")
         try:
@@ -106,16 +106,17 @@ class Target:
 def target_of(stage: str | None, stack_file: Path | None) -> Target:
     """The deployment that a command line means.
 
-    A stage on AWS must be named. Without one it is what runs on this machine, so that no command
-    reaches real money by leaving something out.
+    A stage on AWS must be named. Without a stage it is the stack of this machine, so that no
+    command reaches real money because an option was forgotten.
 
     Args:
-        stage: of samconfig.toml; `local` is this machine.
-        stack_file: what a local stack left behind to be found by; `make run`'s if not given.
+        stage: a stage of samconfig.toml; `local` is this machine.
+        stack_file: the file that a local stack writes, so that it can be found; by default the one
+            of `make run`.
 
     Raises:
-        MisusedError: there is no such stage, or nothing runs here and none is named.
-        UnreachableError: nothing runs here though this is where it was looked for.
+        MisusedError: there is no such stage, or nothing runs here and no stage was named.
+        UnreachableError: nothing runs here, though the command line names this machine.
     """
     if stage is not None and stage != LOCAL:
         return _on_aws(stage)

@@ -1,7 +1,7 @@
 """Times on the command line and on the screen: in UTC, or in the zone that `--tz` names.
 
-A command has one zone (`in_zone`). What machines read (JSON, CSV) is RFC 3339 in UTC whatever it
-is, and what the ledger calls a month is a month of UTC.
+A command has one zone (`in_zone`). Times for machines (JSON, CSV) are always RFC 3339 in UTC, and a
+month in the ledger is always a month of UTC.
 """
 
 import argparse
@@ -23,11 +23,11 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Zone:
-    """Where times are shown as clocks there show them.
+    """A time zone in which times are shown.
 
     Attributes:
-        name: as it stands beside a time.
-        option: as `--tz` is told it.
+        name: its name beside a time.
+        option: the value of `--tz` that names it.
         rule: its offsets; `None`: those of this machine.
     """
 
@@ -60,7 +60,7 @@ def zone(text: str) -> Zone:
 
 @contextmanager
 def in_zone(shown_in: Zone) -> Iterator[None]:
-    """Let times be shown, and days be read, in a zone while the body works."""
+    """Show times, and read days, in a zone while the body works."""
     before = _ZONE.set(shown_in)
     try:
         yield
@@ -69,20 +69,20 @@ def in_zone(shown_in: Zone) -> Iterator[None]:
 
 
 def zone_name() -> str:
-    """What stands beside a time that is shown: UTC, Asia/Singapore or local time."""
+    """The zone's name beside a time: UTC, Asia/Singapore or local time."""
     return _ZONE.get().name
 
 
 @dataclass(frozen=True)
 class When:
-    """A moment as it was written: absolute, a day of the command's zone, or so long ago."""
+    """A moment as it was written: absolute, a day of the command's zone, or a time before now."""
 
     at_ms: int | None = None
     ago_ms: int | None = None
     day: datetime | None = None
 
     def unix_ms(self, now_ms: int) -> int:
-        """The moment, in Unix milliseconds; of a day, when it begins in the command's zone."""
+        """The moment in Unix milliseconds; for a day, its beginning in the command's zone."""
         if self.day is not None:
             return _begins_ms(self.day)
         return self.at_ms if self.at_ms is not None else max(0, now_ms - (self.ago_ms or 0))
@@ -100,7 +100,7 @@ def when(text: str) -> When:
         return When(at_ms=_unix_ms(moment))
     if len(text) > len("2024-02-29"):
         raise argparse.ArgumentTypeError(f"{text!r} says no zone; write {_FORM}")
-    if moment.year == MAXYEAR:  # when it begins there may not be told in UTC any more
+    if moment.year == MAXYEAR:  # its beginning in the zone may be too late for a datetime in UTC
         raise argparse.ArgumentTypeError(f"{text!r} is too far ahead")
     return When(day=moment)
 
@@ -131,7 +131,7 @@ def rfc3339(unix_ms: int | None) -> str | None:
 
 
 def age(milliseconds: int) -> str:
-    """How long ago, in its two largest units at most: 3d4h, 15m, 40s."""
+    """A length of time in at most two units: 3d4h, 15m, 40s."""
     seconds = max(0, milliseconds) // 1000
     for size, unit, small, small_unit in ((86_400, "d", 3600, "h"), (3600, "h", 60, "m")):
         if seconds >= size:
@@ -141,7 +141,7 @@ def age(milliseconds: int) -> str:
 
 
 def _begins_ms(day: datetime) -> int:
-    """When a day begins in the command's zone; one that is before all refunds, at the epoch."""
+    """When a day begins in the command's zone; a day before 1970 begins at the epoch."""
     if day.year < _EPOCH.year:
         return 0
     rule = _ZONE.get().rule

@@ -1,6 +1,6 @@
-"""Reading the ledger by time: what is open, however old it is, and what was made since a moment.
+"""Reads the ledger by time: refunds that are open, however old, and refunds made since a moment.
 
-The indexes say which refunds there may be; each is then read from the table itself.
+The indexes, which lag behind, give the ids; each refund is then read from the table itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,22 +14,22 @@ from refund_bridge.ports.listing import Listing, OfMonth, OfPayment, Position, S
 from refundctl.facts import is_stuck
 
 PLACES_PER_QUERY = 100
-# So many refunds of each shard are read, those looked at next first: 8,000 in all.
+# At most this many refunds of each shard are read, those due first: 8,000 in all.
 OPEN_PER_SHARD = 1000
-# So many are read from the other end of a shard that holds more.
+# Of a shard that has more, this many of them are read from the other end: those due last.
 LAST_PER_SHARD = 50
-# A refund that others made is dated by the processor's clock, which may be ahead of ours.
+# The processor's clock dates external refunds, and it may be ahead of ours.
 AHEAD_MS = 86_400_000
 # Later than any refund.
 LAST_MS = 253_402_300_800_000
 
 
 def open_refunds(ledger: Ledger, listing: Listing) -> list[Refund]:
-    """The refunds that have not come to their end, oldest first.
+    """The refunds that are not at their end, oldest first.
 
-    Each of them has a time at which it is looked at next, and stands in the index of these; so does
-    what the processor took back until a person has handled it. For some weeks so do those that have
-    ended, since a processor may take one back; they are left out.
+    Each has a time of its next check, and stands in the index of these times. So does a refund that
+    the processor took back, until a person has handled it. Refunds that have ended also stand there
+    for some weeks, since a processor may take one back; they are left out.
     """
     ids, _ = due_ids(ledger, OPEN_PER_SHARD)
     stuck = (one for one in listing.refunds(ids).values() if is_stuck(one))
@@ -37,7 +37,7 @@ def open_refunds(ledger: Ledger, listing: Listing) -> list[Refund]:
 
 
 class DueRows(Protocol):
-    """The part of `ports.ledger.Ledger` that reads the index of what is looked at next."""
+    """The part of `ports.ledger.Ledger` that reads the index of next checks."""
 
     def due(
         self, shard: int, *, before_ms: int, limit: int, newest_first: bool = False
@@ -46,10 +46,10 @@ class DueRows(Protocol):
 
 
 def due_ids(ledger: DueRows, per_shard: int) -> tuple[list[str], bool]:
-    """The ids in the index of what is looked at next, and whether these are all.
+    """The ids in the index of next checks, and whether these are all.
 
-    At most ``per_shard`` of each shard: those due first, and, where there are more, some from its
-    other end, where the refunds stand that only a person can act on.
+    At most ``per_shard`` of each shard: those due first. If a shard has more, some of them are from
+    its other end, where the refunds stand that only a person can act on.
     """
     ids: dict[str, None] = {}
     is_all = True
@@ -66,7 +66,7 @@ def due_ids(ledger: DueRows, per_shard: int) -> tuple[list[str], bool]:
 def made_between(
     listing: Listing, since_ms: int, until_ms: int, status: str | None = None
 ) -> Iterator[list[Refund]]:
-    """The refunds created from one moment on and before another, newest first, some at a time."""
+    """The refunds created between two moments, newest first, some at a time."""
     for month in months(since_ms, until_ms):
         selection = OfMonth(month, status)
         yield from selected(listing, selection, since_ms=since_ms, until_ms=until_ms)
@@ -81,7 +81,7 @@ def selected(
     listing: Listing, selection: Selection, *, since_ms: int = 0, until_ms: int = LAST_MS
 ) -> Iterator[list[Refund]]:
     """The selected refunds, newest first, some at a time."""
-    # The place just before a moment excludes nothing of it.
+    # A position without a refund's id stands before all refunds of its moment.
     after, before = Position(since_ms), Position(until_ms)
     while True:
         places = listing.newest(selection, after=after, before=before, limit=PLACES_PER_QUERY)

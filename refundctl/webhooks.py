@@ -1,8 +1,9 @@
 """`refundctl webhooks`: the merchants' addresses that events are sent to.
 
-An address's secret is shown once, when it is made. To change it without an interruption: `webhooks
-rotate`, give the new secret to whoever runs the address; both sign for a day. A secret is written
-to its file before it is stored: where that fails, nothing has changed.
+An address's secret is shown once, when it is made. To change it without an interruption: run
+`webhooks rotate`, and give the new secret to the people who run the address; webhooks are signed
+with both secrets for a day. A secret is written to its file before it is stored: if writing fails,
+nothing has changed.
 """
 
 import argparse
@@ -160,7 +161,8 @@ def _rotate(call: Call) -> Exit:
 
 
 def _require_place(call: Call) -> None:
-    """Refuse, before anything is made, to show a secret to nobody or into a file that is there."""
+    """Refuse, before anything is made, if the secret would go to no terminal or to an existing
+    file."""
     output = call.arguments.output
     if output is None and not sys.stdout.isatty():
         raise MisusedError(
@@ -275,7 +277,7 @@ def _disable(call: Call) -> Exit:
 
 
 def _kept_for(call: Call) -> str:
-    """For how long an event is owed: three days, and less on local stages."""
+    """For how long we try to deliver an event: three days, and less on local stages."""
     return age(schedule.GIVE_UP_STEPS * call.world.webhooks.step_ms)
 
 
@@ -378,7 +380,7 @@ def _rewind(call: Call, out: WebhooksOut, refund_id: str, after_sequence: int) -
 
 
 def _failed(call: Call, address_id: str) -> dict[str, int]:
-    """The refunds among the dead letters for an address, each with its first line there."""
+    """The refunds in an address's dead letters, each with the first line of history it missed."""
     queue = DeadLetterQueue(
         sqs=call.target.client("sqs"),
         name="webhooks",

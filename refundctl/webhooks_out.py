@@ -1,4 +1,4 @@
-"""What the commands and the console work with where webhooks go out."""
+"""Outgoing webhooks as the commands and the console use them: addresses, cursors and the queue."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
-# Of what is owed no more is looked at: it is enough to see that there is much.
+# At most this many cursors of a shard are read: enough to see that many are owed.
 OWED_PER_SHARD = 50
 
 
 @dataclass(frozen=True, kw_only=True)
 class AddressAtWork:
-    """How an address does.
+    """An address, and what it has not received yet.
 
     Attributes:
-        owed: refunds of which it has not been told all, as far as they were counted.
-        oldest_owed_ms: since when the oldest of them is owed; `None` if nothing is.
+        owed: how many refunds have events that it has not received, as far as they were counted.
+        oldest_owed_ms: since when the oldest of them waits; `None` if there is none.
     """
 
     state: AddressState
@@ -45,7 +45,7 @@ class AddressAtWork:
 
 
 def word_of(one: AddressAtWork, now_ms: int) -> str:
-    """What an address is, in one word."""
+    """The state of an address, in one word."""
     if one.state.status is Status.ENABLED and one.state.is_closed(now_ms):
         return "closed"
     return one.state.status.value
@@ -66,7 +66,7 @@ class WebhooksOut:
     step_ms: int
 
     def at_work(self) -> list[AddressAtWork]:
-        """How every address does that is not removed."""
+        """Every address that is not removed, with what it has not received yet."""
         owed: dict[str, list[Cursor]] = defaultdict(list)
         for cursor in self._owed():
             owed[cursor.address_id].append(cursor)
@@ -80,7 +80,10 @@ class WebhooksOut:
         ]
 
     def hurry(self, address_id: str, now_ms: int) -> int:
-        """Let settling ring at once for what an address is owed; of how many refunds that is."""
+        """Have settling wake the delivery at once for what an address has not received.
+
+        Returns for how many refunds.
+        """
         owed = [one for one in self._owed() if one.address_id == address_id]
         for one in owed:
             self.cursors.check_again(one.refund_id, address_id, at_ms=now_ms)
@@ -101,7 +104,7 @@ class WebhooksOut:
 
 
 def webhooks_out_of(target: Target) -> WebhooksOut:
-    """Those of a deployment."""
+    """The outgoing webhooks of a deployment."""
     ssm: SSMClient = target.client("ssm")
     sqs: SQSClient = target.client("sqs")
     dynamodb: DynamoDBClient = target.client("dynamodb")

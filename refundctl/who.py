@@ -1,6 +1,6 @@
 """Who decides, and why, as the history keeps it for ever.
 
-Who it is says AWS, which checked it; what somebody calls themselves stands beside it.
+The history has the identity that AWS checked, and beside it the name that the person gave.
 """
 
 import argparse
@@ -31,12 +31,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def actor_of(call: Call) -> str:
-    """Who decides, as the history has it: for whom AWS takes them, with `--as` beside it.
+    """Who decides, as the history keeps it: their identity at AWS, and the name of `--as`.
 
-    Without `--as` it is the name at this machine.
+    Without `--as` the name is the user's on this machine.
 
     Raises:
-        MisusedError: the machine does not say.
+        MisusedError: the machine does not tell a usable name.
     """
     name = call.arguments.who or _somebody()
     sts: STSClient = call.target.client("sts")
@@ -51,13 +51,13 @@ def reason(text: str) -> str:
 
 
 def require_own_words(asked: argparse.Namespace) -> None:
-    """Let nobody write down for ever what only stands for the words in a line that we told them.
+    """Refuse to keep the placeholder of a command that we proposed as somebody's reason or note.
 
     Raises:
-        MisusedError: that is what the line says, and it is not only tried.
+        MisusedError: the reason or note is the placeholder, and this is not a dry run.
     """
     given = (getattr(asked, "reason", None), getattr(asked, "note", None))
-    # A command without --dry-run only reads: what it is told is a filter.
+    # A command that has no option --dry-run only reads: its --reason is a filter.
     if WORDS in given and not getattr(asked, "dry_run", True):
         raise MisusedError(f"Write your own words in place of {WORDS!r}; they are kept for ever.")
 

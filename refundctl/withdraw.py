@@ -54,7 +54,7 @@ def _withdraw(call: Call) -> Exit:
 
 
 def _told(found: Stored) -> str:
-    """What it makes true."""
+    """What the decision changes, in words."""
     refund, payment = found.refund, found.payment
     left = money(payment.refundable_beside(refund.amount), refund.currency)
     return (

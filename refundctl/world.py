@@ -1,8 +1,8 @@
-"""The product's ledger, providers and use cases as an operator has them: with the operator's own
-rights, from the outputs and parameters of the stack that is deployed.
+"""The product's ledger, providers and use cases for an operator: built with the operator's own
+rights, from the outputs and parameters of the deployed stack.
 
-`bootstrap/` does the same for the functions, from their environment. Nothing is asked of
-anybody before it is needed, and the providers' keys are read with the first call to a provider.
+`bootstrap/` builds the same for the functions, from their environment. Nothing is read before it is
+needed: the providers' keys are read with the first call to a provider.
 """
 
 from collections.abc import Callable, Mapping
@@ -59,15 +59,15 @@ if TYPE_CHECKING:
 
 STRIPE_SECRET_KEY = "stripe-secret-key"  # noqa: S105 - a parameter's name, not its value
 SECRETS_SECONDS = 300
-# All that is asked of the providers about one refund.
+# All calls to providers about one refund must be answered within this time.
 ASKING_MS = 24_000
-# What a stack of a former release, which lacks the parameter, is given.
+# Used for a stack of an earlier release, which lacks the parameter.
 EXTERNAL_REPORT_DELAY_SECONDS = "120"
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """Where money moves: a stage, as the stack itself says, and whether its money is real."""
+    """The stage, as the deployed stack names it, and whether its money is real."""
 
     stage: str
     mode: Mode
@@ -81,12 +81,13 @@ class World:
     """What the commands work with.
 
     Attributes:
-        stage: the deployment's name as refunds' ids are made of it.
+        stage: the deployment's name as it is part of refunds' ids.
         mode: whether its money is real.
-        hold_ms: how long after it was sent an instruction may still arrive.
-        lease_ms: for how long one worker has the reports of a payment to itself.
+        hold_ms: the late-arrival window: how long after it was sent an instruction may still be
+            executed.
+        lease_ms: for how long only one worker may report refunds of a payment.
         step_ms: the settle interval.
-        close: lets go of the connections to the providers; nothing is asked afterwards.
+        close: closes the connections to the providers; call none of them afterwards.
     """
 
     stage: str
@@ -112,11 +113,11 @@ class World:
 
     @property
     def deployment(self) -> Deployment:
-        """What somebody reads before money moves, and after."""
+        """The deployment's name as a person reads it before money moves, and after."""
         return Deployment(self.stage, self.mode)
 
     def deadline(self) -> Deadline:
-        """By when whatever is asked about one refund has been answered."""
+        """The time by which all calls about one refund must be answered."""
         return Deadline.after(self.clock, ASKING_MS)
 
     def resolve(self, actor: str) -> ResolveRefund:
@@ -147,7 +148,7 @@ class World:
         )
 
     def accept_excess(self, actor: str) -> AcceptExcess:
-        """The use case of accepting what Stripe shows too much, for somebody."""
+        """The use case of accepting an excess that Stripe shows, for somebody."""
         return AcceptExcess(
             ledger=self.ledger,
             read_sums=self.read_sums,
@@ -161,15 +162,15 @@ class World:
         return Unlink(ledger=self.ledger, telemetry=self.telemetry, actor=actor)
 
     def withdraw(self, actor: str) -> WithdrawRefund:
-        """The use case of taking back what waits, for somebody."""
+        """The use case of withdrawing a refund that waits for its turn, for somebody."""
         return WithdrawRefund(recorder=self._recorder(), clock=self.clock, actor=actor)
 
     def forget(self, actor: str) -> ForgetWords:
-        """The use case of letting a customer's words go, for somebody."""
+        """The use case of removing words about a customer, for somebody."""
         return ForgetWords(recorder=self._recorder(), clock=self.clock, actor=actor)
 
     def handle_taken_back(self, actor: str) -> HandleTakenBack:
-        """The use case of marking as handled what the processor took back, for somebody."""
+        """The use case of marking a refund that was taken back as handled, for somebody."""
         return HandleTakenBack(recorder=self._recorder(), clock=self.clock, actor=actor)
 
     def replay_credit_note(self, actor: str) -> ReplayCreditNote:
@@ -183,10 +184,10 @@ class World:
 
 
 class NoTelemetry:
-    """`ports.runtime.Telemetry` for somebody who sees what happens by the command's own result."""
+    """`ports.runtime.Telemetry` that keeps nothing: the operator sees the command's own result."""
 
     def note(self, event: str, **facts: str | int | bool | Decimal | None) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ class ProviderKeys:
     """The providers' keys; none is read before it is asked for, and none is ever shown.
 
     Attributes:
-        processors: of those that are set up, by name.
+        processors: the keys of the processors that are set up, by name.
     """
 
     stripe: ApiKey
@@ -205,7 +206,7 @@ def provider_keys(target: Target, clock: Clock) -> ProviderKeys:
     """The keys that the functions of that deployment use.
 
     Raises:
-        ConfigurationError: no processor is set up as it must be.
+        ConfigurationError: no processor is set up correctly.
     """
     ssm: SSMClient = target.client("ssm")
     parameters = {name: REGISTRY[name].secret for name in settings_of(target.stack.parameters)}
@@ -232,7 +233,7 @@ def world_of(target: Target) -> World:
 
     Raises:
         UnreachableError: there is no such stack.
-        ConfigurationError: it mixes real and play money, or no processor is set up as it must be.
+        ConfigurationError: it mixes real and play money, or no processor is set up correctly.
     """
     stack, clock = target.stack, SystemClock()
     given = stack.parameters

@@ -1,1 +1,1 @@
-"""What `refundctl doctor` looks at, one subject a file; each check is a generator of findings."""
+"""What `refundctl doctor` checks: one file for each subject; each check yields findings."""

@@ -7,7 +7,7 @@ from deployed.command_lines import Spelt
 
 
 class Level(IntEnum):
-    """How bad it is; the greater the worse."""
+    """How bad a finding is: a greater number is worse."""
 
     OK = 0
     WARN = 1
@@ -16,13 +16,14 @@ class Level(IntEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of a doctor's report.
+    """One line of the report of `refundctl doctor`.
 
     Attributes:
-        check: what was looked at.
-        found: what it is like; never a secret.
+        check: what was checked.
+        found: what the check found; never a secret.
         todo: what to do about it, if anything.
-        commands: of `refundctl`, which help; one that changes something is tried first.
+        commands: commands of `refundctl` that help; one that changes something has `--dry-run`
+            where it can.
     """
 
     check: str
@@ -33,15 +34,15 @@ class Finding:
 
 
 def fine(check: str, found: str) -> Finding:
-    """As it should be."""
+    """A finding that all is as it should be."""
     return Finding(check, Level.OK, found)
 
 
 def warn(check: str, found: str, todo: str, *commands: Spelt) -> Finding:
-    """Not as it should be, and nothing is broken by it now."""
+    """A finding that something is not as it should be, but nothing is broken now."""
     return Finding(check, Level.WARN, found, todo, commands)
 
 
 def fail(check: str, found: str, todo: str, *commands: Spelt) -> Finding:
-    """Broken, or for a person to look at."""
+    """A finding that something is broken, or that a person must act."""
     return Finding(check, Level.FAIL, found, todo, commands)

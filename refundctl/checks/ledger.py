@@ -1,4 +1,4 @@
-"""Is the ledger protected, and does anything in it wait for too long, or for a person?"""
+"""Is the ledger protected? Does a refund in it wait too long, or for a person?"""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 OLD_MS = 15 * 60_000
-# No index knows what was given up, so it is looked for among the newest refunds alone.
+# No index has reports and credit notes that were given up: only the newest refunds are searched.
 RECENT_DAYS = 30
 RECENT_MAX = 2_000
-# So many ids of each kind are told, to begin with.
+# At most this many ids of each kind are named.
 TOLD = 3
 
 
@@ -74,7 +74,7 @@ def protection(is_on: bool, *, is_local: bool) -> Finding:
 
 
 def recovery(is_on: bool, *, is_local: bool) -> Finding:
-    """Whether the table can be restored to a moment."""
+    """Whether the table can be restored to a point in time."""
     if is_on:
         return fine("point-in-time recovery", "is on")
     return _shield("point-in-time recovery", is_local=is_local)
@@ -124,7 +124,7 @@ def taken_back(refunds: Sequence[Refund]) -> Finding:
 
 
 def given_up(refunds: Sequence[Refund], of_which: str) -> Iterator[Finding]:
-    """Reports that Stripe would not hear, and credit notes that it would not issue."""
+    """Reports that Stripe did not accept, and credit notes that it did not issue."""
     reports = [one.id for one in refunds if one.report.state is ReportState.FAILED]
     if reports:
         yield fail(

@@ -1,8 +1,8 @@
-"""Do Stripe and the processors answer to these keys, and do the clocks agree?
+"""Do Stripe and the processors accept these keys, and do the clocks agree?
 
-Each is asked for something harmless with the very key that the functions use: a processor for its
-list of payments, or for a refund or a payment that does not exist; Stripe for a Payment Record that
-does not.
+We send each of them a harmless request with the key that the functions use. A processor is asked
+for its list of payments, or for a refund or a payment that does not exist; Stripe is asked for a
+Payment Record that does not exist.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -37,16 +37,16 @@ NOBODYS_REPORT = {
 PROBE_MS = 10_000
 NOBODYS_RECORD = "pr_refundctl_doctor"
 NOBODYS_CHARGE = "ch_refundctl_doctor"
-# Of the form that ids have at all of them.
+# All processors accept the form of this id.
 NOBODYS_ID = "00000000-0000-0000-0000-000000000000"
-# Dates have whole seconds. Leases and tolerances are made for clocks that are minutes apart.
+# The `Date` header has whole seconds. Leases and tolerances allow clocks to differ by minutes.
 SKEW_WARN_MS = 5_000
 SKEW_FAIL_MS = 60_000
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A harmless question, and the statuses that mean that all is well."""
+    """A harmless request, and the HTTP statuses that mean that all is well."""
 
     provider: str
     ask: Callable[[DeadlineHttp, Deadline], object]
@@ -54,7 +54,7 @@ class Probe:
 
 
 class Overheard(DeadlineHttp):
-    """A caller that keeps what the last exchange came to, however it is understood."""
+    """An HTTP client that keeps the last answer or error, before an adapter interprets it."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
@@ -78,7 +78,7 @@ class Overheard(DeadlineHttp):
 
 @dataclass(frozen=True)
 class GivenKey:
-    """A key that is at hand, and that no other follows."""
+    """A key that was passed in; there is no newer one to read."""
 
     text: str
 
@@ -87,14 +87,14 @@ class GivenKey:
         return self.text
 
     def refreshed(self) -> None:
-        """None: there is no other."""
+        """Always `None`: there is no newer key."""
 
     def __repr__(self) -> str:
         return "GivenKey(***)"
 
 
 def check(call: Call) -> Iterator[Finding]:
-    """Every processor, Stripe, and the difference of their clocks to this machine's."""
+    """Check every processor, Stripe, and how far their clocks are from this machine's."""
     clock, given = SystemClock(), call.target.stack.parameters
     try:
         keys, settings = provider_keys(call.target, clock), settings_of(given)
@@ -137,7 +137,7 @@ def _asked(probe: Probe, clock: Clock) -> Iterator[Finding]:
 
 
 def processor_probe(name: str, settings: ProcessorSettings, key: str) -> Probe:
-    """What a processor can be asked that names no payment, by what it declares."""
+    """A read that names no real payment, chosen by what the processor's interface can do."""
 
     def ask(http: DeadlineHttp, deadline: Deadline) -> object:
         return _harmless(build(name, settings, GivenKey(key), http), deadline)
@@ -156,21 +156,21 @@ def _harmless(processor: Processor, deadline: Deadline) -> object:
 
 
 def stripe_probe(url: str, key: str) -> Probe:
-    """A Payment Record that does not exist."""
+    """Read a Payment Record that does not exist."""
     record = f"{url.rstrip('/')}/v1/payment_records/{NOBODYS_RECORD}"
     request = HttpRequest("GET", record, {"Authorization": f"Bearer {key}"})
     return Probe("Stripe", lambda http, deadline: http.send(request, deadline), (404,))
 
 
 def stripe_right_to_report(url: str, key: str) -> Probe:
-    """A report to a Payment Record that does not exist: a key without the right is told so."""
+    """Report to a Payment Record that does not exist: Stripe refuses a key without the right."""
     path = f"/v1/payment_records/{NOBODYS_RECORD}/report_refund"
     probe = _right("Stripe's right to report", f"{url.rstrip('/')}{path}", key, NOBODYS_REPORT)
     return replace(probe, good=(404,))
 
 
 def stripe_right_to_refund(url: str, key: str) -> Probe:
-    """A refund of a charge that does not exist, for a stage that refunds at Stripe."""
+    """Refund a charge that does not exist, for a stage that refunds at Stripe."""
     asked = {"charge": NOBODYS_CHARGE, "amount": "1"}
     return _right("Stripe's right to refund", f"{url.rstrip('/')}/v1/refunds", key, asked)
 
@@ -181,12 +181,12 @@ def _right(what: str, address: str, key: str, asked: Mapping[str, str]) -> Probe
         "Content-Type": "application/x-www-form-urlencoded",
     }
     request = HttpRequest("POST", address, headers, urlencode(asked).encode())
-    # What is missing is named by the path, or by a member, for which Stripe says 400.
+    # The path names the missing object (404), or a parameter does: then Stripe answers 400.
     return Probe(what, lambda http, deadline: http.send(request, deadline), (400, 404))
 
 
 def ask(probe: Probe, clock: Clock) -> Finding:
-    """What the provider says of the key."""
+    """Send the probe, and say what the provider's answer means for the key."""
     try:
         answer = _answer(probe, clock)
     except ExchangeError as error:
@@ -196,14 +196,14 @@ def ask(probe: Probe, clock: Clock) -> Finding:
 
 def _answer(probe: Probe, clock: Clock) -> HttpAnswer:
     with closing(Overheard(clock)) as http:
-        # What the adapters make of an answer is theirs; here its status says enough.
+        # How the adapter interprets the answer does not matter here: its status is enough.
         with suppress(ProviderUnavailableError, ChargeNotFoundError, ExchangeError):
             probe.ask(http, Deadline.after(clock, PROBE_MS))
         return http.answer()
 
 
 def reachable(probe: Probe, answer: HttpAnswer) -> Finding:
-    """What the answer says of the key."""
+    """Whether an answer of this status means that the provider accepts the key."""
     what = f"{probe.provider} with this key"
     if answer.status in probe.good:
         return fine(what, "answers")
@@ -217,7 +217,7 @@ def reachable(probe: Probe, answer: HttpAnswer) -> Finding:
 
 
 def unreachable(provider: str, reason: str) -> Finding:
-    """What no answer says."""
+    """The finding when the provider gave no answer."""
     todo = f"Look at {provider}'s status page, and at this machine's network."
     if "TLS" in reason:
         todo = (
@@ -232,7 +232,7 @@ def clocks(provider: str, date: str | None, now_ms: int) -> Finding:
     """How far this machine's clock is from the provider's."""
     what = f"clock against {provider}'s"
     try:
-        # A date is the second that has begun, so on average half of one is missing.
+        # The date is cut to the whole second: on average it is half a second too early.
         theirs_ms = int(parsedate_to_datetime(date or "").timestamp()) * 1000 + 500
     except (TypeError, ValueError):
         return warn(what, "the answer has no date", "Compare the clocks by hand.")

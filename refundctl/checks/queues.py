@@ -1,4 +1,4 @@
-"""Does anything lie among the dead letters, does anybody listen to the queues, is an alarm on?"""
+"""Are there dead letters? Does a function read each queue? Is an alarm on?"""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -45,12 +45,12 @@ TODO: Mapping[str, tuple[str, tuple[Spelt, ...]]] = {
         ),
     ),
 }
-# What is worked on at any moment, and more than that is a queue that grows.
+# With more waiting messages than this, the queue grows faster than it is worked off.
 WAITING_MANY = 1000
 
 
 def check(call: Call) -> Iterator[Finding]:
-    """Queues, those who listen to them, schedules and alarms."""
+    """Check queues, the functions that read them, schedules and alarms."""
     sqs: SQSClient = call.target.client("sqs")
     for queue in depths_of(sqs, call.target.stack.outputs):
         yield dead_letters(queue.name, queue.dead)
@@ -66,7 +66,7 @@ def check(call: Call) -> Iterator[Finding]:
 
 
 def dead_letters(name: str, depth: int) -> Finding:
-    """Whether somebody must look at what could not be done."""
+    """Whether messages failed for good, so that a person must look at them."""
     what = f"dead letters: {name}"
     if not depth:
         return fine(what, "none")
@@ -83,7 +83,7 @@ def waiting(name: str, depth: int) -> Finding:
 
 
 def paused() -> Finding:
-    """That nothing runs which moves money, on purpose."""
+    """The stack is paused on purpose: nothing that moves money runs."""
     todo = "Once the ledger is reconciled: Paused=false, and deploy (docs/deploying.md)."
     return warn("paused", "nothing that moves money runs, and nothing is settled", todo)
 
@@ -99,7 +99,7 @@ def listeners(states: dict[str, str]) -> Iterator[Finding]:
 
 
 def schedules(states: dict[str, str]) -> Finding:
-    """Whether settling and the sweep run by themselves."""
+    """Whether the schedules that start settling and the sweep are enabled."""
     off = [f"{name}: {state}" for name, state in states.items() if state != "ENABLED"]
     if off:
         return fail("schedules", "; ".join(off), "Enable the schedule, or deploy again.")

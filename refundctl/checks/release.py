@@ -1,4 +1,4 @@
-"""Does `live` run what was deployed, and does the account let it?"""
+"""Does `live` run what was deployed, and do the account's limits and roles allow it?"""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from refundctl.options import Call
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-# Accounts begin with 10, which all functions of the account share.
+# A new AWS account has a limit of 10, which all of its functions share.
 CONCURRENCY_MIN = 10
 CONCURRENCY_FEW = 100
 
@@ -30,7 +30,7 @@ def check(call: Call) -> Iterator[Finding]:
 
 
 def same_version(name: str, version: str, different: Sequence[str]) -> Finding:
-    """Whether the alias runs what was uploaded last, and that alone."""
+    """Whether the alias runs the version that was uploaded last, and no other."""
     what = f"live of {name}"
     if different:
         told = f"is version {version}, not what was deployed: {', '.join(different)}"
@@ -59,7 +59,7 @@ def concurrency(whole: int, unreserved: int) -> Finding:
 
 
 def gateway_role(role: str, *, wanted: bool) -> Finding:
-    """Whether API Gateway may write logs, where it is asked to."""
+    """Whether API Gateway has the role by which it writes logs; `wanted`: the stack sets it."""
     what = "API Gateway's account role"
     if role:
         return fine(what, "is set")

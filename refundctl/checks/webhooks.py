@@ -1,4 +1,4 @@
-"""Do the merchants' addresses take what they are sent?"""
+"""Do the merchants' addresses accept the webhooks that we send?"""
 
 from collections.abc import Iterator
 
@@ -9,12 +9,12 @@ from refundctl.options import Call
 from refundctl.times import age
 from refundctl.webhooks_out import AddressAtWork
 
-# Longer than an address that works is ever behind.
+# An address that works is never as late as this.
 LATE_MS = 3_600_000
 
 
 def check(call: Call) -> Iterator[Finding]:
-    """The addresses one by one; with `--webhooks` each that is enabled is sent a test event."""
+    """Check each address; with `--webhooks`, send a test event to each one that is enabled."""
     out, now_ms = call.world.webhooks, call.world.clock.now_ms()
     stored = {address.id for address in out.store.all()}
     for one in out.at_work():
@@ -37,7 +37,7 @@ def missing(one: AddressAtWork) -> Finding:
 
 
 def at_work(one: AddressAtWork, now_ms: int) -> Finding:
-    """Whether an address takes what it is sent, as far as was seen."""
+    """Whether an address accepts what we send, by the attempts so far."""
     state, replay = one.state, spelt("webhooks", "replay", one.state.id, "--failed")
     if state.status is Status.DISABLED:
         todo = "If it is to hear again: enable it, and send what it missed."
@@ -52,7 +52,7 @@ def at_work(one: AddressAtWork, now_ms: int) -> Finding:
 
 
 def tried(call: Call, address_id: str) -> Finding:
-    """What came of a test event."""
+    """Send a test event, and say how the address answered."""
     function = call.target.stack.outputs["DeliverWebhooksFunctionName"]
     told = call.target.invoke(function, {"test_address": address_id})
     name = f"test event to {address_id}"

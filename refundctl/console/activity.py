@@ -1,8 +1,8 @@
-"""What was asked for in a stretch of time, how it ended, and how long it took.
+"""The refunds made in a stretch of time: how they ended, and how long they took.
 
-Read are the newest `READ_MAX` refunds of the stretch, so that a console that somebody leaves open
-costs the ledger the same whatever there is; where these do not reach back to its beginning, that is
-said.
+At most the newest `READ_MAX` refunds of the stretch are read, so that a console that somebody
+leaves open never costs the ledger more. If these do not reach back to the beginning of the stretch,
+the page says so.
 """
 
 from bisect import bisect_right
@@ -40,8 +40,8 @@ class Window:
     """A stretch of time that ends now, in equal parts.
 
     Attributes:
-        name: as it stands in the address.
-        words: as people call it.
+        name: its name in the page's address.
+        words: its name for people.
         step_ms: the length of a part; parts begin at whole multiples of it, after `offset_ms`.
     """
 
@@ -52,7 +52,7 @@ class Window:
     offset_ms: int = 0
 
     def starts(self, now_ms: int) -> Sequence[int]:
-        """When its parts begin, oldest first; the last is the one that is not over."""
+        """When its parts begin, oldest first; the last part is not over yet."""
         last = (now_ms - self.offset_ms) // self.step_ms * self.step_ms + self.offset_ms
         return [last - back * self.step_ms for back in reversed(range(self.parts))]
 
@@ -85,8 +85,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Spread:
-    """How long something took in one part: of `count` refunds half took at most `median_ms`, and
-    95 of 100 at most `most_ms`."""
+    """How long something took in one part of the stretch: half of `count` refunds took at most
+    `median_ms`, and 95 of 100 at most `most_ms`."""
 
     start_ms: int
     count: int
@@ -110,7 +110,7 @@ class Activity:
 
     @cached_property
     def parts(self) -> Sequence[Part]:
-        """How many were made, part by part."""
+        """How many refunds were made in each part."""
         statuses = self._by_part(lambda one: one.public_status)
         return [Part(start, Counter(some)) for start, some in statuses.items()]
 
@@ -131,7 +131,7 @@ class Activity:
 
     @cached_property
     def untold(self) -> Mapping[str, Sum]:
-        """The money that Stripe could not be told of, by currency: a person must decide."""
+        """The money of refunds whose report to Stripe failed, by currency: a person must decide."""
         return sums([one for one in self.refunds if one.report.state is ReportState.FAILED])
 
     @cached_property
@@ -142,7 +142,7 @@ class Activity:
 
     @cached_property
     def until_succeeded(self) -> Sequence[Spread]:
-        """From the request to the success; what others made was never requested here."""
+        """From the request to the success; without external refunds, which nobody requested here."""
         return self._spreads(until_succeeded_ms)
 
     @cached_property
@@ -159,12 +159,13 @@ class Activity:
         return [spread_of(start, some) for start, some in taken.items() if some]
 
     def _by_part(self, measure: Callable[[Refund], _T | None]) -> Mapping[int, list[_T]]:
-        """What is measured of each refund that it can be measured of, by its part's beginning."""
+        """The measure of each refund that has one, by the beginning of the refund's part."""
         starts = self._starts
         taken: dict[int, list[_T]] = {start: [] for start in starts}
         for refund in self.refunds:
             if (value := measure(refund)) is not None:
-                # One that the processor dates before it was read, or after now, is still of it.
+                # The processor's clock dates external refunds: one dated before the stretch counts
+                # in its first part, one dated after now in its last.
                 place = max(0, bisect_right(starts, refund.created_at_ms) - 1)
                 taken[starts[place]].append(value)
         return taken
@@ -200,10 +201,10 @@ def newest_since(
 
 
 def _places(sources: Sources, since_ms: int, until_ms: int, at_most: int) -> Iterator[Position]:
-    """Where the refunds of the stretch stand, newest first."""
+    """The positions in the index of the refunds of the stretch, newest first."""
     after, before = Position(since_ms), Position(until_ms)
     for month in months(since_ms, until_ms):
-        # A page of an index of keys holds some thousands of them.
+        # The index holds keys only: one page of it has some thousands.
         yield from sources.listing.newest(
             OfMonth(month), after=after, before=before, limit=at_most + 1
         )
@@ -212,7 +213,7 @@ def _places(sources: Sources, since_ms: int, until_ms: int, at_most: int) -> Ite
 def in_batches(
     read: Callable[[Sequence[_Key]], Mapping[_Key, _T]], keys: Sequence[_Key]
 ) -> Mapping[_Key, _T]:
-    """What is found under the keys, a hundred at a time, some batches side by side."""
+    """What `read` finds under the keys: a hundred keys a batch, some batches at the same time."""
     batches = [keys[start : start + _BATCH] for start in range(0, len(keys), _BATCH)]
     with ThreadPoolExecutor(_SIDE_BY_SIDE, "console-batch") as pool:
         found = pool.map(read, batches)
@@ -220,21 +221,21 @@ def in_batches(
 
 
 def until_succeeded_ms(refund: Refund) -> int | None:
-    """From the request, or the last new beginning, to the success."""
+    """How long it took from the request, or from its last restart, to the success."""
     if refund.source is Source.PROCESSOR or refund.succeeded_at_ms is None:
         return None
     return max(0, refund.succeeded_at_ms - open_since_ms(refund))
 
 
 def until_reported_ms(refund: Refund) -> int | None:
-    """From the success to Stripe's confirmation."""
+    """How long it took from the success to Stripe's confirmation."""
     if refund.report.reported_at_ms is None or refund.succeeded_at_ms is None:
         return None
     return max(0, refund.report.reported_at_ms - refund.succeeded_at_ms)
 
 
 def spread_of(start_ms: int, taken_ms: Iterable[int]) -> Spread:
-    """The median and the 95th percentile by nearest rank: values that really occurred."""
+    """The median and the 95th percentile by nearest rank: both are measured values."""
     taken = sorted(taken_ms)
     return Spread(
         start_ms=start_ms,

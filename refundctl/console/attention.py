@@ -13,13 +13,13 @@ from refundctl.facts import first_of_all
 
 
 def attention(now: OpenNow, activity: Activity, depths: Sequence[Depths]) -> list[Finding]:
-    """What is not as it should be, the worst first; nothing if all is well."""
+    """The findings that are not as they should be, the worst first; empty if all is well."""
     found = [one for one in _findings(now, activity, depths) if one.level is not Level.OK]
     return sorted(found, key=lambda one: one.level, reverse=True)
 
 
 def stuck(now: OpenNow, activity: Activity) -> Sequence[Refund]:
-    """What has not come to its end: taken back ones first, then the oldest."""
+    """The refunds that are not at their end: those taken back first, then the oldest."""
     given_up = [
         one
         for one in activity.refunds

@@ -1,8 +1,8 @@
 """The charts' geometry: where bars, marks and their labels stand in an SVG's own units.
 
-Drawn here and not by a library in the page: they work without JavaScript, take their colours from
-the page's style sheet, light or dark, and can be asserted as text. What a chart shows stands beside
-it as a table for those who cannot see it.
+We draw them here and not with a library in the page: so they work without JavaScript, take their
+colours from the page's style sheet, light or dark, and tests can compare them as text. Beside each
+chart stands a table of the same numbers, for people who cannot see it.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,9 +28,9 @@ _GAP: Final = 2
 _LABELS: Final = 6
 # From the bottom of a bar to its top.
 STATUSES: Final = ("succeeded", "pending", "review", "failed", "canceled")
-# What stands for the reasons that are not shown by themselves.
+# The name of the row of all reasons that have no row of their own.
 OTHERS: Final = "all others"
-# What a logarithmic axis of durations is marked with; it ends at the first that nothing exceeds.
+# The marks of a logarithmic axis of durations; it ends at the first mark that nothing exceeds.
 _DURATIONS_MS: Final = (
     *(100, 1_000, 10_000, 60_000, 600_000, 3_600_000),  # 100 ms to an hour
     *(21_600_000, 86_400_000, 604_800_000, 31_622_400_000),  # 6 hours, a day, 7 and 366 days
@@ -50,7 +50,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Group:
-    """What belongs to one part of time, and what is said when it is pointed at."""
+    """The shapes of one part of time, and the text shown when the mouse points at them."""
 
     title: str
     bars: Sequence[Bar]
@@ -94,7 +94,7 @@ class Row:
 
 
 def volume(activity: Activity) -> Chart:
-    """How many refunds were made, part by part, stacked by what became of them."""
+    """How many refunds were made in each part of time, stacked by their status now."""
     parts, window = activity.parts, activity.window
     top = _round_up(max((part.total for part in parts), default=0))
     total = sum(part.total for part in parts)
@@ -151,17 +151,17 @@ def latency(activity: Activity, title: str, spreads: Sequence[Spread]) -> Chart:
 
 
 def outcomes(activity: Activity) -> Sequence[Row]:
-    """What became of the refunds, by state; states that none has are left out."""
+    """How many refunds are in each state; states without refunds are left out."""
     return _rows([(one, activity.by_standing.get(one, 0)) for one in (*State, TAKEN_BACK)])
 
 
 def reports(activity: Activity) -> Sequence[Row]:
-    """What Stripe was told of them."""
+    """How many refunds are in each state of the report to Stripe."""
     return _rows([(f"report-{one.value}", activity.by_report.get(one, 0)) for one in ReportState])
 
 
 def moved_by_month(year: Year) -> Chart:
-    """What moved in each month, in one currency."""
+    """The money that moved in each month, in one currency."""
     top = _round_up(max(month.moved for month in year.months))
     total, number = sum(month.moved for month in year.months), sum(m.count for m in year.months)
     busiest = max(year.months, key=lambda month: month.moved)
@@ -176,7 +176,7 @@ def moved_by_month(year: Year) -> Chart:
 
 
 def share_by_month(year: Year) -> Chart:
-    """What share of the refunded payments was given back, month by month."""
+    """Which share of the refunded payments' money was given back, month by month."""
     known = [month for month in year.months if month.share_permille is not None]
     says = "The amounts of the payments are not known."
     if known:
@@ -204,7 +204,7 @@ def reasons(year: Year) -> Sequence[Row]:
 
 
 def reasons_by_month(year: Year) -> Chart:
-    """Of how many refunds each reason was, month by month."""
+    """How many refunds had each reason, month by month."""
     rows = reasons(year)
     counts = [_counted(month, rows) for month in year.months]
     top = _round_up(max(map(sum, counts)))
@@ -231,7 +231,7 @@ def reasons_by_month(year: Year) -> Chart:
 
 
 def _counted(month: Month, rows: Sequence[Row]) -> Sequence[int]:
-    """How many refunds of the month have each row's reason; the last row may be of all others."""
+    """How many refunds of the month have each row's reason; the last row may be "all others"."""
     counts = [0 if row.kind == "reason-others" else month.reasons.get(row.label, 0) for row in rows]
     if rows[-1].kind == "reason-others":
         counts[-1] = month.count - sum(counts)
@@ -241,7 +241,10 @@ def _counted(month: Month, rows: Sequence[Row]) -> Sequence[int]:
 def _by_month(
     year: Year, title: str, says: str, tops: Sequence[float], up: Sequence[Label]
 ) -> Chart:
-    """A bar for each month up to where it ends; the numbers stand in a table of their own."""
+    """A chart with one bar for each month; `tops` says where each bar ends.
+
+    The numbers stand in a table of their own.
+    """
     groups = []
     for place, (month, y) in enumerate(zip(year.months, tops, strict=True)):
         x, width = _column(place, len(year.months))
@@ -251,7 +254,7 @@ def _by_month(
 
 
 def _along_months(year: Year) -> Sequence[Label]:
-    """Every other month, the last among them."""
+    """Labels for every other month, the last month included."""
     labels = []
     for place in range((len(year.months) - 1) % 2, len(year.months), 2):
         x, width = _column(place, len(year.months))
@@ -325,7 +328,7 @@ def _range(place: int, spread: Spread, scale: Callable[[int], float], window: Wi
 
 
 def _along(activity: Activity) -> Sequence[Label]:
-    """Some moments along the bottom, the last part's beginning among them."""
+    """Labels for some moments along the bottom, the beginning of the last part included."""
     parts, window = activity.parts, activity.window
     every = -(-window.parts // _LABELS)
     labels = []
@@ -352,7 +355,7 @@ def _y(value: int, top: int) -> float:
 
 
 def _round_up(value: int) -> int:
-    """The next even number that reads well: 2, 4, 10, 20, 40, 100, ..."""
+    """The next round even number: 2, 4, 10, 20, 40, 100, ..."""
     size = 1
     while True:
         for step in (2, 4, 10):
@@ -362,7 +365,7 @@ def _round_up(value: int) -> int:
 
 
 def _logarithmic(top_ms: int) -> Callable[[int], float]:
-    """Places on an axis from the first mark to `top_ms`; what is shorter stands at its bottom."""
+    """Positions on an axis from the first mark to `top_ms`; shorter times stand at its bottom."""
     low, height = log10(_DURATIONS_MS[0]), HEIGHT - TOP - BOTTOM
     span = log10(top_ms) - low
 
@@ -374,6 +377,6 @@ def _logarithmic(top_ms: int) -> Callable[[int], float]:
 
 
 def _longest(spreads: Sequence[Spread]) -> int:
-    """What the axis must reach; never less than its second mark, nor more than its last."""
+    """How far the axis must reach: at least to its second mark, at most to its last."""
     longest = max((spread.most_ms for spread in spreads), default=0)
     return min(max(longest, _DURATIONS_MS[1]), _DURATIONS_MS[-1])

@@ -1,4 +1,4 @@
-"""What somebody means who types an id, whichever id it is, into the field "Find"."""
+"""What the field "Find" leads to: somebody types an id of any kind into it."""
 
 from dataclasses import dataclass
 
@@ -26,10 +26,10 @@ class PageFound:
 
 
 def find(sources: Sources, text: str) -> list[PageFound]:
-    """The pages that show what is called so, each once: every kind of name is looked up.
+    """The pages that show what has this name, each once: every kind of name is looked up.
 
-    A refund is found by its id, by its idempotency key or by the processor's id of it; a payment by
-    Stripe's ids of it or by the processor's. It is empty if the ledger knows nothing of that name.
+    A refund is found by its id, by its idempotency key or by its id at the processor; a payment by
+    its ids at Stripe or at the processor. The list is empty if the ledger has nothing of that name.
 
     Raises:
         LedgerUnavailableError: the ledger gave no answer.
@@ -40,7 +40,7 @@ def find(sources: Sources, text: str) -> list[PageFound]:
 
 
 def called(sources: Sources, text: str) -> list[Refund]:
-    """The refunds that are called so, and the newest of each payment that is.
+    """The refunds that have this name, and the newest refunds of each payment that has it.
 
     Raises:
         LedgerUnavailableError: the ledger gave no answer.
@@ -52,7 +52,7 @@ def called(sources: Sources, text: str) -> list[Refund]:
 
 
 def saying(activity: Activity, text: str) -> list[Refund]:
-    """Of the refunds that were read, those whose reason, metadata or key say all the words."""
+    """Of the refunds read already, those whose reason, metadata or key have all the words."""
     words = text.casefold().split()
     return [refund for refund in activity.refunds if said_in(refund, words)]
 

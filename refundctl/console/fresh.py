@@ -1,4 +1,4 @@
-"""What was read, kept for a moment, so that a page left open costs little, in however many tabs."""
+"""Keeps what was read for a moment, so that open pages cost little, in however many tabs."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,7 @@ class Fresh(Generic[_T]):
     """Reads in a thread, one read at a time, and not again while the last result is fresh.
 
     Args:
-        keep_ms: a result stays fresh for so long, or for nine times what reading it took.
+        keep_ms: for how long a result stays fresh, but at least nine times the time of its read.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Fresh(Generic[_T]):
         reading = self._reading
         if reading is None or (reading.done() and not self._is_fresh(reading)):
             reading = self._reading = asyncio.ensure_future(self._timed())
-        # Whoever gives up waiting leaves the read to the others.
+        # If one request stops waiting, the read goes on for the others.
         return await asyncio.shield(reading)
 
     def _is_fresh(self, reading: "asyncio.Future[_T]") -> bool:

@@ -1,8 +1,8 @@
-"""Who is let in: whoever was given the address, from a page of the console's own or from none.
+"""Which requests the console answers: those with its secret address, not from another site's page.
 
-The console listens on this machine's loopback alone, behind the gate that all servers of this
-machine have. Other programs and other people of the machine pass that; so the path of every address
-begins with a random token besides. Nothing but GET and HEAD is routed.
+The console listens on this machine's loopback alone, behind the gate that all of our servers on a
+developer's machine have. Other programs and other people of the machine pass that gate, so the path
+of every address also begins with a random token. Only GET and HEAD are routed.
 
 https://www.w3.org/TR/CSP3/
 """
@@ -30,7 +30,7 @@ HEADERS: Final = {
             "form-action 'self'",
             "base-uri 'none'",
             "frame-ancestors 'none'",
-            # No text can become HTML or a script in the page, by whatever mistake in ours.
+            # No text can become HTML or a script in the page, even by a mistake in our script.
             "require-trusted-types-for 'script'",
             "trusted-types 'none'",
         )

@@ -1,7 +1,7 @@
-"""Refunds month by month, for those who look at a year: each currency by itself, never added.
+"""Refunds month by month, over a year: each currency by itself, never added up.
 
-The share is of the payments that were refunded: the ledger knows no others, so nobody can tell from
-it what share of all sales was refunded.
+The share is a share of the refunded payments. The ledger has no other payments, so it cannot tell
+which share of all sales was refunded.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ from refundctl.facts import standing
 from refundctl.walk import months
 
 MONTHS: Final = 12
-# Five times what the other charts read, for it is kept much longer.
+# Five times what the other charts read: the result is kept much longer, so it is read less often.
 READ_MAX: Final = 10_000
 REASONS_SHOWN: Final = 5
 NO_REASON: Final = "none given"
@@ -31,11 +31,11 @@ class Month:
     """The refunds of one currency that were made in one month and moved money; minor units.
 
     Attributes:
-        name: of UTC, such as `2024-02`.
-        moved: their sum.
-        moved_of: their sum as far as the amount of their payments is known.
-        paid: what was captured by those payments, each counted once.
-        reasons: of how many refunds each reason is.
+        name: a month of UTC, such as `2024-02`.
+        moved: the sum of the refunds.
+        moved_of: the sum of those refunds whose payments' amounts are known.
+        paid: what those payments captured, each payment counted once.
+        reasons: how many refunds have each reason.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Month:
 
     @property
     def share_permille(self) -> int | None:
-        """What share of their payments they gave back, rounded; `None` if no payment is known."""
+        """Which share of their payments the refunds gave back, rounded; `None`: no amount known."""
         return (self.moved_of * 2000 + self.paid) // (2 * self.paid) if self.paid else None
 
 
@@ -58,7 +58,7 @@ class Year:
     Attributes:
         months: the oldest first, those without a refund among them.
         reasons: what callers gave as reasons, with the number of refunds, the most frequent first.
-        other_reasons: of how many refunds the reason is none of these.
+        other_reasons: how many refunds have another reason.
     """
 
     currency: str
@@ -73,7 +73,7 @@ class Monthly:
 
     Attributes:
         reads_back_to_ms: where reading stopped; `None` if all was read.
-        refunds_read: how many were read, whatever became of them.
+        refunds_read: how many refunds were read, in whatever state.
     """
 
     years: Sequence[Year]
@@ -103,7 +103,7 @@ def monthly(sources: Sources) -> Monthly:
 
 
 def _names(now_ms: int) -> Sequence[str]:
-    """The months that are shown, the oldest first; the last is the one that is not over."""
+    """The months that are shown, the oldest first; the last month is not over yet."""
     year_ms = 366 * 86_400_000
     return list(months(now_ms - year_ms, now_ms))[:MONTHS][::-1]
 
@@ -116,7 +116,7 @@ def _year(
 ) -> Year:
     made: dict[str, list[Refund]] = {name: [] for name in names}
     for refund in refunds:
-        # One that the processor dates ahead of now is still of the month that is not over.
+        # A refund that the processor's clock dates after now counts in the present month.
         made[min(_month_of(refund), names[-1])].append(refund)
     reasons = Counter(map(_reason_of, refunds))
     shown = reasons.most_common(REASONS_SHOWN)

@@ -1,7 +1,7 @@
-"""What is not over yet: refunds without an outcome, and those that Stripe is still to be told of.
+"""What is open: refunds without an outcome, and refunds that are not reported to Stripe yet.
 
-All of these stand in the index of what settling looks at next, however old they are; a report that
-was given up does not, and is found by when its refund was made (`activity.py`).
+All of these stand in the index of what settling checks next, however old they are. A refund whose
+report was given up does not; it is found by the time it was made (`activity.py`).
 """
 
 from collections import Counter
@@ -16,14 +16,14 @@ from refundctl.console.sources import Sources
 from refundctl.facts import NOT_FINAL, is_stuck
 from refundctl.walk import due_ids
 
-# 2,000 refunds in all. In an outage there may be more; whoever watches must not slow down what
-# works on them, which reads the same table.
+# In an outage there may be more open refunds. The console must not slow down settling, which reads
+# the same table.
 PER_SHARD: Final = 250
 
 
 @dataclass(frozen=True)
 class Sum:
-    """So many refunds of one currency, and their amounts' sum in its minor unit."""
+    """A number of refunds of one currency, and the sum of their amounts in its minor unit."""
 
     count: int
     amount: int
@@ -34,8 +34,8 @@ class OpenNow:
     """What is open at one moment.
 
     Attributes:
-        refunds: oldest first; those due first if there are more than are read.
-        is_all: whether there are no more.
+        refunds: oldest first; if there are more than are read, mostly those that are due first.
+        is_all: whether all were read.
     """
 
     refunds: Sequence[Refund]
@@ -70,7 +70,7 @@ def open_now(sources: Sources) -> OpenNow:
         LedgerUnavailableError: the ledger gave no answer.
     """
     ids, is_all = due_ids(sources.ledger, PER_SHARD)
-    # The index lags behind: some may be over since.
+    # The index lags behind the table: some refunds may have ended meanwhile.
     found = [one for one in sources.listing.refunds(ids).values() if is_stuck(one)] if ids else []
     found.sort(key=lambda one: (one.created_at_ms, one.id))
     return OpenNow(refunds=found, is_all=is_all, at_ms=sources.clock.now_ms())

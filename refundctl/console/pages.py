@@ -1,8 +1,8 @@
 """The pages: what was read, as HTML.
 
 Every value goes through Jinja's escaping, and no template marks anything as safe: reasons, metadata
-and errors are other people's texts. What nobody would see in one is written out, and each stands in
-an element that isolates its direction, so that none changes what is written beside it.
+and errors are other people's texts. Invisible characters in them are written out, and each text
+stands in an element that isolates its direction, so that none changes the text beside it.
 """
 
 from collections import defaultdict
@@ -59,7 +59,7 @@ class Pages:
     Attributes:
         line: as in `Sources`.
         base: what the path of every address begins with.
-        refresh_ms: how often the page brings itself up to date; 0: never.
+        refresh_ms: how often the page reloads its data; 0: never.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Pages:
         depths: Sequence[Depths],
         webhooks: Sequence[AddressAtWork] = (),
     ) -> str:
-        """What is open, what waits, and what happened."""
+        """The first page: what is open, what waits for a person, and what happened."""
         waits = stuck(now, activity)
         return self._render(
             "overview.html",
@@ -168,11 +168,11 @@ class Pages:
         return self._list(page, f"Refunds of {charge}", None, now_ms)
 
     def refunds_called(self, refunds: Sequence[Refund], text: str, now_ms: int) -> str:
-        """The refunds that a name leads to which is several things' name."""
+        """The refunds that a name leads to, where several things have that name."""
         return self._found(refunds, f"called: {text}", now_ms)
 
     def refunds_saying(self, refunds: Sequence[Refund], text: str, now_ms: int) -> str:
-        """The refunds whose reason, metadata, key or credit note say it."""
+        """The refunds whose reason, metadata, key or credit note have the words."""
         return self._found(refunds, f"saying: {text}", now_ms)
 
     def _found(self, refunds: Sequence[Refund], how: str, now_ms: int) -> str:
@@ -187,7 +187,7 @@ class Pages:
         now_ms: int,
         told: Sequence[Cursor] = (),
     ) -> str:
-        """One refund: its history, its payment, the payment's other refunds, and who was told."""
+        """One refund: its history, its payment, the payment's other refunds, and its webhooks."""
         return self._render(
             "refund.html",
             now_ms=now_ms,
@@ -217,12 +217,12 @@ class Pages:
 
 
 def _shown(value: object) -> object:
-    """Whatever a template prints; HTML that another template made is left as it is."""
+    """A value as a template prints it; HTML that another template made is left as it is."""
     return seen(value) if type(value) is str else value
 
 
 def _ids(refund: Refund) -> dict[str, str]:
-    """Of a refund's facts, by their names in `refund_facts`, the ids that people copy."""
+    """The ids that people copy among a refund's facts, by their names in `refund_facts`."""
     return {
         "idempotency key": refund.idempotency_key or "",
         "asked for": refund.request.reference_id,
@@ -231,12 +231,12 @@ def _ids(refund: Refund) -> dict[str, str]:
 
 
 def _payment_ids(payment: Payment) -> dict[str, str]:
-    """The same of a payment's, by their names in `payment_facts`."""
+    """The ids that people copy among a payment's facts, by their names in `payment_facts`."""
     return {"payment record": payment.payment_record or "", "charge": payment.key.charge_id}
 
 
 def _timeline(history: Sequence[Entry]) -> list[tuple[Entry, int | None, str]]:
-    """Every line of history, how long after the one before it, and its evidence in words."""
+    """Every line of history, the time since the line before it, and its evidence in words."""
     before = [None, *history[:-1]]
     return [
         (

@@ -38,12 +38,12 @@ _MONTHLY_KEPT_MS: Final = 300_000
 _READERS: Final = 4
 _STATIC: Final = Path(__file__).with_name("static")
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-# Words are looked for in so much.
+# Words are looked for in the refunds of this time.
 FIND_WINDOW: Final = "30d"
 _LIST_PARAMETERS: Final = frozenset(
     {"status", "payment_record", "payment_intent", "invoice", "starting_after"}
 )
-# What the console answers with a page of its own; anything else is a defect, which aiohttp logs.
+# Errors that the console answers with a page; any other error is a defect, which aiohttp logs.
 TROUBLE: Final = (
     InvalidRequestError,
     LedgerUnavailableError,
@@ -55,7 +55,7 @@ _T = TypeVar("_T")
 
 
 class Console:
-    """The routes. Whatever waits for AWS is done in a few threads."""
+    """The routes. Calls that wait for AWS run in a few threads."""
 
     def __init__(self, sources: Sources, gate: Gate, refresh_ms: int) -> None:
         self._sources = sources
@@ -102,7 +102,7 @@ class Console:
         return app
 
     def close(self) -> None:
-        """Begin no more reads."""
+        """Start no more reads."""
         self._readers.shutdown(wait=False, cancel_futures=True)
 
     async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -171,7 +171,7 @@ class Console:
         raise web.HTTPFound(f"/{self._gate.token}/{page.path}{query}")
 
     async def _find_words(self, text: str) -> web.StreamResponse:
-        """What is called so is nothing: then whose reason, metadata or key say so, of 30 days."""
+        """Nothing has this name: then find refunds of 30 days by their reason, metadata or key."""
         recent = await self._activity[FIND_WINDOW].get()
         refunds = await self._read(partial(saying, recent, text))
         if not refunds:
@@ -226,7 +226,7 @@ async def serving(
 
 
 def _told(error: BaseException) -> tuple[int, str, str]:
-    """A status, a title and a sentence for trouble."""
+    """The status, title and sentence of the page that tells an error."""
     match error:
         case InvalidRequestError():
             return 400, "That cannot be listed", str(error)
@@ -247,7 +247,7 @@ def _query(asked: dict[str, str]) -> ListQuery:
     """The list that the address names.
 
     Raises:
-        InvalidRequestError: it names something else.
+        InvalidRequestError: the parameters name no valid list.
     """
     if set(asked) - _LIST_PARAMETERS or not all(map(is_reference, asked.values())):
         raise InvalidRequestError("The address names something that lists have not.")

@@ -1,4 +1,4 @@
-"""What the console may ask: reads of the ledger and of the queues' depths, and nothing else."""
+"""What the console may read: the ledger, queues' depths and webhooks' state; it never writes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ReadLedger(Protocol):
-    """The reads of `ports.ledger.Ledger`; none of what writes, so that no page can name it."""
+    """Only the reads of `ports.ledger.Ledger`, so that no page can call one that writes."""
 
     def refund(self, refund_id: str) -> Refund | None:
         """As in `ports.ledger.Ledger`, like the other four."""
@@ -43,13 +43,13 @@ class Sources:
     """What the console asks.
 
     Attributes:
-        stage: as refunds' ids are made of it.
-        deployment: what the page calls it: the stage and the stack.
-        line: a command of `refundctl` as a line for any shell, of the same deployment.
+        stage: the deployment's name as it is part of refunds' ids.
+        deployment: the deployment's name on the page: the stage and the stack.
+        line: writes a command of `refundctl`, for the same deployment, as a line for any shell.
         list_refunds, newest_of: `ListRefunds` of `reading/listing.py`, a page at a time.
         depths: how many messages lie in each queue; one round trip for each number.
-        processors: the names of the processors that payments may be of.
-        webhooks: how merchants' addresses do.
+        processors: the names of the processors that may have taken payments.
+        webhooks: the state of the merchants' webhook addresses.
         told: how far each address has been told of a refund.
     """
 
@@ -68,7 +68,7 @@ class Sources:
 
 
 def sources_of(call: Call) -> Sources:
-    """What the console asks of the deployment that a command line means.
+    """The sources of the deployment that the command line names.
 
     Raises:
         UnreachableError: there is no such stack.

@@ -29,5 +29,5 @@ def count_of(count: int, thing: str) -> str:
 
 
 def share(permille: int | None) -> str:
-    """A share: 12.3 %; nothing where it is not known."""
+    """A share: 12.3 %; empty if it is not known."""
     return "" if permille is None else f"{permille // 10}.{permille % 10} %"

@@ -1,1 +1,1 @@
-"""A person's decisions: weighed against the evidence, written on the ledger's conditions."""
+"""A person's decisions: checked against the evidence, then written with conditional writes."""

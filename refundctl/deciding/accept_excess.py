@@ -1,4 +1,4 @@
-"""A person accepts that Stripe shows more as refunded than moved: nobody can undo it there."""
+"""A person accepts that Stripe shows more refunded than moved: a report cannot be undone there."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ from refund_bridge.reporting.read_sums import ReadSums, Sums
 
 
 class NothingToAcceptError(Exception):
-    """Stripe shows nothing too much, or something is still open; nothing was written."""
+    """Stripe does not show too much, or something is still open; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Excess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptExcess:
-    """Counts what Stripe shows too much as accepted, so that it explains itself from now on.
+    """Records the excess that Stripe shows as accepted, so that it is explained from now on.
 
     Attributes:
         actor: who decides.
@@ -43,7 +43,7 @@ class AcceptExcess:
 
         Raises:
             PaymentNotFoundError: the ledger knows no payment of that record.
-            NothingToAcceptError: there is none, or something of the payment is still open.
+            NothingToAcceptError: there is no excess, or something of the payment is still open.
             RefundBridgeError: Stripe or the processor could not be read now.
             LedgerConflictError: the payment changes too fast; weigh it again.
             LedgerUnavailableError: the ledger gave no answer.
@@ -68,10 +68,10 @@ class AcceptExcess:
     def carry_out(
         self, payment_record: str, reason: str, agreed: Excess, deadline: Deadline
     ) -> Excess:
-        """Accept it, if it is still as much; durable on return.
+        """Accept the excess, if it is still the same amount; durable on return.
 
         Raises:
-            NothingToAcceptError: it is another amount by now; weigh it again.
+            NothingToAcceptError: the amount has changed; weigh it again.
             PaymentNotFoundError, RefundBridgeError, LedgerConflictError: as ``weigh``.
             LedgerUnavailableError: it is not known whether it was written; weigh it again.
         """
@@ -87,7 +87,7 @@ class AcceptExcess:
             actor=self.actor,
             evidence={"amount": now.amount, "reason": reason[:REASON_MAX]},
         )
-        # A payment keeps no history of its own: its newest refund tells who accepted it, and why.
+        # A payment has no history: the history of its newest refund keeps who accepted it, and why.
         refunds = sorted(now.sums.refunds.values(), key=lambda one: one.created_at_ms)[-1:]
         writes = [RefundWrite(refund, noted(refund, why)) for refund in refunds]
         self.ledger.commit(Commit(refunds=writes, payments=(PaymentWrite(payment, after),)))

@@ -1,8 +1,8 @@
-"""Somebody's words about a customer are taken out of a refund; what moved, and when, stays.
+"""Removes from a refund what a caller wrote about a customer; amounts, ids and times stay.
 
-The reason and the metadata are a caller's own words, and a payout's customer is a person. Each is
-replaced by a digest that only tells whether a repeated key brings the same again. Amounts, ids and
-times are the book's, which has to be kept.
+The reason and the metadata are a caller's own words, and a payout names a customer. Each is
+replaced by a digest, by which we can only tell whether a repeated idempotency key brings the same
+words again. Amounts, ids and times belong to the accounts, which must be kept.
 """
 
 from dataclasses import dataclass, replace
@@ -20,12 +20,13 @@ WRITE_ATTEMPTS: Final = 5
 
 
 class NeededStillError(Exception):
-    """The words are still to be sent to somebody; nothing was written."""
+    """The words may still have to be sent to the processor or to Stripe, or the refund kept
+    changing; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetWords:
-    """Reduces what a refund says about a customer.
+    """Replaces what a refund says about a customer by digests.
 
     Attributes:
         actor: who does it, for the history.
@@ -36,11 +37,11 @@ class ForgetWords:
     actor: str
 
     def weigh(self, refund_id: str) -> Stored:
-        """The refund whose words would go, and its payment; nothing is written.
+        """The refund whose words would be removed, and its payment; nothing is written.
 
         Raises:
             RefundNotFoundError: there is no such refund.
-            NeededStillError: the processor or Stripe may still be told what it says.
+            NeededStillError: the words may still have to be sent to the processor or to Stripe.
             LedgerUnavailableError: the ledger gave no answer.
         """
         stored = self.recorder.read_named(refund_id)
@@ -52,7 +53,7 @@ class ForgetWords:
         return stored
 
     def carry_out(self, refund_id: str) -> Stored:
-        """Let its words go; durable on return. Doing it again writes nothing.
+        """Remove the refund's words; durable on return. Doing it again writes nothing.
 
         Raises:
             NeededStillError, RefundNotFoundError: as ``weigh``.
@@ -79,5 +80,5 @@ class ForgetWords:
 
 
 def words_of(refund: Refund) -> tuple[str, ...]:
-    """Which members of its request still say something that can be forgotten."""
+    """Which members of the refund's request still have words that can be removed."""
     return tuple(name for name in FORGETTABLE if getattr(refund.request, name))

@@ -1,7 +1,8 @@
 """A person marks as handled that the processor took a succeeded refund back.
 
-The money is with the merchant again, and what was done about it happens outside of this service.
-Until somebody says so, the refund is shown first wherever operators look.
+The merchant has the money again; what the merchant does then (pay the customer in another way, say)
+happens outside of this service. Until somebody marks the refund as handled, operators see it first
+in every list.
 """
 
 from dataclasses import dataclass, replace
@@ -34,7 +35,7 @@ class HandleTakenBack:
     actor: str
 
     def weigh(self, refund_id: str) -> Stored:
-        """The refund that would be marked, and its payment; nothing is written.
+        """The refund that would be marked as handled, and its payment; nothing is written.
 
         Raises:
             RefundNotFoundError: there is no such refund.
@@ -49,11 +50,11 @@ class HandleTakenBack:
         return stored
 
     def carry_out(self, refund_id: str, note: str) -> Stored:
-        """Mark it, with the note in its history; durable on return. Again writes nothing.
+        """Mark it, with the note in its history; durable on return. Doing it again writes nothing.
 
         Raises:
             NothingToHandleError, RefundNotFoundError: as ``weigh``.
-            LedgerConflictError: it changes too fast; again, please.
+            LedgerConflictError: the refund changes too fast; try again.
             LedgerUnavailableError: it is not known whether it was written; doing it again is safe.
         """
         for _ in range(WRITE_ATTEMPTS):

@@ -1,15 +1,15 @@
 """Ledger, processor and Stripe side by side: every difference on one payment, by its kind. Pure.
 
-Each side is taken as it shows itself. What the three may rightly differ in for a while (a refund
-that is being settled, a report that is on its way) is open, not different, while it is young.
+The three may rightly differ for a while: a refund is being settled, a report is on its way. While
+that is younger than the grace it counts as open, not as a difference.
 
 ::
 
-    ledger ↔ processor   refund by refund: each processor refund belongs to one refund, and is as
-                         that says
+    ledger ↔ processor   refund by refund: each processor refund belongs to one refund, and has the
+                         amount and the state that the refund says
     ledger ↔ itself      the payment's sums follow from its refunds
-    ledger ↔ Stripe      by sums, since Stripe lists no refunds: it shows at least what must be in
-                         its book, and at most that and what may be
+    ledger ↔ Stripe      by sums, since Stripe lists no refunds: it shows at least what must have
+                         been reported, and at most that and what may have been reported
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ from refund_bridge.domain.state_machine import FREED, ReportState, State
 
 
 class Kind(StrEnum):
-    """What differs."""
+    """The kinds of differences."""
 
     NOT_SETTLED = "not_settled"
     NOT_REPORTED = "not_reported"
@@ -52,7 +52,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amounts:
-    """What each side shows, minor units; ``None`` where it has no say."""
+    """What each side shows, minor units; ``None`` where the side shows nothing about it."""
 
     ledger: int | None = None
     processor: int | None = None
@@ -68,7 +68,7 @@ class Difference:
 
     Attributes:
         says: one sentence for a person.
-        amounts: what differs, in ``currency``, where the difference is one of amounts.
+        amounts: what each side shows, in ``currency``, if amounts differ.
     """
 
     kind: Kind
@@ -87,12 +87,11 @@ class Sides:
 
     Attributes:
         refunds: all that the ledger has of the payment.
-        charge: ``None`` if the processor knows none of that id.
-        claimed: of the processor refunds that the charge lists, the refunds that the ledger gives
-            them to.
-        record: ``None`` if Stripe knows none of that id, or no record books the payment.
+        charge: ``None`` if the processor has no charge of that id.
+        claimed: for each processor refund on the charge that is claimed, the refund that claims it.
+        record: ``None`` if Stripe has no record of that id, or no record books the payment.
         now_ms: Unix milliseconds.
-        grace_ms: how long what is not final may stay so.
+        grace_ms: for how long something that is not final is no difference.
     """
 
     payment: Payment
@@ -104,19 +103,19 @@ class Sides:
     grace_ms: int
 
     def is_young(self, at_ms: int | None) -> bool:
-        """Whether what happened then may still be on its way."""
+        """Whether a change of that moment may still be on its way to another side."""
         return at_ms is not None and self.now_ms - at_ms < self.grace_ms
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What comparing a payment came to: differences, and how many refunds are rightly open."""
+    """The result for one payment: its differences, and how many refunds are rightly open."""
 
     differences: tuple[Difference, ...]
     open_refunds: int
 
 
-# Somebody or something must still decide what became of these.
+# Whether money moved for a refund in one of these states is not known yet.
 _UNDECIDED: Final = frozenset({State.REQUESTED, State.SUBMITTING, State.UNKNOWN, State.REVIEW})
 
 
@@ -185,7 +184,7 @@ def _charge(sides: Sides) -> Iterator[Difference]:
 
 
 def _processor_refunds(sides: Sides) -> Iterator[Difference]:
-    """Each refund that is bound, against its processor refund."""
+    """Compare each refund that is bound with its processor refund."""
     listed = {processor_refund.id: processor_refund for processor_refund in _listed(sides)}
     owners: dict[str, str] = {}
     for refund in sides.refunds:
@@ -226,7 +225,7 @@ def _one_processor_refund(
 
 
 def _is_news(sides: Sides, refund: Refund, processor_refund: ProcessorRefund) -> bool:
-    """Whether one of the two may not know of the other's change yet."""
+    """Whether one side may not have learned of the other side's change yet."""
     return sides.is_young(refund.updated_at_ms) or sides.is_young(processor_refund.refunded_at_ms)
 
 
@@ -291,7 +290,7 @@ def _reports(refunds: Sequence[Refund], state: ReportState) -> list[Refund]:
 
 
 def _is_booked(refund: Refund) -> bool:
-    """Whether Stripe shows it, by all that is known: whoever told it."""
+    """Whether Stripe was told of the refund, by us or by others, as far as the ledger knows."""
     return refund.state not in FREED and refund.report.state is ReportState.REPORTED
 
 
@@ -325,7 +324,7 @@ def _stripe(sides: Sides) -> Iterator[Difference]:
 
 
 def _shown_refunded(sides: Sides, record: PaymentRecord) -> str:
-    """Stripe's sum in words, and how much of it was accepted as too much."""
+    """Stripe's sum in words, and how much of it a person accepted as excess."""
     refunded = Money(record.amount_refunded, sides.payment.currency).for_people()
     accepted = sides.payment.accepted_excess
     beside = Money(accepted, sides.payment.currency).for_people()
@@ -335,8 +334,8 @@ def _shown_refunded(sides: Sides, record: PaymentRecord) -> str:
 
 
 def _in_stripe(sides: Sides) -> tuple[int, int]:
-    """What must be in Stripe's book, and what may be there beside it; minor units."""
-    # What is pending cannot have been reported by anybody, however old it is.
+    """What must be in Stripe's sum, and what may be in it besides; minor units."""
+    # Nobody can have reported a pending refund, however old it is.
     booked = [r for r in sides.refunds if _is_booked(r) and r.state is not State.PENDING]
     surely = sum(refund.amount for refund in booked)
     theirs = {refund.processor_refund_id for refund in booked}
@@ -357,7 +356,7 @@ def _in_stripe(sides: Sides) -> tuple[int, int]:
 
 
 def unknown_charge(charge: Charge, reference: str) -> Difference:
-    """A charge that was refunded, has a trace of Stripe, and that the ledger does not know."""
+    """The difference for a refunded charge that names a PaymentIntent and is not in the ledger."""
     return Difference(
         kind=Kind.CHARGE_UNKNOWN,
         says=f"was refunded at the processor, names {reference}, and the ledger does not know it",
@@ -373,7 +372,7 @@ def _listed(sides: Sides) -> tuple[ProcessorRefund, ...]:
 
 
 def _went_back(charge: Charge | None) -> int:
-    """What the processor gave back, minor units; what is pending is not back yet."""
+    """What the processor has refunded, minor units; pending refunds do not count yet."""
     if charge is None:
         return 0
     moved = (

@@ -1,8 +1,8 @@
-"""A credit note that was given up is tried again, by a person's word.
+"""A person has a credit note that was given up tried again.
 
-As for the first time: settling looks for the refund's note on the invoice, and issues one only if
-there is none. A key under which Stripe keeps a refusal was given up with the note
-(``credit_note.py``), so the new attempts are not answered with the old refusal.
+Settling does what it does for a new one: it looks for the refund's note on the invoice, and issues
+one only if there is none. Stripe keeps its refusal under the idempotency key; that key was given up
+with the note (``credit_note.py``), so Stripe does not repeat the old refusal.
 """
 
 from dataclasses import dataclass, replace
@@ -19,7 +19,10 @@ WRITE_ATTEMPTS: Final = 5
 
 
 class NothingToReplayError(Exception):
-    """No credit note of this refund was given up; nothing was written. The sentence says why."""
+    """No credit note of this refund was given up; nothing was written.
+
+    The error's sentence says why.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +38,11 @@ class ReplayCreditNote:
     actor: str
 
     def weigh(self, refund_id: str) -> Refund:
-        """The refund whose note failed, or is due again already; nothing is written.
+        """The refund whose credit note failed, or is due again already; nothing is written.
 
         Raises:
             RefundNotFoundError: there is no such refund.
-            NothingToReplayError: it owes no note, has one, or its money came back.
+            NothingToReplayError: it owes no note, has one, or the processor took the refund back.
             LedgerUnavailableError: the ledger gave no answer.
         """
         refund = refund_named(self.ledger, refund_id)
@@ -53,9 +56,9 @@ class ReplayCreditNote:
         return refund
 
     def carry_out(self, refund_id: str) -> Refund:
-        """Make the note due now, its attempts counted anew; durable on return.
+        """Make the credit note due now, with attempts counted from 0; durable on return.
 
-        One that is due already is left as it is, so doing it twice is harmless.
+        A note that is due already stays as it is, so doing it twice is harmless.
 
         Raises:
             NothingToReplayError, RefundNotFoundError: as ``weigh``.

@@ -1,14 +1,17 @@
-"""A person decides about a report: Stripe is owed it, was told of it, or is never told.
+"""A person decides about a report: Stripe must be told, was told by others, or is never told.
 
 ::
 
-    owed    told without asking the sums, from the next ring on; also what was certain, where Stripe
-            shows less than all that is: it takes each reference once, so nothing is told twice
-    told    Stripe shows it: its sum must hold the amount; beliefs that held it are owed again
-    waived  Stripe is never told: there is no room, or it cannot be told the amount
+    owed    we report it the next time the reporter is woken, without comparing the sums. Also for
+            a report that Stripe confirmed, if Stripe now shows less than the reports that it
+            confirmed: Stripe takes each reference once, so nothing is reported twice
+    told    others reported it: Stripe's sum must have room for the amount. If the room was counted
+            for reports that the sums alone show (beliefs), those are owed again
+    waived  Stripe is never told: its sum has no room, or Stripe cannot be told the amount
 
-For reports that failed or wait, for what is only believed to be at Stripe, for what was waived, and
-for refunds that are older than this service. What a person agreed to is written, or nothing is.
+A person may decide about reports that failed or wait, that only the sums show, or that were waived,
+and about refunds that are older than this service. Either exactly what the person agreed to is
+written, or nothing.
 """
 
 from collections.abc import Sequence
@@ -42,7 +45,7 @@ from refund_bridge.reporting.report_steps import (
 )
 
 CAUSE: Final = "decided_by_person"
-# What a person may decide about; everything else is certain, or decides itself.
+# A person may decide about these; the others are certain, or are decided without a person.
 OPEN: Final = frozenset(
     {
         Standing.DUE,
@@ -56,7 +59,7 @@ OPEN: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """Nobody told Stripe: it is to be told, whatever its sums say."""
+    """Nobody told Stripe: we report the refund, whatever Stripe's sums say."""
 
     reason: str
 
@@ -84,14 +87,15 @@ class ReportDecisionRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeighedReport:
-    """What a decision comes to.
+    """What a decision would change.
 
     Attributes:
         refund: as it is stored.
         sums: what Stripe, the charge and the ledger show together; ``None``: there is no Payment
             Record, or Stripe does not show it.
-        after: where the report would stand.
-        owe: ids of refunds that are then owed to Stripe again, since the sums cannot hold them too.
+        after: the state that the report would have, and its cause.
+        owe: ids of refunds whose reports are then owed again, since Stripe's sum has no room for
+            them too.
     """
 
     refund: Refund
@@ -101,7 +105,7 @@ class WeighedReport:
 
     @property
     def meaning(self) -> tuple[object, ...]:
-        """What a person agrees to: everything but when it is written."""
+        """What a person agrees to: everything except the time of writing."""
         return self.refund.report.state, self.refund.report.cause, self.after, self.owe
 
 
@@ -110,7 +114,7 @@ class ReportByHand:
     """Weighs a person's decision about a report against the sums, and writes it.
 
     Attributes:
-        lease_ms: for how long nobody else reports a refund of the payment meanwhile.
+        lease_ms: for how long the lease keeps all others from reporting refunds of the payment.
         step_ms: the settle interval.
         actor: who decides, for the history.
     """
@@ -125,12 +129,12 @@ class ReportByHand:
     actor: str
 
     def weigh(self, refund_id: str, decision: ReportDecision, deadline: Deadline) -> WeighedReport:
-        """What the decision would make true; of the report nothing is written.
+        """What the decision would change; of the report nothing is written.
 
         Raises:
-            ReportDecisionRefusedError: it does not fit.
+            ReportDecisionRefusedError: the decision does not fit.
             RefundNotFoundError: there is no such refund.
-            RefundBridgeError: Stripe could not be read now, whose sum decides.
+            RefundBridgeError: Stripe could not be read now, and its sum is needed.
             LedgerConflictError: the payment changes too fast; weigh it again.
             LedgerUnavailableError: the ledger gave no answer.
         """
@@ -156,7 +160,8 @@ class ReportByHand:
         """Write the decision, if it still means what ``agreed`` does; durable on return.
 
         Raises:
-            ReportDecisionRefusedError: it means something else by now; weigh it again.
+            ReportDecisionRefusedError: the decision would now change something else; weigh it
+                again.
             RefundNotFoundError, RefundBridgeError, LedgerConflictError: as ``weigh``.
             LedgerUnavailableError: it is not known whether it was written; doing it again is safe.
         """
@@ -183,7 +188,11 @@ class ReportByHand:
     def _sums(
         self, payment: Payment, record: str, decision: ReportDecision, deadline: Deadline
     ) -> Sums | None:
-        """As far as they can be read: a report is not left open for what nobody shows any more."""
+        """The sums; ``None`` if there are none.
+
+        Only "told by others" needs the sums. The other decisions do without them, so that a report
+        does not stay open for ever because a payment cannot be read any more.
+        """
         try:
             return self.read_sums(payment, record, deadline, without_charge=True)
         except RefundBridgeError:
@@ -251,13 +260,13 @@ class ReportByHand:
             case Waive():
                 state = refund.report.state
                 if state in (ReportState.NOT_DUE, ReportState.REPORTED):
-                    # Owed and waived at once: the history then says both.
+                    # Make it owed first, then waived: the history has both lines.
                     refund = owed(refund, why)
                 return canceled(refund, why, ReportCause.WAIVED, soon_ms)
 
 
 def _is_missing(refund: Refund, decision: ReportDecision, sums: Sums | None) -> bool:
-    """Whether it is to be told again, though it was told, and Stripe shows less than that."""
+    """Whether a report that Stripe confirmed must be repeated, since Stripe shows too little."""
     is_certain = standing_of(refund) is Standing.REPORTED
     is_short = sums is not None and sums.unexplained < 0
     return is_certain and is_short and isinstance(decision, Owed)

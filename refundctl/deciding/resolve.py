@@ -1,20 +1,23 @@
-"""A person decides what became of a refund that is in ``review``: checked against the evidence.
+"""A person decides whether a refund in ``review`` succeeded or failed; we check the evidence.
 
 ::
 
-    it succeeded as X   the processor shows X, on this payment and of this amount, not from before
-                        we sent, and nobody else's          → bound to X, as settling would have
-    it failed           an instruction can arrive late no more, and the processor shows nothing that
-                        can be ours                             → failed, its amount is free again
-    despite evidence    what the processor shows cannot be read, or is known to be another's, or it
-                        has given no answer for long
+    it succeeded as X   the processor shows X on this payment and of this amount; X was not there
+                        before we sent, and belongs to no other refund
+                                                      → bound to X, as settling would have done
+    it failed           the late-arrival window is over, and the processor shows no refund that can
+                        be ours                       → failed, its amount is released
+    despite evidence    what the processor shows cannot be read, or is known to be somebody else's,
+                        or the processor has given no answer for long
 
-A refund that is bound to a processor refund of another amount is let go of by failing it: the
-processor refund is then imported with what it really moved. Pending and unknown refunds may be
-decided, despite evidence, when they have waited for longer than an instruction can take.
+A refund may be bound to a processor refund of another amount. If a person decides that it failed,
+the processor refund is imported as an external refund, with the amount that it moved. Pending and
+unknown refunds may be decided, despite evidence, when they have waited for longer than an
+instruction can take to arrive.
 
-The evidence is read once to show what the decision would make true, and again just before it is
-written: what a person agreed to is written, or nothing is. Deciding the same twice changes nothing.
+The evidence is read once to show what the decision would change, and again just before it is
+written: either exactly what the person agreed to is written, or nothing. Deciding the same twice
+changes nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +56,7 @@ FAILURE: Final = Failure(
     code="not_executed", message="It was looked into: the processor did not execute this refund."
 )
 WRITE_ATTEMPTS: Final = 5
-# The ids of processor refunds that a line of history has room for.
+# At most this many ids of processor refunds are named in one sentence or line of history.
 NAMED_MAX: Final = 10
 
 _T = TypeVar("_T")
@@ -64,8 +67,8 @@ class ItSucceeded:
     """The processor's refund of that id is ours.
 
     Attributes:
-        despite_evidence: the processor does not show it in a form that can be read, and it is known
-            from elsewhere, its dashboard say.
+        despite_evidence: the processor's answers do not show it in a form that we can read, but the
+            person knows it from elsewhere, for example from the processor's dashboard.
     """
 
     processor_refund_id: str
@@ -78,8 +81,8 @@ class ItFailed:
     """No money moved, and none will.
 
     Attributes:
-        despite_evidence: the processor lists what could be ours, and it is known to be somebody
-            else's; or it shows nothing that can be read.
+        despite_evidence: the processor lists a refund that could be ours, but the person knows that
+            it is somebody else's; or the processor shows nothing that we can read.
     """
 
     reason: str
@@ -92,10 +95,10 @@ Decision = ItSucceeded | ItFailed
 class ResolutionRefusedError(Exception):
     """The decision does not fit the refund or the evidence; nothing was written.
 
-    The sentence says why, and what to do instead.
+    The error's sentence says why, and what to do instead.
 
     Attributes:
-        processor_refunds: ids of the processor's refunds that stand against it.
+        processor_refunds: the ids of the processor refunds that contradict the decision.
     """
 
     def __init__(self, sentence: str, *, processor_refunds: Sequence[ProcessorRefund] = ()) -> None:
@@ -111,15 +114,16 @@ class EvidenceChangedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
-    """What a decision comes to.
+    """What a decision would change.
 
     Attributes:
         before: refund and payment as they are stored.
         after: the refund as it would be; ``before.refund`` if it has been decided so already.
         payment: the payment as it would be.
-        processor_refund: the processor's refund that the refund is bound to by it, if any.
-        left_over: processor refunds that can be ours, and will be imported as somebody else's.
-        imported: the refund that stands for a processor refund that this one is let go from.
+        processor_refund: the processor refund that the refund would be bound to, if any.
+        left_over: processor refunds that can be ours, and would be imported as external refunds.
+        imported: the external refund that would stand for the processor refund that this refund was
+            bound to until now, if any.
     """
 
     before: Stored
@@ -136,7 +140,7 @@ class Resolution:
 
     @property
     def meaning(self) -> tuple[object, ...]:
-        """What a person agrees to: everything but when it is written."""
+        """What a person agrees to: everything except the time of writing."""
         imported = None if self.imported is None else self.imported.id
         return self.after.state, self.after.report.state, self.left_over, imported
 
@@ -147,7 +151,8 @@ class ResolveRefund:
 
     Attributes:
         accounts: as in ``Reservation``.
-        hold_ms: how long after it was sent an instruction may still arrive: the late-arrival bound.
+        hold_ms: the late-arrival window: how long after it was sent an instruction may still be
+            executed.
         actor: who decides, for the history.
     """
 
@@ -162,10 +167,10 @@ class ResolveRefund:
     actor: str
 
     def weigh(self, refund_id: str, decision: Decision, deadline: Deadline) -> Resolution:
-        """What the decision would make true; nothing is written.
+        """What the decision would change; nothing is written.
 
         Raises:
-            ResolutionRefusedError: it does not fit.
+            ResolutionRefusedError: the decision does not fit.
             RefundNotFoundError: there is no such refund.
             ProviderUnavailableError: the processor could not be asked.
             LedgerUnavailableError: the ledger gave no answer.
@@ -180,10 +185,10 @@ class ResolveRefund:
     ) -> Resolution:
         """Write the decision, if it still means what ``agreed`` does; durable on return.
 
-        A report that it owes is rung for; should that fail, settling rings.
+        If Stripe must then be told, the reporter is woken; if that fails, settling wakes it later.
 
         Raises:
-            EvidenceChangedError: it means something else by now; weigh it again.
+            EvidenceChangedError: the decision would now change something else; weigh it again.
             ResolutionRefusedError, RefundNotFoundError, ProviderUnavailableError: as ``weigh``.
             LedgerUnavailableError: it is not known whether it was written; doing it again is safe.
         """
@@ -231,7 +236,7 @@ class ResolveRefund:
         return self._bound(stored, processor_refund, decision)
 
     def _as_told(self, refund: Refund, processor_refund_id: str) -> ProcessorRefund:
-        """What a person says that the processor did, where it does not show it itself."""
+        """The processor refund by the person's word, where the processor does not show it."""
         return ProcessorRefund(
             id=processor_refund_id,
             payment_id=refund.refunded_payment or "",
@@ -241,7 +246,7 @@ class ResolveRefund:
         )
 
     def _require_ours(self, refund: Refund, processor_refund: ProcessorRefund) -> None:
-        """Refuse a processor refund that cannot be, or is known not to be, the refund's."""
+        """Refuse a processor refund that cannot be this refund's, or is known to be another's."""
         shown = f"{refund.processor} shows {processor_refund.id}"
         if not can_stand_for(processor_refund, refund):
             raise ResolutionRefusedError(
@@ -280,7 +285,8 @@ class ResolveRefund:
             stored.refund, processor_refund, at_ms=now_ms, cause=CAUSE, actor=self.actor
         )
         if after.state is State.REVIEW:
-            # Bound, and followed to its end from now on: no transition, so no line by itself.
+            # The refund is bound, and followed to its end from now on. Its state does not change,
+            # so the history would have no line about it.
             after = noted(after, self._why(evidence_of(processor_refund)))
         if decision.reason:
             after = _with_reason(after, len(stored.refund.history), decision.reason)
@@ -326,9 +332,9 @@ class ResolveRefund:
     def _bound_to(
         self, refund: Refund, decision: ItFailed, deadline: Deadline
     ) -> ProcessorRefund | None:
-        """The processor refund that it is bound to, if it moves or moved money; ``None``: nothing.
+        """The processor refund that the refund is bound to; ``None`` if it moves and moved nothing.
 
-        Refuses to fail a refund whose own processor refund is there.
+        Refuses to fail a refund if that processor refund really is this refund's.
         """
         bound_to = refund.processor_refund_id
         if bound_to is None:
@@ -354,10 +360,10 @@ class ResolveRefund:
         return processor_refund
 
     def _waited_long(self, refund: Refund) -> bool:
-        """Whether it has been on its way for longer than an instruction can take to arrive.
+        """Whether the refund has waited for longer than an instruction can take to arrive.
 
-        An unknown one is looked up by itself for as long first, and then goes to a person, unless
-        its processor gives no answer at all.
+        An unknown refund must have waited twice as long: within the late-arrival window settling
+        checks it, and then passes it to a person, unless the processor gives no answer at all.
         """
         if refund.state is State.UNKNOWN:
             return self.clock.now_ms() - refund.last_sent_at_ms >= 2 * self.hold_ms
@@ -370,10 +376,10 @@ class ResolveRefund:
         decision: ItFailed,
         deadline: Deadline,
     ) -> Refund | None:
-        """The refund that stands for it from now on, if it moved money of this payment.
+        """The external refund for this processor refund, if it moved money of this payment.
 
-        Where the payment lists its refunds, and not this one, it is listed by another id, or will
-        be: who learns from the list imports it, once.
+        ``None`` if the payment lists its refunds but not this one: then the list has it under
+        another id, or will have it. What reads the list later imports it, once.
         """
         payment = stored.payment
         of_payment = processor_refund.payment_id == (stored.refund.refunded_payment or "")
@@ -386,7 +392,7 @@ class ResolveRefund:
             stage=self.recorder.stage,
             key=payment.key,
             payment_record=payment.payment_record,
-            since_ms=0,  # our own instruction is bound to it: it is not older than this service
+            since_ms=0,  # our own instruction is bound to it, so it is not older than this service
             now_ms=self.clock.now_ms(),
         )
         return importing.refund_of(processor_refund)
@@ -402,7 +408,8 @@ class ResolveRefund:
     def _candidates(
         self, refund: Refund, decision: ItFailed, deadline: Deadline
     ) -> Sequence[ProcessorRefund]:
-        """What can be ours, of what is shown; none unless the decision says so."""
+        """The processor refunds that can be ours; refused if there are any, unless the decision is
+        "despite evidence"."""
         shown = self._shown(refund, decision, deadline)
         if shown is None:
             if decision.despite_evidence:
@@ -434,7 +441,7 @@ class ResolveRefund:
     # --- what the processor shows -----------------------------------------------------------------
 
     def _processor(self, refund: Refund) -> Processor | None:
-        """Where the evidence is; ``None`` if it is not set up, or is another account by now."""
+        """The refund's processor; ``None`` if it is not set up, or with another account by now."""
         if refund.account not in (None, self.accounts.get(refund.processor)):
             return None
         return self.processors.get(refund.processor)
@@ -455,7 +462,10 @@ class ResolveRefund:
     def _shown(
         self, refund: Refund, decision: Decision, deadline: Deadline
     ) -> Sequence[ProcessorRefund] | None:
-        """Among what our processor refund would be; ``None`` if the processor does not say."""
+        """The processor refunds among which ours would be; ``None`` if the processor shows none.
+
+        A processor that keeps idempotency keys is asked by ours, any other for the payment's list.
+        """
         processor = self._processor(refund)
         if processor is None:
             return None
@@ -466,7 +476,7 @@ class ResolveRefund:
     def _listed(
         self, refund: Refund, decision: Decision, deadline: Deadline
     ) -> Sequence[ProcessorRefund] | None:
-        """What its payment lists; ``None`` if nobody shows that in a form that can be read."""
+        """The processor refunds on its payment; ``None`` if they cannot be read."""
         processor, payment_id = self._processor(refund), refund.refunded_payment
         if processor is None or payment_id is None or not processor.capabilities.shows_payments:
             return None
@@ -477,10 +487,10 @@ class ResolveRefund:
         return None if charge is None else charge.processor_refunds
 
     def _seen(self, refund: Refund, decision: Decision, look: Callable[[], _T]) -> _T | None:
-        """What the processor shows; ``None`` if that is in no form that can be read.
+        """What the processor shows; ``None`` if we cannot read its answer.
 
-        A person who decides despite the evidence does not wait for ever for a processor that gives
-        no answer: once the refund has waited for long, that is as if it showed nothing.
+        A person who decides despite the evidence does not have to wait for ever for a processor
+        that gives no answer: once the refund has waited for long, no answer counts as "not shown".
         """
         try:
             return look()
@@ -492,7 +502,7 @@ class ResolveRefund:
             return None
 
     def _require_open(self, refund: Refund, *, despite_evidence: bool) -> None:
-        """Refuse a refund that is certain already, or is still found out about by itself."""
+        """Refuse a refund whose result is certain, or that settling still finds out."""
         if refund.state is State.REVIEW:
             return
         may_wait_for_ever = refund.state in (State.UNKNOWN, State.PENDING)
@@ -522,14 +532,14 @@ class ResolveRefund:
 
 
 def _is_another(processor_refund: ProcessorRefund, refund: Refund) -> bool:
-    """Whether our instruction made it, though it is not what was asked for."""
+    """Whether our instruction made the processor refund, but not as we asked for it."""
     return processor_refund.instruction_id == refund.id and not can_stand_for(
         processor_refund, refund
     )
 
 
 def _with_reason(refund: Refund, line: int, reason: str) -> Refund:
-    """The refund with a person's reason beside the evidence of one line of its history."""
+    """The refund with a person's reason added to the evidence of one line of its history."""
     entry = refund.history[line]
     told = replace(entry, evidence={**entry.evidence, "reason": reason[:REASON_MAX]})
     return replace(refund, history=(*refund.history[:line], told, *refund.history[line + 1 :]))

@@ -15,7 +15,7 @@ class LinkInUseError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unlink:
-    """Lets go of a link under which no money moved, so that the next refund makes another.
+    """Removes a link under which no money moved, so that the next refund links the record anew.
 
     Attributes:
         actor: who decides.
@@ -26,7 +26,7 @@ class Unlink:
     actor: str
 
     def weigh(self, payment_record: str) -> Payment:
-        """The payment that would lose its record; nothing is written.
+        """The payment that would lose its Payment Record; nothing is written.
 
         Raises:
             PaymentNotFoundError: the ledger has no such link.

@@ -1,7 +1,7 @@
-"""Ask for one refund until the answer says what became of it, or patience ends.
+"""Ask for one refund until the answer says what became of it, or the given time is over.
 
-Repeated with the same key alone: the service makes one refund of one key, however often it is
-asked.
+It is always repeated with the same key: the service makes one refund for one key, however often it
+is asked.
 """
 
 import time
@@ -17,15 +17,15 @@ from refundctl.refunding.wish import Wish
 
 WAIT_S: Final = 2
 WAIT_S_MAX: Final = 30
-# The service's own final words about one refund. After every other answer nothing is known of it:
-# the answer may come from a proxy, or from an address that is not the service's.
+# Error codes by which the service finally refuses a refund. After any other answer its result is
+# not known: the answer may come from a proxy, or from an address that is not the service's.
 REFUSALS: Final = final_codes()
-# So an address answers that takes no refunds: no other row is taken there either.
+# An address that takes no refunds answers with one of these: it takes no other row either.
 NO_ROUTE: Final = frozenset({404, 405, 415})
 
 
 class Result(StrEnum):
-    """What became of a wish."""
+    """What became of a wish, the wanted refund."""
 
     REFUNDED = "refunded"
     PENDING = "pending"
@@ -34,7 +34,7 @@ class Result(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more becomes of it."""
+        """Whether the result cannot change any more."""
         return self in (Result.REFUNDED, Result.REFUSED)
 
 
@@ -43,8 +43,8 @@ class Told:
     """What is known of a wish after asking.
 
     Attributes:
-        code, message: of the service's error, or of the refund's failure.
-        refund: what is kept of the refund object, if the answer was one.
+        code, message: those of the service's error, or of the refund's failure.
+        refund: the members of the refund object that are kept, if the answer was a refund.
     """
 
     result: Result
@@ -59,11 +59,12 @@ class Told:
 
 
 class NotTakenError(UnreachableError):
-    """The service takes no request of ours: nothing else would be taken either.
+    """The service accepts no request of ours: it would not accept any other either.
 
     Attributes:
         told: what is known of the wish.
-        was_asked_before: whether this answered a repetition: what came before may have been made.
+        was_asked_before: whether this answered a repeated request: an earlier request may have made
+            the refund.
     """
 
     def __init__(self, sentence: str, told: Told, *, was_asked_before: bool) -> None:
@@ -73,7 +74,7 @@ class NotTakenError(UnreachableError):
 
 
 class KeyRefusedError(NotTakenError):
-    """The service does not take the operator's key."""
+    """The service does not accept the operator's key."""
 
     def __init__(self, told: Told, *, was_asked_before: bool) -> None:
         sentence = f"The service refuses the key: {told.message}"
@@ -99,15 +100,15 @@ NO_ANSWER_YET: Final = Told(
     "no_answer_yet",
     "Asking for it had begun, and no answer was seen. Run it again.",
 )
-# Of each of many thousand rows so much of its refund is kept.
+# The members of a refund object that are kept in memory, for each of many thousand rows.
 KEPT: Final = ("id", "status", "amount")
 
 
 def told_by(answer: ServiceAnswer) -> Told:
-    """What an answer says of a wish.
+    """What the service's answer says about a wish.
 
-    Refused is only what the service itself refuses, in its own form; the refund of a key that was
-    used for another request is not the wish's.
+    A wish counts as refused only if the service itself refuses it, in the service's own form. If
+    the key was used for another request before, the refund in the answer is not the wish's.
     """
     if answer.body.get("object") == "refund":
         return told_of(answer.body)
@@ -123,7 +124,7 @@ def told_by(answer: ServiceAnswer) -> Told:
 
 
 def told_of(refund: Mapping[str, Any]) -> Told:
-    """What a refund object says of its wish."""
+    """What a refund object says about its wish."""
     failure = refund.get("failure") or {}
     match refund["status"]:
         case "succeeded":
@@ -142,11 +143,11 @@ def told_of(refund: Mapping[str, Any]) -> Told:
 
 @dataclass(frozen=True)
 class Asking:
-    """Asks, and asks again while that can help.
+    """Asks for a refund, and repeats the request while its result is not known.
 
     Attributes:
-        patience_s: for how long one wish is repeated.
-        is_over: whether somebody has stopped everything.
+        patience_s: for how long one request is repeated.
+        is_over: whether the whole run has been stopped.
     """
 
     service: Service

@@ -1,8 +1,8 @@
-"""A file's rows under their keys, and what the ledger knows of the batch that they are.
+"""The rows of a file with their idempotency keys, and what the ledger remembers of their batch.
 
-A key is the row's own, or made of the batch's name, the row's digest and which of equal rows it is:
-never of the file's name or of a row's place, so that sorting, inserting or saving under another
-name names the same refunds.
+A key is given in the row, or made of the batch's name, the row's digest and its number among equal
+rows. It never depends on the file's name or the row's position, so that a file that is sorted, gets
+more rows or is saved under another name still names the same refunds.
 """
 
 import base64
@@ -30,11 +30,11 @@ WRITE_ATTEMPTS: Final = 5
 
 @dataclass(frozen=True)
 class KeyedRow:
-    """A row, the key that it is asked for with, and the refund that this names.
+    """A row, its idempotency key, and the id of the refund that this key names.
 
     Attributes:
-        amount_fixed: of a row `all`: it for the amount that was shown. The row itself stays as the
-            file has it, so that its key and what is remembered of it do not change.
+        amount_fixed: for a row that says `all`: its wish with the amount that was shown. The row
+            itself stays as in the file, so that its key and its digest do not change.
     """
 
     row: Row
@@ -44,12 +44,12 @@ class KeyedRow:
 
     @property
     def wish(self) -> Wish:
-        """What is asked for."""
+        """The wish that is sent."""
         return self.amount_fixed or self.row.wish
 
     @property
     def kept(self) -> BatchRow:
-        """What is remembered of it."""
+        """What the ledger remembers of the row."""
         body = json.dumps(self.row.wish.body, sort_keys=True).encode()
         digest = base64.urlsafe_b64encode(hashlib.sha256(body).digest()[:8])
         return BatchRow(self.refund_id, digest.decode().rstrip("="))
@@ -59,9 +59,9 @@ def keyed(rows: Sequence[Row], name: str, stage: str, *, allow_equal: bool) -> l
     """The rows under their keys.
 
     Raises:
-        MisusedError: the name cannot be one.
-        RefusedError: two rows have one key, or are equal, one of them without a key, and not meant
-            so.
+        MisusedError: the text cannot be a batch's name.
+        RefusedError: two rows have the same key; or two rows are equal, at least one of them has no
+            key, and equal rows are not allowed.
     """
     if not NAME.fullmatch(name):
         raise MisusedError("--batch: letters, digits, . _ and -, at most 64.")
@@ -93,7 +93,7 @@ def keyed(rows: Sequence[Row], name: str, stage: str, *, allow_equal: bool) -> l
 
 @dataclass(frozen=True)
 class Difference:
-    """What a file says otherwise than the batch of its name, as the ledger remembers it."""
+    """How the file differs from the batch of that name that the ledger remembers."""
 
     stored: Batch
     added: Sequence[KeyedRow]
@@ -101,7 +101,7 @@ class Difference:
     missing: Sequence[BatchRow]
 
     def lines(self, world: World) -> list[str]:
-        """It in words; what is missing is told by its refunds, as far as they were made."""
+        """The difference in words; rows that are missing are told by their refunds, if made."""
         told = [f"+ line {one.row.line}: {_words(one)}" for one in self.added[:SHOWN]]
         told += [f"~ line {one.row.line}: {_words(one)}" for one in self.changed[:SHOWN]]
         gone = [one.refund_id for one in self.missing[:SHOWN]]
@@ -118,7 +118,7 @@ class Difference:
 
 
 def difference(rows: Sequence[KeyedRow], stored: Batch | None) -> Difference | None:
-    """What the rows say otherwise; `None` if nothing, or if the batch is new."""
+    """How the rows differ from the stored batch; `None` if they do not, or the batch is new."""
     if stored is None:
         return None
     before = {one.refund_id: one.digest for one in stored.rows}
@@ -136,10 +136,10 @@ def difference(rows: Sequence[KeyedRow], stored: Batch | None) -> Difference | N
 def keep(
     world: World, name: str, rows: Sequence[KeyedRow], stored: Batch | None, actor: str
 ) -> None:
-    """Remember the batch before anything of it is sent.
+    """Store the batch in the ledger before any of its rows is sent.
 
     Raises:
-        RefusedError: somebody else has given it other rows meanwhile.
+        RefusedError: meanwhile somebody else stored other rows under that name.
     """
     if stored is not None and difference(rows, stored) is None:
         return
@@ -153,7 +153,7 @@ def keep(
     try:
         world.batches.keep(batch)
     except LedgerConflictError:
-        # Two people run one file at once: that is harmless if it is one file.
+        # Somebody else runs a file of this batch now: harmless if both files have the same rows.
         latest = world.batches.batch(name)
         if latest is None or difference(rows, latest) is not None:
             raise RefusedError(

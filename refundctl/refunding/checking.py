@@ -40,10 +40,11 @@ def check_all(
     *,
     per_second: int,
 ) -> None:
-    """Write of each row what asking for it would come to; rows of one payment count together.
+    """Write for each row what a real run would do; rows of one payment are added up.
 
-    `pending` with the code `checked` says that it would be asked for. What the ledger knows is not
-    checked again: what became of it is told, or that its key was used for another refund.
+    `pending` with the code `checked` means that a real run would ask for the refund. A row whose
+    key is in the ledger is not checked again: the result is that refund's, or that the key was used
+    for another refund.
     """
     taken: Counter[PaymentKey] = Counter()
     with looking(world, per_second) as look:
@@ -62,7 +63,10 @@ def check_all(
 
 @contextmanager
 def looking(world: World, per_second: int) -> Iterator[Look]:
-    """What reads the payments of rows, some at once and at a pace; nothing is written."""
+    """A function that reads the payments of rows, some at the same time and at a limited rate.
+
+    It writes nothing.
+    """
     pace = Pace(per_second)
 
     def look(row: KeyedRow) -> tuple[KeyedRow, Preview | Exception]:
@@ -77,7 +81,7 @@ def looking(world: World, per_second: int) -> Iterator[Look]:
 
 
 def told_of_error(error: Exception) -> Told:
-    """What is known of a row whose payment could not be read, or not be refunded as named."""
+    """The result of a row whose payment could not be read, or not be refunded as the row says."""
     if isinstance(error, _SILENT):
         return Told(Result.UNKNOWN, "not_checked", str(error))
     if isinstance(error, RefundBridgeError):
@@ -86,7 +90,7 @@ def told_of_error(error: Exception) -> Told:
 
 
 def told_of_known(row: KeyedRow, refund: Refund) -> Told:
-    """What became of a row whose key names a refund; refused if that is another than it wishes."""
+    """The result of a row whose key names a refund; refused if the row wants another refund."""
     wish = row.wish if row.wish.amount is not None else row.wish.with_amount_of(refund)
     if wish.is_of(refund):
         return told_of(refund_object(refund, None))

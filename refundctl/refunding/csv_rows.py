@@ -1,8 +1,9 @@
-"""A CSV file of wishes, read as strictly as money asks for: a file that can be misread is refused.
+"""A CSV file of wishes, read strictly: a file that could be misread is refused.
 
 Columns: `payment`, `amount` (major unit with all its decimals, or `all`), `currency` (required
-beside an amount), `reason`, `key`, `processor`, and `metadata.NAME`. The cells are separated by
-commas, semicolons or tabs, as the first line shows; a byte order mark and either end of line do.
+beside an amount), `reason`, `key`, `processor`, and `metadata.NAME`. Commas, semicolons or tabs
+separate the cells; the first line shows which. A byte order mark is allowed, and so are both kinds
+of line ends.
 """
 
 import csv
@@ -17,7 +18,7 @@ from refundctl.exits import RefusedError
 from refundctl.refunding.wish import Wish, is_key, is_payment
 
 ROWS_MAX: Final = 100_000
-# More than the names of every column that there may be.
+# Longer than a header line with the names of all columns that are possible.
 HEADER_MAX: Final = 10_000
 PROBLEMS_SHOWN: Final = 20
 COLUMNS: Final = ("payment", "amount", "currency", "reason", "key", "processor")
@@ -29,10 +30,10 @@ TEXT_MAX: Final = {"reason": 255, "metadata": 500, "name": 40}
 
 @dataclass(frozen=True)
 class Row:
-    """One row: where it stands, what it says, and what it wishes.
+    """One row: its line, its cells, and its wish.
 
     Attributes:
-        line: of the file, from 1.
+        line: its line in the file, from 1.
         key: its idempotency key, if it has a cell for one.
     """
 
@@ -50,10 +51,10 @@ def read_rows(file: Path) -> list[Row]:
     """All rows of a file.
 
     Raises:
-        UnreadableFileError: a single row, or the file, is not as it must be; each problem is said
-            by its line.
+        UnreadableFileError: the file, or any row in it, is not as it must be; the error names the
+            line of each problem.
     """
-    # One row too many is enough to refuse the file; what comes after it is not read.
+    # One row too many is enough to refuse the file; the lines after it are not read.
     lines = list(islice(_lines(file), ROWS_MAX + 2))
     if not lines:
         raise UnreadableFileError(f"{file} is empty.")
@@ -76,7 +77,7 @@ def read_rows(file: Path) -> list[Row]:
 
 
 def _lines(file: Path) -> Iterator[tuple[int, Sequence[str]]]:
-    """The lines that say anything, by their numbers."""
+    """The lines that are not empty, with their numbers."""
     try:
         with file.open(newline="", encoding="utf-8-sig") as text:
             if not text.seekable():

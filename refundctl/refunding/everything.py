@@ -1,7 +1,7 @@
-"""Fix what rows that say `all` refund, before somebody agrees to it.
+"""Fix the amounts of rows that say `all`, before a person agrees to them.
 
-The amount that was shown is what is sent, even if another refund fails meanwhile and more is left.
-A refund that a former run has asked for keeps the amount that it was asked for with.
+Exactly the amount that was shown is sent, even if the refundable balance changes later. A refund
+that an earlier run has asked for keeps its amount.
 """
 
 from collections import Counter
@@ -30,7 +30,7 @@ NOTHING_LEFT: Final = Told(
 def fixed(
     world: World, rows: Sequence[KeyedRow], advance: Advance, *, per_second: int
 ) -> tuple[list[KeyedRow], Mapping[str, Told]]:
-    """The rows, each for an amount; and why rows cannot be sent, by their refunds' ids.
+    """The rows, each with an amount; and why some rows cannot be sent, by their refunds' ids.
 
     Raises:
         LedgerUnavailableError: the ledger gave no answer.
@@ -49,13 +49,13 @@ def fixed(
 
 @dataclass
 class _Fixing:
-    """Reads what is left; rows of one payment count together.
+    """Reads refundable balances; rows of one payment are added up.
 
     Attributes:
-        taken: what rows before refund that are not made yet, minor units; by the payment's identity
-            where it was read, else by the name that the row gives it.
-        left_out: why a row cannot be sent: its payment was not read, nothing is left of it, or its
-            key names another refund.
+        taken: the sum of earlier rows of the payment whose refunds are not made yet, minor units;
+            by the payment's identity if it was read, else by the name that the row gives it.
+        left_out: why a row cannot be sent: its payment was not read, its payment has no refundable
+            balance, or its key names another refund.
     """
 
     world: World
@@ -64,7 +64,7 @@ class _Fixing:
     left_out: dict[str, Told] = field(default_factory=dict)
 
     def portion(self, rows: Sequence[KeyedRow]) -> list[KeyedRow]:
-        """Some rows, in their order."""
+        """Fix the amounts of some rows, in their order."""
         known = self.world.listing.refunds([one.refund_id for one in rows])
         unread = [one for one in rows if one.row.wish.amount is None and one.refund_id not in known]
         seen = {row.refund_id: what for row, what in self.look(unread)}

@@ -1,4 +1,4 @@
-"""Follow a refund in the ledger until it is at its end: final, and Stripe knows of it."""
+"""Follow a refund in the ledger until it is at its end: final, and reported to Stripe."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ EVERY_S = 1
 
 
 def is_at_its_end(refund: Refund) -> bool:
-    """Whether nothing more is waited for: it failed, or it succeeded and Stripe was told."""
+    """Whether there is nothing to wait for: it failed, or it succeeded and Stripe was told."""
     if refund.state not in FINAL:
         return refund.state in (State.REVIEW, State.ABORTED)
     return refund.state is not State.SUCCEEDED or refund.report.state is not ReportState.DUE
@@ -25,7 +25,7 @@ def follow(
     saw: Callable[[Refund], object],
     sleep: Callable[[float], object] | None = None,
 ) -> Refund | None:
-    """The refund at its end, or as it is after `wait_s`; `saw` is given it at every look.
+    """The refund at its end, or as it is after `wait_s`; each time it is read, `saw` is called.
 
     Raises:
         LedgerUnavailableError: the ledger gave no answer.

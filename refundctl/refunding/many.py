@@ -1,4 +1,4 @@
-"""`refundctl refund --from FILE`: many refunds, each exactly once, every row accounted for."""
+"""`refundctl refund --from FILE`: many refunds, each exactly once, with a result for every row."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,7 +66,7 @@ def refund_many(call: Call) -> Exit:
 
 
 def _result_file(call: Call) -> Path:
-    """Where results go: what a dry run finds never replaces what became of the rows."""
+    """The file of results; a dry run has another one, so that it never replaces real results."""
     asked = call.arguments
     kind = "checked" if asked.dry_run else "result"
     named: Path | None = asked.result
@@ -75,7 +75,7 @@ def _result_file(call: Call) -> Path:
 
 
 def _fixed(call: Call, rows: Sequence[KeyedRow]) -> tuple[list[KeyedRow], Mapping[str, Told]]:
-    """The rows, each for the amount that is shown."""
+    """The rows, each with a fixed amount."""
     with call.output.progress("Reading what is left", len(rows)) as advance:
         return fixed(call.world, rows, advance, per_second=call.arguments.rate)
 
@@ -89,7 +89,7 @@ def _read(call: Call) -> list[KeyedRow]:
 
 @contextmanager
 def _told_if_stopped(call: Call, results: ResultFile, file: Path) -> Iterator[None]:
-    """Say how far it came, whatever ends it too early."""
+    """If the run ends too early, for whatever reason, say how far it came."""
     try:
         yield
     except BaseException:
@@ -120,7 +120,7 @@ def _checked(call: Call, rows: Sequence[KeyedRow], file: Path) -> Exit:
 
 
 def _send(call: Call, service: Service, rows: Sequence[KeyedRow], results: ResultFile) -> int:
-    """Send what the ledger knows nothing final of; how many it does."""
+    """Send the rows without a final result in the ledger; returns how many have one."""
     asked = call.arguments
     with call.output.progress("Refunding", len(rows)) as advance:
         sending = Sending(call.world, results, advance, call.output.say)
@@ -136,13 +136,13 @@ def _send(call: Call, service: Service, rows: Sequence[KeyedRow], results: Resul
 
 
 def _follow(call: Call, rows: Sequence[KeyedRow], results: ResultFile) -> None:
-    """Read again what is not final, until it is or the time for that is over."""
+    """Read pending refunds again until they are final or the time for waiting is over."""
     world, asked = call.world, call.arguments
     open_rows = [one for one in rows if results.of(one).result is Result.PENDING]
     until_ms = world.clock.now_ms() + 1000 * asked.wait
     with call.output.progress("Waiting for what is pending", len(open_rows)) as advance:
         for _ in range(asked.wait // EVERY_S):
-            # To look at many thousand takes longer than the pause between two looks.
+            # Reading many thousand refunds takes longer than the pause between two rounds.
             if not open_rows or world.clock.now_ms() > until_ms:
                 return
             still: list[KeyedRow] = []
@@ -151,7 +151,7 @@ def _follow(call: Call, rows: Sequence[KeyedRow], results: ResultFile) -> None:
                 made = world.listing.refunds([one.refund_id for one in some])
                 for row in some:
                     refund = made.get(row.refund_id)
-                    # A ledger that was restored may lack what the service told.
+                    # A restored ledger may lack a refund that the service told us of.
                     told = results.of(row)
                     if refund is not None:
                         told = told_of(refund_object(refund, None))
@@ -166,7 +166,7 @@ def _follow(call: Call, rows: Sequence[KeyedRow], results: ResultFile) -> None:
 
 
 def _ended(call: Call, results: ResultFile, file: Path, replayed: int) -> Exit:
-    """Say what became of the rows; 0 only if every one is final, and as was wished or refused."""
+    """Say what became of the rows; exit code 0 only if every row is final (a refused one is)."""
     told = results.all
     counts = Counter(one.result for one in told.values())
     said = f"{call.world.deployment}: {_counted(told)}. See {file}."

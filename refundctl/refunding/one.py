@@ -27,7 +27,7 @@ from refundctl.show import pairs
 
 @dataclass(frozen=True)
 class _Sent:
-    """What is sent, as far as it is known; nothing of it may be sent yet.
+    """What is known of the request so far; it may not be sent yet.
 
     Attributes:
         replayed: whether the ledger knew a refund of this key before.
@@ -72,7 +72,7 @@ def refund_one(call: Call) -> Exit:
 
 @contextmanager
 def _code_told(call: Call) -> Iterator[None]:
-    """Around what comes before the first request: machines are told why nothing was sent."""
+    """Around all that is done before the first request: an error is also told in JSON."""
     try:
         yield
     except RefundBridgeError as error:
@@ -84,13 +84,13 @@ def _code_told(call: Call) -> Iterator[None]:
 
 
 def _tell_machines(call: Call, value: dict[str, Any]) -> None:
-    """What people read from the error that ends the command."""
+    """Give machines, in JSON, what people read from the error that ends the command."""
     if call.arguments.json:
         call.output.result("", value)
 
 
 def _seen(call: Call) -> Preview:
-    """The payment, and what of it is wanted: always an amount, as it is shown."""
+    """The payment and the wish, with the amount that is shown (also with `--all`)."""
     asked = call.arguments
     if not is_payment(asked.payment):
         raise MisusedError("Name a Payment Record (pr_...), PaymentIntent (pi_...) or invoice.")
@@ -112,17 +112,18 @@ def _seen(call: Call) -> Preview:
 
 
 def _as_asked_before(call: Call, seen: Preview, known: Refund | None) -> Preview:
-    """With --all where nothing is left: the refund of this key, which may be what left nothing."""
+    """With `--all` and nothing left, take the amount of the refund that this key already made: that
+    refund may be why nothing is left."""
     if known is None or not call.arguments.all or seen.payment.refundable > 0:
         return seen
     return replace(seen, wish=seen.wish.with_amount_of(known), amount=known.amount)
 
 
 def _known(known: Refund, wish: Wish, key: str | None) -> str:
-    """What is said of the refund that has this key.
+    """The sentence that says that this key has made a refund already.
 
     Raises:
-        IdempotencyKeyReusedError: it is another one than is wanted.
+        IdempotencyKeyReusedError: the wish is not for that refund.
     """
     if not wish.is_of(known):
         payment = known.request.reference_id
@@ -137,10 +138,10 @@ def _known(known: Refund, wish: Wish, key: str | None) -> str:
 
 
 def _asked_for(call: Call, sent: _Sent, key: str, wish: Wish) -> Told:
-    """What the service answers.
+    """Ask the service for the refund.
 
     Raises:
-        NotTakenError: it takes no request of ours, and nothing was sent.
+        NotTakenError: the service refused our first request without looking at it: it made nothing.
     """
     with call.service() as service:
         try:
@@ -162,7 +163,7 @@ def _asked_for(call: Call, sent: _Sent, key: str, wish: Wish) -> Told:
 
 
 def _followed(call: Call, sent: _Sent, told: Told) -> Refund | None:
-    """It at its end; whatever ends the waiting too early, what was asked for is told."""
+    """Follow the refund to its end; if something interrupts that, say that it was asked for."""
     asked, output = call.arguments, call.output
     try:
         with output.progress(f"Following {told.refund_id}", None) as advance:
@@ -182,13 +183,13 @@ def _followed(call: Call, sent: _Sent, told: Told) -> Refund | None:
 
 
 def _with_the_same_key(call: Call, key: str, wish: Wish) -> str:
-    """What to do about a refund of which nothing is known, with the line that does it."""
+    """What to do if it is not known whether the refund was made, with the command for it."""
     again = call.line(_again(call, key, wish))
     return f"Repeat it with the same key, and only with that; it is made once: {again}"
 
 
 def _unsettled(call: Call, sent: _Sent, told: Told) -> Exit:
-    """Refused, or it is not known what became of it: the same key finds out."""
+    """The result of a refund that was refused, or of which it is not known whether it was made."""
     value = _json(call, sent, told)
     if told.result is Result.REFUSED:
         said = f"{call.world.deployment}: Refused: {told.code}: {told.message}"
@@ -200,7 +201,7 @@ def _unsettled(call: Call, sent: _Sent, told: Told) -> Exit:
 
 
 def _again(call: Call, key: str, wish: Wish) -> Spelt:
-    """The same refund under the same key. It asks before it sends."""
+    """The command that asks for the same refund under the same key; it asks before it sends."""
     asked = call.arguments
     amount = ["--all"]
     if wish.amount is not None and wish.currency is not None:
@@ -222,7 +223,7 @@ def _says(refund: Refund | None, told: Told) -> str:
 
 
 def _exit(refund: Refund | None) -> Exit:
-    """Done once Stripe knows; what failed, waits or needs a person is said by 1."""
+    """0 if the refund succeeded and Stripe knows, or need not know; else 1."""
     if refund is None or refund.public_status != "succeeded":
         return Exit.REFUSED
     is_told = refund.report.state in (ReportState.REPORTED, ReportState.NOT_DUE)

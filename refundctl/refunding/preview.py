@@ -13,12 +13,12 @@ from refundctl.world import Deployment, World
 
 @dataclass(frozen=True)
 class Preview:
-    """What would be refunded of which payment.
+    """Which amount of which payment would be refunded.
 
     Attributes:
-        payment: with everything that others moved accounted for; nothing of it is written.
+        payment: the payment with external refunds included; nothing of it is written.
         amount: minor units.
-        deployment: where it would be refunded.
+        deployment: the deployment that would refund it.
     """
 
     wish: Wish
@@ -29,7 +29,7 @@ class Preview:
 
     @property
     def facts(self) -> dict[str, str]:
-        """In words."""
+        """The preview in words."""
         payment, currency = self.payment, self.payment.currency
         return {
             "deployment": str(self.deployment),
@@ -47,11 +47,11 @@ class Preview:
 
     @property
     def in_flight(self) -> int:
-        """What refunds of ours hold that have not succeeded yet, minor units."""
+        """What is reserved for refunds that have not succeeded yet, minor units."""
         return self.payment.held - self.payment.moved
 
     def require_room(self) -> None:
-        """Refuse what the payment has no room for.
+        """Refuse an amount that is more than the payment's refundable balance.
 
         Raises:
             PaymentNotRefundableError, RefundAmountExceededError: as the interface would answer.
@@ -70,8 +70,8 @@ def preview(world: World, wish: Wish) -> Preview:
     """Read the payment at Stripe and at the processor; nothing is written.
 
     Raises:
-        RefundBridgeError: the payment cannot be refunded as named, or somebody gave no answer; as
-            the interface would answer it.
+        RefundBridgeError: the payment cannot be refunded as named, or Stripe or the processor gave
+            no answer; the error that the interface would answer with.
         LedgerUnavailableError: the ledger could not be read.
     """
     claimed = None

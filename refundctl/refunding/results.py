@@ -1,9 +1,9 @@
-"""The result file: row by row what became of a batch; whole at every moment that it is looked at.
+"""The result file: row by row what became of a batch; whoever opens it finds it complete.
 
-Lines are written as they come to a file of their own beside it (`.part`): a kill leaves that one,
-with what every run before it that was killed had come to know, and the former result untouched. At
-any other end, Ctrl-C included, the result is replaced by one that has every row, in the order of
-the rows.
+During a run, lines are appended to a second file (`.part`) as results come. If the process is
+killed, that file stays, with the lines of earlier killed runs too, and the former result file is
+untouched. At any other end, Ctrl-C included, a new result file with all rows, in their order,
+replaces the former one.
 """
 
 import os
@@ -36,16 +36,16 @@ COLUMNS: Final = (
 
 
 class ResultFile:
-    """Where results are written; as a context, it leaves the file whole, and no `.part`.
+    """Writes results; a context manager that leaves a complete file and no `.part`.
 
     Raises:
-        RefusedError: it cannot be written there, or no longer.
+        RefusedError: the file cannot be written.
     """
 
     def __init__(
         self, file: Path, rows: Sequence[KeyedRow], *, untold: Told = NOT_LOOKED_UP
     ) -> None:
-        """``untold`` stands at the rows that nothing comes to be known of."""
+        """``untold`` is the result of rows for which no other result is given."""
         self._file, self._rows, self._untold = file, rows, untold
         self._told: dict[str, Told] = {}
         with self._writing():
@@ -76,13 +76,13 @@ class ResultFile:
                 self._keep_lines()
 
     def put(self, row: KeyedRow, told: Told) -> None:
-        """One more line; on return the operating system has it."""
+        """Append a row's result; on return the operating system has it."""
         self.note(row, told)
         with self._writing():
             self._put(_line(row, told))
 
     def note(self, row: KeyedRow, told: Told) -> None:
-        """What stands at the row in the end, unless something else comes."""
+        """Set a row's result in the final file, unless a later one replaces it; appends nothing."""
         self._told[row.refund_id] = told
 
     def of(self, row: KeyedRow) -> Told:
@@ -95,7 +95,7 @@ class ResultFile:
         return {one.refund_id: self.of(one) for one in self._rows}
 
     def _keep_lines(self) -> None:
-        """Where no result came to be, the lines that came one by one are the result."""
+        """If there is no result file at all, the appended lines become it."""
         if self._part.exists() and not self._file.exists():
             self._part.replace(self._file)
 
@@ -112,7 +112,7 @@ class ResultFile:
 
 
 def part_of(file: Path) -> Path:
-    """Where the lines of a run stand until the result is whole."""
+    """The file of the lines of a run until the result file is complete."""
     return file.with_name(f"{file.name}.part")
 
 

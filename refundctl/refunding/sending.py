@@ -1,7 +1,9 @@
-"""Ask for the refunds of a batch: some at once, at a pace, and each until it is known.
+"""Ask for the refunds of a batch: some at the same time, at a limited rate, each until its result
+is known.
 
-What the ledger knows already is not asked for again. Stopped by the keyboard, what is under way is
-waited for, and the rest is said to be not sent. Nothing of that is torn: Ctrl-C is only noted here.
+Refunds whose final result is in the ledger are not asked for again. After Ctrl-C, requests under
+way are waited for, and the other rows get the result "not sent". Ctrl-C interrupts no request: it
+only sets a flag here.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -36,19 +38,19 @@ Asked = Future[tuple[KeyedRow, Told | NotTakenError]]
 
 THREADS: Final = 6
 LEDGER_BATCH: Final = 100
-# So many rows one after the other without an answer, and the rest is not tried.
+# After this many rows in a row without an answer, the rest is not tried.
 SILENT_MAX: Final = 12
-# So soon it is noticed that somebody pressed Ctrl-C.
+# Ctrl-C is noticed within this time.
 NOTICE_S: Final = 1
 
 
 @dataclass
 class Sending:
-    """Sends rows, and writes what becomes of each.
+    """Sends rows, and writes the result of each.
 
     Attributes:
         say: tells a person.
-        stop: once set, nothing more is begun.
+        stop: once set, no more rows are sent.
     """
 
     world: World
@@ -58,7 +60,7 @@ class Sending:
     stop: Event = field(default_factory=Event)
 
     def known(self, rows: Sequence[KeyedRow]) -> list[KeyedRow]:
-        """Those that the ledger knows nothing final of; the others are written at once."""
+        """The rows without a final result in the ledger; the results of the others are written."""
         left = []
         for start in range(0, len(rows), LEDGER_BATCH):
             some = rows[start : start + LEDGER_BATCH]
@@ -85,9 +87,9 @@ class Sending:
         """Ask for each row.
 
         Raises:
-            UnreachableError: the operator's key is refused, the address takes no refunds, or nobody
-                answers any more; the rest is not sent.
-            KeyboardInterrupt: somebody stopped it; what was under way has ended.
+            UnreachableError: the operator's key is refused, the address takes no refunds, or the
+                service gives no more answers; the rest is not sent.
+            KeyboardInterrupt: somebody pressed Ctrl-C; the requests under way have ended.
         """
         pace = Pace(per_second)
 
@@ -117,9 +119,10 @@ class Sending:
                 raise UnreachableError(f"{refused} The rest was not sent.") from refused
 
     def _of_everything(self, row: KeyedRow, told: Told) -> Told:
-        """What is known of a row `all` whose key names a refund of another amount.
+        """The result of a row that says `all`, if its key names a refund of another amount.
 
-        Such a refund is the row's own, if a run made it meanwhile that saw more or less left.
+        Another run may have made that refund for this row meanwhile, when more or less was left:
+        then it is the row's own.
         """
         if row.row.wish.amount is not None or told.code != IdempotencyKeyReusedError.code:
             return told
@@ -143,7 +146,7 @@ class Sending:
             self._end(under_way)
 
     def _end(self, under_way: Collection[Asked]) -> None:
-        """However it ends: nothing more is begun, and all that was begun is accounted for."""
+        """Send no more rows, wait for the requests under way, and write their results."""
         self.stop.set()
         if under_way:
             self.say(
@@ -155,15 +158,16 @@ class Sending:
                 self._account(one)
 
     def _account(self, asked: Asked) -> Told:
-        """Write what became of a row.
+        """Write the result of a row.
 
         Raises:
-            NotTakenError: the operator's key, or any request, is refused; that is written, too.
+            NotTakenError: the service refused the operator's key or every request; that is written,
+                too.
         """
         row, answer = asked.result()
         told = answer.told if isinstance(answer, NotTakenError) else answer
         before = self.results.of(row)
-        # The ledger knew of it: that nobody answers now changes nothing about it.
+        # The ledger has the refund as pending: a missing answer does not make it unknown.
         is_known = told.result is Result.UNKNOWN and before.result is Result.PENDING
         self._tell(row, before if is_known else told)
         if isinstance(answer, NotTakenError):

@@ -1,4 +1,4 @@
-"""The deployed interface, called with the operator's own key, or signed by their credentials."""
+"""Calls the deployed interface, with the operator's own key or signed with their credentials."""
 
 import json
 import os
@@ -25,7 +25,7 @@ ANSWER_MS = 35_000
 
 @dataclass(frozen=True)
 class ServiceAnswer:
-    """What the interface answered; `status` 0: no whole answer came, `code` says why."""
+    """What the interface answered; `status` 0: no complete answer came, and `code` says why."""
 
     status: int
     body: Mapping[str, Any]
@@ -33,20 +33,20 @@ class ServiceAnswer:
 
 
 class NoKeyError(MisusedError):
-    """The operator has no key of their own to the service."""
+    """The operator gave no key of their own for the service."""
 
 
 class Service(Protocol):
-    """Asks for refunds, and about them. Never raises for what may pass: an answer says it."""
+    """Asks for refunds and about them. A temporary failure is an answer, never an exception."""
 
     def create(self, key: str, body: Mapping[str, Any]) -> ServiceAnswer:
         """`POST /v1/refunds`, once."""
 
     def sync(self, refund_id: str) -> ServiceAnswer:
-        """`GET /v1/refunds/{id}?sync=true`, once: the processor is asked about it first."""
+        """`GET /v1/refunds/{id}?sync=true`, once: the service first asks the processor."""
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class HttpService:
     """`Service` over HTTP; safe to use from several threads.
 
     Attributes:
-        url: of the deployed interface, without `/v1`.
-        key: shown as a bearer; `None` where calls are signed.
-        sign: adds what proves who asks, where calls are signed.
+        url: the address of the deployed interface, without `/v1`.
+        key: sent as a bearer token; `None` where calls are signed.
+        target: has the credentials that sign, where calls are signed.
     """
 
     url: str
@@ -108,11 +108,11 @@ class HttpService:
 def service_of(target: Target, key_file: Path | None) -> HttpService:
     """The deployed interface of a target, with the operator's key.
 
-    The key is read from the file, else from the environment; of what runs on this machine from
-    what that left.
+    The key is read from the file, else from the environment, else, for the stack of this machine,
+    from the file that `make run` left.
 
     Raises:
-        NoKeyError: there is none.
+        NoKeyError: there is no key.
     """
     clock = SystemClock()
     signs = target.stack.parameters.get("ApiAuth") == "AWS_IAM"

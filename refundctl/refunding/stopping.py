@@ -1,4 +1,4 @@
-"""Ctrl-C: what must not be torn is finished first, and whoever pressed it reads what was sent."""
+"""Ctrl-C: finish what must not be interrupted first, and say what was sent."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -10,12 +10,12 @@ from refundctl.output import Output
 
 @contextmanager
 def held_back(noticed: Callable[[], object] = lambda: None) -> Iterator[None]:
-    """Let Ctrl-C wait until the body has ended; `noticed` is called at once.
+    """Delay Ctrl-C until the body has ended; `noticed` is called at once.
 
     Raises:
-        KeyboardInterrupt: it was pressed meanwhile, and the body has ended.
+        KeyboardInterrupt: Ctrl-C was pressed in the body; raised after its end.
     """
-    if current_thread() is not main_thread():  # only that one is interrupted
+    if current_thread() is not main_thread():  # Ctrl-C interrupts the main thread only
         yield
         return
     pressed = False
@@ -36,7 +36,7 @@ def held_back(noticed: Callable[[], object] = lambda: None) -> Iterator[None]:
 
 @contextmanager
 def nothing_sent(output: Output) -> Iterator[None]:
-    """Around what comes before the first request: whoever stops it there is told so."""
+    """Around all that is done before the first request: at Ctrl-C, say that nothing was sent."""
     try:
         yield
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""What somebody wants refunded, and the key that names it."""
+"""A wish: the refund that somebody wants."""
 
 import hashlib
 import json
@@ -26,8 +26,8 @@ class Wish:
 
     Attributes:
         payment: a Payment Record's, PaymentIntent's or invoice's id.
-        amount: minor units of `currency`; `None`: everything that is left.
-        currency: lowercase; given wherever an amount is.
+        amount: minor units of `currency`; `None`: the whole refundable balance.
+        currency: lowercase; always given with an amount.
     """
 
     payment: str
@@ -39,19 +39,19 @@ class Wish:
 
     @property
     def kind(self) -> ReferenceType:
-        """What its payment is named by."""
+        """The kind of id that names the payment."""
         return KINDS[self.payment[:3]]
 
     @property
     def digest(self) -> str:
-        """What payment, amount and reason make it: equal wishes have equal ones. 32 hex digits."""
+        """32 hex digits made of payment, amount, currency and reason; equal for equal wishes."""
         reason = None if self.reason is None else REASON_ALIASES.get(self.reason, self.reason)
         parts = [self.payment, self.amount, self.currency, reason]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     @property
     def reference(self) -> PaymentReference:
-        """The payment, and what is taken for granted of it."""
+        """The reference by which the product locates the payment."""
         return PaymentReference(
             kind=self.kind,
             id=self.payment,
@@ -62,7 +62,7 @@ class Wish:
 
     @property
     def body(self) -> dict[str, Any]:
-        """It as the interface is asked for it."""
+        """The body of the request to the interface."""
         wanted = {
             self.kind.value: self.payment,
             "amount": self.amount,
@@ -74,27 +74,27 @@ class Wish:
         return {name: value for name, value in wanted.items() if value is not None}
 
     def is_of(self, refund: Refund) -> bool:
-        """Whether the refund was asked for by this very wish, by the service's own comparison."""
+        """Whether this wish asked for the refund, by the comparison that the service makes."""
         try:
             asked = validate_body(self.body).normalised()
         except InvalidRequestError:
             return False
-        if refund.source is Source.EVENT:  # always executed as scheduled: that is no difference
+        if refund.source is Source.EVENT:  # its type is always "scheduled": that is no difference
             asked = replace(asked, refund_type=refund.request.refund_type)
         return refund.request.is_asked_by(asked)
 
     def with_amount_of(self, refund: Refund) -> "Wish":
-        """It, for exactly what the refund was asked for."""
+        """The wish with the amount and the currency that the refund was asked for with."""
         return replace(self, amount=refund.request.amount, currency=refund.request.currency)
 
 
 def is_key(text: str) -> bool:
-    """Whether the interface takes it as an idempotency key."""
+    """Whether the interface accepts the text as an idempotency key."""
     fits = 1 <= len(text) <= KEY_MAX and text == text.strip()
     return fits and text.isascii() and text.isprintable()
 
 
 def is_payment(text: str) -> bool:
-    """Whether it has the form of a name of a payment that refunds are asked for by."""
+    """Whether the text has the form of an id by which a refund can name its payment."""
     known = text[:3] in KINDS and len(text) > len("pr_")
     return known and len(text) <= KEY_MAX and all("!" <= letter <= "~" for letter in text)

@@ -1,8 +1,9 @@
-"""Our callers' keys as a stage keeps them: one SecureString each, holding a digest and no key.
+"""Our callers' keys as a stage stores them: one SecureString each, with a digest and not the key.
 
-A key's id is `<caller>.<random>` and never comes again: two keys of one caller are valid at once
-while it changes over, and revoking an old one a second time meets no new one. The functions read
-what is stored here with `ApiKeys` of `adapters/ssm/api_keys.py`.
+A key's id is `<caller>.<random>` and is never used again. So two keys of one caller can be valid at
+the same time while the caller changes from one to the other, and revoking an old key a second time
+cannot hit a new one. The functions read what is stored here with `ApiKeys` of
+`adapters/ssm/api_keys.py`.
 """
 
 import hashlib
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
 FOLDER = "api-keys"
 SCOPES = ("refunds:read", "refunds:write")
-# Money to whom the caller names: never among those that a key has unless it is asked for.
+# Allows refunds to a customer whom the caller names. No key has this scope unless it is asked for.
 PAYOUT_SCOPE = "refunds:payout"
 ALL_SCOPES = (*SCOPES, PAYOUT_SCOPE)
-# Of more than these the functions read only so many.
+# The functions read no more keys than this.
 KEYS_MAX = 200
 CALLER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 AWS_OWN_KEY = "alias/aws/ssm"
@@ -36,7 +37,7 @@ class TooManyKeysError(RuntimeError):
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A freshly made key of a caller. The only moment at which its text exists."""
+    """A new key of a caller. Its text exists only here: it is not stored."""
 
     id: str
     name: str
@@ -45,17 +46,17 @@ class ApiKey:
 
     @property
     def stored(self) -> str:
-        """What is kept of it: enough to recognise it, not enough to use it."""
+        """What is stored of the key: enough to recognise it, not enough to use it."""
         digest = hashlib.sha256(self.text.encode()).hexdigest()
         return json.dumps({"name": self.name, "scopes": list(self.scopes), "sha256": digest})
 
 
 @dataclass(frozen=True)
 class StoredKey:
-    """A key as it can be shown.
+    """A stored key as it can be shown.
 
     Attributes:
-        name: the caller; `None` if what is stored cannot be read, so that it lets nobody in.
+        name: the caller; `None` if what is stored cannot be read: then the key lets nobody in.
         made_at: when it was stored. A key is never changed.
     """
 
@@ -69,7 +70,7 @@ def new_api_key(name: str, scopes: Sequence[str] = SCOPES) -> ApiKey:
     """Make a key that nobody can guess, of 256 random bits.
 
     Raises:
-        ValueError: the name is none that a parameter and a history can have.
+        ValueError: the name cannot be a caller's name, in a parameter and in the history.
     """
     if not CALLER_NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no caller's name: lowercase letters, digits, - and _")
@@ -80,7 +81,8 @@ def new_api_key(name: str, scopes: Sequence[str] = SCOPES) -> ApiKey:
 class ApiKeyStore:
     """The keys under one stage's prefix. What is written or removed is durable on return.
 
-    The functions learn of it when their cache is over. Every method may raise botocore's errors.
+    The functions notice a change when their cache expires. Every method may raise botocore's
+    errors.
     """
 
     def __init__(self, ssm: "SSMClient", prefix: str, *, kms_key_id: str = "") -> None:
@@ -98,10 +100,10 @@ class ApiKeyStore:
         return sorted(found, key=lambda key: (key.name or "", key.made_at, key.id))
 
     def add(self, key: ApiKey) -> None:
-        """Let a new key in.
+        """Store a new key.
 
         Raises:
-            TooManyKeysError: the functions would not read it.
+            TooManyKeysError: there are as many keys as the functions read.
         """
         if len(self.all()) >= KEYS_MAX:
             raise TooManyKeysError(f"There are {KEYS_MAX} keys already; revoke one first.")
@@ -114,7 +116,7 @@ class ApiKeyStore:
         )
 
     def remove(self, key_ids: Sequence[str]) -> None:
-        """Revoke keys; those that are not there are passed over."""
+        """Revoke keys; ids that are not there are ignored."""
         names = [f"{self._path}/{key_id}" for key_id in key_ids]
         for start in range(0, len(names), REQUEST_PAGE):
             self._ssm.delete_parameters(Names=names[start : start + REQUEST_PAGE])

@@ -1,4 +1,4 @@
-"""boto3 for the local cloud: its address, its run's own key, and nothing of the caller's."""
+"""boto3 clients: for the local cloud with its address and its own key, or for AWS."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-# Longer than any function may run (template.yaml): who gave up sooner would start it once more.
+# Longer than any function may run (template.yaml). A shorter timeout would end in a second call.
 FUNCTION_SECONDS = 330
 CONFIG = Config(
     connect_timeout=2,
@@ -18,22 +18,23 @@ CONFIG = Config(
 
 @dataclass(frozen=True)
 class AccessKey:
-    """A pair of an AWS account's."""
+    """The id and the secret of an AWS access key."""
 
     id: str
     secret: str = field(repr=False)
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables by which it is given to programs."""
+        """The environment variables that pass the key to programs."""
         return {"AWS_ACCESS_KEY_ID": self.id, "AWS_SECRET_ACCESS_KEY": self.secret}
 
 
 class CloudClients:
-    """Makes clients of one emulator with its key, or of AWS with what the caller is signed in by.
+    """Makes clients for one emulator with its key, or for AWS with the user's own credentials.
 
     Raises:
-        ValueError: an address without a key, which would be sent the caller's own, or the reverse.
+        ValueError: an address without a key (it would get the user's own credentials), or a key
+            without an address.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class CloudClients:
     def client(self, service: str) -> Any:
         """The client of a service; annotate the variable with its type from mypy_boto3_<service>.
 
-        It is made once: to make one takes longer than a call, and threads may share it.
+        Each client is made once, since making one takes longer than a call; threads may share it.
         """
         if service not in self._made:
             make: Any = self._session.client  # its overloads want a literal service name
@@ -62,11 +63,11 @@ class CloudClients:
         return self._made[service]
 
     def caller_of_functions(self) -> Any:
-        """A client of Lambda for `invoke`: it asks once, and waits as long as functions may run."""
+        """A client of Lambda for `invoke`: it calls once, and waits as long as a function may run."""
         once = Config(read_timeout=FUNCTION_SECONDS, retries={"total_max_attempts": 1})
         make: Any = self._session.client
         return make("lambda", endpoint_url=self.endpoint_url, config=CONFIG.merge(once))
 
     def credentials(self) -> Any:
-        """What the clients sign with; to sign a request that boto3 does not know."""
+        """The clients' credentials, to sign a request for which boto3 has no client."""
         return self._session.get_credentials()

@@ -1,7 +1,7 @@
-"""Commands of `refundctl` as lines that are told to somebody, to be pasted at a shell as they are.
+"""Commands of `refundctl` as lines for a person, who can paste them into a shell as they are.
 
-The only place that spells one: the program is called by what the shell finds it under, every value
-is quoted, and the line is for the deployment that is meant.
+All such lines are made here: with a program name or path that the shell finds, with every value
+quoted, and with the options that name the deployment.
 """
 
 import shlex
@@ -30,7 +30,7 @@ def spelt(*words: str) -> Spelt:
 
 
 def option(name: str, value: str) -> tuple[str, ...]:
-    """An option with its value; in one word where the value would be taken for an option.
+    """An option with its value; as one word if the value looks like an option.
 
     >>> option("--key", "-1")
     ('--key=-1',)
@@ -42,15 +42,15 @@ def line(command: Spelt, where: Sequence[str] = (), *, anywhere: bool = False) -
     """A command as a line for a shell.
 
     Args:
-        command: what `spelt` made of it.
-        where: the options that say which deployment is meant.
+        command: the command, as `spelt` wrote it.
+        where: the options that name the deployment.
         anywhere: whether the shell may be in another directory than this process.
     """
     return " ".join([program(anywhere=anywhere), command, *map(shlex.quote, where)])
 
 
 def program(*, anywhere: bool = False) -> str:
-    """What this checkout's `refundctl` is called at a shell, quoted."""
+    """The name or path of this checkout's `refundctl` for a shell, quoted."""
     launcher = paths.executable(paths.DEV_ENVIRONMENT, "refundctl")
     found = shutil.which("refundctl")
     if found is not None and Path(found).absolute() == launcher:

@@ -1,6 +1,6 @@
-"""What is live of a stack, asked of AWS: its functions' versions, and what calls them.
+"""What is live in a stack, read from AWS: its functions' versions, and what calls them.
 
-Which functions, queues, streams and schedules there are says the stack itself, so that none can be
+The functions, queues, streams and schedules are listed from the stack itself, so that none can be
 forgotten here.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
 
 ALIAS = "live"
-# What makes a version: if one of these differs, the alias runs something else than was deployed.
+# If one of these settings differs, the alias does not run what was deployed.
 COMPARED = ("CodeSha256", "Layers", "Environment", "Runtime", "Timeout", "MemorySize", "Role")
 
 ALARM = "AWS::CloudWatch::Alarm"
@@ -28,7 +28,7 @@ STACK = "AWS::CloudFormation::Stack"
 
 @dataclass(frozen=True)
 class Source:
-    """What hands a queue's messages or a stream's changes to a function."""
+    """An event source mapping: it passes a queue's messages or a stream's changes to a function."""
 
     function: str
     id: str
@@ -48,7 +48,8 @@ class LiveStack:
         return sorted(self._of(FUNCTION))
 
     def behind(self, function: str) -> list[str]:
-        """In what the alias differs from what was uploaded last; empty once it is live whole."""
+        """The settings in which the alias differs from what was uploaded last; empty once all of
+        the traffic goes to that."""
         client: LambdaClient = self._clients.client("lambda")
         latest: Any = client.get_function_configuration(FunctionName=function)
         live: Any = client.get_function_configuration(FunctionName=function, Qualifier=ALIAS)
@@ -59,7 +60,7 @@ class LiveStack:
         """Whether the version behind the alias can be called: a snapshot takes minutes to make.
 
         Raises:
-            BrokenVersionError: it never will.
+            BrokenVersionError: the version cannot be started, now or later.
         """
         client: LambdaClient = self._clients.client("lambda")
         live: Any = client.get_function_configuration(FunctionName=function, Qualifier=ALIAS)
@@ -68,9 +69,9 @@ class LiveStack:
         return live.get("State", "Active") == "Active" and has_its_snapshot(live)
 
     def snapshot_state(self, function: str) -> str | None:
-        """Lambda's word for the state of the version behind the alias; None if it has no snapshot.
+        """Lambda's state of the version behind the alias; None if the version has no snapshot.
 
-        One that nobody called for 14 days, or that Lambda renews, is ``Inactive``.
+        A version that nobody called for 14 days, or whose snapshot Lambda renews, is ``Inactive``.
         """
         client: LambdaClient = self._clients.client("lambda")
         live: Any = client.get_function_configuration(FunctionName=function, Qualifier=ALIAS)
@@ -103,7 +104,7 @@ class LiveStack:
         return (name for of_kind, name in self._found if of_kind == kind)
 
     def _resources(self, stack: str) -> Iterator[tuple[str, str]]:
-        """Type and name of everything in a stack and in those nested in it."""
+        """Type and name of every resource in a stack and in its nested stacks."""
         cloudformation: CloudFormationClient = self._clients.client("cloudformation")
         pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
         for page in pages:
@@ -119,7 +120,7 @@ class BrokenVersionError(RuntimeError):
 
 
 def differences(latest: Mapping[str, Any], live: Mapping[str, Any]) -> list[str]:
-    """In what two configurations of a function differ, of all that makes a version."""
+    """The settings among ``COMPARED`` in which two configurations of a function differ."""
     different = [key for key in COMPARED if latest.get(key) != live.get(key)]
     if _snapshot(latest).get("ApplyOn") != _snapshot(live).get("ApplyOn"):
         different.append("SnapStart")
@@ -127,7 +128,7 @@ def differences(latest: Mapping[str, Any], live: Mapping[str, Any]) -> list[str]
 
 
 def has_its_snapshot(live: Mapping[str, Any]) -> bool:
-    """Whether a version starts from a snapshot, if it is meant to."""
+    """Whether a version has its snapshot, or needs none."""
     wanted = _snapshot(live).get("ApplyOn", "None") != "None"
     return not wanted or _snapshot(live).get("OptimizationStatus") == "On"
 

@@ -1,9 +1,10 @@
-"""Whom every server of a developer's machine lets in: only who names its own address.
+"""Which requests our servers on a developer's machine answer: only those to their own address.
 
-Each listens on the loopback alone. Other programs of the machine, and every web page that is open
-in a browser on it, reach that too. A page whose own name was made to resolve to the loopback (DNS
-rebinding) shows itself by `Host`; a page of another site, or of another port, by `Origin` or by
-`Sec-Fetch-Site`. What no browser sends, neither of the two headers, comes from a program.
+Each server listens on the loopback alone, but other programs of the machine, and every web page
+that is open in a browser on it, can reach that too. If a page's name was made to resolve to the
+loopback (DNS rebinding), its requests have a wrong `Host`. Requests from a page of another site, or
+of another port, have a wrong `Origin` or `Sec-Fetch-Site`. A request with neither of these two
+headers comes from a program, not from a browser.
 
 Only the standard library is used here: the emulator's environment has nothing else.
 
@@ -21,7 +22,10 @@ _OWN_SITE: Final = frozenset({"same-origin", "none"})
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a request is not let in: the status to answer with, and a sentence without its text."""
+    """Why a request is refused: the status to answer with, and a sentence.
+
+    The sentence repeats nothing of the request.
+    """
 
     status: int
     sentence: str
@@ -39,8 +43,8 @@ def refusal(
 
     Args:
         headers: names and values as sent, a repeated one several times.
-        port: that the server listens on.
-        also_hosts: what `Host` may say besides, where somebody else's server stands in front.
+        port: the port that the server listens on.
+        also_hosts: other permitted values of `Host`, if somebody else's server is in front of ours.
     """
     given: dict[str, list[str]] = {}
     for name, value in headers:
@@ -56,7 +60,7 @@ def refusal(
 
 
 class GatedHandler(BaseHTTPRequestHandler):
-    """Refuses what is not let in before any method of a subclass sees it."""
+    """Refuses such requests before any method of a subclass sees them."""
 
     server: HTTPServer
 

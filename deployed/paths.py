@@ -22,8 +22,9 @@ LAST_LOGS = LOCAL / "logs"
 STACK_FILE = LOCAL / "stack.json"
 
 
-# An interpreter that is asked for by name (make check PYTHON=python3.13) has environments of its
-# own, `.venv-python3.13` and so on. Who runs in one knows by that; who makes one is told by make.
+# With another interpreter (make check PYTHON=python3.13) there are separate environments,
+# `.venv-python3.13` and so on. A program that runs in one sees that by its prefix; to a program
+# that makes one, make passes the name.
 _PREFIX = Path(sys.prefix)
 _NAME = _PREFIX.name if _PREFIX.parent == ROOT else ".venv" + os.environ.get("ENVIRONMENTS_OF", "")
 _OWN = _NAME.removeprefix(".venv")
@@ -39,5 +40,5 @@ FUNCTIONS_ENVIRONMENT = LOCAL / f"envs{_OWN}" / "functions"
 
 
 def executable(environment: Path, name: str) -> Path:
-    """Name a program inside a virtual environment."""
+    """The path of a program inside a virtual environment."""
     return environment / "bin" / name

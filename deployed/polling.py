@@ -1,6 +1,7 @@
-"""Wait for something that can be observed, and for no longer than it may take.
+"""Waits until something can be observed, for at most a given time.
 
-The one place in tools and tests that sleeps. A sleep that hopes is a race; this one looks.
+This is the only place in tools and tests that sleeps. A fixed sleep would be a race; this one
+checks again and again.
 """
 
 import time

@@ -1,7 +1,7 @@
 """A stage's secrets where the functions read them: SecureStrings under its prefix.
 
-CloudFormation cannot create SecureStrings, so this happens before the stack. Values come in as
-arguments of functions, never of programs, and nothing here prints one.
+CloudFormation cannot create SecureStrings, so they are stored before the stack is created. Values
+are passed as arguments of functions, never of programs, and nothing here prints one.
 """
 
 import re
@@ -21,7 +21,7 @@ HYPERSWITCH_API_KEY = "hyperswitch-api-key"
 HEDGE_API_KEY = "hedge-api-key"
 CCG_ACCESS_TOKEN = "ccg-access-token"  # noqa: S105 - the name of a parameter
 HITPAY_WEBHOOK_SALTS = "hitpay-webhook-salts"
-# The processors' keys, by the template's parameter that sets each up.
+# The processors' keys, by the template's parameter that sets up the processor.
 PROCESSOR_KEYS = {
     "HitPayUrl": HITPAY_API_KEY,
     "HyperswitchUrl": HYPERSWITCH_API_KEY,
@@ -31,7 +31,7 @@ PROCESSOR_KEYS = {
 PROVIDER_KEYS = (STRIPE_SECRET_KEY, *PROCESSOR_KEYS.values())
 NAMES = (*PROVIDER_KEYS, HITPAY_WEBHOOK_SALTS)
 
-# What an HTTP header can carry; the functions take nothing else.
+# Characters that an HTTP header can carry; the functions accept no others.
 _KEY = re.compile(r"[\x21-\x7e]+")
 # `adapters/ssm/webhook_salts.py` reads no more than these.
 SALTS_MAX = 10
@@ -50,12 +50,12 @@ def needed(parameters: Mapping[str, str]) -> list[str]:
 
 
 class UnusableSecretError(ValueError):
-    """What was given cannot be that secret; the sentence says why and does not repeat it."""
+    """The given text cannot be that secret; the sentence says why and does not repeat it."""
 
 
 @dataclass(frozen=True)
 class StoredSecret:
-    """A secret as it can be shown.
+    """A stored secret as it can be shown, without its value.
 
     Attributes:
         kind: how it is stored; anything but a SecureString is a mistake.
@@ -69,12 +69,12 @@ class StoredSecret:
 
 
 def usable(name: str, text: str, mode: str) -> str:
-    """What was typed or pasted as the secret `name`, fit to be stored.
+    """The text that was typed or pasted as the secret `name`, in the form that is stored.
 
     Args:
         name: one of `NAMES`; of salts there may be several, separated by commas or white space.
         text: what was given.
-        mode: `test` or `live`, which only Stripe's keys show.
+        mode: `test` or `live`; only Stripe's keys show theirs.
 
     Raises:
         UnusableSecretError: it cannot be that secret.
@@ -104,8 +104,8 @@ def salts_in(text: str) -> list[str]:
 class SecretStore:
     """The secrets under one stage's prefix. What is written is durable on return.
 
-    The functions learn of it when their cache is over, and of a provider's key also when the
-    provider refuses the one that they have. Every method may raise botocore's errors.
+    The functions notice a change when their cache expires; they also read a provider's key again
+    when the provider refuses the old one. Every method may raise botocore's errors.
     """
 
     def __init__(self, ssm: "SSMClient", prefix: str, *, kms_key_id: str = "") -> None:
@@ -115,7 +115,7 @@ class SecretStore:
         self._kms_key_id = kms_key_id or AWS_OWN_KEY
 
     def put(self, name: str, value: str) -> int:
-        """Write one, in place of what was there; returns its version."""
+        """Write a secret, replacing the old one; returns its version."""
         answer = self._ssm.put_parameter(
             Name=f"{self._prefix}/{name}",
             Value=value,
@@ -126,12 +126,12 @@ class SecretStore:
         return answer["Version"]
 
     def missing(self, names: Sequence[str]) -> list[str]:
-        """Which of these a stage does not have, in their order, without decrypting any."""
+        """Which of the named secrets the stage lacks, in their order, without decrypting any."""
         there = {stored.name for stored in self.stored(names)}
         return [name for name in names if name not in there]
 
     def stored(self, names: Sequence[str]) -> list[StoredSecret]:
-        """Those of these that are there, in their order, without decrypting any."""
+        """Which of the named secrets the stage has, in their order, without decrypting any."""
         paths = {f"{self._prefix}/{name}": name for name in names}
         answer = self._ssm.get_parameters(Names=list(paths), WithDecryption=False)
         found = [
@@ -146,7 +146,7 @@ class SecretStore:
         return sorted(found, key=lambda stored: names.index(stored.name))
 
     def salts(self) -> list[str]:
-        """The salts under which webhooks are taken for HitPay's now."""
+        """The salts by which a webhook is accepted as HitPay's now."""
         name = f"{self._prefix}/{HITPAY_WEBHOOK_SALTS}"
         answer = self._ssm.get_parameters(Names=[name], WithDecryption=True)
         return [salt for one in answer["Parameters"] for salt in salts_in(one["Value"])]

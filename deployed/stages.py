@@ -6,7 +6,7 @@ from typing import Any
 
 from deployed import paths
 
-# What else stands in samconfig.toml: the format's version, and what `sam` without a stage reads.
+# Entries of samconfig.toml that are not stages: the format's version, and `sam`'s defaults.
 NO_STAGES = ("version", "default")
 
 
@@ -53,7 +53,7 @@ def keep_parameter(stage: Stage, name: str, value: str) -> Stage:
     """Write one parameter of a stage into samconfig.toml, and nothing else; returns the stage.
 
     Raises:
-        ValueError: the file does not hold the parameter once and on a line of its own.
+        ValueError: the file does not have the parameter exactly once, on a line of its own.
     """
     lines = paths.SAM_CONFIG.read_text().splitlines(keepends=True)
     start = lines.index(f"[{stage.name}.deploy.parameters]\n")

@@ -1,7 +1,7 @@
 """Merchants' webhook addresses as a stage keeps them: one SecureString each, with its secrets.
 
-How an address does (disabled, closed) is in the ledger, which the functions may write. They read
-what is stored here with `adapters/ssm/webhook_addresses.py`.
+The state of an address (disabled, closed) is in the ledger, which the functions may write. They
+read what is stored here with `adapters/ssm/webhook_addresses.py`.
 """
 
 import secrets
@@ -32,7 +32,7 @@ def new_secret() -> str:
 
 
 def new_address(url: str, *, types: tuple[str, ...] = (), api_version: str) -> WebhookAddress:
-    """An address that was never there before, with a secret of its own."""
+    """A new address, with a new id and a secret of its own."""
     return WebhookAddress(
         id=f"we_{secrets.token_hex(8)}",
         url=url,
@@ -45,7 +45,8 @@ def new_address(url: str, *, types: tuple[str, ...] = (), api_version: str) -> W
 class WebhookAddressStore:
     """The addresses under one stage's prefix. What is written or removed is durable on return.
 
-    The functions learn of it when their cache is over. Every method may raise botocore's errors.
+    The functions notice a change when their cache expires. Every method may raise botocore's
+    errors.
     """
 
     def __init__(self, ssm: "SSMClient", prefix: str, *, kms_key_id: str = "") -> None:
@@ -72,7 +73,7 @@ class WebhookAddressStore:
         """Store an address, new or changed.
 
         Raises:
-            TooManyAddressesError: it is new, and the functions would not read it.
+            TooManyAddressesError: it is new, and there are as many as the functions read.
         """
         there = {one.id for one in self.all()}
         if address.id not in there and len(there) >= ADDRESSES_MAX:
@@ -88,5 +89,5 @@ class WebhookAddressStore:
         )
 
     def remove(self, address_id: str) -> None:
-        """Remove one, with its secrets; one that is not there is passed over."""
+        """Remove an address with its secrets; an id that is not there is ignored."""
         self._ssm.delete_parameters(Names=[f"{self._path}/{address_id}"])

@@ -1,1 +1,1 @@
-"""Builds the stack, brings it to AWS, and looks whether it works there."""
+"""Builds the stack, deploys it to AWS, and checks that it works there."""

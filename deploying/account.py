@@ -1,7 +1,7 @@
-"""Is there an account to deploy to, and would the stack work in it? Asked before anything is built.
+"""Is there an account to deploy to, and would the stack work in it? Checked before the build.
 
-Everything here only looks. What AWS would refuse in the middle of a deployment, in a sentence that
-names no remedy, is said here with one.
+Everything here only reads. AWS would refuse some things in the middle of a deployment, without
+saying what to do about it; here we find them first, and say what to do.
 """
 
 from collections.abc import Iterator
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sts import STSClient
 
-# Beside the workers of the two queues: two runs of settling, the sweep, and one for each shard of
-# the ledger's stream, of which a new table has about four.
+# Concurrent calls besides the workers of the two queues: two runs of settling, the sweep, and one
+# for each shard of the ledger's stream; a new table has about four shards.
 BACKGROUND = 7
-# Below that a burst of refunds over HTTP is turned away. New accounts may have 10 in all.
+# With less concurrency, Lambda refuses a burst of refunds over HTTP. New accounts may have only 10.
 CONCURRENCY_FEW = 100
 ASK_FOR_MORE = "Ask AWS for more (Service Quotas, Lambda, Concurrent executions)."
-# Not a stack yet: its first change set was never executed, because somebody said no to it.
+# Not a stack yet: somebody refused its first change set, so it was never executed.
 NOT_YET = "REVIEW_IN_PROGRESS"
-# A stack that CloudFormation takes no update for.
+# In these states CloudFormation accepts no update of a stack.
 STUCK = (
     "CREATE_FAILED",
     "DELETE_FAILED",
@@ -40,7 +40,7 @@ STUCK = (
 
 
 class AccountError(RuntimeError):
-    """This cannot be deployed to; the sentence says why and what to do."""
+    """We cannot deploy to this account; the sentence says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class Identity:
 
 
 def identity(clients: CloudClients) -> Identity:
-    """Who AWS takes this for.
+    """Who we are for AWS.
 
     Raises:
-        AccountError: for nobody.
+        AccountError: AWS does not accept the credentials, or there are none.
     """
     sts: STSClient = clients.client("sts")
     try:
@@ -67,7 +67,7 @@ def identity(clients: CloudClients) -> Identity:
             " again; in a region that the account has to enable first, enable it."
         ) from error
     except BotoCoreError as error:
-        # Its sentence names the profile or the file, never a key.
+        # The error's sentence names the profile or the file, never a key.
         raise AccountError(
             f"No credentials for AWS in {clients.region}: {error}. Sign in (aws sso login, aws"
             " configure), or name a profile in AWS_PROFILE."
@@ -76,10 +76,10 @@ def identity(clients: CloudClients) -> Identity:
 
 
 def concerns(clients: CloudClients, stage: Stage) -> Iterator[str]:
-    """What may trouble the stack in this account, a sentence each; nothing that stops it.
+    """Sentences about problems that the stack may have in this account, but that do not stop it.
 
     Raises:
-        AccountError: it would not work.
+        AccountError: the stack would not work in this account.
     """
     for look in (_stack, _concurrency, _gateway_role):
         try:
@@ -116,7 +116,7 @@ def _status(clients: CloudClients, stack_name: str) -> str | None:
 
 
 def has_kept_ledger(clients: CloudClients, stage: Stage) -> bool:
-    """Whether the stage's ledger is there without its stack, which was deleted or never was.
+    """Whether the stage's ledger exists without a stack: that was deleted, or never completed.
 
     A new ledger in its place would not know what was refunded.
     """
@@ -141,7 +141,7 @@ def _concurrency(clients: CloudClients, stage: Stage) -> Iterator[str]:
         f"The account lets {limit} functions run at once, of which {taken} may be background work"
     )
     if limit <= taken:
-        # With test money one may live with that, and a new account has no more.
+        # With test money that is acceptable, and a new account has no more.
         if stage.parameters["Mode"] == "live":
             raise AccountError(f"{told}: none would be left for refunds. {ASK_FOR_MORE}")
         yield f"{told}: at busy moments refunds over HTTP are answered with 5xx. {ASK_FOR_MORE}"

@@ -1,15 +1,15 @@
-"""Look at a build as the runtime will: is everything in it made for that Python and machine?"""
+"""Check a build: is every file in it made for the runtime's Python version and machine?"""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from deploying.build import Build, Target
 
-# The first bytes of bytecode, by Python version: a .pyc of another one is ignored, or worse.
+# The first bytes of bytecode, by Python version. At best Python ignores a .pyc of another version.
 MAGIC = {"3.11": b"\xa7\r", "3.12": b"\xcb\r", "3.13": b"\xf3\r", "3.14": b"\x2b\x0e"}
 ELF = b"\x7fELF"
 MACHINES = {"x86_64": 0x3E, "arm64": 0xB7}
-COMPILED_AHEAD = 0b01  # PEP 552: checked by nobody at run time, valid wherever it is unpacked
+COMPILED_AHEAD = 0b01  # PEP 552: not checked against the source, so valid wherever it is unpacked
 
 
 def artifact_problems(build: Build, target: Target) -> list[str]:

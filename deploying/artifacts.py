@@ -1,7 +1,7 @@
-"""Turn a build into what CloudFormation takes: one archive per function and layer, and a template.
+"""Turn a build into one archive per function and layer, and a template, for CloudFormation.
 
-`sam package` does the same in ten times the time, most of it in compressing the layer; the archives
-of a build are made once and kept beside it.
+`sam package` does the same but takes ten times as long, mostly to compress the layer. Here the
+archives of a build are made once and kept beside it.
 """
 
 import json
@@ -58,7 +58,7 @@ def _packaged(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _archive(source: Path, archive: Path) -> Path:
-    """Zip a directory, always to the same bytes, and fast: it only travels across the room."""
+    """Zip a directory, always to the same bytes, with fast compression: it stays on this machine."""
     if archive.is_file():
         return archive
     unfinished = archive.with_suffix(f".{os.getpid()}")

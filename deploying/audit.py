@@ -1,8 +1,8 @@
 """`make audit`: which of the pinned packages have known vulnerabilities?
 
-Not part of `make test`: advisories are news, and are asked for over the network, so that the same
-commit could pass today and fail tomorrow, or fail on a train. What a test can say without one it
-says: every package is pinned by version and hash (`tests/unit/local/test_lock_files.py`).
+Not part of `make test`: new advisories appear all the time, and are read over the network. The same
+commit could pass today and fail tomorrow, or fail without a network. What a test can check without
+one, it checks: every package is pinned by version and hash (`tests/unit/local/test_lock_files.py`).
 """
 
 import subprocess
@@ -20,8 +20,8 @@ def main() -> int:
 def _is_clean(lock_file: Path) -> bool:
     print(lock_file.relative_to(paths.ROOT), flush=True)
     audit = paths.executable(paths.AUDIT_ENVIRONMENT, "pip-audit")
-    # The lock says exactly what is installed, so nothing is resolved. Strict: a package that nobody
-    # knows anything about is no package that is known to be well.
+    # The lock file names exactly what is installed, so nothing is resolved. Strict: a package about
+    # which nothing is known counts as a finding.
     how = ("--disable-pip", "--require-hashes", "--strict", "--progress-spinner", "off")
     command = (audit, *how, "-r", lock_file)
     return subprocess.run(command, cwd=paths.ROOT, check=False).returncode == 0

@@ -1,7 +1,7 @@
 """Build the template with the SAM CLI for one target, once per content.
 
-A build lives in `.local/build/<target>-<digest of everything that went into it>` and is never
-changed once complete: several runs may use it while another one builds.
+A build is stored in `.local/build/<target>-<digest of everything that went into it>` and never
+changed once it is complete: several runs may use it while another run builds.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 
 
 class BuildError(RuntimeError):
-    """`sam` refused; the message holds what it said."""
+    """`sam` failed; the message has its output."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Target:
     """Where the built code will run.
 
     Attributes:
-        machine: for which libraries are taken, as Linux names it; empty: this machine.
-        compiler: an interpreter of exactly that Python; without one no bytecode is made.
+        machine: the machine type that libraries are for, as Linux names it; empty: this machine's.
+        compiler: an interpreter of exactly that Python version; without one no bytecode is made.
     """
 
     python: str
@@ -80,7 +80,7 @@ def aws(stage: Stage) -> Target:
 
 
 def build(target: Target, stage: Stage) -> Build:
-    """Return the build of the sources as they are now, made first if there is none yet."""
+    """Return the build of the sources as they are now; make it first if there is none yet."""
     digest = _digest_of_sources(target)
     directory = paths.BUILDS / f"{target.name}-{digest[:16]}"
     complete = directory / "complete"
@@ -97,7 +97,7 @@ def build(target: Target, stage: Stage) -> Build:
 
 def _sam_build(target: Target, stage: Stage, directory: Path) -> None:
     recipes = b"".join(path.read_bytes() for path in sorted(paths.ROOT.glob("layers/*/Makefile")))
-    # SAM's cache looks at each source directory only, not at who builds it and how.
+    # SAM's cache depends only on each source directory, not on the tools and recipes that build it.
     cache = hashlib.sha256(recipes + f"{target}{sys.version}".encode()).hexdigest()[:12]
     cache_directory = paths.BUILDS / f"cache-{target.name}-{cache}"
     _remove(path for path in paths.BUILDS.glob(f"cache-{target.name}-*") if path != cache_directory)
@@ -119,7 +119,7 @@ def _sam_build(target: Target, stage: Stage, directory: Path) -> None:
 
 
 def overrides(values: Mapping[str, str]) -> list[str]:
-    """Write parameters as `sam` reads them: it ends a value at the first space outside quotes."""
+    """Write parameters as `sam` reads them: for `sam`, a value ends at a space outside quotes."""
     return [
         f"{name}={value}" if value and " " not in value else f'{name}="{value}"'
         for name, value in values.items()
@@ -133,8 +133,8 @@ def validate(region: str) -> None:
 
 
 def sam(*arguments: str, settings: dict[str, str] | None = None, shown: bool = False) -> None:
-    """Run the SAM CLI; what it says is shown, or becomes the error's message if it fails."""
-    # MAKEFLAGS: under `make test` the layers' Makefiles would inherit options meant for ours.
+    """Run the SAM CLI; its output is shown, or becomes the error's message if it fails."""
+    # MAKEFLAGS: under `make test` the layers' Makefiles would inherit the options of our Makefile.
     inherited = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")}
     finished = subprocess.run(
         [str(paths.executable(paths.SAM_ENVIRONMENT, "sam")), *arguments],
@@ -150,7 +150,7 @@ def sam(*arguments: str, settings: dict[str, str] | None = None, shown: bool = F
 
 
 def _interpreter(python: str) -> Path | None:
-    """Find an interpreter of exactly that version."""
+    """Find an interpreter of exactly that Python version."""
     program = paths.ROOT / "local" / "find_python.sh"
     asked = ("sh", str(program), f"python{python}")
     answer = subprocess.run(asked, capture_output=True, text=True, check=False)
@@ -180,7 +180,7 @@ def _files(directory: Path) -> Iterator[Path]:
 
 
 def _remove_old_builds(target: Target, keep: Path) -> None:
-    """Keep the last few: another run may be using one."""
+    """Remove old builds, but keep the last few: another run may be using one."""
     builds = [p for p in paths.BUILDS.glob(f"{target.name}-*") if p.is_dir() and p != keep]
     builds.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     _remove(builds[KEPT_BUILDS:])

@@ -1,7 +1,7 @@
 """Deploy the built template to the embedded cloud.
 
-The same template and the same parameters as on AWS; only what names this machine is replaced. (On
-AWS `make deploy` uses `sam deploy`, which takes 17 s here where this takes two.)
+The template and the parameters are the same as on AWS; only values that name this machine are
+replaced. (On AWS `make deploy` uses `sam deploy`; here that would take 17 s, and this takes 2 s.)
 """
 
 import hashlib
@@ -29,12 +29,12 @@ DONE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 
 class DeployError(RuntimeError):
-    """The stack did not come up; the message names the resources that refused."""
+    """The stack could not be created or updated; the message names the resources that failed."""
 
 
 @dataclass(frozen=True)
 class Deployed:
-    """A stack that is there."""
+    """A stack that has been deployed."""
 
     outputs: dict[str, str]
     api_url: str
@@ -51,7 +51,7 @@ def build_digest(build: Build, parameters: Mapping[str, str]) -> str:
 def local_parameters(
     stage: Stage, target: Target, build: Build, overrides: Mapping[str, str]
 ) -> dict[str, str]:
-    """Fill in what samconfig.toml cannot know of this machine."""
+    """The parameters, with the values that depend on this machine and are not in samconfig.toml."""
     parameters = stage.parameters | dict(overrides)
     parameters |= {"Runtime": target.runtime, "Architecture": target.architecture}
     return parameters | {"BuildDigest": build_digest(build, parameters)}
@@ -66,7 +66,7 @@ def deploy(
         Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "ap-southeast-1"}
     )
     body = artifacts.as_body(artifacts.upload(build, s3, BUCKET))
-    # Beside the code: CloudFormation takes no more than 51,200 bytes in the request itself.
+    # The template goes to S3 like the code: a request to CloudFormation takes only 51,200 bytes.
     s3.put_object(Bucket=BUCKET, Key=TEMPLATE_KEY, Body=body.encode())
     cloudformation: CloudFormationClient = clients.client("cloudformation")
     template_url = f"{clients.endpoint_url}/{BUCKET}/{TEMPLATE_KEY}"
@@ -110,9 +110,10 @@ def _reasons(cloudformation: "CloudFormationClient", name: str) -> str:
 
 
 def api_url(clients: CloudClients, stage: Stage, outputs: Mapping[str, str]) -> str:
-    """Name the API as the emulator serves it; on AWS by API Gateway's own name.
+    """The API's address: as the emulator serves it, or on AWS API Gateway's own name.
 
-    That is there with the stack. A name of one's own may still have to be written somewhere.
+    API Gateway's name works as soon as the stack exists. A custom domain may still need a record in
+    DNS.
     """
     if clients.endpoint_url is None:
         return outputs["GatewayUrl"]

@@ -1,8 +1,9 @@
-"""Take a ledger that has no stack into a new one: kept when its stack was deleted, or restored.
+"""Take a ledger without a stack into a new stack: a ledger that was kept when its stack was
+deleted, or one that was restored from a backup.
 
-CloudFormation imports the table as the new stack's only resource; the deployment that follows is an
-update of it, and adds everything else. A restored table lacks what DynamoDB does not restore: its
-stream, its recovery and its protection are switched on first.
+CloudFormation imports the table as the new stack's only resource. The deployment that follows
+updates that stack and adds everything else. DynamoDB does not restore a table's stream, its
+point-in-time recovery and its deletion protection, so these are switched on first.
 """
 
 import json
@@ -22,24 +23,26 @@ LEDGER = "Ledger"
 CHANGE_SET = "take-the-ledger-back"
 AT_MOST_SECONDS = 600.0
 EVERY_SECONDS = 2.0
-# What of a table is as it is for good; the import would fail on a difference, or hide it.
+# Properties of a table that we cannot change; the import would fail on a difference, or hide it.
 FOR_GOOD = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes")
 
 
 class KeptLedgerError(RuntimeError):
-    """The table is not taken; the sentence says why."""
+    """The table was not taken into a stack; the sentence says why."""
 
 
 def name_of(stage: Stage) -> str:
-    """What the stage's ledger is called."""
+    """The name of the stage's ledger table."""
     return f"{stage.stack_name}-ledger"
 
 
 def take_back(clients: CloudClients, stage: Stage) -> None:
-    """Make a stack of the table alone. An interruption leaves a stack without it, to be deleted.
+    """Make a stack of the table alone.
+
+    If that is interrupted, there may be a stack without the table; delete it.
 
     Raises:
-        KeptLedgerError: it is no ledger of this template, or CloudFormation refuses it.
+        KeptLedgerError: the table is no ledger of this template, or CloudFormation refuses it.
     """
     declared = _declared(stage)
     _as_declared(clients.client("dynamodb"), declared["Properties"])
@@ -80,20 +83,20 @@ def take_back(clients: CloudClients, stage: Stage) -> None:
 
 
 def is_empty(clients: CloudClients, stage: Stage) -> bool:
-    """Whether the stage's ledger holds nothing: then nothing can be forgotten with it."""
+    """Whether the stage's ledger has no items: then nothing is lost without it."""
     dynamodb: DynamoDBClient = clients.client("dynamodb")
     return dynamodb.scan(TableName=name_of(stage), ConsistentRead=True, Limit=1)["Count"] == 0
 
 
 def _declared(stage: Stage) -> dict[str, Any]:
-    """The ledger as the template declares it, without what depends on the rest of the template."""
+    """The ledger as the template declares it, without references to other parts of the template."""
     resource: dict[str, Any] = read_template(paths.TEMPLATE)["Resources"][LEDGER]
     properties = {k: v for k, v in resource["Properties"].items() if k != "SSESpecification"}
     return resource | {"Properties": properties | {"TableName": name_of(stage)}}
 
 
 def _as_declared(dynamodb: "DynamoDBClient", declared: dict[str, Any]) -> None:
-    """Switch on what is missing, and see that the rest cannot be missing."""
+    """Switch on what is missing, and check that the properties we cannot change are as declared."""
     name = declared["TableName"]
     table: Any = dynamodb.describe_table(TableName=name)["Table"]
     for part in FOR_GOOD:
@@ -114,7 +117,7 @@ def _as_declared(dynamodb: "DynamoDBClient", declared: dict[str, Any]) -> None:
 
 
 def _comparable(part: Any) -> Any:
-    """Keys, attributes or indexes in an order of their own, without what AWS adds to them."""
+    """Keys, attributes or indexes in a fixed order, without what AWS adds to them."""
     known = ("AttributeName", "AttributeType", "KeyType", "IndexName", "KeySchema", "Projection")
     found = [{name: one[name] for name in known if name in one} for one in part or ()]
     return sorted(found, key=lambda one: str(one.get("IndexName") or one.get("AttributeName")))

@@ -1,7 +1,7 @@
-"""What a stage cannot be deployed without and only a person knows: its secrets, who may ask.
+"""Asks a person for what a stage needs and no file has: its secrets, and who may ask for refunds.
 
-Asked for at a terminal, each once; without a terminal what is missing is named. Secrets are typed
-unseen and go to the Systems Manager, the rest goes to samconfig.toml.
+Each is asked for once, at a terminal; without a terminal, the error names what is missing. Secrets
+are typed without being displayed and go to the Systems Manager; the rest goes to samconfig.toml.
 """
 
 import re
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 SOURCES = "RefundRequestSources"
-# What samconfig.toml says until somebody says otherwise.
+# The placeholder in samconfig.toml until somebody replaces it.
 PLACEHOLDER_SOURCE = "com.example.orders"
 
 
 class UnansweredError(RuntimeError):
-    """Something is missing and nobody is there to ask, or the answer cannot be used."""
+    """Something is missing and there is no terminal to ask at, or the answer cannot be used."""
 
 
 def ask_for_sources(stage: Stage) -> Stage:
@@ -51,10 +51,10 @@ def ask_for_sources(stage: Stage) -> Stage:
 
 
 def agree_to_take_back(ledger: str) -> None:
-    """Have somebody agree that a ledger without a stack becomes this stage's.
+    """Ask a person to agree that a ledger without a stack becomes this stage's ledger.
 
     Raises:
-        UnansweredError: nobody has.
+        UnansweredError: nobody agreed.
     """
     _require_somebody(f"There is no stack, but its ledger {ledger}, which must be joined to it")
     print(
@@ -67,12 +67,12 @@ def agree_to_take_back(ledger: str) -> None:
 
 
 def ask_for_secrets(ssm: "SSMClient", stage: Stage) -> None:
-    """Have every secret that the functions need, and a first key for callers; durable on return.
+    """Ask for the missing secrets, and make a first key for callers; durable on return.
 
-    Of processors only those that the stage sets up have a key.
+    Only processors that the stage sets up need a key.
 
-    The webhook's salts may be left out: HitPay shows one when the webhook is set up, which takes
-    the address of the stack.
+    The webhook's salts may be left out: HitPay shows a salt when the webhook is set up, and for
+    that the stack's address is needed.
 
     Raises:
         UnansweredError: a provider's key is missing.
@@ -102,7 +102,7 @@ def ask_for_secrets(ssm: "SSMClient", stage: Stage) -> None:
 def _make_first_key(callers: ApiKeyStore, stage: str) -> None:
     if callers.all():
         return
-    if not sys.stdout.isatty():  # a log would keep it
+    if not sys.stdout.isatty():  # a log would keep the key
         make = spelt("keys", "create", "first", "--output", "first.key")
         print(f"No caller has a key yet: {line(make, ['--stage', stage])}")
     else:

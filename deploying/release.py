@@ -1,9 +1,9 @@
 """`make deploy STAGE=...`: to AWS, with everything that `sam deploy` alone would forget.
 
-Look at the account, ask for what is missing, build for the stage's runtime and machine, look at
-what was built, deploy with the digest that makes new versions, protect the ledger, compare `live`
-with what was just uploaded, and see whether it is alive. Credentials come from where the AWS tools
-look for them.
+It checks the account, asks for what is missing, builds for the stage's runtime and machine, checks
+the build, deploys with the digest that makes new versions, protects the ledger, compares `live`
+with what was just uploaded, and tests whether the stack works. Credentials come from where the AWS
+tools look for them.
 """
 
 import os
@@ -38,13 +38,13 @@ from refund_bridge.ports.ledger import LedgerUnavailableError
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
-# Making a snapshot of a version takes minutes; a version without one is there at once.
+# Making a snapshot of a version takes minutes; a version without one is ready at once.
 READY_SECONDS = 600.0
 LOOK_EVERY_SECONDS = 2.0
 
 
 class ReleaseError(RuntimeError):
-    """The release stopped; the message says at what and what to do."""
+    """The release stopped; the message says at which step and what to do."""
 
 
 STOPPED_BY = (
@@ -66,8 +66,8 @@ def release(stage: Stage, clients: CloudClients) -> str:
     """Deploy a stage; returns the address of its API.
 
     Raises:
-        one of `STOPPED_BY`, or botocore's errors: it stopped, and what was live before may be live
-        still. Repeating it is harmless.
+        one of `STOPPED_BY`, or botocore's errors: the release stopped, and the former version may
+        still be live. Repeating the release is harmless.
     """
     who = identity(clients)
     print(f"{stage.name}: account {who.account}, {stage.region}, as {who.arn}", flush=True)
@@ -77,7 +77,7 @@ def release(stage: Stage, clients: CloudClients) -> str:
     stage = ask_for_sources(stage)
     ask_for_secrets(clients.client("ssm"), stage)
     is_kept = has_kept_ledger(clients, stage)
-    if is_kept and not is_empty(clients, stage):  # an empty one is left of a first try that failed
+    if is_kept and not is_empty(clients, stage):  # a failed first deployment leaves an empty one
         agree_to_take_back(name_of(stage))
     built = _build(stage)
     digest = build_digest(built, stage.parameters)
@@ -130,14 +130,14 @@ def _deploy(stage: Stage, clients: CloudClients, built: Build, digest: str) -> N
 
 
 def _elsewhere(clients: CloudClients) -> dict[str, str]:
-    """What sends the SAM CLI to where the clients go, if that is not AWS."""
+    """Environment variables that direct the SAM CLI to the clients' cloud, if that is not AWS."""
     if clients.endpoint_url is None or clients.key is None:
         return {}
     return {"AWS_ENDPOINT_URL": clients.endpoint_url, **clients.key.environment}
 
 
 def _outputs(clients: CloudClients, stage: Stage) -> dict[str, str]:
-    """What the stack says; nothing if its first change set was not applied."""
+    """The stack's outputs; empty if its first change set was not applied."""
     cloudformation: CloudFormationClient = clients.client("cloudformation")
     stack = cloudformation.describe_stacks(StackName=stage.stack_name)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
@@ -152,7 +152,7 @@ def _protect_ledger(cloudformation: "CloudFormationClient", stage: Stage) -> Non
 
 
 def _require_live(live: LiveStack) -> None:
-    """Every function's alias runs what was uploaded, all of its traffic, and can be called."""
+    """Wait until every alias sends all traffic to what was uploaded, and it can be called."""
     for function in live.functions():
         if behind := live.behind(function):
             raise ReleaseError(f"{function}: live is not what was deployed ({', '.join(behind)})")

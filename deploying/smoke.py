@@ -1,7 +1,7 @@
-"""Is what was deployed alive? Asked of the stack from outside and of each function once.
+"""Does the deployed stack work? We call it from outside, and each function once.
 
-Nothing here refunds anything. A run of settling is started, which the schedule does every minute
-anyway; the sweep is not, since it may take minutes.
+Nothing here refunds anything. One run of settling is started, as the schedule does every minute
+anyway; the sweep is not started, since it may take minutes.
 """
 
 import json
@@ -25,22 +25,24 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 DOCUMENT = paths.ROOT / "layers" / "product" / "refund_bridge" / "contract" / "openapi.json"
-# How the name of the function ends that takes requests off their queue: a paused stack's does not.
+# The end of the name of the function that reads the queue of requests; a paused stack's does not
+# read it.
 TAKES_REQUESTS = "-refund-requested"
 TIMEOUT = urllib3.Timeout(connect=5, read=60)
-# A new API's address, a new queue's source and a new key need a while to be known everywhere.
+# A new API's address, a new event source mapping and a new key need a while until AWS knows them
+# everywhere.
 SOON_SECONDS = 120.0
 LOOK_EVERY_SECONDS = 1.0
-# A function keeps the callers' keys that it has read, and throttles who shows many unknown ones.
+# A function caches the callers' keys, and throttles a client that sends many unknown keys.
 KEY_PAUSE_SECONDS = 10.0
 
 
 class SmokeError(RuntimeError):
-    """Something that was deployed is not alive; the sentence says what."""
+    """Something that was deployed does not work; the sentence says what."""
 
 
 class Smoke:
-    """The questions, each of which raises `SmokeError` if its answer is wrong."""
+    """The checks; each raises `SmokeError` if it fails."""
 
     def __init__(
         self, clients: CloudClients, stage: Stage, api_url: str, *, settle_function: str
@@ -53,7 +55,7 @@ class Smoke:
         self._http = urllib3.PoolManager(timeout=TIMEOUT, retries=False)
 
     def all(self) -> Iterator[str]:
-        """Ask everything; yields what was found, a sentence each."""
+        """Make all checks; yields a sentence for each."""
         if self._stage.parameters["Paused"] == "true":
             yield self.is_paused()
             return
@@ -66,7 +68,7 @@ class Smoke:
         yield from self.functions()
 
     def is_paused(self) -> str:
-        """What could move money does not run."""
+        """Check that nothing runs that could move money."""
         is_taken = any(
             source.state == "Enabled"
             for source in self._live.sources()
@@ -81,7 +83,7 @@ class Smoke:
             last, _ = self._get("/health")
             return last >= 500
 
-        try:  # a new API's address, too, is not known at once
+        try:  # a new API's address is not known at once either
             self._soon("GET /health answers 5xx", refused)
         except SmokeError as error:
             raise SmokeError(
@@ -90,7 +92,7 @@ class Smoke:
         return "paused: nothing that moves money runs"
 
     def sources_and_schedules(self) -> Iterator[str]:
-        """What calls functions does so."""
+        """Check that event source mappings and schedules are enabled."""
         self._soon("all queues and streams enabled", self._all_sources_are_enabled)
         off = [name for name, state in self._live.schedules().items() if state != "ENABLED"]
         if off:
@@ -99,12 +101,12 @@ class Smoke:
         yield f"{len(self._live.schedules())} schedules are enabled"
 
     def health(self) -> str:
-        """The API is there, and a function behind it."""
+        """Check that the API answers, and a function behind it."""
         self._soon("GET /health answers 200", lambda: self._get("/health")[0] == 200)
         return "GET /health answers"
 
     def document(self) -> str:
-        """The function that answers has the code of this checkout."""
+        """Check that the function that answers runs the code of this checkout."""
         status, served = self._get("/v1/openapi.json")
         wanted = json.loads(DOCUMENT.read_text())
         if status != 200 or not isinstance(served, dict):
@@ -114,14 +116,15 @@ class Smoke:
         return f"GET /v1/openapi.json is that of this release ({served['info']['version']})"
 
     def strangers(self) -> str:
-        """Nobody is let in without a key or a signature."""
+        """Check that a request without a key or a signature is refused."""
         status, _ = self._get("/v1/refunds?limit=1")
-        if status not in (401, 403, 404):  # the gateway's word for an unsigned request is 404
+        if status not in (401, 403, 404):  # API Gateway may answer an unsigned request with 404
             raise SmokeError(f"GET /v1/refunds answers {status} to somebody without a key")
         return "without a key nobody is let in"
 
     def list(self) -> str:
-        """Secrets and ledger can be read: one page of the list, with a key that is then revoked."""
+        """Check that secrets and ledger can be read: get one page of the list, with a new key that
+        is then revoked."""
         path = "/v1/refunds?limit=1"
         if self._stage.parameters["ApiAuth"] != "bearer":
             status, body = self._get(path, self._signed(path))
@@ -134,14 +137,14 @@ class Smoke:
         return "GET /v1/refunds answers with a list"
 
     def webhook(self) -> str:
-        """The webhook's function reads its salts, and takes nothing that is not signed."""
+        """Check that the webhook's function reads its salts, and refuses what is not signed."""
         answer = self._http.request("POST", f"{self._api_url}/v1/webhooks/hitpay", body=b"{}")
         if answer.status != 401:
             raise SmokeError(f"POST /v1/webhooks/hitpay answers {answer.status} to a stranger")
         return "POST /v1/webhooks/hitpay takes nothing that is not signed"
 
     def functions(self) -> Iterator[str]:
-        """Each function that a queue, a stream or the settle schedule calls can do so."""
+        """Call once each function that a queue, a stream or the settle schedule calls."""
         calls: dict[str, dict[str, Any]] = {
             source.function: {"Records": []} for source in self._live.sources()
         }
@@ -206,7 +209,7 @@ class Smoke:
             FunctionName=function, Qualifier=ALIAS, Payload=json.dumps(event).encode()
         )
         if "FunctionError" in answer:
-            # Its text may quote what the function worked on; the log has it.
+            # The error's text may quote data that the function worked on; the log has it.
             raise SmokeError(f"{function} fails; its log says why")
 
     def _soon(
@@ -217,7 +220,7 @@ class Smoke:
         besides: float = 0.0,
         every: float | None = None,
     ) -> None:
-        """Look until it is so, for as long as AWS may need and `besides` seconds more."""
+        """Repeat a check until it succeeds, as long as AWS may need and `besides` seconds more."""
         trouble = ""
 
         def careful() -> bool:

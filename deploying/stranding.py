@@ -1,7 +1,7 @@
 """Which open refunds a deployment would strand: those sent to an account that it changes.
 
-What was sent to one account, or under one form of key, is not to be found at another; settling
-leaves such refunds alone, and they would end with a person.
+An instruction that was sent to one account, or under one form of idempotency key, cannot be found
+with another. Settling leaves such refunds alone, so a person would have to decide them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -45,9 +45,10 @@ def accounts_of(parameters: Mapping[str, str]) -> dict[str, str]:
 def stranded(
     refunds: Iterable[Refund], before: Mapping[str, str], after: Mapping[str, str]
 ) -> list[Refund]:
-    """The open ones of ``refunds`` whose processor's account becomes another than theirs.
+    """The open ones of ``refunds`` whose processor gets another account than theirs.
 
-    One that keeps no account, since it was not sent yet or by a former release, is of ``before``.
+    A refund without an account (not sent yet, or sent by an earlier release) counts as one of the
+    account in ``before``.
     """
     return [
         one
@@ -62,7 +63,7 @@ def refuse_stranding(clients: CloudClients, stage: Stage) -> None:
     """Stop before a deployment that changes the account of refunds that are open.
 
     Raises:
-        StrandingError: it would; the sentence names the refunds and what to do.
+        StrandingError: there are such refunds; the sentence names them and says what to do.
         LedgerUnavailableError, botocore's errors: the stack or its ledger could not be read.
     """
     target = Target(stage.name, stage.stack_name, clients)

@@ -58,7 +58,7 @@ def _packaged(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _archive(source: Path, archive: Path) -> Path:
-    """Zip a directory, always to the same bytes, with fast compression: it stays on this machine."""
+    """Zip a directory, always to the same bytes, compressed quickly: it stays on this machine."""
     if archive.is_file():
         return archive
     unfinished = archive.with_suffix(f".{os.getpid()}")

@@ -1,5 +1,5 @@
-"""The local cloud: everything that runs on a developer's machine and nothing that runs on AWS.
+"""The local cloud: what runs only on a developer's machine, never on AWS.
 
-Read in this order: `build` (the SAM build), `emulator` (the embedded cloud), `deploy` (the template
-onto it), `stack` (all of it together), `run` (`make run`).
+Read in this order: `deploying/build.py` (the SAM build), `emulator` (the embedded cloud),
+`deploying/deploy.py` (the template deployed to it), `stack` (all together), `run` (`make run`).
 """

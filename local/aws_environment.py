@@ -1,7 +1,7 @@
-"""What makes the AWS CLI of a shell speak to the stack of `make run`, as lines for that shell.
+"""Prints shell lines that make the AWS CLI use the stack of `make run`.
 
 `eval "$(.venv/bin/python -m local.aws_environment)"`; another stack's file may be named. The key is
-that of the embedded cloud, which dies with it.
+the embedded cloud's own; it is useless when that has ended.
 """
 
 import json
@@ -17,15 +17,15 @@ FACTS = {
     "AWS_SECRET_ACCESS_KEY": "aws_secret_access_key",
     "AWS_DEFAULT_REGION": "region",
 }
-# What would be stronger, and lead to AWS.
+# Variables that would override these, and lead to AWS.
 OTHERS = ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN")
 
 
 def exports(file: Path) -> str:
-    """The lines, from what a stack left to be found by.
+    """The lines, from the file by which a stack can be found.
 
     Raises:
-        FileNotFoundError: nothing runs that left it.
+        FileNotFoundError: there is no such file: no stack runs.
     """
     facts = json.loads(file.read_text())
     set_to = [f"{name}={shlex.quote(facts[fact])}" for name, fact in FACTS.items()]

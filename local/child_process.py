@@ -1,4 +1,4 @@
-"""Start a program of the local cloud, and leave nothing of it running."""
+"""Starts a program of the local cloud, and stops it with all of its children."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from deployed import paths
 
 
 class ChildProcess:
-    """One program with its own process group, its output in a file; stopped at the latest with us.
+    """One program with its own process group and its output in a file; it never outlives us.
 
     `program`, a module or a file, is run by `python` under `local/supervised.py`, with exactly the
     given environment. It may take `patience_seconds` to end by itself before it is killed.
@@ -67,7 +67,7 @@ class ChildProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process's id, which is its group's too; None if it was not started."""
+        """The id of the process, and of its group; None if it was not started."""
         return self._process.pid if self._process else None
 
     @property
@@ -76,26 +76,26 @@ class ChildProcess:
         return self._process.poll() if self._process else None
 
     def last_words(self, lines: int = 15) -> str:
-        """Return the end of its output: what a person wants to see when it failed."""
+        """Return the end of its output, for a person to read when the program failed."""
         text = self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
 
     @staticmethod
     def _kill_group(group: int) -> None:
-        """Kill what it started and did not wait for: the emulator's function workers."""
+        """Kill the group, and with it processes that the program left: the emulator's workers."""
         try:
             os.killpg(group, signal.SIGKILL)
         except ProcessLookupError:
             return  # nothing is left of it
         except PermissionError:
-            return  # macOS answers so for a group of which only zombies are left
+            return  # on macOS: only zombies are left in the group
 
 
 def clean_environment(temporary: Path) -> dict[str, str]:
-    """Build an environment without anything of the caller's that could change how programs behave.
+    """Build an environment with none of the developer's variables that could change programs.
 
-    The emulator copies its own into every function: a LOG_LEVEL, a proxy or an AWS profile of the
-    developer's would become a setting of the refund service.
+    The emulator copies its own environment into every function: the developer's LOG_LEVEL, proxy or
+    AWS profile would become a setting of the refund service.
     """
     return {
         "PATH": os.environ.get("PATH", os.defpath),

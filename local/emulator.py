@@ -22,11 +22,11 @@ ATTEMPTS = 3
 
 
 class EmulatorError(RuntimeError):
-    """The emulator did not come up; the message holds the end of its log."""
+    """The emulator did not start; the message has the end of its log."""
 
 
 def new_root_key() -> AccessKey:
-    """Make a root's that nobody can guess: whoever knows its id may do everything there."""
+    """Make an access key for root that nobody can guess: its id alone gives all rights there."""
     return AccessKey(f"AKIA{secrets.token_hex(16).upper()}", secrets.token_urlsafe(30))
 
 
@@ -35,7 +35,7 @@ class Emulator:
     """A running emulator.
 
     Attributes:
-        root: without it, or a key that a role was given, it answers nobody but the API's callers.
+        root: the root access key. Only requests to the API need neither this nor a role's key.
     """
 
     port: int
@@ -44,31 +44,31 @@ class Emulator:
 
     @property
     def url(self) -> str:
-        """Its address, for AWS_ENDPOINT_URL."""
+        """The emulator's address, for AWS_ENDPOINT_URL."""
         return f"http://127.0.0.1:{self.port}"
 
     def clients(self) -> CloudClients:
-        """Clients of it that may do everything."""
+        """Clients of the emulator with all rights."""
         return CloudClients(REGION, self.url, self.root)
 
 
 @contextmanager
 def running_emulator(directory: Path, *, webhook_host: str = "") -> Iterator[Emulator]:
-    """Start it, wait until it is healthy, stop it and all its function workers at the end.
+    """Start an emulator, wait until it is healthy, and stop it with all its workers at the end.
 
     Args:
-        directory: for its files.
-        webhook_host: what `Host` may say to the webhooks' address, and to no other, besides its
-            own: the name of a tunnel that ends here.
+        directory: where its files go.
+        webhook_host: one more value of `Host` that requests to the webhooks' address, and to no
+            other, may have: the name of a tunnel that ends here.
     """
     for attempt in range(1, ATTEMPTS + 1):
-        # A key of its own: whoever took the port before is asked for its health with it.
+        # A new key for each try: if another program took the port, only that one sees the last key.
         port, root = _free_port(), new_root_key()
         child = _child(port, root, directory, webhook_host)
         with child:
             if not _became_healthy(child, port, root):
                 if attempt < ATTEMPTS and "already in use" in child.last_words():
-                    continue  # somebody took the port in the moment between choosing and using it
+                    continue  # another program took the port between our choice and our use of it
                 raise EmulatorError(
                     f"the emulator ended with {child.exit_code}:\n{child.last_words()}"
                 )
@@ -89,7 +89,7 @@ def _child(port: int, root: AccessKey, directory: Path, webhook_host: str) -> Ch
         "DOCKER_HOST": f"unix://{temporary}/no-docker",  # never touch the developer's
         **root.environment,
         "WEBHOOK_HOST": webhook_host,
-        # Comes back in the health answer: on a port that was free, somebody else may have started.
+        # Comes back in the health answer, so that we know that it is our emulator on this port.
         "MINISTACK_EDITION": _name(root),
         "FUNCTIONS_PYTHON": str(paths.executable(paths.FUNCTIONS_ENVIRONMENT, "python")),
     }
@@ -98,7 +98,7 @@ def _child(port: int, root: AccessKey, directory: Path, webhook_host: str) -> Ch
         ["local.emulator_process"],
         clean_environment(temporary) | settings,
         directory / "emulator.log",
-        patience_seconds=0,  # it holds nothing that is worth a goodbye
+        patience_seconds=0,  # it has no state that must be saved
     )
 
 
@@ -119,7 +119,7 @@ def _became_healthy(child: ChildProcess, port: int, root: AccessKey) -> bool:
 
 
 def _health(port: int, root: AccessKey) -> dict[str, object]:
-    # Not signed: the emulator checks no signature of root's.
+    # Not signed: the emulator does not check root's signatures.
     credentials = {"Authorization": f"AWS4-HMAC-SHA256 Credential={root.id}/"}
     try:
         url = f"http://127.0.0.1:{port}/_ministack/health"

@@ -1,10 +1,11 @@
-"""In front of the emulator: who names its own address, with a key of this run.
+"""In front of the emulator: lets in only requests to its own address, with a key of this run.
 
-The emulator itself takes requests without a key, with the key `test` and with any twelve digits for
-its root account's, and checks no signature of root's. So its root key is a random one of each run,
-and nothing reaches it without that, or without a key that it gave to a role or a user itself, whose
-signature it does check. The API of the service stands open, as it does on AWS: it knows its own
-callers. But whoever names an access key there too must name one of these.
+The emulator itself accepts requests without a key, with the key `test`, and with any twelve digits
+as the root account's key, and does not check root's signatures. So each run has a random root key,
+and the gate lets a request in only with that key, or with a key that the emulator itself gave to a
+role or a user; the emulator does check those keys' signatures. The service's API is open, as on
+AWS, since it checks its callers itself. But a request to the API that has an access key must have
+one of these too.
 
 Runs in the emulator's environment: only the standard library and MiniStack itself.
 """
@@ -28,12 +29,12 @@ _API: Final = re.compile(r"/restapis/[^/]+/[^/]+/_user_request_(/.*)?", re.DOTAL
 _WEBHOOK: Final = re.compile(r"/restapis/[^/]+/[^/]+/_user_request_/v1/webhooks/[a-z]+")
 _NO_KEY: Final = Refusal(403, "This is no access key of this run: .local/stack.json has one.")
 _TWICE: Final = Refusal(403, "One Authorization header is enough.")
-_CODE: Final = "InvalidClientTokenId"  # what AWS says to a key that it does not know
+_CODE: Final = "InvalidClientTokenId"  # AWS's error code for an unknown key
 _XML: Final = "<ErrorResponse><Error><Code>{}</Code><Message>{}</Message></Error></ErrorResponse>"
 
 
 class EmulatorGate:
-    """An ASGI application in front of another."""
+    """An ASGI application that passes permitted requests on to another one."""
 
     def __init__(
         self,
@@ -48,10 +49,10 @@ class EmulatorGate:
 
         Args:
             behind: the emulator.
-            port: that it listens on.
+            port: the port that it listens on.
             root_key: this run's access key id.
-            issued: whether the emulator gave this key to a role or a user.
-            webhook_host: what `Host` may say to the webhooks' address besides; empty for nothing.
+            issued: says whether the emulator gave a key to a role or a user.
+            webhook_host: one more value of `Host` for the webhooks' address; empty for none.
         """
         self._behind = behind
         self._port = port
@@ -61,7 +62,7 @@ class EmulatorGate:
         self._key_in = import_module("ministack.core.router").extract_access_key_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what is let in."""
+        """Pass on requests that are let in; answer the others."""
         if scope["type"] == "lifespan":
             await self._behind(scope, receive, send)
         elif scope["type"] != "http":
@@ -80,7 +81,7 @@ class EmulatorGate:
             return refused
         credentials = [value for name, value in headers if name.lower() == "authorization"]
         if len(credentials) > 1:
-            return _TWICE  # the emulator would not read the same one everywhere
+            return _TWICE  # parts of the emulator would read different ones
         query = parse_qs(_text(scope.get("query_string", b"")), keep_blank_values=True)
         key = self._key_in({"authorization": "".join(credentials)}, query)
         if not key and _API.fullmatch(path):
@@ -96,7 +97,7 @@ def _text(value: bytes) -> str:
 
 
 async def _answer(scope: Scope, send: Send, refused: Refusal) -> None:
-    """Say it as AWS would, in whichever protocol the service that is meant has."""
+    """Answer a refusal as AWS would, in JSON or XML, whichever the requested service speaks."""
     in_json = any(name.lower() == b"x-amz-target" for name, _value in scope["headers"])
     if in_json:
         body = json.dumps({"__type": _CODE, "message": refused.sentence}).encode()

@@ -1,4 +1,4 @@
-"""The access keys that the emulator gives away: to sessions of roles, functions' ones among them.
+"""The access keys that the emulator itself makes for users and roles' sessions, also functions'.
 
 Runs in the emulator's environment: only the standard library and MiniStack itself.
 """
@@ -21,9 +21,9 @@ def was_issued(key: str) -> bool:
 
 
 def give_functions_keys_that_nobody_can_guess() -> None:
-    """Let a function's keys depend on a secret of this process.
+    """Make a function's keys depend on a secret of this process.
 
-    MiniStack makes them of the function's and the role's names, which anybody can know.
+    MiniStack makes them from the names of the function and the role, which anybody can know.
     """
     runtime: Any = import_module("ministack.core.lambda_runtime")
     functions: Any = import_module("ministack.services.lambda_svc")

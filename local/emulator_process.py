@@ -1,8 +1,9 @@
-"""The emulator's own process: MiniStack behind a gate, with twelve things put right.
+"""The emulator's own process: MiniStack behind a gate, corrected where it differs from AWS.
 
-So the template needs no local variant. Runs in the emulator's environment, where nothing of ours is
-installed: only the standard library, MiniStack itself and what of `local` needs no more than these.
-MiniStack is pinned by hash; if a later one has other names, this fails at start.
+With these corrections the template needs no local variant. This runs in the emulator's environment,
+where nothing of ours is installed: it uses only the standard library, MiniStack itself and modules
+of `local` that need no more than these. MiniStack is pinned by hash; if a later version has other
+names, this fails at start.
 """
 
 import base64
@@ -25,7 +26,7 @@ from typing import Any
 from local.emulator_gate import EmulatorGate
 from local.emulator_keys import give_functions_keys_that_nobody_can_guess, was_issued
 
-STREAM_PAUSE_SECONDS = 0.1  # AWS looks four times a second
+STREAM_PAUSE_SECONDS = 0.1  # AWS polls four times a second
 NAME_SEVERAL = ("ssm:GetParameters", "ssm:GetParametersByPath")
 
 _asked_for: ContextVar[tuple[str, ...]] = ContextVar("asked_for", default=())
@@ -35,7 +36,8 @@ _put_by: ContextVar[str | None] = ContextVar("put_by", default=None)
 def ask_about_each_parameter() -> None:
     """Authorize reading several parameters one by one, as AWS does.
 
-    MiniStack asks about `*`, which would force every role to hold every secret and prove nothing.
+    MiniStack checks the right to `*`: every role would need the right to read every secret, and a
+    test of narrow rights would prove nothing.
     """
     actions: Any = import_module("ministack.core.iam_actions")
     evaluator: Any = import_module("ministack.core.iam_evaluator")
@@ -61,7 +63,7 @@ def ask_about_each_parameter() -> None:
 
 
 def parameter_arns(body: bytes, region: str, account_id: str) -> tuple[str, ...]:
-    """List what a request for several parameters asks for, as a policy names it."""
+    """The ARNs, as in a policy, of the parameters that a request asks for."""
     try:
         request = json.loads(body)
     except ValueError:
@@ -74,9 +76,9 @@ def parameter_arns(body: bytes, region: str, account_id: str) -> tuple[str, ...]
 
 
 def name_streams_as_policies_do() -> None:
-    """Authorize reading the ledger's stream, and writing to a log's, by the name that AWS asks for.
+    """Authorize reading the ledger's stream, and writing to a log stream, by AWS's own ARNs.
 
-    MiniStack asks about `*` and about the log group as a whole: no narrow role could do either.
+    MiniStack checks the right to `*`, or to the whole log group, so a narrow role could do neither.
     """
     actions: Any = import_module("ministack.core.iam_actions")
     tables: Any = import_module("ministack.services.dynamodb_streams")
@@ -97,7 +99,7 @@ def name_streams_as_policies_do() -> None:
 
 
 def named_stream(body: bytes) -> tuple[str | None, str]:
-    """Find which stream a request of DynamoDB Streams means, or else which table's."""
+    """The ARN of the stream that a request of DynamoDB Streams names, or else the table's name."""
     try:
         request = json.loads(body)
         if iterator := request.get("ShardIterator"):
@@ -119,7 +121,7 @@ def count_loopback_as_secure() -> None:
 
 
 def know_the_source_of_events() -> None:
-    """Let a policy ask who puts events; MiniStack knows no `events:source`, so none would match."""
+    """Support the condition key `events:source`, which MiniStack lacks: no policy would match."""
     actions: Any = import_module("ministack.core.iam_actions")
     evaluator: Any = import_module("ministack.core.iam_evaluator")
     extract, resolve = actions.extract_resource_arn, evaluator._resolve_condition_key
@@ -137,7 +139,7 @@ def know_the_source_of_events() -> None:
 
 
 def source_of_events(body: bytes) -> str | None:
-    """Whose the events are that a request puts; of several it is nobody that a policy names."""
+    """The source of the events that a request puts; several become a text that no policy names."""
     try:
         entries = json.loads(body).get("Entries") or []
         sources = {str(entry["Source"]) for entry in entries}
@@ -147,7 +149,7 @@ def source_of_events(body: bytes) -> str | None:
 
 
 def expand_sam_with_the_values_given() -> None:
-    """Show SAM the values of the parameters; MiniStack shows it their defaults only."""
+    """Give SAM's transform the values of the parameters; MiniStack gives it only the defaults."""
     engine: Any = import_module("ministack.services.cloudformation.engine")
     apply = engine._apply_transforms
 
@@ -164,7 +166,7 @@ def expand_sam_with_the_values_given() -> None:
 
 
 def read_concurrency_as_a_number() -> None:
-    """Let MaximumConcurrency come from a parameter: those are text, and AWS reads the number."""
+    """Accept MaximumConcurrency from a parameter: that is text, which AWS reads as a number."""
     functions: Any = import_module("ministack.services.lambda_svc")
     allowed = functions._sqs_esm_concurrency
 
@@ -177,10 +179,10 @@ def read_concurrency_as_a_number() -> None:
 
 
 def show_again_what_failed_of_a_stream() -> None:
-    """Go on with the first record that the function reports as failed, as AWS does.
+    """Retry a stream's batch from the first record that the function reports as failed, as on AWS.
 
-    MiniStack looks for ReportBatchItemFailures in a queue's batch only: what failed of a stream
-    would never be shown again, and a test of what is lost would prove nothing.
+    MiniStack supports ReportBatchItemFailures only for queues: failed records of a stream would
+    never be delivered again, and a test about lost records would prove nothing.
     """
     functions: Any = import_module("ministack.services.lambda_svc")
     tables: Any = import_module("ministack.services.dynamodb")
@@ -205,7 +207,7 @@ def show_again_what_failed_of_a_stream() -> None:
 
 
 def first_failed_of_a_stream(event: Any, result: Mapping[str, Any]) -> Any:
-    """Find the record of a stream from which on the batch has failed by the function's own word."""
+    """The first record of a stream's batch that the function reports as failed, if any."""
     records = event.get("Records") if isinstance(event, Mapping) else None
     if result.get("error") or not records or records[0].get("eventSource") != "aws:dynamodb":
         return None
@@ -223,8 +225,8 @@ def first_failed_of_a_stream(event: Any, result: Mapping[str, Any]) -> Any:
 def read_streams_beside_queues() -> None:
     """Give streams a thread of their own.
 
-    MiniStack waits for their function on the one thread that looks at all queues, so a slow one
-    would hold up every report.
+    MiniStack waits for a stream's function in the thread that polls all queues, so a slow function
+    would delay every report.
     """
     functions: Any = import_module("ministack.services.lambda_svc")
     poll = functions._poll_dynamodb_streams
@@ -240,16 +242,16 @@ def read_streams_beside_queues() -> None:
 
 
 def look_at_schedules_every_second() -> None:
-    """Fire schedules when they are due; MiniStack looks every ten seconds, and is as late."""
+    """Fire schedules when they are due; MiniStack checks every ten seconds, so it is late."""
     schedules: Any = import_module("ministack.services.scheduler")
     schedules._SCHEDULE_TICK_INTERVAL = min(1, schedules._SCHEDULE_TICK_INTERVAL)
 
 
 def keep_alarms_on_sums_by_their_first_metric() -> None:
-    """Take alarms on several metrics; MiniStack refuses their whole stack.
+    """Accept alarms on several metrics; MiniStack refuses the whole stack.
 
-    It evaluates no alarm on what functions log or what AWS counts by itself, so that it does not
-    matter which one it keeps. What such alarms say is tested on the expanded template.
+    It evaluates no alarm on metrics from functions' logs or from AWS itself, so it does not matter
+    which metric it keeps. Such alarms are tested on the expanded template.
     """
     provisioners: Any = import_module("ministack.services.cloudformation.provisioners")
     record_of = provisioners._cw_metric_alarm_record
@@ -273,7 +275,7 @@ def by_first_metric(alarm: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def share_what_workers_unpack() -> None:
-    """Unpack each archive once and link to it: like `/opt` on AWS, nobody writes there.
+    """Unpack each archive once and link to it: as in `/opt` on AWS, nothing is written there.
 
     MiniStack unpacks every layer for every worker; fifty requests at once would write gigabytes.
     """
@@ -295,7 +297,7 @@ def share_what_workers_unpack() -> None:
             return
 
         def namelist(self) -> list[str]:
-            """List the names to check for ones that lead elsewhere: extracting refuses those."""
+            """No names to check for paths that lead elsewhere: unpacking refuses those itself."""
             return []
 
         def extractall(self, path: str) -> None:
@@ -311,7 +313,7 @@ def share_what_workers_unpack() -> None:
 
 
 def start_no_more_workers_at_once_than_there_are_processors() -> None:
-    """Let a burst of cold starts queue up: starting fifty together starves the ones that work."""
+    """Queue a burst of cold starts: fifty at once would leave no processor time for the others."""
     worker: Any = import_module("ministack.core.lambda_runtime").Worker
     spawn = worker._spawn
     starting = threading.BoundedSemaphore(os.cpu_count() or 1)
@@ -324,7 +326,7 @@ def start_no_more_workers_at_once_than_there_are_processors() -> None:
 
 
 def stand_a_gate_in_front() -> None:
-    """Let in only who names this address and a key of this run; the environment has both."""
+    """Put the gate in front; its settings come from the environment."""
     server: Any = import_module("ministack.app")
     server.app = EmulatorGate(
         server.app,

@@ -1,4 +1,4 @@
-"""Talk on the service's event bus: ask for refunds, hear what is told, read what was set aside."""
+"""Uses the service's event bus: asks for refunds, receives published events, reads dead letters."""
 
 import json
 import uuid
@@ -28,12 +28,12 @@ class Heard:
 
     @property
     def id(self) -> str:
-        """By which a subscriber knows that it has had this one."""
+        """The id by which a subscriber recognises a duplicate."""
         return str(self.detail["event_id"])
 
 
 class EventProducer:
-    """Whoever asks for refunds by events."""
+    """A producer that asks for refunds by events."""
 
     def __init__(self, clients: CloudClients, bus: str) -> None:
         self._events: EventBridgeClient = clients.client("events")
@@ -59,7 +59,7 @@ class EventProducer:
 
 
 class EventListener:
-    """A subscriber: everything that came so far, duplicates and all."""
+    """A subscriber: it keeps all events that it received, duplicates too."""
 
     def __init__(self, clients: CloudClients, queue_url: str) -> None:
         self._sqs: SQSClient = clients.client("sqs")
@@ -67,7 +67,7 @@ class EventListener:
         self._heard: list[Heard] = []
 
     def heard(self) -> list[Heard]:
-        """Everything that came so far, in the order in which it came."""
+        """All events received so far, in the order of arrival."""
         while True:
             answer = self._sqs.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10)
             messages = answer.get("Messages", [])
@@ -81,12 +81,12 @@ class EventListener:
                 )
 
     def of(self, refund_id: str) -> list[Heard]:
-        """What came of one refund."""
+        """The events of one refund."""
         return [event for event in self.heard() if event.detail.get("id") == refund_id]
 
 
 class DeadLetters:
-    """Where the service puts the events that it cannot accept."""
+    """The queue where the service puts events that it cannot accept."""
 
     def __init__(self, clients: CloudClients, queue_url: str) -> None:
         self._sqs: SQSClient = clients.client("sqs")
@@ -109,13 +109,13 @@ class DeadLetters:
 
 
 def reasons(letter: dict[str, Any]) -> dict[str, str]:
-    """What stands beside a dead letter."""
+    """The message attributes of a dead letter, which say why it is there."""
     return {name: value["StringValue"] for name, value in letter["MessageAttributes"].items()}
 
 
 @contextmanager
 def listening(clients: CloudClients, bus: str, *, source: str = TOLD_BY) -> Iterator[EventListener]:
-    """Subscribe a queue of its own to what is told on the bus, until the end.
+    """Subscribe a new queue to the events that the service publishes, while the body runs.
 
     On AWS the queue would also need a policy that lets the rule in; docs/events.md shows it.
     """

@@ -1,8 +1,8 @@
 """Write the JSON Schemas of the events that the service takes and publishes.
 
 Run as `PYTHONPATH=layers/product python -m local.event_schemas` after a change of the request or of
-`docs/openapi.yaml`, from which the refund object is taken. A test holds that the files are those
-that this writes.
+`docs/openapi.yaml`, which defines the refund object. A test checks that the stored files are equal
+to what this writes.
 """
 
 import json
@@ -35,7 +35,7 @@ def schemas() -> dict[str, Schema]:
 
 
 def requested() -> Schema:
-    """The `detail` of a `Refund Requested` event, as the model that checks it."""
+    """The `detail` of a `Refund Requested` event, from the model that validates it."""
     schema = _without_nulls(RefundRequestedDetail.model_json_schema())
     schema["description"] = (
         "The body of POST /v1/refunds and the refund's key, under one of three names; of several"
@@ -47,12 +47,12 @@ def requested() -> Schema:
 def published() -> Schema:
     """The `detail` of the seven events that tell of a refund.
 
-    Members may be added one day, so what else there is, is allowed.
+    Members may be added later, so unknown members are allowed.
     """
     components = read_document()["components"]["schemas"]
     refund = _with_local_references(components["Refund"])
     refund.pop("additionalProperties")
-    # Whoever may read refunds is shown it; subscribers are not.
+    # Callers who may read refunds see the key; subscribers do not.
     refund["properties"].pop("idempotency_key")
     used = _used(components, components["Refund"])
     return {
@@ -112,7 +112,7 @@ def refused() -> Schema:
 
 
 def _without_nulls(node: Any) -> Any:
-    """Leave a member out, but do not give it as null: what the model says in code."""
+    """Remove null from the schema: a member may be left out, but the model allows no null."""
     if isinstance(node, list):
         return [_without_nulls(one) for one in node]
     if not isinstance(node, dict):
@@ -136,7 +136,7 @@ def _with_local_references(node: Any) -> Any:
 
 
 def _used(components: Mapping[str, Any], node: Any) -> set[str]:
-    """The names of all components that the node leads to."""
+    """The names of all components that the node refers to, also indirectly."""
     if isinstance(node, list):
         return set().union(*(_used(components, one) for one in node))
     if isinstance(node, dict):
@@ -148,7 +148,7 @@ def _used(components: Mapping[str, Any], node: Any) -> set[str]:
 
 
 def text_of(schema: Schema) -> str:
-    """A schema as it stands in its file."""
+    """A schema as the text of its file."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 

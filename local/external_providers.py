@@ -1,4 +1,5 @@
-"""Providers' sandboxes as the other end of a local stack: named by the environment, never live."""
+"""Providers' sandboxes for a local stack, instead of simulators: set by the environment, never
+live."""
 
 import os
 import re
@@ -17,21 +18,21 @@ LIVE_KEY = re.compile(r"[a-z]+_live_")
 
 
 class IncompleteProvidersError(ValueError):
-    """Some of the variables that belong together are set and others are not."""
+    """Some variables of a set that belongs together are missing."""
 
 
 class LiveProvidersError(ValueError):
-    """Real money would be moved by a stack of a developer's machine."""
+    """A stack on a developer's machine would move real money."""
 
 
 def external_providers(environment: Mapping[str, str] | None = None) -> Providers | None:
     """Read the endpoints from the environment; None if it names none.
 
-    Keys that it does not hold are asked for at a terminal, unseen.
+    Keys that it lacks are asked for at a terminal and not displayed.
 
     Raises:
-        IncompleteProvidersError: a part of it is missing, and nobody is there to be asked.
-        LiveProvidersError: an address or a key is one of real money.
+        IncompleteProvidersError: a variable is missing, and there is no terminal to ask at.
+        LiveProvidersError: an address or a key is for real money.
     """
     given = dict(os.environ if environment is None else environment)
     others_named = [one for one in OTHERS.values() if given.get(_variable(one.url_parameter))]
@@ -57,7 +58,7 @@ def external_providers(environment: Mapping[str, str] | None = None) -> Provider
 
 
 def told_on_makes_line(environment: Mapping[str, str]) -> list[str]:
-    """Which keys stand on make's command line, where `ps` and the shell's history have them."""
+    """The keys on make's command line, where `ps` and the shell's history show them."""
     words = environment.get("MAKEFLAGS", "").split()
     named = {word.partition("=")[0] for word in words if "=" in word}
     return sorted(named.intersection([*KEYS, *map(_key_variable, OTHERS.values())]))
@@ -81,7 +82,7 @@ def _refuse_live(given: Mapping[str, str]) -> None:
 
 
 def _others_in(given: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """The processors beside HitPay that the environment names: parameters, and keys."""
+    """The parameters, and the keys, of processors other than HitPay that the environment sets."""
     parameters: dict[str, str] = {}
     keys: dict[str, str] = {}
     declared = read_template(paths.TEMPLATE)["Parameters"]
@@ -103,6 +104,6 @@ def _key_variable(processor: SimulatedProcessor) -> str:
 
 
 def _variable(parameter: str) -> str:
-    """A parameter's variable: `CcgAmountUnit` is `CCG_AMOUNT_UNIT`, `HitPayUrl` `HITPAY_URL`."""
+    """The name of a parameter's variable: `CCG_AMOUNT_UNIT` for `CcgAmountUnit`, and so on."""
     parameter = parameter.replace("HitPay", "Hitpay")
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", parameter).upper()

@@ -12,7 +12,7 @@ TIMEOUT = urllib3.Timeout(connect=5, read=60)
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. `body` is None if it was not JSON."""
+    """An answer of the service. `body` is None if it was not JSON."""
 
     status: int
     headers: Mapping[str, str]
@@ -22,7 +22,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request as it was sent, its path below the API's address, and what came back."""
+    """A request as it was sent, with its path below the API's address, and its answer."""
 
     method: str
     path: str
@@ -32,10 +32,10 @@ class Exchange:
 
 
 class RefundApiClient:
-    """A caller with one API key. Never retries by itself: that is the caller's decision.
+    """A caller with one API key. It never retries: whoever uses it decides that.
 
     Attributes:
-        observer: is shown every exchange of every caller, in the thread that asked.
+        observer: called with every exchange of every caller, in the thread that asked.
     """
 
     observer: ClassVar[Callable[[Exchange], object] | None] = None

@@ -1,7 +1,7 @@
-"""Put the OpenAPI document where the function finds it: as JSON, so that it needs no YAML there.
+"""Writes the OpenAPI document as JSON where the function reads it, so that it needs no YAML parser.
 
 Run as `python -m local.openapi` after a change of `docs/openapi.yaml`. The copy is kept in the
-repository, so that a build stays a copy of files; a test holds that the two are equal.
+repository, so that a build only copies files; a test checks that the two are equal.
 """
 
 import json
@@ -16,7 +16,7 @@ COPY = paths.ROOT / "layers" / "product" / "refund_bridge" / "contract" / "opena
 
 
 def read_document() -> dict[str, Any]:
-    """The document as it is written."""
+    """The document as it stands in `docs/openapi.yaml`."""
     document: dict[str, Any] = yaml.safe_load(SOURCE.read_text(encoding="utf-8"))
     return document
 

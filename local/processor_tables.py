@@ -1,7 +1,7 @@
-"""Write the tables of `docs/processors.md`: what each processor can do, and what sets it up.
+"""Write the tables of `docs/processors.md`: what each processor can do, and its settings.
 
 Run as `PYTHONPATH=layers/product python -m local.processor_tables` after a change of an adapter's
-capabilities or settings. A test holds that the page has what this writes.
+capabilities or settings. A test checks that the page has what this writes.
 """
 
 from collections.abc import Callable, Iterable
@@ -38,7 +38,7 @@ def tables() -> dict[str, str]:
 
 
 def capabilities() -> str:
-    """What each processor can do, and by what names it goes."""
+    """The table of what each processor can do, and of the names that it uses."""
     adapters = list(REGISTRY.values())
     rows = [
         [name, *(tell(adapter.capabilities) for adapter in adapters)]
@@ -50,7 +50,7 @@ def capabilities() -> str:
 
 
 def settings() -> str:
-    """The variables that set each processor up."""
+    """The table of the variables that set up each processor."""
     rows = [
         [
             _short(adapter),

@@ -1,4 +1,4 @@
-"""The other end of a local stack: what there is of it, and the simulators."""
+"""The processors and Stripe that a local stack calls: their addresses and keys, and simulators."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,12 +20,12 @@ START_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class SimulatedProcessor:
-    """What sets a processor up at its simulator.
+    """The settings of a processor for which there is a simulator.
 
     Attributes:
-        url_parameter: the template's parameter that takes its address.
-        live_host: where its money is real.
-        more: what the template has to be told besides.
+        url_parameter: the template's parameter for its address.
+        live_host: the processor's own host, where money is real.
+        more: further parameters of the template that it needs.
     """
 
     url_parameter: str
@@ -59,10 +59,10 @@ OTHERS = {name: one for name, one in PROCESSORS.items() if name != "hitpay"}
 
 @dataclass(frozen=True)
 class Providers:
-    """Where Stripe and the processors are. `control` is there if they are the simulators.
+    """The addresses and keys of Stripe and the processors; `control` is set if they are simulators.
 
     Attributes:
-        others: the template's parameters that set the processors beside HitPay up.
+        others: the template's parameters that set up processors other than HitPay.
         other_keys: their keys, by the names under which they are stored.
     """
 
@@ -77,14 +77,14 @@ class Providers:
 
     @property
     def urls(self) -> dict[str, str]:
-        """Where each processor is that is set up, by its name."""
+        """The address of each processor that is set up, by its name."""
         others = {name: self.others.get(one.url_parameter) for name, one in OTHERS.items()}
         return {"hitpay": self.hitpay_url} | {name: url for name, url in others.items() if url}
 
 
 @contextmanager
 def simulated_providers(directory: Path) -> Iterator[Providers]:
-    """Start all simulators as a process of their own, empty."""
+    """Start all simulators, without payments, in a process of their own."""
     announcement = directory / "simulators.json"
     python = paths.executable(paths.DEV_ENVIRONMENT, "python")
     program = ["local.simulators", "--announce", str(announcement)]

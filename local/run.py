@@ -1,21 +1,21 @@
 """`make run`: the whole system on this machine, and one refund all the way through it.
 
-The environment may say:
+Variables of the environment:
 
-- `ONCE=1`: stop after that refund; exit 0 only if Stripe's simulator shows exactly that one.
-- `SETTLE_SECONDS`, `HOLD_SECONDS`: the settle interval and the hold of refunds that HitPay does not
-  show, in whole seconds, instead of samconfig.toml's. Elsewhere than here they cannot be short.
+- `ONCE=1`: stop after that refund; exit 0 only if Stripe's simulator shows exactly that refund.
+- `SETTLE_SECONDS`, `HOLD_SECONDS`: the settle interval and the late-arrival window, in whole
+  seconds, instead of samconfig.toml's values. Other stages do not allow such short times.
 - `PROCESSOR=hitpay`, `hyperswitch`, `hedge` or `ccg`: whose demo payment is refunded.
-- `HITPAY_URL`, `STRIPE_URL`, `HITPAY_API_KEY`, `STRIPE_SECRET_KEY` (all four): talk to these
-  instead of the simulators. Beside them each other processor that is to be set up, as
-  `HEDGE_URL` and `HEDGE_API_KEY`, with its settings as docs/processors.md names them. Keys that are
-  left out are asked for, unseen; those of real money are refused. Then
-  `PAYMENT_RECORD` and, for less than all of it, `AMOUNT` name what to refund, and `PROCESSOR` the
-  one that is meant if the record names several; without them nothing is refunded.
-- `WEBHOOK_URL=http://127.0.0.1:…`: an address of this machine, or a public one, that is told of all
-  that happens, signed with a secret that is printed.
-- `LOCAL_HOSTS`: what `Host` may say to the webhook's address besides this machine's own: the name
-  of a tunnel that HitPay's webhooks come through. Nothing else is reached by that name.
+- `HITPAY_URL`, `STRIPE_URL`, `HITPAY_API_KEY`, `STRIPE_SECRET_KEY` (all four): use these instead of
+  the simulators. Set up other processors as well by, for example, `HEDGE_URL` and `HEDGE_API_KEY`,
+  with their settings as docs/processors.md names them. Keys that are left out are asked for and not
+  displayed; keys for real money are refused. Then `PAYMENT_RECORD` says what to refund, `AMOUNT`
+  how much if not all of it, and `PROCESSOR` at which processor, if the record names several;
+  without `PAYMENT_RECORD` nothing is refunded.
+- `WEBHOOK_URL=http://127.0.0.1:…`: an address of this machine, or a public one, that gets a webhook
+  for everything that happens, signed with a secret that is printed.
+- `LOCAL_HOSTS`: one more value of `Host` that requests to the webhook's address may have: the name
+  of a tunnel that HitPay's webhooks come through. Nothing else can be reached by that name.
 """
 
 import os
@@ -67,7 +67,7 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 class UnclearWishError(ValueError):
-    """The environment asks for something that cannot be meant."""
+    """A variable of the environment has a value that makes no sense."""
 
 
 SAID_IN_ONE_SENTENCE = (
@@ -85,7 +85,7 @@ class Wish:
     """What to refund; no amount means all of it.
 
     Attributes:
-        processor: asked for by name; without one the record says which it is.
+        processor: the processor's name; without it, the Payment Record says which it is.
     """
 
     payment_record: str
@@ -103,7 +103,7 @@ class Wish:
 
 def main() -> int:
     """Run it, and say how it went by the exit code."""
-    for number in (signal.SIGTERM, signal.SIGINT):  # the latter is ignored in the background
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background job ignores SIGINT
         signal.signal(number, _interrupt)
     once = os.environ.get("ONCE", "") not in ("", "0")
     try:
@@ -132,8 +132,8 @@ def main() -> int:
             if once:
                 return 0 if fine else 1
             if external is None:
-                # From here on what happens in HitPay's dashboard is told to the stack, as it is
-                # anywhere else; before, it would only mix with the refund's own trail.
+                # From here on HitPay's simulator sends its webhooks to the stack, as HitPay does.
+                # Earlier, they would only mix with what is shown of the first refund.
                 stack.control.set_hitpay(webhook_url=stack.webhook_url)
             _explain(stack)
             _serve(stack)
@@ -146,7 +146,7 @@ def main() -> int:
 
 
 def wished(environment: Mapping[str, str], *, simulated: bool) -> Wish | None:
-    """Read what to refund: by default a part of a demo payment, and of real ones nothing."""
+    """Read what to refund: by default a part of a demo payment; with real providers, nothing."""
     record, amount = environment.get("PAYMENT_RECORD", ""), environment.get("AMOUNT", "")
     processor = environment.get("PROCESSOR") or None
     if amount and not amount.isdecimal():
@@ -170,7 +170,7 @@ def wished_times(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def wished_webhook(environment: Mapping[str, str]) -> str:
-    """Read where events go besides; empty for nowhere."""
+    """Read the address that gets webhooks; empty for none."""
     url = environment.get("WEBHOOK_URL", "")
     if url:
         try:
@@ -181,7 +181,7 @@ def wished_webhook(environment: Mapping[str, str]) -> str:
 
 
 def webhook_host(environment: Mapping[str, str]) -> str:
-    """Read what `Host` may say to the webhook's address besides; empty for nothing."""
+    """Read one more value of `Host` for the webhook's address; empty for none."""
     host = environment.get("LOCAL_HOSTS", "").lower()
     if host and not HOST.fullmatch(host):
         raise UnclearWishError(f"LOCAL_HOSTS is one name, perhaps with a port, not {host!r}")
@@ -189,7 +189,7 @@ def webhook_host(environment: Mapping[str, str]) -> str:
 
 
 def _refund(stack: RunningStack, wish: Wish) -> bool:
-    """Refund, wait until Stripe knows, show everything; True if it went as it should."""
+    """Refund, wait until Stripe knows, and show everything; True if all is as it should be."""
     client = RefundApiClient(stack.api_url, stack.api_key)
     of = "all" if wish.amount is None else str(wish.amount)
     with _step(f"POST /v1/refunds: {of} of {wish.payment_record}"):
@@ -204,7 +204,7 @@ def _refund(stack: RunningStack, wish: Wish) -> bool:
     try:
         with _step("Waiting for the report to Stripe"):
             final = wait_for(
-                # With sync a refund that its processor finishes later is looked for at once.
+                # With sync, a refund that its processor finishes later is checked at once.
                 lambda: _reported(client.request("GET", f"/v1/refunds/{refund_id}?sync=true")),
                 "stripe_report.status reported",
                 at_most=REPORT_SECONDS,
@@ -218,7 +218,7 @@ def _refund(stack: RunningStack, wish: Wish) -> bool:
 
 
 def _tell(stack: RunningStack, url: str) -> None:
-    """Let events go there, and say how they are signed."""
+    """Send webhooks to the address, and print the secret that signs them."""
     address = stack.add_webhook(url)
     # A log would keep the secret.
     secret = address.secrets[-1].text if console.is_terminal else "<shown at a terminal only>"
@@ -251,7 +251,7 @@ def _explain(stack: RunningStack) -> None:
     record = CARD_JPY.record_id if stack.providers.control else "pr_..."
     console.rule("Ready")
     console.print("Refund something yourself:\n")
-    # Printed without rich's wrapping: it is there to be copied. A log would keep the key.
+    # Printed without rich's wrapping, so that people can copy it. A log would keep the key.
     key = stack.api_key if console.is_terminal else "<api_key of .local/stack.json>"
     print(f"""curl -sS '{stack.api_url}/v1/refunds' \\
   -H 'Authorization: Bearer {key}' \\
@@ -291,7 +291,7 @@ def _serve(stack: RunningStack) -> None:
 
 @contextmanager
 def _step(what: str) -> Iterator[None]:
-    """Show what is being done while it is done, and how long it took."""
+    """Show what is being done, and afterwards how long it took."""
     started = time.monotonic()
     with console.status(what):
         if not console.is_terminal:
@@ -301,7 +301,7 @@ def _step(what: str) -> Iterator[None]:
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:
-    """End it: everything started is stopped on the way out."""
+    """End the program; the context managers stop everything that was started."""
     raise KeyboardInterrupt
 
 

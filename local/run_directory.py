@@ -1,4 +1,4 @@
-"""A directory for one run: its files go when it ends, its logs stay until the next run ends."""
+"""A directory for one run: it is removed at the end; its logs stay until the next run ends."""
 
 import fcntl
 import shutil
@@ -15,7 +15,7 @@ JUST_MADE_SECONDS = 60
 
 @contextmanager
 def run_directory() -> Iterator[Path]:
-    """Give this run a directory of its own, and clear away those of runs that were killed."""
+    """Make a directory for this run, and remove the directories of runs that were killed."""
     paths.RUNS.mkdir(parents=True, exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix="run-", dir=paths.RUNS))
     with (directory / "alive").open("w") as alive:
@@ -35,11 +35,11 @@ def _keep_logs(directory: Path) -> None:
 
 
 def _sweep() -> None:
-    """Remove directories whose lock nobody holds: the kernel drops it with the process."""
+    """Remove directories that nobody locks: the kernel drops a lock when its process ends."""
     for marker in paths.RUNS.glob("run-*/alive"):
         try:
             if time.time() - marker.stat().st_mtime < JUST_MADE_SECONDS:
-                continue  # its owner may be between making and locking it
+                continue  # its owner may have made it and not locked it yet
             with marker.open("r+") as alive:
                 fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(marker.parent, ignore_errors=True)

@@ -1,6 +1,6 @@
 """The whole system on this machine: providers, embedded cloud, build and deployment together.
 
-`make run` and the integration tests both stand on `running_stack`.
+`make run` and the integration tests both use `running_stack`.
 """
 
 import json
@@ -36,7 +36,7 @@ Step = Callable[[str], AbstractContextManager[object]]
 
 @dataclass(frozen=True)
 class RunningStack:
-    """A deployed system, its way in and its insides."""
+    """A deployed system: its API, and access to its parts."""
 
     stage: Stage
     emulator: Emulator
@@ -49,40 +49,40 @@ class RunningStack:
 
     @property
     def control(self) -> SimulatorControl:
-        """The simulators' control; an error if real providers are at the other end."""
+        """The simulators' control; an error if the stack uses real providers."""
         if self.providers.control is None:
             raise RuntimeError("this stack talks to external providers")
         return self.providers.control
 
     def client(self, service: str) -> Any:
-        """Make a boto3 client with all rights, for looking inside."""
+        """Make a boto3 client with all rights, to inspect the stack."""
         return self.clients.client(service)
 
     @property
     def webhook_url(self) -> str:
-        """Where HitPay's webhooks go."""
+        """The address of HitPay's webhooks."""
         return f"{self.api_url}/v1/webhooks/hitpay"
 
     def add_webhook(self, url: str, types: tuple[str, ...] = ()) -> WebhookAddress:
-        """Let events go to an address of this machine from now on."""
+        """Send webhooks to an address of this machine from now on."""
         address = new_address(url, types=types, api_version=DEFAULT_API_VERSION)
         WebhookAddressStore(self.client("ssm"), self.stage.secrets_prefix).put(address)
         self.webhook_states.set_status(address.id, Status.ENABLED, now_ms=SystemClock().now_ms())
         return address
 
     def remove_webhook(self, address_id: str) -> None:
-        """Let no more events go there."""
+        """Send no more webhooks to an address."""
         now_ms = SystemClock().now_ms()
         self.webhook_states.set_status(address_id, Status.REMOVED, now_ms=now_ms)
         WebhookAddressStore(self.client("ssm"), self.stage.secrets_prefix).remove(address_id)
 
     @property
     def webhook_states(self) -> DynamoDbWebhookAddresses:
-        """How the addresses do."""
+        """The states of the webhook addresses."""
         return DynamoDbWebhookAddresses(self.client("dynamodb"), self.outputs["LedgerTable"])
 
     def new_api_key(self, name: str, scopes: tuple[str, ...] = SCOPES) -> str:
-        """Make one more key of a caller and return its text."""
+        """Make one more key for a caller and return its text."""
         key = new_api_key(name, scopes)
         ApiKeyStore(self.client("ssm"), self.stage.secrets_prefix).add(key)
         return key.text
@@ -101,14 +101,14 @@ def running_stack(
     announce: Path | None = None,
     webhook_host: str = "",
 ) -> Iterator[RunningStack]:
-    """Bring everything up, and take everything down at the end.
+    """Start everything, and stop everything at the end.
 
     Args:
         external: real endpoints; without them the simulators are started, empty.
         parameters: values of template parameters that differ from samconfig.toml's local stage.
-        step: is wrapped around each long piece of work.
-        announce: where to leave a file that says how to reach the stack.
-        webhook_host: what `Host` may say to the webhooks' address besides.
+        step: a context manager around each long piece of work.
+        announce: the path of a file to write that says how to reach the stack.
+        webhook_host: one more value of `Host` for the webhooks' address.
     """
     stage, target = load_stage("local"), this_machine()
     with ExitStack() as stack:
@@ -161,10 +161,10 @@ def _put_secrets(
 
 @contextmanager
 def announced(running: RunningStack, file: Path) -> Iterator[None]:
-    """Say in a file how to reach the stack, and in one of its own beside it, under `stacks/`.
+    """Write how to reach the stack into `file`, and into a file of its own beside it in `stacks/`.
 
-    Of several stacks side by side the newest living one is told of in `file`; when that ends, the
-    one that was told of before is again.
+    If several stacks run, `file` is about the newest one; when that ends, it is about the one
+    before again.
     """
     own = file.parent / "stacks" / f"{os.getpid()}-{running.emulator.port}.json"
     facts = {
@@ -194,7 +194,7 @@ def announced(running: RunningStack, file: Path) -> Iterator[None]:
 
 
 def _tell_of_the_newest(file: Path, stacks: Path) -> None:
-    """Tell of the stack that was told of last and still lives; of none if there is none."""
+    """Write the file of the newest stack that still runs to `file`; without one, remove `file`."""
     others = sorted(stacks.glob("*.json"), key=lambda one: one.stat().st_mtime_ns, reverse=True)
     for other in others:
         if _lives(other):
@@ -205,19 +205,19 @@ def _tell_of_the_newest(file: Path, stacks: Path) -> None:
 
 
 def _lives(announcement: Path) -> bool:
-    """Whether the process that brought the stack up is still there."""
+    """Whether the process that started the stack still runs."""
     pid = json.loads(announcement.read_text())["pid"]
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True  # somebody else's
+        return True  # it runs as another user
     return True
 
 
 def _put(file: Path, text: str) -> None:
-    """Write it for its owner alone, whole at every moment."""
+    """Write the file in one step, readable for its owner alone."""
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     draft.touch(mode=0o600)
     draft.write_text(text)

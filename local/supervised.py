@@ -1,12 +1,12 @@
 """Run a program so that it cannot outlive the process that started it.
 
-`python -P local/supervised.py MODULE_OR_FILE.py [ARGUMENT ...]`: standard input is a pipe whose
-other end the parent holds and never writes to. When the parent dies, however it dies, the pipe
-ends, and the whole process group goes with it. Works without anything of Linux's own, and in any
-environment: only the standard library is used here.
+`python -P local/supervised.py MODULE_OR_FILE.py [ARGUMENT ...]`: standard input is a pipe; the
+parent has its other end and never writes to it. When the parent ends, in whatever way, the pipe
+ends too, and this kills the whole process group. It needs nothing specific to Linux, and works in
+any environment: only the standard library is used here.
 
-FUNCTIONS_PYTHON, if set, is presented to the program as its own interpreter: the emulator starts
-the functions with it, which keeps them from importing the emulator's packages.
+FUNCTIONS_PYTHON, if set, is given to the program as `sys.executable`: the emulator starts the
+functions with it, so that they cannot import the emulator's packages.
 """
 
 import os

@@ -1,7 +1,7 @@
 """`make tour`: every way into the service and every way out of it, once, on this machine.
 
-Each stop does one thing as somebody outside would, and waits for what must come of it. The exit
-code is 0 only if all of it came. What is printed is what was seen, not what was hoped for.
+Each stop does one thing as somebody outside would, and waits for the expected result. The exit code
+is 0 only if every result came. Only observed results are printed.
 """
 
 import signal
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 SOON = 60.0
-# Everything that is told of refunds on the bus; a tour has to hear each of them.
+# All events that the service publishes; a tour must receive each of them.
 EVENTS = frozenset(
     {
         "Refund Succeeded",
@@ -52,7 +52,7 @@ PARAMETERS = {"SettleSeconds": "1", "LeaseSeconds": "25", "SecretsCacheSeconds":
 
 
 class TourError(Exception):
-    """Something did not come as it must."""
+    """A stop did not have the expected result."""
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Tour:
     """A walk through a running stack with simulated providers.
 
     Attributes:
-        seen: what each stop did and what came of it, in order.
+        seen: what each stop did, and its result, in order.
     """
 
     stack: RunningStack
@@ -78,8 +78,8 @@ class Tour:
         """Make every stop.
 
         Raises:
-            TourError: a stop did not end as it must.
-            NotInTimeError: what had to come did not.
+            TourError: a stop had another result than expected.
+            NotInTimeError: an expected result did not come in time.
         """
         self._until_known()
         for stop in self._stops():
@@ -118,12 +118,12 @@ class Tour:
     # --- HTTP ------------------------------------------------------------------------------------
 
     def document(self) -> None:
-        """Anybody may ask what the API is."""
+        """Anybody may read the API's document."""
         document = self._api.request("GET", "/v1/openapi.json").body
         self._note("GET /v1/openapi.json", f"OpenAPI {document['openapi']}")
 
     def by_record(self) -> None:
-        """The plain refund, read again with sync."""
+        """A simple refund, read again with sync."""
         payment = self._paid("record")
         refund = self._refunded(payment, payment_record=payment.record_id, amount=1000)
         self._reported(payment, [1000])
@@ -158,7 +158,7 @@ class Tour:
         self._note("POST that HitPay refuses", f"402 {answer.body['error']['code']}")
 
     def lists(self) -> None:
-        """What was refunded, page by page, and one payment."""
+        """The list of refunds, page by page, and one payment."""
         page = self._api.request("GET", "/v1/refunds?limit=5").body
         self._require(len(page["data"]) == 5 and page["has_more"], page)
         record = page["data"][0]["payment_record"] or f"pr_record_{self._run}"
@@ -225,7 +225,7 @@ class Tour:
         self._note("POST, finished later", "pending, then succeeded by HitPay's webhook, reported")
 
     def dashboard_by_webhook(self) -> None:
-        """A refund in HitPay's dashboard, known by the webhook."""
+        """A refund made in HitPay's dashboard, which we learn of by the webhook."""
         payment = self._paid("dashboard", has_intent=True)
         with self._webhooks():
             self.stack.control.dashboard_refund(payment.charge_id, "10.00")
@@ -233,7 +233,7 @@ class Tour:
         self._note("refund in HitPay's dashboard", "reported, told of by the webhook")
 
     def dashboard_by_sweep(self) -> None:
-        """The same without a webhook."""
+        """A refund made in HitPay's dashboard, which the sweep finds without a webhook."""
         payment = self._paid("swept", has_intent=True)
         self.stack.control.dashboard_refund(payment.charge_id, "10.00")
         self._require(not self.stack.control.reports(payment.record_id), "told by nobody yet")
@@ -242,7 +242,7 @@ class Tour:
         self._note("the same without a webhook", "reported, found by the sweep")
 
     def dashboard_without_a_record(self) -> None:
-        """One whose PaymentIntent leads to no record is kept for a person."""
+        """A dashboard refund of a payment that no record can be found for is left to a person."""
         payment = self._paid("lost", has_intent=True, linked_by="nothing")
         with self._webhooks():
             self.stack.control.dashboard_refund(payment.charge_id, "10.00")
@@ -277,14 +277,14 @@ class Tour:
     # --- other processors ------------------------------------------------------------------------
 
     def at_every_processor(self) -> None:
-        """One call for all: where the money moves is said by the Payment Record."""
+        """The same call for all processors: the Payment Record says which one moves the money."""
         told = []
         for name in PROCESSORS:
             payment = self._paid(f"at_{name}", currency="usd", processor=name)
             answer = self._api.create_refund(
                 self._key(payment), payment_record=payment.record_id, amount=1000
             )
-            # Some finish later, and are asked until they have.
+            # Some processors finish later; settling asks them until they have finished.
             self._require(answer.status in (201, 202), answer.text)
             self._require(answer.body["processor"] == name, answer.text)
             self._reported(payment, [1000])
@@ -292,7 +292,7 @@ class Tour:
         self._note("POST, a payment of each processor", f"at Stripe: {', '.join(told)}")
 
     def payout_where_it_is_off(self) -> None:
-        """As every stage is unless it says otherwise: no key sends money to a card."""
+        """With `UnlinkedRefunds=off`, every stage's default, no key can send money to a card."""
         method, body = self._card("off")
         paying = RefundApiClient(self.stack.api_url, self.stack.payout_key)
         with self._payouts_off():
@@ -303,7 +303,7 @@ class Tour:
         self._note("POST to a card, UnlinkedRefunds=off", "403, nothing sent")
 
     def by_stripes_sdk(self) -> None:
-        """Two equal calls of Stripe's SDK: of a payment that HitPay took, and one of Stripe's."""
+        """The same call of Stripe's SDK for a payment that HitPay took and for one of Stripe's."""
         client = StripeClient(self._api_key, base_addresses={"api": self.stack.api_url})
         theirs = self._paid("sdk_hitpay", has_intent=True)
         own = self._paid("sdk_stripe", processor="stripe")
@@ -321,10 +321,10 @@ class Tour:
         self._note("Stripe's SDK, one call for each", "refunded at HitPay and reported; at Stripe")
 
     def without_a_payment(self) -> None:
-        """Money to a card that no payment is known of: nothing to report, and evented all the
-        same."""
+        """Money to a card without a known payment: there is nothing to report, but events are
+        published as for any refund."""
         method, body = self._card("on")
-        # Neither the route of refunds sends it, nor a key without the scope.
+        # Neither the route for refunds nor a key without the scope can send it.
         refused = self._api.create_refund(f"tour-unlinked-{self._run}", **body)
         self._require(refused.status == 400, refused.text)
         refused = self._api.create_payout(f"tour-unlinked-{self._run}", **body)
@@ -359,7 +359,7 @@ class Tour:
 
     @contextmanager
     def _payouts_off(self) -> Iterator[None]:
-        """Let callers meet the API as it is in a stage whose `UnlinkedRefunds` is `off`."""
+        """Run the API as in a stage whose `UnlinkedRefunds` is `off`, while the body works."""
         functions: LambdaClient = self.stack.client("lambda")
         name = f"{self.stack.stage.stack_name}-refund-api"
         live = functions.get_alias(FunctionName=name, Name="live")["FunctionVersion"]
@@ -381,7 +381,7 @@ class Tour:
     # --- what every stop needs -------------------------------------------------------------------
 
     def _until_known(self) -> None:
-        """Wait until the visitor's new key is known: workers remember the keys for a while."""
+        """Wait until the tour's new key is accepted: workers cache the keys for a while."""
         wait_for(
             lambda: self._api.request("GET", "/v1/refunds?limit=1").status == 200,
             "the new API key",
@@ -395,7 +395,7 @@ class Tour:
         return payment
 
     def own_backend_by_webhook(self) -> None:
-        """A merchant's own backend is told, and verifies it with Stripe's library."""
+        """A merchant's own backend gets webhooks, and verifies them with Stripe's library."""
         wanted = ["refund.created", "refund_bridge.refund.reported"]
         with WebhookReceiver() as receiver:
             address = self.stack.add_webhook(receiver.url)
@@ -429,7 +429,7 @@ class Tour:
         return refund
 
     def _reported(self, payment: DemoPayment, amounts: list[int]) -> None:
-        """Stripe was told of just these amounts, in any order; settling may have to run for it."""
+        """Wait until exactly these amounts were reported to Stripe, in any order; runs settling."""
 
         def told() -> bool:
             reports = self.stack.control.reports(payment.record_id)
@@ -443,7 +443,7 @@ class Tour:
         self._told_of(name, "processor_payment_id", payment.charge_id)
 
     def _told_of(self, name: str, member: str, value: str) -> None:
-        """The event of that name with that value; settling may have to run for it."""
+        """Wait for the event of that name with that value; runs settling."""
 
         def heard() -> bool:
             self._start("SettleRefunds", wait=False)
@@ -455,7 +455,7 @@ class Tour:
         wait_for(heard, f"{name} of {value}", at_most=SOON, every=1.0)
 
     def _start(self, function: str, *, wait: bool = True) -> None:
-        """Do what the function's schedule does."""
+        """Start the function, as its schedule does."""
         self.stack.clients.caller_of_functions().invoke(
             FunctionName=self.stack.outputs[f"{function}FunctionName"],
             Qualifier="live",
@@ -465,7 +465,7 @@ class Tour:
 
     @contextmanager
     def _webhooks(self) -> Iterator[None]:
-        """HitPay sends its webhooks to the stack."""
+        """HitPay sends its webhooks to the stack while the body works."""
         self.stack.control.set_hitpay(webhook_url=self.stack.webhook_url)
         try:
             yield
@@ -485,7 +485,7 @@ class Tour:
 
 @contextmanager
 def tour_of(stack: RunningStack) -> Iterator[Tour]:
-    """A tour of the stack, with a subscriber on its bus for as long as it lasts."""
+    """A tour of the stack, with a subscriber on its bus during the tour."""
     bus = stack.outputs["EventBusName"]
     with listening(stack.clients, bus) as listener:
         letters = DeadLetters(stack.clients, stack.outputs["RefundRequestDeadLetterQueueUrl"])
@@ -493,7 +493,7 @@ def tour_of(stack: RunningStack) -> Iterator[Tour]:
 
 
 def main() -> int:
-    """Walk through a stack of its own, and print what was seen."""
+    """Start a stack, make the tour, and print the results."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _interrupt)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)

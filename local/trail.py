@@ -1,4 +1,4 @@
-"""What happened to one refund, as tables: who was called, and what the ledger wrote down."""
+"""What happened to one refund, as tables: the calls to providers, and the ledger's history."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -63,12 +63,12 @@ def last_log_lines(stack: RunningStack, group: str, count: int = 10) -> str:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for column in columns:
-        table.add_column(column, overflow="fold")  # ids are there to be copied, not to be cut
+        table.add_column(column, overflow="fold")  # people copy ids, so none may be cut
     return table
 
 
 def _add(table: Table, *cells: str) -> None:
-    """A row of other people's words: nothing in them is markup, and nothing is obeyed."""
+    """Add a row of other people's text: no markup in it, and no control characters, take effect."""
     table.add_row(*(Text(one_line(text)) for text in cells))
 
 

@@ -1,4 +1,4 @@
-"""A merchant's own backend, as far as it takes our webhooks: an HTTP server of this machine."""
+"""A merchant's own backend that receives our webhooks: an HTTP server on this machine."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -17,10 +17,10 @@ BODY_MAX = 256 * 1024
 
 @dataclass(frozen=True)
 class Delivery:
-    """A request that came.
+    """A request that was received.
 
     Attributes:
-        answered: the status that it was answered with.
+        answered: the status that the receiver answered with.
     """
 
     headers: Mapping[str, str] = field(repr=False)
@@ -31,7 +31,7 @@ class Delivery:
         """The event in it, as Stripe's own library verifies and reads it.
 
         Raises:
-            stripe.SignatureVerificationError: it is not signed with that secret, or long ago.
+            stripe.SignatureVerificationError: it is not signed with that secret, or is too old.
         """
         signature = self.headers["Stripe-Signature"]
         event: stripe.Event = stripe.Webhook.construct_event(self.body, signature, secret)
@@ -43,9 +43,9 @@ Answer = Callable[[bytes, Mapping[str, str]], int]
 
 
 class WebhookReceiver:
-    """Takes what is posted to `url`, and remembers it; `answer` may be changed at any time.
+    """Keeps every request to `url`; `answer` decides the status, and may be changed at any time.
 
-    No page of another site is taken, as at every server of this machine.
+    Requests from pages of other sites are refused, as by all of our servers on this machine.
     """
 
     def __init__(self, answer: Answer = lambda _body, _headers: 200) -> None:
@@ -67,17 +67,17 @@ class WebhookReceiver:
 
     @property
     def url(self) -> str:
-        """Where to post to."""
+        """The address for webhooks."""
         return f"http://127.0.0.1:{self._server.server_address[1]}/hooks"
 
     @property
     def deliveries(self) -> list[Delivery]:
-        """Everything that came, in its order."""
+        """All requests received, in order."""
         with self._lock:
             return list(self._deliveries)
 
     def taken(self, secret: str) -> list[stripe.Event]:
-        """The events that were answered with 2xx, each verified when it is asked for."""
+        """The events that were answered with 2xx, after verifying each signature."""
         return [one.event(secret) for one in self.deliveries if 200 <= one.answered <= 299]
 
     def handle(self, request: BaseHTTPRequestHandler) -> None:
@@ -110,7 +110,7 @@ class WebhookReceiver:
 
 
 def down_a_third_of_the_time() -> Answer:
-    """Of each nine attempts takes six, and then answers 503, nothing, and 503."""
+    """Accepts six of nine attempts, and then answers 503, nothing, and 503."""
     attempts = count()
 
     def answer(_body: bytes, _headers: Mapping[str, str]) -> int:

@@ -1,7 +1,7 @@
-"""The processes in which the emulator runs the functions, and the end of one of them.
+"""Finds the processes in which the emulator runs the functions, and kills one of them.
 
-A killed worker is what AWS does to a function that it stops for its own reasons: nothing is written
-down, no `finally` runs, and whoever waited for the answer gets an error.
+Killing a worker has the effect of AWS stopping a function for its own reasons: nothing more is
+written, no `finally` runs, and the caller gets an error instead of an answer.
 """
 
 import os
@@ -23,7 +23,7 @@ def worker_pids(emulator: Emulator, function: str) -> list[int]:
 
 
 def pids_in(listing: str, group: int | None, function: str) -> list[int]:
-    """Find a function's workers in what `ps` has listed."""
+    """Find a function's workers in the output of `ps`."""
     rows = [row.split(None, 2) for row in listing.splitlines()]
     return [
         int(row[0])
@@ -33,7 +33,7 @@ def pids_in(listing: str, group: int | None, function: str) -> list[int]:
 
 
 def kill_worker(pid: int) -> bool:
-    """End a worker at whatever instruction it is; False if it had ended by itself."""
+    """Kill a worker at once, whatever it does; False if it had ended already."""
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -41,7 +41,7 @@ async def _serve(options: argparse.Namespace) -> None:
 
 
 def _announce(path: Path, facts: dict[str, str | int]) -> None:
-    """Write the file in one step: whoever sees it sees all of it."""
+    """Write the file in one step, so that nobody can read half of it."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(facts))
     draft.replace(path)

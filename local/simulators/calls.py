@@ -1,4 +1,4 @@
-"""One API call as a provider's desk sees it, and what the desk answers."""
+"""One API call as a provider's desk sees it (the part that decides), and the desk's answer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from local.simulators.json_text import JsonObject, encode
 
 @dataclass(frozen=True)
 class View:
-    """What a look-up may see: a lagging replica does not know the newest refunds."""
+    """What a read may see: a lagging replica does not have the newest refunds."""
 
     recorded_until: float | None = None
     object_hidden: bool = False
@@ -57,7 +57,7 @@ class Answer:
 
 
 class Refusal(Exception):  # noqa: N818 -- it is a provider's regular answer, not our error
-    """The provider says no; kept says whether Stripe stores it under the idempotency key."""
+    """The provider refuses; `kept`: whether Stripe stores that under the idempotency key."""
 
     def __init__(self, answer: Answer, *, kept: bool = True) -> None:
         super().__init__(f"{answer.status}: {answer.payload}")
@@ -66,21 +66,21 @@ class Refusal(Exception):  # noqa: N818 -- it is a provider's regular answer, no
 
 
 class Desk(Protocol):
-    """A provider's side of an exchange. Nothing here awaits: check and commit are one step."""
+    """Answers calls as a provider. Nothing here awaits, so check and commit are one step."""
 
     provider: str
 
     def admit(self, call: ApiCall) -> Answer | None:
-        """Answer at once (unknown key, replay, conflict), or take the call in with None."""
+        """An answer at once (unknown key, replay, conflict), or None: the call may be processed."""
 
     def process(self, call: ApiCall, view: View) -> Answer:
-        """Do what an admitted call asks, refusals included."""
+        """Do what an admitted call asks; a refusal is an answer too."""
 
     def remember(self, call: ApiCall, answer: Answer) -> None:
-        """Keep this answer as the call's, where the provider keeps answers at all."""
+        """Store this answer under the call's key, if the provider stores answers."""
 
     def failure(self, status: int) -> Answer:
         """Return the provider's own kind of answer with this error status."""
 
     def bend(self, payload: JsonObject, variant: str) -> JsonObject:
-        """Return a payload that disagrees: another amount, currency or payment, or no id."""
+        """Return a payload that is wrong: another amount, currency or payment, or no id."""

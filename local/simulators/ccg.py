@@ -19,15 +19,15 @@ _GATEWAY = {401: "UNAUTHORIZED", 403: "FORBIDDEN", 429: "TOO_MANY_REQUESTS"}
 
 @dataclass(frozen=True)
 class CcgSettings:
-    """How the gateway behaves where its documents are silent.
+    """How the gateway behaves where its documents say nothing.
 
-    amount_unit: what a number means: cents, or dollars.
-    created_amount: whether the answer to an instruction shows the amount; the sample of a linked
-        refund does not, that of an unlinked one does.
-    look_up: GET /v1/refunds?merchantTransactionId= is documented for payments only: it is answered
-        as for these ("by_key"), there is no such call ("absent"), or the question is "ignored" and
+    amount_unit: whether a number means cents or dollars.
+    created_amount: whether the answer to an instruction shows the amount; in the documents' samples
+        a linked refund does not, an unlinked one does.
+    look_up: GET /v1/refunds?merchantTransactionId= is documented for payments only. Here it works
+        as for payments ("by_key"), does not exist ("absent"), or the parameter is "ignored" and
         every refund is listed.
-    repeat_detail: what is said of a merchantTransactionId that was used before.
+    repeat_detail: the answer to a merchantTransactionId that was used before.
     refunds_max: how many refunds of a payment are made; 1 where only one is possible.
     """
 
@@ -147,7 +147,7 @@ class CcgSimulator(GatewaySimulator):
         body = self._wrapped(call, refund)
         data = body["data"]
         if isinstance(data, dict):
-            data["status"] = "INITIATED"  # whatever it comes to, it is not said at once
+            data["status"] = "INITIATED"  # the first answer never shows the final state
             if self._settings.created_amount == "absent" and payment_id is not None:
                 del data["amount"]
         return Answer(self._settings.created_status, body)
@@ -175,7 +175,7 @@ class CcgSimulator(GatewaySimulator):
 
     def _amount(self, parameters: JsonObject, payment: Payment | None) -> int:
         if parameters.get("amount") is None and payment is not None:
-            return payment.amount  # the whole payment, not what is left of it
+            return payment.amount  # the whole payment, not its refundable balance
         currency = payment.currency if payment is not None else self._settings.currency
         try:
             asked = fields.amount(parameters, "amount")

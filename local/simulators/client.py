@@ -25,7 +25,7 @@ class SimulatorControl:
     """Seeding, faults, settings, journal and books of all simulators.
 
     Attributes:
-        urls: where each listens, by the provider's name: "hitpay", "stripe", "hyperswitch" ...
+        urls: each simulator's address, by the provider's name: "hitpay", "stripe", "hyperswitch"...
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class SimulatorControl:
     def reset(self) -> None:
         """Return all simulators to the state of a fresh start, faults and journal included."""
         for provider in self.urls:
-            with suppress(HTTPError):  # the one that is asked is down, so this one is not
+            with suppress(HTTPError):  # this call reopens the port of one that is closed
                 self.set_listening(provider, True)
         for provider in self.urls:
             self._post(provider, "reset", {})
@@ -117,7 +117,7 @@ class SimulatorControl:
         return fields.whole(self._post("hitpay", "faults", rule), "id")
 
     def clear_faults(self) -> None:
-        """Remove all fault rules of all providers; what they hold already stays held."""
+        """Remove all fault rules of all providers; calls that already wait keep waiting."""
         self._call("hitpay", "DELETE", "faults")
 
     def faults(self) -> list[JsonObject]:
@@ -175,7 +175,7 @@ class SimulatorControl:
         return fields.text(self._post("hitpay", "dashboard-refunds", body), "id")
 
     def set_refund_status(self, refund_id: str, status: str) -> None:
-        """Let a HitPay refund become succeeded, failed or pending."""
+        """Set the state of a HitPay refund: succeeded, failed or pending."""
         self._post("hitpay", f"refunds/{refund_id}/status", {"status": status})
 
     def refund_at_processor(self, provider: str, payment_id: str, amount: int) -> str:
@@ -186,8 +186,8 @@ class SimulatorControl:
     def set_processor_refund(
         self, provider: str, refund_id: str, status: str, **error: str
     ) -> None:
-        """Let a refund of another processor come to a state of its own words, with an error_code
-        and an error_message where it has them."""
+        """Set the state of a refund at another processor, in the processor's own words, with an
+        error_code and an error_message if it has them."""
         self._post(provider, f"refunds/{refund_id}/status", {"status": status, **error})
 
     def forget_idempotency_keys(self) -> int:

@@ -76,7 +76,7 @@ def add_control_routes(app: web.Application, side: Side, plan: FaultPlan, journa
 
 
 def control(action: Action) -> Handler:
-    """Make a control action a handler: JSON in, JSON out, 400 with a sentence if it is wrong."""
+    """Make a handler of a control action: JSON in, JSON out, 400 with a sentence if it is wrong."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         raw = await request.read()

@@ -1,6 +1,6 @@
 """How many decimals each currency has, as Stripe counts them.
 
-Deliberately not the product's table: were the two one, a mistake in it would agree with itself.
+Deliberately not the product's table: with one table for both, no test could find a mistake in it.
 """
 
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Carries one call out on the socket: arrival, faults, processing, answer or the lack of one."""
+"""Carries out one HTTP call: arrival, faults, processing, and the answer or none."""
 
 import asyncio
 import socket
@@ -19,7 +19,7 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class Exchange:
-    """The doorway of one simulator. A reset ends everything that is still held or late."""
+    """Takes one simulator's calls. A reset ends calls that still wait, and drops late effects."""
 
     def __init__(self, desk: Desk, plan: FaultPlan, journal: Journal, clock: Clock) -> None:
         self._desk = desk
@@ -30,7 +30,7 @@ class Exchange:
         self._late: set[asyncio.Task[None]] = set()
 
     def reset(self) -> None:
-        """Let go of held connections and drop late effects; they belong to the past."""
+        """End waiting connections and drop late effects of calls before the reset."""
         self._over.set()
         self._over = asyncio.Event()
         for task in self._late:
@@ -70,7 +70,7 @@ class Exchange:
         early: Answer | None,
         entry: Entry,
     ) -> web.StreamResponse:
-        """Process an admitted call, now or late; `early` is the answer it got at the door."""
+        """Process an admitted call, now or late; `early` is the answer of `Desk.admit`, if any."""
         rule, view = strike.decisive, strike.view(self._clock.monotonic())
         if rule and rule.fault == "status":
             return self._answer(early or self._kept(call, rule), entry)
@@ -84,7 +84,7 @@ class Exchange:
         if rule is None:
             return self._answer(answer, entry)
         if rule.fault == "status_after_commit":
-            # a replay or a conflict must not overwrite what the key already holds
+            # a replay or a conflict must not overwrite the answer that the key already has
             keeps = early is None and rule.stored is not False
             answer = self._kept(call, rule) if keeps else self._faulty(rule)
         return await self._deliver(request, rule, answer, entry)
@@ -92,7 +92,7 @@ class Exchange:
     async def _deliver(
         self, request: web.Request, rule: Rule, answer: Answer, entry: Entry
     ) -> web.StreamResponse:
-        """Give an answer that exists, or break it on its way."""
+        """Send an existing answer, or break it on its way."""
         over = self._over
         if rule.fault == "commit_then_reset":
             return _hang_up(request, reset=True)
@@ -111,7 +111,8 @@ class Exchange:
         return answer
 
     def _keeps(self, rule: Rule) -> bool:
-        """Stripe stores a 500 of its own under the key; other errors come from before it."""
+        """Whether the desk stores this error: Stripe stores its own 500s under the key; other
+        errors come from servers in front of Stripe."""
         return rule.status == 500 if rule.stored is None else rule.stored
 
     def _kept(self, call: ApiCall, rule: Rule) -> Answer:
@@ -157,7 +158,7 @@ class Exchange:
     async def _drip(
         self, request: web.Request, answer: Answer, seconds: float, entry: Entry
     ) -> web.StreamResponse:
-        """Send the body byte by byte: every single read succeeds, the whole takes for ever."""
+        """Send the body byte by byte: every single read succeeds, but the whole takes very long."""
         over = self._over
         response = web.StreamResponse(status=answer.status, headers=answer.headers)
         response.content_type = answer.content_type
@@ -208,7 +209,7 @@ def _gone(request: web.Request) -> bool:
 
 
 def _hang_up(request: web.Request, *, reset: bool) -> web.StreamResponse:
-    """End the connection without an answer; a reset is a real RST, not a polite FIN."""
+    """End the connection without an answer; `reset` sends a TCP RST instead of a FIN."""
     transport = request.transport
     if transport is not None:
         connection = transport.get_extra_info("socket")

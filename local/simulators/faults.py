@@ -23,7 +23,7 @@ OPERATIONS = (
     "credit_note.list",
     "credit_note.create",
 )
-# One of these happens to a call ...
+# At most one of these happens to a call ...
 DECISIVE = (
     "lost_request",
     "commit_then_timeout",
@@ -34,7 +34,7 @@ DECISIVE = (
     "body",
     "drip",
 )
-# ... while these only colour it, and so may come together with each other and with one above.
+# ... while these only delay it or limit what it sees; they can be combined, and with one above.
 COLOURING = ("delay", "lag", "hide")
 VARIANTS = (
     "empty",
@@ -60,7 +60,7 @@ class Rule:
     """One rule; times None means until cleared. `fired` counts the calls it has hit.
 
     Attributes:
-        after: so many calls that it would hit are spared first; `spared` counts them.
+        after: how many calls that it would hit are spared first; `spared` counts them.
     """
 
     number: int
@@ -103,7 +103,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Strike:
-    """What befalls one call: at most one decisive rule, and any number of colouring ones."""
+    """The rules for one call: at most one decisive rule, and any number of colouring ones."""
 
     decisive: Rule | None = None
     colouring: Sequence[Rule] = field(default=())
@@ -120,7 +120,7 @@ class Strike:
         return sum(rule.seconds or 0 for rule in self.colouring if rule.fault == "delay")
 
     def view(self, now: float) -> View:
-        """What a look-up may see of the books."""
+        """What a read may see of the books."""
         view = EVERYTHING
         for rule in self.colouring:
             if rule.fault == "hide" and rule.what == "object":
@@ -149,7 +149,7 @@ class FaultPlan:
         return rule
 
     def strike(self, provider: str, call: ApiCall) -> Strike:
-        """Decide what befalls a call."""
+        """Find the rules that hit a call."""
         colouring: list[Rule] = []
         for rule in self._rules:
             if rule.fault in COLOURING and rule.strikes(provider, call):
@@ -187,7 +187,7 @@ def _read(number: int, source: JsonObject) -> Rule:
         fault=fault,
         times=None if source.get("times") is None else fields.whole(source, "times"),
         probability=float(chance),
-        # seeded and stated in the rule, so that a failing run can be played again
+        # the seed is in the rule, so that a failing run can be repeated
         dice=random.Random(fields.whole(source, "seed", 0)),  # noqa: S311
         match=fields.optional_text(source, "match"),
         seconds=length,

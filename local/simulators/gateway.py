@@ -1,4 +1,4 @@
-"""What the desks of the processors beside HitPay have in common: books, switches and control."""
+"""What the simulators of processors other than HitPay share: books, switches and control."""
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class GatewaySimulator(ABC):
     """One processor: its desk and its control side.
 
-    Subclasses say what the calls are, what each answers, and how refusals sound.
+    Subclasses define the calls, their answers, and the texts of refusals.
     """
 
     provider: str
@@ -63,7 +63,7 @@ class GatewaySimulator(ABC):
 
     @abstractmethod
     def do(self, call: ApiCall, view: View) -> Answer:
-        """Do what an admitted call asks; DeniedError and Refusal are answers, too."""
+        """Do what an admitted call asks; DeniedError and Refusal are answers too."""
 
     @abstractmethod
     def denied(self, error: DeniedError) -> Answer:
@@ -99,7 +99,7 @@ class GatewaySimulator(ABC):
             return self.failure(400)
 
     def remember(self, call: ApiCall, answer: Answer) -> None:  # noqa: B027
-        """Keep nothing: what these processors keep of an instruction is its refund."""
+        """Store nothing: these processors store an instruction's refund, not its answer."""
 
     # -- control
 
@@ -147,7 +147,7 @@ class GatewaySimulator(ABC):
 
 
 def amount_of(parameters: JsonObject, payment: Payment | None) -> int:
-    """Return the whole amount asked for; left out it is the whole payment, not the rest of it."""
+    """Return the amount asked for; without one, the whole payment, not its refundable balance."""
     if parameters.get("amount") is None and payment is not None:
         return payment.amount
     amount = fields.whole(parameters, "amount")

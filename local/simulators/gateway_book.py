@@ -1,4 +1,4 @@
-"""The books of a processor beside HitPay: payments, payment methods, refunds, and what is refused.
+"""The books of a processor other than HitPay: payments, payment methods, refunds, refusals.
 
 Amounts are whole numbers, in whatever unit the processor counts. Keys are kept for ever.
 """
@@ -27,7 +27,7 @@ class Denial(StrEnum):
 
 
 class DeniedError(Exception):
-    """The books refuse; each desk says it in its processor's words."""
+    """The books refuse; each desk answers that in its processor's words."""
 
     def __init__(self, denial: Denial, **about: int | str) -> None:
         super().__init__(str(denial))
@@ -37,7 +37,7 @@ class DeniedError(Exception):
 
 @dataclass(frozen=True)
 class Words:
-    """What a processor calls the states of its refunds, and the payments that it refunds."""
+    """A processor's words for the states of refunds, and for payments that can be refunded."""
 
     pending: str
     succeeded: str
@@ -53,9 +53,9 @@ class Words:
 
 @dataclass(frozen=True)
 class Asked:
-    """What an instruction says beside its amount.
+    """What an instruction says besides its amount.
 
-    comes_back: in which state the refund is made; None: in the payment's own, or succeeded.
+    comes_back: the state that the refund is made in; None: the payment's setting, or succeeded.
     """
 
     key: str | None = None
@@ -144,7 +144,7 @@ class GatewayBook:
         return next((item for item in found if view.shows(item.recorded)), None)
 
     def refunded(self, payment: Payment, view: View = EVERYTHING, *, pending: bool = False) -> int:
-        """Return what has gone back, as far as this view sees it."""
+        """Return the sum refunded, as far as this view sees it."""
         counted = (self._words.succeeded,)
         seen = [item for item in payment.refunds if view.shows(item.recorded)]
         if pending:
@@ -160,7 +160,7 @@ class GatewayBook:
         refund_id: str | None = None,
         refunds_max: int | None = None,
     ) -> Refund:
-        """Give money back, if the payment has any left to give."""
+        """Refund a payment, if its refundable balance allows it."""
         if payment.status not in self._words.refundable:
             raise DeniedError(Denial.NOT_PAID, status=payment.status)
         refunded = self.refunded(payment, pending=True)
@@ -195,7 +195,7 @@ class GatewayBook:
         return refund
 
     def set_status(self, refund_id: str, source: JsonObject) -> Refund:
-        """Let a refund come to another end, whatever it was before, with an error if it has one."""
+        """Set a refund's state, whatever it was before, with an error if there is one."""
         status = fields.text(source, "status")
         self._require_known(status)
         refund = self.refund(refund_id)

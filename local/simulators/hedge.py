@@ -1,4 +1,4 @@
-"""The Hedge Payments simulator: refunds without a key, seen only in their payment."""
+"""The Hedge Payments simulator: refunds have no key, and can be read only with their payment."""
 
 from dataclasses import dataclass
 
@@ -21,11 +21,11 @@ _MESSAGES = {
 
 @dataclass(frozen=True)
 class HedgeSettings:
-    """How Hedge Payments behaves where its documents are silent.
+    """How Hedge Payments behaves where its documents say nothing.
 
-    payment_refunds: whether a payment that is read lists its refunds; the sample in the reference
-        has no such member, the answer to a refund has. refund_metadata: whether a refund in a list
-        shows the metadata that it was made with.
+    payment_refunds: whether a payment that is read lists its refunds; the reference's sample of a
+        payment has no such member, but the answer to a refund has it. refund_metadata: whether a
+        refund in a list shows the metadata that it was made with.
     pending_counts: whether a pending refund is already in refunded_amount.
     refunds_max: how many refunds of a payment are made; 1 where only one is possible.
     """
@@ -94,7 +94,7 @@ class HedgeSimulator(GatewaySimulator):
         return Answer(status, _error(status, code, message).payload, headers)
 
     def bend(self, payload: JsonObject, variant: str) -> JsonObject:
-        """Return a payment that disagrees with what was asked; its newest refund, if it has one."""
+        """Return a payment that is wrong, in its newest refund if it has one."""
         bent = dict(payload)
         listed = bent.get("refunds")
         refunds = [dict(item) for item in listed] if isinstance(listed, list) else []

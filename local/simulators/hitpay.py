@@ -17,7 +17,7 @@ from local.simulators.routes import add_api_routes, refusing_middleware
 from local.simulators.settings import changed, shown
 from local.simulators.webhooks import WebhookSender
 
-# https://docs.hitpayapp.com (troubleshooting); a key of the other environment is answered so too.
+# https://docs.hitpayapp.com (troubleshooting); also the answer to a key of the other environment.
 WRONG_KEY = "Invalid business api key"
 DEFAULT_KEY = "hitpay-simulator-key"
 ROUTES = (
@@ -76,7 +76,7 @@ class HitPaySimulator:
             return refusal.answer
 
     def remember(self, call: ApiCall, answer: Answer) -> None:
-        """Keep nothing: HitPay knows no idempotency key."""
+        """Store nothing: HitPay has no idempotency keys."""
 
     def failure(self, status: int) -> Answer:
         """Return Laravel's error body."""
@@ -122,7 +122,7 @@ class HitPaySimulator:
         return hitpay_shapes.charge_body(charge, self._settings, view)
 
     def _moved(self, refund: Refund) -> JsonObject:
-        """Announce a change of a refund and return the refund's body."""
+        """Send a webhook about a refund's change, and return the refund's body."""
         charge = self.book.charges[refund.payment_id]
         self.webhooks.announce(self._shown(charge), self._settings)
         return hitpay_shapes.refund_body(refund, charge, self._settings)
@@ -159,7 +159,7 @@ class HitPaySimulator:
         return shown(self._settings)
 
     def state(self) -> JsonObject:
-        """Return the books, the webhooks' fate and the settings."""
+        """Return the books, the webhooks' deliveries and the settings."""
         charges = self.book.charges
         refunds = [
             hitpay_shapes.refund_body(refund, charges[refund.payment_id], HitPaySettings())

@@ -13,7 +13,7 @@ from local.simulators.currency import representable
 from local.simulators.hitpay_settings import HitPaySettings
 from local.simulators.json_text import JsonObject, MalformedError
 
-# Captured, by HitPay or by somebody who was paid in another way and said so.
+# Captured, by HitPay, or by a person who was paid in another way and marked it so.
 PAID = ("succeeded", "succeeded_manually")
 REFUND_STATUSES = ("pending", "succeeded", "failed")
 _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]+)?", re.ASCII)
@@ -36,7 +36,7 @@ class Refund:
 
 @dataclass
 class Charge:
-    """One charge; `status` is the payment's own, what refunds make of it is `shown_status`."""
+    """One charge; `status` is the payment's own; `shown_status` takes its refunds into account."""
 
     id: str
     amount: Decimal
@@ -50,13 +50,13 @@ class Charge:
     refunds: list[Refund] = field(default_factory=list)
 
     def refunded(self, view: View, *, with_pending: bool) -> Decimal:
-        """Return what has gone back, as far as this view sees it."""
+        """Return the sum refunded, as far as this view sees it."""
         counted = ("succeeded", "pending") if with_pending else ("succeeded",)
         seen = (r for r in self.refunds if r.status in counted and view.shows(r.recorded))
         return sum((refund.amount for refund in seen), _ZERO)
 
     def shown_status(self, refunded: Decimal) -> str:
-        """Return the status that a look-up shows."""
+        """Return the status that a read shows."""
         if self.status not in PAID or not refunded:
             return self.status
         return "refunded" if refunded >= self.amount else "partially_refunded"
@@ -112,7 +112,7 @@ class HitPayBook:
         return refund
 
     def create_refund(self, parameters: JsonObject, settings: HitPaySettings) -> Refund:
-        """Refund as POST /v1/refund does: nothing tells a repeat from a second refund."""
+        """Refund as POST /v1/refund does: HitPay cannot tell a retry from a second refund."""
         payment_id, amount = _asked(parameters)
         charge = self.charge(payment_id)
         if not representable(amount, charge.currency):
@@ -122,7 +122,7 @@ class HitPayBook:
     def move(
         self, charge: Charge, amount: Decimal, settings: HitPaySettings, *, made_in: str
     ) -> Refund:
-        """Give money back, if the charge has any left to give."""
+        """Refund a charge, if its refundable balance allows it."""
         if charge.status not in PAID:
             raise _forbidden("You can only refund a succeeded charge.")
         if settings.one_refund_per_payment and any(r.status != "failed" for r in charge.refunds):
@@ -146,7 +146,7 @@ class HitPayBook:
         return refund
 
     def set_status(self, refund_id: str, status: str) -> Refund:
-        """Let a refund come to another end, whatever it was before."""
+        """Set a refund's state, whatever it was before."""
         if status not in REFUND_STATUSES:
             raise ValueError(f"status must be one of {', '.join(REFUND_STATUSES)}")
         refund = self.refund(refund_id)
@@ -192,7 +192,7 @@ def not_found(model: str, key: str) -> Refusal:
 
 
 def _asked(parameters: JsonObject) -> tuple[str, Decimal]:
-    """Validate as Laravel does; every wrong field is named, the first one gives the message."""
+    """Validate as Laravel does: it names every wrong field; the message is about the first one."""
     errors: dict[str, str] = {}
     payment_id, amount = parameters.get("payment_id"), parameters.get("amount")
     if not isinstance(payment_id, str) or not payment_id:

@@ -1,4 +1,4 @@
-"""HitPay's list of charges: what is asked for, a page of it, and how it leads on to the next."""
+"""HitPay's list of charges: the filter, one page, and the link to the next page."""
 
 from collections.abc import Sequence
 from urllib.parse import urlencode

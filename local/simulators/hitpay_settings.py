@@ -7,26 +7,27 @@ from local.simulators.settings import choice
 
 @dataclass(frozen=True)
 class HitPaySettings:
-    """How HitPay behaves where its documents are silent or disagree.
+    """How HitPay behaves where its documents say nothing or contradict each other.
 
-    created_status: of a refund's answer, 200 documented, 201 seen in an older description.
+    created_status: the status of the answer to a new refund: 200 is documented, 201 is in an older
+        description.
     refund_status: "null" is what older samples show for a refund that has succeeded.
     charge_refunds: items of a charge's `refunds`: whole refund objects, a part of them, or no such
         member. charge_refund_ids: whether they have the ids of the answers to instructions ("same")
-        or ids of their own. charge_refunded_amount: whether the member is there.
+        or ids of their own. charge_refunded_amount: whether the member exists.
     number_form: amounts as 50.00 ("fixed") or 50 ("shortest"), both JSON numbers, or as texts:
         "5000.00" ("text") or "5,000.00" ("grouped").
     currency_case: currencies as sgd or SGD.
-    zero_decimal_form: 5000 ("integer") or 5000.00 ("two_decimals"), for JPY and its like.
-    provider_fee: of each refund, in major units, such as "0.65"; null as the samples have it.
-        provider_fee_currency: the charge's if left out.
+    zero_decimal_form: 5000 ("integer") or 5000.00 ("two_decimals"), for JPY and similar currencies.
+    provider_fee: the fee of each refund, in major units, such as "0.65"; null as in the samples.
+        provider_fee_currency: by default the charge's.
     pending_counts: whether a pending refund is already in the charge's refunded amount.
-    wrong_key_status: 403 with HitPay's sentence, as its troubleshooting page has it, or 401.
+    wrong_key_status: 403 with the sentence of HitPay's troubleshooting page, or 401.
     list_paging: "cursor" with meta.next_cursor; "link" with a URL only; "page" with current_page
         and next_page_url; "meta_page" with both of Laravel's numbers in meta.
     list_items: "short" without refunded_amount and refunds, or "full" as single charges are.
-    list_default: what is listed where no status is asked for: all but partially refunded charges
-        ("documented", as HitPay's sample link has it), or "everything".
+    list_default: what is listed if no status is asked for: all but partially refunded charges
+        ("documented", as in HitPay's sample link), or "everything".
     """
 
     created_status: int = choice(200, 201)

@@ -1,4 +1,4 @@
-"""HitPay's answers: the same fields, the same printed forms of amounts and times."""
+"""HitPay's answers: with HitPay's fields, and its forms of amounts and times."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,7 +12,7 @@ from local.simulators.json_text import JsonObject
 
 
 def printed(amount: Decimal, currency: str, settings: HitPaySettings) -> Decimal | str:
-    """Give an amount the form that the settings ask for; never another value."""
+    """Give an amount the form that the settings ask for; its value does not change."""
     places = exponent(currency)
     if places == 0 and settings.zero_decimal_form == "two_decimals":
         places = 2
@@ -30,7 +30,7 @@ def refund_body(
 ) -> JsonObject:
     """Return the refund object, with the documented members and no other.
 
-    What is read prints its times otherwise than what is made.
+    A refund that is read has its times in another form than the answer to a new refund.
     """
     hides_status = settings.refund_status == "null" and refund.status == "succeeded"
     return {
@@ -119,7 +119,7 @@ _ALL = View()
 
 
 def _fee(charge: Charge, settings: HitPaySettings) -> JsonObject:
-    """What HitPay takes for a refund: a JSON number, its currency in the schema's upper case."""
+    """HitPay's fee for a refund: a JSON number, its currency in upper case as in the schema."""
     if settings.provider_fee is None:
         return {"provider_fee": None, "provider_fee_currency": None}
     currency = settings.provider_fee_currency or charge.currency

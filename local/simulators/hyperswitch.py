@@ -1,4 +1,4 @@
-"""The Hyperswitch simulator: refunds with an id of the merchant's, read by that id."""
+"""The Hyperswitch simulator: refunds have an id that the merchant chose, and are read by it."""
 
 from dataclasses import dataclass
 
@@ -22,15 +22,14 @@ _ERRORS = {
 
 @dataclass(frozen=True)
 class HyperswitchSettings:
-    """How Hyperswitch behaves where its documents are silent or its versions differ.
+    """How Hyperswitch behaves where its documents say nothing or its versions differ.
 
-    repeat: an instruction whose refund_id is taken is "refused", or by old versions "returned":
-        answered with the refund that has it. repeat_code: of that refusal; "RE_01" is of old
-    versions.
-    refund_id_max: 64 by its source, 30 by its schema.
-    payment_refunds: a payment's list; without refunds it is null in either case.
+    repeat: an instruction whose refund_id was used before is "refused"; old versions "returned" the
+        refund that has the id. repeat_code: the code of that refusal; old versions use "RE_01".
+    refund_id_max: 64 in its source, 30 in its schema.
+    payment_refunds: whether a payment lists its refunds; without refunds it is null in either case.
     refunds_max: how many refunds of a payment are made; 1 where only one is possible.
-    connector: "fails_unclearly" answers CE_06 although the refund is recorded, and stays pending.
+    connector: "fails_unclearly" answers CE_06, although the refund is recorded and stays pending.
     """
 
     repeat: str = choice("refused", "returned")
@@ -138,7 +137,7 @@ class HyperswitchSimulator(GatewaySimulator):
         if taken is not None and amount > payment.amount - self.book.refunded(
             payment, pending=True
         ):
-            # The amount is checked before the id, so a repeat may be refused for the amount.
+            # The amount is checked before the id, so a retry may be refused because of the amount.
             raise DeniedError(Denial.TOO_MUCH)
         if taken is not None:
             message = "Duplicate refund request. Refund already attempted with the refund ID"

@@ -1,4 +1,4 @@
-"""What was asked of the simulators, in order, without any credential."""
+"""The calls to the simulators, in order, without any credential."""
 
 from collections import deque
 from dataclasses import asdict, dataclass

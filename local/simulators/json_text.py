@@ -1,4 +1,4 @@
-"""JSON text in which a Decimal is printed digit for digit, and a float has no place."""
+"""JSON text with Decimals printed digit for digit, and without floats."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ JsonObject: TypeAlias = dict[str, object]
 
 
 class MalformedError(ValueError):
-    """Input that is not what it must be; the sentence says what it must be."""
+    """The input is not as it must be; the sentence says how it must be."""
 
 
 def encode(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The demo payments, as data: what both sides know of each, told consistently."""
+"""The demo payments, as data: consistent at Stripe and at the processor."""
 
 from local.simulators.seeding import DemoPayment, Seed
 
@@ -108,14 +108,14 @@ OTHER_PROCESSORS = (HYPERSWITCH_USD, HEDGE_USD, CCG_USD)
 
 
 def demo_payments() -> Seed:
-    """Return the seed of all demo payments, good and awkward, of every processor."""
+    """Return the seed of all demo payments, simple and difficult ones, of every processor."""
     return seed_of(*GOOD_PAYMENTS, *AWKWARD_PAYMENTS, *OTHER_PROCESSORS, STRIPE_USD)
 
 
 def fresh_payments(
     count: int, *, currency: str = "sgd", amount: int = 9999, prefix: str = "fresh"
 ) -> tuple[DemoPayment, ...]:
-    """Return plain, fully linked payments (with PaymentIntents) for a test of its own."""
+    """Return new, simple, fully linked payments (with PaymentIntents) for one test."""
     return tuple(
         DemoPayment(f"{prefix}_{number:04d}", amount, currency, has_intent=True)
         for number in range(1, count + 1)

@@ -114,7 +114,7 @@ class SimulatedRefund:
 
 @dataclass(frozen=True)
 class RecordedReport:
-    """One refund that Stripe was told of; amount in minor units, times in seconds."""
+    """One report of a refund to Stripe; amount in minor units, times in seconds."""
 
     payment_record: str
     refund_reference: str

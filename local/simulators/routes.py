@@ -1,4 +1,4 @@
-"""Routes to operations, and a provider's own answer where there is no route."""
+"""Routes to operations, and the provider's own kind of answer if there is no route."""
 
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -27,7 +27,7 @@ def add_api_routes(
 
 
 def refusing_middleware(lost: Lost) -> Middleware:
-    """Give 404s, 405s and 413s of the router the provider's shape."""
+    """Give 404s, 405s and 413s of the router the form of the provider's errors."""
 
     @web.middleware
     async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""One payment as its processor and Stripe know it, and what it takes to seed it on both sides."""
+"""One payment as its processor and Stripe know it, and the objects that seed it on both sides."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -35,11 +35,11 @@ class Seed:
 
     @property
     def others(self) -> list[str]:
-        """The processors beside HitPay that have a part."""
+        """The processors other than HitPay that have objects here."""
         return sorted({processor for processor, _ in self.elsewhere})
 
     def for_other(self, processor: str) -> JsonObject:
-        """Return the part of a processor beside HitPay."""
+        """Return the part of a processor other than HitPay."""
         return {"payments": [item for name, item in self.elsewhere if name == processor]}
 
     def for_hitpay(self) -> JsonObject:
@@ -61,10 +61,10 @@ class DemoPayment:
 
     linked_by: "payment_id" or "charge_id" (metadata), "reference" (processor_details holds the
     charge id), "request" (it holds the payment-request id), or "nothing".
-    stripe_links: whether intent and invoice lead to the record by Stripe's own members, and carry
-        no metadata of ours.
-    processor: where the payment was made; beside HitPay only with linked_by "payment_id". At
-        "stripe" nothing links it: Stripe took it itself.
+    stripe_links: whether intent and invoice lead to the record by Stripe's own members, without
+        metadata of ours.
+    processor: where the payment was made; if not at HitPay, linked_by must be "payment_id". A
+        payment at "stripe" has no link: Stripe took it itself.
     """
 
     name: str
@@ -115,7 +115,7 @@ class DemoPayment:
     def seed(self) -> Seed:
         """Return the objects of this payment on both sides."""
         if self.processor == "stripe":
-            # What Stripe makes of it besides, a PaymentIntent and a record, is the simulator's.
+            # The simulator itself adds what Stripe makes of it: a PaymentIntent and a record.
             payment = self._payment() | {"more": {"payment_intent": self.intent_id}}
             return Seed(elsewhere=((self.processor, payment),))
         link = {

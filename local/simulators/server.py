@@ -1,4 +1,4 @@
-"""All simulators on free ports of 127.0.0.1, in this process or behind a context manager."""
+"""All simulators on free ports of 127.0.0.1, in the running loop or in a thread of their own."""
 
 import asyncio
 import threading
@@ -22,12 +22,12 @@ from local.simulators.journal import Journal
 from local.simulators.json_text import decode_object, encode
 from local.simulators.stripe import StripeSimulator
 
-HOST = "127.0.0.1"  # the control routes know no keys: never reachable from elsewhere
+HOST = "127.0.0.1"  # the control routes need no key, so other machines must not reach them
 
 
 @web.middleware
 async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer only what names this server's own address."""
+    """Answer only requests to this server's own address."""
     listening_at = request.transport.get_extra_info("sockname") if request.transport else None
     if listening_at is None:
         raise web.HTTPBadRequest(text="The caller has gone.\n")
@@ -41,7 +41,7 @@ class Simulators:
     """All servers in the running event loop, over one journal and one fault plan.
 
     Attributes:
-        urls: where each listens, by the provider's name.
+        urls: each server's address, by the provider's name.
     """
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class Simulators:
         self.hitpay.webhooks.start()
 
     async def stop(self) -> None:
-        """Let go of every caller and close."""
+        """End all waiting calls and close."""
         self.hitpay.reset()
         self.stripe.reset()
         for other in self.others:
@@ -99,7 +99,7 @@ class Simulators:
     async def _serve(self, provider: str, app: web.Application, port: int) -> None:
         app.middlewares.insert(0, guarded)
         app.router.add_post("/_control/listening", self._listening_route(provider))
-        # a short goodbye: held connections were let go of before
+        # a short timeout is enough: waiting connections were ended before
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         self._runners[provider] = runner
@@ -112,7 +112,7 @@ class Simulators:
         self._sites[provider] = site
 
     def _listening_route(self, asked: str) -> Handler:
-        """Close or open the port of another provider: nobody could reopen one through itself."""
+        """Close or open another provider's port: a closed one cannot be reopened through itself."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             try:

@@ -32,7 +32,7 @@ class Report:
 
 @dataclass
 class PaymentRecord:
-    """A payment as Stripe heard of it; `guaranteed` is gross here, net of refunds when shown."""
+    """A payment as reported to Stripe; `guaranteed` is gross here, net of refunds when shown."""
 
     id: str
     currency: str
@@ -153,10 +153,10 @@ class StripeBook:
         self.invoices.update({invoice.id: invoice for invoice in invoices})
 
     def took(self, payment: Payment) -> None:
-        """Add what Stripe makes of a payment that it took itself: its intent, and a record.
+        """Add the PaymentIntent and the Payment Record of a payment that Stripe itself took.
 
-        Under Orchestration there is a Payment Record of every PaymentIntent, and it says that
-        Stripe reported it. A charge without a PaymentIntent has neither.
+        With Stripe's Orchestration every PaymentIntent has a Payment Record, which says that Stripe
+        reported it. A charge without a PaymentIntent has neither.
         """
         intent = payment.more.get("payment_intent")
         if not isinstance(intent, str):
@@ -194,7 +194,7 @@ class StripeBook:
         return int(self._clock.now().timestamp())
 
     def monotonic(self) -> float:
-        """Return the time by which a lagging look-up is measured."""
+        """Return the time by which the age of refunds is measured for a lagging read."""
         return self._clock.monotonic()
 
     def _record(self, source: JsonObject) -> PaymentRecord:

@@ -1,6 +1,6 @@
 """Payments that Stripe itself took, and their refunds, as Stripe's API has them.
 
-The books are those of the other processors; what differs is what Stripe prints and how it pages.
+They use the books of the other processors; only the printed form and the paging are Stripe's.
 """
 
 from local.simulators import fields
@@ -40,7 +40,7 @@ ROUTES = (
     ("GET", "/v1/refunds/{id}", "refund.read"),
 )
 OPERATIONS = frozenset(operation for _, _, operation in ROUTES)
-# A payment of this word is authorised and not captured: its charge has succeeded all the same.
+# A payment with this state is authorised but not captured; its charge still shows "succeeded".
 UNCAPTURED = "uncaptured"
 # Stripe's own default.
 PAGE_DEFAULT = 10
@@ -50,13 +50,13 @@ _CREATE = ("charge", "payment_intent", "amount", "reason", "metadata")
 
 
 class StripeCharges:
-    """The charges of one mode, which are enough here, and the desk for them."""
+    """The charges of one mode (one is enough here), and the answers to calls about them."""
 
     def __init__(self, clock: Clock) -> None:
         self.book = GatewayBook(clock, WORDS, "re_")
 
     def do(self, call: ApiCall, view: View, *, refunds_max: int) -> JsonObject:
-        """Do what is asked; DeniedError is an answer, too."""
+        """Do what the call asks; DeniedError is an answer too."""
         if call.operation == "charge.read":
             return self._charge_body(self._payment(call.target, view), view)
         if call.operation == "refund.read":
@@ -94,7 +94,7 @@ class StripeCharges:
         return None if payment is None else self._charge_body(payment, view)
 
     def _page(self, parameters: JsonObject, view: View) -> JsonObject:
-        """Newest first, ten to a page unless more are asked for."""
+        """One page, newest first, with ten items unless another limit is asked for."""
         charge = optional_string(parameters, "charge")
         limit = optional_integer(parameters, "limit") or PAGE_DEFAULT
         found = [
@@ -142,7 +142,7 @@ class StripeCharges:
 
 
 def denied(refusal: DeniedError) -> Answer:
-    """What Stripe says when its books refuse."""
+    """Stripe's answer when its books refuse."""
     about = refusal.about
     match refusal.denial:
         case Denial.NO_PAYMENT | Denial.NO_REFUND:
@@ -161,7 +161,7 @@ def denied(refusal: DeniedError) -> Answer:
 
 
 def bent(payload: JsonObject, variant: str) -> JsonObject:
-    """A refund that disagrees with what was asked."""
+    """A refund that differs from what was asked for."""
     changed = dict(payload)
     if variant == "no_id":
         changed.pop("id", None)

@@ -41,7 +41,7 @@ def failure(status: int) -> Answer:
 
 
 def invalid(message: str, *, param: str | None = None, code: str | None = None) -> Refusal:
-    """Refuse a parameter; never kept under the key, since nothing has begun to execute."""
+    """Refuse a parameter; not stored under the key, since execution has not begun."""
     return Refusal(error(400, message, param=param, code=code), kept=False)
 
 
@@ -51,12 +51,12 @@ def missing(param: str) -> Refusal:
 
 
 def refused(message: str, *, param: str | None = None, code: str | None = None) -> Refusal:
-    """Refuse on the merits, while executing: kept under the key."""
+    """Refuse during execution; stored under the key."""
     return Refusal(error(400, message, param=param, code=code))
 
 
 def no_such(model: str, key: str, *, livemode: bool, exists_in_other: bool) -> Refusal:
-    """Return Stripe's 404; it gives away that the other mode has such an object."""
+    """Return Stripe's 404; as Stripe does, it says if the other mode has such an object."""
     message = f"No such {model}: '{key}'"
     if exists_in_other:
         mine, other = ("live", "test") if livemode else ("test", "live")

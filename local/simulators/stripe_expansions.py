@@ -1,4 +1,4 @@
-"""What a read of Stripe's shows only if it is asked to: `expand[]`, as far as it is known here.
+"""Members that a read at Stripe shows only on request: `expand[]`, as far as it is needed here.
 
 https://docs.stripe.com/expand; an invoice has no `payments` at all unless they are expanded.
 """
@@ -30,9 +30,9 @@ def shown_intent(  # noqa: PLR0913 -- what is shown, and how
     settings: StripeSettings,
     view: View,
 ) -> JsonObject:
-    """Return the PaymentIntent, its record and its charge expanded if that was asked for.
+    """Return the PaymentIntent, with its record and its charge expanded if that was asked for.
 
-    `charge` is as the books have it now; without it, it is as the PaymentIntent was seeded with.
+    `charge` is the charge as it is in the books now; without it, the seeded one is shown.
     """
     asked = _asked(parameters, {"payment_record", "latest_charge"})
     body = intent_body(intent)

@@ -1,4 +1,4 @@
-"""Idempotency keys as Stripe treats them: the first answer is the answer, a stored 500 included."""
+"""Idempotency keys as Stripe treats them: a retry gets the first answer, even if that is a 500."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from local.simulators.json_text import encode
 from local.simulators.stripe_errors import error
 
 LONGEST_KEY = 255
-# Stripe may remove keys once they are at least that old; this one always does.
+# Stripe may remove keys once they are at least this old; the simulator always does.
 KEPT_FOR = timedelta(hours=24)
 
 
@@ -28,7 +28,8 @@ class IdempotencyKeys:
         self._uses: dict[tuple[bool, str], _Use] = {}
 
     def begin(self, call: ApiCall, livemode: bool) -> Answer | None:
-        """Answer a call whose key is known (or too long); None takes a new key into use."""
+        """The answer to a call whose key is known (or too long); None: the key is new, and in use
+        now."""
         key = key_of(call)
         if key is None:
             return None
@@ -62,7 +63,7 @@ class IdempotencyKeys:
         return replace(use.answer, headers=headers, replayed=True)
 
     def keep(self, call: ApiCall, livemode: bool, answer: Answer) -> None:
-        """Store an answer under the call's key, in place of one that is there."""
+        """Store an answer under the call's key, replacing an earlier one."""
         key = key_of(call)
         if key is not None and (livemode, key) in self._uses:
             self._uses[livemode, key].answer = answer
@@ -82,5 +83,5 @@ class IdempotencyKeys:
 
 
 def key_of(call: ApiCall) -> str | None:
-    """Return the key of a call that writes; reads have none, whatever they send."""
+    """Return the key of a call that writes; a read's key is ignored."""
     return call.headers.get("Idempotency-Key") if call.method == "POST" else None

@@ -44,7 +44,7 @@ def optional_string(source: Mapping[str, object], name: str) -> str | None:
 
 
 def integer(source: Mapping[str, object], name: str, path: str) -> int:
-    """Return a required integer; 1.5 and 1e3 are none."""
+    """Return a required integer; 1.5 and 1e3 are not integers."""
     written = string(source, name, path)
     if not _INTEGER.fullmatch(written):
         raise invalid(f"Invalid integer: {written}", param=path, code="parameter_invalid_integer")

@@ -1,4 +1,4 @@
-"""report_refund: what Stripe checks before it believes that a refund has happened."""
+"""report_refund: what Stripe checks before it accepts the report of a refund."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,8 @@ from local.simulators.stripe_errors import invalid, refused
 from local.simulators.stripe_settings import StripeSettings
 
 _DAY = 86_400
-# No time in seconds gets here before the year 5138; every one in milliseconds since 1973 has.
+# Times in seconds are smaller than this until the year 5138; times in milliseconds are greater
+# since 1973.
 _MILLISECONDS = 10**11
 _KNOWN = frozenset(
     ["amount", "expand", "initiated_at", "metadata", "outcome", "processor_details", "refunded"]
@@ -36,7 +37,7 @@ def accept_report(  # noqa: PLR0913 -- a report is these facts
     livemode: bool,
     idempotency_key: str | None,
 ) -> PaymentRecord:
-    """Check a report and enter it; returns the record as it then is."""
+    """Check a report and store it; returns the changed record."""
     asked = _read(parameters, book.now())
     record = book.record(record_id, livemode)
     if record.reported_by == "stripe":

@@ -7,14 +7,14 @@ from local.simulators.settings import choice
 
 @dataclass(frozen=True)
 class StripeSettings:
-    """How Stripe behaves where its documents are silent.
+    """How Stripe behaves where its documents say nothing.
 
-    The three codes go into the `code` of a refused report; None leaves the member out.
+    The three codes are values of `code` in refused reports; None leaves the member out.
     report_metadata: whether a report's metadata is merged into the record's ("record") or kept
         with the attempt, where a record does not show it ("attempt").
-    refunds_max: how many refunds of a charge that Stripe took are made.
-    reported_by: whether a Payment Record says who reported it; printed samples leave it out.
-    requests_per_second: refuse with 429 what exceeds it, per endpoint; 0 is no limit.
+    refunds_max: how many refunds one charge that Stripe took can have.
+    reported_by: whether a Payment Record says who reported it; the documents' samples do not.
+    requests_per_second: more requests to one endpoint are refused with 429; 0 is no limit.
     """
 
     duplicate_reference_code: str | None = None

@@ -6,7 +6,7 @@ from local.simulators.stripe_book import CreditNote, Invoice, PaymentIntent, Pay
 
 
 def record_body(record: PaymentRecord, view: View) -> JsonObject:
-    """Return the Payment Record; what is guaranteed is net of what was refunded."""
+    """Return the Payment Record; its guaranteed amount is net of refunds."""
     refunded = record.refunded(view)
 
     def money(value: int) -> JsonObject:

@@ -18,7 +18,7 @@ _RETRY_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Delivery:
-    """One attempt: to whom, about which charge, and what came back (None: nothing)."""
+    """One attempt: its address, the charge, and the status of the answer (None: no answer)."""
 
     url: str
     charge_id: str
@@ -39,7 +39,7 @@ def signature(body: bytes, salt: str) -> str:
 
 
 class WebhookSender:
-    """Delivers in the order of events; what does not fit the queue is dropped and counted."""
+    """Delivers in the order of events; if the queue is full, an event is dropped and counted."""
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[_Letter] = asyncio.Queue(QUEUE_LIMIT)
@@ -48,7 +48,7 @@ class WebhookSender:
         self.dropped = 0
 
     def announce(self, charge: JsonObject, settings: HitPaySettings) -> None:
-        """Queue charge.updated, with the charge as it stands at this moment."""
+        """Queue charge.updated, with the charge as it is now."""
         if settings.webhook_url is None:
             return
         letter = _Letter(str(charge["id"]), encode(charge).encode(), settings)
@@ -63,7 +63,7 @@ class WebhookSender:
         self._worker = asyncio.create_task(self._deliver_all())
 
     async def stop(self) -> None:
-        """Stop delivering; what is queued is lost, as with any outage."""
+        """Stop delivering; queued events are lost, as in an outage."""
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)

@@ -142,7 +142,7 @@ class Activity:
 
     @cached_property
     def until_succeeded(self) -> Sequence[Spread]:
-        """From the request to the success; without external refunds, which nobody requested here."""
+        """From the request to the success; without external refunds, which were not requested."""
         return self._spreads(until_succeeded_ms)
 
     @cached_property

@@ -98,7 +98,7 @@ def _measured(name: str, scale: Scale) -> dict[str, Any]:
 
 
 def _guarded(measure: Callable[[], Part]) -> dict[str, Any]:
-    """What was measured, or why it was not, and at what moment, while how many others worked."""
+    """The measurement or the error, with its time and the machine's load."""
     load = [round(one, 2) for one in os.getloadavg()]
     noted = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "load_average": load}
     try:

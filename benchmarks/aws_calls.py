@@ -1,7 +1,7 @@
-"""Counts what a process asks of AWS, whoever in it asks: every client goes through one method.
+"""Counts all requests of a process to AWS: every boto3 client sends through one method.
 
-Of DynamoDB the units are computed too, from the items as they are in the table before and after
-each request: the embedded cloud's own figures are rough.
+For DynamoDB it also computes the request units, from the items before and after each request: the
+embedded cloud's own figures are only approximate.
 """
 
 import time
@@ -23,11 +23,11 @@ Request = Mapping[str, Any]
 
 @dataclass
 class Noted:
-    """What was asked, in order; DynamoDB's units; what the stream shows of it.
+    """The requests in order, DynamoDB's units, and the changes that the stream shows.
 
     Attributes:
         refund_changes: changes of refunds' items.
-        history_changes: those of them that add to a history, so that an event may tell of them.
+        history_changes: those of them that add to a history, so that an event may be published.
     """
 
     operations: list[str] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Noted:
     history_changes: int = 0
 
     def as_json(self) -> dict[str, object]:
-        """For the other process."""
+        """The same as JSON, for the process that measures."""
         return {
             "operations": self.operations,
             "ledger_reads": sum(_name(one) in READS for one in self.operations),
@@ -55,13 +55,13 @@ class Noted:
 
 
 class AwsCalls:
-    """Watches the process from its construction on; ``noted`` says for how long it takes notes."""
+    """Watches the process's requests; it counts them while the body of ``noted`` runs."""
 
     def __init__(self) -> None:
         import boto3  # noqa: PLC0415 - only where AWS is asked at all
         from botocore.client import BaseClient  # noqa: PLC0415
 
-        # For looking at items: what the watched clients are given differs with how they were made.
+        # A client of its own to read items: watched clients' parameters have different forms.
         self._client: Any = boto3.client("dynamodb")
         self._current: Noted | None = None
         self._keys: dict[str, _Keys] = {}
@@ -76,7 +76,7 @@ class AwsCalls:
 
     @contextmanager
     def noted(self) -> Iterator[Noted]:
-        """Take notes of what is asked meanwhile."""
+        """Count the requests that are sent while the body runs."""
         self._current = noted = Noted()
         try:
             yield noted

@@ -1,12 +1,12 @@
 """What a DynamoDB request costs, in request units, from the items before and after it.
 
 Rules: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
-and "Best practices for using secondary indexes". A write costs a unit for each begun KB of the
-larger of the item's two images, twice that in a transaction; a consistent read one for each begun
-4 KB, half of it if eventually consistent, twice in a transaction. Every index entry that appears,
-disappears or stays with other keys costs one, one, and two. Ours project keys only, so an entry
-whose keys are unchanged costs nothing. (AWS does not say whether an entry costs more when it is
-written by a transaction; it is counted once here.)
+and "Best practices for using secondary indexes". A write costs one unit for each KB or part of a KB
+of the larger of the item's two images, and twice that in a transaction. A consistent read costs one
+unit for each 4 KB or part of that; half if it is eventually consistent, twice in a transaction. An
+index entry costs one unit when it appears, one when it disappears, and two when its keys change.
+Our indexes project keys only, so an entry whose keys do not change costs nothing. (AWS does not say
+whether an entry costs more in a transaction; it is counted once here.)
 """
 
 import math
@@ -54,7 +54,7 @@ def write_units(before: Image | None, after: Image | None, *, transaction: bool)
 
 
 def index_units(before: Image | None, after: Image | None, keys: Sequence[str]) -> int:
-    """Units of keeping an index of these key attributes, which projects keys only, in step."""
+    """Units of updating an index with these key attributes, which projects keys only."""
     old, new = _entry(before, keys), _entry(after, keys)
     if old == new:
         return 0

@@ -31,8 +31,8 @@ class Cloud:
     """A running embedded cloud.
 
     Attributes:
-        environment: for every function: where the cloud is, and keys that it takes.
-        references: for the template: the resources' names.
+        environment: variables for every function: the cloud's address, and keys that it accepts.
+        references: the resources' names, for references in the template.
     """
 
     clients: CloudClients
@@ -91,7 +91,7 @@ def _make_tables(dynamodb: "DynamoDBClient") -> None:
 
 
 def _make_queues(sqs: "SQSClient") -> dict[str, str]:
-    """One queue for each of the template's, by its logical name; nothing is redriven here."""
+    """One queue for each in the template, by its logical name; without dead-letter queues."""
     resources = read_template(paths.TEMPLATE)["Resources"]
     names = [name for name, one in resources.items() if one["Type"] == "AWS::SQS::Queue"]
     return {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in names}

@@ -1,7 +1,8 @@
 """Cold starts, memory and size, against the same dependencies built and imported plainly.
 
-``INIT REPORT`` alone would flatter whoever imports late, so the first call is measured too: from
-nothing to the first answer. Both builds are what their tools leave, unpacked.
+``INIT REPORT`` alone would favour functions that import late, so the first call is measured too:
+from the start of the process to the first answer. Both builds are used as their tools make them,
+unpacked.
 """
 
 import compileall
@@ -31,7 +32,7 @@ MB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Started:
-    """A function of one build, and the calls that it gets, a new one for each start."""
+    """A function of one build, and the calls that it gets, one for each start."""
 
     code: Code
     environment: Mapping[str, str]
@@ -39,7 +40,7 @@ class Started:
 
 
 def measure(scale: Scale, directory: Path) -> Part:
-    """Start everything in turns."""
+    """Start all functions in turns."""
     for package in paths.BENCH_ENVIRONMENT.glob("lib/*/site-packages/awslambdaric"):
         compileall.compile_dir(package, quiet=1)  # as in Lambda's own image
     starts: dict[str, list[ColdStart]] = {}
@@ -107,7 +108,7 @@ def _due(
     plain: Mapping[str, str],
     directory: Path,
 ) -> dict[str, list[str]]:
-    """Refunds of both kinds that have still to be reported."""
+    """Refunds of both kinds that are not reported yet."""
     due: dict[str, list[str]] = {}
     for name, environment in (("ours", money), ("plain", plain)):
         records = seeded(providers.control, f"due_{name}", count).ids("payment_record")

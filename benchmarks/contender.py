@@ -1,4 +1,4 @@
-"""Our end of a measured process."""
+"""Starts a measured process, and gives it jobs."""
 
 import json
 import subprocess
@@ -14,12 +14,12 @@ from local.child_process import clean_environment
 
 
 class ContenderError(RuntimeError):
-    """The process could not do a job; the message holds what it said."""
+    """The process could not do a job; the message has its output."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """One job: wall time and processor time of the process, what it logged, what it says of it."""
+    """One job: the process's wall time and processor time, how much it logged, and its answer."""
 
     seconds: float
     cpu_seconds: float

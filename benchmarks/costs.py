@@ -1,10 +1,10 @@
 """What AWS charges for a million refunds: counted requests and units, measured time, listed prices.
 
-One refund is one call of the gateway, one invocation and, for ours, one report that comes alone in
-its batch: the dearest case. What follows is priced beside it: the looks at it that settling takes
-in its first month, each alone in its run, and the publisher of events, called for every change.
-Not in it: what is per month rather than per refund (the schedules, storage, alarms), webhooks to
-addresses of the merchant's, and traffic out.
+One refund is one call of the gateway, one invocation and, for our service, one report that is alone
+in its batch: the most expensive case. What comes after it has prices of its own: settling's checks
+of the refund in its first month, each alone in its run, and the publisher of events, called for
+every change. Not included: costs per month rather than per refund (schedules, storage, alarms),
+webhooks to the merchant's addresses, and outgoing traffic.
 """
 
 import tomllib
@@ -21,10 +21,10 @@ from refund_bridge.settling.look_after import AFTER_STEPS
 PRICES = Path(__file__).with_name("prices.toml")
 REFUNDS = 1_000_000
 MB_OF_A_GB = 1024
-# Where Lambda gives one processor; below it, that share of one.
+# With this memory Lambda gives one processor; with less, the same share of one.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 MB_OF_A_PROCESSOR = 1769
-# The one that settling takes anyway, a minute after the refund; then the others.
+# The check that settling always makes a minute after the refund, and the later ones.
 LOOKS = 1 + len(AFTER_STEPS)
 # Refund Succeeded and Refund Reported.
 EVENTS = 2
@@ -70,7 +70,7 @@ def prices() -> dict[str, Any]:
 
 
 def dollars(usage: Usage, listed: Mapping[str, Any], refunds: int = REFUNDS) -> dict[str, float]:
-    """Price so many refunds, item by item."""
+    """The price of a number of refunds, item by item."""
     return {
         one.name: getattr(usage, one.name)
         * refunds
@@ -81,7 +81,7 @@ def dollars(usage: Usage, listed: Mapping[str, Any], refunds: int = REFUNDS) -> 
 
 
 def usage_of(trip: Trip, memory_mb: int, *, gateway: bool = False, queue: bool = False) -> Usage:
-    """What one invocation used, as the round trips were counted, with this memory."""
+    """What one invocation with this memory uses, by the counted round trips."""
     aws = trip["aws"]
     return Usage(
         api_gateway_request=1 if gateway else 0,
@@ -95,13 +95,13 @@ def usage_of(trip: Trip, memory_mb: int, *, gateway: bool = False, queue: bool =
 
 
 def billed_seconds(trip: Trip, memory_mb: int) -> float:
-    """How long it takes with the share of a processor that comes with this memory."""
+    """How long an invocation takes with the share of a processor that this memory gives."""
     slower = max(1.0, MB_OF_A_PROCESSOR / memory_mb)
     return float(trip["milliseconds"] + trip["cpu_milliseconds"] * (slower - 1)) / 1000
 
 
 def afterwards(trips: Mapping[str, Trip]) -> dict[str, Usage]:
-    """What follows a refund: all looks at it, and the publisher's calls for all of its changes."""
+    """Usage after a refund: all checks of it, and the publisher's calls for all of its changes."""
     settling, publishing = (
         function_memory_mb(name) for name in ("SettleRefundsFunction", "PublishEventsFunction")
     )
@@ -121,7 +121,7 @@ def afterwards(trips: Mapping[str, Trip]) -> dict[str, Usage]:
 
 
 def measure(trips: Mapping[str, Trip]) -> Part:
-    """Price what the round trips counted."""
+    """Compute prices from the counted round trips."""
     listed = prices()
     api, background = (
         function_memory_mb(name) for name in ("RefundApiFunction", "ReportRefundFunction")

@@ -1,7 +1,7 @@
 """Processor time of the handler's process per refund, warm, against the plainly written function.
 
-Both ask the same embedded cloud and the same providers, which answer at once and run in processes
-of their own. Batches of the two take turns.
+Both use the same embedded cloud and the same providers, which answer at once and run in processes
+of their own. Batches of the two are measured in turns.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ WARM_UP = 1
 
 
 def measure(scale: Scale, directory: Path) -> Part:
-    """Take turns."""
+    """Measure batches of both in turns."""
     taken: dict[str, list[float]] = {"ours": [], "plain": []}
     with running_providers(directory) as providers, running_cloud(directory) as cloud:
         environments = {

@@ -1,4 +1,4 @@
-"""What the template gives a function, environment and memory, for running its handler outside."""
+"""The environment and memory that the template gives a function, to run its handler elsewhere."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -37,7 +37,7 @@ def function_memory_mb(function: str) -> int:
 
 
 def _properties(template: Mapping[str, Any], function: str) -> tuple[dict[str, Any], ...]:
-    """What all functions have, then what this one has besides or instead."""
+    """The properties that all functions have, then this function's own, which override them."""
     return template["Globals"]["Function"], template["Resources"][function]["Properties"]
 
 
@@ -60,7 +60,7 @@ def _resolved(value: object, values: Mapping[str, str]) -> str:
         resource, attribute = argument
         return values.get(f"{resource}.{attribute}", values.get(resource, resource))
     if kind == "Fn::If":
-        # What a parameter that may be left out switches on: by default none of it.
+        # A value that depends on an optional parameter: use the one for the parameter's absence.
         return _resolved(argument[2], values)
     if kind == "Fn::Join":
         between, parts = argument

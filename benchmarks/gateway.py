@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 API_KEY = "rbk_benchmark"
-# Under the stage's prefix: where the caller's digest is stored, and as what.
+# The parameter, under the stage's prefix, that stores the digest of the caller's key.
 CALLER_PARAMETER = "api-keys/benchmark"
 CALLER = json.dumps(
     {
@@ -82,7 +82,7 @@ def report_event(bodies: Sequence[str], *, sent_ms: int = 1_700_000_000_000) -> 
 def stream_event(items: Sequence[Mapping[str, Any]], *, new: bool = True) -> dict[str, Any]:
     """A batch of the ledger's stream that shows these items, in DynamoDB's JSON.
 
-    They are ``new``, or nothing in them has changed that an event could tell of.
+    Either they are ``new``, or they changed in no way for which an event would be published.
     """
     return {
         "Records": [
@@ -107,7 +107,7 @@ def stream_event(items: Sequence[Mapping[str, Any]], *, new: bool = True) -> dic
 
 
 class Context:
-    """What Lambda tells a handler of its function."""
+    """The context that Lambda passes to a handler."""
 
     function_name = "benchmark"
     function_version = "1"
@@ -119,5 +119,5 @@ class Context:
 
     @staticmethod
     def get_remaining_time_in_millis() -> int:
-        """Always enough."""
+        """A time that is always enough."""
         return 45_000

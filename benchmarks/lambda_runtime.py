@@ -1,8 +1,8 @@
 """A handler run as Lambda runs it: AWS's Runtime Interface Emulator and AWS's runtime client.
 
-The SAM CLI ships the emulator; it starts the runtime at the first call, as a cold start does, and
-logs ``INIT REPORT`` and ``INVOKE RTDONE``. Lambda's code directories are read-only, so here nothing
-is allowed to leave bytecode behind for the next start.
+The SAM CLI includes the emulator; it starts the runtime at the first call, as in a cold start, and
+logs ``INIT REPORT`` and ``INVOKE RTDONE``. On Lambda the code directories are read-only, so here
+too no start may write bytecode that the next start would use.
 """
 
 import json
@@ -32,7 +32,7 @@ ANSWER_SECONDS = 30.0
 
 
 class LambdaError(RuntimeError):
-    """The function did not answer with success; the message holds the emulator's log."""
+    """The function did not answer with success; the message has the emulator's log."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Code:
 
     @property
     def bytes(self) -> int:
-        """What Lambda counts: all files, unzipped."""
+        """The size that Lambda counts: all files, unzipped."""
         trees = (self.task, *self.layers)
         return sum(p.stat().st_size for tree in trees for p in tree.rglob("*") if p.is_file())
 
@@ -55,7 +55,7 @@ class ColdStart:
 
     Attributes:
         cpu_ms: processor time of the runtime's process for both, in the kernel's ticks (10 ms);
-            unlike the times it does not grow when others use the machine.
+            unlike wall times, it does not grow when other programs use the machine.
         answer: what the function returned.
     """
 
@@ -74,7 +74,7 @@ def cold_start(
     *,
     answer_s: float = ANSWER_SECONDS,
 ) -> ColdStart:
-    """Start a function, call it once, wait ``answer_s`` seconds at most, and stop it.
+    """Start a function, call it once, wait at most ``answer_s`` seconds, and stop it.
 
     Raises:
         LambdaError: it did not start, or the call did not succeed.
@@ -142,11 +142,12 @@ def _invoke(port: int, event: Mapping[str, Any], answer_s: float) -> Any:
 
 
 def _spent_by_child(pid: int) -> tuple[int, float]:
-    """Of the emulator's one child, the runtime: most memory used, kB, and processor time, ms."""
+    """Peak memory, kB, and processor time, ms, of the runtime: the emulator's only child."""
     threads = Path(f"/proc/{pid}/task").iterdir()
     (child,) = {one for thread in threads for one in (thread / "children").read_text().split()}
     peak = PEAK.search(Path(f"/proc/{child}/status").read_text())
-    # After the program's name, in parentheses: fields 14 and 15 of the line are user and system.
+    # Read after the program's name, which is in parentheses. Fields 14 and 15 of the whole line are
+    # user and system time.
     fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
     ticks = int(fields[11]) + int(fields[12])
     return int(peak[1]) if peak else 0, ticks * 1000 / os.sysconf("SC_CLK_TCK")

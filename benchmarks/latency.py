@@ -1,8 +1,8 @@
-"""How long a caller waits, the providers taking their fixed time, AWS in memory.
+"""How long a caller waits, with fixed latencies of the providers, and AWS in memory.
 
-One lane for each way to name a payment; within a lane the contenders take turns, each refund of a
-payment of its own. Two workers share a lane's rounds. The lanes run beside each other: they wait
-for the providers nearly all the time.
+There is a lane for each way to name a payment. In a lane the contenders take turns, and each refund
+is of a payment of its own. Two workers share a lane's rounds. The lanes run at the same time, since
+they wait for the providers nearly all the time.
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,9 @@ from benchmarks.scale import Scale
 SPLIT = 2
 WARM_UP = 2
 
-# The calls that each way needs one after the other, in milliseconds. By PaymentIntent the record is
-# read first; an Invoice names record and charge, which can be read side by side.
+# The time of the calls that each way must make one after the other, in milliseconds. A
+# PaymentIntent is read before its record; an Invoice names record and charge, which can be read at
+# the same time.
 _RECORD_AND_CHARGE = max(FIXED.stripe, FIXED.charge)
 CRITICAL_PATH = {
     ("payment_record", "first"): FIXED.stripe + FIXED.charge + FIXED.refund,
@@ -33,7 +34,7 @@ CRITICAL_PATH = {
     ("invoice", "first"): FIXED.stripe + _RECORD_AND_CHARGE + FIXED.refund,
     ("invoice", "later"): FIXED.stripe + _RECORD_AND_CHARGE + FIXED.refund,
 }
-# What each lane's contenders are called, and which subject does it under which name.
+# For each lane: the contenders' names, and which subject does the job in which way.
 OTHERS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "payment_record": (("guide", "guide", "payment_record"),),
     "payment_intent": (("guide", "guide", "payment_intent"),),
@@ -58,7 +59,7 @@ class Lane:
     taken: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, contender: str, seconds: float) -> None:
-        """Note one refund."""
+        """Add the time of one refund."""
         self.taken.setdefault(contender, []).append(seconds * 1000)
 
 
@@ -110,8 +111,8 @@ def _run(providers: ProviderProcess, directory: Path, by: str, number: int, roun
                 done = ours.do(by=by, id=ours_ids[index], amount=PART, key=key)
                 if index >= WARM_UP:
                     lane.add(occasion, done.seconds)
-                # The others know no difference between a first refund and a later one: of an even
-                # round they run after the first, of an odd one after the later.
+                # For the other contenders a first refund and a later one are the same: in even
+                # rounds they run after our first refund, in odd rounds after our later one.
                 if (occasion == "first") == (index % 2 == 0):
                     for name, contender, named, ids in others:
                         taken = contender.do(by=named, id=ids[index], amount=PART).seconds

@@ -1,8 +1,8 @@
-"""``make load``: a stream of refunds with bursts, two outages, recovery, on the local cloud.
+"""``make load``: a stream of refunds with bursts, two outages and recovery, on the local cloud.
 
-Callers arrive whether or not the service keeps up, and repeat with the same key what was answered
-with an error, as the contract tells them to. In the end every refund has been made and reported
-exactly once, or the run says which was not. Writes benchmarks/load.json and load.png.
+Callers arrive whether or not the service keeps up. After an error they repeat their request with
+the same key, as the contract says. In the end every refund was made and reported exactly once, or
+the run says which was not. Writes benchmarks/load.json and load.png.
 """
 
 import json
@@ -44,10 +44,10 @@ class Plan:
     """What happens when, in seconds from the first caller.
 
     Attributes:
-        per_second: callers of the steady stream.
-        bursts: when so many more come at once.
-        hitpay_down: HitPay's port is closed from, until.
-        reports_down: Stripe answers reports with 503 from, until.
+        per_second: callers per second of the steady stream.
+        bursts: when more callers come at once, and how many.
+        hitpay_down: from when until when HitPay's port is closed.
+        reports_down: from when until when Stripe answers reports with 503.
     """
 
     seconds: int = 120
@@ -64,7 +64,7 @@ class Plan:
 
 @dataclass
 class Seen:
-    """What was seen, each thing with its second."""
+    """The observations, each with its second."""
 
     answers: list[tuple[float, int]] = field(default_factory=list)
     latencies: list[tuple[float, float]] = field(default_factory=list)
@@ -85,7 +85,7 @@ class Run:
         self.seen = Seen()
 
     def __call__(self) -> dict[str, Any]:
-        """Live through the plan; returns what it came to."""
+        """Carry out the plan; returns the results."""
         arrivals = self._plan.arrivals()
         records = seeded(self._stack.control, "load", len(arrivals)).ids("payment_record")
         self._warm_up()
@@ -107,7 +107,7 @@ class Run:
         self._api.create_refund("warm", payment_record=record, amount=PART)
 
     def _call(self, at: float, record: str) -> str | None:
-        """One caller, until it has its refund; the record's id if it gave up."""
+        """One caller, until it has its refund; returns the record's id if the caller gave up."""
         for _ in range(TRIES):
             status, pause = self._ask(record)
             self.seen.answers.append((self._now(), status))
@@ -126,7 +126,7 @@ class Run:
         return answer.status, min(float(answer.headers.get("Retry-After", 1)), 5.0)
 
     def _happen(self) -> None:
-        """The outages, in their order."""
+        """Cause the outages, in their order."""
         control = self._stack.control
         down, up = self._plan.hitpay_down
         self._wait_until(down)
@@ -137,7 +137,7 @@ class Run:
         self._wait_until(down)
         control.add_fault("stripe", REPORT, "status", times=None, status=503, stored=False)
         self._wait_until(up)
-        set_latencies(control, FIXED)  # which clears the fault
+        set_latencies(control, FIXED)  # this also clears the fault
 
     @contextmanager
     def _sampling(self) -> Iterator[None]:
@@ -159,7 +159,7 @@ class Run:
             self.seen.reports.append((self._now(), len(self._stack.control.reports())))
 
     def _drained(self, records: set[str]) -> list[str]:
-        """Wait until everything is reported; returns what was not in time."""
+        """Wait until everything is reported; returns the records that were not in time."""
         ends = time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < ends:
             missing = records - {one.payment_record for one in self._stack.control.reports()}
@@ -195,7 +195,7 @@ class Run:
         }
 
     def _calm(self) -> list[float]:
-        """Seconds of those who came while nothing was down or had just been, and no burst was."""
+        """Waiting times of callers who came well after the start, HitPay's outage and bursts."""
         troubled = [self._plan.hitpay_down, *((at, at) for at, _ in self._plan.bursts)]
         return [
             seconds
@@ -204,17 +204,17 @@ class Run:
         ]
 
     def _served_after(self, outage: tuple[float, float]) -> float:
-        """From the end of an outage until the last of those who came during it had their refund."""
+        """Time from an outage's end until all callers who came during it had their refunds."""
         began, ended = outage
         waited = [at + taken for at, taken in self.seen.latencies if began - 1 <= at <= ended]
         return max([*waited, ended]) - ended
 
     def _drained_after(self, ended: float) -> float:
-        """From the end of Stripe's outage until the queue was as short as before it."""
+        """Time from the end of Stripe's outage until the queue was as short as before it."""
         before = self._plan.reports_down[0]
         usual = max(depth for at, depth in self.seen.queue if before - CALM_SECONDS <= at < before)
         late = [at for at, depth in self.seen.queue if at > ended and depth > usual]
-        # A burst that comes later fills it again, which is not the outage's doing.
+        # A later burst fills the queue again; that does not belong to the outage.
         bursts = [at for at, _ in self._plan.bursts if at > ended]
         return max([at for at in late if not bursts or at < min(bursts)], default=ended) - ended
 
@@ -244,7 +244,7 @@ def main() -> None:
 
 
 def draw(result: Path, picture: Path) -> None:
-    """Draw the picture, in the environment that has what it takes."""
+    """Draw the picture, with the Python of the environment that has the drawing library."""
     python = paths.executable(paths.BENCH_ENVIRONMENT, "python")
     subprocess.run([python, PLOT, result, picture], check=True)
 

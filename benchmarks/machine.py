@@ -1,4 +1,4 @@
-"""On what a measurement was made: it means little elsewhere, and nothing without this."""
+"""The machine of a measurement: without it the numbers mean nothing."""
 
 import os
 import platform

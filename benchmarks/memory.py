@@ -1,6 +1,7 @@
-"""Peak memory of every function: from nothing through the heaviest event that it commonly gets.
+"""Peak memory of every function: from its start to the end of the heaviest event that is common.
 
-Bytes, and processor time; neither grows when others use the machine. Each starts once, as deployed.
+Measured are bytes and processor time; neither grows when other programs use the machine. Each
+function starts once, as deployed.
 """
 
 import json
@@ -34,18 +35,18 @@ from refund_bridge.delivering.address import DEFAULT_API_VERSION
 from refund_bridge.delivering.message import message_text
 from refund_bridge.delivering.ports import Status
 
-# A batch of each queue and of the stream, as large as the template lets it be.
+# The size of a batch of each queue and of the stream: the template's maximum.
 REPORTS, REQUESTS, WEBHOOKS, CHANGES = 10, 5, 10, 50
 SALT = "benchmark-salt"
-# A run of settling, or of the sweep, with the machine to itself or not.
+# How long a run of settling or of the sweep may take, also on a busy machine.
 ANSWER_SECONDS = 280.0
-# How much of what it has a function may fill.
+# The share of its memory that a function may use.
 FILLED_AT_MOST = 0.5
 
 
 @dataclass(frozen=True)
 class Heaviest:
-    """The event of a function, in words too, and what its answer has to be."""
+    """The heaviest event of a function, its description, and a check of the answer."""
 
     function: str
     words: str
@@ -119,7 +120,7 @@ def _events(
     receiver: WebhookReceiver,
     directory: Path,
 ) -> list[Heaviest]:
-    """All events, with what they are about in the ledger and at the providers."""
+    """All events; what they are about is first made in the ledger and at the providers."""
     addresses = _prepared(cloud.clients, receiver)
     with Contender("ours", cloud.of("RefundApiFunction", providers), directory) as contender:
         made = _refunds(contender, seeded(providers.control, "memory_made", CHANGES))
@@ -188,7 +189,7 @@ def _is_whole(answer: Any) -> bool:
 
 
 def _prepared(clients: CloudClients, receiver: WebhookReceiver) -> list[str]:
-    """Put what only some functions need; returns the ids of as many addresses as messages."""
+    """Store what only some functions need; returns the ids of addresses, one for each message."""
     prefix = load_stage("local").secrets_prefix
     clients.client("events").create_event_bus(Name="EventBus")
     ssm = clients.client("ssm")
@@ -205,7 +206,7 @@ def _prepared(clients: CloudClients, receiver: WebhookReceiver) -> list[str]:
 
 
 def _refunds(contender: Contender, payments: Payments, *, scheduled: bool = False) -> list[str]:
-    """Refund, or ask for it, a part of each payment; returns the refunds' ids."""
+    """Refund a part of each payment, or only ask for it; returns the refunds' ids."""
     return [
         contender.do(by="payment_record", id=one, amount=PART, key=one, scheduled=scheduled).facts[
             "refund"

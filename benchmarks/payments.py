@@ -1,4 +1,4 @@
-"""Payments to refund: at both providers, as many as a measurement needs, each by its own name."""
+"""Payments to refund: as many as a measurement needs, at both providers, each with its own name."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ class Payments:
     payments: tuple[DemoPayment, ...]
 
     def ids(self, by: str) -> list[str]:
-        """What a caller names them by."""
+        """The ids by which a caller names the payments."""
         named = {
             "payment_record": lambda payment: payment.record_id,
             "payment_intent": lambda payment: payment.intent_id,

@@ -1,6 +1,7 @@
-"""The plainly written functions, built by `sam build` as it comes: everything, into each function.
+"""Builds the plainly written functions with plain `sam build`: all dependencies in each function.
 
-Same dependencies, at the same versions, from the layer's lock file; nothing left out, no bytecode.
+The dependencies have the same versions, from the layer's lock file; nothing is left out, and no
+bytecode is compiled.
 """
 
 import re

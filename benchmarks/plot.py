@@ -1,6 +1,6 @@
 """Draw a load run: python benchmarks/plot.py load.json load.png, with the benchmarks' own Python.
 
-Knows nothing of the project, which is not installed there.
+It imports nothing of the project, which is not installed there.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Both providers as a process of its own: the simulators, and one call that only the demo makes."""
+"""Both providers in one process of their own: the simulators, and a call that only the demo makes."""
 
 import argparse
 import asyncio
@@ -49,7 +49,7 @@ class ProviderProcess:
 
     @property
     def environment(self) -> dict[str, str]:
-        """How the plain contenders are told of them."""
+        """The variables by which the plain contenders find the providers."""
         return {
             "HITPAY_URL": self.control.hitpay_url,
             "STRIPE_URL": self.control.stripe_url,
@@ -58,12 +58,12 @@ class ProviderProcess:
         }
 
     def set_latencies(self, latencies: Latencies) -> None:
-        """Let every answer take this long from now on."""
+        """Delay every answer by this time from now on."""
         set_latencies(self.control, latencies)
 
 
 def set_latencies(control: SimulatorControl, latencies: Latencies) -> None:
-    """Let every answer take this long from now on; all other faults are cleared."""
+    """Delay every answer by this time from now on; all other faults are cleared."""
     control.clear_faults()
     for provider, operation, milliseconds in (
         ("stripe", "*", latencies.stripe),
@@ -98,7 +98,7 @@ def running_providers(directory: Path) -> Iterator[ProviderProcess]:
 
 
 class _StripeWithInvoices(StripeSimulator):
-    """The simulator, with the update of an invoice's metadata: answered, not kept."""
+    """The simulator; it also answers an update of an invoice's metadata, without storing it."""
 
     def application(self) -> web.Application:
         app = super().application()

@@ -1,7 +1,8 @@
-"""Reports per second, Stripe answering after 150 ms, and the most that Stripe sees in a second.
+"""Reports per second if Stripe answers after 150 ms, and the most that Stripe sees in one second.
 
-The reporter's handler is given batches of ten, as the queue gives them, ledger in memory. Without
-pace, to see what side by side is worth; then two workers at the template's own pace, as deployed.
+The reporter's handler gets batches of ten, as from the queue; the ledger is in memory. First
+without a rate limit, one after the other and at the same time; then two workers with the template's
+own rate limit, as deployed.
 """
 
 from collections.abc import Sequence
@@ -74,7 +75,7 @@ def _rate(  # noqa: PLR0913 - what is varied
     pace: int,
     workers: int = 1,
 ) -> tuple[float, int]:
-    """Reports a second over all, and the most in any one second."""
+    """Reports per second on average, and the most in any one second."""
     control, name = providers.control, f"report_{concurrency}_{pace}_{workers}"
     urls = {"HitPayUrl": control.hitpay_url, "StripeUrl": control.stripe_url}
     parameters = {
@@ -115,7 +116,7 @@ def _report(contender: Contender, refunds: Sequence[str]) -> None:
 
 
 def most_in_a_second(milliseconds: Sequence[int]) -> int:
-    """The most of these moments that lie within any 1,000 ms."""
+    """The greatest number of these moments within any 1,000 ms."""
     most, first = 0, 0
     ordered = sorted(milliseconds)
     for last, moment in enumerate(ordered):

@@ -1,4 +1,4 @@
-"""What a measurement came to: rows that a table shows, and the numbers behind them."""
+"""The result of a measurement: rows for the table, and the numbers behind them for the file."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -11,10 +11,10 @@ class Row:
     """One line of the table.
 
     Attributes:
-        against: what it is compared with; empty if the value stands for itself.
+        against: what it is compared with; empty if it is not a comparison.
         value: in ``unit``; ratios have the unit ``×``.
-        low: with ``high``, the spread of ``value``, where it was measured more than once.
-        at_most: with ``at_least``, the aim, where there is one.
+        low: with ``high``, the spread of ``value``, if it was measured more than once.
+        at_most: with ``at_least``, the aim, if there is one.
     """
 
     what: str
@@ -59,7 +59,7 @@ class Row:
 
 @dataclass
 class Part:
-    """What one part of the benchmark measured; ``numbers`` holds what the rows were made of."""
+    """What one part of the benchmark measured; the rows are made from ``numbers``."""
 
     rows: list[Row] = field(default_factory=list)
     numbers: dict[str, Any] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Part:
 
 
 def ratio_row(what: str, against: str, measured: Spread, **more: Any) -> Row:
-    """A row whose value is the middle of a spread."""
+    """A row of which the value is the middle of a spread."""
     return Row(
         what=what,
         against=against,
@@ -82,7 +82,7 @@ def ratio_row(what: str, against: str, measured: Spread, **more: Any) -> Row:
 
 
 def figure(value: float) -> str:
-    """Three significant digits, without an exponent; whole numbers whole."""
+    """A number with three significant digits, without an exponent; whole numbers in full."""
     if value == int(value):
         return f"{int(value):,}"
     if abs(value) >= 100:

@@ -1,10 +1,11 @@
-"""What one refund asks of whom, counted: the providers' journal, and every call of boto3.
+"""Counts the calls that one refund makes: to providers, by their journal, and every call of boto3.
 
-Also what comes after it: the looks of settling, of which each is counted as what a run with one due
-refund asks more than one with none; and telling its events.
+It also counts what comes after a refund: settling's checks (the calls of a run with one due refund,
+less those of a run with none), and the publishing of events.
 
-Two passes: one is counted, which takes extra reads to see what each write changed; the other is
-only timed, for the costs. Providers take their fixed time, so that what runs side by side is seen.
+Each job is done several times. One time is counted, which takes extra reads to see what each write
+changed; other times are only timed, for the costs. Providers have fixed latencies, so that calls
+made at the same time can be seen.
 """
 
 import time
@@ -23,11 +24,11 @@ from benchmarks.scale import Scale
 from local.simulators.records import RecordedCall
 
 Watched = tuple[Done, list[RecordedCall]]
-# Of each job the first warms up, the second is counted, the others are timed: the fastest counts,
-# which others who use the machine have slowed down least.
+# Of each job the first time warms up, the second is counted, the others are timed. The fastest is
+# used: other programs on the machine slowed it down least.
 PASSES = (False, True, False, False, False)
 WAYS = ("payment_record", "payment_intent", "invoice")
-# What comes after a refund.
+# The jobs after a refund.
 IDLE = "a run of settling, nothing due"
 LOOK = "a run of settling, one look after a refund"
 PUBLISHED = "a change published"
@@ -36,13 +37,13 @@ NOT_TOLD = "a change that no event tells of"
 
 @dataclass(frozen=True)
 class Trip:
-    """One job: what it asked, and how long it took when nobody counted.
+    """One job: its calls, and how long it took when calls were not counted.
 
     Attributes:
-        in_sequence: the longest chain of provider calls of which each began after the one before
+        in_sequence: the longest chain of provider calls in which each began after the one before
             had ended.
-        cpu_milliseconds: processor time of the handler's process, when nobody counted.
-        aws: as ``aws_calls.Noted`` tells it.
+        cpu_milliseconds: processor time of the handler's process, when calls were not counted.
+        aws: the JSON of ``aws_calls.Noted``.
     """
 
     provider_calls: tuple[str, ...]
@@ -54,7 +55,7 @@ class Trip:
 
 
 def measure(_: Scale, directory: Path) -> Part:
-    """Count a first and a later refund by each name, and their reports."""
+    """Count a first and a later refund for each way to name a payment, and their reports."""
     with running_providers(directory) as providers, running_cloud(directory) as cloud:
         providers.set_latencies(FIXED)
         trips = _ours(providers, cloud, directory)
@@ -64,7 +65,7 @@ def measure(_: Scale, directory: Path) -> Part:
 
 def _ours(providers: ProviderProcess, cloud: Cloud, directory: Path) -> dict[str, Trip]:
     trips: dict[str, Trip] = {}
-    # One process plays both functions, so it has the variables of both.
+    # One process runs both functions, so it has the variables of both.
     environment = {
         **cloud.of("PublishEventsFunction", providers),
         **cloud.of("SettleRefundsFunction", providers),
@@ -130,7 +131,7 @@ def _reports(
 def _afterwards(
     providers: ProviderProcess, cloud: Cloud, contender: Contender, refunds: Sequence[Watched]
 ) -> dict[str, Trip]:
-    """A run of settling with none of these refunds due, one with each, and a change published."""
+    """A run of settling with no refund due, one with each refund due, and a published change."""
     dynamodb = cloud.clients.client("dynamodb")
     idle, looks = list[Watched](), list[Watched]()
     published, not_told = list[Watched](), list[Watched]()
@@ -193,7 +194,7 @@ def _trip(done: Sequence[Watched]) -> Trip:
 
 
 def longest_chain(intervals: Sequence[tuple[int, int]]) -> int:
-    """How many of these times, from begin to end, follow each other without overlapping."""
+    """The greatest number of these intervals that follow each other without overlapping."""
     length, free_at = 0, -1
     for begin, end in sorted(intervals, key=lambda interval: interval[1]):
         if begin >= free_at:
@@ -239,7 +240,7 @@ def _ledger_calls(trip: Trip) -> int:
 
 
 def _more(what: str, trips: dict[str, Trip], unit: str) -> Row:
-    """What a look adds to the run of settling that takes it."""
+    """What one check adds to the run of settling that makes it."""
     look, idle = trips[LOOK].aws, trips[IDLE].aws
     return Row(what=what, value=look[unit] - idle[unit], unit="")
 

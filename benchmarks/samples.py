@@ -1,4 +1,4 @@
-"""The arithmetic of repeated measurements: percentiles, and ratios of what took turns."""
+"""The arithmetic of repeated measurements: percentiles, and ratios of measurements in turns."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Spread:
-    """A middle, and between which values eight of ten measurements lie."""
+    """The middle of measurements, and the two values between which eight of ten of them lie."""
 
     low: float
     middle: float
@@ -15,9 +15,9 @@ class Spread:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest measured value that is not exceeded by ``percent`` of a hundred.
+    """The smallest measured value that at least ``percent`` of the values do not exceed.
 
-    Nearest rank: always one of the values, never one in between that was not measured.
+    By nearest rank: always a measured value, never one in between.
     """
     if not values:
         raise ValueError("nothing was measured")
@@ -32,5 +32,5 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """Round by round, ours over theirs: what disturbed one round disturbed both of its sides."""
+    """Our value divided by theirs, round by round: a disturbance affects both sides of a round."""
     return [mine / other for mine, other in zip(ours, theirs, strict=True)]

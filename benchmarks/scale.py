@@ -10,14 +10,14 @@ class Scale:
     Attributes:
         latency_rounds: refunds of each kind; the 99th percentile needs a hundred.
         cpu_rounds: batches of each contender, of ``cpu_batch`` refunds.
-        cold_starts: of each function of each build.
-        reports: made in each way.
-        backlogs: settled, of ``backlog`` rows each.
-        stored: refunds beside the one that is open; the largest number is only in memory.
-        worlds: simulated.
+        cold_starts: starts of each function of each build.
+        reports: reports made in each way.
+        backlogs: backlogs that are settled, of ``backlog`` rows each.
+        stored: numbers of refunds besides the open one; the largest is only in memory.
+        worlds: simulated worlds.
         due: refunds that a run of settling finds, to measure its memory.
-        differing: charges that a sweep finds refunded, likewise.
-        sold: charges in the list that a sweep walks through.
+        differing: charges that a sweep finds refunded, to measure its memory.
+        sold: charges in the list that a sweep reads.
     """
 
     latency_rounds: int

@@ -1,7 +1,7 @@
-"""What settling costs: per row of a long backlog, and of one open refund among very many.
+"""What settling costs: per row of a long backlog, and for one open refund among very many.
 
-In memory, where the use cases themselves are seen, and calls at the ports are counted; and on the
-embedded cloud's table, where the requests and their units are.
+Measured in memory, where only the use cases take time and calls of ports are counted; and on the
+embedded cloud's table, where requests and their units are counted.
 """
 
 import bisect
@@ -39,7 +39,7 @@ RUN_MS = 75_000
 
 
 class IndexedRefunds(dict[str, Refund]):
-    """Refunds by id that keep the due index in step, as the table does; the fake looks at all."""
+    """Refunds by id that also keep the index of due ones, as the table does; the fake scans all."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class IndexedLedger(MemoryLedger):
     def due(
         self, shard: int, *, before_ms: int, limit: int, newest_first: bool = False
     ) -> Sequence[str]:
-        """As the port says."""
+        """As in the port."""
         rows = self.refunds.due[shard]
         end = bisect.bisect_left(rows, (before_ms, ""))
         chosen = rows[max(0, end - limit) : end][::-1] if newest_first else rows[: min(end, limit)]
@@ -83,8 +83,8 @@ _PORT = frozenset(
 
 
 class IndexedBooks(ProcessorBooks):
-    """The processor's books by charge, where the fake's own look through all refunds; none is
-    ever pending."""
+    """The processor's books, indexed by charge; the fake's own books scan all refunds. No refund is
+    ever pending here."""
 
     def __init__(self, clock: Clock, name: str) -> None:
         super().__init__(clock, name)
@@ -93,7 +93,7 @@ class IndexedBooks(ProcessorBooks):
     def move(
         self, charge: FakeCharge, money: Money, instruction_id: str | None, *, age_ms: int = 0
     ) -> ProcessorRefund | Rejected:
-        """As the fake does."""
+        """As in the fake."""
         made = super().move(charge, money, instruction_id, age_ms=age_ms)
         if isinstance(made, ProcessorRefund):
             self._by_charge[charge.id].append(self.refunds[made.id])
@@ -104,12 +104,12 @@ class IndexedBooks(ProcessorBooks):
         return self._by_charge[charge_id]
 
     def end_pending(self) -> None:
-        """There are none."""
+        """Do nothing: no refund is pending."""
 
 
 @dataclass(frozen=True)
 class Settled:
-    """One backlog: microseconds and port calls per row, and what became of the rows."""
+    """One backlog: microseconds and port calls per row, and the rows' final states."""
 
     micros: float
     calls: float
@@ -123,7 +123,7 @@ def measure(scale: Scale, directory: Path) -> Part:
     _settled(FEW)  # warms up
     for _ in range(scale.backlogs):
         many.append(_settled(scale.backlog))
-        # As many rows in all, so that both are equally certain.
+        # A similar number of rows in all for both lengths, so that both results are as certain.
         few += [_settled(FEW) for _ in range(max(1, scale.backlog // FEW // 10))]
     among = {count: _one_among(count) for count in scale.stored}
     in_table = _one_among_stored(scale.stored_in_table, directory)
@@ -156,8 +156,8 @@ def _settled(count: int) -> Settled:
     ledger = world.ledger
     assert isinstance(ledger, IndexedLedger)  # noqa: S101 - for the type checker
     ledger.calls.clear()
-    # As `timeit` does: what the collector walks through is the world in memory, which is not there
-    # outside of the tests.
+    # No collection while measuring, as in `timeit`: it would walk through the world in memory,
+    # which exists only in tests.
     gc.collect()
     gc.disable()
     try:
@@ -172,7 +172,7 @@ def _settled(count: int) -> Settled:
 
 
 def _one_among(stored: int) -> dict[str, int]:
-    """Port calls of settling one refund that is due, beside that many that are not."""
+    """Port calls of settling one due refund among ``stored`` refunds that are not due."""
     world = _with_unknown(1)
     ledger = world.ledger
     assert isinstance(ledger, IndexedLedger)  # noqa: S101 - for the type checker
@@ -204,7 +204,7 @@ def _one_among_stored(stored: int, directory: Path) -> dict[str, dict[str, Any]]
                 report = contender.do(do="report", ids=[refund["refund"]], counted=True).facts
                 return {"refund": refund["aws"], "report": report["aws"]}
 
-            asked()  # reads secrets
+            asked()  # the first call also reads secrets
             empty = asked()
             for batch in _copies(dynamodb, stored):
                 dynamodb.batch_write_item(RequestItems={"ledger": batch})

@@ -1,4 +1,4 @@
-"""How many worlds a second the simulation lives."""
+"""How many worlds per second the simulation runs."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ FIRST_SEED = 1_000_000
 
 
 def measure(scale: Scale, _: Path) -> Part:
-    """Live some; a violated invariant is noted, but it is the tests that fail on one."""
+    """Run some worlds; a violated invariant is only noted here, and fails a test elsewhere."""
     tally = live_all(FIRST_SEED, scale.worlds)
     note = f"{len(tally.failures)} invariants violated" if tally.failures else ""
     rate = tally.worlds / tally.seconds

@@ -1,7 +1,7 @@
-"""What a sweep asks HitPay for: what was sold, by a list without a filter, or what was refunded.
+"""How many requests a sweep sends to HitPay: listing all charges, or only the refunded ones.
 
-HitPay's adapter walks through the simulator's list of 100,000 charges, of which one in a hundred
-was refunded, half of these in part. A charge that the list does not say the sum of is read.
+HitPay's adapter reads the simulator's list of 100,000 charges; one in a hundred was refunded, half
+of these partially. If the list does not show the refunded sum of a charge, the charge is read.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ class Key:
         return DEFAULT_KEY
 
     def refreshed(self) -> None:
-        """None: there is no other."""
+        """Always `None`: there is no newer key."""
 
 
 def measure(scale: Scale, _: Path) -> Part:

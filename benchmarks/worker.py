@@ -1,8 +1,8 @@
 """A process of its own for each contender: python -m benchmarks.worker MODULE.
 
-Reads a job a line, does it, answers with a line: how long it took, how much processor time this
-process spent on it, all threads together, how much it printed, and what the subject says. What it
-prints goes into a file without a name: on Lambda, too, others carry the logs away.
+It reads one job from each line, does it, and answers with one line: how long it took, how much
+processor time this process spent on it (all threads together), how much it printed, and the
+subject's answer. Its output goes to an unnamed file: on Lambda, too, another process handles logs.
 """
 
 import importlib
@@ -18,10 +18,10 @@ Job = dict[str, Any]
 
 
 class Subject(Protocol):
-    """What is measured."""
+    """The code that is measured."""
 
     def do(self, job: Job) -> dict[str, object]:
-        """Do the job; what is returned is handed to whoever asked."""
+        """Do the job; the result goes back to the measuring process."""
 
 
 def main(module: str) -> None:

@@ -1,1 +1,1 @@
-"""What this service is compared with, written as its users would write it."""
+"""The code that this service is compared with, as its users would write it themselves."""

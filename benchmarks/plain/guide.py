@@ -1,8 +1,8 @@
 """HitPay's guide, step by step: retrieve the Payment Record → refund → report.
 
-From "Refunds" of HitPay's guide to Stripe custom payment methods, which is written in TypeScript.
-What it gets wrong in passing (milliseconds where Stripe wants seconds) is put right here, so that
-the simulators accept it.
+From "Refunds" in HitPay's guide to Stripe custom payment methods, which is written in TypeScript.
+One mistake of the guide (milliseconds where Stripe wants seconds) is corrected here, so that the
+simulators accept it.
 """
 
 import time
@@ -34,14 +34,15 @@ def refund_by_intent(intent_id: str, amount: int, currency: str) -> str:
 def refund_by_invoice(invoice_id: str, amount: int, currency: str) -> str:
     """Retrieve the invoice "to get both IDs, then follow the same refund steps above": all three.
 
-    The guide's words; ``refund_by_invoice_shortened`` takes both ids at their word.
+    These are the guide's words. ``refund_by_invoice_shortened`` uses both ids of the invoice, and
+    does not read the Payment Record.
     """
     metadata = client.v1.invoices.retrieve(invoice_id).to_dict()["metadata"]
     return refund_by_record(metadata["stripe_payment_record_id"], amount, currency)
 
 
 def refund_by_invoice_shortened(invoice_id: str, amount: int, currency: str) -> str:
-    """As above, without the Payment Record, of which nothing is needed any more."""
+    """As above, but without reading the Payment Record, since nothing of it is needed."""
     metadata = client.v1.invoices.retrieve(invoice_id).to_dict()["metadata"]
     record_id, payment_id = metadata["stripe_payment_record_id"], metadata["hitpay_payment_id"]
     return refund_and_report(record_id, payment_id, amount, currency)

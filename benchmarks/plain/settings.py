@@ -1,4 +1,4 @@
-"""Where the providers are, from the environment."""
+"""The providers' addresses, from the environment."""
 
 import os
 

@@ -1,1 +1,1 @@
-"""What runs in the measured processes: each module's ``make()`` returns what does the jobs."""
+"""The subjects in the measured processes: each module's ``make()`` returns one that does jobs."""

@@ -1,4 +1,4 @@
-"""Functions as one measured process, which plays them all: one finds the other's work."""
+"""Several functions in one measured process, so that one finds the work of another."""
 
 import json
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from benchmarks.worker import Job
 class Functions:
     """Does ``refund`` (the default), ``report``, ``settle`` and ``publish`` jobs.
 
-    ``counted`` ones note what AWS was asked.
+    For jobs that are ``counted``, the calls to AWS are counted.
 
     Args:
-        folders: of each function, by the job that it does.
-        name: under which a message of the report queue holds the refund's id.
-        calls: counts; ``None`` where there is no AWS.
+        folders: the folder of each function, by the job that it does.
+        name: the member of a report queue's message that has the refund's id.
+        calls: counts calls to AWS; ``None`` where there is no AWS.
     """
 
     def __init__(self, folders: Mapping[str, str], *, name: str, calls: AwsCalls | None) -> None:

@@ -10,11 +10,11 @@ from deployed import paths
 
 
 class HandlerError(RuntimeError):
-    """The handler answered something else than success; the message holds its answer."""
+    """The handler did not answer with success; the message has its answer."""
 
 
 class Handler(Protocol):
-    """``handler`` of an app.py."""
+    """The function ``handler`` of an app.py."""
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Handle one event."""
@@ -42,11 +42,11 @@ def refunded(handler: Handler, job: Job) -> dict[str, Any]:
 
 
 def reported(handler: Handler, bodies: list[str]) -> None:
-    """Hand over a batch of the report queue, of which every message must succeed."""
+    """Call the handler with a batch of the report queue; every message must succeed."""
     require_whole(handler(report_event(bodies), Context()))
 
 
 def require_whole(answer: dict[str, Any]) -> None:
-    """Raise a HandlerError if a part of a batch was not done."""
+    """Raise a HandlerError if a part of a batch failed."""
     if answer["batchItemFailures"]:
         raise HandlerError(f"not done: {answer}")

@@ -10,7 +10,7 @@ def make() -> Functions:
 
 
 def on(calls: AwsCalls | None) -> Functions:
-    """This service's functions; ``calls`` counts, where there is an AWS."""
+    """This service's functions; ``calls`` counts calls to AWS, if there is an AWS."""
     folders = {
         "refund": "functions/refund_api",
         "report": "functions/report_refund",

@@ -1,7 +1,7 @@
-"""This service's handlers with everything as deployed but AWS: ledger, queue and secrets in memory.
+"""This service's handlers as deployed, except for AWS: ledger, queue and secrets are in memory.
 
-The adapters are replaced by the tests' fakes, which keep the same contract, before the bootstrap
-takes them up. Providers are called over real sockets.
+Before the bootstrap imports the adapters, they are replaced by the tests' fakes, which keep the
+same contract. Providers are called over real sockets.
 """
 
 import os
@@ -35,7 +35,7 @@ def make() -> Functions:
 
 
 class _Parameters:
-    """The Systems Manager's client, as far as secrets are read with it."""
+    """The calls of the Systems Manager's client that read secrets."""
 
     def __init__(self) -> None:
         prefix = os.environ["SECRETS_PREFIX"]

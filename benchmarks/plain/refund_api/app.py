@@ -1,8 +1,8 @@
-"""The synchronous function, written plainly: Powertools, boto3, Pydantic, Stripe as they come.
+"""The synchronous function, written plainly with Powertools, boto3, Pydantic and Stripe's library.
 
-The same steps as this service's, for the same answer: authorise, look whether the key is known,
-read the record, read the charge, note the intention, refund, note the outcome, queue the report.
-What it lacks is what is hard: it can refund twice, lose a refund and never tell Stripe.
+It takes the same steps as this service, for the same answer: authorise, check whether the key is
+known, read the record, read the charge, store the intent, refund, store the outcome, queue the
+report. It lacks the difficult parts: it can refund twice, lose a refund, and never tell Stripe.
 """
 
 import hashlib

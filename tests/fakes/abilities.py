@@ -1,4 +1,4 @@
-"""What processors can do, as their adapters declare it: by what tests choose among them."""
+"""What processors can do, as their adapters declare it; tests choose processors by it."""
 
 from collections.abc import Callable
 from operator import attrgetter
@@ -19,7 +19,7 @@ refunds_unlinked: Ability = attrgetter("unlinked")
 
 
 def keeps_none(can: Capabilities) -> bool:
-    """Whether an instruction that comes again is executed again."""
+    """Whether an instruction that is sent again is executed again."""
     return not can.keeps_keys
 
 

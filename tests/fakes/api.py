@@ -1,4 +1,4 @@
-"""What `refund_api` works with, on a world in memory."""
+"""The use cases of `refund_api`, on a world in memory."""
 
 from refund_bridge.bootstrap.refund_api import RefundApi
 from refund_bridge.http.callers import Callers
@@ -30,7 +30,7 @@ def api_on(world: World, callers: Callers, *, account: str = "") -> RefundApi:
 
 
 def execute_or_await(world: World) -> ExecuteOrAwait:
-    """Waits on the world's clock."""
+    """The use case that waits for a result, by the world's clock."""
     return ExecuteOrAwait(
         execute=world.execute,
         clock=world.clock,

@@ -1,4 +1,4 @@
-"""The backlog in memory; tests/contract/backlog holds it to the promises of the real one."""
+"""The backlog in memory; tests/contract/backlog runs the same tests on it and on the real one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,14 +11,14 @@ from refund_bridge.ports.ledger import LedgerUnavailableError
 
 @dataclass(frozen=True)
 class Row:
-    """What is owed of one refund; ``due_ms`` is ``None`` when it is given up."""
+    """The unpublished events of one refund; ``due_ms`` is ``None`` when they are given up."""
 
     owed: Unannounced
     due_ms: int | None
 
 
 class MemoryBacklog:
-    """``ports.events.Backlog`` in a dictionary; can be out of reach."""
+    """``ports.events.Backlog`` in a dictionary; can be made unavailable."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}

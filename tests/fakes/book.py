@@ -1,7 +1,7 @@
 """Stripe's book in memory: idempotency keys, unique references, and the faults of a report.
 
-Pure: no threads, no randomness, no time but the clock's. ``tests/contract/book`` holds it to what
-the real adapter does against the HTTP simulator.
+Pure: no threads, no randomness, no time but the clock's. ``tests/contract/book`` runs the same
+tests on it and on the real adapter with the HTTP simulator.
 """
 
 from collections import deque
@@ -41,13 +41,13 @@ class FakeStripeReports:
     """``ports.stripe.StripeReports`` in memory.
 
     Attributes:
-        books: the truth: records and what is booked.
-        fates: what happens to the next reports, first come first served; then ``decide``.
+        books: the truth: records, and the reports booked on them.
+        fates: what happens to the next reports, in this order; after that, ``decide`` says it.
         decide: what happens to a report when ``fates`` is empty.
         livemode: the mode of the key; objects of the other mode are not found.
         is_down: whether reads fail.
         references: PaymentIntents and Invoices by id.
-        asked: the idempotency key of every report that was handed over, whatever became of it.
+        asked: the idempotency key of every report that was sent, whatever happened to it.
     """
 
     def __init__(self, clock: Clock, *, livemode: bool = False) -> None:
@@ -121,26 +121,26 @@ class FakeStripeReports:
     # --- what happens behind the caller's back -------------------------------------------------
 
     def add_record(self, record: FakeRecord) -> None:
-        """A payment that Stripe heard of."""
+        """Add a payment that was reported to Stripe."""
         self.books.records[record.id] = record
 
     def add_reference(self, name: str, metadata: Mapping[str, str]) -> None:
-        """A PaymentIntent or an Invoice, of the key's mode."""
+        """Add a PaymentIntent or an Invoice, in the key's mode."""
         self.references[name] = StripeReference(
             id=name, livemode=self.livemode, metadata=dict(metadata)
         )
 
     def report_elsewhere(self, parameters: ReportParameters) -> ReportOutcome:
-        """Somebody else, the dashboard say, reports a refund."""
+        """Somebody else reports a refund, for example in the dashboard."""
         self.catch_up()
         return self.books.book(parameters, None, livemode=self.livemode)
 
     def forget_keys(self) -> None:
-        """A day has passed: Stripe may forget what it answered to which key."""
+        """Forget the answers stored under idempotency keys, as Stripe may after a day."""
         self._kept.clear()
 
     def catch_up(self) -> None:
-        """Let happen what is due by the clock: late reports."""
+        """Let late reports arrive that are due by the clock."""
         now_ms = self._clock.monotonic_ms()
         due = [entry for entry in self._late if entry[0] <= now_ms]
         self._late = [entry for entry in self._late if entry[0] > now_ms]

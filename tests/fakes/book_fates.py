@@ -1,4 +1,4 @@
-"""What may happen to one report that is handed to the book in memory."""
+"""What may happen to one report that is sent to Stripe's book in memory."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ class Arrives:
 
 @dataclass(frozen=True, slots=True)
 class ReportLost:
-    """Nothing arrives, and no answer comes."""
+    """The report does not arrive, and no answer comes."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerLost:
-    """The report is booked or refused, and its answer is lost; a replay of the key shows it."""
+    """The report is booked or refused, but its answer is lost; a retry with the key gets it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +27,21 @@ class BookedLate:
 
 @dataclass(frozen=True, slots=True)
 class Fails:
-    """A 500 that Stripe keeps under the key: nothing booked, or ``booked`` all the same."""
+    """Stripe answers 500 and stores that under the key; ``booked``: it booked the report anyway."""
 
     booked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TurnedAway:
-    """A 429 or a 409 (``lock_timeout``): nothing done, nothing kept under the key."""
+    """A 429 or a 409 (``lock_timeout``): nothing is booked, and nothing is stored under the key."""
 
     retry_after_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NotAllowed:
-    """A 401, or the 403 of a restricted key: nothing done, and it is the key that is wrong."""
+    """A 401, or the 403 of a restricted key: nothing is booked, since the API key is wrong."""
 
 
 Fate = Arrives | ReportLost | AnswerLost | BookedLate | Fails | TurnedAway | NotAllowed

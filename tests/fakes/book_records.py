@@ -1,4 +1,4 @@
-"""The records of the book in memory: what was paid, what is booked as refunded, what is refused."""
+"""The records of Stripe's book in memory: payments, booked refunds, and what is refused."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from refund_bridge.domain.report import ReportParameters
 from refund_bridge.ports.runtime import Clock
 from refund_bridge.ports.stripe import ReportAccepted, ReportOutcome, ReportRefused
 
-# So that milliseconds in place of seconds are seen, and a skewed clock is not.
+# Large enough to allow a skewed clock, small enough to refuse milliseconds instead of seconds.
 GRACE_S = 86_400
 
 
@@ -28,7 +28,7 @@ class FakeRecord:
 
 @dataclass(frozen=True, slots=True)
 class BookedReport:
-    """A refund that Stripe was told of; ``idempotency_key`` is ``None`` if not by this port."""
+    """A refund reported to Stripe; ``idempotency_key`` is ``None`` if not through this port."""
 
     parameters: ReportParameters
     idempotency_key: str | None

@@ -1,4 +1,4 @@
-"""The console, served from a thread of the test's own process."""
+"""Serves the console from a thread of the test's own process."""
 
 import asyncio
 import threading

@@ -1,8 +1,8 @@
 """Stripe's credit notes in memory: idempotency keys, the notes of an invoice, lost answers.
 
-Pure, as ``tests/fakes/book.py``. ``tests/contract/book`` holds it to what the real adapter does
-against the HTTP simulator. Like that one it issues two notes for one refund if it is asked to: that
-nobody asks is what the tests of the use case prove.
+Pure, as ``tests/fakes/book.py``. ``tests/contract/book`` runs the same tests on it and on the real
+adapter with the HTTP simulator. Like the simulator, it issues two notes for one refund if it is
+asked to; the tests of the use case prove that the product never asks.
 """
 
 from collections import deque
@@ -47,9 +47,9 @@ class FakeCreditNotes:
     Attributes:
         paid: what was paid on each invoice, minor units.
         issued: the truth: every note, in the order of issuing.
-        fates: what happens to the next instructions, first come first served; then they arrive.
+        fates: what happens to the next instructions, in this order; later instructions arrive.
         is_down: whether look-ups fail.
-        asked: the idempotency key of every instruction that was handed over, whatever became of it.
+        asked: the idempotency key of every instruction that was sent, whatever happened to it.
         look_ups: how often a note was looked for.
     """
 
@@ -106,15 +106,15 @@ class FakeCreditNotes:
         return [note for note in self.issued if note.instruction.refund_id == refund_id]
 
     def issue_elsewhere(self, instruction: CreditNoteInstruction) -> None:
-        """Somebody else, the dashboard say, issues such a note."""
+        """Somebody else issues such a note, for example in the dashboard."""
         self._issue(instruction, None)
 
     def forget_keys(self) -> None:
-        """A day has passed: Stripe may forget what it answered to which key."""
+        """Forget the answers stored under idempotency keys, as Stripe may after a day."""
         self._kept.clear()
 
     def catch_up(self) -> None:
-        """Let happen what is due by the clock: late instructions."""
+        """Let late instructions arrive that are due by the clock."""
         now_ms = self._clock.monotonic_ms()
         due = [entry for entry in self._late if entry[0] <= now_ms]
         self._late = [entry for entry in self._late if entry[0] > now_ms]

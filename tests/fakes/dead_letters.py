@@ -6,7 +6,7 @@ from refund_bridge.ports.queues import DeadLettersError
 
 
 class FakeDeadLetters:
-    """``ports.queues.DeadLetters``: keeps what was set aside; can be broken."""
+    """``ports.queues.DeadLetters``: keeps the dead letters; can be made to fail."""
 
     def __init__(self) -> None:
         self.letters: list[tuple[str, dict[str, str]]] = []

@@ -1,4 +1,4 @@
-"""The event bus in memory; tests/contract/event_bus holds it to the promises of the real one."""
+"""The event bus in memory; tests/contract/event_bus runs the same tests on it and the real one."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from refund_bridge.ports.runtime import Deadline
 
 
 class FakeEventBus:
-    """``ports.events.EventBus``: remembers what it took; can be away, or refuse some events."""
+    """``ports.events.EventBus``: keeps accepted events; can be unavailable, or refuse some."""
 
     def __init__(self) -> None:
         self.taken: list[Announcement] = []
@@ -29,7 +29,7 @@ class FakeEventBus:
 
     @property
     def names(self) -> list[str]:
-        """What was told, in order."""
+        """The names of the published events, in order."""
         return [one.name for one in self.taken]
 
     def details(self, name: str) -> list[Any]:

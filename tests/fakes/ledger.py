@@ -1,4 +1,4 @@
-"""The ledger in memory; tests/contract/ledger holds it to the promises of the real one."""
+"""The ledger in memory; tests/contract/ledger runs the same tests on it and on the real one."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -31,10 +31,10 @@ CLAIMED_MAX = 1000
 
 
 class MemoryLedger:
-    """``ports.ledger.Ledger`` in dictionaries. What is stored can be looked at and tampered with.
+    """``ports.ledger.Ledger`` in dictionaries. Tests can read and change what is stored.
 
-    With ``as_stored=False`` values are kept as they were handed over, rather than as they would
-    come back from a table, and are not measured: faster, for worlds made by the thousand.
+    With ``as_stored=False`` values are kept as they were given, not as they would come back from a
+    table, and their sizes are not checked. That is faster, for thousands of worlds.
     """
 
     def __init__(self, *, as_stored: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""Listing in memory; tests/contract/ledger holds it to the promises of the real one."""
+"""Listing in memory; tests/contract/ledger runs the same tests on it and on the real one."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,8 +22,8 @@ class MemoryListing:
     """``ports.listing.Listing`` of what a ``MemoryLedger`` holds.
 
     Attributes:
-        index: what the indexes show where they lag behind; ``None`` if they do not.
-        round_trips: how many there were.
+        index: what the indexes show if they lag behind; ``None`` if they do not.
+        round_trips: how many round trips there were.
     """
 
     def __init__(self, ledger: MemoryLedger) -> None:

@@ -1,10 +1,10 @@
-"""Recent looks in memory; tests/contract/ledger holds them to the promises of the real ones."""
+"""Recent looks in memory; tests/contract/ledger runs the same tests on them and the real ones."""
 
 from refund_bridge.refunding.recent_looks import LOOKING, Looked
 
 
 class MemoryLooks:
-    """``recent_looks.Looks`` in a dictionary; it holds as many as are asked for."""
+    """``recent_looks.Looks`` in a dictionary, without a limit."""
 
     def __init__(self) -> None:
         self.looks: dict[str, tuple[int, Looked]] = {}

@@ -6,7 +6,7 @@ from refund_bridge.domain.payouts import PayoutRules, UnlinkedRefunds
 
 
 def payout_rules(**rules: Any) -> PayoutRules:
-    """What a stage allows; everything, if nothing else is said."""
+    """What a stage allows of payouts; by default everything."""
     given: dict[str, Any] = {
         "unlinked": UnlinkedRefunds.ON,
         "by_events": True,

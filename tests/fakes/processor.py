@@ -1,8 +1,8 @@
-"""A processor in memory that does to each call what it is told; harsher than the real ones.
+"""A processor in memory that treats each call as a test says; harsher than the real ones.
 
-Pure: no threads, no randomness, no time but the clock's. ``tests/contract/processor`` holds it,
-with the capabilities of each real adapter, to what that adapter does against its HTTP simulator.
-Unless it dedupes by key, every instruction that arrives moves money.
+Pure: no threads, no randomness, no time but the clock's. ``tests/contract/processor`` runs the same
+tests on it, with the capabilities of each real adapter, and on that adapter with its simulator.
+Unless it recognises instructions by their keys, every instruction that arrives moves money.
 """
 
 from collections import deque
@@ -66,14 +66,14 @@ class FakeProcessor:
 
     Attributes:
         books: the truth: charges, refunds, and how refunds are executed and shown.
-        fates: what happens to the next instructions, first come first served; then ``decide``.
+        fates: what happens to the next instructions, in this order; after that, ``decide`` says it.
         decide: what happens to an instruction when ``fates`` is empty.
         lists_refunds: whether a charge shows its refunds one by one.
         is_down: whether look-ups fail.
-        reads_keys: whether it can be asked what became of a key, if it keeps keys.
-        references: what the merchant calls a payment, by the charge's id.
+        reads_keys: whether a refund can be found by its idempotency key, if keys are kept.
+        references: the merchant's own reference of a payment, by the charge's id.
         page_size: how many payments a page of the list has.
-        instructions: every one that was handed over, whatever became of it.
+        instructions: every instruction that was sent, whatever happened to it.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class FakeProcessor:
         self._clock = clock
         self._name = name
         self._capabilities = capabilities
-        # Stripe's sum holds what is pending, too.
+        # Stripe's sum includes pending refunds.
         pending = {ProcessorRefundStatus.PENDING} if name == STRIPE else set()
         self._summed = frozenset({ProcessorRefundStatus.SUCCEEDED, *pending})
         self._requests: dict[str, tuple[str, ...]] = {}
@@ -233,29 +233,29 @@ class FakeProcessor:
         method: str = "card",
         payment_intent: str | None = None,
     ) -> None:
-        """A payment that a customer made."""
+        """Add a customer's payment."""
         self.books.charges[charge_id] = FakeCharge(charge_id, money, status, method, payment_intent)
 
     def add_payment_request(self, request_id: str, charge_ids: Sequence[str]) -> None:
-        """A payment request with the payments that were tried for it."""
+        """Add a payment request with the payments that were tried for it."""
         self._requests[request_id] = tuple(charge_ids)
 
     def refund_in_dashboard(
         self, charge_id: str, amount: int, *, age_ms: int = 0
     ) -> ProcessorRefund | Rejected:
-        """A person refunds ``amount`` minor units in the processor's own dashboard, or did once."""
+        """A person refunds ``amount`` minor units in the processor's dashboard, now or earlier."""
         self.catch_up()
         charge = self.books.charges[charge_id]
         money = Money(amount, charge.money.currency)
         return self.books.move(charge, money, None, age_ms=age_ms)
 
     def catch_up(self) -> None:
-        """Let happen what is due by the clock: late instructions, and ends of pending refunds."""
+        """Let late instructions arrive and pending refunds end that are due by the clock."""
         now_ms = self._clock.monotonic_ms()
         due = [entry for entry in self._late if entry[0] <= now_ms]
         self._late = [entry for entry in self._late if entry[0] > now_ms]
         for _, form, instruction in due:
-            # Its key is of the form that it was sent with, whatever is set up by now.
+            # Its key has the form that it was sent with, even if another form is set up now.
             with self.books.keyed(form):
                 self._arrive(instruction)
         self.books.end_pending()
@@ -266,7 +266,7 @@ class FakeProcessor:
         return len(self._late)
 
     def moved_by(self, instruction_id: str) -> list[ProcessorRefund]:
-        """What the refund of that id caused to move; more than one is a double payment."""
+        """The processor refunds made for the refund of that id; two are a double payment."""
         return [
             item.processor_refund
             for item in self.books.refunds.values()

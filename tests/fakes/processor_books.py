@@ -13,7 +13,7 @@ from refund_bridge.domain.refund_request import PaymentMethodKind
 from refund_bridge.ports.runtime import Clock
 from tests.fakes.processor_fates import Conduct, Look
 
-# What the other kind of ids begins with.
+# The prefix of the other kind of ids.
 LISTED = "listed-"
 
 
@@ -31,16 +31,16 @@ class FakeCharge:
 
 @dataclass(slots=True)
 class FakeRefund:
-    """Money that moved. ``instruction_id`` is the refund that asked, ``None`` for the dashboard.
+    """A processor refund. ``instruction_id`` is our refund's id, ``None`` for one of the dashboard.
 
     ``executed_ms`` is monotonic: look-ups lag by it. At ``last_ms`` its status becomes ``last``.
 
     Attributes:
-        asked: what was to be moved; a pending one may turn out to move less.
-        conduct: how it was to become and to look.
-        been: all that it has been.
-        changes: how many of its changes are over.
-        key: under what its instruction was kept, where keys are kept.
+        asked: the amount that was asked for; a pending refund may turn out to move less.
+        conduct: how it is to change, and how look-ups are to show it.
+        been: all statuses that it has had.
+        changes: how many of its changes have happened.
+        key: the key of its instruction, where keys are kept.
     """
 
     processor_refund: ProcessorRefund
@@ -56,7 +56,7 @@ class FakeRefund:
 
     @property
     def changes_ms(self) -> list[int]:
-        """When it will change, on the monotonic clock."""
+        """The times of its changes, on the monotonic clock."""
         if self.last is None:
             return []
         waits = [wait_ms for wait_ms, _ in self.conduct.more[self.changes :]]
@@ -64,26 +64,27 @@ class FakeRefund:
 
 
 class ProcessorBooks:
-    """The truth at the processor, whatever look-ups say.
+    """The truth at the processor, whatever look-ups show.
 
     Attributes:
         charges: by id.
-        methods: what money can go to without a payment, by id.
+        methods: payment methods to which money can be sent without a payment, by id.
         refunds: by id, in the order of execution.
-        conduct: what refunds that are executed from now on look like.
-        checks_amounts: whether more than remains is refused; a harsher world moves it.
+        conduct: how refunds that are executed from now on change, and look.
+        checks_amounts: whether an amount above the refundable balance is refused; otherwise it is
+            moved.
         one_refund_per_payment: whether a second refund of a payment is refused.
-        names_instructions: whether refunds show whose instruction they are; where keys are kept
+        names_instructions: whether refunds show the instruction that made them; where keys are kept
             they always do.
-        names_others: whether those of others show that they are nobody's instruction here.
-        lag_ms: how long look-ups do not show a refund that was executed.
-        zone_ms: how far the times that it prints are ahead, since it says of no zone.
-        lists_other_ids: whether a payment lists its refunds under ids of another kind than
-            instructions are answered with.
-        refuses: payments of which no refund is made, though they look as if one could be.
-        fee: what it takes for each refund from now on; instructions are answered with it.
-        key_form: which form of keys it is handed; an instruction is found under that of its own
-            only.
+        names_others: whether external refunds show that none of our instructions made them.
+        lag_ms: for how long look-ups do not show an executed refund.
+        zone_ms: how far the times that it prints are ahead, since they have no zone.
+        lists_other_ids: whether a payment lists its refunds under other ids than the answers to
+            instructions have.
+        refuses: payments of which every refund is refused, though they look refundable.
+        fee: the fee for each refund from now on, shown in the answer to its instruction.
+        key_form: the form of keys in instructions and look-ups now; an instruction is found only
+            under the form that it was sent with.
     """
 
     def __init__(self, clock: Clock, name: str, *, keeps_keys: bool = False) -> None:
@@ -108,8 +109,8 @@ class ProcessorBooks:
     def arrive(self, instruction: Instruction) -> ProcessorRefund | Rejected:
         """Execute an instruction, or refuse it.
 
-        Where no keys are kept, nothing tells a repeat from a second refund. Where they are, a
-        repeat moves nothing, and is shown what the first one moved.
+        Without keys, a retry and a second refund are the same. With keys, a retry moves nothing,
+        and the answer shows the refund that the first instruction made.
         """
         before = self.with_key(instruction.refund_id)
         if before is not None:
@@ -117,7 +118,7 @@ class ProcessorBooks:
         charge = self.charges.get(instruction.payment_id)
         if charge is None:
             return Rejected(f"No query results for charge {instruction.payment_id}", 404)
-        # The call names no currency: whatever was meant, the charge's is what moves.
+        # The call names no currency: the charge's currency is used.
         money = Money(instruction.money.amount, charge.money.currency)
         return self.move(charge, money, instruction.refund_id)
 
@@ -133,7 +134,7 @@ class ProcessorBooks:
 
     @contextmanager
     def keyed(self, form: str) -> Iterator[None]:
-        """Instructions and look-ups have keys of that form meanwhile."""
+        """While the body runs, instructions and look-ups have keys of that form."""
         now, self.key_form = self.key_form, form
         try:
             yield
@@ -150,7 +151,7 @@ class ProcessorBooks:
     def move(
         self, charge: FakeCharge, money: Money, instruction_id: str | None, *, age_ms: int = 0
     ) -> ProcessorRefund | Rejected:
-        """Give money back, if the charge has any left to give; ``age_ms`` ago, if that is given."""
+        """Refund a charge, if its refundable balance allows it; ``age_ms`` ago, if given."""
         refusal = self._refusal(charge, money.amount)
         if refusal is not None:
             return refusal
@@ -195,13 +196,13 @@ class ProcessorBooks:
         return refund.processor_refund
 
     def set_status(self, refund_id: str, status: ProcessorRefundStatus) -> None:
-        """A refund changes: a pending one ends, or a succeeded one comes back."""
+        """Change a refund: a pending one ends, or a succeeded one is taken back."""
         refund = self.refunds[refund_id]
         refund.last = None
         self._become(refund, status)
 
     def end_pending(self) -> None:
-        """Let refunds change whose time has come."""
+        """Make the changes of refunds that are due."""
         now_ms = self._clock.monotonic_ms()
         for refund in self.refunds.values():
             while refund.last is not None and refund.last_ms <= now_ms:
@@ -226,7 +227,7 @@ class ProcessorBooks:
         ]
 
     def shows(self, refund: FakeRefund) -> bool:
-        """Whether look-ups know the refund by now."""
+        """Whether look-ups show the refund by now."""
         gone = refund.changes > 0 and refund.conduct.look is Look.GONE
         return not gone and refund.executed_ms + self.lag_ms <= self._clock.monotonic_ms()
 
@@ -247,7 +248,7 @@ class ProcessorBooks:
         return replace(shown, id=f"{LISTED}{shown.id}") if self.lists_other_ids else shown
 
     def named(self, processor_refund_id: str | None) -> FakeRefund | None:
-        """The refund of that id, of whichever kind the id is."""
+        """The refund of that id, whichever of the two kinds it is."""
         return self.refunds.get((processor_refund_id or "").removeprefix(LISTED))
 
     def _refusal(self, charge: FakeCharge, amount: int) -> Rejected | None:

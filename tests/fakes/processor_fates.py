@@ -1,4 +1,4 @@
-"""What may happen to one instruction that is handed to the processor in memory."""
+"""What may happen to one instruction that is sent to the processor in memory."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +9,7 @@ from refund_bridge.domain.instruction import Aborted, CredentialRefused, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """It arrives, is executed or refused as the books say, and the answer comes back."""
+    """The instruction arrives, the books execute or refuse it, and the answer comes back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,12 @@ class NotSent:
 
 @dataclass(frozen=True, slots=True)
 class RequestLost:
-    """Nothing arrives, and no answer comes."""
+    """The instruction does not arrive, and no answer comes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyLost:
-    """The instruction is executed, and its answer is lost, is a 5xx, or cannot be read."""
+    """The instruction is executed, but its answer is lost, is a 5xx, or cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,10 @@ class ExecutedLate:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Nothing is executed, and this status comes back; with ``message`` in the processor's form.
+    """The instruction is not executed, and this status is answered, with ``message``.
 
-    ``replaced``: the credential is what is refused, and another has been read since.
+    The message has the form of the processor's errors. ``replaced``: the processor refused the
+    credential, and a newer one has been read since.
     """
 
     status: int
@@ -64,7 +65,7 @@ Fate = Executed | NotSent | RequestLost | ReplyLost | ExecutedLate | Answered
 
 
 class Look(StrEnum):
-    """How look-ups show a refund once it has changed: as it is, or in a way that tells nothing."""
+    """How look-ups show a refund after its first change: as it is, or so that it tells nothing."""
 
     AS_IT_IS = "as_it_is"
     UNDER_ANOTHER_WORD = "under_another_word"
@@ -73,12 +74,13 @@ class Look(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
-    """What an executed refund looks like: ``first``, and ``after_ms`` later ``last``, if given.
+    """An executed refund's status: ``first``, and ``after_ms`` later ``last``, if given.
 
     Attributes:
-        more: what it becomes after that, each so many milliseconds after the change before.
-        look: how look-ups show it from its first change on.
-        amount: what it has really moved, minor units, from its first change on, if not all of it.
+        more: further statuses, each with its time in milliseconds after the change before.
+        look: how look-ups show it after its first change.
+        amount: the amount that it really moved, minor units, known from its first change on, if it
+            is not the whole amount.
     """
 
     first: ProcessorRefundStatus = ProcessorRefundStatus.SUCCEEDED

@@ -21,9 +21,9 @@ class InProcess:
     """`refundctl.refunding.service.Service` on a world.
 
     Attributes:
-        mishaps: what happens instead of the next answers, oldest first: an answer, or before a
-            real one whatever is done; `None`: nothing.
-        asked: the keys, or the ids of what is looked up, in order.
+        mishaps: what happens at the next calls, oldest first: an answer given instead of the real
+            one, or an action before it; `None`: nothing.
+        asked: the keys of requests, or the ids of refunds that are read, in order.
     """
 
     world: World
@@ -32,7 +32,7 @@ class InProcess:
     _lock: Lock = field(default_factory=Lock)
 
     def create(self, key: str, body: Mapping[str, Any]) -> ServiceAnswer:
-        # The world's clock and fakes know one caller at a time.
+        # The world's clock and fakes work for only one caller at a time.
         with self._lock:
             self.asked.append(key)
             mishap = self.mishaps.pop(0) if self.mishaps else None
@@ -56,7 +56,7 @@ class InProcess:
         return ServiceAnswer(answer.status, answer.body)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there are no connections."""
 
     def _answer(self, key: str, body: Mapping[str, Any]) -> ApiAnswer:
         try:

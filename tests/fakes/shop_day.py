@@ -1,6 +1,6 @@
-"""A day at a shop, told by the production use cases in a world in memory: what the console shows.
+"""A day at a shop, made by the production use cases in a world in memory, for the console to show.
 
-The same every time: its hours, amounts and troubles are counted out, not drawn.
+It is the same every time: its hours, amounts and problems are fixed, not random.
 """
 
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ from tests.fakes.processor import AnyInstruction
 from tests.fakes.processor_fates import Answered, Conduct, Executed, Fate, NotSent, RequestLost
 from tests.fakes.world import STAGE, World
 
-# 2026-03-13T03:07:31Z; a day and a bit later somebody looks.
+# 2026-03-13T03:07:31Z; the console is opened a little more than a day later.
 BEGINS_MS = 1_773_371_251_000
 SECOND_MS = 1000
 MINUTE_MS = 60_000
 REFUNDS = 168
-# How many of a day's refunds are made in each hour of UTC: a shop in Singapore.
+# The number of refunds made in each hour of UTC, for a shop in Singapore.
 _BUSY = (9, 12, 11, 10, 13, 10, 9, 8, 10, 12, 11, 8, 9, 7, 5, 4, 2, 2, 1, 1, 2, 3, 4, 5)
 _CURRENCIES = ("sgd", "sgd", "myr", "sgd", "php", "sgd", "jpy", "sgd")
-# Stripe is away from the 97th refund to the 108th, and comes back after 20 minutes.
+# Stripe is unavailable from the 97th refund to the 108th, and available again after 20 minutes.
 _STRIPE_AWAY = range(97, 109)
 DEPTHS = (Depths("reports", 3, 1, 2), Depths("requests", 0, 0, 0), Depths("events", None, None, 0))
 
@@ -32,7 +32,7 @@ class ShopDay:
     """The world after that day.
 
     Attributes:
-        hostile: what a caller wrote who means no good.
+        hostile: text that a malicious caller wrote.
     """
 
     hostile = '"><img src=x onerror="document.title=\'owned\'"><script>alert(1)</script>\u202edlog'
@@ -51,7 +51,7 @@ class ShopDay:
         self._troubles()
 
     def sources(self, depths: Sequence[Depths] = DEPTHS) -> Sources:
-        """What the console asks of it."""
+        """The console's sources, on this world."""
         world = self.world
         lists = ListRefunds(ledger=world.ledger, listing=world.listing, clock=world.clock)
         return Sources(
@@ -97,7 +97,7 @@ class ShopDay:
         return 3_600_000 // _BUSY[hour] - 4000 + number * 131 % 900
 
     def _let_pass(self, milliseconds: int) -> None:
-        """Let time pass, and report what is to be reported meanwhile."""
+        """Let time pass, and make the reports that are due meanwhile."""
         clock = self.world.clock
         ends_ms = clock.now_ms() + milliseconds
         while self._to_report and self._to_report[0][0] <= ends_ms:

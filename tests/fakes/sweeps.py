@@ -1,4 +1,4 @@
-"""Sweeps in memory; tests/contract/ledger holds them to the promises of the real ones."""
+"""Sweeps in memory; tests/contract/ledger runs the same tests on them and on the real ones."""
 
 from dataclasses import replace
 

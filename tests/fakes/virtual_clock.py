@@ -1,4 +1,4 @@
-"""A clock that stands still until somebody moves it."""
+"""A clock that moves only when a test advances it."""
 
 from refund_bridge.ports.runtime import Deadline
 
@@ -17,7 +17,7 @@ class VirtualClock:
         return self.passed_ms
 
     def advance(self, milliseconds: int) -> None:
-        """Let time pass, on both."""
+        """Let time pass, wall time and monotonic time."""
         self.wall_ms += milliseconds
         self.passed_ms += milliseconds
 

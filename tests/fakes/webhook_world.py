@@ -1,4 +1,4 @@
-"""Refunds whose events go to merchants' addresses: the real use cases, a queue, workers in turn."""
+"""Refunds with webhooks to merchants' addresses: the real use cases, a queue, and its workers."""
 
 import json
 from collections.abc import Callable
@@ -34,9 +34,9 @@ HOUR_MS = 60 * STEP_MS
 DAY_MS = 24 * HOUR_MS
 SHOP = "we_00000000000000aa"
 SECRET = "whsec_" + "a1" * 20
-# As an invocation has it: under the function's timeout, over one event's.
+# The time of one invocation: less than the function's timeout, more than one event may take.
 BUDGET_MS = 45_000
-# How long SQS hides a message whose function failed before it could say for how long.
+# How long SQS hides a message if the function failed before it set another time.
 HIDDEN_MS = 360_000
 
 
@@ -55,7 +55,7 @@ class WebhookWorld:
 
     Attributes:
         queue: the messages that are not done.
-        chance: what every pause is drawn with, unless ``draw`` says otherwise.
+        chance: the random number for every pause, unless ``draw`` says otherwise.
     """
 
     def __init__(self, *, places: int = 2, clock: Clock | None = None) -> None:
@@ -126,11 +126,11 @@ class WebhookWorld:
         self.states.set_status(address_id, Status.ENABLED, now_ms=self.clock.now_ms())
 
     def change(self, **changed: Any) -> None:
-        """Somebody changes what is stored of the address."""
+        """Somebody changes the stored address."""
         self.book.addresses[SHOP] = replace(self.book.addresses[SHOP], **changed)
 
     def publish(self) -> frozenset[str]:
-        """The stream shows what has come to the refunds' histories since it did the last time."""
+        """The stream delivers the changes of refunds' histories since the last call."""
         changes = [
             Change(
                 id=f"{refund.id}:{refund.history[-1].seq}",
@@ -149,13 +149,13 @@ class WebhookWorld:
         return again
 
     def hear(self) -> None:
-        """What was rung is in the queue."""
+        """Put the messages that were sent into the queue."""
         now_ms = self.clock.now_ms()
         rung, self.bell.rung = self.bell.rung, []
         self.queue += [Waiting(Message(*pair), now_ms, now_ms) for pair in rung]
 
     def settle(self) -> int:
-        """A run of settling rings again for what was lost."""
+        """A run of settling sends messages again that were lost."""
         rung = self.ring_again(self.clock.deadline(30_000))
         self.hear()
         return rung
@@ -179,7 +179,7 @@ class WebhookWorld:
         return left
 
     def work(self, for_ms: int = 0, *, until: Callable[[], bool] = lambda: False) -> None:
-        """Handle what is visible, and what becomes visible until then, one after the other."""
+        """Handle messages that are visible now or within ``for_ms``, one after the other."""
         end_ms = self.clock.now_ms() + for_ms
         while not until():
             ready = min(self.queue, key=lambda one: one.visible_at_ms, default=None)
@@ -191,18 +191,18 @@ class WebhookWorld:
             self.clock.advance(max(0, end_ms - self.clock.now_ms()))
 
     def refund(self, key: str = "order-1", **asked: Any) -> str:
-        """A caller refunds; the stream shows it. Returns the refund's id."""
+        """A caller refunds, and the stream delivers that. Returns the refund's id."""
         refund = self.shop.refund(key, **asked).refund
         self.publish()
         return refund.id
 
     def report(self, refund_id: str) -> None:
-        """Stripe is told; the stream shows it."""
+        """Report a refund to Stripe; the stream delivers that."""
         self.shop.report(refund_id)
         self.publish()
 
     def events(self, posts: list[Post] | None = None) -> list[Any]:
-        """What the merchant was sent, verified as Stripe's own library does it."""
+        """The events that the merchant received, verified with Stripe's own library."""
         return [verified(post) for post in (self.merchant.posts if posts is None else posts)]
 
     def state(self, address_id: str = SHOP) -> AddressState:
@@ -217,7 +217,7 @@ class WebhookWorld:
 
 
 def verified(post: Post, secret: str = SECRET) -> Any:
-    """The event, if the signature fits, whatever the (virtual) time is."""
+    """The event, if the signature is right; its (virtual) time is not checked."""
     body, header = post.body.decode(), post.headers["Stripe-Signature"]
     stripe.WebhookSignature.verify_header(body, header, secret)
     return json.loads(body)

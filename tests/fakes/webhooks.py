@@ -1,7 +1,7 @@
-"""Webhooks out in memory: cursors, addresses, the queue's bell, and a merchant who answers.
+"""Outgoing webhooks in memory: cursors, addresses, the queue, and a merchant who answers.
 
-``tests/contract/ledger/test_webhook_cursors.py`` and ``test_webhook_addresses.py`` hold the first
-two to the promises of the real ones.
+``tests/contract/ledger/test_webhook_cursors.py`` and ``test_webhook_addresses.py`` run the same
+tests on the first two and on the real ones.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ PLACES_MAX = 5
 
 
 class Reach:
-    """Something of the ledger that can be out of reach."""
+    """A part of the ledger that can be made unavailable."""
 
     is_away = False
 
@@ -40,7 +40,7 @@ class Reach:
 
 @dataclass
 class Row:
-    """A cursor, and what only its store sees."""
+    """A cursor, and what only its store needs."""
 
     cursor: Cursor
     due_ms: int | None = None
@@ -272,7 +272,7 @@ class MemoryAddressStates(Reach):
         return state
 
     def hold(self, address_id: str, number: int, until_ms: int) -> None:
-        """A test keeps a place taken until then."""
+        """A test keeps one of the address's places occupied until then."""
         state = self.kept[address_id]
         slots = [*state.slots, *[0] * PLACES_MAX][:PLACES_MAX]
         slots[number] = until_ms
@@ -299,7 +299,7 @@ class MemoryAddressBook:
 
 
 class MemoryBell:
-    """``delivering.ports.Bell``: the queue as a list; can be broken."""
+    """``delivering.ports.Bell``: the queue as a list; can be made to fail."""
 
     def __init__(self) -> None:
         self.rung: list[Key] = []
@@ -314,7 +314,7 @@ class MemoryBell:
 
 @dataclass(frozen=True)
 class Post:
-    """What came to the merchant."""
+    """One request that the merchant received."""
 
     url: str
     headers: Mapping[str, str]
@@ -323,7 +323,7 @@ class Post:
 
 @dataclass
 class FakeMerchant:
-    """``delivering.ports.Sender``: answers as ``answers`` says; 200 if it says nothing."""
+    """``delivering.ports.Sender``: answers as in ``answers``, and 200 when that is empty."""
 
     answers: Callable[[Post], Answered | NoAnswer] = lambda _: Answered(200)
     posts: list[Post] = field(default_factory=list)

@@ -72,7 +72,7 @@ class OneAfterTheOther:
 
 
 class FakeDoorbell:
-    """``ports.queues.Doorbell``: remembers who was rung for; can be broken."""
+    """``ports.queues.Doorbell``: keeps the ids that it was rung with; can be made to fail."""
 
     def __init__(self) -> None:
         self.rung: list[str] = []
@@ -85,7 +85,7 @@ class FakeDoorbell:
 
 
 class FakeTelemetry:
-    """``ports.runtime.Telemetry``: remembers what was noted."""
+    """``ports.runtime.Telemetry``: keeps what was noted."""
 
     def __init__(self) -> None:
         self.notes: list[tuple[str, dict[str, str | int | bool | Decimal | None]]] = []
@@ -100,11 +100,11 @@ class FakeTelemetry:
 
 
 class World:
-    """One payment of SGD 99.99 by default, a caller's verbs, and everything behind them.
+    """One payment of SGD 99.99 by default, methods for what a caller does, and all parts behind.
 
     Attributes:
         doors: the processors that are set up, by name; customers pay at the first.
-        in_doubt: the names of those that failed a moment ago.
+        in_doubt: the names of processors that failed a moment ago.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class World:
         return f"pr_{name}"
 
     def pay_at_stripe(self, name: str = "1", amount: int = 9999, currency: str = "sgd") -> str:
-        """A customer pays by Stripe itself, which makes a record of it; returns a PaymentIntent."""
+        """A customer pays through Stripe itself, which makes a record; returns a PaymentIntent."""
         intent, charge, record = f"pi_{name}", f"ch_{name}", f"pr_own_{name}"
         self.doors[STRIPE].add_charge(charge, Money(amount, currency), payment_intent=intent)
         self.book.add_record(FakeRecord(record, currency, amount, amount, reported_by="stripe"))
@@ -227,7 +227,7 @@ class World:
         return self.execute(self.command(key, record=record, **asked), self.deadline())
 
     def command(self, key: str, *, record: str = "pr_1", **asked: Any) -> CreateRefund:
-        """The intention behind such a call; each is a call of its own."""
+        """The command of such a call; each has a token of its own."""
         request: dict[str, Any] = {
             "reference_type": ReferenceType.PAYMENT_RECORD,
             "reference_id": record,
@@ -242,7 +242,7 @@ class World:
         )
 
     def new_token(self) -> str:
-        """A name for one call."""
+        """A new name for one call."""
         return f"call-{next(self._tokens)}"
 
     def settle_due(self) -> None:
@@ -259,14 +259,14 @@ class World:
             self.settle_due()
 
     def live_for(self, milliseconds: int, *, every_ms: int = STEP_MS) -> None:
-        """Let time pass with settling every minute, and with a reporter that hears every ring."""
+        """Let time pass with settling every minute, and with a reporter that gets every message."""
         for _ in range(milliseconds // every_ms):
             self.clock.advance(every_ms)
             self.settle_due()
             self.report_rung()
 
     def report_rung(self) -> None:
-        """The reporter handles every message that was rung; what must come back comes back."""
+        """The reporter handles every message; a message that must be retried comes back."""
         rung, self.doorbell.rung = self.doorbell.rung, []
         for refund_id in rung:
             try:
@@ -283,14 +283,14 @@ class World:
 
     @property
     def at_processor(self) -> int:
-        """What really went back of the first payment, minor units."""
+        """What the processor really refunded of the first payment, minor units."""
         moved = (one.processor_refund for one in self.processor.books.of("charge-1"))
         return sum(
             one.money.amount for one in moved if one.status is ProcessorRefundStatus.SUCCEEDED
         )
 
     def book_by_hand(self, amount: int, reference: str, record: str = "pr_1") -> ReportOutcome:
-        """Staff report a refund to Stripe themselves."""
+        """A person reports a refund to Stripe by hand."""
         now_s = self.clock.now_ms() // 1000
         told = ReportParameters(
             payment_record=record,
@@ -321,11 +321,11 @@ class World:
         return moved
 
     def imported(self) -> list[Refund]:
-        """What somebody refunded there, as far as the ledger knows it as refunds."""
+        """The external refunds that the ledger has imported."""
         return [one for one in self.ledger.refunds.values() if one.source is Source.PROCESSOR]
 
     def noted(self, event: str) -> list[dict[str, Any]]:
-        """What was said each time that the event was noted."""
+        """The facts of each note of that event."""
         return [facts for name, facts in self.telemetry.notes if name == event]
 
     def payment(self, name: str = "1") -> Payment:
@@ -336,7 +336,7 @@ class World:
         return payment
 
     def deadline(self) -> Deadline:
-        """The provider budget of one call."""
+        """The deadline for providers in one call."""
         return self.deadline_of(PROVIDER_BUDGET_MS)
 
     def deadline_of(self, milliseconds: int) -> Deadline:

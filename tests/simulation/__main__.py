@@ -46,7 +46,7 @@ def replay(seed: int, processor: str | None) -> bool:
 
 
 def show(tally: Tally, first: int) -> None:
-    """What many worlds came to; ``first`` is the seed of the first."""
+    """Show the results of many worlds; ``first`` is the seed of the first."""
     pace = tally.worlds / tally.seconds if tally.seconds else 0
     seeds = f"seeds {first} to {first + tally.worlds - 1}"
     say(f"{tally.worlds} worlds, {seeds}, {pace:.0f} worlds/s over {os.cpu_count()} cores:")
@@ -78,8 +78,8 @@ def show(tally: Tally, first: int) -> None:
 def verdict(tally: Tally, processor: str | None) -> bool:
     """Say whether the worlds prove what they should.
 
-    At one processor alone not everything can occur: where payments are not shown, nothing of others
-    is imported.
+    With one processor alone not everything can occur: if it does not show payments, no external
+    refund is imported.
     """
     must_have_all = processor is None and tally.worlds >= WORLDS_FOR_ALL
     at = f" PROCESSOR={processor}" if processor else ""
@@ -100,7 +100,7 @@ def verdict(tally: Tally, processor: str | None) -> bool:
 
 
 def walked() -> bool:
-    """Walk every single fault and every pair of grave ones, and say so; whether nothing failed."""
+    """Try every single fault and every pair of grave ones, and print that; True if none failed."""
     worlds, failures = walk_all()
     say(f"{worlds} worlds with every single fault, or a pair of grave ones, at every port call:")
     for name, script, failure in failures[:SHOWN_FAILURES]:

@@ -1,7 +1,7 @@
-"""What rings for a person, and the command that each of these notes names: the list, in one place.
+"""The notes that alarm a person, and the command that each of them names.
 
-An alarm is open as long as what it is about is. Whether that is so is asked of the refund's state
-and of its report's, which say what waits for a person; never of what the ledger takes for booked.
+An alarm is open as long as its subject waits for a person. That is decided by the state of the
+refund and of its report, never by what the ledger believes to be booked at Stripe.
 """
 
 from collections.abc import Collection, Mapping
@@ -22,7 +22,7 @@ ALARMS: Final[Mapping[str, str]] = {
     "ids_do_not_fit": "refundctl record RECORD --accept-excess, once it is booked by hand",
     "sent_to_another_account": "refundctl record RECORD --accept-excess, after both dashboards",
 }
-# Of what a payment lists in no form that can be read.
+# Alarms about refunds that a payment does not list, or lists in a form that we cannot use.
 UNLISTED: Final = ("refunds_not_listed", "ids_do_not_fit")
 
 Rung = Mapping[str, Collection[object]]
@@ -36,7 +36,7 @@ def is_open(
     *,
     shows_too_little: bool,
 ) -> bool:
-    """Whether an alarm rings on that record, on one of those payments or on a refund of them."""
+    """Whether an alarm is open about the record, one of the payments, or a refund of them."""
     if record in rung["stripe_lower" if shows_too_little else "stripe_higher"]:
         return True
     if any(charge_id in rung[event] for event in UNLISTED for charge_id in charge_ids):
@@ -45,7 +45,7 @@ def is_open(
 
 
 def refunds_of(memory: MemoryLedger, record: str, charge_ids: Collection[str]) -> list[Refund]:
-    """The refunds that the record books, or of the payments."""
+    """The refunds of the record or of the payments."""
     return [
         one
         for one in memory.refunds.values()

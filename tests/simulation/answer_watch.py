@@ -1,7 +1,7 @@
-"""Invariants of what callers are told: the same refund for the same key, and nothing but the truth.
+"""Invariants of answers to callers: the same refund for the same key, and only true answers.
 
-An error of the contract promises that nothing moved under the key, except where its class says that
-the outcome is unknown, and except ``idempotency_key_reused``, which speaks of the second request.
+An error of the contract promises that no money moved under the key, unless its class says that the
+outcome is unknown. ``idempotency_key_reused`` is about the second request only.
 """
 
 from dataclasses import replace
@@ -27,11 +27,11 @@ _PROMISE_NOTHING = (IdempotencyKeyReusedError, KeyInUseError, OutcomeUnknownErro
 
 
 class AnswerWatch:
-    """Looks at every answer of the product.
+    """Checks every answer of the product.
 
     Attributes:
-        errors: what callers were told instead of a refund, by its id.
-        acknowledged: ids that callers were told; each must stay readable.
+        errors: the errors that callers got instead of a refund, by the refund's id.
+        acknowledged: ids of refunds that callers got; each must stay readable.
     """
 
     def __init__(self, memory: MemoryLedger, money: MoneyWatch) -> None:
@@ -43,7 +43,7 @@ class AnswerWatch:
         self._requests: dict[str, RefundRequest] = {}
 
     def answered(self, command: CreateRefund, answer: Answer) -> None:
-        """A caller is told of a refund."""
+        """A caller gets a refund as the answer."""
         told, stored = answer.refund, self._memory.refunds.get(command.refund_id)
         require(stored is not None, "an_answer_is_durable", told)
         assert stored is not None
@@ -61,10 +61,10 @@ class AnswerWatch:
             self._nothing_moved(told, told.attempt)
 
     def refused(self, caller: Actor, command: CreateRefund, error: RefundBridgeError) -> None:
-        """A caller is told an error of the contract.
+        """A caller gets an error of the contract as the answer.
 
-        The refund may have begun, by another call, after the last thing that this call could see;
-        so what counts is that it looked into the ledger last of all, and saw nothing moving.
+        Another call may start the refund after this call's last read. So the invariant is: the
+        ledger was the last thing that this call read, and it showed that nothing was moving.
         """
         self.errors.setdefault(command.refund_id, []).append(error)
         stored = self._memory.refunds.get(command.refund_id)
@@ -94,7 +94,7 @@ class AnswerWatch:
         asked = command.request
         if Source.EVENT in (told.source, command.source):
             asked = replace(asked, refund_type=told.request.refund_type)
-        # Whose money it was is the same in every request of a world, and not kept for ever.
+        # The customer is the same in every request of a world, and is not stored for ever.
         same = (told.id, told.request.remembering(asked)) == (command.refund_id, asked)
         require(same, "same_key_same_refund", (command, told))
         amount = self._amounts.setdefault(told.id, told.amount)

@@ -1,4 +1,4 @@
-"""Stripe of the tests behind the gate, with every fate that a report can meet."""
+"""The fake Stripe behind the gate, with everything that can happen to a report."""
 
 from collections.abc import Callable
 from typing import Final
@@ -38,8 +38,8 @@ class SimulatedStripeReports:
     """``ports.stripe.StripeReports``.
 
     Attributes:
-        on_telling: told what is about to be handed over.
-        booked_ms: when what was handed over here was booked, by its reference.
+        on_telling: called with each report before it is sent.
+        booked_ms: when Stripe booked the reports that were sent here, by their references.
     """
 
     def __init__(

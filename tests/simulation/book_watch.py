@@ -1,4 +1,4 @@
-"""What is required of the true books: while Stripe is told, when all rests, and at the very end."""
+"""Invariants of the true books: at each report, when nothing happens any more, and at the end."""
 
 from collections import Counter
 
@@ -19,11 +19,11 @@ from tests.simulation.violation import require
 
 
 class BookWatch:
-    """Looks at the books of all that moved and all that Stripe was told.
+    """Compares all money that moved with all reports to Stripe.
 
     Attributes:
-        accepted: by record, what a person accepted as shown too much, minor units.
-        waived: by record, what Stripe is never told of, minor units.
+        accepted: the excess that a person accepted, by record, minor units.
+        waived: the sum of waived reports, by record, minor units.
     """
 
     def __init__(self, stage: Stage, books: TrueBooks) -> None:
@@ -33,10 +33,11 @@ class BookWatch:
         self._books = books
 
     def check_telling(self, parameters: ReportParameters) -> None:
-        """What others made is not told to Stripe when it shows all that moved already.
+        """An external refund is not reported if Stripe already shows all that moved.
 
-        They may have told it a moment ago; and where somebody has booked what was ours, or Stripe
-        was told of what came back, its sum says nothing of this.
+        Not counted is what others booked within the last minute. Nothing can be concluded from
+        Stripe's sum if somebody booked a refund that we reported too, or if Stripe was told of a
+        refund that was taken back.
         """
         record, reference = parameters.payment_record, parameters.refund_reference
         made, now_ms = self._stage.money.processor_refund(reference), self._stage.scheduler.now_ms
@@ -51,14 +52,14 @@ class BookWatch:
             return
         booked = self._stage.book.inner.books.reports_of(record)
         if reference in {item.parameters.refund_reference for item in booked}:
-            return  # it is refused
+            return  # Stripe has this reference already, and refuses it
         if refund.report.attempts > 1 or self._books.is_told_twice(record) or self.accepted[record]:
             return
         mine = self._books.of(record)
         if any(ProcessorRefundStatus.FAILED in one.been for _, one in mine):
             return
         if self._stage.options.others.lists_other_ids:
-            return  # what is one may seem to be two
+            return  # one refund with two ids may look like two refunds
         moved = sum(one.processor_refund.money.amount for _, one in mine if has_moved(one))
         lately = sum(
             one.processor_refund.money.amount
@@ -70,13 +71,13 @@ class BookWatch:
         require(fits, "stripe_is_not_told_what_it_shows", (parameters, shown, lately, moved))
 
     def check_alarmed(self) -> None:
-        """Where the books differ, an alarm rings that names a command."""
+        """If the books differ, an alarm is open that names a command."""
         stage = self._stage
         for page in self._books.differing():
             if self._is_explained_by_what_came_back(page):
                 continue
             too_little = page.shown < page.moved
-            # What somebody booked twice can hide that another one was never told (seed 65121).
+            # A refund that was booked twice can hide another that nobody reported (seed 65121).
             sides = {True, False} if self._books.is_told_twice(page.record) else {too_little}
             rings = any(
                 is_open(
@@ -92,7 +93,7 @@ class BookWatch:
             require(rings, name, page)
 
     def check_failures(self) -> None:
-        """What Stripe has under its very reference is left to no person, if it can be asked."""
+        """A report that Stripe has under its reference waits for no person, if Stripe answers."""
         if self._stage.options.rate or self._stage.options.outages:
             return
         stripe = self._stage.book.inner.books.reports
@@ -105,9 +106,9 @@ class BookWatch:
             require(not needless, "what_stripe_knows_needs_no_person", refund)
 
     def check_nothing_old_is_told(self) -> None:
-        """What was over before this service was there is not reported now.
+        """Refunds that had ended before this service was there are not reported now.
 
-        Of two equal ones nobody can know which it was that others told Stripe of.
+        If two refunds have equal amounts, nobody can know which of them others reported.
         """
         for page in self._books.pages():
             amounts = Counter(
@@ -121,7 +122,7 @@ class BookWatch:
                     require(not alone, "what_is_older_is_not_reported", (item, made))
 
     def check_refundable(self) -> None:
-        """What was captured and did not go back, nor was taken back, may be refunded."""
+        """What was captured, and neither refunded nor refunded and taken back, may be refunded."""
         for key, payment in self._stage.memory.payments.items():
             if key.is_unlinked or not ABILITIES[key.processor].shows_payments:
                 continue
@@ -141,7 +142,7 @@ class BookWatch:
             )
             went = sum(one.processor_refund.money.amount for one in alive)
             most = payment.captured - went - held
-            # What is not ours holds its amount for as long as it may still be found to be another.
+            # More may be refundable than this: only too little is wrong.
             require(
                 payment.refundable >= most,
                 "what_is_left_is_refundable",
@@ -149,7 +150,7 @@ class BookWatch:
             )
 
     def check_closed(self) -> None:
-        """When a person has done what the alarms say, what still differs is acknowledged."""
+        """After a person has done what the alarms say, only acknowledged differences are left."""
         for page in self._books.differing():
             if self._has_no_room(page):
                 continue
@@ -162,10 +163,7 @@ class BookWatch:
             require(agrees, "the_books_agree_in_the_end", evidence)
 
     def _has_no_room(self, page: Page) -> bool:
-        """Whether Stripe has no room for any that is not told.
-
-        What somebody booked twice takes it, or what came back: Stripe un-reports nothing (37940).
-        """
+        """Whether a refund was booked twice, so that no unreported one fits in Stripe's sum."""
         too_big = all(sum_of([one]) > page.room for one in page.untold)
         back = sum_of(page.taken_back)
         would_fit = any(sum_of([one]) <= page.room + back for one in page.untold)
@@ -173,9 +171,9 @@ class BookWatch:
         return bool(page.untold) and too_big and taken
 
     def _taken_for_told(self, page: Page) -> list[Made]:
-        """What came back, and seemed to be at Stripe since somebody had booked another one twice.
+        """Refunds that were taken back, and seemed to be reported because another was booked twice.
 
-        The alarm that it came back says then how much Stripe shows of it (seed 44469).
+        Their alarm says how much of them Stripe shows (seed 44469).
         """
         if not self._books.is_told_twice(page.record):
             return []
@@ -189,17 +187,20 @@ class BookWatch:
         ]
 
     def _is_explained_by_what_came_back(self, page: Page) -> bool:
-        """Stripe cannot un-report; each of these has an alarm of its own, if it was ever seen."""
+        """Whether refunds that were taken back explain the difference: a report cannot be undone.
+
+        Each of them has an alarm of its own, unless this service could not see it.
+        """
         rung = self._stage.telemetry.alarms["refund_taken_back"]
         back = 0
         for name, made in page.taken_back:
             owner = owner_of(self._stage.memory.processor_refunds, name, made)
             unseen = owner is None and not is_ever_seen(ABILITIES[name])
-            # It was over before anybody here had to do with its payment.
+            # It had ended before this service had anything to do with its payment.
             key = PaymentKey(name, made.processor_refund.payment_id)
             unseen = unseen or key not in self._stage.memory.payments
-            # It had failed before it was seen, and somebody booked it nevertheless: the next look
-            # at the payment shows it.
+            # It had failed before it was seen, and somebody booked it nevertheless: the next check
+            # of the payment shows it.
             ours = self._stage.memory.refunds.get(owner or "")
             unseen = unseen or (ours is not None and ours.state is State.FAILED)
             unseen = unseen or self._is_of_another_account(name, made) or self._is_hidden(name)
@@ -207,14 +208,14 @@ class BookWatch:
         return any(0 < page.shown - right <= back for right in page.may_show)
 
     def _is_hidden(self, name: str) -> bool:
-        """Whether what becomes of a refund, once it is over, is not shown or cannot be placed."""
+        """Whether a later change of a refund is not shown, or is shown under an unknown id."""
         others = self._stage.options.others
         shows_one = shows_refunds(ABILITIES[name])
         nothing_shown = others.lists_nothing and not shows_one
         return nothing_shown or others.lists_other_ids
 
     def _is_of_another_account(self, name: str, made: FakeRefund) -> bool:
-        """Whether its instruction is not known any more by the form of keys that is set up."""
+        """Whether its instruction was sent with another form of keys than is set up now."""
         form = self._stage.money.books[name].key_form
         return made.key is not None and made.key != f"{form}{made.instruction_id}"
 

@@ -1,7 +1,7 @@
 """The simulated operator: closes whatever an alarm names, with the operator's own commands.
 
-Knows what really happened, as somebody does who looks at both dashboards and asks the processor's
-support; decides nothing that these do not say.
+The operator knows what really happened, like a person who reads both dashboards and asks the
+processor's support, and decides nothing else.
 """
 
 from collections import Counter
@@ -57,7 +57,7 @@ COMMANDS: Final = (*_SAYS.values(), ACCEPT)
 
 
 class Operator:
-    """A person at ``refundctl``; what they acknowledge is kept by ``watch``.
+    """A person at ``refundctl``; ``watch`` keeps what they acknowledge.
 
     Attributes:
         did: how often each command was given.
@@ -96,7 +96,7 @@ class Operator:
         self._links = Unlink(ledger=ledger, telemetry=telemetry, actor=ACTOR)
 
     def act(self) -> bool:
-        """Do what can be done now; whether there was anything."""
+        """Do what can be done now; returns whether there was anything to do."""
         refunds = self._stage.memory.refunds
         reviews = [one for one in refunds.values() if one.state is State.REVIEW]
         for refund in reviews:
@@ -134,11 +134,11 @@ class Operator:
                 return
             refused.append("it is what it was")
         if any("may still arrive" in one for one in refused):
-            return  # not yet: the person comes back
+            return  # too early: the person tries again later
         require(False, "a_person_can_close_it", (refund, refused))
 
     def _decisions(self, refund: Refund) -> list[Decision]:
-        """What is true, first as the evidence must show it, then whatever it shows."""
+        """The true decisions: first one that needs the evidence, then one despite the evidence."""
         failed: list[Decision] = [
             ItFailed(WHY),
             ItFailed(WHY, despite_evidence=True),
@@ -153,8 +153,8 @@ class Operator:
             return failed
         bound = refund.processor_refund_id or made.processor_refund.id
         succeeded = [ItSucceeded(bound), ItSucceeded(bound, WHY, despite_evidence=True)]
-        # Clocks may disagree so far that ours seems to be older than its instruction: it is
-        # imported.
+        # Clocks may differ so much that our processor refund seems older than its instruction, and
+        # is imported as an external refund: then "failed" is right.
         return [*succeeded, *([] if refund.processor_refund_id else failed)]
 
     def _made_for(self, refund: Refund) -> FakeRefund | None:
@@ -168,7 +168,7 @@ class Operator:
         return None
 
     def _ask_support(self, refund: Refund, made: FakeRefund) -> None:
-        """The processor's support ends what hangs."""
+        """The processor's support ends a refund that stays pending."""
         ends = self._stage.random.choice(
             (ProcessorRefundStatus.SUCCEEDED, ProcessorRefundStatus.FAILED)
         )
@@ -183,7 +183,7 @@ class Operator:
         self._decide_any(refund, self._true_of(refund))
 
     def _true_of(self, refund: Refund) -> list[ReportDecision]:
-        """What is true of the refund's report, best first."""
+        """The true decisions about the refund's report, best first."""
         made = self._stage.money.processor_refund(refund.processor_refund_id)
         told: list[ReportDecision] = [ToldByOthers(WHY), Waive(WHY)]
         waive: list[ReportDecision] = [Waive(WHY)]
@@ -200,9 +200,10 @@ class Operator:
         return [Owed(WHY)] if room >= refund.amount else waive
 
     def _require_no_record(self, refund: Refund) -> None:
-        """What failed for want of a record is owed by itself once its payment has one.
+        """A report that failed because there was no record becomes due by itself once there is one.
 
-        Where payments are listed, so that somebody looks at them when their links are mended.
+        Only if the processor lists its payments, so that the sweep checks the payment again after
+        its link was corrected.
         """
         linked = self._stage.memory.payments[payment_key_of(refund)].payment_record is not None
         seen = ABILITIES[refund.processor].lists_charges
@@ -210,7 +211,7 @@ class Operator:
         require(found, "a_mended_link_is_found", refund)
 
     def _confirm(self, refund: Refund) -> bool:
-        """Now and then somebody who looks at Stripe says that what the sums made believe is so."""
+        """Sometimes a person confirms a report that only the sums show, after reading Stripe."""
         record, cause = refund.payment_record, refund.report.cause
         if cause is not ReportCause.BY_SUMS or record is None or self._stage.random.random() < 0.5:
             return False
@@ -234,18 +235,18 @@ class Operator:
                 self._watch.waived[self._record_of(refund)] += refund.amount
             return
         if self._stage.memory.refunds[refund.id].report.state is not refund.report.state:
-            return  # what was read for it has settled it
+            return  # reading the sums for the decision has already settled the report
         require(not decisions, "a_person_can_decide_about_a_report", (refund, decisions, refused))
 
     def _record_of(self, refund: Refund) -> str:
-        """The record that books its payment, though the link of it may be missing."""
+        """The record that books its payment, even if its link is missing."""
         charge = (refund.processor_payment_id or "").removeprefix("charge-")
         return refund.payment_record or f"pr_{charge}"
 
     # --- sums -------------------------------------------------------------------------------------
 
     def _mend(self, page: Page) -> bool:
-        """Close what differs though no refund waits; whether there was something to do."""
+        """Close a difference for which no refund waits; returns whether there was one to close."""
         if page.shown > page.moved:
             return self._accept(page.record)
         fitting = [one for one in page.untold if one[1].processor_refund.money.amount <= page.room]
@@ -253,7 +254,7 @@ class Operator:
         return any(told)
 
     def _is_told_now(self, page: Page, name: str, made: FakeRefund) -> bool:
-        """Let Stripe be told of what it does not show: by us, or where we cannot, by hand."""
+        """Report a refund that Stripe does not show: by this service, or else by hand."""
         stage, memory = self._stage, self._stage.memory
         owner = memory.refunds.get(owner_of(memory.processor_refunds, name, made) or "")
         if owner is not None and owner.report.state is ReportState.REPORTED:

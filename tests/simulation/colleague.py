@@ -1,7 +1,7 @@
-"""A colleague: refunds in the processor's dashboard, and tells Stripe of it in their own way.
+"""A colleague: refunds in the processor's dashboard, and reports to Stripe in their own way.
 
-Honest, and not careful: books each processor refund once at most, with what it moved, once it has
-succeeded; but does not look whether somebody else has told Stripe of it, nor whether they will.
+Honest, but not careful: they report each processor refund at most once, with the amount that it
+moved, after it has succeeded. But they do not check whether somebody else has reported it or will.
 """
 
 from functools import partial
@@ -21,9 +21,9 @@ class Colleague:
     """Somebody at both dashboards.
 
     Attributes:
-        tickets: of which processor refund each of their own references tells Stripe.
-        booked_ms: when they booked each processor refund.
-        plans: how much they have still to do.
+        tickets: the processor refund that each of their own references stands for.
+        booked_ms: when they reported each processor refund.
+        plans: how many reports they still plan.
     """
 
     def __init__(self, stage: Stage) -> None:
@@ -36,7 +36,7 @@ class Colleague:
             self._plan(foreign)
 
     def saw(self, made: FakeRefund) -> None:
-        """Money has begun to move, whoever asked for it; now and then that is told to Stripe."""
+        """A processor refund has begun, whoever made it; sometimes the colleague reports it."""
         others, random = self._stage.options.others, self._stage.random
         if others.books and made.processor_refund.payment_id and random.random() < others.books:
             self._later(made, random.choice(others.bookings))
@@ -61,7 +61,7 @@ class Colleague:
 
     def _later(self, made: FakeRefund, booking: Booking) -> None:
         if made.processor_refund.id.startswith(STRIPE):
-            return  # Stripe made it itself: there is nothing to tell it
+            return  # Stripe made it itself: nobody reports it
         self.plans += 1
         self._stage.scheduler.after(booking.wait_ms, partial(self._book, made, booking))
 
@@ -80,7 +80,7 @@ class Colleague:
         )
 
     def tell_stripe(self, made: FakeRefund, name: Name, record: str) -> None:
-        """Book the processor refund, by its own id or by a ticket's."""
+        """Report the processor refund to Stripe, under its own id or a ticket's number."""
         stage, processor_refund = self._stage, made.processor_refund
         ticket = f"ticket-{next(self._numbers)}"
         reference = processor_refund.id if name is Name.PROCESSOR_REFUND else ticket

@@ -1,4 +1,4 @@
-"""What the next refund at a processor is like: done at once, or what somebody must wait for."""
+"""How the next refund at a processor behaves: it ends at once, or changes later."""
 
 from dataclasses import replace
 from random import Random
@@ -17,7 +17,7 @@ _OTHER: Final = {
 _SECOND_THOUGHTS_MS: Final = (30_000, MINUTE_MS, 20 * MINUTE_MS, HOUR_MS, 5 * HOUR_MS)
 
 
-# Taken back before anybody tells Stripe of it, and restored.
+# Taken back before anybody reports it, and later successful again.
 _FLIP: Final = Conduct(
     ProcessorRefundStatus.SUCCEEDED,
     ProcessorRefundStatus.FAILED,
@@ -27,7 +27,7 @@ _FLIP: Final = Conduct(
 
 
 def conduct_of(random: Random, options: Options, instruction: AnyInstruction | None) -> Conduct:
-    """What the next processor refund is like; ``instruction`` is what it is made for, if by us."""
+    """How the next processor refund behaves; ``instruction``: ours that makes it, if one does."""
     if instruction is None and options.others.flips:
         return _FLIP
     if random.random() >= options.odd_conduct:
@@ -44,7 +44,7 @@ def conduct_of(random: Random, options: Options, instruction: AnyInstruction | N
 def _odd(
     random: Random, others: Others, usual: Conduct, instruction: AnyInstruction | None
 ) -> Conduct:
-    """The conduct, or one that nobody expects, where a world is about that."""
+    """The usual behaviour, or an unexpected one if the world is about that."""
     if (
         usual.first is ProcessorRefundStatus.PENDING
         and instruction is not None

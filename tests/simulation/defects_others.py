@@ -1,7 +1,7 @@
 """Defects planted where others act and processors change their minds.
 
-Each is what an earlier release did. What one of them breaks may be held by another guard as well:
-then both are taken away, as they were not there.
+Each is what an earlier release did. If a second, later guard would hide the defect, the defect
+removes that guard too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ from tests.simulation.planting import defect
 
 @defect(caught_at=1)
 def first_sight_is_in_the_book() -> Iterator[None]:
-    """What was made by the second of first sight is taken to be in Stripe's book, for ever."""
+    """Refunds made until the second in which we first saw the payment count as reported."""
     imports, first = LearnFromCharge._imports, WeakKeyDictionary[Any, dict[PaymentKey, int]]()
 
     def by_clock(
@@ -60,7 +60,7 @@ def first_sight_is_in_the_book() -> Iterator[None]:
 
 @defect(caught_at=345)
 def sums_not_asked() -> Iterator[None]:
-    """An import is told to Stripe, whatever somebody else has told it of the same refund."""
+    """An external refund is reported even if somebody else has reported it."""
 
     def at_once(line: Line) -> bool:
         return line.standing is Standing.DUE and not line.taken_back
@@ -71,7 +71,7 @@ def sums_not_asked() -> Iterator[None]:
 
 @defect(caught_at=1)
 def others_have_no_time() -> Iterator[None]:
-    """An import is told as soon as it is seen, while whoever made it is about to report it."""
+    """An external refund is reported as soon as it is seen, though its maker may report it."""
     lines = record_lines.line_of
 
     def impatient(refund: Refund, **more: Any) -> Line:
@@ -86,7 +86,7 @@ def others_have_no_time() -> Iterator[None]:
 
 
 def replace_grace(ring: Any) -> Any:
-    """Ringing without the wait for those who may report it themselves."""
+    """Wake the reporter without waiting for others who may report it themselves."""
 
     def at_once(settling: Settling, stored: Stored) -> Settled:
         settings = replace(settling.settings, grace_ms=0)
@@ -97,7 +97,7 @@ def replace_grace(ring: Any) -> Any:
 
 @defect(caught_at=399)
 def taken_reference_is_a_failure() -> Iterator[None]:
-    """That Stripe refuses a reference which it has is a failed report, for a person."""
+    """If Stripe refuses a reference because it has it, the report fails and waits for a person."""
 
     def refused(*_: Any, **__: Any) -> Refused:
         return Refused(no_room=False)
@@ -118,7 +118,7 @@ def _ignoring(ignored: outcome.News) -> Any:
 
 @defect(caught_at=469)
 def failed_is_failed_for_ever() -> Iterator[None]:
-    """What failed and succeeds after all stays failed, its amount free; nothing else holds it."""
+    """A refund that failed and succeeds after all stays failed, and its amount stays released."""
 
     def unguarded(*_: Any) -> bool:
         return False
@@ -134,7 +134,7 @@ def failed_is_failed_for_ever() -> Iterator[None]:
 
 @defect(caught_at=124)
 def taken_back_is_for_ever() -> Iterator[None]:
-    """A success that was shown failed once, and is shown as one again, is not owed to Stripe."""
+    """A success that was shown as failed once, and as a success again, is not reported."""
     blind = _ignoring(outcome.News.RESTORED)
     with patch.object(follow_refund, "news_of", blind), patch.object(outcome, "news_of", blind):
         yield
@@ -142,7 +142,7 @@ def taken_back_is_for_ever() -> Iterator[None]:
 
 @defect(caught_at=743)
 def a_failure_of_others_is_ours() -> Iterator[None]:
-    """A failed processor refund that may be anybody's ends our unknown refund."""
+    """A failed processor refund that may be somebody else's ends our unknown refund."""
 
     def alike(
         refund: Refund, processor_refunds: Sequence[ProcessorRefund], claimed: Any
@@ -162,7 +162,7 @@ def a_failure_of_others_is_ours() -> Iterator[None]:
 
 @defect(caught_at=10)
 def pending_for_ever() -> Iterator[None]:
-    """What stays pending, or is gone, is looked up for ever and shown to nobody."""
+    """A refund that stays pending, or disappears, is checked for ever and no person is told."""
 
     def hold(settling: Settling, stored: Stored, *_: Any, **__: Any) -> Settled:
         return settling.hold(stored, "still pending")
@@ -176,7 +176,7 @@ def pending_for_ever() -> Iterator[None]:
 
 @defect(caught_at=10)
 def bound_for_ever() -> Iterator[None]:
-    """A review whose processor refund shows another amount can be decided neither way."""
+    """If a refund in review is bound to a refund of another amount, no decision is accepted."""
     failed = ResolveRefund._failed
 
     def refusing(self: ResolveRefund, stored: Stored, *rest: Any) -> Any:
@@ -190,7 +190,7 @@ def bound_for_ever() -> Iterator[None]:
 
 @defect(caught_at=161)
 def nothing_readable_nothing_decided() -> Iterator[None]:
-    """Where a payment lists nothing that can be read, a person's word is not taken either."""
+    """If a payment's list cannot be read, a person's decision is not accepted either."""
 
     def read(
         self: ResolveRefund, refund: Refund, processor_refund_id: str, _: Any, deadline: Any
@@ -206,14 +206,14 @@ def nothing_readable_nothing_decided() -> Iterator[None]:
 
 @defect(caught_at=139)
 def handed_over_again_for_more_than_is_left() -> Iterator[None]:
-    """An instruction is handed over again though its payment shows that less is left by now."""
+    """An instruction is sent again though its payment's refundable balance is too small by now."""
     with patch.object(find_out, "asks_for_more", lambda *_: False):
         yield
 
 
 @defect(caught_at=2)
 def ids_taken_for_the_same() -> Iterator[None]:
-    """What a payment lists under ids of another kind is imported beside our own."""
+    """Our own refund, which the payment lists under another id, is imported as an external one."""
 
     with patch.object(learn, "ids_fit", lambda *_: True):
         yield
@@ -221,7 +221,7 @@ def ids_taken_for_the_same() -> Iterator[None]:
 
 @defect(caught_at=74919)
 def a_list_from_before_is_believed() -> Iterator[None]:
-    """What others made is taken for a refund of ours that moved after the payment was read."""
+    """An external refund is taken for a refund of ours that moved after the payment was read."""
 
     def once(_: LearnFromCharge, seen: PaymentSnapshot, held: Any, __: Deadline) -> Any:
         return seen, held
@@ -232,14 +232,14 @@ def a_list_from_before_is_believed() -> Iterator[None]:
 
 @defect(caught_at=76697)
 def an_instruction_under_another_id_is_somebody_elses() -> Iterator[None]:
-    """What shows our instruction is imported where its refund is bound to another id."""
+    """A processor refund with our instruction is imported if its refund is bound to another id."""
     with patch.object(learn, "is_listed_otherwise", lambda *_: False):
         yield
 
 
 @defect(caught_at=62454)
 def failed_imports_are_not_looked_after() -> Iterator[None]:
-    """What others made and failed is never looked at again."""
+    """An external refund that failed is never checked again."""
     wait_ms = record._wait_ms
 
     def wait(current: Stored, after: Refund) -> int | None:
@@ -251,7 +251,7 @@ def failed_imports_are_not_looked_after() -> Iterator[None]:
 
 @defect(caught_at=1179)
 def a_list_that_does_not_name_it_tells_what_became_of_it() -> Iterator[None]:
-    """A refund that its payment lists under another id is not looked up by its own."""
+    """A refund that its payment lists under another id is not looked up by its own id."""
     with patch.object(Looked, "followed", lambda looked, _: looked.listed is not None):
         yield
 
@@ -272,7 +272,7 @@ def a_repeat_forgets_what_is_reserved() -> Iterator[None]:
 
 @defect(caught_at=68)
 def any_account_is_the_same() -> Iterator[None]:
-    """It is looked up, and repeated, under another form of key than it was sent with."""
+    """An instruction is looked up, and sent again, with another form of key than at first."""
 
     def in_reach(self: Settling, refund: Refund) -> str | None:
         return None if refund.processor in self.processors else NOT_SET_UP
@@ -283,7 +283,7 @@ def any_account_is_the_same() -> Iterator[None]:
 
 @defect(caught_at=25)
 def late_changes_unseen() -> Iterator[None]:
-    """A success is not looked at again where no webhook tells of its end."""
+    """Without webhooks, a success is not checked again."""
 
     def never(settling: Settling, stored: Stored, *_: Any) -> Settled:
         settling.recorder.write(stored, replace(stored.refund, next_check_ms=None))
@@ -295,7 +295,7 @@ def late_changes_unseen() -> Iterator[None]:
 
 @defect(caught_at=22)
 def linked_for_ever() -> Iterator[None]:
-    """A record stays with the payment that its metadata named by mistake, whatever moved there."""
+    """A record stays linked to a payment that metadata named by mistake, even when corrected."""
 
     def held(*_: Any) -> None:
         return None
@@ -306,14 +306,14 @@ def linked_for_ever() -> Iterator[None]:
 
 @defect(caught_at=2)
 def canceled_for_a_moment() -> Iterator[None]:
-    """What was accepted for later is canceled when the two disagree once."""
+    """A scheduled refund is canceled if Stripe and the processor disagree once."""
     with patch.object(run_scheduled, "_refused", run_scheduled._cancel):
         yield
 
 
 @defect(caught_at=56)
 def sums_kept_as_maxima() -> Iterator[None]:
-    """What others refunded and was known as a sum is never lowered, though each is imported."""
+    """The sum refunded by others is never lowered, though each external refund is imported."""
     learnt = arithmetic.learn_foreign
 
     def most(payment: Payment, **seen: Any) -> Payment:

@@ -1,4 +1,4 @@
-"""Defects planted where processors differ: keys, repeats, doors, and refunds without a payment."""
+"""Defects planted where processors differ: keys, retries, routing, refunds without a payment."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -30,7 +30,7 @@ from tests.simulation.planting import defect
 
 @defect(caught_at=27)
 def repeat_at_look_up() -> Iterator[None]:
-    """What was not found is asked for again, though nothing there recognises a repeat."""
+    """A refund that is not found is sent again, though the processor cannot recognise a retry."""
     none_yet = find_out._none_yet
 
     def again(settling: Settling, stored: Stored) -> Settled:
@@ -46,7 +46,7 @@ def repeat_at_look_up() -> Iterator[None]:
 
 @defect(caught_at=15)
 def repeat_with_a_new_id() -> Iterator[None]:
-    """An instruction is handed over again under a key of its own, and so is no repeat."""
+    """An instruction is sent again with a new key, so that the processor makes a second refund."""
 
     def renamed(processor: Processor, refund: Refund, *rest: Any, **more: Any) -> Outcome:
         return place(processor, replace(refund, id=f"{refund.id}-2"), *rest, **more)
@@ -57,7 +57,7 @@ def repeat_with_a_new_id() -> Iterator[None]:
 
 @defect(caught_at=123)
 def repeat_on_request() -> Iterator[None]:
-    """Whoever reads a refund makes its instruction be handed over again."""
+    """Reading a refund sends its instruction again."""
     may_repeat = find_out._may_repeat
 
     def always(
@@ -71,7 +71,7 @@ def repeat_on_request() -> Iterator[None]:
 
 @defect(caught_at=15)
 def repeat_without_a_word() -> Iterator[None]:
-    """That an instruction is repeated is not written down, and its hold not prolonged."""
+    """A retry is not written to the ledger first, and its late-arrival window is not extended."""
 
     def silently(
         settling: Settling, processor: Processor, stored: Stored, deadline: Deadline
@@ -85,7 +85,7 @@ def repeat_without_a_word() -> Iterator[None]:
 
 @defect(caught_at=15)
 def repeat_taken_for_too_short() -> Iterator[None]:
-    """An instruction is handed over again by a run that is about to lose it to the next one."""
+    """A settle run sends an instruction again just before the next run may take the refund."""
     settled = SettleRefund.__call__
 
     def hasty(self: SettleRefund, *arguments: Any) -> Settled:
@@ -105,7 +105,7 @@ def _fail(settling: Settling, stored: Stored) -> Settled:
 
 @defect(caught_at=104)
 def given_up_instead_of_repeated() -> Iterator[None]:
-    """That the processor does not show the instruction yet is taken for that it never will."""
+    """A refund that the processor does not show yet fails, instead of being sent again."""
 
     def give_up(settling: Settling, _: Processor, stored: Stored, __: Deadline) -> Settled:
         return _fail(settling, stored)
@@ -116,7 +116,7 @@ def given_up_instead_of_repeated() -> Iterator[None]:
 
 @defect(caught_at=7)
 def key_not_shown_is_failed() -> Iterator[None]:
-    """That a key cannot be asked for is taken for that nobody has it."""
+    """If the processor cannot be asked for a key, the refund fails."""
 
     def give_up(settling: Settling, stored: Stored, *_: object, **__: object) -> Settled:
         return _fail(settling, stored)
@@ -127,7 +127,7 @@ def key_not_shown_is_failed() -> Iterator[None]:
 
 @defect(caught_at=17)
 def keys_not_asked_for() -> Iterator[None]:
-    """Settling knows one way only: the payment is looked through, whether it is shown or not."""
+    """Settling only reads the payment, even if the processor does not show payments."""
 
     def look(
         processor: Processor, refund: Refund, claimed: Any, deadline: Deadline, **_: Any
@@ -141,7 +141,7 @@ def keys_not_asked_for() -> Iterator[None]:
 
 @defect(caught_at=457)
 def instruction_ids_ignored() -> Iterator[None]:
-    """Whose instruction a processor refund shows makes no difference."""
+    """The instruction that a processor refund shows is ignored."""
 
     def blind(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Any:
         listed = charge.processor_refunds
@@ -156,7 +156,7 @@ def instruction_ids_ignored() -> Iterator[None]:
 
 @defect(caught_at=4)
 def payments_read_that_are_not_shown() -> Iterator[None]:
-    """Every payment is read before its refund, whoever has it."""
+    """Every payment is read before its refund, even at processors that show no payments."""
 
     def always(self: PaymentLocator, key: PaymentKey, **_: bool) -> bool:
         return not key.is_unlinked
@@ -167,7 +167,7 @@ def payments_read_that_are_not_shown() -> Iterator[None]:
 
 @defect(caught_at=34)
 def first_door_taken() -> Iterator[None]:
-    """Of two processors that a record names the first is asked, whatever the caller says."""
+    """If a record names two processors, the first is used, whatever the caller says."""
 
     def first(self: PaymentLocator, found: Mapping[str, PaymentKey], *_: Any) -> PaymentKey | None:
         return next(iter(found.values()), None)
@@ -178,7 +178,7 @@ def first_door_taken() -> Iterator[None]:
 
 @defect(caught_at=17)
 def unlinked_reported_unasked() -> Iterator[None]:
-    """Stripe is told of money that no record stands for."""
+    """A refund without a payment is reported though its caller named no record."""
 
     def reported(*arguments: Any) -> LocatedPayment:
         located = locate_unlinked(*arguments)
@@ -190,7 +190,7 @@ def unlinked_reported_unasked() -> Iterator[None]:
 
 @defect(caught_at=261)
 def unlinked_has_headroom_of_its_own() -> Iterator[None]:
-    """Money that goes to a card is not counted with the payment that it is reported on."""
+    """Money sent to a card is not counted with the payment of the record that it is reported on."""
 
     def alone(locator: Any, refund_id: str, request: Any, *rest: Any) -> LocatedPayment:
         located = locate_unlinked(locator, refund_id, request, *rest)
@@ -204,7 +204,7 @@ def unlinked_has_headroom_of_its_own() -> Iterator[None]:
 
 @defect(caught_at=34)
 def any_door_is_unlinked() -> Iterator[None]:
-    """Money without a payment is sent through processors that cannot do that."""
+    """A refund without a payment is sent to processors that cannot make one."""
 
     def unable(locator: PaymentLocator, *rest: Any) -> LocatedPayment:
         class Open:

@@ -1,4 +1,4 @@
-"""Defects planted where Stripe is told."""
+"""Defects planted in reporting to Stripe."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -32,7 +32,7 @@ def report_while_pending() -> Iterator[None]:
 
 @defect(caught_at=1)
 def report_without_lease() -> Iterator[None]:
-    """A report is read instead of leased: two workers tell Stripe."""
+    """A worker reads a report without taking its lease: two workers report it."""
 
     def read(self: ReportRefund, refund: Refund) -> _Taken:
         payment = self._payment(refund)
@@ -45,7 +45,7 @@ def report_without_lease() -> Iterator[None]:
 
 @defect(caught_at=175)
 def epoch_not_raised() -> Iterator[None]:
-    """An answer that Stripe keeps under the key is asked for again and again."""
+    """Retries use a key under which Stripe has stored a failure, which Stripe repeats for ever."""
 
     def key(refund: Refund) -> str:
         return f"{refund.id}:0"
@@ -56,7 +56,7 @@ def epoch_not_raised() -> Iterator[None]:
 
 @defect(caught_at=1)
 def parameters_recomputed() -> Iterator[None]:
-    """Stripe is told the time of the attempt to report rather than what was frozen."""
+    """The report has the time of the attempt, not the time that was stored for it."""
     tell = ReportRefund._tell
 
     def anew(self: ReportRefund, mine: _Taken, *rest: Any, **more: Any) -> Reported:
@@ -72,7 +72,7 @@ def parameters_recomputed() -> Iterator[None]:
 
 @defect(caught_at=2)
 def report_in_a_second_write() -> Iterator[None]:
-    """The success is written first, and that a report is owed afterwards."""
+    """The success is written first, and "a report is owed" in a second write."""
     write = Recorder.write
 
     def later(self: Recorder, current: Stored, after: Refund) -> Stored:

@@ -1,4 +1,4 @@
-"""Defects planted where money is reserved, sent and its outcome recorded."""
+"""Defects planted in reserving, in sending, and in recording the outcome."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -34,7 +34,7 @@ from tests.simulation.planting import defect
 
 @defect(caught_at=17)
 def no_reservation() -> Iterator[None]:
-    """The amount is checked, but not held."""
+    """The amount is checked, but not reserved."""
 
     def left(payment: Payment, already_held: int) -> int:
         return max(0, payment.captured - already_held * 0)
@@ -63,7 +63,7 @@ def dual_write() -> Iterator[None]:
 
 @defect(caught_at=5)
 def retry_on_timeout() -> Iterator[None]:
-    """The money call is repeated when it gets no answer."""
+    """The instruction is sent again when no answer comes."""
     send = ExecuteRefund._send
 
     def twice(self: ExecuteRefund, *arguments: Any) -> Outcome:
@@ -76,7 +76,7 @@ def retry_on_timeout() -> Iterator[None]:
 
 @defect(caught_at=27)
 def new_attempt_after_unknown() -> Iterator[None]:
-    """A caller who repeats a refund of unknown outcome gets another attempt."""
+    """If a caller repeats a refund of unknown outcome, it is sent again."""
     found = ExecuteRefund._found
 
     def again(self: ExecuteRefund, refund: Refund) -> execute.Answer:
@@ -94,7 +94,7 @@ def new_attempt_after_unknown() -> Iterator[None]:
 
 @defect(caught_at=61)
 def lease_not_checked() -> Iterator[None]:
-    """The refund is sent however late it is."""
+    """The refund is sent even if its lease is nearly over."""
 
     def send(self: ExecuteRefund, refund: Refund, _: LocatedPayment, deadline: Deadline) -> Outcome:
         return place(self.processors[refund.processor], refund, deadline)
@@ -119,7 +119,7 @@ def lease_too_short() -> Iterator[None]:
 
 @defect(caught_at=52)
 def released_twice() -> Iterator[None]:
-    """An aborted refund gives its amount back, and once more when it is started again."""
+    """An aborted refund releases its amount, and again when it is started again."""
 
     def twice(payment: Payment, before: Refund | None, after: Refund) -> Payment:
         done = follow(payment, before, after)
@@ -133,7 +133,7 @@ def released_twice() -> Iterator[None]:
 
 @defect(caught_at=7)
 def failed_on_timeout() -> Iterator[None]:
-    """A call without an answer is taken for a refusal."""
+    """A missing answer counts as a refusal."""
     send = ExecuteRefund._send
 
     def sure(self: ExecuteRefund, *arguments: Any) -> Outcome:
@@ -146,7 +146,7 @@ def failed_on_timeout() -> Iterator[None]:
 
 @defect(caught_at=5)
 def slot_not_held_in_unknown() -> Iterator[None]:
-    """The next refund may go while it is unknown what the last one did."""
+    """The next refund may be sent while the result of the last one is unknown."""
 
     def free(payment: Payment, before: Refund | None, after: Refund) -> Payment:
         done = follow(payment, before, after)
@@ -158,14 +158,14 @@ def slot_not_held_in_unknown() -> Iterator[None]:
 
 @defect(caught_at=226)
 def sent_before_the_intent() -> Iterator[None]:
-    """The processor is asked before the intent is durable."""
+    """The instruction is sent before the intent is written."""
     commit = Reservation._commit
 
     def hasty(self: Reservation, command: CreateRefund, *rest: Any) -> Stored:
         try:
             return commit(self, command, *rest)
         except OutcomeUnknownError:
-            # "It will have been written": the reply was lost, after all.
+            # The defect assumes that the write succeeded though its reply was lost.
             _, after, adoption, _ = rest
             return Stored(replace(after, revision=1), adoption.current)
 
@@ -175,7 +175,7 @@ def sent_before_the_intent() -> Iterator[None]:
 
 @defect(caught_at=29)
 def late_answer_overwrites() -> Iterator[None]:
-    """The reply to our own call is written over whatever settling found meanwhile."""
+    """The answer to our own call overwrites what settling found meanwhile."""
 
     def outcome_anyway(
         self: Recorder, sent: Stored, answer: Outcome, actor: str, *_until: object
@@ -198,7 +198,7 @@ def late_answer_overwrites() -> Iterator[None]:
 
 @defect(caught_at=12)
 def error_told_without_a_second_look() -> Iterator[None]:
-    """A call says that nothing moved though another with its key has begun meanwhile."""
+    """A call answers that nothing moved, though another call with its key has begun meanwhile."""
 
     def reserve_once(
         self: ExecuteRefund, command: CreateRefund, known: Any, deadline: Deadline

@@ -1,4 +1,4 @@
-"""Defects planted where unknown outcomes are settled and processor refunds of others imported."""
+"""Defects planted in settling unknown outcomes, and in importing external refunds."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -34,7 +34,7 @@ from tests.simulation.planting import defect
 
 @defect(caught_at=112)
 def lease_ignored_by_settling() -> Iterator[None]:
-    """Settling takes over a refund whose own call is still at work."""
+    """Settling takes a refund that its own call is still sending."""
 
     def take_over(settling: Settling, stored: Stored, deadline: Deadline) -> Settled:
         why = settling.why("lease_over")
@@ -47,7 +47,7 @@ def lease_ignored_by_settling() -> Iterator[None]:
 
 @defect(caught_at=2)
 def match_ignores_claims() -> Iterator[None]:
-    """A processor refund that belongs to another refund may be found to be ours."""
+    """A processor refund that another refund claims may be taken for this refund's."""
 
     def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict:
         return evidence.judge(refund, charge, {})
@@ -61,7 +61,7 @@ def match_ignores_claims() -> Iterator[None]:
 
 @defect(caught_at=124)
 def match_ignores_snapshot() -> Iterator[None]:
-    """What was on the charge before we sent may be found to be ours."""
+    """A processor refund that was on the charge before we sent may be taken for ours."""
 
     def anything(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict:
         return evidence.judge(replace(refund, snapshot=()), charge, claimed)
@@ -72,7 +72,7 @@ def match_ignores_snapshot() -> Iterator[None]:
 
 @defect(caught_at=7)
 def match_ignores_the_amount() -> Iterator[None]:
-    """Any new processor refund on the charge is found to be ours."""
+    """Any new processor refund on the charge is taken for ours."""
 
     def judge(refund: Refund, charge: Charge, claimed: Mapping[str, str]) -> Verdict:
         for processor_refund in charge.processor_refunds or ():
@@ -86,7 +86,7 @@ def match_ignores_the_amount() -> Iterator[None]:
 
 @defect(caught_at=7)
 def import_while_slot_is_taken() -> Iterator[None]:
-    """A processor refund is imported as somebody else's though it may be the one not bound yet."""
+    """A processor refund is imported though it may be that of our refund that is not bound yet."""
     plan = LearnFromCharge._plan
 
     def reckless(self: LearnFromCharge, seen: PaymentSnapshot, held: Any, *rest: Any) -> Learnt:
@@ -103,7 +103,7 @@ def import_while_slot_is_taken() -> Iterator[None]:
 
 @defect(caught_at=8)
 def failed_when_not_found() -> Iterator[None]:
-    """Not found yet is taken for failed."""
+    """A refund that is not found yet counts as failed."""
 
     def none_yet(settling: Settling, stored: Stored) -> Settled:
         failure = Failure(code="not_executed", message="not found")
@@ -117,7 +117,7 @@ def failed_when_not_found() -> Iterator[None]:
 
 @defect(caught_at=1)
 def settle_without_taking() -> Iterator[None]:
-    """Settling reads what is due instead of taking it."""
+    """Settling reads a due refund without taking it, so that two runs may work on it."""
 
     def settle_it(self: SettleRefund, refund_id: str, deadline: Deadline) -> Settled:
         try:
@@ -131,7 +131,7 @@ def settle_without_taking() -> Iterator[None]:
 
 @defect(caught_at=5)
 def due_row_forgotten() -> Iterator[None]:
-    """What became unknown is left without a time at which settling looks."""
+    """A refund that became unknown has no time of its next check."""
     after = outcome.after_outcome
 
     def forgetful(refund: Refund, answer: Outcome, *, at_ms: int, actor: str) -> Refund:
@@ -144,7 +144,7 @@ def due_row_forgotten() -> Iterator[None]:
 
 @defect(caught_at=19)
 def sweep_reads_no_charge() -> Iterator[None]:
-    """Webhooks and the sweep trust the ledger, and so never learn of the dashboard's refunds."""
+    """Webhooks and the sweep do not read the charge, so refunds of the dashboard are never seen."""
 
     def idle(self: ObservePayment, key: Any, deadline: Deadline) -> None:
         self.ledger.payment(key)
@@ -155,14 +155,14 @@ def sweep_reads_no_charge() -> Iterator[None]:
 
 @defect(caught_at=716)
 def unreadable_page_stops_the_sweep() -> Iterator[None]:
-    """A page that cannot be read is tried again for ever, and nothing behind it is looked at."""
+    """The sweep tries an unreadable page for ever, and never reads the pages after it."""
     with patch.object(sweep, "PAGE_TRIES", 1_000_000):
         yield
 
 
 @defect(caught_at=151)
 def sweep_compares_sums_only() -> Iterator[None]:
-    """The sweep looks only where the sum differs from all that the ledger counts as refunded."""
+    """The sweep checks a charge only if its refunded sum differs from the ledger's."""
 
     def sums(self: SweepPayments, processor: str, charges: Sequence[ListedCharge]) -> list[str]:
         known = self.payments([PaymentKey(processor, charge.id) for charge in charges])
@@ -175,7 +175,7 @@ def sweep_compares_sums_only() -> Iterator[None]:
 
 @defect(caught_at=41)
 def mended_link_not_found() -> Iterator[None]:
-    """What was kept without a record stays without one, whatever becomes of its payment."""
+    """An external refund without a record stays so, even when its payment gets a record."""
 
     def keep(*_: Any) -> bool:
         return False

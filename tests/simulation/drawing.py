@@ -38,12 +38,12 @@ from tests.simulation.profiles import MAY_NAME_INSTRUCTIONS, NAMES
 
 
 def draw(seed: int, processor: str | None = None) -> Options:
-    """The world of ``seed``; with ``processor`` that one has all of its payments."""
+    """The world of ``seed``; with ``processor``, all payments are at that processor."""
     return _at_processors(_with_others(_world(seed)), processor)
 
 
 def _world(seed: int) -> Options:
-    """What does not depend on the processors."""
+    """The parts of a world that do not depend on the processors."""
     random = Random(seed)  # noqa: S311 - reproducible on purpose
     more = Random(seed ^ 0xB05)  # noqa: S311 - as above
     payments = random.choice((1, 1, 1, 2))
@@ -99,7 +99,7 @@ def _world(seed: int) -> Options:
 
 
 def _reported(random: Random) -> Others:
-    """Now and then an older integration reports half of all refunds, ours among them."""
+    """Sometimes an older integration reports half of all refunds, also ours."""
     if random.random() >= 0.1:
         return NOBODY
     waits = (0, 5 * SECOND_MS, HOUR_MS)
@@ -107,7 +107,7 @@ def _reported(random: Random) -> Others:
 
 
 def _with_others(options: Options) -> Options:
-    """The world, and what others do in it."""
+    """Add to the world what others do in it."""
     random = Random(options.seed ^ 0x07E5)  # noqa: S311 - reproducible on purpose
     about = themes(random)
     others = draw_others(random, options.others, about, options.trouble_ms)
@@ -118,12 +118,12 @@ def _with_others(options: Options) -> Options:
         made = tuple(_by_its_id(one) for one in made)
     options = replace(options, others=others, foreign=made)
     if Theme.CLOCKS in about:
-        # By times that are off by hours nobody can tell that an instruction was not executed.
+        # If times are wrong by hours, they cannot show that an instruction was not executed.
         options = replace(
             options, processor_skew_ms=clock_off_ms(random), after_hold=AfterHold.REVIEW
         )
     if Theme.CHANGED_MIND in about:
-        # Somebody wants what seems to be left, when minds have been changed.
+        # Somebody asks for the rest, after refunds have changed their states again.
         late = replace(
             random.choice(options.wishes),
             key="key-late",
@@ -131,7 +131,7 @@ def _with_others(options: Options) -> Options:
             start_ms=random.randrange(2 * options.trouble_ms),
             tries=2,
         )
-        # And somebody's own refund may change before Stripe is told of it.
+        # And an external refund may change before it is reported.
         theirs = Foreign(payment=late.payment, amount=1000, at_ms=random.randrange(5 * MINUTE_MS))
         options = replace(
             options,
@@ -146,7 +146,7 @@ def _with_others(options: Options) -> Options:
                 _failing_beside(random, options, before=True), loses_answers=0.9, turns_down=0.0
             )
     if Theme.KEY_FORM in about:
-        # Nobody knows what became of some instructions when the form changes.
+        # Some instructions have an unknown result when the form of keys changes.
         begin_ms = min(wish.start_ms for wish in options.wishes) + random.randrange(2 * MINUTE_MS)
         others = replace(others, key_form=(begin_ms, begin_ms + 3 * HOUR_MS))
         options = replace(options, others=others, loses_answers=0.6)
@@ -160,7 +160,7 @@ def _with_others(options: Options) -> Options:
 
 
 def _off_when_its_turn_comes(random: Random, options: Options) -> Options:
-    """What Stripe shows as captured is off just after one refund was accepted for later."""
+    """Stripe shows a wrong captured amount just after a scheduled refund was accepted."""
     first = random.choice(options.wishes)
     begin_ms = first.start_ms + random.randrange(1_000, 40_000)
     length_ms = random.choice((3, 40)) * MINUTE_MS
@@ -175,9 +175,9 @@ def _off_when_its_turn_comes(random: Random, options: Options) -> Options:
 
 
 def _failing_beside(random: Random, options: Options, *, before: bool = False) -> Options:
-    """Answers are lost, and somebody's refund of the amount fails beside ours, after we ask.
+    """Answers are lost, and an external refund of the same amount fails after we ask for ours.
 
-    Or ``before`` that, so that it is seen as failed first.
+    With ``before`` it fails before that, so that it is first seen as failed.
     """
     wish = random.choice(options.wishes)
     if wish.amount is None:
@@ -197,14 +197,15 @@ def _by_its_id(foreign: Foreign) -> Foreign:
 
 
 def _at_processors(options: Options, processor: str | None) -> Options:
-    """The world with processors, and with what their abilities make possible."""
+    """Add to the world its processors, and faults that their abilities make possible."""
     random = Random(options.seed ^ 0xD00)  # noqa: S311 - reproducible on purpose
     names, homes = NAMES, _homes(random, options.payments)
     if processor is not None:
         names, homes = (processor,), ((processor,),)
     elif Theme.CHANGED_MIND in options.others.themes:
-        # What was turned down and is executed after all is only found where instructions are shown;
-        # what had failed before can only be taken for one of unknown outcome where they are not.
+        # A refused instruction that is executed after all can only be found if refunds show their
+        # instructions. An older failed refund can only be confused with an unknown one if they do
+        # not.
         kind = _shows_payments_only if options.loses_answers else _shows_instructions
         homes = ((random.choice(names_where(kind)),),)
     here = {name for named in homes for name in named}
@@ -220,7 +221,7 @@ def _at_processors(options: Options, processor: str | None) -> Options:
         homes=homes,
         wishes=wishes,
         foreign=options.foreign + alike,
-        # What is lost is found to be so, and asked for again, by its key alone.
+        # Only with keys can settling see that an instruction was lost, and send it again.
         loses_instructions=lost if by_key else 0.0,
         loses_answers=0.5 if alike else options.loses_answers,
         reads_keys=reads_keys,
@@ -237,20 +238,20 @@ def _shows_payments_only(can: Capabilities) -> bool:
 
 
 def _homes(random: Random, payments: int) -> tuple[tuple[str, ...], ...]:
-    """One processor for all payments, or one for each; now and then a record names two."""
+    """One processor for all payments, or one for each; sometimes a record names two."""
     kind, one = random.random(), random.choice(NAMES)
     if kind < 0.85:
         return ((one,),)
     if kind < 0.92:
         return tuple((random.choice(NAMES),) for _ in range(payments))
     if one == STRIPE:
-        return ((one,),)  # what Stripe took no record leads elsewhere, too
+        return ((one,),)  # the record of a payment that Stripe took names no other processor
     other = random.choice([name for name in OF_RECORDS if name != one])
     return tuple((one, other)[: random.choice((1, 2, 2))] for _ in range(payments))
 
 
 def _alike(random: Random, options: Options) -> tuple[Foreign, ...]:
-    """Now and then somebody refunds what we do, a little later: only ids tell which is ours."""
+    """Sometimes somebody refunds the same amount a little later: only ids show which is ours."""
     wish = random.choice(options.wishes)
     if wish.amount is None or random.random() < 0.5:
         return ()
@@ -264,16 +265,16 @@ def _asked(
     homes: tuple[tuple[str, ...], ...],
     names: tuple[str, ...],
 ) -> tuple[Wish, ...]:
-    """Callers name a processor where the record names two, and now and then for no reason.
+    """Callers name a processor if the record names two, and sometimes without a reason.
 
-    ``names``: which processors there may be.
+    ``names``: the processors that they may name.
     """
     by_key: dict[str, str | None] = {}
     for wish in wishes:
         named = homes[wish.payment % len(homes)]
         share = 0.7 if len(named) > 1 else 0.05
         asked = random.choice(named) if random.random() < share else None
-        # Now and then one that has nothing to do with it.
+        # Sometimes they name a processor that has nothing to do with the payment.
         astray = random.random() < 0.02
         by_key.setdefault(wish.key, random.choice(names) if astray else asked)
     return tuple(replace(wish, processor=by_key[wish.key]) for wish in wishes)
@@ -282,11 +283,11 @@ def _asked(
 def _some_unlinked(
     random: Random, wishes: tuple[Wish, ...], payments: int, names: tuple[str, ...]
 ) -> tuple[Wish, ...]:
-    """Some of the keys belong to refunds without a payment, whoever asks for them."""
+    """Make some of the wishes refunds without a payment."""
     share = random.choice((0.0, 0.5, 1.0))
     keys = {wish.key for wish in wishes if wish.amount is not None and random.random() < share}
     able = tuple(name for name in names_where(refunds_unlinked) if name in names)
-    doors = (*able * 12, *names)  # now and then one that cannot do it
+    doors = (*able * 12, *names)  # sometimes a processor that cannot make such a refund
     places = {key: (random.choice(doors), _unlinked(random, payments)) for key in sorted(keys)}
     return tuple(
         replace(wish, by_intent=False, processor=places[wish.key][0], unlinked=places[wish.key][1])
@@ -303,7 +304,7 @@ def _unlinked(random: Random, payments: int) -> Unlinked:
 
 
 def _wishes(random: Random, number: int, payments: int, window_ms: int) -> list[Wish]:
-    """One wish, or one whose key comes several times: at once, later, or with another body."""
+    """A wish, whose key may be sent several times: at once, later, or with another body."""
     one = Wish(
         key=f"key-{number}",
         payment=random.randrange(payments),
@@ -338,7 +339,7 @@ def _wishes(random: Random, number: int, payments: int, window_ms: int) -> list[
 
 
 def _by_event(random: Random, wishes: list[Wish]) -> list[Wish]:
-    """Now and then one of them, or each, comes over the bus."""
+    """Sometimes one of the wishes, or each, is sent as an event."""
     return [
         replace(one, by_event=True, refund_type=RefundType.SCHEDULED)
         if random.random() < 0.2
@@ -348,7 +349,7 @@ def _by_event(random: Random, wishes: list[Wish]) -> list[Wish]:
 
 
 def _links(random: Random, payments: int, trouble_ms: int) -> tuple[int | None, ...]:
-    """Now and then a PaymentIntent names its record late, or not before somebody mends it."""
+    """Sometimes a PaymentIntent names its record late, or only after a person corrects it."""
     if random.random() < 0.7:
         return ()
     return tuple(
@@ -357,7 +358,7 @@ def _links(random: Random, payments: int, trouble_ms: int) -> tuple[int | None, 
 
 
 def _failed_before(random: Random, wishes: tuple[Wish, ...]) -> tuple[Foreign, ...]:
-    """Now and then a dashboard refund has failed before we begin, of an amount that we ask for."""
+    """Sometimes a dashboard refund of an amount that we ask for has failed before we begin."""
     wish = random.choice(wishes)
     if wish.amount is None or random.random() >= 0.15:
         return ()

@@ -1,8 +1,8 @@
 """What may go wrong at every call of a port, and the dice that decide when it does.
 
-Every port has its own list. A world enables some of the faults (a swarm: few kinds, often, find
-more than all kinds, seldom) and tallies what really happened, so that a run can show that it was
-not vacuous.
+Every port has its own list. A world enables some of the faults ("swarm testing": few kinds often
+find more than all kinds seldom) and counts those that happened, so that a run can show that it
+really tested something.
 """
 
 from collections import Counter
@@ -81,7 +81,7 @@ _INSTRUCTION: Final = (
 
 
 def _at_processor(name: str, can: Capabilities) -> dict[str, tuple[Fault, ...]]:
-    """What may go wrong at one processor: at every call that it can be asked."""
+    """What may go wrong at one processor, for each call that it supports."""
     ports: dict[str, tuple[Fault, ...]] = {f"{name}.refund": _INSTRUCTION}
     if shows_payments(can):
         ports[f"{name}.charge"] = (*_LOOK_UP, _F.LISTS_NOTHING)
@@ -133,7 +133,7 @@ POSSIBLE: Final[dict[str, tuple[Fault, ...]]] = {
 for _ports in _AT_PROCESSORS.values():
     POSSIBLE.update(_ports)
 
-# Calls that are few, and at which most is at stake, fail so many times as often as all others.
+# Rare and important calls fail this many times as often as all others.
 _STRAIN: Final = {"refund": 3, "refund_unlinked": 20, "repeat": 8, "movement": 4, "ordered": 2}
 _STRAINED: Final = {
     port: _STRAIN.get(port.rpartition(".")[2], 1)
@@ -149,7 +149,7 @@ PAIRS: Final[frozenset[Pair]] = frozenset(
 
 
 def pairs_of(names: Collection[str]) -> frozenset[Pair]:
-    """Those of the pairs that can occur if no other processors are there."""
+    """The pairs that can occur if only these processors are there."""
     others = {port for name, ports in _AT_PROCESSORS.items() if name not in names for port in ports}
     return frozenset(pair for pair in PAIRS if pair[0] not in others)
 
@@ -159,8 +159,8 @@ class Dice:
     """Decides at each call whether something goes wrong.
 
     Attributes:
-        rate: the share of calls at which something does; higher at some ports.
-        enabled: the kinds that this world knows.
+        rate: the share of calls with a fault; higher at some ports.
+        enabled: the kinds of faults of this world.
         script: faults by the index of the port call; if given, nothing else goes wrong.
         calls: port calls so far.
         met: how often each fault happened at each port.

@@ -1,4 +1,4 @@
-"""The turnstile at every port: time passes there, others take their turns, functions die."""
+"""The gate in front of every port: there time passes, other actors run, and functions may die."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,7 +16,7 @@ TraceLine = tuple[int, str, str, str, object]
 
 @dataclass(slots=True)
 class Trace:
-    """What happened, in order; written down cheaply, put in words only when a world fails."""
+    """What happened, in order; stored cheaply, and formatted only when a world fails."""
 
     lines: list[TraceLine] = field(default_factory=list)
 
@@ -42,11 +42,11 @@ class Gate:
     def enter(
         self, port: str, about: object = "", deadline: Deadline | None = None
     ) -> Fault | None:
-        """Wait for the effect of a call; what goes wrong there is returned.
+        """Wait until a call takes effect; returns the fault that happens there, if any.
 
         Raises:
             Crash: the function dies before its call has an effect.
-            ProviderUnavailableError: the deadline passed before there was any.
+            ProviderUnavailableError: the deadline passed before the call had an effect.
         """
         scheduler = self.scheduler
         actor = scheduler.current
@@ -59,7 +59,7 @@ class Gate:
         elif fault is Fault.PAUSE_BEFORE:
             wait_ms += scheduler.random.choice(PAUSES_MS)
         if fault is Fault.PAUSE_BEFORE:
-            deadline = None  # a process that is not scheduled keeps no deadline
+            deadline = None  # a paused process cannot keep its deadline
         if deadline is not None and wait_ms >= deadline.remaining_ms():
             scheduler.wait(deadline.remaining_ms())
             raise ProviderUnavailableError("the time was over")
@@ -72,7 +72,7 @@ class Gate:
         """Wait for the reply to a call that has had its effect.
 
         Raises:
-            Crash: the function dies before it hears the reply.
+            Crash: the function dies before it gets the reply.
         """
         scheduler = self.scheduler
         if fault is Fault.CRASH_AFTER:
@@ -84,6 +84,6 @@ class Gate:
         scheduler.wait(wait_ms)
 
     def note(self, what: str, how: str, about: Any = "") -> None:
-        """Write down something that is no port call."""
+        """Add something to the trace that is not a port call."""
         scheduler = self.scheduler
         self.trace.add(scheduler.now_ms, scheduler.current.name, what, how, about)

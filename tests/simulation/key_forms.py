@@ -1,4 +1,4 @@
-"""The form of key that instructions have: a process keeps the one that it began with."""
+"""The form of keys in instructions: a process keeps the form that it was started with."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
@@ -10,7 +10,7 @@ OTHER_FORM: Final = "short-"
 
 
 class KeyForms(Mapping[str, str]):
-    """What whoever acts now was set up with, by the processor's name."""
+    """The form that the present actor was started with, by the processor's name."""
 
     def __init__(
         self,
@@ -19,7 +19,7 @@ class KeyForms(Mapping[str, str]):
         keeping: Collection[str],
         span: Span | None,
     ) -> None:
-        """``keeping``: those that keep keys; ``span``: from when to when another form is set up."""
+        """``keeping``: processors that keep keys; ``span``: when another form is set up."""
         self._scheduler = scheduler
         self._names = names
         self._keeping = keeping

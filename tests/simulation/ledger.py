@@ -1,4 +1,4 @@
-"""The ledger of the tests behind the gate: it crashes callers, loses replies and lags its index."""
+"""The fake ledger behind the gate: callers crash, replies are lost, and its index lags."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -21,7 +21,7 @@ class SimulatedLedger:
     """``ports.ledger.Ledger``.
 
     Attributes:
-        on_due: told when a refund that was written is due.
+        on_due: called with each written refund, to plan its next check.
         looked_ms: when settling last took each refund.
     """
 
@@ -102,13 +102,13 @@ class SimulatedLedger:
     def due(
         self, shard: int, *, before_ms: int, limit: int, newest_first: bool = False
     ) -> Sequence[str]:
-        # An empty shard shows nothing, whatever goes wrong; asking it would only cost time.
+        # An empty shard shows nothing, whatever goes wrong; skipping it saves time.
         if all(_shard_of(refund_id) != shard for refund_id in self._memory.refunds):
             return []
         fault = self._gate.enter("ledger.due", shard)
         if fault is Fault.UNAVAILABLE:
             raise LedgerUnavailableError("no answer")
-        # Stale: what has become due since is not there, and what is no longer due still is.
+        # Stale: refunds that became due lately are missing, and some are no longer due.
         if fault is Fault.STALE:
             found: Sequence[str] = sorted(self._memory.refunds)[:limit]
         else:
@@ -119,7 +119,7 @@ class SimulatedLedger:
         return found
 
     def _leased(self, commit: Commit) -> None:
-        """Who takes a payment's reports has them until the lease ends, or is given back."""
+        """Note which actor has the lease of a payment's reports, until it ends or is released."""
         leases = self._gate.scheduler.current.leases
         for write in commit.payments:
             before = None if write.before is None else write.before.report_lease_until_ms

@@ -1,4 +1,4 @@
-"""Invariants of single items of the ledger, each by its name over what was stored and what is."""
+"""Invariants of single items of the ledger, over the item before and after a write."""
 
 from dataclasses import replace
 from typing import Final
@@ -29,7 +29,7 @@ _FIXED: Final = (
 
 
 def facts_never_change(old: Refund, new: Refund) -> None:
-    """Invariant 4: what was asked, what is bound and what Stripe is told stay as they are."""
+    """Invariant 4: the request, the bound processor refund and the report's data never change."""
     for fact in _FIXED:
         require(getattr(old, fact) == getattr(new, fact), "facts_never_change", (fact, old, new))
     if old.request is not new.request:
@@ -49,7 +49,7 @@ def facts_never_change(old: Refund, new: Refund) -> None:
 
 
 def customers_are_kept_while_they_may_be_needed(new: Refund) -> None:
-    """Whose money it was is there as long as the instruction may be sent with it, and no longer."""
+    """The customer is stored as long as an instruction may need it, and no longer."""
     is_kept, request = bool(new.request.customer), new.request
     may_be_sent = new.state in (State.REQUESTED, State.SUBMITTING, State.UNKNOWN)
     fits = is_kept == (request.is_unlinked and may_be_sent)
@@ -61,7 +61,7 @@ def _but_for_whom(request: RefundRequest) -> RefundRequest:
 
 
 def success_owes_its_report_in_one_write(old: Refund | None, new: Refund) -> None:
-    """Invariant 13; what was there before our first sight is in the book or for ``reconcile``."""
+    """Invariant 13; refunds older than our first sight are reported, or left to ``reconcile``."""
     entered = new.state is State.SUCCEEDED and (old is None or old.state is not State.SUCCEEDED)
     if not entered or new.history[0].cause == "before_adoption":
         return
@@ -86,9 +86,9 @@ def success_owes_its_report_in_one_write(old: Refund | None, new: Refund) -> Non
 def no_processor_refund_behind_a_failure(
     refund: Refund, processor_refunds: list[FakeRefund]
 ) -> None:
-    """Invariant 6, as far as money has moved by now; ``MoneyWatch`` watches what moves later.
+    """Invariant 6, for money that has moved by now; ``MoneyWatch`` watches what moves later.
 
-    What its processor has called failed may be believed to be so.
+    If the processor has called a refund failed, the product may believe that.
     """
     never_failed = [
         one for one in processor_refunds if ProcessorRefundStatus.FAILED not in one.been
@@ -97,9 +97,10 @@ def no_processor_refund_behind_a_failure(
 
 
 def a_door_is_never_guessed(new: Refund, record: FakeRecord | None, *, is_linked: bool) -> None:
-    """A refund goes where its caller says, or where the only name or an earlier refund leads.
+    """A refund goes to the processor that its caller names, that is the only one the record names,
+    or to which an earlier refund has linked the record.
 
-    ``is_linked``: whether the ledger knew before which of the payments the record books.
+    ``is_linked``: whether the ledger already knew which of the payments the record books.
     """
     if new.source is Source.PROCESSOR:
         return
@@ -114,9 +115,9 @@ def a_door_is_never_guessed(new: Refund, record: FakeRecord | None, *, is_linked
 
 
 def report_follows_success(refund: Refund) -> None:
-    """Invariant 7: a report is owed, made or given up for a final success only.
+    """Invariant 7: only a final success has a report that is due, made or failed.
 
-    Of an unlinked refund, only to the record that its caller named, if any.
+    An unlinked refund is reported only to the record that its caller named, if any.
     """
     if refund.report.state is not ReportState.NOT_DUE:
         require(refund.state is State.SUCCEEDED, "only_successes_are_reported", refund)
@@ -129,17 +130,17 @@ def report_follows_success(refund: Refund) -> None:
 
 
 def what_is_open_is_due(refund: Refund) -> None:
-    """Invariant 17: from the table alone settling finds everything that is not at its end."""
+    """Invariant 17: settling finds everything that is not at its end, from the table alone."""
     is_open = refund.state not in (*FREED, State.SUCCEEDED)
     if is_open or refund.report.state is ReportState.DUE:
         require(refund.next_check_ms is not None, "what_is_open_is_due", refund)
 
 
 def reported_is_in_the_book(refund: Refund, stripe: BookRecords) -> None:
-    """Where a report stands as made, Stripe has it under its reference, with its amount.
+    """If a report counts as made, Stripe has it under its reference, with its amount.
 
-    But where others told Stripe under a name of theirs, which the sums or a person say: whether
-    that is true is seen by the sums of the true books, at the end.
+    Not checked here: reports made by others under references of theirs, as the sums or a person
+    say. The sums of the true books show at the end whether that is true.
     """
     certain = refund.report.cause in (None, ReportCause.BY_US, ReportCause.BY_REFERENCE)
     if refund.report.state is not ReportState.REPORTED or not certain:
@@ -150,7 +151,7 @@ def reported_is_in_the_book(refund: Refund, stripe: BookRecords) -> None:
         if item.parameters.refund_reference == refund.processor_refund_id
     ]
     record = stripe.records[refund.payment_record or ""]
-    # Stripe's record was full before: there the reference cannot be what was refused.
+    # Stripe's record was full before, so Stripe did not refuse because of the reference.
     full = record.guaranteed - stripe.refunded(record.id) < refund.amount
     full = full and refund.report.cause is ReportCause.BY_REFERENCE
     told = booked == [refund.amount] or full
@@ -158,7 +159,7 @@ def reported_is_in_the_book(refund: Refund, stripe: BookRecords) -> None:
 
 
 def only_legal_payment_changes(old: Payment | None, new: Payment) -> None:
-    """What was truly captured stays once anything is refunded; so does the record, once known."""
+    """The true captured amount does not change once anything is refunded, nor a known record."""
     if old is None:
         return
     same = (old.key, old.currency) == (new.key, new.currency)
@@ -169,7 +170,7 @@ def only_legal_payment_changes(old: Payment | None, new: Payment) -> None:
 
 
 def payment_counts_its_refunds(payment: Payment, refunds: list[Refund]) -> None:
-    """Invariants 10 and 12: every counter is what its refunds say; one unbound refund at most."""
+    """Invariants 10 and 12: every counter follows from the refunds; at most one is unbound."""
     unbound = [one.id for one in refunds if one.state in UNBOUND and not one.processor_refund_id]
     require(len(unbound) <= 1, "one_unbound_movement_per_payment", (payment, refunds))
     slot = unbound[0] if unbound else None
@@ -202,7 +203,7 @@ def payment_counts_its_refunds(payment: Payment, refunds: list[Refund]) -> None:
 
 
 def is_given_back(refund: Refund) -> bool:
-    """What Stripe took back of its own was told to nobody: its amount may be refunded again."""
+    """Whether Stripe took back a refund of its own: its amount may be refunded again."""
     return refund.processor == STRIPE and refund.late_failure_at_ms is not None
 
 

@@ -1,7 +1,7 @@
 """Invariants of the ledger's contents, checked after every write.
 
-Each works on what was stored before and after, and on the true books of the processor and Stripe;
-none on what the product believes. Those of single items stand in ``ledger_invariants``.
+Each uses what was stored before and after the write, and the true books of the processor and
+Stripe; none uses what the product believes. Those of single items are in ``ledger_invariants``.
 """
 
 from collections import Counter
@@ -48,7 +48,7 @@ def _payments_in(commit: Commit) -> list[PaymentKey]:
 
 
 class LedgerWatch:
-    """Looks at each write of the ledger.
+    """Checks each write of the ledger.
 
     Attributes:
         steps: how often each legal step was taken.
@@ -97,14 +97,14 @@ class LedgerWatch:
             self._payment_adds_up(key)
 
     def _claimed(self, claim: RecordClaim) -> None:
-        """A record books a payment of its processor's, or stands for unlinked refunds itself."""
+        """A record is linked to an existing payment, or stands for unlinked refunds itself."""
         books, named = self._money.books[claim.payment.processor], claim.payment.charge_id
         itself = unlinked_payment_key(claim.payment.processor, claim.payment_record).charge_id
         there = named in books.charges or named == itself
         require(there, "a_record_books_a_payment_that_there_is", claim)
 
     def _born(self, new: Refund, known: dict[PaymentKey, Payment | None]) -> None:
-        """Which processor it is for was clear when it was accepted."""
+        """A new refund's processor was not guessed."""
         record = self._stripe.records.get(new.payment_record or "")
         payment = known.get(payment_key_of(new))
         is_linked = payment is not None and payment.payment_record == new.payment_record
@@ -125,7 +125,7 @@ class LedgerWatch:
         if new.state in FREED and not self._money.is_mistaken(new):
             moved = [one for one in self._money.moved_by(new.id) if not moves_less(one)]
             if self._skewed and new.history[-1].actor.startswith("operator:"):
-                # By times so far off ours seems to be older than its instruction: it is imported.
+                # Times are so wrong that ours seems older than its instruction, and is imported.
                 moved = []
             no_processor_refund_behind_a_failure(new, moved)
         report_follows_success(new)
@@ -154,7 +154,7 @@ class LedgerWatch:
         require(same, "history_tells_every_transition", (state, report, new))
 
     def _only_its_call_writes_the_outcome(self, old: Refund | None, new: Refund) -> None:
-        """*Who may write*: while an attempt's lease is live, its outcome is its own call's."""
+        """*Who may write*: during an attempt's lease only its own call writes its outcome."""
         actor = self._scheduler.current
         if new.state is State.SUBMITTING and (old is None or old.attempt != new.attempt):
             self._sender[new.id] = actor
@@ -165,10 +165,10 @@ class LedgerWatch:
             require(alone, "only_its_call_writes_the_outcome", (actor, old, new))
 
     def _bound_to_exactly_one(self, refund: Refund) -> None:
-        """Invariants 4 and 5: a success moved once, its own amount, on its own payment."""
+        """Invariants 4 and 5: a success moved once, with its own amount, on its own payment."""
         processor_refund_id = refund.processor_refund_id
         if processor_refund_id is None and refund.state is State.FAILED:
-            # A person has found that what it was bound to is not what it was to move.
+            # A person has found that it was bound to a processor refund of another amount.
             self._owner = {one: by for one, by in self._owner.items() if by != refund.id}
         if processor_refund_id is None:
             bound = refund.state not in (State.SUCCEEDED, State.PENDING)
@@ -178,10 +178,10 @@ class LedgerWatch:
         require(actual is not None, "bound_to_a_movement_that_exists", refund)
         assert actual is not None
         owner = self._owner.setdefault(actual.processor_refund.id, refund.id)
-        # Where lists show other ids than answers do, one seems to be two: see ``ids_do_not_fit``.
+        # If lists show other ids than answers, one refund looks like two: see ``ids_do_not_fit``.
         alone = owner == refund.id or self._money.others.lists_other_ids
         require(alone, "no_two_refunds_share_a_movement", (processor_refund_id, owner, refund))
-        # What moves less than it was to may be bound while it is pending; and never be a success.
+        # A processor refund that moves less may be bound while it is pending, but never succeed.
         followed = moves_less(actual) and refund.state is not State.SUCCEEDED
         as_asked = followed or is_as_asked(actual.processor_refund, refund)
         require(as_asked, "movement_is_as_asked", (actual, refund))

@@ -11,7 +11,7 @@ from tests.simulation.gate import Gate
 
 
 class SimulatedListing:
-    """What the use cases are given of ``ports.listing.Listing``."""
+    """The methods of ``ports.listing.Listing`` that the use cases call."""
 
     def __init__(self, gate: Gate, memory: MemoryLedger) -> None:
         self._gate = gate

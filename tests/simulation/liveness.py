@@ -1,4 +1,4 @@
-"""What must have become of everything, once faults have stopped and time has passed."""
+"""The states that everything must have after faults have stopped and time has passed."""
 
 from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.errors import PaymentLinkConflictError
@@ -22,11 +22,11 @@ _SETTLED = frozenset({State.SUCCEEDED, State.REJECTED, State.ABORTED, State.FAIL
 
 
 class Ending:
-    """Looks at a world that has come to rest.
+    """Checks a world in which nothing happens any more.
 
     Attributes:
         reviews: refunds that wait for a person.
-        unexplained: those of them that invariant 15 (docs/safety.md) does not allow for.
+        unexplained: those of them for which invariant 15 (docs/safety.md) allows no review.
     """
 
     def __init__(self, stage: Stage) -> None:
@@ -37,7 +37,7 @@ class Ending:
         self.unexplained = [one for one in self.reviews if not self._is_explained(one)]
 
     def check(self) -> None:
-        """Invariants 15 and 16, but for what a review keeps from being imported."""
+        """Invariants 15 and 16, except for refunds that cannot be imported because of a review."""
         for refund in self._stage.memory.refunds.values():
             self._came_to_an_end(refund)
             self._is_its_own(refund)
@@ -47,10 +47,11 @@ class Ending:
             require(kept, "acknowledged_stays_readable", refund_id)
 
     def check_processor_refunds(self) -> None:
-        """Invariant 16: what moved on a charge with a trace of Stripe ends in the ledger.
+        """Invariant 16: what moved on a charge that leads to Stripe ends in the ledger.
 
-        And 15 once more, for what had to wait for a person. What others moved, and what was taken
-        for it, is found where somebody looks for it: see ``is_ever_seen``.
+        And 15 again, for refunds that had to wait for a person. External refunds, and refunds that
+        were taken for external ones, are found only where something looks for them: see
+        ``is_ever_seen``.
         """
         memory = self._stage.memory
         for one in memory.refunds.values():
@@ -60,10 +61,10 @@ class Ending:
                 alive = refund.processor_refund.status is not ProcessorRefundStatus.FAILED
                 charge_id = refund.processor_refund.payment_id
                 unlisted = any(charge_id in self._stage.telemetry.alarms[one] for one in UNLISTED)
-                # Where nothing is listed only sums are known, and one may make up for another.
+                # Without lists only sums are known, and one refund may hide another.
                 unlisted = unlisted or self._stage.options.others.lists_nothing
                 seen = is_ever_seen(ABILITIES[name]) and not unlisted
-                # Of what Stripe took, payments that nobody refunded here are no business of ours.
+                # Payments that Stripe took and nobody refunded here do not concern us.
                 known = PaymentKey(name, charge_id) in memory.payments
                 seen = seen and (name != STRIPE or known)
                 followed = self._is_followed(refund) and not self._stage.options.others.zone_ms
@@ -72,10 +73,10 @@ class Ending:
                     require(claimed, "every_movement_ends_in_the_ledger", refund)
 
     def check_accepted(self) -> None:
-        """What was accepted for later is not canceled for what disagrees for an hour.
+        """A scheduled refund is not canceled because Stripe's amount is wrong for an hour.
 
-        Where no payment is shown, what Stripe showed at first sight stays; if that was off, all
-        that it shows later disagrees, until nothing of the payment is open any more.
+        If the processor shows no payments, the amount that Stripe showed first is kept. If that was
+        wrong, every later amount disagrees, until nothing of the payment is open any more.
         """
         if self._stage.options.others.captured_off is None:
             return
@@ -90,25 +91,25 @@ class Ending:
             require(not canceled or bool(wrong), "accepted_is_not_canceled_for_a_moment", one)
 
     def check_mended(self, key: str) -> None:
-        """When metadata are mended, what is asked for then is not held to the wrong payment."""
+        """After metadata are corrected, a new refund is not bound to the wrong payment."""
         errors = self._stage.answers.errors.get(refund_id_of(key, STAGE), [])
         held = any(isinstance(one, PaymentLinkConflictError) for one in errors)
-        # What went to a card is counted with the payment that its record is linked to.
+        # Money sent to a card is counted with the payment that its record is linked to.
         moved = any(not one.processor_refund.payment_id for one in self._money.processor_refunds())
         require(not held or moved, "a_mended_link_is_used", errors)
 
     def _is_followed(self, made: FakeRefund) -> bool:
-        """Whether its own refund waits for the processor refund, and not for another's instead."""
+        """Whether its own refund waits for this processor refund, and not for another one."""
         refund = self._stage.memory.refunds.get(made.instruction_id or "")
         if refund is None or self._is_shown_nowhere(refund, made):
             return False
         return not self._money.is_mistaken(refund)
 
     def _is_shown_nowhere(self, refund: Refund, made: FakeRefund) -> bool:
-        """Whether it did not move as the first answer said, and neither lists nor keys can be read.
+        """Whether it ended otherwise than the first answer said, and no list or key shows that.
 
-        A person finds it in the processor's dashboard only, and tells Stripe of it by hand. What
-        was sent to another account is looked for by nobody, and is seen as others' refunds are.
+        Only a person can find it, in the processor's dashboard, and reports it by hand. If it was
+        sent with another account, nothing looks it up; it is seen as external refunds are.
         """
         can, options = ABILITIES[refund.processor], self._stage.options
         elsewhere = refund.id in self._stage.telemetry.alarms["sent_to_another_account"]
@@ -126,7 +127,7 @@ class Ending:
         if is_behind_a_review(refund, self._stage.memory):
             return
         require(refund.state in _SETTLED, "every_refund_comes_to_an_end", refund)
-        # Of money that came back nothing is owed any more, and it has an alarm of its own.
+        # A refund that was taken back owes no report any more, and has an alarm of its own.
         if refund.report.state is ReportState.FAILED and refund.late_failure_at_ms is None:
             told = alarms["report_failed"] | alarms["link_found_but_booked"]
             told |= {message.refund_id for message in dead}
@@ -137,10 +138,10 @@ class Ending:
         require(not open_report or waits, "every_report_comes_to_an_end", refund)
 
     def _is_its_own(self, refund: Refund) -> None:
-        """A refund that moved has its own processor refund, if nothing of its amount was foreign.
+        """A refund that moved has its own processor refund, if no external one has its amount.
 
-        HitPay's refunds carry no reference of ours: a dashboard refund of the same amount, after
-        our instruction, can be told from ours by nobody. Worlds without one have no such excuse.
+        HitPay's refunds carry no reference of ours: nobody can tell a dashboard refund of the same
+        amount, made after our instruction, from ours. Without one, every refund must be right.
         """
         mine = self._stage.money.moved_by(refund.id)
         if refund.history[0].before is None and refund.attempt == 0:
@@ -155,11 +156,10 @@ class Ending:
             require(bound == own, "bound_to_its_own_movement", (refund, mine))
 
     def _equal_foreign(self, refund: Refund) -> bool:
-        """Whether somebody else's processor refund can be taken for the refund's.
+        """Whether an external refund can be taken for the refund's own.
 
-        Never where instructions are found by their keys. Where processor refunds show their
-        instructions, only as long as its own was not there yet, or is not shown any more (seed
-        702242).
+        Never if instructions are found by their keys. If processor refunds show their instructions,
+        only while its own does not exist yet, or is not shown any more (seed 702242).
         """
         if keeps_keys(ABILITIES[refund.processor]) or refund.processor == STRIPE:
             return False
@@ -175,14 +175,14 @@ class Ending:
         )
 
     def _is_explained(self, refund: Refund) -> bool:
-        """Invariant 15: the POST never executed, or an equal foreign refund confuses.
+        """Invariant 15: the POST never executed, or an equal external refund confuses.
 
-        Besides, a processor that keeps keys may not be able to tell what became of one, or may tell
-        of another refund; and payments may list no refunds for longer than the hold. And without
-        keys and a snapshot only times can tell ours from older ones, and settling sends what seems
-        to be from just before our start to a person: so it is when clocks disagree.
+        Other permitted reasons: a processor that keeps keys cannot be asked for one, or shows
+        another refund; payments list no refunds for longer than the late-arrival window; or,
+        without keys and a snapshot, clocks disagree: then only times distinguish our refund from
+        older ones, and settling leaves one from just before our start to a person.
         """
-        # One that failed and does not show its instruction is nobody's.
+        # A failed refund that does not show its instruction belongs to no refund of ours.
         moved = self._stage.money.moved_by(refund.id)
         never_executed = all(map(has_failed, moved))
         options = self._stage.options
@@ -191,7 +191,7 @@ class Ending:
             return True
         by_key = keeps_keys(ABILITIES[refund.processor])
         by_order = by_key or refund.processor == STRIPE
-        # What we refunded shortly before may be listed under an id that is not known here.
+        # An earlier refund of ours may be listed under an id that we do not know.
         unsure = not clocks_agree or options.others.lists_other_ids
         by_time = refund.snapshot is None and unsure and not by_order
         met, name = self._stage.dice.met, refund.processor
@@ -207,7 +207,7 @@ class Ending:
         )
 
     def _is_odd(self, refund: Refund) -> bool:
-        """Whether it looks as none should, or nobody knows any more whose it is."""
+        """Whether the processor shows it in an odd way, or the form of keys has changed."""
         if self._stage.options.others.key_form is not None:
             return True
         made = self._money.processor_refund(refund.processor_refund_id)
@@ -216,16 +216,16 @@ class Ending:
 
 
 def is_ever_seen(can: Capabilities) -> bool:
-    """Whether what others move at a processor is learnt of without a refund of ours on it.
+    """Whether we learn of external refunds at a processor without a refund of ours on the payment.
 
-    The processor tells us, or lists its payments for the sweep. Else its payments are only looked
-    at when one of them is refunded here, if they can be looked at at all.
+    Either the processor sends webhooks, or it lists its payments for the sweep. Otherwise a payment
+    is read only when it is refunded here, if the processor shows payments at all.
     """
     return can.lists_charges or can.learns_by is News.WEBHOOK
 
 
 def is_behind_a_review(refund: Refund, memory: MemoryLedger) -> bool:
-    """Whether a scheduled refund waits for a slot that only a person can free."""
+    """Whether a scheduled refund waits for a slot that is taken by a refund in review."""
     payment = memory.payments[payment_key_of(refund)]
     if refund.state is not State.REQUESTED or payment.slot is None:
         return False
@@ -233,7 +233,7 @@ def is_behind_a_review(refund: Refund, memory: MemoryLedger) -> bool:
 
 
 def waits_for_another(refund: Refund, memory: MemoryLedger) -> bool:
-    """Whether its report cannot be decided before a person has closed something of its payment."""
+    """Whether its report must wait until a person has closed another refund of the payment."""
     if refund.report.state is not ReportState.DUE:
         return False
     slot = memory.payments[payment_key_of(refund)].slot
@@ -246,5 +246,5 @@ def waits_for_another(refund: Refund, memory: MemoryLedger) -> bool:
 
 
 def awaits_a_person(refund: Refund) -> bool:
-    """Whether nothing but a person's decision, or evidence found later, moves the refund on."""
+    """Whether only a person's decision, or evidence found later, can change the refund's state."""
     return refund.state is State.REVIEW

@@ -1,4 +1,4 @@
-"""What is wrong for a while, and then mended: in metadata, at Stripe, in the set-up."""
+"""Things that are wrong for a while, and then corrected: in metadata, at Stripe, in the set-up."""
 
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -13,12 +13,12 @@ from tests.simulation.processor import SimulatedProcessor
 if TYPE_CHECKING:
     from tests.simulation.stage import Stage
 
-# What a record names by mistake; nothing is refunded of it.
+# The charge that a record names by mistake; nothing of it is refunded.
 WRONG_CHARGE: Final = "charge-wrong"
 
 
 def plan_mishaps(stage: "Stage") -> None:
-    """What is wrong for a while, and is mended: at the processors, in metadata, at Stripe."""
+    """Plan when things go wrong and are corrected: at the processors, in metadata, at Stripe."""
     others, at = stage.options.others, stage.scheduler.at
     for processor in stage.processors.values():
         if others.bad_page:
@@ -38,15 +38,15 @@ def plan_mishaps(stage: "Stage") -> None:
 
 
 def _use_keys(processor: SimulatedProcessor, form: str) -> None:
-    """Another form of keys is set up; instructions of the one before cannot be found by theirs."""
+    """Set up another form of keys; instructions with the former one can no longer be found."""
     processor.inner.books.key_form = form
 
 
 def _misname(stage: "Stage", charge_id: str) -> None:
-    """Somebody writes into the metadata of the first record which payment it books."""
+    """Somebody writes a charge into the metadata of the first record."""
     names = stage.options.named(0)
     if names == (STRIPE,):
-        return  # no metadata lead there
+        return  # this processor's payments are not named by metadata
     for name in names:
         inner = stage.processors[name].inner
         inner.add_charge(WRONG_CHARGE, Money(CAPTURED, CURRENCY))
@@ -56,6 +56,6 @@ def _misname(stage: "Stage", charge_id: str) -> None:
 
 
 def _capture(stage: "Stage", amount: int) -> None:
-    """Stripe shows that much as captured by the first record."""
+    """Let Stripe show this amount as captured on the first record."""
     record = stage.book.inner.books.records["pr_0"]
     record.requested = record.guaranteed = amount

@@ -1,4 +1,4 @@
-"""Invariants of the money: checked when an instruction is sent and after all that moves."""
+"""Invariants of the money: checked when an instruction is sent and after every processor refund."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -23,15 +23,15 @@ from tests.simulation.violation import require
 
 
 class MoneyWatch:
-    """Looks at every instruction, every processor refund and every promise that nothing moved.
+    """Checks every instruction, every processor refund and every promise that nothing moved.
 
     Attributes:
         books: each processor's truth. Ids of processor refunds begin with the processor's name.
         ever_succeeded: processor refunds that have been a success at some time.
-        shown_as_succeeded: processor refunds that a look-up has shown as such.
-        promised: by refund, up to which attempt a caller was told that nothing moved.
-        sent: by refund and attempt, how often it was handed over as a new instruction.
-        repeated: by refund, how often it was handed over again.
+        shown_as_succeeded: processor refunds that a look-up has shown as a success.
+        promised: for each refund, the last attempt of which a caller was told that nothing moved.
+        sent: for each refund and attempt, how often it was sent as a new instruction.
+        repeated: for each refund, how often its instruction was sent again.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class MoneyWatch:
         self._known: dict[tuple[Actor, str | None, PaymentKey], Charge] = {}
 
     def processor_refunds(self) -> Iterator[FakeRefund]:
-        """Everything that has moved anywhere."""
+        """Every processor refund, at every processor."""
         for books in self.books.values():
             yield from books.refunds.values()
 
@@ -74,11 +74,9 @@ class MoneyWatch:
     def is_mistaken(self, refund: Refund) -> bool:
         """Whether the refund is bound to a later dashboard refund of the same amount.
 
-        The one mistake that no product can avoid where refunds carry no reference of ours: the
-        only candidate is taken for ours. What such a refund says of its own processor refund may
-        then be wrong, in worlds where people refund equal amounts by hand. Where keys are kept
-        nobody has to guess, and nothing excuses it. What another refund of ours moved is left over
-        for the next one, if that other one is bound to such a dashboard refund (seed 22363).
+        No product can avoid this one mistake if refunds carry no reference of ours: the only
+        candidate is taken for ours. So in worlds where people refund equal amounts by hand, such a
+        refund may be wrong about its processor refund. Where keys are kept this is never permitted.
         """
         bound = self.processor_refund(refund.processor_refund_id)
         if bound is None or refund.attempt == 0:
@@ -93,11 +91,11 @@ class MoneyWatch:
         if keeps_keys(ABILITIES[refund.processor]) or is_nobodys(bound):
             return False
         if refund.processor == STRIPE:
-            return False  # there every refund shows whose instruction it is, or that it is nobody's
+            return False  # at Stripe every refund shows our instruction, or that there was none
         return bound.processor_refund.id not in (refund.snapshot or ())
 
     def handed_over(self, processor: str, instruction: AnyInstruction) -> None:
-        """An instruction is about to be sent to that processor, by the actor that runs now."""
+        """The actor that runs now is about to send an instruction to that processor."""
         refund = self._memory.refunds.get(instruction.refund_id)
         require(refund is not None, "no_order_without_an_intent", instruction)
         assert refund is not None
@@ -118,20 +116,20 @@ class MoneyWatch:
         self._never_more_than_captured(refund)
 
     def turned_away(self, instruction: AnyInstruction) -> None:
-        """The credential was refused, and another is there: it may be handed over once more."""
+        """The credential was refused and there is a new one: the instruction may be sent again."""
         refund = self._memory.refunds[instruction.refund_id]
         if not instruction.repeated:
             self.sent[refund.id, refund.attempt] -= 1
 
     def looking_up(self) -> None:
-        """A look-up begins: settling works only on what it took, so never two runs on one."""
+        """A look-up begins: settling must have taken the refund, so that no two runs work on it."""
         actor = self._scheduler.current
         if actor.kind == "settle" and actor.subject is not None:
             taken = actor.subject in actor.taken
             require(taken, "settling_takes_before_it_looks", actor)
 
     def showed(self, processor: str, charge: Charge) -> None:
-        """The actor that runs now learns of what has moved."""
+        """A charge is shown to the actor that runs now."""
         for processor_refund in charge.processor_refunds or ():
             self.showed_one(processor_refund)
         actor = self._scheduler.current
@@ -146,7 +144,7 @@ class MoneyWatch:
             self.shown_as_succeeded.add(processor_refund.id.removeprefix(LISTED))
 
     def look(self, processor: str) -> list[FakeRefund]:
-        """Check what has moved there since the last look, and return it."""
+        """Check the processor refunds made there since the last call, and return them."""
         refunds = self.books[processor].refunds
         for one in refunds.values():
             if ProcessorRefundStatus.SUCCEEDED in one.been:
@@ -181,7 +179,7 @@ class MoneyWatch:
         )
 
     def _intent_is_live(self, instruction: AnyInstruction, refund: Refund) -> None:
-        """Invariant 3, and the lease: it covers the longest that the call may take."""
+        """Invariant 3; and the lease lasts at least as long as the call may take."""
         require(
             refund.state is State.SUBMITTING, "no_order_without_an_intent", (instruction, refund)
         )
@@ -191,7 +189,8 @@ class MoneyWatch:
         self._first.setdefault(refund.id, instruction)
 
     def _may_be_repeated(self, processor: str, instruction: AnyInstruction, refund: Refund) -> None:
-        """Only what a key makes harmless, of unknown outcome, unchanged, by who took it."""
+        """An instruction is sent again only unchanged, with a key that the processor keeps, if its
+        outcome is unknown, and by the run that took it."""
         by_key = keeps_keys(ABILITIES[processor])
         require(by_key, "only_where_keys_are_kept_an_order_is_repeated", (processor, instruction))
         unknown = refund.state is State.UNKNOWN
@@ -199,7 +198,7 @@ class MoneyWatch:
         taken = refund.id in self._scheduler.current.taken
         require(taken, "settling_takes_before_it_asks_again", (instruction, refund))
         first = self._first.get(refund.id)
-        # The call that was to send the first one may have died before it could.
+        # The call that should send the first one may have died before it did.
         same = first is None or _bare(first) == _bare(instruction)
         require(same, "a_repeat_is_the_same_instruction", (first, instruction))
         self.repeated[refund.id] += 1
@@ -209,9 +208,9 @@ class MoneyWatch:
         require(in_time, "a_repeat_is_covered_by_its_take", (instruction, refund))
 
     def _never_more_than_captured(self, refund: Refund) -> None:
-        """Invariant 2: ours that moved or may still, and what this call knew of others'.
+        """Invariant 2: our refunds that moved or still may, and the external ones this call saw.
 
-        Money that goes to a card is counted with the payment that its record books.
+        Money sent to a card is counted with the payment that its record books.
         """
         key, actor = payment_key_of(refund), self._scheduler.current
         shown = self._known.get((actor, actor.subject, key))
@@ -231,7 +230,7 @@ class MoneyWatch:
         }
         for one in self.processor_refunds():
             mine = siblings.get(one.instruction_id or "")
-            # What was called failed, and is not, counts where it was shown: below.
+            # A refund that was called failed and is not counts only if it was shown: see below.
             alive = (
                 one.processor_refund.status is not ProcessorRefundStatus.FAILED
                 and not has_failed(one)
@@ -243,9 +242,9 @@ class MoneyWatch:
         lone = refund.request.is_unlinked and refund.request.report_to is None
         captured = refund.amount if lone else CAPTURED
         if self.others.captured_off is not None:
-            captured += CAPTURED_TOO_HIGH  # Stripe showed so much; the processor refuses it
+            captured += CAPTURED_TOO_HIGH  # Stripe showed this amount; the processor refuses it
         if self.others.lists_other_ids:
-            # Which of them are ours cannot be told; the processor itself refuses what is too much.
+            # It is not known which of them are ours; the processor itself refuses too much.
             foreign = {}
         enough = sum(ours.values()) + sum(foreign.values()) <= captured
         require(enough, "never_more_than_captured", (refund, ours, foreign, captured))
@@ -253,13 +252,13 @@ class MoneyWatch:
     def _shown_beside(
         self, key: PaymentKey, shown: Charge | None, counted: set[str]
     ) -> dict[str, int]:
-        """What the charge showed as moved that none of the refunds counted stands for."""
+        """The refunds that the charge showed and that belong to none of the counted refunds."""
         beside: dict[str, int] = {}
         for processor_refund in (shown.processor_refunds if shown is not None else None) or ():
             made = self.books[key.processor].named(processor_refund.id)
             owner = self._memory.processor_refunds.get((key.processor, processor_refund.id))
             known = owner in counted or (made is not None and made.instruction_id in counted)
-            # A person may have been told that what is shown as pending for ever has failed.
+            # The processor may have told a person that a refund which stays pending has failed.
             known = known or (
                 made is not None and made.processor_refund.status is ProcessorRefundStatus.FAILED
             )
@@ -269,19 +268,19 @@ class MoneyWatch:
 
 
 def is_nobodys(made: FakeRefund) -> bool:
-    """Whether it never was anything but failed, so that nobody may take it for theirs."""
+    """Whether it has always been failed, so that it can belong to no refund."""
     return made.been == {ProcessorRefundStatus.FAILED}
 
 
 def has_failed(made: FakeRefund) -> bool:
-    """Whether the processor has called it failed at some time, whatever it is now."""
+    """Whether the processor has called it failed at some time."""
     return ProcessorRefundStatus.FAILED in made.been
 
 
 def owner_of(
     processor_refunds: dict[tuple[str, str], str], name: str, made: FakeRefund
 ) -> str | None:
-    """The refund here that has the processor refund, under whichever of its ids."""
+    """The id of the refund that claims the processor refund, under either of its ids."""
     ids = (made.processor_refund.id, LISTED + made.processor_refund.id)
     return next(
         (processor_refunds[name, one] for one in ids if (name, one) in processor_refunds), None
@@ -289,14 +288,14 @@ def owner_of(
 
 
 def moves_less(made: FakeRefund) -> bool:
-    """Whether it has turned out to be less than it was to be, and so another refund."""
+    """Whether it moved less than it was asked for, and so counts as another refund."""
     return made.conduct.amount is not None and made.changes > 0
 
 
 def is_as_asked(moved: ProcessorRefund, refund: Refund) -> bool:
-    """Whether that is what the refund was to move: the amount, and where it came from."""
+    """Whether it has the refund's amount, and the refund's payment or payment method."""
     if refund.source is Source.PROCESSOR and not moved.payment_id:
-        # What was to go to a card, and moved less: it is counted with the payment it was for.
+        # Money to a card that moved less and was imported: counted with its record's payment.
         return (moved.money.amount, moved.money.currency) == (refund.amount, refund.currency)
     where: tuple[str, str | None] = (refund.processor_payment_id, None)
     if refund.request.is_unlinked:
@@ -306,7 +305,7 @@ def is_as_asked(moved: ProcessorRefund, refund: Refund) -> bool:
 
 
 def _is_intended(instruction: AnyInstruction, refund: Refund) -> bool:
-    """Whether it is what the refund says, to the payment or the method that it names."""
+    """Whether the instruction has the refund's amount, and its payment or payment method."""
     if isinstance(instruction, Instruction):
         where = instruction.payment_id == refund.processor_payment_id
         where = where and not refund.request.is_unlinked
@@ -321,7 +320,7 @@ def _is_intended(instruction: AnyInstruction, refund: Refund) -> bool:
 
 
 def _bare(instruction: AnyInstruction) -> AnyInstruction:
-    """The instruction without what may differ when it is handed over again."""
+    """The instruction without the members that may differ when it is sent again."""
     if isinstance(instruction, Instruction):
         return replace(instruction, repeated=False, listed_before=None)
     return replace(instruction, repeated=False)

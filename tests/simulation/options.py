@@ -1,4 +1,4 @@
-"""What a world is like; ``drawing`` draws it from a seed."""
+"""The options of a world; ``drawing`` draws them from a seed."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,22 +11,22 @@ from tests.simulation.others import HOUR_MS, NOBODY, Foreign, Others
 from tests.simulation.profiles import NAMES
 
 CAPTURED: Final = 10_000
-# What Stripe shows too much, for a while.
+# The excess that Stripe shows as captured for a while.
 CAPTURED_TOO_HIGH: Final = 500
 CURRENCY: Final = "sgd"
-# How long whoever refunds elsewhere has to report it.
+# How long others have to report an external refund of theirs.
 GRACE_MS: Final = 120_000
 # Amounts of ours are multiples of 100, so that no dashboard refund of an odd one equals them.
 OURS: Final = (1000, 2500, 2500, 4000, 6000, 10_000, None)
 ODD: Final = (37, 1037, 3037)
-# A Payment Record that is told of refunds though no processor's payment stands behind it.
+# A Payment Record without a processor's payment, on which refunds are reported.
 LONE_RECORD: Final = "pr_lone"
 UNKNOWN_METHOD: Final = "card-9"
 
 
 @dataclass(frozen=True, slots=True)
 class Unlinked:
-    """Where the money of a refund without a payment is to go, and who is told of it."""
+    """Where the money of a refund without a payment goes, and on which record it is reported."""
 
     method: str
     report_to: str | None
@@ -34,10 +34,10 @@ class Unlinked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """A refund that somebody wants, under one key, asked for ``tries`` times at most.
+    """A refund that somebody wants, under one key, asked for at most ``tries`` times.
 
-    With ``by_event`` it is asked for over the bus, and so always scheduled. ``processor`` is what
-    the caller names, if anything; with ``unlinked`` there is no payment.
+    With ``by_event`` it is asked for by an event, and so it is scheduled. ``processor`` is the one
+    that the caller names, if any; with ``unlinked`` there is no payment.
     """
 
     key: str
@@ -59,20 +59,20 @@ class Options:
     Attributes:
         foreign_equal: whether dashboard refunds may have an amount that we also ask for.
         trouble_ms: when faults stop.
-        outages: from when to when which provider's look-ups fail.
+        outages: which provider's look-ups fail, from when to when.
         webhook_rate: how many webhooks come for a processor refund, on average.
-        odd_conduct: how often a refund is not simply done at once.
-        readers: how many people per wish read its refund, and ask for a look at the processor.
-        links_ms: when each payment's PaymentIntent comes to name its record; ``None``: when a
-            person mends it, after the trouble; not there: from the beginning.
+        odd_conduct: how often a refund does not end at once.
+        readers: how many people per wish read its refund, and have the processor asked about it.
+        links_ms: when each payment's PaymentIntent starts to name its record; ``None``: when a
+            person corrects it, after the trouble; not there: from the beginning.
         sweeps: how often all payments are swept during the trouble.
         homes: for each payment, the processors that its Payment Record names; the first has it.
-        loses_instructions: how often an instruction is lost on its way, whatever else goes wrong.
-        loses_answers: how often its answer is.
-        turns_down: how often it is turned down, though nothing else goes wrong.
+        loses_instructions: how often an instruction is lost on its way, besides other faults.
+        loses_answers: how often its answer is lost.
+        turns_down: how often it is refused, though nothing else goes wrong.
         reads_keys: whether a processor that keeps keys can be asked for one.
-        names_instructions: whether a refund shows whose instruction it is where that is left open.
-        others: what people and providers do that nobody expects.
+        names_instructions: whether a refund shows its instruction, at processors that may do so.
+        others: unexpected acts of people and providers.
     """
 
     seed: int
@@ -122,7 +122,7 @@ class Options:
 
     @property
     def calm_ms(self) -> int:
-        """When nothing goes wrong any more and nobody begins anything."""
+        """The time after which nothing goes wrong and nobody begins anything."""
         others = self.others
         spans = (others.key_form, others.restricted, others.captured_off)
         ends = [end_ms for _, _, end_ms in self.outages] + [one[1] for one in spans if one]

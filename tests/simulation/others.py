@@ -1,6 +1,6 @@
-"""What others do in a world, and what providers do that nobody expects: drawn from the seed.
+"""What others do in a world, and unexpected acts of providers: drawn from the seed.
 
-Each world has one such theme or two (a swarm, as with faults), and many have none.
+Each world has one or two such themes (as with faults, few at a time), and many have none.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ class Name(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """Somebody tells Stripe of a refund, so long after it was begun."""
+    """Somebody reports a refund to Stripe, with this wait after it began."""
 
     name: Name
     wait_ms: int
@@ -39,8 +39,9 @@ class Foreign:
     """A refund in the processor's dashboard.
 
     Attributes:
-        at_ms: when it is made; with ``at_first_sight`` after the payment is first read here.
-        booking: how it is told to Stripe, if it is.
+        at_ms: when it is made; with ``at_first_sight``, the time after this service first reads the
+            payment.
+        booking: how it is reported to Stripe, if it is.
         fails: whether it fails at once.
         age_ms: how long before ``at_ms`` it was made.
     """
@@ -55,7 +56,7 @@ class Foreign:
 
 
 class Theme(StrEnum):
-    """What a world may be about, beside everything else."""
+    """Unusual situations that a world may have."""
 
     COLLEAGUE = "colleague"
     FIRST_SIGHT = "first_sight"
@@ -73,27 +74,27 @@ class Theme(StrEnum):
     BAD_PAGE = "bad_page"
 
 
-# Worlds about these take away what a refund is known by, so that a person looks at many of them.
+# In worlds about these, refunds cannot be recognised, so that many end in review.
 HIDING: Final = frozenset({Theme.ODD_LOOKS, Theme.OTHER_AMOUNT, Theme.LISTLESS, Theme.KEY_FORM})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Others:
-    """What a world is like beyond its faults.
+    """The options of a world besides its faults.
 
     Attributes:
-        reported: what the merchant says of how it is done.
-        books: how often somebody tells Stripe of a processor refund, whoever made it ...
-        bookings: ... and how they do.
-        zone_ms: how far ahead the processor's times are, since it says of no zone.
-        changes_mind: how often what a processor refund came to changes again, once or more.
-        flips: whether what is refunded in the dashboard is taken back and restored soon.
-        look: how what is odd looks; every refund may be so if it is not ``AS_IT_IS``.
-        moves_less: whether a refund that was pending may move less than it was to.
-        lists_other_ids: whether payments list refunds under ids that instructions are not answered
-            with.
+        reported: how others report external refunds, by the merchant's setting.
+        books: how often somebody reports a processor refund to Stripe, whoever made it ...
+        bookings: ... and in which ways.
+        zone_ms: how far ahead the processor's times are, since they have no zone.
+        changes_mind: how often a processor refund's final state changes again, once or more.
+        flips: whether dashboard refunds are soon taken back and then successful again.
+        look: how refunds are shown; if it is not ``AS_IT_IS``, every refund may be shown so.
+        moves_less: whether a pending refund may move less than it was asked for.
+        lists_other_ids: whether payments list refunds under other ids than the answers to
+            instructions have.
         lists_nothing: whether payments list no refunds at all, ever.
-        key_form: from when to when keys are of another form.
+        key_form: from when to when keys have another form.
         restricted: from when to when the key at Stripe may not report.
         captured_off: from when to when Stripe shows another amount as captured.
         wrong_link_ms: until when a record names a payment that cannot be refunded.
@@ -122,12 +123,12 @@ NOBODY: Final = Others()
 
 
 def themes(random: Random) -> frozenset[Theme]:
-    """None of them, one or two."""
+    """Draw no theme, one or two."""
     return frozenset(random.sample(list(Theme), random.choice((0, 1, 1, 2))))
 
 
 def draw_others(random: Random, before: Others, about: frozenset[Theme], trouble_ms: int) -> Others:
-    """What a world of those themes is like, beside what it was like before."""
+    """The options of a world with those themes, added to those it had before."""
     others = replace(before, themes=about)
     for theme in sorted(about):
         if theme in _OF_THEME:
@@ -146,10 +147,10 @@ def _told_by_somebody(random: Random, _: int) -> dict[str, Any]:
     }
 
 
-# What stays pending for a month is looked at for as long: seldom.
+# A refund that stays pending is checked for a month, which costs time: so it is drawn rarely.
 _LOOKS: Final = (Look.UNDER_ANOTHER_WORD, *7 * (Look.GONE,))
 _ZONES_MS: Final = (-8 * HOUR_MS, -8 * HOUR_MS, 8 * HOUR_MS, 0)
-# The others are about when something happens, so that they are drawn with what is asked for.
+# The other themes depend on when something happens, so they are drawn with the wishes.
 _OF_THEME: Final[dict[Theme, Callable[[Random, int], dict[str, Any]]]] = {
     Theme.COLLEAGUE: _told_by_somebody,
     Theme.LATE_ADOPTION: _told_by_somebody,
@@ -181,7 +182,7 @@ def _span(random: Random, trouble_ms: int) -> Span:
 
 
 def _bookings(random: Random) -> tuple[Booking, ...]:
-    """One person's ways: always by the same name, soon or much later."""
+    """One person's ways to report: always by the same kind of reference, soon or much later."""
     names = random.choice(
         ((Name.PROCESSOR_REFUND,), (Name.TICKET,), (Name.TICKET, Name.PROCESSOR_REFUND))
     )
@@ -198,9 +199,9 @@ def _bookings(random: Random) -> tuple[Booking, ...]:
 def in_dashboard(
     random: Random, about: frozenset[Theme], payments: int, amounts: Sequence[int], trouble_ms: int
 ) -> tuple[Foreign, ...]:
-    """The dashboard's refunds of a world of those themes.
+    """The dashboard's refunds of a world with those themes.
 
-    ``amounts``: what is refunded here, which somebody may refund as well, and others.
+    ``amounts``: amounts that are refunded here; dashboard refunds may have these and others.
     """
     made: list[Foreign] = []
     if Theme.COLLEAGUE in about:

@@ -1,6 +1,6 @@
-"""Who acts in the world: callers, settling runs, report workers, webhooks, people at dashboards.
+"""The actors of the world: callers, settling runs, report workers, webhooks, people at dashboards.
 
-Each does what its function's handler does around the use case; the use cases are the product's.
+Each does what its function's handler does, and calls the product's own use case.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ from tests.simulation.stage import STAGE, Stage
 GATEWAY_MS: Final = 29_000
 PROVIDER_BUDGET_MS: Final = 24_000
 ATTEMPT_BUDGET_MS: Final = 15_000
-# Longer than in production, where a pace is kept: rows are settled one after the other here.
+# Longer than in production: here rows are settled one after the other.
 SETTLE_BUDGET_MS: Final = 240_000
 SWEEP_BUDGET_MS: Final = 270_000
 _WORTH_REPEATING = (
@@ -50,7 +50,7 @@ _WORTH_REPEATING = (
 
 
 class Caller:
-    """Wants one refund, and asks again as long as it was told nothing final."""
+    """Wants one refund, and asks again until it gets a final answer."""
 
     def __init__(self, stage: Stage, wish: Wish) -> None:
         self._stage = stage
@@ -59,7 +59,7 @@ class Caller:
         self._heard = 0
 
     def ask(self) -> None:
-        """One call through the gateway, which gives up long before the function must."""
+        """One call through the gateway, which has a shorter timeout than the function."""
         self._tries += 1
         number = self._tries
         actor = self._stage.actor(f"{self._wish.key}#{number}", "call")
@@ -108,14 +108,14 @@ class Caller:
             refund_id=refund_id_of(wish.key, STAGE),
             request=request_of(wish, self._stage.options),
             source=source,
-            # As if API keys were rotated all the time: it must make no difference to identity.
+            # As if API keys were rotated all the time: that must not matter for idempotency.
             actor=f"{source}:{token}",
             token=token,
         )
 
 
 def request_of(wish: Wish, options: Options) -> RefundRequest:
-    """What a caller who wants that asks for; what Stripe took is named by its charge."""
+    """The request of a caller with that wish; a payment that Stripe took is named by its charge."""
     kind, reference = ReferenceType.PAYMENT_RECORD, f"pr_{wish.payment}"
     if options.named(wish.payment) == (STRIPE,):
         kind, reference = ReferenceType.CHARGE, f"charge-{wish.payment}"
@@ -150,7 +150,7 @@ def settle_due(stage: Stage) -> None:
 
 
 def observe(stage: Stage, key: PaymentKey) -> None:
-    """A webhook's work, or one payment of the daily sweep."""
+    """Handle a webhook, or one payment of the daily sweep."""
     try:
         stage.observe(key, Deadline.after(stage.clock, PROVIDER_BUDGET_MS))
     except (RefundBridgeError, LedgerConflictError, LedgerUnavailableError) as error:
@@ -166,7 +166,7 @@ def sweep(stage: Stage) -> None:
 
 
 def read_now(stage: Stage, key: str) -> None:
-    """A reader of the refund of that key wants the processor to be asked about it first."""
+    """Somebody reads the refund of that key, and has the processor asked about it first."""
     deadline = Deadline.after(stage.clock, PROVIDER_BUDGET_MS)
     try:
         refund, _ = stage.read_refund(refund_id_of(key, STAGE), sync_until=deadline)
@@ -176,7 +176,7 @@ def read_now(stage: Stage, key: str) -> None:
 
 
 def report(stage: Stage, message: Message) -> None:
-    """A worker handles one message, and leaves it to the queue if it could not."""
+    """A worker handles one message; if it fails, the message goes back to the queue."""
     last = stage.queue.is_last(message)
     try:
         done = stage.report(
@@ -197,7 +197,7 @@ def report(stage: Stage, message: Message) -> None:
 
 
 def work(stage: Stage, name: str, kind: str, task: Callable[[], None]) -> Actor:
-    """Let somebody of that kind do a task now."""
+    """Let an actor of that kind do a task now."""
     actor = stage.actor(name, kind)
     stage.scheduler.spawn(actor, task)
     return actor

@@ -1,6 +1,6 @@
-"""Planted defects: mistakes that the product could have, each put into it for the time of a test.
+"""Planted defects: mistakes that the product could have, each added to it during a test.
 
-They prove that the general invariants see what they are for. No invariant knows of any of them.
+They prove that the general invariants detect such mistakes. No invariant knows any of them.
 """
 
 import contextlib
@@ -13,9 +13,9 @@ Plant = Callable[[], Iterator[None]]
 
 @dataclass(frozen=True)
 class Defect:
-    """A defect, and the first seed that caught it when that was last looked for.
+    """A defect, and the first seed that caught it at the last search.
 
-    The seed saves the search; where the drawing of worlds has changed, the search finds another.
+    The seed saves the search. If the drawing of worlds has changed, the search finds another seed.
     """
 
     planted: Callable[[], contextlib.AbstractContextManager[None]]
@@ -26,7 +26,7 @@ DEFECTS: Final[dict[str, Defect]] = {}
 
 
 def defect(*, caught_at: int) -> Callable[[Plant], Plant]:
-    """Keep a defect under the name of the function that plants it."""
+    """Register a defect under the name of the function that plants it."""
 
     def keep(plant: Plant) -> Plant:
         DEFECTS[plant.__name__] = Defect(contextlib.contextmanager(plant), caught_at)

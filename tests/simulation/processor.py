@@ -1,4 +1,4 @@
-"""The processor of the tests behind the gate: every fate of an instruction and of a look-up."""
+"""The fake processor behind the gate, with everything that can happen to a call."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -47,10 +47,10 @@ from tests.simulation.profiles import MAY_NAME_INSTRUCTIONS
 from tests.simulation.violation import require
 
 READ_MS: Final = 18_000
-# How long it takes until another secret is in place.
+# How long it takes until a new secret is set.
 REVOKED_MS: Final = 10 * MINUTE_MS
 LAG_MS: Final = 10 * MINUTE_MS
-# The late-arrival bound is the hold; pauses, skew and lagging look-ups take their part of it.
+# Part of the late-arrival window is left for pauses, skewed clocks and lagging look-ups.
 BOUND_MARGIN_MS: Final = 30 * MINUTE_MS
 
 _FATES: Final[dict[Fault, Fate]] = {
@@ -63,13 +63,12 @@ _FATES: Final[dict[Fault, Fate]] = {
     Fault.LIMITED: Answered(429),
     Fault.UNAUTHORIZED: Answered(401),
     Fault.REVOKED: Answered(401),
-    # In the processor's own way, while another secret is in place already.
+    # The processor's own refusal of a key, when a new secret is already set.
     Fault.REPLACED: Answered(403, "Invalid business api key", replaced=True),
 }
 
 
-# An instruction that is turned down is certain not to be executed, unless the processor breaks its
-# word.
+# A refused instruction is certainly not executed, unless the processor breaks its word.
 _TURNED_DOWN: Final = (_FATES[Fault.REFUSED], _FATES[Fault.UNAUTHORIZED])
 
 
@@ -77,11 +76,10 @@ class SimulatedProcessor:
     """``ports.processor.Processor``.
 
     Attributes:
-        on_news: told of every processor refund that begins.
-        on_first_sight: what happens when a payment is read here for the first time.
-        plans: how much it has still to do against its word.
-        forms: under which form of key whoever acts hands instructions over, by the processor's
-            name.
+        on_news: called with every new processor refund.
+        on_first_sight: what happens when this service first reads a payment.
+        plans: how many refused instructions it will still execute.
+        forms: the form of keys that the present actor uses, by the processor's name.
     """
 
     def __init__(
@@ -102,7 +100,7 @@ class SimulatedProcessor:
         inner.books.zone_ms = options.others.zone_ms
         inner.books.lists_other_ids = (
             options.others.lists_other_ids
-            and inner.name != STRIPE  # which has one id for a refund, wherever it shows it
+            and inner.name != STRIPE  # Stripe shows a refund under one id everywhere
             and shows_refunds(inner.capabilities)
             and shows_payments(inner.capabilities)
         )
@@ -145,12 +143,12 @@ class SimulatedProcessor:
             return self.inner.charges(cursor, deadline)
 
     def _keys(self) -> AbstractContextManager[None]:
-        """During one call keys have the form that the caller's process was set up with."""
+        """During one call, keys have the form that the calling process was started with."""
         return self.inner.books.keyed(self.forms.get(self.name, ""))
 
     @contextmanager
     def _listing(self, fault: Fault | None = None) -> Iterator[None]:
-        """During one call payments may list no refunds; whoever looks by themselves sees them."""
+        """During one call, payments may list no refunds; the tests' own reads still see them."""
         lists = not self._options.others.lists_nothing
         hides_now = fault is Fault.LISTS_NOTHING or self._is(self._listless)
         self.inner.lists_refunds = lists and not hides_now
@@ -221,7 +219,7 @@ class SimulatedProcessor:
         return outcome
 
     def _breaks_its_word(self, fate: Fate) -> bool:
-        """Whether what it turned down is executed after all; only where that is shown then."""
+        """Whether it executes a refused instruction after all; only if it also shows that later."""
         able = fate in _TURNED_DOWN and keeps_keys(self.capabilities)
         return able and self._gate.scheduler.random.random() < self._options.others.changes_mind
 
@@ -234,7 +232,7 @@ class SimulatedProcessor:
         self.catch_up()
 
     def _can(self, is_able: bool, port: str) -> None:
-        """Nothing may be asked for, and so nothing be concluded, that is not offered."""
+        """Require that the product calls only what the processor offers."""
         require(is_able, "only_what_is_offered_is_asked_for", (self.name, port))
 
     # --- what happens behind the product's back ------------------------------------------------
@@ -242,11 +240,11 @@ class SimulatedProcessor:
     def refund_in_dashboard(
         self, charge_id: str, amount: int, *, fails: bool = False, age_ms: int = 0
     ) -> FakeRefund | None:
-        """A person refunds in the dashboard, or did long ago, if the charge has that much left."""
+        """A person refunds in the dashboard, now or long ago, if enough is left of the charge."""
         books = self.inner.books
         books.conduct = self._failing() if fails else self._conduct(None)
         if age_ms and books.conduct.first is not ProcessorRefundStatus.PENDING:
-            books.conduct = Conduct(books.conduct.first)  # it was over long ago
+            books.conduct = Conduct(books.conduct.first)  # it ended long ago
         left = books.charges[charge_id].money.amount - sum(
             item.processor_refund.money.amount
             for item in books.of(charge_id)
@@ -266,7 +264,7 @@ class SimulatedProcessor:
         return Conduct(ProcessorRefundStatus.FAILED, ProcessorRefundStatus.SUCCEEDED, after_ms)
 
     def catch_up(self) -> None:
-        """Let happen what is due, look at it, and send webhooks for it."""
+        """Do what is due by the clock, check it, and send webhooks for it."""
         self._news()
         self.inner.catch_up()
         self._news()
@@ -287,14 +285,14 @@ class SimulatedProcessor:
         return Executed() if fault is None else _FATES.get(fault, Executed())
 
     def _lost(self) -> Fate:
-        """What becomes of an instruction at which nothing else goes wrong."""
+        """What happens to an instruction without any other fault."""
         random, options = self._gate.scheduler.random, self._options
         if options.turns_down and random.random() < options.turns_down:
             return random.choice(_TURNED_DOWN)
         if options.loses_instructions and random.random() < options.loses_instructions:
             return RequestLost()
         if options.loses_answers and random.random() < options.loses_answers:
-            # Under which form of key one would arrive late is not modelled.
+            # The form of key of a late instruction is not modelled.
             waits_ms = (
                 (0, 5 * MINUTE_MS, 20 * MINUTE_MS) if options.others.key_form is None else (0,)
             )
@@ -323,7 +321,7 @@ class SimulatedProcessor:
 
 
 def _shown(processor_refund: ProcessorRefund | None, fault: Fault | None) -> ProcessorRefund | None:
-    """The processor refund as it is, or as no refund of ours can be."""
+    """The processor refund as it is, or changed so that it cannot be ours."""
     if processor_refund is None or fault is not Fault.DISAGREES:
         return processor_refund
     money = Money(processor_refund.money.amount + 1, processor_refund.money.currency)

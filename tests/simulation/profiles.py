@@ -9,13 +9,13 @@ from tests.fakes.abilities import ABILITIES
 from tests.fakes.processor import FakeProcessor
 
 NAMES: Final = tuple(REGISTRY)
-# Whose refunds may show our id among their metadata, though no keys are kept: not documented, so no
-# ability, and nothing may depend on it.
+# Processors whose refunds may show our id in their metadata, though they keep no keys. That is not
+# documented, so it is no capability, and nothing may depend on it.
 MAY_NAME_INSTRUCTIONS: Final = frozenset({"hedge"})
 
 
 def is_told_the_merchants_reference(name: str) -> bool:
-    """Whether a payment there leads back to Stripe by what the merchant calls it."""
+    """Whether the merchant's own reference of a payment there leads back to Stripe."""
     return REGISTRY[name].reference_of is not Adapter.reference_of
 
 

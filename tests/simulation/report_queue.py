@@ -13,7 +13,7 @@ VISIBILITY_MS: Final = 360_000
 
 @dataclass(slots=True, eq=False)
 class Message:
-    """One message; ``turn`` counts what was decided about it, so that old decisions lapse."""
+    """One message; ``turn`` counts the decisions about it, so that an old one has no effect."""
 
     refund_id: str
     receives: int = 0
@@ -21,7 +21,7 @@ class Message:
 
 
 class ReportQueue:
-    """``ports.queues.Doorbell``, and what becomes of its messages.
+    """``ports.queues.Doorbell``, and what happens to its messages.
 
     Attributes:
         deliver: hands a message to a worker.
@@ -57,17 +57,17 @@ class ReportQueue:
         return message.receives >= self._max_receives
 
     def delete(self, message: Message) -> None:
-        """It was handled well."""
+        """Delete a message that was handled."""
         message.turn += 1
         self.waiting -= 1
 
     def hide(self, message: Message, wait_ms: int) -> None:
-        """It failed and comes back, unless this was the last time."""
+        """Let a failed message come back after a wait, unless this was the last time."""
         message.turn += 1
         self._come_back(message, wait_ms)
 
     def redrive(self) -> None:
-        """A person puts what is dead into the queue again."""
+        """A person puts the dead letters back into the queue."""
         dead, self.dead = self.dead, []
         for message in dead:
             self._send(Message(message.refund_id), 0)
@@ -89,7 +89,7 @@ class ReportQueue:
         message.turn += 1
         turn = message.turn
         self.deliver(message)
-        # Should its worker die, it is seen again.
+        # If its worker dies, the message becomes visible again.
         self._gate.scheduler.after(VISIBILITY_MS, lambda: self._unless_decided(message, turn))
 
     def _unless_decided(self, message: Message, turn: int) -> None:

@@ -1,4 +1,4 @@
-"""Invariants of what Stripe is told: successes only, each once, the right amount and seconds."""
+"""Invariants of reports to Stripe: only successes, each once, with the right amount and seconds."""
 
 from collections import Counter
 from typing import Final
@@ -14,12 +14,12 @@ from tests.simulation.options import GRACE_MS
 from tests.simulation.schedule import SKEW_MAX_MS, Actor, Scheduler, SkewedClock
 from tests.simulation.violation import require
 
-# Clocks of several parties, whole seconds, and how long an end of a pending refund may take.
+# The tolerance for different clocks, for whole seconds, and for the end of a pending refund.
 SECONDS_OFF_MAX: Final = 10
 
 
 class ReportWatch:
-    """Looks at every report that is handed over and at everything that Stripe books."""
+    """Checks every report that is sent, and everything that Stripe books."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class ReportWatch:
         *,
         off_ms: int = 0,
     ) -> None:
-        """``off_ms``: by how much the processor's times are off."""
+        """``off_ms``: how wrong the processor's times are."""
         self._stripe = stripe
         self._memory = memory
         self._money = money
@@ -63,17 +63,17 @@ class ReportWatch:
         self._one_worker_at_a_time(refund)
 
     def told(self, key: str) -> None:
-        """The answer to a report is back."""
+        """The answer to a report has come."""
         refund = self._memory.refunds[key.rpartition(":")[0]]
         self._in_flight.pop(payment_key_of(refund), None)
 
     def told_in_vain(self, key: str) -> None:
-        """Stripe repeated a failure that it keeps under that key, though nothing goes wrong."""
+        """Stripe repeated a failure that it stored under the key, though there is no fault now."""
         require(key not in self._kept, "a_key_that_keeps_a_failure_is_given_up", key)
         self._kept.add(key)
 
     def look(self) -> None:
-        """Check what Stripe has booked since the last look."""
+        """Check what Stripe has booked since the last call."""
         for item in self._stripe.reports[self._seen :]:
             if item.idempotency_key is not None:
                 self._booked_rightly(item.parameters)
@@ -110,7 +110,7 @@ class ReportWatch:
         require(stored == parameters, "report_parameters_are_frozen", (stored, parameters))
 
     def _others_had_time(self, refund: Refund, parameters: ReportParameters) -> None:
-        """Whoever refunds elsewhere is given a while to report it before we do."""
+        """Others get some time to report an external refund of theirs before we do."""
         made = self._money.processor_refund(parameters.refund_reference)
         if made is None or made.instruction_id is not None or refund.report.forced:
             return
@@ -119,7 +119,7 @@ class ReportWatch:
         require(enough, "others_have_time_to_report", (waited_ms, made, refund))
 
     def _one_worker_at_a_time(self, refund: Refund) -> None:
-        """Two may be at Stripe for one payment only if one of them was paused past its lease."""
+        """Two workers may report one payment at a time only if one was paused beyond its lease."""
         actor, now_ms = self._scheduler.current, self._clock.now_ms()
         key = payment_key_of(refund)
         until_ms = actor.leases.get(key)

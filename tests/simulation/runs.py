@@ -1,4 +1,4 @@
-"""Many worlds, over several processes, and what they came to together."""
+"""Runs many worlds in several processes, and adds up their results."""
 
 import os
 import time
@@ -17,10 +17,10 @@ from tests.simulation.others import HIDING, Theme
 from tests.simulation.profiles import NAMES
 from tests.simulation.world import Result, World
 
-# From so many worlds on, every legal transition and every fault at every port must have occurred.
+# A run of at least this many worlds must have every legal transition and every fault at every port.
 WORLDS_FOR_ALL: Final = 3_000
-# And from so many on chance has no part in how many refunds end in review: of all at most so many,
-# and where nothing hides what became of one.
+# In a run of at least this many worlds the share of refunds that end in review is bounded: of all
+# refunds, and of those in worlds that hide nothing.
 WORLDS_FOR_SHARES: Final = 20_000
 REVIEW_SHARES_MAX: Final = (0.08, 0.04)
 CHUNK: Final = 250
@@ -34,15 +34,15 @@ STEPS: Final[frozenset[Step]] = frozenset(
 
 @dataclass(slots=True)
 class Tally:
-    """What worlds came to.
+    """The sum of the results of worlds.
 
     Attributes:
-        failures: the seeds of the worlds in which an invariant was violated, and which.
+        failures: the seeds of worlds that violated an invariant, and which one.
         at: how many worlds had each processor.
         about: how many worlds had each theme.
         commands: what people did, and how often.
         unlinked: refunds without a payment.
-        repeated: instructions that were handed over again.
+        repeated: instructions that were sent again.
         reviews: refunds that ended in review.
         plain_refunds: refunds in worlds that hide nothing (``HIDING``) ...
         plain_reviews: ... and those of them that ended in review.
@@ -102,19 +102,18 @@ class Tally:
 
     @property
     def review_shares(self) -> tuple[float, float]:
-        """The share of refunds that ended in review: of all, and where nothing hides what became
-        of one."""
+        """The share of refunds that ended in review: of all, and in worlds that hide nothing."""
         plain = self.plain_reviews / self.plain_refunds if self.plain_refunds else 0.0
         return self.reviews / self.refunds if self.refunds else 0.0, plain
 
     @property
     def pairs(self) -> frozenset[Pair]:
-        """The faults × ports that could occur at the processors that were there."""
+        """The pairs of port and fault that could occur at the processors of these worlds."""
         return pairs_of(self.at or NAMES)
 
     @property
     def missing(self) -> list[str]:
-        """What never occurred, and what these worlds prove nothing about."""
+        """What never occurred, so that these worlds prove nothing about it."""
         faults = [f"{fault} at {port}" for port, fault in self.pairs - set(self.faults)]
         steps = [f"{before} → {after}" for before, after in STEPS - set(self.steps)]
         themes = [f"a world about {theme}" for theme in set(Theme) - set(self.about)]
@@ -123,7 +122,7 @@ class Tally:
 
 
 def live(seeds: Iterable[int], processor: str | None = None) -> Tally:
-    """Live the worlds of these seeds, here; with ``processor``, at that one."""
+    """Run the worlds of these seeds in this process; with ``processor``, at that one only."""
     tally = Tally()
     for seed in seeds:
         tally.add(World(draw(seed, processor)).run())
@@ -133,7 +132,7 @@ def live(seeds: Iterable[int], processor: str | None = None) -> Tally:
 def live_all(
     first: int, count: int, *, processor: str | None = None, processes: int | None = None
 ) -> Tally:
-    """Live ``count`` worlds from seed ``first`` on, over the machine's cores."""
+    """Run ``count`` worlds from seed ``first`` on, on all cores of the machine."""
     began = time.perf_counter()
     total = Tally()
     chunks = [

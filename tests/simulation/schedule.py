@@ -1,8 +1,8 @@
 """Actors that take turns, and the virtual time that passes between their steps.
 
-An actor is a greenlet. It runs until it waits; then whoever is due next goes on. Two runs with the
-same seed take the same turns, since the only sources of order are the virtual time and one
-pseudo-random stream.
+An actor is a greenlet. It runs until it waits; then the actor that is due next goes on. Two runs
+with the same seed have the same order of steps, since only the virtual time and one pseudo-random
+stream decide it.
 """
 
 import heapq
@@ -21,29 +21,29 @@ SKEW_MAX_MS: Final = 10_000
 
 
 class Crash(BaseException):
-    """The function's process dies here; nothing of it goes on."""
+    """The function's process dies here."""
 
 
 class Greenlet(greenlet):  # type: ignore[misc]
-    """One actor's thread of control, which knows whose it is."""
+    """The greenlet of one actor, which has a reference to the actor."""
 
     actor: "Actor"
 
 
 @dataclass(slots=True, eq=False)
 class Actor:
-    """Somebody who works in the world.
+    """A process or a person that acts in the world.
 
     Attributes:
-        name: as the trace shows it.
+        name: its name in the trace.
         kind: ``call``, ``settle``, ``observe`` or ``report``.
         skew_ms: how far its wall clock is ahead.
-        began_ms: since when it is there.
-        subject: the refund that it works on just now, if it is one.
+        began_ms: when it started.
+        subject: the refund that it works on now, if there is one.
         taken: refunds that it took for settling.
-        leases: payments whose reports it took, each with the end of its lease.
+        leases: payments whose reports it leased, each with the end of the lease.
         calls: how many port calls it has made.
-        looked: at which of them it last looked a refund up, and what it saw.
+        looked: the number of the call in which it last read a refund, and the result.
     """
 
     name: str
@@ -72,12 +72,12 @@ class Scheduler:
         self._count = 0
 
     def at(self, when_ms: int, step: Callable[[], object]) -> None:
-        """Let ``step`` happen at that time."""
+        """Run ``step`` at that time."""
         self._count += 1
         heapq.heappush(self._due, (max(when_ms, self.now_ms), self._count, step))
 
     def after(self, wait_ms: int, step: Callable[[], object]) -> None:
-        """Let ``step`` happen in that many milliseconds."""
+        """Run ``step`` in that many milliseconds."""
         self.at(self.now_ms + wait_ms, step)
 
     def spawn(self, actor: Actor, work: Callable[[], None], *, wait_ms: int = 0) -> None:
@@ -88,7 +88,7 @@ class Scheduler:
         self.after(wait_ms, lambda: self._resume(thread))
 
     def wait(self, wait_ms: int) -> None:
-        """Let the actor that runs now go on in that many milliseconds; others run meanwhile."""
+        """Pause the actor that runs now for that many milliseconds; others run meanwhile."""
         thread = getcurrent()
         if not isinstance(thread, Greenlet):
             return
@@ -96,7 +96,7 @@ class Scheduler:
         thread.parent.switch()
 
     def run(self, until_ms: int) -> None:
-        """Let everything happen that is due until then."""
+        """Run all steps that are due until then."""
         while self._due and self._due[0][0] <= until_ms:
             self.now_ms, _, step = heapq.heappop(self._due)
             step()
@@ -104,7 +104,7 @@ class Scheduler:
 
     @property
     def next_ms(self) -> int | None:
-        """When something happens next."""
+        """The time of the next step."""
         return self._due[0][0] if self._due else None
 
     def _resume(self, thread: Greenlet) -> None:
@@ -122,7 +122,7 @@ class Scheduler:
 
 
 class SkewedClock:
-    """``ports.runtime.Clock`` whose wall time is that of the actor who asks."""
+    """``ports.runtime.Clock`` with the wall time of the actor that runs now."""
 
     EPOCH_MS = 1_700_000_000_000
 

@@ -40,7 +40,7 @@ from tests.simulation.telemetry import SimulatedTelemetry
 STAGE: Final = "sim"
 LEASE_MS: Final = 60_000
 REPORT_LEASE_MS: Final = 90_000
-# Where money can go without a payment, and where a gateway refuses to send it.
+# Payment methods to which money can be sent without a payment, and some that a gateway refuses.
 METHODS: Final = {
     "card-0": PaymentMethodKind.CARD,
     "card-1": PaymentMethodKind.CARD,
@@ -51,7 +51,7 @@ _B = TypeVar("_B")
 
 
 class OneAfterTheOther:
-    """``ports.runtime.Together`` without threads: a scheduler of its own decides who is next."""
+    """``ports.runtime.Together`` without threads: the scheduler decides who is next."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
@@ -69,7 +69,7 @@ class OneAfterTheOther:
 
 
 class Stage:
-    """Everything of one world but its people."""
+    """All parts of one world except its actors."""
 
     def __init__(self, options: Options, *, script: dict[int, Fault] | None = None) -> None:
         self.options = options
@@ -91,13 +91,13 @@ class Stage:
         plan_mishaps(self)
 
     def actor(self, name: str, kind: str) -> Actor:
-        """Somebody with a clock of their own."""
+        """A new actor with a clock of its own."""
         skew_ms = self.options.skew_ms
         skew_ms = self.random.randint(-skew_ms, skew_ms) if skew_ms else 0
         return Actor(name, kind, skew_ms, self.scheduler.now_ms)
 
     def new_token(self) -> str:
-        """A name for one call."""
+        """A new name for one call."""
         return f"call-{next(self._names)}"
 
     def _ports(self) -> None:
@@ -181,7 +181,7 @@ class Stage:
         self.observe, self.sweep = wired.observe, wired.sweep
 
     def _pay(self, number: int) -> None:
-        """A customer pays; the merchant told the processor, if it asks, its PaymentIntent."""
+        """A customer pays; processors that keep a merchant's reference get the PaymentIntent."""
         names = self.options.named(number)
         if names == (STRIPE,):
             self._pay_at_stripe(number)
@@ -200,7 +200,7 @@ class Stage:
             self.link(number)
 
     def _pay_at_stripe(self, number: int) -> None:
-        """A customer pays by Stripe itself, which makes a record of its own for it."""
+        """A customer pays through Stripe itself, which makes a record of its own for it."""
         inner, intent = self.processors[STRIPE].inner, f"pi_{number}"
         inner.add_charge(f"charge-{number}", Money(CAPTURED, CURRENCY), payment_intent=intent)
         self._open_record(f"pr_{number}", {}, reported_by="stripe")
@@ -225,7 +225,7 @@ class Stage:
         return self.processors[self.options.named(number)[0]]
 
     def link(self, number: int) -> None:
-        """The payment's PaymentIntent comes to name its record; Stripe's own always does."""
+        """From now on the payment's PaymentIntent names its record; Stripe's own always does."""
         if self.options.named(number) == (STRIPE,):
             self.book.inner.references[f"pi_{number}"] = StripeReference(
                 id=f"pi_{number}",

@@ -1,4 +1,4 @@
-"""What the use cases note, behind the gate: counted, and kept where it is an alarm."""
+"""The telemetry of the use cases: notes are counted, and alarms are kept."""
 
 from collections import Counter, defaultdict
 from decimal import Decimal
@@ -9,7 +9,7 @@ from tests.simulation.alarms import ALARMS
 from tests.simulation.gate import Gate
 from tests.simulation.violation import require
 
-# Why a sweep may miss a payment: the next one comes by again.
+# Notes of a sweep that missed a payment; the next sweep reads it again.
 MISSES: Final = frozenset(
     {
         "ClaimConflictError",
@@ -22,7 +22,7 @@ MISSES: Final = frozenset(
 
 
 class SimulatedTelemetry:
-    """``ports.runtime.Telemetry``: counts what was noted, and keeps who was alarmed about what."""
+    """``ports.runtime.Telemetry``: counts the notes, and keeps the subjects of alarms."""
 
     def __init__(self, gate: Gate) -> None:
         self.counts: Counter[str] = Counter()

@@ -1,8 +1,9 @@
 """Every order of steps of two refunds of one payment, two workers and two crashes: exhaustively.
 
-Over the pure functions alone (``transition``, ``follow``, ``after_outcome``, ``judge``): no ports,
-no time, no chance. What a worker or the processor may do next is a set; all of it is walked, in
-each way in which one of the processors tells what became of an instruction.
+It uses the pure functions alone (``transition``, ``follow``, ``after_outcome``, ``judge``): no
+ports, no time, no chance. At each point there is a set of possible next steps of workers and the
+processor, and all of them are tried, for each way in which a processor shows an instruction's
+result.
 """
 
 from collections import deque
@@ -37,7 +38,7 @@ Made = tuple[int, ProcessorRefund]
 
 @dataclass(frozen=True)
 class Way:
-    """How it is told what became of an instruction, and whether refunds show whose they are."""
+    """How a processor shows an instruction's result, and whether refunds show instructions."""
 
     dedupes: Dedupe
     shows_instructions: bool
@@ -54,7 +55,7 @@ WAYS: Final = {
 class Situation:
     """All that is true at one moment.
 
-    ``replies`` holds what each worker has to record, ``late`` whose instruction may still arrive.
+    ``replies``: what each worker has to record; ``late``: whose instructions may still arrive.
     """
 
     way: Way
@@ -68,7 +69,7 @@ class Situation:
 
     @property
     def gist(self) -> object:
-        """What tells this situation from others; histories and times do not."""
+        """The parts by which situations differ; histories and times are left out."""
         refunds = tuple(
             one and (one.state, min(one.attempt, 2), one.processor_refund_id, one.repeats > 0)
             for one in self.refunds
@@ -89,7 +90,7 @@ def _put(pair: tuple, who: int, value: object) -> tuple:  # type: ignore[type-ar
 
 
 def steps(now: Situation, amount: int) -> Iterator[Situation]:
-    """Everything that may happen next."""
+    """All situations that may come next."""
     for who in (0, 1):
         yield from reserving(now, who, amount)
         if now.ready[who]:
@@ -143,7 +144,7 @@ def sending(now: Situation, who: int) -> Iterator[Situation]:
 
 
 def arriving(now: Situation, who: int) -> Situation:
-    """An instruction arrives; if its key is known there already, it moves nothing."""
+    """An instruction arrives; if the processor knows its key already, it moves nothing."""
     if any(owner == who for owner, _ in now.made):
         return now
     return replace(
@@ -189,7 +190,7 @@ def settling(now: Situation, who: int) -> Iterator[Situation]:
 
 
 def asking_by_key(now: Situation, who: int, refund: Refund) -> Iterator[Situation]:
-    """What its key tells is certain; where it tells nothing, it is handed over again."""
+    """Look the key up: the result is certain; without one, the instruction is sent again."""
     mine = [processor_refund for owner, processor_refund in now.made if owner == who]
     if mine:
         after = after_processor_refund(refund, mine[0], at_ms=AT_MS, cause="found", actor="test")
@@ -210,7 +211,7 @@ def asking_by_key(now: Situation, who: int, refund: Refund) -> Iterator[Situatio
 
 
 def ending_the_hold(now: Situation, who: int, refund: Refund) -> Iterator[Situation]:
-    """The hold is over only when no instruction can arrive any more."""
+    """The late-arrival window ends only when no instruction can arrive any more."""
     over = not now.ready[who] and now.replies[who] is None and not now.late[who]
     if over and refund.state is State.UNKNOWN:
         yield now.write(who, transition(refund, Event.FAIL, WHY, failure=FAILURE))

@@ -1,8 +1,8 @@
 """One refund, one credit note: in every short world of lost answers, crashes and two workers.
 
-Each world is one refunded invoice, what becomes of the first two instructions at Stripe, and one
-mishap at one place; all of them are lived through. In the end, when Stripe answers again, there is
-exactly one note, and the refund names it. Planted defects prove that a second note would be seen.
+Each world has one refunded invoice, a fate for each of the first two instructions at Stripe, and
+one mishap at one place; all worlds are run. In the end, when Stripe answers again, there is exactly
+one note, and the refund names it. Planted defects prove that a second note would be detected.
 """
 
 from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.heavy
 
 HOUR_MS = 60 * STEP_MS
 TAKE_MS = 90_000
-# Late by moments, while others try, and when all is over.
+# Late by moments, while others try, and after everything has ended.
 FATES: tuple[Fate, ...] = (
     Arrives(),
     ReportLost(),
@@ -51,12 +51,12 @@ FATES: tuple[Fate, ...] = (
     Fails(booked=True),
     TurnedAway(),
 )
-# The calls of the reporter's attempt and of settling's first: write, look, issue, write, twice.
+# The reporter's attempt and settling's first have four calls each: write, look up, issue, write.
 PLACES = 8
 
 
 class Mishap(StrEnum):
-    """What befalls the worker at one place."""
+    """What happens to the worker at one place."""
 
     NONE = "none"
     KILLED_BEFORE = "killed_before"
@@ -71,7 +71,7 @@ class KilledError(BaseException):
 
 @dataclass(frozen=True)
 class Life:
-    """One world: what becomes of the first instructions, and where the mishap happens."""
+    """One world: the fates of the first instructions, and where the mishap happens."""
 
     fates: tuple[Fate, Fate]
     mishap: Mishap
@@ -86,7 +86,7 @@ def lives() -> Iterator[Life]:
 
 
 class Unlucky:
-    """Calls that the note's way makes, one of them with a mishap."""
+    """The calls for a credit note, one of them with a mishap."""
 
     def __init__(self, world: World, life: Life) -> None:
         self._world = world
@@ -136,7 +136,7 @@ def is_of_a_note(written: Commit) -> bool:
 
 
 def overtake(world: World) -> None:
-    """The worker is paused for two hours, in which settling does what is due."""
+    """Pause the worker for two hours; meanwhile settling does what is due."""
     settle_for(world, 2 * HOUR_MS)
 
 
@@ -165,7 +165,7 @@ def live(life: Life) -> World:
         except (KilledError, LedgerUnavailableError):
             world.clock.advance(TAKE_MS)
     if world.stored("k").report.state is not ReportState.REPORTED:
-        # The mishap met the report itself, and its message comes again.
+        # The mishap hit the report itself, and its message comes again.
         world.clock.advance(REPORT_LEASE_MS)
         world.report(made.id, receive=2)
     settle_for(world, 6 * HOUR_MS)
@@ -194,7 +194,7 @@ def test_there_is_one_note_in_every_world() -> None:
 
 
 def test_every_mishap_happens_somewhere_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A place that no call reaches would prove nothing.
+    # A place that no call reaches would test nothing.
     lost_twice = (ReportLost(), ReportLost())
     reached = set()
     for place in range(PLACES):
@@ -205,7 +205,7 @@ def test_every_mishap_happens_somewhere_on_the_way(monkeypatch: pytest.MonkeyPat
 
 
 def look_nowhere(patched: pytest.MonkeyPatch) -> None:
-    """It is not looked for before it is issued."""
+    """The note is issued without looking for it first."""
     patched.setattr("tests.fakes.credit_notes.FakeCreditNotes.notes_of", lambda *_: [])
 
 
@@ -219,7 +219,7 @@ def a_key_for_each_attempt(patched: pytest.MonkeyPatch) -> None:
 
 
 def a_new_key_without_an_answer(patched: pytest.MonkeyPatch) -> None:
-    """An instruction of which nothing was heard is repeated under another key."""
+    """An instruction without an answer is sent again with another key."""
     later = IssueCreditNote._later
 
     def forgetful(self: IssueCreditNote, refund: Refund, unclear: CreditNoteUnclear) -> Refund:
@@ -229,7 +229,7 @@ def a_new_key_without_an_answer(patched: pytest.MonkeyPatch) -> None:
 
 
 def nobody_is_named(patched: pytest.MonkeyPatch) -> None:
-    """What the note is looked for by is not what it was issued with."""
+    """The note is issued with another refund id than the one by which it is looked for."""
     instruction_of = credit_note._instruction_of
 
     def misspelt(refund: Refund) -> Any:

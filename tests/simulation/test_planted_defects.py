@@ -1,4 +1,4 @@
-"""The harness is tested: each planted defect is caught by invariants that know nothing of it."""
+"""Tests the simulation itself: invariants that know nothing of the planted defects catch each."""
 
 from collections.abc import Iterable
 
@@ -19,8 +19,8 @@ from tests.simulation.world import World
 
 pytestmark = pytest.mark.heavy
 
-# Each is caught by one of so many seeds, most of them by the first few; where the seed that caught
-# it does so no more, the first of them are searched.
+# Each defect is caught by one of this many seeds, most by the first few. If the stored seed does
+# not catch it any more, the seeds are searched from the first on.
 SEEDS_MAX = 100_000
 SEARCHED = 800
 DEFECTS_MIN = 52
@@ -38,7 +38,7 @@ def seed_that_catches(seeds: Iterable[int]) -> int | None:
     """The first seed whose world violates an invariant, or meets a guard of the product."""
     for seed in seeds:
         result = World(draw(seed)).run()
-        # Else the planted defect no longer fits the product, and proves nothing.
+        # With such an error the planted defect no longer fits the product, and proves nothing.
         assert result.kind not in ("TypeError", "AttributeError"), result.failure
         if result.failure is not None:
             return seed

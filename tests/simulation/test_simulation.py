@@ -13,8 +13,8 @@ from tests.simulation.profiles import NAMES
 from tests.simulation.runs import STEPS, WORLDS_FOR_SHARES, Tally, live, live_all
 from tests.simulation.world import World
 
-# `make simulate` lives many more, and demands that they leave nothing out at all; its bounds of
-# reviews are narrower, since in so few worlds chance has a part in them.
+# `make simulate` runs many more worlds, and requires that they leave nothing out. Its bounds for
+# reviews are narrower, since in few worlds the number of reviews depends on chance.
 WORLDS = 1_000
 MISSING_MAX = 30
 
@@ -34,7 +34,7 @@ def test_a_thousand_worlds_violate_nothing(tally: Tally) -> None:
 
 @pytest.mark.heavy
 def test_they_leave_little_out(tally: Tally) -> None:
-    """Of every fault at every port of every processor, and every legal transition."""
+    """Nearly every fault at every port of every processor, and every legal transition, occurred."""
     assert len(tally.missing) < MISSING_MAX
     assert len(tally.pairs) > 10 * MISSING_MAX
 
@@ -67,14 +67,14 @@ def test_make_simulate_fails_where_something_is_violated_or_left_out_or_too_much
 
 @pytest.mark.heavy
 def test_few_of_their_refunds_end_in_review(tally: Tally) -> None:
-    # Each of them was found to have a reason; where nothing hides what became of a refund, few are.
+    # Each review was found to have a reason; in worlds that hide nothing, there are few.
     assert tally.plain_refunds > tally.refunds / 2
     assert tally.plain_reviews / tally.plain_refunds < 0.05
     assert tally.reviews / tally.refunds < 0.1
 
 
 def test_a_hundred_worlds_violate_nothing() -> None:
-    """What is asked after every edit."""
+    """The short run of `make check`, after every edit."""
     assert live(range(100)).failures == []
 
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.heavy
 @pytest.mark.parametrize("name", list(WORKLOADS))
 def test_every_single_fault_at_every_port_call(name: str) -> None:
     options = WORKLOADS[name]
-    # The month after is walked through for one refund; for all of them by `make simulate`.
+    # Only for one refund faults are tried in the month after, too; `make simulate` does it for all.
     until_ms = None if name.endswith(ONE) else options.trouble_ms
     scripts = single(name, until_ms=until_ms)
     assert len(scripts) > 50

@@ -1,11 +1,11 @@
-"""Invariant 18, over the models' own books: what really moved is what Stripe really shows.
+"""Invariant 18, over the models' own books: Stripe shows exactly what really moved.
 
-Nothing here asks the ledger what it believes. What others moved before this service was there, and
-told nobody, may stay untold; what a processor never shows us cannot be told; and Stripe's record
-takes no more than was captured, whatever a processor gave back.
+Nothing here uses what the ledger believes. Three exceptions: others' refunds from before this
+service was there may stay unreported; a refund that a processor never shows us cannot be reported;
+and Stripe's record takes no more than was captured, whatever a processor refunded.
 
-Stripe shows one sum, and no references. So where somebody books what we have told, or are telling,
-it can happen that other refunds make that very sum; then nobody can know better.
+Stripe shows one sum, and no references. If somebody books a refund that we have reported or are
+reporting, other refunds may add up to the same sum; then nobody can know better.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,15 +27,15 @@ Made = tuple[str, FakeRefund]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A Payment Record, and what moved that it should show; amounts in minor units.
+    """A Payment Record, and what it should show; amounts in minor units.
 
     Attributes:
-        moved: the sum of what went back to the customer and stayed there, as far as there is room.
+        moved: the sum of refunds that were not taken back, at most what the record can take.
         shown: what Stripe shows as refunded.
-        may_show: the sums that are right all the same.
-        room: how much more Stripe's record takes.
-        untold: what moved and nobody told Stripe of, each with its processor.
-        taken_back: what Stripe was told of and did not stay with the customer.
+        may_show: the sums that Stripe may show.
+        room: how much more Stripe's record can take.
+        untold: refunds that moved and that nobody reported, each with its processor.
+        taken_back: refunds that were reported and taken back.
     """
 
     record: str
@@ -52,7 +52,7 @@ class TrueBooks:
     """The processors' books and Stripe's, side by side.
 
     Attributes:
-        colleague: who writes into both.
+        colleague: the person who refunds and reports by hand.
     """
 
     def __init__(self, stage: Stage, colleague: Colleague) -> None:
@@ -84,7 +84,7 @@ class TrueBooks:
         ]
         expected = [one for one in stayed if self._is_owed(one, told)]
         moved = sum_of(expected)
-        # Of what came back Stripe still shows what it was told: each has an alarm of its own.
+        # Stripe still shows reported refunds that were taken back: each has an alarm of its own.
         back = [one for one in mine if one not in stayed and one[1].processor_refund.id in told]
         others = [*stayed, *back] if self.is_told_twice(record) else []
         may_add = [one for one in stayed if one not in expected]
@@ -94,7 +94,7 @@ class TrueBooks:
         )
         sums = {min(moved + more, room) for more in _sums(may_add)}
         if moved > room and all(sum_of([one]) > room - shown for one in untold):
-            # More went back than was paid, and there is no room for any of the rest.
+            # More was refunded than paid, and none of the rest fits in the record.
             sums.add(shown)
         return Page(
             record=record,
@@ -108,14 +108,14 @@ class TrueBooks:
         )
 
     def told(self, record: str) -> set[str]:
-        """Ids of what Stripe was told of at the processors, by whomever, under whatever name."""
+        """Ids of the processor refunds that anybody reported to Stripe, under any reference."""
         return {
             self._meant(item.parameters.refund_reference)
             for item in self._stage.book.inner.books.reports_of(record)
         }
 
     def is_told_twice(self, record: str) -> bool:
-        """Whether somebody booked what we had told, or were telling."""
+        """Whether somebody booked a refund that we had reported, or were reporting."""
         ours, tickets = self._stage.book.booked_ms, self.colleague.booked_ms
         for item in self._stage.book.inner.books.reports_of(record):
             if item.idempotency_key is None:
@@ -132,11 +132,11 @@ class TrueBooks:
         return False
 
     def of(self, record: str) -> list[Made]:
-        """What moved that the record books."""
+        """The processor refunds that belong on the record."""
         return [
             (name, made)
             for name, books in self._stage.money.books.items()
-            if name != STRIPE  # of what Stripe refunds itself nobody tells it
+            if name != STRIPE  # nobody reports Stripe's own refunds
             for made in books.refunds.values()
             if self._record_of(made) == record
             and (
@@ -151,33 +151,33 @@ class TrueBooks:
         return "pr_" + made.processor_refund.payment_id.removeprefix("charge-")
 
     def _is_owed(self, one: Made, told: set[str]) -> bool:
-        """Whether Stripe is to show it: what others moved long ago or unseen it need not."""
+        """Whether Stripe must show it; it need not show others' refunds that are old or unseen."""
         name, made = one
         if made.instruction_id is not None:
             form = self._stage.money.books[name].key_form
             is_strange = made.key not in (None, f"{form}{made.instruction_id}") and moves_less(made)
             return self._is_shown(name, made) and not is_strange
         if made.processor_refund.id in self.colleague.booked_ms:
-            # Booked on a record of another payment, it may be taken for an equal one of that.
+            # Booked on another payment's record, it may be taken for an equal refund of that.
             return self._is_booked_here(name, made)
         owner = owner_of(self._stage.memory.processor_refunds, name, made)
         is_seen = is_ever_seen(ABILITIES[name]) or owner is not None
-        # What was begun long ago and ended in the very minute of the beginning may be either.
+        # A refund that began long ago and ended in the world's first minute may count either way.
         is_old = made.executed_ms <= -DAY_MS and made.last_ms <= MINUTE_MS
         return is_seen and not is_old and not is_before_adoption(made)
 
     def _is_shown(self, name: str, made: FakeRefund) -> bool:
-        """Whether it was shown as a success; what had failed before is not looked for."""
+        """Whether it was shown as a success; a refund that had failed before is not looked for."""
         again = ProcessorRefundStatus.FAILED in made.been
         shown = made.processor_refund.id in self._stage.money.shown_as_succeeded
         is_missed = owner_of(self._stage.memory.processor_refunds, name, made) is None
         if self._stage.options.others.zone_ms and not is_ever_seen(ABILITIES[name]) and is_missed:
-            # What came late seems to be older than its instruction, and is not listed again.
+            # A late refund seems older than its instruction, and its payment is not read again.
             return False
         return shown or not again or is_ever_seen(ABILITIES[name])
 
     def _is_booked_here(self, name: str, made: FakeRefund) -> bool:
-        """Of the payments of two processors that a record names, it books one."""
+        """Whether the record books this payment: if it names two processors, it books one."""
         if not made.processor_refund.payment_id:
             return True
         number = int(made.processor_refund.payment_id.removeprefix("charge-"))
@@ -192,7 +192,7 @@ class TrueBooks:
 
 
 def is_before_adoption(made: FakeRefund) -> bool:
-    """Whether it was made, and was over, long before this service began to look."""
+    """Whether it was made, and had ended, long before this service was there."""
     return made.executed_ms <= -DAY_MS and made.conduct.first is ProcessorRefundStatus.SUCCEEDED
 
 
@@ -205,7 +205,7 @@ def sum_of(made: Iterable[Made]) -> int:
 
 
 def _sums(made: Iterable[Made]) -> set[int]:
-    """What any of them make together."""
+    """The sums of all subsets."""
     sums = {0}
     for _, one in made:
         sums |= {before + one.processor_refund.money.amount for before in sums}

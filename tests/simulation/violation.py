@@ -4,7 +4,7 @@
 class InvariantViolation(BaseException):
     """An invariant is broken; ``name`` says which, the message shows the evidence.
 
-    No ``Exception``: settling, which outlives whatever one row does, must not outlive this.
+    It is no ``Exception``: settling goes on after an exception in one row, but must not after this.
     """
 
     def __init__(self, name: str, evidence: object) -> None:
@@ -16,7 +16,7 @@ def require(holds: bool, name: str, evidence: object) -> None:
     """Raise if the invariant of that name does not hold.
 
     Raises:
-        InvariantViolation: it does not.
+        InvariantViolation: the invariant does not hold.
     """
     if not holds:
         raise InvariantViolation(name, evidence)

@@ -1,7 +1,7 @@
 """Every single fault at every port call of some workloads, and every pair of them of a smaller one.
 
-Where the seeded worlds wander, this walks, at every processor: nothing else goes wrong and nothing
-is left to chance. ``make simulate`` walks all of it; tests walk what comes before the month after.
+Seeded worlds are random; here every case is tried, at every processor, without other faults and
+without chance. ``make simulate`` tries all of them; tests leave out faults in the month after.
 """
 
 import os
@@ -65,7 +65,7 @@ def quiet_world(*wishes: Wish, **more: object) -> Options:
 
 ONE: Final = "one instant refund"
 CHUNK: Final = 50
-# Each at every processor, and what only some of them can do.
+# Workloads for every processor, and those that only some processors can do.
 EVERYWHERE: Final[dict[str, Options]] = {
     ONE: quiet_world(wish("a", 2500)),
     "an instant and a scheduled refund": quiet_world(
@@ -100,7 +100,7 @@ def at(processor: str, options: Options) -> Options:
 
 
 def workloads() -> dict[str, Options]:
-    """Every workload at every processor that it can be had at."""
+    """Every workload at every processor that can do it."""
     worlds = {
         f"{name}: {what}": at(name, options)
         for name in NAMES
@@ -121,16 +121,16 @@ def workloads() -> dict[str, Options]:
 
 
 WORKLOADS: Final = workloads()
-# The faults after which a caller, a worker or a run knows least.
+# The faults after which a caller, a worker or a run knows the least.
 GRAVE: Final = (Fault.CRASH_AFTER, Fault.REPLY_LOST, Fault.PAUSE_BEFORE, Fault.LATE)
 
 
 def ports_called(
     options: Options, given: Script | None = None, *, until_ms: int | None = None
 ) -> list[str]:
-    """The ports that the workload calls, in order, when nothing goes wrong but what is given.
+    """The ports that the workload calls, in order, without faults except the given ones.
 
-    All of them before a person closes what is open, or those before ``until_ms``.
+    All calls before a person closes what is open, or those before ``until_ms``.
     """
     world = World(options, script=given or {})
     world.stage.dice.remembers = True
@@ -152,7 +152,7 @@ def violations(options: Options, scripts: Sequence[Script]) -> list[tuple[Script
 
 
 def singles(ports: list[str], given: Script) -> list[Script]:
-    """Every single fault at these calls, beside what is given."""
+    """Every single fault at these calls, added to the given ones."""
     return [
         {**given, index: fault}
         for index, port in enumerate(ports)
@@ -162,7 +162,7 @@ def singles(ports: list[str], given: Script) -> list[Script]:
 
 
 def grave(ports: list[str], given: Script, kinds: Sequence[Fault]) -> list[Script]:
-    """Every grave fault of those kinds at a call after what is given."""
+    """Every grave fault of those kinds at a call after the given ones."""
     after = max(given, default=-1)
     return [
         script
@@ -172,7 +172,7 @@ def grave(ports: list[str], given: Script, kinds: Sequence[Fault]) -> list[Scrip
 
 
 def single(name: str, *, until_ms: int | None = None) -> list[Script]:
-    """Every single fault of a workload: the month after included, or at calls before then."""
+    """Every single fault of a workload: also in the month after, or only before ``until_ms``."""
     return singles(ports_called(WORKLOADS[name], until_ms=until_ms), {})
 
 
@@ -186,7 +186,7 @@ def after_a_lost_instruction(processor: str, *, until_ms: int | None = None) -> 
 def pairs(processor: str, kinds: Sequence[Fault] = GRAVE) -> list[Script]:
     """Every pair of grave faults of one refund, until it is reported.
 
-    A fault makes calls follow that are not there without it: the second may hit one of those.
+    A fault leads to further calls; the second fault may hit one of those.
     """
     options = at(processor, EVERYWHERE[ONE])
     begun_ms = options.trouble_ms
@@ -198,10 +198,10 @@ def pairs(processor: str, kinds: Sequence[Fault] = GRAVE) -> list[Script]:
 
 
 def whole_walk() -> Iterator[tuple[str, Script]]:
-    """Everything that there is to walk: the workload, and what goes wrong in it.
+    """All cases: the workload, and the faults in it.
 
-    The looks and sweeps of the month after are walked through at every processor for one refund,
-    and for more of them at the first.
+    Faults in the checks and sweeps of the month after are tried at every processor for one refund,
+    and at the first processor for more workloads.
     """
     for name, options in WORKLOADS.items():
         processor, _, what = name.partition(": ")
@@ -216,7 +216,7 @@ def whole_walk() -> Iterator[tuple[str, Script]]:
 
 
 def walk(steps: Sequence[tuple[str, Script]]) -> list[tuple[str, Script, str]]:
-    """Which of these violate an invariant: the workload, what went wrong in it, and which."""
+    """The cases that violate an invariant: the workload, the faults, and the invariant."""
     return [
         (name, script, failure)
         for name, script in steps
@@ -225,7 +225,7 @@ def walk(steps: Sequence[tuple[str, Script]]) -> list[tuple[str, Script, str]]:
 
 
 def walk_all() -> tuple[int, list[tuple[str, Script, str]]]:
-    """Walk everything over the machine's cores; how many worlds that were, and what failed."""
+    """Try all cases on all cores of the machine; returns how many worlds, and the failures."""
     steps = list(whole_walk())
     chunks = [steps[start : start + CHUNK] for start in range(0, len(steps), CHUNK)]
     with ProcessPoolExecutor(os.cpu_count()) as pool:

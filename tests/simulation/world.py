@@ -1,4 +1,4 @@
-"""The life of one world: trouble, then peace, then a look at what has become of everything."""
+"""One world from beginning to end: first with faults, then without, then all is checked."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -29,22 +29,23 @@ from tests.simulation.stage import Stage
 from tests.simulation.true_books import TrueBooks
 from tests.simulation.violation import InvariantViolation, require
 
-# Long enough for the longest hold and the last look, and for what is pending to be given up.
+# Long enough for the longest late-arrival window, for the last check, and until pending refunds are
+# given up.
 PEACE_MS: Final = 40 * DAY_MS
-# How often a person looks again: what one command closes may open something else.
+# How often a person starts again: closing one thing may open another.
 ROUNDS_MAX: Final = 4
 
 
 @dataclass(slots=True)
 class Result:
-    """What one world came to.
+    """The result of one world.
 
     Attributes:
-        processors: which were set up.
-        failure: what was violated, in words; ``None`` if nothing was.
+        processors: the processors that were set up.
+        failure: the violated invariant, in words; ``None`` if none was violated.
         unlinked: how many of the refunds had no payment.
-        repeated: how many instructions were handed over again.
-        themes: what it was about.
+        repeated: how many instructions were sent again.
+        themes: its themes.
         commands: what a person did in it, and how often.
     """
 
@@ -146,7 +147,7 @@ class World:
         self.stage.dice.is_on = False
 
     def _until_quiet(self, horizon_ms: int) -> None:
-        """Let time pass until nothing is open any more but reviews, or patience ends."""
+        """Let time pass until only reviews are open, or until the given time."""
         stage = self.stage
         while (next_ms := stage.scheduler.next_ms) is not None and next_ms <= horizon_ms:
             stage.scheduler.run(next_ms)
@@ -154,7 +155,7 @@ class World:
                 return
 
     def _is_quiet(self) -> bool:
-        """Whether nothing happens any more by itself, and all that did has been looked at since."""
+        """Whether nothing happens any more by itself, and all that happened has been checked."""
         stage = self.stage
         if stage.scheduler.alive or stage.queue.waiting or self.colleague.plans:
             return False
@@ -169,7 +170,7 @@ class World:
         return all(map(self._rests, stage.memory.refunds.values()))
 
     def _rests(self, refund: Refund) -> bool:
-        """Whether nothing of it is due by itself but looks that others have been taken for."""
+        """Whether nothing of the refund is due by itself, except routine checks."""
         if refund.next_check_ms is None or awaits_a_person(refund):
             return True
         has_ended = refund.state in FINAL | FREED
@@ -181,21 +182,21 @@ class World:
         return is_behind_a_review(refund, memory) or waits_for_another(refund, memory)
 
     def _clear_up(self, ending: Ending) -> None:
-        """The books must agree or an alarm ring; then a person does what the alarms say."""
+        """Require that the books agree or an alarm is open; then a person does what alarms say."""
         stage, operator = self.stage, self.operator
         if ending.reviews:
-            # Nobody decides before the last instruction must have arrived.
+            # Nobody decides before the last late-arrival window is over.
             stage.scheduler.run(stage.scheduler.now_ms + self.options.hold_ms)
         self._days()
         self.watch.check_alarmed()
         self.watch.check_failures()
         for number in range(self.options.payments):
             stage.link(number)
-        # A command that dies is given again.
+        # From now on no command fails.
         stage.dice.stop()
         self._close_all()
         if self._ask_once_more(ending) or operator.waiting():
-            # Also what was asked for again meanwhile.
+            # Also refunds that were asked for again meanwhile.
             self._close_all()
         ending.check_processor_refunds()
         require(not operator.waiting(), "every_refund_is_closed", operator.waiting())
@@ -205,19 +206,19 @@ class World:
         self.watch.check_closed()
 
     def _close_all(self) -> None:
-        """A person does what the alarms say, until none does any more."""
+        """A person does what the alarms say, until there is nothing left to do."""
         for _ in range(ROUNDS_MAX):
             self._days()
             if not self.operator.act():
                 break
             if any(one.state is State.REVIEW for one in self.stage.memory.refunds.values()):
-                # An instruction may still arrive: the person comes back when none can any more.
+                # An instruction may still arrive: the person tries again when none can any more.
                 self.stage.scheduler.run(self.stage.scheduler.now_ms + self.options.hold_ms)
             self._look_ahead()
         self._until_quiet(self.stage.scheduler.now_ms + PEACE_MS)
 
     def _ask_once_more(self, ending: Ending) -> bool:
-        """Where metadata named a wrong payment and were mended, the next refund finds the right."""
+        """After wrong metadata were corrected, the next refund must find the right payment."""
         if self.options.others.wrong_link_ms is None or len(self.options.named(0)) > 1:
             return False
         wish = Wish(
@@ -234,9 +235,9 @@ class World:
         return True
 
     def _days(self) -> None:
-        """The daily sweep comes by twice, after it has passed what can never be read.
+        """Run the daily sweep twice, after it has passed the page that can never be read.
 
-        And again, if somebody made another refund under its very eyes (seed 66883).
+        And again, if somebody made another refund during a sweep (seed 66883).
         """
         made = -1
         while made != (now := sum(1 for _ in self.stage.money.processor_refunds())):
@@ -248,14 +249,14 @@ class World:
     # --- settling, every minute ------------------------------------------------------------------
 
     def _due(self, refund: Refund) -> None:
-        """Settling comes by every minute; only those at which something can happen are lived."""
+        """Settling runs every minute; only runs that can find something to do are simulated."""
         due_ms = self._due_ms(refund)
         if due_ms is not None:
             soonest_ms = max(due_ms, self.stage.scheduler.now_ms)
             self._tick_at((soonest_ms // MINUTE_MS + 1) * MINUTE_MS)
 
     def _due_ms(self, refund: Refund) -> int | None:
-        """From when on settling finds something to do for it; ``None``: never, as things are."""
+        """From when on settling finds something to do for the refund; ``None``: never for now."""
         at_ms, stage = refund.next_check_ms, self.stage
         is_calm = stage.scheduler.now_ms > self._calm_ms
         if at_ms is None or (is_calm and is_behind_a_review(refund, stage.memory)):
@@ -274,7 +275,7 @@ class World:
         stage = self.stage
         due_ms = [self._due_ms(refund) for refund in stage.memory.refunds.values()]
         if not any(one is not None and one <= when_ms for one in due_ms):
-            # What was taken for a while has been put off meanwhile.
+            # The next check of a refund that settling took was put off meanwhile.
             self._look_ahead()
             return
         runs = 2 if self.options.double_runs and stage.random.random() < 0.5 else 1
@@ -296,13 +297,13 @@ class World:
         work(stage, f"report-{message.refund_id[4:8]}", "report", partial(report, stage, message))
 
     def _news(self, processor: SimulatedProcessor, made: FakeRefund) -> None:
-        """Money has begun to move: what the processor tells us of it, and others tell Stripe."""
+        """A new processor refund: plan the processor's webhooks, and reports by others."""
         if processor.capabilities.learns_by is News.WEBHOOK:
             self._webhooks(processor, made)
         self.colleague.saw(made)
 
     def _webhooks(self, processor: SimulatedProcessor, made: FakeRefund) -> None:
-        """Webhooks come for its begin, and for each of its changes."""
+        """Send webhooks for its beginning, and for each of its changes."""
         stage, random = self.stage, self.stage.random
         expected, key = (
             self.options.webhook_rate,

@@ -1,4 +1,4 @@
-"""Both providers in one process of their own: the simulators, and a call that only the demo makes."""
+"""Both providers in a process of their own: the simulators, with one call only for the demo."""
 
 import argparse
 import asyncio

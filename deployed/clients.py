@@ -63,7 +63,7 @@ class CloudClients:
         return self._made[service]
 
     def caller_of_functions(self) -> Any:
-        """A client of Lambda for `invoke`: calls once, and waits as long as a function may run."""
+        """A client of Lambda for `invoke`: calls once, and waits as long as functions may run."""
         once = Config(read_timeout=FUNCTION_SECONDS, retries={"total_max_attempts": 1})
         make: Any = self._session.client
         return make("lambda", endpoint_url=self.endpoint_url, config=CONFIG.merge(once))

@@ -1,4 +1,4 @@
-"""What runs behind the callers' backs, and what it leaves in the ledger."""
+"""Background work that callers do not see, and its results in the ledger."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ _deserialize = TypeDeserializer().deserialize
 
 
 def start_settling(stack: RunningStack) -> None:
-    """Do what the schedule does: hand one event to the alias, and wait for nothing."""
+    """Start settling as the schedule does: send one event to the alias, without waiting."""
     stack.client("lambda").invoke(
         FunctionName=stack.outputs["SettleRefundsFunctionName"],
         Qualifier="live",
@@ -24,7 +24,7 @@ def start_settling(stack: RunningStack) -> None:
 
 
 def calling_nobody(stack: RunningStack, act: Callable[[], _A]) -> _A:
-    """What `act` gives while no provider is called; a report of another test may get in between."""
+    """The result of `act`, which must call no provider; reports of other tests are allowed."""
     for _ in range(TRIES):
         before = len(stack.control.calls())
         given = act()
@@ -59,5 +59,5 @@ def ledger_items(stack: RunningStack, kind: str) -> list[Item]:
 
 
 def causes(refund: Mapping[str, Any]) -> list[str]:
-    """Why a refund went from state to state, in order."""
+    """The causes in a refund's history, in order."""
     return [str(entry["cause"]) for entry in refund["history"]]

@@ -1,4 +1,4 @@
-"""The event bus of a running stack: what must be heard there, and what keeps it from that."""
+"""The event bus of a running stack: the events that it must carry, and how to prevent them."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ SOON = 90.0
 
 
 def expected(stack: RunningStack, refund_id: str) -> set[tuple[str, str]]:
-    """The events of a refund by the ledger's own history: names and ids."""
+    """The events of a refund that follow from its history in the ledger: names and ids."""
     lines = [
         Entry(
             seq=int(line["seq"]),
@@ -34,7 +34,7 @@ def expected(stack: RunningStack, refund_id: str) -> set[tuple[str, str]]:
 def wait_until_all_is_told(
     stack: RunningStack, listener: EventListener, *refund_ids: str, at_most: float = SOON
 ) -> list[Heard]:
-    """Everything that was heard of some refunds, once every line of their history was."""
+    """Wait until every line of some refunds' histories was received; returns all events of them."""
 
     def look() -> list[Heard] | None:
         heard = [event for event in listener.heard() if event.detail.get("id") in refund_ids]
@@ -46,7 +46,7 @@ def wait_until_all_is_told(
 
 @contextmanager
 def forbidden(stack: RunningStack, action: str, *functions: str) -> Iterator[None]:
-    """Take a right away from the roles of some functions for a while."""
+    """Take a right away from the roles of some functions while the body runs."""
     iam = stack.client("iam")
     document = {
         "Version": "2012-10-17",
@@ -70,7 +70,7 @@ def _role_of(stack: RunningStack, function: str) -> str:
 
 
 def owed(stack: RunningStack, refund_id: str) -> dict[str, Any] | None:
-    """What the ledger holds as not yet published of a refund; ``None`` if nothing is owed."""
+    """What the ledger keeps as not yet published of a refund; ``None`` if all is published."""
     answer = stack.client("dynamodb").get_item(
         TableName=stack.outputs["LedgerTable"],
         Key={"pk": {"S": f"refund#{refund_id}"}, "sk": {"S": "announcements"}},

@@ -1,4 +1,4 @@
-"""Callers who repeat with the same key until they are told how their refund ended."""
+"""Callers who repeat with the same key until they get a final answer."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ class Intent:
 
 @dataclass(frozen=True)
 class End:
-    """What a caller was told in the end; no refund's id if it was refused."""
+    """The final answer to a caller; no refund's id if it was refused."""
 
     status: str
     refund_id: str | None = None
@@ -34,7 +34,7 @@ class End:
 
 @dataclass
 class Callers:
-    """All of them: who is still waiting, what the others were told, and every answer on the way."""
+    """All callers: those still waiting, the others' final answers, and every answer before that."""
 
     api: RefundApiClient
     open: list[Intent]
@@ -42,13 +42,13 @@ class Callers:
     statuses: list[int] = field(default_factory=list)
 
     def ask_once(self, impatient: Sequence[Intent] = ()) -> None:
-        """Everybody who waits asks once more; the impatient do so twice, at the same time."""
+        """Every waiting caller asks once more; the impatient ones twice, at the same time."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(self._ask, [*self.open, *impatient]))
         self.open = [intent for intent in self.open if intent.key not in self.ends]
 
     def insist(self, at_most: float, done: Callable[[], bool]) -> None:
-        """Ask again until everybody was told the end and `done` says so too."""
+        """Ask again until every caller has a final answer and `done` is true."""
         deadline = time.monotonic() + at_most
         while (self.open or not done()) and time.monotonic() < deadline:
             self.ask_once()
@@ -65,7 +65,7 @@ class Callers:
 
 
 def end_of(answer: Answer) -> End | None:
-    """What an answer says for good, if it does."""
+    """The final result in an answer, if it has one."""
     if answer.status in REFUSED:
         return End("refused")
     if answer.status not in (200, 201):

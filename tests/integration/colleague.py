@@ -14,7 +14,7 @@ TRIES = 20
 
 
 class Colleague:
-    """Refunds in HitPay's dashboard and books at Stripe by hand."""
+    """Refunds in HitPay's dashboard, and reports to Stripe by hand."""
 
     def __init__(self, stack: RunningStack) -> None:
         self._control = stack.control
@@ -32,7 +32,7 @@ class Colleague:
     def book(self, payment: DemoPayment, amount: int, reference: str) -> None:
         """Report a refund to the Payment Record, minor units, under a reference of one's own.
 
-        Where Stripe does not answer well, its book is looked at before it is told again.
+        If Stripe does not answer with success, its record is read before the report is repeated.
         """
         for _ in range(TRIES):
             with suppress(stripe.APIConnectionError, stripe.APIError, stripe.RateLimitError):
@@ -59,7 +59,7 @@ class Colleague:
 
 
 def sums(stack: RunningStack, payment: DemoPayment) -> tuple[Decimal, Decimal]:
-    """What HitPay's book and Stripe's show as refunded of a payment, major units."""
+    """The sums that HitPay and Stripe show as refunded of a payment, major units."""
     made = stack.control.refunds(payment.charge_id)
     told = stack.control.reports(payment.record_id)
     moved = sum((one.amount for one in made if one.status == "succeeded"), Decimal(0))

@@ -1,4 +1,4 @@
-"""Two deployed systems for many files: starting one costs more than what is asked of it."""
+"""Two deployed systems, shared by many files, since starting one takes longer than most tests."""
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
@@ -13,9 +13,9 @@ from tests.descriptions.journal import undescribed
 from tests.integration.background import start_settling
 from tests.openapi.watch import Watch
 
-# Settling that runs once a minute leaves the tests of other things alone; a key made is soon known.
+# Settling runs once a minute, so that it does not disturb other tests; new keys are known soon.
 CALM = {"SettleSeconds": "60", "SecretsCacheSeconds": "1"}
-# What takes minutes to days elsewhere takes seconds. A report may come back as often as it likes.
+# Times that are minutes to days elsewhere are seconds here. A report may be retried without limit.
 HASTY = {
     "SettleSeconds": "1",
     "HoldSeconds": "10",
@@ -28,17 +28,17 @@ HASTY = {
     "ThrottleRate": "500",
     "ThrottleBurst": "500",
 }
-# The template's six minutes are how long the messages of a killed worker stay away.
+# With the template's value, messages of a killed worker would stay hidden for six minutes.
 HASTY_VISIBILITY = "20"
 
 
-# What ends each of them, by its fixture.
+# For each fixture, what stops its stack.
 _ends: dict[str, ExitStack] = {}
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[RunningStack]:
-    """The template on the embedded cloud, the simulators at the other end, roles enforced."""
+    """The template on the embedded cloud, with simulated providers and enforced roles."""
     with ExitStack() as end:
         _ends["stack"] = end
         running = end.enter_context(running_stack(parameters=CALM))
@@ -49,7 +49,7 @@ def stack() -> Iterator[RunningStack]:
 
 @pytest.fixture(scope="session")
 def hasty_stack() -> Iterator[RunningStack]:
-    """Another one, with cloud and simulators of its own, whose times are short."""
+    """Another stack, with a cloud and simulators of its own, and short times."""
     with ExitStack() as end:
         _ends["hasty_stack"] = end
         running = end.enter_context(running_stack(parameters=HASTY))
@@ -63,7 +63,7 @@ def hasty_stack() -> Iterator[RunningStack]:
 
 
 def every_call_is_of_the_providers_apis(running: RunningStack) -> None:
-    """What a stack ends with."""
+    """Check, at the end of a stack, that only documented calls of providers' APIs were made."""
     assert undescribed(running.control) == []
 
 
@@ -71,7 +71,7 @@ def every_call_is_of_the_providers_apis(running: RunningStack) -> None:
 def pytest_runtest_teardown(
     item: pytest.Item, nextitem: pytest.Item | None
 ) -> Generator[None, None, None]:
-    """Stop a stack with the last test that needs it: it would go on settling until the very end."""
+    """Stop a stack after the last test that needs it; otherwise it would go on settling."""
     yield
     for name in needed_by(item) & _ends.keys():
         if nextitem is None or name not in needed_by(nextitem):
@@ -80,7 +80,7 @@ def pytest_runtest_teardown(
 
 @pytest.fixture(scope="session")
 def watch() -> Iterator[Watch]:
-    """Sees every exchange of every caller, whichever test makes it."""
+    """Records every exchange of every caller in all tests."""
     RefundApiClient.observer = watch = Watch()
     yield watch
     RefundApiClient.observer = None
@@ -88,14 +88,14 @@ def watch() -> Iterator[Watch]:
 
 @pytest.fixture(autouse=True)
 def every_exchange_keeps_to_the_openapi_document(watch: Watch) -> Iterator[None]:
-    """What every test ends with."""
+    """Check, at the end of every test, its exchanges against the OpenAPI document."""
     yield
     assert watch.taken() == []
 
 
 @pytest.fixture(autouse=True)
 def no_faults(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Each test switches on the faults it wants at the stacks it needs, and none of another's."""
+    """Clear all faults before and after a test, at the stacks that it uses."""
     needed = [name for name in request.fixturenames if name == "night" or name.endswith("stack")]
     stacks: list[RunningStack] = [request.getfixturevalue(name) for name in needed]
     for one in stacks:

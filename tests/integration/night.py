@@ -1,4 +1,4 @@
-"""A deployment for those who practise a night: what takes hours elsewhere takes seconds in it."""
+"""A deployment to practise a night of problems: times of hours elsewhere are seconds in it."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from tests.integration.background import ledger_refund, start_settling
 SOON = 90.0
 PATIENT = 240.0
 REPORT = "payment_record.report_refund"
-# The hold is short and ends in a review, and reports are soon given up.
+# The late-arrival window is short and ends in a review, and reports are given up soon.
 TIMES = {
     "SettleSeconds": "1",
     "HoldSeconds": "6",
@@ -32,9 +32,9 @@ TIMES = {
 def night_stack(
     file: Path, parameters: Mapping[str, str] | None = None, *, visibility: str = "20"
 ) -> Iterator[RunningStack]:
-    """The template on the embedded cloud, its times short; `file` says how to reach it."""
+    """The template on the embedded cloud, with short times; `file` says how to reach it."""
     with running_stack(parameters={**TIMES, **(parameters or {})}) as running:
-        # The template's six minutes are how long the messages of a killed worker stay away.
+        # With the template's value, messages of a killed worker would stay hidden for six minutes.
         running.client("sqs").set_queue_attributes(
             QueueUrl=running.outputs["ReportQueueUrl"],
             Attributes={"VisibilityTimeout": visibility},
@@ -59,9 +59,9 @@ def paid(night: RunningStack, name: str, **facts: object) -> DemoPayment:
 def refunded(
     night: RunningStack, payment: DemoPayment, *, key: str | None = None, **asked: object
 ) -> str:
-    """The id of a refund that is accepted: of all that is left, unless an amount is asked for.
+    """Ask for a refund, of all that is left unless an amount is given; returns its id.
 
-    It is asked for by the payment's invoice, if it has one; under the payment's name, or `key`.
+    The request names the payment's invoice, if it has one. Its key is `key`, or the payment's name.
     """
     of = {"invoice": payment.invoice_id}
     body = of if payment.has_invoice else {"payment_record": payment.record_id}
@@ -71,7 +71,7 @@ def refunded(
 
 
 def wait_for_state(night: RunningStack, refund_id: str, state: str) -> None:
-    """Until the refund is in that state."""
+    """Wait until the refund is in that state."""
     wait_for(
         lambda: ledger_refund(night, refund_id)["state"] == state,
         f"{refund_id} {state}",
@@ -81,7 +81,7 @@ def wait_for_state(night: RunningStack, refund_id: str, state: str) -> None:
 
 
 def wait_for_report(night: RunningStack, refund_id: str, state: str) -> None:
-    """Until the refund's report is in that state."""
+    """Wait until the refund's report is in that state."""
     wait_for(
         lambda: ledger_refund(night, refund_id)["report"]["state"] == state,
         f"the report of {refund_id} {state}",
@@ -91,7 +91,7 @@ def wait_for_report(night: RunningStack, refund_id: str, state: str) -> None:
 
 
 def depth(night: RunningStack, queue: str) -> int:
-    """How many messages lie in a queue, those that somebody works on included."""
+    """How many messages are in a queue, those included that a worker handles now."""
     asked = night.client("sqs").get_queue_attributes(
         QueueUrl=night.outputs[f"{queue}Url"],
         AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],

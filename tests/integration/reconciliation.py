@@ -1,6 +1,6 @@
-"""Ledger, processor and book side by side: every difference between them, in words.
+"""Ledger, processor and Stripe side by side: every difference between them, in words.
 
-Compares what each side shows by itself; nothing of the product's own arithmetic is used.
+It compares what each side shows, and uses nothing of the product's own arithmetic.
 """
 
 from collections import Counter, defaultdict
@@ -25,9 +25,9 @@ class Sides:
         refunds: the ledger's refunds, as stored.
         payments: the ledger's payments, as stored.
         processor_refunds: HitPay's refunds.
-        reports: what Stripe was told.
+        reports: the reports that Stripe accepted.
         paid: the payments as they were made, before any refund.
-        answered: the last status that callers were told, by refund id.
+        answered: the last status that callers got, by refund id.
     """
 
     refunds: Sequence[Item]
@@ -39,7 +39,7 @@ class Sides:
 
 
 def differences(sides: Sides) -> list[str]:
-    """Everything in which the sides disagree; empty if each refund happened once and is told."""
+    """All differences; empty if each refund happened once and was reported."""
     return [
         *_unfinished(sides),
         *_not_moved_as_recorded(sides),
@@ -58,7 +58,7 @@ def _unfinished(sides: Sides) -> Iterator[str]:
 
 
 def _not_moved_as_recorded(sides: Sides) -> Iterator[str]:
-    """Lost, bound to nothing, bound twice, or of another amount or payment."""
+    """Refunds that were lost, are bound to nothing or twice, or have another amount or payment."""
     processor_refunds = {
         processor_refund.id: processor_refund for processor_refund in sides.processor_refunds
     }
@@ -92,7 +92,7 @@ def _not_moved_as_recorded(sides: Sides) -> Iterator[str]:
 
 
 def _moved_without_a_refund(sides: Sides) -> Iterator[str]:
-    """Double: money that moved for no refund, or once more for the same one."""
+    """Processor refunds that belong to no refund, or are the second one for a refund."""
     owned = {_bound(refund) for refund in sides.refunds}
     for processor_refund in sides.processor_refunds:
         if processor_refund.id not in owned:
@@ -127,7 +127,7 @@ def _told_without_a_refund(sides: Sides) -> Iterator[str]:
 
 
 def _charges_that_do_not_add_up(sides: Sides) -> Iterator[str]:
-    """Over-refunded, or summed up otherwise by the ledger or by Stripe."""
+    """Charges that are over-refunded, or whose sums differ in the ledger or at Stripe."""
     ledger = {payment["charge_id"]: payment for payment in sides.payments}
     for payment in sides.paid:
         whole = major(payment.amount, payment.currency)

@@ -1,4 +1,4 @@
-"""Callers who refund one payment after the other, and never stop while something else happens."""
+"""Callers who refund one payment after the other, while a test does other things."""
 
 import threading
 from collections import Counter
@@ -17,17 +17,17 @@ from tests.integration.reconciliation import Sides, differences
 
 CALLERS = 4
 PACE_SECONDS = 0.2
-# What the contract allows a caller to be told while a provider takes no key of ours: nothing was
-# executed, and the same key may be tried again.
+# Errors that callers may get while a provider accepts no key of ours: nothing was executed, and the
+# same idempotency key may be tried again.
 NOT_NOW = frozenset({"processor_unavailable", "stripe_unavailable"})
 
 
 @dataclass
 class RefundStream:
-    """What the callers have been told so far.
+    """The answers to the callers so far.
 
     Attributes:
-        done: the refund's id of every payment that was refunded, by the payment's name.
+        done: the refund's id for every refunded payment, by the payment's name.
         told: how often each answer was given: `201`, `503 processor_unavailable` and so on.
     """
 
@@ -36,7 +36,7 @@ class RefundStream:
     told: Counter[str] = field(default_factory=Counter)
 
     def go_on(self, refunds: int, *, at_most: float = 90) -> None:
-        """Wait until that many more have been done."""
+        """Wait until that many more payments have been refunded."""
         goal = len(self.done) + refunds
         wait_for(lambda: len(self.done) >= goal, f"{refunds} more refunds", at_most=at_most)
 
@@ -49,7 +49,7 @@ class RefundStream:
 def refunding(
     stack: RunningStack, api: RefundApiClient, payments: Sequence[DemoPayment]
 ) -> Iterator[RefundStream]:
-    """Refund payments all the while; at the end each payment that was begun is refunded."""
+    """Refund payments while the body runs; at the end every started refund is finished."""
     stream, over, lock = RefundStream(payments), threading.Event(), threading.Lock()
     left = iter(payments)
 
@@ -85,7 +85,7 @@ def refunding(
 
 
 def wait_until_all_is_reported(stack: RunningStack, stream: RefundStream) -> None:
-    """Wait for the last report, and see that nothing was lost, doubled or left over."""
+    """Wait for the last report, and check that nothing was lost, doubled or left over."""
     begun = [payment for payment in stream.payments if payment.name in stream.done]
     wait_for(
         lambda: all(one["report"]["state"] == "reported" for one in _refunds(stack, begun)),

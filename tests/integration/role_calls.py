@@ -1,7 +1,7 @@
-"""One harmless call for each action that a function might reach for, by what IAM calls it.
+"""One harmless call for each action that a function might try, by IAM's name of the action.
 
-Harmless even where it is allowed: what it names is not there, its condition does not hold, or what
-it does has no effect. So the calls can be made with the role of a function that is at work.
+A call is harmless even if it is allowed: it names something that does not exist, its condition is
+false, or it has no effect. So the calls can be made with the role of a running function.
 """
 
 import time
@@ -40,7 +40,7 @@ Call = Callable[[Caller, str], object]
 
 
 def _index(arn: str) -> Mapping[str, Any]:
-    """A query of an index, whatever its key is called."""
+    """A query of an index; the index's ARN decides the name of its key."""
     key = {
         "by_invoice": "invoice",
         "by_month": "list_month",
@@ -73,7 +73,7 @@ def _group(arn: str) -> str:
 
 
 def _stream(caller: Caller, arn: str) -> str:
-    """A stream of its own in a log group, made with all rights."""
+    """A new log stream in a log group, made with all rights."""
     name = f"role-calls-{uuid.uuid4().hex}"
     caller.stack.client("logs").create_log_stream(logGroupName=_group(arn), logStreamName=name)
     return name
@@ -99,11 +99,11 @@ def _condition_check(caller: Caller, _arn: str) -> object:
     return caller.client("dynamodb").transact_write_items(TransactItems=[{"ConditionCheck": check}])
 
 
-# What a role may be granted, and the call that shows whether it is.
+# Actions that a role may be granted, each with a call that shows whether it is.
 
 
 def put_as(caller: Caller, bus: str, source: str) -> Any:
-    """Put an event that means nothing, under this name."""
+    """Put an event without a meaning, with this source."""
     event = {"EventBusName": bus, "Source": source, "DetailType": "Nothing", "Detail": "{}"}
     return caller.client("events").put_events(Entries=[event])
 
@@ -165,7 +165,7 @@ CALLS: Mapping[str, Call] = {
     "sqs:ReceiveMessage": lambda c, arn: c.client("sqs").receive_message(
         QueueUrl=_url(c, arn), VisibilityTimeout=0, WaitTimeSeconds=0
     ),
-    # A character that SQS does not take, so that nothing is queued.
+    # A character that SQS refuses, so that nothing is queued.
     "sqs:SendMessage": lambda c, arn: c.client("sqs").send_message(
         QueueUrl=_url(c, arn), MessageBody="\0"
     ),
@@ -184,8 +184,8 @@ def _some_role(caller: Caller) -> str:
     return str(functions.get_function_configuration(FunctionName=name)["Role"])
 
 
-# What no function has any business with. Nothing happens where it is allowed: what it names is not
-# there, or is so already.
+# Actions that no function needs. If one is allowed nothing happens: it names something that does
+# not exist, or sets what is already set.
 TEMPTING: Mapping[str, Callable[[Caller], object]] = {
     # the ledger, past the ledger's own code
     "dynamodb:ExecuteStatement": lambda c: c.client("dynamodb").execute_statement(
@@ -271,7 +271,7 @@ TEMPTING: Mapping[str, Callable[[Caller], object]] = {
     "sts:AssumeRole": lambda c: c.client("sts").assume_role(
         RoleArn=_some_role(c), RoleSessionName="more"
     ),
-    # traces of its own doing, and whoever watches
+    # logs of its own actions, and alarms
     "logs:CreateLogGroup": lambda c: c.client("logs").create_log_group(logGroupName="/nobody"),
     "logs:DeleteLogGroup": lambda c: c.client("logs").delete_log_group(logGroupName="/nobody"),
     "logs:DescribeLogGroups": lambda c: c.client("logs").describe_log_groups(),

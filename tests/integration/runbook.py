@@ -1,10 +1,10 @@
-"""The commands of `docs/runbook.md`, and what is needed to run each as it stands there.
+"""Reads the commands of `docs/runbook.md`, and runs each as it is written there.
 
-A line of `refundctl` is run by the command itself, in this process; of what the line says only the
-stage is another: the stack that is given. Whoever is asked agrees. A line of the AWS CLI, which is
-no dependency of this project, is run as the call that it makes: `aws logs tail` reads a group's
-events, and `aws lambda invoke` invokes. The embedded cloud knows no patterns with `?`, so the few
-forms that the runbook uses are applied here, as CloudWatch describes them.
+A line of `refundctl` is run by the command itself, in this process, with only another stage: the
+given stack. Every question is answered with yes. The AWS CLI is no dependency of this project, so
+one of its lines is run as the call that it makes: `aws logs tail` reads a group's events, and `aws
+lambda invoke` invokes. The embedded cloud does not support patterns with `?`, so the few forms that
+the runbook uses are applied here, as CloudWatch describes them.
 """
 
 import io
@@ -66,7 +66,7 @@ class Shell:
         self._stack_file = stack_file
 
     def run(self, line: str, put_in: Mapping[str, str]) -> Ended:
-        """Run a line, with what it leaves open put in."""
+        """Run a line, with its placeholders replaced."""
         for placeholder, text in put_in.items():
             line = line.replace(placeholder, text)
         assert not re.search("…|<", line), f"{line} leaves something open"
@@ -120,7 +120,7 @@ class Shell:
 
     def _invoke(self, file: str, *, function_name: str, cli_read_timeout: str) -> str:
         assert file == "/dev/stdout"
-        assert int(cli_read_timeout) > 300  # longer than the function may run: else it is run again
+        assert int(cli_read_timeout) > 300  # longer than the function runs, else it is run twice
         name, _, alias = function_name.partition(":")
         caller = self._stack.clients.caller_of_functions()
         answer: Any = caller.invoke(FunctionName=name, Qualifier=alias)
@@ -129,7 +129,7 @@ class Shell:
 
 
 class _Agreeing(io.StringIO):
-    """Somebody at a terminal."""
+    """A terminal with a person who answers yes."""
 
     def isatty(self) -> bool:
         return True
@@ -142,7 +142,7 @@ class _Given:
 
 
 def _options(arguments: list[str]) -> _Given:
-    """What stands alone, and the options, each of which has one value."""
+    """The arguments, and the options, each of which has one value."""
     positional, options, rest = list[str](), dict[str, str](), iter(arguments)
     for one in rest:
         if one.startswith(_OPTION):
@@ -153,7 +153,7 @@ def _options(arguments: list[str]) -> _Given:
 
 
 def _matches(pattern: str, message: str) -> bool:
-    """Whether CloudWatch would show it: all terms are there, or one of those that begin with `?`.
+    """Whether CloudWatch would show the message: it has all terms, or one that begins with `?`.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
     """

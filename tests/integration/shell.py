@@ -1,4 +1,4 @@
-"""`refundctl` as somebody at a shell has it."""
+"""`refundctl` as at a shell."""
 
 import io
 import json
@@ -17,15 +17,15 @@ Ended = subprocess.CompletedProcess[str]
 
 
 class Refundctl:
-    """The console command, against the stack that left word of itself in a file."""
+    """The command, against the stack that a file describes."""
 
     def __init__(self, stack_file: Path) -> None:
         self.stack_file = stack_file
 
     def run(self, *arguments: str, piped: str = "") -> Ended:
-        """Run it from somewhere else than the checkout, with nobody at the keyboard.
+        """Run it from outside the checkout, without a terminal.
 
-        It runs in this process: to start one of its own takes longer than most of what it does.
+        It runs in this process: starting a new one takes longer than most commands.
         """
         line = [*arguments, "--stack-file", str(self.stack_file)]
         out, complaints = io.StringIO(), io.StringIO()
@@ -37,7 +37,7 @@ class Refundctl:
         ):
             try:
                 exit_code: Any = main(line)
-            except SystemExit as exited:  # what argparse does with a line that cannot be meant
+            except SystemExit as exited:  # argparse exits so for a line that it does not understand
                 exit_code = exited.code
         return Ended(line, int(exit_code), out.getvalue(), complaints.getvalue())
 
@@ -53,16 +53,16 @@ class Refundctl:
         )
 
     def done(self, *arguments: str) -> str:
-        """What a command that must succeed writes to stdout."""
+        """The stdout of a command that must succeed."""
         ended = self.run(*arguments)
         assert ended.returncode == 0, ended.stderr + ended.stdout
         return ended.stdout
 
     def json(self, *arguments: str) -> Any:
-        """What a command that must succeed gives to machines."""
+        """The JSON of a command that must succeed."""
         return json.loads(self.done(*arguments, "--json"))
 
     def ended(self, *arguments: str) -> tuple[int, Any]:
-        """The exit code of a command, and what it gives to machines, if anything."""
+        """The exit code of a command, and its JSON, if it has any."""
         ended = self.run(*arguments, "--json")
         return ended.returncode, json.loads(ended.stdout) if ended.stdout else None

@@ -1,4 +1,4 @@
-"""What goes wrong: three calls in ten by dice, and workers that are killed at chosen places."""
+"""Faults: three random calls in ten fail, and workers are killed at chosen places."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from local.simulators.records import RecordedCall
 from local.stack import RunningStack
 from local.workers import kill_worker, worker_pids
 
-# What befalls a call, with its probability; the first that strikes decides.
+# The faults of a call, with their probabilities; the first that hits the call decides.
 READING: Sequence[tuple[str, str, dict[str, Any]]] = (
     ("lost_request", "0.08", {}),
     ("status", "0.08", {"status": 503}),
@@ -42,7 +42,7 @@ FAULTS = {
 
 @dataclass(frozen=True)
 class Place:
-    """A call that moves something on, and the function that makes it."""
+    """A provider call that changes something, and the function that makes it."""
 
     provider: str
     operation: str
@@ -55,12 +55,12 @@ SOON = 90
 
 
 def hold_answer(stack: RunningStack, place: Place, about: str) -> None:
-    """The provider does what it is asked about this payment, and keeps the caller waiting."""
+    """The provider executes the call about this payment, but does not answer for a while."""
     stack.control.add_fault(place.provider, place.operation, "commit_then_timeout", match=about)
 
 
 def kill_before_the_answer(stack: RunningStack, place: Place, about: str) -> None:
-    """Once the provider has done it, kill every worker of the function, whatever it is at."""
+    """After the provider has executed the call, kill every worker of the function."""
 
     def looks_like_it(call: RecordedCall) -> bool:
         is_it = about in call.path or about in call.parameters.values()

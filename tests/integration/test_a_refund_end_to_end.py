@@ -16,7 +16,7 @@ REPORTED_WITHIN_S = 30
 
 
 def reported(api: RefundApiClient, refund_id: str) -> dict[str, Any]:
-    """The refund, once Stripe has heard of it."""
+    """Wait until the refund is reported to Stripe; returns the refund."""
 
     def look() -> dict[str, Any] | None:
         body: dict[str, Any] = api.read_refund(refund_id).body

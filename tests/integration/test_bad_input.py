@@ -1,4 +1,4 @@
-"""Bad input gets the contract's error; nothing is written and no money is asked to move."""
+"""Bad input gets the contract's error; nothing is written and no instruction is sent."""
 
 import json
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ RECORD = payments.CARD_SGD.record_id
 
 @pytest.fixture(scope="module")
 def quiet(stack: RunningStack) -> None:
-    """What others have refunded is known here, and reported by now.
+    """Import and report all external refunds first.
 
-    Whoever reads a charge learns what it lists, also for a refund that is refused.
+    Reading a charge imports the refunds that it lists, even if the caller's refund is then refused.
     """
     api = RefundApiClient(stack.api_url, stack.api_key)
     too_much = {"payment_record": payments.PARTLY_REFUNDED.record_id, "amount": 7500}
@@ -35,14 +35,14 @@ def quiet(stack: RunningStack) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_written_and_nothing_sent(stack: RunningStack, quiet: None) -> Iterator[None]:
-    """What every test of this file ends with."""
+    """Check at the end of every test that nothing was written and no instruction was sent."""
     items_before, sent_before = _items(stack), _sent(stack)
     yield
     assert _items(stack) == items_before
     assert _sent(stack) == sent_before
 
 
-# What settling notes on a refund that it only looked at; the schedule fires when it likes.
+# Attributes that settling writes on a refund that it only checked; the schedule fires at any time.
 LOOKED_AT = frozenset(
     {"looks", "look_ups", "last_look", "next_check_ms", "due_at", "due_shard", "revision"}
 )
@@ -65,7 +65,7 @@ def _sent(stack: RunningStack) -> int:
 
 
 def require_error(answer: Answer, status: int, code: str) -> dict[str, Any]:
-    """The details of an error, which is of the contract's shape."""
+    """Require an error of the contract's form; returns its details."""
     assert answer.status == status, answer.text
     assert set(answer.body) == {"error"}
     error = answer.body["error"]
@@ -252,7 +252,7 @@ def test_what_is_missing_and_where_it_should_have_been_written(api: RefundApiCli
     ],
 )
 def test_a_call_without_a_valid_key(stack: RunningStack, authorization: str | None) -> None:
-    # An address of its own, which few other unknown keys count against.
+    # An address of its own, where few other unknown keys have been counted.
     address = f"203.0.113.{len(authorization or '')}"
     headers = {"Idempotency-Key": "no-key", "X-Forwarded-For": address}
     if authorization is not None:

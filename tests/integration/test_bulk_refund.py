@@ -1,8 +1,8 @@
 """A file of many refunds meets an outage of HitPay, a kill and Ctrl-C: each is made exactly once.
 
-The installed program runs, and real signals end it. The outage begins by itself, after so many
-calls that some refunds are made and none of the runs that it meets can come to its end; so it needs
-no luck to end them in the middle. `ROWS=1000` makes it many (some ten minutes).
+The installed program runs, and real signals end it. The outage begins by itself, after a number of
+calls such that some refunds are made and no run can finish in the outage. So each run is certainly
+ended in the middle. `ROWS=1000` makes it many refunds (some ten minutes).
 """
 
 import csv
@@ -27,13 +27,13 @@ from tests.integration.night import PATIENT, night_stack
 from tests.integration.shell import REFUNDCTL, Refundctl
 
 ROWS = int(os.environ.get("ROWS", "40"))
-# What becomes of all rows may take so long; a second for each is far too much.
+# The longest time until all rows are final; a second for each is far too much.
 PATIENT_FOR_ALL = 300.0 + ROWS
-# So many HitPay refunds, and answers 500; they are the first of the outage's signs.
+# This many refunds HitPay makes but answers with 500, at the beginning of the outage.
 MADE_IN_VAIN = 3
-# A refund takes two calls or more: after as many as there are rows, half of these at most are made.
+# A refund takes at least two calls: after as many calls as rows, at most half of them are made.
 CALLS_BEFORE_THE_OUTAGE = ROWS
-# What was sent in vain is given up soon, and may then be asked for again.
+# A refund without a result is given up soon, and may then be asked for again.
 SOON_GIVEN_UP = {
     "HoldSeconds": "10",
     "AfterHold": "failed",
@@ -57,7 +57,7 @@ class Run:
 
     @contextmanager
     def begun(self) -> Iterator[subprocess.Popen[str]]:
-        """It runs while the body does."""
+        """Run the program while the body runs."""
         line: list[str | Path] = [
             REFUNDCTL,
             "refund",

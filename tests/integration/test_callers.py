@@ -56,7 +56,7 @@ def refundctl(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def known_everywhere(*callers: Caller) -> None:
-    """Wait until every worker has read the keys anew since now."""
+    """Wait until every worker has read the keys again."""
     over = time.monotonic() + CACHE_SECONDS + 1
     wait_for(lambda: time.monotonic() > over or None, "the cache to be over", at_most=60)
     for caller in callers:
@@ -104,7 +104,7 @@ def test_a_key_is_made_listed_used_and_revoked(stack: RunningStack, refundctl: R
 def test_a_key_is_changed_over_without_an_error_under_load(
     stack: RunningStack, refundctl: Refundctl
 ) -> None:
-    """Two keys of one caller are valid at once; its name is the same in every history."""
+    """Two keys of one caller are valid at the same time; histories have the same name for both."""
     (payment,) = fresh_payments(1, prefix="rotation")
     stack.control.seed(seed_of(payment))
     old_key = refundctl.json("keys", "create", "checkout", "--output", "-")
@@ -167,7 +167,7 @@ def test_a_key_may_do_what_its_scopes_say(stack: RunningStack, refundctl: Refund
 
 
 def test_who_shows_too_many_unknown_keys_has_to_wait(stack: RunningStack) -> None:
-    """Counted per worker, so it is more than ten here and there; a valid key passes always."""
+    """Each worker counts by itself, so it may be more than ten; a valid key always passes."""
     stranger = Caller(stack, "rbk_nobody")
 
     def throttled() -> Answer | None:
@@ -180,7 +180,7 @@ def test_who_shows_too_many_unknown_keys_has_to_wait(stack: RunningStack) -> Non
     refused = wait_for(throttled, "too many unknown keys", at_most=60, every=0)
     require_error(refused, 429, "rate_limited")
     assert 1 <= int(refused.headers["Retry-After"]) <= 60
-    # Whoever has a valid key at the same address is not kept waiting
+    # A caller with a valid key at the same address does not have to wait
     assert Caller(stack, stack.api_key, stranger.address).is_let_in()
-    # Nor does somebody elsewhere wait for the first time
+    # Nor does the first unknown key at another address
     require_error(Caller(stack, "rbk_nobody").read(), 401, "unauthorized")

@@ -2,11 +2,12 @@
 
 A colleague refunds in the dashboard meanwhile, and books some of that at Stripe by hand.
 
-What must have been seen is made to happen, each to a payment of its own; then come the dice.
+First each kind of mishap is made to happen, to a payment of its own; then faults are random.
 
-On the hasty stack, whose operator chose `failed` for what HitPay did not show during the hold. So a
-refund ends as `failed` with the code `not_executed` only if its instruction never reached HitPay's
-books; were one wrong, the reconciliation would show money that no refund has.
+This runs on the hasty stack, which is set to `failed` for refunds that HitPay did not show during
+the late-arrival window. So a refund ends as `failed` with the code `not_executed` only if its
+instruction never reached HitPay's books; otherwise the reconciliation would show a processor refund
+without a refund.
 """
 
 import sys
@@ -33,14 +34,14 @@ from tests.integration.storm import INSTRUCTION, REPORT, hold_answer, kill_befor
 
 SEED = 20_261_122
 PAYMENTS = 36
-# Beside these: of such a colleague refunds a part, too, and books it by a ticket, by HitPay's id or
-# not at all. They were paid so much that there is room for that.
+# Payments of which a colleague also refunds a part, and reports it under a ticket, under HitPay's
+# id or not at all. Their amounts are large enough for that.
 SHARED = 9
 BY_HAND = 1111
 PAID = 10_000
 STORM_ROUNDS = 2
 CONVERGED_WITHIN_S = 150
-# What befalls a payment, and what then stands in its refund's history.
+# What happens to a payment, and the cause that its refund's history then has.
 MISHAPS = {
     "order_lost": ["hold_over"],
     "answer_lost": ["no_usable_answer", "found"],
@@ -78,7 +79,7 @@ def intents_of(
 
 
 def sides_of(stack: RunningStack, payments: list[DemoPayment], callers: Callers) -> Sides:
-    """What everybody shows of these payments."""
+    """What all sides show of these payments."""
     charges = {payment.charge_id for payment in payments}
     records = {payment.record_id for payment in payments}
     refunds = [
@@ -97,10 +98,10 @@ def sides_of(stack: RunningStack, payments: list[DemoPayment], callers: Callers)
 
 
 def answered(callers: Callers, refunds: list[Item]) -> dict[str, str]:
-    """What callers know of each refund.
+    """The last status that callers know of each refund.
 
-    One that was aborted, and refused when its key came again because the amount was gone by then,
-    is a failed one to its caller.
+    A refund may have been aborted, and refused when its key came again, since the amount was not
+    refundable any more: for its caller it has failed.
     """
     kept = {refund["id"] for refund in refunds}
     told = {
@@ -120,7 +121,7 @@ def is_settled(refund: Item) -> bool:
 
 
 def summary(sides: Sides, callers: Callers) -> str:
-    """What was seen, for whoever runs it."""
+    """A summary for the person who runs the test."""
     states = Counter(refund["state"] for refund in sides.refunds)
     counted = Counter(cause for refund in sides.refunds for cause in causes(refund))
     return (
@@ -205,7 +206,7 @@ def mishaps_befall(
     callers: Callers,
     bystanders: list[Intent],
 ) -> None:
-    """Everything that must have been seen, one after the other, so that none disturbs another."""
+    """Make each kind of mishap happen, one after the other, so that none disturbs another."""
     befall = stack.control.add_fault
     for name, fault, more in (
         ("order_lost", "lost_request", {}),

@@ -1,6 +1,6 @@
-"""`refundctl console` against the local cloud, as an operator has it: at a shell and in a browser.
+"""`refundctl console` against the local cloud, started at a shell and opened in a browser.
 
-What the page itself can do is tested in tests/browser; here it shows what really happened.
+The functions of the page itself are tested in tests/browser; here it shows what really happened.
 """
 
 import json
@@ -60,9 +60,9 @@ class WatchedClients(CloudClients):
 
 @pytest.fixture(scope="module")
 def address(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Of a console that was started in a shell's background, and that is stopped by SIGINT.
+    """The address of a console that was started in a shell's background and is stopped by SIGINT.
 
-    There the signal is ignored, unless the console sees to it.
+    A background job ignores that signal, unless the console handles it.
     """
     directory = tmp_path_factory.mktemp("console")
     file, said, complained = (directory / name for name in ("stack.json", "out", "err"))

@@ -53,7 +53,7 @@ def notes_on(stack: RunningStack, payment: DemoPayment) -> list[JsonObject]:
 
 
 def calls_about(stack: RunningStack, payment: DemoPayment) -> list[RecordedCall]:
-    """What Stripe was asked about credit notes on the invoice."""
+    """The calls to Stripe about credit notes on the invoice."""
     return [
         call
         for operation in (LIST, CREATE)

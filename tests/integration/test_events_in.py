@@ -1,4 +1,4 @@
-"""Refunds that are asked for by events: accepted as scheduled ones, or set aside with a reason."""
+"""Refunds that are asked for by events: accepted as scheduled, or put among the dead letters."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What happens to refunds is told on the bus, every line at least once, whatever breaks."""
+"""Every line of refunds' histories is published on the bus at least once, whatever fails."""
 
 from collections.abc import Iterator
 from threading import Event, Thread

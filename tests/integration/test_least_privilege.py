@@ -1,9 +1,9 @@
 """Each function's role does what `tests/template/permissions.toml` says, and nothing else.
 
-Roles are enforced here as on AWS, and everything else in these tests runs with them: so each
-function does its whole job with its role. Here each role is put on, and every call that any
-function may make, to everything that it could be made to, is tried; so is what no function may do.
-The calls are in `role_calls.py`.
+Roles are enforced here as on AWS, and all other integration tests run with them, so each function
+can do its whole job with its role. Here we assume each role and try every call that any function
+may make, on every resource that it could name, and also calls that no function may make. The calls
+are in `role_calls.py`.
 """
 
 import tomllib
@@ -49,7 +49,7 @@ SECRETS = secrets.NAMES
 
 
 def role_of(stack: RunningStack, function: str) -> Caller:
-    """Somebody who has put on the role of a function."""
+    """A caller with the role of a function."""
     name = stack.outputs[f"{function}Name"]
     functions, sts = stack.client("lambda"), stack.client("sts")
     role = functions.get_function_configuration(FunctionName=name)["Role"]
@@ -72,7 +72,7 @@ def role_of(stack: RunningStack, function: str) -> Caller:
 
 
 def everything(stack: RunningStack) -> Iterator[tuple[str, str, str]]:
-    """Every action of any function, and all it could be used on: action, name, and ARN."""
+    """Every action of any function, with every resource for it: action, name, and ARN."""
     place = f"{stack.stage.region}:{ACCOUNT}"
     table = stack.client("dynamodb").describe_table(TableName=stack.outputs["LedgerTable"])["Table"]
     for verb in ON_THE_TABLE:
@@ -105,7 +105,7 @@ def everything(stack: RunningStack) -> Iterator[tuple[str, str, str]]:
 
 
 def is_refused(action: str, call: Any) -> bool:
-    """Whether IAM refuses the call, by the action that it is tried for; other errors allow it."""
+    """Whether IAM refuses the call because of this action; any other error means it is allowed."""
     try:
         call()
     except ClientError as error:
@@ -165,7 +165,7 @@ def test_a_function_may_do_nothing_that_no_function_has_business_with(
 def test_these_calls_are_refused_for_want_of_a_right_and_not_for_another_reason(
     stack: RunningStack,
 ) -> None:
-    """With all rights none is refused: so it is the role that stood in the way."""
+    """With all rights none is refused, so it was the role that refused them."""
     everybody = Caller(stack.client, stack)
     refused = [
         action

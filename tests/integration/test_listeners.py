@@ -1,4 +1,4 @@
-"""Everything of ours that listens on this machine, as the machine itself lists it."""
+"""All of our servers that listen on this machine, as the kernel lists them."""
 
 import os
 import re
@@ -45,7 +45,7 @@ def receiver() -> Iterator[WebhookReceiver]:
 
 @pytest.fixture(scope="module")
 def proxy(stack: RunningStack) -> Iterator[TlsProxy]:
-    """The domain of one's own that the SDKs call."""
+    """The TLS proxy with the custom domain that the SDKs call."""
     with TlsProxy(stack.api_url, lambda _: None) as proxy:
         yield proxy
 
@@ -77,7 +77,7 @@ def family_of(pid: int) -> set[int]:
 
 
 def listeners(pids: set[int]) -> Iterator[tuple[int, str]]:
-    """The ports that these processes listen on, and at which address."""
+    """The ports that these processes listen on, each with its address."""
     if Path("/proc/net/tcp").exists():
         yield from _listeners_by_proc(pids)
         return

@@ -1,4 +1,4 @@
-"""Whatever was refunded can be read: by pages, by payment, and as the processor knows it now."""
+"""Refunds can be read: by pages, by payment, and in the state that the processor shows now."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +26,7 @@ from refund_bridge.ports.ledger import RecordClaim
 from tests.integration.background import causes, ledger_refund
 
 MANY = 500
-# Long ago, where nobody else's refunds are listed: 2015-03-01 and 100 days on.
+# Long ago, where no other test has refunds: 2015-03-01 and the 100 days after.
 FIRST_MS = 1_425_168_000_000
 STEP_MS = 864_000
 BATCH = 25  # DynamoDB's own limit on one BatchWriteItem
@@ -44,7 +44,7 @@ class Population:
 
 
 def a_refund(number: int, key: PaymentKey, record: str) -> Refund:
-    """The one of that number; ten of them share each moment."""
+    """The refund of that number; each moment has ten of them."""
     created_at_ms = FIRST_MS + number // 10 * 10 * STEP_MS
     return Refund(
         id=refund_id_of(f"listing-{number}", "local"),
@@ -68,7 +68,7 @@ def a_refund(number: int, key: PaymentKey, record: str) -> Refund:
 
 @pytest.fixture(scope="module")
 def population(stack: RunningStack) -> Iterator[Population]:
-    """As if they had been made here years ago; taken away afterwards, for others scan the table."""
+    """Refunds as if made years ago; removed afterwards, since other tests scan the table."""
     key, record = PaymentKey("hitpay", "charge-listing-many"), "pr_listing_many"
     refunds = [a_refund(number, key, record) for number in range(MANY)]
     payment = Payment(
@@ -99,7 +99,7 @@ def key_of(item: Item) -> Item:
 
 
 def write(stack: RunningStack, requests: Sequence[Mapping[str, Any]]) -> None:
-    """Write them behind the product's back, whose roles may not write in batches."""
+    """Write items directly to the table; the product's own roles may not write in batches."""
     dynamodb, table = stack.client("dynamodb"), stack.outputs["LedgerTable"]
 
     def some(batch: Sequence[Mapping[str, Any]]) -> None:
@@ -194,7 +194,7 @@ class TestBadInput:
 
 
 class TestPayments:
-    """What was captured, what went back, and what is left."""
+    """What was captured and refunded, and the refundable balance."""
 
     def test_one_with_many_refunds_shows_the_newest_hundred(
         self, api: RefundApiClient, population: Population
@@ -236,7 +236,7 @@ class TestPayments:
 
 
 class TestSync:
-    """A reader need not wait for settling."""
+    """With sync, a reader does not have to wait for settling."""
 
     def test_an_unknown_outcome_is_known_at_once(
         self, stack: RunningStack, api: RefundApiClient

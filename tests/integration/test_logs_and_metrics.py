@@ -1,4 +1,4 @@
-"""What deployed functions write: lines that can be read by machines, metrics, and no secret."""
+"""What deployed functions log: lines that machines can read, metrics, and no secrets."""
 
 import json
 from typing import Any
@@ -39,7 +39,7 @@ def lines_of(stack: RunningStack) -> list[dict[str, Any]]:
         pages = stack.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
         messages = [event["message"] for page in pages for event in page["events"]]
         found += [line for message in messages for line in message.splitlines()]
-    # What Lambda itself writes (START, END, REPORT) is no JSON.
+    # Lambda's own lines (START, END, REPORT) are not JSON.
     return [json.loads(line) for line in found if line.startswith("{")]
 
 
@@ -57,7 +57,7 @@ def metrics_in(lines: list[dict[str, Any]], namespace: str) -> set[tuple[str, st
 
 @pytest.fixture
 def refund_id(stack: RunningStack, api: RefundApiClient) -> str:
-    """A refund whose caller sent along what is nobody's business."""
+    """A refund with personal data in the words of its caller."""
     payment = DemoPayment("logs", 5000)
     stack.control.seed(seed_of(payment))
     answer = api.create_refund(

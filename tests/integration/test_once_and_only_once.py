@@ -21,7 +21,7 @@ def paid(stack: RunningStack, name: str, amount: int = 9999) -> DemoPayment:
 
 
 def warm_up(api: RefundApiClient) -> None:
-    """Have a worker ready for each caller: cold starts queue up, and then there is no race."""
+    """Start a worker for each caller first: cold starts are queued, so there would be no race."""
     with ThreadPoolExecutor(CALLERS) as pool:
         for answer in pool.map(lambda _: api.read_refund("rfd_nobody"), range(CALLERS)):
             assert answer.status == 404

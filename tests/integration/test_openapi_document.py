@@ -1,4 +1,4 @@
-"""The OpenAPI document is served to anybody, and leads back to the stack that serves it."""
+"""Everybody can read the OpenAPI document, and its server is the stack that serves it."""
 
 from urllib.parse import urljoin
 

@@ -1,8 +1,8 @@
 """Schemathesis calls the deployed system as it calls the functions in memory, but less often.
 
-Every call that it can make up is tried in memory (``tests/contract/test_openapi_fuzz.py``); here
-some of each operation pass the gateway, the functions' permissions and the real ledger. A stack of
-its own, as the refunds that are made here are nobody's.
+All generated calls are tried in memory (``tests/contract/test_openapi_fuzz.py``). Here some of each
+operation go through the gateway, the functions' permissions and the real ledger. It has a stack of
+its own, since no other test expects the refunds that are made here.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from local.stack import RunningStack, running_stack
 from tests.openapi.document import operations
 from tests.openapi.fuzzing import ANSWERED_2XX_AT_LEAST, Fuzzed, Run, fuzz
 
-# Each fitting refund has one of its own.
+# One payment for each refund that can succeed.
 PAYMENTS = fresh_payments(200, prefix="fuzz")
 CARD = "pm_fuzz"
 LESS_OFTEN = ("--phases", "examples,fuzzing", "--max-examples", "6")
@@ -22,7 +22,7 @@ LESS_OFTEN = ("--phases", "examples,fuzzing", "--max-examples", "6")
 
 @pytest.fixture(scope="module")
 def fuzzed_stack() -> Iterator[RunningStack]:
-    """A stack with payments enough for all."""
+    """A stack with enough payments for all calls."""
     with running_stack(parameters={"ThrottleRate": "500", "ThrottleBurst": "500"}) as running:
         running.control.seed(seed_of(*PAYMENTS))
         running.control.seed_processor("ccg", {"payment_methods": [{"id": CARD}]})

@@ -1,7 +1,7 @@
-"""The exercise: Stripe is away for so long that reports are given up.
+"""The exercise: Stripe is unavailable for so long that reports are given up.
 
-What is seen on the way is what an operator sees: the metrics that the alarms watch, `doctor`, the
-dead letters with their reasons; and what is done about it is what `docs/runbook.md` says.
+The test reads what an operator reads: the metrics that the alarms watch, `doctor`, and the dead
+letters with their reasons. Then it does what `docs/runbook.md` says.
 """
 
 import json
@@ -28,21 +28,21 @@ from tests.integration.night import (
 )
 from tests.integration.shell import Refundctl
 
-# Stripe takes no more than twelve reports a second, and each is tried five times.
+# At most twelve reports a second are sent to Stripe, and each is tried five times.
 REFUNDS = 60
 CALLERS = 6
 FAST = "20"
 REFUSAL = {"message": "This payment cannot be refunded."}
-# How fast it goes is not the subject.
+# Shorter times, since speed is not what is tested here.
 QUICK = {
     "ThrottleRate": "500",
     "ThrottleBurst": "500",
     "StripeReportsPerSecond": "12",
     "ReportConcurrency": "10",
-    # A report that waits for its first try is not rung for again before all have had theirs: a
-    # second message of it would be a second dead letter.
+    # Settling must not wake the reporter again for a report before its first try: a second message
+    # would become a second dead letter.
     "SettleSeconds": "60",
-    # Reports are tried without a look at Stripe's sums, which waits for as long as Stripe is down.
+    # Reports are tried without reading Stripe's sums first, which would wait while Stripe is down.
     "ExternalReportDelaySeconds": "1800",
 }
 
@@ -54,8 +54,8 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Refundctl:
 
 @pytest.fixture(scope="module")
 def night(operator: Refundctl) -> Iterator[RunningStack]:
-    # Nobody is killed here, and on a busy machine a batch may take its time: received again while
-    # it is being worked on, a message would be given up before its report is.
+    # No worker is killed here, and on a busy machine a batch may take long. A message that is
+    # received again while a worker handles it would be given up before its report is.
     with night_stack(operator.stack_file, QUICK, visibility="180") as running:
         yield running
 
@@ -115,12 +115,12 @@ def test_reports_that_an_outage_of_stripe_cost_are_made_in_the_morning(
 
 
 def settling_leaves_them_alone(night: RunningStack, made: list[str]) -> None:
-    """Settling goes on, and rings for none of them: they are a person's now."""
+    """Settling goes on, but wakes the reporter for none of them: they wait for a person."""
     before = refunds_of(night)
     assert sorted(before) == sorted(made)
     assert not any("next_check_ms" in one for one in before.values())
-    # It has been round when it has settled what was asked for just now; HitPay refuses that, so
-    # that there is nothing to report.
+    # Settling has run once when it has settled a new refund; HitPay refuses that one, so there is
+    # nothing to report.
     payment = paid(night, "outage_beside")
     night.control.add_fault(
         "hitpay", "refund.create", "status", status=400, body=REFUSAL, match=payment.charge_id
@@ -134,10 +134,10 @@ def settling_leaves_them_alone(night: RunningStack, made: list[str]) -> None:
 
 
 def both_alarms_ring(night: RunningStack) -> None:
-    """What the alarms watch is over their thresholds: our own metric, and the queue's depth.
+    """What the alarms watch is above their thresholds: our own metric, and the queue's depth.
 
-    The embedded cloud turns neither EMF nor queues into metrics; what it would make them of is
-    looked at instead, by the names that the deployed alarms have.
+    The embedded cloud makes no metrics from EMF or queues. So the test reads the logs and the queue
+    themselves, by the names in the deployed alarms.
     """
     stack = night.stage.stack_name
     failed = alarm(night, f"{stack}-reports-failed")
@@ -163,7 +163,7 @@ def both_alarms_ring(night: RunningStack) -> None:
 
 
 def the_operator_sees_what_it_is(operator: Refundctl, made: list[str]) -> None:
-    """`doctor` names it with what to do, and each dead letter says why it lies there."""
+    """`doctor` names the problem and what to do, and each dead letter has its reason."""
     exit_code, told = operator.ended("doctor")
     assert exit_code == 1
     named = {one["check"]: one for one in told["findings"]}

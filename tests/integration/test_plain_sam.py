@@ -1,8 +1,8 @@
 """AWS's own commands in a fresh clone: `sam validate`, `sam build` and `sam deploy --guided`.
 
-Nothing of ours was installed before: there is no `.venv`, and no uv. Only where it runs differs
-from what a colleague does: the embedded cloud takes the place of AWS, so the layers are built for
-this machine. All questions are answered by Enter, but the change set is not to be confirmed.
+Nothing of ours was installed before: there is no `.venv`, and no uv. Only the target differs from
+what a colleague would do: the embedded cloud instead of AWS, so the layers are built for this
+machine. Every question is answered by Enter, except that the change set needs no confirmation.
 """
 
 import os
@@ -24,7 +24,7 @@ from deploying.template_yaml import read_template
 from local.emulator import running_emulator
 from local.run_directory import run_directory
 
-# Of the stack's name, the region and every parameter; then whether to confirm; then the rest.
+# Answers for the stack's name, the region and every parameter; for the confirmation; for the rest.
 ANSWERS = "\n" * (2 + len(read_template(paths.TEMPLATE)["Parameters"])) + "n\n" + "\n" * 9
 
 
@@ -55,7 +55,7 @@ def clone(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Mapping[str, str]:
-    """What a terminal knows: system programs and a Python with pip."""
+    """The environment of a terminal: system programs and a Python with pip."""
     programs = tmp_path / "bin"
     programs.mkdir()
     python = paths.executable(paths.DEV_ENVIRONMENT, "python")

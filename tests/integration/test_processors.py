@@ -1,6 +1,6 @@
-"""Five processors behind one door: whose money moves is said by the Payment Record's metadata.
+"""Five processors behind one interface: the Payment Record's metadata say where money moves.
 
-Of what Stripe took itself there is no such record: it is refunded at Stripe.
+Payments that Stripe itself took have no such record: they are refunded at Stripe.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from tests.integration.background import causes, ledger_items, ledger_refund
 from tests.integration.bus import wait_until_all_is_told
 from tests.integration.shell import Refundctl
 
-# What is left pending is looked at by the schedule, which fires every minute.
+# Pending refunds are checked by the schedule, which fires every minute.
 SETTLED = 90
 
 
@@ -39,14 +39,14 @@ class Moved:
 
 @dataclass(frozen=True)
 class Desk:
-    """A caller, and what it takes to look behind the processors' counters."""
+    """A caller, and reads of the processors' own books."""
 
     stack: RunningStack
     api: RefundApiClient
 
     @property
     def payouts(self) -> RefundApiClient:
-        """A caller who may send money to whom it names."""
+        """A caller who may send money to a customer whom it names."""
         return RefundApiClient(self.stack.api_url, self.stack.payout_key)
 
     def paid(self, name: str, processor: str, **more: Any) -> DemoPayment:
@@ -77,7 +77,7 @@ class Desk:
         return [Moved(one.id, one.amount) for one in made if one.payment_method == method]
 
     def ended(self, refund_id: str) -> dict[str, Any]:
-        """The refund, once it has succeeded and its report, if one is due, was heard."""
+        """Wait until the refund has succeeded and its report, if any, was made; returns it."""
 
         def look() -> dict[str, Any] | None:
             body: dict[str, Any] = self.api.read_refund(refund_id).body
@@ -96,7 +96,7 @@ class Desk:
         return wait_for(look, f"{refund_id} reported", at_most=SETTLED, every=0.5)
 
     def moved_and_told_once(self, payment: DemoPayment, amount: int) -> None:
-        """The money was moved once, and Stripe was told once of just that."""
+        """Wait until the money was moved once, and exactly that was reported once."""
         (made,) = self.moved(payment)
         (report,) = self.stack.control.reports(payment.record_id)
         assert made.amount == amount
@@ -268,11 +268,11 @@ class TestWithoutAPayment:
 
 
 class TestTheGatewaysToken:
-    """It is short-lived, so it is put anew more often than any key."""
+    """The token is short-lived, so it is replaced more often than any key."""
 
     @pytest.fixture
     def store(self, desk: Desk) -> Iterator[SecretStore]:
-        """Where it is put; in the end it is again the one that the gateway takes."""
+        """The store of the token; at the end it has the token that the gateway accepts again."""
         store = SecretStore(desk.stack.client("ssm"), desk.stack.stage.secrets_prefix)
         yield store
         store.put(CCG_ACCESS_TOKEN, PROCESSORS["ccg"].key)
@@ -343,7 +343,7 @@ def test_the_doctor_asks_each_of_them(desk: Desk, tmp_path: Path) -> None:
 
 
 class TestWhatStripeTookItself:
-    """Named by its PaymentIntent or its charge; nothing is reported."""
+    """A payment that Stripe took is named by its PaymentIntent or charge; nothing is reported."""
 
     def test_is_refunded_at_stripe_and_told_to_nobody(self, desk: Desk) -> None:
         payment = desk.paid("own", "stripe")

@@ -1,4 +1,4 @@
-"""The reconciliation itself: it says nothing of sides that agree, and each planted difference."""
+"""Tests the reconciliation itself: it finds each planted difference, and none if sides agree."""
 
 import copy
 from collections.abc import Callable
@@ -57,7 +57,7 @@ def report(name: str, amount: int) -> RecordedReport:
 
 
 def agreeing() -> Sides:
-    """Two refunds of one amount that happened, and one that did not."""
+    """Sides that agree: two refunds of one amount that happened, and one that did not."""
     sums = dict.fromkeys(("moved", "held", "booked", "bound_amount"), Decimal(5000))
     return Sides(
         refunds=[refund("one", 2500), refund("two", 2500), refund("three", 100, "failed")],

@@ -1,4 +1,4 @@
-"""A night at the console: see, decide and repair, with the commands as one has them at a shell.
+"""A night of problems: see, decide and repair, with the commands as at a shell.
 
 The long outage has a test of its own (`test_outage.py`), and so has the runbook.
 """
@@ -32,7 +32,7 @@ from tests.integration.night import (
 from tests.integration.shell import Refundctl
 from tests.unit.refundctl.test_json_schemas import schema_of
 
-# What is only on its way, if nothing is allowed to be.
+# Differences that are only on their way; with a grace of 0 they count.
 STILL_COMING = ("not_settled", "not_reported", "movement_unclaimed")
 
 

@@ -1,7 +1,7 @@
 """`make deploy`, all of it, with the real SAM CLI and the sandbox's template, into an empty cloud.
 
-Only what names this machine differs from the checked-in sandbox: the runtime, the architecture, and
-the event sources, which are refused as they are checked in.
+It differs from the checked-in sandbox only in the runtime and the architecture, which are this
+machine's, and in the event sources, which are refused as they are checked in.
 """
 
 import io
@@ -30,7 +30,7 @@ ITEM = {"pk": {"S": "refund#rfd_kept"}, "sk": {"S": "refund"}, "amount": {"N": "
 
 @dataclass(frozen=True)
 class Account:
-    """An empty one, and the stage that is to be deployed to it."""
+    """An empty account, and the stage that is deployed to it."""
 
     clients: CloudClients
     stage: Stage
@@ -65,7 +65,7 @@ def account() -> Iterator[Account]:
 
 @pytest.fixture(autouse=True)
 def nobody_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The build is that of the other tests, and nobody sits at the terminal."""
+    """The build is that of the other tests, and there is no person at the terminal."""
     monkeypatch.setattr("sys.stdin", io.StringIO())
     monkeypatch.setattr("deploying.build.aws", lambda _stage: this_machine())
 
@@ -179,7 +179,7 @@ def test_a_ledger_that_outlived_its_stack_is_taken_back(
 
 
 class Terminal(io.StringIO):
-    """Somebody is there."""
+    """A terminal with a person."""
 
     def isatty(self) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""Stripe hears of every refund, once: through outages, duplicates and the dead-letter queue."""
+"""Every refund is reported to Stripe once, despite outages, duplicates and dead letters."""
 
 import json
 from typing import Any

@@ -1,9 +1,9 @@
 """Secrets are changed while refunds and reports go on, in the right order and in wrong ones.
 
-What a caller may be told meanwhile: in the right order, and if the old key is revoked too early,
-nothing but refunds. While a provider takes no key that we have, 503 `processor_unavailable` or
-`stripe_unavailable`, which promise that nothing was executed; once the new key is put, refunds
-again within 30 s. Never anything else, and no refund or report is lost or made twice.
+In the right order, and even if the old key is revoked too early, callers get only refunds. While a
+provider accepts no key that we have, callers get 503 `processor_unavailable` or
+`stripe_unavailable`, which promise that nothing was executed; within 30 s after the new key is set,
+refunds again. Callers never get anything else, and no refund or report is lost or made twice.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ OLD = {HITPAY_API_KEY: DEFAULT_KEY, STRIPE_SECRET_KEY: DEFAULT_TEST_KEY}
 REFUSED_BY = {HITPAY_API_KEY: 403, STRIPE_SECRET_KEY: 401}
 PROVIDERS = {HITPAY_API_KEY: "hitpay", STRIPE_SECRET_KEY: "stripe"}
 SALT = HitPaySettings().webhook_salt
-# A function that has read a secret keeps it: only a refusal tells it of a new one in time.
+# A function caches a secret for long here: it reads a new one in time only after a refusal.
 REMEMBERING = {
     "SecretsCacheSeconds": "900",
     "ReportBackoffSeconds": "1",
@@ -55,24 +55,24 @@ class Operator:
         self._keys = dict(OLD)
 
     def make_another(self, name: str) -> str:
-        """At the provider, beside the key in use."""
+        """Make a new key at the provider, beside the key in use."""
         new = f"{OLD[name]}_{next(self._numbers)}"
         self._stack.control.set_keys(PROVIDERS[name], self._keys[name], new)
         self._keys[name] = new
         return new
 
     def revoke_all_but(self, name: str, key: str) -> None:
-        """At the provider."""
+        """Revoke all other keys at the provider."""
         self._stack.control.set_keys(PROVIDERS[name], key)
 
     def put(self, name: str, value: str, *options: str) -> None:
-        """Where the functions read it."""
+        """Set the secret where the functions read it."""
         ended = self._refundctl.run("secrets", "set", name, *options, piped=f"{value}\n")
         assert ended.returncode == 0, ended.stderr
         assert value not in ended.stdout + ended.stderr
 
     def mistype(self, name: str, value: str) -> str:
-        """What is said to a key that is not the provider's."""
+        """The command's answer to a key that the provider does not accept."""
         ended = self._refundctl.run("secrets", "set", name, piped=f"{value}x\n")
         assert ended.returncode == 1, ended.stdout
         return ended.stderr
@@ -94,7 +94,7 @@ def its_operator(
 
 @pytest.fixture
 def operator(stack: RunningStack, tmp_path: Path) -> Iterator[Operator]:
-    """The calm stack's, whose secrets are as they were afterwards."""
+    """The operator of the calm stack; afterwards its secrets are as they were."""
     store = SecretStore(stack.client("ssm"), stack.stage.secrets_prefix)
     yield from operator_of(stack, tmp_path)
     for name, provider in PROVIDERS.items():
@@ -111,13 +111,13 @@ def operator_of(stack: RunningStack, directory: Path) -> Iterator[Operator]:
 
 
 def forgotten() -> None:
-    """Wait until no worker of the calm stack remembers what was put before now."""
+    """Wait until no worker of the calm stack caches secrets from before now."""
     over = time.monotonic() + CALM_CACHE_SECONDS + 1
     wait_for(lambda: time.monotonic() > over or None, "the cache to be over", at_most=60)
 
 
 def paid(stack: RunningStack, prefix: str) -> tuple[DemoPayment, ...]:
-    """More payments than can be refunded in the time."""
+    """More payments than can be refunded during the test."""
     payments = fresh_payments(600, prefix=prefix)
     stack.control.seed(seed_of(*payments))
     return payments

@@ -1,8 +1,8 @@
-"""Every command of `docs/runbook.md` is run, on a stack that has just the trouble of its page.
+"""Every command of `docs/runbook.md` is run, on a stack that has exactly the problem of its page.
 
-Each page's trouble is made, its commands are run in their order, and the trouble is mended as the
-page says. A command that no test expects fails this one, and so does one that is expected and is
-not there.
+For each page the problem is made, its commands are run in order, and the problem is solved as the
+page says. The test fails if the runbook has a command that is not expected here, or lacks one that
+is.
 """
 
 import time
@@ -50,9 +50,9 @@ class Told:
     """How a command ends.
 
     Attributes:
-        words: each of them is in what it writes.
-        ids: what is put in for what the line leaves open.
-        first: is done before the command.
+        words: texts that its output must have.
+        ids: the values for the line's placeholders.
+        first: an action before the command.
     """
 
     words: tuple[str, ...]
@@ -88,7 +88,7 @@ def night(stack_file: Path) -> Iterator[RunningStack]:
 def shell(
     night: RunningStack, stack_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Shell:
-    """Somebody who has just gone to an empty directory."""
+    """A shell in an empty directory."""
     monkeypatch.chdir(tmp_path)
     return Shell(night, stack_file)
 
@@ -267,7 +267,7 @@ def review(night: RunningStack, shell: Shell) -> Page:
 
 
 def oldest_open(night: RunningStack, shell: Shell) -> Page:
-    """One that HitPay is slow with, and one that waits behind it."""
+    """A refund for which HitPay takes long, and one that waits for its turn."""
     payment = paid(night, "open", on_charge={"refunds_come_back": "pending"})
     slow = refunded(night, payment, amount=1000)
     lost = paid(night, "open_lost")
@@ -368,7 +368,7 @@ def credit_notes_failed(night: RunningStack, shell: Shell) -> Page:
 
 
 def books_disagree(night: RunningStack, shell: Shell) -> Page:
-    """A refund that somebody booked at Stripe, and that nobody made."""
+    """A refund that somebody reported to Stripe, and that nobody made."""
     booked = [{"refund_reference": "booked-by-staff", "amount": 1000}]
     payment = paid(night, "books", on_record={"refunds": booked})
     wait_for_report(night, refunded(night, payment, amount=500), "reported")
@@ -470,7 +470,7 @@ def orders_refused(night: RunningStack, shell: Shell) -> Page:
 
 
 def answers_unreadable(night: RunningStack, shell: Shell) -> Page:
-    """A charge that is refunded in part, with nothing refunded."""
+    """A charge with the status "partially refunded", and neither a refunded sum nor refunds."""
     payment = paid(night, "unreadable")
     charge = {"id": payment.charge_id, "amount": 50, "currency": "sgd", "refunds": []}
     charge |= {"status": "partially_refunded", "refunded_amount": None}

@@ -1,4 +1,4 @@
-"""What a call leaves open is settled in the background, by the schedule and with its own role."""
+"""Refunds that a call leaves open are settled in the background, by the schedule, with its role."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -48,7 +48,7 @@ def reported(api: RefundApiClient, refund_id: str, at_most: float = SOON) -> dic
 
 
 def orders(stack: RunningStack, payment: DemoPayment) -> list[RecordedCall]:
-    """The calls that asked HitPay to refund this payment, in their order."""
+    """The instructions to HitPay for this payment, in order."""
     return [
         call
         for call in stack.control.calls("hitpay", "refund.create")

@@ -1,4 +1,4 @@
-"""The tour that the README offers ends well, and saw everything that it says."""
+"""The tour in the README succeeds, and every stop has its result."""
 
 from local.stack import RunningStack
 from local.tour import EVENTS, tour_of

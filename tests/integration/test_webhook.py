@@ -1,4 +1,4 @@
-"""HitPay's webhook and the sweep: what happens in the dashboard reaches Stripe."""
+"""HitPay's webhook and the sweep: refunds of the dashboard are reported to Stripe."""
 
 import hashlib
 import hmac
@@ -54,7 +54,7 @@ def told(stack: RunningStack, payment: DemoPayment) -> list[int]:
 
 
 def swept(stack: RunningStack) -> int:
-    """Do what the daily schedule does."""
+    """Run the sweep, as the daily schedule does."""
     answer = stack.client("lambda").invoke(
         FunctionName=stack.outputs["SweepChargesFunctionName"], Qualifier="live", Payload=b"{}"
     )

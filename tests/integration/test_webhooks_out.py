@@ -1,4 +1,4 @@
-"""A merchant's own backend hears, signed, of all that happens, whatever it does to us."""
+"""A merchant's own backend gets signed webhooks for all events, however badly it answers."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -52,7 +52,7 @@ def refunded(stack: RunningStack, api: RefundApiClient, name: str) -> str:
 
 
 def first_taken(receiver: WebhookReceiver, address: WebhookAddress) -> Mapping[str, list[Any]]:
-    """What was taken of each refund, in the order of its first coming."""
+    """The accepted events of each refund, in the order of their first arrival."""
     found: dict[str, dict[str, Any]] = {}
     for delivery in receiver.deliveries:
         if delivery.answered == 200:
@@ -149,13 +149,13 @@ def test_a_redirect_is_not_followed_and_a_test_event_says_why(
 
 
 def late(arrival: Arrival) -> None:
-    """Take it, a second after nobody waits any more."""
+    """Accept the webhook, a second after the sender's timeout."""
     Event().wait(11)
     answer(200)(arrival)
 
 
 def flood(arrival: Arrival) -> None:
-    """Take it, with ten megabytes to say."""
+    """Accept the webhook, with an answer of ten megabytes."""
     arrival.wire.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10485760\r\n\r\n")
     for _ in range(160):
         arrival.wire.sendall(b"x" * 65_536)  # OSError once the client is gone

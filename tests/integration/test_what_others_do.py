@@ -1,4 +1,4 @@
-"""What others do at HitPay and at Stripe, on the deployed template: both show one sum at last."""
+"""Others refund at HitPay and report to Stripe, on the deployed template: in the end sums agree."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,7 +15,7 @@ from tests.integration.colleague import Colleague, sums
 from tests.integration.test_webhook import swept
 
 PAID = 10_000
-# The delay that others have to report by themselves, and what settling and reporting need.
+# Long enough for others' time to report, for settling, and for reporting.
 SOON = 120
 EIGHT_HOURS_S = 8 * 3600
 

@@ -1,20 +1,21 @@
-# Everything runs in environments of its own, made from the lock files on first use. Variables given
-# on the command line reach the tools: make run ONCE=1, make run SETTLE_SECONDS=1 HOLD_SECONDS=60
-# (how often unknown refunds are looked up, and for how long), make run PROCESSOR=hyperswitch (or hedge,
-# ccg, hitpay), make deploy STAGE=sandbox.
+# Everything runs in environments of its own, made from the lock files on first use. Variables on
+# the command line are passed to the tools: make run ONCE=1, make run SETTLE_SECONDS=1
+# HOLD_SECONDS=60 (how often unknown refunds are checked, and the late-arrival window), make run
+# PROCESSOR=hyperswitch (or hedge, ccg, hitpay), make deploy STAGE=sandbox.
 PYTHON ?= python3
-# An interpreter that is asked for by name, PYTHON=python3.13, has environments of its own.
+# With another interpreter, PYTHON=python3.13, there are separate environments.
 INTERPRETER = $(if $(filter python3,$(PYTHON)),python3,"$$(sh local/find_python.sh $(PYTHON))")
 export ENVIRONMENTS_OF := $(if $(filter python3,$(PYTHON)),,-$(notdir $(PYTHON)))
 VENV := .venv$(ENVIRONMENTS_OF)/bin
 ENVS := .local/envs$(ENVIRONMENTS_OF)
 .DEFAULT_GOAL := help
-# What a simulation is asked: SEEDS=20000 worlds from seed FROM=50000 on (without it, from a fixed
-# one), or SEED=123, one again with its trace; PROCESSOR=ccg if all payments are to be there.
+# Options of a simulation: SEEDS=20000 worlds from seed FROM=50000 on (by default from a fixed one),
+# or SEED=123 to repeat one world with its trace; PROCESSOR=ccg to have all payments at one
+# processor.
 SIMULATION = $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000) --from $(or $(FROM),0)) \
 	$(if $(PROCESSOR),--processor $(PROCESSOR))
-# The tests of one stack share a process (tests/conftest.py). Those of the deployed system mostly
-# wait, so that two processors have time for three processes.
+# The tests of one stack run in one process (tests/conftest.py). Tests of the deployed system mostly
+# wait, so two processors are enough for three processes.
 PYTEST = $(VENV)/python -m pytest -q -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder --durations 10
 .PHONY: help env run tour check test tests-light tests-all simulate mutate bench load build deploy \
 	lint audit screenshot lock clean
@@ -28,11 +29,11 @@ env: $(VENV)/refundctl $(ENVS)/functions/installed \
 env: ## Install the environments, or bring them up to date
 	@:
 
-# The groups are in pyproject.toml, their versions and hashes in requirements/. A source distribution would
-# run its author's code while it is built, so that only wheels are taken.
+# The groups are in pyproject.toml, their versions and hashes in requirements/. Building a source
+# distribution would run its author's code, so only wheels are installed.
 LOCKED = --quiet --require-hashes --only-binary :all:
 UV = $(VENV)/uv --no-config --no-python-downloads
-# pip's mirror, if the house has one, is meant for uv as well, which would not look there.
+# If pip is set up with a mirror, uv must use it too; uv does not read pip's settings.
 ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
@@ -41,7 +42,7 @@ VERSION = $(or $(shell $(INTERPRETER) -c 'import sys; v = sys.version_info[:2]; 
 .SECONDEXPANSION:
 .DELETE_ON_ERROR:
 
-# Another interpreter has the environments made anew; another lock file changes what is in them.
+# With another interpreter the environments are made anew; with another lock file they are updated.
 $(VENV)/python3.%:
 	@echo "making the environments of Python 3.$*"
 	@rm -rf $(VENV:/bin=) $(ENVS)
@@ -52,8 +53,8 @@ $(VENV)/uv: requirements/uv.txt $(VENV)/python$$(VERSION)
 	@$(VENV)/python -I -m pip install --disable-pip-version-check $(LOCKED) -r $<
 	@touch $@
 
-# Two lines of shell instead of an installed package: nothing has to be built, and it runs the checkout
-# as it is now, from anywhere.
+# Two lines of shell instead of an installed package: nothing has to be built, and from any
+# directory it runs the checkout as it is now.
 $(VENV)/refundctl: requirements/main.txt $(VENV)/uv
 	@echo "installing dev"
 	@$(UV) pip install --exact $(LOCKED) --python $(VENV)/python --group dev --group uv \
@@ -73,7 +74,7 @@ $(ENVS)/emulator/installed: requirements/emulator.txt
 $(ENVS)/policy/installed: requirements/policy.txt
 $(ENVS)/audit/installed $(ENVS)/bench/installed: requirements/main.txt
 
-# Empty: the interpreter of the functions, which get all their packages from layers.
+# An empty environment for the functions: they get all their packages from layers.
 $(ENVS)/functions/installed: $(VENV)/uv
 	@$(VENV)/python -I -m venv --without-pip $(@D)
 	@touch $@

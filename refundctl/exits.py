@@ -13,7 +13,7 @@ class Exit(IntEnum):
     """Nothing was changed, or something was found that a person must look at."""
 
     MISUSED = 2
-    """The command line cannot be meant so."""
+    """The command line is not understood."""
 
     UNREACHABLE = 3
     """The cloud could not be asked: no stack, no credentials, no right, no answer."""

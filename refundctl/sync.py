@@ -60,7 +60,7 @@ def _require_found(answer: ServiceAnswer) -> None:
         raise UnreachableError(f"The service refuses the key: {told.message}")
     if answer.status in (400, 404):
         raise RefusedError(f"Refused: {told.code}: {told.message}")
-    raise UnreachableError(f"The service could not look: {told.code}: {told.message}")
+    raise UnreachableError(f"The service could not check it: {told.code}: {told.message}")
 
 
 def _asked(before: Refund, after: Refund, now_ms: int) -> str:
@@ -75,7 +75,7 @@ def _asked(before: Refund, after: Refund, now_ms: int) -> str:
     if looked_ms is not None and abs(now_ms - looked_ms) < LOOK_AGAIN_AFTER_MS:
         seconds = LOOK_AGAIN_AFTER_MS // 1000
         return f"Nothing was asked: it was asked about less than {seconds} s ago."
-    return "Nothing was asked: it is being sent, or somebody else looked at this moment."
+    return "Nothing was asked: it is being sent, or another check of it is running."
 
 
 def _parts(before: Refund, after: Refund) -> Iterator[str | Sheet]:

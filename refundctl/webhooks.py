@@ -272,7 +272,7 @@ def _disable(call: Call) -> Exit:
         call,
         Status.DISABLED,
         "by an operator",
-        "Nothing is sent to {} any more. What it is owed is kept for " + _kept_for(call) + ".",
+        "Nothing is sent to {} any more. Unsent events are kept for " + _kept_for(call) + ".",
     )
 
 
@@ -283,7 +283,7 @@ def _kept_for(call: Call) -> str:
 
 def _enable(call: Call) -> Exit:
     _stored(call)
-    done = _set(call, Status.ENABLED, None, "{} is sent what happens from now on.")
+    done = _set(call, Status.ENABLED, None, "{} gets new events from now on.")
     out, now_ms = call.world.webhooks, call.world.clock.now_ms()
     if owed := out.hurry(call.arguments.address, now_ms):
         call.output.say(f"It is owed events of {owed} refunds; settling sends them within minutes.")

@@ -68,7 +68,7 @@ def _somebody() -> str:
     except (KeyError, OSError):
         name = ""
     if not _NAME.fullmatch(name):
-        raise MisusedError("Who are you? This machine does not say; say --as NAME.")
+        raise MisusedError("This machine does not tell your name; say who you are: --as NAME.")
     return name
 
 

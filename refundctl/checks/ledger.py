@@ -117,7 +117,7 @@ def taken_back(refunds: Sequence[Refund]) -> Finding:
     """Which of these succeeded, were taken back by the processor, and are not handled yet."""
     ids = list(dict.fromkeys(one.id for one in refunds if one.awaits_handling))
     if not ids:
-        return fine("taken back", "none that nobody has handled")
+        return fine("taken back", "none that waits to be handled")
     found = f"the processor took {len(ids)} back after success: {', '.join(ids[:TOLD])}"
     todo = "Pay the customer in another way, if they are owed it; then mark it as handled."
     return fail("taken back", found, todo, *(spelt("show", one) for one in ids[:TOLD]))

@@ -72,7 +72,7 @@ def read_rows(file: Path) -> list[Row]:
     if problems:
         more = len(problems) - PROBLEMS_SHOWN
         shown = problems[:PROBLEMS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
-        raise UnreadableFileError(f"{file} cannot be meant so: {'; '.join(shown)}.")
+        raise UnreadableFileError(f"{file} has errors: {'; '.join(shown)}.")
     return rows
 
 

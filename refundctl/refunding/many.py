@@ -101,7 +101,7 @@ def _told_if_stopped(call: Call, results: ResultFile, file: Path) -> Iterator[No
 def _require_sense(call: Call) -> None:
     asked = call.arguments
     if asked.batch is None:
-        raise MisusedError("Name the batch: --batch NAME. Run again, it is the same batch.")
+        raise MisusedError("Name the batch: --batch NAME. Use the same name if you run it again.")
     alone = ("amount", "all", "currency", "reason", "key", "processor")
     given = [name for name in alone if getattr(asked, name)]
     if given:

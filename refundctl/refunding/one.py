@@ -154,8 +154,8 @@ def _asked_for(call: Call, sent: _Sent, key: str, wish: Wish) -> Told:
             raise
         except (Exception, KeyboardInterrupt) as error:
             is_stopped = isinstance(error, KeyboardInterrupt)
-            ended = "Stopped" if is_stopped else "It broke off"
-            call.output.say(f"{ended} while it was being sent: whether it was made is not known.")
+            ended = "Stopped" if is_stopped else "An error came"
+            call.output.say(f"{ended} while it was sent: it is not known whether it was made.")
             call.output.say(_with_the_same_key(call, key, wish))
             if not is_stopped:
                 _tell_machines(call, _json(call, sent, replace(NO_ANSWER_YET, message=str(error))))

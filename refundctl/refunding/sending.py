@@ -181,4 +181,4 @@ class Sending:
 
 def _require_answers(silent: int) -> None:
     if silent >= SILENT_MAX:
-        raise UnreachableError("Nobody answers any more; the rest was not sent.")
+        raise UnreachableError("The service does not answer any more; the rest was not sent.")

@@ -118,7 +118,7 @@ def test_credentials_that_run_out_between_two_attempts_do_not_hide_the_first(
     ended = operator("refund pr_1 --amount 1.00 --yes --json")
     assert ended.exit_code == Exit.UNREACHABLE
     assert (ended.value["result"], ended.value["code"]) == ("unknown", "no_answer_yet")
-    assert "It broke off while it was being sent: whether it was made is not known." in ended.err
+    assert "An error came while it was sent: it is not known whether it was made." in ended.err
     assert ended.value["idempotency_key"] in ended.err
 
 

@@ -200,7 +200,7 @@ def test_stopped_while_it_is_sent_it_tells_the_line_that_finds_out_and_makes_it_
         patch.setattr(service, "create", torn)
         ended = operator("refund pr_1 --amount 25.00 --reason 'torn in two' --yes")
     assert ended.exit_code == Exit.STOPPED
-    assert "Stopped while it was being sent: whether it was made is not known." in ended.err
+    assert "Stopped while it was sent: it is not known whether it was made." in ended.err
     assert len(world.ledger.refunds) == is_made
     # When the line that it tells is pasted
     (again,) = (one for one in ended.err.splitlines() if "with the same key" in one)

@@ -194,6 +194,10 @@ class SimulatorControl:
         """Let Stripe forget its idempotency keys, as after a day; returns how many."""
         return fields.whole(self._post("stripe", "forget-idempotency-keys", {}), "forgotten")
 
+    def let_late_arrive(self, provider: str) -> int:
+        """Let a provider process now what late commits keep back; returns how many calls."""
+        return fields.whole(self._post(provider, "late", {}), "arrived")
+
     def _post(self, provider: str, path: str, body: Mapping[str, object]) -> JsonObject:
         return self._call(provider, "POST", path, body=encode(body))
 

@@ -27,6 +27,7 @@ class Exchange:
         self._journal = journal
         self._clock = clock
         self._over = asyncio.Event()
+        self._arrived = asyncio.Event()
         self._late: set[asyncio.Task[None]] = set()
 
     def reset(self) -> None:
@@ -36,6 +37,13 @@ class Exchange:
         for task in self._late:
             task.cancel()
         self._late.clear()
+
+    def let_late_arrive(self) -> JsonObject:
+        """Process now what a late commit keeps back; says how many calls these are."""
+        waiting = len(self._late)
+        self._arrived.set()
+        self._arrived = asyncio.Event()
+        return {"arrived": waiting}
 
     async def handle(self, request: web.Request, operation: str) -> web.StreamResponse:
         """Take one call from its arrival to its end."""
@@ -174,8 +182,10 @@ class Exchange:
         return response
 
     def _later(self, seconds: float, call: ApiCall, view: View, entry: Entry) -> None:
+        arrived = self._arrived
+
         async def effect() -> None:
-            await asyncio.sleep(seconds)
+            await self._pause(arrived, seconds)
             self._process(call, view, entry)
 
         task = asyncio.create_task(effect())
@@ -183,7 +193,7 @@ class Exchange:
         task.add_done_callback(self._late.discard)
 
     async def _pause(self, over: asyncio.Event, seconds: float) -> bool:
-        """Wait; False when the simulator was reset meanwhile."""
+        """Wait; False when the event came meanwhile: a reset, most often."""
         try:
             await asyncio.wait_for(over.wait(), seconds)
         except TimeoutError:

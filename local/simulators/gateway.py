@@ -47,6 +47,8 @@ class GatewaySimulator(ABC):
         app = web.Application(middlewares=[refusing_middleware(self.lost)])
         add_api_routes(app, self.routes, self._exchange)
         add_control_routes(app, self, self._plan, self._journal)
+        late = control(lambda _, __: self._exchange.let_late_arrive())
+        app.router.add_post("/_control/late", late)
         app.router.add_post("/_control/dashboard-refunds", control(self._dashboard_refund))
         app.router.add_post("/_control/refunds/{id}/status", control(self._set_status))
         return app

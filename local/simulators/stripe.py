@@ -70,6 +70,8 @@ class StripeSimulator:
         app.router.add_get("/_control/reports", control(self._reports))
         forget = control(lambda _, __: {"forgotten": self._idempotency.forget()})
         app.router.add_post("/_control/forget-idempotency-keys", forget)
+        late = control(lambda _, __: self._exchange.let_late_arrive())
+        app.router.add_post("/_control/late", late)
         app.router.add_post("/_control/dashboard-refunds", control(self._dashboard_refund))
         app.router.add_post("/_control/refunds/{id}/status", control(self._set_refund))
         return app

@@ -64,8 +64,13 @@ class Told:
 def told(
     *words: str, exit_code: int = 0, first: Callable[[], object] = lambda: None, **ids: str
 ) -> Told:
-    """What a command tells; `ids` by what they are of: `refund`, `movement` and so on."""
-    placeholders = {"refund": ID, "movement": HITPAYS_ID, "record": RECORD, "address": ADDRESS}
+    """What a command tells; `ids` by what they are of: `refund`, `processor_refund` and so on."""
+    placeholders = {
+        "refund": ID,
+        "processor_refund": HITPAYS_ID,
+        "record": RECORD,
+        "address": ADDRESS,
+    }
     return Told(words, exit_code, {placeholders[name]: one for name, one in ids.items()}, first)
 
 

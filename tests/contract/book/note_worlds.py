@@ -163,9 +163,10 @@ class SimulatedNoteWorld:
         self._control.add_fault("stripe", CREATE, "commit_then_reset")
 
     def issue_late(self) -> None:
-        self._control.add_fault("stripe", CREATE, "late_commit", seconds=0.1, hold_seconds=0)
+        self._control.add_fault("stripe", CREATE, "late_commit", seconds=3600, hold_seconds=0)
 
     def wait_for_late(self) -> None:
+        self._control.let_late_arrive("stripe")
         wait_until(lambda: self._control.calls("stripe", CREATE)[-1].processed)
 
     def fail(self, *, issued: bool) -> None:

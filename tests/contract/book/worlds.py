@@ -167,9 +167,10 @@ class SimulatedBookWorld:
         self._control.add_fault("stripe", REPORT, "commit_then_reset")
 
     def book_late(self) -> None:
-        self._control.add_fault("stripe", REPORT, "late_commit", seconds=0.1, hold_seconds=0)
+        self._control.add_fault("stripe", REPORT, "late_commit", seconds=3600, hold_seconds=0)
 
     def wait_for_late(self) -> None:
+        self._control.let_late_arrive("stripe")
         wait_until(lambda: self._control.calls("stripe", REPORT)[-1].processed)
 
     def fail(self, *, booked: bool) -> None:

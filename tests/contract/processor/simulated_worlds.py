@@ -115,13 +115,14 @@ class SimulatedWorld(ABC):
         self.strike("body", variant=variant)
 
     def execute_late(self) -> None:
-        self.strike("late_commit", seconds=0.1, hold_seconds=0)
+        self.strike("late_commit", seconds=3600, hold_seconds=0)
 
     def wait_for_late(self) -> None:
         def has_arrived() -> bool:
             calls = self.control.calls(self.provider, "refund.create")
             return all(call.processed for call in calls if call.fault == "late_commit")
 
+        self.control.let_late_arrive(self.provider)
         wait_until(has_arrived)
 
     def answer(self, status: int, message: str | None) -> None:

@@ -19,7 +19,7 @@ from refund_bridge.domain.payment_snapshot import PaymentSnapshot
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.stripe_knows import Line, Refused, Standing
 from refund_bridge.ports.runtime import Deadline
-from refund_bridge.refunding import execute, follow_refund
+from refund_bridge.refunding import execute, follow_refund, look_up
 from refund_bridge.refunding import learn_from_charge as learn
 from refund_bridge.refunding import record_outcome as record
 from refund_bridge.refunding.learn_from_charge import LearnFromCharge
@@ -260,6 +260,13 @@ def a_list_that_does_not_name_it_tells_what_became_of_it() -> Iterator[None]:
 def what_failed_is_asked_for_no_more() -> Iterator[None]:
     """What a failed refund of ours moved after all, listed by another id, is somebody else's."""
     with patch.object(LearnFromCharge, "_ask_for_failed", lambda *_: False):
+        yield
+
+
+@defect(caught_at=95548)
+def what_another_of_ours_moved_is_found() -> Iterator[None]:
+    """What one refund of ours moved, listed by another id, is found to be the next one's."""
+    with patch.object(look_up, "any_listed_otherwise", lambda *_: False):
         yield
 
 

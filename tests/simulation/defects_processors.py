@@ -18,6 +18,7 @@ from refund_bridge.ports.processor import Processor
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding import execute, look_up
 from refund_bridge.refunding.locate_payment import PaymentLocator
+from refund_bridge.refunding.look_up import KnownRefunds
 from refund_bridge.refunding.record_outcome import Stored
 from refund_bridge.refunding.send import place
 from refund_bridge.refunding.unlinked import locate_unlinked
@@ -130,10 +131,10 @@ def keys_not_asked_for() -> Iterator[None]:
     """Settling only reads the payment, even if the processor does not show payments."""
 
     def look(
-        processor: Processor, refund: Refund, claimed: Any, deadline: Deadline, **_: Any
+        processor: Processor, refund: Refund, known: KnownRefunds, deadline: Deadline, **_: Any
     ) -> Verdict:
         charge = processor.charge(refund.processor_payment_id, deadline)
-        return evidence.judge(refund, charge, claimed(refund.processor, ()))
+        return evidence.judge(refund, charge, known.claimed(refund.processor, ()))
 
     with patch.object(find_out, "look_for", look):
         yield

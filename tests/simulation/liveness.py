@@ -179,8 +179,9 @@ class Ending:
 
         Other permitted reasons: a processor that keeps keys cannot be asked for one, or shows
         another refund; payments list no refunds for longer than the late-arrival window; or,
-        without keys and a snapshot, clocks disagree: then only times distinguish our refund from
-        older ones, and settling leaves one from just before our start to a person.
+        without keys, payments list refunds by other ids, or there is no snapshot and clocks
+        disagree: then only times distinguish our refund from older ones, and settling leaves one
+        from just before our start to a person.
         """
         # A failed refund that does not show its instruction belongs to no refund of ours.
         moved = self._stage.money.moved_by(refund.id)
@@ -191,9 +192,9 @@ class Ending:
             return True
         by_key = keeps_keys(ABILITIES[refund.processor])
         by_order = by_key or refund.processor == STRIPE
-        # An earlier refund of ours may be listed under an id that we do not know.
-        unsure = not clocks_agree or options.others.lists_other_ids
-        by_time = refund.snapshot is None and unsure and not by_order
+        # Another refund of ours may be listed under an id that we do not know (seed 72892).
+        unsure = (refund.snapshot is None and not clocks_agree) or options.others.lists_other_ids
+        by_time = unsure and not by_order
         met, name = self._stage.dice.met, refund.processor
         if refund.processor_refund_id and met[f"{name}.movement", Fault.DISAGREES]:
             return True

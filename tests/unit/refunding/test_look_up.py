@@ -20,7 +20,7 @@ from refund_bridge.ports.processor import (
 )
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.processors.hitpay.adapter import HitPay
-from refund_bridge.refunding.look_up import charge_of, look_for, processor_refund_of
+from refund_bridge.refunding.look_up import KnownRefunds, charge_of, look_for, processor_refund_of
 from tests.contract.ledger.examples import a_refund, a_request
 from tests.fakes.processor import FakeProcessor
 from tests.fakes.processor_books import LISTED
@@ -139,7 +139,7 @@ class TestNobodyIsAsked:
         verdict = look_for(
             Untouchable(**can),
             refund,
-            lambda *_: {},
+            KnownRefunds(claimed=lambda *_: {}, of_payment=tuple),
             VirtualClock().deadline(),
             learn=lambda _: None,
         )
@@ -161,7 +161,8 @@ def test_what_our_key_shows_is_not_ours_if_another_refund_has_it(owner: str | No
         return {one: claims[one] for one in ids if one in claims}
 
     # When it is looked for
-    verdict = look_for(world.processor, refund, claimed, world.deadline(), learn=lambda _: None)
+    known = KnownRefunds(claimed=claimed, of_payment=tuple)
+    verdict = look_for(world.processor, refund, known, world.deadline(), learn=lambda _: None)
     # Then it is ours only if nobody else has it
     if owner is None:
         assert isinstance(verdict, Found)

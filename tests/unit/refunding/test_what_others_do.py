@@ -641,6 +641,42 @@ class TestTheProcessorContradictsItself:
         # Then the colleague's is imported all the same
         assert [one.amount for one in world.imported()] == [2500]
 
+    def test_what_another_of_ours_moved_is_not_found_to_be_the_next_ones(
+        self, world: World
+    ) -> None:
+        # Given a refund that moved, and one of the same amount whose instruction was lost
+        world.refund("moved", amount=2500)
+        world.processor.fates.append(RequestLost())
+        lost = world.refund("lost", amount=2500).refund
+        # When the payment lists the first one by another id
+        world.processor.books.lists_other_ids = True
+        world.live_for(HOUR)
+        # Then nobody takes it for the second one's: a person decides, and Stripe shows one
+        assert world.stored("lost").state is State.REVIEW
+        assert world.noted("refund_needs_review")[0]["refund_id"] == lost.id
+        assert world.at_stripe == world.at_processor == 2500
+
+    def test_one_of_the_same_amount_that_the_payment_lists_as_it_was_answered_confuses_nobody(
+        self, world: World
+    ) -> None:
+        # Given a refund that moved, and one of the same amount whose answer was lost
+        world.refund("moved", amount=2500)
+        world.processor.fates.append(ReplyLost())
+        world.refund("lost", amount=2500)
+        # When the index of refunds does not show the first one yet
+        every_refund, asked = world.learn.every_refund, count(1)
+
+        def late(key: PaymentKey) -> Sequence[Refund]:
+            return [] if next(asked) == 1 else every_refund(key)
+
+        object.__setattr__(world.learn, "every_refund", late)
+        world.live_for(STEP_MS)
+        assert world.stored("lost").state is State.UNKNOWN
+        world.live_for(HOUR)
+        # Then the second one is found as soon as it does
+        assert world.stored("lost").state is State.SUCCEEDED
+        assert world.at_stripe == world.at_processor == 5000
+
 
 class TestACapturedSumThatIsOff:
     """What Stripe shows as captured disagrees with the processor for a while."""

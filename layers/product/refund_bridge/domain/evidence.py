@@ -15,6 +15,7 @@ from refund_bridge.domain.refund import Refund
 # The provider's times are whole seconds, in two time zones, and its clocks differ from ours.
 CLOCK_TOLERANCE_MS: Final = 300_000
 TAKEN: Final = "another refund has what our instruction moved"
+LISTED_OTHERWISE: Final = "it may be another refund of ours, which the payment lists by another id"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from refund_bridge.domain.charge import (
     ProcessorRefund,
     ProcessorRefundStatus,
 )
+from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment, PaymentKey, learn_foreign, payment_key_of
 from refund_bridge.domain.payment_snapshot import PaymentSnapshot
 from refund_bridge.domain.refund import Refund
@@ -25,6 +26,17 @@ def is_listed_otherwise(refund: Refund, key: PaymentKey, listed: Sequence[str]) 
     """
     bound_to = refund.processor_refund_id
     return bound_to is not None and bound_to not in listed and payment_key_of(refund) == key
+
+
+def any_listed_otherwise(money: Money, charge: Charge, ours: Sequence[Refund]) -> bool:
+    """Whether a refund of ours of that amount is bound to an id that the charge does not list.
+
+    A listed processor refund that nobody has claimed may be that one, under another id.
+    """
+    listed = {one.id for one in charge.processor_refunds or ()}
+    return any(
+        bound_amount(one) == money.amount and one.processor_refund_id not in listed for one in ours
+    )
 
 
 def ids_fit(charge: Charge, owners: Mapping[str, Refund], unlisted: Sequence[Refund]) -> bool:

@@ -30,7 +30,6 @@ from refund_bridge.ports.processor import (
 from refund_bridge.ports.queues import Doorbell
 from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
 from refund_bridge.refunding.look_up import found_by_key, processor_refund_of
-from refund_bridge.refunding.provider_errors import asking_processor
 from refund_bridge.refunding.record_outcome import Recorder
 from refund_bridge.refunding.wake_reporter import ring_if_owed
 
@@ -131,22 +130,23 @@ class FollowRefund:
         return self(bound, processor_refund, deadline)
 
     def again(self, refund: Refund, deadline: Deadline) -> bool:
-        """Ask for the refund's processor refund by its id, and follow it; as ``__call__``.
+        """Ask the processor what became of the refund, and follow it; as ``__call__``.
+
+        It is asked for by its processor refund's id, or by its instruction if it has none.
 
         Raises:
             LedgerConflictError, LedgerUnavailableError: as ``__call__``.
-            ProcessorUnavailableError: the processor did not answer.
+            ProviderUnavailableError: the processor did not answer.
         """
         processor, bound_to = self.processors.get(refund.processor), refund.processor_refund_id
-        if processor is None or bound_to is None:
+        if bound_to is None:
+            return self.instruction(refund, None, deadline)
+        if processor is None:
             return False
-        with asking_processor():
-            try:
-                shown = processor_refund_of(processor, bound_to, refund.refunded_payment, deadline)
-            except UnreadableAnswerError:
-                return (
-                    False  # it shows refunds in no form that can be read: there is none to follow
-                )
+        try:
+            shown = processor_refund_of(processor, bound_to, refund.refunded_payment, deadline)
+        except UnreadableAnswerError:
+            return False  # the processor shows refunds in no form that can be read
         return shown is not None and self(refund, shown, deadline)
 
     def _instructions(

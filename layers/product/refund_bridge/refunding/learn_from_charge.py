@@ -247,7 +247,8 @@ class LearnFromCharge:
             if one.state is State.FAILED and one.is_ours
             if one.processor_refund_id is not None and one.processor_refund_id not in listed
         ]
-        followed = [self.follow.again(one, deadline) for one in failed]
+        with asking_processor():
+            followed = [self.follow.again(one, deadline) for one in failed]
         return any(followed)
 
     def _plan(self, seen: PaymentSnapshot, held: _Held, sending: str | None) -> Learnt:

@@ -1,6 +1,7 @@
 """Finds out at the processor what became of a refund, in the ways that the processor offers."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from refund_bridge.domain.charge import (
     PROCESSOR_REFUNDS_MAX,
@@ -10,14 +11,17 @@ from refund_bridge.domain.charge import (
     ProcessorRefundStatus,
 )
 from refund_bridge.domain.evidence import (
+    LISTED_OTHERWISE,
     TAKEN,
     Ambiguous,
+    Found,
     KeyNotShown,
     NoneYet,
     Verdict,
     judge,
     of_our_instruction,
 )
+from refund_bridge.domain.listed_refunds import any_listed_otherwise
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment
 from refund_bridge.domain.refund import Refund
@@ -65,17 +69,31 @@ def _listed(
         return ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRefunds:
+    """How the ledger tells which refunds of ours there are beside one.
+
+    Attributes:
+        claimed: ``Ledger.claimed``.
+        of_payment: reads all refunds of the payment; called only if nothing but its amount tells
+            that a processor refund is the refund's.
+    """
+
+    claimed: Callable[[str, Sequence[str]], Mapping[str, str]]
+    of_payment: Callable[[], Sequence[Refund]]
+
+
 def look_for(
     processor: Processor,
     refund: Refund,
-    claimed: Callable[[str, Sequence[str]], Mapping[str, str]],
+    known: KnownRefunds,
     deadline: Deadline,
     *,
     learn: Callable[[Charge], object],
 ) -> Verdict:
     """Check at the processor a refund whose outcome is not known.
 
-    ``claimed`` is ``Ledger.claimed``. If the charge is read for this, ``learn`` is called with it.
+    If the charge is read for this, ``learn`` is called with it.
 
     Raises:
         ChargeNotFoundError: the processor does not show the payment.
@@ -84,16 +102,7 @@ def look_for(
     """
     can, payment_id = processor.capabilities, refund.refunded_payment
     if can.keeps_keys:
-        shown = found_by_key(processor, refund, deadline)
-        if shown is None:
-            return KeyNotShown()
-        if not shown:
-            return NoneYet()
-        (made,) = shown
-        if claimed(refund.processor, [made.id]).get(made.id, refund.id) != refund.id:
-            # As after a restore: it was imported while the ledger did not know our instruction.
-            return Ambiguous(TAKEN, (made.id,))
-        return of_our_instruction(refund, made)
+        return _of_key(refund, found_by_key(processor, refund, deadline), known)
     if can.dedupes is Dedupe.NOT_AT_ALL or not can.shows_payments or payment_id is None:
         return Ambiguous("the processor shows nobody what became of an instruction", ())
     charge = processor.charge(payment_id, deadline)
@@ -101,7 +110,27 @@ def look_for(
     listed = [processor_refund.id for processor_refund in charge.processor_refunds or ()][
         :PROCESSOR_REFUNDS_MAX
     ]
-    return judge(refund, charge, claimed(refund.processor, listed))
+    verdict = judge(refund, charge, known.claimed(refund.processor, listed))
+    match verdict:
+        case Found(one) if one.instruction_id is None and any_listed_otherwise(
+            one.money, charge, known.of_payment()
+        ):
+            return Ambiguous(LISTED_OTHERWISE, (one.id,))
+    return verdict
+
+
+def _of_key(
+    refund: Refund, shown: tuple[ProcessorRefund, ...] | None, known: KnownRefunds
+) -> Verdict:
+    if shown is None:
+        return KeyNotShown()
+    if not shown:
+        return NoneYet()
+    (made,) = shown
+    if known.claimed(refund.processor, [made.id]).get(made.id, refund.id) != refund.id:
+        # As after a restore: it was imported while the ledger did not know our instruction.
+        return Ambiguous(TAKEN, (made.id,))
+    return of_our_instruction(refund, made)
 
 
 def found_by_key(

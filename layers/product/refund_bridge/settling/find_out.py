@@ -1,5 +1,6 @@
 """Finds out what became of a refund: by evidence, or by its idempotency key at the processor."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -16,6 +17,7 @@ from refund_bridge.domain.evidence import (
     of_our_instruction,
 )
 from refund_bridge.domain.instruction import Accepted
+from refund_bridge.domain.listed_refunds import bound_amount
 from refund_bridge.domain.outcome import after_processor_refund
 from refund_bridge.domain.payment_snapshot import PaymentSnapshot
 from refund_bridge.domain.refund import FOUND, HANDED_OVER_AGAIN, Failure, Refund
@@ -30,7 +32,7 @@ from refund_bridge.ports.processor import (
 )
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding.execute import SEND_MS_MAX, SEND_MS_MIN, asks_for_more
-from refund_bridge.refunding.look_up import look_for
+from refund_bridge.refunding.look_up import KnownRefunds, look_for
 from refund_bridge.refunding.record_outcome import Stored
 from refund_bridge.refunding.send import place
 from refund_bridge.settling.settling import (
@@ -73,8 +75,11 @@ def find_out(settling: Settling, stored: Stored, deadline: Deadline) -> Settled:
         return _not_shown(settling, stored, why_not)
     processor = settling.processors[refund.processor]
     learn = partial(_learn, settling, stored, deadline)
+    known = KnownRefunds(
+        claimed=settling.ledger.claimed, of_payment=partial(_of_payment, settling, stored)
+    )
     try:
-        verdict = look_for(processor, refund, settling.ledger.claimed, deadline, learn=learn)
+        verdict = look_for(processor, refund, known, deadline, learn=learn)
         is_open = isinstance(verdict, NoneYet | KeyNotShown)
         by_key = processor.capabilities.keeps_keys
         again = by_key and is_open and _may_repeat(settling, processor, stored, deadline)
@@ -110,6 +115,18 @@ def _learn(settling: Settling, stored: Stored, deadline: Deadline, charge: Charg
     if followed:
         # The refund and the verdict were read before this write: the next run decides anew.
         raise LedgerConflictError(f"a refund beside {stored.refund.id} moved on")
+
+
+def _of_payment(settling: Settling, stored: Stored) -> Sequence[Refund]:
+    """All refunds of the payment, if another one can have this one's processor refund."""
+    payment = stored.payment
+    if payment.bound_amount < stored.refund.amount:
+        return ()
+    refunds = settling.learn.every_refund(payment.key)
+    if sum(bound_amount(one) for one in refunds) < payment.bound_amount:
+        # The index is not up to date: the next check tells.
+        raise LedgerConflictError(f"refunds of {payment.key.charge_id} are not shown yet")
+    return refunds
 
 
 def _may_repeat(

@@ -4,11 +4,9 @@ from dataclasses import replace
 from typing import Final
 
 from refund_bridge.domain.errors import RefundBridgeError
-from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.state_machine import FINAL, FREED
-from refund_bridge.ports.processor import Processor, ProviderUnavailableError, UnreadableAnswerError
+from refund_bridge.ports.processor import ProviderUnavailableError
 from refund_bridge.ports.runtime import Deadline
-from refund_bridge.refunding.look_up import processor_refund_of
 from refund_bridge.refunding.record_outcome import Stored
 from refund_bridge.settling.settling import (
     REVIEW_STEPS,
@@ -29,7 +27,6 @@ def look_after(settling: Settling, stored: Stored, deadline: Deadline) -> Settle
     refund, record = stored.refund, stored.payment.payment_record
     if settling.out_of_reach(refund) is not None:
         return _next_look(settling, stored, soon=False)
-    processor = settling.processors[refund.processor]
     looked, unread = None, None
     try:
         if record is not None:
@@ -39,7 +36,7 @@ def look_after(settling: Settling, stored: Stored, deadline: Deadline) -> Settle
         unread = error
     try:
         if looked is None or not looked.followed(refund):
-            followed = _follow_late(settling, processor, refund, deadline)
+            followed = settling.follow.again(refund, deadline)
             if followed:
                 return Settled.MOVED_ON
     except ProviderUnavailableError as error:
@@ -49,20 +46,6 @@ def look_after(settling: Settling, stored: Stored, deadline: Deadline) -> Settle
         return settling.hold(stored, f"not looked after: {unread.code}")
     soon = looked is not None and looked.again
     return _next_look(settling, settling.recorder.read(refund.id), soon=soon)
-
-
-def _follow_late(
-    settling: Settling, processor: Processor, refund: Refund, deadline: Deadline
-) -> bool:
-    """Update the refund from its processor refund; whether anything was written, durably."""
-    bound_to, payment_id = refund.processor_refund_id, refund.refunded_payment
-    if bound_to is None:
-        return settling.follow.instruction(refund, None, deadline)
-    try:
-        processor_refund = processor_refund_of(processor, bound_to, payment_id, deadline)
-    except UnreadableAnswerError:
-        return False  # the processor shows refunds in no form that can be read
-    return processor_refund is not None and settling.follow(refund, processor_refund, deadline)
 
 
 def _next_look(settling: Settling, stored: Stored, *, soon: bool) -> Settled:

@@ -6,6 +6,8 @@ PYTHON ?= python3
 # With another interpreter, PYTHON=python3.13, there are separate environments.
 INTERPRETER = $(if $(filter python3,$(PYTHON)),python3,"$$(sh local/find_python.sh $(PYTHON))")
 export ENVIRONMENTS_OF := $(if $(filter python3,$(PYTHON)),,-$(notdir $(PYTHON)))
+# The tests start hundreds of processes; without bytecode each compiles again what it imports.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv$(ENVIRONMENTS_OF)/bin
 ENVS := .local/envs$(ENVIRONMENTS_OF)
 .DEFAULT_GOAL := help
@@ -15,7 +17,7 @@ ENVS := .local/envs$(ENVIRONMENTS_OF)
 SIMULATION = $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000) --from $(or $(FROM),0)) \
 	$(if $(PROCESSOR),--processor $(PROCESSOR))
 # The tests of one stack run in one process (tests/conftest.py). Tests of the deployed system mostly
-# wait, so two processors are enough for three processes.
+# wait, so two processors are enough for four processes.
 PYTEST = $(VENV)/python -m pytest -q -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder --durations 10
 .PHONY: help env run tour check test tests-light tests-all simulate mutate bench load build deploy \
 	lint audit screenshot lock clean
@@ -95,7 +97,7 @@ tests-light: PROCESSES ?= 2
 tests-light: env
 	$(PYTEST) -m "not heavy" tests/unit tests/property tests/template tests/contract tests/simulation
 
-tests-all: PROCESSES ?= 3
+tests-all: PROCESSES ?= 4
 tests-all: env
 	$(PYTEST)
 

@@ -63,6 +63,8 @@ class GatedHandler(BaseHTTPRequestHandler):
     """Refuses such requests before any method of a subclass sees them."""
 
     server: HTTPServer
+    # An answer goes out whole. In parts, each would wait 40 ms for the part before it.
+    wbufsize = -1
 
     def parse_request(self) -> bool:
         """Whether there is a request to be answered; `False` if it was refused already."""

@@ -20,8 +20,15 @@ settings.load_profile("steady")
 # processor time of tests that make clients. They do not change, and nobody changes what was parsed.
 _parsed = cache(partial(JSONFileLoader.load_file, JSONFileLoader()))
 JSONFileLoader.load_file = lambda _, path: _parsed(path)  # type: ignore[method-assign, assignment]
-# What is started once for several files, the longest first; no test may need two of them.
+# What is started once for several files; no test may need two of them.
 SHARED = ("hasty_stack", "stack")
+# The groups that take longest begin first, so that no process is left with one at the end.
+LONGEST = (
+    *SHARED,
+    "tests/integration/test_runbook.py",
+    "tests/integration/test_outage.py",
+    "tests/contract/test_openapi_fuzz.py",
+)
 HEAVY_FOLDERS = {"browser", "integration", "mutation"}
 HEAVY_FIXTURES = {"built", "emulator", "findings", "former_release", "new_client"}
 # The real one beside the one in memory, in tests that run with both.
@@ -77,8 +84,8 @@ def needed_by(item: pytest.Item) -> set[str]:
 
 def _rank(item: pytest.Item) -> int:
     group = group_of(item)
-    if group in SHARED:
-        return SHARED.index(group)
+    if group in LONGEST:
+        return LONGEST.index(group)
     if "integration" in Path(item.location[0]).parts:
-        return len(SHARED)
-    return len(SHARED) + (1 if item.get_closest_marker("heavy") else 2)
+        return len(LONGEST)
+    return len(LONGEST) + (1 if item.get_closest_marker("heavy") else 2)

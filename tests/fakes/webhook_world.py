@@ -40,9 +40,9 @@ BUDGET_MS = 45_000
 HIDDEN_MS = 360_000
 
 
-@dataclass
+@dataclass(eq=False)
 class Waiting:
-    """A message in the queue."""
+    """A message in the queue; equal to no other one, whatever that says."""
 
     message: Message
     sent_at_ms: int

@@ -25,6 +25,7 @@ HASTY = {
     "ReportBackoffSeconds": "1",
     "ReportMaxReceives": "100",
     "RefundRequestMaxReceives": "5",
+    "RefundRequestBackoffSeconds": "1",
     "ThrottleRate": "500",
     "ThrottleBurst": "500",
 }

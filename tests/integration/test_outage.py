@@ -15,7 +15,7 @@ from deployed.polling import wait_for
 from local.simulators.payments import seed_of
 from local.simulators.seeding import DemoPayment, Seed
 from local.stack import RunningStack
-from tests.integration.background import ledger_items
+from tests.integration.background import ledger_items, start_settling
 from tests.integration.night import (
     PATIENT,
     REPORT,
@@ -29,7 +29,7 @@ from tests.integration.night import (
 from tests.integration.shell import Refundctl
 
 # At most twelve reports a second are sent to Stripe, and each is tried five times.
-REFUNDS = 60
+REFUNDS = 30
 CALLERS = 6
 FAST = "20"
 REFUSAL = {"message": "This payment cannot be refunded."}
@@ -126,6 +126,7 @@ def settling_leaves_them_alone(night: RunningStack, made: list[str]) -> None:
         "hitpay", "refund.create", "status", status=400, body=REFUSAL, match=payment.charge_id
     )
     beside = refunded(night, payment, refund_type="scheduled")
+    start_settling(night)
     wait_for_state(night, beside, "rejected")
     after = refunds_of(night)
     del after[beside]

@@ -400,11 +400,12 @@ def refund_taken_back(night: RunningStack, shell: Shell) -> Page:
     refund = refunded(night, payment, amount=1000)
     wait_for_report(night, refund, "reported")
     (processor_refund,) = night.control.refunds(payment.charge_id)
+    night.control.set_hitpay(webhook_url=night.webhook_url)
     night.control.set_refund_status(processor_refund.id, "failed")
-    sweep(night)
     wait_for(
         lambda: ledger_refund(night, refund).get("late_failure_at_ms"), "it seen", at_most=SOON
     )
+    night.control.set_hitpay(webhook_url=None)
     yield {
         "refundctl list --taken-back --since 7d": told(refund, "taken back by the processor"),
         "refundctl show rfd_…": told("taken back", refund=refund),

@@ -29,7 +29,10 @@ function told(error) {
   };
 }
 
+// After a repeated call the SDK's timer of the first attempt would keep the process for a minute.
+const tell = (outcome) => process.stdout.write(JSON.stringify(outcome), () => process.exit());
+
 calls[asked.call]().then(
-  (result) => process.stdout.write(JSON.stringify({ result })),
-  (error) => process.stdout.write(JSON.stringify({ error: told(error) })),
+  (result) => tell({ result }),
+  (error) => tell({ error: told(error) }),
 );

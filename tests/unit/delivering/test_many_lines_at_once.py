@@ -44,7 +44,11 @@ class Workers:
     def run(self, until_ms: int) -> None:
         """Until then, or until nothing is left."""
         world = self.world
-        waiting = [(one.visible_at_ms, next(self.order), one) for one in world.queue]
+        waiting = [
+            (one.visible_at_ms, next(self.order), one)
+            for one in world.queue
+            if one.visible_at_ms < until_ms
+        ]
         heapq.heapify(waiting)
         while waiting and waiting[0][0] < until_ms:
             worker = self.free.index(min(self.free))

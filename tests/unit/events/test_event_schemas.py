@@ -17,18 +17,20 @@ from tests.fakes.processor_fates import Answered, RequestLost
 from tests.fakes.world import STEP_MS, World
 from tests.unit.events.test_requested import message
 
+SCHEMAS = schemas()
+
 
 def is_valid(schema: str, value: Any) -> bool:
-    return jsonschema_rs.validator_for(schemas()[schema]).is_valid(json.loads(json.dumps(value)))
+    return jsonschema_rs.validator_for(SCHEMAS[schema]).is_valid(json.loads(json.dumps(value)))
 
 
-@pytest.mark.parametrize("name", schemas())
+@pytest.mark.parametrize("name", SCHEMAS)
 def test_the_file_is_what_the_code_says(name: str) -> None:
-    assert (DIRECTORY / name).read_text() == text_of(schemas()[name])
+    assert (DIRECTORY / name).read_text() == text_of(SCHEMAS[name])
 
 
 def test_there_is_no_other_file() -> None:
-    assert {path.name for path in DIRECTORY.iterdir()} == set(schemas())
+    assert {path.name for path in DIRECTORY.iterdir()} == set(SCHEMAS)
 
 
 KEY = {"idempotency_key": "k"}
@@ -110,7 +112,7 @@ def told_in_every_way() -> list[Announcement]:
 
 
 def test_what_is_told_is_valid_and_every_member_of_it_is_documented() -> None:
-    documented = set(schemas()["refund-event.json"]["properties"])
+    documented = set(SCHEMAS["refund-event.json"]["properties"])
     told = told_in_every_way()
     assert len({one.name for one in told}) >= 4
     for one in told:
@@ -123,4 +125,4 @@ def test_a_refusal_is_valid_and_every_member_of_it_is_documented(source: str | N
     error = InvalidRequestError("No.", details={"fields": [{"path": "", "reason": "no"}]})
     told = refusal_of(error, request_id="e-1", source=source, refund_id=source, at_ms=0)
     assert is_valid("refund-request-refused.json", told.detail)
-    assert set(told.detail) == set(schemas()["refund-request-refused.json"]["properties"])
+    assert set(told.detail) == set(SCHEMAS["refund-request-refused.json"]["properties"])

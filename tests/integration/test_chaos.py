@@ -33,10 +33,10 @@ from tests.integration.reconciliation import Sides, differences
 from tests.integration.storm import INSTRUCTION, REPORT, hold_answer, kill_before_the_answer, storm
 
 SEED = 20_261_122
-PAYMENTS = 36
+PAYMENTS = 24
 # Payments of which a colleague also refunds a part, and reports it under a ticket, under HitPay's
 # id or not at all. Their amounts are large enough for that.
-SHARED = 9
+SHARED = 6
 BY_HAND = 1111
 PAID = 10_000
 STORM_ROUNDS = 2

@@ -171,12 +171,13 @@ class BookWatch:
         return bool(page.untold) and too_big and taken
 
     def _taken_for_told(self, page: Page) -> list[Made]:
-        """Refunds that were taken back, and seemed to be reported because another was booked twice.
+        """Refunds that were taken back, and seemed to be reported because of another one.
 
-        Their alarm says how much of them Stripe shows (seed 44469).
+        That one was booked twice, or has the same amount and was booked by hand: nobody can know
+        which of the two the sum means. Their alarm says how much of them Stripe shows (seeds 44469,
+        1012195).
         """
-        if not self._books.is_told_twice(page.record):
-            return []
+        twice = self._books.is_told_twice(page.record)
         rung = self._stage.telemetry.alarms["refund_taken_back"]
         return [
             (name, made)
@@ -184,7 +185,16 @@ class BookWatch:
             if made.processor_refund.status is ProcessorRefundStatus.FAILED
             and (name, made) not in page.taken_back
             and owner_of(self._stage.memory.processor_refunds, name, made) in rung
+            and (twice or self._is_like_a_booked_one(page, made))
         ]
+
+    def _is_like_a_booked_one(self, page: Page, made: FakeRefund) -> bool:
+        return any(
+            other is not made
+            and other.processor_refund.money.amount == made.processor_refund.money.amount
+            and other.processor_refund.id in self._books.colleague.booked_ms
+            for _, other in self._books.of(page.record)
+        )
 
     def _is_explained_by_what_came_back(self, page: Page) -> bool:
         """Whether refunds that were taken back explain the difference: a report cannot be undone.
@@ -192,7 +202,7 @@ class BookWatch:
         Each of them has an alarm of its own, unless this service could not see it.
         """
         rung = self._stage.telemetry.alarms["refund_taken_back"]
-        back = 0
+        back = sum_of(self._taken_for_told(page))
         for name, made in page.taken_back:
             owner = owner_of(self._stage.memory.processor_refunds, name, made)
             unseen = owner is None and not is_ever_seen(ABILITIES[name])

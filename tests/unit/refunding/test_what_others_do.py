@@ -947,6 +947,34 @@ class TestAPaymentThatCannotBeRead:
         assert world.stored("ours").state is State.SUCCEEDED
 
 
+    def test_what_was_imported_before_its_own_instruction_was_seen_is_told_once_and_comes_to_an_end(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # Given a refund that the processor refused, and that moved after all
+        world = paid_world("hyperswitch")
+        world.processor.fates.append(Answered(422, "No."))
+        refused = world.refund("ours", amount=4000).refund
+        charge = world.processor.books.charges["charge-1"]
+        world.processor.books.move(charge, Money(4000, "sgd"), refused.id)
+
+        def down(*_: object) -> None:
+            raise ProviderUnavailableError("503")
+
+        # When its payment is read while no second look is possible
+        with monkeypatch.context() as patched:
+            patched.setattr(world.processor, "processor_refund", down)
+            patched.setattr(world.processor, "find_by_key", down)
+            world.observe(PaymentKey("hyperswitch", "charge-1"), world.deadline())
+        assert [one.amount for one in world.imported()] == [4000]
+        # And from then on the processor shows the refund by its key alone
+        world.processor.lists_refunds = False
+        world.live_for(40 * DAY, every_ms=6 * HOUR)
+        # Then Stripe was told of it once, the alarm rang at every look, and no look is left
+        assert world.at_stripe == world.at_processor == 4000
+        assert 1 <= len(world.noted("refund_moved_after_all")) <= 4
+        assert world.stored("ours").next_check_ms is None
+
+
 class TestAProcessorThatGivesNoAnswer:
     """It is down for good, or refuses the key: a review has a way out nevertheless."""
 

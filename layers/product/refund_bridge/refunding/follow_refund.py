@@ -21,7 +21,7 @@ from refund_bridge.domain.outcome import after_news, booked_by, news_of, of_its_
 from refund_bridge.domain.payment_snapshot import PaymentSnapshot
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.state_machine import FREED, ReportState
-from refund_bridge.ports.ledger import Ledger
+from refund_bridge.ports.ledger import ClaimConflictError, Ledger
 from refund_bridge.ports.processor import (
     Processor,
     ProviderUnavailableError,
@@ -96,7 +96,11 @@ class FollowRefund:
         reports = after.report.state is not stored.refund.report.state
         if reports:
             tell_failed_report(after, self.telemetry)
-        written = self.recorder.write(stored, after)
+        try:
+            written = self.recorder.write(stored, after)
+        except ClaimConflictError:
+            # It was imported before the processor showed whose it is, and is told once, as that.
+            return False
         if reports:
             ring_if_owed(written.refund, self.doorbell, self.telemetry)
         return True

@@ -946,7 +946,6 @@ class TestAPaymentThatCannotBeRead:
         # Then its own look-up tells
         assert world.stored("ours").state is State.SUCCEEDED
 
-
     def test_what_was_imported_before_its_own_instruction_was_seen_is_told_once_and_comes_to_an_end(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

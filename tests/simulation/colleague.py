@@ -4,6 +4,7 @@ Honest, but not careful: they report each processor refund at most once, with th
 moved, after it has succeeded. But they do not check whether somebody else has reported it or will.
 """
 
+from collections.abc import Callable
 from functools import partial
 from itertools import count
 
@@ -23,7 +24,7 @@ class Colleague:
     Attributes:
         tickets: the processor refund that each of their own references stands for.
         booked_ms: when they reported each processor refund.
-        plans: how many reports they still plan.
+        plans: how many refunds and reports they still plan.
     """
 
     def __init__(self, stage: Stage) -> None:
@@ -46,9 +47,19 @@ class Colleague:
         home, charge_id = stage.home(foreign.payment), f"charge-{foreign.payment}"
         refund = partial(self._refund, home, foreign)
         if foreign.at_first_sight:
-            home.on_first_sight[charge_id] = lambda: stage.scheduler.after(foreign.at_ms, refund)
+            home.on_first_sight[charge_id] = partial(self._soon, foreign.at_ms, refund)
         else:
             stage.scheduler.at(foreign.at_ms, refund)
+
+    def _soon(self, wait_ms: int, refund: Callable[[], None]) -> None:
+        """The world does not end before it (seed 7001964)."""
+        self.plans += 1
+
+        def planned() -> None:
+            self.plans -= 1
+            refund()
+
+        self._stage.scheduler.after(wait_ms, planned)
 
     def _refund(self, processor: SimulatedProcessor, foreign: Foreign) -> None:
         made = processor.refund_in_dashboard(

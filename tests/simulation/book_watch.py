@@ -77,7 +77,7 @@ class BookWatch:
             if self._is_explained_by_what_came_back(page):
                 continue
             too_little = page.shown < page.moved
-            # A refund that was booked twice can hide another that nobody reported (seed 65121).
+            # A refund that was booked twice can hide another that nobody reported.
             sides = {True, False} if self._books.is_told_twice(page.record) else {too_little}
             rings = any(
                 is_open(
@@ -171,13 +171,26 @@ class BookWatch:
         return bool(page.untold) and too_big and taken
 
     def _taken_for_told(self, page: Page) -> list[Made]:
-        """Refunds that were taken back, and seemed to be reported because of another one.
+        """Refunds that were taken back, and seemed to be reported because another was booked twice.
 
-        That one was booked twice, or has the same amount and was booked by hand: nobody can know
-        which of the two the sum means. Their alarm says how much of them Stripe shows (seeds 44469,
-        1012195).
+        Or because of an equal one. Their alarm says how much of them Stripe shows.
         """
-        twice = self._books.is_told_twice(page.record)
+        if not self._books.is_told_twice(page.record):
+            return self._taken_for_an_equal_one(page)
+        return self._taken_back_with_alarm(page)
+
+    def _taken_for_an_equal_one(self, page: Page) -> list[Made]:
+        """Refunds that were taken back, and an equal one was booked by hand.
+
+        Nobody can know which of the two Stripe's sum means.
+        """
+        return [
+            (name, made)
+            for name, made in self._taken_back_with_alarm(page)
+            if self._is_like_a_booked_one(page, made)
+        ]
+
+    def _taken_back_with_alarm(self, page: Page) -> list[Made]:
         rung = self._stage.telemetry.alarms["refund_taken_back"]
         return [
             (name, made)
@@ -185,7 +198,6 @@ class BookWatch:
             if made.processor_refund.status is ProcessorRefundStatus.FAILED
             and (name, made) not in page.taken_back
             and owner_of(self._stage.memory.processor_refunds, name, made) in rung
-            and (twice or self._is_like_a_booked_one(page, made))
         ]
 
     def _is_like_a_booked_one(self, page: Page, made: FakeRefund) -> bool:
@@ -202,7 +214,7 @@ class BookWatch:
         Each of them has an alarm of its own, unless this service could not see it.
         """
         rung = self._stage.telemetry.alarms["refund_taken_back"]
-        back = sum_of(self._taken_for_told(page))
+        back = sum_of(self._taken_for_an_equal_one(page))
         for name, made in page.taken_back:
             owner = owner_of(self._stage.memory.processor_refunds, name, made)
             unseen = owner is None and not is_ever_seen(ABILITIES[name])

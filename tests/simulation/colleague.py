@@ -52,7 +52,7 @@ class Colleague:
             stage.scheduler.at(foreign.at_ms, refund)
 
     def _soon(self, wait_ms: int, refund: Callable[[], None]) -> None:
-        """The world does not end before it (seed 7001964)."""
+        """The world does not end before it."""
         self.plans += 1
 
         def planned() -> None:

@@ -2,6 +2,7 @@
 
 from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.errors import PaymentLinkConflictError
+from refund_bridge.domain.listed_refunds import bound_amount
 from refund_bridge.domain.payment import PaymentKey, payment_key_of
 from refund_bridge.domain.refund import STRIPE, Refund, refund_id_of
 from refund_bridge.domain.state_machine import ReportState, State
@@ -159,7 +160,7 @@ class Ending:
         """Whether an external refund can be taken for the refund's own.
 
         Never if instructions are found by their keys. If processor refunds show their instructions,
-        only while its own does not exist yet, or is not shown any more (seed 702242).
+        only while its own does not exist yet, or is not shown any more.
         """
         if keeps_keys(ABILITIES[refund.processor]) or refund.processor == STRIPE:
             return False
@@ -179,9 +180,9 @@ class Ending:
 
         Other permitted reasons: a processor that keeps keys cannot be asked for one, or shows
         another refund; payments list no refunds for longer than the late-arrival window; or,
-        without keys, payments list refunds by other ids, or there is no snapshot and clocks
-        disagree: then only times distinguish our refund from older ones, and settling leaves one
-        from just before our start to a person.
+        without keys and a snapshot, clocks disagree: then only times distinguish our refund from
+        older ones, and settling leaves one from just before our start to a person. Or payments list
+        refunds by other ids, and an equal refund of ours may be the one that is listed.
         """
         # A failed refund that does not show its instruction belongs to no refund of ours.
         moved = self._stage.money.moved_by(refund.id)
@@ -192,8 +193,10 @@ class Ending:
             return True
         by_key = keeps_keys(ABILITIES[refund.processor])
         by_order = by_key or refund.processor == STRIPE
-        # Another refund of ours may be listed under an id that we do not know (seed 72892).
-        unsure = (refund.snapshot is None and not clocks_agree) or options.others.lists_other_ids
+        # An earlier refund of ours may be listed under an id that we do not know.
+        other_ids = options.others.lists_other_ids
+        unsure = refund.snapshot is None and (not clocks_agree or other_ids)
+        unsure = unsure or (other_ids and self._has_equal_beside(refund))
         by_time = unsure and not by_order
         met, name = self._stage.dice.met, refund.processor
         if refund.processor_refund_id and met[f"{name}.movement", Fault.DISAGREES]:
@@ -205,6 +208,15 @@ class Ending:
         mute = mute or (not by_key and listless)
         return (
             never_executed or mute or by_time or self._is_odd(refund) or self._equal_foreign(refund)
+        )
+
+    def _has_equal_beside(self, refund: Refund) -> bool:
+        """Whether another refund of ours of this payment moved the same amount."""
+        return any(
+            one.id != refund.id
+            and payment_key_of(one) == payment_key_of(refund)
+            and bound_amount(one) == refund.amount
+            for one in self._stage.memory.refunds.values()
         )
 
     def _is_odd(self, refund: Refund) -> bool:

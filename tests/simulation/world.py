@@ -237,7 +237,7 @@ class World:
     def _days(self) -> None:
         """Run the daily sweep twice, after it has passed the page that can never be read.
 
-        And again, if somebody made another refund during a sweep (seed 66883).
+        And again, if somebody made another refund during a sweep.
         """
         made = -1
         while made != (now := sum(1 for _ in self.stage.money.processor_refunds())):

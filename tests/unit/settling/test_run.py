@@ -49,10 +49,23 @@ def test_with_nothing_due_it_looks_once(world: World) -> None:
 
     world.ledger.due = watched  # type: ignore[method-assign, assignment]
     assert world.settle_run(world.deadline_of(75_000)) == 0
-    # Then it asked every shard for some of the oldest and a few of the newest
-    shards = range(DUE_SHARDS)
-    oldest, newest = [(n, False, 240) for n in shards], [(n, True, 16) for n in shards]
-    assert looks == oldest + newest
+    # Then it asked every shard for its oldest; there are no newer ones to ask for
+    assert looks == [(n, False, 240) for n in range(DUE_SHARDS)]
+
+
+def test_only_where_more_than_the_oldest_are_due_it_asks_for_the_newest(world: World) -> None:
+    # Given a shard with just as many rows as are asked for, and one with one less
+    asked: list[tuple[int, int]] = []
+
+    def due(shard: int, *, before_ms: int, limit: int, newest_first: bool = False) -> object:
+        if newest_first:
+            asked.append((shard, limit))
+            return []
+        return [f"rf_{shard}_{n}" for n in range({2: limit, 3: limit - 1}.get(shard, 0))]
+
+    world.ledger.due = due  # type: ignore[method-assign, assignment]
+    assert world.settle_run(world.deadline_of(75_000)) == 0
+    assert asked == [(2, 16)]
 
 
 def test_a_row_that_another_run_has_is_not_counted_and_ends_the_run(world: World) -> None:
@@ -67,7 +80,7 @@ def test_a_row_that_another_run_has_is_not_counted_and_ends_the_run(world: World
     world.ledger.due = behind  # type: ignore[method-assign]
     # Then the run ends after one round
     assert world.settle_run(world.deadline_of(75_000)) == 0
-    assert len(rounds) == 2 * DUE_SHARDS
+    assert len(rounds) == DUE_SHARDS
 
 
 def test_no_row_is_begun_that_might_not_end_in_time(world: World) -> None:

@@ -1,7 +1,7 @@
 """Compares a charge's list and sum of refunds with ours: which are ours, which are others'?"""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from refund_bridge.domain.charge import (
@@ -110,6 +110,14 @@ def bound_amount(refund: Refund) -> int:
     """The amount of a refund that is bound to a processor refund and has not failed; else 0."""
     is_bound = refund.processor_refund_id is not None and refund.state not in FREED
     return refund.amount if is_bound else 0
+
+
+def are_all_bound(payment: Payment, refunds: Iterable[Refund]) -> bool:
+    """Whether these are all refunds of the payment that are bound to a processor refund.
+
+    If they were read from the index of refunds and are not, the index is not up to date.
+    """
+    return sum(bound_amount(one) for one in refunds) >= payment.bound_amount
 
 
 def moved_amount(refund: Refund) -> int:

@@ -19,6 +19,7 @@ from refund_bridge.domain.errors import ProcessorUnavailableError
 from refund_bridge.domain.evidence import is_made_by, is_too_old
 from refund_bridge.domain.external_refund import Import, is_importable
 from refund_bridge.domain.listed_refunds import (
+    are_all_bound,
     beside_of,
     bound_amount,
     ids_fit,
@@ -182,11 +183,11 @@ class LearnFromCharge:
             return ()
         if seen.charge is None or seen.charge.processor_refunds is None:
             return ()
-        if sum(bound_amount(refund) for refund in owners.values()) >= payment.bound_amount:
+        if are_all_bound(payment, owners.values()):
             return ()
         listed = {processor_refund.id for processor_refund in seen.charge.processor_refunds}
         refunds = self.every_refund(payment.key)
-        if sum(bound_amount(one) for one in refunds) < payment.bound_amount:
+        if not are_all_bound(payment, refunds):
             return None
         return [
             one

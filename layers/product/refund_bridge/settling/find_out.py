@@ -17,7 +17,7 @@ from refund_bridge.domain.evidence import (
     of_our_instruction,
 )
 from refund_bridge.domain.instruction import Accepted
-from refund_bridge.domain.listed_refunds import bound_amount
+from refund_bridge.domain.listed_refunds import are_all_bound
 from refund_bridge.domain.outcome import after_processor_refund
 from refund_bridge.domain.payment_snapshot import PaymentSnapshot
 from refund_bridge.domain.refund import FOUND, HANDED_OVER_AGAIN, Failure, Refund
@@ -123,7 +123,7 @@ def _of_payment(settling: Settling, stored: Stored) -> Sequence[Refund]:
     if payment.bound_amount < stored.refund.amount:
         return ()
     refunds = settling.learn.every_refund(payment.key)
-    if sum(bound_amount(one) for one in refunds) < payment.bound_amount:
+    if not are_all_bound(payment, refunds):
         # The index is not up to date: the next check tells.
         raise LedgerConflictError(f"refunds of {payment.key.charge_id} are not shown yet")
     return refunds

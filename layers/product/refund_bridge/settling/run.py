@@ -75,10 +75,17 @@ class SettleRun:
         """The ids of refunds that seem to be due, each once, in the order of settling."""
         before_ms = self.clock.now_ms() + 1
         found: dict[str, None] = {}
-        for newest, limit in ((False, OLDEST_PER_SHARD), (True, NEWEST_PER_SHARD)):
-            for shard in range(DUE_SHARDS):
-                ids = self.ledger.due(shard, before_ms=before_ms, limit=limit, newest_first=newest)
-                found.update(dict.fromkeys(ids))
+        full = list[int]()
+        for shard in range(DUE_SHARDS):
+            oldest = self.ledger.due(shard, before_ms=before_ms, limit=OLDEST_PER_SHARD)
+            found.update(dict.fromkeys(oldest))
+            if len(oldest) == OLDEST_PER_SHARD:
+                full.append(shard)
+        for shard in full:
+            newest = self.ledger.due(
+                shard, before_ms=before_ms, limit=NEWEST_PER_SHARD, newest_first=True
+            )
+            found.update(dict.fromkeys(newest))
         refunds = self.refunds(list(found))
         groups: dict[tuple[str, str], list[Refund]] = {}
         for refund_id in found:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from refund_bridge.domain import stripe_knows
 from refund_bridge.domain.stripe_knows import (
@@ -70,9 +71,11 @@ def observed(setting: Setting, world: World, number: int, rule: Rule) -> World:
                 return world  # which of the two is ours is not known yet
     is_first_sight = all(other.standing is None and not other.unbound for other in world.refunds)
     birth = rule.birth(setting.makers[number], is_first_sight)
-    return put(world, number, _as_shown(refund, birth))
+    after = _as_shown(refund, birth)
+    return world if after is refund else put(world, number, after)
 
 
+@cache  # few refunds differ, and millions of worlds have them
 def _as_shown(refund: Refund, birth: Standing) -> Refund:
     match refund.moved:
         case Moved.NOT:

@@ -24,8 +24,13 @@ class Walk:
     ways: dict[str, tuple[list[str], World]] = field(default_factory=dict)
 
 
-def walk(setting: Setting, rule: Rule, start: World | None = None) -> Walk:
-    """Walk every order of every move, and end each world that was reached."""
+def walk(
+    setting: Setting, rule: Rule, start: World | None = None, *, until: str | None = None
+) -> Walk:
+    """Walk every order of every move, and end each world that was reached.
+
+    ``until``: the bad end to stop at; without it, all are found.
+    """
     found = Walk()
     start = start or setting.start()
     came: dict[World, tuple[World, str] | None] = {start: None}
@@ -38,6 +43,8 @@ def walk(setting: Setting, rule: Rule, start: World | None = None) -> Walk:
                 found.bad[bad.what] += 1
                 if bad.what not in found.ways:
                     found.ways[bad.what] = (_way(came, world), bad.end)
+            if until in found.bad:
+                return found
             for what, new in moves(setting, world, rule):
                 after = plain(new)
                 if after not in came:

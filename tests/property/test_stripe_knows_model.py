@@ -105,7 +105,7 @@ PLANTED: Final = {
 @pytest.mark.parametrize("defect", PLANTED)
 def test_the_walk_finds_a_planted_defect(defect: str) -> None:
     setting, bad = PLANTED[defect]
-    assert walk(setting, BLIND[defect]).bad[bad]
+    assert walk(setting, BLIND[defect], until=bad).bad[bad]
 
 
 def test_the_walk_finds_refused_reports_that_wait_for_each_other() -> None:

@@ -17,8 +17,8 @@ from refund_bridge.domain.state_machine import (
     State,
 )
 from refund_bridge.ports.ledger import Commit, RecordClaim
-from tests.fakes.book_records import BookRecords
 from tests.fakes.ledger import MemoryLedger
+from tests.fakes.stripe_records import StripeRecords
 from tests.simulation.ledger_invariants import (
     a_door_is_never_guessed,
     customers_are_kept_while_they_may_be_needed,
@@ -58,7 +58,7 @@ class LedgerWatch:
         self,
         memory: MemoryLedger,
         money: MoneyWatch,
-        stripe: BookRecords,
+        stripe: StripeRecords,
         scheduler: Scheduler,
         off_ms: int,
     ) -> None:

@@ -45,8 +45,8 @@ from refundctl.deciding.resolve import (
     ResolutionRefusedError,
     ResolveRefund,
 )
-from tests.fakes.book_fates import AnswerLost, ReportLost
 from tests.fakes.processor_fates import Answered, Conduct, ExecutedLate, ReplyLost, RequestLost
+from tests.fakes.stripe_fates import AnswerLost, ReportLost
 from tests.fakes.world import GRACE_MS, HOLD_MS, REPORT_LEASE_MS, STEP_MS, World
 
 CHARGE = PaymentKey("hitpay", "charge-1")
@@ -232,7 +232,7 @@ class TestBookedByHand:
 
     def test_while_a_report_of_ours_is_under_way_each_is_there_once(self, world: World) -> None:
         ours = world.refund("ours", amount=2000).refund
-        world.book.fates.append(AnswerLost())
+        world.stripe.fates.append(AnswerLost())
         world.report_rung()
         world.in_dashboard(3000)
         world.book_by_hand(3000, "ticket-4711")
@@ -288,7 +288,7 @@ class TestBookedByHand:
     ) -> None:
         # Given a report that was sent while Stripe was down, until it was a dead letter
         refund = world.refund("ours", amount=2500).refund
-        world.book.fates.append(ReportLost())
+        world.stripe.fates.append(ReportLost())
         with pytest.raises(ReportFailedError):
             world.report(refund.id, receive=8, last=True)
         # When staff book it under a ticket, and it is replayed a day later
@@ -307,7 +307,7 @@ class TestBookedByHand:
         observe(world)
         first, _ = world.imported()
         world.clock.advance(GRACE_MS)
-        world.book.fates.append(AnswerLost())
+        world.stripe.fates.append(AnswerLost())
         with pytest.raises(Exception, match="no whole answer"):
             world.report(first.id, receive=8, last=True)
         # When a person has it sent again
@@ -383,7 +383,7 @@ class TestTheProcessorContradictsItself:
     ) -> None:
         # Given a report of ours that Stripe took, its answer lost
         world.refund("ours", amount=4000)
-        world.book.fates.append(AnswerLost())
+        world.stripe.fates.append(AnswerLost())
         world.report_rung()
         # When the processor takes the money back, and staff refund as much in the dashboard
         world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.FAILED)
@@ -686,16 +686,16 @@ class TestACapturedSumThatIsOff:
     ) -> None:
         # Given a scheduled refund, another captured sum, and one read in twelve without an answer
         world.refund("ours", amount=4000, refund_type=RefundType.SCHEDULED)
-        record = world.book.books.records["pr_1"]
+        record = world.stripe.books.records["pr_1"]
         record.guaranteed = record.requested = 9000
-        reads, read = count(1), world.book.payment_record
+        reads, read = count(1), world.stripe.payment_record
 
         def flaky(record_id: str, deadline: Deadline) -> PaymentRecord:
             if next(reads) % 12 == 0:
                 raise ProviderUnavailableError("503")
             return read(record_id, deadline)
 
-        monkeypatch.setattr(world.book, "payment_record", flaky)
+        monkeypatch.setattr(world.stripe, "payment_record", flaky)
         # When a day and more has passed, then it is canceled
         world.live_for(2 * DAY, every_ms=10 * STEP_MS)
         assert world.stored("ours").state is State.FAILED
@@ -703,7 +703,7 @@ class TestACapturedSumThatIsOff:
     def test_only_the_same_disagreement_of_a_whole_day_cancels(self, world: World) -> None:
         # Given a scheduled refund that meets one refusal for twenty hours
         world.refund("ours", amount=4000, refund_type=RefundType.SCHEDULED)
-        record = world.book.books.records["pr_1"]
+        record = world.stripe.books.records["pr_1"]
         record.guaranteed = record.requested = 9000
         world.live_for(20 * HOUR, every_ms=10 * STEP_MS)
         # When it meets another one for twenty hours more
@@ -716,7 +716,7 @@ class TestACapturedSumThatIsOff:
     def test_a_scheduled_refund_waits_and_is_executed(self, world: World) -> None:
         # Given a scheduled refund
         world.refund("ours", amount=4000, refund_type=RefundType.SCHEDULED)
-        record = world.book.books.records["pr_1"]
+        record = world.stripe.books.records["pr_1"]
         # When Stripe shows another captured sum for three minutes, while its turn comes
         record.guaranteed = record.requested = 9000
         world.live_for(3 * STEP_MS)
@@ -913,7 +913,7 @@ class TestAPaymentThatCannotBeRead:
     ) -> None:
         # Given a report that Stripe refuses, since the record is gone
         world.refund("ours", amount=4000)
-        del world.book.books.records["pr_1"]
+        del world.stripe.books.records["pr_1"]
         with pytest.raises(ReportFailedError):
             world.report(world.stored("ours").id, receive=8, last=True)
         # When a person decides, then that is written though nothing can be compared
@@ -926,7 +926,7 @@ class TestAPaymentThatCannotBeRead:
         self, world: World, by_hand: ReportByHand
     ) -> None:
         world.refund("ours", amount=4000)
-        del world.book.books.records["pr_1"]
+        del world.stripe.books.records["pr_1"]
         world.live_for(HOUR)
         with pytest.raises(PaymentNotFoundError):
             decide(world, by_hand, "ours", ToldByOthers("known"))
@@ -1035,7 +1035,7 @@ class TestLooksAfterwards:
     def test_a_booking_after_a_report_that_came_late_rings(self, world: World, days: int) -> None:
         # Given our report, accepted and its answer lost, replayed much later
         world.refund("ours", amount=4000)
-        world.book.fates.append(AnswerLost())
+        world.stripe.fates.append(AnswerLost())
         refund_id = world.stored("ours").id
         with pytest.raises(ReportFailedError):
             world.report(refund_id, receive=8, last=True)
@@ -1163,7 +1163,7 @@ class TestAWrongLink:
 
     def test_a_rejected_refund_binds_nothing(self, world: World) -> None:
         world.processor.add_charge("charge-wrong", Money(10000, "sgd"))
-        record = world.book.books.records["pr_1"]
+        record = world.stripe.books.records["pr_1"]
         right = dict(record.metadata)
         record.metadata = {"hitpay_payment_id": "charge-wrong"}
         world.processor.fates.append(Answered(403, "The charge is not yours."))
@@ -1180,7 +1180,7 @@ class TestAWrongLink:
         world = World(verify_charge=VerifyCharge.NEVER)
         world.pay()
         world.processor.add_charge("charge-wrong", Money(9999, "sgd"))
-        record = world.book.books.records["pr_1"]
+        record = world.stripe.books.records["pr_1"]
         right = dict(record.metadata)
         record.metadata = {"hitpay_payment_id": "charge-wrong"}
         world.processor.fates.append(Answered(403, "The charge is not yours."))
@@ -1217,7 +1217,7 @@ class TestSeenMeanwhile:
 
 def test_a_report_that_stripe_lost_is_sent_again_until_it_answers(world: World) -> None:
     world.refund("ours", amount=2500)
-    world.book.fates.extend([ReportLost(), ReportLost()])
+    world.stripe.fates.extend([ReportLost(), ReportLost()])
     world.live_for(HOUR)
     assert world.at_stripe == 2500
 

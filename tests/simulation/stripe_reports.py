@@ -8,8 +8,7 @@ from refund_bridge.domain.report import ReportParameters
 from refund_bridge.ports.processor import ProviderUnavailableError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.ports.stripe import ReportOutcome, ReportUnclear
-from tests.fakes.book import FakeStripeReports
-from tests.fakes.book_fates import (
+from tests.fakes.stripe_fates import (
     AnswerLost,
     Arrives,
     BookedLate,
@@ -19,6 +18,7 @@ from tests.fakes.book_fates import (
     ReportLost,
     TurnedAway,
 )
+from tests.fakes.stripe_reports import FakeStripeReports
 from tests.simulation.faults import Fault
 from tests.simulation.gate import Gate
 from tests.simulation.options import Options

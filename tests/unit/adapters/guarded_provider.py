@@ -82,8 +82,12 @@ class Guarded:
         self.reads: dict[str, Read] = {
             "charge": lambda deadline: self.processor.charge("charge-1", deadline),
             "charge_id_of": lambda deadline: self.processor.charge_id_of("request-1", deadline),
-            "movement": lambda deadline: self.processor.processor_refund("refund-1", deadline),
-            "ordered": lambda deadline: self.processor.find_by_key("rf_1", "charge-1", deadline),
+            "processor_refund": lambda deadline: self.processor.processor_refund(
+                "refund-1", deadline
+            ),
+            "find_by_key": lambda deadline: self.processor.find_by_key(
+                "rf_1", "charge-1", deadline
+            ),
             "payment_record": lambda deadline: self.stripe.payment_record("pr_1", deadline),
             "payment_intent": lambda deadline: self.stripe.payment_intent("pi_1", deadline),
             "invoice": lambda deadline: self.stripe.invoice("in_1", deadline),

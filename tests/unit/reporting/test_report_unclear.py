@@ -154,3 +154,10 @@ class TestUnclear:
         now_ms = world.clock.now_ms()
         assert (stored.report.state, stored.report.last_ring_ms) == (ReportState.DUE, now_ms)
         assert stored.next_check_ms == now_ms + 15_000
+
+
+def test_a_report_that_stripe_lost_is_sent_again_until_it_answers(world: World) -> None:
+    world.refund("ours", amount=2500)
+    world.stripe.fates.extend([ReportLost(), ReportLost()])
+    world.live_for(60 * STEP_MS)
+    assert world.at_stripe == 2500

@@ -46,7 +46,7 @@ def api_url() -> Iterator[str]:
     world.doors["ccg"].books.methods[CARD] = PaymentMethodKind.CARD
     for name in PAYMENTS:
         record = world.pay(name)
-        world.book.add_reference(
+        world.stripe.add_reference(
             f"pi_{name}",
             {"hitpay_payment_id": f"charge-{name}", "stripe_payment_record_id": record},
         )

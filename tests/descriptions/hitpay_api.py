@@ -21,7 +21,7 @@ OPERATIONS: Final[Mapping[str, tuple[str, str]]] = {
     "charge.list": ("list_query", "page"),
     "charge.read": ("nothing", "charge"),
     "payment_request.read": ("nothing", "payment_request"),
-    "refund.create": ("order", "refund"),
+    "refund.create": ("instruction", "refund"),
     "refund.read": ("nothing", "refund"),
 }
 

@@ -1,8 +1,8 @@
 """Stripe's credit notes in memory: idempotency keys, the notes of an invoice, lost answers.
 
-Pure, as ``tests/fakes/book.py``. ``tests/contract/book`` runs the same tests on it and on the real
-adapter with the HTTP simulator. Like the simulator, it issues two notes for one refund if it is
-asked to; the tests of the use case prove that the product never asks.
+Pure, as ``tests/fakes/stripe_reports.py``. ``tests/contract/stripe`` runs the same tests on it and
+on the real adapter with the HTTP simulator. Like the simulator, it issues two notes for one refund
+if it is asked to; the tests of the use case prove that the product never asks.
 """
 
 from collections import deque
@@ -17,7 +17,7 @@ from refund_bridge.ports.stripe import (
     CreditNoteRefused,
     CreditNoteUnclear,
 )
-from tests.fakes.book_fates import (
+from tests.fakes.stripe_fates import (
     AnswerLost,
     Arrives,
     BookedLate,
@@ -27,7 +27,7 @@ from tests.fakes.book_fates import (
     ReportLost,
     TurnedAway,
 )
-from tests.fakes.book_records import BookRecords
+from tests.fakes.stripe_records import StripeRecords
 
 NO_ANSWER = "Stripe: no whole answer"
 
@@ -53,7 +53,7 @@ class FakeCreditNotes:
         look_ups: how often a note was looked for.
     """
 
-    def __init__(self, clock: Clock, books: BookRecords) -> None:
+    def __init__(self, clock: Clock, books: StripeRecords) -> None:
         self._clock = clock
         self._books = books
         self._kept: dict[str, tuple[CreditNoteInstruction, CreditNoteOutcome]] = {}

@@ -10,9 +10,9 @@ from refund_bridge.reading.listing import ListRefunds
 from refund_bridge.reporting.report import ReportDeferredError, ReportFailedError
 from refundctl.console.sources import Sources
 from refundctl.depths import Depths
-from tests.fakes.book_fates import ReportLost
 from tests.fakes.processor import AnyInstruction
 from tests.fakes.processor_fates import Answered, Conduct, Executed, Fate, NotSent, RequestLost
+from tests.fakes.stripe_fates import ReportLost
 from tests.fakes.world import STAGE, World
 
 # 2026-03-13T03:07:31Z; the console is opened a little more than a day later.
@@ -132,7 +132,7 @@ class ShopDay:
     def _give_up(self, name: str) -> None:
         told = self.world.refund(name, record=self.world.pay(name, 9990), amount=9990)
         for last in (False, True):
-            self.world.book.fates.append(ReportLost())
+            self.world.stripe.fates.append(ReportLost())
             self.world.clock.advance(MINUTE_MS)
             try:
                 self.world.report(told.refund.id, receive=2, last=last)

@@ -29,13 +29,13 @@ from refund_bridge.refunding.locate_payment import VerifyCharge
 from refund_bridge.refunding.recent_looks import LookOnce
 from refund_bridge.reporting.report import ReportDeferredError, Reported, ReportFailedError
 from refund_bridge.settling.settling import AfterHold, SettleSettings
-from tests.fakes.book import FakeStripeReports
-from tests.fakes.book_records import FakeRecord
 from tests.fakes.credit_notes import FakeCreditNotes
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.listing import MemoryListing
 from tests.fakes.looks import MemoryLooks
 from tests.fakes.processor import FakeProcessor
+from tests.fakes.stripe_records import FakeRecord
+from tests.fakes.stripe_reports import FakeStripeReports
 from tests.fakes.sweeps import MemorySweeps
 from tests.fakes.virtual_clock import VirtualClock
 
@@ -120,8 +120,8 @@ class World:
     ) -> None:
         self.clock = VirtualClock()
         self.ledger = ledger or MemoryLedger()
-        self.book = FakeStripeReports(self.clock)
-        self.notes = FakeCreditNotes(self.clock, self.book.books)
+        self.stripe = FakeStripeReports(self.clock)
+        self.notes = FakeCreditNotes(self.clock, self.stripe.books)
         self.doors = {
             name: FakeProcessor(self.clock, name=name, capabilities=REGISTRY[name].capabilities)
             for name in doors
@@ -143,7 +143,7 @@ class World:
                 key: self.ledger.payments[key] for key in keys if key in self.ledger.payments
             },
             sweeps=self.sweeps,
-            stripe_reports=self.book,
+            stripe_reports=self.stripe,
             processors=processors,
             accounts=self.accounts,
             doorbell=self.doorbell,
@@ -193,7 +193,7 @@ class World:
     def pay(self, name: str = "1", amount: int = 9999, currency: str = "sgd") -> str:
         """A customer pays; returns the Payment Record's id."""
         self.processor.add_charge(f"charge-{name}", Money(amount, currency))
-        self.book.add_record(
+        self.stripe.add_record(
             FakeRecord(
                 id=f"pr_{name}",
                 currency=currency,
@@ -208,8 +208,8 @@ class World:
         """A customer pays through Stripe itself, which makes a record; returns a PaymentIntent."""
         intent, charge, record = f"pi_{name}", f"ch_{name}", f"pr_own_{name}"
         self.doors[STRIPE].add_charge(charge, Money(amount, currency), payment_intent=intent)
-        self.book.add_record(FakeRecord(record, currency, amount, amount, reported_by="stripe"))
-        self.book.references[intent] = StripeReference(
+        self.stripe.add_record(FakeRecord(record, currency, amount, amount, reported_by="stripe"))
+        self.stripe.references[intent] = StripeReference(
             id=intent, livemode=False, metadata={}, payment_record=record, captured_charge=charge
         )
         return intent
@@ -218,7 +218,7 @@ class World:
         """A customer pays an Invoice; returns its id."""
         record = self.pay(name, amount, currency)
         link = {"hitpay_payment_id": f"charge-{name}", "stripe_payment_record_id": record}
-        self.book.add_reference(f"in_{name}", link)
+        self.stripe.add_reference(f"in_{name}", link)
         self.notes.paid[f"in_{name}"] = amount
         return f"in_{name}"
 
@@ -279,7 +279,7 @@ class World:
     @property
     def at_stripe(self) -> int:
         """What Stripe shows as refunded of the first payment, minor units."""
-        return self.book.books.refunded("pr_1")
+        return self.stripe.books.refunded("pr_1")
 
     @property
     def at_processor(self) -> int:
@@ -300,7 +300,7 @@ class World:
             initiated_at_s=now_s,
             refunded_at_s=now_s,
         )
-        return self.book.report_elsewhere(told)
+        return self.stripe.report_elsewhere(told)
 
     def report(self, refund_id: str, *, receive: int = 1, last: bool = False) -> Reported:
         """The reporter handles one message for the refund."""

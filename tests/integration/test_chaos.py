@@ -45,7 +45,7 @@ STORM_ROUNDS = 2
 CONVERGED_WITHIN_S = 600
 # What happens to a payment, and the cause that its refund's history then has.
 MISHAPS = {
-    "order_lost": ["hold_over"],
+    "instruction_lost": ["hold_over"],
     "answer_lost": ["no_usable_answer", "found"],
     "not_taken": ["aborted"],
     "reporter_killed": ["accepted"],
@@ -231,7 +231,7 @@ def mishaps_befall(
     """Make each kind of mishap happen, one after the other, so that none disturbs another."""
     befall = stack.control.add_fault
     for name, fault, more in (
-        ("order_lost", "lost_request", {}),
+        ("instruction_lost", "lost_request", {}),
         ("answer_lost", "commit_then_reset", {}),
         ("not_taken", "status", {"status": 429}),
     ):

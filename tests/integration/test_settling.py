@@ -47,7 +47,7 @@ def reported(api: RefundApiClient, refund_id: str, at_most: float = SOON) -> dic
     return wait_for(look, f"{refund_id} succeeded and reported", at_most=at_most, every=0.2)
 
 
-def orders(stack: RunningStack, payment: DemoPayment) -> list[RecordedCall]:
+def instructions(stack: RunningStack, payment: DemoPayment) -> list[RecordedCall]:
     """The instructions to HitPay for this payment, in order."""
     return [
         call
@@ -61,7 +61,7 @@ def moved_and_told_once(stack: RunningStack, payment: DemoPayment, amount: int) 
     (made,) = stack.control.refunds(payment.charge_id)
     (report,) = stack.control.reports(payment.record_id)
     assert (report.amount, report.refund_reference) == (amount, made.id)
-    assert len(orders(stack, payment)) == 1
+    assert len(instructions(stack, payment)) == 1
 
 
 def test_a_refund_that_hitpay_never_shows_fails_after_the_hold_and_frees_its_amount(
@@ -103,7 +103,7 @@ def test_a_crash_after_the_instruction_is_settled(
             hasty_api.create_refund, "settle-crash", payment_record=payment.record_id, amount=1200
         )
         wait_for(
-            lambda: [order for order in orders(hasty_stack, payment) if order.processed],
+            lambda: [one for one in instructions(hasty_stack, payment) if one.processed],
             "HitPay has executed it",
             at_most=SOON,
         )
@@ -152,7 +152,9 @@ def test_scheduled_refunds_are_executed_in_order_behind_a_busy_one(
         busy = caller.submit(
             hasty_api.create_refund, "settle-busy", payment_record=payment.record_id, amount=1000
         )
-        wait_for(lambda: orders(hasty_stack, payment), "the order at HitPay", at_most=SOON)
+        wait_for(
+            lambda: instructions(hasty_stack, payment), "the instruction at HitPay", at_most=SOON
+        )
         # When two more are asked for, to be executed in the background
         waiting = [
             pending(
@@ -169,8 +171,8 @@ def test_scheduled_refunds_are_executed_in_order_behind_a_busy_one(
     # Then they are executed, each once and in the order in which they were accepted
     for refund_id in waiting:
         reported(hasty_api, refund_id)
-    sent = orders(hasty_stack, payment)
-    assert [order.parameters["amount"] for order in sent] == ["10.00", "3.00", "2.00"]
+    sent = instructions(hasty_stack, payment)
+    assert [one.parameters["amount"] for one in sent] == ["10.00", "3.00", "2.00"]
     # And none before HitPay has answered the one before
     for before, after in pairwise(sent):
         assert after.monotonic_ms >= before.monotonic_ms + before.duration_ms

@@ -44,21 +44,15 @@ def refunds_of(stack: RunningStack, payment: DemoPayment) -> list[dict[str, Any]
     ]
 
 
-def told(stack: RunningStack, payment: DemoPayment) -> list[int]:
-    """The amounts that Stripe was told of, once there are any."""
-    return wait_for(
-        lambda: [report.amount for report in stack.control.reports(payment.record_id)],
-        "a report at Stripe",
-        at_most=SOON,
-    )
+def told(stack: RunningStack, payment: DemoPayment, *, by_settling: bool = False) -> list[int]:
+    """The amounts that Stripe was told of, once there are any.
 
-
-def told_by_settling(stack: RunningStack, payment: DemoPayment) -> list[int]:
-    """As ``told``, of what others had time to report first: settling is run at once for it."""
+    What others have time to report first, settling reports: then it is run at once.
+    """
 
     def look() -> list[int]:
         amounts = [report.amount for report in stack.control.reports(payment.record_id)]
-        if not amounts:
+        if by_settling and not amounts:
             start_settling(stack)
         return amounts
 
@@ -97,7 +91,7 @@ class TestRefundsInTheDashboard:
         # When somebody refunds a part in HitPay's dashboard
         made = stack.control.dashboard_refund(payment.charge_id, "12.50")
         # Then Stripe hears of it, once, though the webhook came twice
-        assert told_by_settling(stack, payment) == [1250]
+        assert told(stack, payment, by_settling=True) == [1250]
         (report,) = stack.control.reports(payment.record_id)
         assert report.refund_reference == made
         # And it is a refund here, made by the processor
@@ -111,7 +105,7 @@ class TestRefundsInTheDashboard:
         # When the daily sweep comes by
         assert swept(stack) >= 1
         # Then Stripe hears of it, and the next sweep finds nothing new there
-        assert told_by_settling(stack, payment) == [1250]
+        assert told(stack, payment, by_settling=True) == [1250]
         swept(stack)
         assert len(refunds_of(stack, payment)) == 1
 

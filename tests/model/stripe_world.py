@@ -229,7 +229,7 @@ def _has_room(setting: Setting, world: World, number: int) -> bool:
     return moved + setting.amounts[number] <= setting.captured
 
 
-def orders(setting: Setting, world: World) -> Iterator[tuple[str, World]]:
+def instructions(setting: Setting, world: World) -> Iterator[tuple[str, World]]:
     """Our own instructions: answered, answered as pending, or the answer lost."""
     for number, refund in enumerate(world.refunds):
         new = refund.moved is Moved.NOT and refund.standing is None and not refund.unbound

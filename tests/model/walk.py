@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from tests.model.stripe_ends import Bad, at_rest, ends_badly
 from tests.model.stripe_operator import OPEN, commands
 from tests.model.stripe_worker import Rule, observed, reports
-from tests.model.stripe_world import IDLE, Setting, World, moves_of_others, orders, plain
+from tests.model.stripe_world import IDLE, Setting, World, instructions, moves_of_others, plain
 
 
 @dataclass
@@ -66,7 +66,7 @@ def told(found: Walk) -> str:
 def moves(setting: Setting, world: World, rule: Rule) -> Iterator[tuple[str, World]]:
     """Everything that may happen next."""
     yield from moves_of_others(setting, world)
-    yield from orders(setting, world)
+    yield from instructions(setting, world)
     for number in range(len(world.refunds)):
         after = observed(setting, world, number, rule)
         if after != world:

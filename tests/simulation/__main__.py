@@ -65,7 +65,7 @@ def show(tally: Tally, first: int) -> None:
     for command, count in tally.commands.most_common():
         say(f"  {count:>9}  {command}")
     share, plain = tally.review_shares
-    say(f"{tally.repeated} orders were handed over again")
+    say(f"{tally.repeated} instructions were sent again")
     say(f"{tally.refunds} refunds, {tally.unlinked} of them unlinked")
     say(f"{tally.reviews} of them ended in review ({share:.2%}; {plain:.2%} where nothing hides")
     say("  what became of a refund), each")

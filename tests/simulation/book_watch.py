@@ -50,7 +50,7 @@ class BookWatch:
             or refund.report.forced
         ):
             return
-        booked = self._stage.book.inner.books.reports_of(record)
+        booked = self._stage.stripe.inner.books.reports_of(record)
         if reference in {item.parameters.refund_reference for item in booked}:
             return  # Stripe has this reference already, and refuses it
         if refund.report.attempts > 1 or self._books.is_told_twice(record) or self.accepted[record]:
@@ -66,7 +66,7 @@ class BookWatch:
             for _, one in mine
             if self._books.colleague.booked_ms.get(one.processor_refund.id, 0) > now_ms - MINUTE_MS
         )
-        shown = self._stage.book.inner.books.refunded(record) - lately
+        shown = self._stage.stripe.inner.books.refunded(record) - lately
         fits = shown + parameters.amount <= moved
         require(fits, "stripe_is_not_told_what_it_shows", (parameters, shown, lately, moved))
 
@@ -96,7 +96,7 @@ class BookWatch:
         """A report that Stripe has under its reference waits for no person, if Stripe answers."""
         if self._stage.options.rate or self._stage.options.outages:
             return
-        stripe = self._stage.book.inner.books.reports
+        stripe = self._stage.stripe.inner.books.reports
         booked = {item.parameters.refund_reference for item in stripe}
         for refund in self._stage.memory.refunds.values():
             failed = refund.report.state is ReportState.FAILED
@@ -114,7 +114,7 @@ class BookWatch:
             amounts = Counter(
                 made.processor_refund.money.amount for _, made in self._books.of(page.record)
             )
-            for item in self._stage.book.inner.books.reports_of(page.record):
+            for item in self._stage.stripe.inner.books.reports_of(page.record):
                 made = self._stage.money.processor_refund(item.parameters.refund_reference)
                 ours = item.idempotency_key is not None and made is not None
                 if ours and made is not None and is_before_adoption(made):

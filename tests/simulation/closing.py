@@ -194,7 +194,7 @@ class Operator:
             return told
         if made.processor_refund.status is not ProcessorRefundStatus.SUCCEEDED:
             return waive
-        stripe = self._stage.book.inner.books
+        stripe = self._stage.stripe.inner.books
         record = stripe.records[refund.payment_record]
         room = record.guaranteed - stripe.refunded(record.id)
         return [Owed(WHY)] if room >= refund.amount else waive

@@ -97,7 +97,7 @@ class Colleague:
         reference = processor_refund.id if name is Name.PROCESSOR_REFUND else ticket
         self.tickets[reference] = processor_refund.id
         now_s = stage.true_clock.now_ms() // 1000
-        outcome = stage.book.inner.report_elsewhere(
+        outcome = stage.stripe.inner.report_elsewhere(
             ReportParameters(
                 payment_record=record,
                 amount=processor_refund.money.amount,

@@ -373,7 +373,7 @@ def _swarm(random: Random) -> frozenset[Fault]:
 
 def _outages(random: Random, trouble_ms: int) -> tuple[tuple[str, int, int], ...]:
     outages = []
-    for name in ("processor", "book", "lists"):
+    for name in ("processor", "reports", "lists"):
         if random.random() < 0.12:
             start_ms = random.randrange(trouble_ms)
             end_ms = start_ms + random.choice((10 * MINUTE_MS, 3 * HOUR_MS, 26 * HOUR_MS))

@@ -86,9 +86,9 @@ def _at_processor(name: str, can: Capabilities) -> dict[str, tuple[Fault, ...]]:
     if shows_payments(can):
         ports[f"{name}.charge"] = (*_LOOK_UP, _F.LISTS_NOTHING)
     if shows_refunds(can):
-        ports[f"{name}.movement"] = (*_LOOK_UP, _F.DISAGREES)
+        ports[f"{name}.processor_refund"] = (*_LOOK_UP, _F.DISAGREES)
     if keeps_keys(can):
-        ports[f"{name}.ordered"] = (*_LOOK_UP, _F.DISAGREES)
+        ports[f"{name}.find_by_key"] = (*_LOOK_UP, _F.DISAGREES)
         ports[f"{name}.repeat"] = _INSTRUCTION
     if refunds_unlinked(can):
         ports[f"{name}.refund_unlinked"] = _INSTRUCTION
@@ -110,9 +110,9 @@ POSSIBLE: Final[dict[str, tuple[Fault, ...]]] = {
     "ledger.due": (*_LEDGER, _F.STALE),
     "listing.refunds": _LEDGER,
     "listing.every_refund": (*_LEDGER, _F.STALE),
-    "book.payment_record": (*_COMPUTE, _F.UNAVAILABLE),
-    "book.payment_intent": (*_COMPUTE, _F.UNAVAILABLE),
-    "book.report_refund": (
+    "reports.payment_record": (*_COMPUTE, _F.UNAVAILABLE),
+    "reports.payment_intent": (*_COMPUTE, _F.UNAVAILABLE),
+    "reports.report_refund": (
         *_COMPUTE,
         _F.REQUEST_LOST,
         _F.REPLY_LOST,
@@ -134,7 +134,13 @@ for _ports in _AT_PROCESSORS.values():
     POSSIBLE.update(_ports)
 
 # Rare and important calls fail this many times as often as all others.
-_STRAIN: Final = {"refund": 3, "refund_unlinked": 20, "repeat": 8, "movement": 4, "ordered": 2}
+_STRAIN: Final = {
+    "refund": 3,
+    "refund_unlinked": 20,
+    "repeat": 8,
+    "processor_refund": 4,
+    "find_by_key": 2,
+}
 _STRAINED: Final = {
     port: _STRAIN.get(port.rpartition(".")[2], 1)
     for ports in _AT_PROCESSORS.values()

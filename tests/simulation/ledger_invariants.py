@@ -9,8 +9,8 @@ from refund_bridge.domain.refund import STRIPE, Refund
 from refund_bridge.domain.refund_request import RefundRequest, Source
 from refund_bridge.domain.report import ReportCause
 from refund_bridge.domain.state_machine import FREED, UNBOUND, ReportState, State
-from tests.fakes.book_records import BookRecords, FakeRecord
 from tests.fakes.processor_books import FakeRefund
+from tests.fakes.stripe_records import FakeRecord, StripeRecords
 from tests.simulation.options import CAPTURED
 from tests.simulation.violation import require
 
@@ -136,7 +136,7 @@ def what_is_open_is_due(refund: Refund) -> None:
         require(refund.next_check_ms is not None, "what_is_open_is_due", refund)
 
 
-def reported_is_in_the_book(refund: Refund, stripe: BookRecords) -> None:
+def reported_is_at_stripe(refund: Refund, stripe: StripeRecords) -> None:
     """If a report counts as made, Stripe has it under its reference, with its amount.
 
     Not checked here: reports made by others under references of theirs, as the sums or a person
@@ -155,7 +155,7 @@ def reported_is_in_the_book(refund: Refund, stripe: BookRecords) -> None:
     full = record.guaranteed - stripe.refunded(record.id) < refund.amount
     full = full and refund.report.cause is ReportCause.BY_REFERENCE
     told = booked == [refund.amount] or full
-    require(told, "reported_is_in_the_book", (booked, refund))
+    require(told, "reported_is_at_stripe", (booked, refund))
 
 
 def only_legal_payment_changes(old: Payment | None, new: Payment) -> None:

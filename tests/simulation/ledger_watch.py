@@ -17,8 +17,8 @@ from refund_bridge.domain.state_machine import (
     State,
 )
 from refund_bridge.ports.ledger import Commit, RecordClaim
-from tests.fakes.book_records import BookRecords
 from tests.fakes.ledger import MemoryLedger
+from tests.fakes.stripe_records import StripeRecords
 from tests.simulation.ledger_invariants import (
     a_door_is_never_guessed,
     customers_are_kept_while_they_may_be_needed,
@@ -27,7 +27,7 @@ from tests.simulation.ledger_invariants import (
     only_legal_payment_changes,
     payment_counts_its_refunds,
     report_follows_success,
-    reported_is_in_the_book,
+    reported_is_at_stripe,
     success_owes_its_report_in_one_write,
     what_is_open_is_due,
 )
@@ -58,7 +58,7 @@ class LedgerWatch:
         self,
         memory: MemoryLedger,
         money: MoneyWatch,
-        stripe: BookRecords,
+        stripe: StripeRecords,
         scheduler: Scheduler,
         off_ms: int,
     ) -> None:
@@ -130,7 +130,7 @@ class LedgerWatch:
             no_processor_refund_behind_a_failure(new, moved)
         report_follows_success(new)
         what_is_open_is_due(new)
-        reported_is_in_the_book(new, self._stripe)
+        reported_is_at_stripe(new, self._stripe)
 
     def _only_legal_steps(self, old: Refund | None, new: Refund) -> None:
         """Invariant 11: steps of the table only; the history is appended to."""

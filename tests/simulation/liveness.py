@@ -192,16 +192,16 @@ class Ending:
         if abs(options.processor_skew_ms) + abs(options.others.zone_ms) > MINUTE_MS:
             return True
         by_key = keeps_keys(ABILITIES[refund.processor])
-        by_order = by_key or refund.processor == STRIPE
+        by_instruction = by_key or refund.processor == STRIPE
         # An earlier refund of ours may be listed under an id that we do not know.
         other_ids = options.others.lists_other_ids
         unsure = refund.snapshot is None and (not clocks_agree or other_ids)
         unsure = unsure or (other_ids and self._has_equal_beside(refund))
-        by_time = unsure and not by_order
+        by_time = unsure and not by_instruction
         met, name = self._stage.dice.met, refund.processor
-        if refund.processor_refund_id and met[f"{name}.movement", Fault.DISAGREES]:
+        if refund.processor_refund_id and met[f"{name}.processor_refund", Fault.DISAGREES]:
             return True
-        lied = met[f"{name}.ordered", Fault.DISAGREES] > 0
+        lied = met[f"{name}.find_by_key", Fault.DISAGREES] > 0
         mute = by_key and (lied or not options.reads_keys)
         others = options.others
         listless = others.lists_nothing or any(one[0] == "lists" for one in options.outages)

@@ -52,10 +52,10 @@ def _misname(stage: "Stage", charge_id: str) -> None:
         inner.add_charge(WRONG_CHARGE, Money(CAPTURED, CURRENCY))
         inner.books.refuses.add(WRONG_CHARGE)
     metadata = {f"{one}_payment_id": charge_id for one in names}
-    stage.book.inner.books.records["pr_0"].metadata = metadata
+    stage.stripe.inner.books.records["pr_0"].metadata = metadata
 
 
 def _capture(stage: "Stage", amount: int) -> None:
     """Let Stripe show this amount as captured on the first record."""
-    record = stage.book.inner.books.records["pr_0"]
+    record = stage.stripe.inner.books.records["pr_0"]
     record.requested = record.guaranteed = amount

@@ -97,14 +97,16 @@ class MoneyWatch:
     def handed_over(self, processor: str, instruction: AnyInstruction) -> None:
         """The actor that runs now is about to send an instruction to that processor."""
         refund = self._memory.refunds.get(instruction.refund_id)
-        require(refund is not None, "no_order_without_an_intent", instruction)
+        require(refund is not None, "no_instruction_without_an_intent", instruction)
         assert refund is not None
         require(
             refund.processor == processor,
-            "an_order_is_its_intent",
+            "an_instruction_is_its_intent",
             (processor, instruction, refund),
         )
-        require(_is_intended(instruction, refund), "an_order_is_its_intent", (instruction, refund))
+        require(
+            _is_intended(instruction, refund), "an_instruction_is_its_intent", (instruction, refund)
+        )
         if instruction.repeated:
             self._may_be_repeated(processor, instruction, refund)
         else:
@@ -181,18 +183,22 @@ class MoneyWatch:
     def _intent_is_live(self, instruction: AnyInstruction, refund: Refund) -> None:
         """Invariant 3; and the lease lasts at least as long as the call may take."""
         require(
-            refund.state is State.SUBMITTING, "no_order_without_an_intent", (instruction, refund)
+            refund.state is State.SUBMITTING,
+            "no_instruction_without_an_intent",
+            (instruction, refund),
         )
         lease_until_ms = refund.lease_until_ms or 0
         in_time = self._clock.now_ms() + SEND_MS_MAX <= lease_until_ms
-        require(in_time, "an_order_is_covered_by_its_lease", (instruction, refund))
+        require(in_time, "an_instruction_is_covered_by_its_lease", (instruction, refund))
         self._first.setdefault(refund.id, instruction)
 
     def _may_be_repeated(self, processor: str, instruction: AnyInstruction, refund: Refund) -> None:
         """An instruction is sent again only unchanged, with a key that the processor keeps, if its
         outcome is unknown, and by the run that took it."""
         by_key = keeps_keys(ABILITIES[processor])
-        require(by_key, "only_where_keys_are_kept_an_order_is_repeated", (processor, instruction))
+        require(
+            by_key, "only_where_keys_are_kept_an_instruction_is_repeated", (processor, instruction)
+        )
         unknown = refund.state is State.UNKNOWN
         require(unknown, "only_what_is_unknown_is_asked_for_again", (instruction, refund))
         taken = refund.id in self._scheduler.current.taken

@@ -160,8 +160,8 @@ class SimulatedProcessor:
     def processor_refund(
         self, processor_refund_id: str, deadline: Deadline
     ) -> ProcessorRefund | None:
-        self._can(shows_refunds(self.capabilities), "movement")
-        fault = self._look_up("movement", processor_refund_id, deadline)
+        self._can(shows_refunds(self.capabilities), "processor_refund")
+        fault = self._look_up("processor_refund", processor_refund_id, deadline)
         processor_refund = self.inner.processor_refund(processor_refund_id, deadline)
         self._watch.showed_one(processor_refund)
         self._gate.leave(fault)
@@ -170,8 +170,8 @@ class SimulatedProcessor:
     def find_by_key(
         self, refund_id: str, payment_id: str | None, deadline: Deadline
     ) -> ProcessorRefund | None:
-        self._can(keeps_keys(self.capabilities), "ordered")
-        fault = self._look_up("ordered", refund_id[4:8], deadline)
+        self._can(keeps_keys(self.capabilities), "find_by_key")
+        fault = self._look_up("find_by_key", refund_id[4:8], deadline)
         with self._keys():
             processor_refund = self.inner.find_by_key(refund_id, payment_id, deadline)
         self._gate.leave(fault)

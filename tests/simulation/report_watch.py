@@ -7,8 +7,8 @@ from refund_bridge.domain.payment import PaymentKey, payment_key_of
 from refund_bridge.domain.refund import STRIPE, Refund
 from refund_bridge.domain.report import ReportParameters
 from refund_bridge.domain.state_machine import State
-from tests.fakes.book_records import BookRecords
 from tests.fakes.ledger import MemoryLedger
+from tests.fakes.stripe_records import StripeRecords
 from tests.simulation.money_watch import MoneyWatch
 from tests.simulation.options import GRACE_MS
 from tests.simulation.schedule import SKEW_MAX_MS, Actor, Scheduler, SkewedClock
@@ -23,7 +23,7 @@ class ReportWatch:
 
     def __init__(
         self,
-        stripe: BookRecords,
+        stripe: StripeRecords,
         memory: MemoryLedger,
         money: MoneyWatch,
         scheduler: Scheduler,

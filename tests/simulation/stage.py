@@ -14,12 +14,11 @@ from refund_bridge.processors.registry import OF_RECORDS
 from refund_bridge.refunding.learn_from_charge import SINCE_MARGIN_MS
 from refund_bridge.settling.settling import SettleSettings
 from tests.fakes.abilities import keeps_keys
-from tests.fakes.book import FakeStripeReports
-from tests.fakes.book_records import FakeRecord
 from tests.fakes.ledger import MemoryLedger
+from tests.fakes.stripe_records import FakeRecord
+from tests.fakes.stripe_reports import FakeStripeReports
 from tests.fakes.sweeps import MemorySweeps
 from tests.simulation.answer_watch import AnswerWatch
-from tests.simulation.book import SimulatedStripeReports
 from tests.simulation.faults import Dice, Fault
 from tests.simulation.gate import Gate, Trace
 from tests.simulation.key_forms import KeyForms
@@ -35,6 +34,7 @@ from tests.simulation.profiles import fake_of, is_told_the_merchants_reference
 from tests.simulation.report_queue import ReportQueue
 from tests.simulation.report_watch import ReportWatch
 from tests.simulation.schedule import Actor, Scheduler, SkewedClock
+from tests.simulation.stripe_reports import SimulatedStripeReports
 from tests.simulation.telemetry import SimulatedTelemetry
 
 STAGE: Final = "sim"
@@ -105,13 +105,13 @@ class Stage:
         self.memory = MemoryLedger(as_stored=False)
         clock = SkewedClock(self.scheduler, options.processor_skew_ms)
         fakes = {name: fake_of(name, clock) for name in options.processors}
-        book = FakeStripeReports(self.true_clock)
+        stripe = FakeStripeReports(self.true_clock)
         books = {name: fake.books for name, fake in fakes.items()}
         self.money = MoneyWatch(books, self.memory, self.scheduler, self.clock, options.others)
         off_ms = abs(options.processor_skew_ms) + abs(options.others.zone_ms)
-        self.writes = LedgerWatch(self.memory, self.money, book.books, self.scheduler, off_ms)
+        self.writes = LedgerWatch(self.memory, self.money, stripe.books, self.scheduler, off_ms)
         reports = ReportWatch(
-            book.books, self.memory, self.money, self.scheduler, self.true_clock, off_ms=off_ms
+            stripe.books, self.memory, self.money, self.scheduler, self.true_clock, off_ms=off_ms
         )
         self.answers = AnswerWatch(self.memory, self.money)
         self.ledger = SimulatedLedger(gate, self.memory, self.writes)
@@ -119,7 +119,7 @@ class Stage:
             name: SimulatedProcessor(gate, fake, self.money, options)
             for name, fake in fakes.items()
         }
-        self.book = SimulatedStripeReports(gate, book, reports, options)
+        self.stripe = SimulatedStripeReports(gate, stripe, reports, options)
         self.queue = ReportQueue(gate, options.max_receives)
         self.telemetry = SimulatedTelemetry(gate)
 
@@ -142,7 +142,7 @@ class Stage:
                 key: found for key in keys if (found := ledger.payment(key)) is not None
             },
             sweeps=sweeps,
-            stripe_reports=self.book,
+            stripe_reports=self.stripe,
             processors=processors,
             accounts=self.accounts,
             doorbell=self.queue,
@@ -195,7 +195,7 @@ class Stage:
             f"pr_{number}", {f"{one}_payment_id": f"charge-{number}" for one in names}
         )
         if self.options.links_ms:
-            self.book.inner.add_reference(f"pi_{number}", {})
+            self.stripe.inner.add_reference(f"pi_{number}", {})
         else:
             self.link(number)
 
@@ -209,7 +209,7 @@ class Stage:
     def _open_record(
         self, record: str, metadata: Mapping[str, str], reported_by: str | None = None
     ) -> None:
-        self.book.inner.add_record(
+        self.stripe.inner.add_record(
             FakeRecord(
                 id=record,
                 currency=CURRENCY,
@@ -227,7 +227,7 @@ class Stage:
     def link(self, number: int) -> None:
         """From now on the payment's PaymentIntent names its record; Stripe's own always does."""
         if self.options.named(number) == (STRIPE,):
-            self.book.inner.references[f"pi_{number}"] = StripeReference(
+            self.stripe.inner.references[f"pi_{number}"] = StripeReference(
                 id=f"pi_{number}",
                 livemode=False,
                 metadata={},
@@ -235,4 +235,6 @@ class Stage:
                 captured_charge=f"charge-{number}",
             )
             return
-        self.book.inner.add_reference(f"pi_{number}", {"stripe_payment_record_id": f"pr_{number}"})
+        self.stripe.inner.add_reference(
+            f"pi_{number}", {"stripe_payment_record_id": f"pr_{number}"}
+        )

@@ -46,7 +46,7 @@ class Way:
 
 WAYS: Final = {
     "by look-up": Way(Dedupe.BY_LOOK_UP, shows_instructions=False),
-    "by look-up, orders are shown": Way(Dedupe.BY_LOOK_UP, shows_instructions=True),
+    "by look-up, instructions are shown": Way(Dedupe.BY_LOOK_UP, shows_instructions=True),
     "by key": Way(Dedupe.BY_KEY, shows_instructions=True),
 }
 

@@ -23,7 +23,8 @@ from refund_bridge.ports.processor import ProviderUnavailableError
 from refund_bridge.ports.stripe import CreditNoteUnclear
 from refund_bridge.reporting import credit_note
 from refund_bridge.reporting.credit_note import IssueCreditNote
-from tests.fakes.book_fates import (
+from tests.fakes.ledger import MemoryLedger
+from tests.fakes.stripe_fates import (
     AnswerLost,
     Arrives,
     BookedLate,
@@ -32,7 +33,6 @@ from tests.fakes.book_fates import (
     ReportLost,
     TurnedAway,
 )
-from tests.fakes.ledger import MemoryLedger
 from tests.fakes.world import REPORT_LEASE_MS, STEP_MS, World
 
 pytestmark = pytest.mark.heavy
@@ -184,7 +184,7 @@ def violation(life: Life) -> str | None:
         return f"the note is {refund.credit_note.state}"
     if refund.credit_note.id != notes[0].id:
         return "the refund names another note"
-    if len(world.book.books.reports_of("pr_1")) != 1:
+    if len(world.stripe.books.reports_of("pr_1")) != 1:
         return "the report was touched"
     return None
 

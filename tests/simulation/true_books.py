@@ -75,7 +75,7 @@ class TrueBooks:
         return [page for page in self.pages() if page.shown not in page.may_show]
 
     def _page(self, record: str) -> Page:
-        stripe = self._stage.book.inner.books
+        stripe = self._stage.stripe.inner.books
         told = self.told(record)
         room = stripe.records[record].guaranteed
         mine = self.of(record)
@@ -111,13 +111,13 @@ class TrueBooks:
         """Ids of the processor refunds that anybody reported to Stripe, under any reference."""
         return {
             self._meant(item.parameters.refund_reference)
-            for item in self._stage.book.inner.books.reports_of(record)
+            for item in self._stage.stripe.inner.books.reports_of(record)
         }
 
     def is_told_twice(self, record: str) -> bool:
         """Whether somebody booked a refund that we had reported, or were reporting."""
-        ours, tickets = self._stage.book.booked_ms, self.colleague.booked_ms
-        for item in self._stage.book.inner.books.reports_of(record):
+        ours, tickets = self._stage.stripe.booked_ms, self.colleague.booked_ms
+        for item in self._stage.stripe.inner.books.reports_of(record):
             if item.idempotency_key is None:
                 continue
             made = self._stage.money.processor_refund(item.parameters.refund_reference)

@@ -75,7 +75,7 @@ class World:
         self.colleague = Colleague(self.stage)
         self.books = TrueBooks(self.stage, self.colleague)
         self.watch = BookWatch(self.stage, self.books)
-        self.stage.book.on_telling = self.watch.check_telling
+        self.stage.stripe.on_telling = self.watch.check_telling
         self.operator = Operator(self.stage, self.books, self.watch)
         self.stage.queue.deliver = self._deliver
         for processor in self.stage.processors.values():
@@ -128,7 +128,7 @@ class World:
         if options.forgets_keys:
             for _ in range(3):
                 when_ms = stage.random.randrange(2 * options.trouble_ms)
-                stage.scheduler.at(when_ms, stage.book.inner.forget_keys)
+                stage.scheduler.at(when_ms, stage.stripe.inner.forget_keys)
         if options.redrives:
             for when_ms in (options.trouble_ms // 2, options.trouble_ms + HOUR_MS):
                 stage.scheduler.at(when_ms, stage.queue.redrive)
@@ -164,7 +164,10 @@ class World:
         processor_refunds = list(stage.money.processor_refunds())
         if any(one.last is not None for one in processor_refunds):
             return False
-        moved = (sum(one.changes for one in processor_refunds), len(stage.book.inner.books.reports))
+        moved = (
+            sum(one.changes for one in processor_refunds),
+            len(stage.stripe.inner.books.reports),
+        )
         if moved != self._moved:
             self._moved, self._rest_ms = moved, stage.scheduler.now_ms
         return all(map(self._rests, stage.memory.refunds.values()))

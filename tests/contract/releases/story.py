@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, TextIO
 
-from tests.fakes import book_fates
 from tests.fakes.processor_fates import (
     Answered,
     Conduct,
@@ -43,8 +42,10 @@ try:
     from refund_bridge.domain.state_machine import ReportState
     from refund_bridge.ports.ledger import ProcessorRefundClaim, RecordClaim
     from refund_bridge.reporting.report import ReportFailedError
+    from tests.fakes.stripe_fates import ReportLost
 
     CLAIMED, SHOWN, ASKED_BY = "processor_refunds", "processor_refund", "instruction_id"
+    AT_STRIPE = "stripe"
 except ModuleNotFoundError:  # the former release has it all elsewhere, by other names
     from refunds.adapters.attribute_values import decode_item, encode_item  # type: ignore[no-redef,import-not-found]
     from refunds.adapters.ledger_items import payment_item, payment_of, refund_item, refund_of  # type: ignore[no-redef,import-not-found]
@@ -57,8 +58,10 @@ except ModuleNotFoundError:  # the former release has it all elsewhere, by other
     from refunds.refund import ReferenceType, Refund, RefundType, refund_id_of  # type: ignore[no-redef,import-not-found]
     from refunds.report import ReportFailedError  # type: ignore[no-redef,import-not-found]
     from refunds.state_machine import ReportState  # type: ignore[no-redef,import-not-found]
+    from tests.fakes.book_fates import ReportLost  # type: ignore[no-redef,import-not-found]
 
     CLAIMED, SHOWN, ASKED_BY = "movements", "movement", "order_id"
+    AT_STRIPE = "book"
 
 Sample = dict[str, Any]
 
@@ -122,7 +125,7 @@ def _told_at_once(world: World) -> None:
 
 def _not_told_yet(world: World) -> None:
     _pay_and_refund(world, "due", reason="duplicate", metadata={"order": "1007", "empty": ""})
-    world.book.fates.append(book_fates.ReportLost())
+    getattr(world, AT_STRIPE).fates.append(ReportLost())
     _pay_and_refund(world, "report_failed")
     with suppress(ReportFailedError):
         world.report(_id("report_failed"), receive=8, last=True)
@@ -132,7 +135,7 @@ def _not_told_yet(world: World) -> None:
     ):
         record = world.pay(name)
         link = {"hitpay_payment_id": f"charge-{name}", "stripe_payment_record_id": record}
-        world.book.add_reference(f"ref_{name}", link)
+        getattr(world, AT_STRIPE).add_reference(f"ref_{name}", link)
         world.refund(name, record=f"ref_{name}", reference_type=kind)
     # What was refunded before this service saw the payment is imported with the first refund.
     world.pay("beside_an_older_one")
@@ -241,7 +244,7 @@ def booked(world: World) -> list[list[Any]]:
     """Every report at Stripe: record, minor units, reference."""
     return [
         [one.parameters.payment_record, one.parameters.amount, one.parameters.refund_reference]
-        for one in world.book.books.reports
+        for one in getattr(world, AT_STRIPE).books.reports
     ]
 
 

@@ -19,8 +19,8 @@ from tests.contract.releases import story
 from tests.contract.releases.conftest import SAMPLES, FormerRelease, sample
 from tests.contract.releases.story import Sample
 from tests.contract.releases.test_former_release import as_told_today
-from tests.fakes.book_fates import Fails
 from tests.fakes.processor_fates import Conduct
+from tests.fakes.stripe_fates import Fails
 from tests.fakes.world import STAGE, World
 
 
@@ -60,7 +60,7 @@ def _of_the_dashboard(world: World) -> None:
     """One whose PaymentIntent leads to no Payment Record."""
     world.pay("dashboard")
     world.processor.references["charge-dashboard"] = "pi_dashboard"
-    world.book.add_reference("pi_dashboard", {})
+    world.stripe.add_reference("pi_dashboard", {})
     world.processor.refund_in_dashboard("charge-dashboard", 1000)
     world.observe(PaymentKey("hitpay", "charge-dashboard"), world.deadline())
     (found,) = [one for one in world.ledger.refunds.values() if one.source is Source.PROCESSOR]

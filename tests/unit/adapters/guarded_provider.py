@@ -77,16 +77,20 @@ class Guarded:
         self.breaker = Breaker("hitpay", self.clock, FakeTelemetry())
         calls = ProviderCalls("hitpay", self.clock, FakeTelemetry())
         self.processor = GuardedProcessor(self.provider, self.breaker, calls)
-        self.book = GuardedStripeReports(self.provider, self.breaker, calls)
+        self.stripe = GuardedStripeReports(self.provider, self.breaker, calls)
         self.notes = GuardedCreditNotes(self.provider, self.breaker, calls)
         self.reads: dict[str, Read] = {
             "charge": lambda deadline: self.processor.charge("charge-1", deadline),
             "charge_id_of": lambda deadline: self.processor.charge_id_of("request-1", deadline),
-            "movement": lambda deadline: self.processor.processor_refund("refund-1", deadline),
-            "ordered": lambda deadline: self.processor.find_by_key("rf_1", "charge-1", deadline),
-            "payment_record": lambda deadline: self.book.payment_record("pr_1", deadline),
-            "payment_intent": lambda deadline: self.book.payment_intent("pi_1", deadline),
-            "invoice": lambda deadline: self.book.invoice("in_1", deadline),
+            "processor_refund": lambda deadline: self.processor.processor_refund(
+                "refund-1", deadline
+            ),
+            "find_by_key": lambda deadline: self.processor.find_by_key(
+                "rf_1", "charge-1", deadline
+            ),
+            "payment_record": lambda deadline: self.stripe.payment_record("pr_1", deadline),
+            "payment_intent": lambda deadline: self.stripe.payment_intent("pi_1", deadline),
+            "invoice": lambda deadline: self.stripe.invoice("in_1", deadline),
             "credit_note_of": lambda deadline: self.notes.credit_note_of("in_1", "rf_1", deadline),
         }
 
@@ -105,7 +109,7 @@ class Guarded:
     def report(self, answer: ReportOutcome) -> ReportOutcome:
         """One report."""
         self.provider.answer = answer
-        return self.book.report_refund(PARAMETERS, "key", self.clock.deadline())
+        return self.stripe.report_refund(PARAMETERS, "key", self.clock.deadline())
 
     def issue(self, answer: CreditNoteOutcome, *, within_ms: int = 10_000) -> CreditNoteOutcome:
         """One credit note."""

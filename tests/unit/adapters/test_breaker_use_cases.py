@@ -21,8 +21,8 @@ from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding.locate_payment import VerifyCharge
 from refund_bridge.reporting.report import ReportDeferredError, Reported, ReportFailedError
 from refundctl.facts import why
-from tests.fakes.book_fates import Fails, ReportLost
 from tests.fakes.processor_fates import NotSent, RequestLost
+from tests.fakes.stripe_fates import Fails, ReportLost
 from tests.fakes.world import STAGE, STEP_MS, FakeTelemetry, World
 
 
@@ -31,8 +31,8 @@ class GuardedWorld(World):
 
     def __init__(self, *, verify_charge: VerifyCharge = VerifyCharge.ALWAYS) -> None:
         super().__init__(verify_charge=verify_charge)
-        book = GuardedStripeReports(
-            self.book,
+        reports = GuardedStripeReports(
+            self.stripe,
             Breaker("stripe", self.clock, self.telemetry),
             ProviderCalls("stripe", self.clock, FakeTelemetry()),
         )
@@ -42,16 +42,16 @@ class GuardedWorld(World):
             ProviderCalls("hitpay", self.clock, FakeTelemetry()),
         )
         processors = {hitpay.name: hitpay}
-        locator = replace(self.execute.locator, stripe_reports=book, processors=processors)
+        locator = replace(self.execute.locator, stripe_reports=reports, processors=processors)
         self.execute = replace(self.execute, locator=locator, processors=processors)
         self.settle = replace(self.settle, processors=processors, execute=self.execute)
-        self.report_refund = replace(self.report_refund, stripe_reports=book)
+        self.report_refund = replace(self.report_refund, stripe_reports=reports)
         self.reads: list[str] = []
         self.note_reads()
 
     def note_reads(self) -> None:
         """Have ``reads`` tell who was really asked."""
-        read_record, read_charge = self.book.payment_record, self.processor.charge
+        read_record, read_charge = self.stripe.payment_record, self.processor.charge
 
         def noted_record(payment_record: str, deadline: Deadline) -> PaymentRecord:
             self.reads.append("stripe")
@@ -61,7 +61,7 @@ class GuardedWorld(World):
             self.reads.append("hitpay")
             return read_charge(charge_id, deadline)
 
-        self.book.payment_record = noted_record  # type: ignore[method-assign]
+        self.stripe.payment_record = noted_record  # type: ignore[method-assign]
         self.processor.charge = noted_charge  # type: ignore[method-assign]
 
     def fail(self, error: type[RefundBridgeError], times: int = FAILURES_MAX) -> None:
@@ -86,7 +86,7 @@ class TestCallers:
         ("provider", "error", "code"),
         [
             ("processor", ProcessorUnavailableError, "processor_unavailable"),
-            ("book", StripeUnavailableError, "stripe_unavailable"),
+            ("stripe", StripeUnavailableError, "stripe_unavailable"),
         ],
     )
     def test_an_outage_is_503_without_asking_and_without_a_trace(
@@ -101,7 +101,7 @@ class TestCallers:
         with pytest.raises(error) as told:
             world.refund("k", amount=2500)
         # Then that provider is not asked
-        assert world.reads == ([] if provider == "book" else ["stripe"])
+        assert world.reads == ([] if provider == "stripe" else ["stripe"])
         # And the answer is the contract's, with the time that is left
         answer = error_answer(told.value, "request-1")
         assert (answer.status, answer.body["error"]["code"]) == (503, code)
@@ -137,7 +137,7 @@ class TestCallers:
 
     def test_known_refunds_are_answered_throughout(self, world: GuardedWorld) -> None:
         done = world.refund("k", amount=2500).refund
-        world.processor.is_down = world.book.is_down = True
+        world.processor.is_down = world.stripe.is_down = True
         world.fail(StripeUnavailableError)
         assert world.refund("k", amount=2500).refund == done
 
@@ -204,10 +204,10 @@ class TestReports:
             world.pay(f"{number}")
             world.refund(f"owed-{number}", record=f"pr_{number}")
         for number in range(FAILURES_MAX):
-            world.book.fates.append(ReportLost())
+            world.stripe.fates.append(ReportLost())
             with pytest.raises(ReportDeferredError, match="no whole answer"):
                 world.report(refund_id_of(f"owed-{number}", STAGE))
-        world.book.asked.clear()
+        world.stripe.asked.clear()
         return refund_id_of("owed-0", STAGE)
 
     def test_when_open_they_are_put_off_for_the_time_that_is_left(
@@ -217,7 +217,7 @@ class TestReports:
         with pytest.raises(ReportDeferredError) as deferred:
             world.report(due, receive=2)
         # Then Stripe is not asked, and the message hidden at least until it may be
-        assert world.book.asked == []
+        assert world.stripe.asked == []
         assert deferred.value.retry_after_s == OPEN_MS // 1000
         # And the report is as before: due, free for the next receive, under the same key
         report = world.stored("owed-0").report
@@ -228,7 +228,7 @@ class TestReports:
             world.report(due, receive=2)
         world.clock.advance(OPEN_MS)
         assert world.report(due, receive=3) is Reported.REPORTED
-        assert world.book.books.refunded("pr_0") == 9999
+        assert world.stripe.books.refunded("pr_0") == 9999
 
 
 class TestWhatWasAnswered:
@@ -239,7 +239,7 @@ class TestWhatWasAnswered:
     ) -> None:
         # Given a Stripe that answers 500 to each report, until the circuit opens
         refund = world.refund("k", amount=100).refund
-        world.book.fates.extend(Fails(booked=False) for _ in range(FAILURES_MAX))
+        world.stripe.fates.extend(Fails(booked=False) for _ in range(FAILURES_MAX))
         for receive in range(1, FAILURES_MAX + 1):
             with pytest.raises(ReportDeferredError):
                 world.report(refund.id, receive=receive)

@@ -9,9 +9,9 @@ from refund_bridge.domain.state_machine import State
 from refund_bridge.events.announce import AnnounceBacklog, AnnounceChanges, Change
 from refund_bridge.reporting.report import ReportDeferredError
 from tests.fakes.backlog import MemoryBacklog
-from tests.fakes.book_fates import ReportLost
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.processor_fates import NotSent, ReplyLost, RequestLost
+from tests.fakes.stripe_fates import ReportLost
 from tests.fakes.world import STEP_MS, World
 
 
@@ -74,7 +74,7 @@ class TestReports:
     def test_one_that_could_not_be_made_is_told_with_its_age(
         self, world: World, refund: Refund
     ) -> None:
-        world.book.fates.append(ReportLost())
+        world.stripe.fates.append(ReportLost())
         with pytest.raises(ReportDeferredError) as deferred:
             world.report(refund.id)
         assert world.noted("report_delayed") == [
@@ -95,7 +95,7 @@ class TestReports:
         self, world: World, refund: Refund
     ) -> None:
         # Given a report that failed, and was redriven an hour later
-        world.book.fates.extend([ReportLost(), ReportLost()])
+        world.stripe.fates.extend([ReportLost(), ReportLost()])
         with pytest.raises(Exception, match="no whole answer"):
             world.report(refund.id, receive=8, last=True)
         world.clock.advance(3_600_000)
@@ -112,7 +112,7 @@ class TestReports:
         bare = replace(world.stored("k"), history=())
         assert (bare.succeeded_at_ms, bare.report_due_at_ms) == (None, None)
         world.ledger.refunds[refund.id] = bare
-        world.book.fates.append(ReportLost())
+        world.stripe.fates.append(ReportLost())
         with pytest.raises(ReportDeferredError):
             world.report(refund.id)
         world.report(refund.id)

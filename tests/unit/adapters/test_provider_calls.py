@@ -57,7 +57,7 @@ class Desk:
         calls = ProviderCalls("hitpay", self.clock, self.telemetry, self)
         breaker = Breaker("hitpay", self.clock, FakeTelemetry())
         self.processor: GuardedProcessor = GuardedProcessor(self, breaker, calls)
-        self.book: GuardedStripeReports = GuardedStripeReports(self, breaker, calls)
+        self.stripe: GuardedStripeReports = GuardedStripeReports(self, breaker, calls)
         self.notes: GuardedCreditNotes = GuardedCreditNotes(self, breaker, calls)
 
     def add(self, provider: str, **about: Any) -> None:
@@ -97,10 +97,10 @@ CALLS_OF_PORTS: dict[str, tuple[str, Call]] = {
     "find_by_key": ("read", lambda d, until: d.processor.find_by_key("rfd", "c", until)),
     "refund": ("refund", lambda d, until: d.processor.refund(INSTRUCTION, until)),
     "refund_unlinked": ("refund", lambda d, until: d.processor.refund_unlinked(UNLINKED, until)),
-    "payment_record": ("read", lambda d, until: d.book.payment_record("pr", until)),
-    "payment_intent": ("read", lambda d, until: d.book.payment_intent("pi", until)),
-    "invoice": ("read", lambda d, until: d.book.invoice("in", until)),
-    "report_refund": ("report", lambda d, until: d.book.report_refund(PARAMETERS, "k", until)),
+    "payment_record": ("read", lambda d, until: d.stripe.payment_record("pr", until)),
+    "payment_intent": ("read", lambda d, until: d.stripe.payment_intent("pi", until)),
+    "invoice": ("read", lambda d, until: d.stripe.invoice("in", until)),
+    "report_refund": ("report", lambda d, until: d.stripe.report_refund(PARAMETERS, "k", until)),
     "credit_note_of": ("read", lambda d, until: d.notes.credit_note_of("in", "rfd", until)),
     "issue_credit_note": (
         "credit_note",

@@ -30,7 +30,7 @@ REPORT = {
     "processor_details[custom][refund_reference]": "ref-1",
     "refunded[refunded_at]": "1714528984",
 }
-ORDER = {"payment_id": "pay-1", "amount": "25.00"}
+INSTRUCTION = {"payment_id": "pay-1", "amount": "25.00"}
 REFUND = {
     "id": "ref-1",
     "refunded_by": None,
@@ -62,7 +62,7 @@ def answer(body: object, status: int = 200) -> HttpAnswer:
 @pytest.mark.parametrize(
     ("api", "request_"),
     [
-        (HITPAY, post(HITPAY, "/v1/refund", ORDER)),
+        (HITPAY, post(HITPAY, "/v1/refund", INSTRUCTION)),
         (HITPAY, get(HITPAY, "/v1/charges/pay-1")),
         (HITPAY, get(HITPAY, "/v1/charges?per_page=50&statuses[]=refunded&cursor=abc")),
         (STRIPE, post(STRIPE, REPORT_PATH, REPORT)),
@@ -76,10 +76,18 @@ def test_what_is_described_may_be_asked(api: Description, request_: HttpRequest)
 @pytest.mark.parametrize(
     ("api", "request_", "said"),
     [
-        (HITPAY, post(HITPAY, "/v1/refund", ORDER | {"amount": "2.5e1"}), "order.amount"),
-        (HITPAY, post(HITPAY, "/v1/refund", ORDER | {"amount": "0.00"}), "order.amount"),
+        (
+            HITPAY,
+            post(HITPAY, "/v1/refund", INSTRUCTION | {"amount": "2.5e1"}),
+            "instruction.amount",
+        ),
+        (
+            HITPAY,
+            post(HITPAY, "/v1/refund", INSTRUCTION | {"amount": "0.00"}),
+            "instruction.amount",
+        ),
         (HITPAY, post(HITPAY, "/v1/refund", {"amount": "25.00"}), "payment_id"),
-        (HITPAY, post(HITPAY, "/v1/refund", ORDER | {"currency": "sgd"}), "currency"),
+        (HITPAY, post(HITPAY, "/v1/refund", INSTRUCTION | {"currency": "sgd"}), "currency"),
         (HITPAY, get(HITPAY, "/v1/charges?statuses[]=returned"), "list_query.statuses.0"),
         (HITPAY, get(HITPAY, "/v1/charges/pay-1?expand=refunds"), "nothing"),
         (HITPAY, get(HITPAY, "/v1/refunds"), "is no call of this API"),
@@ -102,7 +110,7 @@ def test_what_is_not_described_is_named(api: Description, request_: HttpRequest,
     assert said in " ".join(api.of_request(request_))
 
 
-ORDERED, CHARGE_READ = post(HITPAY, "/v1/refund", ORDER), get(HITPAY, "/v1/charges/pay-1")
+INSTRUCTED, CHARGE_READ = post(HITPAY, "/v1/refund", INSTRUCTION), get(HITPAY, "/v1/charges/pay-1")
 REPORTED = post(STRIPE, REPORT_PATH, REPORT)
 INTENT_READ = get(STRIPE, "/v1/payment_intents/pi_1")
 
@@ -110,8 +118,8 @@ INTENT_READ = get(STRIPE, "/v1/payment_intents/pi_1")
 @pytest.mark.parametrize(
     ("api", "request_", "given"),
     [
-        (HITPAY, ORDERED, answer(REFUND)),
-        (HITPAY, ORDERED, answer(REFUND | {"amount_refunded": "1,025.00", "status": None})),
+        (HITPAY, INSTRUCTED, answer(REFUND)),
+        (HITPAY, INSTRUCTED, answer(REFUND | {"amount_refunded": "1,025.00", "status": None})),
         (HITPAY, CHARGE_READ, answer({"message": "Invalid business api key"}, 403)),
         (HITPAY, CHARGE_READ, HttpAnswer(502, {}, b"<html>")),
         (STRIPE, REPORTED, answer(record_body())),
@@ -128,10 +136,10 @@ def test_what_is_described_may_be_answered(
 @pytest.mark.parametrize(
     ("api", "request_", "given", "said"),
     [
-        (HITPAY, ORDERED, answer(REFUND | {"amount_refunded": "25,00"}), "amount_refunded"),
-        (HITPAY, ORDERED, answer(REFUND | {"created_at": "yesterday"}), "created_at"),
-        (HITPAY, ORDERED, answer(REFUND | {"reference": "ours"}), "reference"),
-        (HITPAY, ORDERED, answer({"id": "ref-1"}), "payment_id"),
+        (HITPAY, INSTRUCTED, answer(REFUND | {"amount_refunded": "25,00"}), "amount_refunded"),
+        (HITPAY, INSTRUCTED, answer(REFUND | {"created_at": "yesterday"}), "created_at"),
+        (HITPAY, INSTRUCTED, answer(REFUND | {"reference": "ours"}), "reference"),
+        (HITPAY, INSTRUCTED, answer({"id": "ref-1"}), "payment_id"),
         (HITPAY, CHARGE_READ, answer({"error": "no"}, 404), "refusal"),
         (HITPAY, CHARGE_READ, HttpAnswer(200, {}, b"null"), "without a JSON object"),
         (STRIPE, REPORTED, answer(record_body(livemode="no")), "livemode"),

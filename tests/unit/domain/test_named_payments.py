@@ -27,7 +27,7 @@ def world() -> World:
 
 
 def record_of(world: World, metadata: dict[str, str], reference: str | None = None) -> None:
-    record = world.book.books.records["pr_1"]
+    record = world.stripe.books.records["pr_1"]
     record.metadata, record.payment_reference = metadata, reference
 
 
@@ -70,7 +70,7 @@ def test_a_known_link_is_no_conflict_where_charges_are_not_read_each_time(
 
 def test_an_invoice_may_name_what_the_customer_was_asked_to_pay(world: World) -> None:
     names = {"stripe_payment_record_id": "pr_1", "hitpay_payment_id": "request-1"}
-    world.book.add_reference("in_1", names)
+    world.stripe.add_reference("in_1", names)
     by_invoice: dict[str, Any] = {"record": "in_1", "reference_type": ReferenceType.INVOICE}
     for key in ("k1", "k2"):
         refund = world.refund(key, amount=100, **by_invoice).refund

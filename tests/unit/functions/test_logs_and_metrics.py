@@ -28,11 +28,11 @@ from refund_bridge.http.address_throttle import AddressThrottle
 from refund_bridge.http.callers import READ, WRITE, ApiKeyHolder, KeyCallers
 from refund_bridge.settling.open_refunds import MeasureOpenRefunds
 from tests.fakes.api import api_on
-from tests.fakes.book_fates import ReportLost
 from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.payouts import payout_rules
 from tests.fakes.processor_fates import RequestLost
+from tests.fakes.stripe_fates import ReportLost
 from tests.fakes.world import STAGE, World
 from tests.unit.events.test_requested import message
 
@@ -325,7 +325,7 @@ def test_a_report_is_told_by_its_message_and_its_refund(running: Running) -> Non
 def test_a_report_in_vain_is_counted_with_its_age(running: Running) -> None:
     running.post("k", {"amount": 2500})
     running.world.clock.advance(1_000_000)
-    running.world.book.fates.append(ReportLost())
+    running.world.stripe.fates.append(ReportLost())
     running.written()
     running.report(doorbell(refund_id_of("k", STAGE)))
     _, metrics = running.written()

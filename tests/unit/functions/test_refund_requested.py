@@ -123,19 +123,19 @@ def test_after_mending_the_same_message_is_accepted(requested: Requested) -> Non
 
 
 def test_a_stripe_that_is_away_puts_it_off_for_longer_each_time(requested: Requested) -> None:
-    requested.world.book.is_down = True
+    requested.world.stripe.is_down = True
     for receive in (1, 2):
         with pytest.raises(StripeUnavailableError):
             requested.receive(request(), receive=receive)
     assert [receive for receive, _ in requested.backoff.hidden] == [1, 2]
     assert requested.dead.letters == []
-    requested.world.book.is_down = False
+    requested.world.stripe.is_down = False
     requested.receive(request(), receive=3)
     assert requested.world.stored("k").state is State.REQUESTED
 
 
 def test_on_its_last_receive_it_is_set_aside(requested: Requested) -> None:
-    requested.world.book.is_down = True
+    requested.world.stripe.is_down = True
     requested.receive(request(), receive=MAX_RECEIVES)
     assert requested.dead.letters[0][1]["reason_code"] == "stripe_unavailable"
     assert requested.bus.names == ["Refund Request Refused"]

@@ -55,7 +55,7 @@ class Api:
         self.world = world = World()
         for name in PAYMENTS:
             record = world.pay(f"php_{name}")
-            world.book.add_reference(f"pi_php_{name}", {"stripe_payment_record_id": record})
+            world.stripe.add_reference(f"pi_php_{name}", {"stripe_payment_record_id": record})
         callers = KeyCallers(Ring(), AddressThrottle(world.clock), world.telemetry)
         function = api_on(world, callers)
         monkeypatch.setattr("functions.refund_api.app.refund_api", lambda _: function)

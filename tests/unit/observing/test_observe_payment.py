@@ -139,7 +139,7 @@ class TestObserving:
     def test_a_payment_is_known_by_the_processors_own_spelling(self, world: World) -> None:
         # Given a webhook that spells the charge's id in capitals
         world.processor.references["charge-1"] = "pi_1"
-        world.book.add_reference("pi_1", {"stripe_payment_record_id": "pr_1"})
+        world.stripe.add_reference("pi_1", {"stripe_payment_record_id": "pr_1"})
         world.in_dashboard(2500)
         charge = world.processor.charge
         world.processor.charge = (  # type: ignore[method-assign]

@@ -28,7 +28,7 @@ def world() -> World:
     for name in ("1", "2", "3"):
         made.pay(name)
         made.processor.references[f"charge-{name}"] = f"pi_{name}"
-        made.book.references[f"pi_{name}"] = StripeReference(
+        made.stripe.references[f"pi_{name}"] = StripeReference(
             id=f"pi_{name}", livemode=False, metadata={"stripe_payment_record_id": f"pr_{name}"}
         )
     made.processor.page_size = 2

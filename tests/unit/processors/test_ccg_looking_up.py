@@ -34,7 +34,7 @@ def read(http: DeadlineHttp, key: StoredKey, clock: FrozenWallClock) -> Any:
 
 
 @pytest.fixture
-def ordered(http: DeadlineHttp, key: StoredKey, clock: FrozenWallClock) -> Any:
+def found(http: DeadlineHttp, key: StoredKey, clock: FrozenWallClock) -> Any:
     def ask(*scripts: Any, payment_id: str | None = "pay-1") -> Any:
         with RawServer(*scripts) as server:
             adapter = Ccg(ccg_settings(server.url), key=key, http=http)
@@ -94,19 +94,17 @@ def test_a_refund_that_it_does_not_know_is_not_there(read: Any) -> None:
 
 
 @pytest.mark.parametrize("body", [ccg_refund(), {"data": [ccg_refund()["data"]]}])
-def test_an_instruction_is_found_by_our_id(ordered: Any, body: Any) -> None:
-    assert ordered(answer(200, body)).instruction_id == REFUND_ID
+def test_an_instruction_is_found_by_our_id(found: Any, body: Any) -> None:
+    assert found(answer(200, body)).instruction_id == REFUND_ID
 
 
-def test_an_unlinked_instruction_is_found_by_our_id(ordered: Any) -> None:
-    assert ordered(answer(200, ccg_unlinked()), payment_id=None).payment_method == "method-1"
+def test_an_unlinked_instruction_is_found_by_our_id(found: Any) -> None:
+    assert found(answer(200, ccg_unlinked()), payment_id=None).payment_method == "method-1"
 
 
 @pytest.mark.parametrize("data", [None, [], {}])
-def test_only_an_answer_with_nothing_in_it_means_that_there_is_none(
-    ordered: Any, data: Any
-) -> None:
-    assert ordered(answer(200, {"data": data})) is None
+def test_only_an_answer_with_nothing_in_it_means_that_there_is_none(found: Any, data: Any) -> None:
+    assert found(answer(200, {"data": data})) is None
 
 
 @pytest.mark.parametrize(
@@ -122,11 +120,9 @@ def test_only_an_answer_with_nothing_in_it_means_that_there_is_none(
         (answer(200, ccg_unlinked()), "pay-1"),
     ],
 )
-def test_every_other_answer_leaves_it_open(
-    ordered: Any, script: Any, payment_id: str | None
-) -> None:
+def test_every_other_answer_leaves_it_open(found: Any, script: Any, payment_id: str | None) -> None:
     with pytest.raises(UnreadableAnswerError):
-        ordered(script, payment_id=payment_id)
+        found(script, payment_id=payment_id)
 
 
 def test_it_shows_no_payments(http: DeadlineHttp, key: StoredKey, clock: FrozenWallClock) -> None:

@@ -17,7 +17,7 @@ from refund_bridge.reading.listing import LIMIT_MAX
 from refund_bridge.reading.read_payment import PaymentRead
 from refund_bridge.refunding.locate_payment import VerifyCharge
 from tests.contract.ledger.examples import a_refund
-from tests.fakes.book_records import FakeRecord
+from tests.fakes.stripe_records import FakeRecord
 from tests.fakes.world import World
 
 
@@ -49,11 +49,11 @@ class TestKnown:
 
     def test_neither_stripe_nor_the_processor_is_asked(self, world: World) -> None:
         world.refund("k", amount=2500)
-        world.processor.is_down = world.book.is_down = True
+        world.processor.is_down = world.stripe.is_down = True
         assert read(world).payment.refundable == 7499
 
     def test_by_its_payment_intent_it_is_the_same_payment(self, world: World) -> None:
-        world.book.add_reference("pi_1", {"stripe_payment_record_id": "pr_1"})
+        world.stripe.add_reference("pi_1", {"stripe_payment_record_id": "pr_1"})
         first = read(world, "pi_1")
         assert (first.payment.payment_record, list(first.newest.refunds)) == ("pr_1", [])
         made = world.refund("k", amount=2500).refund
@@ -121,14 +121,14 @@ class TestFirstSight:
             read(world, "pr_never")
 
     def test_a_record_that_is_not_linked(self, world: World) -> None:
-        world.book.add_record(
+        world.stripe.add_record(
             FakeRecord(id="pr_2", currency="sgd", requested=100, guaranteed=100, metadata={})
         )
         with pytest.raises(PaymentNotLinkedError):
             read(world, "pr_2")
 
     def test_a_record_on_which_nothing_was_captured(self, world: World) -> None:
-        world.book.add_record(
+        world.stripe.add_record(
             FakeRecord(
                 id="pr_2",
                 currency="sgd",
@@ -142,7 +142,7 @@ class TestFirstSight:
 
     def test_a_second_record_for_a_charge_that_is_known(self, world: World) -> None:
         world.refund("k", amount=2500)
-        world.book.add_record(
+        world.stripe.add_record(
             FakeRecord(
                 id="pr_2",
                 currency="sgd",
@@ -170,6 +170,6 @@ class TestFirstSight:
         world.processor.is_down = True
         with pytest.raises(ProcessorUnavailableError):
             read(world)
-        world.processor.is_down, world.book.is_down = False, True
+        world.processor.is_down, world.stripe.is_down = False, True
         with pytest.raises(StripeUnavailableError):
             read(world)

@@ -172,7 +172,7 @@ class Operator:
             backlog=self.backlog,
             processors=world.settle.processors,
             accounts=world.accounts,
-            stripe_reports=world.book,
+            stripe_reports=world.stripe,
             read_sums=world.read_sums,
             locator=world.execute.locator,
             learn=world.learn,

@@ -11,7 +11,7 @@ from refund_bridge.reporting.report import ReportFailedError
 from refundctl import dead_letters
 from refundctl.exits import Exit
 from refundctl.output import Output
-from tests.fakes.book_fates import Arrives, TurnedAway
+from tests.fakes.stripe_fates import Arrives, TurnedAway
 from tests.fakes.world import STEP_MS, World
 from tests.unit.refundctl.operator import Operator
 from tests.unit.refundctl.queues import FakeSqs
@@ -39,10 +39,10 @@ def doorbell(refund_id: str) -> str:
 def failed(world: World, sqs: FakeSqs, key: str) -> str:
     """A refund whose report failed, its message among the dead letters; returns the refund's id."""
     refund_id = world.refund(key, amount=100).refund.id
-    world.book.decide = lambda _: TurnedAway(1)
+    world.stripe.decide = lambda _: TurnedAway(1)
     with pytest.raises(ReportFailedError):
         world.report(refund_id, last=True)
-    world.book.decide = lambda _: Arrives()
+    world.stripe.decide = lambda _: Arrives()
     sqs.put("report-dead", doorbell(refund_id))
     return refund_id
 
@@ -174,7 +174,7 @@ class TestReplayAll:
         # And each is reported, once
         for refund_id in reports:
             world.report(refund_id)
-        assert len(world.book.books.reports) == 12
+        assert len(world.stripe.books.reports) == 12
         # And again is harmless
         assert operator.json("dlq replay --all")["messages"] == {}
 

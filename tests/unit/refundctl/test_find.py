@@ -19,7 +19,7 @@ DAY_MS = 24 * 60 * STEP_MS
 def ids(world: World) -> dict[str, str]:
     """Refunds of one payment: by its record, by its intent, and in the dashboard."""
     link = {"hitpay_payment_id": "charge-1", "stripe_payment_record_id": "pr_1"}
-    world.book.add_reference("pi_1", link)
+    world.stripe.add_reference("pi_1", link)
     made = {
         "record": world.refund("order 1007", amount=100, reason="Torn sleeve").refund.id,
         "intent": world.refund(

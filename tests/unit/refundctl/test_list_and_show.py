@@ -16,8 +16,8 @@ from refund_bridge.reporting.report import ReportFailedError
 from refundctl.exits import Exit
 from refundctl.facts import goes_to
 from tests.contract.ledger.examples import a_refund, a_request
-from tests.fakes.book_fates import Arrives, TurnedAway
 from tests.fakes.processor_fates import Answered, Conduct, ReplyLost, RequestLost
+from tests.fakes.stripe_fates import Arrives, TurnedAway
 from tests.fakes.world import GRACE_MS, STAGE, STEP_MS, World
 from tests.unit.refundctl.operator import Operator
 
@@ -81,11 +81,11 @@ class TestList:
     ) -> None:
         owed = world.refund("owed", amount=100).refund.id
         failed = world.refund("failed", amount=200).refund.id
-        world.book.decide = lambda _: TurnedAway(1)
+        world.stripe.decide = lambda _: TurnedAway(1)
         with pytest.raises(ReportFailedError):
             world.report(failed, last=True)
         done = world.refund("other", amount=300).refund.id
-        world.book.decide = lambda _: Arrives()
+        world.stripe.decide = lambda _: Arrives()
         world.report(done)
         shown = {one["id"]: one for one in operator.json("list")}
         assert [shown[one]["ledger"]["stuck"] for one in (owed, failed, done)] == [
@@ -115,10 +115,10 @@ class TestList:
     ) -> None:
         # Given a report that failed, and was forgotten, and more refunds since than are listed
         failed = world.refund("failed", amount=200).refund.id
-        world.book.decide = lambda _: TurnedAway(1)
+        world.stripe.decide = lambda _: TurnedAway(1)
         with pytest.raises(ReportFailedError):
             world.report(failed, last=True)
-        world.book.decide = lambda _: Arrives()
+        world.stripe.decide = lambda _: Arrives()
         world.clock.advance(70 * DAY_MS)
         owed = world.refund("owed", amount=100).refund.id
         for number in range(4):

@@ -60,7 +60,7 @@ def test_each_difference_is_one_line(agreeing: World, operator: Operator, tmp_pa
     # Given a dashboard refund that nobody learnt of, and a report that Stripe lost
     made = agreeing.processor.refund_in_dashboard("charge-p3", 250)
     assert isinstance(made, ProcessorRefund)
-    lost = agreeing.book.books.reports.pop(5)
+    lost = agreeing.stripe.books.reports.pop(5)
     agreeing.clock.advance(LATER_MS)
     # Then both are listed, for machines ...
     file = tmp_path / "differences.csv"
@@ -101,7 +101,7 @@ def test_payments_of_a_processor_that_is_not_set_up_stop_nothing(
 
 
 def test_only_payments_with_a_refund_since_then(agreeing: World, operator: Operator) -> None:
-    agreeing.book.books.reports.pop()
+    agreeing.stripe.books.reports.pop()
     agreeing.clock.advance(24 * LATER_MS)
     assert operator.json("reconcile --since 12h")["payments"] == 0
     assert operator("reconcile --since 48h").exit_code == Exit.REFUSED
@@ -119,17 +119,17 @@ def test_a_difference_that_is_gone_when_one_looks_again_is_none(
     agreeing: World, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a report that Stripe shows a moment later than the ledger
-    late = agreeing.book.books.reports.pop()
-    original = agreeing.book.payment_record
+    late = agreeing.stripe.books.reports.pop()
+    original = agreeing.stripe.payment_record
     asked: list[str] = []
 
     def shows_later(name: str, deadline: object) -> object:
         asked.append(name)
-        if asked.count(name) == 2 and late not in agreeing.book.books.reports:
-            agreeing.book.books.reports.append(late)
+        if asked.count(name) == 2 and late not in agreeing.stripe.books.reports:
+            agreeing.stripe.books.reports.append(late)
         return original(name, deadline)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(agreeing.book, "payment_record", shows_later)
+    monkeypatch.setattr(agreeing.stripe, "payment_record", shows_later)
     assert operator.json("reconcile --since 7d")["differences"] == []
 
 
@@ -195,7 +195,7 @@ class TestTrouble:
         waited: list[float],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        original = agreeing.book.payment_record
+        original = agreeing.stripe.payment_record
         refusals = [ProviderUnavailableError("429", retry_after_s=7)] * 2
 
         def busy(name: str, deadline: object) -> object:
@@ -203,7 +203,7 @@ class TestTrouble:
                 raise refusals.pop()
             return original(name, deadline)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(agreeing.book, "payment_record", busy)
+        monkeypatch.setattr(agreeing.stripe, "payment_record", busy)
         operator.done("reconcile --since 7d")
         assert waited.count(7) == 2
 
@@ -236,7 +236,7 @@ class TestTrouble:
     def test_a_difference_is_told_even_if_not_all_could_be_compared(
         self, agreeing: World, operator: Operator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        agreeing.book.books.reports.pop(0)
+        agreeing.stripe.books.reports.pop(0)
         original = agreeing.processor.charge
 
         def unreadable(name: str, deadline: object) -> object:
@@ -251,7 +251,7 @@ class TestTrouble:
         self, agreeing: World, operator: Operator
     ) -> None:
         del agreeing.processor.books.charges["charge-p0"]
-        del agreeing.book.books.records["pr_p1"]
+        del agreeing.stripe.books.records["pr_p1"]
         found = operator("reconcile --since 7d --json").value["differences"]
         kinds = {one["kind"]: one["payment_record"] for one in found}
         assert kinds == {"charge_missing": "pr_p0", "record_missing": "pr_p1"}

@@ -14,9 +14,9 @@ from refundctl.output import Output
 from refundctl.refunding.asking import told_of
 from refundctl.refunding.csv_rows import ROWS_MAX, read_rows
 from refundctl.refunding.service import ServiceAnswer
-from tests.fakes.book_records import FakeRecord
 from tests.fakes.processor_fates import Answered, NotSent, RequestLost
 from tests.fakes.service import InProcess
+from tests.fakes.stripe_records import FakeRecord
 from tests.fakes.world import World
 from tests.unit.refundctl.bulk import HEADER, checked, line_of, paid, results
 from tests.unit.refundctl.operator import Operator
@@ -243,7 +243,7 @@ def test_a_payment_that_another_stage_books_in_the_same_stripe_account_is_one_re
     world: World, operator: Operator, service: InProcess, file: Path, amount: str
 ) -> None:
     # Given a record whose charge belongs to the other stage's account at the processor
-    world.book.add_record(
+    world.stripe.add_record(
         FakeRecord(
             id="pr_theirs",
             currency="sgd",

@@ -142,9 +142,9 @@ class TestReport:
         # Given two refunds that Stripe took, and shows one of them only
         for key, amount in (("k", 2500), ("l", 1000)):
             world.report(world.refund(key, amount=amount).refund.id)
-        lost = next(one for one in world.book.books.reports if one.parameters.amount == 2500)
-        world.book.books.reports.remove(lost)
-        world.book.forget_keys()
+        lost = next(one for one in world.stripe.books.reports if one.parameters.amount == 2500)
+        world.stripe.books.reports.remove(lost)
+        world.stripe.forget_keys()
         # When a person says that both are owed, not knowing which
         for key in "lk":
             operator.done(f"report {world.stored(key).id} --owed --reason 'not shown' --yes")

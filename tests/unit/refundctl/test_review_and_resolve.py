@@ -159,7 +159,7 @@ class TestReview:
     def test_a_provider_that_is_away_hides_nothing_else(
         self, world: World, operator: Operator, lost: Refund
     ) -> None:
-        world.processor.is_down = world.book.is_down = True
+        world.processor.is_down = world.stripe.is_down = True
         (shown,) = operator.json("review")
         assert (shown["charge"], shown["stripe"]) == (None, None)
         assert "no whole answer" in shown["charge_trouble"]

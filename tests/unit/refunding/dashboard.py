@@ -19,7 +19,7 @@ def linked_world() -> World:
     made = World()
     made.pay()
     made.processor.references["charge-1"] = "pi_1"
-    made.book.references["pi_1"] = intent("pr_1")
+    made.stripe.references["pi_1"] = intent("pr_1")
     return made
 
 
@@ -39,7 +39,7 @@ def imported(world: World) -> list[Refund]:
 
 def report_elsewhere(world: World, processor_refund: ProcessorRefund) -> None:
     """Somebody tells Stripe of the processor refund, by a reference of their own."""
-    world.book.report_elsewhere(
+    world.stripe.report_elsewhere(
         ReportParameters(
             payment_record="pr_1",
             amount=processor_refund.money.amount,

@@ -15,7 +15,7 @@ from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund_request import ReferenceType, RefundType
 from refund_bridge.domain.state_machine import State
 from refund_bridge.refunding.locate_payment import VerifyCharge
-from tests.fakes.book_records import FakeRecord
+from tests.fakes.stripe_records import FakeRecord
 from tests.fakes.world import STEP_MS, World
 
 ALL = ("hitpay", "hyperswitch", "hedge", "ccg")
@@ -32,7 +32,7 @@ def world() -> World:
 
 def record_of(world: World, metadata: dict[str, str], reference: str | None = None) -> None:
     """The Payment Record ``pr_1`` with these metadata."""
-    world.book.add_record(
+    world.stripe.add_record(
         FakeRecord(
             id="pr_1",
             currency="sgd",
@@ -127,7 +127,7 @@ class TestSeveral:
     def test_an_invoice_that_names_two_asks_the_ledger_which(self, world: World) -> None:
         # Given an invoice that names both, and a first refund that said which
         link = {"hedge_payment_id": "charge-1", "ccg_payment_id": "charge-1"}
-        world.book.add_reference("in_1", link | {"stripe_payment_record_id": "pr_1"})
+        world.stripe.add_reference("in_1", link | {"stripe_payment_record_id": "pr_1"})
         by_invoice: dict[str, Any] = {"record": "in_1", "reference_type": ReferenceType.INVOICE}
         with pytest.raises(PaymentLinkConflictError):
             world.refund("k1", amount=2500, **by_invoice)
@@ -216,7 +216,7 @@ def test_payments_that_are_not_shown_are_never_asked_for(verify: VerifyCharge) -
 
 def test_stripe_is_asked_before_anything_else(world: World) -> None:
     record_of(world, {"ccg_payment_id": "charge-1"})
-    world.book.is_down = True
+    world.stripe.is_down = True
     with pytest.raises(StripeUnavailableError):
         world.refund("k", amount=2500)
     assert moved(world) == {}
@@ -224,7 +224,7 @@ def test_stripe_is_asked_before_anything_else(world: World) -> None:
 
 def test_a_record_of_the_other_mode_is_not_refunded(world: World) -> None:
     record_of(world, {"ccg_payment_id": "charge-1"})
-    world.book.books.records["pr_1"].livemode = True
+    world.stripe.books.records["pr_1"].livemode = True
     with pytest.raises(PaymentNotFoundError):
         world.refund("k", amount=2500)
     assert moved(world) == {}

@@ -36,7 +36,7 @@ class TestATraceThatLeadsToItsRecord:
         assert world.doorbell.rung == []
         world.live_for(3 * STEP_MS)
         observe(world)
-        (told,) = world.book.books.reports
+        (told,) = world.stripe.books.reports
         assert told.parameters.refund_reference == processor_refund.id
         assert (told.parameters.amount, told.parameters.payment_record) == (2500, "pr_1")
         assert len(imported(world)) == 1
@@ -99,10 +99,10 @@ class TestATraceThatLeadsToItsRecord:
 
     def test_a_busy_provider_is_asked_again_by_the_next_webhook(self, world: World) -> None:
         world.in_dashboard(2500)
-        world.book.is_down = True
+        world.stripe.is_down = True
         with pytest.raises(StripeUnavailableError):
             observe(world)
-        world.book.is_down = False
+        world.stripe.is_down = False
         world.processor.is_down = True
         with pytest.raises(ProcessorUnavailableError):
             observe(world)
@@ -135,7 +135,7 @@ class TestALinkThatIsContradictedLater:
     def test_the_ledgers_link_stands_and_nothing_is_lost(self, world: World) -> None:
         # Given a payment that is linked, whose metadata somebody has changed since
         world.refund("k", amount=1)
-        record = world.book.books.records["pr_1"]
+        record = world.stripe.books.records["pr_1"]
         record.metadata = {"hitpay_payment_id": "charge-other"}
         world.clock.advance(STEP_MS)
         world.in_dashboard(2500)

@@ -9,9 +9,9 @@ from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.observing.observe_payment import Observed
 from refund_bridge.refunding.locate_payment import VerifyCharge
 from refund_bridge.reporting.report import ReportDeferredError, ReportFailedError
-from tests.fakes.book_fates import AnswerLost
-from tests.fakes.book_records import FakeRecord
 from tests.fakes.processor_fates import Conduct
+from tests.fakes.stripe_fates import AnswerLost
+from tests.fakes.stripe_records import FakeRecord
 from tests.fakes.world import STEP_MS, World
 from tests.unit.refunding.dashboard import (
     CHARGE,
@@ -34,7 +34,7 @@ class TestATraceThatLeadsNowhere:
     @pytest.fixture
     def kept(self, world: World) -> World:
         """A dashboard refund whose PaymentIntent names no record, observed."""
-        world.book.references["pi_1"] = intent(None)
+        world.stripe.references["pi_1"] = intent(None)
         world.in_dashboard(2500)
         assert observe(world) is Observed.LEARNT
         return world
@@ -70,7 +70,7 @@ class TestATraceThatLeadsNowhere:
         assert [one.report.state for one in imported(kept)] == [ReportState.FAILED] * 2
 
     def test_one_that_ends_later_fails_to_be_reported_then(self, world: World) -> None:
-        world.book.references["pi_1"] = intent(None)
+        world.stripe.references["pi_1"] = intent(None)
         world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         processor_refund = world.in_dashboard(2500)
         observe(world)
@@ -83,18 +83,18 @@ class TestATraceThatLeadsNowhere:
 
     def test_when_the_link_is_mended_stripe_is_told(self, kept: World) -> None:
         # When somebody writes the missing id, and the charge is looked at again
-        kept.book.references["pi_1"] = intent("pr_1")
+        kept.stripe.references["pi_1"] = intent("pr_1")
         observe(kept)
         # Then the refund is linked, and Stripe is told of it
         (refund,) = imported(kept)
         assert (refund.payment_record, refund.report.state) == ("pr_1", ReportState.DUE)
         kept.live_for(20 * STEP_MS)
-        assert [one.parameters.amount for one in kept.book.books.reports] == [2500]
+        assert [one.parameters.amount for one in kept.stripe.books.reports] == [2500]
         assert kept.payment().payment_record == "pr_1"
         assert kept.ledger.payment_of_record("pr_1") == CHARGE
 
     def test_the_sweep_finds_the_mended_link_without_a_webhook(self, kept: World) -> None:
-        kept.book.references["pi_1"] = intent("pr_1")
+        kept.stripe.references["pi_1"] = intent("pr_1")
         # When the daily sweep comes by, whose sums are what the ledger has
         kept.sweep(kept.deadline_of(SWEEP_MS))
         # Then Stripe is owed what was kept
@@ -109,7 +109,7 @@ class TestATraceThatLeadsNowhere:
         assert imported(kept)[0].report.state is ReportState.DUE
 
     def test_a_worker_that_dies_between_link_and_reports_loses_none(self, kept: World) -> None:
-        kept.book.references["pi_1"] = intent("pr_1")
+        kept.stripe.references["pi_1"] = intent("pr_1")
         located = kept.execute.locator.locate(
             payment_named_by(kept.command("x").request), None, kept.deadline()
         )
@@ -127,26 +127,26 @@ class TestATraceThatLeadsNowhere:
         if ours is not None:
             kept.refund("k", record="pr_1", amount=ours)
         # When the link is mended
-        kept.book.references["pi_1"] = intent("pr_1")
+        kept.stripe.references["pi_1"] = intent("pr_1")
         observe(kept)
         kept.live_for(60 * STEP_MS)
         # Then each is there once
-        assert kept.book.books.refunded("pr_1") == 2500 + (ours or 0)
+        assert kept.stripe.books.refunded("pr_1") == 2500 + (ours or 0)
         assert imported(kept)[-1].report.state is ReportState.REPORTED
 
     def test_a_report_whose_answer_was_lost_hides_nothing(self, kept: World) -> None:
         # Given a report of ours that Stripe has booked, and whose answer was lost
         ours = kept.refund("k", record="pr_1", amount=2500).refund
-        kept.book.fates.append(AnswerLost())
+        kept.stripe.fates.append(AnswerLost())
         with pytest.raises(ReportDeferredError):
             kept.report(ours.id)
         observe(kept)
         kept.doorbell.rung.append(ours.id)
         kept.live_for(60 * STEP_MS)
-        assert kept.book.books.refunded("pr_1") == 5000
+        assert kept.stripe.books.refunded("pr_1") == 5000
 
     def test_beside_what_stripe_shows_of_older_ones_it_is_told(self, world: World) -> None:
-        world.book.references["pi_1"] = intent(None)
+        world.stripe.references["pi_1"] = intent(None)
         world.settle_run(world.deadline())
         world.clock.advance(2 * DAY_MS)
         old = world.in_dashboard(5000)
@@ -154,17 +154,17 @@ class TestATraceThatLeadsNowhere:
         world.clock.advance(DAY_MS + STEP_MS)
         world.in_dashboard(2500)
         observe(world)
-        world.book.references["pi_1"] = intent("pr_1")
+        world.stripe.references["pi_1"] = intent("pr_1")
         observe(world)
         world.live_for(60 * STEP_MS)
-        assert world.book.books.refunded("pr_1") == 7500
+        assert world.stripe.books.refunded("pr_1") == 7500
 
     @pytest.mark.parametrize("by_webhook", [True, False])
     def test_one_that_ends_after_its_payment_was_linked_is_told(
         self, world: World, by_webhook: bool
     ) -> None:
         # Given one that is pending, and a refund of ours that links its payment
-        world.book.references["pi_1"] = intent(None)
+        world.stripe.references["pi_1"] = intent(None)
         world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         processor_refund = world.in_dashboard(2500)
         observe(world)
@@ -182,7 +182,7 @@ class TestATraceThatLeadsNowhere:
         assert world.noted("report_failed") == []
 
     def test_one_whose_end_a_webhook_tells_is_alarmed(self, world: World) -> None:
-        world.book.references["pi_1"] = intent(None)
+        world.stripe.references["pi_1"] = intent(None)
         world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
         processor_refund = world.in_dashboard(2500)
         observe(world)
@@ -203,7 +203,7 @@ class TestATraceThatLeadsNowhere:
         world.in_dashboard(2500)
         observe(world)
         # When a record that shows twice as much names the charge
-        world.book.books.records["pr_1"].guaranteed = 2 * 9999
+        world.stripe.books.records["pr_1"].guaranteed = 2 * 9999
         # Then more than was paid is not refunded by it
         with pytest.raises(PaymentLinkConflictError):
             world.refund("k", amount=9999)
@@ -219,7 +219,7 @@ class TestATraceThatLeadsNowhere:
 
     def test_another_record_cannot_take_it_then(self, kept: World) -> None:
         kept.refund("k", record="pr_1", amount=1)
-        kept.book.add_record(
+        kept.stripe.add_record(
             FakeRecord(
                 id="pr_other",
                 currency="sgd",
@@ -233,7 +233,7 @@ class TestATraceThatLeadsNowhere:
 
     def test_a_record_that_names_another_charge_is_no_link(self, world: World) -> None:
         world.pay("2")
-        world.book.references["pi_1"] = intent("pr_2")
+        world.stripe.references["pi_1"] = intent("pr_2")
         world.in_dashboard(2500)
         observe(world)
         (refund,) = imported(world)
@@ -241,7 +241,7 @@ class TestATraceThatLeadsNowhere:
         assert world.noted("trace_leads_elsewhere") == [{"charge": "charge-1", "to": "charge-2"}]
 
     def test_an_intent_that_stripe_does_not_know_is_a_trace(self, world: World) -> None:
-        world.book.references.clear()
+        world.stripe.references.clear()
         world.in_dashboard(2500)
         observe(world)
         assert imported(world)[0].report.last_error == "payment_not_linked"

@@ -132,7 +132,7 @@ def test_a_lost_doorbell_loses_no_report(world: World) -> None:
     assert world.noted("doorbell_lost") == [{"refund_id": answer.refund.id}]
 
 
-class TestOrder:
+class TestInstruction:
     """What the processor is asked."""
 
     def test_it_is_the_stored_refund(self, world: World) -> None:

@@ -16,7 +16,7 @@ from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund_request import ReferenceType
 from refund_bridge.domain.state_machine import State
 from refund_bridge.refunding.locate_payment import VerifyCharge
-from tests.fakes.book_records import FakeRecord
+from tests.fakes.stripe_records import FakeRecord
 from tests.fakes.world import World
 
 
@@ -65,19 +65,19 @@ class TestBeforeAnythingIsWritten:
             world.refund("k")
 
     def test_a_record_without_a_link(self, world: World) -> None:
-        world.book.add_record(FakeRecord("pr_1", "sgd", 9999, 9999))
+        world.stripe.add_record(FakeRecord("pr_1", "sgd", 9999, 9999))
         with pytest.raises(PaymentNotLinkedError) as refused:
             world.refund("k")
         details = refused.value.details
         assert (details["object"], details["missing"]) == ("pr_1", "processor payment id")
 
     def test_a_record_that_was_never_captured(self, world: World) -> None:
-        world.book.books.records["pr_1"].guaranteed = 0
+        world.stripe.books.records["pr_1"].guaranteed = 0
         with pytest.raises(PaymentNotRefundableError):
             world.refund("k")
 
     def test_an_intent_that_names_no_record(self, world: World) -> None:
-        world.book.add_reference("pi_1", {})
+        world.stripe.add_reference("pi_1", {})
         with pytest.raises(PaymentNotLinkedError) as refused:
             world.refund("k", record="pi_1", reference_type=ReferenceType.PAYMENT_INTENT)
         assert refused.value.details == {
@@ -90,7 +90,7 @@ class TestBeforeAnythingIsWritten:
         "written", ["charge/1", "../charge-1", "charge 1", "charge-1?x", "a" * 256]
     )
     def test_metadata_that_hold_no_charges_id(self, world: World, written: str) -> None:
-        world.book.books.records["pr_1"].metadata = {"hitpay_payment_id": written}
+        world.stripe.books.records["pr_1"].metadata = {"hitpay_payment_id": written}
         with pytest.raises(PaymentNotLinkedError) as refused:
             world.refund("k")
         (found,) = refused.value.details["found"]
@@ -99,14 +99,14 @@ class TestBeforeAnythingIsWritten:
 
     def test_an_invoice_that_names_another_charge_than_its_record(self, world: World) -> None:
         world.processor.add_charge("charge-2", Money(9999, "sgd"))
-        world.book.add_reference(
+        world.stripe.add_reference(
             "in_1", {"stripe_payment_record_id": "pr_1", "hitpay_payment_id": "charge-2"}
         )
         with pytest.raises(PaymentLinkConflictError):
             world.refund("k", record="in_1", reference_type=ReferenceType.INVOICE)
 
     def test_stripe_down(self, world: World) -> None:
-        world.book.is_down = True
+        world.stripe.is_down = True
         with pytest.raises(StripeUnavailableError) as told:
             world.refund("k")
         assert told.value.retry_after_s
@@ -124,7 +124,7 @@ class TestLinks:
     def test_a_record_cannot_move_to_another_charge(self, world: World) -> None:
         world.refund("k", amount=1)
         world.processor.add_charge("charge-2", Money(9999, "sgd"))
-        world.book.books.records["pr_1"].metadata = {"hitpay_payment_id": "charge-2"}
+        world.stripe.books.records["pr_1"].metadata = {"hitpay_payment_id": "charge-2"}
         with pytest.raises(PaymentLinkConflictError):
             world.refund("other", amount=1)
         assert len(world.processor.instructions) == 1

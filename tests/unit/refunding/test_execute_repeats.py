@@ -23,7 +23,7 @@ from tests.fakes.world import LEASE_MS, World
 
 def test_a_known_key_is_answered_from_the_ledger_with_both_providers_down(world: World) -> None:
     first = world.refund("k")
-    world.processor.is_down = world.book.is_down = True
+    world.processor.is_down = world.stripe.is_down = True
     again = world.refund("k")
     assert again.replayed
     assert (again.refund, again.payment) == (first.refund, world.payment())
@@ -121,7 +121,7 @@ class TestKey:
             return look_up(refund_id, payment_record)
 
         world.ledger.look_up = watched  # type: ignore[method-assign]
-        world.book.add_reference("pi_1", {"stripe_payment_record_id": "pr_1"})
+        world.stripe.add_reference("pi_1", {"stripe_payment_record_id": "pr_1"})
         name = "pr_1" if record else "pi_1"
         refund = world.refund("k", record=name, reference_type=kind).refund
         assert asked == [(refund.id, record)]
@@ -175,14 +175,14 @@ class TestTakenMeanwhile:
 
     def fails_after(self, world: World, happens: Callable[[], object]) -> None:
         """Stripe is asked, that happens, and Stripe gives no answer."""
-        record = world.book.payment_record
+        record = world.stripe.payment_record
 
         def read(*_: object) -> object:
-            world.book.payment_record = record  # type: ignore[method-assign]
+            world.stripe.payment_record = record  # type: ignore[method-assign]
             happens()
             raise ProviderUnavailableError("no answer")
 
-        world.book.payment_record = read  # type: ignore[method-assign, assignment]
+        world.stripe.payment_record = read  # type: ignore[method-assign, assignment]
 
     def test_another_call_that_executed_it_is_found(self, world: World) -> None:
         self.fails_after(world, lambda: world.refund("k"))

@@ -102,13 +102,13 @@ class TestTime:
 
     def test_reading_leaves_the_time_that_sending_needs(self, world: World) -> None:
         left: list[int] = []
-        record = world.book.payment_record
+        record = world.stripe.payment_record
 
         def read(name: str, deadline: Deadline) -> object:
             left.append(deadline.remaining_ms())
             return record(name, deadline)
 
-        world.book.payment_record = read  # type: ignore[method-assign, assignment]
+        world.stripe.payment_record = read  # type: ignore[method-assign, assignment]
         world.refund("k", amount=1)
         world.refund("later", amount=1, refund_type=RefundType.SCHEDULED)
         world.settle_due()

@@ -14,8 +14,8 @@ from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import Commit, RecordClaim
 from refund_bridge.refunding.locate_payment import VerifyCharge
 from refund_bridge.reporting.report import ReportFailedError
-from tests.fakes.book_fates import ReportLost
 from tests.fakes.processor_fates import Conduct, RequestLost
+from tests.fakes.stripe_fates import ReportLost
 from tests.fakes.world import STAGE, STEP_MS, World
 
 CHARGE = PaymentKey("hitpay", "charge-1")
@@ -125,11 +125,11 @@ class TestLearning:
         # Given a report that failed, so that Stripe may show it or not
         refund = world.refund("one", amount=1000).refund
         assert refund.report.parameters is not None
-        world.book.fates.append(ReportLost())
+        world.stripe.fates.append(ReportLost())
         with pytest.raises(ReportFailedError):
             world.report(refund.id, receive=8, last=True)
         # When Stripe shows less than that as refunded
-        world.book.report_elsewhere(
+        world.stripe.report_elsewhere(
             replace(refund.report.parameters, amount=700, refund_reference="somebody-else")
         )
         # Then nothing of it is surely somebody else's
@@ -176,7 +176,7 @@ class TestLearning:
         world.report(first.id)
         second = world.refund("two", amount=500).refund
         assert second.report.parameters is not None
-        world.book.report_elsewhere(
+        world.stripe.report_elsewhere(
             replace(second.report.parameters, amount=700, refund_reference="somebody-else")
         )
         # Then what is beyond both is foreign

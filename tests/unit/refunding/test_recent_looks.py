@@ -39,7 +39,7 @@ def calls(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return counts
 
-    for provider, names in ((world.book, ("payment_record",)), (world.processor, ("charge",))):
+    for provider, names in ((world.stripe, ("payment_record",)), (world.processor, ("charge",))):
         for name in names:
             monkeypatch.setattr(provider, name, counted(name, getattr(provider, name)))
     return asked
@@ -108,10 +108,10 @@ class TestReading:
         assert read(world).payment.refundable == 7499
 
     def test_a_provider_that_is_down_is_no_answer_to_remember(self, world: World) -> None:
-        world.book.is_down = True
+        world.stripe.is_down = True
         with pytest.raises(StripeUnavailableError):
             read(world)
-        world.book.is_down, world.processor.is_down = False, True
+        world.stripe.is_down, world.processor.is_down = False, True
         with pytest.raises(ProcessorUnavailableError):
             read(world)
         world.processor.is_down = False

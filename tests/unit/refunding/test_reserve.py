@@ -33,8 +33,8 @@ from refund_bridge.ports.ledger import (
 from refund_bridge.refunding.locate_payment import VerifyCharge
 from refund_bridge.refunding.reserve import TakenByAnotherCallError
 from tests.contract.ledger.examples import a_refund
-from tests.fakes.book_records import FakeRecord
 from tests.fakes.processor_fates import ExecutedLate, NotSent, RequestLost
+from tests.fakes.stripe_records import FakeRecord
 from tests.fakes.world import LEASE_MS, World
 
 SCHEDULED = RefundType.SCHEDULED
@@ -86,7 +86,7 @@ class TestIntent:
 
     def test_it_says_who_asked_for_what_and_when(self, world: World, gate: Gate) -> None:
         # When a refund by an intent is asked for
-        world.book.add_reference("pi_1", {"stripe_payment_record_id": "pr_1"})
+        world.stripe.add_reference("pi_1", {"stripe_payment_record_id": "pr_1"})
         written = intent(
             world, gate, amount=2500, record="pi_1", reference_type=ReferenceType.PAYMENT_INTENT
         )
@@ -104,7 +104,7 @@ class TestIntent:
         assert line.evidence == {"amount": 2500, "currency": "sgd"}
 
     def test_an_invoice_is_kept(self, world: World, gate: Gate) -> None:
-        world.book.add_reference(
+        world.stripe.add_reference(
             "in_1", {"stripe_payment_record_id": "pr_1", "hitpay_payment_id": "charge-1"}
         )
         written = intent(world, gate, record="in_1", reference_type=ReferenceType.INVOICE)
@@ -245,7 +245,7 @@ class TestLink:
 
     def test_a_charge_has_one_record(self, world: World) -> None:
         world.refund("k", amount=1)
-        world.book.add_record(
+        world.stripe.add_record(
             FakeRecord("pr_2", "sgd", 9999, 9999, metadata={"hitpay_payment_id": "charge-1"})
         )
         with pytest.raises(PaymentLinkConflictError) as refused:
@@ -257,7 +257,7 @@ class TestLink:
         world = World(doors=("ccg",))
         world.pay()
         world.refund("k", amount=1)
-        record = world.book.books.records["pr_1"]
+        record = world.stripe.books.records["pr_1"]
         record.requested = record.guaranteed = 12_000
         # When another refund is asked for, then it is refused
         with pytest.raises(PaymentLinkConflictError) as refused:
@@ -276,7 +276,7 @@ class TestLink:
         world = World(verify_charge=verify)
         world.pay()
         world.refund("waits", amount=1, refund_type=RefundType.SCHEDULED)
-        record = world.book.books.records["pr_1"]
+        record = world.stripe.books.records["pr_1"]
         record.requested = record.guaranteed = 12_000
         # When another is asked for then, it is refused, since the charge shows another amount
         with pytest.raises(PaymentLinkConflictError):
@@ -290,7 +290,7 @@ class TestLink:
         # Given a payment of which Stripe showed too much when its first refund was made
         world = World(verify_charge=VerifyCharge.NEVER)
         world.pay()
-        record = world.book.books.records["pr_1"]
+        record = world.stripe.books.records["pr_1"]
         record.requested = record.guaranteed = 12_000
         world.refund("k", amount=1)
         # When Stripe shows what the charge does, then that is what may be refunded
@@ -301,7 +301,7 @@ class TestLink:
         world = World(verify_charge=VerifyCharge.NEVER)
         world.pay()
         world.refund("k", amount=1)
-        world.book.books.records["pr_1"].currency = "myr"
+        world.stripe.books.records["pr_1"].currency = "myr"
         with pytest.raises(PaymentLinkConflictError):
             world.refund("other", amount=1)
 
@@ -321,11 +321,11 @@ class TestLink:
     def test_a_refund_stays_on_its_charge(self, world: World) -> None:
         # Given an aborted refund by an intent that then leads to another charge
         world.pay("2")
-        world.book.add_reference("pi_1", {"stripe_payment_record_id": "pr_1"})
+        world.stripe.add_reference("pi_1", {"stripe_payment_record_id": "pr_1"})
         asked: dict[str, Any] = {"record": "pi_1", "reference_type": ReferenceType.PAYMENT_INTENT}
         world.processor.fates.append(NotSent())
         world.refund("k", **asked)
-        world.book.add_reference("pi_1", {"stripe_payment_record_id": "pr_2"})
+        world.stripe.add_reference("pi_1", {"stripe_payment_record_id": "pr_2"})
         with pytest.raises(PaymentLinkConflictError) as refused:
             world.refund("k", **asked)
         assert refused.value.details == {"linked": "charge-1", "named": "charge-2"}

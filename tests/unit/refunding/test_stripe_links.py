@@ -19,7 +19,7 @@ from refund_bridge.domain.payment_record import (
 )
 from refund_bridge.domain.refund_request import ReferenceType
 from refund_bridge.domain.state_machine import State
-from tests.fakes.book_records import FakeRecord
+from tests.fakes.stripe_records import FakeRecord
 from tests.fakes.world import World
 
 BY_INTENT: dict[str, Any] = {"record": "pi_1", "reference_type": ReferenceType.PAYMENT_INTENT}
@@ -33,13 +33,13 @@ def world() -> World:
     made = World()
     for name in ("1", "2"):
         made.pay(name)
-        made.book.books.records[f"pr_{name}"].reported_by = "self"
+        made.stripe.books.records[f"pr_{name}"].reported_by = "self"
     return made
 
 
 def stripes_own(world: World, name: str = "pr_1") -> None:
     """Let the record be one that Stripe made for a payment of its own."""
-    world.book.add_record(FakeRecord(name, "sgd", 9999, 9999, reported_by="stripe"))
+    world.stripe.add_record(FakeRecord(name, "sgd", 9999, 9999, reported_by="stripe"))
 
 
 def intent(
@@ -54,8 +54,8 @@ def intent(
     """A PaymentIntent that names ``record`` by itself."""
     shown: PaymentRecord | str | None = record
     if expanded and record is not None:
-        shown = world.book.payment_record(record, world.deadline())
-    world.book.references[name] = StripeReference(
+        shown = world.stripe.payment_record(record, world.deadline())
+    world.stripe.references[name] = StripeReference(
         id=name,
         livemode=False,
         metadata=metadata or {},
@@ -71,7 +71,7 @@ def invoice(
     more: bool = False,
 ) -> None:
     """An invoice with those paid payments."""
-    world.book.references["in_1"] = StripeReference(
+    world.stripe.references["in_1"] = StripeReference(
         id="in_1",
         livemode=False,
         metadata=metadata or {},
@@ -135,7 +135,7 @@ class TestByPaymentIntent:
         error = refused(world, **BY_INTENT)
         assert isinstance(error, PaymentNotLinkedError)
         assert error.details["missing"] == "Payment Record id"
-        assert world.book.asked == []
+        assert world.stripe.asked == []
 
     @pytest.mark.parametrize("record", ["pr_1", None])
     def test_a_record_beside_what_stripe_captured_is_a_conflict(
@@ -152,7 +152,7 @@ class TestByPaymentIntent:
         assert isinstance(refused(world, **BY_INTENT), PaymentNotLinkedError)
 
     def test_an_unknown_reporter_is_no_guess(self, world: World) -> None:
-        world.book.books.records["pr_1"].reported_by = "somebody"
+        world.stripe.books.records["pr_1"].reported_by = "somebody"
         intent(world, "pr_1")
         assert isinstance(refused(world, **BY_INTENT), PaymentLinkConflictError)
 
@@ -160,7 +160,7 @@ class TestByPaymentIntent:
     def test_without_a_reporter_the_record_is_followed_if_it_names_a_payment(
         self, world: World, names: str
     ) -> None:
-        record = world.book.books.records["pr_1"]
+        record = world.stripe.books.records["pr_1"]
         record.reported_by = None
         if names == "ledger":
             world.refund("before", amount=1)
@@ -171,14 +171,14 @@ class TestByPaymentIntent:
         assert refunded(world, **BY_INTENT) == "pr_1"
 
     def test_and_is_no_link_if_it_names_none(self, world: World) -> None:
-        world.book.add_record(FakeRecord("pr_1", "sgd", 9999, 9999))
+        world.stripe.add_record(FakeRecord("pr_1", "sgd", 9999, 9999))
         intent(world, "pr_1")
         assert isinstance(refused(world, **BY_INTENT), PaymentNotLinkedError)
 
     def test_no_record_is_read_that_the_intent_has_shown(self, world: World) -> None:
         # Given an intent that shows its record, and a Stripe that shows nothing besides
         intent(world, "pr_1", expanded=True)
-        del world.book.books.records["pr_1"]
+        del world.stripe.books.records["pr_1"]
         assert refunded(world, **BY_INTENT) == "pr_1"
 
 

@@ -27,8 +27,8 @@ from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.events.announcements import announcements_of
 from refund_bridge.reading.listing import ListQuery
 from refund_bridge.refunding.locate_payment import VerifyCharge
-from tests.fakes.book_records import FakeRecord
 from tests.fakes.processor_fates import Conduct, ReplyLost, RequestLost
+from tests.fakes.stripe_records import FakeRecord
 from tests.fakes.world import HOLD_MS, STEP_MS, World
 
 BY_INTENT: dict[str, Any] = {"record": "pi_1", "reference_type": ReferenceType.PAYMENT_INTENT}
@@ -58,7 +58,7 @@ def off() -> World:
 
 
 def invoice(world: World, kind: InvoicePaymentKind, paid_by: str, amount: int = 9999) -> None:
-    world.book.references["in_1"] = StripeReference(
+    world.stripe.references["in_1"] = StripeReference(
         id="in_1", livemode=False, metadata={}, payments=(InvoicePayment(kind, paid_by, amount),)
     )
 
@@ -66,7 +66,7 @@ def invoice(world: World, kind: InvoicePaymentKind, paid_by: str, amount: int = 
 def intent(world: World, **facts: Any) -> None:
     """The PaymentIntent ``pi_1`` as Stripe shows it."""
     bare = StripeReference(id="pi_1", livemode=False, metadata={})
-    world.book.references["pi_1"] = replace(bare, **facts)
+    world.stripe.references["pi_1"] = replace(bare, **facts)
 
 
 def at_stripe(world: World) -> list[int]:
@@ -119,7 +119,7 @@ class TestWhichTheyAre:
         self, world: World
     ) -> None:
         record = world.pay("2")
-        world.book.books.records[record].reported_by = "self"
+        world.stripe.books.records[record].reported_by = "self"
         intent(world, payment_record=record)
         refund = world.refund("k", amount=2500, **BY_INTENT).refund
         assert (refund.processor, refund.payment_record) == ("hitpay", record)
@@ -127,7 +127,7 @@ class TestWhichTheyAre:
 
     @pytest.mark.parametrize("member", ["stripe_payment_id", "stripe_charge_id"])
     def test_no_metadata_of_a_record_lead_to_stripe(self, world: World, member: str) -> None:
-        world.book.add_record(FakeRecord("pr_3", "sgd", 9999, 9999, metadata={member: "ch_1"}))
+        world.stripe.add_record(FakeRecord("pr_3", "sgd", 9999, 9999, metadata={member: "ch_1"}))
         with pytest.raises(PaymentNotLinkedError):
             world.refund("k", record="pr_3")
         with pytest.raises(PaymentNotLinkedError):
@@ -137,7 +137,7 @@ class TestWhichTheyAre:
     def test_a_payment_reference_is_not_looked_up_at_stripe(self, world: World) -> None:
         del world.doors["hitpay"]
         record = FakeRecord("pr_3", "sgd", 9999, 9999, payment_reference="ch_1")
-        world.book.add_record(record)
+        world.stripe.add_record(record)
         with pytest.raises(PaymentNotLinkedError):
             world.refund("k", record="pr_3")
 
@@ -146,7 +146,7 @@ class TestWhichTheyAre:
     ) -> None:
         # Given a PaymentIntent that two payments hang on
         record = world.pay("2")
-        world.book.books.records[record].reported_by = "self"
+        world.stripe.books.records[record].reported_by = "self"
         intent(world, payment_record=record, captured_charge="ch_1")
         # When it alone is named, then it is asked which
         with pytest.raises(PaymentLinkConflictError, match="payment_record or charge"):
@@ -256,7 +256,7 @@ class TestNothingIsReported:
         refund = world.stored("k")
         assert (refund.state, refund.report.state) == (State.SUCCEEDED, ReportState.NOT_DUE)
         assert refund.report.cause is ReportCause.STRIPES_OWN
-        assert world.book.books.reports == []
+        assert world.stripe.books.reports == []
         assert world.doorbell.rung == []
 
     def test_it_has_the_events_of_any_other_but_of_reports(self, world: World) -> None:
@@ -364,7 +364,7 @@ class TestWhatOthersRefundThere:
             "ch_1",
         )
         world.live_for(3_600_000)
-        assert world.book.books.reports == []
+        assert world.stripe.books.reports == []
 
     def test_what_is_pending_counts_too(self, world: World) -> None:
         world.doors["stripe"].books.conduct = Conduct(ProcessorRefundStatus.PENDING)

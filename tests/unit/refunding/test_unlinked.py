@@ -23,8 +23,8 @@ from refund_bridge.domain.report import ReportParameters
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.reading.listing import ListQuery
 from refund_bridge.reporting.report import Reported
-from tests.fakes.book_records import FakeRecord
 from tests.fakes.processor_fates import Conduct, ReplyLost, RequestLost
+from tests.fakes.stripe_records import FakeRecord
 from tests.fakes.world import STEP_MS, World
 
 CUSTOMER = {"hsid": "9c80e161"}
@@ -54,7 +54,7 @@ def unlinked(**more: Any) -> dict[str, Any]:
 def record(world: World, name: str = "pr_1", **more: Any) -> None:
     """A Payment Record of USD 99.99 that names no processor's payment."""
     facts: dict[str, Any] = {"currency": "usd", "requested": 9999, "guaranteed": 9999}
-    world.book.add_record(FakeRecord(id=name, **(facts | {"metadata": {}} | more)))
+    world.stripe.add_record(FakeRecord(id=name, **(facts | {"metadata": {}} | more)))
 
 
 class TestWithoutARecord:
@@ -86,7 +86,7 @@ class TestWithoutARecord:
         assert (refund.report.state, refund.next_check_ms) == (ReportState.NOT_DUE, None)
         assert world.doorbell.rung == []
         assert world.report(refund.id) is Reported.NOTHING_DUE
-        assert world.book.books.reports == []
+        assert world.stripe.books.reports == []
 
     def test_each_stands_by_itself(self, world: World) -> None:
         # Given one whose outcome is unknown
@@ -176,7 +176,7 @@ class TestWithARecord:
         refund = world.refund("k", **unlinked(report_to="pr_1")).refund
         assert world.doorbell.rung == [refund.id]
         assert world.report(refund.id) is Reported.REPORTED
-        (report,) = world.book.books.reports
+        (report,) = world.stripe.books.reports
         assert report.parameters.payment_record == "pr_1"
         assert report.parameters.refund_reference == refund.processor_refund_id
 
@@ -201,7 +201,7 @@ class TestWithARecord:
             initiated_at_s=world.clock.now_ms() // 1000,
             refunded_at_s=world.clock.now_ms() // 1000,
         )
-        world.book.report_refund(theirs, "their-key", world.deadline())
+        world.stripe.report_refund(theirs, "their-key", world.deadline())
         # When 25.00 are sent twice, and then once more
         world.refund("k1", **unlinked(report_to="pr_1"))
         world.refund("k2", **unlinked(report_to="pr_1"))

@@ -154,7 +154,7 @@ def test_thousands_may_be_grouped(shop: Shop) -> None:
 
 
 def test_a_payment_requests_id_leads_to_its_one_payment(shop: Shop) -> None:
-    shop.world.book.books.records["pr_1"].metadata = {"hitpay_payment_id": "req-1"}
+    shop.world.stripe.books.records["pr_1"].metadata = {"hitpay_payment_id": "req-1"}
     unknown = answer(404, {"message": "No query results for model [App\\Business\\Charge] req-1"})
     paid = {"id": "charge-1", "status": "succeeded", "amount": "99.99", "currency": "sgd"}
     asked_for = answer(

@@ -10,7 +10,7 @@ from tests.fakes.world import World
 
 def booked(world: World) -> list[ReportParameters]:
     """What Stripe shows of the payment."""
-    return [item.parameters for item in world.book.books.reports_of("pr_1")]
+    return [item.parameters for item in world.stripe.books.reports_of("pr_1")]
 
 
 def mishaps(world: World) -> deque[Callable[[], object]]:
@@ -33,7 +33,7 @@ def raced() -> None:
 def report_elsewhere(world: World, amount: int) -> None:
     """Another report of the payment is made in Stripe's dashboard."""
     at_s = world.clock.now_ms() // 1000
-    world.book.report_elsewhere(
+    world.stripe.report_elsewhere(
         ReportParameters(
             payment_record="pr_1",
             amount=amount,

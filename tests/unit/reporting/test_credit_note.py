@@ -23,7 +23,7 @@ from refund_bridge.reporting.credit_note import (
 )
 from refund_bridge.reporting.report import ReportDeferredError, Reported, ReportFailedError
 from refund_bridge.settling.settling import Settled
-from tests.fakes.book_fates import AnswerLost, Fails, Fate, NotAllowed, ReportLost, TurnedAway
+from tests.fakes.stripe_fates import AnswerLost, Fails, Fate, NotAllowed, ReportLost, TurnedAway
 from tests.fakes.world import STEP_MS, World
 
 REPORTERS_MS = 60_000
@@ -137,11 +137,11 @@ class TestWithTheReport:
 
     def test_a_report_that_turns_out_to_be_booked_gets_one_too(self, world: World) -> None:
         # Given a report whose answer was lost, under a key that Stripe has forgotten
-        world.book.fates.append(AnswerLost())
+        world.stripe.fates.append(AnswerLost())
         made = refund(world)
         with pytest.raises(ReportDeferredError):
             world.report(made.id)
-        world.book.forget_keys()
+        world.stripe.forget_keys()
         # When the record shows it all the same
         world.report(made.id, receive=2)
         assert len(world.notes.issued) == 1
@@ -152,7 +152,7 @@ class TestWithTheReport:
     def test_a_report_that_was_not_made_owes_no_note(
         self, world: World, *, last: bool, error: type[Exception]
     ) -> None:
-        world.book.fates.append(ReportLost())
+        world.stripe.fates.append(ReportLost())
         made = refund(world)
         with pytest.raises(error):
             world.report(made.id, receive=8, last=last)

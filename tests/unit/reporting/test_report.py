@@ -39,7 +39,7 @@ def test_messages_that_come_again_report_nothing(world: World) -> None:
     world.report(refund.id)
     for receive in (1, 2, 8):
         assert world.report(refund.id, receive=receive) is Reported.NOTHING_DUE
-    assert len(world.book.asked) == 1
+    assert len(world.stripe.asked) == 1
 
 
 class TestTaking:
@@ -50,8 +50,8 @@ class TestTaking:
         def dies(*_: object) -> object:
             raise KeyboardInterrupt
 
-        tell = world.book.report_refund
-        world.book.report_refund = dies  # type: ignore[method-assign, assignment]
+        tell = world.stripe.report_refund
+        world.stripe.report_refund = dies  # type: ignore[method-assign, assignment]
         with pytest.raises(KeyboardInterrupt):
             world.report(refund.id)
         # Then the report is its own until then, and another one is told so
@@ -63,7 +63,7 @@ class TestTaking:
         assert deferred.value.reason == "another worker has the payment's reports"
         assert deferred.value.retry_after_s is None
         # And after the lease another one reports
-        world.book.report_refund = tell  # type: ignore[method-assign]
+        world.stripe.report_refund = tell  # type: ignore[method-assign]
         world.clock.advance(REPORT_LEASE_MS)
         assert world.report(refund.id, receive=2) is Reported.REPORTED
 
@@ -73,7 +73,7 @@ class TestTaking:
         assert world.report(refund.id) is Reported.NOTHING_DUE
         facts = {"refund_id": refund.id, "report": ReportState.NOT_DUE}
         assert world.noted("nothing_due") == [facts]
-        assert world.book.asked == []
+        assert world.stripe.asked == []
 
     def test_a_message_for_no_refund_says_which(self, world: World) -> None:
         with pytest.raises(UnknownRefundError, match="rfd_nowhere"):
@@ -86,7 +86,7 @@ class TestTaking:
         world.ledger.refunds[refund.id] = replace(world.stored("k"), report=report)
         with pytest.raises(ReportFailedError, match=refund.id):
             world.report(refund.id)
-        assert world.book.asked == []
+        assert world.stripe.asked == []
 
 
 class TestConfirming:
@@ -147,7 +147,7 @@ class TestConfirming:
         world.ledger.payments.clear()
         with pytest.raises(LedgerUnavailableError, match="whole"):
             world.report(refund.id)
-        assert world.book.asked == []
+        assert world.stripe.asked == []
 
     def test_twenty_four_lost_races_are_no_reason_to_give_up(
         self, world: World, refund: Refund

@@ -12,17 +12,17 @@ from refund_bridge.domain.stripe_knows import OthersReport
 from refund_bridge.ports.processor import ProviderUnavailableError
 from refund_bridge.ports.stripe import StripeObjectNotFoundError
 from refund_bridge.reporting.report import ReportDeferredError, Reported, ReportFailedError
-from tests.fakes.book_fates import AnswerLost, Fails, ReportLost
+from tests.fakes.stripe_fates import AnswerLost, Fails, ReportLost
 from tests.fakes.world import STEP_MS, World
 from tests.unit.reporting.booked_reports import booked, report_elsewhere
 
 
 def repeated(world: World, refund: Refund) -> None:
     """Stripe has booked the report, its answer was lost, and its key is forgotten."""
-    world.book.fates.append(AnswerLost())
+    world.stripe.fates.append(AnswerLost())
     with pytest.raises(ReportDeferredError):
         world.report(refund.id)
-    world.book.forget_keys()
+    world.stripe.forget_keys()
 
 
 class TestTheReferenceIsTaken:
@@ -33,7 +33,7 @@ class TestTheReferenceIsTaken:
         assert world.report(refund.id, receive=2) is Reported.REPORTED
         report = world.stored("k").report
         assert (report.cause, report.reported_at_ms) == (ReportCause.BY_REFERENCE, None)
-        assert len(world.book.books.reports_of("pr_1")) == 1
+        assert len(world.stripe.books.reports_of("pr_1")) == 1
 
     def test_staff_who_book_under_the_processors_id_have_told_it(
         self, world: World, refund: Refund
@@ -53,7 +53,7 @@ class TestTheReferenceIsTaken:
 
     def test_of_two_that_were_both_booked_without_telling_each_is_known(self, world: World) -> None:
         one, two = (world.refund(key, amount=1000).refund for key in ("one", "two"))
-        world.book.fates.extend([Fails(booked=True), Fails(booked=True)])
+        world.stripe.fates.extend([Fails(booked=True), Fails(booked=True)])
         for refund in (one, two):
             with pytest.raises(ReportDeferredError):
                 world.report(refund.id)
@@ -84,12 +84,12 @@ class TestThereIsNoRoom:
         assert world.stored("k").report.cause is ReportCause.NO_ROOM
         with pytest.raises(ReportFailedError):
             world.report(refund.id, receive=2)
-        assert len(world.book.asked) == 1
+        assert len(world.stripe.asked) == 1
 
     def test_a_smaller_one_that_was_sent_goes_first(self, world: World) -> None:
         # Given two reports, both sent without an answer, and room for the smaller one only
         big, small = (world.refund(key, amount=a).refund for key, a in (("b", 6000), ("s", 3000)))
-        world.book.fates.extend([ReportLost(), ReportLost()])
+        world.stripe.fates.extend([ReportLost(), ReportLost()])
         for refund in (big, small):
             with pytest.raises(ReportDeferredError):
                 world.report(refund.id)
@@ -109,7 +109,7 @@ class TestThereIsNoRoom:
 
 
 def test_a_refusal_with_a_code_is_kept_by_its_code(world: World, refund: Refund) -> None:
-    world.book.books.records.pop("pr_1")
+    world.stripe.books.records.pop("pr_1")
     with pytest.raises(ReportFailedError, match="refused: resource_missing"):
         world.report(refund.id, last=True)
     assert world.stored("k").report.last_error == "refused: resource_missing"
@@ -126,7 +126,7 @@ def test_a_record_that_cannot_be_read_is_read_later(
     def fails(*_: object) -> PaymentRecord:
         raise error
 
-    world.book.payment_record = fails  # type: ignore[method-assign, assignment]
+    world.stripe.payment_record = fails  # type: ignore[method-assign, assignment]
     with pytest.raises(ReportDeferredError, match="could not be read"):
         world.report(refund.id, receive=2)
     report = world.stored("k").report
@@ -169,7 +169,7 @@ class TestBeforeItIsSent:
         assert stored.next_check_ms == world.clock.now_ms() + STEP_MS
         assert world.report(refund.id) is Reported.REPORTED
         assert world.stored("k").report.cause is ReportCause.BY_SUMS
-        assert world.book.asked == []
+        assert world.stripe.asked == []
 
     def test_a_sum_that_fits_nothing_is_for_a_person(self, world: World) -> None:
         refund = self.overdue(world)
@@ -184,7 +184,7 @@ class TestBeforeItIsSent:
         self, world: World
     ) -> None:
         refund = self.overdue(world)
-        world.book.is_down = True
+        world.stripe.is_down = True
         assert world.report(refund.id, receive=8, last=True) is Reported.WAITS
         assert world.stored("k").report.state is ReportState.DUE
 
@@ -192,12 +192,12 @@ class TestBeforeItIsSent:
         refund = self.overdue(world)
         deadline = world.clock.deadline(5_000)
         assert world.report_refund(refund.id, deadline, receive=1, last=False) is Reported.WAITS
-        assert world.book.asked == []
+        assert world.stripe.asked == []
 
     def test_what_waits_for_a_day_rings(self, world: World) -> None:
         refund = self.overdue(world)
         world.clock.advance(24 * 60 * STEP_MS)
-        world.book.is_down = True
+        world.stripe.is_down = True
         world.report(refund.id)
         assert [facts["refund_id"] for facts in world.noted("report_waits")] == [refund.id]
 
@@ -208,7 +208,7 @@ class TestBeforeItIsSent:
         world.report(refund.id)
         world.report(refund.id)
         # When Stripe shows less than that
-        world.book.books.reports.clear()
+        world.stripe.books.reports.clear()
         world.live_for(2 * 60 * STEP_MS)
         # Then it is told after all
         assert world.stored("k").report.cause is ReportCause.BY_US

@@ -10,7 +10,7 @@ from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.report import ReportCause
 from refund_bridge.domain.state_machine import ReportState
 from refund_bridge.reporting.report import ReportDeferredError, Reported, ReportFailedError
-from tests.fakes.book_fates import AnswerLost, Fails, NotAllowed, ReportLost, TurnedAway
+from tests.fakes.stripe_fates import AnswerLost, Fails, NotAllowed, ReportLost, TurnedAway
 from tests.fakes.world import REPORT_LEASE_MS, STEP_MS, World
 from tests.unit.reporting.booked_reports import booked, mishaps, raced
 
@@ -18,12 +18,12 @@ from tests.unit.reporting.booked_reports import booked, mishaps, raced
 @pytest.mark.parametrize("fate", [ReportLost(), AnswerLost(), TurnedAway(3)])
 def test_without_a_usable_answer_the_same_key_is_tried_again(world: World, fate: object) -> None:
     refund = world.refund("k").refund
-    world.book.fates.append(fate)  # type: ignore[arg-type]
+    world.stripe.fates.append(fate)  # type: ignore[arg-type]
     with pytest.raises(ReportDeferredError):
         world.report(refund.id)
     assert world.stored("k").report.last_error
     assert world.report(refund.id, receive=2) is Reported.REPORTED
-    assert world.book.asked == [f"{refund.id}:0"] * 2
+    assert world.stripe.asked == [f"{refund.id}:0"] * 2
     assert len(booked(world)) == 1
 
 
@@ -33,13 +33,13 @@ def test_a_500_is_stored_at_stripe_so_the_next_try_has_another_key(
 ) -> None:
     # Given a Stripe that answers 500, and may have booked the refund all the same
     refund = world.refund("k", amount=2500).refund
-    world.book.fates.append(Fails(booked=was_booked))
+    world.stripe.fates.append(Fails(booked=was_booked))
     with pytest.raises(ReportDeferredError):
         world.report(refund.id)
     # When the message comes again
     assert world.report(refund.id, receive=2) is Reported.REPORTED
     # Then it was asked under a new key, and booked once
-    assert world.book.asked == [f"{refund.id}:0", f"{refund.id}:1"]
+    assert world.stripe.asked == [f"{refund.id}:0", f"{refund.id}:1"]
     assert len(booked(world)) == 1
     assert world.stored("k").report.state is ReportState.REPORTED
 
@@ -47,7 +47,7 @@ def test_a_500_is_stored_at_stripe_so_the_next_try_has_another_key(
 def test_for_a_key_that_may_not_report_nothing_is_given_up(world: World) -> None:
     # Given that Stripe's key lacks the right, until the last receive
     refund = world.refund("k").refund
-    world.book.fates.append(NotAllowed())
+    world.stripe.fates.append(NotAllowed())
     assert world.report(refund.id, receive=8, last=True) is Reported.WAITS
 
     # Then the report is due as before, and is made when the right is given
@@ -61,13 +61,13 @@ def test_for_a_key_that_may_not_report_nothing_is_given_up(world: World) -> None
 def test_a_redriven_message_tries_a_failed_report_again_under_a_new_key(world: World) -> None:
     # Given a failed report
     refund = world.refund("k").refund
-    world.book.fates.append(ReportLost())
+    world.stripe.fates.append(ReportLost())
     with pytest.raises(ReportFailedError):
         world.report(refund.id, receive=8, last=True)
     # When its message is redriven: received for the first time again
     assert world.report(refund.id, receive=1) is Reported.REPORTED
     # Then it was asked under a new key, and booked once
-    assert world.book.asked == [f"{refund.id}:0", f"{refund.id}:1"]
+    assert world.stripe.asked == [f"{refund.id}:0", f"{refund.id}:1"]
     assert len(booked(world)) == 1
     causes = [line.cause for line in world.stored("k").history]
     assert causes[-2:] == ["redriven", "stripe_accepted"]
@@ -77,7 +77,7 @@ class TestUnclear:
     """Stripe gives no usable answer."""
 
     def test_the_lease_is_given_back_with_the_reason(self, world: World, refund: Refund) -> None:
-        world.book.fates.append(TurnedAway(3))
+        world.stripe.fates.append(TurnedAway(3))
         with pytest.raises(ReportDeferredError) as deferred:
             world.report(refund.id)
         assert (deferred.value.reason, deferred.value.retry_after_s) == (
@@ -94,7 +94,7 @@ class TestUnclear:
     def test_a_lease_that_cannot_be_given_back_ends_by_itself(
         self, world: World, refund: Refund
     ) -> None:
-        world.book.fates.append(ReportLost())
+        world.stripe.fates.append(ReportLost())
         mishaps(world).extend([lambda: None, *[raced] * 25])
         with pytest.raises(ReportDeferredError):
             world.report(refund.id)
@@ -105,7 +105,7 @@ class TestUnclear:
     def test_on_the_last_receive_it_is_failed_with_the_reason(
         self, world: World, refund: Refund
     ) -> None:
-        world.book.fates.append(ReportLost())
+        world.stripe.fates.append(ReportLost())
         with pytest.raises(ReportFailedError, match="no whole answer"):
             world.report(refund.id, receive=8, last=True)
         stored = world.stored("k")
@@ -129,7 +129,7 @@ class TestUnclear:
     def test_a_redrive_of_what_came_back_meanwhile_tells_nothing(
         self, world: World, refund: Refund
     ) -> None:
-        world.book.fates.append(ReportLost())
+        world.stripe.fates.append(ReportLost())
         with pytest.raises(ReportFailedError):
             world.report(refund.id, receive=8, last=True)
         world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.FAILED)
@@ -137,13 +137,13 @@ class TestUnclear:
         # It was sent, so the sums say whether Stripe shows it: read twice, and it does not
         assert world.report(refund.id) is Reported.NOTHING_DUE
         assert world.stored("k").report.state is ReportState.NOT_DUE
-        assert len(world.book.asked) == 1
+        assert len(world.stripe.asked) == 1
 
     def test_a_redriven_report_counts_as_rung_for_and_is_looked_at_again(
         self, world: World, refund: Refund
     ) -> None:
         # Given a failed report that is redriven, and no answer again
-        world.book.fates.extend([ReportLost(), ReportLost()])
+        world.stripe.fates.extend([ReportLost(), ReportLost()])
         with pytest.raises(ReportFailedError):
             world.report(refund.id, receive=8, last=True)
         world.clock.advance(1_000)
@@ -154,3 +154,10 @@ class TestUnclear:
         now_ms = world.clock.now_ms()
         assert (stored.report.state, stored.report.last_ring_ms) == (ReportState.DUE, now_ms)
         assert stored.next_check_ms == now_ms + 15_000
+
+
+def test_a_report_that_stripe_lost_is_sent_again_until_it_answers(world: World) -> None:
+    world.refund("ours", amount=2500)
+    world.stripe.fates.extend([ReportLost(), ReportLost()])
+    world.live_for(60 * STEP_MS)
+    assert world.at_stripe == 2500

@@ -13,8 +13,8 @@ from refund_bridge.ports.ledger import DUE_SHARDS
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding.learn_from_charge import SINCE_MARGIN_MS
 from refund_bridge.settling.settling import Settled
-from tests.fakes.book_records import FakeRecord
 from tests.fakes.processor_fates import ReplyLost, RequestLost
+from tests.fakes.stripe_records import FakeRecord
 from tests.fakes.world import World
 from tests.unit.settling.looks_at_refunds import unknown
 
@@ -159,7 +159,7 @@ def test_slow_look_ups_of_one_processor_delay_nothing_of_another(earlier: int) -
     slow(range(earlier))
     # And one scheduled refund of another, due before or after them or in between
     world.doors["hedge"].add_charge("charge-h", Money(9999, "sgd"))
-    world.book.add_record(
+    world.stripe.add_record(
         FakeRecord(
             id="pr_h",
             currency="sgd",

@@ -149,7 +149,7 @@ class TestTakenBack:
         world.processor.books.set_status(refund.processor_refund_id, ProcessorRefundStatus.FAILED)
         world.observe(world.payment().key, world.deadline())
         assert world.report(refund.id) is Reported.NOTHING_DUE
-        assert world.book.asked == []
+        assert world.stripe.asked == []
         assert world.stored("k").late_failure_at_ms is not None
         assert "refund_taken_back" in world.telemetry.events
 

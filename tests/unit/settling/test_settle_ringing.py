@@ -8,7 +8,7 @@ from refund_bridge.domain.state_machine import ReportState
 from refund_bridge.ports.ledger import Commit
 from refund_bridge.reporting.report import ReportFailedError
 from refund_bridge.settling.settling import Settled
-from tests.fakes.book_fates import ReportLost
+from tests.fakes.stripe_fates import ReportLost
 from tests.fakes.world import STEP_MS, World
 from tests.unit.settling.looks_at_refunds import before_next_commit, settle, settle_when_due, waits
 
@@ -84,7 +84,7 @@ class TestRinging:
 
     def test_a_failed_report_is_not_rung_for(self, world: World) -> None:
         refund = world.refund("k").refund
-        world.book.fates.append(ReportLost())
+        world.stripe.fates.append(ReportLost())
         with pytest.raises(ReportFailedError):
             world.report(refund.id, receive=8, last=True)
         rung = len(world.doorbell.rung)

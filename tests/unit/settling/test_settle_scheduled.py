@@ -168,7 +168,7 @@ class TestScheduled:
         def raises(*_: object) -> object:
             raise error
 
-        world.book.payment_record = raises  # type: ignore[method-assign, assignment]
+        world.stripe.payment_record = raises  # type: ignore[method-assign, assignment]
 
 
 class TestAScheduledRefundOfAProcessorThatIsNotSetUp:

@@ -36,7 +36,9 @@ def make_reports(clock: FrozenWallClock, key: StoredKey) -> Iterator[MakeReports
 def report(make_reports: MakeReports, clock: FrozenWallClock) -> Any:
     def tell(*scripts: Script, milliseconds: int = 10_000) -> tuple[ReportOutcome, RawServer]:
         with RawServer(*scripts) as server:
-            book = make_reports(server.url)
-            return book.report_refund(PARAMETERS, "rfd_1-0", clock.deadline(milliseconds)), server
+            reports = make_reports(server.url)
+            return reports.report_refund(
+                PARAMETERS, "rfd_1-0", clock.deadline(milliseconds)
+            ), server
 
     return tell

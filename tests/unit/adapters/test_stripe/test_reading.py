@@ -84,9 +84,9 @@ def test_an_intent_and_an_invoice_are_read_for_where_they_lead(
     intent = {"id": "pi_1", "object": "payment_intent", "livemode": True, "metadata": {"a": "b"}}
     invoice = {"id": "in_1", "object": "invoice", "livemode": False, "metadata": None}
     with RawServer(answer(200, intent), answer(200, invoice)) as server:
-        book = make_reports(server.url)
-        assert book.payment_intent("pi_1", clock.deadline()).metadata == {"a": "b"}
-        assert book.invoice("in_1", clock.deadline()).metadata == {}
+        reports = make_reports(server.url)
+        assert reports.payment_intent("pi_1", clock.deadline()).metadata == {"a": "b"}
+        assert reports.invoice("in_1", clock.deadline()).metadata == {}
     assert [unquote(request) for request in server.requests] == [
         "GET /v1/payment_intents/pi_1?expand[0]=payment_record&expand[1]=latest_charge",
         "GET /v1/invoices/in_1?expand[0]=payments",

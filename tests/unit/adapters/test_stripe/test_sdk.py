@@ -27,9 +27,9 @@ def test_stripes_notices_do_not_become_warnings(
 def test_the_sdk_sends_no_telemetry(make_reports: MakeReports, clock: FrozenWallClock) -> None:
     scripts = [answer(200, record_body(), {"Request-Id": "req_1"})] * 2
     with RawServer(*scripts) as server:
-        book = make_reports(server.url)
-        book.payment_record("pr_1", clock.deadline())
-        book.payment_record("pr_1", clock.deadline())
+        reports = make_reports(server.url)
+        reports.payment_record("pr_1", clock.deadline())
+        reports.payment_record("pr_1", clock.deadline())
     assert stripe.enable_telemetry is False
     assert all("x-stripe-client-telemetry" not in arrival.headers for arrival in server.arrived)
     assert all("telemetry_id" not in str(arrival.headers) for arrival in server.arrived)
@@ -41,15 +41,15 @@ def test_no_secret_and_no_customer_reaches_a_log_or_an_error(
     caplog.set_level(logging.INFO)
     told = error_body(message="No: sk_test_one", payment_method={"email": "anna@example.com"})
     with RawServer(answer(400, told)) as server:
-        book = make_reports(server.url)
+        reports = make_reports(server.url)
         with pytest.raises(ProviderUnavailableError) as caught:
-            book.payment_record("pr_1", clock.deadline())
+            reports.payment_record("pr_1", clock.deadline())
     chain: BaseException | None = caught.value
     while chain is not None:
         assert "sk_test_one" not in repr(chain)
         assert "anna" not in repr((chain, chain.args))
         chain = chain.__cause__
-    assert "sk_test_one" not in repr(book)
+    assert "sk_test_one" not in repr(reports)
     # The SDK itself logs Stripe's message at INFO; the key it was sent with is not a part of it.
     assert "anna" not in caplog.text
 
@@ -92,8 +92,8 @@ def test_a_report_is_unclear_if_the_sdk_can_make_no_object_of_its_success(
     make_reports: MakeReports, clock: FrozenWallClock
 ) -> None:
     with RawServer(answer(200, record_body(line=MISREAD))) as server:
-        book = make_reports(server.url)
-        told = book.report_refund(PARAMETERS, "rfd_1-0", clock.deadline())
+        reports = make_reports(server.url)
+        told = reports.report_refund(PARAMETERS, "rfd_1-0", clock.deadline())
     assert told == ReportUnclear(
         "Stripe's answer is a success that cannot be read (InvalidOperation)"
     )
@@ -120,9 +120,9 @@ class Http:
 stripe_calls.prime()
 # The SDK's list of its classes, which it alone asks for.
 known = {*sys.modules, "stripe._object_classes"}
-book = StripeSdkReports(base_url="https://stripe", key=Key(), http=Http())
+reports = StripeSdkReports(base_url="https://stripe", key=Key(), http=Http())
 deadline = Deadline.after(SystemClock(), 1000)
-for read in (book.payment_record, book.payment_intent, book.invoice):
+for read in (reports.payment_record, reports.payment_intent, reports.invoice):
     try:
         read("x", deadline)
     except ProviderUnavailableError as error:

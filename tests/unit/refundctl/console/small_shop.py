@@ -12,7 +12,7 @@ class SmallShop(ShopDay):
         self.world = World()
         self.world.pay("1")
         link = {"hitpay_payment_id": "charge-1", "stripe_payment_record_id": "pr_1"}
-        self.world.book.add_reference("pi_1", link)
+        self.world.stripe.add_reference("pi_1", link)
         self.world.refund(
             "by-intent", reference_type=ReferenceType.PAYMENT_INTENT, record="pi_1", amount=100
         )

@@ -290,7 +290,7 @@ def test_looking_at_everything_changes_nothing(day: ShopDay) -> None:
     # Given the ledger as it is
     ledger = day.world.ledger
     before = (dict(ledger.refunds), dict(ledger.payments), dict(ledger.processor_refunds))
-    orders, asked = len(day.world.processor.instructions), len(day.world.book.asked)
+    sent, asked = len(day.world.processor.instructions), len(day.world.stripe.asked)
     # When somebody looks at every page
     with console(day.sources()) as address:
         somebody = Browser(address)
@@ -307,4 +307,4 @@ def test_looking_at_everything_changes_nothing(day: ShopDay) -> None:
             somebody.page(f"refunds/{refund_id}")
     # Then nothing is different, and no provider was asked
     assert (ledger.refunds, ledger.payments, ledger.processor_refunds) == before
-    assert (len(day.world.processor.instructions), len(day.world.book.asked)) == (orders, asked)
+    assert (len(day.world.processor.instructions), len(day.world.stripe.asked)) == (sent, asked)

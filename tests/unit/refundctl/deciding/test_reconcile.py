@@ -31,7 +31,7 @@ def sides_of(world: World) -> Sides:
         refunds=refunds,
         charge=charge,
         claimed=world.ledger.claimed("hitpay", ids),
-        record=world.book.payment_record("pr_1", world.deadline()),
+        record=world.stripe.payment_record("pr_1", world.deadline()),
         now_ms=world.clock.now_ms(),
         grace_ms=GRACE_MS,
     )
@@ -78,7 +78,7 @@ def test_what_others_refunded_and_told_stripe_is_no_difference() -> None:
     world.pay()
     made = world.processor.refund_in_dashboard("charge-1", 4000)
     assert isinstance(made, ProcessorRefund)
-    world.book.report_elsewhere(parameters("pr_1", 4000, made.id))
+    world.stripe.report_elsewhere(parameters("pr_1", 4000, made.id))
     world.refund("k", amount=1000)
     world.live_for(GRACE_MS)
     assert kinds(sides_of(world)) == []
@@ -130,7 +130,7 @@ class TestOnTheWay:
 
     def test_a_report_that_is_due_and_booked(self, world: World) -> None:
         refund = world.refund("k", amount=700).refund
-        world.book.report_elsewhere(parameters("pr_1", 700, refund.processor_refund_id or ""))
+        world.stripe.report_elsewhere(parameters("pr_1", 700, refund.processor_refund_id or ""))
         assert kinds(sides_of(world)) == []
 
     def test_a_pending_refund_that_hitpay_holds_back_however_long(self, world: World) -> None:

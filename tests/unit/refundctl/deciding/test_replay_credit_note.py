@@ -11,7 +11,7 @@ from refund_bridge.domain.state_machine import CreditNoteState
 from refund_bridge.ports.ledger import Commit, LedgerConflictError
 from refund_bridge.reporting.credit_note import ATTEMPTS_MAX, idempotency_key_of
 from refundctl.deciding.replay_credit_note import NothingToReplayError, ReplayCreditNote
-from tests.fakes.book_fates import AnswerLost, Fails, Fate, TurnedAway
+from tests.fakes.stripe_fates import AnswerLost, Fails, Fate, TurnedAway
 from tests.fakes.world import STEP_MS, World
 
 HOUR_MS = 60 * STEP_MS

@@ -12,7 +12,7 @@ from refund_bridge.domain.state_machine import State
 from refundctl.deciding.resolve import ItFailed, ItSucceeded, ResolutionRefusedError
 from tests.fakes.processor_fates import Conduct, ExecutedLate, ReplyLost, RequestLost
 from tests.fakes.world import HOLD_MS, STEP_MS, World
-from tests.unit.refundctl.deciding.test_resolve import NO_MONEY, decide, refused, resolver, tamper
+from tests.unit.refundctl.deciding.reviews import NO_MONEY, decide, refused, resolver, tamper
 
 
 def in_review(door: str) -> World:

@@ -14,8 +14,8 @@ from refund_bridge.ports.stripe import (
     CreditNoteUnclear,
     ReportAccepted,
 )
-from tests.contract.book.note_worlds import NoteWorld
-from tests.fakes.book_records import FakeRecord
+from tests.contract.stripe.note_worlds import NoteWorld
+from tests.fakes.stripe_records import FakeRecord
 
 KEY = "rfd_1:credit_note"
 
@@ -33,7 +33,7 @@ def instruction(note_world: NoteWorld) -> CreditNoteInstruction:
         initiated_at_s=note_world.now_s() - 1,
         refunded_at_s=note_world.now_s(),
     )
-    outcome = note_world.book.report_refund(told, "rfd_1:0", note_world.deadline())
+    outcome = note_world.stripe.report_refund(told, "rfd_1:0", note_world.deadline())
     assert isinstance(outcome, ReportAccepted)
     return CreditNoteInstruction(
         refund_id="rfd_1",

@@ -1,4 +1,4 @@
-"""What may happen to one report that is sent to Stripe's book in memory."""
+"""What may happen to one report that is sent to Stripe in memory."""
 
 from dataclasses import dataclass
 

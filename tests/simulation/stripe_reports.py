@@ -8,8 +8,7 @@ from refund_bridge.domain.report import ReportParameters
 from refund_bridge.ports.processor import ProviderUnavailableError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.ports.stripe import ReportOutcome, ReportUnclear
-from tests.fakes.book import FakeStripeReports
-from tests.fakes.book_fates import (
+from tests.fakes.stripe_fates import (
     AnswerLost,
     Arrives,
     BookedLate,
@@ -19,6 +18,7 @@ from tests.fakes.book_fates import (
     ReportLost,
     TurnedAway,
 )
+from tests.fakes.stripe_reports import FakeStripeReports
 from tests.simulation.faults import Fault
 from tests.simulation.gate import Gate
 from tests.simulation.options import Options
@@ -50,17 +50,17 @@ class SimulatedStripeReports:
         self.on_telling: Callable[[ReportParameters], None] = lambda _: None
         self._gate = gate
         self._watch = watch
-        self._down = [one[1:] for one in options.outages if one[0] == "book"]
+        self._down = [one[1:] for one in options.outages if one[0] == "reports"]
         self._restricted = options.others.restricted
 
     def payment_record(self, payment_record: str, deadline: Deadline) -> PaymentRecord:
-        fault = self._look_up("book.payment_record", payment_record, deadline)
+        fault = self._look_up("reports.payment_record", payment_record, deadline)
         record = self.inner.payment_record(payment_record, deadline)
         self._gate.leave(fault)
         return record
 
     def payment_intent(self, payment_intent: str, deadline: Deadline) -> StripeReference:
-        fault = self._look_up("book.payment_intent", payment_intent, deadline)
+        fault = self._look_up("reports.payment_intent", payment_intent, deadline)
         reference = self.inner.payment_intent(payment_intent, deadline)
         self._gate.leave(fault)
         return reference
@@ -80,7 +80,7 @@ class SimulatedStripeReports:
 
     def _tell(self, parameters: ReportParameters, key: str, deadline: Deadline) -> ReportOutcome:
         try:
-            fault = self._gate.enter("book.report_refund", key[4:8], deadline)
+            fault = self._gate.enter("reports.report_refund", key[4:8], deadline)
         except ProviderUnavailableError as error:
             return ReportUnclear(str(error))
         if self._is_down():

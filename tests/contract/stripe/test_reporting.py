@@ -6,17 +6,17 @@ import pytest
 
 from refund_bridge.domain.report import ReportParameters
 from refund_bridge.ports.stripe import ReportAccepted, ReportRefused, ReportUnclear
-from tests.contract.book.worlds import BookWorld
-from tests.fakes.book_records import FakeRecord
+from tests.contract.stripe.worlds import StripeWorld
+from tests.fakes.stripe_records import FakeRecord
 
 
 @pytest.fixture(autouse=True)
-def _paid(world: BookWorld) -> None:
+def _paid(world: StripeWorld) -> None:
     world.add_record(FakeRecord("pr_1", "sgd", 9999, 9999))
 
 
 @pytest.fixture
-def parameters(world: BookWorld) -> ReportParameters:
+def parameters(world: StripeWorld) -> ReportParameters:
     return ReportParameters(
         payment_record="pr_1",
         amount=2500,
@@ -27,39 +27,39 @@ def parameters(world: BookWorld) -> ReportParameters:
     )
 
 
-def test_a_report_is_booked(world: BookWorld, parameters: ReportParameters) -> None:
-    outcome = world.book.report_refund(parameters, "key-0", world.deadline())
+def test_a_report_is_booked(world: StripeWorld, parameters: ReportParameters) -> None:
+    outcome = world.stripe.report_refund(parameters, "key-0", world.deadline())
     assert isinstance(outcome, ReportAccepted)
-    record = world.book.payment_record("pr_1", world.deadline())
+    record = world.stripe.payment_record("pr_1", world.deadline())
     assert (record.amount_refunded, record.amount_guaranteed) == (2500, 7499)
     assert record.captured == 9999
     assert world.references("pr_1") == ["ref-1"]
 
 
 def test_the_same_report_under_its_key_is_booked_once(
-    world: BookWorld, parameters: ReportParameters
+    world: StripeWorld, parameters: ReportParameters
 ) -> None:
     for _ in range(2):
-        outcome = world.book.report_refund(parameters, "key-0", world.deadline())
+        outcome = world.stripe.report_refund(parameters, "key-0", world.deadline())
         assert isinstance(outcome, ReportAccepted)
     assert world.references("pr_1") == ["ref-1"]
 
 
 def test_a_reference_is_booked_once_whatever_the_key(
-    world: BookWorld, parameters: ReportParameters
+    world: StripeWorld, parameters: ReportParameters
 ) -> None:
-    world.book.report_refund(parameters, "key-0", world.deadline())
-    again = world.book.report_refund(parameters, "key-1", world.deadline())
+    world.stripe.report_refund(parameters, "key-0", world.deadline())
+    again = world.stripe.report_refund(parameters, "key-1", world.deadline())
     assert isinstance(again, ReportRefused)
     assert world.references("pr_1") == ["ref-1"]
 
 
 def test_a_forgotten_key_leaves_the_reference_to_protect(
-    world: BookWorld, parameters: ReportParameters
+    world: StripeWorld, parameters: ReportParameters
 ) -> None:
-    world.book.report_refund(parameters, "key-0", world.deadline())
+    world.stripe.report_refund(parameters, "key-0", world.deadline())
     world.forget_keys()
-    again = world.book.report_refund(parameters, "key-0", world.deadline())
+    again = world.stripe.report_refund(parameters, "key-0", world.deadline())
     assert isinstance(again, ReportRefused)
     assert world.references("pr_1") == ["ref-1"]
 
@@ -76,92 +76,94 @@ def test_a_forgotten_key_leaves_the_reference_to_protect(
     ],
 )
 def test_a_report_that_cannot_be_is_refused(
-    world: BookWorld, parameters: ReportParameters, change: dict[str, int | str]
+    world: StripeWorld, parameters: ReportParameters, change: dict[str, int | str]
 ) -> None:
     wrong = replace(parameters, **change)  # type: ignore[arg-type]
-    outcome = world.book.report_refund(wrong, "key-0", world.deadline())
+    outcome = world.stripe.report_refund(wrong, "key-0", world.deadline())
     assert isinstance(outcome, ReportRefused)
     assert outcome.reason
     assert world.references("pr_1") == []
 
 
 def test_a_payment_that_is_refunded_in_full_takes_no_more(
-    world: BookWorld, parameters: ReportParameters
+    world: StripeWorld, parameters: ReportParameters
 ) -> None:
-    world.book.report_refund(replace(parameters, amount=9999), "key-0", world.deadline())
+    world.stripe.report_refund(replace(parameters, amount=9999), "key-0", world.deadline())
     more = replace(parameters, amount=1, refund_reference="ref-2")
-    outcome = world.book.report_refund(more, "key-1", world.deadline())
+    outcome = world.stripe.report_refund(more, "key-1", world.deadline())
     assert isinstance(outcome, ReportRefused)
     assert outcome.code == "charge_already_refunded"
 
 
 def test_a_report_that_got_lost_may_be_repeated_under_its_key(
-    world: BookWorld, parameters: ReportParameters
+    world: StripeWorld, parameters: ReportParameters
 ) -> None:
     world.lose_report()
-    lost = world.book.report_refund(parameters, "key-0", world.deadline())
+    lost = world.stripe.report_refund(parameters, "key-0", world.deadline())
     assert isinstance(lost, ReportUnclear)
     assert not lost.new_epoch
     assert world.references("pr_1") == []
-    outcome = world.book.report_refund(parameters, "key-0", world.deadline())
+    outcome = world.stripe.report_refund(parameters, "key-0", world.deadline())
     assert isinstance(outcome, ReportAccepted)
 
 
 def test_a_report_whose_answer_got_lost_is_found_booked_under_its_key(
-    world: BookWorld, parameters: ReportParameters
+    world: StripeWorld, parameters: ReportParameters
 ) -> None:
     world.lose_answer()
-    lost = world.book.report_refund(parameters, "key-0", world.deadline())
+    lost = world.stripe.report_refund(parameters, "key-0", world.deadline())
     assert isinstance(lost, ReportUnclear)
     assert not lost.new_epoch
     assert world.references("pr_1") == ["ref-1"]
-    outcome = world.book.report_refund(parameters, "key-0", world.deadline())
+    outcome = world.stripe.report_refund(parameters, "key-0", world.deadline())
     assert isinstance(outcome, ReportAccepted)
     assert world.references("pr_1") == ["ref-1"]
 
 
 def test_a_report_may_be_booked_after_we_gave_up(
-    world: BookWorld, parameters: ReportParameters
+    world: StripeWorld, parameters: ReportParameters
 ) -> None:
     world.book_late()
-    late = world.book.report_refund(parameters, "key-0", world.deadline())
+    late = world.stripe.report_refund(parameters, "key-0", world.deadline())
     assert isinstance(late, ReportUnclear)
     assert not late.new_epoch
     world.wait_for_late()
     assert world.references("pr_1") == ["ref-1"]
-    outcome = world.book.report_refund(parameters, "key-0", world.deadline())
+    outcome = world.stripe.report_refund(parameters, "key-0", world.deadline())
     assert isinstance(outcome, ReportAccepted)
 
 
-def test_a_stored_failure_needs_another_key(world: BookWorld, parameters: ReportParameters) -> None:
+def test_a_stored_failure_needs_another_key(
+    world: StripeWorld, parameters: ReportParameters
+) -> None:
     world.fail(booked=False)
     for _ in range(2):
-        failed = world.book.report_refund(parameters, "key-0", world.deadline())
+        failed = world.stripe.report_refund(parameters, "key-0", world.deadline())
         assert isinstance(failed, ReportUnclear)
         assert failed.new_epoch
     assert world.references("pr_1") == []
-    outcome = world.book.report_refund(parameters, "key-1", world.deadline())
+    outcome = world.stripe.report_refund(parameters, "key-1", world.deadline())
     assert isinstance(outcome, ReportAccepted)
 
 
 def test_a_failure_after_booking_shows_in_the_record_alone(
-    world: BookWorld, parameters: ReportParameters
+    world: StripeWorld, parameters: ReportParameters
 ) -> None:
     world.fail(booked=True)
-    failed = world.book.report_refund(parameters, "key-0", world.deadline())
+    failed = world.stripe.report_refund(parameters, "key-0", world.deadline())
     assert isinstance(failed, ReportUnclear)
     assert failed.new_epoch
-    again = world.book.report_refund(parameters, "key-1", world.deadline())
+    again = world.stripe.report_refund(parameters, "key-1", world.deadline())
     assert isinstance(again, ReportRefused)
-    assert world.book.payment_record("pr_1", world.deadline()).amount_refunded == 2500
+    assert world.stripe.payment_record("pr_1", world.deadline()).amount_refunded == 2500
 
 
 def test_a_key_with_other_parameters_needs_another_key(
-    world: BookWorld, parameters: ReportParameters
+    world: StripeWorld, parameters: ReportParameters
 ) -> None:
-    world.book.report_refund(parameters, "key-0", world.deadline())
+    world.stripe.report_refund(parameters, "key-0", world.deadline())
     other = replace(parameters, refund_reference="ref-2")
-    outcome = world.book.report_refund(other, "key-0", world.deadline())
+    outcome = world.stripe.report_refund(other, "key-0", world.deadline())
     assert isinstance(outcome, ReportUnclear)
     assert outcome.new_epoch
     assert world.references("pr_1") == ["ref-1"]
@@ -169,20 +171,20 @@ def test_a_key_with_other_parameters_needs_another_key(
 
 @pytest.mark.parametrize("status", [429, 409])
 def test_being_turned_away_leaves_the_key_as_it_was(
-    world: BookWorld, parameters: ReportParameters, status: int
+    world: StripeWorld, parameters: ReportParameters, status: int
 ) -> None:
     world.turn_away(status)
-    outcome = world.book.report_refund(parameters, "key-0", world.deadline())
+    outcome = world.stripe.report_refund(parameters, "key-0", world.deadline())
     assert isinstance(outcome, ReportUnclear)
     assert not outcome.new_epoch
     assert outcome.retry_after_s == (1 if status == 429 else None)
     assert world.references("pr_1") == []
-    outcome = world.book.report_refund(parameters, "key-0", world.deadline())
+    outcome = world.stripe.report_refund(parameters, "key-0", world.deadline())
     assert isinstance(outcome, ReportAccepted)
 
 
-def test_a_book_that_cannot_be_reached_is_unclear(
-    world: BookWorld, parameters: ReportParameters
+def test_it_is_unclear_if_stripe_cannot_be_reached(
+    world: StripeWorld, parameters: ReportParameters
 ) -> None:
     outcome = world.unreachable().report_refund(parameters, "key-0", world.deadline())
     assert isinstance(outcome, ReportUnclear)

@@ -10,13 +10,13 @@ from refund_bridge.adapters.http.client import Limits
 from refund_bridge.adapters.stripe.credit_notes import REFUND_ID, StripeCreditNotes
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.ports.stripe import CreditNotes, StripeReports
-from tests.contract.book.worlds import MemoryBookWorld, SimulatedBookWorld
 from tests.contract.real_time import FixedKey, RealClock, closed_port_url, wait_until
+from tests.contract.stripe.worlds import MemoryStripeWorld, SimulatedStripeWorld
 from tests.descriptions.overseen_http import OverseenHttp
 from tests.descriptions.stripe_api import StripeApi
-from tests.fakes.book_fates import AnswerLost, BookedLate, Fails, ReportLost, TurnedAway
-from tests.fakes.book_records import FakeRecord
 from tests.fakes.credit_notes import FakeCreditNotes
+from tests.fakes.stripe_fates import AnswerLost, BookedLate, Fails, ReportLost, TurnedAway
+from tests.fakes.stripe_records import FakeRecord
 from tests.fakes.virtual_clock import VirtualClock
 
 CREATE = "credit_note.create"
@@ -24,13 +24,13 @@ LIST = "credit_note.list"
 
 
 class NoteWorld(Protocol):
-    """Credit notes, the book that they are tied to, and the hands that reach behind both."""
+    """Credit notes, the reports that they are tied to, and the hands that reach behind both."""
 
     @property
     def notes(self) -> CreditNotes: ...
 
     @property
-    def book(self) -> StripeReports: ...
+    def stripe(self) -> StripeReports: ...
 
     def now_s(self) -> int: ...
 
@@ -64,13 +64,13 @@ class NoteWorld(Protocol):
 
 
 class MemoryNoteWorld:
-    """Book and notes in memory, on one clock that stands still."""
+    """Reports and notes in memory, on one clock that stands still."""
 
     def __init__(self) -> None:
         self._clock = VirtualClock()
-        self._world = MemoryBookWorld(self._clock)
-        self.book = self._world.book
-        self.notes = FakeCreditNotes(self._clock, self.book.books)
+        self._world = MemoryStripeWorld(self._clock)
+        self.stripe = self._world.stripe
+        self.notes = FakeCreditNotes(self._clock, self.stripe.books)
 
     def now_s(self) -> int:
         return self._world.now_s()
@@ -79,7 +79,7 @@ class MemoryNoteWorld:
         return self._clock.deadline()
 
     def add_record(self, record: FakeRecord) -> None:
-        self.book.add_record(record)
+        self.stripe.add_record(record)
 
     def add_invoice(self, name: str, amount: int) -> None:
         self.notes.paid[name] = amount
@@ -125,8 +125,8 @@ class SimulatedNoteWorld:
         self._clock = RealClock()
         limits = Limits(exchange_ms=2_000)
         self._http = OverseenHttp(self._clock, control, StripeApi(), limits=limits)
-        self._world = SimulatedBookWorld(control)
-        self.book = self._world.book
+        self._world = SimulatedStripeWorld(control)
+        self.stripe = self._world.stripe
         self.notes = self._stripe(control.stripe_url)
 
     def close(self) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from local.simulators.server import RunningSimulators
-from tests.contract.book.note_worlds import MemoryNoteWorld, NoteWorld, SimulatedNoteWorld
-from tests.contract.book.worlds import BookWorld, MemoryBookWorld, SimulatedBookWorld
+from tests.contract.stripe.note_worlds import MemoryNoteWorld, NoteWorld, SimulatedNoteWorld
+from tests.contract.stripe.worlds import MemoryStripeWorld, SimulatedStripeWorld, StripeWorld
 
 
 @pytest.fixture(scope="session")
@@ -16,13 +16,13 @@ def simulators() -> Iterator[RunningSimulators]:
 
 
 @pytest.fixture(params=["memory", "simulator"])
-def world(request: pytest.FixtureRequest) -> Iterator[BookWorld]:
+def world(request: pytest.FixtureRequest) -> Iterator[StripeWorld]:
     if request.param == "memory":
-        yield MemoryBookWorld()
+        yield MemoryStripeWorld()
         return
     running: RunningSimulators = request.getfixturevalue("simulators")
     running.control.reset()
-    simulated = SimulatedBookWorld(running.control)
+    simulated = SimulatedStripeWorld(running.control)
     yield simulated
     simulated.close()
 

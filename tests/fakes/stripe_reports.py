@@ -1,6 +1,6 @@
-"""Stripe's book in memory: idempotency keys, unique references, and the faults of a report.
+"""Stripe in memory: idempotency keys, unique references, and the faults of a report.
 
-Pure: no threads, no randomness, no time but the clock's. ``tests/contract/book`` runs the same
+Pure: no threads, no randomness, no time but the clock's. ``tests/contract/stripe`` runs the same
 tests on it and on the real adapter with the HTTP simulator.
 """
 
@@ -18,7 +18,7 @@ from refund_bridge.ports.stripe import (
     ReportUnclear,
     StripeObjectNotFoundError,
 )
-from tests.fakes.book_fates import (
+from tests.fakes.stripe_fates import (
     AnswerLost,
     Arrives,
     BookedLate,
@@ -28,7 +28,7 @@ from tests.fakes.book_fates import (
     ReportLost,
     TurnedAway,
 )
-from tests.fakes.book_records import BookRecords, FakeRecord
+from tests.fakes.stripe_records import FakeRecord, StripeRecords
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class FakeStripeReports:
         self._clock = clock
         self._kept: dict[str, _Kept] = {}
         self._late: list[tuple[int, ReportParameters, str]] = []
-        self.books = BookRecords(clock)
+        self.books = StripeRecords(clock)
         self.fates: deque[Fate] = deque()
         self.decide: Callable[[ReportParameters], Fate] = lambda _: Arrives()
         self.livemode = livemode

@@ -1,4 +1,4 @@
-"""The records of Stripe's book in memory: payments, booked refunds, and what is refused."""
+"""The records of Stripe in memory: payments, booked refunds, and what is refused."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class BookedReport:
     idempotency_key: str | None
 
 
-class BookRecords:
+class StripeRecords:
     """The truth at Stripe. ``reports`` are in the order of booking."""
 
     def __init__(self, clock: Clock) -> None:

@@ -14,19 +14,19 @@ from refund_bridge.ports.stripe import StripeReports
 from tests.contract.real_time import FixedKey, RealClock, closed_port_url, wait_until
 from tests.descriptions.overseen_http import OverseenHttp
 from tests.descriptions.stripe_api import StripeApi
-from tests.fakes.book import FakeStripeReports
-from tests.fakes.book_fates import AnswerLost, BookedLate, Fails, ReportLost, TurnedAway
-from tests.fakes.book_records import FakeRecord
+from tests.fakes.stripe_fates import AnswerLost, BookedLate, Fails, ReportLost, TurnedAway
+from tests.fakes.stripe_records import FakeRecord
+from tests.fakes.stripe_reports import FakeStripeReports
 from tests.fakes.virtual_clock import VirtualClock
 
 REPORT = "payment_record.report_refund"
 
 
-class BookWorld(Protocol):
-    """A book and the hands that reach behind it."""
+class StripeWorld(Protocol):
+    """Stripe, and the hands that reach behind it."""
 
     @property
-    def book(self) -> StripeReports: ...
+    def stripe(self) -> StripeReports: ...
 
     def now_s(self) -> int: ...
 
@@ -39,7 +39,7 @@ class BookWorld(Protocol):
     def add_invoice(self, name: str, metadata: Mapping[str, str]) -> None: ...
 
     def unreachable(self) -> StripeReports:
-        """The book, with nobody listening for the next report."""
+        """Stripe, with nobody listening for the next report."""
 
     def lose_report(self) -> None: ...
 
@@ -61,12 +61,12 @@ class BookWorld(Protocol):
         """The refund references that are booked on a record."""
 
 
-class MemoryBookWorld:
-    """The book in memory, on a clock that stands still."""
+class MemoryStripeWorld:
+    """Stripe in memory, on a clock that stands still."""
 
     def __init__(self, clock: VirtualClock | None = None) -> None:
         self._clock = clock or VirtualClock()
-        self.book = FakeStripeReports(self._clock)
+        self.stripe = FakeStripeReports(self._clock)
 
     def now_s(self) -> int:
         return self._clock.now_ms() // 1000
@@ -75,48 +75,48 @@ class MemoryBookWorld:
         return self._clock.deadline()
 
     def add_record(self, record: FakeRecord) -> None:
-        self.book.add_record(record)
+        self.stripe.add_record(record)
 
     def add_intent(self, name: str, metadata: Mapping[str, str]) -> None:
-        self.book.add_reference(name, metadata)
+        self.stripe.add_reference(name, metadata)
 
     def add_invoice(self, name: str, metadata: Mapping[str, str]) -> None:
-        self.book.add_reference(name, metadata)
+        self.stripe.add_reference(name, metadata)
 
     def unreachable(self) -> StripeReports:
         self.lose_report()
-        return self.book
+        return self.stripe
 
     def lose_report(self) -> None:
-        self.book.fates.append(ReportLost())
+        self.stripe.fates.append(ReportLost())
 
     def lose_answer(self) -> None:
-        self.book.fates.append(AnswerLost())
+        self.stripe.fates.append(AnswerLost())
 
     def book_late(self) -> None:
-        self.book.fates.append(BookedLate(60_000))
+        self.stripe.fates.append(BookedLate(60_000))
 
     def wait_for_late(self) -> None:
         self._clock.advance(60_000)
-        self.book.catch_up()
+        self.stripe.catch_up()
 
     def fail(self, *, booked: bool) -> None:
-        self.book.fates.append(Fails(booked=booked))
+        self.stripe.fates.append(Fails(booked=booked))
 
     def turn_away(self, status: int) -> None:
-        self.book.fates.append(TurnedAway(1 if status == 429 else None))
+        self.stripe.fates.append(TurnedAway(1 if status == 429 else None))
 
     def fail_reads(self) -> None:
-        self.book.is_down = True
+        self.stripe.is_down = True
 
     def forget_keys(self) -> None:
-        self.book.forget_keys()
+        self.stripe.forget_keys()
 
     def references(self, record: str) -> list[str]:
-        return [item.parameters.refund_reference for item in self.book.books.reports_of(record)]
+        return [item.parameters.refund_reference for item in self.stripe.books.reports_of(record)]
 
 
-class SimulatedBookWorld:
+class SimulatedStripeWorld:
     """The Stripe adapter against Stripe's simulator."""
 
     def __init__(self, control: SimulatorControl) -> None:
@@ -124,16 +124,16 @@ class SimulatedBookWorld:
         self._clock = RealClock()
         limits = Limits(exchange_ms=2_000)
         self._http = OverseenHttp(self._clock, control, StripeApi(), limits=limits)
-        self.book = self._stripe(control.stripe_url)
+        self.stripe = self._reports(control.stripe_url)
 
     def close(self) -> None:
         self._http.close()
 
-    def _stripe(self, url: str) -> StripeSdkReports:
+    def _reports(self, url: str) -> StripeSdkReports:
         return StripeSdkReports(base_url=url, key=FixedKey(DEFAULT_TEST_KEY), http=self._http)
 
     def unreachable(self) -> StripeSdkReports:
-        return self._stripe(closed_port_url())
+        return self._reports(closed_port_url())
 
     def now_s(self) -> int:
         return self._clock.now_ms() // 1000

@@ -95,7 +95,7 @@ def replace_grace(ring: Any) -> Any:
     return at_once
 
 
-@defect(caught_at=399)
+@defect(caught_at=424)
 def taken_reference_is_a_failure() -> Iterator[None]:
     """If Stripe refuses a reference because it has it, the report fails and waits for a person."""
 
@@ -160,7 +160,7 @@ def a_failure_of_others_is_ours() -> Iterator[None]:
         yield
 
 
-@defect(caught_at=10)
+@defect(caught_at=36)
 def pending_for_ever() -> Iterator[None]:
     """A refund that stays pending, or disappears, is checked for ever and no person is told."""
 
@@ -174,7 +174,7 @@ def pending_for_ever() -> Iterator[None]:
         yield
 
 
-@defect(caught_at=10)
+@defect(caught_at=24)
 def bound_for_ever() -> Iterator[None]:
     """If a refund in review is bound to a refund of another amount, no decision is accepted."""
     failed = ResolveRefund._failed
@@ -204,7 +204,7 @@ def nothing_readable_nothing_decided() -> Iterator[None]:
         yield
 
 
-@defect(caught_at=139)
+@defect(caught_at=15)
 def handed_over_again_for_more_than_is_left() -> Iterator[None]:
     """An instruction is sent again though its payment's refundable balance is too small by now."""
     with patch.object(find_out, "asks_for_more", lambda *_: False):
@@ -277,7 +277,7 @@ def a_repeat_forgets_what_is_reserved() -> Iterator[None]:
         yield
 
 
-@defect(caught_at=68)
+@defect(caught_at=728)
 def any_account_is_the_same() -> Iterator[None]:
     """An instruction is looked up, and sent again, with another form of key than at first."""
 

@@ -115,7 +115,7 @@ def given_up_instead_of_repeated() -> Iterator[None]:
         yield
 
 
-@defect(caught_at=7)
+@defect(caught_at=115)
 def key_not_shown_is_failed() -> Iterator[None]:
     """If the processor cannot be asked for a key, the refund fails."""
 

@@ -43,7 +43,7 @@ def report_without_lease() -> Iterator[None]:
         yield
 
 
-@defect(caught_at=175)
+@defect(caught_at=148)
 def epoch_not_raised() -> Iterator[None]:
     """Retries use a key under which Stripe has stored a failure, which Stripe repeats for ever."""
 

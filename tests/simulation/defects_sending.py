@@ -131,7 +131,7 @@ def released_twice() -> Iterator[None]:
         yield
 
 
-@defect(caught_at=7)
+@defect(caught_at=18)
 def failed_on_timeout() -> Iterator[None]:
     """A missing answer counts as a refusal."""
     send = ExecuteRefund._send

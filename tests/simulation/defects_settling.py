@@ -32,7 +32,7 @@ from refund_bridge.settling.settling import Settled, Settling
 from tests.simulation.planting import defect
 
 
-@defect(caught_at=112)
+@defect(caught_at=124)
 def lease_ignored_by_settling() -> Iterator[None]:
     """Settling takes a refund that its own call is still sending."""
 
@@ -84,7 +84,7 @@ def match_ignores_the_amount() -> Iterator[None]:
         yield
 
 
-@defect(caught_at=7)
+@defect(caught_at=8)
 def import_while_slot_is_taken() -> Iterator[None]:
     """A processor refund is imported though it may be that of our refund that is not bound yet."""
     plan = LearnFromCharge._plan

@@ -31,6 +31,8 @@ from refund_bridge.reporting.look_at_sums import Looked
 from refund_bridge.settling import find_out, follow_pending, run_scheduled, settle, tell_stripe
 from refund_bridge.settling.settling import NOT_SET_UP, Settled, Settling
 from refundctl.deciding.resolve import ResolutionRefusedError, ResolveRefund
+from tests.fakes.abilities import names_where
+from tests.simulation.options import Options, Wish
 from tests.simulation.planting import defect
 
 
@@ -256,21 +258,54 @@ def a_list_that_does_not_name_it_tells_what_became_of_it() -> Iterator[None]:
         yield
 
 
-@defect(caught_at=9810)
+def _changes_its_mind_under_two_ids(options: Options) -> Options:
+    others = replace(options.others, lists_other_ids=True, changes_mind=1.0)
+    return replace(options, homes=(("hitpay",),), odd_conduct=1.0, others=others)
+
+
+@defect(caught_at=28, worlds=_changes_its_mind_under_two_ids)
 def what_failed_is_asked_for_no_more() -> Iterator[None]:
     """What a failed refund of ours moved after all, listed by another id, is somebody else's."""
     with patch.object(LearnFromCharge, "_ask_for_failed", lambda *_: False):
         yield
 
 
-@defect(caught_at=95548)
+def _all_of_one_payment(wishes: Sequence[Wish], *, amount: int) -> tuple[Wish, ...]:
+    return tuple(
+        replace(wish, payment=0, amount=amount, processor=None, unlinked=None) for wish in wishes
+    )
+
+
+def _equal_ones_under_two_ids(options: Options) -> Options:
+    return replace(
+        options,
+        homes=(("hitpay",),),
+        wishes=_all_of_one_payment(options.wishes, amount=2500),
+        loses_instructions=0.5,
+        others=replace(options.others, lists_other_ids=True),
+    )
+
+
+@defect(caught_at=307, worlds=_equal_ones_under_two_ids)
 def what_another_of_ours_moved_is_found() -> Iterator[None]:
     """What one refund of ours moved, listed by another id, is found to be the next one's."""
     with patch.object(look_up, "any_listed_otherwise", lambda *_: False):
         yield
 
 
-@defect(caught_at=31614)
+def _all_that_is_left_is_repeated(options: Options) -> Options:
+    return replace(
+        options,
+        homes=(names_where(lambda can: can.keeps_keys and can.shows_payments)[:1],),
+        wishes=_all_of_one_payment(options.wishes, amount=6000),
+        loses_instructions=0.3,
+        loses_answers=0.3,
+        odd_conduct=1.0,
+        others=replace(options.others, changes_mind=1.0),
+    )
+
+
+@defect(caught_at=237, worlds=_all_that_is_left_is_repeated)
 def a_repeat_forgets_what_is_reserved() -> Iterator[None]:
     """What other refunds of ours may move yet counts as left for one that is repeated."""
     with patch.object(find_out, "_reserved_beside", lambda *_: 0):

@@ -13,7 +13,7 @@ from tests.simulation import (
     defects_stripe,
 )
 from tests.simulation.drawing import draw
-from tests.simulation.planting import DEFECTS
+from tests.simulation.planting import DEFECTS, Change, as_drawn
 from tests.simulation.runs import live
 from tests.simulation.world import World
 
@@ -34,10 +34,10 @@ PLANTED_IN = (
 )
 
 
-def seed_that_catches(seeds: Iterable[int]) -> int | None:
+def seed_that_catches(seeds: Iterable[int], worlds: Change = as_drawn) -> int | None:
     """The first seed whose world violates an invariant, or meets a guard of the product."""
     for seed in seeds:
-        result = World(draw(seed)).run()
+        result = World(worlds(draw(seed))).run()
         # With such an error the planted defect no longer fits the product, and proves nothing.
         assert result.kind not in ("TypeError", "AttributeError"), result.failure
         if result.failure is not None:
@@ -50,7 +50,8 @@ def test_a_planted_defect_is_caught(name: str) -> None:
     defect = DEFECTS[name]
     assert defect.caught_at < SEEDS_MAX
     with defect.planted():
-        assert seed_that_catches([defect.caught_at, *range(SEARCHED)]) is not None
+        seeds = [defect.caught_at, *range(SEARCHED)]
+        assert seed_that_catches(seeds, defect.worlds) is not None
 
 
 def test_there_are_enough_of_them() -> None:
@@ -59,7 +60,12 @@ def test_there_are_enough_of_them() -> None:
 
 
 def test_without_a_defect_nothing_is_caught() -> None:
-    assert seed_that_catches({defect.caught_at for defect in DEFECTS.values()}) is None
+    caught = [
+        name
+        for name, defect in DEFECTS.items()
+        if seed_that_catches([defect.caught_at], defect.worlds) is not None
+    ]
+    assert caught == []
 
 
 def test_a_run_that_left_something_out_says_so() -> None:

@@ -293,19 +293,20 @@ def what_another_of_ours_moved_is_found() -> Iterator[None]:
         yield
 
 
-def _all_that_is_left_is_repeated(options: Options) -> Options:
+def _a_repeat_beside_one_that_came_back(options: Options) -> Options:
+    dashboard = tuple(replace(one, payment=0, amount=3000) for one in options.foreign)
     return replace(
         options,
         homes=(names_where(lambda can: can.keeps_keys and can.shows_payments)[:1],),
-        wishes=_all_of_one_payment(options.wishes, amount=6000),
-        loses_instructions=0.3,
-        loses_answers=0.3,
+        wishes=_all_of_one_payment(options.wishes, amount=4000),
+        foreign=dashboard,
+        loses_instructions=0.5,
         odd_conduct=1.0,
         others=replace(options.others, changes_mind=1.0),
     )
 
 
-@defect(caught_at=237, worlds=_all_that_is_left_is_repeated)
+@defect(caught_at=81, worlds=_a_repeat_beside_one_that_came_back)
 def a_repeat_forgets_what_is_reserved() -> Iterator[None]:
     """What other refunds of ours may move yet counts as left for one that is repeated."""
     with patch.object(find_out, "_reserved_beside", lambda *_: 0):

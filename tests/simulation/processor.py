@@ -205,7 +205,8 @@ class SimulatedProcessor:
         if isinstance(instruction, Instruction) and self._breaks_its_word(fate):
             self.plans += 1
             wait_ms = self._gate.scheduler.random.choice((30_000, 20 * MINUTE_MS, 3 * HOUR_MS))
-            self._gate.scheduler.after(wait_ms, partial(self._execute_after_all, instruction))
+            form = self.forms.get(self.name, "")
+            self._gate.scheduler.after(wait_ms, partial(self._execute_after_all, instruction, form))
         if fault is Fault.REVOKED:
             self._revoked_until_ms = self._gate.scheduler.now_ms + REVOKED_MS
         if isinstance(outcome, CredentialRefused) and outcome.replaced:
@@ -223,10 +224,11 @@ class SimulatedProcessor:
         able = fate in _TURNED_DOWN and keeps_keys(self.capabilities)
         return able and self._gate.scheduler.random.random() < self._options.others.changes_mind
 
-    def _execute_after_all(self, instruction: Instruction) -> None:
+    def _execute_after_all(self, instruction: Instruction, form: str) -> None:
         self.plans -= 1
         self.inner.books.conduct = Conduct()
-        made = self.inner.books.arrive(instruction)
+        with self.inner.books.keyed(form):  # its key is the one that it was sent with
+            made = self.inner.books.arrive(instruction)
         if isinstance(made, ProcessorRefund):
             self.inner.books.refunds[made.id].been.add(ProcessorRefundStatus.FAILED)
         self.catch_up()

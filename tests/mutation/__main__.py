@@ -41,14 +41,14 @@ EXPLANATIONS: Final = ROOT / "docs" / "mutation.md"
 def survivors_of(module: str, explained: set[str], collected: Collected) -> set[str]:
     """Try every mutant of the module; the names of those that survive."""
     began = time.monotonic()
-    left = set(collected.left_of(module))
+    left = collected.left_of(module)
     count, survivors = 0, list[str]()
 
-    def mutants_left() -> Iterator[Mutant]:
+    def mutants_left() -> Iterator[tuple[Mutant, list[str] | None]]:
         nonlocal count
         for mutant in mutants_of(path_of(module).read_text(), leaf_of(module)):
             if count in left:
-                yield mutant
+                yield mutant, left[count]
             count += 1
 
     for mutant in survivors_among(mutants_left(), module):

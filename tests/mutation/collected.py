@@ -8,6 +8,8 @@ may still be noticed by tests that are collected anew, so this process only says
 import gc
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing import Pipe, Process
 from multiprocessing.connection import Connection
 from types import CodeType, FunctionType
@@ -22,10 +24,13 @@ from tests.mutation.which_tests import (
     PASSED,
     CallsNoted,
     in_order,
-    note_each,
-    read_notes,
+    note,
+    read_note,
     try_each,
 )
+
+# The numbers of mutants, with the tests that may notice them; none for all tests.
+Left = dict[int, list[str] | None]
 
 
 class Collected:
@@ -36,10 +41,10 @@ class Collected:
         Process(target=_serve, args=(theirs,), daemon=True).start()
         theirs.close()
 
-    def left_of(self, module: str) -> list[int]:
-        """The numbers of the module's mutants that need tests which are collected anew."""
+    def left_of(self, module: str) -> Left:
+        """The module's mutants that need tests which are collected anew."""
         self._connection.send(module)
-        left: list[int] = self._connection.recv()
+        left: Left = self._connection.recv()
         return left
 
 
@@ -70,6 +75,14 @@ class _Answers:
             self._connection.send(trials.left_of(module))
 
 
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    number: int
+    items: list[pytest.Item]
+    # Of the same function: the tests that noticed earlier mutants, the latest first.
+    killers: list[str]
+
+
 class Trials:
     """Tries mutants on the functions of an imported product, with the tests of a session."""
 
@@ -83,40 +96,39 @@ class Trials:
         # A child that looks for garbage would copy all that it shares with this process.
         gc.freeze()
         codes = [functions[0].__code__ for functions in self._live.values()]
-        work = (None, lambda tell: note_each(session.items, codes, tell))
-        ((_, told),) = in_children([work])
-        if not told:
-            raise pytest.UsageError("the tests fail on the code as it is")
-        self._tests = dict(zip(session.items, read_notes(told), strict=True))
+        # Each in a child of its own: what one test left in a cache, the next would not call for.
+        works = ((item, partial(note, item, codes)) for item in session.items)
+        told = dict(in_children(works))
+        if failed := next((item for item in session.items if not told[item]), None):
+            raise pytest.UsageError(f"{failed.nodeid} fails, alone, on the code as it is")
+        self._tests = {item: read_note(told[item]) for item in session.items}
 
-    def left_of(self, module: str) -> list[int]:
+    def left_of(self, module: str) -> Left:
         """The numbers of the module's mutants that no test notices here."""
         killers: dict[CodeType, list[str]] = {}
-        left = []
+        left: Left = {}
 
-        def works() -> Iterator[tuple[tuple[int, CodeType], Callable[[Tell], None]]]:
+        def works() -> Iterator[tuple[_Trial, Callable[[Tell], None]]]:
             path = path_of(module)
             old = compile(tree_of(module), path, "exec")
             for number, mutant in enumerate(mutants_of(path.read_text(), leaf_of(module))):
                 changed = changed_function(old, compile(mutant.tree, path, "exec"))
                 if changed is None or changed[0] not in self._live:
-                    left.append(number)
+                    left[number] = None
                     continue
                 before, after = changed
-                items = in_order(
-                    self._tests, self._numbers[before], module, killers.get(before, [])
-                )
-                yield (number, before), self._trial(self._live[before], after, items)
+                known = killers.setdefault(before, [])
+                items = in_order(self._tests, self._numbers[before], module, known)
+                yield _Trial(number, items, known), self._work(self._live[before], after, items)
 
-        for (number, code), told in in_children(works()):
+        for trial, told in in_children(works()):
             if told in (PASSED, ""):
-                left.append(number)
+                left[trial.number] = [item.nodeid for item in trial.items]
             else:
-                known = killers.setdefault(code, [])
-                known[:] = [told, *(one for one in known if one != told)]
-        return sorted(left)
+                trial.killers[:] = [told, *(one for one in trial.killers if one != told)]
+        return left
 
-    def _trial(
+    def _work(
         self, functions: list[FunctionType], code: CodeType, items: list[pytest.Item]
     ) -> Callable[[Tell], None]:
         def work(tell: Tell) -> None:

@@ -38,41 +38,34 @@ class CallsNoted:
         self.called: dict[int, CodeType] = {}
 
     def __enter__(self) -> "CallsNoted":
-        threading.setprofile(self._note)
-        sys.setprofile(self._note)
+        threading.settrace(self._note)
+        sys.settrace(self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
-        sys.setprofile(None)
-        threading.setprofile(None)
+        sys.settrace(None)
+        threading.settrace(None)
 
     def _note(self, frame: FrameType, event: str, _: object) -> None:
         if event == "call":
             self.called[id(frame.f_code)] = frame.f_code
 
 
-def note_each(items: Sequence[pytest.Item], codes: Sequence[CodeType], tell: Tell) -> None:
-    """Run the tests, and tell for each what is ``Noted``; nothing if one fails.
-
-    Last come those that are collected first: a test that needs an earlier one fails here.
-    """
+def note(item: pytest.Item, codes: Sequence[CodeType], tell: Tell) -> None:
+    """Run one test, and tell what is ``Noted``; nothing if it fails."""
     numbers = {id(code): number for number, code in enumerate(codes)}
-    noted = []
-    backwards = list(reversed(items))
-    for item, after in zip(backwards, [*backwards[1:], None], strict=True):
-        began = time.process_time()
-        with CallsNoted() as calls:
-            run(item, after)
-        called = sorted(numbers[one] for one in calls.called.keys() & numbers.keys())
-        noted.append((time.process_time() - began, called))
-        if item.session.testsfailed:
-            return
-    tell(json.dumps(noted[::-1]))
+    began = time.process_time()
+    with CallsNoted() as calls:
+        run(item, None)
+    called = sorted(numbers[one] for one in calls.called.keys() & numbers.keys())
+    if not item.session.testsfailed:
+        tell(json.dumps([time.process_time() - began, called]))
 
 
-def read_notes(told: str) -> list[Noted]:
-    """What ``note_each`` told, for each test in the order of the collection."""
-    return [Noted(seconds, frozenset(called)) for seconds, called in json.loads(told or "[]")]
+def read_note(told: str) -> Noted:
+    """What ``note`` told."""
+    seconds, called = json.loads(told)
+    return Noted(seconds, frozenset(called))
 
 
 def in_order(

@@ -11,9 +11,9 @@ There are thousands of mutants, so each is tried in up to two ways, always in a 
 (``children.py``). First ``collected.py``: one process has imported the unchanged product and
 collected its tests; a child of it gives the changed function its new code and runs only the tests
 that call it, likely ones first, up to the first failure. That notices nearly all, in a moment. What
-is left, and whatever is not a change of one function, is for ``afresh.py``: a child imports the
-changed module in place of the real one, and runs every test. Only a mutant on which all of those
-pass has survived.
+is left is for ``afresh.py``: a child imports the changed module in place of the real one, and runs
+those tests again. Whatever is not a change of one function, or of one that is called while tests
+are collected, is for ``afresh.py`` at once, with all tests. Only that decides what survives.
 
 Why not a tool from PyPI: this product's state machine is a table, its limits are constants, and
 its bookkeeping is keyword arguments. mutmut 3 changes function bodies only, and takes modules'
@@ -28,12 +28,12 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from tests.mutation.afresh import every_test, survivors_among, warm_up
+from tests.mutation.afresh import survivors_among, try_chosen, warm_up
 from tests.mutation.children import in_children
 from tests.mutation.collected import Collected
 from tests.mutation.modules import MODULES, PRODUCT, ROOT, leaf_of, path_of, tree_of
 from tests.mutation.mutants import Mutant, mutants_of
-from tests.mutation.which_tests import PASSED
+from tests.mutation.which_tests import PASSED, Choice
 
 EXPLANATIONS: Final = ROOT / "docs" / "mutation.md"
 
@@ -44,7 +44,7 @@ def survivors_of(module: str, explained: set[str], collected: Collected) -> set[
     left = collected.left_of(module)
     count, survivors = 0, list[str]()
 
-    def mutants_left() -> Iterator[tuple[Mutant, list[str] | None]]:
+    def mutants_left() -> Iterator[tuple[Mutant, Choice]]:
         nonlocal count
         for mutant in mutants_of(path_of(module).read_text(), leaf_of(module)):
             if count in left:
@@ -75,7 +75,8 @@ def main(modules: list[str]) -> int:
     warm_up()
     tried = [module for module in MODULES if not modules or leaf_of(module) in modules]
     collected = Collected()
-    unchanged = every_test({module: tree_of(module) for module in tried}, MODULES[0])
+    trees = {module: tree_of(module) for module in tried}
+    unchanged = try_chosen(trees, MODULES[0], Choice([], then_others=True), ())
     ((_, told),) = in_children([("unchanged", unchanged)])
     if told != PASSED:
         raise SystemExit(f"a test fails on the code as it is: {told}")

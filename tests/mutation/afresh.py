@@ -8,7 +8,7 @@ import ast
 import os
 import resource
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
@@ -20,7 +20,7 @@ import pytest
 from tests.mutation.children import Tell, in_children
 from tests.mutation.modules import ROOT, path_of, tests_of
 from tests.mutation.mutants import Mutant
-from tests.mutation.which_tests import PASSED
+from tests.mutation.which_tests import PASSED, Choice
 
 # Processor time, which a busy machine does not lengthen, and several times as much as all of them
 # take: under a virtual clock an endless loop is endless.
@@ -45,17 +45,17 @@ class _InPlace(MetaPathFinder, Loader):
 
 
 class _Chosen:
-    """Keeps the tests that may notice, the latest killers first, and tells each as it begins."""
+    """Keeps the tests that may notice, likely ones first, and tells each as it begins."""
 
-    def __init__(self, tests: Collection[str] | None, killers: Sequence[str], tell: Tell) -> None:
-        self._tests = tests
-        self._killers = killers
+    def __init__(self, choice: Choice, tell: Tell) -> None:
+        self._ranks = {test: rank for rank, test in reversed([*enumerate(choice.likely)])}
+        self._then_others = choice.then_others
         self._tell = tell
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [item for item in items if self._tests is None or item.nodeid in self._tests]
-        items.sort(key=lambda item: item.nodeid not in self._killers)
+        chosen = [one for one in items if self._then_others or one.nodeid in self._ranks]
+        items[:] = sorted(chosen, key=lambda one: self._ranks.get(one.nodeid, len(self._ranks)))
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._tell(nodeid)
@@ -70,18 +70,13 @@ def warm_up() -> None:
             del sys.modules[name]
 
 
-def survivors_among(
-    mutants: Iterable[tuple[Mutant, Collection[str] | None]], module: str
-) -> Iterator[Mutant]:
-    """Those that every test passes on which may notice them; none of these stands for all tests.
-
-    A test that never ends has noticed too.
-    """
+def survivors_among(mutants: Iterable[tuple[Mutant, Choice]], module: str) -> Iterator[Mutant]:
+    """Those that every chosen test passes on; a test that never ends has noticed too."""
     killers: list[str] = []
 
     def works() -> Iterator[tuple[Mutant, Callable[[Tell], None]]]:
-        for mutant, tests in mutants:
-            yield mutant, every_test({module: mutant.tree}, module, tests, killers[:KILLERS])
+        for mutant, choice in mutants:
+            yield mutant, try_chosen({module: mutant.tree}, module, choice, killers[:KILLERS])
 
     for mutant, told in in_children(works()):
         if not told:
@@ -92,41 +87,40 @@ def survivors_among(
             killers[:] = [told, *(one for one in killers if one != told)]
 
 
-def every_test(
-    trees: Mapping[str, ast.Module],
-    module: str,
-    tests: Collection[str] | None = None,
-    killers: Sequence[str] = (),
+def try_chosen(
+    trees: Mapping[str, ast.Module], module: str, choice: Choice, killers: Sequence[str]
 ) -> Callable[[Tell], None]:
     """Run the tests up to the first failure, with these trees in place of the modules."""
+    first = [one for one in killers if choice.then_others or one in choice.likely]
+    choice = Choice([*first, *choice.likely], choice.then_others)
 
     def work(tell: Tell) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_S, PROCESSOR_S))
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         sys.meta_path.insert(0, _InPlace(trees))
-        for paths in _parts(module, tests, killers):
+        for paths in _parts(module, choice, first):
             # Whoever cannot even be imported is noticed by no test in particular.
             tell(COLLECTING)
             status = pytest.main(
-                ["-x", "-q", "-p", "no:cacheprovider", *paths],
-                plugins=[_Chosen(tests, killers, tell)],
+                ["-x", "-q", "-p", "no:cacheprovider", *paths], plugins=[_Chosen(choice, tell)]
             )
-            if status:
+            if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 return
         tell(PASSED)
 
     return work
 
 
-def _parts(
-    module: str, tests: Collection[str] | None, killers: Sequence[str]
-) -> Iterator[list[str]]:
+def _parts(module: str, choice: Choice, first: Sequence[str]) -> Iterator[list[str]]:
     """The files of the tests: the few that are likely to notice, then all others."""
     named, rest = [[], *tests_of(module)][-2:]
-    first = set(named) | _files_of(killers)
-    needed = {*named, *rest} if tests is None else _files_of(tests)
-    for is_first in (True, False):
-        part = [path for path in (*named, *rest) if path in needed and (path in first) == is_first]
+    soon, needed = {*named, *_files_of(first)}, _files_of(choice.likely)
+    for is_soon in (True, False):
+        part = [
+            path
+            for path in (*named, *rest)
+            if (path in soon) == is_soon and (choice.then_others or path in needed)
+        ]
         if part:
             yield part
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from multiprocessing import Pipe, Process
 from multiprocessing.connection import Connection
 from types import CodeType, FunctionType
@@ -18,19 +19,20 @@ import pytest
 
 from tests.mutation.children import Tell, be_quiet, in_children
 from tests.mutation.in_place import Live, changed_function, live_functions, put_in_place
-from tests.mutation.modules import MODULES, leaf_of, path_of, tests_of, tree_of
+from tests.mutation.modules import MODULES, leaf_of, path_of, tests_of
 from tests.mutation.mutants import mutants_of
 from tests.mutation.which_tests import (
     PASSED,
     CallsNoted,
+    Choice,
     in_order,
     note,
     read_note,
     try_each,
 )
 
-# The numbers of mutants, with the tests that may notice them; none for all tests.
-Left = dict[int, list[str] | None]
+# The numbers of mutants, with the tests that may notice them.
+Left = dict[int, Choice]
 
 
 class Collected:
@@ -44,8 +46,10 @@ class Collected:
     def left_of(self, module: str) -> Left:
         """The module's mutants that need tests which are collected anew."""
         self._connection.send(module)
-        left: Left = self._connection.recv()
-        return left
+        answer: Left | str = self._connection.recv()
+        if isinstance(answer, str):
+            raise SystemExit(answer)
+        return answer
 
 
 def _serve(connection: Connection) -> None:
@@ -66,13 +70,19 @@ class _Answers:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self._early.__exit__()
-        trials = Trials(session, self._early)
-        while True:
-            try:
-                module = self._connection.recv()
-            except EOFError:
-                return True
-            self._connection.send(trials.left_of(module))
+        try:
+            trials = Trials(session, self._early)
+            while True:
+                self._connection.send(trials.left_of(self._connection.recv()))
+        except EOFError:
+            return True
+        except UnfitTestError as error:
+            self._connection.send(str(error))
+            return True
+
+
+class UnfitTestError(Exception):
+    """A test fails on unchanged code, so it cannot tell what was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,33 +110,44 @@ class Trials:
         works = ((item, partial(note, item, codes)) for item in session.items)
         told = dict(in_children(works))
         if failed := next((item for item in session.items if not told[item]), None):
-            raise pytest.UsageError(f"{failed.nodeid} fails, alone, on the code as it is")
+            raise UnfitTestError(f"fails alone, on the code as it is: {failed.nodeid}")
         self._tests = {item: read_note(told[item]) for item in session.items}
 
     def left_of(self, module: str) -> Left:
         """The numbers of the module's mutants that no test notices here."""
         killers: dict[CodeType, list[str]] = {}
         left: Left = {}
+        path = path_of(module)
+        source = path.read_text()
+        own = {number for code, number in self._numbers.items() if code.co_filename == str(path)}
+        all_tests = Choice([item.nodeid for item in in_order(self._tests, own, module)], True)
 
         def works() -> Iterator[tuple[_Trial, Callable[[Tell], None]]]:
-            path = path_of(module)
-            old = compile(tree_of(module), path, "exec")
-            for number, mutant in enumerate(mutants_of(path.read_text(), leaf_of(module))):
+            old = compile(source, path, "exec")
+            for number, mutant in enumerate(mutants_of(source, leaf_of(module))):
                 changed = changed_function(old, compile(mutant.tree, path, "exec"))
                 if changed is None or changed[0] not in self._live:
-                    left[number] = None
+                    left[number] = all_tests
                     continue
                 before, after = changed
                 known = killers.setdefault(before, [])
-                items = in_order(self._tests, self._numbers[before], module, known)
+                items = in_order(self._tests, {self._numbers[before]}, module, known)
                 yield _Trial(number, items, known), self._work(self._live[before], after, items)
 
         for trial, told in in_children(works()):
             if told in (PASSED, ""):
-                left[trial.number] = [item.nodeid for item in trial.items]
+                left[trial.number] = Choice([item.nodeid for item in trial.items], False)
             else:
                 trial.killers[:] = [told, *(one for one in trial.killers if one != told)]
+        self._check(set(chain.from_iterable(killers.values())))
         return left
+
+    def _check(self, killers: set[str]) -> None:
+        """Whoever noticed a mutant must find nothing wrong where nothing is changed."""
+        items = [item for item in self._tests if item.nodeid in killers]
+        ((_, told),) = in_children([(None, partial(try_each, items, self._tests))])
+        if told != PASSED:
+            raise UnfitTestError(f"fails among others, on the code as it is: {told}")
 
     def _work(
         self, functions: list[FunctionType], code: CodeType, items: list[pytest.Item]

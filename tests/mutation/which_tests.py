@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Final
@@ -68,12 +68,21 @@ def read_note(told: str) -> Noted:
     return Noted(seconds, frozenset(called))
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Tests by their ids, those first that are likely to notice."""
+
+    likely: list[str]
+    # Whether all other tests follow.
+    then_others: bool
+
+
 def in_order(
-    tests: dict[pytest.Item, Noted], number: int, module: str, killers: Sequence[str]
+    tests: dict[pytest.Item, Noted], numbers: Set[int], module: str, killers: Sequence[str] = ()
 ) -> list[pytest.Item]:
-    """The tests that call the function of that number, those that are likely to notice first."""
+    """The tests that call one of these functions, those that are likely to notice first."""
     return sorted(
-        (item for item, noted in tests.items() if number in noted.called),
+        (item for item, noted in tests.items() if numbers & noted.called),
         key=lambda item: (
             killers.index(item.nodeid) if item.nodeid in killers else len(killers),
             not is_named_after(item.path, module),

@@ -45,8 +45,11 @@ class Collected:
 
     def left_of(self, module: str) -> Left:
         """The module's mutants that need tests which are collected anew."""
-        self._connection.send(module)
-        answer: Left | str = self._connection.recv()
+        try:
+            self._connection.send(module)
+            answer: Left | str = self._connection.recv()
+        except (EOFError, BrokenPipeError) as error:
+            raise SystemExit("the tests cannot be collected, or put to work") from error
         if isinstance(answer, str):
             raise SystemExit(answer)
         return answer

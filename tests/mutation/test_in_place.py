@@ -1,6 +1,7 @@
 """A change of one function is put in place and noticed; whatever else is left for all tests."""
 
 import ast
+import pickle
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -177,6 +178,16 @@ def test_only_what_no_test_notices_survives(
         "planted.called: a + 2 → a - 2",
         "planted.called: return a + 2 → return None",
     ]
+
+
+def test_what_processes_send_each_other_is_of_the_same_classes_after_the_warm_up() -> None:
+    sent = Choice(["test"], then_others=True)
+
+    def work(tell: Tell) -> None:
+        afresh.warm_up()
+        tell(str(pickle.loads(pickle.dumps(sent)) == sent))  # noqa: S301
+
+    assert list(in_children([("here", work)])) == [("here", "True")]
 
 
 def test_a_test_that_fails_on_the_code_as_it_is_ends_the_run(

@@ -44,16 +44,11 @@ class Mutant:
 
 
 def mutants_of(source: str, module: str) -> Iterator[Mutant]:
-    """Every mutant of the module, in reading order."""
-    number = 0
-    while True:
-        tree = ast.parse(source)
-        mutator = _Mutator(module, number, _words(tree))
-        mutator.visit(tree)
-        if mutator.name is None:
-            return
-        yield Mutant(mutator.name, ast.fix_missing_locations(tree))
-        number += 1
+    """Every mutant of the module, in reading order. Their trees share what did not change."""
+    tree = ast.parse(source)
+    for changed, name in _Mutator(_words(tree)).within(tree, module):
+        assert isinstance(changed, ast.Module)
+        yield Mutant(name, changed)
 
 
 def _words(tree: ast.Module) -> dict[str, list[str]]:
@@ -66,47 +61,51 @@ def _words(tree: ast.Module) -> dict[str, list[str]]:
     return {name: sorted(found) for name, found in words.items()}
 
 
-class _Mutator(ast.NodeTransformer):
-    """Makes the change of that number, and leaves all others alone."""
+@dataclass(frozen=True, slots=True)
+class _Mutator:
+    """Makes every change in a copy, which shares with the original whatever is not around it."""
 
-    def __init__(self, module: str, number: int, words: dict[str, list[str]]) -> None:
-        self.name: str | None = None
-        self._scope = module
-        self._left = number
-        self._words = words
+    words: dict[str, list[str]]
 
-    def visit(self, node: ast.AST) -> ast.AST:
+    def of(self, node: ast.AST, scope: str) -> Changes:
+        """The node with each change that fits it, or fits what is within it."""
         match node:
-            case _ if self.name is not None:
-                return node
             case ast.FunctionDef() | ast.ClassDef():
-                return self._enter(node)
-            case ast.AnnAssign(value=ast.expr() as value):
-                return _with(node, value=self.visit(value))
+                # Defaults and the body; decorators and bases are left alone.
+                scope = f"{scope}.{node.name}"
+                if isinstance(node, ast.FunctionDef):
+                    yield from self._in_field(node, "args", scope)
+                yield from self._in_field(node, "body", scope)
+            case ast.AnnAssign(value=ast.expr()):
+                yield from self._in_field(node, "value", scope)
             case ast.AnnAssign() | ast.arg() | ast.JoinedStr() | ast.Expr(ast.Constant()):
-                return node
-        for new, told in chain(_in_flow(node), _in_values(node), self._in_words(node)):
-            if self._left == 0:
-                self.name = f"{self._scope}: {told}"
-                return new
-            self._left -= 1
-        return self.generic_visit(node)
+                return
+            case _:
+                for new, told in chain(_in_flow(node), _in_values(node), self._in_words(node)):
+                    yield _placed(new, node), f"{scope}: {told}"
+                yield from self.within(node, scope)
 
-    def _enter(self, node: ast.FunctionDef | ast.ClassDef) -> ast.AST:
-        """Look at the defaults and the body; decorators and bases are left alone."""
-        outer, self._scope = self._scope, f"{self._scope}.{node.name}"
-        if isinstance(node, ast.FunctionDef):
-            self.generic_visit(node.args)
-        self.generic_visit(body := ast.Module(node.body, []))
-        node.body = body.body
-        self._scope = outer
-        return node
+    def within(self, node: ast.AST, scope: str) -> Changes:
+        """The node with each change of a part of it."""
+        for field in node._fields:
+            yield from self._in_field(node, field, scope)
+
+    def _in_field(self, node: ast.AST, field: str, scope: str) -> Changes:
+        match getattr(node, field):
+            case ast.AST() as part:
+                for new, name in self.of(part, scope):
+                    yield _with(node, **{field: new}), name
+            case [*parts]:
+                for index, part in enumerate(parts):
+                    for new, name in self.of(part, scope) if isinstance(part, ast.AST) else ():
+                        changed = [*parts[:index], new, *parts[index + 1 :]]
+                        yield _with(node, **{field: changed}), name
 
     def _in_words(self, node: ast.AST) -> Changes:
         """Another word of an enumeration, another number, another name."""
         match node:
-            case ast.Attribute(ast.Name(name), word) if len(self._words.get(name, ())) > 1:
-                words = self._words[name]
+            case ast.Attribute(ast.Name(name), word) if len(self.words.get(name, ())) > 1:
+                words = self.words[name]
                 if word in words:
                     other = words[(words.index(word) + 1) % len(words)]
                     yield _told(node, _with(node, attr=other))
@@ -184,6 +183,12 @@ def _with(node: ast.AST, **fields: object) -> ast.AST:
     for name, value in fields.items():
         setattr(changed, name, value)
     return changed
+
+
+def _placed(new: ast.AST, old: ast.AST) -> ast.AST:
+    """The new node where the old one is, unless it has a place: a compiler asks for one."""
+    is_placed = "lineno" not in new._attributes or hasattr(new, "lineno")
+    return ast.fix_missing_locations(new if is_placed else ast.copy_location(new, old))
 
 
 def _not(test: ast.expr) -> ast.expr:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from deployed import paths
-from tests.mutation import __main__ as mutation
+from tests.mutation import modules
 from tests.mutation.mutants import mutants_of
 
 
@@ -69,13 +69,12 @@ def test_each_mutant_differs_from_the_module_in_one_place() -> None:
     assert ast.unparse(ast.parse(source)) not in trees
 
 
-@pytest.mark.parametrize("module", mutation.MODULES)
+@pytest.mark.parametrize("module", modules.MODULES)
 def test_every_module_is_there_and_some_tests_are_named_after_its_folder(module: str) -> None:
-    root = paths.ROOT if module.startswith("refundctl.") else mutation.PRODUCT
-    assert (root / f"{module.replace('.', '/')}.py").exists()
-    assert mutation.tests_of(module)
-    leaf = mutation.leaf_of(module)
-    assert [one for one in mutation.MODULES if mutation.leaf_of(one) == leaf] == [module]
+    assert modules.path_of(module).exists()
+    assert modules.tests_of(module)
+    leaf = modules.leaf_of(module)
+    assert [one for one in modules.MODULES if modules.leaf_of(one) == leaf] == [module]
 
 
 def test_the_unit_tests_run_as_mutants_have_them_run() -> None:

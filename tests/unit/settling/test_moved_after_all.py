@@ -158,6 +158,23 @@ class TestOneOfOurs:
         world.live_for(2 * DAY, every_ms=HOUR)
         assert world.at_stripe == world.at_processor == 9000
 
+    def test_what_comes_back_under_another_id_is_not_somebody_elses(self, world: World) -> None:
+        # Given a refund that Stripe was told of and HitPay took back, and another id in the list
+        moved = world.refund("ours", amount=9000).refund.processor_refund_id or ""
+        world.live_for(HOUR)
+        world.processor.books.set_status(moved, ProcessorRefundStatus.FAILED)
+        observe(world)
+        assert world.stored("ours").late_failure_at_ms is not None
+        world.processor.books.lists_other_ids = True
+        # When HitPay has executed it after all, and the payment is looked at first
+        world.processor.books.set_status(moved, ProcessorRefundStatus.SUCCEEDED)
+        observe(world)
+        # Then it is that refund, and Stripe is not told of it again
+        assert world.imported() == []
+        assert world.stored("ours").late_failure_at_ms is None
+        world.live_for(2 * DAY, every_ms=HOUR)
+        assert world.at_stripe == world.at_processor == 9000
+
     def test_what_moved_after_all_is_found_though_its_payment_cannot_be_read(
         self, world: World
     ) -> None:

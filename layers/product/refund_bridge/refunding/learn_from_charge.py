@@ -226,10 +226,10 @@ class LearnFromCharge:
         return newer, again
 
     def _ask_for_failed(self, seen: PaymentSnapshot, held: _Held, deadline: Deadline) -> bool:
-        """Whether a refund of ours that had failed moved after all; it follows that, durably.
+        """Whether a refund of ours that had failed, or was taken back, moved after all.
 
-        Asked where the charge lists what is nobody's: it may be what a failed refund of ours moved,
-        by another id than ours has.
+        That is followed, durably. Asked where the charge lists what is nobody's: it may be what
+        such a refund moved, by another id than ours has.
         """
         payment = held.payment
         if payment is None or payment.slot is not None:
@@ -245,7 +245,7 @@ class LearnFromCharge:
         failed = [
             one
             for one in self.every_refund(payment.key)
-            if one.state is State.FAILED and one.is_ours
+            if one.is_ours and (one.state is State.FAILED or one.late_failure_at_ms is not None)
             if one.processor_refund_id is not None and one.processor_refund_id not in listed
         ]
         with asking_processor():

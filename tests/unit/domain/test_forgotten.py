@@ -12,9 +12,11 @@ from refund_bridge.domain.errors import IdempotencyKeyReusedError, RefundNotFoun
 from refund_bridge.domain.forgotten import digest_of, is_of
 from refund_bridge.domain.instruction import UnlinkedInstruction
 from refund_bridge.domain.refund_request import PaymentMethodKind, ReferenceType, RefundType
-from refund_bridge.domain.state_machine import State
+from refund_bridge.domain.state_machine import Event, State
+from refund_bridge.domain.transitions import transition
 from refund_bridge.ports.ledger import LedgerConflictError
 from refundctl.deciding.forget import ForgetWords, NeededStillError
+from tests.contract.ledger.examples import a_refund, a_request, why
 from tests.fakes.processor_fates import Answered, Conduct, NotSent, RequestLost
 from tests.fakes.world import STEP_MS, World
 
@@ -141,6 +143,27 @@ class TestCustomersOfPayouts:
         assert done.state is State.SUCCEEDED
         assert told(desk) == [CUSTOMER] * 2
         assert "S1234567D" not in says(desk)
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            # One id, two tokens: whoever knows the id cannot make its digests in advance.
+            ({"id": "rfd_1", "token": "first"}, {"id": "rfd_1", "token": "second"}),
+            # Two refunds whose calls left no token.
+            ({"id": "rfd_1", "token": ""}, {"id": "rfd_2", "token": ""}),
+        ],
+        ids=["token", "id"],
+    )
+    def test_the_same_customer_has_another_digest_in_another_refund(
+        self, one: dict[str, str], other: dict[str, str]
+    ) -> None:
+        request = a_request(customer=CUSTOMER)
+        left = [
+            transition(a_refund(request=request, **facts), Event.REJECT, why("refused"))
+            for facts in (one, other)
+        ]
+        assert left[0].request.forgotten != left[1].request.forgotten
+        assert all(is_of(made.request.forgotten["customer"], CUSTOMER) for made in left)
 
 
 class TestForgetting:

@@ -4,13 +4,21 @@ import pytest
 
 from refund_bridge.domain.refund import Entry, Failure, imported_refund_id, refund_id_of
 from refund_bridge.domain.state_machine import (
+    CreditNoteEvent,
     Event,
     IllegalTransitionError,
     ReportEvent,
     ReportState,
     State,
 )
-from refund_bridge.domain.transitions import Why, born, report_transition, transition
+from refund_bridge.domain.transitions import (
+    Why,
+    born,
+    credit_note_transition,
+    noted,
+    report_transition,
+    transition,
+)
 from tests.contract.ledger.examples import NOW, a_refund
 
 LATER = Why(at_ms=NOW + 5, cause="answered", actor="shop", evidence={"status": 200})
@@ -106,6 +114,18 @@ def test_a_report_has_its_own_lines_of_history() -> None:
         (3, "report:not_due", "report:due"),
     ]
     assert after.updated_at_ms == NOW + 5
+
+
+def test_every_step_says_when_the_refund_last_changed() -> None:
+    refund = a_refund()
+    assert refund.updated_at_ms == NOW
+    for after in (
+        noted(refund, LATER),
+        transition(refund, Event.LOSE, LATER),
+        report_transition(refund, ReportEvent.OWE, LATER),
+        credit_note_transition(refund, CreditNoteEvent.OWE, LATER),
+    ):
+        assert after.updated_at_ms == after.history[-1].at_ms == NOW + 5
 
 
 def test_evidence_in_the_history_does_not_change_with_what_it_was_copied_from() -> None:

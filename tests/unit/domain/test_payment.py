@@ -181,6 +181,17 @@ def test_the_last_cent_is_refundable_and_makes_the_payment_refunded() -> None:
     assert replace(payment, moved=1).status == "partially_refunded"
 
 
+@pytest.mark.parametrize(
+    ("held", "in_book", "is_over"),
+    [(1000, 0, False), (800, 200, False), (800, 201, True), (0, 1001, True)],
+)
+def test_what_is_held_and_what_others_refunded_may_be_more_than_was_paid(
+    held: int, in_book: int, is_over: bool
+) -> None:
+    payment = replace(a_payment(captured=1000), held=held, foreign_in_book=in_book)
+    assert payment.is_over_refunded is is_over
+
+
 def test_a_refund_may_have_what_it_holds_itself() -> None:
     payment = replace(a_payment(captured=1000), held=800, foreign_in_book=100)
     assert payment.refundable_beside(300) == 400

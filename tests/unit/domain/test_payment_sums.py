@@ -10,7 +10,7 @@ from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.report import BEFORE_ADOPTION, ReportCause
 from refund_bridge.domain.state_machine import Event, ReportEvent
 from refund_bridge.domain.transitions import report_transition, transition
-from tests.contract.ledger.examples import a_payment, a_refund, why
+from tests.contract.ledger.examples import NOW, a_payment, a_refund, why
 from tests.unit.domain.test_payment import held
 
 WHY = why("test")
@@ -56,6 +56,15 @@ def test_what_a_former_release_counted_as_booked_is_counted_anew() -> None:
     former = replace(right, booked=300, before_adoption=0)
     # Then it is counted as it is
     assert recounted(former, [imported]) == right
+
+
+def test_what_the_processor_took_back_is_counted_anew_as_well() -> None:
+    # Given a refund that the processor took back
+    back = replace(an_import(amount=300), late_failure_at_ms=NOW)
+    right = held(a_payment(captured=999), back, an_import(amount=20))
+    assert right.taken_back == 300
+    # When its payment does not say so, then it is counted as it is
+    assert recounted(replace(right, taken_back=0), [back, an_import(amount=20)]) == right
 
 
 def test_refunds_that_were_not_read_at_one_moment_are_not_counted() -> None:
@@ -117,3 +126,27 @@ class TestSums:
     ) -> None:
         payment: Payment = replace(a_payment(captured=1000), **ours)
         assert learn_foreign(payment, in_book=300, on_charge=None).foreign_in_book == 200
+
+
+class TestStep:
+    """Whether Stripe shows what is reported."""
+
+    @pytest.mark.parametrize(
+        ("in_book", "gap"), [(449, -1), (450, 0), (451, 1)], ids=["less", "just that", "more"]
+    )
+    @pytest.mark.parametrize("on_charge", [None, 0], ids=["not read", "read"])
+    def test_stripe_shows_what_is_booked_and_what_a_person_accepted_or_is_out_of_step(
+        self, in_book: int, gap: int, on_charge: int | None
+    ) -> None:
+        payment = replace(a_payment(captured=1000), booked=400, accepted_excess=50)
+        seen = learn_foreign(payment, in_book=in_book, on_charge=on_charge)
+        assert seen.unexplained == gap
+        assert seen.is_out_of_step is (gap != 0)
+
+    def test_without_its_record_or_before_that_was_read_nobody_says_so(self) -> None:
+        unread = a_payment()
+        assert (unread.unexplained, unread.is_out_of_step) == (None, False)
+        # Given a payment out of step, when its record is taken from it
+        seen = learn_foreign(unread, in_book=300, on_charge=0)
+        assert seen.is_out_of_step
+        assert not replace(seen, payment_record=None).is_out_of_step

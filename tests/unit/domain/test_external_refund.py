@@ -123,8 +123,11 @@ class TestImport:
         assert not_linked.report == Report(cause=ReportCause.BEFORE_ADOPTION)
 
     def test_what_is_pending_or_contradicts_a_failure_is_never_old(self) -> None:
-        pending = processor_refund(created_at_ms=SEEN - 1, status=ProcessorRefundStatus.PENDING)
+        pending = processor_refund(
+            created_at_ms=SEEN - 1, refunded_at_ms=None, status=ProcessorRefundStatus.PENDING
+        )
         assert not self.of(pending).is_before_adoption
+        assert self.of(pending).history[0].cause == "found_on_charge"
         plain = Import(stage="test", key=CHARGE, payment_record="pr_1", since_ms=SEEN, now_ms=NOW)
         refund = plain.refund_of(processor_refund(refunded_at_ms=SEEN - 1), contradicts="rfd_1")
         assert (refund.contradicts, refund.report.state) == ("rfd_1", ReportState.DUE)

@@ -155,7 +155,7 @@ class TestCustomersOfPayouts:
         ids=["token", "id"],
     )
     def test_the_same_customer_has_another_digest_in_another_refund(
-        self, one: dict[str, str], other: dict[str, str]
+        self, one: dict[str, Any], other: dict[str, Any]
     ) -> None:
         request = a_request(customer=CUSTOMER)
         left = [

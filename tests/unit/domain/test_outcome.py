@@ -13,20 +13,23 @@ from refund_bridge.domain.outcome import (
     after_news,
     after_outcome,
     after_processor_refund,
+    booked_by,
     news_of,
     report_parameters,
     taken_back,
 )
-from refund_bridge.domain.refund import HANDED_OVER_AGAIN, Failure, Refund
+from refund_bridge.domain.refund import HANDED_OVER_AGAIN, Entry, Failure, Refund
 from refund_bridge.domain.refund_request import ReferenceType, RefundType
-from refund_bridge.domain.report import ReportCause, ReportParameters
+from refund_bridge.domain.report import ProviderAnswer, Report, ReportCause, ReportParameters
 from refund_bridge.domain.state_machine import Event, IllegalTransitionError, ReportState, State
 from refund_bridge.domain.transitions import noted, transition
 from refund_bridge.ports.ledger import ProcessorRefundClaim
 from refund_bridge.refunding.claims import claims_of
 from tests.contract.ledger.examples import NOW, a_refund, a_request, why
+from tests.unit.domain.test_payment_sums import an_import, old
 
 AT = NOW + 5_000
+LATER = AT + 5_000
 ACTOR = "api_key:test"
 
 
@@ -132,8 +135,25 @@ class TestAnswers:
 
     def test_a_success_whose_record_was_taken_from_it_has_failed_to_be_reported(self) -> None:
         after = answered(submitting(payment_record=None), Accepted(processor_refund()))
-        assert (after.state, after.report.state) == (State.SUCCEEDED, ReportState.FAILED)
-        assert after.report.cause is ReportCause.NOT_LINKED
+        assert after.state is State.SUCCEEDED
+        assert after.report == Report(
+            state=ReportState.FAILED,
+            cause=ReportCause.NOT_LINKED,
+            last_error="payment_not_linked",
+        )
+        # And the history says why, the evidence once
+        success, owed, failed = after.history[-3:]
+        assert success.evidence == EVIDENCE
+        assert (owed.after, owed.cause, owed.evidence) == ("report:due", "accepted", {})
+        assert (failed.after, failed.cause) == ("report:failed", "payment_not_linked")
+        assert (failed.actor, failed.at_ms, failed.evidence) == (ACTOR, AT, {})
+
+    def test_a_success_at_stripe_itself_owes_nothing_and_is_looked_at_again(self) -> None:
+        after = answered(
+            submitting(processor="stripe", next_check_ms=None), Accepted(processor_refund())
+        )
+        assert (after.state, after.report.state) == (State.SUCCEEDED, ReportState.NOT_DUE)
+        assert after.next_check_ms == AT + 15_000
 
     @pytest.mark.parametrize(
         "status", [ProcessorRefundStatus.PENDING, ProcessorRefundStatus.FAILED]
@@ -147,9 +167,12 @@ class TestAnswers:
         assert last_line(after) == ("accepted", ACTOR, AT, EVIDENCE)
 
     def test_a_refusal_is_final_and_says_what_the_processor_said(self) -> None:
-        after = answered(submitting(), Rejected("No balance.", 422, "no_balance"))
+        left = {"remaining_refundable": 100}
+        after = answered(submitting(), Rejected("No balance.", 422, "no_balance", left))
         assert after.state is State.REJECTED
-        assert after.failure == Failure(code="no_balance", message="No balance.", status=422)
+        assert after.failure == Failure(
+            code="no_balance", message="No balance.", status=422, details=left
+        )
         assert (after.lease_until_ms, after.next_check_ms) == (None, None)
         assert last_line(after) == ("rejected", ACTOR, AT, {"code": "no_balance", "status": 422})
 
@@ -324,13 +347,61 @@ class TestNews:
         assert news_of(refund, processor_refund(status)) is expected
         assert expected is None or expected.contradicts is (expected is not News.ENDED)
 
-    def test_what_came_back_and_went_again_owes_its_report_if_it_was_canceled(self) -> None:
+    def back(self, **facts: Any) -> Refund:
+        """A success that the processor took back before Stripe was told of it."""
         succeeded = answered(submitting(), Accepted(processor_refund()))
-        back = taken_back(
-            succeeded, processor_refund(ProcessorRefundStatus.FAILED), at_ms=AT, actor="o"
+        failed = processor_refund(ProcessorRefundStatus.FAILED)
+        return replace(taken_back(succeeded, failed, at_ms=AT, actor="o"), **facts)
+
+    def again(self, back: Refund) -> Refund:
+        """It moved again five seconds later."""
+        moved = processor_refund(refunded_at_ms=LATER)
+        return after_news(back, moved, at_ms=LATER, cause="seen", actor="o")
+
+    def test_what_came_back_and_went_again_is_as_if_nothing_had_been(self) -> None:
+        # Given a success that came back, which a person has handled
+        back = self.back(handled_at_ms=AT + 1)
+        again = self.again(back)
+        # Then its report is due, of what it was due of first, and it is not handled any more
+        assert again == replace(
+            back,
+            late_failure_at_ms=None,
+            handled_at_ms=None,
+            report=replace(back.report, state=ReportState.DUE, last_ring_ms=LATER),
+            updated_at_ms=LATER,
+            next_check_ms=LATER + 15_000,
+            history=again.history,
         )
-        again = after_news(back, processor_refund(), at_ms=AT, cause="seen", actor="o")
-        assert (again.late_failure_at_ms, again.report.state) == (None, ReportState.DUE)
+
+    def test_earlier_attempts_to_tell_stripe_stay_counted_and_their_key_is_not_used_again(
+        self,
+    ) -> None:
+        # Given a report that a person waived after two attempts, and that is due again
+        answers = (ProviderAnswer(attempt=2, at_ms=NOW, said="Stripe answered 500"),)
+        waived = replace(
+            self.back().report, cause=ReportCause.WAIVED, epoch=3, attempts=2, answers=answers
+        )
+        again = self.again(self.back(report=waived))
+        assert again.report == Report(
+            state=ReportState.DUE,
+            parameters=waived.parameters,
+            epoch=4,
+            attempts=2,
+            answers=answers,
+            last_ring_ms=LATER,
+        )
+
+    def test_what_is_told_names_the_record_that_books_it_now(self) -> None:
+        again = self.again(self.back(payment_record="pr_2"))
+        told = report_parameters(again, processor_refund(refunded_at_ms=LATER), at_ms=LATER)
+        assert (again.report.parameters, told.payment_record) == (told, "pr_2")
+
+    def test_what_is_older_than_this_service_is_not_owed_when_it_went_again(self) -> None:
+        before = old(an_import(amount=2500))
+        failed = processor_refund(ProcessorRefundStatus.FAILED)
+        again = self.again(taken_back(before, failed, at_ms=AT, actor="o"))
+        assert again.is_before_adoption
+        assert (again.late_failure_at_ms, again.report) == (None, before.report)
 
     def test_what_was_reported_stays_reported_when_it_went_again(self) -> None:
         succeeded = answered(submitting(), Accepted(processor_refund()))
@@ -372,8 +443,57 @@ class TestTakenBack:
         after = taken_back(
             before, processor_refund(ProcessorRefundStatus.FAILED), at_ms=AT, actor="o"
         )
-        assert (after.state, after.report.state) == (State.SUCCEEDED, ReportState.NOT_DUE)
-        assert after.late_failure_at_ms == AT
+        assert (after.state, after.late_failure_at_ms) == (State.SUCCEEDED, AT)
+        assert after.report == replace(before.report, state=ReportState.NOT_DUE, cause=None)
+
+
+class TestLinks:
+    """The Payment Record of a refund becomes known only now."""
+
+    def linked(self, refund: Refund) -> Refund:
+        return booked_by(refund, "pr_2", processor_refund(), at_ms=LATER, actor=ACTOR)
+
+    @pytest.fixture
+    def failed(self) -> Refund:
+        """Its report has failed, because there was no record."""
+        return answered(submitting(payment_record=None), Accepted(processor_refund()))
+
+    def test_a_report_that_failed_for_want_of_it_is_due_at_once_and_not_rung_for(
+        self, failed: Refund
+    ) -> None:
+        # Given a report for which a message went in vain
+        before = replace(failed, report=replace(failed.report, last_ring_ms=AT))
+        after = self.linked(before)
+        line = Entry(
+            seq=len(before.history) + 1,
+            at_ms=LATER,
+            before="report:failed",
+            after="report:due",
+            cause="link_found",
+            actor=ACTOR,
+            evidence={"payment_record": "pr_2"},
+        )
+        assert after == replace(
+            before,
+            payment_record="pr_2",
+            report=Report(
+                state=ReportState.DUE,
+                parameters=report_parameters(after, processor_refund(), at_ms=LATER),
+            ),
+            updated_at_ms=LATER,
+            next_check_ms=LATER,
+            history=(*before.history, line),
+        )
+
+    def test_one_that_the_processor_took_back_or_has_not_done_only_gets_the_record(
+        self, failed: Refund
+    ) -> None:
+        for before in (
+            replace(failed, late_failure_at_ms=AT),
+            replace(pending(), payment_record=None),
+        ):
+            after = self.linked(before)
+            assert after == replace(before, payment_record="pr_2", updated_at_ms=LATER)
 
 
 class TestReportParameters:

@@ -87,7 +87,7 @@ def test_a_success_that_was_taken_back_is_seen_where_it_is_listed(world: World) 
 
 def test_a_success_that_was_taken_back_and_restored_is_seen(world: World) -> None:
     # Given a refund whose money came back before Stripe was told of it
-    world.refund("k", record="pr_2", amount=100)
+    refund = world.refund("k", record="pr_2", amount=100).refund
     world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.FAILED)
     assert sweep(world) == 1
     assert sweep(world) == 0
@@ -96,6 +96,8 @@ def test_a_success_that_was_taken_back_and_restored_is_seen(world: World) -> Non
     assert sweep(world) == 1
     assert world.stored("k").late_failure_at_ms is None
     assert world.stored("k").report.state is ReportState.DUE
+    told = {"refund_id": refund.id, "movement": "hitpay-refund-1"}
+    assert world.noted("refund_restored") == [told]
     assert sweep(world) == 0
 
 

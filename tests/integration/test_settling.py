@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
+import pytest
+
 from deployed.polling import wait_for
 from local.http_client import Answer, RefundApiClient
 from local.simulators.payments import seed_of
@@ -62,6 +64,15 @@ def moved_and_told_once(stack: RunningStack, payment: DemoPayment, amount: int) 
     (report,) = stack.control.reports(payment.record_id)
     assert (report.amount, report.refund_reference) == (amount, made.id)
     assert len(instructions(stack, payment)) == 1
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unheard(hasty_stack: RunningStack) -> tuple[DemoPayment, Answer]:
+    """A refund whose doorbell could not be rung; its lease ends while other tests run."""
+    with forbidden(hasty_stack, "sqs:SendMessage", "RefundApi"):
+        payment = paid(hasty_stack, "settle_doorbell")
+        api = RefundApiClient(hasty_stack.api_url, hasty_stack.api_key)
+        return payment, api.create_refund("settle-doorbell", payment_record=payment.record_id)
 
 
 def test_a_refund_that_hitpay_never_shows_fails_after_the_hold_and_frees_its_amount(
@@ -124,20 +135,6 @@ def test_a_crash_after_the_instruction_is_settled(
     moved_and_told_once(hasty_stack, payment, 1200)
     final = hasty_api.create_refund("settle-crash", payment_record=payment.record_id, amount=1200)
     assert (final.status, final.body["status"]) == (200, "succeeded")
-
-
-def test_a_lost_doorbell_is_rung_again(
-    hasty_stack: RunningStack, hasty_api: RefundApiClient
-) -> None:
-    # Given a doorbell that cannot be rung
-    with forbidden(hasty_stack, "sqs:SendMessage", "RefundApi"):
-        payment = paid(hasty_stack, "settle_doorbell")
-        answer = hasty_api.create_refund("settle-doorbell", payment_record=payment.record_id)
-    assert (answer.status, answer.body["status"]) == (201, "succeeded"), answer.text
-    # Then the ledger still knows that the report is due, and rings again
-    reported(hasty_api, answer.body["id"], at_most=AFTER_THE_LEASE)
-    assert ledger_refund(hasty_stack, answer.body["id"])["report"]["rings"] >= 1
-    moved_and_told_once(hasty_stack, payment, 5000)
 
 
 def test_scheduled_refunds_are_executed_in_order_behind_a_busy_one(
@@ -207,6 +204,18 @@ def test_a_refund_that_hitpay_holds_back_is_reported_once_it_is_final(
     # Then it is succeeded, and Stripe hears of it once
     assert reported(hasty_api, refund_id)["processor_refund_id"] == made.id
     moved_and_told_once(hasty_stack, payment, 700)
+
+
+def test_a_lost_doorbell_is_rung_again(
+    unheard: tuple[DemoPayment, Answer], hasty_stack: RunningStack, hasty_api: RefundApiClient
+) -> None:
+    # Given a doorbell that could not be rung
+    payment, answer = unheard
+    assert (answer.status, answer.body["status"]) == (201, "succeeded"), answer.text
+    # Then the ledger still knows that the report is due, and rings again
+    reported(hasty_api, answer.body["id"], at_most=AFTER_THE_LEASE)
+    assert ledger_refund(hasty_stack, answer.body["id"])["report"]["rings"] >= 1
+    moved_and_told_once(hasty_stack, payment, 5000)
 
 
 def test_the_schedule_itself_starts_settling_through_the_alias(hasty_stack: RunningStack) -> None:

@@ -120,7 +120,7 @@ class Payment:
     @property
     def is_unused(self) -> bool:
         """Whether no refund of it moved money or still may, so that its link may be replaced."""
-        return not (self.held or self.slot or self.waiting)
+        return not self.held
 
     @property
     def refundable(self) -> int:

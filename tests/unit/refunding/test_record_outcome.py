@@ -336,6 +336,17 @@ class TestTooLate:
         facts = {"refund_id": settled.refund.id, "movement": "m1"}
         assert desk.telemetry.notes[-1] == ("late_answer_not_kept", facts)
 
+    def test_what_moved_for_one_that_waits_for_its_turn_again_is_imported(self, desk: Desk) -> None:
+        # Given a refund that is thought not to have been sent, and awaits its turn
+        desk.meanwhile(Event.DEFER)()
+        # When the answer to its call shows that money moved
+        recorded = desk.outcome(moved())
+        # Then what moved is a refund of its own, since only an attempt can succeed
+        assert recorded == desk.stored()
+        assert (recorded.refund.state, recorded.payment.moved) == (State.REQUESTED, 2500)
+        owner = desk.ledger.claimed("hitpay", ["m1"])["m1"]
+        assert owner == imported_refund_id("hitpay", "m1", "test")
+
     def test_an_answer_to_an_earlier_attempt_says_nothing_of_the_next(self, desk: Desk) -> None:
         # Given a refund that was aborted, and whose next attempt is on its way
         desk.meanwhile(Event.ABORT)()
@@ -473,6 +484,11 @@ class TestNextCheck:
         ended = transition(stored.refund, Event.REJECT, why("refused"))
         waits = self.waits(desk, desk.recorder.write(stored, ended))
         assert waits == (self.HOUR_MS if checked else None)
+
+    def test_what_moved_money_is_not_checked_for_that(self, desk: Desk) -> None:
+        facts = {"processor_refund_id": "m1"}
+        succeeded = transition(desk.sent.refund, Event.SUCCEED, why("answer"), **facts)
+        assert desk.recorder.write(desk.sent, succeeded).refund.next_check_ms is None
 
     def out_of_step(self, desk: Desk) -> None:
         """Stripe shows as refunded what nobody reported."""

@@ -13,7 +13,7 @@ from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import follow
 from refund_bridge.domain.refund import Refund, imported_refund_id
 from refund_bridge.domain.state_machine import Event, ReportState, State
-from refund_bridge.domain.transitions import transition
+from refund_bridge.domain.transitions import noted, transition
 from refund_bridge.ports.ledger import (
     Commit,
     LedgerConflictError,
@@ -111,14 +111,16 @@ def desk() -> Desk:
     return Desk()
 
 
-def moved(name: str = "m1") -> Accepted:
+def moved(
+    name: str = "m1", status: ProcessorRefundStatus = ProcessorRefundStatus.SUCCEEDED
+) -> Accepted:
     return Accepted(
         ProcessorRefund(
             id=name,
             payment_id="c",
             money=Money(2500, "sgd"),
-            status=ProcessorRefundStatus.SUCCEEDED,
-            processor_status="succeeded",
+            status=status,
+            processor_status=str(status),
             created_at_ms=NOW,
         )
     )
@@ -134,6 +136,34 @@ def test_what_is_returned_is_what_the_ledger_holds(desk: Desk) -> None:
     (commit,) = desk.ledger.commits
     assert commit.claims == (ProcessorRefundClaim("hitpay", "m1", recorded.refund.id),)
     assert [entry.actor for entry in recorded.refund.history[1:]] == [ACTOR, ACTOR]
+    # And the log says what became of it
+    facts = {
+        "refund_id": recorded.refund.id,
+        "before": State.SUBMITTING,
+        "after": State.SUCCEEDED,
+        "outcome": "succeeded",
+        "processor": "hitpay",
+        "amount": 2500,
+        "currency": "sgd",
+    }
+    assert desk.telemetry.notes == [("refund_moved", facts)]
+
+
+def test_a_success_beyond_what_was_paid_is_told_once(desk: Desk) -> None:
+    # Given a refund that failed for want of evidence, and others that refunded its amount since
+    desk.meanwhile(Event.LOSE)()
+    desk.meanwhile(Event.FAIL)()
+    payment = replace(desk.stored().payment, foreign_on_charge=9000)
+    desk.ledger.payments[payment.key] = payment
+    # When it turns out to have moved money
+    recorded = desk.outcome(moved())
+    # Then more was refunded than was paid
+    facts = {"refund_id": recorded.refund.id, "charge": payment.key.charge_id}
+    told = [note for note in desk.telemetry.notes if note[0] == "over_refunded"]
+    assert told == [("over_refunded", facts)]
+    # And a later write of that refund does not tell it again
+    desk.recorder.write(recorded, replace(recorded.refund, last_look="x"))
+    assert desk.telemetry.events.count("over_refunded") == 1
 
 
 def test_a_write_that_changes_nothing_of_the_payment_leaves_it_alone(desk: Desk) -> None:
@@ -220,6 +250,10 @@ class TestTooLate:
         assert desk.outcome(outcome) == settled == desk.stored()
         assert desk.telemetry.notes[-1] == ("outcome_too_late", {"refund_id": settled.refund.id})
 
+    def test_a_processor_refund_that_failed_is_not_kept(self, desk: Desk) -> None:
+        settled = self.settled(desk, "other")
+        assert desk.outcome(moved(status=ProcessorRefundStatus.FAILED)) == settled == desk.stored()
+
     def test_another_processor_refund_is_kept_as_evidence_and_imported(self, desk: Desk) -> None:
         # Given a refund that settling bound to another processor refund than its own answer names
         self.settled(desk, "other")
@@ -236,6 +270,8 @@ class TestTooLate:
         assert (imported.state, imported.amount) == (State.SUCCEEDED, 2500)
         assert imported.report.state is ReportState.DUE
         assert imported.payment_record == recorded.refund.payment_record
+        assert imported.contradicts is None
+        assert "movement_contradicts" not in desk.telemetry.events
         assert imported.created_at_ms == NOW
         assert imported.updated_at_ms == NOW + 5_000
         assert (recorded.payment.held, recorded.payment.moved) == (5000, 5000)
@@ -269,6 +305,23 @@ class TestTooLate:
         assert "m1" in desk.ledger.claimed("hitpay", ["m1"])
         assert recorded.payment.held == 2500
 
+    def test_one_that_is_pending_for_a_refund_that_failed_is_imported_and_a_person_is_told(
+        self, desk: Desk
+    ) -> None:
+        # Given a refund whose hold ended without a processor refund
+        desk.meanwhile(Event.LOSE)()
+        desk.meanwhile(Event.FAIL)()
+        failed = desk.stored().refund
+        # When the answer to its call shows one that is not certain to move money
+        recorded = desk.outcome(moved(status=ProcessorRefundStatus.PENDING))
+        # Then the refund stays failed, and what contradicts it is a refund of its own
+        assert recorded == desk.stored()
+        assert recorded.refund.state is State.FAILED
+        imported = desk.recorder.read(desk.ledger.claimed("hitpay", ["m1"])["m1"]).refund
+        assert (imported.state, imported.contradicts) == (State.PENDING, failed.id)
+        facts = {"movement": "m1", "failed": failed.id}
+        assert desk.telemetry.notes[-1] == ("movement_contradicts", facts)
+
     @pytest.mark.parametrize("mishap", [LedgerConflictError("race"), LedgerUnavailableError("no")])
     def test_evidence_that_cannot_be_written_is_told_to_the_log(
         self, desk: Desk, mishap: Exception
@@ -282,6 +335,17 @@ class TestTooLate:
         assert desk.outcome(moved()) == settled == desk.stored()
         facts = {"refund_id": settled.refund.id, "movement": "m1"}
         assert desk.telemetry.notes[-1] == ("late_answer_not_kept", facts)
+
+    def test_what_moved_for_one_that_waits_for_its_turn_again_is_imported(self, desk: Desk) -> None:
+        # Given a refund that is thought not to have been sent, and awaits its turn
+        desk.meanwhile(Event.DEFER)()
+        # When the answer to its call shows that money moved
+        recorded = desk.outcome(moved())
+        # Then what moved is a refund of its own, since only an attempt can succeed
+        assert recorded == desk.stored()
+        assert (recorded.refund.state, recorded.payment.moved) == (State.REQUESTED, 2500)
+        owner = desk.ledger.claimed("hitpay", ["m1"])["m1"]
+        assert owner == imported_refund_id("hitpay", "m1", "test")
 
     def test_an_answer_to_an_earlier_attempt_says_nothing_of_the_next(self, desk: Desk) -> None:
         # Given a refund that was aborted, and whose next attempt is on its way
@@ -364,3 +428,70 @@ def test_a_payment_whose_slot_another_has_was_read_too_late(desk: Desk) -> None:
     with pytest.raises(LedgerConflictError):
         desk.recorder.write(torn, after)
     assert desk.ledger.commits == []
+
+
+class TestNextCheck:
+    """When a refund that moved nothing is checked: it may have moved money after all."""
+
+    HOUR_MS = 3_600_000
+    MINUTE_MS = 60_000
+
+    def waits(self, desk: Desk, recorded: Stored) -> int | None:
+        next_ms = recorded.refund.next_check_ms
+        return None if next_ms is None else next_ms - desk.clock.now_ms()
+
+    def test_a_refusal_is_checked_after_an_hour(self, desk: Desk) -> None:
+        assert self.waits(desk, desk.outcome(Rejected("No.", 422))) == self.HOUR_MS
+
+    def test_one_whose_outcome_was_not_known_is_checked_after_a_minute(self, desk: Desk) -> None:
+        # Given a refund that kept what others made from being imported
+        desk.meanwhile(Event.LOSE)()
+        assert self.waits(desk, desk.outcome(Rejected("No.", 422))) == self.MINUTE_MS
+
+    def test_so_is_one_that_a_person_was_to_decide(self, desk: Desk) -> None:
+        desk.meanwhile(Event.LOSE)()
+        desk.meanwhile(Event.ESCALATE)()
+        stored = desk.stored()
+        failed = transition(stored.refund, Event.FAIL, why("decided"))
+        assert self.waits(desk, desk.recorder.write(stored, failed)) == self.MINUTE_MS
+
+    def test_so_is_one_of_a_payment_of_which_stripe_shows_another_sum(self, desk: Desk) -> None:
+        self.out_of_step(desk)
+        assert self.waits(desk, desk.outcome(Rejected("No.", 422))) == self.MINUTE_MS
+
+    def test_a_check_that_is_planned_already_is_not_planned_anew(self, desk: Desk) -> None:
+        self.out_of_step(desk)
+        lost = transition(desk.sent.refund, Event.LOSE, why("lost"), next_check_ms=NOW + 7)
+        assert desk.recorder.write(desk.sent, lost).refund.next_check_ms == NOW + 7
+
+    def test_what_stays_in_its_state_is_not_checked_for_that(self, desk: Desk) -> None:
+        self.out_of_step(desk)
+        told = noted(desk.sent.refund, why("note"))
+        assert desk.sent.refund.next_check_ms is None
+        assert desk.recorder.write(desk.sent, told).refund.next_check_ms is None
+
+    @pytest.mark.parametrize(
+        ("attempt", "bound_to", "checked"),
+        [(0, None, False), (0, "m1", True), (1, None, True)],
+        ids=["never sent", "never sent by us", "sent"],
+    )
+    def test_what_was_never_sent_is_not_checked(
+        self, desk: Desk, attempt: int, bound_to: str | None, checked: bool
+    ) -> None:
+        facts = {"attempt": attempt, "processor_refund_id": bound_to}
+        stored = replace(desk.sent, refund=replace(desk.sent.refund, **facts))
+        desk.ledger.refunds[stored.refund.id] = stored.refund
+        ended = transition(stored.refund, Event.REJECT, why("refused"))
+        waits = self.waits(desk, desk.recorder.write(stored, ended))
+        assert waits == (self.HOUR_MS if checked else None)
+
+    def test_what_moved_money_is_not_checked_for_that(self, desk: Desk) -> None:
+        facts = {"processor_refund_id": "m1"}
+        succeeded = transition(desk.sent.refund, Event.SUCCEED, why("answer"), **facts)
+        assert desk.recorder.write(desk.sent, succeeded).refund.next_check_ms is None
+
+    def out_of_step(self, desk: Desk) -> None:
+        """Stripe shows as refunded what nobody reported."""
+        payment = replace(desk.sent.payment, unexplained=300)
+        desk.ledger.payments[payment.key] = payment
+        desk.sent = desk.stored()

@@ -28,6 +28,7 @@ from refund_bridge.ports.ledger import (
     LedgerConflictError,
     LedgerUnavailableError,
     PaymentWrite,
+    ProcessorRefundClaim,
     RecordClaim,
 )
 from refund_bridge.refunding.locate_payment import VerifyCharge
@@ -98,6 +99,7 @@ class TestIntent:
         assert written.invoice is None
         assert (written.amount, written.currency) == (2500, "sgd")
         assert (written.created_at_ms, written.updated_at_ms) == (now_ms, now_ms)
+        assert (written.idempotency_key, written.account) == ("k", "account-1")
         # And the first line of its history says so
         (line,) = written.history
         assert (line.cause, line.actor, line.at_ms) == ("reserved", "api_key:test", now_ms)
@@ -170,12 +172,18 @@ class TestIntent:
         assert spent.value.details == {"refund": refund.id, "attempts": 100}
         assert len(world.processor.instructions) == 1
 
-    def test_an_attempt_counts_its_own_look_ups(self, world: World) -> None:
+    def test_an_attempt_has_nothing_of_the_one_before(self, world: World) -> None:
+        # Given an aborted attempt at another account that was looked for, and refused for a while
         world.processor.fates.append(NotSent())
         before = world.refund("k").refund
-        world.ledger.refunds[before.id] = replace(before, look_ups=2)
+        old = replace(before, look_ups=2, refused_since_ms=1, account="account-0")
+        world.ledger.refunds[before.id] = old
+        # When its key comes again
         world.processor.fates.append(RequestLost())
-        assert world.refund("k").refund.look_ups == 0
+        refund = world.refund("k").refund
+        # Then it begins anew
+        facts = (refund.look_ups, refund.refused_since_ms, refund.account)
+        assert facts == (0, None, "account-1")
 
     def test_what_is_handed_on_is_what_the_ledger_holds(self, world: World) -> None:
         # When refund and payment are new, and when they are not
@@ -404,6 +412,18 @@ class TestRaces:
         self, world: World, gate: Gate
     ) -> None:
         gate.mishaps.extend([gate.raced] * 7)
+        assert world.refund("k", amount=2500).refund.state is State.SUCCEEDED
+        assert world.payment().held == 2500
+
+    def test_what_another_call_imported_first_does_not_stand_in_the_way(
+        self, world: World, gate: Gate
+    ) -> None:
+        # Given another call that imports the same processor refund just before this one writes
+        def imported(_: Commit) -> None:
+            raise ClaimConflictError(ProcessorRefundClaim("hitpay", "m1", "rfd_other"))
+
+        gate.mishaps.append(imported)
+        # Then this one learns again, and goes on
         assert world.refund("k", amount=2500).refund.state is State.SUCCEEDED
         assert world.payment().held == 2500
 

@@ -31,6 +31,9 @@ class TestAWrongLink:
         done = world.refund("second", amount=5000)
         assert done.refund.state is State.SUCCEEDED
         assert done.refund.processor_payment_id == "charge-1"
+        # And the record is linked to that payment alone
+        records = (world.payment("1").payment_record, world.payment("wrong").payment_record)
+        assert records == ("pr_1", None)
 
     def test_the_right_payment_is_read_though_none_usually_is(self) -> None:
         # Given a stage that reads no charges, a wrong link, and a dashboard refund of the right one

@@ -165,6 +165,18 @@ class TestTaking:
         (alarm,) = world.noted("stripe_higher")
         assert (alarm["payment_record"], alarm["amount"]) == ("pr_1", 2500)
 
+    def test_so_does_a_sum_that_lacks_what_stripe_accepted(self, world: World) -> None:
+        # Given a report that Stripe accepted, and does not show any more
+        refund = world.refund("k", amount=1000).refund
+        world.report(refund.id)
+        world.stripe.books.reports.clear()
+        # When its sum is read twice
+        settle_when_due(world)
+        settle_when_due(world)
+        # Then a person is told, with what is missing
+        facts = {"payment_record": "pr_1", "charge": "charge-1", "amount": 1000}
+        assert world.noted("stripe_lower") == [facts]
+
 
 class TestTakingOver:
     """The call that sent the refund has died."""

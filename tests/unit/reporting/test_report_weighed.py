@@ -255,3 +255,20 @@ class TestWaiting:
         assert canceled.report.state is ReportState.NOT_DUE
         assert (canceled.history[-1].cause, world.stripe.asked) == ("taken_back", [])
         assert waits_ms(world, refund) == STEP_MS
+
+
+def test_of_more_than_fit_into_one_write_the_first_forty_are_known(world: World) -> None:
+    # Given forty-two reports that were never sent, and that others have all made
+    refunds = [world.refund(f"k{number}", amount=1).refund for number in range(42)]
+    world.clock.advance(10 * STEP_MS)
+    report_elsewhere(world, 42)
+    for _ in range(2):
+        world.report(refunds[0].id)
+    # Then one message confirms forty of them
+    assert (world.payment().booked, world.payment().report_due_count) == (40, 2)
+    # And the other two are known by the next one whose sum was read twice
+    left = next(one for one in world.ledger.refunds.values() if one.report.state is ReportState.DUE)
+    for _ in range(2):
+        world.report(left.id)
+    assert (world.payment().booked, world.payment().report_due_count) == (42, 0)
+    assert (world.at_stripe, world.stripe.asked) == (42, [])

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from refund_bridge.domain.report import ReportParameters
 from refund_bridge.ports.ledger import Commit, LedgerConflictError
@@ -28,6 +29,18 @@ def mishaps(world: World) -> deque[Callable[[], object]]:
 
 def raced() -> None:
     raise LedgerConflictError("race")
+
+
+def changes_report(world: World) -> Callable[[], None]:
+    """Somebody else writes the report of the refund ``k``: it has a new epoch then."""
+
+    def happens() -> None:
+        stored = world.stored("k")
+        report = replace(stored.report, epoch=stored.report.epoch + 1)
+        changed = replace(stored, report=report, revision=stored.revision + 1)
+        world.ledger.refunds[stored.id] = changed
+
+    return happens
 
 
 def report_elsewhere(world: World, amount: int) -> None:

@@ -7,11 +7,11 @@ import pytest
 
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.refund_request import ReferenceType
-from refund_bridge.domain.report import CreditNote
+from refund_bridge.domain.report import CreditNote, ProviderAnswer
 from refund_bridge.domain.state_machine import CreditNoteState, ReportState
 from refund_bridge.domain.transitions import Why, noted
 from refund_bridge.ports.ledger import Commit, LedgerConflictError, LedgerUnavailableError
-from refund_bridge.ports.processor import ProviderUnavailableError
+from refund_bridge.ports.processor import CredentialRefusedError, ProviderUnavailableError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.ports.stripe import CreditNoteInstruction, StripeObjectNotFoundError
 from refund_bridge.reporting.credit_note import (
@@ -183,6 +183,11 @@ class TestWithTheReport:
         why = Why(at_ms=5, cause="stripe_accepted", actor="test")
         assert owing_credit_note(taken_back, why) is taken_back
 
+    def test_one_that_has_had_its_note_owes_no_other(self, world: World) -> None:
+        done = reported(world)
+        why = Why(at_ms=5, cause="by_reference", actor="test")
+        assert owing_credit_note(done, why) is done
+
     @pytest.mark.parametrize("fate", [ReportLost(), AnswerLost(), Fails(), TurnedAway(7)])
     def test_whatever_becomes_of_it_the_report_stays_made(self, world: World, fate: Fate) -> None:
         world.notes.fates.append(fate)
@@ -256,9 +261,61 @@ class TestLater:
         for _ in range(2 * ATTEMPTS_MAX):
             assert settle_when_due(world) is Settled.HELD
             assert waits(world) == STEP_MS
+            assert world.stored("k").credit_note.attempts == 1
         # When the right is given, then the note is issued
         assert settle_when_due(world) is Settled.MOVED_ON
         assert world.stored("k").credit_note.state is CreditNoteState.ISSUED
+
+    def test_nor_is_the_reporters_or_one_that_may_not_even_look(self, world: World) -> None:
+        # Given a key of Stripe's that may not issue notes, and then may not look for them either
+        world.notes.fates.append(NotAllowed())
+        assert reported(world).credit_note.attempts == 0
+        look = world.notes.credit_note_of
+
+        def refused(*_: object) -> object:
+            raise CredentialRefusedError("Stripe does not accept the key")
+
+        world.notes.credit_note_of = refused  # type: ignore[method-assign, assignment]
+        assert settle_when_due(world) is Settled.HELD
+        assert world.stored("k").credit_note.attempts == 0
+        # When it may, then the note is issued at the first attempt that counts
+        world.notes.credit_note_of = look  # type: ignore[method-assign]
+        settle_when_due(world)
+        note = world.stored("k").credit_note
+        assert (note.state, note.attempts) == (CreditNoteState.ISSUED, 1)
+
+    def test_what_stripe_said_is_kept_and_told_again_where_it_was_not_asked(
+        self, world: World, left: Refund
+    ) -> None:
+        # Given Stripe's answer to the first attempt
+        said = ProviderAnswer(attempt=1, at_ms=world.clock.now_ms(), said="Stripe: no whole answer")
+        assert left.credit_note.answers == (said,)
+
+        # When it is not even asked at the second
+        def not_asked(*_: object) -> object:
+            raise ProviderUnavailableError("Stripe failed too often", was_asked=False)
+
+        world.notes.credit_note_of = not_asked  # type: ignore[method-assign, assignment]
+        settle_when_due(world)
+        # Then the first answer is still to be read, and no other is kept
+        note = world.stored("k").credit_note
+        assert note == replace(
+            left.credit_note,
+            attempts=2,
+            last_error="Stripe failed too often; the last answer: Stripe: no whole answer",
+        )
+
+    @pytest.mark.parametrize(("fate", "epoch"), [(Fails(), 1), (ReportLost(), 0)])
+    def test_a_replay_of_a_note_that_failed_needs_another_key_only_if_stripe_keeps_the_failure(
+        self, world: World, left: Refund, fate: Fate, epoch: int
+    ) -> None:
+        world.ledger.refunds[left.id] = replace(
+            left, credit_note=replace(left.credit_note, attempts=ATTEMPTS_MAX - 1)
+        )
+        world.notes.fates.append(fate)
+        settle_when_due(world)
+        note = world.stored("k").credit_note
+        assert (note.state, note.epoch) == (CreditNoteState.FAILED, epoch)
 
     def test_an_attempt_is_counted_before_it_is_made(self, world: World, left: Refund) -> None:
         world.notes.credit_note_of = killed  # type: ignore[method-assign, assignment]
@@ -357,6 +414,8 @@ class TestLater:
         )
         assert failed.report.state is ReportState.REPORTED
         assert len(facts_of(world, "credit_note_failed")) == 1
+        # And the reported refund is looked at as any other is
+        assert waits(world) == 60 * STEP_MS
 
     def test_an_invoice_that_stripe_does_not_know_fails_at_once(self, world: World) -> None:
         def missing(*_: object) -> object:

@@ -9,6 +9,7 @@ from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.report import ReportCause
 from refund_bridge.domain.state_machine import ReportState
 from refund_bridge.ports.ledger import LedgerUnavailableError
+from refund_bridge.ports.stripe import ReportAccepted
 from refund_bridge.reporting.report import (
     ReportDeferredError,
     Reported,
@@ -17,7 +18,13 @@ from refund_bridge.reporting.report import (
 )
 from tests.fakes.processor_fates import NotSent
 from tests.fakes.world import REPORT_LEASE_MS, STEP_MS, World
-from tests.unit.reporting.booked_reports import booked, mishaps, raced
+from tests.unit.reporting.booked_reports import (
+    booked,
+    changes_report,
+    mishaps,
+    raced,
+    report_elsewhere,
+)
 
 CHARGE = PaymentKey("hitpay", "charge-1")
 
@@ -67,6 +74,40 @@ class TestTaking:
         world.clock.advance(REPORT_LEASE_MS)
         assert world.report(refund.id, receive=2) is Reported.REPORTED
 
+    @pytest.mark.parametrize("of_the_payment", [True, False])
+    def test_a_lease_on_the_report_or_on_its_payments_reports_is_respected(
+        self, world: World, refund: Refund, *, of_the_payment: bool
+    ) -> None:
+        # Given another worker, of this release or of a former one, which leases the report alone
+        until_ms = world.clock.now_ms() + 1
+        if of_the_payment:
+            leased = replace(world.payment(), report_lease_until_ms=until_ms)
+            world.ledger.payments[CHARGE] = leased
+        else:
+            report = replace(refund.report, lease_until_ms=until_ms)
+            world.ledger.refunds[refund.id] = replace(world.stored("k"), report=report)
+        # Then this one has to come back
+        with pytest.raises(ReportDeferredError) as deferred:
+            world.report(refund.id)
+        assert deferred.value.leased
+        # And may report when that lease ends
+        world.clock.advance(1)
+        assert world.report(refund.id, receive=2) is Reported.REPORTED
+
+    def test_a_report_that_changes_while_it_is_taken_is_taken_as_it_is_then(
+        self, world: World, refund: Refund
+    ) -> None:
+        mishaps(world).extend([changes_report(world)] * 4)
+        assert world.report(refund.id) is Reported.REPORTED
+        assert world.stripe.asked == [f"{refund.id}:4"]
+
+    def test_one_that_keeps_changing_is_left_for_later(self, world: World, refund: Refund) -> None:
+        mishaps(world).extend([changes_report(world)] * 5)
+        with pytest.raises(ReportDeferredError, match="keeps changing") as deferred:
+            world.report(refund.id)
+        assert not deferred.value.leased
+        assert world.stripe.asked == []
+
     def test_where_nothing_is_due_the_log_says_where_the_report_stands(self, world: World) -> None:
         world.processor.fates.append(NotSent())
         refund = world.refund("k").refund
@@ -87,6 +128,9 @@ class TestTaking:
         with pytest.raises(ReportFailedError, match=refund.id):
             world.report(refund.id)
         assert world.stripe.asked == []
+        failed = world.stored("k").report
+        assert (failed.state, failed.cause) == (ReportState.FAILED, ReportCause.NOT_LINKED)
+        assert failed.last_error == "no Payment Record books it"
 
 
 class TestConfirming:
@@ -100,6 +144,35 @@ class TestConfirming:
         line = stored.history[-1]
         assert (line.after, line.cause) == ("report:reported", "stripe_accepted")
         assert (line.actor, line.at_ms) == ("report_refund", world.clock.now_ms())
+
+    def test_the_log_says_how_long_after_the_success_and_at_which_attempt(
+        self, world: World, refund: Refund
+    ) -> None:
+        world.report(refund.id)
+        facts = {"refund_id": refund.id, "lag_ms": 1_000, "attempts": 1}
+        assert world.noted("refund_reported") == [facts]
+
+    @pytest.mark.parametrize(
+        ("by_others", "accepted_excess", "steps"),
+        [(0, 0, 60), (100, 0, 1), (100, 100, 60), (0, 100, 1)],
+    )
+    def test_the_sums_are_checked_in_an_hour_or_soon_if_they_differ_already(
+        self, world: World, refund: Refund, by_others: int, accepted_excess: int, steps: int
+    ) -> None:
+        # Given what others have booked, and what of that a person has accepted
+        if by_others:
+            report_elsewhere(world, by_others)
+        accepted = replace(world.payment(), accepted_excess=accepted_excess)
+        world.ledger.payments[CHARGE] = accepted
+        assert world.report(refund.id) is Reported.REPORTED
+        assert world.stored("k").next_check_ms == world.clock.now_ms() + steps * STEP_MS
+
+    def test_they_are_checked_soon_where_stripe_did_not_show_the_record(
+        self, world: World, refund: Refund
+    ) -> None:
+        world.stripe.report_refund = lambda *_: ReportAccepted()  # type: ignore[method-assign]
+        assert world.report(refund.id) is Reported.REPORTED
+        assert world.stored("k").next_check_ms == world.clock.now_ms() + STEP_MS
 
     def test_it_is_written_over_what_others_wrote_meanwhile(
         self, world: World, refund: Refund

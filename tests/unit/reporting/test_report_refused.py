@@ -31,9 +31,27 @@ class TestTheReferenceIsTaken:
     def test_it_was_booked_before(self, world: World, refund: Refund) -> None:
         repeated(world, refund)
         assert world.report(refund.id, receive=2) is Reported.REPORTED
-        report = world.stored("k").report
+        stored = world.stored("k")
+        report = stored.report
         assert (report.cause, report.reported_at_ms) == (ReportCause.BY_REFERENCE, None)
         assert len(world.stripe.books.reports_of("pr_1")) == 1
+        # And the history says so, and what Stripe answered; it is looked at again soon
+        line = stored.history[-1]
+        assert (line.after, line.cause) == ("report:reported", "by_reference")
+        assert [(one.attempt, one.said) for one in report.answers] == [
+            (1, "Stripe: no whole answer: ConnectionResetError"),
+            (2, "The reference has already been reported"),
+        ]
+        assert stored.next_check_ms == world.clock.now_ms() + STEP_MS
+        # And so does the log
+        assert world.noted("refusal_judged") == [
+            {
+                "refund_id": refund.id,
+                "verdict": "ByReference",
+                "reason": "refused: The reference has already been reported",
+            }
+        ]
+        assert world.noted("report_known_by_reference") == [{"refund_id": refund.id}]
 
     def test_staff_who_book_under_the_processors_id_have_told_it(
         self, world: World, refund: Refund
@@ -60,6 +78,27 @@ class TestTheReferenceIsTaken:
         assert world.report(one.id, receive=2) is Reported.REPORTED
         assert world.report(two.id, receive=2) is Reported.REPORTED
         assert [item.amount for item in booked(world)] == [1000, 1000]
+
+    def test_a_belief_in_another_one_of_that_sum_is_owed_again(self, world: World) -> None:
+        # Given a refund that the sums alone say was told
+        believed = world.refund("believed", amount=2500).refund
+        world.clock.advance(10 * STEP_MS)
+        world.book_by_hand(2500, "hitpay-refund-2")
+        for _ in range(2):
+            world.report(believed.id)
+        assert world.stored("believed").report.cause is ReportCause.BY_SUMS
+        # When Stripe turns out to know the next one under its reference
+        refund = world.refund("k", amount=2500).refund
+        assert refund.processor_refund_id == "hitpay-refund-2"
+        assert world.report(refund.id) is Reported.REPORTED
+        # Then that is the one that was told, and the other is due again
+        assert world.stored("k").report.cause is ReportCause.BY_REFERENCE
+        owed = world.stored("believed")
+        assert (owed.report.state, owed.report.answers) == (ReportState.DUE, ())
+        assert owed.history[-1].cause == "sums_do_not_hold_it"
+        # And ends at Stripe too
+        world.live_for(2 * 60 * STEP_MS)
+        assert world.at_stripe == 5000
 
     def test_a_sum_that_lacks_it_is_for_a_person(self, world: World, refund: Refund) -> None:
         # Given a reference that Stripe knows from another record
@@ -134,7 +173,18 @@ def test_a_record_that_cannot_be_read_is_read_later(
     # And on the last receive it is for a person
     with pytest.raises(ReportFailedError):
         world.report(refund.id, receive=8, last=True)
-    assert world.stored("k").report.state is ReportState.FAILED
+    failed = world.stored("k").report
+    assert (failed.state, failed.cause) == (ReportState.FAILED, ReportCause.REFUSED)
+
+
+def test_so_it_is_while_the_refunds_do_not_add_up(world: World, refund: Refund) -> None:
+    # Given a payment that has reserved more than the refunds that can be read
+    repeated(world, refund)
+    payment = world.payment()
+    world.ledger.payments[payment.key] = replace(payment, held=payment.held + 1)
+    with pytest.raises(ReportDeferredError, match="could not be read"):
+        world.report(refund.id, receive=2)
+    assert world.stored("k").report.state is ReportState.DUE
 
 
 def test_where_others_keep_to_the_processors_id_a_refusal_needs_no_sums(
@@ -145,71 +195,3 @@ def test_where_others_keep_to_the_processors_id_a_refusal_needs_no_sums(
     world.book_by_hand(100, "anything")
     assert world.report(refund.id) is Reported.REPORTED
     assert world.stored("k").report.cause is ReportCause.BY_REFERENCE
-
-
-class TestBeforeItIsSent:
-    """What was never sent is weighed by the sums once whoever made it had time to report it."""
-
-    def overdue(self, world: World) -> Refund:
-        refund = world.refund("k", amount=2500).refund
-        world.clock.advance(10 * STEP_MS)
-        return refund
-
-    def test_where_the_sums_are_even_it_is_told(self, world: World) -> None:
-        refund = self.overdue(world)
-        assert world.report(refund.id) is Reported.REPORTED
-        assert world.stored("k").report.cause is ReportCause.BY_US
-
-    def test_what_stripe_shows_is_read_twice_before_it_is_believed(self, world: World) -> None:
-        refund = self.overdue(world)
-        report_elsewhere(world, 2500)
-        assert world.report(refund.id) is Reported.WAITS
-        stored = world.stored("k")
-        assert (stored.report.waits, stored.report.attempts) == (1, 0)
-        assert stored.next_check_ms == world.clock.now_ms() + STEP_MS
-        assert world.report(refund.id) is Reported.REPORTED
-        assert world.stored("k").report.cause is ReportCause.BY_SUMS
-        assert world.stripe.asked == []
-
-    def test_a_sum_that_fits_nothing_is_for_a_person(self, world: World) -> None:
-        refund = self.overdue(world)
-        report_elsewhere(world, 2499)
-        assert world.report(refund.id) is Reported.WAITS
-        with pytest.raises(ReportFailedError, match="nobody can tell"):
-            world.report(refund.id)
-        report = world.stored("k").report
-        assert (report.cause, report.attempts) == (ReportCause.CANNOT_TELL, 0)
-
-    def test_while_stripe_cannot_be_read_it_waits_and_nothing_is_given_up(
-        self, world: World
-    ) -> None:
-        refund = self.overdue(world)
-        world.stripe.is_down = True
-        assert world.report(refund.id, receive=8, last=True) is Reported.WAITS
-        assert world.stored("k").report.state is ReportState.DUE
-
-    def test_with_too_little_time_left_stripe_is_not_asked(self, world: World) -> None:
-        refund = self.overdue(world)
-        deadline = world.clock.deadline(5_000)
-        assert world.report_refund(refund.id, deadline, receive=1, last=False) is Reported.WAITS
-        assert world.stripe.asked == []
-
-    def test_what_waits_for_a_day_rings(self, world: World) -> None:
-        refund = self.overdue(world)
-        world.clock.advance(24 * 60 * STEP_MS)
-        world.stripe.is_down = True
-        world.report(refund.id)
-        assert [facts["refund_id"] for facts in world.noted("report_waits")] == [refund.id]
-
-    def test_a_belief_that_the_sums_no_longer_hold_is_owed_again(self, world: World) -> None:
-        # Given a refund that is believed to be at Stripe
-        refund = self.overdue(world)
-        report_elsewhere(world, 2500)
-        world.report(refund.id)
-        world.report(refund.id)
-        # When Stripe shows less than that
-        world.stripe.books.reports.clear()
-        world.live_for(2 * 60 * STEP_MS)
-        # Then it is told after all
-        assert world.stored("k").report.cause is ReportCause.BY_US
-        assert world.at_stripe == 2500

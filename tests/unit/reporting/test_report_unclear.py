@@ -5,11 +5,14 @@ from dataclasses import replace
 import pytest
 
 from refund_bridge.domain.charge import ProcessorRefundStatus
-from refund_bridge.domain.payment import PaymentKey
+from refund_bridge.domain.payment import PaymentKey, follow
 from refund_bridge.domain.refund import Refund
-from refund_bridge.domain.report import ReportCause
+from refund_bridge.domain.report import ProviderAnswer, ReportCause
 from refund_bridge.domain.state_machine import ReportState
+from refund_bridge.domain.transitions import Why
+from refund_bridge.ports.stripe import ReportUnclear
 from refund_bridge.reporting.report import ReportDeferredError, Reported, ReportFailedError
+from refund_bridge.reporting.report_steps import owed
 from tests.fakes.stripe_fates import AnswerLost, Fails, NotAllowed, ReportLost, TurnedAway
 from tests.fakes.world import REPORT_LEASE_MS, STEP_MS, World
 from tests.unit.reporting.booked_reports import booked, mishaps, raced
@@ -90,6 +93,34 @@ class TestUnclear:
         assert (stored.report.lease_until_ms, stored.report.epoch) == (None, 0)
         assert stored.report.last_error == "Stripe limits the rate"
         assert stored.report.attempts == 1
+        # And what Stripe said is kept, and how long the report is delayed already is told
+        said = ProviderAnswer(attempt=1, at_ms=world.clock.now_ms(), said="Stripe limits the rate")
+        assert stored.report.answers == (said,)
+        facts = {"refund_id": refund.id, "age_ms": 1_000, "reason": "Stripe limits the rate"}
+        assert world.noted("report_delayed") == [facts]
+
+    def test_where_stripe_was_not_asked_the_reason_ends_with_its_last_answer(
+        self, world: World, refund: Refund
+    ) -> None:
+        # Given a Stripe that has turned two attempts away
+        world.stripe.fates.extend([TurnedAway(3), TurnedAway(3)])
+        for receive in (1, 2):
+            with pytest.raises(ReportDeferredError, match=r"^Stripe limits the rate$"):
+                world.report(refund.id, receive=receive)
+
+        # When it is not even asked for a while
+        def not_asked(*_: object) -> ReportUnclear:
+            return ReportUnclear("Stripe failed too often", was_asked=False)
+
+        world.stripe.report_refund = not_asked  # type: ignore[method-assign, assignment]
+        with pytest.raises(ReportDeferredError):
+            world.report(refund.id, receive=3)
+        # Then what it said last is still to be read, and nothing is kept as its answer
+        report = world.stored("k").report
+        assert report.last_error == (
+            "Stripe failed too often; the last answer: Stripe limits the rate"
+        )
+        assert [answer.attempt for answer in report.answers] == [1, 2]
 
     def test_a_lease_that_cannot_be_given_back_ends_by_itself(
         self, world: World, refund: Refund
@@ -138,6 +169,41 @@ class TestUnclear:
         assert world.report(refund.id) is Reported.NOTHING_DUE
         assert world.stored("k").report.state is ReportState.NOT_DUE
         assert len(world.stripe.asked) == 1
+
+    def test_a_redrive_of_what_came_back_and_was_never_sent_tells_nothing(
+        self, world: World, refund: Refund
+    ) -> None:
+        # Given such a report that a former release left failed
+        stored = world.stored("k")
+        failed = replace(stored.report, state=ReportState.FAILED)
+        left = replace(stored, report=failed, late_failure_at_ms=1)
+        world.ledger.refunds[refund.id] = left
+        assert world.report(refund.id) is Reported.NOTHING_DUE
+        assert world.ledger.refunds[refund.id] == left
+        facts = {"refund_id": refund.id, "report": ReportState.NOT_DUE}
+        assert world.noted("nothing_due") == [facts]
+
+    def test_a_redrive_of_what_a_person_has_just_replayed_is_told(
+        self, world: World, refund: Refund
+    ) -> None:
+        world.stripe.fates.append(ReportLost())
+        with pytest.raises(ReportFailedError):
+            world.report(refund.id, receive=8, last=True)
+
+        # Given a person who replays the failed report while its redriven message is handled
+        def replayed() -> None:
+            stored = world.stored("k")
+            why = Why(at_ms=world.clock.now_ms(), cause="replayed", actor="operator:kim")
+            due = replace(owed(stored, why), revision=stored.revision + 1)
+            payment = world.payment()
+            follows = replace(follow(payment, stored, due), revision=payment.revision + 1)
+            world.ledger.refunds[stored.id], world.ledger.payments[payment.key] = due, follows
+
+        mishaps(world).append(replayed)
+        # Then the message serves that replay
+        assert world.report(refund.id) is Reported.REPORTED
+        causes = [line.cause for line in world.stored("k").history]
+        assert causes[-2:] == ["replayed", "stripe_accepted"]
 
     def test_a_redriven_report_counts_as_rung_for_and_is_looked_at_again(
         self, world: World, refund: Refund

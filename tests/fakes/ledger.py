@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from threading import Lock
+from typing import TypeVar
 
 from refund_bridge.adapters.dynamodb.checks import require_legal, require_storable
 from refund_bridge.adapters.dynamodb.items import (
@@ -28,6 +29,7 @@ from refund_bridge.ports.ledger import (
 )
 
 CLAIMED_MAX = 1000
+_Stored = TypeVar("_Stored", Refund, Payment)
 
 
 class MemoryLedger:
@@ -97,9 +99,11 @@ class MemoryLedger:
             for count in commit.payouts:
                 self.payouts[count.day, count.currency] += count.amount
             for write in commit.refunds:
-                self._store_refund(write.after, _next(write.before))
-            for payment_write in commit.payments:
-                self._store_payment(payment_write.after, _next(payment_write.before))
+                after = _brought(self.refunds.get(write.after.id), write.before, write.after)
+                self._store_refund(after, _next(write.before))
+            for one in commit.payments:
+                payment = _brought(self.payments.get(one.after.key), one.before, one.after)
+                self._store_payment(payment, _next(one.before))
 
     def due(
         self, shard: int, *, before_ms: int, limit: int, newest_first: bool = False
@@ -163,6 +167,15 @@ class MemoryLedger:
         stored = replace(payment, revision=revision)
         item = payment_item(stored) if self._as_stored else None
         self.payments[payment.key] = stored if item is None else payment_of(item)
+
+
+def _brought(stored: _Stored | None, before: _Stored | None, after: _Stored) -> _Stored:
+    """What is stored then: as in the table, what is the same before and after is not written."""
+    if stored is None or before is None or before == stored:
+        return after
+    names = [one.name for one in fields(after)]
+    new = {one: getattr(after, one) for one in names if getattr(after, one) != getattr(before, one)}
+    return replace(stored, **new)
 
 
 def _next(before: Refund | Payment | None) -> int:

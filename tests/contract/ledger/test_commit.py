@@ -93,6 +93,21 @@ def test_facts_come_and_go(ledger: Ledger) -> None:
     assert ledger.refund(first.id) == stored(full, 3)
 
 
+def test_what_is_the_same_before_and_after_is_not_written(ledger: Ledger) -> None:
+    # Given commits that say of a refund and of a payment what the ledger does not hold
+    first, payment = keep(ledger, a_refund()), a_payment()
+    ledger.commit(Commit(payments=(PaymentWrite(None, payment),)))
+    kept = replace(payment, revision=1)
+    before, paid = replace(first, last_look="never stored"), replace(kept, foreign_on_charge=7)
+    # When they change something else
+    after = replace(before, next_check_ms=NOW)
+    ledger.commit(Commit(refunds=(RefundWrite(before, after),)))
+    ledger.commit(Commit(payments=(PaymentWrite(paid, replace(paid, held=1)),)))
+    # Then only that is changed
+    assert ledger.refund(first.id) == stored(replace(first, next_check_ms=NOW), 2)
+    assert ledger.payment(payment.key) == replace(kept, held=1, revision=2)
+
+
 def test_an_empty_snapshot_is_not_a_missing_one(ledger: Ledger) -> None:
     assert keep(ledger, a_refund(snapshot=())).snapshot == ()
     assert keep(ledger, a_refund(snapshot=None)).snapshot is None

@@ -5,15 +5,17 @@ from dataclasses import replace
 
 import pytest
 
+from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import PaymentKey
+from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.refund_request import RefundType
 from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import DUE_SHARDS
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding.learn_from_charge import SINCE_MARGIN_MS
 from refund_bridge.settling.settling import Settled
-from tests.fakes.processor_fates import ReplyLost, RequestLost
+from tests.fakes.processor_fates import Conduct, ReplyLost, RequestLost
 from tests.fakes.stripe_records import FakeRecord
 from tests.fakes.world import World
 from tests.unit.settling.looks_at_refunds import unknown
@@ -30,6 +32,26 @@ class Settling:
 
     def __call__(self, refund_id: str, deadline: Deadline) -> Settled:
         return self._settle(refund_id, deadline)
+
+
+def look_up(world: World, name: str) -> Refund:
+    """A refund of a payment of its own, whose outcome is not known."""
+    world.pay(name)
+    world.processor.fates.append(RequestLost())
+    return world.refund(name, record=f"pr_{name}").refund
+
+
+def order_of(world: World) -> list[str]:
+    """The refunds of one round, in the order in which a run settles them."""
+    order: list[str] = []
+
+    def settled(refund_id: str, _: Deadline) -> Settled:
+        order.append(refund_id)
+        return Settled.NOTHING_DUE
+
+    run = replace(world.settle_run, settle=Settling(settled))  # type: ignore[arg-type]
+    run(world.deadline_of(75_000))
+    return order
 
 
 def test_it_says_how_many_it_settled(world: World) -> None:
@@ -66,6 +88,57 @@ def test_only_where_more_than_the_oldest_are_due_it_asks_for_the_newest(world: W
     world.ledger.due = due  # type: ignore[method-assign, assignment]
     assert world.settle_run(world.deadline_of(75_000)) == 0
     assert asked == [(2, 16)]
+
+
+def test_the_newest_of_such_a_shard_are_settled_with_the_oldest(world: World) -> None:
+    # Given a shard with as many rows as are asked for, and a new one beyond them
+    newest = unknown(world)
+
+    def due(shard: int, *, limit: int, newest_first: bool = False, **_: object) -> list[str]:
+        if shard:
+            return []
+        return [newest.id] if newest_first else [f"rf_{n}" for n in range(limit)]
+
+    world.ledger.due = due  # type: ignore[method-assign]
+    assert order_of(world) == [newest.id]
+
+
+def test_what_is_due_longest_comes_first(world: World) -> None:
+    # Given refunds of one state that became due one after the other, in whatever shards they are
+    made = [look_up(world, f"{n}").id for n in range(9)]
+    now_ms = world.clock.now_ms()
+    for ago_ms, refund_id in enumerate(made):
+        refund = world.ledger.refunds[refund_id]
+        world.ledger.refunds[refund_id] = replace(refund, next_check_ms=now_ms - ago_ms)
+    assert order_of(world) == made[::-1]
+
+
+def test_processors_and_states_take_turns() -> None:
+    # Given three look-ups at one processor, and later due: a pending refund there, and a look-up
+    # at another processor
+    world = World(doors=("hitpay", "hedge"))
+    first, second, third = (look_up(world, f"{n}").id for n in range(3))
+    world.clock.advance(1)
+    world.pay("pending")
+    world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
+    pending = world.refund("pending", record="pr_pending").refund.id
+    world.processor = world.doors["hedge"]
+    elsewhere = look_up(world, "elsewhere").id
+    world.clock.advance(1)
+    # Then each of them has its turn after one look-up of the first
+    order = order_of(world)
+    assert set(order[:3]) - {first, second, third} == {pending, elsewhere}
+    assert len(order) == 5
+
+
+def test_rows_of_which_nothing_is_due_any_more_stop_nothing(world: World) -> None:
+    # Given an index that still shows two that are not due any more
+    made = [look_up(world, f"{n}").id for n in range(3)]
+    for refund_id in made[:2]:
+        refund = world.ledger.refunds[refund_id]
+        world.ledger.refunds[refund_id] = replace(refund, next_check_ms=None)
+    world.ledger.due = lambda shard, **_: [] if shard else made  # type: ignore[method-assign]
+    assert world.settle_run(world.deadline_of(75_000)) == 1
 
 
 def test_a_row_that_another_run_has_is_not_counted_and_ends_the_run(world: World) -> None:

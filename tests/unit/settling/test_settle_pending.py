@@ -8,13 +8,17 @@ from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.instruction import Accepted
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund import Refund
+from refund_bridge.domain.report import ProviderAnswer
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.refunding.record_outcome import Stored
 from refund_bridge.reporting.report import Reported
-from refund_bridge.settling.settling import Settled
+from refund_bridge.settling.follow_pending import GONE
+from refund_bridge.settling.settling import NOT_SET_UP, Settled
 from tests.fakes.processor_fates import Conduct, ReplyLost
-from tests.fakes.world import STEP_MS, World
-from tests.unit.settling.looks_at_refunds import pending, settle, waits
+from tests.fakes.world import HOLD_MS, STEP_MS, World
+from tests.unit.settling.looks_at_refunds import pending, settle, settle_when_due, waits
+
+DAY_MS = 24 * 60 * STEP_MS
 
 
 class TestPending:
@@ -83,11 +87,25 @@ class TestFollowingUp:
         assert (stored.last_look, stored.look_ups) == ("still pending", 1)
 
     def test_one_that_cannot_be_read_is_held(self, world: World) -> None:
-        pending(world)
+        before, now_ms = pending(world), world.clock.now_ms()
         world.processor.is_down = True
         assert settle(world) is Settled.HELD
+        said = "hitpay: no whole answer"
+        assert world.stored("k") == replace(
+            before,
+            looks=1,
+            last_look=f"no look-up: {said}",
+            answers=(ProviderAnswer(attempt=1, at_ms=now_ms, said=said),),
+            next_check_ms=now_ms + STEP_MS,
+            revision=before.revision + 2,
+        )
+
+    def test_one_whose_processor_is_set_up_no_more_is_held(self, world: World) -> None:
+        pending(world)
+        world.doors.clear()
+        assert settle(world) is Settled.HELD
         stored = world.stored("k")
-        assert (stored.last_look, stored.look_ups) == ("no look-up: hitpay: no whole answer", 0)
+        assert (stored.state, stored.last_look, stored.looks) == (State.PENDING, NOT_SET_UP, 1)
 
     def test_one_that_the_processor_does_not_show_is_held_and_told_to_the_log(
         self, world: World
@@ -99,6 +117,58 @@ class TestFollowingUp:
         assert stored.last_look == "the processor does not show the refund"
         assert stored.look_ups == 1
         assert world.noted("pending_movement_gone") == [{"refund_id": refund.id}]
+
+    def test_one_that_was_not_shown_three_times_when_its_hold_is_over_is_for_a_person(
+        self, world: World
+    ) -> None:
+        # Given a pending refund that was often seen, and is not shown when its hold is almost over
+        refund = pending(world)
+        sent_ms = refund.started_at_ms or 0
+        last_ms = sent_ms + HOLD_MS - 1
+        world.clock.advance(last_ms - world.clock.now_ms())
+        world.ledger.refunds[refund.id] = replace(refund, look_ups=7, last_look="still pending")
+        shown = dict(world.processor.books.refunds)
+        # When it is shown once more in between, then the looks count anew
+        for gone, look_ups in ((True, 1), (True, 2), (False, 3), (True, 1), (True, 2), (True, 3)):
+            world.processor.books.refunds = {} if gone else dict(shown)
+            self.due(world)
+            assert settle(world) is Settled.HELD
+            assert (world.stored("k").state, world.stored("k").look_ups) == (
+                State.PENDING,
+                look_ups,
+            )
+        # And when the hold is over, then a person decides
+        world.clock.advance(1)
+        self.due(world)
+        assert settle(world) is Settled.MOVED_ON
+        assert world.stored("k").history[-1].cause == GONE
+
+    def test_one_that_is_not_shown_is_not_for_a_person_before_the_third_look(
+        self, world: World
+    ) -> None:
+        pending(world)
+        world.processor.books.refunds.clear()
+        world.clock.advance(2 * HOLD_MS)
+        assert [settle_when_due(world) for _ in range(3)] == [
+            Settled.HELD,
+            Settled.HELD,
+            Settled.MOVED_ON,
+        ]
+        assert world.stored("k").state is State.REVIEW
+
+    def test_one_that_is_pending_for_thirty_days_is_for_a_person(self, world: World) -> None:
+        refund = pending(world)
+        world.clock.advance(30 * DAY_MS - 1)
+        assert settle(world) is Settled.HELD
+        world.clock.advance(1)
+        self.due(world)
+        assert settle(world) is Settled.MOVED_ON
+        reason = "still pending for too long"
+        assert world.noted("refund_needs_review") == [{"refund_id": refund.id, "reason": reason}]
+        # And a month later the person is told what it is then
+        world.clock.advance(30 * DAY_MS)
+        assert settle(world) is Settled.HELD
+        assert world.stored("k").last_look == "still pending"
 
     def test_one_that_has_ended_is_written_with_who_looked(self, world: World) -> None:
         refund = pending(world)
@@ -120,7 +190,8 @@ class TestFollowingUp:
         assert settle(world) is Settled.MOVED_ON
         reason = "the processor shows another refund"
         assert world.stored("k").state is State.REVIEW
-        assert world.stored("k").history[-1].cause == reason
+        line = world.stored("k").history[-1]
+        assert (line.cause, line.evidence) == (reason, {"shown_amount": 1, "currency": "sgd"})
         assert world.noted("refund_needs_review") == [{"refund_id": refund.id, "reason": reason}]
 
     def test_a_bound_review_is_looked_at_as_often_as_a_pending_refund(self, world: World) -> None:
@@ -138,6 +209,10 @@ class TestFollowingUp:
         # Then the processor refund itself is read, not the charge
         assert settle(world) is Settled.MOVED_ON
         assert world.stored("k").state is State.SUCCEEDED
+
+    def due(self, world: World) -> None:
+        stored = world.stored("k")
+        world.ledger.refunds[stored.id] = replace(stored, next_check_ms=world.clock.now_ms())
 
 
 class TestTakenBack:

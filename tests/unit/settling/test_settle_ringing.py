@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import pytest
 
+from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.state_machine import ReportState
 from refund_bridge.ports.ledger import Commit
 from refund_bridge.reporting.report import ReportFailedError
 from refund_bridge.settling.settling import Settled
+from refundctl.deciding.report_by_hand import Owed
 from tests.fakes.stripe_fates import ReportLost
-from tests.fakes.world import STEP_MS, World
+from tests.fakes.world import GRACE_MS, STEP_MS, World
+from tests.unit.refunding.paid_world import by_hand_of, decide_about, observe
 from tests.unit.settling.looks_at_refunds import before_next_commit, settle, settle_when_due, waits
 
 UNHEARD_MS = 7_200_000
@@ -35,6 +38,11 @@ class TestRinging:
         assert (report.last_ring_ms, report.rings) == (world.clock.now_ms(), 1)
         assert world.stored("k").last_look == "rung"
         assert world.noted("rung_again") == [{"refund_id": refund.id, "rings": 1}]
+        # And each look said for how long Stripe has not been told
+        assert world.noted("report_delayed") == [
+            {"refund_id": refund.id, "age_ms": age_ms, "reason": "not heard of"}
+            for age_ms in (STEP_MS - 1, STEP_MS)
+        ]
 
     def test_the_first_look_at_it_is_not_idle(self, world: World) -> None:
         world.refund("k")
@@ -92,6 +100,40 @@ class TestRinging:
         assert len(world.doorbell.rung) == rung
         assert world.stored("k").next_check_ms is None
         assert world.stored("k").report.state is ReportState.FAILED
+
+    def test_one_of_others_when_they_had_time_to_report_it_themselves(self, world: World) -> None:
+        before, due_ms = self.of_others(world), world.clock.now_ms()
+        # When it is looked at early, then that is when it is looked at again, and all that changes
+        for early_ms in (GRACE_MS, 1):
+            world.clock.advance(due_ms + GRACE_MS - early_ms - world.clock.now_ms())
+            world.ledger.refunds[before.id] = replace(before, next_check_ms=0)
+            assert world.settle(before.id, world.deadline()) is Settled.HELD
+            assert world.ledger.refunds[before.id] == replace(
+                before, next_check_ms=due_ms + GRACE_MS, revision=before.revision + 2
+            )
+        assert world.doorbell.rung == []
+        # And when that time is over, then it is rung for
+        world.clock.advance(1)
+        assert world.settle(before.id, world.deadline()) is Settled.RUNG
+        assert world.doorbell.rung == [before.id]
+
+    def test_one_of_others_at_once_if_a_person_says_that_stripe_must_be_told(
+        self, world: World
+    ) -> None:
+        refund = self.of_others(world)
+        decide_about(world, by_hand_of(world), refund.id, Owed("nobody tells"))
+        world.doorbell.rung.clear()
+        assert world.settle(refund.id, world.deadline()) is Settled.RUNG
+        assert world.doorbell.rung == [refund.id]
+
+    def of_others(self, world: World) -> Refund:
+        world.refund("first", amount=1)
+        world.clock.advance(STEP_MS)
+        world.in_dashboard(2500)
+        observe(world)
+        world.doorbell.rung.clear()
+        (refund,) = world.imported()
+        return refund
 
     def due(self, world: World) -> None:
         stored = world.stored("k")

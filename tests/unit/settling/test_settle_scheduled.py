@@ -1,5 +1,7 @@
 """Refunds that are accepted now and executed in the background, in order."""
 
+from dataclasses import replace
+
 import pytest
 
 from refund_bridge.domain.errors import (
@@ -24,6 +26,7 @@ from tests.fakes.processor_fates import Answered, ExecutedLate, NotSent
 from tests.fakes.world import HOLD_MS, STEP_MS, World
 from tests.unit.settling.looks_at_refunds import settle, settle_when_due, waits
 
+DAY_MS = 24 * 60 * STEP_MS
 SCHEDULED = RefundType.SCHEDULED
 
 
@@ -137,12 +140,24 @@ class TestScheduled:
         # Given a scheduled refund that meets such an error when it is executed
         world.refund("k", amount=1, refund_type=SCHEDULED)
         self.meets(world, error("It is hopeless."))
-        # When its turn comes for a day, then it fails
+        before = world.stored("k")
+        # When its turn comes, then it is written since when it is refused, and why
         assert settle(world) is Settled.HELD
         first_ms = world.clock.now_ms()
-        while world.stored("k").state is State.REQUESTED:
-            settle_when_due(world)
-        assert world.clock.now_ms() - first_ms >= 24 * 60 * STEP_MS
+        assert world.stored("k") == replace(
+            before,
+            refused_since_ms=first_ms,
+            looks=1,
+            last_look=f"not begun: {error.code}",
+            next_check_ms=first_ms + STEP_MS,
+            revision=before.revision + 2,
+        )
+        # And it fails when its turn comes a day later, not a moment earlier
+        for after_ms, settled in ((DAY_MS - 1, Settled.HELD), (DAY_MS, Settled.MOVED_ON)):
+            at_ms = first_ms + after_ms
+            world.clock.advance(at_ms - world.clock.now_ms())
+            world.ledger.refunds[before.id] = replace(world.stored("k"), next_check_ms=at_ms)
+            assert settle(world) is settled
         stored = world.stored("k")
         assert (stored.state, stored.next_check_ms) == (State.FAILED, None)
         assert stored.failure is not None

@@ -236,7 +236,12 @@ class TestItsInstruction:
         assert world.telemetry.notes == []
 
     @pytest.mark.parametrize(
-        "facts", [{"state": State.UNKNOWN}, {"processor_refund_id": "hitpay-refund-9"}]
+        "facts",
+        [
+            {"state": State.UNKNOWN},
+            {"state": State.REVIEW},
+            {"processor_refund_id": "hitpay-refund-9"},
+        ],
     )
     def test_one_that_may_still_move_or_is_bound_is_not_bound_by_it(
         self, world: World, follow: FollowRefund, facts: dict[str, Any]
@@ -357,10 +362,42 @@ class TestAllListed:
         moves(world, before)
         afterwards(world, before)
         # When the payment is read
+        refund, asked = world.ledger.refund, list[str | None]()
+
+        def watched(refund_id: str) -> Refund | None:
+            asked.append(refund_id)
+            return refund(refund_id)
+
+        world.ledger.refund = watched  # type: ignore[method-assign]
         owners = {ours.processor_refund_id or "": ours}
         assert follow.all_listed(seen(world), owners, world.deadline()) is True
+        # Then the ledger was asked for no refund that the payment does not name
+        assert set(asked) == {"rfd_nobody", before.id}
         assert world.stored("k").state is State.SUCCEEDED
         assert world.stored("other") == ours
+
+    def test_an_instruction_that_moved_another_amount_is_followed_by_nothing(
+        self, world: World, follow: FollowRefund
+    ) -> None:
+        before = rejected(world)
+        moves(world, before, 2400)
+        moves(world, replace(before, id="rfd_nobody"), 100)
+        assert follow.all_listed(seen(world), {}, world.deadline()) is False
+        assert world.stored("k") == before
+        assert world.telemetry.notes == []
+
+    def test_what_was_imported_is_not_its_instructions_any_more(
+        self, world: World, follow: FollowRefund
+    ) -> None:
+        before = rejected(world)
+        moved = moves(world, before)
+        facts: dict[str, Any] = {"processor_refund_id": moved.id, "state": State.SUCCEEDED}
+        imported = replace(before, id="rfd_imported", **facts)
+        world.ledger.processor_refunds["hitpay", moved.id] = imported.id
+        owners = {moved.id: imported}
+        assert follow.all_listed(seen(world), owners, world.deadline()) is False
+        assert world.stored("k") == before
+        assert world.telemetry.notes == []
 
     def test_no_answer_about_one_keeps_nothing_of_the_others(self) -> None:
         # Given an instruction that moved after all, where keys are kept

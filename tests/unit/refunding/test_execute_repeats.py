@@ -13,10 +13,11 @@ from refund_bridge.domain.errors import (
     StripeUnavailableError,
 )
 from refund_bridge.domain.refund import Refund
-from refund_bridge.domain.refund_request import ReferenceType
+from refund_bridge.domain.refund_request import ReferenceType, RefundType, Source
 from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.ledger import Commit, Known, LedgerUnavailableError
 from refund_bridge.ports.processor import ProviderUnavailableError
+from refund_bridge.refunding.execute import require_same_request
 from tests.fakes.processor_fates import Answered, NotSent
 from tests.fakes.world import LEASE_MS, World
 
@@ -105,6 +106,30 @@ class TestKey:
         with pytest.raises(IdempotencyKeyReusedError):
             world.refund("k", amount=2)
         assert len(world.processor.instructions) == 1
+
+    @pytest.mark.parametrize(
+        ("first", "again", "is_same"),
+        [
+            (Source.API, Source.API, False),
+            (Source.API, Source.EVENT, True),
+            (Source.EVENT, Source.API, True),
+            (Source.EVENT, Source.EVENT, True),
+        ],
+    )
+    def test_another_refund_type_is_another_request_unless_one_of_the_two_came_by_an_event(
+        self, world: World, first: Source, again: Source, is_same: bool
+    ) -> None:
+        refund = replace(world.refund("k", amount=2500).refund, source=first)
+        asked = world.command("k", amount=2500, refund_type=RefundType.SCHEDULED)
+        if is_same:
+            require_same_request(refund, replace(asked, source=again))
+        else:
+            with pytest.raises(IdempotencyKeyReusedError):
+                require_same_request(refund, replace(asked, source=again))
+        # And another amount always is
+        other = world.command("k", amount=2501, refund_type=RefundType.SCHEDULED)
+        with pytest.raises(IdempotencyKeyReusedError):
+            require_same_request(refund, replace(other, source=again))
 
     @pytest.mark.parametrize(
         ("kind", "record"),

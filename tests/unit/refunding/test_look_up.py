@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from refund_bridge.domain.charge import Charge, ProcessorRefund, ProcessorRefundStatus
-from refund_bridge.domain.evidence import Ambiguous, Found
+from refund_bridge.domain.evidence import LISTED_OTHERWISE, Ambiguous, Found
 from refund_bridge.domain.instruction import Accepted, Instruction
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import Payment, unlinked_payment_key
@@ -169,6 +169,31 @@ def test_what_our_key_shows_is_not_ours_if_another_refund_has_it(owner: str | No
     else:
         assert isinstance(verdict, Ambiguous)
         assert verdict.processor_refund_ids == (made.id,)
+
+
+@pytest.mark.parametrize("names_instructions", [True, False])
+def test_what_may_be_another_of_ours_by_another_id_is_a_persons_unless_it_shows_its_instruction(
+    names_instructions: bool,
+) -> None:
+    # Given a refund that moved, and one of the same amount whose answer was lost
+    world = Refunds()
+    world.pay()
+    world.refund("moved", amount=2500)
+    moved = world.stored("moved")
+    world.processor.books.names_instructions = names_instructions
+    world.processor.fates.append(ReplyLost())
+    refund = world.refund("lost", amount=2500).refund
+    (made,) = world.processor.moved_by(refund.id)
+    # When the first is not listed by its own id
+    del world.processor.books.refunds[moved.processor_refund_id or ""]
+    known = KnownRefunds(claimed=lambda *_: {}, of_payment=lambda: [moved])
+    learnt: list[Charge] = []
+    verdict = look_for(world.processor, refund, known, world.deadline(), learn=learnt.append)
+    # Then what is listed is the second's only if it shows that
+    expected = Found(made) if names_instructions else Ambiguous(LISTED_OTHERWISE, (made.id,))
+    assert verdict == expected
+    # And whoever wants to know of the payment has it
+    assert learnt == [world.processor.charge("charge-1", world.deadline())]
 
 
 class TestCharge:

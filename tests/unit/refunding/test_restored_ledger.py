@@ -37,6 +37,7 @@ class TestALedgerThatWasRestored:
             State.SUCCEEDED,
             moved.processor_refund.id,
         )
+        assert world.noted("refund_made_before") == [{"refund_id": refund.id}]
         assert world.imported() == []
         assert world.payment().refundable == 9999 - 2500
         assert world.report(refund.id) is Reported.REPORTED
@@ -44,10 +45,18 @@ class TestALedgerThatWasRestored:
     def test_another_amount_under_its_instruction_is_for_a_person(self, world: World) -> None:
         (moved,) = world.processor.books.refunds.values()
         moved.processor_refund = replace(moved.processor_refund, money=Money(2400, "sgd"))
-        world.refund("k", amount=2500)
+        assert world.refund("k", amount=2500).refund.state is State.UNKNOWN
         world.settle_for(10 * STEP_MS)
         assert len(world.processor.books.refunds) == 1
         assert world.stored("k").state is State.REVIEW
+
+    def test_two_under_its_instruction_are_for_a_person(self, world: World) -> None:
+        (moved,) = world.processor.books.refunds.values()
+        twin = replace(moved.processor_refund, id="twin")
+        world.processor.books.refunds["twin"] = replace(moved, processor_refund=twin, key=None)
+        refund = world.refund("k", amount=2500).refund
+        assert (refund.state, refund.processor_refund_id) == (State.UNKNOWN, None)
+        assert len(world.processor.books.refunds) == 2
 
     def test_one_that_failed_there_may_be_made_again(self) -> None:
         # Given an instruction that failed at the processor, which keeps no keys

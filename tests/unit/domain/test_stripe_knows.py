@@ -276,7 +276,8 @@ def test_the_sum_is_not_explained_by_what_the_sums_do_not_decide(decided: str) -
     other = line("other", 2000, Standing.PENDING)
     assert verdict((EXTERNAL, other), 2000) == Tell()
     # When its reference, a person or the processor has decided about it, then it explains nothing
-    assert verdict((EXTERNAL, replace(other, **{decided: True})), 2000) == CannotTell()
+    facts: dict[str, Any] = {decided: True}
+    assert verdict((EXTERNAL, replace(other, **facts)), 2000) == CannotTell()
 
 
 @pytest.mark.parametrize(("ones", "large", "searched"), [(199, 99, True), (58, 338, False)])

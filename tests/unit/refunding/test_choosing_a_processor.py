@@ -205,6 +205,29 @@ class TestInDoubt:
         assert world.refund("k", amount=2500).refund.state is State.SUCCEEDED
 
 
+@pytest.mark.parametrize(
+    ("name", "in_doubt", "asked"), [("ccg", True, 1), ("ccg", False, 0), ("hitpay", True, 0)]
+)
+def test_a_key_is_asked_for_first_only_in_doubt_and_where_keys_are_kept(
+    name: str, in_doubt: bool, asked: int
+) -> None:
+    # Given a stage that reads no charges
+    world = World(doors=(name,), verify_charge=VerifyCharge.NEVER)
+    record = world.pay()
+    world.in_doubt.update([name] if in_doubt else [])
+    keys: list[str] = []
+
+    def nothing(refund_id: str, *_: object) -> None:
+        keys.append(refund_id)
+
+    world.processor.find_by_key = nothing  # type: ignore[method-assign, assignment]
+    # When a refund is asked for
+    refund = world.refund("k", record=record).refund
+    # Then it succeeds, after a read where that is needed
+    assert refund.state is State.SUCCEEDED
+    assert keys == [refund.id] * asked
+
+
 @pytest.mark.parametrize("verify", VerifyCharge)
 def test_payments_that_are_not_shown_are_never_asked_for(verify: VerifyCharge) -> None:
     # Given a processor that shows no payments; the fake refuses to be asked

@@ -478,7 +478,7 @@ class TestNextCheck:
     def test_what_was_never_sent_is_not_checked(
         self, desk: Desk, attempt: int, bound_to: str | None, checked: bool
     ) -> None:
-        facts = {"attempt": attempt, "processor_refund_id": bound_to}
+        facts: dict[str, Any] = {"attempt": attempt, "processor_refund_id": bound_to}
         stored = replace(desk.sent, refund=replace(desk.sent.refund, **facts))
         desk.ledger.refunds[stored.refund.id] = stored.refund
         ended = transition(stored.refund, Event.REJECT, why("refused"))

@@ -41,6 +41,17 @@ class TestALedgerThatWasRestored:
         assert world.imported() == []
         assert world.payment().refundable == 9999 - 2500
         assert world.report(refund.id) is Reported.REPORTED
+        # And the log says why nothing was sent
+        assert world.noted("refund_made_before") == [{"refund_id": refund.id}]
+
+    def test_two_that_its_instruction_made_are_for_a_person(self, world: World) -> None:
+        # Given a second refund of the amount that shows the same instruction
+        (moved,) = world.processor.books.refunds.values()
+        shown = replace(moved.processor_refund, id="twice")
+        world.processor.books.refunds["twice"] = replace(moved, processor_refund=shown)
+        # When its caller repeats it, then nobody says which of the two it is, and nothing is sent
+        assert world.refund("k", amount=2500).refund.state is State.UNKNOWN
+        assert len(world.processor.books.refunds) == 2
 
     def test_another_amount_under_its_instruction_is_for_a_person(self, world: World) -> None:
         (moved,) = world.processor.books.refunds.values()

@@ -100,6 +100,21 @@ class TestBelieving:
         assert world.noted("report_known_by_sums") == [{"refund_id": refund.id}]
         assert world.stripe.asked == []
 
+    def test_where_the_list_does_not_tell_whose_is_whose_a_sum_is_for_a_person(
+        self, world: World
+    ) -> None:
+        # Given a charge that lists our refund by another id, and a dashboard refund beside it
+        world.processor.books.lists_other_ids = True
+        refund = overdue(world)
+        world.in_dashboard(2500)
+        # When others report theirs to Stripe
+        world.book_by_hand(2500, "ticket-4711")
+        # Then nobody can tell which of the two Stripe shows
+        assert world.report(refund.id) is Reported.WAITS
+        with pytest.raises(ReportFailedError, match="nobody can tell"):
+            world.report(refund.id)
+        assert world.stored("k").report.cause is ReportCause.CANNOT_TELL
+
     def test_one_that_is_not_among_those_shown_is_put_off(self, world: World) -> None:
         # Given two reports that were never sent, of which others have made one
         mine, other = overdue(world, "mine", 2500), overdue(world, "other", 1000)

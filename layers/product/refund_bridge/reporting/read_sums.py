@@ -33,8 +33,8 @@ class Sums:
         seen_before: ``unexplained`` when it was read the last time; ``None``: it never was.
         listed: ids of the refunds that the charge lists; ``None``: it was not read, or lists none
             in a form that can be read.
-        all_listed: whether ``lines`` has every external refund: the charge lists its refunds, or
-            shows no more as refunded than what the ledger has.
+        all_listed: whether ``lines`` has every external refund: the charge shows no more as
+            refunded than what the ledger has.
     """
 
     record: PaymentRecord
@@ -113,7 +113,7 @@ class ReadSums:
             unexplained=gap,
             seen_before=payment.unexplained,
             listed=listed,
-            all_listed=listed is not None or (charge is not None and now.foreign_on_charge == 0),
+            all_listed=charge is not None and now.foreign_on_charge == 0,
         )
 
     def _learn(

@@ -248,3 +248,18 @@ class TestTakenMeanwhile:
         # Then the caller is told that the outcome is not known
         with pytest.raises(OutcomeUnknownError):
             world.refund("k")
+
+
+def test_what_an_aborted_refund_forgot_of_its_request_is_there_again_when_its_key_comes_again(
+    world: World,
+) -> None:
+    # Given an aborted refund of whose reason only a digest is kept
+    world.processor.fates.append(NotSent())
+    asked: dict[str, Any] = {"amount": 2500, "reason": "duplicate"}
+    first = world.refund("k", **asked).refund
+    forgot = first.request.without(("reason",), first.token)
+    assert forgot.reason is None
+    world.ledger.refunds[first.id] = replace(first, request=forgot)
+    # When the same key comes again, then the attempt is made with the whole request
+    again = world.refund("k", **asked).refund
+    assert (again.state, again.request) == (State.SUCCEEDED, first.request)

@@ -44,7 +44,7 @@ def conflicts(world: World) -> list[LedgerConflictError]:
             refused.append(error)
             raise
 
-    world.ledger.commit = noted  # type: ignore[method-assign]
+    world.ledger.commit = noted  # type: ignore[method-assign, assignment]
     return refused
 
 

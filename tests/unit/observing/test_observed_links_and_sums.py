@@ -146,6 +146,14 @@ class TestWhichRecord:
         assert world.noted("link_disagrees") == []
         assert [one.payment_record for one in imported(world)] == ["pr_1"]
 
+    def test_a_payment_that_its_processor_does_not_show_has_nothing_unlisted(self) -> None:
+        world = World(doors=("ccg",))
+        world.pay()
+        refund = world.refund("k", amount=2500).refund
+        assert world.observe(world.payment().key, world.deadline()) is Observed.LEARNT
+        assert world.stored("k") == refund
+        assert world.noted("refunds_not_listed") == []
+
     @pytest.mark.parametrize("away", ["stripe", "processor"])
     def test_a_provider_that_is_away_disagrees_with_nothing(self, world: World, away: str) -> None:
         world.refund("k", amount=1)

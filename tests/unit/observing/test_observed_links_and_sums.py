@@ -135,15 +135,18 @@ class TestWhichRecord:
         assert observe(world) is Observed.LEARNT
 
     def test_a_record_may_also_name_a_payment_of_another_processor(self) -> None:
+        # Given a payment that is not known, whose reference leads to such a record
         world = World(doors=("hitpay", "hedge"))
         world.pay()
+        world.processor.references["charge-1"] = "pi_1"
+        world.stripe.references["pi_1"] = intent("pr_1")
         names = world.stripe.books.records["pr_1"].metadata
-        world.refund("k", amount=1)
         world.stripe.books.records["pr_1"].metadata = {**names, "hedge_payment_id": "charge-h"}
-        world.clock.advance(STEP_MS)
         world.in_dashboard(2500)
+        # When its processor hints at it
         observe(world)
-        assert world.noted("link_disagrees") == []
+        # Then it is that processor's payment
+        assert world.noted("trace_leads_nowhere") == []
         assert [one.payment_record for one in imported(world)] == ["pr_1"]
 
     def test_a_payment_that_its_processor_does_not_show_has_nothing_unlisted(self) -> None:

@@ -31,11 +31,11 @@ def reads_of_stripe(world: World, *, failing: int = 0) -> list[str]:
     """What is read of Stripe's records from now on; the read of that number gets no answer."""
     reads, read, number = list[str](), world.stripe.payment_record, count(1)
 
-    def counted(record_id: str, deadline: Deadline) -> PaymentRecord:
-        reads.append(record_id)
+    def counted(payment_record: str, deadline: Deadline) -> PaymentRecord:
+        reads.append(payment_record)
         if next(number) == failing:
             raise ProviderUnavailableError("503")
-        return read(record_id, deadline)
+        return read(payment_record, deadline)
 
     world.stripe.payment_record = counted  # type: ignore[method-assign]
     return reads

@@ -97,6 +97,7 @@ class TestFound:
             State.SUCCEEDED,
             processor_refund.id,
         )
+        assert settled.history[-2].cause == "found_by_order"
         assert world.report(refund.id) is Reported.REPORTED
         assert repeated(world) == [False]
 

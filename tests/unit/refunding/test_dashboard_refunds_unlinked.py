@@ -79,7 +79,8 @@ class TestATraceThatLeadsNowhere:
         world.settle_due()
         (refund,) = imported(world)
         assert (refund.state, refund.report.state) == (State.SUCCEEDED, ReportState.FAILED)
-        assert len(world.noted("report_failed")) == 1
+        told = {"refund_id": refund.id, "reason": "payment_not_linked"}
+        assert world.noted("report_failed") == [told]
 
     def test_when_the_link_is_mended_stripe_is_told(self, kept: World) -> None:
         # When somebody writes the missing id, and the charge is looked at again

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 from refund_bridge.domain.charge import ProcessorRefundStatus
+from refund_bridge.domain.payment import PaymentKey
 from refund_bridge.domain.refund_request import RefundType
 from refund_bridge.domain.state_machine import State
+from refund_bridge.settling.settling import Settled
 from tests.fakes.processor_fates import Conduct, RequestLost
 from tests.fakes.world import STEP_MS, World
 from tests.unit.refunding.paid_world import HOUR, LISTS, moved_and_lost, paid_world
@@ -61,6 +63,28 @@ class TestSentAgain:
         assert world.noted("guard_tripped") != []
         assert world.at_processor == 1000
 
+    @LISTS
+    def test_nor_for_what_is_known_to_have_come_back(self, lists: Callable[[World], None]) -> None:
+        # Given a refund that Stripe was told of and that came back, and one that was lost
+        world = paid_world("hyperswitch")
+        world.processor.books.checks_amounts = False
+        told = world.refund("told", amount=6000).refund
+        world.report(told.id)
+        world.processor.books.set_status(
+            told.processor_refund_id or "", ProcessorRefundStatus.FAILED
+        )
+        world.observe(PaymentKey("hyperswitch", "charge-1"), world.deadline())
+        assert world.payment().taken_back == 6000
+        world.processor.fates.append(RequestLost())
+        world.refund("ours", amount=4000)
+        # When a colleague refunds a little
+        lists(world)
+        world.in_dashboard(1000)
+        world.live_for(3 * HOUR)
+        # Then what came back is not spent
+        assert world.noted("guard_tripped") != []
+        assert world.at_processor == 1000
+
     def test_an_instruction_is_not_handed_over_again_for_what_another_may_move_yet(self) -> None:
         # Given a refund that is pending and listed no more, and an instruction by key that was lost
         world = paid_world("hyperswitch")
@@ -77,6 +101,23 @@ class TestSentAgain:
         # Then it is not repeated, for the pending one may move
         assert world.noted("guard_tripped") != []
         assert world.at_processor == 2000
+
+    def test_nor_for_the_smallest_amount_that_another_may_move_yet(self) -> None:
+        # Given one of the smallest amount that is pending and listed no more, and a lost one
+        world = paid_world("hyperswitch")
+        world.processor.books.checks_amounts = False
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
+        pending = world.refund("pending", amount=1).refund.processor_refund_id or ""
+        world.processor.books.conduct = Conduct()
+        world.processor.fates.append(RequestLost())
+        world.refund("ours", amount=4000)
+        # When a colleague leaves just the amount of the lost one
+        world.in_dashboard(6000)
+        world.processor.books.refunds.pop(pending)
+        world.live_for(3 * HOUR)
+        # Then it is not repeated
+        assert world.noted("guard_tripped") != []
+        assert world.at_processor == 6000
 
     @LISTS
     def test_nor_for_what_a_scheduled_one_waits_to_move(
@@ -112,3 +153,37 @@ class TestSentAgain:
         world.in_dashboard(6000)
         world.live_for(3 * HOUR)
         assert world.at_processor == world.at_stripe == 10000
+
+    def test_what_others_refunded_and_is_imported_counts_once(self) -> None:
+        # Given a colleague's refund that the ledger knows, and a lost one of all that is left
+        world = paid_world("hyperswitch")
+        world.in_dashboard(6000)
+        world.observe(PaymentKey("hyperswitch", "charge-1"), world.deadline())
+        world.refund("first", amount=1)
+        assert [one.amount for one in world.imported()] == [6000]
+        world.processor.fates.append(RequestLost())
+        world.refund("ours", amount=3999)
+        # When settling looks, then it is handed over again
+        world.live_for(3 * HOUR)
+        assert world.noted("guard_tripped") == []
+        assert world.at_processor == 10000
+
+    def test_before_it_is_sent_again_news_of_another_refund_is_written(self) -> None:
+        # Given a pending refund that has succeeded, and one whose instruction was lost
+        world = paid_world("hyperswitch")
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
+        pending = world.refund("beside", amount=1000).refund.processor_refund_id or ""
+        world.processor.books.conduct = Conduct()
+        world.processor.fates.append(RequestLost())
+        refund = world.refund("ours", amount=4000).refund
+        world.settle(refund.id, world.deadline())
+        world.processor.books.set_status(pending, ProcessorRefundStatus.SUCCEEDED)
+        # When settling would send it again, then it writes that first
+        world.clock.advance(STEP_MS)
+        assert world.settle(refund.id, world.deadline()) is Settled.HELD
+        assert world.stored("beside").state is State.SUCCEEDED
+        assert len(world.processor.instructions) == 2
+        # And sends it the next time
+        world.live_for(HOUR)
+        assert world.stored("ours").state is State.SUCCEEDED
+        assert len(world.processor.instructions) == 3

@@ -9,15 +9,21 @@ from refund_bridge.domain.charge import Charge, ProcessorRefundStatus
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.payment import payment_key_of
 from refund_bridge.domain.refund import Failure
+from refund_bridge.domain.report import ProviderAnswer
 from refund_bridge.domain.state_machine import Event, State
 from refund_bridge.domain.transitions import Why, transition
 from refund_bridge.ports.ledger import Commit, LedgerConflictError, PaymentWrite, RefundWrite
-from refund_bridge.ports.processor import ChargeNotFoundError, ProviderUnavailableError
+from refund_bridge.ports.processor import (
+    ChargeNotFoundError,
+    ProviderUnavailableError,
+    UnreadableAnswerError,
+)
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding.reserve import TakenByAnotherCallError
+from refund_bridge.settling.find_out import UNREADABLE
 from refund_bridge.settling.settling import Settled
 from tests.contract.ledger.examples import a_refund
-from tests.fakes.processor_fates import Answered, NotSent
+from tests.fakes.processor_fates import Answered, Conduct, NotSent
 from tests.fakes.world import HOLD_MS, LEASE_MS, STEP_MS, World
 from tests.unit.settling.looks_at_refunds import (
     before_next_commit,
@@ -241,24 +247,48 @@ class TestBackoff:
         assert stored.last_look == "no processor refund found"
 
     @pytest.mark.parametrize(
-        ("error", "told"),
+        ("error", "told", "said"),
         [
-            (ProviderUnavailableError("no answer"), "no look-up: no answer"),
-            (ChargeNotFoundError("gone"), "no look-up: the processor does not show the payment"),
+            (ProviderUnavailableError("no answer"), "no answer", "no answer"),
+            (ProviderUnavailableError("not asked", was_asked=False), "not asked", None),
+            (ChargeNotFoundError("gone"), "the processor does not show the payment", None),
+            (UnreadableAnswerError("odd"), f"{UNREADABLE}: odd", "odd"),
         ],
     )
     def test_a_look_without_an_answer_is_no_look_up(
-        self, world: World, error: Exception, told: str
+        self, world: World, error: Exception, told: str, said: str | None
     ) -> None:
-        unknown(world)
+        before, now_ms = unknown(world), world.clock.now_ms()
 
         def fails(*_: object) -> Charge:
             raise error
 
         world.processor.charge = fails  # type: ignore[method-assign, assignment]
         assert settle(world) is Settled.HELD
-        stored = world.stored("k")
-        assert (stored.looks, stored.look_ups, stored.last_look) == (1, 0, told)
+        # Then what the processor answered is kept, if it was asked
+        kept = () if said is None else (ProviderAnswer(attempt=1, at_ms=now_ms, said=said),)
+        assert world.stored("k") == replace(
+            before,
+            looks=1,
+            last_look=f"no look-up: {told}",
+            answers=kept,
+            next_check_ms=now_ms + STEP_MS,
+            revision=before.revision + 2,
+        )
+
+    def test_a_look_that_finds_news_of_another_refund_decides_nothing(self, world: World) -> None:
+        # Given a pending refund that has succeeded at the processor, and one that nobody knows of
+        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
+        world.refund("beside", amount=1000)
+        unknown(world)
+        world.processor.books.set_status("hitpay-refund-1", ProcessorRefundStatus.SUCCEEDED)
+        # When settling looks for the second one, then it writes that of the first
+        assert settle(world) is Settled.HELD
+        assert world.stored("beside").state is State.SUCCEEDED
+        # And looks again when this run's time is over
+        assert (world.stored("k").looks, waits(world)) == (0, TAKE_MS)
+        assert settle_when_due(world) is Settled.HELD
+        assert world.stored("k").last_look == "no processor refund found"
 
     def test_a_charge_that_lists_nothing_readable_is_no_look_up(self, world: World) -> None:
         unknown(world)

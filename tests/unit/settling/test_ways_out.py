@@ -66,7 +66,8 @@ class TestAnotherAccount:
         # Then a person decides, although this account shows a refund under our key
         assert world.stored("ours").state is State.REVIEW
         assert len(world.processor.instructions) == 1
-        assert world.noted("sent_to_another_account") != []
+        told = {"refund_id": world.stored("ours").id, "processor": "hyperswitch"}
+        assert world.noted("sent_to_another_account")[0] == told
 
 
 class TestPendingForEver:

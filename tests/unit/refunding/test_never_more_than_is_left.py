@@ -120,8 +120,9 @@ class TestAListFromBefore:
 
         # When the payment cannot be read for the second time
         world.processor.charge = read  # type: ignore[method-assign]
-        with pytest.raises(ProcessorUnavailableError):
+        with pytest.raises(ProcessorUnavailableError) as told:
             world.refund("more", amount=2000)
+        assert told.value.retry_after_s
         # Then nothing was sent, and the same key may try again
         assert world.at_processor == 1000
         assert world.refund("more", amount=2000).refund.state is State.SUCCEEDED

@@ -21,6 +21,7 @@ from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund_request import PaymentMethodKind, ReferenceType, RefundType
 from refund_bridge.domain.report import ReportParameters
 from refund_bridge.domain.state_machine import ReportState, State
+from refund_bridge.ports.ledger import Known
 from refund_bridge.reading.listing import ListQuery
 from refund_bridge.reporting.report import Reported
 from tests.fakes.processor_fates import Conduct, ReplyLost, RequestLost
@@ -179,6 +180,20 @@ class TestWithARecord:
         (report,) = world.stripe.books.reports
         assert report.parameters.payment_record == "pr_1"
         assert report.parameters.refund_reference == refund.processor_refund_id
+
+    def test_its_record_is_looked_up_together_with_its_key(self, world: World) -> None:
+        record(world)
+        asked: list[tuple[str, str | None]] = []
+        look_up = world.ledger.look_up
+
+        def watched(refund_id: str, payment_record: str | None) -> Known:
+            asked.append((refund_id, payment_record))
+            return look_up(refund_id, payment_record)
+
+        world.ledger.look_up = watched  # type: ignore[method-assign]
+        with_one = world.refund("k1", **unlinked(report_to="pr_1")).refund
+        without = world.refund("k2", **unlinked()).refund
+        assert asked == [(with_one.id, "pr_1"), (without.id, None)]
 
     def test_what_is_shown_of_it_and_of_its_record(self, world: World) -> None:
         record(world)

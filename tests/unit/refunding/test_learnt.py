@@ -185,7 +185,7 @@ class TestOurs:
             asked.append(name)
             return world.processor.books.refunds[name].processor_refund
 
-        world.processor.processor_refund = processor_refund  # type: ignore[method-assign]
+        world.processor.processor_refund = processor_refund  # type: ignore[method-assign, assignment]
         charge = without(shown(world), gone, back, external, unlisted)
         learnt = learn(world, replace(charge, refunded=0))
         # Then those are asked for, and what is nobody's is imported
@@ -209,7 +209,7 @@ class TestOurs:
         def find_by_key(*_: object) -> ProcessorRefund | None:
             raise AssertionError
 
-        world.processor.find_by_key = find_by_key  # type: ignore[method-assign]
+        world.processor.find_by_key = find_by_key  # type: ignore[method-assign, assignment]
         learnt = learn(world, key=payment.key)
         assert [one.amount for one in learnt.imports] == [300]
 

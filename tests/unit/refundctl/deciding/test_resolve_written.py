@@ -225,7 +225,7 @@ class TestFailed:
         def charge(*_: object) -> Charge:
             raise AssertionError
 
-        world.processor.charge = charge  # type: ignore[method-assign]
+        world.processor.charge = charge  # type: ignore[method-assign, assignment]
         done = decide(world, NO_MONEY)
         assert done.imported is not None
         assert (done.imported.amount, done.processor_refund) == (2000, shown)
@@ -340,7 +340,7 @@ class TestWhoMayDecide:
         lost.processor.processor_refund = unreadable  # type: ignore[method-assign, assignment]
         told = str(refused(lost, ItSucceeded("hitpay-refund-9")))
         assert "does not show hitpay-refund-9 in a form that can be read" in told
-        lost.processor.charge = unreadable  # type: ignore[method-assign]
+        lost.processor.charge = unreadable  # type: ignore[method-assign, assignment]
         assert "no evidence" in str(refused(lost, NO_MONEY))
 
     def test_until_when_an_instruction_may_arrive_is_said_to_the_second(self, lost: World) -> None:

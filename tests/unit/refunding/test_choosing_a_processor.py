@@ -1,5 +1,6 @@
 """Which processor refunds: said by the payment's metadata, by the caller only where they do not."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,11 @@ from refund_bridge.domain.errors import (
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.refund_request import ReferenceType, RefundType
 from refund_bridge.domain.state_machine import State
+from refund_bridge.ports.processor import LookUp
+from refund_bridge.ports.runtime import Deadline
+from refund_bridge.processors.hitpay.adapter import HitPay
 from refund_bridge.refunding.locate_payment import VerifyCharge
+from tests.fakes.processor import FakeProcessor
 from tests.fakes.stripe_records import FakeRecord
 from tests.fakes.world import STEP_MS, World
 
@@ -203,6 +208,42 @@ class TestInDoubt:
         world.in_doubt.add("ccg")
         world.doors["ccg"].reads_keys = reads_keys
         assert world.refund("k", amount=2500).refund.state is State.SUCCEEDED
+
+    def probes(self, world: World) -> list[tuple[str, str | None]]:
+        """What is asked for by its key from now on; nothing is found."""
+        probed: list[tuple[str, str | None]] = []
+
+        def find_by_key(refund_id: str, payment_id: str | None, _: Deadline) -> None:
+            probed.append((refund_id, payment_id))
+
+        world.processor.find_by_key = find_by_key  # type: ignore[method-assign, assignment]
+        return probed
+
+    @pytest.mark.parametrize(
+        ("name", "in_doubt", "is_probed"),
+        [("ccg", True, True), ("ccg", False, False), ("hyperswitch", True, False)],
+    )
+    def test_its_key_is_read_first_only_if_no_payment_was_read(
+        self, name: str, *, in_doubt: bool, is_probed: bool
+    ) -> None:
+        world = World(doors=(name,))
+        world.pay()
+        world.in_doubt |= {name} if in_doubt else set()
+        probed = self.probes(world)
+        refund = world.refund("k", amount=2500).refund
+        assert refund.state is State.SUCCEEDED
+        assert probed == ([(refund.id, None)] if is_probed else [])
+
+    def test_one_that_shows_no_payments_and_keeps_no_keys_is_asked_for_nothing(self) -> None:
+        world = World()
+        can = replace(HitPay.capabilities, looks_up=frozenset({LookUp.BY_REFUND}))
+        world.processor = FakeProcessor(world.clock, capabilities=can)
+        world.doors["hitpay"] = world.processor
+        world.pay()
+        world.in_doubt.add("hitpay")
+        probed = self.probes(world)
+        assert world.refund("k", amount=2500).refund.state is State.SUCCEEDED
+        assert probed == []
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,9 @@ class TestLookOnce:
         assert refund == world.stored("k")
         assert refund.next_check_ms == world.clock.now_ms() - 1_000
 
-    def test_one_that_is_not_shown_yet_stays_so(self, world: World) -> None:
+    @pytest.mark.parametrize("lists_refunds", [True, False])
+    def test_one_that_is_not_shown_yet_stays_so(self, world: World, lists_refunds: bool) -> None:
+        world.processor.lists_refunds = lists_refunds
         self.looks(world, lambda _: None)
         assert world.refund("k").refund.state is State.PENDING
         assert world.noted("pending_not_read") == []

@@ -67,6 +67,35 @@ def test_what_was_certainly_not_executed_may_be_tried_again_with_the_same_key(
     assert len(world.processor.moved_by(first.refund.id)) == 1
 
 
+class TestAllowed:
+    """Whoever calls says whether this key may send at all."""
+
+    class NotAllowedError(Exception):
+        """It may not."""
+
+    def forbid(self) -> None:
+        raise self.NotAllowedError
+
+    def test_what_may_not_be_sent_leaves_no_trace(self, world: World) -> None:
+        with pytest.raises(self.NotAllowedError):
+            world.execute(world.command("k", amount=2500), world.deadline(), self.forbid)
+        assert world.ledger.refunds == {}
+        assert world.processor.instructions == []
+
+    def test_nor_is_it_sent_again_if_it_was_certainly_not_executed(self, world: World) -> None:
+        world.processor.fates.append(NotSent())
+        aborted = world.refund("k", amount=2500).refund
+        with pytest.raises(self.NotAllowedError):
+            world.execute(world.command("k", amount=2500), world.deadline(), self.forbid)
+        assert world.stored("k") == aborted
+        assert len(world.processor.instructions) == 1
+
+    def test_what_was_sent_may_always_be_asked_for(self, world: World) -> None:
+        refund = world.refund("k", amount=2500).refund
+        answer = world.execute(world.command("k", amount=2500), world.deadline(), self.forbid)
+        assert (answer.refund, answer.replayed) == (refund, True)
+
+
 class TestKey:
     """One key is one request, whoever is first."""
 

@@ -13,6 +13,7 @@ from refund_bridge.domain.payment_snapshot import PaymentSnapshot
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.ports.processor import ProviderUnavailableError, UnreadableAnswerError
+from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding.follow_refund import FollowRefund
 from tests.fakes.processor_fates import Answered, Conduct
 from tests.fakes.world import STEP_MS, World
@@ -276,9 +277,11 @@ class TestItsInstruction:
         if not is_shown:
             world.processor.reads_keys = False
             by_id = {moved.id: moved, listed.id: listed}
-            world.processor.processor_refund = (  # type: ignore[method-assign]
-                lambda one, _: by_id[one]
-            )
+
+            def read(name: str, _: Deadline) -> ProcessorRefund:
+                return by_id[name]
+
+            world.processor.processor_refund = read  # type: ignore[method-assign, assignment]
         follow = world.learn.follow
         assert follow.instruction(before, listed, world.deadline()) is True
         expected = moved if is_shown else listed
@@ -315,7 +318,7 @@ class TestAgain:
         def unreadable(*_: object) -> ProcessorRefund:
             raise UnreadableAnswerError("contradicts itself")
 
-        world.processor.processor_refund = unreadable  # type: ignore[method-assign]
+        world.processor.processor_refund = unreadable  # type: ignore[method-assign, assignment]
         assert follow.again(before, world.deadline()) is False
         assert world.stored("k") == before
 

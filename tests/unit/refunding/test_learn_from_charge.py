@@ -185,9 +185,16 @@ class TestLearning:
 
     @pytest.mark.parametrize(
         ("amount", "age_ms", "linked"),
-        # Another zone makes it seem hours older than the instruction; of two days no clock is the
-        # cause.
-        [(2500, 0, True), (2500, 8 * HOUR_MS, True), (2500, 48 * HOUR_MS, False), (2499, 0, False)],
+        # Another zone makes it seem hours older than the instruction; of more than a day no clock
+        # is the cause.
+        [
+            (2500, 0, True),
+            (2500, 8 * HOUR_MS, True),
+            (2500, 24 * HOUR_MS + STEP_MS, True),
+            (2500, 24 * HOUR_MS + STEP_MS + 1000, False),
+            (2500, 48 * HOUR_MS, False),
+            (2499, 0, False),
+        ],
     )
     def test_one_that_a_failed_refund_may_be_after_all_is_linked_to_it(
         self, world: World, amount: int, age_ms: int, linked: bool

@@ -8,7 +8,7 @@ import pytest
 
 from refund_bridge.domain.charge import Charge, ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.money import Money
-from refund_bridge.domain.payment import PaymentKey
+from refund_bridge.domain.payment import Payment, PaymentKey
 from refund_bridge.domain.payment_snapshot import PaymentSnapshot
 from refund_bridge.domain.refund import Refund
 from refund_bridge.domain.refund_request import ReferenceType
@@ -122,6 +122,44 @@ class TestOurs:
         assert learn(world) == Learnt(payment, payment, imports=(), snapshot=None)
         assert index.asked == 0
 
+    def test_while_another_may_be_moving_money_nothing_is_asked_for_ours_either(
+        self, world: World
+    ) -> None:
+        # Given a refund that moved, which the payment does not list, beside one without an outcome
+        moved = world.refund("moved", amount=4000).refund
+        world.processor.fates.append(RequestLost())
+        world.refund("lost", amount=100)
+        index = Index(world)
+        payment, charge = world.payment(), without(shown(world), moved)
+        assert learn(world, charge) == Learnt(payment, payment, imports=(), snapshot=None)
+        assert index.asked == 0
+
+    def test_one_that_is_listed_by_another_id_is_known_by_its_instruction(
+        self, world: World
+    ) -> None:
+        world.processor.books.names_instructions = True
+        world.refund("k", amount=2500)
+        world.processor.books.lists_other_ids = True
+        payment = world.payment()
+        assert learn(world) == Learnt(payment, payment, imports=(), snapshot=())
+        assert world.noted("ids_do_not_fit") == []
+
+    def test_an_import_is_followed_whatever_instruction_is_shown_later(self, world: World) -> None:
+        # Given a refund of ours that is not listed, and a colleague's that is pending
+        ours = world.refund("ours", amount=2500).refund
+        world.processor.books.conduct = Conduct(PENDING)
+        theirs = world.in_dashboard(300)
+        learn(world)
+        # When that ends, and shows the instruction of ours
+        world.processor.books.set_status(theirs.id, SUCCEEDED)
+        kept = world.processor.books.refunds[theirs.id]
+        kept.processor_refund = replace(kept.processor_refund, instruction_id=ours.id)
+        learn(world, without(shown(world), ours))
+        # Then it is the import that has ended
+        (imported,) = world.imported()
+        assert imported.state is State.SUCCEEDED
+        assert world.stored("ours") == ours
+
     def test_only_ours_that_failed_and_are_not_listed_are_asked_for(self, world: World) -> None:
         # Given refunds of every kind
         gone = failed(world, "gone", 100)
@@ -130,6 +168,7 @@ class TestOurs:
         world.processor.fates.append(Answered(422, "No."))
         world.refund("rejected", amount=400)
         moved = world.refund("moved", amount=500).refund
+        unlisted = world.refund("unlisted", amount=800).refund
         world.processor.books.conduct = Conduct(PENDING)
         theirs = world.in_dashboard(600)
         learn(world)
@@ -146,14 +185,33 @@ class TestOurs:
             asked.append(name)
             return world.processor.books.refunds[name].processor_refund
 
-        world.processor.processor_refund = processor_refund  # type: ignore[method-assign]
-        learnt = learn(world, without(shown(world), gone, back, external))
+        world.processor.processor_refund = processor_refund  # type: ignore[method-assign, assignment]
+        charge = without(shown(world), gone, back, external, unlisted)
+        learnt = learn(world, replace(charge, refunded=0))
         # Then those are asked for, and what is nobody's is imported
         assert sorted(asked) == [gone.processor_refund_id, back.processor_refund_id]
         assert [one.amount for one in learnt.imports] == [700]
         assert moved.processor_refund_id is not None
         assert learnt.snapshot == ()
         assert world.stored("listed") == listed
+
+    def test_one_that_was_never_bound_is_not_asked_for_by_its_key(self) -> None:
+        # Given a refund that failed without evidence, where keys are kept
+        world = World(doors=("hyperswitch",))
+        world.pay()
+        world.processor.fates.append(RequestLost())
+        lost = world.refund("lost", amount=2500).refund
+        world.ledger.refunds[lost.id] = replace(lost, state=State.FAILED)
+        payment = replace(world.payment(), slot=None, held=0)
+        world.ledger.payments[payment.key] = payment
+        world.in_dashboard(300)
+
+        def find_by_key(*_: object) -> ProcessorRefund | None:
+            raise AssertionError
+
+        world.processor.find_by_key = find_by_key  # type: ignore[method-assign, assignment]
+        learnt = learn(world, key=payment.key)
+        assert [one.amount for one in learnt.imports] == [300]
 
     @pytest.mark.parametrize("kind", ["ours", "failed", "by an instruction"])
     def test_nothing_is_asked_for_where_everything_listed_is_somebodys(
@@ -191,8 +249,9 @@ class TestNotListed:
         world.refund("refused", amount=1000)
         back = taken_back(world, amount=1000)
         world.in_dashboard(1000)
-        charge = without(shown(world), unlisted, back)
-        learnt = learn(world, replace(charge, refunded=2000))
+        stale = replace(without(shown(world), unlisted, back), refunded=2000)
+        world.processor.charge = lambda *_: stale  # type: ignore[method-assign]
+        learnt = learn(world, stale)
         # Then none of them keeps it from being told
         assert [one.amount for one in learnt.imports] == [1000]
         assert learnt.stored == learnt.current == world.payment()
@@ -245,6 +304,13 @@ class TestReadAgain:
         world.processor.lists_refunds = False
         assert self.reads(world) == 0
 
+    def test_nor_while_another_may_be_moving_money(self, world: World) -> None:
+        world.refund("k", amount=2500)
+        world.processor.fates.append(RequestLost())
+        world.refund("lost", amount=100)
+        world.processor.lists_refunds = False
+        assert self.reads(world) == 0
+
     def test_where_the_processor_is_not_set_up_any_more_what_was_read_counts(
         self, world: World
     ) -> None:
@@ -271,6 +337,13 @@ class TestImported:
         assert world.ledger.claimed("hitpay", [bound_to]) == {bound_to: imported.id}
         assert [one.id for one in learnt.imports] == [imported.id]
         assert world.ledger.refunds[refund.id] == let_go
+
+    def test_so_is_what_a_refund_claims_that_is_not_there(self, world: World) -> None:
+        theirs = world.in_dashboard(2500)
+        world.ledger.processor_refunds["hitpay", theirs.id] = "rfd_gone"
+        learn(world)
+        (imported,) = world.imported()
+        assert world.ledger.claimed("hitpay", [theirs.id]) == {theirs.id: imported.id}
 
     def test_another_amount_under_the_instruction_of_a_doubtful_one_contradicts_it(
         self, world: World
@@ -302,6 +375,12 @@ class TestImported:
         learn(world)
         learn(world)
         assert world.noted("over_refunded") == [{"charge": "charge-1"}]
+        # And not with every sum that changes
+        world.processor.lists_refunds = False
+        world.in_dashboard(1)
+        world.learn.keep(learn(world), seen(None))
+        assert world.payment().foreign_on_charge == 1
+        assert len(world.noted("over_refunded")) == 1
 
     def test_of_a_payment_that_stripe_took_it_names_the_payment_intent(self) -> None:
         world = World(doors=("stripe",))
@@ -335,6 +414,22 @@ class TestWritten:
         linked = replace(before, payment_record="pr_1", revision=before.revision + 1)
         assert learnt.stored == learnt.current == world.payment() == linked
         assert world.ledger.payment_of_record("pr_1") == CHARGE
+
+    def test_a_record_that_another_payment_had_by_mistake_is_taken_from_that(
+        self, world: World
+    ) -> None:
+        # Given that another payment has the record, of which no money moved
+        there = PaymentKey("hitpay", "charge-wrong")
+        wrong = Payment(key=there, payment_record="pr_1", currency="sgd", captured=9999)
+        world.ledger.payments[there] = wrong
+        world.ledger.records["pr_1"] = there
+        # When what others refunded of the right one is imported
+        world.in_dashboard(2500)
+        learn(world, instead_of=there)
+        # Then the right one has it, and the other one has it no more
+        assert world.ledger.payment_of_record("pr_1") == CHARGE
+        assert world.payment().payment_record == "pr_1"
+        assert world.ledger.payments[there] == replace(wrong, payment_record=None, revision=1)
 
     def test_its_sums_are_written_by_whoever_keeps_them_and_only_if_they_changed(
         self, world: World

@@ -1,5 +1,6 @@
 """Nothing is sent for more than the processor itself shows as left."""
 
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -10,6 +11,7 @@ from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.processor import ChargeNotFoundError, ProviderUnavailableError
 from refund_bridge.ports.runtime import Deadline
 from refund_bridge.refunding import learn_from_charge as learn
+from refund_bridge.refunding.execute import asks_for_more
 from tests.fakes.world import World
 from tests.unit.refunding.paid_world import paid_world
 
@@ -51,6 +53,21 @@ class TestTheGuard:
             {"refund_id": refund.id, "amount": 4000, "left": 2000}
         ]
         assert world.at_processor == 8000
+
+    @pytest.mark.parametrize(
+        ("unshown", "left", "is_more"),
+        [({}, 4000, False), ({"unshown": 0}, 4000, False), ({"unshown": 1}, 3999, True)],
+    )
+    def test_what_others_of_ours_hold_and_the_charge_does_not_show_is_not_left(
+        self, world: World, unshown: dict[str, int], left: int, is_more: bool
+    ) -> None:
+        # Given a charge of 100.00 that shows 60.00 as refunded, and a refund of 40.00
+        refund = world.refund("ours", amount=4000).refund
+        charge = replace(world.processor.charge("charge-1", world.deadline()), refunded=6000)
+        # Then that is more than is left if others hold anything of it
+        assert asks_for_more(refund, charge, world.telemetry, **unshown) is is_more
+        told = {"refund_id": refund.id, "amount": 4000, "left": left}
+        assert world.noted("guard_tripped") == ([told] if is_more else [])
 
 
 class TestAListFromBefore:
@@ -120,8 +137,9 @@ class TestAListFromBefore:
 
         # When the payment cannot be read for the second time
         world.processor.charge = read  # type: ignore[method-assign]
-        with pytest.raises(ProcessorUnavailableError):
+        with pytest.raises(ProcessorUnavailableError) as told:
             world.refund("more", amount=2000)
+        assert told.value.retry_after_s
         # Then nothing was sent, and the same key may try again
         assert world.at_processor == 1000
         assert world.refund("more", amount=2000).refund.state is State.SUCCEEDED

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from refund_bridge.domain.charge import ProcessorRefund, ProcessorRefundStatus
+from refund_bridge.domain.charge import Charge, ProcessorRefund, ProcessorRefundStatus
 from refund_bridge.domain.external_refund import Import
 from refund_bridge.domain.money import Money
 from refund_bridge.domain.outcome import evidence_of
 from refund_bridge.domain.refund import Refund
-from refund_bridge.domain.refund_request import ReferenceType
+from refund_bridge.domain.refund_request import PaymentMethodKind, ReferenceType
 from refund_bridge.domain.state_machine import State
 from refund_bridge.ports.processor import ProviderUnavailableError
 from refund_bridge.refunding.record_outcome import SUMS_CHECK_MS
@@ -34,9 +34,19 @@ from tests.unit.refundctl.deciding.reviews import (
     resolver,
     tamper,
 )
+from tests.unit.refunding.paid_world import unreadable
 
 CERTAIN = ItFailed("their support says so", despite_evidence=True)
 PENDING, SUCCEEDED = ProcessorRefundStatus.PENDING, ProcessorRefundStatus.SUCCEEDED
+# USD 25.00 to a card.
+UNLINKED: dict[str, Any] = {
+    "record": "method-1",
+    "reference_type": ReferenceType.PAYMENT_METHOD,
+    "customer": {"hsid": "1"},
+    "amount": 2500,
+    "currency": "usd",
+    "processor": "ccg",
+}
 
 
 def becomes(world: World, **facts: Any) -> ProcessorRefund:
@@ -90,15 +100,7 @@ class TestSucceeded:
         # Given an unlinked refund in review, of which the processor shows nothing
         world = World(doors=("ccg",))
         world.processor.decide = lambda _: RequestLost()
-        world.refund(
-            "k",
-            record="method-1",
-            reference_type=ReferenceType.PAYMENT_METHOD,
-            customer={"hsid": "1"},
-            amount=2500,
-            currency="usd",
-            processor="ccg",
-        )
+        world.refund("k", **UNLINKED)
         world.settle_for(3 * HOLD_MS, every_ms=HOUR_MS)
         assert world.stored("k").state is State.REVIEW
         # When a person knows that it moved
@@ -142,6 +144,7 @@ class TestFailed:
         self, lost: World, decision: ItFailed
     ) -> None:
         shown = becomes(pending(lost), money=Money(2000, "sgd"), status=SUCCEEDED)
+        agreed = resolver(lost).weigh(lost.stored("k").id, decision, lost.deadline())
         done = decide(lost, decision)
         # Then that is all of the evidence, and the import is as any other
         evidence: dict[str, Any] = {"reason": decision.reason}
@@ -153,6 +156,18 @@ class TestFailed:
         assert lost.imported() == [replace(self.imported(lost, shown), revision=1)]
         assert lost.ledger.claimed("hitpay", [shown.id]) == {shown.id: lost.imported()[0].id}
         assert done.payment == lost.payment()
+        # And that is the payment that the person has been shown before
+        assert replace(agreed.payment, revision=done.payment.revision) == done.payment
+
+    def test_what_waits_at_the_processor_stays_bound_and_nothing_else_may_be_it(
+        self, lost: World
+    ) -> None:
+        bound_to = pending(lost).stored("k").processor_refund_id
+        done = decide(lost, CERTAIN)
+        assert (done.after.state, done.after.processor_refund_id) == (State.FAILED, bound_to)
+        assert (done.processor_refund, done.left_over, done.imported) == (None, (), None)
+        evidence = {"reason": CERTAIN.reason, "despite": []}
+        assert lost.stored("k").history[-1].evidence == evidence
 
     def test_what_it_is_bound_to_is_imported_also_if_the_payment_lists_nothing(
         self, lost: World
@@ -166,6 +181,7 @@ class TestFailed:
         self, lost: World, facts: dict[str, Any]
     ) -> None:
         lost.processor.add_charge("charge-2", Money(9999, "sgd"))
+        lost.processor.lists_refunds = False
         shown = becomes(pending(lost), status=SUCCEEDED, **facts)
         done = decide(lost, NO_MONEY)
         assert (done.after.processor_refund_id, done.imported) == (None, None)
@@ -177,6 +193,53 @@ class TestFailed:
         done = decide(lost, NO_MONEY)
         assert (done.after.state, done.after.processor_refund_id) == (State.FAILED, shown.id)
         assert (done.processor_refund, done.left_over, done.imported) == (None, (), None)
+
+    def test_what_failed_under_its_instruction_does_not_stand_against_it(self, lost: World) -> None:
+        shown = lost.in_dashboard(2500)
+        facts: dict[str, Any] = {"instruction_id": lost.stored("k").id}
+        kept = lost.processor.books.refunds[shown.id]
+        kept.processor_refund = replace(shown, status=PENDING, **facts)
+        assert refused(lost, NO_MONEY).processor_refunds == (shown.id,)
+        kept.processor_refund = replace(shown, status=ProcessorRefundStatus.FAILED, **facts)
+        assert decide(lost, NO_MONEY).after.state is State.FAILED
+
+    def test_what_its_instruction_moved_as_asked_is_named_as_what_may_be_ours(
+        self, lost: World
+    ) -> None:
+        shown = lost.in_dashboard(2500)
+        kept = lost.processor.books.refunds[shown.id]
+        kept.processor_refund = replace(shown, instruction_id=lost.stored("k").id)
+        done = decide(lost, CERTAIN)
+        assert (done.processor_refund, done.imported) == (None, None)
+        assert done.left_over == (kept.processor_refund,)
+
+    def test_of_a_processor_that_shows_no_payments_none_is_asked_for(self) -> None:
+        # Given a refund that shows another amount, at a processor that shows no payments
+        world = World(doors=("ccg",))
+        world.pay()
+        world.processor.books.conduct = Conduct(PENDING)
+        world.refund("k", amount=2500)
+        shown = becomes(world, money=Money(2000, "sgd"), status=SUCCEEDED)
+        tamper(world, state=State.REVIEW)
+
+        def charge(*_: object) -> Charge:
+            raise AssertionError
+
+        world.processor.charge = charge  # type: ignore[method-assign, assignment]
+        done = decide(world, NO_MONEY)
+        assert done.imported is not None
+        assert (done.imported.amount, done.processor_refund) == (2000, shown)
+
+    def test_another_amount_that_went_to_a_card_is_imported_too(self) -> None:
+        world = World(doors=("ccg",))
+        world.processor.books.methods["method-1"] = PaymentMethodKind.CARD
+        world.processor.books.conduct = Conduct(PENDING)
+        world.refund("k", **UNLINKED)
+        becomes(world, money=Money(2000, "usd"), status=SUCCEEDED)
+        tamper(world, state=State.REVIEW)
+        done = decide(world, NO_MONEY)
+        assert done.imported is not None
+        assert (done.imported.amount, done.imported.currency) == (2000, "usd")
 
     def test_another_amount_under_its_instruction_is_told_from_what_may_be_ours(self) -> None:
         # Given a refund whose instruction moved another amount, beside a colleague's of its own
@@ -206,18 +269,19 @@ class TestFailed:
 class TestWhoMayDecide:
     """What settling finds out by itself is no person's, unless it has lasted for long."""
 
-    @pytest.mark.parametrize("decision", [CERTAIN, ItSucceeded("m", despite_evidence=True)])
     @pytest.mark.parametrize(
         "state", [one for one in State if one not in (State.REVIEW, State.UNKNOWN, State.PENDING)]
     )
     def test_however_long_it_has_been_what_is_certain_or_sent_is_not_decided(
-        self, lost: World, state: State, decision: Decision
+        self, lost: World, state: State
     ) -> None:
-        if state is State.FAILED and decision is CERTAIN:
-            return  # decided already
         tamper(lost, state=state)
         lost.clock.advance(3 * HOLD_MS)
-        assert lost.stored("k").id in str(refused(lost, decision))
+        decisions: list[Decision] = [ItSucceeded("m", despite_evidence=True)]
+        if state is not State.FAILED:
+            decisions.append(CERTAIN)
+        for decision in decisions:
+            assert lost.stored("k").id in str(refused(lost, decision))
 
     def test_a_pending_one_is_decided_once_it_has_been_so_for_the_hold(self) -> None:
         world = World()
@@ -272,6 +336,19 @@ class TestWhoMayDecide:
         else:
             with pytest.raises(ProviderUnavailableError):
                 resolver(lost).weigh(refund_id, decision, lost.deadline())
+
+    def test_an_answer_that_cannot_be_read_shows_nothing(self, lost: World) -> None:
+        lost.processor.processor_refund = unreadable  # type: ignore[method-assign, assignment]
+        told = str(refused(lost, ItSucceeded("hitpay-refund-9")))
+        assert "does not show hitpay-refund-9 in a form that can be read" in told
+        lost.processor.charge = unreadable  # type: ignore[method-assign, assignment]
+        assert "no evidence" in str(refused(lost, NO_MONEY))
+
+    def test_until_when_an_instruction_may_arrive_is_said_to_the_second(self, lost: World) -> None:
+        # 2023-11-14T22:13:20.999Z
+        tamper(lost, started_at_ms=1_700_000_000_999 + HOLD_MS)
+        lost.clock.wall_ms = 1_700_000_000_999 + HOLD_MS
+        assert "until 2023-11-16T22:13:20Z:" in str(refused(lost, NO_MONEY))
 
 
 class TestWhatWasAgreedTo:

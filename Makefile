@@ -93,7 +93,7 @@ check: env ## After every edit: lint, types, template, and all tests that start 
 test: env ## Prove everything: lint, types, template, all tests
 	@$(MAKE) --no-print-directory -j 2 lint tests-all
 
-tests-light: PROCESSES ?= 3
+tests-light: PROCESSES ?= 2
 tests-light: env
 	$(PYTEST) -m "not heavy" tests/unit tests/property tests/template tests/contract tests/simulation
 

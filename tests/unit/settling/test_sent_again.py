@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from refund_bridge.domain.charge import ProcessorRefundStatus
 from refund_bridge.domain.payment import PaymentKey
 from refund_bridge.domain.refund_request import RefundType
@@ -85,39 +87,27 @@ class TestSentAgain:
         assert world.noted("guard_tripped") != []
         assert world.at_processor == 1000
 
-    def test_an_instruction_is_not_handed_over_again_for_what_another_may_move_yet(self) -> None:
+    @pytest.mark.parametrize(
+        ("reserved", "theirs"), [(5000, 2000), (1, 6000)], ids=["much", "the smallest amount"]
+    )
+    def test_an_instruction_is_not_handed_over_again_for_what_another_may_move_yet(
+        self, reserved: int, theirs: int
+    ) -> None:
         # Given a refund that is pending and listed no more, and an instruction by key that was lost
         world = paid_world("hyperswitch")
         world.processor.books.checks_amounts = False
         world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
-        pending = world.refund("pending", amount=5000).refund.processor_refund_id or ""
+        pending = world.refund("pending", amount=reserved).refund.processor_refund_id or ""
         world.processor.books.conduct = Conduct()
         world.processor.fates.append(RequestLost())
         world.refund("ours", amount=4000)
-        # When a colleague refunds a part of what the two reserve
-        world.in_dashboard(2000)
+        # When a colleague refunds a part of what the two reserve, or leaves just the lost one's
+        world.in_dashboard(theirs)
         world.processor.books.refunds.pop(pending)
         world.live_for(3 * HOUR)
         # Then it is not repeated, for the pending one may move
         assert world.noted("guard_tripped") != []
-        assert world.at_processor == 2000
-
-    def test_nor_for_the_smallest_amount_that_another_may_move_yet(self) -> None:
-        # Given one of the smallest amount that is pending and listed no more, and a lost one
-        world = paid_world("hyperswitch")
-        world.processor.books.checks_amounts = False
-        world.processor.books.conduct = Conduct(ProcessorRefundStatus.PENDING)
-        pending = world.refund("pending", amount=1).refund.processor_refund_id or ""
-        world.processor.books.conduct = Conduct()
-        world.processor.fates.append(RequestLost())
-        world.refund("ours", amount=4000)
-        # When a colleague leaves just the amount of the lost one
-        world.in_dashboard(6000)
-        world.processor.books.refunds.pop(pending)
-        world.live_for(3 * HOUR)
-        # Then it is not repeated
-        assert world.noted("guard_tripped") != []
-        assert world.at_processor == 6000
+        assert world.at_processor == theirs
 
     @LISTS
     def test_nor_for_what_a_scheduled_one_waits_to_move(

@@ -14,6 +14,7 @@ from refund_bridge.domain.errors import (
     PaymentLinkConflictError,
     PaymentNotFoundError,
     PaymentNotLinkedError,
+    RateLimitedError,
     RefundAmountExceededError,
 )
 from refund_bridge.domain.instruction import UnlinkedInstruction
@@ -24,7 +25,7 @@ from refund_bridge.domain.state_machine import ReportState, State
 from refund_bridge.ports.ledger import Known
 from refund_bridge.reading.listing import ListQuery
 from refund_bridge.reporting.report import Reported
-from tests.fakes.processor_fates import Conduct, ReplyLost, RequestLost
+from tests.fakes.processor_fates import Conduct, NotSent, ReplyLost, RequestLost
 from tests.fakes.stripe_records import FakeRecord
 from tests.fakes.world import STEP_MS, World
 
@@ -272,3 +273,66 @@ class TestWithARecord:
         with pytest.raises(PaymentNotFoundError):
             world.refund("k", **unlinked(report_to="pr_9"))
         assert world.processor.instructions == []
+
+
+class TestDayLimit:
+    """What a stage sends without a payment on one UTC day, in one currency, has a limit."""
+
+    DAY_MS = 86_400_000
+    NOON_MS = 1_709_208_000_000  # 2024-02-29T12:00:00Z
+    TODAY = ("2024-02-29", "usd")
+    TOMORROW = ("2024-03-01", "usd")
+
+    @pytest.fixture
+    def world(self) -> World:
+        """Noon at a stage that sends at most 50.00 a day."""
+        made = World(doors=("ccg", "hitpay"), payout_day_max=5000)
+        made.processor.books.methods["method-1"] = PaymentMethodKind.CARD
+        made.clock.advance(self.NOON_MS - made.clock.now_ms())
+        return made
+
+    def test_what_would_exceed_it_waits_for_the_next_day(self, world: World) -> None:
+        # Given as much as is allowed
+        world.refund("k1", **unlinked())
+        world.refund("k2", **unlinked())
+        assert world.ledger.payouts == {self.TODAY: 5000}
+        # When a cent more is asked for, a second before midnight as well
+        with pytest.raises(RateLimitedError, match="of 2024-02-29 would exceed 5000") as refused:
+            world.refund("k3", **unlinked(amount=1))
+        assert refused.value.retry_after_s == 43_200
+        world.clock.advance(self.DAY_MS // 2 - 1)
+        with pytest.raises(RateLimitedError) as refused:
+            world.refund("k3", **unlinked(amount=1))
+        assert refused.value.retry_after_s == 1
+        # Then it is sent when that time is over, and not before
+        assert len(world.processor.instructions) == 2
+        world.clock.advance(1)
+        assert world.refund("k3", **unlinked(amount=1)).refund.state is State.SUCCEEDED
+        assert world.ledger.payouts == {self.TODAY: 5000, self.TOMORROW: 1}
+
+    def test_each_currency_has_its_own(self, world: World) -> None:
+        world.refund("k1", **unlinked(amount=5000))
+        assert world.refund("k2", **unlinked(currency="eur")).refund.state is State.SUCCEEDED
+        assert world.ledger.payouts == {self.TODAY: 5000, ("2024-02-29", "eur"): 2500}
+
+    def test_one_that_was_not_sent_is_counted_once_a_day(self, world: World) -> None:
+        # Given one that was not sent
+        world.processor.fates.extend([NotSent()] * 3)
+        world.refund("k", **unlinked())
+        # When its key comes again on that day, and twice on the next
+        world.refund("k", **unlinked())
+        assert world.ledger.payouts == {self.TODAY: 2500}
+        world.clock.advance(self.DAY_MS)
+        world.refund("k", **unlinked())
+        world.refund("k", **unlinked())
+        # Then it was counted on each
+        assert world.stored("k").state is State.SUCCEEDED
+        assert world.ledger.payouts == {self.TODAY: 2500, self.TOMORROW: 2500}
+
+    def test_a_scheduled_one_is_counted_when_it_is_accepted(self, world: World) -> None:
+        world.refund("k", **unlinked(refund_type=RefundType.SCHEDULED))
+        assert world.ledger.payouts == {self.TODAY: 2500}
+        world.clock.advance(self.DAY_MS)
+        world.settle_due()
+        assert world.stored("k").state is State.SUCCEEDED
+        assert world.ledger.payouts == {self.TODAY: 2500}

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -143,8 +144,9 @@ class Parser(argparse.ArgumentParser):
         return found
 
 
+@cache
 def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """The whole command line; made once, since that takes as long as some commands."""
     whole = Parser(prog="refundctl", description="See, decide and repair refunds.", epilog=EPILOG)
     whole.add_argument("--version", action="version", version=f"refundctl {version_of()}")
     whole.set_defaults(alone=None, json=False, tz=None)

@@ -3,13 +3,13 @@
 `python -m tests.unit.refundctl.at_a_desk ARGUMENTS…` is `refundctl ARGUMENTS…` there: the parser,
 the commands and what they write are the program's own, and so are its streams and its end. The
 world has a payment with two refunds: one that was told to Stripe, and one that waits for a person.
+`list THEN review` runs the second command after the first, if that ended well.
 """
 
 import os
 import sys
+from itertools import groupby
 from typing import Any, Final
-
-import pytest
 
 from refundctl.command import main
 from tests.fakes.processor_fates import ReplyLost
@@ -18,6 +18,7 @@ from tests.unit.refundctl.operator import Operator
 
 # In JSON far more than a pipe holds.
 MANY: Final = 400
+NEXT: Final = "THEN"
 
 
 def a_day(refunds: int) -> World:
@@ -34,10 +35,20 @@ def a_day(refunds: int) -> World:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command there."""
-    nobody: Any = pytest.CaptureFixture
+    """Run the commands there, with a line between what two of them write."""
+    nobody: Any = None
     operator = Operator(a_day(int(os.environ.get("REFUNDS", "1"))), nobody)
-    return main(arguments, operator._find, operator._build, operator._reach, operator.sleep)
+    ended = 0
+    for is_between, words in groupby(arguments, NEXT.__eq__):
+        if ended != 0:
+            break
+        if is_between:
+            sys.stdout.write(f"{NEXT}\n")
+        else:
+            ended = main(
+                list(words), operator._find, operator._build, operator._reach, operator.sleep
+            )
+    return ended
 
 
 if __name__ == "__main__":

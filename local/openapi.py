@@ -17,7 +17,9 @@ COPY = paths.ROOT / "layers" / "product" / "refund_bridge" / "contract" / "opena
 
 def read_document() -> dict[str, Any]:
     """The document as it stands in `docs/openapi.yaml`."""
-    document: dict[str, Any] = yaml.safe_load(SOURCE.read_text(encoding="utf-8"))
+    # The safe loader in C, if there is one, is ten times faster.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    document: dict[str, Any] = yaml.load(SOURCE.read_text(encoding="utf-8"), loader)  # noqa: S506
     return document
 
 

@@ -4,6 +4,7 @@
 tests of a deployed stack go to one process, and all others stay with their file.
 """
 
+import gc
 from functools import cache, partial
 from pathlib import Path
 
@@ -38,18 +39,25 @@ HEAVY_WORLDS = {"dynamodb", "eventbridge"}
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give every test its group; those of the longest groups come first, the light ones last."""
+    ranks = {}
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
+        group = group_of(item)
+        item.add_marker(pytest.mark.xdist_group(group))
         if is_heavy(item):
             item.add_marker(pytest.mark.heavy)
-    items.sort(key=_rank)
+        ranks[item] = _rank(item, group)
+    items.sort(key=ranks.__getitem__)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Stop where tests would be spread without their groups, and each process start everything."""
-    is_spread = getattr(session.config.option, "loadgroup", False)
+    # Ten thousand tests stay in memory. Python need not look among them for garbage again and again.
+    gc.collect()
+    gc.freeze()
+    if not getattr(session.config.option, "loadgroup", False):
+        return
     lost = [item.nodeid for item in session.items if not item.nodeid.endswith(f"@{group_of(item)}")]
-    if is_spread and lost:
+    if lost:
         raise pytest.UsageError(f"pytest-xdist knows no group of {lost[0]} and {len(lost)} others")
 
 
@@ -82,8 +90,7 @@ def needed_by(item: pytest.Item) -> set[str]:
     return set(getattr(item, "fixturenames", ()))
 
 
-def _rank(item: pytest.Item) -> int:
-    group = group_of(item)
+def _rank(item: pytest.Item, group: str) -> int:
     if group in LONGEST:
         return LONGEST.index(group)
     if "integration" in Path(item.location[0]).parts:

@@ -94,12 +94,16 @@ test: env ## Prove everything: lint, types, template, all tests
 	@$(MAKE) --no-print-directory -j 2 lint tests-all
 
 tests-light: PROCESSES ?= 2
-tests-light: env
+tests-light: env $(ENVS)/compiled
 	$(PYTEST) -m "not heavy" tests/unit tests/property tests/template tests/contract tests/simulation
 
 tests-all: PROCESSES ?= 4
-tests-all: env
+tests-all: env $(ENVS)/compiled
 	$(PYTEST)
+
+# Else each of the processes compiles all that the tests import, at the same time.
+$(ENVS)/compiled: $(VENV)/refundctl
+	@$(VENV)/python -m pytest -q --collect-only > $@ || { cat $@; exit 1; }
 
 simulate: env ## Refund in simulated worlds where everything fails: SEEDS=20000 FROM=0, or SEED=123
 	@PYTHONPATH=layers/product $(VENV)/python -m tests.simulation $(SIMULATION)

@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Stop where tests would be spread without their groups, and each process start everything."""
-    # Ten thousand tests stay in memory. Python need not look among them for garbage again and again.
+    # Thousands of tests stay in memory: no garbage that Python need look through again and again.
     gc.collect()
     gc.freeze()
     if not getattr(session.config.option, "loadgroup", False):

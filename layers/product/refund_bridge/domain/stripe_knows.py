@@ -247,7 +247,7 @@ def weigh(  # noqa: PLR0911, PLR0913 - one return for each line of the rule
         return _taken_back(line, lines, u, seen_before=seen_before)
     if told_at_once(line):
         return Tell()
-    if line.in_grace and not line.ours:
+    if line.in_grace:  # an external one: ours is told at once
         return Wait(Waiting.GRACE)
     if u == 0 or others_report is OthersReport.BY_PROCESSOR_ID:
         return Tell()

@@ -400,7 +400,7 @@ class ReportRefund:
             case ByReference(owe):
                 return self._known_by_reference(mine, deadline, sums, owe)
             case Wait(waiting):
-                return self._put_off(mine, waiting, sums=sums, owe=verdict.owe)
+                return self._put_off(mine, waiting)
             case Refused(no_room):
                 cause = ReportCause.NO_ROOM if no_room else ReportCause.REFUSED
                 self._give_up(mine, cause, reason)

@@ -126,12 +126,6 @@ def overrides(values: Mapping[str, str]) -> list[str]:
     ]
 
 
-def validate(region: str) -> None:
-    """Run `sam validate --lint` on the template and on the one inside it."""
-    for template in (paths.TEMPLATE, paths.MONITORING):
-        sam("validate", "--lint", "--template-file", str(template), "--region", region)
-
-
 def sam(*arguments: str, settings: dict[str, str] | None = None, shown: bool = False) -> None:
     """Run the SAM CLI; its output is shown, or becomes the error's message if it fails."""
     # MAKEFLAGS: under `make test` the layers' Makefiles would inherit the options of our Makefile.

@@ -30,16 +30,24 @@ TIMES = {
 
 @contextmanager
 def night_stack(
-    file: Path, parameters: Mapping[str, str] | None = None, *, visibility: str = "20"
+    file: Path,
+    parameters: Mapping[str, str] | None = None,
+    *,
+    visibility: str = "20",
+    settles: bool = True,
 ) -> Iterator[RunningStack]:
-    """The template on the embedded cloud, with short times; `file` says how to reach it."""
+    """The template on the embedded cloud, with short times; `file` says how to reach it.
+
+    ``settles``: from the beginning; else from the minute on in which the schedule begins.
+    """
     with running_stack(parameters={**TIMES, **(parameters or {})}) as running:
         # With the template's value, messages of a killed worker would stay hidden for six minutes.
         running.client("sqs").set_queue_attributes(
             QueueUrl=running.outputs["ReportQueueUrl"],
             Attributes={"VisibilityTimeout": visibility},
         )
-        start_settling(running)  # the schedule takes over in a minute
+        if settles:
+            start_settling(running)  # the schedule takes over in a minute
         with announced(running, file):
             yield running
 

@@ -22,7 +22,7 @@ from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
 from refundctl.refunding.results import part_of
 from refundctl.refunding.sending import THREADS
-from tests.integration.background import ledger_items
+from tests.integration.background import ledger_items, start_settling
 from tests.integration.night import PATIENT, night_stack
 from tests.integration.shell import REFUNDCTL, Refundctl
 
@@ -98,7 +98,10 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Refundctl:
 
 @pytest.fixture(scope="module")
 def night(operator: Refundctl) -> Iterator[RunningStack]:
-    with night_stack(operator.stack_file, SOON_GIVEN_UP, visibility="60") as running:
+    # Checks that fail in the outage would make the pauses between later ones a minute each.
+    with night_stack(
+        operator.stack_file, SOON_GIVEN_UP, visibility="60", settles=False
+    ) as running:
         yield running
 
 
@@ -150,6 +153,7 @@ def test_an_outage_a_kill_and_ctrl_c_cost_no_row_and_pay_none_twice(
 
     # When HitPay is back, what was under way has come to its end, and the line runs again
     night.control.clear_faults()
+    start_settling(night)
     wait_for(lambda: not still_open(night), "what was under way", at_most=PATIENT, every=1)
     ended, told = run.to_its_end()
     # Then every row is final: refunded, but for those that HitPay has thrown away in its outage

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 Seen = TypeVar("Seen")
+PAUSE_MAX = 1.0
 
 
 class NotInTimeError(AssertionError):
@@ -22,11 +23,16 @@ def wait_for(
     at_most: float,
     every: float = 0.05,
 ) -> Seen:
-    """Call `look` until it returns something true, and return that."""
-    deadline = time.monotonic() + at_most
+    """Call `look` until it returns something true, and return that.
+
+    The pauses begin with `every` seconds and grow with the wait, so that a long one does not keep
+    what it waits for from its work.
+    """
+    began = time.monotonic()
     while True:
         if seen := look():
             return seen
-        if time.monotonic() >= deadline:
+        waited = time.monotonic() - began
+        if waited >= at_most:
             raise NotInTimeError(f"{what}: not within {at_most:g} s")
-        time.sleep(every)
+        time.sleep(max(every, min(waited / 20, PAUSE_MAX)))

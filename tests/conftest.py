@@ -22,16 +22,17 @@ settings.load_profile("steady")
 _parsed = cache(partial(JSONFileLoader.load_file, JSONFileLoader()))
 JSONFileLoader.load_file = lambda _, path: _parsed(path)  # type: ignore[method-assign, assignment]
 # What is started once for several files; no test may need two of them.
-SHARED = ("hasty_stack", "stack")
+SHARED = ("hasty_stack", "stack", "contract_cloud")
 # The groups that take longest begin first, so that no process is left with one at the end.
 LONGEST = (
-    *SHARED,
+    "hasty_stack",
+    "stack",
     "tests/integration/test_runbook.py",
     "tests/integration/test_outage.py",
     "tests/contract/test_openapi_fuzz.py",
 )
 HEAVY_FOLDERS = {"browser", "integration", "mutation"}
-HEAVY_FIXTURES = {"built", "emulator", "findings", "former_release", "new_client"}
+HEAVY_FIXTURES = {"built", "contract_cloud", "emulator", "findings", "former_release"}
 # The real one beside the one in memory, in tests that run with both.
 HEAVY_WORLDS = {"dynamodb", "eventbridge"}
 
@@ -64,16 +65,21 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def is_heavy(item: pytest.Item) -> bool:
     """Whether a test is too heavy for `make check` by what it needs."""
     folders = set(Path(item.location[0]).parts)
+    return bool(HEAVY_FOLDERS & folders or HEAVY_FIXTURES & needed_by(item) or is_real(item))
+
+
+def is_real(item: pytest.Item) -> bool:
+    """Whether a contract is tested with what is on the embedded cloud."""
     called = getattr(item, "callspec", None)
-    worlds = {one for one in called.params.values() if isinstance(one, str)} if called else set()
-    return bool(
-        HEAVY_FOLDERS & folders or HEAVY_FIXTURES & needed_by(item) or HEAVY_WORLDS & worlds
+    return called is not None and bool(
+        HEAVY_WORLDS & {one for one in called.params.values() if isinstance(one, str)}
     )
 
 
 def group_of(item: pytest.Item) -> str:
     """The shared thing that a test needs, or else its file; worlds in memory share nothing."""
-    shared = needed_by(item).intersection(SHARED) or {item.location[0]}
+    cloud = {"contract_cloud"} if is_real(item) else set()
+    shared = needed_by(item).intersection(SHARED) | cloud or {item.location[0]}
     (group,) = shared
     is_alone = "simulation" in Path(item.location[0]).parts and not started_for(item)
     return item.name if is_alone else group

@@ -99,9 +99,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Refundctl:
 @pytest.fixture(scope="module")
 def night(operator: Refundctl) -> Iterator[RunningStack]:
     # Checks that fail in the outage would make the pauses between later ones a minute each.
-    with night_stack(
-        operator.stack_file, SOON_GIVEN_UP, visibility="60", settles=False
-    ) as running:
+    with night_stack(operator.stack_file, SOON_GIVEN_UP, visibility="60", settles=False) as running:
         yield running
 
 
@@ -152,9 +150,7 @@ def test_an_outage_a_kill_and_ctrl_c_cost_no_row_and_pay_none_twice(
     assert any(one["result"] == "unknown" for one in stopped)
 
     # When HitPay is back, what was under way has come to its end, and the line runs again
-    night.control.clear_faults()
-    start_settling(night)
-    wait_for(lambda: not still_open(night), "what was under way", at_most=PATIENT, every=1)
+    hitpay_is_back(night)
     ended, told = run.to_its_end()
     # Then every row is final: refunded, but for those that HitPay has thrown away in its outage
     assert ended == 0, told
@@ -185,6 +181,13 @@ def test_an_outage_a_kill_and_ctrl_c_cost_no_row_and_pay_none_twice(
     assert [(one["refund"], one["result"]) for one in run.results()] == [
         (one["refund"], one["result"]) for one in results
     ]
+
+
+def hitpay_is_back(night: RunningStack) -> None:
+    """Faults end, settling begins, and all that was sent is found to be made or lost."""
+    night.control.clear_faults()
+    start_settling(night)
+    wait_for(lambda: not still_open(night), "what was under way", at_most=PATIENT, every=1)
 
 
 def written(file: Path, payments: Sequence[DemoPayment], amounts: dict[str, int]) -> Path:

@@ -1,4 +1,4 @@
-"""Worlds by the thousand: whatever fails, in whatever order, the invariants hold."""
+"""Worlds by the hundred: whatever fails, in whatever order, the invariants hold."""
 
 from collections import Counter
 from dataclasses import replace
@@ -15,8 +15,8 @@ from tests.simulation.world import World
 
 # `make simulate` runs many more worlds, and requires that they leave nothing out. Its bounds for
 # reviews are narrower, since in few worlds the number of reviews depends on chance.
-WORLDS = 1_000
-MISSING_MAX = 30
+WORLDS = 500
+MISSING_MAX = 60
 
 
 @pytest.fixture(scope="module")
@@ -25,18 +25,18 @@ def tally() -> Tally:
 
 
 @pytest.mark.heavy
-def test_a_thousand_worlds_violate_nothing(tally: Tally) -> None:
+def test_five_hundred_worlds_violate_nothing(tally: Tally) -> None:
     assert tally.failures == []
     # Not vacuous: worlds enough of each processor
     assert min(tally.at[name] for name in NAMES) > WORLDS // 6
-    assert min(tally.repeated, tally.unlinked) > 100
+    assert min(tally.repeated, tally.unlinked) > 50
 
 
 @pytest.mark.heavy
 def test_they_leave_little_out(tally: Tally) -> None:
     """Nearly every fault at every port of every processor, and every legal transition, occurred."""
     assert len(tally.missing) < MISSING_MAX
-    assert len(tally.pairs) > 10 * MISSING_MAX
+    assert len(tally.pairs) > 5 * MISSING_MAX
 
 
 @pytest.mark.heavy

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import pytest
 
 from deployed.clients import CloudClients
-from local.emulator import REGION, running_emulator
+from local.emulator import REGION, Emulator
 from local.event_client import listening
-from local.run_directory import run_directory
 from refund_bridge.adapters.aws_runtime import clients as aws_clients
 from refund_bridge.adapters.eventbridge import EventBridgeBus
 from refund_bridge.ports.events import EventBus
@@ -27,11 +26,10 @@ class Subject:
 
 
 @pytest.fixture(scope="session")
-def cloud() -> Iterator[CloudClients]:
-    with run_directory() as directory, running_emulator(directory) as emulator:
-        clients = emulator.clients()
-        clients.client("events").create_event_bus(Name=BUS)
-        yield clients
+def cloud(contract_cloud: Emulator) -> CloudClients:
+    clients = contract_cloud.clients()
+    clients.client("events").create_event_bus(Name=BUS)
+    return clients
 
 
 @pytest.fixture(params=["memory", "eventbridge"])

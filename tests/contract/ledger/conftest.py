@@ -1,7 +1,7 @@
 """The two ledgers: the one in memory, and the real one on a table of the embedded cloud."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +9,6 @@ import pytest
 
 from deployed import paths
 from deploying.template_yaml import read_template
-from local.emulator import REGION, running_emulator
-from local.run_directory import run_directory
-from refund_bridge.adapters.aws_runtime import clients as aws_clients
 from refund_bridge.adapters.dynamodb.keys import Item, refund_key
 from refund_bridge.adapters.dynamodb.ledger import DynamoDbLedger
 from refund_bridge.adapters.dynamodb.listing import DynamoDbListing
@@ -62,28 +59,6 @@ class Subject:
 
     ledger: Ledger
     overwrite_state: Callable[[str, State], None]
-
-
-@pytest.fixture(scope="session")
-def new_client() -> Iterator[Callable[[], "DynamoDBClient"]]:
-    """Makes clients of the embedded cloud, as the functions make theirs."""
-    made: list[DynamoDBClient] = []
-    with run_directory() as directory, running_emulator(directory) as emulator:
-
-        def make() -> "DynamoDBClient":
-            with pytest.MonkeyPatch.context() as environment:
-                environment.setenv("AWS_ENDPOINT_URL", emulator.url)
-                environment.setenv("AWS_DEFAULT_REGION", REGION)
-                for name, value in emulator.root.environment.items():
-                    environment.setenv(name, value)
-                aws_clients.forget_clients()
-                made.append(aws_clients.dynamodb_client())
-                aws_clients.forget_clients()
-            return made[-1]
-
-        yield make
-        for client in made:
-            client.close()
 
 
 @pytest.fixture(scope="session")

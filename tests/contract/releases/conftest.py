@@ -13,14 +13,12 @@ import pytest
 
 from deployed import paths
 from local.child_process import clean_environment
-from tests.contract.ledger.conftest import Table, make_table, new_client
+from tests.contract.ledger.conftest import Table, make_table
 from tests.contract.releases import story
 from tests.contract.releases.story import Sample
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-__all__ = ["new_client"]
 
 # The release before this one: what it wrote lies in the ledgers of today.
 FORMER = "a231717"

@@ -20,10 +20,10 @@ written: either exactly what the person agreed to is written, or nothing. Decidi
 changes nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from refund_bridge.domain.charge import (
     PROCESSOR_REFUNDS_MAX,
@@ -39,17 +39,12 @@ from refund_bridge.domain.refund import Failure, Refund
 from refund_bridge.domain.state_machine import Event, ReportState, State
 from refund_bridge.domain.transitions import Why, noted, transition
 from refund_bridge.ports.ledger import Ledger, LedgerConflictError
-from refund_bridge.ports.processor import (
-    ChargeNotFoundError,
-    Processor,
-    ProviderUnavailableError,
-    UnreadableAnswerError,
-)
+from refund_bridge.ports.processor import Processor
 from refund_bridge.ports.queues import Doorbell
 from refund_bridge.ports.runtime import Clock, Deadline, Telemetry
-from refund_bridge.refunding.look_up import found_by_key, processor_refund_of
 from refund_bridge.refunding.record_outcome import Recorder, Stored
 from refund_bridge.refunding.wake_reporter import ring_if_owed
+from refundctl.deciding.read_evidence import Evidence
 
 CAUSE: Final = "resolved"
 FAILURE: Final = Failure(
@@ -58,8 +53,6 @@ FAILURE: Final = Failure(
 WRITE_ATTEMPTS: Final = 5
 # At most this many ids of processor refunds are named in one sentence or line of history.
 NAMED_MAX: Final = 10
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,13 +207,14 @@ class ResolveRefund:
         refund, asked = stored.refund, decision.processor_refund_id
         if refund.processor_refund_id == asked and refund.state is State.SUCCEEDED:
             return _nothing_to_write(stored)
-        self._require_open(refund, despite_evidence=decision.despite_evidence)
+        evidence = self._evidence(decision)
+        self._require_open(refund, evidence)
         if refund.processor_refund_id not in (None, asked):
             raise ResolutionRefusedError(
                 f"{refund.id} is bound to {refund.processor_refund_id}. If that is another refund, "
                 "say --failed: it is then separated from this one, and imported by itself."
             )
-        processor_refund = self._processor_refund(refund, asked, decision, deadline)
+        processor_refund = evidence.processor_refund(refund, asked, deadline)
         if processor_refund is None and not decision.despite_evidence:
             raise ResolutionRefusedError(
                 f"{refund.processor} does not show {asked} in a form that can be read. If its "
@@ -298,24 +292,25 @@ class ResolveRefund:
         refund = stored.refund
         if refund.state is State.FAILED:
             return _nothing_to_write(stored)
-        self._require_open(refund, despite_evidence=decision.despite_evidence)
-        shown = self._bound_to(refund, decision, deadline)
+        evidence = self._evidence(decision)
+        self._require_open(refund, evidence)
+        shown = self._bound_to(refund, evidence, deadline)
         other = None if shown is None or stands_for(shown, refund) else shown
         if refund.processor_refund_id is None:
             self._require_no_late_arrival(refund)
-        candidates = self._candidates(refund, decision, deadline) if other is None else ()
+        candidates = self._candidates(refund, evidence, deadline) if other is None else ()
         candidates = [one for one in candidates if one.id != refund.processor_refund_id]
         if other is None:
             other = next((one for one in candidates if _is_another(one, refund)), None)
             candidates = [one for one in candidates if one is not other]
-        evidence: dict[str, Any] = {"reason": decision.reason[:REASON_MAX]}
+        told: dict[str, Any] = {"reason": decision.reason[:REASON_MAX]}
         if decision.despite_evidence:
-            evidence |= {
+            told |= {
                 "despite": [processor_refund.id for processor_refund in candidates[:NAMED_MAX]]
             }
-        why, bound_to = self._why(evidence), refund.processor_refund_id
+        why, bound_to = self._why(told), refund.processor_refund_id
         if other is not None:
-            why, bound_to = self._why(evidence | evidence_of(other)), None
+            why, bound_to = self._why(told | evidence_of(other)), None
         after = transition(
             refund,
             Event.FAIL,
@@ -324,13 +319,13 @@ class ResolveRefund:
             next_check_ms=None,
             processor_refund_id=bound_to,
         )
-        imported = None if other is None else self._imported(stored, other, decision, deadline)
+        imported = None if other is None else self._imported(stored, other, evidence, deadline)
         return self._resolution(
             stored, after, processor_refund=other, left_over=tuple(candidates), imported=imported
         )
 
     def _bound_to(
-        self, refund: Refund, decision: ItFailed, deadline: Deadline
+        self, refund: Refund, evidence: Evidence, deadline: Deadline
     ) -> ProcessorRefund | None:
         """The processor refund that the refund is bound to; ``None`` if it moves and moved nothing.
 
@@ -339,8 +334,8 @@ class ResolveRefund:
         bound_to = refund.processor_refund_id
         if bound_to is None:
             return None
-        processor_refund = self._processor_refund(refund, bound_to, decision, deadline)
-        if processor_refund is None and not decision.despite_evidence:
+        processor_refund = evidence.processor_refund(refund, bound_to, deadline)
+        if processor_refund is None and not evidence.despite:
             raise ResolutionRefusedError(
                 f"{refund.id} is bound to {bound_to}, which {refund.processor} accepted and does "
                 "not show now. If its support confirms that it is gone for good, say "
@@ -348,9 +343,7 @@ class ResolveRefund:
             )
         if processor_refund is None or processor_refund.status is ProcessorRefundStatus.FAILED:
             return None
-        waits = (
-            processor_refund.status is ProcessorRefundStatus.PENDING and decision.despite_evidence
-        )
+        waits = processor_refund.status is ProcessorRefundStatus.PENDING and evidence.despite
         if stands_for(processor_refund, refund) and not waits:
             raise ResolutionRefusedError(
                 f"{refund.id} is bound to {bound_to}, which {refund.processor} shows as "
@@ -359,21 +352,11 @@ class ResolveRefund:
             )
         return processor_refund
 
-    def _waited_long(self, refund: Refund) -> bool:
-        """Whether the refund has waited for longer than an instruction can take to arrive.
-
-        An unknown refund must have waited twice as long: within the late-arrival window settling
-        checks it, and then passes it to a person, unless the processor gives no answer at all.
-        """
-        if refund.state is State.UNKNOWN:
-            return self.clock.now_ms() - refund.last_sent_at_ms >= 2 * self.hold_ms
-        return self.clock.now_ms() - refund.entered_at_ms >= self.hold_ms
-
     def _imported(
         self,
         stored: Stored,
         processor_refund: ProcessorRefund,
-        decision: ItFailed,
+        evidence: Evidence,
         deadline: Deadline,
     ) -> Refund | None:
         """The external refund for this processor refund, if it moved money of this payment.
@@ -385,7 +368,7 @@ class ResolveRefund:
         of_payment = processor_refund.payment_id == (stored.refund.refunded_payment or "")
         if not of_payment or not is_importable(processor_refund, payment.currency):
             return None
-        listed = self._listed(stored.refund, decision, deadline)
+        listed = evidence.listed(stored.refund, deadline)
         if listed is not None and processor_refund.id not in {one.id for one in listed}:
             return None
         importing = Import(
@@ -406,13 +389,13 @@ class ResolveRefund:
             )
 
     def _candidates(
-        self, refund: Refund, decision: ItFailed, deadline: Deadline
+        self, refund: Refund, evidence: Evidence, deadline: Deadline
     ) -> Sequence[ProcessorRefund]:
         """The processor refunds that can be ours; refused if there are any, unless the decision is
         "despite evidence"."""
-        shown = self._shown(refund, decision, deadline)
+        shown = evidence.made(refund, deadline)
         if shown is None:
-            if decision.despite_evidence:
+            if evidence.despite:
                 return ()
             raise ResolutionRefusedError(
                 f"{refund.processor} does not show what became of {refund.id}: there is no "
@@ -428,7 +411,7 @@ class ResolveRefund:
             if processor_refund.status is not ProcessorRefundStatus.FAILED
             and not (refund.snapshot is None and is_too_old(refund, processor_refund))
         ]
-        if candidates and not decision.despite_evidence:
+        if candidates and not evidence.despite:
             ids = ", ".join(processor_refund.id for processor_refund in candidates[:NAMED_MAX])
             raise ResolutionRefusedError(
                 f"{refund.processor} lists {ids}, with this refund's amount or id, and no refund "
@@ -438,79 +421,25 @@ class ResolveRefund:
             )
         return candidates
 
-    # --- what the processor shows -----------------------------------------------------------------
+    # --- both -------------------------------------------------------------------------------------
 
-    def _processor(self, refund: Refund) -> Processor | None:
-        """The refund's processor; ``None`` if it is not set up, or with another account by now."""
-        if refund.account not in (None, self.accounts.get(refund.processor)):
-            return None
-        return self.processors.get(refund.processor)
-
-    def _processor_refund(
-        self, refund: Refund, processor_refund_id: str, decision: Decision, deadline: Deadline
-    ) -> ProcessorRefund | None:
-        """The processor refund; ``None`` if it is not shown in a form that can be read."""
-        processor, payment_id = self._processor(refund), refund.refunded_payment
-        if processor is None:
-            return None
-        return self._seen(
-            refund,
-            decision,
-            lambda: processor_refund_of(processor, processor_refund_id, payment_id, deadline),
-        )
-
-    def _shown(
-        self, refund: Refund, decision: Decision, deadline: Deadline
-    ) -> Sequence[ProcessorRefund] | None:
-        """The processor refunds among which ours would be; ``None`` if the processor shows none.
-
-        A processor that keeps idempotency keys is asked by ours, any other for the payment's list.
-        """
-        processor = self._processor(refund)
-        if processor is None:
-            return None
-        if processor.capabilities.keeps_keys:
-            return self._seen(refund, decision, lambda: found_by_key(processor, refund, deadline))
-        return self._listed(refund, decision, deadline)
-
-    def _listed(
-        self, refund: Refund, decision: Decision, deadline: Deadline
-    ) -> Sequence[ProcessorRefund] | None:
-        """The processor refunds on its payment; ``None`` if they cannot be read."""
-        processor, payment_id = self._processor(refund), refund.refunded_payment
-        if processor is None or payment_id is None or not processor.capabilities.shows_payments:
-            return None
-        try:
-            charge = self._seen(refund, decision, lambda: processor.charge(payment_id, deadline))
-        except ChargeNotFoundError:
-            return None
-        return None if charge is None else charge.processor_refunds
-
-    def _seen(self, refund: Refund, decision: Decision, look: Callable[[], _T]) -> _T | None:
-        """What the processor shows; ``None`` if we cannot read its answer.
-
-        A person who decides despite the evidence does not have to wait for ever for a processor
-        that gives no answer: once the refund has waited for long, no answer counts as "not shown".
-        """
-        try:
-            return look()
-        except UnreadableAnswerError:
-            return None
-        except ProviderUnavailableError:
-            if not (decision.despite_evidence and self._waited_long(refund)):
-                raise
-            return None
-
-    def _require_open(self, refund: Refund, *, despite_evidence: bool) -> None:
+    def _require_open(self, refund: Refund, evidence: Evidence) -> None:
         """Refuse a refund whose result is certain, or that settling still finds out."""
         if refund.state is State.REVIEW:
             return
         may_wait_for_ever = refund.state in (State.UNKNOWN, State.PENDING)
-        if may_wait_for_ever and despite_evidence and self._waited_long(refund):
+        if may_wait_for_ever and evidence.despite and evidence.waited_long(refund):
             return
         raise ResolutionRefusedError(f"{refund.id} {_NOT_IN_REVIEW[refund.state]}.")
 
-    # --- both -------------------------------------------------------------------------------------
+    def _evidence(self, decision: Decision) -> Evidence:
+        return Evidence(
+            processors=self.processors,
+            accounts=self.accounts,
+            clock=self.clock,
+            hold_ms=self.hold_ms,
+            despite=decision.despite_evidence,
+        )
 
     def _resolution(self, stored: Stored, after: Refund, **found: Any) -> Resolution:
         after = replace(after, looks=0, look_ups=0)

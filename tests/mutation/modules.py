@@ -25,7 +25,8 @@ MODULES: Final = (
             "observing.observe_payment",
         )
     ),
-    "refundctl.deciding.resolve", "refundctl.deciding.replay_credit_note",
+    "refundctl.deciding.resolve", "refundctl.deciding.read_evidence",
+    "refundctl.deciding.replay_credit_note",
 )
 # Where the tests of rules and use cases are, and which of them are of files and texts.
 TESTED: Final = (

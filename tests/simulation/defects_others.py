@@ -30,6 +30,7 @@ from refund_bridge.reporting import report
 from refund_bridge.reporting.look_at_sums import Looked
 from refund_bridge.settling import find_out, follow_pending, run_scheduled, settle, tell_stripe
 from refund_bridge.settling.settling import NOT_SET_UP, Settled, Settling
+from refundctl.deciding.read_evidence import Evidence
 from refundctl.deciding.resolve import ResolutionRefusedError, ResolveRefund
 from tests.fakes.abilities import names_where
 from tests.simulation.options import Options, Wish
@@ -194,15 +195,13 @@ def bound_for_ever() -> Iterator[None]:
 def nothing_readable_nothing_decided() -> Iterator[None]:
     """If a payment's list cannot be read, a person's decision is not accepted either."""
 
-    def read(
-        self: ResolveRefund, refund: Refund, processor_refund_id: str, _: Any, deadline: Any
-    ) -> Any:
+    def read(self: Evidence, refund: Refund, processor_refund_id: str, deadline: Any) -> Any:
         processor = self.processors[refund.processor]
         return processor_refund_of(
             processor, processor_refund_id, refund.refunded_payment, deadline
         )
 
-    with patch.object(ResolveRefund, "_processor_refund", read):
+    with patch.object(Evidence, "processor_refund", read):
         yield
 
 

@@ -57,7 +57,7 @@ class TourError(Exception):
 
 @dataclass
 class Tour:
-    """A walk through a running stack with simulated providers.
+    """A walk through a running stack that has simulated providers and settles every second.
 
     Attributes:
         seen: what each stop did, and its result, in order.
@@ -90,6 +90,10 @@ class Tour:
             at_most=SOON,
         )
         self._note("subscriber on the bus", f"heard all {len(EVENTS)} kinds of event")
+
+    def begin_settling(self) -> None:
+        """Settle every second until the schedule does, a minute after the stack was deployed."""
+        self._start("SettleRefunds", wait=False)
 
     def _stops(self) -> tuple[Callable[[], None], ...]:
         return (
@@ -429,30 +433,27 @@ class Tour:
         return refund
 
     def _reported(self, payment: DemoPayment, amounts: list[int]) -> None:
-        """Wait until exactly these amounts were reported to Stripe, in any order; runs settling."""
+        """Wait until exactly these amounts were reported to Stripe, in any order."""
 
         def told() -> bool:
             reports = self.stack.control.reports(payment.record_id)
-            if len(reports) < len(amounts):
-                self._start("SettleRefunds", wait=False)
             return sorted(report.amount for report in reports) == amounts
 
-        wait_for(told, f"reports {amounts} of {payment.name}", at_most=SOON, every=1.0)
+        wait_for(told, f"reports {amounts} of {payment.name}", at_most=SOON)
 
     def _heard(self, name: str, payment: DemoPayment) -> None:
         self._told_of(name, "processor_payment_id", payment.charge_id)
 
     def _told_of(self, name: str, member: str, value: str) -> None:
-        """Wait for the event of that name with that value; runs settling."""
+        """Wait for the event of that name with that value."""
 
         def heard() -> bool:
-            self._start("SettleRefunds", wait=False)
             return any(
                 event.name == name and event.detail.get(member) == value
                 for event in self.listener.heard()
             )
 
-        wait_for(heard, f"{name} of {value}", at_most=SOON, every=1.0)
+        wait_for(heard, f"{name} of {value}", at_most=SOON)
 
     def _start(self, function: str, *, wait: bool = True) -> None:
         """Start the function, as its schedule does."""
@@ -501,6 +502,7 @@ def main() -> int:
         console.print("Building, starting and deploying everything …")
         with running_stack(parameters=PARAMETERS) as stack, tour_of(stack) as tour:
             try:
+                tour.begin_settling()
                 tour.walk()
             except (TourError, NotInTimeError):
                 print(last_log_lines(stack, stack.outputs["RefundApiLogGroup"]))

@@ -97,7 +97,7 @@ tests-light: PROCESSES ?= 2
 tests-light: env $(ENVS)/compiled
 	$(PYTEST) -m "not heavy" tests/unit tests/property tests/template tests/contract tests/simulation
 
-tests-all: PROCESSES ?= 4
+tests-all: PROCESSES ?= 5
 tests-all: env $(ENVS)/compiled
 	$(PYTEST)
 

@@ -17,7 +17,7 @@ ENVS := .local/envs$(ENVIRONMENTS_OF)
 SIMULATION = $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000) --from $(or $(FROM),0)) \
 	$(if $(PROCESSOR),--processor $(PROCESSOR))
 # The tests of one stack run in one process (tests/conftest.py). Tests of the deployed system mostly
-# wait, so two processors are enough for four processes.
+# wait, so two processors are enough for five processes.
 PYTEST = $(VENV)/python -m pytest -q -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder --durations 10
 .PHONY: help env run tour check test tests-light tests-all simulate mutate bench load build deploy \
 	lint audit screenshot lock clean
@@ -93,7 +93,7 @@ check: env ## After every edit: lint, types, template, and all tests that start 
 test: env ## Prove everything: lint, types, template, all tests
 	@$(MAKE) --no-print-directory -j 2 lint tests-all
 
-tests-light: PROCESSES ?= 2
+tests-light: PROCESSES ?= 3
 tests-light: env $(ENVS)/compiled
 	$(PYTEST) -m "not heavy" tests/unit tests/property tests/template tests/contract tests/simulation
 

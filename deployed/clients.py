@@ -1,6 +1,7 @@
 """boto3 clients: for the local cloud with its address and its own key, or for AWS."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import boto3
@@ -46,10 +47,13 @@ class CloudClients:
         self.endpoint_url = endpoint_url
         self.key = key
         self._made: dict[str, Any] = {}
-        self._session = boto3.Session(
-            region_name=region,
-            aws_access_key_id=key.id if key else None,
-            aws_secret_access_key=key.secret if key else None,
+
+    @cached_property
+    def _session(self) -> boto3.Session:
+        return boto3.Session(
+            region_name=self.region,
+            aws_access_key_id=self.key.id if self.key else None,
+            aws_secret_access_key=self.key.secret if self.key else None,
         )
 
     def client(self, service: str) -> Any:

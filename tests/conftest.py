@@ -12,6 +12,8 @@ import pytest
 from botocore.loaders import JSONFileLoader
 from hypothesis import HealthCheck, settings
 
+from refund_bridge.domain import forgotten
+
 # Property tests try the same examples each time, and take the time that the machine needs.
 settings.register_profile(
     "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -21,6 +23,9 @@ settings.load_profile("steady")
 # processor time of tests that make clients. They do not change, and nobody changes what was parsed.
 _parsed = cache(partial(JSONFileLoader.load_file, JSONFileLoader()))
 JSONFileLoader.load_file = lambda _, path: _parsed(path)  # type: ignore[method-assign, assignment]
+# A guess at a customer's words is slow on purpose; that it is, is tested with the cost as deployed.
+_COST_AS_DEPLOYED = forgotten.COST
+forgotten.COST = 2  # type: ignore[misc]
 # What is started once for several files; no test may need two of them.
 SHARED = ("hasty_stack", "stack", "contract_cloud")
 # The groups that take longest begin first, so that no process is left with one at the end.
@@ -35,6 +40,12 @@ HEAVY_FOLDERS = {"browser", "integration", "mutation"}
 HEAVY_FIXTURES = {"built", "contract_cloud", "emulator", "findings", "former_release"}
 # The real one beside the one in memory, in tests that run with both.
 HEAVY_WORLDS = {"dynamodb", "eventbridge"}
+
+
+@pytest.fixture
+def cost_as_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Digests cost what they cost in production."""
+    monkeypatch.setattr(forgotten, "COST", _COST_AS_DEPLOYED)
 
 
 @pytest.hookimpl(tryfirst=True)

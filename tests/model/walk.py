@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from tests.model.stripe_ends import Bad, at_rest, ends_badly
 from tests.model.stripe_operator import OPEN, commands
 from tests.model.stripe_worker import Rule, observed, reports
-from tests.model.stripe_world import IDLE, Setting, World, instructions, moves_of_others, plain
+from tests.model.stripe_world import (
+    IDLE,
+    Grace,
+    Setting,
+    World,
+    instructions,
+    moves_of_others,
+    plain,
+)
 
 
 @dataclass
@@ -39,7 +47,8 @@ def walk(
     while front:
         following: list[World] = []
         for world in front:
-            for bad in (*_too_soon(world), *_end(setting, world, rule, ended)):
+            ends = () if _goes_on(world) else _end(setting, world, rule, ended)
+            for bad in (*_too_soon(world), *ends):
                 found.bad[bad.what] += 1
                 if bad.what not in found.ways:
                     found.ways[bad.what] = (_way(came, world), bad.end)
@@ -81,6 +90,11 @@ def _too_soon(world: World) -> Iterator[Bad]:
     """Where nothing happened that needs a person, none is asked, not even for a while."""
     if world.clean and any(refund.standing in OPEN for refund in world.refunds):
         yield Bad("a person is asked too soon", world)
+
+
+def _goes_on(world: World) -> bool:
+    """Whether a move leads to a world that ends alike: to finish the step, or a grace's end."""
+    return world.step != IDLE or any(refund.grace is Grace.NOW for refund in world.refunds)
 
 
 def _end(

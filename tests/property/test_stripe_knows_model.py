@@ -68,9 +68,9 @@ def test_reports_that_were_sent_do_not_wait_for_each_other(start: str, booked: i
 def test_the_plain_rule_ends_badly_with_a_single_refund() -> None:
     bad = {maker: walk(Setting((maker,), (1000,), 2000), PLAIN).bad for maker in Maker}
     assert bad == {
-        OURS: {"silently twice": 60},
-        DASHBOARD: {"silently twice": 55, "silently never": 14},
-        BEFORE_US: {"silently never": 7},
+        OURS: {"silently twice": 11},
+        DASHBOARD: {"silently twice": 14, "silently never": 7},
+        BEFORE_US: {"silently never": 3},
     }
 
 

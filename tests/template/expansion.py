@@ -6,6 +6,7 @@ What only AWS knows becomes a word that reads like what it stands for: `{Ref: Le
 
 import copy
 import logging
+import pickle
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -51,7 +52,6 @@ class Expanded:
     parameters: dict[str, Any]
     stack_name: str
     resources: dict[str, Resource]
-    rules: dict[str, Any]
 
     def of_type(self, kind: str) -> Iterator[tuple[str, Resource]]:
         """The properties of all resources of one type, by logical id."""
@@ -85,17 +85,48 @@ def expand(
     ``edited`` names a function or layer whose code is another than that of the checkout.
     """
     given = tuple(sorted(overrides.items()))
-    return copy.deepcopy(_expand(stage_name, stack_name, edited, given))
+    expanded: Expanded = pickle.loads(_expand(stage_name, stack_name, edited, given))
+    return expanded
+
+
+def refusals(stage_name: str, **overrides: str) -> list[str]:
+    """What CloudFormation's rules say to a deployment of a stage with these parameters."""
+    source = _source()
+    stack_name = load_stage(stage_name).stack_name
+    values = _values(source, _parameters(stage_name, overrides), stack_name)
+    rules = _Resolver(values, source["Conditions"])(source["Rules"])
+    return [
+        assertion["AssertDescription"]
+        for rule in rules.values()
+        if rule.get("RuleCondition", True)
+        for assertion in rule["Assertions"]
+        if not assertion["Assert"]
+    ]
+
+
+# Copying by pickle takes a tenth of the time that reading, expanding or a deep copy takes.
+def _source() -> dict[str, Any]:
+    template: dict[str, Any] = pickle.loads(_read())
+    return template
+
+
+@cache
+def _read() -> bytes:
+    return pickle.dumps(read_template(paths.TEMPLATE))
+
+
+def _parameters(stage_name: str, overrides: Mapping[str, str]) -> dict[str, str]:
+    return load_stage(stage_name).parameters | {"BuildDigest": "0" * 64} | dict(overrides)
 
 
 @cache
 def _expand(
     stage_name: str, stack_name: str | None, edited: str, overrides: tuple[tuple[str, str], ...]
-) -> Expanded:
+) -> bytes:
     stage = load_stage(stage_name)
     name = stack_name or stage.stack_name
-    parameters = stage.parameters | {"BuildDigest": "0" * 64} | dict(overrides)
-    source = read_template(paths.TEMPLATE)
+    parameters = _parameters(stage_name, dict(overrides))
+    source = _source()
     for logical_id, resource in source["Resources"].items():
         bucket = "edited" if logical_id == edited else "bucket"
         for code in set(CODE) & set(resource["Properties"]):
@@ -112,15 +143,16 @@ def _expand(
             found, outputs = _nested(work_out(resource["Properties"]))
             nested |= found
             values |= {f"{logical_id}.Outputs.{name}": value for name, value in outputs.items()}
-    return Expanded(
-        parameters={
-            name: value if isinstance(value, list) else str(value)
-            for name, value in values.items()
-            if name in expanded["Parameters"]
-        },
-        stack_name=name,
-        resources=work_out.resources(expanded["Resources"]) | nested,
-        rules=work_out(expanded.get("Rules", {})),
+    return pickle.dumps(
+        Expanded(
+            parameters={
+                name: value if isinstance(value, list) else str(value)
+                for name, value in values.items()
+                if name in expanded["Parameters"]
+            },
+            stack_name=name,
+            resources=work_out.resources(expanded["Resources"]) | nested,
+        )
     )
 
 

@@ -11,8 +11,7 @@ from deploying.template_yaml import read_template
 from refund_bridge.config import Mode
 from refund_bridge.processors.registry import OF_RECORDS, REGISTRY, set_up, variable_of
 from refundctl.processors import environment_of, parameter_of
-from tests.template.expansion import Expanded, expand
-from tests.template.test_parameters import refusals
+from tests.template.expansion import Expanded, expand, refusals
 from tests.template.test_permissions import permission_problems, rights_of
 
 ASK_EVERY_PROCESSOR = (

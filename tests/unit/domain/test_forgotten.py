@@ -82,6 +82,10 @@ class TestDigests:
     def test_it_does_not_hold_the_words(self) -> None:
         assert "kim" not in digest_of("kim", "salt")
 
+    @pytest.mark.usefixtures("cost_as_deployed")
+    def test_the_digest_of_the_same_words_is_the_same_in_every_release(self) -> None:
+        assert digest_of(CUSTOMER, "salt") == "salt:52cb751749c4e3169d7069286959f136"
+
 
 class TestCustomersOfPayouts:
     """Whose card it was is kept for as long as the instruction may be sent."""

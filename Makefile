@@ -115,7 +115,7 @@ lint: env ## Check style, types and the template
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy .
-	$(VENV)/cfn-lint template.yaml monitoring/template.yaml
+	$(VENV)/cfn-lint --regions ap-southeast-1 -- template.yaml monitoring/template.yaml
 
 audit: env $(ENVS)/audit/installed ## Ask PyPI which pinned packages have known vulnerabilities (needs the network)
 	@$(VENV)/python -m deploying.audit

@@ -27,6 +27,9 @@ def wait_for(
 
     The pauses begin with `every` seconds and grow with the wait, so that a long one does not keep
     what it waits for from its work.
+
+    Raises:
+        NotInTimeError: nothing true came in `at_most` seconds.
     """
     began = time.monotonic()
     while True:

@@ -8,8 +8,12 @@ import yaml
 Template = dict[str, Any]
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The safe loader, plus CloudFormation's tags; in C if there is one, ten times faster."""
+# In C, if there is one: ten times faster.
+SAFE_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(SAFE_LOADER):  # type: ignore[misc]
+    """The safe loader, plus CloudFormation's tags."""
 
 
 def _function(loader: yaml.Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:

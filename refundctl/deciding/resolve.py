@@ -215,13 +215,13 @@ class ResolveRefund:
                 "say --failed: it is then separated from this one, and imported by itself."
             )
         processor_refund = evidence.processor_refund(refund, asked, deadline)
-        if processor_refund is None and not decision.despite_evidence:
+        if processor_refund is None and not evidence.despite:
             raise ResolutionRefusedError(
                 f"{refund.processor} does not show {asked} in a form that can be read. If its "
                 "dashboard shows it as this refund, say --despite-evidence."
             )
         if processor_refund is None or (
-            decision.despite_evidence and processor_refund.status is ProcessorRefundStatus.PENDING
+            evidence.despite and processor_refund.status is ProcessorRefundStatus.PENDING
         ):
             processor_refund = self._as_told(refund, asked)
         self._require_ours(refund, processor_refund)
@@ -304,7 +304,7 @@ class ResolveRefund:
             other = next((one for one in candidates if _is_another(one, refund)), None)
             candidates = [one for one in candidates if one is not other]
         told: dict[str, Any] = {"reason": decision.reason[:REASON_MAX]}
-        if decision.despite_evidence:
+        if evidence.despite:
             told |= {
                 "despite": [processor_refund.id for processor_refund in candidates[:NAMED_MAX]]
             }

@@ -48,7 +48,7 @@ class SimulatedWorld(ABC):
         self.control = control
         self.url = control.urls[self.provider]
         self._clock = RealClock()
-        self.http = self.caller(Limits(exchange_ms=2_000))
+        self.http = self.caller(Limits(exchange_ms=1_000))
         self.processor = self.adapter(self.url)
 
     def close(self) -> None:

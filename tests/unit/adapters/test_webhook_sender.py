@@ -308,7 +308,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
 def test_a_server_without_tls_is_none(clock: FrozenWallClock) -> None:
     with RawServer(answer(200)) as server:
         url = f"https://127.0.0.1:{server.port}/"
-        found = post(WebhookSender(local=True), url, clock)
+        found = post(WebhookSender(local=True), url, clock, ms=SHORT_MS)
     assert isinstance(found, NoAnswer)
 
 

@@ -23,7 +23,7 @@ def key() -> StoredKey:
 
 @pytest.fixture
 def http(clock: FrozenWallClock) -> Iterator[DeadlineHttp]:
-    caller = DeadlineHttp(clock, limits=Limits(exchange_ms=5_000, body_bytes=20_000))
+    caller = DeadlineHttp(clock, limits=Limits(exchange_ms=1_500, body_bytes=20_000))
     yield caller
     caller.close()
 

@@ -94,14 +94,14 @@ def plain() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def narrow() -> dict[str, str]:
-    """What a terminal of 80 columns shows of each line."""
+    """What a terminal of 80 columns shows of each line to somebody who wants no colours."""
     return by_line(at_terminal(ALL_LINES, columns=80, NO_COLOR="1"))
 
 
 @pytest.fixture(scope="module")
 def wide() -> dict[str, str]:
-    """What a terminal of 200 columns shows of each line."""
-    return by_line(at_terminal(ALL_LINES, columns=200, NO_COLOR="1"))
+    """What a terminal of 200 columns shows of each line, in colours."""
+    return by_line(at_terminal(ALL_LINES, columns=200))
 
 
 @pytest.mark.parametrize("line", ["list", "show lost", "review"])
@@ -124,10 +124,10 @@ def test_80_columns_get_records_and_200_a_table(
 
 
 def test_states_have_colours_at_a_terminal_unless_nobody_wants_them(
-    plain: dict[str, str], wide: dict[str, str]
+    plain: dict[str, str], narrow: dict[str, str], wide: dict[str, str]
 ) -> None:
-    assert f"{COLOUR}32msucceeded" in at_terminal("list", columns=200)
-    assert f"{COLOUR}32m" not in wide["list"]
+    assert f"{COLOUR}32msucceeded" in wide["list"]
+    assert f"{COLOUR}32m" not in narrow["list"]
     assert COLOUR not in plain["list"]
 
 

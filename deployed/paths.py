@@ -17,6 +17,9 @@ LOCAL = ROOT / ".local"
 """All that the tools write, beside `.venv`. Deleting it loses time and nothing else."""
 
 BUILDS = LOCAL / "build"
+PACKED = BUILDS / "packed"
+"""Links to what was packed into an archive, named by the archive's SHA-256 digest."""
+
 RUNS = LOCAL / "runs"
 LAST_LOGS = LOCAL / "logs"
 STACK_FILE = LOCAL / "stack.json"

@@ -4,13 +4,16 @@
 archives of a build are made once and kept beside it.
 """
 
+import hashlib
 import json
 import os
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deployed import paths
 from deploying.build import Build
 from deploying.template_yaml import Template, read_template
 
@@ -68,5 +71,17 @@ def _archive(source: Path, archive: Path) -> Path:
                 entry = zipfile.ZipInfo(path.relative_to(source).as_posix(), LONG_AGO)
                 entry.external_attr = 0o644 << 16
                 output.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, 1)
+    _remember(source, unfinished)
     unfinished.replace(archive)
     return archive
+
+
+def _remember(source: Path, archive: Path) -> None:
+    """Let the emulator find what it would unpack from the archive."""
+    paths.PACKED.mkdir(parents=True, exist_ok=True)
+    for link in paths.PACKED.iterdir():
+        if not link.exists():  # its build was removed
+            link.unlink(missing_ok=True)
+    link = paths.PACKED / hashlib.sha256(archive.read_bytes()).hexdigest()
+    with suppress(FileExistsError):  # another build with the same bytes
+        link.symlink_to(source.resolve(), target_is_directory=True)

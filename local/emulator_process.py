@@ -23,6 +23,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from deployed import paths
 from local.emulator_gate import EmulatorGate
 from local.emulator_keys import give_functions_keys_that_nobody_can_guess, was_issued
 
@@ -278,6 +279,8 @@ def share_what_workers_unpack() -> None:
     """Unpack each archive once and link to it: as in `/opt` on AWS, nothing is written there.
 
     MiniStack unpacks every layer for every worker; fifty requests at once would write gigabytes.
+    An archive of a build that is still there is not even unpacked: its files get second names here,
+    which stay when the build is removed.
     """
     runtime: Any = import_module("ministack.core.lambda_runtime")
     together = Path(tempfile.mkdtemp(prefix="unpacked-"))
@@ -288,7 +291,8 @@ def share_what_workers_unpack() -> None:
 
         def __init__(self, file: str) -> None:
             self._file = Path(file)
-            self._unpacked = together / hashlib.sha256(self._file.read_bytes()).hexdigest()
+            self._digest = hashlib.sha256(self._file.read_bytes()).hexdigest()
+            self._unpacked = together / self._digest
 
         def __enter__(self) -> "SharedArchive":
             return self
@@ -302,7 +306,7 @@ def share_what_workers_unpack() -> None:
 
         def extractall(self, path: str) -> None:
             with one_at_a_time:
-                if not self._unpacked.is_dir():
+                if not self._unpacked.is_dir() and not linked(self._digest, self._unpacked):
                     shutil.unpack_archive(self._file, self._unpacked, "zip")
             for entry in self._unpacked.iterdir():
                 (Path(path) / entry.name).symlink_to(entry)
@@ -310,6 +314,16 @@ def share_what_workers_unpack() -> None:
     runtime.zipfile = SimpleNamespace(
         ZipFile=SharedArchive, BadZipFile=zipfile.BadZipFile, LargeFileError=zipfile.LargeZipFile
     )
+
+
+def linked(digest: str, directory: Path) -> bool:
+    """Give the files of a packed build second names in `directory`; False where that cannot be."""
+    try:
+        shutil.copytree(paths.PACKED / digest, directory, copy_function=os.link)
+    except OSError:  # of no build that is here, or on another file system
+        shutil.rmtree(directory, ignore_errors=True)
+        return False
+    return True
 
 
 def start_no_more_workers_at_once_than_there_are_processors() -> None:

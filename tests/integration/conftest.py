@@ -17,7 +17,7 @@ from tests.openapi.watch import Watch
 CALM = {"SettleSeconds": "60", "SecretsCacheSeconds": "1"}
 # Times that are minutes to days elsewhere are seconds here. A report may be retried without limit.
 HASTY = {
-    "SettleSeconds": "1",
+    "SettleSeconds": "2",
     "HoldSeconds": "10",
     "AfterHold": "failed",
     "LeaseSeconds": "25",

@@ -16,7 +16,7 @@ PATIENT = 240.0
 REPORT = "payment_record.report_refund"
 # The late-arrival window is short and ends in a review, and reports are given up soon.
 TIMES = {
-    "SettleSeconds": "1",
+    "SettleSeconds": "2",
     "HoldSeconds": "6",
     "AfterHold": "review",
     "LeaseSeconds": "25",

@@ -40,6 +40,7 @@ LONGEST = (
     "tests/property/test_stripe_knows_model.py",
     "tests/unit/refundctl/test_entry_point.py",
 )
+GROUP = pytest.StashKey[str]()
 HEAVY_FOLDERS = {"browser", "integration", "mutation"}
 HEAVY_FIXTURES = {"built", "contract_cloud", "emulator", "findings", "former_release"}
 # The real one beside the one in memory, in tests that run with both.
@@ -57,7 +58,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give every test its group; those of the longest groups come first, the light ones last."""
     ranks = {}
     for item in items:
-        group = group_of(item)
+        item.stash[GROUP] = group = group_of(item)
         item.add_marker(pytest.mark.xdist_group(group))
         if is_heavy(item):
             item.add_marker(pytest.mark.heavy)
@@ -72,15 +73,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()
     if not getattr(session.config.option, "loadgroup", False):
         return
-    lost = [item.nodeid for item in session.items if not item.nodeid.endswith(f"@{group_of(item)}")]
+    lost = [one.nodeid for one in session.items if not one.nodeid.endswith(f"@{one.stash[GROUP]}")]
     if lost:
         raise pytest.UsageError(f"pytest-xdist knows no group of {lost[0]} and {len(lost)} others")
 
 
 def is_heavy(item: pytest.Item) -> bool:
     """Whether a test is too heavy for `make check` by what it needs."""
-    folders = set(Path(item.location[0]).parts)
-    return bool(HEAVY_FOLDERS & folders or HEAVY_FIXTURES & needed_by(item) or is_real(item))
+    needs = HEAVY_FOLDERS & folders_of(item) or HEAVY_FIXTURES & needed_by(item)
+    return bool(needs) or is_real(item)
 
 
 def is_real(item: pytest.Item) -> bool:
@@ -96,8 +97,18 @@ def group_of(item: pytest.Item) -> str:
     cloud = {"contract_cloud"} if is_real(item) else set()
     shared = needed_by(item).intersection(SHARED) | cloud or {item.location[0]}
     (group,) = shared
-    is_alone = "simulation" in Path(item.location[0]).parts and not started_for(item)
+    is_alone = "simulation" in folders_of(item) and not started_for(item)
     return item.name if is_alone else group
+
+
+def folders_of(item: pytest.Item) -> frozenset[str]:
+    """The names of the folders that a test is in."""
+    return _folders_of(item.location[0])
+
+
+@cache  # there are thousands of tests in hundreds of files
+def _folders_of(file: str) -> frozenset[str]:
+    return frozenset(Path(file).parent.parts)
 
 
 def started_for(item: pytest.Item) -> set[str]:
@@ -114,6 +125,6 @@ def needed_by(item: pytest.Item) -> set[str]:
 def _rank(item: pytest.Item, group: str) -> int:
     if group in LONGEST:
         return LONGEST.index(group)
-    if "integration" in Path(item.location[0]).parts:
+    if "integration" in folders_of(item):
         return len(LONGEST)
     return len(LONGEST) + (1 if item.get_closest_marker("heavy") else 2)

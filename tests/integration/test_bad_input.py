@@ -10,26 +10,27 @@ import pytest
 from deployed.polling import wait_for
 from local.http_client import Answer, RefundApiClient
 from local.simulators import payments
+from local.simulators.payments import seed_of
+from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
 from refund_bridge.contract.documents import FORM
 from tests.integration.background import ledger_items
 
 RECORD = payments.CARD_SGD.record_id
+PARTLY_REFUNDED = DemoPayment("refunded_in_part", 9999)
 
 
 @pytest.fixture(scope="module")
 def quiet(stack: RunningStack) -> None:
-    """Import and report all external refunds first.
-
-    Reading a charge imports the refunds that it lists, even if the caller's refund is then refused.
-    """
+    """Refund a part of a payment, and wait until everything is reported."""
+    stack.control.seed(seed_of(PARTLY_REFUNDED))
     api = RefundApiClient(stack.api_url, stack.api_key)
-    too_much = {"payment_record": payments.PARTLY_REFUNDED.record_id, "amount": 7500}
-    assert api.create_refund("quiet", **too_much).status == 422
+    refunded = api.create_refund("quiet", payment_record=PARTLY_REFUNDED.record_id, amount=2500)
+    assert refunded.status == 201
     wait_for(
         lambda: not any(p["report_due_count"] for p in ledger_items(stack, "payment")),
         "all reports made",
-        at_most=60,
+        at_most=150,
     )
 
 
@@ -217,7 +218,7 @@ def test_a_body_that_is_too_large(api: RefundApiClient, size: int) -> None:
         ({"payment_record": payments.OTHER_CURRENCY.record_id}, 422, "currency_mismatch"),
         ({"payment_record": RECORD, "currency": "usd"}, 422, "currency_mismatch"),
         ({"payment_record": RECORD, "amount": 10_000}, 422, "refund_amount_exceeded"),
-        ({"payment_record": payments.PARTLY_REFUNDED.record_id, "amount": 7500}, 422,
+        ({"payment_record": PARTLY_REFUNDED.record_id, "amount": 7500}, 422,
          "refund_amount_exceeded"),
         ({"payment_record": payments.CARD_KWD.record_id, "amount": 1001}, 422,
          "amount_not_representable"),

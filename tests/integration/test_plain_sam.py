@@ -17,7 +17,8 @@ from deployed import paths
 from deployed.live import LiveStack
 from deployed.stages import load_stage
 from deploying import release
-from deploying.build import this_machine
+from deploying.artifact_check import artifact_problems
+from deploying.build import Build, this_machine
 from deploying.deploy import api_url
 from deploying.smoke import Smoke
 from deploying.template_yaml import read_template
@@ -93,6 +94,9 @@ def test_the_three_commands_deploy_from_a_fresh_clone(
         # When they are typed
         sam("validate", "--lint")
         sam("build")
+        # And what is built is for the runtime, with no bytecode that Lambda could not use
+        built = Build(clone / ".aws-sam" / "build", digest="")
+        assert artifact_problems(built, this_machine()) == []
         sam("deploy", "--guided", **release._elsewhere(clients))
         # Then every function is live, and the API answers
         live = LiveStack(clients, stage.stack_name)

@@ -87,11 +87,12 @@ run: env ## Start everything here, refund a demo payment (PROCESSOR=ccg), serve 
 tour: env ## Use every way in and show every way out, once, on this machine
 	@PYTHONPATH=layers/product $(VENV)/python -m local.tour
 
-check: env ## After every edit: lint, types, template, and all tests that start nothing heavy
-	@$(MAKE) --no-print-directory -j 2 lint tests-light
+# Environments that are not needed at once are installed meanwhile.
+check: ## After every edit: lint, types, template, and all tests that start nothing heavy
+	@$(MAKE) --no-print-directory -j 3 lint tests-light
 
-test: env ## Prove everything: lint, types, template, all tests
-	@$(MAKE) --no-print-directory -j 2 lint tests-all
+test: ## Prove everything: lint, types, template, all tests
+	@$(MAKE) --no-print-directory -j 3 lint tests-all
 
 tests-light: PROCESSES ?= 3
 tests-light: env $(ENVS)/compiled
@@ -111,7 +112,7 @@ simulate: env ## Refund in simulated worlds where everything fails: SEEDS=20000 
 mutate: env ## Change the money's code bit by bit, some test must notice: MODULES="settle report"
 	@PYTHONPATH=layers/product $(VENV)/python -m tests.mutation $(MODULES)
 
-lint: env ## Check style, types and the template
+lint: $(VENV)/refundctl ## Check style, types and the template
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy .

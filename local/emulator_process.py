@@ -2,8 +2,8 @@
 
 With these corrections the template needs no local variant. This runs in the emulator's environment,
 where nothing of ours is installed: it uses only the standard library, MiniStack itself and modules
-of `local` that need no more than these. MiniStack is pinned by hash; if a later version has other
-names, this fails at start.
+of `local` and `deployed` that need no more than these. MiniStack is pinned by hash; if a later
+version has other names, this fails at start.
 """
 
 import base64

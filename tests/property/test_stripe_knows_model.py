@@ -10,7 +10,7 @@ import pytest
 
 from refund_bridge.domain.stripe_knows import Standing
 from tests.model.planted_rules import BLIND, PLAIN
-from tests.model.settings import BEFORE_US, BY_ID, DASHBOARD, ONE, OURS, TWO
+from tests.model.settings import BEFORE_US, BY_ID, DASHBOARD, LONG, ONE, OURS, TWO
 from tests.model.stripe_worker import Rule
 from tests.model.stripe_world import Grace, Maker, Moved, Refund, Setting, World
 from tests.model.walk import told, walk
@@ -21,12 +21,10 @@ def named(setting: Setting) -> str:
     return f"{makers} of {setting.amounts} from {setting.captured}, {setting.faults} faults"
 
 
-# A processor that changes its mind about one of ours, beside somebody else's: half a minute long.
-LONG: Final = Setting((OURS, DASHBOARD), (1000, 1000), captured=2000, turns=1)
-
-
 @pytest.mark.parametrize(
-    "setting", [*ONE, *TWO, pytest.param(LONG, marks=pytest.mark.heavy)], ids=named
+    "setting",
+    [*ONE, *TWO, *(pytest.param(one, marks=pytest.mark.heavy) for one in LONG)],
+    ids=named,
 )
 def test_every_end_is_true_or_rings_and_can_be_closed(setting: Setting) -> None:
     found = walk(setting, Rule())

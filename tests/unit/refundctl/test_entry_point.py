@@ -18,6 +18,8 @@ from refundctl.exits import Exit
 from tests.unit.refundctl.at_a_desk import MANY, NEXT
 from tests.unit.refundctl.told_lines import require_pastable
 
+pytestmark = pytest.mark.heavy  # each process takes a second to start
+
 LAUNCHER = paths.executable(paths.DEV_ENVIRONMENT, "refundctl")
 DESK = (sys.executable, "-m", "tests.unit.refundctl.at_a_desk")
 IDS = re.compile(r"(?:rfd|mov|pr|charge)[_-][a-z0-9]+")

@@ -404,6 +404,7 @@ def test_a_result_file_that_cannot_be_written_is_said_before_anything_is_sent(
     assert "cannot be written" in ended.err
 
 
+@pytest.mark.heavy
 def test_a_hundred_thousand_rows_are_read_and_one_more_is_refused(
     operator: Operator, service: InProcess, file: Path
 ) -> None:

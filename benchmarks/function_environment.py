@@ -1,6 +1,7 @@
 """The environment and memory that the template gives a function, to run its handler elsewhere."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from deployed import paths
@@ -18,7 +19,7 @@ def function_environment(function: str, references: Mapping[str, str]) -> dict[s
     Parameters have the template's defaults, as production does; those without one are the local
     stage's. A resource that ``references`` does not name is given its logical name.
     """
-    template = read_template(paths.TEMPLATE)
+    template = _template()
     values = {**_values(template), **references}
     declared: dict[str, Any] = {}
     for properties in _properties(template, function):
@@ -29,11 +30,16 @@ def function_environment(function: str, references: Mapping[str, str]) -> dict[s
 
 def function_memory_mb(function: str) -> int:
     """The memory of the template's function ``function`` by the template's defaults, in MB."""
-    template = read_template(paths.TEMPLATE)
+    template = _template()
     declared: dict[str, Any] = {}
     for properties in _properties(template, function):
         declared |= properties
     return int(_resolved(declared["MemorySize"], _values(template)))
+
+
+@cache
+def _template() -> Mapping[str, Any]:
+    return read_template(paths.TEMPLATE)
 
 
 def _properties(template: Mapping[str, Any], function: str) -> tuple[dict[str, Any], ...]:

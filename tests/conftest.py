@@ -34,9 +34,10 @@ LONGEST = (
     "stack",
     "tests/integration/test_runbook.py",
     "tests/integration/test_outage.py",
-    # These wait for servers that do not answer: others have the processor meanwhile.
+    # These two wait for servers that do not answer: others have the processor meanwhile.
     "tests/contract/processor/test_fault_sweep.py",
     "tests/unit/processors/test_money_call.py",
+    # These compute.
     "tests/property/test_stripe_knows_model.py",
     "tests/unit/refundctl/test_entry_point.py",
 )

@@ -19,12 +19,13 @@ def browser() -> Iterator[Browser]:
         yield found
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def day() -> ShopDay:
+    """A day that is over: no test may let anything happen in it."""
     return ShopDay()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def address(day: ShopDay) -> Iterator[str]:
     """The console of that day; its page looks for news five times a second."""
     with console(day.sources(), refresh_ms=REFRESH_MS) as where:

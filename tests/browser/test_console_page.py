@@ -172,6 +172,16 @@ class TestCopying:
 class TestStayingUpToDate:
     """The page follows what happens, and leaves the reader's place alone."""
 
+    @pytest.fixture
+    def day(self) -> ShopDay:
+        """A day that goes on."""
+        return ShopDay()
+
+    @pytest.fixture
+    def address(self, day: ShopDay) -> Iterator[str]:
+        with console(day.sources(), refresh_ms=REFRESH_MS) as where:
+            yield where
+
     def test_news_appear_and_focus_and_opened_details_stay(
         self, visit: Visit, address: str, day: ShopDay
     ) -> None:

@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
-from deployed import paths
 from deployed.stages import stage_names
-from deploying.template_yaml import read_template
 from local.http_client import Answer, Exchange
 from tests.openapi.document import exchange_problems
-from tests.template.expansion import PSEUDO_PARAMETERS, Expanded, expand
+from tests.template.expansion import PSEUDO_PARAMETERS, Expanded, expand, source
 
 API = "RestApi"
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -421,7 +419,7 @@ def test_rule_9_its_check_notices(auth: str, breaking: Callable[[Any], Any]) -> 
 def test_rule_9_another_word_for_it_would_leave_the_gateway_open_without_an_error() -> None:
     # Why the parameter has SAM's own word and the template refuses any other.
     assert caller_problems(expand("sandbox", ApiAuth="iam")) == []
-    allowed = read_template(paths.TEMPLATE)["Parameters"]["ApiAuth"]["AllowedValues"]
+    allowed = source()["Parameters"]["ApiAuth"]["AllowedValues"]
     assert allowed == ["bearer", "AWS_IAM"]
 
 

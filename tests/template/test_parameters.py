@@ -7,10 +7,9 @@ import pytest
 
 from deployed import paths
 from deployed.stages import load_stage, stage_names
-from deploying.template_yaml import read_template
 from refund_bridge.bootstrap.report_refund import ReportRefundSettings
 from refund_bridge.bootstrap.settle_refunds import SettleRefundsSettings
-from tests.template.expansion import PSEUDO_PARAMETERS, expand, refusals
+from tests.template.expansion import PSEUDO_PARAMETERS, expand, refusals, source
 
 SET_BY_THE_DEPLOY_COMMAND = {"BuildDigest"}
 OF_THE_FIRST_ISSUE = {"local", "sandbox", "production"}
@@ -27,7 +26,7 @@ def test_all_stages_are_there() -> None:
 
 @pytest.mark.parametrize("stage", stage_names())
 def test_rule_5_a_stage_lists_every_parameter_of_the_template(stage: str) -> None:
-    declared = set(read_template(paths.TEMPLATE)["Parameters"])
+    declared = set(source()["Parameters"])
     assert set(load_stage(stage).parameters) == declared - SET_BY_THE_DEPLOY_COMMAND
 
 
@@ -46,7 +45,7 @@ def test_rule_5_region_bucket_and_capabilities_are_explicit(stage: str) -> None:
 
 
 def test_rule_30_without_a_stage_sam_deploys_the_sandbox_and_asks_for_the_rest() -> None:
-    declared = read_template(paths.TEMPLATE)["Parameters"]
+    declared = source()["Parameters"]
     tables = config("default")
     given = dict(
         entry.split("=", 1) for entry in tables["deploy"]["parameters"]["parameter_overrides"]
@@ -65,7 +64,7 @@ def test_rule_5_production_is_asked_about_first() -> None:
 @pytest.mark.parametrize("stage", stage_names())
 def test_values_are_ones_that_the_template_allows(stage: str) -> None:
     parameters = load_stage(stage).parameters
-    for name, declaration in read_template(paths.TEMPLATE)["Parameters"].items():
+    for name, declaration in source()["Parameters"].items():
         if name in SET_BY_THE_DEPLOY_COMMAND:
             continue
         value = parameters[name]
@@ -124,7 +123,7 @@ def test_a_refund_that_hitpay_never_showed_is_for_a_person_for_a_day_at_least(st
 def test_credit_notes_are_issued_only_where_somebody_asked_for_them(
     stage: str, is_on: bool
 ) -> None:
-    assert read_template(paths.TEMPLATE)["Parameters"]["CreditNotes"]["Default"] == "off"
+    assert source()["Parameters"]["CreditNotes"]["Default"] == "off"
     assert load_stage("production").parameters["CreditNotes"] == "off"
     template = expand(stage)
     for function, settings in (
@@ -140,7 +139,7 @@ def test_money_goes_to_whom_a_caller_names_only_where_somebody_asked_for_it(
     stage: str, sends: str
 ) -> None:
     # Given a deployment that says nothing of it, and those of this repository
-    declared = read_template(paths.TEMPLATE)["Parameters"]
+    declared = source()["Parameters"]
     production = load_stage("production").parameters
     # Then none is sent, by events neither, and what is allowed one day has an end
     for name in ("UnlinkedRefunds", "UnlinkedRefundsByEvents"):

@@ -5,13 +5,11 @@ from typing import Any
 
 import pytest
 
-from deployed import paths
 from deployed.secrets import PROCESSOR_KEYS
-from deploying.template_yaml import read_template
 from refund_bridge.config import Mode
 from refund_bridge.processors.registry import OF_RECORDS, REGISTRY, set_up, variable_of
 from refundctl.processors import environment_of, parameter_of
-from tests.template.expansion import Expanded, expand, refusals
+from tests.template.expansion import Expanded, expand, refusals, source
 from tests.template.test_permissions import permission_problems, rights_of
 
 ASK_EVERY_PROCESSOR = (
@@ -51,7 +49,7 @@ SETTINGS: list[tuple[str, str, Any]] = [
 def test_every_setting_is_a_parameter_that_may_be_left_out_as_in_the_code(
     name: str, field: str, about: Any
 ) -> None:
-    declared = read_template(paths.TEMPLATE)["Parameters"][parameter_of(name, field)]
+    declared = source()["Parameters"][parameter_of(name, field)]
     default = "" if about.is_required() or about.default is None else str(about.default)
     if parameter_of(name, field) in ("HitPayUrl", "StripeUrl"):
         assert "Default" not in declared  # every stage says it
@@ -80,7 +78,7 @@ def test_nobody_else_is_told_of_those_that_it_does_not_ask(function: str) -> Non
 
 @pytest.mark.parametrize("function", [*ASK_EVERY_PROCESSOR, *SWEEP])
 def test_nothing_is_refunded_at_stripe_unless_the_stage_says_so(function: str) -> None:
-    assert read_template(paths.TEMPLATE)["Parameters"]["StripePayments"]["Default"] == "off"
+    assert source()["Parameters"]["StripePayments"]["Default"] == "off"
     for stage in ("sandbox", "production"):
         assert "stripe" not in set_up(
             expand(stage).environment(function), Mode(expand(stage).parameters["Mode"])

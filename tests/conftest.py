@@ -54,6 +54,11 @@ def cost_as_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forgotten, "COST", _COST_AS_DEPLOYED)
 
 
+def pytest_configure() -> None:
+    """Look for no garbage while thousands of tests are collected: none of that is any."""
+    gc.disable()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give every test its group; those of the longest groups come first, the light ones last."""
@@ -69,9 +74,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Stop where tests would be spread without their groups, and each process start everything."""
-    # Thousands of tests stay in memory: no garbage that Python need look through again and again.
-    gc.collect()
+    # What was collected stays in memory; Python need not look through it again and again.
     gc.freeze()
+    gc.enable()
     if not getattr(session.config.option, "loadgroup", False):
         return
     lost = [one.nodeid for one in session.items if not one.nodeid.endswith(f"@{one.stash[GROUP]}")]

@@ -85,7 +85,6 @@ def _others_in(given: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]
     """The parameters, and the keys, of processors other than HitPay that the environment sets."""
     parameters: dict[str, str] = {}
     keys: dict[str, str] = {}
-    declared = read_template(paths.TEMPLATE)["Parameters"]
     for one in OTHERS.values():
         key = _key_variable(one)
         url = _variable(one.url_parameter)
@@ -94,6 +93,7 @@ def _others_in(given: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]
         if given.get(url):
             keys[one.secret] = given[key]
             prefix = one.url_parameter.removesuffix("Url")
+            declared = read_template(paths.TEMPLATE)["Parameters"]
             own = [name for name in declared if name.startswith(prefix)]
             parameters |= {n: given[_variable(n)] for n in own if given.get(_variable(n))}
     return parameters, keys

@@ -1,7 +1,6 @@
 """A typed client of the control routes, for tests and for `make run`."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlencode
@@ -54,10 +53,11 @@ class SimulatorControl:
     def reset(self) -> None:
         """Return all simulators to the state of a fresh start, faults and journal included."""
         for provider in self.urls:
-            with suppress(HTTPError):  # this call reopens the port of one that is closed
+            try:
+                self._post(provider, "reset", {})
+            except HTTPError:  # its port is closed
                 self.set_listening(provider, True)
-        for provider in self.urls:
-            self._post(provider, "reset", {})
+                self._post(provider, "reset", {})
 
     def seed(self, seed: Seed) -> None:
         """Add payments to all sides."""

@@ -105,6 +105,12 @@ class MemoryLedger:
                 payment = _brought(self.payments.get(one.after.key), one.before, one.after)
                 self._store_payment(payment, _next(one.before))
 
+    def has_due(self, before_ms: int) -> bool:
+        """Whether anything is due, in whichever shard."""
+        with self._lock:
+            times = [one.listed_due_ms for one in self.refunds.values()]
+        return any(due_ms is not None and due_ms < before_ms for due_ms in times)
+
     def due(
         self, shard: int, *, before_ms: int, limit: int, newest_first: bool = False
     ) -> Sequence[str]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -79,7 +80,7 @@ class Expanded:
 
 def source() -> dict[str, Any]:
     """The template as it is written, in its long form."""
-    template: dict[str, Any] = _copied(_read())
+    template: dict[str, Any] = _copied(_read(paths.TEMPLATE))
     return template
 
 
@@ -116,8 +117,8 @@ def _copied(pickled: bytes) -> Any:
 
 
 @cache
-def _read() -> bytes:
-    return pickle.dumps(read_template(paths.TEMPLATE))
+def _read(path: Path) -> bytes:
+    return pickle.dumps(read_template(path))
 
 
 def _parameters(stage_name: str, overrides: Mapping[str, str]) -> dict[str, str]:
@@ -163,7 +164,7 @@ def _expand(
 
 def _nested(stack: Resource) -> tuple[dict[str, Resource], dict[str, Any]]:
     """Resources and outputs of a template inside the template, with the values that it is given."""
-    template = read_template(paths.ROOT / stack["TemplateURL"])
+    template = _copied(_read(paths.ROOT / stack["TemplateURL"]))
     assert template["Parameters"].keys() == stack["Parameters"].keys()
     values = _values(template, stack["Parameters"], f"{stack['Parameters']['StackName']}-nested")
     work_out = _Resolver(values, template["Conditions"])

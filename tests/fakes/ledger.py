@@ -105,21 +105,15 @@ class MemoryLedger:
                 payment = _brought(self.payments.get(one.after.key), one.before, one.after)
                 self._store_payment(payment, _next(one.before))
 
-    def has_due(self, before_ms: int) -> bool:
-        """Whether anything is due, in whichever shard."""
-        with self._lock:
-            times = [one.listed_due_ms for one in self.refunds.values()]
-        return any(due_ms is not None and due_ms < before_ms for due_ms in times)
-
     def due(
         self, shard: int, *, before_ms: int, limit: int, newest_first: bool = False
     ) -> Sequence[str]:
         with self._lock:
             rows = [
-                (refund.listed_due_ms, refund.id)
+                (due_ms, refund.id)
                 for refund in self.refunds.values()
-                if refund.listed_due_ms is not None
-                and refund.listed_due_ms < before_ms
+                if (due_ms := refund.listed_due_ms) is not None
+                and due_ms < before_ms
                 and due_shard_of(refund.id) == shard
             ]
         return [refund_id for _, refund_id in sorted(rows, reverse=newest_first)[:limit]]

@@ -16,14 +16,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from deployed.polling import wait_for
-from local.http_client import Answer, Exchange
+from local.http_client import Answer, Exchange, RefundApiClient
 from local.simulators.payments import fresh_payments, seed_of
 from local.simulators.seeding import DemoPayment
 from local.stack import RunningStack
 from refund_bridge.domain.refund import refund_id_of
 from refund_bridge.http.callers import READ
 from tests.fakes.world import STAGE as RECORDED_STAGE
-from tests.integration.background import ledger_items
 from tests.openapi.watch import Watch
 from tests.sdks.clients import NodeSdk, PythonSdk, Sdk, SdkError, has_node, install_node_sdk
 from tests.sdks.recorded import Recorded
@@ -416,25 +415,25 @@ def test_two_calls_with_one_key_at_once_are_one_refund(
 def test_an_sdk_repeats_a_409_of_a_busy_payment(
     stack: RunningStack, new_sdk: Callable[..., Sdk], paid: DemoPayment, proxy: TlsProxy
 ) -> None:
-    # Given a refund of the payment that HitPay takes its time for
-    stack.control.add_fault("hitpay", "refund.create", "delay", match=paid.charge_id, seconds=4)
+    # Given a refund that HitPay made, and whose answer was lost
+    stack.control.add_fault("hitpay", "refund.create", "commit_then_reset", match=paid.charge_id)
+    first = new_sdk().create(own_key(), payment_intent=intent(paid), amount=100)
+    assert first["status"] == "pending"
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(new_sdk().create, own_key(), payment_intent=intent(paid), amount=100)
+        # When another one of the payment is asked for, and told to repeat
+        again = new_sdk(retries=10)
+        second = pool.submit(again.create, own_key(), payment_intent=intent(paid), amount=200)
         wait_for(
-            lambda: [
-                refund
-                for refund in ledger_items(stack, "refund")
-                if refund["processor_payment_id"] == paid.charge_id
-            ],
-            "the first is on its way",
+            lambda: [call for call in proxy.calls if call.answer.status == 409],
+            "the payment is busy",
             at_most=30,
         )
-        # When another one is asked for meanwhile
-        second = new_sdk(retries=10).create(own_key(), payment_intent=intent(paid), amount=200)
-        assert first.result()["status"] == second["status"] == "succeeded"
-    # Then the SDK was told to repeat, and did
-    statuses = [call.answer.status for call in proxy.calls]
-    assert 409 in statuses
+        # And then the first one is looked up
+        api = RefundApiClient(stack.api_url, stack.api_key)
+        read = api.request("GET", f"/v1/refunds/{first['id']}?sync=true")
+        assert (read.status, read.body["status"]) == (200, "succeeded"), read.text
+        # Then the SDK repeats until it is its turn
+        assert second.result()["status"] == "succeeded"
     assert sorted(moved(stack, paid)) == [100, 200]
 
 

@@ -217,7 +217,7 @@ def test_a_backlog_drains_and_what_is_new_is_not_starved(world: World) -> None:
     assert order.index(newest.id) < 8 * (48 + 16)
 
 
-@pytest.mark.parametrize("earlier", [0, 300, 600])
+@pytest.mark.parametrize("earlier", [0, 300, 450, 600])
 def test_slow_look_ups_of_one_processor_delay_nothing_of_another(earlier: int) -> None:
     # Given six hundred due look-ups of a processor that answers slowly
     world = World(doors=("hitpay", "hedge"))

@@ -5,6 +5,7 @@ tests of a deployed stack go to one process, and all others stay with their file
 """
 
 import gc
+from collections.abc import Generator
 from functools import cache, partial
 from pathlib import Path
 
@@ -54,9 +55,14 @@ def cost_as_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forgotten, "COST", _COST_AS_DEPLOYED)
 
 
-def pytest_configure() -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
     """Look for no garbage while thousands of tests are collected: none of that is any."""
     gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -76,7 +82,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Stop where tests would be spread without their groups, and each process start everything."""
     # What was collected stays in memory; Python need not look through it again and again.
     gc.freeze()
-    gc.enable()
     if not getattr(session.config.option, "loadgroup", False):
         return
     lost = [one.nodeid for one in session.items if not one.nodeid.endswith(f"@{one.stash[GROUP]}")]

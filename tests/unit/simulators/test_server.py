@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from urllib3.exceptions import HTTPError
 
 from local.simulators.client import SimulatorControl
 from local.simulators.payments import CARD_SGD, demo_payments
@@ -44,3 +45,16 @@ def test_it_announces_itself_serves_and_ends_cleanly(tmp_path: Path, how: signal
     assert (process.returncode, errors) == (0, "")
     assert "HitPay http://127.0.0.1" in output
     assert os.listdir(tmp_path) == ["simulators.json"]
+
+
+@pytest.mark.parametrize("provider", ["hitpay", "stripe", "hyperswitch", "hedge", "ccg"])
+def test_a_closed_port_refuses_until_the_simulators_are_reset(
+    control: SimulatorControl, provider: str
+) -> None:
+    # Given a provider whose port is closed
+    control.set_listening(provider, False)
+    with pytest.raises(HTTPError):
+        control.state(provider)
+    # When all are reset, then it answers again
+    control.reset()
+    assert control.state(provider)

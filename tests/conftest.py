@@ -28,12 +28,12 @@ JSONFileLoader.load_file = lambda _, path: _parsed(path)  # type: ignore[method-
 _COST_AS_DEPLOYED = forgotten.COST
 forgotten.COST = 2  # type: ignore[misc]
 # What is started once for several files; no test may need two of them.
-SHARED = ("hasty_stack", "stack", "contract_cloud")
+SHARED = ("hasty_stack", "troubled_stack", "stack", "contract_cloud")
 # The groups that take longest begin first, so that no process is left with one at the end.
 LONGEST = (
     "hasty_stack",
     "stack",
-    "tests/integration/test_runbook.py",
+    "troubled_stack",
     "tests/integration/test_outage.py",
     # These two wait for servers that do not answer: others have the processor meanwhile.
     "tests/contract/processor/test_fault_sweep.py",

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
+from refundctl.console.server import REFRESH_MS
 from tests.browser.chromium import Visit, chromium, visiting
 from tests.fakes.console_thread import console
 from tests.fakes.shop_day import ShopDay
-
-REFRESH_MS = 200
 
 
 # Not for longer than a module: while Playwright is there, no test can run an event loop of its own.
@@ -27,7 +26,7 @@ def day() -> ShopDay:
 
 @pytest.fixture(scope="module")
 def address(day: ShopDay) -> Iterator[str]:
-    """The console of that day; its page looks for news five times a second."""
+    """The console of that day; its page looks for news as seldom as an operator's."""
     with console(day.sources(), refresh_ms=REFRESH_MS) as where:
         yield where
 

@@ -11,10 +11,10 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Browser, Locator, expect
 
 from tests.browser.chromium import PATIENCE_MS, Visit, visiting
-from tests.browser.conftest import REFRESH_MS
 from tests.fakes.console_thread import console
 from tests.fakes.shop_day import MINUTE_MS, ShopDay
 
+REFRESH_MS = 200  # how often a page that is to show news looks for them
 # How far down in the window the reader stands.
 PLACE = "document.activeElement.getBoundingClientRect().top"
 
@@ -173,21 +173,21 @@ class TestStayingUpToDate:
     """The page follows what happens, and leaves the reader's place alone."""
 
     @pytest.fixture
-    def day(self) -> ShopDay:
+    def today(self) -> ShopDay:
         """A day that goes on."""
         return ShopDay()
 
     @pytest.fixture
-    def address(self, day: ShopDay) -> Iterator[str]:
-        with console(day.sources(), refresh_ms=REFRESH_MS) as where:
+    def its_address(self, today: ShopDay) -> Iterator[str]:
+        with console(today.sources(), refresh_ms=REFRESH_MS) as where:
             yield where
 
     def test_news_appear_and_focus_and_opened_details_stay(
-        self, visit: Visit, address: str, day: ShopDay
+        self, visit: Visit, its_address: str, today: ShopDay
     ) -> None:
         # Given a reader who has opened the numbers of a chart and stands on a link in a table
         page = visit.page
-        page.goto(address)
+        page.goto(its_address)
         page.locator("#volume summary").click()
         place = stuck(visit).get_by_role("link").nth(2)
         name = place.inner_text()
@@ -195,8 +195,8 @@ class TestStayingUpToDate:
         page.evaluate(f"window.same = document.activeElement; window.stood = {PLACE}")
         rows = stuck(visit).count()
         # When another refund gets no answer, and some time passes
-        day.lose("another", 8000)
-        day.world.clock.advance(MINUTE_MS)
+        today.lose("another", 8000)
+        today.world.clock.advance(MINUTE_MS)
         # Then it appears, with all that is counted and said of the time
         expect(stuck(visit)).to_have_count(rows + 1)
         expect(page.locator("tr[data-key=unknown] td").first).to_have_text("2")
@@ -206,11 +206,13 @@ class TestStayingUpToDate:
         assert page.evaluate(f"Math.abs(window.stood - {PLACE})") < 1
         expect(page.locator("#volume details")).to_have_attribute("open", "")
 
-    def test_who_stops_it_reads_in_peace(self, visit: Visit, address: str, day: ShopDay) -> None:
+    def test_who_stops_it_reads_in_peace(
+        self, visit: Visit, its_address: str, today: ShopDay
+    ) -> None:
         # Given a page that was stopped by the keyboard
         page = visit.page
         page.clock.install()
-        page.goto(address)
+        page.goto(its_address)
         pause = page.get_by_role("button", name="Pause")
         pause.focus()
         page.keyboard.press("Enter")
@@ -218,7 +220,7 @@ class TestStayingUpToDate:
         shown = page.locator("#as-of").inner_text()
         asked = len(visit.asked)
         # When time passes
-        day.world.clock.advance(10 * MINUTE_MS)
+        today.world.clock.advance(10 * MINUTE_MS)
         page.clock.run_for(10 * REFRESH_MS)
         # Then it is as it was, and nobody was asked
         assert (page.locator("#as-of").inner_text(), len(visit.asked)) == (shown, asked)

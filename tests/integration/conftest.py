@@ -1,7 +1,8 @@
-"""Two deployed systems, shared by many files, since starting one takes longer than most tests."""
+"""Three deployed systems, shared by many files, since starting one takes longer than most tests."""
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from local.stack import RunningStack, running_stack
 from tests.conftest import needed_by
 from tests.descriptions.journal import undescribed
 from tests.integration.background import start_settling
+from tests.integration.night import night_stack
 from tests.openapi.watch import Watch
 
 # Settling runs once a minute, so that it does not disturb other tests; new keys are known soon.
@@ -61,6 +63,21 @@ def hasty_stack() -> Iterator[RunningStack]:
         start_settling(running)  # the schedule takes over in a minute
         end.callback(every_call_is_of_the_providers_apis, running)
         yield running
+
+
+@pytest.fixture(scope="session")
+def troubled_stack(troubled_file: Path) -> Iterator[RunningStack]:
+    """A stack on which an operator practises; `troubled_file` says how to reach it."""
+    with ExitStack() as end:
+        _ends["troubled_stack"] = end
+        running = end.enter_context(night_stack(troubled_file))
+        end.callback(every_call_is_of_the_providers_apis, running)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def troubled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("troubled") / "stack.json"
 
 
 def every_call_is_of_the_providers_apis(running: RunningStack) -> None:

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +23,6 @@ from tests.integration.night import (
     REPORT,
     SOON,
     caller,
-    night_stack,
     paid,
     refunded,
     wait_for_report,
@@ -36,15 +35,14 @@ from tests.unit.refundctl.test_json_schemas import schema_of
 STILL_COMING = ("not_settled", "not_reported", "movement_unclaimed")
 
 
-@pytest.fixture(scope="module")
-def refundctl(tmp_path_factory: pytest.TempPathFactory) -> Refundctl:
-    return Refundctl(tmp_path_factory.mktemp("refundctl") / "stack.json")
+@pytest.fixture
+def night(troubled_stack: RunningStack) -> RunningStack:
+    return troubled_stack
 
 
-@pytest.fixture(scope="module")
-def night(refundctl: Refundctl) -> Iterator[RunningStack]:
-    with night_stack(refundctl.stack_file) as running:
-        yield running
+@pytest.fixture
+def refundctl(night: RunningStack, troubled_file: Path) -> Refundctl:
+    return Refundctl(troubled_file)
 
 
 @pytest.fixture

@@ -28,7 +28,6 @@ from tests.integration.night import (
     SOON,
     caller,
     depth,
-    night_stack,
     paid,
     refunded,
     wait_for_report,
@@ -85,24 +84,18 @@ Page = Iterator[dict[str, Told]]
 """Makes the trouble of a page and gives how its commands end; mends the trouble afterwards."""
 
 
-@pytest.fixture(scope="module")
-def stack_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("runbook") / "stack.json"
-
-
-@pytest.fixture(scope="module")
-def night(stack_file: Path) -> Iterator[RunningStack]:
-    with night_stack(stack_file) as running:
-        yield running
+@pytest.fixture
+def night(troubled_stack: RunningStack) -> RunningStack:
+    return troubled_stack
 
 
 @pytest.fixture
 def shell(
-    night: RunningStack, stack_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    night: RunningStack, troubled_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Shell:
     """A shell in an empty directory."""
     monkeypatch.chdir(tmp_path)
-    return Shell(night, stack_file)
+    return Shell(night, troubled_file)
 
 
 # --- the troubles ---------------------------------------------------------------------------------
@@ -196,10 +189,11 @@ def webhook_lag(night: RunningStack, shell: Shell) -> Page:
     with WebhookReceiver(lambda _body, _headers: 500) as receiver:
         address = night.add_webhook(receiver.url).id
         refund = refunded(night, paid(night, "webhook_lag"))
-        wait_for(lambda: receiver.deliveries, "an attempt", at_most=PATIENT)
+        look = tail("deliver-webhooks", "3h", '"webhook_not_taken"')
+        wait_for(lambda: refund in shell.run(look, {}).said, "the log line", at_most=PATIENT)
         yield {
             "refundctl webhooks list": told(address, "it answered 500"),
-            tail("deliver-webhooks", "3h", '"webhook_not_taken"'): told(refund),
+            look: told(refund),
             f"refundctl webhooks test {ADDRESS}": told(
                 "it answered 500", exit_code=1, address=address
             ),

@@ -26,6 +26,7 @@ from typing import Any
 from deployed import paths
 from local.emulator_gate import EmulatorGate
 from local.emulator_keys import give_functions_keys_that_nobody_can_guess, was_issued
+from local.worker_log import WorkerLog
 
 STREAM_PAUSE_SECONDS = 0.1  # AWS polls four times a second
 NAME_SEVERAL = ("ssm:GetParameters", "ssm:GetParametersByPath")
@@ -339,6 +340,25 @@ def start_no_more_workers_at_once_than_there_are_processors() -> None:
     worker._spawn = spawn_in_turn
 
 
+def give_each_invocation_its_whole_log() -> None:
+    """Take all that a worker wrote before it answered; MiniStack waits 5 ms for further lines."""
+    worker: Any = import_module("ministack.core.lambda_runtime").Worker
+    finding = threading.Lock()
+
+    def log_of(self: Any) -> WorkerLog:
+        with finding:
+            log: WorkerLog | None = getattr(self, "log", None)
+            # Each process of a worker has a pipe; one that was just killed is no longer known.
+            if self._proc is not None and (log is None or log.pipe is not self._proc.stderr):
+                log = self.log = WorkerLog(self._proc.stderr)
+        if log is None:
+            raise RuntimeError("a worker that was never started has no log")
+        return log
+
+    worker._read_stderr = lambda self: log_of(self).follow()
+    worker._drain_stderr = worker._drain_stderr_bounded = lambda self: log_of(self).take()
+
+
 def stand_a_gate_in_front() -> None:
     """Put the gate in front; its settings come from the environment."""
     server: Any = import_module("ministack.app")
@@ -364,6 +384,7 @@ if __name__ == "__main__":
     keep_alarms_on_sums_by_their_first_metric()
     share_what_workers_unpack()
     start_no_more_workers_at_once_than_there_are_processors()
+    give_each_invocation_its_whole_log()
     give_functions_keys_that_nobody_can_guess()
     stand_a_gate_in_front()
     runpy.run_module("ministack", run_name="__main__", alter_sys=True)
